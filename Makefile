@@ -1,0 +1,45 @@
+# One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
+.POSIX:
+.PHONY: help demo test check bench clean
+
+BIN = .venv/bin
+DEMO = .venv/installed-demo
+DEV = .venv/installed-dev
+NODE = examples/node-producer
+NODE_MODULES = $(NODE)/node_modules/.package-lock.json
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...]
+	@$(BIN)/recommender demo $${INPUT:+--input "$$INPUT"} $(ARGS)
+
+test: $(DEV) ## Run every test [ARGS="-k name"]
+	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
+	@$(BIN)/pytest $(ARGS)
+
+check: $(DEV) ## Lint, format, types, import directions, repeated code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+	$(BIN)/pylint recommender workers
+
+bench: $(DEV) ## Run the benchmarks [ARGS=...]
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove everything that the other targets made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(NODE)/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEMO): pyproject.toml tools/setup.sh
+	@sh tools/setup.sh demo
+	@touch $(DEMO)
+
+$(DEV): pyproject.toml tools/setup.sh
+	@sh tools/setup.sh dev
+	@touch $(DEV) $(DEMO)
+
+$(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json
+	cd $(NODE) && npm ci --no-fund --no-audit
+	@touch $(NODE_MODULES)

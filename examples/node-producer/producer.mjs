@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+// A complete producer for celery-recommender: Redis is all it needs to know.
+//
+//   node producer.mjs '{"id":"T-1","collection":"tickets","text":"The screen stays black"}'
+//   node producer.mjs --wait 10 < items.jsonl
+//
+// Standard output, one line per command: without --wait the id it got in the commands stream, with --wait the
+// events that answer it. Exit status: 0 all sent (and answered), 1 rejected or not answered in time, 2 wrong usage.
+
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { createClient } from "redis";
+
+const USAGE = "usage: node producer.mjs [--redis URL|SOCKET] [--partition P] [--type T] [--key K] [--wait SECONDS] [JSON ...]";
+const REJECTED = "recommender.command.rejected.v1";
+const EVENTS_PER_READ = 1000;
+const MAX_RECONNECTS = 5; // three seconds in all
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      redis: { type: "string", default: process.env.REDIS_URL ?? "redis://127.0.0.1:6379/0" },
+      partition: { type: "string", default: "default" },
+      type: { type: "string", default: "item.upsert" },
+      key: { type: "string" },
+      wait: { type: "string", default: "0" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const waitMs = Number(values.wait) * 1000;
+  if (!(waitMs >= 0 && Number.isFinite(waitMs))) throw new TypeError("--wait takes a number of seconds");
+  return { ...values, waitMs, payloads: positionals };
+}
+
+// A path, plain or as unix:///path, is a Unix socket; anything else is a redis:// or rediss:// address.
+function connect(server) {
+  const path = server.replace(/^unix:\/\//, "");
+  const reconnectStrategy = (retries, cause) => (retries < MAX_RECONNECTS ? 100 * 2 ** retries : cause);
+  const client = createClient(
+    path.startsWith("/") ? { socket: { path, reconnectStrategy } } : { url: server, socket: { reconnectStrategy } },
+  );
+  client.on("error", (error) => console.error(`redis: ${error.message || error.code}`));
+  return client.connect();
+}
+
+async function* payloadsOf(options) {
+  const source = options.payloads.length ? options.payloads : createInterface({ input: process.stdin });
+  for await (const payload of source) if (payload.trim()) yield payload;
+}
+
+// The payload goes out as it is: the worker is the one judge of what is valid, and it answers with a reason.
+// A key makes it safe to send again after a broken connection: a repeat of the same key has no second effect.
+async function send(client, stream, payload, { type, key }, count) {
+  const fields = { type, data: payload };
+  if (key !== undefined) fields.key = `${key}/${count}`;
+  return client.xAdd(stream, "*", fields);
+}
+
+async function lastIdOf(client, stream) {
+  const [last] = await client.xRevRange(stream, "+", "-", { COUNT: 1 });
+  return last?.id ?? "0-0";
+}
+
+// Read on from an entry until every pending command has its event or the time is up; empties `pending`.
+async function* answersTo(client, stream, position, pending, waitMs) {
+  const deadline = Date.now() + waitMs;
+  while (pending.size > 0 && Date.now() < deadline) {
+    const block = Math.max(1, deadline - Date.now()); // BLOCK 0 would wait for ever
+    const streams = await client.xRead({ key: stream, id: position }, { BLOCK: block, COUNT: EVENTS_PER_READ });
+    for (const { id, message } of streams?.[0]?.messages ?? []) {
+      position = id;
+      const event = JSON.parse(message.event);
+      if (pending.delete(event.data.command?.id)) yield event;
+    }
+  }
+}
+
+async function main(options) {
+  const commands = `recommender:${options.partition}:commands`;
+  const events = `recommender:${options.partition}:events`;
+  const client = await connect(options.redis);
+  try {
+    const position = options.waitMs > 0 ? await lastIdOf(client, events) : undefined;
+    const pending = new Set();
+    let sent = 0;
+    for await (const payload of payloadsOf(options)) {
+      const id = await send(client, commands, payload, options, ++sent);
+      if (position === undefined) console.log(id);
+      else pending.add(id);
+    }
+    let rejected = 0;
+    if (position !== undefined) {
+      for await (const event of answersTo(client, events, position, pending, options.waitMs)) {
+        console.log(JSON.stringify(event));
+        if (event.type === REJECTED) rejected += 1;
+      }
+    }
+    if (pending.size > 0) console.error(`${pending.size} of ${sent} commands not answered within ${options.wait} s`);
+    return rejected > 0 || pending.size > 0 ? 1 : 0;
+  } finally {
+    await client.close();
+  }
+}
+
+let options;
+try {
+  options = readArguments();
+} catch (error) {
+  console.error(`${error.message}\n${USAGE}`);
+  process.exit(2);
+}
+if (options.help) console.log(USAGE);
+else {
+  process.exitCode = await main(options).catch((error) => {
+    console.error(error.message || error.code);
+    return 1;
+  });
+}

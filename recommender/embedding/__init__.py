@@ -1,0 +1,16 @@
+"""Texts into vectors: the models there are, their files, and the encoders over them."""
+
+from recommender.embedding.catalogue import Encoders, ModelCatalogue
+from recommender.embedding.encoder import Embeddings, Encoder, ModelIdentity
+from recommender.embedding.model_source import KNOWN_MODELS, ModelSource, parse_source
+
+__all__ = [
+    "KNOWN_MODELS",
+    "Embeddings",
+    "Encoder",
+    "Encoders",
+    "ModelCatalogue",
+    "ModelIdentity",
+    "ModelSource",
+    "parse_source",
+]

@@ -1,0 +1,55 @@
+"""Vector indexes: which stored vectors are nearest to this one.
+
+``make_index`` is the way in. ``exact`` compares every vector, ``hnsw`` asks a graph, ``auto`` is exact while small and
+builds the graph in the background when it pays. All three answer with the same similarities, to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from recommender.index.adaptive import AUTO_HNSW_FROM, AdaptiveIndex
+from recommender.index.flat import FlatIndex
+from recommender.index.graph import DEFAULT_PARAMETERS, HnswParameters
+from recommender.index.hnsw import HnswIndex
+from recommender.index.vector_index import NO_LABEL, Labels, Neighbours, VectorIndex, Vectors
+
+__all__ = [
+    "AUTO_HNSW_FROM",
+    "DEFAULT_PARAMETERS",
+    "NO_LABEL",
+    "AdaptiveIndex",
+    "FlatIndex",
+    "HnswIndex",
+    "HnswParameters",
+    "IndexKind",
+    "Labels",
+    "Neighbours",
+    "VectorIndex",
+    "Vectors",
+    "make_index",
+]
+
+IndexKind = Literal["auto", "exact", "hnsw"]
+
+
+def make_index(
+    kind: IndexKind,
+    dimension: int,
+    parameters: HnswParameters = DEFAULT_PARAMETERS,
+    restored: HnswIndex | None = None,
+) -> FlatIndex | AdaptiveIndex:
+    """The index that a collection's settings ask for.
+
+    Args:
+        kind: ``exact``, ``hnsw`` from the first vector on, or ``auto``: exact, then HNSW from ``AUTO_HNSW_FROM`` on.
+        dimension: length of the vectors.
+        parameters: of the HNSW graph.
+        restored: an index read from a snapshot to start from; an ``exact`` index keeps its vectors only.
+
+    Raises:
+        ValueError: ``restored`` has another dimension.
+    """
+    if kind == "exact":
+        return FlatIndex(dimension) if restored is None else restored.exact
+    return AdaptiveIndex(dimension, parameters, AUTO_HNSW_FROM if kind == "auto" else 0, restored)

@@ -1,0 +1,170 @@
+"""An index that is exact while small and approximate when large, and never stops serving to become so."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+
+from recommender.index.background import BackgroundBuild
+from recommender.index.flat import FlatIndex
+from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
+from recommender.index.hnsw import HnswIndex
+from recommender.index.vector_index import Labels, Neighbours, Vectors
+
+AUTO_HNSW_FROM = 10_000
+"""Live vectors from which a graph is worth its keep: below, one matrix product for a batch is as fast, and exact."""
+
+MAX_TOMBSTONE_SHARE = 0.2
+MIN_TOMBSTONES = 256  # fewer are not worth a new graph, whatever their share
+
+_CATCH_UP = 128  # vectors that the calling thread links itself at the switch: about a twentieth of a second
+_CHANGES_BEFORE_RETRY = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class AdaptiveIndex:
+    """A ``VectorIndex`` that grows a graph when it has enough vectors, and a new one when that has too many tombstones.
+
+    A graph is built in one background thread from the vectors as they are at that moment, while the index serves as
+    before and takes every add and remove. When the build is done the next call brings the graph up to date and
+    switches. If a build fails, that is logged, nothing changes, and it is tried again some changes later.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        parameters: HnswParameters = DEFAULT_PARAMETERS,
+        switch_at: int = AUTO_HNSW_FROM,
+        restored: HnswIndex | None = None,
+    ) -> None:
+        """Start empty, or from a restored index of the same dimension, which then belongs to this one.
+
+        Args:
+            dimension: length of the vectors.
+            parameters: of the graphs.
+            switch_at: live vectors from which a graph is built; with 0 there is one from the start.
+            restored: what ``snapshot.read`` returned.
+
+        Raises:
+            ValueError: ``restored`` has another dimension.
+        """
+        if restored is not None and restored.exact.dimension != dimension:
+            raise ValueError(f"the restored index has dimension {restored.exact.dimension}, not {dimension}")
+        if restored is None and switch_at <= 0:
+            restored = HnswIndex.empty(dimension, parameters)
+        self._dimension = dimension
+        self._parameters = parameters
+        self._switch_at = switch_at
+        self._hnsw = restored
+        self._exact = FlatIndex(dimension) if restored is None else restored.exact
+        self._build: BackgroundBuild | None = None
+        self._changes_to_wait = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._exact)
+
+    @property
+    def kind(self) -> Literal["exact", "hnsw"]:
+        """What serves now."""
+        return self._serving.kind
+
+    @property
+    def hnsw(self) -> HnswIndex | None:
+        """The index that serves now, if it is one that a snapshot can be taken of."""
+        return self._hnsw
+
+    @property
+    def building(self) -> bool:
+        """Whether a graph is being built."""
+        return self._build is not None
+
+    def labels(self) -> Labels:
+        """Live labels in the order they were added, shape (n,)."""
+        return self._exact.labels()
+
+    def add(self, labels: Labels, vectors: Vectors) -> None:
+        """Add vectors of unit length, shape (n, dimension).
+
+        Raises:
+            ValueError: a vector is not finite or not of unit length, a label is negative or was used before.
+        """
+        self._advance()
+        self._serving.add(labels, vectors)
+        self._changed(len(labels))
+
+    def remove(self, labels: Labels) -> None:
+        """Forget labels; unknown ones are ignored."""
+        self._advance()
+        self._serving.remove(labels)
+        self._changed(len(labels))
+
+    def search(self, queries: Vectors, k: int) -> Neighbours:
+        """The ``k`` nearest vectors of each query, shape (queries, dimension); see ``kind`` for how near.
+
+        Raises:
+            ValueError: a query is not finite or not of unit length, or ``k`` is less than 1.
+        """
+        self._advance()
+        return self._serving.search(queries, k)
+
+    def vectors(self, labels: Labels) -> Vectors:
+        """Stored vectors of live labels, shape (n, dimension), in the order asked for.
+
+        Raises:
+            KeyError: a label is not in the index.
+        """
+        return self._exact.vectors(labels)
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait at most ``timeout_s`` seconds for each build under way, and switch; whether none is left."""
+        while self._build is not None:
+            self._build.wait(timeout_s)
+            if not self._build.done:
+                return False
+            self._advance()
+        return True
+
+    def close(self) -> None:
+        """Give up a build under way and start no other; what serves now goes on serving."""
+        self._closed = True
+        if self._build is not None:
+            self._build.abandon()
+            self._build = None
+
+    @property
+    def _serving(self) -> FlatIndex | HnswIndex:
+        return self._exact if self._hnsw is None else self._hnsw
+
+    def _changed(self, changes: int) -> None:
+        self._changes_to_wait -= changes
+        if self._build is None and not self._closed and self._changes_to_wait <= 0 and self._wants_a_graph():
+            _log.info("index.build_started live=%d serving=%s", len(self), self.kind)
+            graph = HnswGraph(self._dimension, self._parameters)
+            self._build = BackgroundBuild(graph, self._exact.freeze(self._exact.labels()))
+
+    def _wants_a_graph(self) -> bool:
+        if self._hnsw is None:
+            return len(self) >= self._switch_at
+        return self._hnsw.tombstones >= MIN_TOMBSTONES and self._hnsw.tombstone_share > MAX_TOMBSTONE_SHARE
+
+    def _advance(self) -> None:
+        """Take over a build that is done, or send it on another round if much was added meanwhile."""
+        if self._build is None or not self._build.done:
+            return
+        build, self._build = self._build, None
+        try:
+            graph = build.result()
+        except Exception:
+            self._changes_to_wait = _CHANGES_BEFORE_RETRY
+            _log.exception("index.build_failed live=%d serving=%s", len(self), self.kind)
+            return
+        missing = np.setdiff1d(self._exact.labels(), graph.labels())
+        if _CATCH_UP < len(missing) <= len(build) // 2:  # while rounds get shorter, the caller need not wait for one
+            self._build = BackgroundBuild(graph, self._exact.freeze(missing))
+            return
+        self._hnsw = HnswIndex(self._exact, graph)
+        _log.info("index.graph_serves live=%d linked_at_switch=%d", len(self), len(missing))

@@ -1,0 +1,93 @@
+"""Reads what hnswlib 0.8.0 writes, without hnswlib: it checks nothing that it loads.
+
+The file starts with a header of 96 bytes (little endian, no padding). One block of fixed size per vector follows: its
+links on the lowest layer, the vector, its label. The links of the upper layers end the file; nobody reads those here.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.index.vector_index import Labels, Vectors
+
+_HEADER = struct.Struct("<QQQQQQiIQQQdQ")
+_DELETED = 1  # lowest bit of the third byte of a block
+
+
+@dataclass(frozen=True)
+class GraphHeader:
+    """The header of a graph file, found to agree with itself.
+
+    Attributes:
+        count: vectors in the file, deleted ones included.
+        dimension: length of the vectors.
+        m: links per vector on the upper layers; twice as many on the lowest.
+        ef_construction: width of the search that chose the links.
+    """
+
+    count: int
+    dimension: int
+    m: int
+    ef_construction: int
+
+
+@dataclass(frozen=True)
+class GraphVectors:
+    """The vectors of a graph file, in the order they were added; read from disk when touched.
+
+    Attributes:
+        labels: int64, shape (n,).
+        vectors: float32, shape (n, dimension).
+        deleted: bool, shape (n,).
+    """
+
+    labels: Labels
+    vectors: Vectors
+    deleted: NDArray[np.bool_]
+
+
+def read_header(path: Path) -> GraphHeader:
+    """Read and check the header.
+
+    Raises:
+        ValueError: it is not the header of a graph file of this version.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(_HEADER.size)
+    if len(data) < _HEADER.size:
+        raise ValueError("the graph file is too short")
+    level0, capacity, count, block, label_at, vector_at, _, _, max_m, max_m0, m, _, ef = _HEADER.unpack(data)
+    dimension = (label_at - vector_at) // 4
+    consistent = (
+        level0 == 0
+        and count <= capacity
+        and (max_m, max_m0) == (m, 2 * m)
+        and vector_at == 4 + 4 * max_m0
+        and label_at == vector_at + 4 * dimension
+        and block == label_at + 8
+    )
+    if not consistent:
+        raise ValueError("the header of the graph file contradicts itself")
+    return GraphHeader(count, dimension, m, ef)
+
+
+def read_vectors(path: Path, header: GraphHeader) -> GraphVectors:
+    """Map the vectors of the file that ``header`` was read from.
+
+    Raises:
+        ValueError: the file is shorter than its header says.
+        OSError: the file cannot be read.
+    """
+    links_bytes = 4 + 8 * header.m
+    block = np.dtype([("links", "u1", (links_bytes,)), ("vector", "<f4", (header.dimension,)), ("label", "<i8")])
+    if header.count == 0:
+        blocks = np.empty(0, block)
+    else:
+        blocks = np.memmap(path, block, mode="r", offset=_HEADER.size, shape=(header.count,))
+    return GraphVectors(blocks["label"].copy(), blocks["vector"], (blocks["links"][:, 2] & _DELETED).astype(np.bool_))

@@ -1,0 +1,140 @@
+"""Approximate search through an HNSW graph, with exact search behind it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from recommender.index.flat import FlatIndex
+from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
+from recommender.index.unit_vectors import unit_vectors
+from recommender.index.vector_index import Labels, Neighbours, Vectors
+
+_LOAD_CHUNK = 65_536
+
+_log = logging.getLogger(__name__)
+
+
+class HnswIndex:
+    """A ``VectorIndex`` that asks a graph for candidates and an exact index for everything else.
+
+    The exact index holds the truth: which labels live, their vectors, their similarities. The graph only proposes, so
+    similarities and the order of equals are those of ``FlatIndex``, and any doubt about the graph ends in an exact
+    search. Vectors are therefore held twice; hnswlib hands its own out 80 times slower than a matrix does.
+    """
+
+    kind: Final[Literal["hnsw"]] = "hnsw"
+
+    def __init__(self, exact: FlatIndex, graph: HnswGraph) -> None:
+        """Search ``exact`` through ``graph``, which is first brought up to date with it. Both belong to this index."""
+        self._exact = exact
+        self._graph = graph
+        live, linked = exact.labels(), graph.labels()
+        graph.remove(np.setdiff1d(linked, live))
+        for labels, vectors in exact.freeze(np.setdiff1d(live, linked)).chunks(_LOAD_CHUNK):
+            graph.add(labels, vectors)
+
+    @classmethod
+    def empty(cls, dimension: int, parameters: HnswParameters = DEFAULT_PARAMETERS) -> HnswIndex:
+        """An index of nothing yet."""
+        return cls(FlatIndex(dimension), HnswGraph(dimension, parameters))
+
+    def __len__(self) -> int:
+        return len(self._exact)
+
+    @property
+    def exact(self) -> FlatIndex:
+        """The same vectors, searched exactly."""
+        return self._exact
+
+    @property
+    def parameters(self) -> HnswParameters:
+        """How its graph is built and searched."""
+        return self._graph.parameters
+
+    @property
+    def tombstones(self) -> int:
+        """Removed vectors that the graph still carries."""
+        return self._graph.tombstones
+
+    @property
+    def tombstone_share(self) -> float:
+        """Tombstones among all vectors of the graph, in [0, 1]."""
+        return self._graph.tombstone_share
+
+    def labels(self) -> Labels:
+        """Live labels in the order they were added, shape (n,)."""
+        return self._exact.labels()
+
+    def add(self, labels: Labels, vectors: Vectors) -> None:
+        """Add vectors of unit length, shape (n, dimension).
+
+        Raises:
+            ValueError: a vector is not finite or not of unit length, a label is negative or was used before.
+        """
+        labels, vectors = self._exact.checked(labels, vectors)
+        self._graph.add(labels, vectors)  # first: a label that is only in the graph does no harm
+        self._exact.add(labels, vectors)
+
+    def remove(self, labels: Labels) -> None:
+        """Forget labels; unknown ones are ignored."""
+        live = self._exact.live_among(labels)
+        self._graph.remove(live)
+        self._exact.remove(live)
+
+    def search(self, queries: Vectors, k: int) -> Neighbours:
+        """About the ``k`` nearest vectors of each query, shape (queries, dimension); similarities are exact.
+
+        Raises:
+            ValueError: a query is not finite or not of unit length, or ``k`` is less than 1.
+        """
+        queries = unit_vectors(queries, self._exact.dimension)
+        if self._graph.parameters.ef_for(k) >= len(self):  # the graph would look at every vector, one by one
+            return self._exact.search(queries, k)
+        candidates = self._graph.nearest(queries, k)
+        if candidates is not None:
+            try:
+                return self._exact.search_among(queries, candidates, k)
+            except KeyError:
+                _log.error("index.graph_out_of_step live=%d", len(self))
+        else:
+            _log.info("index.graph_reached_too_few queries=%d k=%d live=%d", len(queries), k, len(self))
+        return self._exact.search(queries, k)
+
+    def vectors(self, labels: Labels) -> Vectors:
+        """Stored vectors of live labels, shape (n, dimension), in the order asked for.
+
+        Raises:
+            KeyError: a label is not in the index.
+        """
+        return self._exact.vectors(labels)
+
+    def close(self) -> None:
+        """Nothing to end; here because every index can be closed."""
+
+    def file_size_bytes(self) -> int:
+        """Size of the file that ``save`` writes."""
+        return self._graph.file_size_bytes()
+
+    def save(self, path: Path) -> None:
+        """Write graph and vectors to a file, unsafely; ``snapshot.write`` is what makes it safe."""
+        self._graph.save(path)
+
+    @classmethod
+    def load(cls, path: Path, dimension: int, parameters: HnswParameters = DEFAULT_PARAMETERS) -> HnswIndex:
+        """Read what ``save`` wrote. The file must be known to be whole; ``snapshot.read`` is what checks that.
+
+        Raises:
+            ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or is not such a file.
+            OSError: the file cannot be read.
+        """
+        graph, stored = HnswGraph.load(path, dimension, parameters)
+        exact = FlatIndex(dimension)
+        rows = np.flatnonzero(~stored.deleted)
+        for start in range(0, len(rows), _LOAD_CHUNK):
+            part = rows[start : start + _LOAD_CHUNK]
+            exact.add(stored.labels[part], stored.vectors[part])
+        return cls(exact, graph)

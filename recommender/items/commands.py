@@ -1,0 +1,249 @@
+"""Commands: what producers say. One class per type, decoded from the plain JSON of a stream entry."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from recommender.errors import InvalidCommand
+from recommender.items import limits
+from recommender.items.collection import CollectionSettings
+from recommender.items.entry_id import EntryId
+from recommender.items.item import Item, ItemKey
+from recommender.items.values import Attributes, Id, Key, Value, Version
+
+
+class UpsertItem(Item):
+    """Create the item or replace it as a whole.
+
+    Attributes:
+        version: the producer's own counter; an older one than the last seen loses.
+        silent: change the state and publish nothing but a summary (backfill of a catalogue).
+    """
+
+    type: ClassVar = "item.upsert"
+    version: Version | None = None
+    silent: bool = False
+
+
+class PatchItem(ItemKey):
+    """Change attributes (price, stock, status); ``null`` removes one. Nothing is embedded again."""
+
+    type: ClassVar = "item.patch"
+    attributes: Attributes = Field(min_length=1)
+    version: Version | None = None
+    silent: bool = False
+
+
+class DeleteItem(ItemKey):
+    """Take the item out; it appears in no later event."""
+
+    type: ClassVar = "item.delete"
+    version: Version | None = None
+    silent: bool = False
+
+
+class EraseItem(ItemKey):
+    """Delete the item and every stored trace of its text."""
+
+    type: ClassVar = "item.erase"
+
+
+class ConfigureCollection(Value):
+    """Set the settings of a collection; keys left out take their defaults."""
+
+    type: ClassVar = "collection.configured"
+    collection: Id
+    settings: CollectionSettings
+
+
+class TickClock(Value):
+    """Appended by the owner when something falls due on a quiet stream."""
+
+    type: ClassVar = "clock.ticked"
+
+
+Command = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | TickClock
+COMMAND_TYPES: dict[str, type[Command]] = {
+    model.type: model for model in (UpsertItem, PatchItem, DeleteItem, EraseItem, ConfigureCollection, TickClock)
+}
+M = TypeVar("M", bound=Value)
+_KEY: TypeAdapter[str] = TypeAdapter(Key)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that is no command: what was wrong with it, and what it said.
+
+    Attributes:
+        error: why it is rejected.
+        payload: the original bytes, cut at ``MAX_MESSAGE_BYTES``.
+        size: length of the original in bytes.
+        type: the command type it claimed.
+    """
+
+    error: InvalidCommand
+    payload: bytes
+    size: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the commands log.
+
+    Attributes:
+        id: its position in the log; entries are processed in this order.
+        command: what it asks for, or why it cannot be read.
+        key: the producer's name for it; a repeat within 24 hours has no second effect.
+        reply_to: who waits for the outcome (a Celery task id), if anybody.
+    """
+
+    id: EntryId
+    command: Command | Malformed
+    key: str | None = None
+    reply_to: str | None = None
+
+
+def decode_entry(
+    entry_id: EntryId,
+    type_: bytes | str,
+    data: bytes | str,
+    key: bytes | str | None = None,
+    reply_to: str | None = None,
+) -> Entry:
+    """Decode one entry; whatever is wrong with it becomes a ``Malformed`` command, never an exception.
+
+    Args:
+        entry_id: position in the log.
+        type_: command type, for example ``item.upsert``.
+        data: the command as JSON.
+        key: the producer's idempotency key.
+        reply_to: task id of a caller that waits for the outcome.
+    """
+    raw = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+    claimed = _claimed_type(type_)
+    try:
+        name = None if key is None else _decode_key(key)
+    except InvalidCommand as error:
+        return Entry(entry_id, malformed(error, raw, claimed), None, reply_to)
+    try:
+        return Entry(entry_id, parse_command(claimed, raw), name, reply_to)
+    except InvalidCommand as error:
+        return Entry(entry_id, malformed(error, raw, claimed), name, reply_to)
+
+
+def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
+    """Keep what a rejected message said, within bounds."""
+    return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
+
+
+def parse_command(type_: str, data: bytes) -> Command:
+    """Parse and validate one command.
+
+    Raises:
+        InvalidCommand: names the field and the type of the offending value.
+    """
+    model = COMMAND_TYPES.get(type_)
+    if model is None:
+        raise InvalidCommand("unknown_type", f"unknown command type {type_[:64]!r}; one of {', '.join(COMMAND_TYPES)}")
+    value = parse_json(data)
+    if not isinstance(value, dict):
+        raise InvalidCommand("wrong_type", f"the command must be a JSON object, not {_json_type(value)}")
+    return validate(model, value)
+
+
+def validate(model: type[M], value: dict[str, Any]) -> M:
+    """``model`` made from ``value``; raises ``InvalidCommand`` naming the field and the value's type."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _explained(error) from None
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON within the limits; no duplicate keys, no NaN, no deep nesting, UTF-8 only.
+
+    Raises:
+        InvalidCommand: with code ``too_large``, ``not_utf8``, ``not_json``, ``not_unicode`` or ``too_deep``.
+    """
+    if len(data) > limits.MAX_MESSAGE_BYTES:
+        raise InvalidCommand("too_large", f"{len(data)} bytes; at most {limits.MAX_MESSAGE_BYTES} are accepted")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidCommand("not_utf8", f"not UTF-8 at byte {error.start}") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels") from None
+    except ValueError as error:
+        raise InvalidCommand("not_json", f"not JSON: {error}") from None
+    if _deeper_than(value, limits.MAX_NESTING):
+        raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels")
+    if "\\u" in text and not _encodable(value):
+        raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair")
+    return value
+
+
+def _claimed_type(type_: bytes | str) -> str:
+    text = type_.decode(errors="backslashreplace") if isinstance(type_, bytes) else type_
+    return text if text.isprintable() else ascii(text)
+
+
+def _decode_key(key: bytes | str) -> str:
+    try:
+        return _KEY.validate_python(key.decode() if isinstance(key, bytes) else key)
+    except (UnicodeDecodeError, ValidationError):
+        raise InvalidCommand(
+            "invalid_key", f"the key must be printable UTF-8 of 1 to {limits.MAX_KEY_BYTES} bytes", "key"
+        ) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth == 0 or any(_deeper_than(child, depth - 1) for child in value.values())
+    if isinstance(value, list):
+        return depth == 0 or any(_deeper_than(child, depth - 1) for child in value)
+    return False
+
+
+def _explained(error: ValidationError) -> InvalidCommand:
+    """The first thing pydantic found, in our words: where it is, what is wrong, what was given."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or None
+    code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
+    shown = f" (got {_json_type(first['input'])})" if field and code != "missing_field" else ""
+    return InvalidCommand(
+        code, f"{field + ': ' if field else ''}{first['msg'].removeprefix('Value error, ')}{shown}", field
+    )
+
+
+_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
+_JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+
+
+def _json_type(value: Any) -> str:
+    return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)

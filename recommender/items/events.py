@@ -1,0 +1,204 @@
+"""Events: what the engine says back. One class of data per type, carried in a CloudEvents 1.0 envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+
+from recommender.items.collection import CollectionSettings
+from recommender.items.decisions import Band, Probability, Reason, Recommendation
+from recommender.items.entry_id import EntryId
+from recommender.items.values import Attributes, Value
+
+
+class Cause(Value):
+    """The command that an event answers.
+
+    Attributes:
+        id: its position in the commands log (what XADD returned).
+        key: the producer's key, if it gave one.
+    """
+
+    id: str
+    key: str | None = None
+
+
+class Timings(Value):
+    """Where the time went; the only part of an event that a replay does not repeat.
+
+    Attributes:
+        embed_ms: milliseconds the batch spent in the model, divided by the texts it embedded.
+        decide_ms: milliseconds spent on this item's neighbours and verdict.
+    """
+
+    embed_ms: float
+    decide_ms: float
+
+
+class EventData(Value):
+    """Base of the data of all events."""
+
+    type: ClassVar[str]
+    command: Cause
+
+
+class ItemProcessed(EventData):
+    """The verdict on one item.
+
+    Attributes:
+        item_id: the item; ``collection`` is where it lives.
+        revision: 1 for a new item, counted up by every change.
+        band: ``duplicate``, ``review``, ``similar`` or ``new``.
+        duplicate_of: id of the earlier item that this one repeats; set if and only if the band is ``duplicate``.
+        canonical_id: the item that stands for the whole group; the item itself when it has no duplicate.
+        group: stable id of the group of items judged to be the same thing.
+        matched_id: the single closest item, which ``probability`` and ``similarity`` speak about.
+        probability: that the item and ``matched_id`` are the same thing, in [0, 1].
+        similarity: cosine of the two embeddings, in [-1, 1].
+        reasons: the evidence, strongest first.
+        recommendations: similar items, best first; duplicates of one another appear once.
+        truncated: whether the text was longer than the model reads.
+        model: identity of the embedding model.
+    """
+
+    type: ClassVar = "recommender.item.processed.v1"
+    item_id: str
+    collection: str
+    revision: int
+    band: Band
+    duplicate_of: str | None
+    canonical_id: str
+    group: str
+    matched_id: str | None
+    probability: Probability
+    similarity: float | None
+    reasons: tuple[Reason, ...]
+    recommendations: tuple[Recommendation, ...]
+    truncated: bool
+    model: str
+    timings: Timings
+
+
+class ItemPatched(EventData):
+    """Attributes changed; ``attributes`` are all of them as they stand now."""
+
+    type: ClassVar = "recommender.item.patched.v1"
+    item_id: str
+    collection: str
+    revision: int
+    attributes: Attributes
+
+
+class ItemDeleted(EventData):
+    """The item is gone; ``erased`` when every trace of its text went with it."""
+
+    type: ClassVar = "recommender.item.deleted.v1"
+    item_id: str
+    collection: str
+    erased: bool
+
+
+class CommandIgnored(EventData):
+    """A valid command that changed nothing: an older version, or an item that is not there."""
+
+    type: ClassVar = "recommender.command.ignored.v1"
+    item_id: str
+    collection: str
+    reason: Literal["older_version", "unknown_item"]
+
+
+class CommandRejected(EventData):
+    """A message that could not be accepted, with the reason and what it said.
+
+    Attributes:
+        code: machine-readable reason.
+        field: the field that is wrong, if it is one.
+        message: the reason in a sentence.
+        command_type: the type it claimed.
+        payload: the original; UTF-8 text, or base64 where ``payload_encoding`` says so.
+        payload_bytes: length of the original; longer than ``payload`` when that was cut.
+    """
+
+    type: ClassVar = "recommender.command.rejected.v1"
+    code: str
+    field: str | None
+    message: str
+    command_type: str
+    payload: str
+    payload_encoding: Literal["utf-8", "base64"]
+    payload_bytes: int
+
+
+class CollectionConfigured(EventData):
+    """A collection has new settings."""
+
+    type: ClassVar = "recommender.collection.configured.v1"
+    collection: str
+    settings: CollectionSettings
+
+
+class ItemsBackfilled(EventData):
+    """Summary of silent commands since the last summary.
+
+    Attributes:
+        collection: where they went.
+        commands: how many.
+        bands: of the items among them, by band.
+    """
+
+    type: ClassVar = "recommender.items.backfilled.v1"
+    collection: str
+    commands: int
+    bands: dict[Band, int]
+
+
+EVENT_TYPES: dict[str, type[EventData]] = {
+    model.type: model
+    for model in (
+        ItemProcessed,
+        ItemPatched,
+        ItemDeleted,
+        CommandIgnored,
+        CommandRejected,
+        CollectionConfigured,
+        ItemsBackfilled,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event with its place in the events stream.
+
+    Attributes:
+        id: entry id in the events stream, given when the event is committed.
+        data: what happened.
+        silent: kept as the outcome of its command but not published.
+    """
+
+    id: EntryId
+    data: EventData
+    silent: bool = False
+
+    @property
+    def subject(self) -> tuple[str, str] | None:
+        """Collection and id of the item it is about."""
+        item_id = getattr(self.data, "item_id", None)
+        return None if item_id is None else (self.data.collection, item_id)  # type: ignore[attr-defined]
+
+    def to_json(self, source: str) -> str:
+        """The CloudEvents 1.0 envelope as JSON; ``source`` names the partition."""
+        subject = self.subject
+        envelope = {
+            "specversion": "1.0",
+            "id": str(self.id),
+            "source": source,
+            "type": self.data.type,
+            **({"subject": subject[1]} if subject else {}),
+            "time": datetime.fromtimestamp(self.id.ms / 1000, UTC).isoformat(timespec="milliseconds"),
+            "datacontenttype": "application/json",
+            "data": self.data.model_dump(mode="json"),
+        }
+        return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))

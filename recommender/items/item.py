@@ -1,0 +1,67 @@
+"""The item: what is compared."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+
+from recommender.items import limits
+from recommender.items.values import Attributes, Id, Name, Text, Value
+
+
+def _text_or_datetime(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be an RFC 3339 string")
+    return value
+
+
+Timestamp = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text_or_datetime)]
+"""RFC 3339 with an offset, for example ``2026-03-01T09:30:00Z``."""
+
+
+class ItemKey(Value):
+    """Which item: its collection and its id there."""
+
+    collection: Id = "default"
+    id: Id
+
+
+class Item(ItemKey):
+    """A product, a ticket, any short text with an id.
+
+    Attributes:
+        collection: the set of items it is compared with.
+        id: unique within the collection.
+        text: what it says; give this or ``fields``.
+        fields: the same in named parts (``title``, ``description``, ``brand`` …), in order of importance.
+        attributes: filterable facts that are not part of the text (price, stock, status).
+        timestamp: when the item came into being, in the producer's eyes.
+        vector: a ready-made embedding of the collection's own model, shape (dimension,); any length but zero.
+    """
+
+    text: Text | None = None
+    fields: Annotated[dict[Name, Text], Field(max_length=limits.MAX_FIELDS)] | None = None
+    attributes: Attributes = Field(default_factory=dict)
+    timestamp: Timestamp | None = None
+    vector: Annotated[list[float], Field(min_length=1, max_length=limits.MAX_VECTOR_DIMENSION)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something_once(self) -> Self:
+        if self.text is not None and self.fields is not None:
+            raise ValueError("give text or fields, not both")
+        if not self.content.strip():
+            raise ValueError("the item has no text")
+        if len(self.content.encode()) > limits.MAX_TEXT_BYTES:
+            raise ValueError(f"the fields together are longer than {limits.MAX_TEXT_BYTES} bytes in UTF-8")
+        if self.vector is not None and not any(self.vector):
+            raise ValueError("the vector has length zero")
+        return self
+
+    @property
+    def content(self) -> str:
+        """The text, or the fields one to a line in the order given."""
+        if self.fields is not None:
+            return "\n".join(value for value in self.fields.values() if value)
+        return self.text or ""

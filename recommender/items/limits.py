@@ -1,0 +1,14 @@
+"""What a message may hold. Checked before anything is parsed, tokenised or stored."""
+
+from __future__ import annotations
+
+MAX_MESSAGE_BYTES = 128 * 1024
+MAX_NESTING = 8
+MAX_TEXT_BYTES = 32 * 1024
+MAX_ID_BYTES = 256
+MAX_KEY_BYTES = 256
+MAX_NAME_CHARS = 64  # of a field or an attribute
+MAX_FIELDS = 16
+MAX_ATTRIBUTES = 64
+MAX_ATTRIBUTE_BYTES = 1024
+MAX_VECTOR_DIMENSION = 4096

@@ -1,0 +1,44 @@
+"""What the engine asks of a matcher: a verdict on each pair of an item and a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from recommender.items import CollectionSettings, Item, PairVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Comparable:
+    """One side of a pair.
+
+    Attributes:
+        item: what it says.
+        fingerprint: of its canonical text.
+    """
+
+    item: Item
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An earlier item that may be the same thing.
+
+    Attributes:
+        other: the earlier item.
+        similarity: cosine of the two embeddings, in [-1, 1].
+    """
+
+    other: Comparable
+    similarity: float
+
+
+class Matcher(Protocol):
+    """Turns candidates into verdicts. A pure function: the same input gives the same verdicts, in any batch."""
+
+    def judge(
+        self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
+    ) -> list[PairVerdict]:
+        """One verdict for each candidate, in the order given."""

@@ -1,0 +1,81 @@
+"""Puts an engine together from a state directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
+from recommender.errors import StateError, StateLocked
+from recommender.matching import Matcher
+from recommender.pipeline import Indexes, Recommender
+from recommender.store import SqliteStore
+
+DATABASE = "state.sqlite3"
+LOCK = "owner.lock"
+
+
+def open_recommender(
+    directory: Path | None = None,
+    encoders: Encoders | None = None,
+    *,
+    partition: str = "default",
+    matcher: Matcher | None = None,
+    created_by: str = "",
+) -> Recommender:
+    """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
+
+    Args:
+        directory: where the database and the index snapshots live; one process at a time owns it.
+        encoders: the embedding models; the default is the known ones, loaded when first needed.
+        partition: name under which events are published.
+        matcher: verdicts on pairs; the default is the plain rule.
+        created_by: name and version of the program, written into snapshots.
+
+    Raises:
+        StateError: the directory is owned by another process, damaged, or written by a newer release.
+        ModelError: a collection holds vectors of another model.
+    """
+    encoders = encoders if encoders is not None else ModelCatalogue(KNOWN_MODELS)
+    lock = None if directory is None else lock_directory(directory)
+    try:
+        store = SqliteStore(None if directory is None else directory / DATABASE, f"/recommender/{partition}")
+    except BaseException:
+        release(lock)
+        raise
+    try:
+        indexes = Indexes(store, None if directory is None else directory / "index", created_by=created_by)
+        return Recommender(store, encoders, indexes, matcher, on_close=lambda: release(lock))
+    except BaseException:
+        store.close()
+        release(lock)
+        raise
+
+
+def lock_directory(directory: Path) -> int:
+    """Take the directory for this process until the descriptor returned is closed.
+
+    Raises:
+        StateLocked: another process has it; the message names its process id.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(f"the state directory {directory} cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StateLocked(f"the state directory {directory} is owned by process {owner}") from None
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def release(lock: int | None) -> None:
+    """Give the directory back."""
+    if lock is not None:
+        os.close(lock)

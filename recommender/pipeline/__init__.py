@@ -1,0 +1,7 @@
+"""The main path: commands in, events out."""
+
+from recommender.pipeline.indexes import Indexes
+from recommender.pipeline.reads import ItemView, SearchHit
+from recommender.pipeline.recommender import Recommender
+
+__all__ = ["Indexes", "ItemView", "Recommender", "SearchHit"]

@@ -1,0 +1,45 @@
+"""One batch while it is being decided: stream time, events given so far, changes to the indexes."""
+
+from __future__ import annotations
+
+from recommender.items import Cause, Entry, EntryId, Event, EventData
+from recommender.pipeline.overlay import CollectionOverlay
+from recommender.store import Collection, SqliteStore
+
+
+class Batch:
+    """Collects what the entries of one transaction do.
+
+    Attributes:
+        events: in order, with their entry ids.
+        overlays: changes to the vector indexes, by collection id.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._last_event = store.last_event
+        self.position = store.position
+        self.events: list[Event] = []
+        self.overlays: dict[int, CollectionOverlay] = {}
+
+    def emit(self, entry: Entry, data: EventData, *, silent: bool = False) -> EntryId:
+        """Give an event its place in the events stream and remember it for publishing."""
+        self._last_event = self._last_event.next_at(entry.id.ms)
+        event = Event(self._last_event, data, silent)
+        self._store.outbox.add(event)
+        self.events.append(event)
+        return event.id
+
+    def overlay(self, collection: Collection, dimension: int) -> CollectionOverlay:
+        """The changes to one collection's index."""
+        return self.overlays.setdefault(collection.id, CollectionOverlay(dimension))
+
+    def finish(self) -> None:
+        """Record position and last event; the caller commits."""
+        self._store.position = self.position
+        self._store.last_event = self._last_event
+
+
+def cause(entry: Entry) -> Cause:
+    """How an event names the command it answers."""
+    return Cause(id=str(entry.id), key=entry.key)

@@ -1,0 +1,110 @@
+"""The collections of a partition, kept in memory and saved with the batch that changes them."""
+
+from __future__ import annotations
+
+from recommender.embedding import Encoders, ModelIdentity
+from recommender.errors import InvalidCommand, ModelError
+from recommender.items import CollectionSettings
+from recommender.store import Collection, SqliteStore
+
+
+class Collections:
+    """Finds and creates collections by name.
+
+    Raises:
+        ModelError: a collection holds vectors of a model other than the one its settings name now.
+    """
+
+    def __init__(self, store: SqliteStore, encoders: Encoders) -> None:
+        self._store = store
+        self._encoders = encoders
+        self._by_name: dict[str, Collection] = {}
+        self._changed: dict[int, Collection] = {}
+        self._silent: dict[int, Collection] = {}
+        self.reload()
+        for collection in self._by_name.values():
+            self._check_model(collection)
+
+    def all(self) -> list[Collection]:
+        """Every collection, oldest first."""
+        return list(self._by_name.values())
+
+    def find(self, name: str) -> Collection | None:
+        """The collection, if it exists."""
+        return self._by_name.get(name)
+
+    def settings(self, name: str) -> CollectionSettings:
+        """Settings of a collection, the defaults for one that does not exist yet."""
+        found = self._by_name.get(name)
+        return found.settings if found else CollectionSettings()
+
+    def ensure(self, name: str, model: ModelIdentity) -> Collection:
+        """The collection, created at need, with the identity of its vectors fixed by the first of them."""
+        collection = self._by_name.get(name) or self._create(name, CollectionSettings())
+        if collection.model is None:
+            collection.model, collection.dimension = model.key, model.dimension
+            self.touch(collection)
+        return collection
+
+    def configure(self, name: str, settings: CollectionSettings) -> Collection:
+        """Set the settings.
+
+        Raises:
+            InvalidCommand: the model is not one of ours, or another one than that of the vectors already there.
+        """
+        if settings.model not in self._encoders.names:
+            known = ", ".join(self._encoders.names)
+            raise InvalidCommand(
+                "unknown_model", f"settings.model: {settings.model!r} is not one of {known}", "settings.model"
+            )
+        collection = self._by_name.get(name)
+        if collection is None:
+            return self._create(name, settings)
+        if collection.model is not None and settings.model != collection.settings.model:
+            raise InvalidCommand(
+                "model_in_use",
+                f"settings.model: it has vectors of {collection.model}; another model needs a new collection",
+                "settings.model",
+            )
+        collection.settings = settings
+        self.touch(collection)
+        return collection
+
+    def awaiting_summary(self) -> list[Collection]:
+        """Collections with silent commands since their last summary, oldest first."""
+        return list(self._silent.values())
+
+    def touch(self, collection: Collection) -> None:
+        """Note that it has changed in memory."""
+        self._changed[collection.id] = collection
+        if collection.silent_commands:
+            self._silent[collection.id] = collection
+        else:
+            self._silent.pop(collection.id, None)
+
+    def flush(self) -> None:
+        """Write what has changed; part of the running transaction."""
+        for collection in self._changed.values():
+            self._store.collections.save(collection)
+        self._changed.clear()
+
+    def reload(self) -> None:
+        """Read everything from the store: at start, and after a transaction that was rolled back."""
+        self._by_name = {collection.name: collection for collection in self._store.collections.all()}
+        self._changed = {}
+        self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
+
+    def _create(self, name: str, settings: CollectionSettings) -> Collection:
+        collection = self._by_name[name] = self._store.collections.create(name, settings)
+        return collection
+
+    def _check_model(self, collection: Collection) -> None:
+        if collection.model is None:
+            return
+        identity = self._encoders.encoder(collection.settings.model).identity
+        if identity.key != collection.model:
+            raise ModelError(
+                f"collection {collection.name!r} holds vectors of {collection.model}, but the model "
+                f"{collection.settings.model!r} is now {identity.key}: bring back the files of the first, "
+                "or start from an empty state directory"
+            )

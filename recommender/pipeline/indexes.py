@@ -1,0 +1,172 @@
+"""The vector indexes of all collections: derived from the store, brought up to date after each commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recommender.index import (
+    DEFAULT_PARAMETERS,
+    AdaptiveIndex,
+    FlatIndex,
+    HnswIndex,
+    HnswParameters,
+    make_index,
+    snapshot,
+)
+from recommender.items import EntryId
+from recommender.pipeline.embedding_step import Vector
+from recommender.pipeline.neighbours import Neighbours
+from recommender.pipeline.overlay import CollectionOverlay
+from recommender.store import Collection, SqliteStore
+
+SNAPSHOT_EVERY = 10_000
+"""Changes of an index after which it is written to disk without being asked."""
+
+_SAMPLE = 50
+
+
+class Indexes:
+    """One index per collection.
+
+    Args:
+        store: where the points are.
+        directory: for snapshots; ``None`` keeps none, so that a restart builds the graphs again.
+        parameters: of the HNSW graphs.
+        created_by: name and version of the program, written into snapshots.
+    """
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        directory: Path | None = None,
+        parameters: HnswParameters = DEFAULT_PARAMETERS,
+        created_by: str = "",
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._parameters = parameters
+        self._created_by = created_by
+        self._indexes: dict[int, FlatIndex | AdaptiveIndex] = {}
+        self._kinds: dict[int, str] = {}
+        self._changes: dict[int, int] = {}
+
+    def open(self, collections: Iterable[Collection]) -> None:
+        """Read snapshots and complete them from the store."""
+        for collection in collections:
+            self._open(collection, self._restore(collection))
+
+    def neighbours(
+        self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int
+    ) -> Neighbours:
+        """Neighbours of a batch of items in one collection; ``None`` stands for one that does not exist yet."""
+        index = None if collection is None else self._indexes.get(collection.id)
+        return Neighbours(index if index is not None else FlatIndex(dimension), queries, k, removals)
+
+    def apply(self, collections: Iterable[Collection], overlays: Mapping[int, CollectionOverlay]) -> None:
+        """Bring the indexes up to date with what has just been committed."""
+        for collection in collections:
+            if self._kinds.get(collection.id) not in (None, collection.settings.index):
+                self._close(collection)
+            overlay = overlays.get(collection.id)
+            if collection.id not in self._indexes:
+                self._open(collection, restored=None)
+            elif overlay is not None:
+                self._apply(collection.id, overlay)
+
+    def stats(self, collection: Collection) -> dict[str, Any]:
+        """Kind that serves now, and number of points."""
+        index = self._indexes.get(collection.id)
+        return {"index": "exact" if index is None else index.kind, "points": 0 if index is None else len(index)}
+
+    def sampled_recall(self, collections: Iterable[Collection], k: int = 10) -> dict[str, float]:
+        """Recall@k in [0, 1] of each approximate index against exact search, by collection name.
+
+        The queries are vectors of the index itself, evenly spread.
+        """
+        recalls = {}
+        for collection in collections:
+            hnsw = _hnsw(self._indexes.get(collection.id))
+            if hnsw is None or len(hnsw) <= k:
+                continue
+            labels = hnsw.labels()
+            queries = hnsw.vectors(labels[:: max(1, len(labels) // _SAMPLE)][:_SAMPLE])
+            found, exact = hnsw.search(queries, k).labels, hnsw.exact.search(queries, k).labels
+            shared = [len(np.intersect1d(one, other)) for one, other in zip(found, exact, strict=True)]
+            recalls[collection.name] = sum(shared) / (k * len(queries))
+        return recalls
+
+    def snapshot(self, collections: Iterable[Collection], min_changes: int = SNAPSHOT_EVERY) -> None:
+        """Write the graphs that have changed at least that often since they were last written.
+
+        Raises:
+            StateError: a file could not be written; the one before stays.
+        """
+        for collection in collections:
+            hnsw = _hnsw(self._indexes.get(collection.id))
+            if self._directory is None or hnsw is None or self._changes[collection.id] < min_changes:
+                continue
+            stamp = snapshot.Stamp(str(collection.model), str(self._store.position), self._created_by)
+            record = snapshot.write(self._directory / str(collection.id), hnsw, stamp)
+            known = [record.digest, *self._trusted(collection)][: snapshot.GENERATIONS_KEPT]
+            self._store.set_note(_note(collection), json.dumps(known))
+            self._changes[collection.id] = 0
+
+    def close(self, collections: Iterable[Collection]) -> None:
+        """Write what has changed and stop building."""
+        try:
+            self.snapshot(collections, min_changes=1)
+        finally:
+            for collection in collections:
+                self._close(collection)
+
+    def _restore(self, collection: Collection) -> HnswIndex | None:
+        if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
+            return None
+        expected = snapshot.Expectations(collection.dimension, str(collection.model), self._parameters)
+        found = snapshot.read(self._directory / str(collection.id), expected, self._trusted(collection))
+        return None if found is None else found[0]
+
+    def _open(self, collection: Collection, restored: HnswIndex | None) -> None:
+        if collection.dimension is None:
+            return
+        index = make_index(collection.settings.index, collection.dimension, self._parameters, restored)
+        present, live = index.labels(), self._store.vectors.labels(collection.id)
+        index.remove(np.setdiff1d(present, live))
+        missing = np.setdiff1d(live, present)
+        for labels, vectors in self._store.vectors.points(missing):
+            index.add(labels, vectors)
+        self._indexes[collection.id] = index
+        self._kinds[collection.id] = collection.settings.index
+        self._changes[collection.id] = len(missing)
+
+    def _apply(self, collection: int, overlay: CollectionOverlay) -> None:
+        index, added = self._indexes[collection], overlay.labels()
+        removed = np.array(sorted(overlay.removed), np.int64)
+        if len(added):
+            index.add(added, overlay.added.vectors(added))
+        if len(removed):
+            index.remove(removed)
+        self._changes[collection] += len(added) + len(removed)
+
+    def _close(self, collection: Collection) -> None:
+        index = self._indexes.pop(collection.id, None)
+        self._kinds.pop(collection.id, None)
+        if isinstance(index, AdaptiveIndex):
+            index.close()
+
+    def _trusted(self, collection: Collection) -> list[str]:
+        digests: list[str] = json.loads(self._store.note(_note(collection)) or "[]")
+        return digests
+
+
+def _hnsw(index: FlatIndex | AdaptiveIndex | None) -> HnswIndex | None:
+    return index.hnsw if isinstance(index, AdaptiveIndex) else None
+
+
+def _note(collection: Collection) -> str:
+    return f"snapshots of collection {collection.id}"

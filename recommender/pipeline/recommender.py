@@ -1,0 +1,273 @@
+"""The engine: commands in, events out, everything between in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from recommender.embedding import Encoders
+from recommender.errors import InvalidCommand
+from recommender.items import (
+    CollectionSettings,
+    ConfigureCollection,
+    Entry,
+    EntryId,
+    Event,
+    Item,
+    PairVerdict,
+    UpsertItem,
+)
+from recommender.matching import CosineRule, Matcher
+from recommender.pipeline.arrivals import Arrivals
+from recommender.pipeline.batch import Batch
+from recommender.pipeline.collections import Collections
+from recommender.pipeline.embedding_step import Embedded, EmbeddingStep
+from recommender.pipeline.handlers import Handlers, Prepared
+from recommender.pipeline.indexes import SNAPSHOT_EVERY, Indexes
+from recommender.pipeline.neighbours import Neighbours
+from recommender.pipeline.reads import ItemView, Reads, SearchHit
+from recommender.pipeline.summaries import Summaries
+from recommender.store import Outbox, SqliteStore
+
+log = logging.getLogger(__name__)
+
+
+class Recommender:
+    """Similar items and duplicate verdicts for a log of commands.
+
+    A decision is a function of the commands before it: how entries are cut into batches makes no difference. One thread
+    calls it.
+
+    Args:
+        store: the state; what is committed there happened.
+        encoders: the embedding models.
+        indexes: the vector indexes, derived from the store.
+        matcher: verdicts on pairs; the plain rule by default.
+        on_close: called after the store has been closed.
+
+    Raises:
+        ModelError: a collection holds vectors of a model other than the one its settings name.
+    """
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        indexes: Indexes | None = None,
+        matcher: Matcher | None = None,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_close = on_close
+        self._store = store
+        self._embedding = EmbeddingStep(store, encoders)
+        self._collections = Collections(store, encoders)
+        self._indexes = indexes or Indexes(store)
+        self._indexes.open(self._collections.all())
+        matcher = matcher or CosineRule()
+        self._arrivals = Arrivals(store, matcher)
+        self._summaries = Summaries(self._collections)
+        self._handlers = Handlers(store, self._collections, self._arrivals, self._summaries)
+        self._reads = Reads(store, self._embedding, self._collections, self._indexes, self._arrivals, matcher)
+
+    # -- the main path -------------------------------------------------------------------------------------------------
+
+    def process(self, entries: Sequence[Entry]) -> list[Event]:
+        """Drop exact repeats, embed the rest, find neighbours, decide in order, commit, remember what to publish.
+
+        Args:
+            entries: what follows ``position`` in the log, in order; entries up to the position are skipped.
+
+        Returns:
+            The events of this batch in order; they are committed to the outbox.
+
+        Raises:
+            EncodingError: the model failed; nothing was changed and the same entries can be tried again.
+        """
+        with self._transaction() as batch:
+            fresh = [entry for entry in entries if entry.id > batch.position]
+            for segment in _segments(fresh):
+                for prepared in self._prepare(segment):
+                    self._decide(prepared, batch)
+        self._indexes.apply(self._collections.all(), batch.overlays)
+        return batch.events
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Batch]:
+        try:
+            with self._store.transaction():
+                batch = Batch(self._store)
+                yield batch
+                self._collections.flush()
+                batch.finish()
+        except BaseException:
+            self._collections.reload()
+            raise
+
+    def _prepare(self, entries: Sequence[Entry]) -> Iterator[Prepared]:
+        """Embed what must be embedded and ask the indexes once for all of it."""
+        new = [entry for entry in entries if not self._handlers.is_repeat(entry)]
+        upserts = [(entry, entry.command) for entry in new if isinstance(entry.command, UpsertItem)]
+        embedded = self._embedding.embed(
+            [(command, self._collections.settings(command.collection)) for _, command in upserts]
+        )
+        by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
+        neighbours = self._neighbours(by_entry, new)
+        for entry in entries:
+            yield Prepared(entry, by_entry.get(entry.id), neighbours.get(getattr(entry.command, "collection", "")))
+
+    def _neighbours(
+        self, embedded: dict[EntryId, Embedded | InvalidCommand], entries: Sequence[Entry]
+    ) -> dict[str, Neighbours]:
+        queries: dict[str, dict[EntryId, Embedded]] = {}
+        for id_, one in embedded.items():
+            if isinstance(one, Embedded):
+                queries.setdefault(one.item.collection, {})[id_] = one
+        return {
+            name: self._indexes.neighbours(
+                self._collections.find(name),
+                {id_: one.vector for id_, one in members.items()},
+                dimension=next(iter(members.values())).model.dimension,
+                k=self._collections.settings(name).candidates,
+                removals=self._handlers.possible_removals(name, entries, members),
+            )
+            for name, members in queries.items()
+        }
+
+    def _decide(self, prepared: Prepared, batch: Batch) -> None:
+        entry = prepared.entry
+        self._summaries.emit_due(entry, batch)
+        self._handlers.handle(prepared, batch)
+        batch.position = entry.id
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def search(self, text: str, collection: str = "default", limit: int = 10) -> list[SearchHit]:
+        """Items similar to a text, best first, duplicates once; nothing is stored."""
+        return self._reads.search(text, collection, limit)
+
+    def recommend(self, item_id: str, collection: str = "default", limit: int = 10) -> list[SearchHit] | None:
+        """Items similar to a stored one, or ``None`` when it is not there."""
+        return self._reads.recommend(item_id, collection, limit)
+
+    def compare(self, one: Item, other: Item) -> PairVerdict:
+        """The verdict on two texts, as the collection of ``one`` would have it; nothing is stored."""
+        return self._reads.compare(one, other)
+
+    def get(self, item_id: str, collection: str = "default") -> ItemView | None:
+        """The item and where it stands now."""
+        return self._reads.get(item_id, collection)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts by collection, index kinds and sizes, position."""
+        return {
+            "position": str(self._store.position),
+            "last_event": str(self._store.last_event),
+            "items": self._store.items.count(),
+            "collections": {
+                collection.name: {
+                    "items": self._store.items.count(collection.id),
+                    "model": collection.model,
+                    **self._indexes.stats(collection),
+                }
+                for collection in self._collections.all()
+            },
+        }
+
+    # -- upkeep --------------------------------------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> Outbox:
+        """Committed events, and who waits for them."""
+        return self._store.outbox
+
+    @property
+    def last_event(self) -> EntryId:
+        """Id of the last event that was given one."""
+        return self._store.last_event
+
+    def continue_after(self, last_event: EntryId) -> None:
+        """Give the next events ids behind ``last_event``: an empty state takes over a stream that has some."""
+        with self._store.transaction():
+            self._store.last_event = last_event
+
+    def acknowledge(
+        self,
+        *,
+        replied: Sequence[EntryId] = (),
+        redacted: Sequence[EntryId] = (),
+        delivered: EntryId | None = None,
+    ) -> None:
+        """Note what has reached its receivers, so that it is not sent again after a restart.
+
+        Args:
+            replied: positions of commands whose callers have been told.
+            redacted: entries removed from the events stream.
+            delivered: the last event handed to the task of the user's own.
+        """
+        with self._store.transaction():
+            self._store.outbox.settle(replied)
+            self._store.outbox.redacted(redacted)
+            if delivered is not None:
+                self._store.set_note("delivered", str(delivered))
+
+    @property
+    def delivered(self) -> EntryId | None:
+        """The last event handed to the task of the user's own, as far as noted."""
+        noted = self._store.note("delivered")
+        return None if noted is None else EntryId.parse(noted)
+
+    def prune(self, outbox_ms: int) -> int:
+        """Drop events older than ``outbox_ms`` of stream time, and keys past their window; returns events dropped."""
+        now_ms = self._store.position.ms
+        with self._store.transaction():
+            self._store.outbox.forget_keys(now_ms)
+            return self._store.outbox.prune(now_ms - outbox_ms, self._store.last_event)
+
+    @property
+    def position(self) -> EntryId:
+        """Id of the last entry whose effects are committed."""
+        return self._store.position
+
+    def due_ms(self) -> int | None:
+        """Stream time at which something falls due even if no command comes, or ``None``."""
+        return self._summaries.due_ms()
+
+    def snapshot(self, min_changes: int = SNAPSHOT_EVERY) -> None:
+        """Write the indexes that have changed at least that often to disk; a restart then starts from there."""
+        self._indexes.snapshot(self._collections.all(), min_changes)
+
+    def sampled_recall(self) -> dict[str, float]:
+        """Recall@10 of each approximate index against exact search, on a sample of its own vectors."""
+        return self._indexes.sampled_recall(self._collections.all())
+
+    def warm_up(self) -> None:
+        """Load the models of all collections, so that the first command does not wait for them."""
+        started = time.perf_counter()
+        for settings in {
+            collection.settings.model: collection.settings for collection in self._collections.all()
+        }.values():
+            self._embedding.identity(settings)
+        self._embedding.identity(CollectionSettings())
+        log.info("models ready", extra={"seconds": round(time.perf_counter() - started, 2)})
+
+    def close(self) -> None:
+        """Write snapshots and close the store."""
+        try:
+            self._indexes.close(self._collections.all())
+        finally:
+            self._store.close()
+            self._on_close()
+
+
+def _segments(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Cut after every change of settings, since it decides how the entries behind it are prepared."""
+    start = 0
+    for place, entry in enumerate(entries):
+        if isinstance(entry.command, ConfigureCollection):
+            yield entries[start : place + 1]
+            start = place + 1
+    if start < len(entries):
+        yield entries[start:]

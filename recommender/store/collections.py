@@ -1,0 +1,84 @@
+"""Collections: their settings, the identity of their vectors, and what awaits a summary."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
+
+from recommender.items import Band, CollectionSettings
+
+
+@dataclass(slots=True)
+class Collection:
+    """One collection; the pipeline changes it in memory and saves it once a batch.
+
+    Attributes:
+        model: identity of its vectors, once it has any.
+        dimension: length of its vectors.
+        silent_commands: silent commands since the last summary.
+        silent_bands: bands of the items among them.
+        silent_since_ms: stream time of the first of them.
+    """
+
+    id: int
+    name: str
+    settings: CollectionSettings
+    model: str | None = None
+    dimension: int | None = None
+    silent_commands: int = 0
+    silent_bands: Counter[Band] = field(default_factory=Counter)
+    silent_since_ms: int = 0
+
+
+class CollectionTable:
+    """Reads and writes collections; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def all(self) -> list[Collection]:
+        """Every collection, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms"
+            " FROM collections ORDER BY id"
+        )
+        return [
+            Collection(
+                id_,
+                name,
+                CollectionSettings.model_validate_json(settings),
+                model,
+                dimension,
+                commands,
+                Counter({Band(band): count for band, count in json.loads(bands).items()}),
+                since_ms,
+            )
+            for id_, name, settings, model, dimension, commands, bands, since_ms in rows
+        ]
+
+    def create(self, name: str, settings: CollectionSettings) -> Collection:
+        """A new, empty collection."""
+        cursor = self._db.execute(
+            "INSERT INTO collections (name, settings, silent_commands, silent_bands, silent_since_ms)"
+            " VALUES (?,?,0,'{}',0)",
+            (name, settings.model_dump_json()),
+        )
+        return Collection(int(cursor.lastrowid or 0), name, settings)
+
+    def save(self, collection: Collection) -> None:
+        """Write everything but its name."""
+        self._db.execute(
+            "UPDATE collections SET settings=?, model=?, dimension=?, silent_commands=?, silent_bands=?,"
+            " silent_since_ms=? WHERE id=?",
+            (
+                collection.settings.model_dump_json(),
+                collection.model,
+                collection.dimension,
+                collection.silent_commands,
+                json.dumps(collection.silent_bands),
+                collection.silent_since_ms,
+                collection.id,
+            ),
+        )

@@ -1,0 +1,126 @@
+"""The outbox: events with their committed entry ids, the keys of their commands, and who waits for them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recommender.items import EntryId, Event
+
+KEY_WINDOW_MS = 24 * 3600 * 1000
+"""For how long of stream time a repeated key has no second effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One event as it is to be published: byte for byte the same at every attempt."""
+
+    id: EntryId
+    type: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A caller that waits: the position of its command, its address, and the outcome."""
+
+    position: EntryId
+    reply_to: str
+    outcome: OutboxRow
+
+
+class Outbox:
+    """Reads and writes events; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, source: str) -> None:
+        self._db = connection
+        self._source = source
+
+    def add(self, event: Event) -> None:
+        """Remember an event for publishing."""
+        collection, item_id = event.subject or (None, None)
+        self._db.execute(
+            "INSERT INTO outbox VALUES (?,?,?,?,?,?,?)",
+            (*event.id, event.data.type, collection, item_id, event.silent, event.to_json(self._source)),
+        )
+
+    def after(self, position: EntryId, limit: int) -> list[OutboxRow]:
+        """Events to publish that come after ``position``, in order."""
+        rows = self._db.execute(
+            "SELECT ms, n, type, event FROM outbox WHERE (ms, n) > (?, ?) AND NOT silent ORDER BY ms, n LIMIT ?",
+            (*position, limit),
+        )
+        return [OutboxRow(EntryId(ms, n), type_, event) for ms, n, type_, event in rows]
+
+    def get(self, id_: EntryId) -> OutboxRow | None:
+        """One event, silent or not."""
+        row = self._db.execute("SELECT ms, n, type, event FROM outbox WHERE ms=? AND n=?", id_).fetchone()
+        return None if row is None else OutboxRow(EntryId(row[0], row[1]), row[2], row[3])
+
+    def prune(self, before_ms: int, published: EntryId) -> int:
+        """Drop published events older than ``before_ms`` that nobody waits for; returns how many."""
+        return self._db.execute(
+            "DELETE FROM outbox WHERE ms < ? AND (ms, n) <= (?, ?) AND NOT EXISTS"
+            " (SELECT 1 FROM replies WHERE event_ms = outbox.ms AND event_n = outbox.n)",
+            (before_ms, *published),
+        ).rowcount
+
+    # -- keys: a repeat returns the first outcome ----------------------------------------------------------------------
+
+    def outcome_of(self, key: str, now_ms: int) -> EntryId | None:
+        """The first outcome under this key, if it was used within the window before ``now_ms``."""
+        row = self._db.execute("SELECT ms, event_ms, event_n FROM keys WHERE key=?", (key,)).fetchone()
+        if row is None or now_ms - row[0] >= KEY_WINDOW_MS:
+            return None
+        return EntryId(row[1], row[2])
+
+    def remember_key(self, key: str, ms: int, outcome: EntryId) -> None:
+        """This key has been used; what came of it is ``outcome``."""
+        self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
+
+    def forget_keys(self, now_ms: int) -> None:
+        """Drop keys past their window."""
+        self._db.execute("DELETE FROM keys WHERE ms <= ?", (now_ms - KEY_WINDOW_MS,))
+
+    # -- replies -------------------------------------------------------------------------------------------------------
+
+    def promise(self, position: EntryId, reply_to: str, outcome: EntryId) -> None:
+        """Somebody waits for this outcome."""
+        self._db.execute("INSERT INTO replies VALUES (?,?,?,?,?)", (*position, reply_to, *outcome))
+
+    def replies(self, limit: int, after: EntryId) -> list[Reply]:
+        """Callers still to be told, in order of their commands."""
+        rows = self._db.execute(
+            "SELECT r.ms, r.n, reply_to, o.ms, o.n, type, event FROM replies r"
+            " JOIN outbox o ON o.ms = event_ms AND o.n = event_n WHERE (r.ms, r.n) > (?, ?) ORDER BY r.ms, r.n LIMIT ?",
+            (*after, limit),
+        )
+        return [
+            Reply(EntryId(ms, n), reply_to, OutboxRow(EntryId(oms, on), type_, event))
+            for ms, n, reply_to, oms, on, type_, event in rows
+        ]
+
+    def settle(self, positions: Sequence[EntryId]) -> None:
+        """These callers have been told."""
+        self._db.executemany("DELETE FROM replies WHERE ms=? AND n=?", positions)
+
+    # -- erasure -------------------------------------------------------------------------------------------------------
+
+    def redact(self, collection: str, item_id: str) -> None:
+        """Empty the item's events, and note their entries for removal from the events stream."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=? AND item_id=? AND NOT silent",
+            (collection, item_id),
+        )
+        self._db.execute(
+            "UPDATE outbox SET event='{}', silent=1 WHERE collection=? AND item_id=?", (collection, item_id)
+        )
+
+    def redactions(self) -> list[EntryId]:
+        """Entries still to be removed from the events stream."""
+        return [EntryId(*row) for row in self._db.execute("SELECT ms, n FROM redactions ORDER BY ms, n")]
+
+    def redacted(self, ids: Sequence[EntryId]) -> None:
+        """These entries are gone from the events stream."""
+        self._db.executemany("DELETE FROM redactions WHERE ms=? AND n=?", ids)

@@ -1,0 +1,159 @@
+"""Tables of the state database, and how a connection to it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from recommender.errors import StateDamaged, StateLocked, StateTooNew
+
+APPLICATION_ID = 0x52434D44  # "RCMD"
+SCHEMA_VERSION = 1
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    settings TEXT NOT NULL,
+    model TEXT,                        -- identity of its vectors, once it has one
+    dimension INTEGER,
+    silent_commands INTEGER NOT NULL,  -- since the last summary
+    silent_bands TEXT NOT NULL,
+    silent_since_ms INTEGER NOT NULL
+);
+
+-- Every distinct text is embedded once per model.
+CREATE TABLE vectors (
+    id INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    truncated INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (model, fingerprint)
+);
+
+-- What the vector index holds: one point for all items of a collection with (nearly) the same vector.
+CREATE TABLE points (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the label in the index; never used again
+    collection INTEGER NOT NULL REFERENCES collections (id),
+    vector INTEGER NOT NULL REFERENCES vectors (id)
+);
+CREATE INDEX points_by_collection ON points (collection, id);
+CREATE INDEX points_by_vector ON points (vector);
+
+CREATE TABLE items (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of arrival; an item whose text changes arrives anew
+    collection INTEGER NOT NULL REFERENCES collections (id),
+    id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    version INTEGER,
+    content TEXT NOT NULL,                  -- JSON: text or fields, timestamp
+    attributes TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    vector INTEGER NOT NULL REFERENCES vectors (id),
+    point INTEGER NOT NULL REFERENCES points (id),
+    grp TEXT NOT NULL,
+    verdict TEXT NOT NULL,                  -- JSON: as decided on arrival
+    UNIQUE (collection, id)
+);
+CREATE INDEX items_by_point ON items (point, seq);
+CREATE INDEX items_by_group ON items (grp, seq);
+CREATE INDEX items_by_fingerprint ON items (fingerprint, collection, seq);
+CREATE INDEX items_by_vector ON items (vector, collection, seq);
+
+-- The highest version of a deleted item, so that an older upsert that comes late still loses.
+CREATE TABLE tombstones (
+    collection INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (collection, id)
+) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    ms INTEGER NOT NULL, n INTEGER NOT NULL,  -- entry id in the events stream
+    type TEXT NOT NULL,
+    collection TEXT, item_id TEXT,
+    silent INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (ms, n)
+) WITHOUT ROWID;
+CREATE INDEX outbox_by_item ON outbox (collection, item_id);
+
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY, ms INTEGER NOT NULL, event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX keys_by_time ON keys (ms);
+
+-- Callers that wait for an outcome, until they have been told.
+CREATE TABLE replies (
+    ms INTEGER NOT NULL, n INTEGER NOT NULL,  -- position of their command
+    reply_to TEXT NOT NULL,
+    event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL,
+    PRIMARY KEY (ms, n)
+) WITHOUT ROWID;
+
+-- Published entries that an erasure has yet to remove from the events stream.
+CREATE TABLE redactions (ms INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (ms, n)) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """Open (or create) the database; ``None`` keeps it in memory.
+
+    The lock is exclusive and taken at once: it is the guard against a second owner on this machine, and one connection
+    stays clear of SQLite's WAL-reset bug (versions before 3.51.3).
+
+    Raises:
+        StateLocked: another process has it open.
+        StateDamaged: it is not our database, or it failed its quick check.
+        StateTooNew: a newer release wrote it.
+    """
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in (
+            "busy_timeout=1000",
+            "locking_mode=EXCLUSIVE",  # before WAL, so that no shared-memory file is used
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",  # an erased text leaves no trace in the file
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+            "mmap_size=0",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        _prepare(connection)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" in str(error):
+            raise StateLocked(f"another process has {path} open") from error
+        raise StateDamaged(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StateDamaged(f"{path} is damaged ({error}); restore it from a backup") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application == 0 and tables == 0:
+        for statement in TABLES.split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+    if application not in (0, APPLICATION_ID) or (application == 0 and tables):
+        raise StateDamaged("the database belongs to another program")
+    if version > SCHEMA_VERSION:
+        raise StateTooNew(f"the state has schema {version}, this release knows {SCHEMA_VERSION}: upgrade it")
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StateDamaged(f"quick check failed ({verdict}); restore the state from a backup")

@@ -1,0 +1,82 @@
+"""The state of one partition: one SQLite database, one connection, one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recommender.items import START, EntryId
+from recommender.store.collections import CollectionTable
+from recommender.store.items import ItemTable
+from recommender.store.outbox import Outbox
+from recommender.store.schema import connect
+from recommender.store.vectors import VectorTable
+
+
+class SqliteStore:
+    """Items, vectors, decisions, outbox and position; effects and position commit in one transaction.
+
+    Args:
+        path: the database file; ``None`` keeps everything in memory.
+        source: name of the partition, as events carry it.
+
+    Raises:
+        StateLocked, StateDamaged, StateTooNew: see :mod:`recommender.errors`.
+    """
+
+    def __init__(self, path: Path | None = None, source: str = "/recommender/default") -> None:
+        self._db = connect(path)
+        self.collections = CollectionTable(self._db)
+        self.items = ItemTable(self._db)
+        self.vectors = VectorTable(self._db)
+        self.outbox = Outbox(self._db, source)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; durable (fsync) when the block ends."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @property
+    def position(self) -> EntryId:
+        """Id of the last command whose effects are committed."""
+        return EntryId.parse(self.note("position") or str(START))
+
+    @position.setter
+    def position(self, value: EntryId) -> None:
+        self.set_note("position", str(value))
+
+    @property
+    def last_event(self) -> EntryId:
+        """Id of the last event that was given one."""
+        return EntryId.parse(self.note("last_event") or str(START))
+
+    @last_event.setter
+    def last_event(self, value: EntryId) -> None:
+        self.set_note("last_event", str(value))
+
+    def note(self, key: str) -> str | None:
+        """A small fact kept beside the tables."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_note(self, key: str, value: str) -> None:
+        """Keep a small fact; part of the caller's transaction if there is one."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
+
+    def close(self) -> None:
+        """Close the database; what is committed is durable already."""
+        try:
+            self._db.execute("PRAGMA optimize")
+        except sqlite3.Error:
+            pass  # statistics only
+        finally:
+            self._db.close()

@@ -1,0 +1,34 @@
+"""The canonical form of a text, and the fingerprint by which exact repeats are known."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+# Characters that carry no meaning for comparison: format characters (zero-width, bidi marks, soft hyphen, BOM) but not
+# the two joiners that change how Indic scripts and emoji read; control characters other than white space.
+_JOINERS = "\u200c\u200d"
+_SPACES = re.compile(r"\s+")
+_LETTERLESS_JOINER = re.compile(f"(?<![^\\s\\x00-\\x7f])[{_JOINERS}]|[{_JOINERS}](?![^\\s\\x00-\\x7f])")
+
+
+def clean(text: str) -> str:
+    """What is embedded: compatibility-composed (NFKC), invisible characters gone, white space single.
+
+    Case is kept, since some models read it. Returns an empty string when nothing visible is left.
+    """
+    composed = unicodedata.normalize("NFKC", text)
+    visible = "".join(c for c in composed if c in _JOINERS or c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+    # A joiner beside white space, ASCII or an edge joins nothing.
+    return _SPACES.sub(" ", _LETTERLESS_JOINER.sub("", visible)).strip()
+
+
+_INVISIBLE = frozenset({"Cf", "Cc", "Cs"})
+
+
+def fingerprint(cleaned: str) -> bytes:
+    """SHA-256 of a cleaned text with case folded: equal for texts that differ in nothing a reader would call a word."""
+    # Folding can take a text out of the composed form, so compose again.
+    folded = unicodedata.normalize("NFKC", cleaned.casefold())
+    return hashlib.sha256(folded.encode()).digest()

@@ -1,0 +1,1 @@
+"""Redis: connections, keys, the two streams, and a server of our own."""

@@ -1,0 +1,129 @@
+"""The commands stream: appended to by producers, read in bulk by position, trimmed when its effects are durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from recommender.errors import InvalidCommand
+from recommender.items import Entry, EntryId, decode_entry, malformed
+from recommender.items.limits import MAX_MESSAGE_BYTES
+from workers.broker.connections import BLOCK_MS
+from workers.broker.keys import GROUP, PartitionKeys
+
+Fields = Mapping[bytes, bytes]
+
+
+class CommandsLog:
+    """Reads and appends; holds no state but the connection.
+
+    Args:
+        redis: the server.
+        keys: of the partition.
+    """
+
+    def __init__(self, redis: Redis, keys: PartitionKeys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    def append(
+        self, commands: Iterable[Mapping[str, str | int]], requests: Mapping[str, str] | None = None
+    ) -> list[EntryId]:
+        """Append commands in one round trip; all of them or, if the server dies between, none.
+
+        Args:
+            commands: stream fields: ``type``, ``data``, and optionally ``key``, ``reply_to``, ``expires_ms``.
+            requests: Celery requests by task id, to be found again when the outcome is there.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            for task_id, request in (requests or {}).items():
+                pipe.hset(self._keys.replies, task_id, request)
+            for command in commands:
+                pipe.xadd(self._keys.commands, dict(command))  # type: ignore[arg-type]
+            results = pipe.execute()
+        return [EntryId.parse(id_.decode()) for id_ in results[len(requests or {}) :]]
+
+    def read(self, after: EntryId, count: int) -> list[tuple[EntryId, Fields]]:
+        """Entries behind ``after``, at most ``count``; waits up to a second for the first."""
+        reply: Any = self._redis.xread({self._keys.commands: str(after)}, count=count, block=BLOCK_MS)
+        return [(EntryId.parse(id_.decode()), fields) for _, entries in reply or [] for id_, fields in entries]
+
+    def length(self) -> int:
+        """Entries in the stream."""
+        return int(self._redis.xlen(self._keys.commands))
+
+    def oldest_waiting_ms(self, after: EntryId) -> int | None:
+        """Milliseconds part of the first entry behind ``after``, or ``None``."""
+        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", count=1)
+        return EntryId.parse(reply[0][0].decode()).ms if reply else None
+
+    def trim(self, position: EntryId) -> None:
+        """Drop entries up to ``position``, whose effects are durable, and move the group along."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.xtrim(self._keys.commands, minid=str(position.next_at(position.ms)), approximate=False)
+            pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
+            pipe.execute(raise_on_error=False)
+
+    def prepare(self, position: EntryId) -> None:
+        """Create the stream and its group if they are not there."""
+        try:
+            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    def raise_above(self, position: EntryId) -> bool:
+        """See to it that new entries come behind ``position``; true if the stream had been reset to lower ids."""
+        info: Any = self._redis.xinfo_stream(self._keys.commands)
+        if EntryId.parse(info["last-generated-id"].decode()) >= position:
+            return False
+        self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
+        return True
+
+
+def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
+    """One stream entry as the engine takes it; whatever is wrong with it is inside, never raised.
+
+    Args:
+        entry_id: its position.
+        fields: as the producer gave them.
+        now_ms: wall clock, for commands that are too late.
+    """
+    reply_to = fields.get(b"reply_to", b"").decode(errors="replace")[:256] or None
+    data, type_ = fields.get(b"data"), fields.get(b"type", b"item.upsert")
+    refusal = _refusal(fields, now_ms)
+    if refusal is not None or data is None:
+        refusal = refusal or InvalidCommand("missing_field", "the entry has no field data", "data")
+        raw = data if data is not None else _shown(fields)
+        return Entry(entry_id, malformed(refusal, raw, type_[:64].decode(errors="replace")), None, reply_to)
+    return decode_entry(entry_id, type_, data, fields.get(b"key"), reply_to)
+
+
+def size_of(fields: Fields) -> int:
+    """Bytes of an entry."""
+    return sum(len(name) + len(value) for name, value in fields.items())
+
+
+_KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms"})
+
+
+def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
+    unknown = sorted(set(fields) - _KNOWN)
+    if unknown:
+        name = unknown[0][:64].decode(errors="backslashreplace")
+        return InvalidCommand("unknown_field", f"an entry has no field {name!r}; there are type, data and key", name)
+    if size_of(fields) > MAX_MESSAGE_BYTES + 1024:
+        return InvalidCommand("too_large", f"{size_of(fields)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+    expires = fields.get(b"expires_ms")
+    if expires is not None and (not expires.isdigit() or len(expires) > 15):
+        return InvalidCommand("invalid_value", "expires_ms must be milliseconds since 1970", "expires_ms")
+    if expires is not None and int(expires) < now_ms:
+        return InvalidCommand("expired", "nobody came for the command before it expired")
+    return None
+
+
+def _shown(fields: Fields) -> bytes:
+    return b" ".join(name + b"=" + value for name, value in fields.items())[:MAX_MESSAGE_BYTES]

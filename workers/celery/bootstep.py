@@ -1,0 +1,64 @@
+"""The owner as a step of a Celery worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from celery import bootsteps
+from celery.concurrency.solo import TaskPool as SoloPool
+from celery.concurrency.thread import TaskPool as ThreadPool
+
+from workers.broker.keys import PartitionKeys
+
+if TYPE_CHECKING:
+    from workers.celery.plugin import Plugin
+
+
+def make_owner_step(plugin: Plugin) -> type[bootsteps.StartStopStep]:
+    """A step class for one app; active only in a worker started with ``--recommender PARTITION``."""
+
+    class OwnerStep(bootsteps.StartStopStep):
+        """Starts the owner after the pool and before the consumer; stops it in the reverse order."""
+
+        requires = ("celery.worker.components:Pool",)
+        name = "recommender.Owner"
+
+        def __init__(self, parent: Any, recommender: str | None = None, **options: Any) -> None:
+            super().__init__(parent, **options)
+            self.partition = recommender
+            self.enabled = bool(recommender)
+            if recommender:
+                _check_pool(parent)
+                _consume_own_queue(parent, recommender, options.get("queues"))
+
+        def start(self, parent: Any) -> None:
+            """Own the partition."""
+            plugin.start_owner(str(self.partition))
+
+        def stop(self, parent: Any) -> None:
+            """Finish what is in hand."""
+            plugin.stop_owner()
+
+        terminate = stop
+
+    return OwnerStep
+
+
+def _check_pool(worker: Any) -> None:
+    """The model, its threads and the state live in the worker's own process, so pools that fork or patch are out."""
+    if not issubclass(worker.pool_cls, SoloPool | ThreadPool):
+        name = worker.pool_cls.__module__.rpartition(".")[2]
+        raise click.UsageError(
+            f"--recommender does not work with the {name} pool: use --pool threads (or --pool solo). "
+            "Your other workers can keep theirs."
+        )
+
+
+def _consume_own_queue(worker: Any, partition: str, chosen: Any) -> None:
+    """Take tasks from the partition's own queue, and from others only if they were named with -Q."""
+    queue = PartitionKeys.of(partition).queue
+    if chosen:
+        worker.app.amqp.queues.select_add(queue)
+    else:
+        worker.app.amqp.queues.select([queue])

@@ -1,0 +1,124 @@
+"""Plugs the recommender into a Celery app: its tasks, and the owner in a worker started with ``--recommender``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+
+import click
+from celery import Celery
+from celery.worker import state as worker_state
+from kombu.entity import Queue
+from redis import Redis
+
+from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
+from workers.broker.commands_log import CommandsLog
+from workers.broker.connections import connect
+from workers.broker.keys import PartitionKeys
+from workers.celery.bootstep import make_owner_step
+from workers.celery.carrier import Carrier
+from workers.celery.tasks import TASKS
+from workers.client import CommandFields, redis_url
+from workers.owner.owner import Owner
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_GRACE_S = 30.0
+
+
+class Plugin:
+    """What our tasks and the owner share in one process.
+
+    Nothing is connected before it is used.
+
+    Args:
+        app: the Celery app.
+        settings: of this process.
+        encoders: embedding models to use instead of those the settings name.
+    """
+
+    def __init__(self, app: Celery, settings: Settings, encoders: Encoders | None = None) -> None:
+        self.app = app
+        self.settings = settings
+        self.owner: Owner | None = None
+        self._encoders = encoders
+        self._log: CommandsLog | None = None
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+
+    @property
+    def keys(self) -> PartitionKeys:
+        """Keys of the partition."""
+        return PartitionKeys.of(self.settings.partition)
+
+    def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
+        """Append commands to the log, with the Celery requests that wait for their outcome."""
+        with self._lock:
+            if self._log is None or self._pid != os.getpid():  # a forked child has connections of its own
+                self._log, self._pid = CommandsLog(self._connect(), self.keys), os.getpid()
+            log_ = self._log
+        log_.append(commands, requests)
+
+    def start_owner(self, partition: str) -> Owner:
+        """Own ``partition`` in this process, on a thread of its own."""
+        self.settings = self.settings.replaced(partition=partition)
+        carrier = Carrier(self.app, self.settings, self._connect())
+        self.owner = Owner(
+            self.settings, self._encoders or _catalogue(self.settings), self._connect, carrier, _end_worker
+        )
+        self.owner.start()
+        return self.owner
+
+    def stop_owner(self) -> None:
+        """Stop it, in order."""
+        if self.owner is not None:
+            self.owner.stop()
+            self.owner = None
+
+    def _connect(self) -> Redis:
+        return connect(redis_url(self.settings))
+
+
+def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | None = None) -> Plugin:
+    """Plug the recommender into a Celery app; its other tasks, workers and queues are left as they are.
+
+    Registers the ``recommender.*`` tasks, on a queue of their own, and adds the option ``--recommender PARTITION`` to
+    ``celery worker``. A worker started without that option is not changed in any way.
+
+    Args:
+        app: the app.
+        settings: read from the environment by default.
+        encoders: embedding models to use instead of those the settings name.
+    """
+    plugin = Plugin(app, settings or Settings.from_environment(), encoders)
+    for task in TASKS:
+        # A subclass per app: Celery keeps what a task is bound to on its class.
+        bound = type(task.__name__, (task,), {"plugin": plugin, "queue": _queue(plugin), "__module__": task.__module__})
+        app.register_task(bound())
+    option = click.Option(
+        ("--recommender",), metavar="PARTITION", help="Own this partition: read its commands, decide, publish."
+    )
+    app.user_options["worker"].add(option)
+    app.steps["worker"].add(make_owner_step(plugin))
+    return plugin
+
+
+def _queue(plugin: Plugin) -> Queue:
+    return Queue(plugin.keys.queue, routing_key=plugin.keys.queue)  # type: ignore[no-untyped-call]
+
+
+def _catalogue(settings: Settings) -> ModelCatalogue:
+    return ModelCatalogue([*KNOWN_MODELS, *(parse_source(spec) for spec in settings.models)], settings.threads)
+
+
+def _end_worker(error: BaseException | None) -> None:
+    """The owner has ended: without it this worker is of no use, so end it with a code that makes a supervisor act."""
+    if error is None:
+        return
+    worker_state.should_stop = os.EX_SOFTWARE
+    timer = threading.Timer(_GRACE_S, os._exit, (os.EX_SOFTWARE,))  # in case the main thread does not come round
+    timer.daemon = True
+    timer.start()

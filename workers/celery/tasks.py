@@ -1,0 +1,253 @@
+"""The tasks. Commands (ingest, patch, delete …) go into the log; questions (search, compare …) go to the owner.
+
+Each command task has one argument, the same JSON object that stands in the stream's ``data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from celery import Task
+from celery.exceptions import Ignore
+from kombu.entity import Queue
+
+from recommender import Recommender
+from recommender.errors import InvalidCommand, RecommenderError
+from recommender.items import Item
+from recommender.items.commands import validate
+from workers.celery.requests import request_from_context
+from workers.celery.stream_producer import SentTask, StreamProducer
+from workers.client import CommandFields, command_fields
+from workers.owner.replies import command_key, reply_address
+
+if TYPE_CHECKING:
+    from workers.celery.plugin import Plugin
+
+MOST_ITEMS = 1000
+"""Items in one ``ingest_many``."""
+
+_ANSWER_TIMEOUT_S = 60.0
+
+
+class PluginTask(Task):
+    """Base of our tasks: JSON only, on a queue that only the owner consumes, given back if its worker dies."""
+
+    abstract = True
+    plugin: ClassVar[Plugin]
+    queue: ClassVar[Queue]
+    serializer = "json"
+    acks_late = True
+    reject_on_worker_lost = True
+    typing = True
+
+
+class CommandTask(PluginTask):
+    """A command for the log.
+
+    Called from a process that imports it, the command is appended to the stream at once. Sent by name, or with
+    ``countdown`` or ``eta``, it goes through the broker and is appended by the worker that takes it. Either way the
+    outcome completes the task: ``.get()`` returns the data of its event, ``link``, ``chain``, ``group``, ``chord`` and
+    ``expires`` work. A rejected command fails with ``CommandRefused``.
+    """
+
+    abstract = True
+    command_type: ClassVar[str]
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Append to the stream, or send through the broker when Celery has to delay it."""
+        if not (options.get("countdown") or options.get("eta") or self.app.conf.task_always_eager):
+            options["producer"] = StreamProducer(self._append_sent)
+        return super().apply_async(args, kwargs, **options)
+
+    def run(self, data: dict[str, Any], key: str | None = None) -> Any:
+        """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner."""
+        task_id = self.request.id
+        fields = self._fields(task_id, None, data, key)
+        self.plugin.append(fields, {task_id: request_from_context(self.request)})
+        raise Ignore
+
+    def _append_sent(self, sent: SentTask) -> None:
+        fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)
+        self.plugin.append(fields, {sent.task_id: sent.request})
+
+    def _fields(
+        self, task_id: str, expires_ms: int | None, data: Mapping[str, Any], key: str | None = None
+    ) -> list[CommandFields]:
+        fields = command_fields(
+            self.command_type, data, key=key or task_id, reply_to=reply_address(task_id), expires_ms=expires_ms
+        )
+        return [fields]
+
+
+class Ingest(CommandTask):
+    """Create or replace one item: ``ingest.delay({"id": …, "text": …})``."""
+
+    name = "recommender.ingest"
+    command_type = "item.upsert"
+
+
+class Patch(CommandTask):
+    """Change attributes: ``patch.delay({"id": …, "attributes": {…}})``."""
+
+    name = "recommender.patch"
+    command_type = "item.patch"
+
+
+class Delete(CommandTask):
+    """Take an item out: ``delete.delay({"id": …})``."""
+
+    name = "recommender.delete"
+    command_type = "item.delete"
+
+
+class Erase(CommandTask):
+    """Take an item out with every trace of its text: ``erase.delay({"id": …})``."""
+
+    name = "recommender.erase"
+    command_type = "item.erase"
+
+
+class IngestMany(CommandTask):
+    """Many items at once: ``ingest_many.delay([{…}, {…}])``; the result is the list of their outcomes, in order."""
+
+    name = "recommender.ingest_many"
+    command_type = "item.upsert"
+
+    def run(self, data: list[dict[str, Any]], key: str | None = None) -> Any:  # type: ignore[override]
+        """As for one."""
+        return super().run(data, key)  # type: ignore[arg-type]
+
+    def _fields(self, task_id: str, expires_ms: int | None, data: Any, key: str | None = None) -> list[CommandFields]:
+        if not isinstance(data, Sequence) or not 1 <= len(data) <= MOST_ITEMS:
+            raise InvalidCommand("wrong_type", f"ingest_many takes a list of 1 to {MOST_ITEMS} items")
+        if key is not None:
+            raise InvalidCommand("invalid_key", "ingest_many names its commands itself", "key")
+        last = len(data) - 1
+        return [
+            command_fields(
+                self.command_type,
+                item,
+                key=command_key(task_id, place),
+                reply_to=reply_address(task_id, len(data)) if place == last else None,
+                expires_ms=expires_ms,
+            )
+            for place, item in enumerate(data)
+        ]
+
+
+class QuestionTask(PluginTask):
+    """A question to the owner, answered between two batches."""
+
+    abstract = True
+    acks_late = False  # a question that was lost is asked again by whoever wants to know
+
+    def ask(self, question: Callable[[Recommender], Any]) -> Any:
+        """Put it to the engine thread of this process and wait."""
+        owner = self.plugin.owner
+        if owner is None:
+            raise RuntimeError(f"{self.name} runs in the owner only: start a worker with --recommender PARTITION")
+        return owner.ask(question).result(_ANSWER_TIMEOUT_S)
+
+
+class Search(QuestionTask):
+    """Text in, similar items out; nothing is stored."""
+
+    name = "recommender.search"
+
+    def run(self, text: str, collection: str = "default", limit: int = 10) -> list[dict[str, Any]]:
+        """Items with ``id``, ``score``, ``group``, ``text`` and ``attributes``, best first, duplicates once."""
+        hits = self.ask(lambda engine: engine.search(_text(text), collection, _limit(limit)))
+        return [hit.model_dump(mode="json") for hit in hits]
+
+
+class Recommend(QuestionTask):
+    """Items similar to a stored one."""
+
+    name = "recommender.recommend"
+
+    def run(self, item_id: str, collection: str = "default", limit: int = 10) -> list[dict[str, Any]] | None:
+        """As for ``search``; ``None`` when the item is not there."""
+        hits = self.ask(lambda engine: engine.recommend(item_id, collection, _limit(limit)))
+        return None if hits is None else [hit.model_dump(mode="json") for hit in hits]
+
+
+class Compare(QuestionTask):
+    """Two texts (or items) in, the verdict with its reasons out; nothing is stored."""
+
+    name = "recommender.compare"
+
+    def run(
+        self, one: str | dict[str, Any], other: str | dict[str, Any], collection: str = "default"
+    ) -> dict[str, Any]:
+        """``band``, ``probability``, ``similarity`` and ``reasons``."""
+        items = [_item(side, collection) for side in (one, other)]
+        verdict: dict[str, Any] = self.ask(lambda engine: engine.compare(*items)).model_dump(mode="json")
+        return verdict
+
+
+class Get(QuestionTask):
+    """Items as they stand now."""
+
+    name = "recommender.get"
+
+    def run(self, item_id: str | list[str], collection: str = "default") -> Any:
+        """The item, ``None`` when it is not there; for a list of ids, a list."""
+        many = item_id if isinstance(item_id, list) else [item_id]
+        views = self.ask(lambda engine: [engine.get(one, collection) for one in many[:MOST_ITEMS]])
+        found = [None if view is None else view.model_dump(mode="json") for view in views]
+        return found if isinstance(item_id, list) else found[0]
+
+
+class Stats(QuestionTask):
+    """Counts by collection, index kinds and sizes, position."""
+
+    name = "recommender.stats"
+
+    def run(self) -> dict[str, Any]:
+        """See ``Recommender.stats``."""
+        stats: dict[str, Any] = self.ask(lambda engine: engine.stats())
+        return stats
+
+
+TASKS: tuple[type[PluginTask], ...] = (
+    Ingest,
+    IngestMany,
+    Patch,
+    Delete,
+    Erase,
+    Search,
+    Recommend,
+    Compare,
+    Get,
+    Stats,
+)
+
+
+class CommandRefused(RecommenderError):
+    """The outcome of a command that was rejected.
+
+    Args are the code, the message and the field, so that Celery can carry it.
+    """
+
+    def __init__(self, code: str, message: str = "", field: str | None = None) -> None:
+        super().__init__(code, message, field)
+
+    def __str__(self) -> str:
+        code, message, _ = self.args
+        return f"{code}: {message}"
+
+
+def _text(text: Any) -> str:
+    return validate(Item, {"id": "question", "text": text}).content
+
+
+def _item(side: Any, collection: str) -> Item:
+    fields = side if isinstance(side, dict) else {"text": side}
+    return validate(Item, {"id": "question", **fields, "collection": collection})
+
+
+def _limit(limit: Any) -> int:
+    if not isinstance(limit, int) or not 1 <= limit <= 100:
+        raise InvalidCommand("invalid_value", "limit must be between 1 and 100", "limit")
+    return limit

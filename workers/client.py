@@ -1,0 +1,175 @@
+"""A producer for any Python process: appends commands, follows events."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from redis import Redis
+
+from recommender.errors import InvalidCommand
+from recommender.items import EntryId
+from recommender.items.limits import MAX_MESSAGE_BYTES
+from workers.broker.commands_log import CommandsLog
+from workers.broker.connections import BLOCK_MS, connect
+from workers.broker.embedded import EmbeddedServer
+from workers.broker.keys import PartitionKeys
+from workers.settings import Settings
+
+CommandFields = dict[str, str | int]
+
+
+def redis_url(settings: Settings) -> str:
+    """The server that the settings name; without one, our own in the state directory, started if need be."""
+    return settings.redis_url or EmbeddedServer(settings.state_dir / "redis").ensure()
+
+
+def command_fields(
+    type_: str,
+    data: Mapping[str, Any],
+    *,
+    key: str | None = None,
+    reply_to: str | None = None,
+    expires_ms: int | None = None,
+) -> CommandFields:
+    """One command as stream fields.
+
+    Raises:
+        InvalidCommand: the command is larger than any server side would accept.
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_not_json)
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_MESSAGE_BYTES:
+        raise InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+    fields: CommandFields = {"type": type_, "data": text, "key": key or str(uuid.uuid4())}
+    if reply_to is not None:
+        fields["reply_to"] = reply_to
+    if expires_ms is not None:
+        fields["expires_ms"] = expires_ms
+    return fields
+
+
+class Client:
+    """Appends commands to a partition and follows its events.
+
+    Every command carries a key (a random one if none is given), so that a write which is retried has one effect.
+
+    Args:
+        settings: which server and partition; the environment's by default.
+        redis: a connection to use instead of one of our own.
+    """
+
+    def __init__(self, settings: Settings | None = None, redis: Redis | None = None) -> None:
+        self._settings = settings or Settings.from_environment()
+        self._redis = redis or connect(redis_url(self._settings))
+        self.keys = PartitionKeys.of(self._settings.partition)
+        self.log = CommandsLog(self._redis, self.keys)
+
+    @property
+    def redis(self) -> Redis:
+        """The connection."""
+        return self._redis
+
+    def ingest(self, item: Mapping[str, Any], *, key: str | None = None) -> EntryId:
+        """Append one ``item.upsert``; returns its position.
+
+        Raises:
+            InvalidCommand: it is larger than 128 KiB.
+        """
+        return self.send("item.upsert", item, key=key)
+
+    def ingest_many(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        block: int = 500,
+    ) -> list[EntryId]:
+        """Append many items, ``block`` to a round trip; returns their positions.
+
+        Args:
+            items: as for ``ingest``.
+            key: names each command; a random one by default.
+            block: commands in one transaction.
+        """
+        positions: list[EntryId] = []
+        pending: list[CommandFields] = []
+        for item in items:
+            pending.append(command_fields("item.upsert", item, key=key(item) if key else None))
+            if len(pending) >= block:
+                positions += self.log.append(pending)
+                pending = []
+        return positions + (self.log.append(pending) if pending else [])
+
+    def patch(
+        self, item_id: str, attributes: Mapping[str, Any], collection: str = "default", **options: Any
+    ) -> EntryId:
+        """Change attributes of an item; ``None`` removes one."""
+        return self._send_item("item.patch", item_id, collection, options, attributes=dict(attributes))
+
+    def delete(self, item_id: str, collection: str = "default", **options: Any) -> EntryId:
+        """Take an item out."""
+        return self._send_item("item.delete", item_id, collection, options)
+
+    def erase(self, item_id: str, collection: str = "default", **options: Any) -> EntryId:
+        """Take an item out with every stored trace of its text."""
+        return self._send_item("item.erase", item_id, collection, options)
+
+    def configure(self, collection: str, settings: Mapping[str, Any], *, key: str | None = None) -> EntryId:
+        """Set the settings of a collection."""
+        return self.send("collection.configured", {"collection": collection, "settings": dict(settings)}, key=key)
+
+    def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
+        """Append one command of any type; returns its position."""
+        return self.log.append([command_fields(type_, data, key=key)])[0]
+
+    def events(self, after: EntryId, *, until: Callable[[], bool] = lambda: False) -> Iterator[dict[str, Any]]:
+        """Follow the events stream from behind ``after``, for ever or until ``until()`` is true.
+
+        Yields:
+            CloudEvents as dictionaries, in order.
+        """
+        while not until():
+            reply: Any = self._redis.xread({self.keys.events: str(after)}, count=500, block=BLOCK_MS)
+            for _, entries in reply or []:
+                for id_, fields in entries:
+                    after = EntryId.parse(id_.decode())
+                    yield json.loads(fields[b"event"])
+
+    def last_event(self) -> EntryId:
+        """Id of the newest event so far."""
+        reply: Any = self._redis.xrevrange(self.keys.events, count=1)
+        return EntryId.parse(reply[0][0].decode()) if reply else EntryId(0, 0)
+
+    def outcome(self, position: EntryId, *, timeout_s: float = 30.0, after: EntryId | None = None) -> dict[str, Any]:
+        """Wait for the event that answers the command at ``position``.
+
+        Args:
+            position: what a sending method returned.
+            timeout_s: how long to wait.
+            after: where in the events stream to begin; by default just before the command's own time.
+
+        Raises:
+            TimeoutError: no such event came.
+        """
+        deadline = time.monotonic() + timeout_s
+        start = after or EntryId(max(position.ms - 1, 0), 0)
+        for event in self.events(start, until=lambda: time.monotonic() > deadline):
+            if event["data"]["command"]["id"] == str(position):
+                return event
+        raise TimeoutError(f"no event for {position} within {timeout_s} s")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+    def _send_item(self, type_: str, item_id: str, collection: str, options: dict[str, Any], **data: Any) -> EntryId:
+        key = options.pop("key", None)
+        return self.send(type_, {"id": item_id, "collection": collection, **data, **options}, key=key)
+
+
+def _not_json(value: object) -> str:
+    raise InvalidCommand("wrong_type", f"a {type(value).__name__} cannot be sent as JSON")

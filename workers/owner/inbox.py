@@ -1,0 +1,121 @@
+"""What waits for the engine thread: entries read ahead, and questions."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from recommender import Recommender
+from recommender.items import Entry, EntryId
+
+# An English word piece is about four characters; the budget needs no more than a guess.
+_BYTES_PER_TOKEN = 4
+
+
+class Waiting(NamedTuple):
+    """An entry in memory.
+
+    Attributes:
+        entry: decoded.
+        size: bytes it took in the stream.
+    """
+
+    entry: Entry
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to ask the engine between two batches."""
+
+    ask: Callable[[Recommender], Any]
+    answer: Future[Any] = field(default_factory=Future)
+
+    def settle(self, engine: Recommender) -> None:
+        """Ask, and hand over the answer or the error."""
+        if not self.answer.set_running_or_notify_cancel():
+            return
+        try:
+            self.answer.set_result(self.ask(engine))
+        except Exception as error:  # the asker gets it; the engine thread goes on
+            self.answer.set_exception(error)
+
+
+class Inbox:
+    """Bounded hand-over from the reading threads to the engine thread. Nobody waits for a timer: one waiting entry goes
+    at once, many go together.
+
+    Args:
+        tokens: a batch holds about this much text …
+        items: … and at most so many entries.
+    """
+
+    def __init__(self, tokens: int, items: int) -> None:
+        self._bytes = tokens * _BYTES_PER_TOKEN
+        self._items = items
+        self._entries: deque[Waiting] = deque()
+        self._waiting_bytes = 0
+        self._questions: deque[Question] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def put(self, entries: list[Waiting]) -> None:
+        """Add entries; waits while four batches are waiting already, so that memory stays bounded."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or (self._waiting_bytes < 4 * self._bytes and len(self._entries) < 4 * self._items)
+            )
+            if not self._closed:
+                self._entries.extend(entries)
+                self._waiting_bytes += sum(waiting.size for waiting in entries)
+                self._changed.notify_all()
+
+    def ask(self, ask: Callable[[Recommender], Any]) -> Future[Any]:
+        """Put a question; its future holds the answer."""
+        question = Question(ask)
+        with self._changed:
+            if self._closed:
+                question.answer.set_exception(RuntimeError("the owner is shutting down"))
+            else:
+                self._questions.append(question)
+                self._changed.notify_all()
+        return question.answer
+
+    def take(self, timeout_s: float) -> tuple[list[Entry], list[Question]]:
+        """What waits now, up to one batch; waits for something at most ``timeout_s`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._entries or self._questions, timeout_s)
+            entries: list[Entry] = []
+            budget = self._bytes
+            while self._entries and len(entries) < self._items and (budget > 0 or not entries):
+                waiting = self._entries.popleft()
+                budget -= waiting.size
+                self._waiting_bytes -= waiting.size
+                entries.append(waiting.entry)
+            questions = list(self._questions)
+            self._questions.clear()
+            self._changed.notify_all()
+            return entries, questions
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._entries)
+
+    def oldest(self) -> EntryId | None:
+        """Position of the first entry in memory."""
+        with self._changed:
+            return self._entries[0].entry.id if self._entries else None
+
+    def close(self) -> None:
+        """Take no more; questions still waiting get an error."""
+        with self._changed:
+            self._closed = True
+            questions = list(self._questions)
+            self._questions.clear()
+            self._changed.notify_all()
+        for question in questions:
+            question.answer.set_exception(RuntimeError("the owner is shutting down"))

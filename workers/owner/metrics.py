@@ -1,0 +1,115 @@
+"""Prometheus metrics of an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from recommender.items import CommandRejected, Event, ItemProcessed
+
+_STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One registry per owner. No label carries anything a message says."""
+
+    def __init__(self, partition: str) -> None:
+        self.registry = CollectorRegistry()
+        self._partition = partition
+        by_partition, registry = ("partition",), self.registry
+        self._commands = Counter(
+            "recommender_commands", "Commands committed.", labelnames=by_partition, registry=registry
+        )
+        self._events = Counter(
+            "recommender_events", "Events committed, by type.", labelnames=("partition", "type"), registry=registry
+        )
+        self._bands = Counter(
+            "recommender_items", "Items decided, by band.", labelnames=("partition", "band"), registry=registry
+        )
+        self._rejected = Counter(
+            "recommender_rejected",
+            "Commands rejected, by code.",
+            labelnames=("partition", "code"),
+            registry=registry,
+        )
+        self._truncated = Counter(
+            "recommender_truncated", "Items longer than the model reads.", labelnames=by_partition, registry=registry
+        )
+        self._stages = Histogram(
+            "recommender_stage_seconds",
+            "Seconds per batch, by stage.",
+            labelnames=("partition", "stage"),
+            buckets=_STAGE_BUCKETS,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "recommender_batch_commands",
+            "Commands per batch.",
+            buckets=(1, 4, 16, 64, 256, 1024),
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "recommender_lag_commands",
+            "Commands in the stream that are not committed yet.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "recommender_oldest_waiting_seconds",
+            "Age of the oldest waiting command.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._points = Gauge(
+            "recommender_index_points",
+            "Vectors in the indexes, by kind.",
+            labelnames=("partition", "kind"),
+            registry=registry,
+        )
+        self._recall = Gauge(
+            "recommender_index_recall",
+            "Lowest sampled recall@10 of the HNSW indexes.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._unpublished = Gauge(
+            "recommender_unpublished_events",
+            "Committed events not published yet.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage of the loop."""
+        with self._stages.labels(self._partition, name).time():
+            yield
+
+    def committed(self, commands: int, events: list[Event]) -> None:
+        """A batch has been committed."""
+        self._commands.labels(self._partition).inc(commands)
+        self._batch.labels(self._partition).observe(commands)
+        for event in events:
+            self._events.labels(self._partition, event.data.type).inc()
+            if isinstance(event.data, ItemProcessed):
+                self._bands.labels(self._partition, event.data.band.value).inc()
+                if event.data.truncated:
+                    self._truncated.labels(self._partition).inc()
+            elif isinstance(event.data, CommandRejected):
+                self._rejected.labels(self._partition, event.data.code).inc()
+
+    def backlog(self, lag: int, oldest_s: float, unpublished: int) -> None:
+        """What waits."""
+        self._lag.labels(self._partition).set(lag)
+        self._oldest.labels(self._partition).set(oldest_s)
+        self._unpublished.labels(self._partition).set(unpublished)
+
+    def index(self, points: dict[str, int], recall: float | None) -> None:
+        """Sizes by kind, and the lowest sampled recall."""
+        for kind in ("exact", "hnsw"):
+            self._points.labels(self._partition, kind).set(points.get(kind, 0))
+        if recall is not None:
+            self._recall.labels(self._partition).set(recall)

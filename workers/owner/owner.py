@@ -1,0 +1,295 @@
+"""The owner's engine thread: take what waits, decide and commit, publish, carry, trim."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from recommender import Recommender, open_recommender
+from recommender.embedding import Encoders
+from recommender.errors import EncodingError, StateError
+from recommender.items import START, Entry, EntryId
+from workers.broker.commands_log import CommandsLog
+from workers.broker.events_stream import EventsConflict, EventsStream
+from workers.broker.keys import PartitionKeys
+from workers.client import command_fields
+from workers.owner.courier import Courier, DeliveryJob, Job, ReplyJob
+from workers.owner.health import serve_health
+from workers.owner.inbox import Inbox
+from workers.owner.intake import Intake
+from workers.owner.metrics import Metrics
+from workers.owner.replies import resolve_reply
+from workers.owner.status import Status
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_IDLE_S = 0.5
+_UPKEEP_EVERY_S = 1.0
+_SNAPSHOT_EVERY_S = 600.0
+_PUBLISH_COUNT = 500
+_FLUSH_S = 10.0
+_RETRY_S = 1.0
+
+
+class Owner(threading.Thread):
+    """Owns a partition from ``start()`` to ``stop()``.
+
+    Args:
+        settings: of the process; ``settings.partition`` is the partition.
+        encoders: the embedding models.
+        redis: makes a connection to the server that holds the streams; each thread has one of its own.
+        carry: takes one outcome into Celery; an exception means it has not arrived.
+        on_end: called when the thread has ended, with what ended it or ``None`` after ``stop()``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        encoders: Encoders,
+        redis: Callable[[], Redis],
+        carry: Callable[[Job], None],
+        on_end: Callable[[BaseException | None], None] = lambda error: None,
+    ) -> None:
+        super().__init__(name="recommender-owner", daemon=True)
+        self._settings = settings
+        self._encoders = encoders
+        self._connect = redis
+        self._on_end = on_end
+        self._keys = PartitionKeys.of(settings.partition)
+        self._redis = redis()
+        self._commands = CommandsLog(self._redis, self._keys)
+        self._events = EventsStream(self._redis, self._keys, settings.events_max_length)
+        self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
+        self._courier = Courier(carry)
+        self._metrics = Metrics(settings.partition)
+        self.status = Status(settings.stall_after_s)
+        self._stopping = threading.Event()
+        self.ready = threading.Event()
+        self._published: EntryId | None = None  # None: ask the stream
+        self._offered_event = START
+        self._offered_reply = START
+        self._next_upkeep = 0.0
+        self._next_snapshot = 0.0
+
+    # -- for other threads ---------------------------------------------------------------------------------------------
+
+    def ask(self, question: Callable[[Recommender], Any]) -> Future[Any]:
+        """Ask the engine something between two batches."""
+        return self._inbox.ask(question)
+
+    def stop(self, timeout_s: float = 60.0) -> None:
+        """Finish the batch in hand, publish, write snapshots, close; returns when done."""
+        self._stopping.set()
+        self._inbox.close()
+        if self.is_alive():
+            self.join(timeout_s)
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Own the partition until stopped."""
+        error: BaseException | None = None
+        try:
+            self._own()
+        except BaseException as caught:
+            error = caught
+            log.critical("owner.failed", exc_info=not isinstance(caught, StateError), extra={"error": str(caught)})
+        finally:
+            self._inbox.close()
+            self._on_end(error)
+
+    def _own(self) -> None:
+        engine = open_recommender(
+            self._settings.state_dir / "state" / self._settings.partition,
+            self._encoders,
+            partition=self._settings.partition,
+            created_by="celery-recommender",
+        )
+        stop_health = self._serve_health()
+        intake: Intake | None = None
+        try:
+            engine.warm_up()
+            self._wait_for_server(engine)
+            intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position)
+            intake.start()
+            self._courier.start()
+            self._offered_event = engine.delivered or engine.last_event
+            self.status.update(state="running")
+            self.ready.set()
+            log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
+            self._loop(engine)
+        finally:
+            if intake is not None:
+                intake.stop()
+            self._finish(engine)
+            stop_health()
+
+    def _loop(self, engine: Recommender) -> None:
+        while not self._stopping.is_set():
+            entries, questions = self._inbox.take(_IDLE_S)
+            if entries:
+                self._process(engine, entries)
+            self._publish(engine)
+            self._offer(engine)
+            for question in questions:
+                question.settle(engine)
+            self.status.progress(waiting=False)
+            if time.monotonic() >= self._next_upkeep:
+                self._upkeep(engine)
+
+    def _process(self, engine: Recommender, entries: list[Entry]) -> None:
+        """Decide and commit, however often the model has to be asked."""
+        self.status.working()
+        while not self._stopping.is_set():
+            try:
+                with self._metrics.stage("process"):
+                    events = engine.process(entries)
+            except EncodingError as error:
+                log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
+                self._stopping.wait(_RETRY_S)
+            else:
+                self._metrics.committed(len(entries), events)
+                return
+
+    def _publish(self, engine: Recommender) -> None:
+        """Publish what is committed; a server that is away gets it later."""
+        try:
+            if self._published is None:
+                self._published = self._events.last_id()
+            while rows := engine.outbox.after(self._published, _PUBLISH_COUNT):
+                with self._metrics.stage("publish"):
+                    self._events.publish(rows)
+                self._published = rows[-1].id
+        except RedisError as error:
+            self._published = None
+            log.warning("owner.publish_failed", extra={"error": str(error)})
+            self._stopping.wait(_RETRY_S)
+
+    def _offer(self, engine: Recommender) -> None:
+        """Give the courier what it has room for."""
+        jobs: list[Job] = []
+        for reply in engine.outbox.replies(self._courier.room, self._offered_reply):
+            self._offered_reply = reply.position
+            jobs.append(resolve_reply(reply, engine))
+        if self._settings.deliver_task:
+            for row in engine.outbox.after(self._offered_event, self._courier.room):
+                self._offered_event = row.id
+                if row.type in self._settings.deliver_types:
+                    jobs.append(DeliveryJob(row.id, json.loads(row.event)))
+        if jobs:
+            self._courier.put(jobs)
+
+    def _upkeep(self, engine: Recommender) -> None:
+        """Once a second: note what arrived, trim, write snapshots, tick the clock, say how it goes."""
+        now = time.monotonic()
+        self._next_upkeep = now + _UPKEEP_EVERY_S
+        self._acknowledge(engine)
+        try:
+            redactions = engine.outbox.redactions()
+            if redactions:
+                self._events.remove(redactions)
+                engine.acknowledge(redacted=redactions)
+            self._commands.trim(engine.position)
+            self._tick(engine)
+            self._report(engine)
+        except RedisError as error:
+            log.warning("owner.upkeep_failed", extra={"error": str(error)})
+        due = now >= self._next_snapshot
+        try:
+            engine.snapshot(1) if due else engine.snapshot()
+        except StateError as error:
+            log.error("owner.snapshot_failed", extra={"error": str(error)})
+        if due:
+            self._next_snapshot = now + _SNAPSHOT_EVERY_S
+            engine.prune(self._settings.outbox_hours * 3600 * 1000)
+            recalls = engine.sampled_recall()
+            self._metrics.index({}, min(recalls.values(), default=None))
+
+    def _acknowledge(self, engine: Recommender) -> None:
+        arrived = self._courier.arrived()
+        replied = [job.position for job in arrived if isinstance(job, ReplyJob)]
+        delivered = max((job.id for job in arrived if isinstance(job, DeliveryJob)), default=None)
+        if replied or delivered:
+            engine.acknowledge(replied=replied, delivered=delivered)
+
+    def _tick(self, engine: Recommender) -> None:
+        """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""
+        due_ms = engine.due_ms()
+        if due_ms is not None and due_ms <= _now_ms() and len(self._inbox) == 0:
+            self._commands.append([command_fields("clock.ticked", {}, key=f"tick {due_ms}")])
+
+    def _report(self, engine: Recommender) -> None:
+        oldest_ms = self._commands.oldest_waiting_ms(engine.position)
+        oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
+        lag = 0 if oldest_ms is None else self._commands.length()
+        self._metrics.backlog(lag, oldest_s, 0)
+        points: dict[str, int] = {}
+        stats = engine.stats()
+        for collection in stats["collections"].values():
+            points[collection["index"]] = points.get(collection["index"], 0) + collection["points"]
+        self._metrics.index(points, None)
+        self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
+        self.status.announce(self._redis, self._keys)
+
+    def _finish(self, engine: Recommender) -> None:
+        """Ordered end: publish, let the courier finish, write snapshots, close."""
+        try:
+            self._publish(engine)
+            self._offer(engine)
+            if self._courier.is_alive():
+                self._courier.finish(_FLUSH_S)
+            self._acknowledge(engine)
+            self._commands.trim(engine.position)
+            self._redis.delete(self._keys.status)
+        except RedisError as error:
+            log.warning("owner.finish_without_server", extra={"error": str(error)})
+        finally:
+            engine.close()
+            log.info("owner.closed")
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def _wait_for_server(self, engine: Recommender) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._commands.prepare(engine.position)
+                if self._commands.raise_above(engine.position):
+                    log.error("owner.stream_was_reset", extra={"position": str(engine.position)})
+                self._take_over_events(engine)
+            except RedisError as error:
+                log.warning("owner.server_away", extra={"error": str(error)})
+                self._stopping.wait(_RETRY_S)
+            else:
+                return
+
+    def _take_over_events(self, engine: Recommender) -> None:
+        last = self._events.last_id()
+        if last <= engine.last_event:
+            return
+        if engine.position != START:
+            raise EventsConflict(
+                f"the events stream is at {last}, but this state directory knows events up to {engine.last_event} only:"
+                " it is an older copy; restore the newest backup"
+            )
+        log.warning("owner.empty_state_takes_over", extra={"last_event": str(last)})
+        engine.continue_after(last)
+
+    def _serve_health(self) -> Callable[[], None]:
+        if not self._settings.metrics_port:
+            return lambda: None
+        return serve_health(
+            self._settings.metrics_host, self._settings.metrics_port, self._metrics.registry, self.status.health
+        )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,69 @@
+"""What the owner says about itself: kept for the health endpoint, and in Redis for the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from workers.broker.keys import PartitionKeys
+
+_EXPIRES_S = 15
+
+
+class Status:
+    """Progress of the owner. Written by the engine thread, read by others.
+
+    Args:
+        stall_after_s: how long commands may wait without a commit before the owner counts as stalled.
+    """
+
+    def __init__(self, stall_after_s: float) -> None:
+        self._stall_after_s = stall_after_s
+        self._lock = threading.Lock()
+        self._fields: dict[str, Any] = {"state": "starting", "pid": os.getpid(), "host": socket.gethostname()}
+        self._waiting_since: float | None = None
+
+    def update(self, **fields: Any) -> None:
+        """Say something new."""
+        with self._lock:
+            self._fields.update(fields)
+
+    def progress(self, *, waiting: bool) -> None:
+        """A round of the loop is done; ``waiting``: commands wait that this round did not commit."""
+        with self._lock:
+            self._waiting_since = time.monotonic() if waiting else None
+
+    def working(self) -> None:
+        """A batch is in hand: from now on the clock runs."""
+        with self._lock:
+            self._waiting_since = self._waiting_since or time.monotonic()
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether there is progress, and what it says."""
+        with self._lock:
+            stalled_s = 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
+            return stalled_s < self._stall_after_s, {**self._fields, "waiting_s": round(stalled_s, 1)}
+
+    def announce(self, redis: Redis, keys: PartitionKeys) -> None:
+        """Write it to Redis, to be gone soon after the owner is."""
+        healthy, fields = self.health()
+        try:
+            redis.set(keys.status, json.dumps({"healthy": healthy, **fields}), ex=_EXPIRES_S)
+        except RedisError:
+            return  # the loop notices and says so
+
+
+def read_status(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
+    """What the owner last said, or ``None`` when there is no owner."""
+    text: Any = redis.get(keys.status)
+    if text is None:
+        return None
+    fields: dict[str, Any] = json.loads(text)
+    return fields

@@ -1,0 +1,102 @@
+"""CSV and TSV: RFC 4180 with a header row, in UTF-8."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from recommender.errors import ConfigurationError
+from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, UnreadableLineError, is_utf8
+from workers.records.columns import distinct_columns, known_columns
+from workers.records.rows import BadRow, Progress, Row
+from workers.records.values import to_text
+
+
+class DelimitedSource:
+    """Rows of a CSV or TSV file; every value is text.
+
+    Raises:
+        ConfigurationError: the header cannot be read, is not UTF-8, or names a column twice.
+    """
+
+    typed = False
+
+    def __init__(self, data: ByteInput, *, delimiter: str) -> None:
+        # The limit is one for the whole process: raised at need, never lowered under somebody who needs more.
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARS))
+        self._data = data
+        self._lines = data.lines(newline="")
+        # Strict, because a lenient parser silently glues together what a stray quote has torn apart.
+        self._parser = csv.reader(self._lines, delimiter=delimiter, strict=True)
+        self.columns: tuple[str, ...] = self._header()
+
+    @property
+    def progress(self) -> Progress:
+        """Bytes read until now."""
+        return self._data.progress
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """The rows after the header, once."""
+        number = 0
+        while True:
+            line = self._lines.number + 1
+            try:
+                cells = next(self._parser)
+            except StopIteration:
+                return
+            except (csv.Error, UnreadableLineError) as error:
+                number += 1
+                yield BadRow(number, f"line {line}: {error}")
+                continue
+            if cells:  # a blank line is no row
+                number += 1
+                yield self._row(number, line, cells)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._data.close()
+
+    def _row(self, number: int, line: int, cells: list[str]) -> Row | BadRow:
+        if len(cells) != len(self.columns):
+            return BadRow(number, f"line {line}: {len(cells)} columns where the header has {len(self.columns)}")
+        if not all(map(is_utf8, cells)):
+            return BadRow(number, f"line {line}: not UTF-8")
+        return Row(number, dict(zip(self.columns, cells, strict=True)))
+
+    def _header(self) -> tuple[str, ...]:
+        try:
+            names = next((cells for cells in self._parser if cells), [])
+        except (csv.Error, UnreadableLineError) as error:
+            raise ConfigurationError(f"the header row cannot be read: {error}") from error
+        if not all(map(is_utf8, names)):
+            raise ConfigurationError("the header row is not UTF-8; convert the file, for example with iconv")
+        return distinct_columns(names)
+
+
+class DelimitedSink:
+    """Writes rows as CSV or TSV; nested values as JSON, nothing for ``None``."""
+
+    def __init__(self, text: TextIO, columns: Sequence[str], *, delimiter: str) -> None:
+        self._columns = tuple(columns)
+        self._known = frozenset(columns)
+        self._plain = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+        # The writer quotes only the characters of its own line end, yet a bare carriage return ends a line too.
+        self._quoted = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        if self._columns:
+            self._write(self._columns)
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Write one row; columns it lacks stay empty."""
+        known_columns(values, self._known)
+        self._write([to_text(values.get(name)) for name in self._columns])
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def discard(self) -> None:
+        """Nothing is held back."""
+
+    def _write(self, cells: Sequence[str]) -> None:
+        writer = self._quoted if any("\r" in cell for cell in cells) else self._plain
+        writer.writerow(cells)

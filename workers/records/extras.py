@@ -1,0 +1,16 @@
+"""What comes only with an extra of the package."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from recommender.errors import ConfigurationError
+
+
+def load_parquet() -> ModuleType:
+    """The module for Parquet; raises ``ConfigurationError`` saying what to install when pyarrow is missing."""
+    try:
+        from workers.records import parquet
+    except ImportError as error:
+        raise ConfigurationError("Parquet needs pyarrow: pip install 'celery-recommender[parquet]'") from error
+    return parquet

@@ -1,0 +1,83 @@
+"""Which format a record file has, told by its name."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+from recommender.errors import ConfigurationError
+
+STANDARD_INPUT = "-"
+
+FilePath = str | os.PathLike[str]
+
+
+class RecordFormat(StrEnum):
+    """The formats that can be read and written."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+_BY_SUFFIX = {
+    ".csv": RecordFormat.CSV,
+    ".tsv": RecordFormat.TSV,
+    ".tab": RecordFormat.TSV,
+    ".jsonl": RecordFormat.JSONL,
+    ".ndjson": RecordFormat.JSONL,
+    ".parquet": RecordFormat.PARQUET,
+    ".pq": RecordFormat.PARQUET,
+}
+
+
+def is_standard_input(path: FilePath) -> bool:
+    """Whether ``path`` is the dash that stands for standard input."""
+    return os.fspath(path) == STANDARD_INPUT
+
+
+def is_gzip_name(path: FilePath) -> bool:
+    """Whether the name says that the file is gzipped."""
+    return Path(path).suffix.lower() == ".gz"
+
+
+def file_stem(path: FilePath) -> str:
+    """The name without folder and without endings: ``products`` for ``feeds/products.csv.gz``."""
+    if is_standard_input(path):
+        return "stdin"
+    name = Path(path).name
+    for ending in (".gz", *_BY_SUFFIX):
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            name = name[: -len(ending)]
+    return name
+
+
+def choose_format(path: FilePath, file_format: str | None = None) -> RecordFormat:
+    """The format of a file: the one named, else the one its name tells.
+
+    Raises:
+        ConfigurationError: the name is unknown, tells nothing, or asks for what cannot be (zipped or piped Parquet).
+    """
+    known = ", ".join(RecordFormat)
+    if file_format is not None:
+        try:
+            chosen = RecordFormat(file_format.lower())
+        except ValueError:
+            raise ConfigurationError(f"unknown format {file_format!r}; known are {known}") from None
+    elif is_standard_input(path):
+        raise ConfigurationError(f"standard input has no name to tell its format; name one of {known}")
+    else:
+        bare = Path(path).with_suffix("") if is_gzip_name(path) else Path(path)
+        suffix = bare.suffix.lower()
+        if suffix not in _BY_SUFFIX:
+            endings = ", ".join(_BY_SUFFIX)
+            raise ConfigurationError(
+                f"cannot tell the format of {os.fspath(path)}: its name should end in one of {endings}, "
+                f"perhaps with .gz, or the format be named"
+            )
+        chosen = _BY_SUFFIX[suffix]
+    if chosen is RecordFormat.PARQUET and (is_standard_input(path) or is_gzip_name(path)):
+        raise ConfigurationError("Parquet is read from a file of its own: neither from standard input nor gzipped")
+    return chosen

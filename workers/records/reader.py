@@ -1,0 +1,166 @@
+"""Reading record files of any format, as one stream of rows."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from itertools import chain, islice
+from types import TracebackType
+from typing import Protocol, Self
+
+from recommender.errors import ConfigurationError
+from workers.records.byte_input import ByteInput
+from workers.records.delimited import DelimitedSource
+from workers.records.extras import load_parquet
+from workers.records.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
+from workers.records.json_lines import JsonLinesSource
+from workers.records.rows import BadRow, Progress, Row
+
+SAMPLE_RECORDS = 100
+
+_DAMAGED = (OSError, EOFError, zlib.error)
+"""What the bytes of a broken file raise."""
+
+
+class RowSource(Protocol):
+    """An open file of one format."""
+
+    typed: bool
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """All columns, or ``None`` for a format that does not tell them beforehand."""
+
+    @property
+    def progress(self) -> Progress:
+        """How much has been read."""
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """All rows, once."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class RecordReader(Iterator[Row | BadRow]):
+    """The rows of one file, in order and once, in bounded memory. A context manager.
+
+    Attributes:
+        stem: name of the file without folder and endings; ``stdin`` for standard input.
+        typed: whether values have types; ``False`` where all of them are text.
+        columns: all columns; for JSONL those of the first rows.
+        first: the first readable row of the file, wherever the reading starts; ``None`` when there is none near the
+            beginning.
+    """
+
+    def __init__(self, source: RowSource, path: FilePath, *, start_after: int = 0) -> None:
+        self._source = source
+        self._name = os.fspath(path)
+        self._start_after = start_after
+        self.stem = file_stem(path)
+        self.typed = source.typed
+        rows = self._rows()
+        # A pipe may be typed by hand: wait there for no more than one row.
+        wanted = 1 if source.columns is not None or is_standard_input(path) else SAMPLE_RECORDS
+        sample = _sample(rows, wanted)
+        good = [record for record in sample if isinstance(record, Row)]
+        self.first = good[0] if good else None
+        keys = dict.fromkeys(key for row in good for key in row.values)
+        self.columns = tuple(keys) if source.columns is None else source.columns
+        self._records = chain(sample, rows)
+
+    @property
+    def progress(self) -> Progress:
+        """How much has been read, and of how much."""
+        return self._source.progress
+
+    def __next__(self) -> Row | BadRow:
+        for record in self._records:
+            if record.number > self._start_after:
+                return record
+        raise StopIteration
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _rows(self) -> Iterator[Row | BadRow]:
+        number = 0
+        try:
+            for record in self._source.rows():
+                number = record.number
+                yield record
+        except _DAMAGED as error:
+            raise ConfigurationError(f"{self._name} is damaged or cut off after row {number}: {error}") from error
+
+
+def open_records(path: FilePath, file_format: str | None = None, *, start_after: int = 0) -> RecordReader:
+    """Open a record file, gzipped or not.
+
+    Args:
+        path: the file, or ``-`` for standard input.
+        file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``.
+        start_after: rows up to this number are left out, for going on after an interruption.
+
+    Raises:
+        ConfigurationError: format unknown, file unreadable or damaged (also while reading), header unusable, or
+            pyarrow missing.
+    """
+    source = _open_source(path, choose_format(path, file_format))
+    try:
+        return RecordReader(source, path, start_after=start_after)
+    except BaseException:
+        source.close()
+        raise
+
+
+def scan_columns(path: FilePath, file_format: str | None = None) -> tuple[str, ...]:
+    """All columns of a file, in the order of their first appearance. JSONL is read to the end for it.
+
+    Raises:
+        ConfigurationError: as ``open_records``, and for standard input, which can be read only once.
+    """
+    if is_standard_input(path):
+        raise ConfigurationError(
+            "the columns of standard input are not known before its end: write JSONL, or give a file"
+        )
+    with open_records(path, file_format) as reader:
+        if choose_format(path, file_format) is not RecordFormat.JSONL:
+            return reader.columns
+        return tuple(dict.fromkeys(key for record in reader if isinstance(record, Row) for key in record.values))
+
+
+def _open_source(path: FilePath, chosen: RecordFormat) -> RowSource:
+    if chosen is RecordFormat.PARQUET:
+        source: RowSource = load_parquet().ParquetSource(path)
+        return source
+    data = ByteInput(path)
+    try:
+        if chosen is RecordFormat.JSONL:
+            return JsonLinesSource(data)
+        return DelimitedSource(data, delimiter="\t" if chosen is RecordFormat.TSV else ",")
+    except _DAMAGED as error:
+        data.close()
+        raise ConfigurationError(f"{os.fspath(path)} is damaged: {error}") from error
+    except ConfigurationError:
+        data.close()
+        raise
+
+
+def _sample(rows: Iterator[Row | BadRow], wanted: int) -> list[Row | BadRow]:
+    sample: list[Row | BadRow] = []
+    for record in islice(rows, SAMPLE_RECORDS):
+        sample.append(record)
+        wanted -= isinstance(record, Row)
+        if not wanted:
+            break
+    return sample

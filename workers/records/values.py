@@ -1,0 +1,54 @@
+"""One value of a record as text: JSON for what is nested, plain words for the rest."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+
+def to_json(value: Any) -> str:
+    """The value as JSON on one line; numbers that are not finite become null, dates RFC 3339, bytes base64."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:  # NaN or an infinity somewhere inside: rare, so only then is the value walked
+        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+
+
+def to_text(value: Any) -> str:
+    """The value as the text of one CSV cell; nothing for ``None``, NaN and the infinities."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, dict | list | tuple | bool | int | float):
+        return to_json(value)
+    return str(value if isinstance(value, Decimal) else _plain(value))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether the value stands for none: ``None``, NaN or an infinity."""
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say of a value that it has no type for."""
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value) if value.is_finite() else None
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if is_missing(value):
+        return None
+    return value if isinstance(value, str | int | float) else _plain(value)

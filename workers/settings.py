@@ -1,0 +1,122 @@
+"""Settings of a process, read from the environment once. The only module that reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from recommender.errors import ConfigurationError
+
+PREFIX = "RECOMMENDER_"
+_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Settings(BaseModel):
+    """Everything that can be set; each field is the variable ``RECOMMENDER_`` + its name in capitals.
+
+    Attributes:
+        redis_url: the Redis server that holds the streams; empty: a server of our own in the state directory.
+        broker_url: the Celery broker of the worker that ``recommender worker`` starts; empty: the Redis server.
+        result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
+        result_expires_s: for how long results are kept.
+        state_dir: database, index snapshots and the server of our own.
+        partition: which commands and events streams clients talk to.
+        models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
+        threads: CPU threads of the model; empty: one per core.
+        batch_tokens: a batch takes waiting commands up to about this many tokens of text.
+        batch_items: … and up to this many commands.
+        deliver_task: name of a Celery task of yours that is called with every event; empty: none.
+        deliver_queue: the queue it is sent to.
+        deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
+        events_max_length: the events stream is trimmed to about this many entries.
+        outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
+        metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
+        metrics_host: address they listen on.
+        stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long.
+        log_level: of our own log.
+        log_format: ``text`` for people, ``json`` for machines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    redis_url: str = ""
+    broker_url: str = ""
+    result_backend: str = ""
+    result_expires_s: Annotated[int, Field(ge=1)] = 3600
+    state_dir: Path = Path(".recommender")
+    partition: str = "default"
+    models: tuple[str, ...] = ()
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    batch_tokens: Annotated[int, Field(ge=1)] = 16_384
+    batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    deliver_task: str = ""
+    deliver_queue: str = "celery"
+    deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
+    events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
+    outbox_hours: Annotated[int, Field(ge=24)] = 48
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    metrics_host: str = "127.0.0.1"
+    stall_after_s: Annotated[float, Field(gt=0)] = 120.0
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("models", "deliver_types", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("threads", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("partition")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not _PARTITION.fullmatch(value):
+            raise ValueError("letters, digits, - and _ only, at most 64")
+        return value
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the variables that are set.
+
+        Raises:
+            ConfigurationError: names the variable and what is wrong with its value.
+        """
+        environment = os.environ if environment is None else environment
+        given = {name: environment[variable(name)] for name in cls.model_fields if variable(name) in environment}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = variable(str(first["loc"][0]))
+            message = first["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"{name}={environment.get(name)!r}: {message}") from None
+
+    def replaced(self, **changes: object) -> Self:
+        """The same with some values changed, validated again."""
+        return type(self).model_validate({**self.model_dump(), **changes})
+
+    def to_environment(self) -> dict[str, str]:
+        """Variables from which another process reads the same settings."""
+        result = {}
+        for name, value in self.model_dump().items():
+            text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+            result[variable(name)] = text
+        return result
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment, for a child process."""
+    return dict(os.environ)
