@@ -139,6 +139,16 @@ class Client:
                     after = EntryId.parse(id_.decode())
                     yield json.loads(fields[b"event"])
 
+    def events_so_far(self, after: EntryId) -> Iterator[dict[str, Any]]:
+        """Events behind ``after`` that are there now."""
+        while True:
+            reply: Any = self._redis.xrange(self.keys.events, min=f"({after}", count=500)
+            for id_, fields in reply:
+                after = EntryId.parse(id_.decode())
+                yield json.loads(fields[b"event"])
+            if not reply:
+                return
+
     def last_event(self) -> EntryId:
         """Id of the newest event so far."""
         reply: Any = self._redis.xrevrange(self.keys.events, count=1)

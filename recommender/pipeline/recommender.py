@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -159,6 +160,13 @@ class Recommender:
     def get(self, item_id: str, collection: str = "default") -> ItemView | None:
         """The item and where it stands now."""
         return self._reads.get(item_id, collection)
+
+    def outcome(self, key: str) -> dict[str, Any] | None:
+        """The event that answered the command with this key, or ``None`` if the key was not used of late."""
+        id_ = self._store.outbox.outcome_of(key, self._store.position.ms)
+        row = None if id_ is None else self._store.outbox.get(id_)
+        event: dict[str, Any] | None = None if row is None else json.loads(row.event)
+        return event
 
     def stats(self) -> dict[str, Any]:
         """Counts by collection, index kinds and sizes, position."""

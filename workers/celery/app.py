@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from celery import Celery
 
+from recommender.embedding import Encoders
 from workers.broker.connections import celery_url, transport_options
 from workers.celery.plugin import Plugin, attach
 from workers.client import redis_url
 from workers.settings import Settings
 
 
-def make_app(settings: Settings) -> tuple[Celery, Plugin]:
-    """An app with the recommender attached and nothing else: JSON only, no remote control, no events."""
+def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Celery, Plugin]:
+    """An app with the recommender attached and nothing else: JSON only, no remote control, no events.
+
+    Args:
+        settings: of this process.
+        encoders: embedding models to use instead of those the settings name.
+    """
     server = redis_url(settings)
     broker = settings.broker_url or server
     backend = settings.result_backend or server
@@ -42,4 +48,4 @@ def make_app(settings: Settings) -> tuple[Celery, Plugin]:
         task_reject_on_worker_lost=True,
         enable_utc=True,
     )
-    return app, attach(app, settings.replaced(redis_url=server))
+    return app, attach(app, settings.replaced(redis_url=server), encoders)

@@ -67,7 +67,7 @@ class Plugin:
         self.settings = self.settings.replaced(partition=partition)
         carrier = Carrier(self.app, self.settings, self._connect())
         self.owner = Owner(
-            self.settings, self._encoders or _catalogue(self.settings), self._connect, carrier, _end_worker
+            self.settings, self._encoders or catalogue(self.settings), self._connect, carrier, _end_worker
         )
         self.owner.start()
         return self.owner
@@ -110,8 +110,11 @@ def _queue(plugin: Plugin) -> Queue:
     return Queue(plugin.keys.queue, routing_key=plugin.keys.queue)  # type: ignore[no-untyped-call]
 
 
-def _catalogue(settings: Settings) -> ModelCatalogue:
-    return ModelCatalogue([*KNOWN_MODELS, *(parse_source(spec) for spec in settings.models)], settings.threads)
+def catalogue(settings: Settings) -> ModelCatalogue:
+    """The models that the settings declare, beside those that are known."""
+    declared = (parse_source(spec) for spec in settings.models)
+    by_name = {source.name: source for source in (*KNOWN_MODELS, *declared)}
+    return ModelCatalogue(by_name.values(), settings.threads)
 
 
 def _end_worker(error: BaseException | None) -> None:

@@ -166,10 +166,12 @@ class Recommend(QuestionTask):
 
     name = "recommender.recommend"
 
-    def run(self, item_id: str, collection: str = "default", limit: int = 10) -> list[dict[str, Any]] | None:
-        """As for ``search``; ``None`` when the item is not there."""
-        hits = self.ask(lambda engine: engine.recommend(item_id, collection, _limit(limit)))
-        return None if hits is None else [hit.model_dump(mode="json") for hit in hits]
+    def run(self, item_id: str | list[str], collection: str = "default", limit: int = 10) -> Any:
+        """As for ``search``, ``None`` when the item is not there; for a list of ids, a list."""
+        many = item_id if isinstance(item_id, list) else [item_id]
+        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many[:MOST_ITEMS]])
+        found = [None if hits is None else [hit.model_dump(mode="json") for hit in hits] for hits in lists]
+        return found if isinstance(item_id, list) else found[0]
 
 
 class Compare(QuestionTask):
@@ -199,6 +201,17 @@ class Get(QuestionTask):
         return found if isinstance(item_id, list) else found[0]
 
 
+class Outcomes(QuestionTask):
+    """What came of commands, by the keys their producer gave them within the last 24 hours."""
+
+    name = "recommender.outcomes"
+
+    def run(self, keys: list[str]) -> list[dict[str, Any] | None]:
+        """For each key the event that answered it (a CloudEvent), ``None`` where the key is not known."""
+        found: list[dict[str, Any] | None] = self.ask(lambda engine: [engine.outcome(key) for key in keys[:MOST_ITEMS]])
+        return found
+
+
 class Stats(QuestionTask):
     """Counts by collection, index kinds and sizes, position."""
 
@@ -220,6 +233,7 @@ TASKS: tuple[type[PluginTask], ...] = (
     Recommend,
     Compare,
     Get,
+    Outcomes,
     Stats,
 )
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -109,7 +110,7 @@ class Owner(threading.Thread):
 
     def _own(self) -> None:
         engine = open_recommender(
-            self._settings.state_dir / "state" / self._settings.partition,
+            state_directory(self._settings),
             self._encoders,
             partition=self._settings.partition,
             created_by="celery-recommender",
@@ -289,6 +290,11 @@ class Owner(threading.Thread):
         return serve_health(
             self._settings.metrics_host, self._settings.metrics_port, self._metrics.registry, self.status.health
         )
+
+
+def state_directory(settings: Settings) -> Path:
+    """Where the state of the partition lives."""
+    return settings.state_dir / "state" / settings.partition
 
 
 def _now_ms() -> int:

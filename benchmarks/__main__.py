@@ -1,0 +1,36 @@
+"""``python -m benchmarks``: run benchmarks, print a table, write JSON into benchmarks/results/."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from benchmarks import latency, throughput
+from benchmarks.texts import SETS, load_texts
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice([*SETS, "latency"]))
+@click.option("--limit", type=int, help="Take only so many items of each set.")
+@click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
+def main(names: tuple[str, ...], limit: int | None, index: str) -> None:
+    """Run the benchmarks NAMES (all by default)."""
+    results = {}
+    for name in names or (*SETS, "latency"):
+        click.echo(f"{name} …", err=True)
+        results[name] = latency.measure() if name == "latency" else throughput.measure(load_texts(name, limit), index)
+        for key, value in results[name].items():
+            click.echo(f"{name:12} {key:32} {value}")
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
+    path.write_text(json.dumps({"machine": platform.processor() or platform.machine(), "results": results}, indent=2))
+    click.echo(f"written to {path}", err=True)
+
+
+main()

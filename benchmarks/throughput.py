@@ -1,0 +1,88 @@
+"""Stream to published verdict, beside ``SentenceTransformer.encode`` over the same texts in the same run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.worker_process import RunningWorker, running_worker
+from recommender import open_recommender
+from recommender.embedding.model_files import locate
+from recommender.embedding.model_source import ALL_MINILM_L6_V2
+from workers.cli.sending import wait_for_room
+from workers.owner.owner import state_directory
+
+BLOCK = 500
+
+
+def measure(texts: list[str], index: str) -> dict[str, Any]:
+    """Items/s of the whole pipeline and of the model alone; the model before and after, so that drift shows."""
+    before = encode_rate(texts)
+    with running_worker() as worker:
+        if index != "auto":
+            worker.client.outcome(worker.client.configure("default", {"index": index}))
+        seconds, processed, other = send_and_wait(worker, texts)
+        peak, cpu = worker.peak_memory_mb(), worker.cpu_s()
+        worker.process.terminate()
+        worker.process.wait(60)
+        recall = sampled_recall(worker)
+    after = encode_rate(texts)
+    encode = (before + after) / 2
+    return {
+        "items": len(texts),
+        "item.processed events": processed,
+        "other events": other,
+        "pipeline items/s": round(len(texts) / seconds, 1),
+        "encode(batch_size=32) items/s": f"{before:.1f} before, {after:.1f} after",
+        "ratio to encode": round(len(texts) / seconds / encode, 3),
+        "worker cpu s": round(cpu, 1),
+        "worker peak MiB": peak,
+        "recall@10": recall,
+    }
+
+
+def encode_rate(texts: list[str]) -> float:
+    """Items/s of the stock call over the whole list at once."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(locate(ALL_MINILM_L6_V2)), local_files_only=True)
+    model.encode(texts[:64], batch_size=32)
+    started = time.perf_counter()
+    model.encode(texts, batch_size=32)
+    return len(texts) / (time.perf_counter() - started)
+
+
+def send_and_wait(worker: RunningWorker, texts: list[str]) -> tuple[float, int, int]:
+    """Seconds from the first append to the last event, and how many events of which kind came."""
+    after = worker.client.last_event()
+    started = time.perf_counter()
+    for start in range(0, len(texts), BLOCK):
+        wait_for_room(worker.client)
+        worker.client.ingest_many(
+            {"id": str(start + place), "text": text} for place, text in enumerate(texts[start : start + BLOCK])
+        )
+    processed: set[str] = set()
+    count = other = 0
+    for event in worker.client.events(after):
+        if event["type"] == "recommender.item.processed.v1":
+            processed.add(event["data"]["item_id"])
+            count += 1
+        else:
+            other += 1
+        if count + other >= len(texts):
+            break
+    if len(processed) != count:
+        raise RuntimeError("an item was processed twice")
+    return time.perf_counter() - started, count, other
+
+
+def sampled_recall(worker: RunningWorker) -> float | str:
+    """Recall@10 of the index against exact search, on the state the worker left."""
+    engine = open_recommender(state_directory(worker.settings))
+    try:
+        recalls = engine.sampled_recall()
+    finally:
+        engine.close()
+    return round(float(np.mean(list(recalls.values()))), 4) if recalls else "1.0 (exact index)"

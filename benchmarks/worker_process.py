@@ -1,0 +1,64 @@
+"""A real worker on a fresh state directory, for the length of a measurement."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.broker.embedded import EmbeddedServer
+from workers.client import Client
+from workers.owner.status import read_status
+from workers.settings import Settings, process_environment
+
+
+@dataclass(frozen=True)
+class RunningWorker:
+    """The worker, and a client of it."""
+
+    process: subprocess.Popen[bytes]
+    client: Client
+    settings: Settings
+
+    def peak_memory_mb(self) -> float:
+        """Largest resident size so far, in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return round(int(found[1]) / 1024, 1) if found else float("nan")
+
+    def cpu_s(self) -> float:
+        """Processor seconds used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+
+@contextmanager
+def running_worker() -> Iterator[RunningWorker]:
+    """Start server and worker; stop and remove both afterwards."""
+    with tempfile.TemporaryDirectory(prefix="recommender-bench-") as directory:
+        server = EmbeddedServer(Path(directory) / "redis")
+        settings = Settings(state_dir=Path(directory), redis_url=server.ensure(), log_level="WARNING")
+        client = Client(settings)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers", "worker"],
+            env={**process_environment(), **settings.to_environment()},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while (read_status(client.redis, client.keys) or {}).get("state") != "running":
+                if process.poll() is not None:
+                    raise RuntimeError("the worker did not start")
+                time.sleep(0.1)
+            yield RunningWorker(process, client, settings)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            client.close()
+            server.stop()

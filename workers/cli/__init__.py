@@ -1,0 +1,5 @@
+"""The ``recommender`` command."""
+
+from workers.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,77 @@
+"""Ask the owner, wherever it is; with none at work, open the state ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from celery import Celery
+from celery.exceptions import TimeoutError as CeleryTimeoutError
+
+from recommender import Recommender, open_recommender
+from recommender.errors import StateLocked
+from workers.broker.connections import connect
+from workers.broker.embedded import EmbeddedServer
+from workers.broker.keys import PartitionKeys
+from workers.celery.app import make_app
+from workers.celery.plugin import catalogue
+from workers.celery.tasks import QuestionTask
+from workers.owner.owner import state_directory
+from workers.owner.status import read_status
+from workers.settings import Settings
+
+_ANSWER_TIMEOUT_S = 90.0
+
+Ask = Callable[..., Any]
+"""``ask(TaskClass, *args, **kwargs)`` gives what the task's ``.get()`` would."""
+
+
+@contextmanager
+def owner_or_state(settings: Settings) -> Iterator[Ask]:
+    """A way to ask: through Celery when an owner is at work, else in this process.
+
+    Raises:
+        ClickException: there is neither an owner nor a state directory.
+    """
+    if _owner_is_at_work(settings):
+        app, _ = make_app(settings)
+        yield lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
+        return
+    directory = state_directory(settings)
+    if not directory.exists():
+        raise click.ClickException(
+            f"no worker is running and there is no state in {directory}: start one with `recommender worker`"
+        )
+    try:
+        engine = open_recommender(directory, catalogue(settings), partition=settings.partition)
+    except StateLocked as error:
+        raise click.ClickException(f"{error}, which does not answer on this server (starting up, perhaps)") from error
+    try:
+        yield lambda task, *args, **kwargs: _ask_here(engine, task, args, kwargs)
+    finally:
+        engine.close()
+
+
+def _owner_is_at_work(settings: Settings) -> bool:
+    server = EmbeddedServer(settings.state_dir / "redis")
+    if not settings.redis_url and not server.is_running():
+        return False
+    with connect(settings.redis_url or server.url) as redis:
+        return read_status(redis, PartitionKeys.of(settings.partition)) is not None
+
+
+def _ask_owner(app: Celery, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:
+    try:
+        return app.tasks[task.name].apply_async(args, kwargs, expires=_ANSWER_TIMEOUT_S).get(timeout=_ANSWER_TIMEOUT_S)
+    except CeleryTimeoutError as error:
+        raise click.ClickException(f"the worker did not answer within {_ANSWER_TIMEOUT_S:.0f} s") from error
+
+
+def _ask_here(engine: Recommender, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:
+    class Here(task):  # type: ignore[valid-type, misc]
+        def ask(self, question: Callable[[Recommender], Any]) -> Any:
+            return question(engine)
+
+    return Here().run(*args, **kwargs)

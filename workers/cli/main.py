@@ -1,0 +1,74 @@
+"""The command group: names, order, errors and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+
+from recommender.errors import InvalidCommand, RecommenderError
+
+# Name and home of each command, in the order in which a newcomer needs them. A module is imported when its command is
+# called, so `--help` and `watch` do not pay for what `worker` needs.
+_COMMANDS = {
+    "demo": "workers.cli.demo",
+    "worker": "workers.cli.worker",
+    "ingest": "workers.cli.ingest",
+    "enrich": "workers.cli.enrich",
+    "search": "workers.cli.questions",
+    "compare": "workers.cli.questions",
+    "get": "workers.cli.questions",
+    "watch": "workers.cli.watch",
+    "stats": "workers.cli.stats",
+    "configure": "workers.cli.configure",
+    "doctor": "workers.cli.doctor",
+}
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+class _Commands(click.Group):
+    """A group whose commands live in modules of their own; errors of ours become one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        home = _COMMANDS.get(cmd_name)
+        if home is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(home), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InvalidCommand as error:
+            raise click.ClickException(f"{error.code}: {error}") from error
+        except RecommenderError as error:
+            raise click.ClickException(str(error)) from error
+        except RedisError as error:
+            raise click.ClickException(f"the Redis server cannot be used: {error}") from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="celery-recommender")
+def main() -> None:
+    """Similar items and duplicate verdicts for what passes through your queue.
+
+    \b
+    Try it:          recommender demo
+    Run it:          recommender worker
+    Feed it:         recommender ingest tickets.csv --text-field title --text-field description
+    Ask it:          recommender search "cannot log in"
+    Watch it:        recommender watch
+    When in doubt:   recommender doctor
+
+    Settings come from the environment: RECOMMENDER_REDIS_URL, RECOMMENDER_STATE_DIR … (docs/reference/settings.md).
+    Without RECOMMENDER_REDIS_URL a private server is started in the state directory (.recommender).
+
+    \b
+    Exit codes:  0 done   1 failed, the reason is on standard error   2 wrong usage   130 interrupted
+    """

@@ -1,0 +1,98 @@
+"""``recommender search``, ``compare`` and ``get``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.table import Table
+
+from workers.celery.tasks import Compare, Get, Search
+from workers.cli.asking import owner_or_state
+from workers.cli.common import BAND_STYLES, collection_option, json_option, load_settings, out, print_json
+
+_TEXT_SHOWN = 100
+
+
+@click.command()
+@click.argument("text")
+@collection_option
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Most items shown.")
+@json_option
+def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
+    """Show the items most similar to TEXT. Nothing is stored; duplicates of one another appear once.
+
+    \b
+    recommender search "the app crashes when I open it" --collection tickets
+    """
+    with owner_or_state(load_settings()) as ask:
+        hits = ask(Search, text, collection=collection, limit=limit)
+    if as_json:
+        print_json(hits)
+        return
+    table = Table(box=None, pad_edge=False, show_header=bool(hits))
+    for heading in ("score", "id", "text"):
+        table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=heading != "text")
+    for hit in hits:
+        table.add_row(f"{hit['score']:.3f}", _plain(hit["id"]), _plain(_shortened(hit["text"])))
+    out.print(table if hits else f"nothing similar in collection {collection!r}")
+
+
+@click.command()
+@click.argument("one")
+@click.argument("other")
+@collection_option
+@json_option
+def compare(one: str, other: str, collection: str, *, as_json: bool) -> None:
+    """Show the verdict on two texts, with its reasons. Nothing is stored.
+
+    \b
+    recommender compare "Refund for order 1042" "Refund for order 1043"
+    """
+    with owner_or_state(load_settings()) as ask:
+        verdict = ask(Compare, one, other, collection=collection)
+    if as_json:
+        print_json(verdict)
+        return
+    _print_verdict(verdict)
+
+
+@click.command()
+@click.argument("item_id", metavar="ID")
+@collection_option
+@json_option
+@click.pass_context
+def get(context: click.Context, item_id: str, collection: str, *, as_json: bool) -> None:
+    """Show the item with this ID and where it stands now. Exit code 1 when there is none."""
+    with owner_or_state(load_settings()) as ask:
+        view = ask(Get, item_id, collection=collection)
+    if as_json:
+        print_json(view)
+    elif view is None:
+        out.print(f"no item {item_id!r} in collection {collection!r}", markup=False)
+    else:
+        out.print(_plain(_shortened(view["text"])))
+        _print_verdict(view)
+        if view["duplicate_of"]:
+            out.print(f"duplicate of {view['duplicate_of']}", markup=False)
+        out.print(f"group {view['group']}, canonical item {view['canonical_id']}", markup=False)
+    if view is None:
+        context.exit(1)
+
+
+def _print_verdict(verdict: dict[str, Any]) -> None:
+    band = verdict["band"]
+    similarity = "" if verdict["similarity"] is None else f", similarity {verdict['similarity']:.3f}"
+    out.print(f"[{BAND_STYLES[band]}]{band}[/], probability {verdict['probability']:.2f}{similarity}")
+    for reason in verdict["reasons"]:
+        out.print(f"  {reason['text']}", markup=False)
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TEXT_SHOWN else line[: _TEXT_SHOWN - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """Text of strangers, without what a terminal or our own markup would act on."""
+    return "".join(character if character.isprintable() else "·" for character in text).replace("[", r"\[")

@@ -1,0 +1,154 @@
+"""A file on its way into the commands stream: in blocks, at the owner's pace, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recommender.errors import InvalidCommand
+from recommender.items import EntryId
+from workers.client import Client, CommandFields, command_fields
+from workers.owner.status import read_status
+from workers.records import BadRow, ItemMapping, RecordReader, Row
+
+_BLOCK = 500
+# A bulk producer keeps about two batches outstanding, so that live commands need not wait behind the whole file.
+_OUTSTANDING = 2048
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one round trip has sent.
+
+    Attributes:
+        rows: rows read so far, bad ones included.
+        sent: commands appended by this block.
+        bad: rows that are no items.
+        position: of the last command so far, if any.
+    """
+
+    rows: int
+    sent: int
+    bad: tuple[BadRow, ...]
+    position: EntryId | None
+
+
+class Checkpoint:
+    """How far a file has been sent, kept in the state directory until it is through.
+
+    The commands of one run carry keys made of the run's id and the row number, so that rows sent again after a crash
+    have no second effect.
+
+    Args:
+        directory: where checkpoints are kept; ``None`` keeps none (standard input).
+        identity: what tells this file and its options from others.
+        restart: forget how far an earlier run came.
+    """
+
+    def __init__(self, directory: Path | None, identity: str, *, restart: bool) -> None:
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self._path = None if directory is None else directory / f"{digest}.json"
+        self.rows = 0
+        self.run = uuid.uuid4().hex
+        self.position: EntryId | None = None
+        if self._path is not None and self._path.exists() and not restart:
+            known = json.loads(self._path.read_text())
+            self.rows, self.run = known["rows"], known["run"]
+            self.position = EntryId.parse(known["position"]) if known["position"] else None
+
+    def key(self, row: int) -> str:
+        """The key of a row's command."""
+        return f"{self.run} {row}"
+
+    def advance(self, rows: int, position: EntryId | None) -> None:
+        """So many rows have been sent."""
+        self.rows, self.position = rows, position
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"rows": rows, "run": self.run, "position": str(position) if position else None})
+            temporary = self._path.with_suffix(".tmp")
+            temporary.write_text(text)
+            temporary.replace(self._path)
+
+    def finish(self) -> None:
+        """The file is through."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def file_identity(path: str, *options: object) -> str:
+    """What tells a file with its options from others: where it lies, its size and time of change."""
+    stat = Path(path).stat()
+    return repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, *options))
+
+
+def send_rows(
+    client: Client, reader: RecordReader, mapping: ItemMapping, checkpoint: Checkpoint, *, silent: bool
+) -> Iterator[Block]:
+    """Send the rows behind the checkpoint, block by block; yields after each round trip."""
+    rows = checkpoint.rows
+    pending: list[CommandFields] = []
+    bad: list[BadRow] = []
+    for row in reader:
+        rows = row.number
+        fields = _command(row, mapping, checkpoint, silent=silent)
+        bad.append(fields) if isinstance(fields, BadRow) else pending.append(fields)
+        if len(pending) + len(bad) >= _BLOCK:
+            yield _flush(client, pending, bad, rows, checkpoint)
+            pending, bad = [], []
+    if pending or bad:
+        yield _flush(client, pending, bad, rows, checkpoint)
+
+
+def _command(
+    row: Row | BadRow, mapping: ItemMapping, checkpoint: Checkpoint, *, silent: bool
+) -> CommandFields | BadRow:
+    item: dict[str, Any] | BadRow = row if isinstance(row, BadRow) else mapping.item(row)
+    if isinstance(item, BadRow):
+        return item
+    try:
+        return command_fields(
+            "item.upsert", {**item, "silent": True} if silent else item, key=checkpoint.key(row.number)
+        )
+    except InvalidCommand as error:
+        return BadRow(row.number, f"{error.code}: {error}")
+
+
+def _flush(client: Client, pending: list[CommandFields], bad: list[BadRow], rows: int, checkpoint: Checkpoint) -> Block:
+    wait_for_room(client)
+    position = client.log.append(pending)[-1] if pending else checkpoint.position
+    checkpoint.advance(rows, position)
+    return Block(rows, len(pending), tuple(bad), position)
+
+
+def wait_for_room(client: Client) -> None:
+    """Wait while an owner is at work and has two batches before it; without an owner commands may pile up."""
+    while client.log.length() > _OUTSTANDING and read_status(client.redis, client.keys) is not None:
+        time.sleep(_POLL_S)
+
+
+def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
+    """Wait until the owner has committed the command at ``position``; yields how many are before it, now and then.
+
+    Raises:
+        OwnerGone: there is no owner (any more); the commands stay in the stream until one comes.
+    """
+    while True:
+        status = read_status(client.redis, client.keys)
+        if status is None:
+            raise OwnerGone
+        if EntryId.parse(status.get("position", "0-0")) >= position:
+            return
+        yield client.log.length()
+        time.sleep(_POLL_S)
+
+
+class OwnerGone(Exception):
+    """No owner is at work."""

@@ -1,0 +1,48 @@
+"""``recommender worker``."""
+
+from __future__ import annotations
+
+import click
+
+from workers.broker.embedded import EmbeddedServer
+from workers.celery.app import make_app
+from workers.cli.common import load_settings
+from workers.logs import configure_logs
+
+
+@click.command()
+@click.option("--partition", metavar="NAME", help="The partition to own.  [default: $RECOMMENDER_PARTITION or default]")
+@click.option("--concurrency", default=4, show_default=True, help="Questions (search, compare …) in hand at once.")
+def worker(partition: str | None, concurrency: int) -> None:
+    """Own a partition: read its commands, decide, publish events, answer questions.
+
+    This is a Celery worker with the owner in it. To run it inside a Celery app of yours instead, see
+    docs/guide/celery.md: two lines, then `celery -A yourapp worker --pool threads --recommender default`.
+
+    It stops on SIGTERM or Ctrl-C after the batch in hand. If it cannot go on it exits with a code other than 0, so
+    that a supervisor starts it again.
+    """
+    settings = load_settings(partition=partition)
+    configure_logs(settings)
+    server = None
+    if not settings.redis_url:
+        server = EmbeddedServer(settings.state_dir / "redis")
+        settings = settings.replaced(redis_url=server.ensure())
+    try:
+        app, _ = make_app(settings)
+        app.worker_main(
+            [
+                "worker",
+                "--pool=threads",
+                f"--concurrency={concurrency}",
+                f"--recommender={settings.partition}",
+                f"--hostname=recommender-{settings.partition}@%h",
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+                f"--loglevel={settings.log_level}",
+            ]
+        )
+    finally:
+        if server is not None:
+            server.stop()

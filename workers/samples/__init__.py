@@ -1,0 +1,1 @@
+"""The demo's own tickets and products; see README.md beside this file."""
