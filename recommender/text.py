@@ -10,7 +10,7 @@ import unicodedata
 # the two joiners that change how Indic scripts and emoji read; control characters other than white space.
 _JOINERS = "\u200c\u200d"
 _SPACES = re.compile(r"\s+")
-_LETTERLESS_JOINER = re.compile(f"(?<![^\\s\\x00-\\x7f])[{_JOINERS}]|[{_JOINERS}](?![^\\s\\x00-\\x7f])")
+_LETTERLESS_JOINERS = re.compile(f"(?<![^\\s\\x00-\\x7f])[{_JOINERS}]+|[{_JOINERS}]+(?![^\\s\\x00-\\x7f])")
 
 
 def clean(text: str) -> str:
@@ -20,8 +20,10 @@ def clean(text: str) -> str:
     """
     composed = unicodedata.normalize("NFKC", text)
     visible = "".join(c for c in composed if c in _JOINERS or c.isspace() or unicodedata.category(c) not in _INVISIBLE)
-    # A joiner beside white space, ASCII or an edge joins nothing.
-    return _SPACES.sub(" ", _LETTERLESS_JOINER.sub("", visible)).strip()
+    # Joiners beside white space, ASCII or an edge join nothing.
+    joined = _LETTERLESS_JOINERS.sub("", visible)
+    # What stood apart may compose now.
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", joined)).strip()
 
 
 _INVISIBLE = frozenset({"Cf", "Cc", "Cs"})

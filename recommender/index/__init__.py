@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from recommender.index.adaptive import AUTO_HNSW_FROM, AdaptiveIndex
-from recommender.index.flat import FlatIndex
+from recommender.index.flat import FlatIndex, cosines
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender.index.hnsw import HnswIndex
 from recommender.index.vector_index import NO_LABEL, Labels, Neighbours, VectorIndex, Vectors
@@ -27,6 +27,7 @@ __all__ = [
     "Neighbours",
     "VectorIndex",
     "Vectors",
+    "cosines",
     "make_index",
 ]
 

@@ -193,13 +193,21 @@ class FlatIndex:
             yield np.flatnonzero(row >= cut)
 
     def _rank_into(self, found: Neighbours, i: int, query: Vectors, rows: Rows) -> None:
-        # einsum sums each row in the same order wherever it stands; a matrix product does not promise that.
-        similarities = np.einsum("nd,d->n", self._matrix[rows].astype(np.float64), query.astype(np.float64))
-        rounded = similarities.astype(np.float32)
-        labels = self._labels[rows]
-        best = np.lexsort((labels, -rounded))[: found.labels.shape[1]]
+        similarities, labels = cosines(query, self._matrix[rows]), self._labels[rows]
+        best = np.lexsort((labels, -similarities))[: found.labels.shape[1]]
         found.labels[i, : len(best)] = labels[best]
-        found.similarities[i, : len(best)] = rounded[best]
+        found.similarities[i, : len(best)] = similarities[best]
+
+
+def cosines(query: NDArray[np.float32], vectors: Vectors) -> NDArray[np.float32]:
+    """Cosines of a unit vector, shape (dimension,), to others, shape (n, dimension), as every index ranks by them.
+
+    Each is computed as if alone, so it is the same whatever else is in the batch.
+    """
+    # einsum sums each row in the same order wherever it stands; a matrix product does not promise that.
+    exact = np.einsum("nd,d->n", vectors.astype(np.float64), query.astype(np.float64))
+    rounded: NDArray[np.float32] = exact.astype(np.float32)
+    return rounded
 
 
 def _no_neighbours(queries: int, k: int) -> Neighbours:

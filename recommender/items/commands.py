@@ -141,6 +141,17 @@ def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
     return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
 
 
+def claimed_item(payload: bytes) -> ItemKey | None:
+    """The item that a rejected message was about, as far as it can be told."""
+    try:
+        value = parse_json(payload)
+        if not isinstance(value, dict):
+            return None
+        return validate(ItemKey, {name: value[name] for name in ItemKey.model_fields if name in value})
+    except InvalidCommand:
+        return None
+
+
 def parse_command(type_: str, data: bytes) -> Command:
     """Parse and validate one command.
 
@@ -233,7 +244,7 @@ def _deeper_than(value: Any, depth: int) -> bool:
 def _explained(error: ValidationError) -> InvalidCommand:
     """The first thing pydantic found, in our words: where it is, what is wrong, what was given."""
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
+    field = ".".join(str(part) for part in first["loc"])[:_MAX_FIELD_CHARS] or None
     code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
     shown = f" (got {_json_type(first['input'])})" if field and code != "missing_field" else ""
     return InvalidCommand(
@@ -241,6 +252,7 @@ def _explained(error: ValidationError) -> InvalidCommand:
     )
 
 
+_MAX_FIELD_CHARS = 200  # a key that nobody expected can be as long as the message
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 _JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
 

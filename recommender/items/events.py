@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
 from recommender.items.collection import CollectionSettings
@@ -116,6 +116,7 @@ class CommandRejected(EventData):
         code: machine-readable reason.
         field: the field that is wrong, if it is one.
         message: the reason in a sentence.
+        item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
         command_type: the type it claimed.
         payload: the original; UTF-8 text, or base64 where ``payload_encoding`` says so.
         payload_bytes: length of the original; longer than ``payload`` when that was cut.
@@ -125,6 +126,8 @@ class CommandRejected(EventData):
     code: str
     field: str | None
     message: str
+    item_id: str | None
+    collection: str | None
     command_type: str
     payload: str
     payload_encoding: Literal["utf-8", "base64"]
@@ -197,8 +200,19 @@ class Event:
             "source": source,
             "type": self.data.type,
             **({"subject": subject[1]} if subject else {}),
-            "time": datetime.fromtimestamp(self.id.ms / 1000, UTC).isoformat(timespec="milliseconds"),
+            **({"time": _rfc3339(self.id.ms)} if self.id.ms <= _LAST_MS else {}),
             "datacontenttype": "application/json",
             "data": self.data.model_dump(mode="json"),
         }
         return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+
+
+# The end of the year 9999. A producer may give its entry an id of its own, in microseconds for example; such an event
+# has no time rather than a wrong one.
+_LAST_MS = 253_402_300_799_999
+
+
+def _rfc3339(ms: int) -> str:
+    return (datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)).isoformat(
+        timespec="milliseconds"
+    )

@@ -57,7 +57,7 @@ class CosineRule:
                 similarity, settings, at_most=0.5 if band is Band.REVIEW and len(reasons) > 1 else 1.0
             ),
             similarity=candidate.similarity,
-            reasons=tuple(reasons),
+            reasons=() if band is Band.NEW else tuple(reasons),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from recommender.grouping import JudgedMember, best_match, group_for
 from recommender.items import Band, Item, PairVerdict, Recommendation
@@ -18,6 +18,18 @@ from recommender.store import Collection, Member, SqliteStore, StoredItem, Verdi
 _SAME_POINT = 1.0 - 1e-6
 # How many candidates are judged; the nearest ones, each point once.
 _JUDGED = 10
+
+
+class Surroundings(NamedTuple):
+    """What an item finds when it arrives.
+
+    Attributes:
+        similarity: cosine by point, best first.
+        members: the earliest items on those points, the nearest first.
+    """
+
+    similarity: Neighbourhood
+    members: list[Member]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +78,14 @@ class Arrivals:
         self,
         collection: Collection,
         embedded: Embedded,
-        neighbourhood: Neighbourhood,
+        surroundings: Surroundings,
         overlay: CollectionOverlay,
         *,
         revision: int,
         version: int | None,
     ) -> StoredItem:
         """Decide a new arrival and store it."""
-        members = self._store.items.members(list(neighbourhood))
-        judged = self.judge(collection, Comparable(embedded.item, embedded.fingerprint), members, neighbourhood)
+        judged = self._judge(collection, Comparable(embedded.item, embedded.fingerprint), surroundings)
         best = best_match(judged)
         seq = self._store.items.next_seq()
         vector = self._vector(embedded)
@@ -86,7 +97,7 @@ class Arrivals:
             version=version,
             fingerprint=embedded.fingerprint,
             vector=vector,
-            point=self._point(collection, vector, embedded, neighbourhood, overlay),
+            point=self._point(collection, vector, embedded, surroundings, overlay),
             group=group_for(seq, best),
             verdict=Verdict(best.verdict if best else None, best.seq if best else None),
         )
@@ -104,18 +115,16 @@ class Arrivals:
         if self._store.vectors.release(row.point, row.vector):
             overlay.remove(row.point)
 
-    def judge(
-        self, collection: Collection, item: Comparable, members: list[Member], neighbourhood: Neighbourhood
-    ) -> list[JudgedMember]:
-        """Verdicts on the nearest members, the earliest of each point."""
-        nearest: dict[int, Member] = {}
-        for member in sorted(members, key=lambda member: (-neighbourhood[member.point], member.seq)):
+    def _judge(self, collection: Collection, item: Comparable, surroundings: Surroundings) -> list[JudgedMember]:
+        """Verdicts on the item with the same text, and on the earliest of each of the nearest points."""
+        twin = self._store.items.twin(collection.id, item.fingerprint)
+        nearest: dict[int, Member] = {} if twin is None else {twin.point: twin}
+        for member in surroundings.members:
             nearest.setdefault(member.point, member)
         chosen = list(nearest.values())[:_JUDGED]
-        rows = self._store.items.by_seq([member.seq for member in chosen])
+        said = self._store.items.sayings([member.seq for member in chosen])
         candidates = [
-            Candidate(Comparable(rows[member.seq].item, rows[member.seq].fingerprint), neighbourhood[member.point])
-            for member in chosen
+            Candidate(Comparable(*said[member.seq]), surroundings.similarity[member.point]) for member in chosen
         ]
         verdicts = self._matcher.judge(item, candidates, collection.settings)
         return [
@@ -135,13 +144,19 @@ class Arrivals:
             return Standing(band, canonical_id, row.group, None, None)
         return Standing(band, canonical_id, row.group, matched.item.id, row.verdict.pair)
 
+    def surroundings(self, neighbourhood: Neighbourhood) -> Surroundings:
+        """The items on the points of a neighbourhood."""
+        members = self._store.items.members(list(neighbourhood))
+        members.sort(key=lambda member: (-neighbourhood[member.point], member.seq))
+        return Surroundings(neighbourhood, members)
+
     def recommendations(
-        self, collection: Collection, neighbourhood: Neighbourhood, *, but: str | None, limit: int | None = None
+        self, collection: Collection, surroundings: Surroundings, *, but: str | None, limit: int | None = None
     ) -> tuple[Recommendation, ...]:
         """Canonical items of the neighbouring groups; ``but`` is the group of the item itself, if it has one."""
         members = [
-            ScoredMember(member.group, member.seq, neighbourhood[member.point])
-            for member in self._store.items.members(list(neighbourhood))
+            ScoredMember(member.group, member.seq, surroundings.similarity[member.point])
+            for member in surroundings.members
             if member.group != but
         ]
         canonical = self._store.items.canonical({member.group for member in members})
@@ -167,13 +182,13 @@ class Arrivals:
         collection: Collection,
         vector: int,
         embedded: Embedded,
-        neighbourhood: Neighbourhood,
+        surroundings: Surroundings,
         overlay: CollectionOverlay,
     ) -> int:
         same = self._store.items.point_of_vector(collection.id, vector)
         if same is not None:
             return same
-        nearest = next(iter(neighbourhood.items()), None)
+        nearest = next(iter(surroundings.similarity.items()), None)
         if nearest is not None and nearest[1] >= _SAME_POINT:
             return nearest[0]
         point = self._store.vectors.add_point(collection.id, vector)

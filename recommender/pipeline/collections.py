@@ -72,7 +72,7 @@ class Collections:
 
     def awaiting_summary(self) -> list[Collection]:
         """Collections with silent commands since their last summary, oldest first."""
-        return list(self._silent.values())
+        return [self._silent[id_] for id_ in sorted(self._silent)]
 
     def touch(self, collection: Collection) -> None:
         """Note that it has changed in memory."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.embedding import Encoders, ModelIdentity
 from recommender.errors import EncodingError, InvalidCommand
@@ -17,6 +18,10 @@ from recommender.text import clean, fingerprint
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
+_LENGTH_TOLERANCE = 0.01
+# First byte of a vector's key.
+_FROM_TEXT, _GIVEN = b"t", b"v"
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -25,7 +30,7 @@ class Embedded:
     Attributes:
         item: as the producer sent it.
         fingerprint: of its canonical text.
-        vector_key: under which its vector is recorded: the fingerprint, or a hash of a vector it brought along.
+        vector_key: under which its vector is recorded: a hash of the very text, or of a vector it brought along.
         vector: float32, shape (dimension,), unit length.
         truncated: whether the text was longer than the model reads.
         model: whose vector it is.
@@ -59,59 +64,75 @@ class EmbeddingStep:
             EncodingError: the model failed on the batch.
         """
         results: list[Embedded | InvalidCommand | None] = [None] * len(items)
-        waiting: dict[str, dict[bytes, list[tuple[int, str]]]] = {}
+        waiting: dict[str, dict[str, list[int]]] = {}
         for place, (item, settings) in enumerate(items):
             text = clean(item.content)
-            if not text:
-                results[place] = InvalidCommand("empty_text", "the text holds nothing visible", "text")
-            elif item.vector is not None:
-                results[place] = self._given(item, text, settings)
-            elif known := self._known(item, text, settings):
-                results[place] = known
-            else:
-                waiting.setdefault(settings.model, {}).setdefault(fingerprint(text), []).append((place, text))
+            results[place] = self._at_hand(item, text, settings)
+            if results[place] is None:
+                waiting.setdefault(settings.model, {}).setdefault(text, []).append(place)
         for model, texts in waiting.items():
             self._encode(model, texts, items, results)
         return [result for result in results if result is not None]
 
+    def _at_hand(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand | None:
+        """What can be told without the model; ``None`` if the text must be embedded."""
+        if not text:
+            return InvalidCommand("empty_text", "the text holds nothing visible", "text")
+        if settings.model not in self._encoders.names:
+            return InvalidCommand("unknown_model", f"the collection's model {settings.model!r} is not one of ours")
+        if item.vector is not None:
+            return self._given(item, text, settings)
+        return self._known(item, text, settings)
+
     def _given(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand:
         model = self.identity(settings)
         vector = np.asarray(item.vector, np.float64)
-        length = float(np.linalg.norm(vector))
         if len(vector) != model.dimension:
             return InvalidCommand(
                 "wrong_dimension", f"vector: {len(vector)} numbers, but {model.name} has {model.dimension}", "vector"
             )
-        if not (np.isfinite(length) and length > 0):
-            return InvalidCommand("invalid_value", "vector: its length is zero or overflows", "vector")
-        unit = (vector / length).astype(np.float32)
-        key = hashlib.sha256(b"vector:" + unit.tobytes()).digest()
+        vector /= np.abs(vector).max()  # squares of very large and very small numbers leave the range of a float
+        unit = (vector / np.linalg.norm(vector)).astype(np.float32)
+        key = _GIVEN + hashlib.sha256(unit.tobytes()).digest()
         return Embedded(item, fingerprint(text), key, unit, truncated=False, model=model, embed_ms=0.0)
 
     def _known(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | None:
-        print_ = fingerprint(text)
-        model = self.identity(settings)
-        found = self._store.vectors.find(model.key, print_)
+        model, key = self.identity(settings), _text_key(text)
+        found = self._store.vectors.find(model.key, key)
         if found is None:
             return None
         _, vector, truncated = found
-        return Embedded(item, print_, print_, vector, truncated, model, embed_ms=0.0)
+        return Embedded(item, fingerprint(text), key, vector, truncated, model, embed_ms=0.0)
 
     def _encode(
         self,
         model: str,
-        texts: dict[bytes, list[tuple[int, str]]],
+        texts: dict[str, list[int]],
         items: Sequence[tuple[Item, CollectionSettings]],
         results: list[Embedded | InvalidCommand | None],
     ) -> None:
         encoder = self._encoders.encoder(model)
         started = time.perf_counter()
-        vectors, truncated = encoder.encode([places[0][1] for places in texts.values()])
+        vectors, truncated = encoder.encode(list(texts))
         embed_ms = round((time.perf_counter() - started) * 1000 / len(texts), 3)
-        if vectors.shape != (len(texts), encoder.identity.dimension) or not np.isfinite(vectors).all():
-            raise EncodingError(f"{model} returned something that is not a finite vector for every text")
-        for (print_, places), vector, cut in zip(texts.items(), vectors, truncated, strict=True):
-            for place, _ in places:
-                results[place] = Embedded(
-                    items[place][0], print_, print_, vector, bool(cut), encoder.identity, embed_ms
-                )
+        if vectors.shape != (len(texts), encoder.identity.dimension) or not _unit_length(vectors):
+            raise EncodingError(f"{model} returned something that is not a vector of length 1 for every text")
+        for (text, places), vector, cut in zip(texts.items(), vectors, truncated, strict=True):
+            print_, key = fingerprint(text), _text_key(text)
+            for place in places:
+                results[place] = Embedded(items[place][0], print_, key, vector, bool(cut), encoder.identity, embed_ms)
+
+
+def made_from_text(vector_key: bytes) -> bool:
+    """Whether the vector comes from the model and not from the producer."""
+    return vector_key.startswith(_FROM_TEXT)
+
+
+def _unit_length(vectors: NDArray[np.float32]) -> bool:
+    lengths = np.linalg.norm(vectors, axis=1)
+    return bool((np.abs(lengths - 1) < _LENGTH_TOLERANCE).all())  # NaN compares false
+
+
+def _text_key(cleaned: str) -> bytes:
+    # Not the fingerprint: it folds case, and what a vector is must not depend on which twin came first in a batch.
+    return _FROM_TEXT + hashlib.sha256(cleaned.encode()).digest()

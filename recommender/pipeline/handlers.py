@@ -29,13 +29,15 @@ from recommender.items import (
     PatchItem,
     Timings,
     UpsertItem,
+    claimed_item,
+    limits,
     malformed,
 )
-from recommender.pipeline.arrivals import Arrivals
+from recommender.pipeline.arrivals import Arrivals, Surroundings
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
-from recommender.pipeline.embedding_step import Embedded
-from recommender.pipeline.neighbours import Neighbourhood, Neighbours
+from recommender.pipeline.embedding_step import Embedded, made_from_text
+from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.summaries import Summaries
 from recommender.store import Collection, SqliteStore, StoredItem
@@ -74,15 +76,13 @@ class Handlers:
         found = self._collections.find(collection)
         if found is None:
             return 0
-        touched = {
-            entry.command.id: embedded[entry.id].fingerprint if entry.id in embedded else None
-            for entry in entries
-            if isinstance(entry.command, UpsertItem | DeleteItem | EraseItem) and entry.command.collection == collection
-        }
-        # An id touched twice in a batch may lose its point in between, so only a single unchanged upsert is harmless.
-        ids = [entry.command.id for entry in entries if isinstance(entry.command, ItemKey)]
-        before = self._store.items.fingerprints(found.id, touched)
-        return sum(1 for id_, print_ in before.items() if touched[id_] != print_ or ids.count(id_) > 1)
+        touched: dict[str, list[Embedded | None]] = {}
+        for entry in entries:
+            command = entry.command
+            if isinstance(command, UpsertItem | DeleteItem | EraseItem) and command.collection == collection:
+                touched.setdefault(command.id, []).append(embedded.get(entry.id))
+        before = self._store.items.prints(found.id, touched)
+        return sum(1 for id_, prints in before.items() if not _harmless(touched[id_], prints))
 
     def handle(self, prepared: Prepared, batch: Batch) -> None:
         """Apply one entry: exactly one outcome, which also answers every later repeat of its key."""
@@ -137,21 +137,23 @@ class Handlers:
         if stored is not None and not unchanged:
             self._arrivals.withdraw(stored, overlay)  # a changed text arrives anew
         neighbourhood = neighbours.of(entry.id, overlay, self._arrivals.twin_points(collection, embedded))
+        surroundings = self._arrivals.surroundings(neighbourhood)
         revision = stored.revision + 1 if stored else 1
         version = command.version if command.version is not None or stored is None else stored.version
         if stored is not None and unchanged:
             row = self._arrivals.refresh(stored, command, revision=revision, version=version)
         else:
             self._store.items.unbury(collection.id, command.id)
-            row = self._arrivals.place(collection, embedded, neighbourhood, overlay, revision=revision, version=version)
-        event = self._processed(entry, collection, row, embedded, neighbourhood, started)
+            row = self._arrivals.place(collection, embedded, surroundings, overlay, revision=revision, version=version)
+        event = self._processed(entry, collection, row, embedded, surroundings, started)
         return self._emit(entry, collection, event, event.band, command.silent, batch)
 
     def _says_the_same(self, stored: StoredItem, embedded: Embedded) -> bool:
         if stored.fingerprint != embedded.fingerprint:
             return False
-        found = self._store.vectors.find(embedded.model.key, embedded.vector_key)
-        return found is not None and found[0] == stored.vector
+        # The producer's vector is part of what an item says; case alone is not, though it moves the vector of a text.
+        key = self._store.vectors.key(stored.vector)
+        return key == embedded.vector_key or (made_from_text(key) and made_from_text(embedded.vector_key))
 
     def _processed(
         self,
@@ -159,7 +161,7 @@ class Handlers:
         collection: Collection,
         row: StoredItem,
         embedded: Embedded,
-        neighbourhood: Neighbourhood,
+        surroundings: Surroundings,
         started: float,
     ) -> ItemProcessed:
         standing = self._arrivals.standing(row)
@@ -169,7 +171,7 @@ class Handlers:
             collection=collection.name,
             revision=row.revision,
             **standing.fields(),
-            recommendations=self._arrivals.recommendations(collection, neighbourhood, but=row.group),
+            recommendations=self._arrivals.recommendations(collection, surroundings, but=row.group),
             truncated=embedded.truncated,
             model=embedded.model.key,
             timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),
@@ -185,6 +187,10 @@ class Handlers:
             return self._ignore(entry, command, "older_version", batch)
         merged = {**stored.item.attributes, **command.attributes}
         attributes: Attributes = {name: value for name, value in merged.items() if value is not None}
+        if len(attributes) > limits.MAX_ATTRIBUTES:
+            raise InvalidCommand(
+                "invalid_value", f"the item would have more than {limits.MAX_ATTRIBUTES} attributes", "attributes"
+            )
         version = stored.version if command.version is None else command.version
         item = stored.item.model_copy(update={"attributes": attributes})
         self._store.items.update(stored.seq, item, stored.revision + 1, version)
@@ -203,8 +209,9 @@ class Handlers:
             return self._ignore(entry, command, "unknown_item", batch)
         if self._is_older(collection, command, stored):
             return self._ignore(entry, command, "older_version", batch)
-        if command.version is not None:
-            self._store.items.bury(collection.id, command.id, command.version)
+        version = command.version if command.version is not None or stored is None else stored.version
+        if version is not None:
+            self._store.items.bury(collection.id, command.id, version)
         if stored is None:
             return self._ignore(entry, command, "unknown_item", batch)
         self._withdraw(stored, collection, batch)
@@ -262,6 +269,12 @@ class Handlers:
         return batch.emit(entry, data, silent=silent)
 
 
+def _harmless(arrivals: list[Embedded | None], prints: tuple[bytes, bytes]) -> bool:
+    """Whether an item keeps its point for sure: touched once, by an upsert that says the same."""
+    (first, *more) = arrivals
+    return first is not None and not more and (first.fingerprint, first.vector_key) == prints
+
+
 def _refused(command: Command | Malformed, error: InvalidCommand) -> Malformed:
     """A command that could be read but not accepted."""
     if isinstance(command, Malformed):
@@ -278,12 +291,15 @@ def _rejected(entry: Entry, command: Malformed) -> CommandRejected:
         payload, encoding = command.payload.decode(), "utf-8"
     except UnicodeDecodeError:
         payload, encoding = base64.b64encode(command.payload).decode(), "base64"
+    about = claimed_item(command.payload)
     return CommandRejected.model_validate(
         {
             "command": cause(entry),
             "code": command.error.code,
             "field": command.error.field,
             "message": str(command.error),
+            "item_id": about and about.id,
+            "collection": about and about.collection,
             "command_type": command.type[:256],
             "payload": payload,
             "payload_encoding": encoding,

@@ -7,15 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.index import NO_LABEL, VectorIndex
+from recommender.index import NO_LABEL, VectorIndex, cosines
 from recommender.items import EntryId
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.overlay import CollectionOverlay
 
-# Indexes rank in float32 by a matrix product whose last bits depend on the batch; this many more neighbours than asked
-# for are taken and ranked again by a sum that does not.
-_SPARE = 8
-# Similarities are rounded to what float32 vectors can tell.
+# Similarities are rounded to what float32 vectors can tell; the ranking is made before, in the order of the indexes.
 _DECIMALS = 6
 
 Neighbourhood = dict[int, float]
@@ -23,10 +20,8 @@ Neighbourhood = dict[int, float]
 
 
 def similarities(query: Vector, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosines of unit vectors, shape (n,), each computed alone: the same in any batch."""
-    products = np.multiply(vectors, query, dtype=np.float64)
-    cosines: NDArray[np.float64] = np.clip(products.sum(axis=1), -1.0, 1.0)
-    return cosines.round(_DECIMALS)
+    """Cosines of unit vectors, shape (n,), in [-1, 1], as events carry them: the same in any batch."""
+    return _rounded(cosines(query, vectors))
 
 
 class Neighbours:
@@ -47,7 +42,7 @@ class Neighbours:
         self._queries = queries
         self._k = k
         self._committed: dict[EntryId, NDArray[np.int64]] = {}
-        wanted = min(k + _SPARE + removals, len(index))
+        wanted = min(k + removals, len(index))
         if queries and wanted:
             found = index.search(np.stack(list(queries.values())), wanted)
             self._committed = dict(zip(queries, found.labels, strict=True))
@@ -58,13 +53,15 @@ class Neighbours:
         also = set(also)
         committed = _labels(self._committed.get(place)) - overlay.removed
         fresh: set[int] = set()
-        if wanted := min(self._k + _SPARE, len(overlay.added)):
+        if wanted := min(self._k, len(overlay.added)):
             fresh = _labels(overlay.added.search(query[np.newaxis], wanted).labels[0])
         for point in also:
             (fresh if point in overlay else committed).add(point)
         scored = [*_scored(query, self._index, committed), *_scored(query, overlay.added, fresh)]
         scored.sort(key=lambda pair: (-pair[1], pair[0]))
-        return dict(scored[: self._k] + [pair for pair in scored[self._k :] if pair[0] in also])
+        chosen = scored[: self._k] + [pair for pair in scored[self._k :] if pair[0] in also]
+        rounded = _rounded(np.array([cosine for _, cosine in chosen], np.float32)).tolist()
+        return dict(zip((point for point, _ in chosen), rounded, strict=True))
 
 
 def _labels(row: NDArray[np.int64] | None) -> set[int]:
@@ -75,4 +72,9 @@ def _scored(query: Vector, index: VectorIndex, points: set[int]) -> list[tuple[i
     if not points:
         return []
     labels = np.array(sorted(points), np.int64)
-    return list(zip(labels.tolist(), similarities(query, index.vectors(labels)).tolist(), strict=True))
+    return list(zip(labels.tolist(), cosines(query, index.vectors(labels)).tolist(), strict=True))
+
+
+def _rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
+    rounded: NDArray[np.float64] = np.clip(similarities.astype(np.float64), -1.0, 1.0).round(_DECIMALS)
+    return rounded

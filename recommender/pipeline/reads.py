@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from recommender.errors import InvalidCommand
 from recommender.items import Attributes, Band, EntryId, Item, PairVerdict, Reason
+from recommender.items.commands import validate
 from recommender.items.values import Value
 from recommender.matching import Candidate, Comparable, Matcher
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.collections import Collections
-from recommender.pipeline.embedding_step import Embedded, EmbeddingStep
+from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.neighbours import Neighbourhood, similarities
 from recommender.pipeline.overlay import CollectionOverlay
@@ -79,9 +80,9 @@ class Reads:
         Raises:
             InvalidCommand: the text is empty.
         """
-        embedded = self._embed(Item(id="question", collection=collection, text=text))
+        embedded = self._embed(validate(Item, {"id": "question", "collection": collection, "text": text}))
         found = self._collections.find(collection)
-        return [] if found is None else self._hits(found, embedded, limit, but=None)
+        return [] if found is None else self._hits(found, embedded.vector, limit, but=None)
 
     def recommend(self, item_id: str, collection: str, limit: int) -> list[SearchHit] | None:
         """Items similar to a stored one, or ``None`` when it is not there."""
@@ -89,7 +90,7 @@ class Reads:
         stored = None if found is None else self._store.items.get(found.id, item_id)
         if found is None or stored is None:
             return None
-        return self._hits(found, self._embed(stored.item), limit, but=stored.group)
+        return self._hits(found, self._store.vectors.get(stored.vector), limit, but=stored.group)
 
     def compare(self, one: Item, other: Item) -> PairVerdict:
         """The verdict on two items under the settings of the collection of ``one``.
@@ -119,9 +120,11 @@ class Reads:
             **standing.fields(),
         )
 
-    def _hits(self, collection: Collection, embedded: Embedded, limit: int, but: str | None) -> list[SearchHit]:
-        neighbourhood = self._neighbourhood(collection, embedded, limit)
-        found = self._arrivals.recommendations(collection, neighbourhood, but=but, limit=limit)
+    def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
+        neighbourhood = self._neighbourhood(collection, vector, limit)
+        found = self._arrivals.recommendations(
+            collection, self._arrivals.surroundings(neighbourhood), but=but, limit=limit
+        )
         rows = {one.id: self._store.items.get(collection.id, one.id) for one in found}
         return [
             SearchHit(
@@ -131,15 +134,15 @@ class Reads:
             if (row := rows[one.id]) is not None
         ]
 
-    def _neighbourhood(self, collection: Collection, embedded: Embedded, limit: int) -> Neighbourhood:
+    def _neighbourhood(self, collection: Collection, vector: Vector, limit: int) -> Neighbourhood:
         neighbours = self._indexes.neighbours(
             collection,
-            {_QUESTION: embedded.vector},
-            dimension=embedded.model.dimension,
+            {_QUESTION: vector},
+            dimension=len(vector),
             k=max(collection.settings.candidates, 2 * limit),
             removals=0,
         )
-        return neighbours.of(_QUESTION, CollectionOverlay(embedded.model.dimension))
+        return neighbours.of(_QUESTION, CollectionOverlay(len(vector)))
 
     def _embed(self, item: Item) -> Embedded:
         (embedded,) = self._embedding.embed([(item, self._collections.settings(item.collection))])

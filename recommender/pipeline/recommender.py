@@ -90,7 +90,7 @@ class Recommender:
         with self._transaction() as batch:
             fresh = [entry for entry in entries if entry.id > batch.position]
             for segment in _segments(fresh):
-                for prepared in self._prepare(segment):
+                for prepared in self._prepare(segment, batch):
                     self._decide(prepared, batch)
         self._indexes.apply(self._collections.all(), batch.overlays)
         return batch.events
@@ -107,7 +107,7 @@ class Recommender:
             self._collections.reload()
             raise
 
-    def _prepare(self, entries: Sequence[Entry]) -> Iterator[Prepared]:
+    def _prepare(self, entries: Sequence[Entry], batch: Batch) -> Iterator[Prepared]:
         """Embed what must be embedded and ask the indexes once for all of it."""
         new = [entry for entry in entries if not self._handlers.is_repeat(entry)]
         upserts = [(entry, entry.command) for entry in new if isinstance(entry.command, UpsertItem)]
@@ -115,27 +115,28 @@ class Recommender:
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
         )
         by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
-        neighbours = self._neighbours(by_entry, new)
+        neighbours = self._neighbours(by_entry, new, batch)
         for entry in entries:
             yield Prepared(entry, by_entry.get(entry.id), neighbours.get(getattr(entry.command, "collection", "")))
 
     def _neighbours(
-        self, embedded: dict[EntryId, Embedded | InvalidCommand], entries: Sequence[Entry]
+        self, embedded: dict[EntryId, Embedded | InvalidCommand], entries: Sequence[Entry], batch: Batch
     ) -> dict[str, Neighbours]:
         queries: dict[str, dict[EntryId, Embedded]] = {}
         for id_, one in embedded.items():
             if isinstance(one, Embedded):
                 queries.setdefault(one.item.collection, {})[id_] = one
-        return {
-            name: self._indexes.neighbours(
-                self._collections.find(name),
+        found: dict[str, Neighbours] = {}
+        for name, members in queries.items():
+            collection = self._collections.find(name)
+            found[name] = self._indexes.neighbours(
+                collection,
                 {id_: one.vector for id_, one in members.items()},
                 dimension=next(iter(members.values())).model.dimension,
                 k=self._collections.settings(name).candidates,
-                removals=self._handlers.possible_removals(name, entries, members),
+                removals=batch.removed(collection) + self._handlers.possible_removals(name, entries, members),
             )
-            for name, members in queries.items()
-        }
+        return found
 
     def _decide(self, prepared: Prepared, batch: Batch) -> None:
         entry = prepared.entry

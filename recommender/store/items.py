@@ -19,18 +19,6 @@ class Verdict:
     pair: PairVerdict | None
     matched_seq: int | None
 
-    def to_json(self) -> str:
-        """As stored."""
-        pair = None if self.pair is None else self.pair.model_dump(mode="json")
-        return json.dumps({"pair": pair, "matched_seq": self.matched_seq}, ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Verdict:
-        """As stored."""
-        value = json.loads(text)
-        pair = None if value["pair"] is None else PairVerdict.model_validate(value["pair"], strict=False)
-        return cls(pair, value["matched_seq"])
-
     @property
     def band(self) -> Band:
         """``new`` when there was nothing to compare with."""
@@ -75,7 +63,7 @@ class Member:
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
-    "(SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
+    "matched_seq, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
 )
 # How many items of one point are looked at: more twins than this add nothing to a verdict.
 _MEMBERS_PER_POINT = 8
@@ -100,13 +88,22 @@ class ItemTable:
         )
         return {row[0]: _stored(row) for row in rows}
 
-    def fingerprints(self, collection: int, ids: Iterable[str]) -> dict[str, bytes]:
-        """Fingerprint by id of those that exist."""
+    def sayings(self, seqs: Collection[int]) -> dict[int, tuple[Item, bytes]]:
+        """What items say, with the fingerprint of it, by order of arrival."""
         rows = self._db.execute(
-            "SELECT id, fingerprint FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))",
+            "SELECT seq, id, content, attributes, fingerprint FROM items WHERE seq IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(seqs)),),
+        )
+        return {row[0]: (_item(row[1], "", row[2], row[3]), row[4]) for row in rows}
+
+    def prints(self, collection: int, ids: Iterable[str]) -> dict[str, tuple[bytes, bytes]]:
+        """Fingerprint and key of the vector, by id, of those that exist."""
+        rows = self._db.execute(
+            "SELECT items.id, fingerprint, key FROM items JOIN vectors ON vectors.id = vector"
+            " WHERE collection=? AND items.id IN (SELECT value FROM json_each(?))",
             (collection, json.dumps(list(ids))),
         )
-        return dict(rows)
+        return {id_: (print_, key) for id_, print_, key in rows}
 
     def next_seq(self) -> int:
         """The order of arrival that the next item gets."""
@@ -117,7 +114,7 @@ class ItemTable:
         """A new arrival; ``row.seq`` comes from ``next_seq``."""
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -130,7 +127,8 @@ class ItemTable:
                 row.vector,
                 row.point,
                 row.group,
-                row.verdict.to_json(),
+                None if row.verdict.pair is None else _json(row.verdict.pair.model_dump(mode="json")),
+                row.verdict.matched_seq,
             ),
         )
 
@@ -142,8 +140,11 @@ class ItemTable:
         )
 
     def delete(self, seq: int) -> None:
-        """Take it out."""
+        """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
         self._db.execute("DELETE FROM items WHERE seq=?", (seq,))
+        self._db.execute(
+            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]')) WHERE matched_seq=?", (seq,)
+        )
 
     def members(self, points: Collection[int]) -> list[Member]:
         """The earliest items of each point, in order of arrival."""
@@ -208,22 +209,25 @@ class ItemTable:
 
 
 def _stored(row: Any) -> StoredItem:
-    (seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, verdict, name) = (
-        row
-    )
+    seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *matched, name = row
+    pair, matched_seq = matched
+    verdict = Verdict(None if pair is None else PairVerdict.model_validate_json(pair), matched_seq)
+    item = _item(item_id, name, content, attributes)
+    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict)
+
+
+def _item(item_id: str, collection: str, content: str, attributes: str) -> Item:
+    """An item from its row; it was validated when it came in."""
     said = json.loads(content)
     timestamp = said["timestamp"]
-    item = Item.model_construct(
+    return Item.model_construct(
         id=item_id,
-        collection=name,
-        attributes=json.loads(attributes),
-        vector=None,
+        collection=collection,
         text=said["text"],
         fields=said["fields"],
+        attributes=json.loads(attributes),
         timestamp=timestamp and datetime.fromisoformat(timestamp),
-    )
-    return StoredItem(
-        seq, collection, item, revision, version, print_, vector, point, group, Verdict.from_json(verdict)
+        vector=None,
     )
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recommender.items import EntryId, Event
+from recommender.items import EntryId, Event, EventData, ItemProcessed
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
@@ -41,8 +41,16 @@ class Outbox:
         """Remember an event for publishing."""
         collection, item_id = event.subject or (None, None)
         self._db.execute(
-            "INSERT INTO outbox VALUES (?,?,?,?,?,?,?)",
-            (*event.id, event.data.type, collection, item_id, event.silent, event.to_json(self._source)),
+            "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?)",
+            (
+                *event.id,
+                event.data.type,
+                collection,
+                item_id,
+                _quoted(event.data),
+                event.silent,
+                event.to_json(self._source),
+            ),
         )
 
     def after(self, position: EntryId, limit: int) -> list[OutboxRow]:
@@ -52,6 +60,13 @@ class Outbox:
             (*position, limit),
         )
         return [OutboxRow(EntryId(ms, n), type_, event) for ms, n, type_, event in rows]
+
+    def count_after(self, position: EntryId) -> int:
+        """How many events to publish come after ``position``."""
+        row = self._db.execute(
+            "SELECT count(*) FROM outbox WHERE (ms, n) > (?, ?) AND NOT silent", tuple(position)
+        ).fetchone()
+        return int(row[0])
 
     def get(self, id_: EntryId) -> OutboxRow | None:
         """One event, silent or not."""
@@ -108,13 +123,22 @@ class Outbox:
     # -- erasure -------------------------------------------------------------------------------------------------------
 
     def redact(self, collection: str, item_id: str) -> None:
-        """Empty the item's events, and note their entries for removal from the events stream."""
+        """Empty the item's events, and note their entries for removal from the events stream.
+
+        The verdicts on others that it was matched with lose their reasons, since these may quote it.
+        """
         self._db.execute(
-            "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=? AND item_id=? AND NOT silent",
+            "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=?1 AND NOT silent"
+            " AND (item_id=?2 OR matched_id=?2)",
             (collection, item_id),
         )
         self._db.execute(
-            "UPDATE outbox SET event='{}', silent=1 WHERE collection=? AND item_id=?", (collection, item_id)
+            "UPDATE outbox SET event=json_set(event, '$.data.reasons', json('[]')) WHERE collection=? AND matched_id=?",
+            (collection, item_id),
+        )
+        self._db.execute(
+            "UPDATE outbox SET event='{}', matched_id=NULL, silent=1 WHERE collection=? AND item_id=?",
+            (collection, item_id),
         )
 
     def redactions(self) -> list[EntryId]:
@@ -124,3 +148,8 @@ class Outbox:
     def redacted(self, ids: Sequence[EntryId]) -> None:
         """These entries are gone from the events stream."""
         self._db.executemany("DELETE FROM redactions WHERE ms=? AND n=?", ids)
+
+
+def _quoted(data: EventData) -> str | None:
+    """The other item that the reasons of an event may quote."""
+    return data.matched_id if isinstance(data, ItemProcessed) and data.reasons else None

@@ -28,10 +28,10 @@ CREATE TABLE collections (
 CREATE TABLE vectors (
     id INTEGER PRIMARY KEY,
     model TEXT NOT NULL,
-    fingerprint BLOB NOT NULL,
+    key BLOB NOT NULL,                 -- what it was made from
     truncated INTEGER NOT NULL,
     data BLOB NOT NULL,
-    UNIQUE (model, fingerprint)
+    UNIQUE (model, key)
 );
 
 -- What the vector index holds: one point for all items of a collection with (nearly) the same vector.
@@ -55,13 +55,15 @@ CREATE TABLE items (
     vector INTEGER NOT NULL REFERENCES vectors (id),
     point INTEGER NOT NULL REFERENCES points (id),
     grp TEXT NOT NULL,
-    verdict TEXT NOT NULL,                  -- JSON: as decided on arrival
+    verdict TEXT,                           -- JSON: on the best pair, as decided on arrival …
+    matched_seq INTEGER,                    -- … and the other side of it; it may be gone
     UNIQUE (collection, id)
 );
 CREATE INDEX items_by_point ON items (point, seq);
 CREATE INDEX items_by_group ON items (grp, seq);
 CREATE INDEX items_by_fingerprint ON items (fingerprint, collection, seq);
 CREATE INDEX items_by_vector ON items (vector, collection, seq);
+CREATE INDEX items_by_match ON items (matched_seq);
 
 -- The highest version of a deleted item, so that an older upsert that comes late still loses.
 CREATE TABLE tombstones (
@@ -71,12 +73,14 @@ CREATE TABLE tombstones (
 CREATE TABLE outbox (
     ms INTEGER NOT NULL, n INTEGER NOT NULL,  -- entry id in the events stream
     type TEXT NOT NULL,
-    collection TEXT, item_id TEXT,
+    collection TEXT, item_id TEXT,            -- what it is about …
+    matched_id TEXT,                          -- … and the item that its reasons may quote
     silent INTEGER NOT NULL,
     event TEXT NOT NULL,
     PRIMARY KEY (ms, n)
 ) WITHOUT ROWID;
 CREATE INDEX outbox_by_item ON outbox (collection, item_id);
+CREATE INDEX outbox_by_match ON outbox (collection, matched_id);
 
 CREATE TABLE keys (
     key TEXT PRIMARY KEY, ms INTEGER NOT NULL, event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL
@@ -109,9 +113,10 @@ def connect(path: Path | None) -> sqlite3.Connection:
     """
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
     try:
+        connection.execute("PRAGMA busy_timeout=1000")
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # before WAL, so that no shared-memory file is used
+        new = _is_new(connection)  # before WAL, which would change another program's file
         for pragma in (
-            "busy_timeout=1000",
-            "locking_mode=EXCLUSIVE",  # before WAL, so that no shared-memory file is used
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -124,7 +129,9 @@ def connect(path: Path | None) -> sqlite3.Connection:
             "journal_size_limit=67108864",
         ):
             connection.execute(f"PRAGMA {pragma}")
-        _prepare(connection)
+        if new:
+            _create(connection)
+        _check(connection)
     except sqlite3.OperationalError as error:
         connection.close()
         if "locked" in str(error):
@@ -139,21 +146,30 @@ def connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
+def _is_new(connection: sqlite3.Connection) -> bool:
+    """Whether the file is empty; raises if it is another program's or from a newer release."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if application == 0 and tables == 0:
-        for statement in TABLES.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    connection.execute("COMMIT")
     if application not in (0, APPLICATION_ID) or (application == 0 and tables):
         raise StateDamaged("the database belongs to another program")
     if version > SCHEMA_VERSION:
         raise StateTooNew(f"the state has schema {version}, this release knows {SCHEMA_VERSION}: upgrade it")
+    return int(application) == 0
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in TABLES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # takes the lock for good
+    connection.execute("COMMIT")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StateDamaged(f"quick check failed ({verdict}); restore the state from a backup")

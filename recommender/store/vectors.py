@@ -19,18 +19,28 @@ class VectorTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def find(self, model: str, fingerprint: bytes) -> tuple[int, Vector, bool] | None:
-        """Row, vector of shape (dimension,) and truncation flag of a text that was embedded before."""
+    def find(self, model: str, key: bytes) -> tuple[int, Vector, bool] | None:
+        """Row, vector of shape (dimension,) and truncation flag of what was embedded before under this key."""
         row = self._db.execute(
-            "SELECT id, data, truncated FROM vectors WHERE model=? AND fingerprint=?", (model, fingerprint)
+            "SELECT id, data, truncated FROM vectors WHERE model=? AND key=?", (model, key)
         ).fetchone()
         return None if row is None else (row[0], np.frombuffer(row[1], np.float32), bool(row[2]))
 
-    def add(self, model: str, fingerprint: bytes, vector: Vector, truncated: bool) -> int:
+    def get(self, row: int) -> Vector:
+        """The vector of an item, shape (dimension,)."""
+        (data,) = self._db.execute("SELECT data FROM vectors WHERE id=?", (row,)).fetchone()
+        return np.frombuffer(data, np.float32)
+
+    def key(self, row: int) -> bytes:
+        """The key under which the vector of an item was recorded."""
+        (key,) = self._db.execute("SELECT key FROM vectors WHERE id=?", (row,)).fetchone()
+        return bytes(key)
+
+    def add(self, model: str, key: bytes, vector: Vector, truncated: bool) -> int:
         """Record a vector; returns its row."""
         cursor = self._db.execute(
-            "INSERT INTO vectors (model, fingerprint, truncated, data) VALUES (?,?,?,?)",
-            (model, fingerprint, truncated, np.ascontiguousarray(vector, np.float32).tobytes()),
+            "INSERT INTO vectors (model, key, truncated, data) VALUES (?,?,?,?)",
+            (model, key, truncated, np.ascontiguousarray(vector, np.float32).tobytes()),
         )
         return int(cursor.lastrowid or 0)
 
