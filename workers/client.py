@@ -38,10 +38,15 @@ def command_fields(
     """One command as stream fields.
 
     Raises:
-        InvalidCommand: the command is larger than any server side would accept.
+        InvalidCommand: it is no JSON, or larger than any server side would accept.
     """
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_not_json)
-    size = len(text.encode(errors="surrogatepass"))
+    try:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_not_json)
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair") from None
+    except (ValueError, RecursionError) as error:  # NaN, or an object that holds itself
+        raise InvalidCommand("not_json", f"not JSON: {error}") from None
     if size > MAX_MESSAGE_BYTES:
         raise InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
     fields: CommandFields = {"type": type_, "data": text, "key": key or str(uuid.uuid4())}
@@ -77,7 +82,7 @@ class Client:
         """Append one ``item.upsert``; returns its position.
 
         Raises:
-            InvalidCommand: it is larger than 128 KiB.
+            InvalidCommand: it is no JSON, or larger than 128 KiB.
         """
         return self.send("item.upsert", item, key=key)
 

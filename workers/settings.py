@@ -44,9 +44,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    redis_url: str = ""
-    broker_url: str = ""
-    result_backend: str = ""
+    # A URL may hold a password, and a representation ends up in logs.
+    redis_url: Annotated[str, Field(repr=False)] = ""
+    broker_url: Annotated[str, Field(repr=False)] = ""
+    result_backend: Annotated[str, Field(repr=False)] = ""
     result_expires_s: Annotated[int, Field(ge=1)] = 3600
     state_dir: Path = Path(".recommender")
     partition: str = "default"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from redis import Redis
@@ -67,17 +68,21 @@ class CommandsLog:
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
             pipe.execute(raise_on_error=False)
 
-    def prepare(self, position: EntryId) -> None:
-        """Create the stream and its group if they are not there."""
-        try:
-            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+    def keep_above(self, position: EntryId) -> bool:
+        """See to it that stream and group are there, and that new entries come behind ``position``.
 
-    def raise_above(self, position: EntryId) -> bool:
-        """See to it that new entries come behind ``position``; true if the stream had been reset to lower ids."""
-        info: Any = self._redis.xinfo_stream(self._keys.commands)
+        Returns:
+            Whether the stream had been lost or reset to lower ids.
+        """
+        try:
+            info: Any = self._redis.xinfo_stream(self._keys.commands)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
+            info = self._redis.xinfo_stream(self._keys.commands)
+        if not info["groups"]:
+            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position))
         if EntryId.parse(info["last-generated-id"].decode()) >= position:
             return False
         self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
@@ -93,13 +98,14 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
         now_ms: wall clock, for commands that are too late.
     """
     reply_to = fields.get(b"reply_to", b"").decode(errors="replace")[:256] or None
-    data, type_ = fields.get(b"data"), fields.get(b"type", b"item.upsert")
+    type_ = fields.get(b"type", b"item.upsert")
+    entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
     refusal = _refusal(fields, now_ms)
-    if refusal is not None or data is None:
-        refusal = refusal or InvalidCommand("missing_field", "the entry has no field data", "data")
-        raw = data if data is not None else _shown(fields)
-        return Entry(entry_id, malformed(refusal, raw, type_[:64].decode(errors="replace")), None, reply_to)
-    return decode_entry(entry_id, type_, data, fields.get(b"key"), reply_to)
+    if refusal is None:
+        return entry
+    # The key stays with it, so that a write that was retried is rejected once.
+    raw = fields.get(b"data", _shown(fields))
+    return replace(entry, command=malformed(refusal, raw, type_[:64].decode(errors="replace")))
 
 
 def size_of(fields: Fields) -> int:
@@ -122,6 +128,8 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
         return InvalidCommand("invalid_value", "expires_ms must be milliseconds since 1970", "expires_ms")
     if expires is not None and int(expires) < now_ms:
         return InvalidCommand("expired", "nobody came for the command before it expired")
+    if b"data" not in fields:
+        return InvalidCommand("missing_field", "the entry has no field data", "data")
     return None
 
 

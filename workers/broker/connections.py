@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
@@ -109,16 +109,21 @@ def celery_url(url: str) -> str:
     """The same server as Celery's broker and result backend name it."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
-        db = parse_qs(parts.query).get("db", ["0"])[0]
-        credentials, at, _ = parts.netloc.rpartition("@")
-        return f"redis+socket://{credentials}{at}{parts.path}?virtual_host={db}"
+        query = dict(parse_qsl(parts.query))
+        user = unquote(parts.username or "") or query.get("username")
+        password = unquote(parts.password or "") or query.get("password")
+        return f"redis+socket://{_credentials(user, password)}{parts.path}?virtual_host={query.get('db', '0')}"
     if parts.scheme in ("sentinel", "sentinels"):
         address = SentinelAddress.parse(url)
-        user = f"{address.username or ''}:{address.password}@" if address.password else ""
+        user = _credentials(address.username, address.password)
         return ";".join(f"sentinel://{user}{host}:{port}/{address.db}" for host, port in address.hosts)
     if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
         return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
     return url
+
+
+def _credentials(user: str | None, password: str | None) -> str:
+    return f"{quote(user or '', safe='')}:{quote(password, safe='')}@" if password else ""
 
 
 def transport_options(url: str) -> dict[str, Any]:
@@ -140,4 +145,4 @@ def transport_options(url: str) -> dict[str, Any]:
 
 def masked(url: str) -> str:
     """The URL without its password, for messages and logs."""
-    return re.sub(r"(//[^:@/]*):[^@/]*@", r"\1:***@", url)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(//[^:@/?#]*):[^/?#]*@", r"\1:***@", url))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import click
 from celery import bootsteps
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.concurrency.thread import TaskPool as ThreadPool
+from kombu.entity import Queue
 
 from workers.broker.keys import PartitionKeys
 
-if TYPE_CHECKING:
-    from workers.celery.plugin import Plugin
 
+def make_owner_step(
+    start_owner: Callable[[str], object], stop_owner: Callable[[], None]
+) -> type[bootsteps.StartStopStep]:
+    """A step class for one app; active only in a worker started with ``--recommender PARTITION``.
 
-def make_owner_step(plugin: Plugin) -> type[bootsteps.StartStopStep]:
-    """A step class for one app; active only in a worker started with ``--recommender PARTITION``."""
+    Args:
+        start_owner: called with the name of the partition.
+        stop_owner: called when the worker stops; returns when what was in hand is done.
+    """
 
     class OwnerStep(bootsteps.StartStopStep):
         """Starts the owner after the pool and before the consumer; stops it in the reverse order."""
@@ -34,11 +40,11 @@ def make_owner_step(plugin: Plugin) -> type[bootsteps.StartStopStep]:
 
         def start(self, parent: Any) -> None:
             """Own the partition."""
-            plugin.start_owner(str(self.partition))
+            start_owner(str(self.partition))
 
         def stop(self, parent: Any) -> None:
             """Finish what is in hand."""
-            plugin.stop_owner()
+            stop_owner()
 
         terminate = stop
 
@@ -57,8 +63,10 @@ def _check_pool(worker: Any) -> None:
 
 def _consume_own_queue(worker: Any, partition: str, chosen: Any) -> None:
     """Take tasks from the partition's own queue, and from others only if they were named with -Q."""
-    queue = PartitionKeys.of(partition).queue
+    name = PartitionKeys.of(partition).queue
+    queue = Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
     if chosen:
         worker.app.amqp.queues.select_add(queue)
     else:
-        worker.app.amqp.queues.select([queue])
+        worker.app.amqp.queues.add(queue)
+        worker.app.amqp.queues.select([name])

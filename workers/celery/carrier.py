@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery, Task
 from celery.app.task import Context
 from celery.app.trace import build_tracer
+from kombu.exceptions import EncodeError
 from redis import Redis
 
 from workers.broker.keys import PartitionKeys
@@ -15,20 +17,22 @@ from workers.celery.tasks import CommandRefused
 from workers.owner.courier import DeliveryJob, Job, ReplyJob
 from workers.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _REJECTED = "recommender.command.rejected.v1"
+# What no further attempt mends: a link that is no signature, a request that is no JSON.
+_HOPELESS = (EncodeError, LookupError, TypeError, ValueError, AttributeError)
 
 
 class _Outcome(Task):
-    """What Celery's tracer runs in place of the task that waited: it returns, or raises, what is already known."""
+    """What Celery's tracer runs in place of the task that waited: it returns what is already known."""
 
     name = "recommender.outcome"
     ignore_result = False
-    throws = (CommandRefused,)  # a producer's mistake is no error of ours
+    store_eager_result = True
 
     def run(self, outcome: Any) -> Any:
         """Return the outcome."""
-        if isinstance(outcome, dict) and outcome.get("type") == _REJECTED:
-            raise CommandRefused(outcome["code"], outcome["message"], outcome["field"])
         return outcome
 
 
@@ -48,7 +52,9 @@ class Carrier:
         self._keys = PartitionKeys.of(settings.partition)
         outcome = _Outcome()
         outcome.bind(app)
-        self._trace = build_tracer(outcome.name, outcome, app=app)
+        # Traced as eager tasks are, an outcome that cannot be passed on raises; else the tracer would make it a failure
+        # of the task, for good, because a broker was away for a moment.
+        self._trace = build_tracer(outcome.name, outcome, app=app, eager=True, propagate=True)
 
     def __call__(self, job: Job) -> None:
         """Carry it."""
@@ -63,16 +69,30 @@ class Carrier:
         kept: Any = self._redis.hget(self._keys.replies, job.task_id)
         if kept is None:
             return
-        request = load_request(kept)
-        if any(outcome.get("code") == "expired" for outcome in job.outcomes):
+        try:
+            self._complete(job, load_request(kept))
+        except _HOPELESS as error:  # a fault of this one task, and others wait behind it
+            log.error("carrier.gave_up", extra={"task_id": job.task_id, "error": repr(error)})
+        self._redis.hdel(self._keys.replies, job.task_id)
+
+    def _complete(self, job: ReplyJob, request: dict[str, Any]) -> None:
+        outcome: Any = list(job.outcomes) if job.many else job.outcomes[0]
+        if any(one.get("code") == "expired" for one in job.outcomes):
             self._app.backend.mark_as_revoked(
                 job.task_id, "expired", Context(request), store_result=not request.get("ignore_result")
             )
+        elif not job.many and outcome["type"] == _REJECTED:
+            self._fail(request, CommandRefused(outcome["code"], outcome["message"], outcome["field"]))
         else:
-            value = list(job.outcomes) if job.many else job.outcomes[0]
-            traced = self._trace(job.task_id, (value,), {}, request)
-            del traced
-        self._redis.hdel(self._keys.replies, job.task_id)
+            try:
+                self._trace(job.task_id, (outcome,), {}, request)
+            except _HOPELESS as error:
+                self._fail(request, error)
+
+    def _fail(self, request: dict[str, Any], error: Exception) -> None:
+        self._app.backend.mark_as_failure(
+            request["id"], error, request=Context(request), store_result=not request.get("ignore_result")
+        )
 
     def _deliver(self, job: DeliveryJob) -> None:
         self._app.send_task(

@@ -54,6 +54,13 @@ class Plugin:
         """Keys of the partition."""
         return PartitionKeys.of(self.settings.partition)
 
+    def register_tasks(self, **_: object) -> None:
+        """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
+        for task in TASKS:
+            queue = Queue(self.keys.queue, routing_key=self.keys.queue)  # type: ignore[no-untyped-call]
+            bound = type(task.__name__, (task,), {"port": self, "queue": queue, "__module__": task.__module__})
+            self.app.register_task(bound())
+
     def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
         """Append commands to the log, with the Celery requests that wait for their outcome."""
         with self._lock:
@@ -94,20 +101,17 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
         encoders: embedding models to use instead of those the settings name.
     """
     plugin = Plugin(app, settings or Settings.from_environment(), encoders)
-    for task in TASKS:
-        # A subclass per app: Celery keeps what a task is bound to on its class.
-        bound = type(task.__name__, (task,), {"plugin": plugin, "queue": _queue(plugin), "__module__": task.__module__})
-        app.register_task(bound())
+    # Registering a task finalises the app, which would be too early here: what the user connects to its signals and
+    # configures below this call must still have its effect.
+    app.on_after_finalize.connect(plugin.register_tasks, weak=False)
+    if app.finalized:
+        plugin.register_tasks()
     option = click.Option(
         ("--recommender",), metavar="PARTITION", help="Own this partition: read its commands, decide, publish."
     )
     app.user_options["worker"].add(option)
-    app.steps["worker"].add(make_owner_step(plugin))
+    app.steps["worker"].add(make_owner_step(plugin.start_owner, plugin.stop_owner))
     return plugin
-
-
-def _queue(plugin: Plugin) -> Queue:
-    return Queue(plugin.keys.queue, routing_key=plugin.keys.queue)  # type: ignore[no-untyped-call]
 
 
 def catalogue(settings: Settings) -> ModelCatalogue:
@@ -121,6 +125,7 @@ def _end_worker(error: BaseException | None) -> None:
     """The owner has ended: without it this worker is of no use, so end it with a code that makes a supervisor act."""
     if error is None:
         return
+    click.echo(f"Error: {error}", err=True)  # the log format of a user's app shows no keys
     worker_state.should_stop = os.EX_SOFTWARE
     timer = threading.Timer(_GRACE_S, os._exit, (os.EX_SOFTWARE,))  # in case the main thread does not come round
     timer.daemon = True

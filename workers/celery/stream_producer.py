@@ -41,6 +41,8 @@ class SentTask:
 class _Connection:
     """The part of a kombu connection that Celery's ``send_task`` touches."""
 
+    recoverable_connection_errors: tuple[type[Exception], ...] = ()  # besides OperationalError
+
     @contextmanager
     def _reraise_as_library_errors(self) -> Iterator[None]:
         yield
@@ -59,8 +61,13 @@ class StreamProducer:
         self._append = append
         self.connection = _Connection()
 
-    def publish(self, body: tuple[Any, Any, Any], headers: Mapping[str, Any], **properties: Any) -> None:
+    def revive(self, channel: Any) -> None:
+        """Celery calls this before it tries again; our connection mends itself."""
+
+    def publish(self, body: Any, headers: Mapping[str, Any], **properties: Any) -> None:
         """Append; errors of the server are those a broker would raise."""
+        if isinstance(body, Mapping) and body.get("type") == "task-sent":
+            return  # tells monitors that the broker was given the task, and it was not
         try:
             self._append(SentTask(body, headers, properties))
         except RedisError as error:

@@ -6,7 +6,7 @@ Each command task has one argument, the same JSON object that stands in the stre
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from celery import Task
 from celery.exceptions import Ignore
@@ -19,22 +19,31 @@ from recommender.items.commands import validate
 from workers.celery.requests import request_from_context
 from workers.celery.stream_producer import SentTask, StreamProducer
 from workers.client import CommandFields, command_fields
-from workers.owner.replies import command_key, reply_address
+from workers.owner.owner import Owner
+from workers.owner.replies import MOST_COMMANDS, command_key, reply_address
 
-if TYPE_CHECKING:
-    from workers.celery.plugin import Plugin
-
-MOST_ITEMS = 1000
+MOST_ITEMS = MOST_COMMANDS
 """Items in one ``ingest_many``."""
 
 _ANSWER_TIMEOUT_S = 60.0
 
 
-class PluginTask(Task):
+class Port(Protocol):
+    """What tasks need of the process they run in."""
+
+    @property
+    def owner(self) -> Owner | None:
+        """The owner that runs in this process, if one does."""
+
+    def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
+        """Append commands to the log, with the Celery requests that wait for their outcome."""
+
+
+class PortTask(Task):
     """Base of our tasks: JSON only, on a queue that only the owner consumes, given back if its worker dies."""
 
     abstract = True
-    plugin: ClassVar[Plugin]
+    port: ClassVar[Port]
     queue: ClassVar[Queue]
     serializer = "json"
     acks_late = True
@@ -42,7 +51,7 @@ class PluginTask(Task):
     typing = True
 
 
-class CommandTask(PluginTask):
+class CommandTask(PortTask):
     """A command for the log.
 
     Called from a process that imports it, the command is appended to the stream at once. Sent by name, or with
@@ -64,12 +73,12 @@ class CommandTask(PluginTask):
         """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner."""
         task_id = self.request.id
         fields = self._fields(task_id, None, data, key)
-        self.plugin.append(fields, {task_id: request_from_context(self.request)})
+        self.port.append(fields, {task_id: request_from_context(self.request)})
         raise Ignore
 
     def _append_sent(self, sent: SentTask) -> None:
         fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)
-        self.plugin.append(fields, {sent.task_id: sent.request})
+        self.port.append(fields, {sent.task_id: sent.request})
 
     def _fields(
         self, task_id: str, expires_ms: int | None, data: Mapping[str, Any], key: str | None = None
@@ -136,7 +145,7 @@ class IngestMany(CommandTask):
         ]
 
 
-class QuestionTask(PluginTask):
+class QuestionTask(PortTask):
     """A question to the owner, answered between two batches."""
 
     abstract = True
@@ -144,7 +153,7 @@ class QuestionTask(PluginTask):
 
     def ask(self, question: Callable[[Recommender], Any]) -> Any:
         """Put it to the engine thread of this process and wait."""
-        owner = self.plugin.owner
+        owner = self.port.owner
         if owner is None:
             raise RuntimeError(f"{self.name} runs in the owner only: start a worker with --recommender PARTITION")
         return owner.ask(question).result(_ANSWER_TIMEOUT_S)
@@ -223,7 +232,7 @@ class Stats(QuestionTask):
         return stats
 
 
-TASKS: tuple[type[PluginTask], ...] = (
+TASKS: tuple[type[PortTask], ...] = (
     Ingest,
     IngestMany,
     Patch,

@@ -26,7 +26,7 @@ _COMMANDS = {
     "doctor": "workers.cli.doctor",
 }
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
+EXIT_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -51,6 +51,9 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from error
         except RedisError as error:
             raise click.ClickException(f"the Redis server cannot be used: {error}") from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

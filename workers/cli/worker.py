@@ -13,7 +13,8 @@ from workers.logs import configure_logs
 @click.command()
 @click.option("--partition", metavar="NAME", help="The partition to own.  [default: $RECOMMENDER_PARTITION or default]")
 @click.option("--concurrency", default=4, show_default=True, help="Questions (search, compare …) in hand at once.")
-def worker(partition: str | None, concurrency: int) -> None:
+@click.pass_context
+def worker(context: click.Context, partition: str | None, concurrency: int) -> None:
     """Own a partition: read its commands, decide, publish events, answer questions.
 
     This is a Celery worker with the owner in it. To run it inside a Celery app of yours instead, see
@@ -30,19 +31,18 @@ def worker(partition: str | None, concurrency: int) -> None:
         settings = settings.replaced(redis_url=server.ensure())
     try:
         app, _ = make_app(settings)
-        app.worker_main(
-            [
-                "worker",
-                "--pool=threads",
-                f"--concurrency={concurrency}",
-                f"--recommender={settings.partition}",
-                f"--hostname=recommender-{settings.partition}@%h",
-                "--without-gossip",
-                "--without-mingle",
-                "--without-heartbeat",
-                f"--loglevel={settings.log_level}",
-            ]
+        celery_worker = app.Worker(
+            hostname=f"recommender-{settings.partition}@%h",
+            pool_cls="threads",
+            concurrency=concurrency,
+            loglevel=settings.log_level,
+            recommender=settings.partition,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
         )
+        celery_worker.start()
     finally:
         if server is not None:
             server.stop()
+    context.exit(celery_worker.exitcode or 0)

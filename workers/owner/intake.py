@@ -33,9 +33,21 @@ class Intake(threading.Thread):
         self._inbox = inbox
         self._position = position
         self._stopping = threading.Event()
+        self._error: Exception | None = None
 
     def run(self) -> None:
         """Read until stopped."""
+        try:
+            self._read()
+        except Exception as error:  # the owner looks after its threads
+            self._error = error
+
+    def check(self) -> None:
+        """Raise what has ended the thread, if anything has."""
+        if self._error is not None:
+            raise self._error
+
+    def _read(self) -> None:
         away = False
         while not self._stopping.is_set():
             try:

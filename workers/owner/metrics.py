@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -92,6 +92,10 @@ class Metrics:
         """A batch has been committed."""
         self._commands.labels(self._partition).inc(commands)
         self._batch.labels(self._partition).observe(commands)
+        items = [event.data.timings for event in events if isinstance(event.data, ItemProcessed)]
+        if items:
+            self._stages.labels(self._partition, "embed").observe(sum(one.embed_ms for one in items) / 1000)
+            self._stages.labels(self._partition, "decide").observe(sum(one.decide_ms for one in items) / 1000)
         for event in events:
             self._events.labels(self._partition, event.data.type).inc()
             if isinstance(event.data, ItemProcessed):
@@ -101,15 +105,20 @@ class Metrics:
             elif isinstance(event.data, CommandRejected):
                 self._rejected.labels(self._partition, event.data.code).inc()
 
-    def backlog(self, lag: int, oldest_s: float, unpublished: int) -> None:
+    def backlog(self, lag: int, oldest_s: float) -> None:
         """What waits."""
         self._lag.labels(self._partition).set(lag)
         self._oldest.labels(self._partition).set(oldest_s)
-        self._unpublished.labels(self._partition).set(unpublished)
 
-    def index(self, points: dict[str, int], recall: float | None) -> None:
-        """Sizes by kind, and the lowest sampled recall."""
+    def unpublished(self, events: int) -> None:
+        """What is committed and not published."""
+        self._unpublished.labels(self._partition).set(events)
+
+    def recall(self, lowest: float) -> None:
+        """Sampled recall of the worst of the approximate indexes."""
+        self._recall.labels(self._partition).set(lowest)
+
+    def index(self, points: Mapping[str, int]) -> None:
+        """Sizes by kind."""
         for kind in ("exact", "hnsw"):
             self._points.labels(self._partition, kind).set(points.get(kind, 0))
-        if recall is not None:
-            self._recall.labels(self._partition).set(recall)

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,7 +20,7 @@ from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError
 from recommender.items import START, Entry, EntryId
 from workers.broker.commands_log import CommandsLog
-from workers.broker.events_stream import EventsConflict, EventsStream
+from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.client import command_fields
 from workers.owner.courier import Courier, DeliveryJob, Job, ReplyJob
@@ -27,8 +28,9 @@ from workers.owner.health import serve_health
 from workers.owner.inbox import Inbox
 from workers.owner.intake import Intake
 from workers.owner.metrics import Metrics
+from workers.owner.publisher import Publisher
 from workers.owner.replies import resolve_reply
-from workers.owner.status import Status
+from workers.owner.status import Announcer, Status
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,6 @@ log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _UPKEEP_EVERY_S = 1.0
 _SNAPSHOT_EVERY_S = 600.0
-_PUBLISH_COUNT = 500
 _FLUSH_S = 10.0
 _RETRY_S = 1.0
 
@@ -68,14 +69,13 @@ class Owner(threading.Thread):
         self._keys = PartitionKeys.of(settings.partition)
         self._redis = redis()
         self._commands = CommandsLog(self._redis, self._keys)
-        self._events = EventsStream(self._redis, self._keys, settings.events_max_length)
+        self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length))
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._courier = Courier(carry)
         self._metrics = Metrics(settings.partition)
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self.ready = threading.Event()
-        self._published: EntryId | None = None  # None: ask the stream
         self._offered_event = START
         self._offered_reply = START
         self._next_upkeep = 0.0
@@ -116,6 +116,8 @@ class Owner(threading.Thread):
             created_by="celery-recommender",
         )
         stop_health = self._serve_health()
+        announcer = Announcer(self.status, self._connect(), self._keys)
+        announcer.start()
         intake: Intake | None = None
         try:
             engine.warm_up()
@@ -123,19 +125,21 @@ class Owner(threading.Thread):
             intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position)
             intake.start()
             self._courier.start()
-            self._offered_event = engine.delivered or engine.last_event
+            self._offered_event = self._delivered_so_far(engine)
             self.status.update(state="running")
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
-            self._loop(engine)
+            self._loop(engine, intake)
         finally:
             if intake is not None:
                 intake.stop()
             self._finish(engine)
+            announcer.stop()
             stop_health()
 
-    def _loop(self, engine: Recommender) -> None:
+    def _loop(self, engine: Recommender, intake: Intake) -> None:
         while not self._stopping.is_set():
+            intake.check()
             entries, questions = self._inbox.take(_IDLE_S)
             if entries:
                 self._process(engine, entries)
@@ -159,20 +163,14 @@ class Owner(threading.Thread):
                 self._stopping.wait(_RETRY_S)
             else:
                 self._metrics.committed(len(entries), events)
+                self.status.update(position=str(engine.position))
                 return
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""
-        try:
-            if self._published is None:
-                self._published = self._events.last_id()
-            while rows := engine.outbox.after(self._published, _PUBLISH_COUNT):
-                with self._metrics.stage("publish"):
-                    self._events.publish(rows)
-                self._published = rows[-1].id
-        except RedisError as error:
-            self._published = None
-            log.warning("owner.publish_failed", extra={"error": str(error)})
+        with self._metrics.stage("publish"):
+            published = self._publisher.publish(engine)
+        if not published:
             self._stopping.wait(_RETRY_S)
 
     def _offer(self, engine: Recommender) -> None:
@@ -189,16 +187,20 @@ class Owner(threading.Thread):
         if jobs:
             self._courier.put(jobs)
 
+    def _delivered_so_far(self, engine: Recommender) -> EntryId:
+        """Where delivery goes on. Where it begins is noted: after a kill it would begin behind what was decided."""
+        if self._settings.deliver_task and engine.delivered is None:
+            engine.acknowledge(delivered=engine.last_event)
+        return engine.delivered or engine.last_event
+
     def _upkeep(self, engine: Recommender) -> None:
         """Once a second: note what arrived, trim, write snapshots, tick the clock, say how it goes."""
         now = time.monotonic()
         self._next_upkeep = now + _UPKEEP_EVERY_S
         self._acknowledge(engine)
         try:
-            redactions = engine.outbox.redactions()
-            if redactions:
-                self._events.remove(redactions)
-                engine.acknowledge(redacted=redactions)
+            self._publisher.check(engine)
+            self._keep_stream(engine)
             self._commands.trim(engine.position)
             self._tick(engine)
             self._report(engine)
@@ -213,7 +215,8 @@ class Owner(threading.Thread):
             self._next_snapshot = now + _SNAPSHOT_EVERY_S
             engine.prune(self._settings.outbox_hours * 3600 * 1000)
             recalls = engine.sampled_recall()
-            self._metrics.index({}, min(recalls.values(), default=None))
+            if recalls:
+                self._metrics.recall(min(recalls.values()))
 
     def _acknowledge(self, engine: Recommender) -> None:
         arrived = self._courier.arrived()
@@ -229,17 +232,18 @@ class Owner(threading.Thread):
             self._commands.append([command_fields("clock.ticked", {}, key=f"tick {due_ms}")])
 
     def _report(self, engine: Recommender) -> None:
+        unpublished = self._publisher.backlog(engine)
+        stats = engine.stats()
+        points: Counter[str] = Counter()
+        for collection in stats["collections"].values():
+            points[collection["index"]] += collection["points"]
+        self._metrics.index(points)
+        self._metrics.unpublished(unpublished)
         oldest_ms = self._commands.oldest_waiting_ms(engine.position)
         oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
         lag = 0 if oldest_ms is None else self._commands.length()
-        self._metrics.backlog(lag, oldest_s, 0)
-        points: dict[str, int] = {}
-        stats = engine.stats()
-        for collection in stats["collections"].values():
-            points[collection["index"]] = points.get(collection["index"], 0) + collection["points"]
-        self._metrics.index(points, None)
+        self._metrics.backlog(lag, oldest_s)
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
-        self.status.announce(self._redis, self._keys)
 
     def _finish(self, engine: Recommender) -> None:
         """Ordered end: publish, let the courier finish, write snapshots, close."""
@@ -250,7 +254,6 @@ class Owner(threading.Thread):
                 self._courier.finish(_FLUSH_S)
             self._acknowledge(engine)
             self._commands.trim(engine.position)
-            self._redis.delete(self._keys.status)
         except RedisError as error:
             log.warning("owner.finish_without_server", extra={"error": str(error)})
         finally:
@@ -262,27 +265,18 @@ class Owner(threading.Thread):
     def _wait_for_server(self, engine: Recommender) -> None:
         while not self._stopping.is_set():
             try:
-                self._commands.prepare(engine.position)
-                if self._commands.raise_above(engine.position):
-                    log.error("owner.stream_was_reset", extra={"position": str(engine.position)})
-                self._take_over_events(engine)
+                self._keep_stream(engine)
+                self._publisher.take_over(engine)
             except RedisError as error:
                 log.warning("owner.server_away", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
             else:
                 return
 
-    def _take_over_events(self, engine: Recommender) -> None:
-        last = self._events.last_id()
-        if last <= engine.last_event:
-            return
-        if engine.position != START:
-            raise EventsConflict(
-                f"the events stream is at {last}, but this state directory knows events up to {engine.last_event} only:"
-                " it is an older copy; restore the newest backup"
-            )
-        log.warning("owner.empty_state_takes_over", extra={"last_event": str(last)})
-        engine.continue_after(last)
+    def _keep_stream(self, engine: Recommender) -> None:
+        """See to it that the commands stream is there, and that what is appended comes behind the position."""
+        if self._commands.keep_above(engine.position):
+            log.error("owner.stream_was_reset", extra={"position": str(engine.position)})
 
     def _serve_health(self) -> Callable[[], None]:
         if not self._settings.metrics_port:

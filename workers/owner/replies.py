@@ -9,10 +9,13 @@ from recommender import Recommender
 from recommender.store import OutboxRow, Reply
 from workers.owner.courier import ReplyJob
 
+MOST_COMMANDS = 1000
+"""Commands that one reply may answer."""
+
 
 def reply_address(task_id: str, commands: int | None = None) -> str:
-    """The ``reply_to`` of a command: the task id, and for a list of commands how many they are."""
-    return task_id if commands is None else f"{task_id} {commands}"
+    """The ``reply_to`` of a command: for a list of commands how many they are (0 for none), and the task id."""
+    return f"{commands or 0} {task_id}"
 
 
 def command_key(task_id: str, place: int) -> str:
@@ -26,10 +29,11 @@ def resolve_reply(reply: Reply, engine: Recommender) -> ReplyJob:
     The caller's address stands on its last command only; the log's order makes sure that the outcomes of those before
     it are there.
     """
-    task_id, _, count = reply.reply_to.partition(" ")
-    if not count.isdigit():
+    number, _, task_id = reply.reply_to.partition(" ")  # a task id may hold anything
+    count = int(number) if number.isdecimal() else 0
+    if not 0 < count <= MOST_COMMANDS:
         return ReplyJob(reply.position, task_id, (_data(reply.outcome),), many=False)
-    found = (engine.outbox.outcome_of(command_key(task_id, place), reply.position.ms) for place in range(int(count)))
+    found = (engine.outbox.outcome_of(command_key(task_id, place), reply.position.ms) for place in range(count))
     rows = [engine.outbox.get(id_) for id_ in found if id_ is not None]
     return ReplyJob(reply.position, task_id, tuple(_data(row) for row in rows if row is not None), many=True)
 

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
@@ -15,6 +16,7 @@ from redis.exceptions import RedisError
 from workers.broker.keys import PartitionKeys
 
 _EXPIRES_S = 15
+_EVERY_S = 0.5
 
 
 class Status:
@@ -51,13 +53,38 @@ class Status:
             stalled_s = 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
             return stalled_s < self._stall_after_s, {**self._fields, "waiting_s": round(stalled_s, 1)}
 
-    def announce(self, redis: Redis, keys: PartitionKeys) -> None:
-        """Write it to Redis, to be gone soon after the owner is."""
-        healthy, fields = self.health()
-        try:
-            redis.set(keys.status, json.dumps({"healthy": healthy, **fields}), ex=_EXPIRES_S)
-        except RedisError:
-            return  # the loop notices and says so
+
+class Announcer(threading.Thread):
+    """Keeps the status in Redis fresh, on a thread of its own: a long batch does not make the owner look gone.
+
+    Args:
+        status: what to say.
+        redis: a connection of its own.
+        keys: of the partition.
+    """
+
+    def __init__(self, status: Status, redis: Redis, keys: PartitionKeys) -> None:
+        super().__init__(name="recommender-status", daemon=True)
+        self._status = status
+        self._redis = redis
+        self._key = keys.status
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Say it every second until stopped; afterwards there is nothing to be read."""
+        while not self._stopping.is_set():
+            healthy, fields = self._status.health()
+            with suppress(RedisError):  # the engine thread notices and says so
+                self._redis.set(self._key, json.dumps({"healthy": healthy, **fields}), ex=_EXPIRES_S)
+            self._stopping.wait(_EVERY_S)
+        with suppress(RedisError):
+            self._redis.delete(self._key)
+        self._redis.close()
+
+    def stop(self) -> None:
+        """Say no more."""
+        self._stopping.set()
+        self.join()
 
 
 def read_status(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
