@@ -1,0 +1,247 @@
+"""Writes the reference pages that only repeat what the code says: settings, metrics, command line.
+
+python tools/generate_reference.py            # write them
+python tools/generate_reference.py --check    # exit 1 if one is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import click  # noqa: E402
+from prometheus_client import Counter, Gauge, Histogram  # noqa: E402
+from pydantic import BaseModel  # noqa: E402
+from pydantic.fields import FieldInfo  # noqa: E402
+
+from workers.cli import main as command_line  # noqa: E402
+from workers.owner.metrics import Metrics  # noqa: E402
+from workers.settings import Settings, variable  # noqa: E402
+
+GENERATED = "<!-- Written by tools/generate_reference.py: change the code, then run it. -->"
+
+
+def settings_page() -> Iterator[str]:
+    yield "# Settings"
+    yield ""
+    yield GENERATED
+    yield ""
+    yield from (
+        "Every process of the recommender (worker, command line, a Celery app with the recommender attached) reads its",
+        "settings from environment variables, once, when it starts. A value that cannot be is an error that names the",
+        "variable. Lists are separated by commas.",
+        "",
+        "Settings of a *collection* (model, thresholds, index) are not here: they are a command, see",
+        "[commands](commands.md#collectionconfigured).",
+        "",
+        "| variable | default | values | meaning |",
+        "| --- | --- | --- | --- |",
+    )
+    meanings = attributes_of(Settings)
+    for name, field in Settings.model_fields.items():
+        yield f"| `{variable(name)}` | {shown_default(field)} | {values_of(field)} | {cell(sentence(meanings[name]))} |"
+
+
+def metrics_page() -> Iterator[str]:
+    yield "# Metrics"
+    yield ""
+    yield GENERATED
+    yield ""
+    yield from (
+        "A worker serves them at `/metrics` when `RECOMMENDER_METRICS_PORT` is set. Every series has the label",
+        "`partition`. No label carries anything that a message says. Alerts on them are in",
+        "[deploy/prometheus/alerts.yml](../../deploy/prometheus/alerts.yml), explained in the",
+        "[runbook](../../deploy/runbook.md).",
+        "",
+        "| metric | kind | further labels | meaning |",
+        "| --- | --- | --- | --- |",
+    )
+    for metric in metrics():
+        described = metric.describe()[0]
+        name = described.name + ("_total" if isinstance(metric, Counter) else "")
+        labels = [label for label in metric._labelnames if label != "partition"]  # noqa: SLF001 (shown nowhere else)
+        listed = ", ".join(f"`{label}`" for label in labels)
+        yield f"| `{name}` | {described.type} | {listed} | {cell(described.documentation)} |"
+    yield ""
+    yield from (
+        "A histogram shows as `…_bucket`, `…_sum` and `…_count`.",
+        "",
+        "`/healthz`, on the same port, answers 200 while there is progress, and 503 when commands have waited longer",
+        "than `RECOMMENDER_STALL_AFTER_S` without one being committed. Its JSON says how it stands.",
+    )
+
+
+def command_line_page() -> Iterator[str]:
+    yield "# Command line"
+    yield ""
+    yield GENERATED
+    yield ""
+    yield from (
+        "`recommender COMMAND`, or `python -m workers COMMAND`. Settings come from the environment, see",
+        "[settings](settings.md). With `--json` the result is one JSON document on standard output (`watch`: one a",
+        "line); progress and remarks go to standard error.",
+        "",
+        "| exit code | meaning |",
+        "| --- | --- |",
+        "| 0 | done |",
+        "| 1 | failed; the reason is on standard error |",
+        "| 2 | wrong usage |",
+        "| 130 | interrupted |",
+    )
+    context = click.Context(command_line, info_name="recommender")
+    for name in command_line.list_commands(context):
+        command = command_line.get_command(context, name)
+        if command is None:
+            raise LookupError(name)
+        yield ""
+        yield from command_section(name, command)
+
+
+def command_section(name: str, command: click.Command) -> Iterator[str]:
+    arguments = [metavar(one) for one in command.params if isinstance(one, click.Argument)]
+    yield f"## {name}"
+    yield ""
+    yield f"`{' '.join(['recommender', name, *arguments])}`"
+    yield ""
+    yield from help_text(command.help or "")
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    if options:
+        yield ""
+        yield "| option | default | meaning |"
+        yield "| --- | --- | --- |"
+    for option in options:
+        names = " / ".join(
+            ["`" + ", ".join(option.opts) + takes(option) + "`", *(f"`{n}`" for n in option.secondary_opts)]
+        )
+        meaning, default = option_meaning(option)
+        yield f"| {cell(names)} | {cell(default)} | {cell(meaning)} |"
+
+
+def help_text(text: str) -> Iterator[str]:
+    """Paragraphs as they are; the examples that click is told not to wrap (``\\b``) as code."""
+    for number, paragraph in enumerate(re.split(r"\n\s*\n", inspect.cleandoc(text))):
+        if number:
+            yield ""
+        if paragraph.startswith("\b"):
+            yield "```sh"
+            yield from (line for line in paragraph.splitlines()[1:])
+            yield "```"
+        else:
+            yield from paragraph.splitlines()
+
+
+def option_meaning(option: click.Option) -> tuple[str, str]:
+    """What it is for and its default; some options name in words what they do when they are not given."""
+    text, _, told = (option.help or "").partition("[default: ")
+    if told:
+        return text.strip(), told.rstrip("]")
+    if option.show_default and isinstance(option.default, bool):
+        return text.strip(), f"`{(option.opts if option.default else option.secondary_opts)[0]}`"
+    return text.strip(), f"`{option.default}`" if option.show_default else ""
+
+
+def takes(option: click.Option) -> str:
+    if option.is_flag:
+        return ""
+    if isinstance(option.type, click.Choice):
+        return " " + "|".join(option.type.choices)
+    return " " + (option.metavar or option.type.name.split()[0].upper())
+
+
+def metavar(argument: click.Argument) -> str:
+    return argument.metavar or str(argument.name).upper()
+
+
+def metrics() -> list[Counter | Gauge | Histogram]:
+    return [one for one in vars(Metrics("default")).values() if isinstance(one, Counter | Gauge | Histogram)]
+
+
+def attributes_of(model: type[BaseModel]) -> dict[str, str]:
+    """The ``Attributes`` section of a Google-style docstring."""
+    section = inspect.getdoc(model).partition("Attributes:\n")[2]  # type: ignore[union-attr]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {6,}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def shown_default(field: FieldInfo) -> str:
+    value: Any = field.default
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return "" if value in (None, "") else f"`{value}`"
+
+
+def values_of(field: FieldInfo) -> str:
+    bounds = {"ge": "from", "gt": "above", "le": "to"}
+    told = [
+        f"{word} {getattr(one, name)}"
+        for one in constraints(field)
+        for name, word in bounds.items()
+        if hasattr(one, name)
+    ]
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
+    kinds: dict[Any, str] = {int: "whole number", float: "number", Path: "path"}
+    kind = next(
+        (kinds[part] for part in parts(field.annotation) if part in kinds),
+        "list" if "tuple" in str(field.annotation) else "text",
+    )
+    return " ".join([kind, *told])
+
+
+def constraints(field: FieldInfo) -> list[Any]:
+    """Bounds of the field; those of ``X | None`` stand inside the annotation."""
+    inner = [one for part in get_args(field.annotation) for one in getattr(part, "__metadata__", ())]
+    found: list[Any] = []
+    for one in (*field.metadata, *inner):
+        found += one.metadata if isinstance(one, FieldInfo) else [one]
+    return found
+
+
+def parts(annotation: Any) -> list[Any]:
+    """A type and everything that it is made of."""
+    return [annotation, *(deeper for part in get_args(annotation) for deeper in parts(part))]
+
+
+def sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def cell(text: str) -> str:
+    """Text for a table: no line breaks, no bars, reST's double backquotes as Markdown's."""
+    return " ".join(text.split()).replace("|", r"\|").replace("``", "`")
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/metrics.md": metrics_page,
+    "docs/reference/command-line.md": command_line_page,
+}
+
+
+def stale() -> list[str]:
+    """Pages that do not say what the code says."""
+    return [path for path in PAGES if not (ROOT / path).exists() or (ROOT / path).read_text() != text_of(path)]
+
+
+def text_of(path: str) -> str:
+    return "\n".join(PAGES[path]()) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is stale")
+    found = stale()
+    for page in found:
+        print(f"stale: {page}")
+    if parser.parse_args().check:
+        sys.exit(bool(found))
+    for page in found:
+        (ROOT / page).write_text(text_of(page))
