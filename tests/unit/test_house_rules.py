@@ -165,11 +165,16 @@ def test_modules_are_short() -> None:
 def _enforced_layers() -> list[set[str]]:
     """Layers of the import contracts, highest first, each a set of full module names."""
     contracts = read_configuration(str(ROOT / ".importlinter"))["contracts_options"]
-    edge, engine = (contract for contract in contracts if contract["type"] == "layers")
-    assert edge["layers"][-1] == engine["containers"][0] == "recommender"
-    outer = [{layer} for layer in edge["layers"][:-1]]
-    inner = [{f"recommender.{name.strip()}" for name in layer.split("|")} for layer in engine["layers"]]
-    return outer + inner
+    layered = {
+        contract.get("containers", [None])[0]: contract for contract in contracts if contract["type"] == "layers"
+    }
+    packages = layered.pop(None)["layers"]
+    assert set(packages) == set(layered)
+    return [
+        {f"{package}.{name.strip()}" for name in layer.split("|")}
+        for package in packages
+        for layer in layered[package]["layers"]
+    ]
 
 
 def _told_layers() -> list[set[str]]:

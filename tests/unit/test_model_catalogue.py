@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from recommender.embedding import ModelCatalogue, ModelSource, parse_source
+from recommender.embedding.model_files import locate
+from recommender.embedding.model_source import ALL_MINILM_L6_V2
 from recommender.errors import ConfigurationError, ModelError
 
 
@@ -46,14 +48,13 @@ def test_a_model_is_loaded_once() -> None:
 
 @pytest.mark.model
 def test_a_model_that_failed_to_load_is_tried_again(tmp_path: Path) -> None:
-    original = parse_source("all-MiniLM-L6-v2=" + str(tmp_path / "model"))
-    catalogue = ModelCatalogue([original])
-
+    catalogue = ModelCatalogue([parse_source(f"all-MiniLM-L6-v2={tmp_path}/model")])
     with pytest.raises(ModelError, match="model is not a directory"):
         catalogue.encoder("all-MiniLM-L6-v2")
-    (tmp_path / "model").mkdir()
-    with pytest.raises(ModelError, match=r"modules\.json is missing"):
-        catalogue.encoder("all-MiniLM-L6-v2")
+
+    (tmp_path / "model").symlink_to(locate(ALL_MINILM_L6_V2))
+
+    assert catalogue.encoder("all-MiniLM-L6-v2").identity.dimension == 384
 
 
 def test_declaring_models_imports_no_model_library_and_leaves_the_environment_alone() -> None:

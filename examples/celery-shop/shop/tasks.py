@@ -1,0 +1,33 @@
+"""The shop's own tasks. They run in its own workers, on its own queue."""
+
+from celery import chain
+
+from shop import catalogue
+from shop.celery_app import app
+
+
+@app.task(bind=True)
+def publish_product(self, product):
+    """Take a product in, and decide whether to show it once the recommender has its verdict."""
+    catalogue.save(product)
+    item = {
+        "collection": "products",
+        "id": product["id"],
+        "fields": {"title": product["title"], "description": product["description"]},
+        "attributes": {"price": product["price"]},
+    }
+    raise self.replace(chain(app.tasks["recommender.ingest"].s(item), show_product.s()))
+
+
+@app.task
+def show_product(verdict):
+    """The step behind ``ingest`` in the chain: its argument is the outcome. Returns the id of the product that is shown."""
+    catalogue.decide(verdict["item_id"], verdict["duplicate_of"])
+    return verdict["canonical_id"]
+
+
+@app.task
+def on_similar(event):
+    """Called with every event, since RECOMMENDER_DELIVER_TASK names it: at least once, in any order."""
+    data = event["data"]
+    catalogue.recommend(data["item_id"], event["id"], [similar["id"] for similar in data["recommendations"]])

@@ -1,0 +1,101 @@
+"""What the tests of the engine are built from: a log of commands, models, and events as a replay repeats them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recommender import Entry, EntryId, Event, Recommender, decode_entry, open_recommender
+from recommender.embedding import Encoder
+from recommender.errors import ConfigurationError
+from recommender.items import DEFAULT_MODEL, START
+from recommender.testing import DeterministicEncoder
+
+SOURCE = "/recommender/default"
+
+
+class Models:
+    """``Encoders`` over encoders that exist already; the first argument is the default model."""
+
+    def __init__(self, default: Encoder | None = None, **others: Encoder) -> None:
+        self._encoders: dict[str, Encoder] = {DEFAULT_MODEL: default or DeterministicEncoder(), **others}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._encoders)
+
+    def encoder(self, name: str) -> Encoder:
+        if name not in self._encoders:
+            raise ConfigurationError(f"model {name!r} is not declared")
+        return self._encoders[name]
+
+
+class Log:
+    """A commands log that gives each entry the next id."""
+
+    def __init__(self, start_ms: int = 1_700_000_000_000) -> None:
+        self._last = EntryId(start_ms, 0)
+
+    def add(
+        self,
+        type_: str,
+        data: Any = None,
+        *,
+        key: str | None = None,
+        reply_to: str | None = None,
+        later_ms: int = 1,
+        **fields: Any,
+    ) -> Entry:
+        """The next entry; ``data`` as it is (bytes) or as JSON, or made of the keywords."""
+        self._last = self._last.next_at(self._last.ms + later_ms)
+        said = fields if data is None else data
+        raw = said if isinstance(said, bytes) else json.dumps(said).encode()
+        return decode_entry(self._last, type_, raw, key, reply_to)
+
+    def upsert(self, id_: str, text: str, **fields: Any) -> Entry:
+        return self.add("item.upsert", id=id_, text=text, **fields)
+
+    def patch(self, id_: str, attributes: dict[str, Any], **fields: Any) -> Entry:
+        return self.add("item.patch", id=id_, attributes=attributes, **fields)
+
+    def delete(self, id_: str, **fields: Any) -> Entry:
+        return self.add("item.delete", id=id_, **fields)
+
+    def erase(self, id_: str, **fields: Any) -> Entry:
+        return self.add("item.erase", id=id_, **fields)
+
+    def configure(self, collection: str = "default", **settings: Any) -> Entry:
+        return self.add("collection.configured", {"collection": collection, "settings": settings})
+
+    def tick(self, later_ms: int = 1) -> Entry:
+        return self.add("clock.ticked", {}, later_ms=later_ms)
+
+
+def opened(directory: Path | None = None, encoder: Encoder | None = None, **others: Encoder) -> Recommender:
+    """An engine whose default model is ``encoder``; without a directory its state is in memory."""
+    return open_recommender(directory, Models(encoder, **others))
+
+
+def data_of(event: Event) -> dict[str, Any]:
+    """The data of an event as JSON says it, without the timings."""
+    data: dict[str, Any] = event.data.model_dump(mode="json")
+    data.pop("timings", None)
+    return {"type": event.data.type, **data}
+
+
+def lines(events: Sequence[Event]) -> list[str]:
+    """Events as they are published, byte for byte but for the timings."""
+    return [_untimed(event.to_json(SOURCE)) + (" silent" if event.silent else "") for event in events]
+
+
+def outbox_lines(engine: Recommender) -> list[str]:
+    """What the outbox would publish from the beginning, byte for byte but for the timings."""
+    return [f"{row.id} {row.type} {_untimed(row.event)}" for row in engine.outbox.after(START, 1_000_000)]
+
+
+def _untimed(event: str) -> str:
+    said = json.loads(event)
+    said.get("data", {}).pop("timings", None)
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))

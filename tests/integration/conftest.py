@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.support.processes import OwnerProcess
+from tests.support.servers import KINDS, Server, make_server, running
+from workers.broker.connections import connect
+from workers.client import Client
+from workers.settings import Settings
+
+Owners = Callable[..., OwnerProcess]
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    with running(make_server(request.param, tmp_path / "server")) as started:
+        yield started
+
+
+@pytest.fixture
+def settings(server: Server, tmp_path: Path) -> Settings:
+    return Settings(redis_url=server.url, state_dir=tmp_path / "state")
+
+
+@pytest.fixture
+def redis(settings: Settings) -> Iterator[Redis]:
+    with connect(settings.redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def client(settings: Settings, redis: Redis) -> Client:
+    return Client(settings, redis)
+
+
+@pytest.fixture
+def owner_process(settings: Settings, tmp_path: Path) -> Iterator[Owners]:
+    """Makes owners of the partition, not started; all of them are gone when the test is over."""
+    with ExitStack() as stack:
+
+        def make(name: str = "owner", **options: Any) -> OwnerProcess:
+            changed = settings.replaced(**options.pop("changes", {}))
+            return stack.enter_context(OwnerProcess(changed, tmp_path / f"{name}.log", **options))
+
+        yield make

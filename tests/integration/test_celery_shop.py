@@ -1,0 +1,59 @@
+"""``examples/celery-shop`` as its README says to run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT, OwnerProcess, WorkerProcess
+from tests.support.servers import make_server, running
+from workers.broker.connections import celery_url
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.server, pytest.mark.model]
+
+SHOP = ROOT / "examples" / "celery-shop"
+APP = "shop.celery_app"
+
+
+def promised() -> str:
+    """What the README shows."""
+    block = re.search(r"```text\n(.*?)```", (SHOP / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    return block[1]
+
+
+def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
+    with running(make_server("embedded", tmp_path / "server")) as server:
+        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", deliver_task="shop.tasks.on_similar")
+        place = {
+            "directory": SHOP,
+            "environment": {"REDIS_URL": celery_url(server.url), "SHOP_DATABASE": str(tmp_path / "shop.sqlite3")},
+        }
+        own = WorkerProcess(APP, settings, tmp_path / "shop.log", ["--hostname=shop@%h", "--concurrency=2"], **place)
+        owner = OwnerProcess(settings, tmp_path / "owner.log", APP, **place)
+        with own.start(), owner.start():
+            own.wait_ready()
+            owner.wait_ready()
+            shown = subprocess.run(
+                [sys.executable, "-m", "shop"],
+                cwd=SHOP,
+                env={**os.environ, **settings.to_environment(), **place["environment"], "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            assert (shown.stdout, shown.returncode) == (promised(), 0), shown.stderr
+            assert owner.terminate() == 0
+            assert own.terminate() == 0
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite3")) as database:
+        assert json.loads(database.execute("SELECT ids FROM similar WHERE product='p4'").fetchone()[0]) == ["p2"]

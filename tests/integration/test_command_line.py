@@ -1,0 +1,204 @@
+"""The ``recommender`` command as its user types it: processes, files, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Owners
+from tests.support.command_line import command, environment
+from tests.support.processes import REAL_MODEL_APP
+from tests.support.waiting import wait_until
+from workers.cli.enrich import ADDED
+from workers.client import Client
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def recommender(settings: Settings) -> Run:
+    def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command(*arguments),
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Path:
+    """Six rows: a reworded and an exact repeat, one without text, one with too few columns."""
+    path = tmp_path / "tickets.csv"
+    path.write_text(
+        "number,subject,body\n"
+        "T1,Printer on fire,The printer in room 12 is on fire\n"
+        "T2,printer  on FIRE,The printer in room 12 is on fire\n"
+        "T3,Cannot log in,My password is not accepted since the update\n"
+        "T4,,\n"
+        "T5,short row\n"
+        "T6,Export is empty,The export button gives an empty file\n",
+    )
+    return path
+
+
+COLUMNS = ("--id-field", "number", "--text-field", "subject", "--text-field", "body", "--collection", "tickets")
+
+
+def test_ingest_search_compare_get_stats(owner_process: Owners, recommender: Run, tickets: Path) -> None:
+    owner_process().running()
+    summary = json.loads(recommender("ingest", str(tickets), *COLUMNS, "--json").stdout)
+    assert summary["sent"] == 4
+    assert summary["decided"]
+    assert summary["bands"]["duplicate"] == 1
+    assert [bad["row"] for bad in summary["bad_rows"]] == [4, 5]
+
+    hits = json.loads(recommender("search", "printer on fire", "--collection", "tickets", "--json").stdout)
+    assert hits[0]["id"] == "T1"
+    assert "T2" not in {hit["id"] for hit in hits}, "a duplicate appears through its canonical item only"
+    assert "T1" in recommender("search", "printer on fire", "--collection", "tickets").stdout
+
+    verdict = json.loads(recommender("compare", "Refund", "refund", "--json").stdout)
+    assert (verdict["band"], verdict["probability"]) == ("duplicate", 1.0)
+
+    view = json.loads(recommender("get", "T2", "--collection", "tickets", "--json").stdout)
+    assert view["duplicate_of"] == "T1"
+    recommender("get", "nobody", "--collection", "tickets", status=1)
+
+    stats = json.loads(recommender("stats", "--json").stdout)
+    assert stats["collections"]["tickets"]["items"] == 4
+    assert stats["owner"]["state"] == "running"
+
+
+@pytest.mark.model
+def test_questions_are_answered_from_the_state_when_no_owner_is_at_work(
+    owner_process: Owners, recommender: Run, tickets: Path
+) -> None:
+    recommender("search", "anything", status=1)
+    owner = owner_process(app=REAL_MODEL_APP).running()
+    recommender("ingest", str(tickets), *COLUMNS)
+    assert owner.terminate() == 0
+    stats = json.loads(recommender("stats", "--json").stdout)
+    assert stats["owner"] is None
+    assert stats["collections"]["tickets"]["items"] == 4
+
+
+def test_ingest_goes_on_where_it_was_interrupted(
+    owner_process: Owners, recommender: Run, client: Client, tmp_path: Path, settings: Settings
+) -> None:
+    path = tmp_path / "many.jsonl.gz"
+    with gzip.open(path, "wt") as lines:
+        for number in range(6000):
+            lines.write(
+                json.dumps({"id": f"N{number}", "text": f"ticket number {number} about topic {number % 97}"}) + "\n"
+            )
+    # With an owner at work the sender waits for it after two batches: time enough to interrupt it.
+    owner = owner_process().running()
+    owner.signal(signal.SIGSTOP)
+    sender = subprocess.Popen(command("ingest", str(path)), env=environment(settings), stderr=subprocess.DEVNULL)
+    wait_until(lambda: client.log.length() > 2048, "the sender to be under way")
+    sender.kill()
+    sender.wait()
+    owner.signal(signal.SIGCONT)
+    done = recommender("ingest", str(path), "--json")
+    assert "going on after row" in done.stderr
+    stats = json.loads(recommender("stats", "--json").stdout)
+    assert stats["collections"]["default"]["items"] == 6000
+    processed = [event["data"]["item_id"] for event in client.events_so_far(client.last_event().__class__(0, 0))]
+    assert sorted(processed) == sorted({f"N{number}" for number in range(6000)}), "each item once"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "csv.gz"])
+def test_enrich_writes_every_row_back(
+    owner_process: Owners, recommender: Run, tickets: Path, tmp_path: Path, suffix: str
+) -> None:
+    owner_process().running()
+    target = tmp_path / f"out.{suffix}"
+    done = json.loads(recommender("enrich", str(tickets), str(target), *COLUMNS, "--json").stdout)
+    assert done == {"out": str(target), "rows": 6, "errors": 2}
+    rows = read_rows(target)
+    assert [row["number"] for row in rows[:4]] == ["T1", "T2", "T3", "T4"]
+    assert set(ADDED) <= set(rows[0])
+    by_id = {row.get("number"): row for row in rows}
+    assert by_id["T2"]["band"] == "duplicate"
+    assert by_id["T2"]["duplicate_of"] == "T1"
+    assert by_id["T1"]["canonical_id"] == by_id["T2"]["canonical_id"] == "T1"
+    assert by_id["T1"]["group"] == by_id["T2"]["group"]
+    assert by_id["T4"]["error"]
+
+
+def test_enrich_without_a_worker_says_so_and_goes_on_later(
+    owner_process: Owners, recommender: Run, tickets: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.csv"
+    failed = recommender("enrich", str(tickets), str(target), *COLUMNS, status=1)
+    assert "no worker is running" in failed.stderr
+    assert not target.exists()
+    owner_process().running()
+    done = recommender("enrich", str(tickets), str(target), *COLUMNS, "--json")
+    assert "going on after row 6" in done.stderr
+    assert json.loads(done.stdout)["errors"] == 2
+
+
+def test_configure_and_its_rejection(owner_process: Owners, recommender: Run) -> None:
+    owner_process().running()
+    assert "recommendations = 3" in recommender("configure", "tickets", "recommendations=3").stdout
+    assert "not one of" in recommender("configure", "tickets", "model=unheard-of", status=1).stdout
+    assert "KEY=VALUE" in recommender("configure", "tickets", "colour=red", status=2).stderr
+
+
+def test_watch_follows_the_events(owner_process: Owners, recommender: Run, tickets: Path, settings: Settings) -> None:
+    owner_process().running()
+    recommender("ingest", str(tickets), *COLUMNS)
+    watcher = subprocess.Popen(
+        command("watch", "--from-start", "--json"), env=environment(settings), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert watcher.stdout is not None
+        events = [json.loads(watcher.stdout.readline()) for _ in range(4)]
+    finally:
+        watcher.kill()
+        watcher.wait()
+        watcher.stdout.close()
+    assert [event["data"]["item_id"] for event in events] == ["T1", "T2", "T3", "T6"]
+
+
+def test_doctor_finds_what_is_wrong(recommender: Run, client: Client) -> None:
+    found = {one["check"]: one["state"] for one in json.loads(recommender("doctor", "--json").stdout)}
+    assert found["server"] == found["persistence"] == found["eviction"] == "ok"
+    client.redis.config_set("maxmemory-policy", "allkeys-lru")
+    client.redis.config_set("appendonly", "no")
+    found = {one["check"]: one["state"] for one in json.loads(recommender("doctor", "--json", status=1).stdout)}
+    assert found["eviction"] == "failed"
+    assert found["persistence"] == "warning"
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+        return rows
+    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+    if ".jsonl" in path.name:
+        return [json.loads(line) for line in text.splitlines()]
+    return list(csv.DictReader(io.StringIO(text, newline="")))

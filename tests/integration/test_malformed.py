@@ -1,0 +1,163 @@
+"""One bad message costs one message."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from redis import Redis
+
+from recommender.items.limits import MAX_MESSAGE_BYTES
+from tests.integration.conftest import Owners
+from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, published
+
+pytestmark = pytest.mark.server
+
+TEN_MEGABYTES = 10 * 1024 * 1024
+
+
+class Bad(NamedTuple):
+    """A message that must be rejected.
+
+    Attributes:
+        code: with this code …
+        field: … and this field.
+        fields: of the stream entry.
+    """
+
+    code: str
+    field: str | None
+    fields: Mapping[bytes, bytes]
+
+
+def bad(code: str, field: str | None, data: bytes | Mapping[str, Any], **others: bytes) -> Bad:
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return Bad(code, field, {b"data": raw, **{name.encode(): value for name, value in others.items()}})
+
+
+def item(**changes: Any) -> dict[str, Any]:
+    return {"id": "bad", "text": "something", **changes}
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {"collection": "c", "settings": changes}
+
+
+CONFIGURED = b"collection.configured"
+BAD = {
+    "not JSON": bad("not_json", None, b'{"id": "bad", "text": '),
+    "nothing": bad("not_json", None, b""),
+    "byte order mark": bad("not_json", None, b'\xef\xbb\xbf{"id": "bad", "text": "x"}'),
+    "list": bad("wrong_type", None, b'[{"id": "bad"}]'),
+    "null": bad("wrong_type", None, b"null"),
+    "missing id": bad("missing_field", "id", {"text": "x"}),
+    "number as id": bad("wrong_type", "id", item(id=7)),
+    "empty id": bad("invalid_value", "id", item(id="")),
+    "id with a line break": bad("invalid_value", "id", item(id="a\r\nXADD")),
+    "id with a NUL": bad("invalid_value", "id", item(id="a\0b")),
+    "long id": bad("invalid_value", "id", item(id="é" * 129)),
+    "no text": bad("invalid_value", None, {"id": "bad"}),
+    "empty text": bad("invalid_value", None, item(text="")),
+    "white space": bad("invalid_value", None, item(text=" \n\t ")),
+    "invisible text": bad("empty_text", "text", item(text="\u200b\u2060\ufeff")),
+    "long text": bad("invalid_value", "text", item(text="word " * 7000)),
+    "ten megabytes": bad("too_large", None, item(text="x" * TEN_MEGABYTES)),
+    "text and fields": bad("invalid_value", None, item(fields={"title": "x"})),
+    "NaN in the vector": bad("not_json", None, item(vector=[float("nan")] * 64)),
+    "overflow in the vector": bad("invalid_value", "vector.0", b'{"id":"bad","text":"x","vector":[1e999]}'),
+    "vector of length zero": bad("invalid_value", None, item(vector=[0.0] * 64)),
+    "wrong dimension": bad("wrong_dimension", "vector", item(vector=[1.0] * 63)),
+    "unknown field": bad("unknown_field", "colour", item(colour="red")),
+    "text as a flag": bad("wrong_type", "silent", item(silent="yes")),
+    "negative version": bad("invalid_value", "version", item(version=-1)),
+    "fraction as version": bad("wrong_type", "version", item(version=1.5)),
+    "nested attributes": bad("invalid_value", "attributes.size", item(attributes={"size": {"cm": 3}})),
+    "timestamp without offset": bad("invalid_value", "timestamp", item(timestamp="2026-03-01T09:30:00")),
+    "number as timestamp": bad("invalid_value", "timestamp", item(timestamp=1_700_000_000)),
+    "lone surrogate": bad("not_unicode", None, b'{"id": "bad", "text": "\\ud800"}'),
+    "surrogate in the id": bad("not_unicode", None, b'{"id": "bad\\udfff", "text": "x"}'),
+    "duplicate keys": bad("not_json", None, b'{"id": "bad", "id": "worse", "text": "x"}'),
+    "deep": bad("too_deep", None, item(attributes={"a": [[[[[[[[1]]]]]]]]})),
+    "very deep": bad("too_deep", None, b"[" * 100_000),
+    "bad UTF-8": bad("not_utf8", None, b'{"id": "bad", "text": "\xff\xfe"}'),
+    "UTF-16": bad("not_utf8", None, '{"id": "bad", "text": "é"}'.encode("utf-16")),
+    "unknown type": bad("unknown_type", None, item(), type=b"item.explode"),
+    "type in bad UTF-8": bad("unknown_type", None, item(), type=b"\xff\r\n"),
+    "unknown stream field": bad("unknown_field", "priority", item(), priority=b"9"),
+    "missing data": Bad("missing_field", "data", {b"type": b"item.upsert", b"key": b"k"}),
+    "empty key": bad("invalid_key", "key", item(), key=b""),
+    "key in bad UTF-8": bad("invalid_key", "key", item(), key=b"\xff"),
+    "key of a megabyte": bad("too_large", None, item(), key=b"k" * 1_000_000),
+    "no time of expiry": bad("invalid_value", "expires_ms", item(), expires_ms=b"soon"),
+    "expired": bad("expired", None, item(), expires_ms=b"1000"),
+    "unknown setting": bad("unknown_field", "settings.colour", settings(colour=1), type=CONFIGURED),
+    "unknown model": bad("unknown_model", "settings.model", settings(model="gpt"), type=CONFIGURED),
+    "bands out of order": bad("invalid_value", "settings", settings(review_from=0.9), type=CONFIGURED),
+    "patch without attributes": bad("invalid_value", "attributes", {"id": "x", "attributes": {}}, type=b"item.patch"),
+}
+
+# Odd, and yet as good as any.
+GOOD_IDS = (
+    "../../etc/passwd",
+    "a:b",
+    "{tag}",
+    "'; DROP TABLE items; --",
+    "recommender:default:events",
+    "支付",
+    "x" * 256,
+    "-1",
+    "NaN",
+    "*",
+)
+
+
+def payload(event: Published) -> bytes:
+    text: str = event.data["payload"]
+    return base64.b64decode(text) if event.data["payload_encoding"] == "base64" else text.encode()
+
+
+@pytest.fixture
+def events(redis: Redis, owner_process: Owners) -> dict[str, list[Published]]:
+    """Events by the command they answer: every bad message between two good ones, all in one go."""
+    owner = owner_process().running()
+    with redis.pipeline() as pipe:
+        for place, one in enumerate(BAD.values()):
+            pipe.xadd(KEYS.commands, dict(one.fields))
+            id_ = GOOD_IDS[place] if place < len(GOOD_IDS) else f"good {place}"
+            pipe.xadd(KEYS.commands, {"data": json.dumps({"id": id_, "text": f"item number {place}"})})
+        positions = [id_.decode() for id_ in pipe.execute()]
+    owner.until(lambda: redis.xlen(KEYS.events) >= len(positions), "an answer to every message")
+    owner.until(lambda: redis.xlen(KEYS.commands) == 0, "every message to be committed")
+    by_command: dict[str, list[Published]] = {position: [] for position in positions}
+    for event in published(redis):
+        by_command[event.command].append(event)
+    return by_command
+
+
+def test_bad_messages_are_rejected_and_good_ones_between_them_processed(events: dict[str, list[Published]]) -> None:
+    answers = list(events.values())
+    assert {len(answer) for answer in answers} == {1}
+    rejected = [answer[0] for answer in answers[::2]]
+    assert {
+        name: (event.type, event.data["code"], event.data["field"]) for name, event in zip(BAD, rejected, strict=True)
+    } == {name: (REJECTED, one.code, one.field) for name, one in BAD.items()}
+    processed = [answer[0] for answer in answers[1::2]]
+    assert {event.type for event in processed} == {PROCESSED}
+    assert tuple(event.data["item_id"] for event in processed[: len(GOOD_IDS)]) == GOOD_IDS
+    for one, event in zip(BAD.values(), rejected, strict=True):
+        check_payload(one, event)
+
+
+def check_payload(one: Bad, event: Published) -> None:
+    assert event.data["command_type"].isprintable()
+    sent = one.fields.get(b"data")
+    if sent is None:
+        assert payload(event) == b"type=item.upsert key=k"
+    elif one.code in ("unknown_model", "wrong_dimension", "empty_text"):  # it was read, and refused by the engine
+        assert json.loads(payload(event)) == json.loads(sent)
+    else:
+        assert payload(event) == sent[:MAX_MESSAGE_BYTES]
+        assert event.data["payload_bytes"] == len(sent)

@@ -1,0 +1,88 @@
+"""The ``recommender`` command on a bare machine: no server given, none running."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command_line import command, environment
+from tests.support.waiting import wait_until
+from workers.broker.embedded import EmbeddedServer
+from workers.client import Client
+from workers.settings import Settings
+
+pytestmark = pytest.mark.server
+
+TEXTS = ("The printer is on fire", "the printer is on FIRE", "Nothing works since Monday")
+
+
+def test_worker_starts_a_server_of_its_own_and_exits_with_a_reason(tmp_path: Path) -> None:
+    """Two workers on one state directory: the second says whose it is, and exits with a code that is not 0."""
+    settings = Settings(state_dir=tmp_path / "own")
+    first = subprocess.Popen(
+        command("worker"), env=environment(settings), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        server = EmbeddedServer(settings.state_dir / "redis")
+        wait_until(lambda: server.is_running(), "the server to answer", 60)
+        client = Client(settings.replaced(redis_url=server.url))
+        wait_until(lambda: client.redis.exists(client.keys.status), "the owner to run", 90)
+        second = subprocess.run(
+            command("worker"), env=environment(settings), capture_output=True, text=True, timeout=90, check=False
+        )
+        assert second.returncode != 0
+        assert f"is owned by process {first.pid}" in second.stderr
+        client.close()
+    finally:
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(60) == 0
+    assert not server.is_running()
+
+
+@pytest.mark.model
+def test_demo_with_its_own_sample_and_with_a_file_of_yours(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("".join(json.dumps({"id": str(n), "text": text}) + "\n" for n, text in enumerate(TEXTS)))
+    for arguments in ((), ("--input", str(mine))):
+        done = subprocess.run(
+            command("demo", "--json", *arguments),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        summary: dict[str, Any] = json.loads(done.stdout)
+        assert set(summary) >= {
+            *("items", "items_per_s", "duplicate_precision", "duplicate_recall", "recommendations", "seconds")
+        }
+    assert summary["items"] == len(TEXTS)
+
+
+def test_a_wrong_setting_is_named() -> None:
+    done = subprocess.run(
+        command("stats"),
+        env={**environment(), "RECOMMENDER_BATCH_ITEMS": "many"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "RECOMMENDER_BATCH_ITEMS='many'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["demo", "worker", "ingest", "enrich", "search", "compare", "watch", "stats", "doctor"]
+)
+def test_every_command_teaches(name: str) -> None:
+    done = subprocess.run(
+        command(name, "--help"), env=environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert len(done.stdout.splitlines()) > 6

@@ -1,0 +1,60 @@
+"""What stands in the streams."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from recommender.items import EntryId
+from tests.support.waiting import wait_until
+from workers.broker.keys import PartitionKeys
+
+KEYS = PartitionKeys.of("default")
+PROCESSED = "recommender.item.processed.v1"
+REJECTED = "recommender.command.rejected.v1"
+_TIMINGS = re.compile(rb'"timings":\{[^{}]*\}')
+
+
+class Published(NamedTuple):
+    """One entry of the events stream."""
+
+    id: str
+    type: str
+    event: bytes
+
+    @property
+    def data(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self.event)["data"]
+        return data
+
+    @property
+    def command(self) -> str:
+        """Position of the command it answers."""
+        position: str = self.data["command"]["id"]
+        return position
+
+    def without_timings(self) -> Published:
+        """What a replay repeats byte for byte."""
+        return self._replace(event=_TIMINGS.sub(b'"timings":{}', self.event))
+
+
+def published(redis: Redis, keys: PartitionKeys = KEYS) -> list[Published]:
+    """The whole events stream."""
+    entries: Any = redis.xrange(keys.events)
+    return [Published(id_.decode(), fields[b"type"].decode(), fields[b"event"]) for id_, fields in entries]
+
+
+def answered(redis: Redis, positions: Sequence[EntryId], timeout_s: float = 60.0) -> list[Published]:
+    """Wait until the last of the commands is answered; the whole events stream then."""
+    last = str(positions[-1])
+
+    def there() -> bool:
+        entries: Any = redis.xrevrange(KEYS.events, count=1)
+        return bool(entries) and json.loads(entries[0][1][b"event"])["data"]["command"]["id"] == last
+
+    wait_until(there, f"the answer to {last}", timeout_s)
+    return published(redis)

@@ -1,0 +1,89 @@
+"""Attaching to a user's app leaves it as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+from celery import Celery
+
+from workers import attach
+from workers.settings import Settings
+
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def app() -> Celery:
+    return Celery("shop", broker=NOWHERE, set_as_current=False)
+
+
+def attached(app: Celery) -> None:
+    attach(app, Settings(redis_url=NOWHERE))
+
+
+def consumed(app: Celery, **options: Any) -> list[str]:
+    """Queues from which a worker of the app would consume."""
+    app.WorkController(pool_cls="threads", **options)
+    return sorted(app.amqp.queues.consume_from)
+
+
+def test_what_stands_below_still_has_its_effect(app: Celery) -> None:
+    attached(app)
+    heard: list[str] = []
+    app.on_after_configure.connect(lambda sender, **_: heard.append("configured"), weak=False)
+    app.on_after_finalize.connect(lambda sender, **_: heard.append("finalized"), weak=False)
+    app.config_from_object({"task_default_queue": "shop"})
+    app.finalize()
+    assert app.conf.task_default_queue == "shop"
+    assert heard == ["configured", "finalized"]
+
+
+@pytest.mark.parametrize("finalized", [False, True])
+def test_the_tasks_are_there(app: Celery, finalized: bool) -> None:  # noqa: FBT001
+    if finalized:
+        app.finalize()
+    attached(app)
+    ours = {name for name in app.tasks if name.startswith("recommender.")}
+    assert {"recommender.ingest", "recommender.ingest_many", "recommender.search"} <= ours
+    assert {app.tasks[name].queue.name for name in ours} == {"recommender.default"}
+
+
+def test_two_apps_of_one_process_have_tasks_of_their_own() -> None:
+    apps = [Celery(name, broker=NOWHERE, set_as_current=False) for name in ("one", "two")]
+    for app, partition in zip(apps, ("a", "b"), strict=True):
+        attach(app, Settings(redis_url=NOWHERE, partition=partition))
+    assert [app.tasks["recommender.ingest"].queue.name for app in apps] == ["recommender.a", "recommender.b"]
+    assert [app.tasks["recommender.ingest"].app for app in apps] == apps
+
+
+@pytest.mark.parametrize(("options", "queues"), [({}, ["celery"]), ({"queues": "mail"}, ["mail"])])
+def test_other_workers_consume_what_they_did(app: Celery, options: dict[str, str], queues: list[str]) -> None:
+    attached(app)
+    assert consumed(app, **options) == queues
+
+
+@pytest.mark.parametrize("create_missing", [True, False])
+@pytest.mark.parametrize(
+    ("options", "queues"), [({}, ["recommender.default"]), ({"queues": "celery"}, ["celery", "recommender.default"])]
+)
+def test_an_owner_consumes_its_own_queue(
+    app: Celery,
+    create_missing: bool,
+    options: dict[str, str],
+    queues: list[str],  # noqa: FBT001
+) -> None:
+    app.conf.task_queues = []
+    app.conf.task_create_missing_queues = create_missing
+    if not create_missing and options:
+        app.amqp.queues.add("celery")
+    attached(app)
+    assert consumed(app, recommender="default", **options) == queues
+
+
+@pytest.mark.parametrize("pool", ["prefork", "processes"])
+def test_a_pool_that_forks_is_refused(app: Celery, pool: str) -> None:
+    attached(app)
+    with pytest.raises(click.UsageError, match="does not work with the prefork pool: use --pool threads"):
+        app.WorkController(pool_cls=pool, recommender="default")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from recommender.items import EntryId
+from tests.support.waiting import wait_until
+from workers.owner.courier import Courier, DeliveryJob, Job
+
+
+def jobs(*places: int) -> list[Job]:
+    return [DeliveryJob(EntryId(place, 0), {}) for place in places]
+
+
+class Road:
+    """A way that is closed until it is opened."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.open = is_open
+        self.attempts = 0
+        self.carried: list[int] = []
+
+    def carry(self, job: Job) -> None:
+        assert isinstance(job, DeliveryJob)
+        self.attempts += 1
+        if not self.open:
+            raise ConnectionError("closed")
+        self.carried.append(job.id.ms)
+
+
+@pytest.fixture
+def road() -> Road:
+    return Road()
+
+
+@pytest.fixture
+def courier(road: Road) -> Iterator[Courier]:
+    courier = Courier(road.carry)
+    courier.start()
+    yield courier
+    courier.finish(0.1)
+    courier.join(5)
+    assert not courier.is_alive()
+
+
+def test_jobs_are_carried_in_order(courier: Courier, road: Road) -> None:
+    courier.put(jobs(1, 2))
+    courier.put(jobs(3))
+    wait_until(lambda: len(road.carried) == 3, "three jobs to be carried", 5)
+    assert road.carried == [1, 2, 3]
+
+
+def test_what_has_arrived_is_told_once(courier: Courier, road: Road) -> None:
+    courier.put(jobs(1, 2))
+    wait_until(lambda: courier.room == 1000 and len(road.carried) == 2, "the jobs to be carried", 5)
+    assert courier.arrived() == jobs(1, 2)
+    assert courier.arrived() == []
+
+
+def test_a_job_is_tried_until_it_arrives(courier: Courier, road: Road) -> None:
+    road.open = False
+    courier.put(jobs(1, 2))
+    wait_until(lambda: road.attempts >= 2, "a second attempt", 5)
+    assert road.carried == courier.arrived() == []
+    road.open = True
+    wait_until(lambda: road.carried == [1, 2], "both to be carried", 5)
+
+
+def test_room_shrinks_with_what_waits(courier: Courier, road: Road) -> None:
+    road.open = False
+    assert courier.room == 1000
+    courier.put(jobs(*range(400)))
+    assert courier.room == 600
+    courier.put(jobs(*range(700)))
+    assert courier.room == 0
+
+
+def test_finish_carries_what_is_there(courier: Courier, road: Road) -> None:
+    courier.put(jobs(*range(50)))
+    courier.finish(5)
+    assert road.carried == list(range(50))
+    assert not courier.is_alive()
+
+
+def test_finish_gives_up_in_time(courier: Courier, road: Road) -> None:
+    road.open = False
+    courier.put(jobs(1))
+    started = time.monotonic()
+    courier.finish(0.2)
+    courier.join(5)
+    assert not courier.is_alive()
+    assert time.monotonic() - started < 2
+    assert courier.arrived() == []
+
+
+def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
+    taken, given = threading.Event(), threading.Event()
+
+    def carry(job: Job) -> None:
+        taken.set()
+        assert given.wait(5)
+
+    courier = Courier(carry)
+    courier.start()
+    courier.put(jobs(1))
+    assert taken.wait(5)
+    assert courier.arrived() == []
+    given.set()
+    courier.finish(5)
+    assert courier.arrived() == jobs(1)

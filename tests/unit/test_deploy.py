@@ -1,0 +1,391 @@
+"""What can be checked of deploy/ and docker-compose.yml without Docker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import Counter, Gauge, Histogram
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import BusyLoadingError, NoPermissionError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from recommender.items import START, EntryId
+from recommender.store import OutboxRow
+from workers.broker.commands_log import CommandsLog
+from workers.broker.embedded import find_server_program
+from workers.broker.events_stream import EventsStream
+from workers.broker.keys import PartitionKeys
+from workers.client import Client
+from workers.owner.metrics import Metrics
+from workers.settings import PREFIX, Settings, variable
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+DOCKERFILE = ROOT / "deploy/Dockerfile"
+REDIS_CONF = ROOT / "deploy/redis/redis.conf"
+USERS_ACL = ROOT / "deploy/redis/users.acl"
+ALERTS = ROOT / "deploy/prometheus/alerts.yml"
+PROMETHEUS = ROOT / "deploy/prometheus/prometheus.yml"
+RUNBOOK = ROOT / "deploy/runbook.md"
+UNIT = ROOT / "deploy/systemd/recommender-worker.service"
+
+VARIABLES = {variable(name) for name in Settings.model_fields}
+ROLES = ("producer", "consumer", "worker")
+
+Services = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def services() -> Services:
+    found: Services = yaml.safe_load(COMPOSE.read_text())["services"]
+    return found
+
+
+# -- Compose -----------------------------------------------------------------------------------------------------------
+
+
+def test_compose_file_is_valid() -> None:
+    checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    result = subprocess.run(checker, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_compose_environment_is_known_and_accepted(services: Services) -> None:
+    given = {name: service["environment"] for name, service in services.items() if "environment" in service}
+    assert given.keys() == {"worker", "demo"}
+    for environment in given.values():
+        assert environment.keys() <= VARIABLES
+        assert Settings.from_environment(environment).redis_url == "redis://redis:6379/0"
+
+
+def test_compose_services_are_hardened(services: Services) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.get("privileged"), name
+
+
+def test_compose_publishes_to_this_machine_only(services: Services) -> None:
+    assert "ports" not in services["redis"]
+    assert all(port.startswith("127.0.0.1:") for service in services.values() for port in service.get("ports", ()))
+
+
+def test_compose_pins_the_server(services: Services) -> None:
+    assert re.fullmatch(r"valkey/valkey:\d+\.\d+\.\d+-alpine", services["redis"]["image"])
+
+
+def test_compose_state_survives_the_container(services: Services) -> None:
+    worker = services["worker"]
+    assert worker["environment"]["RECOMMENDER_STATE_DIR"] in [volume.split(":")[1] for volume in worker["volumes"]]
+    assert "/data" in [volume.split(":")[1] for volume in services["redis"]["volumes"]]
+    assert worker["stop_grace_period"] == "60s"
+
+
+def test_compose_mounts_what_is_there(services: Services) -> None:
+    sources = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())]
+    local = [source for source in sources if source.startswith(".")]
+    assert local
+    assert [source for source in local if not (ROOT / source).exists()] == []
+    sample = services["demo"]["command"][1]
+    assert (ROOT / "workers/samples" / Path(sample).name).is_file()
+
+
+def test_compose_probes_the_port_that_is_set(services: Services) -> None:
+    worker = services["worker"]
+    port = worker["environment"]["RECOMMENDER_METRICS_PORT"]
+    assert f":{port}/healthz" in worker["healthcheck"]["test"][-1]
+    assert worker["ports"] == [f"127.0.0.1:{port}:{port}"]
+
+
+def test_compose_calls_the_command_line_as_it_is(services: Services) -> None:
+    from click.testing import CliRunner
+
+    from workers.cli import main
+
+    for name in ("worker", "demo"):
+        command = services[name]["command"]
+        result = CliRunner().invoke(main, [command[0], "--help"])
+        assert result.exit_code == 0, result.output
+        assert [option for option in command if option.startswith("--") and option not in result.output] == []
+
+
+# -- Dockerfile --------------------------------------------------------------------------------------------------------
+
+
+def _instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n", " ", "\n".join(line for line in DOCKERFILE.read_text().splitlines() if line[:1] != "#"))
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in text.splitlines()) if word]
+
+
+def test_image_sets_known_variables() -> None:
+    used = set(re.findall(rf"{PREFIX}\w+", DOCKERFILE.read_text()))
+    assert used
+    assert used <= VARIABLES
+
+
+def test_image_runs_as_nobody_special_and_stops_in_order() -> None:
+    final = dict(_instructions())  # the last of each kind
+    assert final["USER"] == "10001:10001"
+    assert final["STOPSIGNAL"] == "SIGTERM"
+    assert final["ENTRYPOINT"] == '["recommender"]'
+    assert final["HEALTHCHECK"].endswith("]")
+    assert "HF_HUB_OFFLINE=1" in final["ENV"]
+
+
+def test_image_is_built_from_what_the_context_holds() -> None:
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [
+        source
+        for word, rest in _instructions()
+        if word == "COPY" and not rest.startswith("--from")
+        for source in rest.split()[:-1]
+    ]
+    assert copied
+    assert sorted(copied) == sorted(allowed)
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+
+
+def test_image_takes_the_torch_that_the_tests_take() -> None:
+    pinned = re.search(r"^TORCH=torch==(\S+)$", (ROOT / "tools/setup.sh").read_text(), re.MULTILINE)
+    assert pinned
+    assert ("ARG", f"TORCH={pinned[1]}") in _instructions()
+
+
+# -- Redis -------------------------------------------------------------------------------------------------------------
+
+
+def _when_it_answers(socket: Path, **user: str) -> Redis:
+    return Redis(
+        unix_socket_path=str(socket),
+        decode_responses=True,
+        retry=Retry(ConstantBackoff(0.05), 200),
+        retry_on_error=[RedisConnectionError, BusyLoadingError],
+        **user,  # type: ignore[arg-type]
+    )
+
+
+@contextmanager
+def _server(directory: Path, *options: str, username: str = "default", password: str = "") -> Iterator[Path]:
+    """The real server with our configuration; only where it listens and writes is another place."""
+    socket = directory / "s"
+    options = tuple(str(directory) if option == "/data" else option for option in options)
+    place = ("--dir", str(directory), "--port", "0", "--unixsocket", str(socket))
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(find_server_program()), str(REDIS_CONF), *options, *place], stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        with _when_it_answers(socket, username=username, password=password) as client:
+            client.ping()
+        yield socket
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+StartServer = Callable[..., AbstractContextManager[Path]]
+
+
+@pytest.fixture
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    directory = tmp_path_factory.mktemp("r")  # short: the path of a unix socket has about 100 bytes
+    return lambda *options, **user: _server(directory, *options, **user)
+
+
+@pytest.mark.server
+def test_redis_takes_the_configuration(start_server: StartServer) -> None:
+    with start_server() as socket, _when_it_answers(socket) as redis:
+        config = redis.config_get("*")
+    expected = {
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "no-appendfsync-on-rewrite": "no",
+        "aof-load-truncated": "yes",
+        "save": "",
+        "maxmemory": str(3 * 1024**3),
+        "maxmemory-policy": "noeviction",
+        "timeout": "0",
+        "tcp-keepalive": "60",
+        "bind": "127.0.0.1 -::1",
+        "protected-mode": "yes",
+    }
+    assert {name: config[name] for name in expected} == expected
+
+
+@pytest.mark.server
+def test_redis_takes_the_command_line_of_the_compose_file(start_server: StartServer, services: Services) -> None:
+    program, config_file, *options = services["redis"]["command"]
+    assert program == "valkey-server"
+    assert f"./deploy/redis/redis.conf:{config_file}:ro" in services["redis"]["volumes"]
+    with start_server(*options) as socket, _when_it_answers(socket) as redis:
+        config = redis.config_get("*")
+    assert {name: config[name] for name in ("bind", "protected-mode", "appendonly", "maxmemory-policy")} == {
+        "bind": "* -::*",
+        "protected-mode": "no",
+        "appendonly": "yes",
+        "maxmemory-policy": "noeviction",
+    }
+
+
+@pytest.fixture
+def restricted(start_server: StartServer, tmp_path: Path) -> Iterator[Callable[[str], Redis]]:
+    """A server with users.acl; gives a connection for each role."""
+    text = USERS_ACL.read_text()
+    for role in ROLES:
+        text = text.replace(f"{role.upper()}_PASSWORD_SHA256", hashlib.sha256(role.encode()).hexdigest())
+    (tmp_path / "users.acl").write_text(text)
+    clients: list[Redis] = []
+    with start_server("--aclfile", str(tmp_path / "users.acl"), username="worker", password="worker") as socket:
+
+        def connect(role: str) -> Redis:
+            clients.append(Redis(unix_socket_path=str(socket), username=role, password=role, protocol=2))
+            return clients[-1]
+
+        yield connect
+        for client in clients:
+            client.close()
+
+
+KEYS = PartitionKeys.of("default")
+
+
+@pytest.mark.server
+def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
+    commands = CommandsLog(restricted("worker"), KEYS)
+    commands.prepare(START)
+    producer = Client(Settings(), restricted("producer"))
+    position = producer.ingest({"id": "T-1", "text": "the screen stays black"})
+    assert [entry for entry, _ in commands.read(START, 10)] == [position]
+    event = {"data": {"command": {"id": str(position)}}}
+    row = OutboxRow(EntryId(position.ms, 0), "recommender.item.processed.v1", json.dumps(event))
+    EventsStream(restricted("worker"), KEYS, 1000).publish([row])
+    commands.trim(position)
+    assert commands.length() == 0
+    assert not commands.raise_above(position)
+    assert producer.outcome(position) == event
+
+    consumer = restricted("consumer")
+    consumer.xgroup_create(KEYS.events, "shop", id="0")
+    ((_, entries),) = consumer.xreadgroup("shop", "one", {KEYS.events: ">"})
+    assert consumer.xack(KEYS.events, "shop", *(entry for entry, _ in entries)) == 1
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("role", "command"),
+    [
+        ("producer", ("HSET", KEYS.replies, "task", "{}")),
+        ("producer", ("XADD", KEYS.events, "*", "event", "{}")),
+        ("producer", ("XADD", "mine", "*", "a", "b")),
+        ("producer", ("XTRIM", KEYS.commands, "MAXLEN", "0")),
+        ("producer", ("LPUSH", KEYS.queue, "{}")),
+        ("producer", ("EVAL", "return 1", "0")),
+        ("producer", ("PUBLISH", "channel", "{}")),
+        ("consumer", ("XADD", KEYS.events, "*", "event", "{}")),
+        ("consumer", ("XRANGE", KEYS.commands, "-", "+")),
+        ("consumer", ("DEL", KEYS.events)),
+        ("worker", ("CONFIG", "SET", "appendonly", "no")),
+        ("worker", ("FLUSHALL",)),
+        ("worker", ("KEYS", "*")),
+    ],
+)
+def test_no_user_can_do_more(restricted: Callable[[str], Redis], role: str, command: tuple[str, ...]) -> None:
+    with pytest.raises(NoPermissionError, match=r"(?i)no permissions|has no permissions"):
+        restricted(role).execute_command(*command)
+
+
+@pytest.mark.server
+def test_users_have_no_password_until_one_is_given(start_server: StartServer, tmp_path: Path) -> None:
+    program = [str(find_server_program()), str(REDIS_CONF), "--aclfile", str(USERS_ACL)]
+    result = subprocess.run(
+        [*program, "--port", "0", "--dir", str(tmp_path)], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert result.returncode != 0
+    assert "users.acl:2" in result.stdout + result.stderr
+
+
+# -- Prometheus --------------------------------------------------------------------------------------------------------
+
+
+def _samples() -> set[str]:
+    """Names of everything that /metrics can show."""
+    endings = {Counter: ("_total",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
+    metrics = [one for one in vars(Metrics("default")).values() if isinstance(one, tuple(endings))]
+    return {name + ending for one in metrics for name in [one.describe()[0].name] for ending in endings[type(one)]}
+
+
+def _rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_alerts_use_metrics_that_exist() -> None:
+    used = {name for rule in _rules() for name in re.findall(r"\brecommender_\w+", rule["expr"])}
+    assert {"recommender_lag_commands", "recommender_rejected_total"} <= used
+    assert used <= _samples()
+
+
+def test_alerts_go_by_the_name_of_the_scraped_job() -> None:
+    (job,) = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
+    jobs = {name for rule in _rules() for name in re.findall(r'job="([^"]*)"', rule["expr"])}
+    assert jobs == {job["job_name"]}
+
+
+def test_every_alert_is_explained() -> None:
+    headings = set(re.findall(r"^### (\w+)$", RUNBOOK.read_text(), re.MULTILINE))
+    assert headings == {rule["alert"] for rule in _rules()}
+
+
+# -- systemd -----------------------------------------------------------------------------------------------------------
+
+
+def _unit() -> dict[str, list[tuple[str, str]]]:
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for line in UNIT.read_text().splitlines():
+        if line.startswith("["):
+            section = sections.setdefault(line.strip("[]"), [])
+        elif line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            section.append((name, value))
+    return sections
+
+
+def test_unit_sets_known_variables() -> None:
+    pairs = [value.partition("=")[::2] for name, value in _unit()["Service"] if name == "Environment"]
+    ours = {name: value for name, value in pairs if name.startswith(PREFIX)}
+    assert ours
+    assert ours.keys() <= VARIABLES
+    Settings.from_environment(ours)
+
+
+def test_unit_restarts_a_worker_that_failed_and_waits_for_one_that_stops() -> None:
+    service = _unit()["Service"]
+    assert ("Restart", "on-failure") in service
+    assert ("TimeoutStopSec", "60") in service
+    assert ("NoNewPrivileges", "yes") in service
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_unit_is_understood_by_systemd(tmp_path: Path) -> None:
+    here = tmp_path / UNIT.name
+    here.write_text(UNIT.read_text().replace("/opt/recommender/bin/recommender", sys.executable))
+    environment = {**os.environ, "SYSTEMD_LOG_LEVEL": "warning"}
+    result = subprocess.run(
+        ["systemd-analyze", "verify", str(here)], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (result.returncode, result.stderr) == (0, "")

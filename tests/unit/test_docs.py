@@ -1,0 +1,262 @@
+"""What the documentation says, held against the code."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from recommender import EntryId, Recommender, open_recommender
+from recommender.embedding import Encoder
+from recommender.errors import ConfigurationError
+from recommender.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
+from recommender.items.commands import COMMAND_TYPES
+from recommender.items.events import EVENT_TYPES
+from recommender.testing import DeterministicEncoder
+from workers.broker.commands_log import decode
+from workers.celery.tasks import MOST_ITEMS, TASKS
+from workers.cli.enrich import ADDED
+from workers.settings import Settings, variable
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "deploy/runbook.md"])
+ELSEWHERE = {"RECOMMENDER_TEST_DATA", "RECOMMENDER_TORCH"}  # read by the tests and by tools/setup.sh
+
+
+def _sections(page: Path) -> dict[str, str]:
+    """Text by second-level heading."""
+    _, *parts = re.split(r"^## (.+)\n", page.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _rows(text: str) -> dict[str, list[str]]:
+    """Rows of all tables by the names in their first cell: ``| `a`, `b` | … |`` is a row of both."""
+    rows: dict[str, list[str]] = {}
+    for line in re.findall(r"^\| (`.+)\|$", text, re.MULTILINE):
+        first, *cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", line))
+        rows |= dict.fromkeys(re.findall(r"`([^`]+)`", first), cells)
+    return rows
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+# -- every page --------------------------------------------------------------------------------------------------------
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _broken(page: Path) -> Iterator[str]:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        place, _, anchor = link.partition("#")
+        if place.startswith("http"):
+            continue
+        target = (page.parent / place).resolve() if place else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    assert list(_broken(page)) == []
+
+
+def test_index_leads_to_every_page() -> None:
+    listed = {(DOCS / link).resolve() for link in re.findall(r"\]\(([^)#]+)", (DOCS / "index.md").read_text())}
+    adr = {
+        (DOCS / "adr" / link).resolve() for link in re.findall(r"\]\(([^)#]+)", (DOCS / "adr/README.md").read_text())
+    }
+    assert [str(page) for page in PAGES if page not in listed | adr and page != DOCS / "index.md"] == []
+
+
+def test_variables_exist() -> None:
+    known = {variable(name) for name in Settings.model_fields} | ELSEWHERE
+    used = {name for page in PAGES for name in re.findall(r"RECOMMENDER_[A-Z_]*[A-Z]", page.read_text())}
+    assert variable("redis_url") in used
+    assert used <= known
+
+
+# -- generated pages ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_reference", ROOT / "tools/generate_reference.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_pages_are_fresh(generator: ModuleType) -> None:
+    assert generator.stale() == [], "run: python tools/generate_reference.py"
+
+
+def test_every_setting_is_described(generator: ModuleType) -> None:
+    rows = _rows(generator.text_of("docs/reference/settings.md"))
+    assert rows.keys() == {variable(name) for name in Settings.model_fields}
+    assert rows["RECOMMENDER_THREADS"] == [
+        "",
+        "whole number from 1 to 1024",
+        "CPU threads of the model; empty: one per core.",
+    ]
+
+
+# -- commands, events, tasks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("type_", COMMAND_TYPES)
+def test_commands_page_describes_each_command(type_: str) -> None:
+    section = _sections(REFERENCE / "commands.md")[type_]
+    assert COMMAND_TYPES[type_].model_fields.keys() <= _rows(section).keys()
+    (example,) = _blocks(section, "json")
+    assert parse_command(type_, example.encode()).type == type_
+
+
+def test_commands_page_tells_the_defaults() -> None:
+    rows = _rows(_sections(REFERENCE / "commands.md")["collection.configured"])
+    told = {name: rows[name][0].strip("`") for name in CollectionSettings.model_fields}
+    assert told == {name: str(value) for name, value in CollectionSettings().model_dump().items()}
+
+
+@pytest.mark.parametrize("type_", EVENT_TYPES)
+def test_events_page_describes_each_event(type_: str) -> None:
+    described = _rows(_sections(REFERENCE / "events.md")[type_]).keys()
+    assert EVENT_TYPES[type_].model_fields.keys() - {"command"} == described
+
+
+def test_events_page_shows_an_event() -> None:
+    (example,) = _blocks((REFERENCE / "events.md").read_text(), "json")
+    event = json.loads(example)
+    assert event["type"] == ItemProcessed.type
+    assert ItemProcessed.model_validate_json(json.dumps(event["data"])).model_dump(mode="json") == event["data"]
+
+
+def test_celery_page_names_every_task() -> None:
+    tasks = {name for name in _rows(_sections(DOCS / "guide/celery.md")["Tasks"]) if name.startswith("recommender.")}
+    assert tasks == {task.name for task in TASKS}
+
+
+def test_enrich_page_names_every_column() -> None:
+    assert list(_rows(_sections(DOCS / "guide/enrich.md")["Added columns"])) == list(ADDED)
+
+
+# -- limits and rejections ---------------------------------------------------------------------------------------------
+
+
+def _code_of(call: ast.Call) -> set[str]:
+    return {node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)} if call.args else set()
+
+
+def _codes() -> set[str]:
+    """Codes that the sources give: first arguments of ``InvalidCommand``, and what validation errors become."""
+    from recommender.items import commands
+
+    codes = {*commands._CODES.values(), "wrong_type", "invalid_value"}
+    for path in [*(ROOT / "recommender").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InvalidCommand":
+                codes |= _code_of(node)
+    return codes
+
+
+def _rejections() -> dict[str, list[str]]:
+    return _rows(_sections(REFERENCE / "limits-and-errors.md")["Rejected commands"])
+
+
+def test_every_code_is_explained() -> None:
+    assert _rejections().keys() == _codes()
+
+
+class _TwoModels:
+    """The default model's name and another one, without their weights."""
+
+    names = (CollectionSettings().model, "other")
+
+    def __init__(self) -> None:
+        self._encoders = {
+            name: DeterministicEncoder(dimension) for name, dimension in zip(self.names, (64, 32), strict=True)
+        }
+
+    def encoder(self, name: str) -> Encoder:
+        if name not in self._encoders:
+            raise ConfigurationError(name)
+        return self._encoders[name]
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    with contextlib.closing(open_recommender(None, _TwoModels())) as engine:
+        yield engine
+
+
+def _send(engine: Recommender, place: int, fields: dict[str, str]) -> Any:
+    raw = {name.encode(): value.encode() for name, value in fields.items()}
+    (event,) = engine.process([decode(EntryId(1_764_000_000_000, place), raw, now_ms=1_764_000_000_000)])
+    return event.data
+
+
+@pytest.mark.parametrize(("code", "example"), [(code, cells[1]) for code, cells in _rejections().items() if cells[1]])
+def test_examples_of_rejections_are_rejected(engine: Recommender, code: str, example: str) -> None:
+    _send(engine, 0, {"data": '{"id":"T-0","collection":"tickets","text":"black screen"}'})
+    words = shlex.split(example.strip("`"))
+    data = _send(engine, 1, dict(zip(words[::2], words[1::2], strict=True)))
+    assert isinstance(data, CommandRejected)
+    assert data.code == code
+
+
+def test_limits_are_told_as_they_are() -> None:
+    text = _sections(REFERENCE / "limits-and-errors.md")["What a message may hold"]
+    told = [int(number.replace(",", "")) for number in re.findall(r"\| ([\d,]+)[^|]*\|$", text, re.MULTILINE)]
+    assert told == [
+        limits.MAX_MESSAGE_BYTES,
+        limits.MAX_NESTING,
+        limits.MAX_TEXT_BYTES,
+        limits.MAX_ID_BYTES,
+        limits.MAX_KEY_BYTES,
+        limits.MAX_NAME_CHARS,
+        limits.MAX_FIELDS,
+        limits.MAX_ATTRIBUTES,
+        limits.MAX_ATTRIBUTE_BYTES,
+        limits.MAX_VECTOR_DIMENSION,
+        MOST_ITEMS,
+        100,
+    ]
+
+
+# -- code that readers copy --------------------------------------------------------------------------------------------
+
+
+def _examples(page: Path) -> list[tuple[str, str]]:
+    """Blocks marked ``runnable``, each with the block of text behind it: what it prints."""
+    pattern = r"^```python runnable\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?"
+    return re.findall(pattern, page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.model
+def test_library_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    examples = _examples(DOCS / "guide/library.md")
+    assert len(examples) >= 5
+    for code, expected in examples:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(code, "library.md", "exec"), names)
+        assert printed.getvalue() == expected

@@ -1,0 +1,66 @@
+"""Ids of stream entries order as Redis orders them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.items import START, EntryId
+
+whole = st.integers(0, 2**64 - 1)
+entry_ids = st.builds(EntryId, whole, whole)
+
+
+@given(entry_ids)
+def test_text_and_back(id_: EntryId) -> None:
+    assert EntryId.parse(str(id_)) == id_
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "-",
+        "1-",
+        "-1",
+        "1-2-3",
+        "a-b",
+        "1-b",
+        " 1-2",
+        "1-2\n",
+        "+1-2",
+        "1--2",
+        "1.0-2",
+        "0x1-2",
+        "\u0661-\u0662",
+        f"{'1' * 21}-0",
+        "*",
+        "$",
+        "1-*",
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a stream entry id"):
+        EntryId.parse(text)
+
+
+def test_order_is_by_number_and_not_by_text() -> None:
+    ids = [EntryId.parse(text) for text in ("9-0", "10-0", "10-9", "10-10", "100-0")]
+    assert sorted(ids, reverse=True)[::-1] == ids
+    assert min(ids) > START
+
+
+@given(entry_ids, whole)
+def test_next_is_later_and_no_earlier_than_asked(id_: EntryId, ms: int) -> None:
+    after = id_.next_at(ms)
+    assert after > id_
+    assert after.ms >= ms
+
+
+@given(entry_ids, whole)
+def test_next_leaves_no_smaller_id_out(id_: EntryId, ms: int) -> None:
+    after = id_.next_at(ms)
+    before = EntryId(after.ms, after.n - 1) if after.n else EntryId(after.ms - 1, 2**64 - 1)
+    assert before <= id_ or before.ms < ms

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from tests.support.servers import free_port
+from workers.owner.health import serve_health
+from workers.owner.status import Status
+
+HOST = "127.0.0.1"
+
+
+class Owner:
+    """What the server is asked about."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.registry = CollectorRegistry()
+        self.status = Status(stall_after_s=0.05)
+
+    def fetch(self, path: str) -> tuple[int, str, str]:
+        connection = HTTPConnection(HOST, self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.headers["Content-Type"], response.read().decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def owner() -> Iterator[Owner]:
+    owner = Owner()
+    stop = serve_health(HOST, owner.port, owner.registry, owner.status.health)
+    yield owner
+    stop()
+    with pytest.raises(ConnectionRefusedError, match="refused"):
+        owner.fetch("/healthz")
+
+
+def test_metrics_are_those_of_the_registry(owner: Owner) -> None:
+    Counter("commands", "Commands.", registry=owner.registry).inc(3)
+    status, content_type, text = owner.fetch("/metrics")
+    assert status == 200
+    assert content_type.startswith("text/plain")
+    assert "commands_total 3.0" in text
+
+
+def test_an_owner_with_nothing_to_do_is_healthy(owner: Owner) -> None:
+    owner.status.update(state="running", items=7)
+    owner.status.progress(waiting=False)
+    status, content_type, text = owner.fetch("/healthz")
+    assert (status, content_type) == (200, "application/json")
+    assert {"healthy": True, "state": "running", "items": 7, "waiting_s": 0.0}.items() <= json.loads(text).items()
+
+
+def test_an_owner_that_makes_no_progress_is_not(owner: Owner) -> None:
+    owner.status.working()
+    while owner.fetch("/healthz")[0] == 200:
+        owner.status.working()  # the clock runs from the first time
+    assert json.loads(owner.fetch("/healthz")[2])["healthy"] is False
+    owner.status.progress(waiting=False)
+    assert owner.fetch("/healthz")[0] == 200
+
+
+def test_other_paths_are_not_there(owner: Owner) -> None:
+    assert owner.fetch("/")[0] == 404
+    assert owner.fetch("/metrics/")[0] == 404

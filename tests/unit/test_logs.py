@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from workers.logs import configure_logs
+from workers.settings import Settings
+
+LOGGERS = ("", "recommender", "workers", "celery.worker", "celery.app.trace")
+FORGED = "x\n12:00:00 critical owner.failed\r\u2028\x85\x1b[2J"
+
+
+@pytest.fixture
+def output(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield stream
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.fixture
+def log(output: io.StringIO) -> logging.Logger:
+    configure_logs(Settings(log_format="text"))
+    return logging.getLogger("workers.test")
+
+
+@pytest.fixture
+def json_log(output: io.StringIO) -> logging.Logger:
+    configure_logs(Settings(log_format="json"))
+    return logging.getLogger("workers.test")
+
+
+def test_a_line_names_the_event_and_its_keys(log: logging.Logger, output: io.StringIO) -> None:
+    log.warning("intake.server_away", extra={"attempts": 3, "server": "", "error": "no route", "where": "a=b"})
+    time, level, event, rest = output.getvalue().split(maxsplit=3)
+    assert len(time.split(":")) == 3
+    assert (level, event) == ("warning", "intake.server_away")
+    assert rest == 'attempts=3 server="" error="no route" where="a=b"\n'
+
+
+@pytest.mark.parametrize("message", ["event", FORGED])
+def test_nothing_said_can_begin_a_line(log: logging.Logger, output: io.StringIO, message: str) -> None:
+    log.error(message, extra={"item": FORGED})
+    written = output.getvalue()
+    assert written.endswith("\n")
+    assert written[:-1].isprintable()
+    assert len(written.splitlines()) == 1
+
+
+def test_a_traceback_follows_its_line(log: logging.Logger, output: io.StringIO) -> None:
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        log.exception("owner.failed")
+    first, second, *_, last = output.getvalue().splitlines()
+    assert first.endswith("owner.failed")
+    assert second == "Traceback (most recent call last):"
+    assert last == "ValueError: wrong"
+
+
+def test_json_is_one_object_a_line(json_log: logging.Logger, output: io.StringIO) -> None:
+    json_log.warning("some %s", "event", extra={"item": FORGED, "count": 3, "path": Settings().state_dir})
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        json_log.exception("owner.failed")
+    first, second = map(json.loads, output.getvalue().splitlines())
+    assert first.pop("time")
+    assert first == {
+        "level": "warning",
+        "logger": "workers.test",
+        "event": "some event",
+        "item": FORGED,
+        "count": 3,
+        "path": ".recommender",
+    }
+    assert "ValueError: x\n12:00:00" in second["traceback"]
+
+
+def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
+    configure_logs(Settings(log_level="ERROR"))
+    for name in ("workers.test", "recommender.test", "elsewhere"):
+        logging.getLogger(name).info("unheard")
+    logging.getLogger("workers.test").warning("unheard")
+    logging.getLogger("elsewhere").warning("heard")
+    logging.getLogger("recommender.test").error("heard")
+    assert len(output.getvalue().splitlines()) == 2

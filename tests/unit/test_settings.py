@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recommender.errors import ConfigurationError
+from workers.settings import PREFIX, Settings, variable
+
+FULL = {
+    "RECOMMENDER_REDIS_URL": "redis://user:secret@host:6380/1",
+    "RECOMMENDER_BROKER_URL": "redis://:secret@broker/0",
+    "RECOMMENDER_RESULT_BACKEND": "disabled",
+    "RECOMMENDER_RESULT_EXPIRES_S": "60",
+    "RECOMMENDER_STATE_DIR": "/var/lib/recommender",
+    "RECOMMENDER_PARTITION": "shop-1",
+    "RECOMMENDER_MODELS": "a=/models/a, b=org/b@0123456789012345678901234567890123456789,",
+    "RECOMMENDER_THREADS": "2",
+    "RECOMMENDER_BATCH_TOKENS": "4096",
+    "RECOMMENDER_BATCH_ITEMS": "64",
+    "RECOMMENDER_DELIVER_TASK": "shop.tasks.on_similar",
+    "RECOMMENDER_DELIVER_QUEUE": "shop",
+    "RECOMMENDER_DELIVER_TYPES": "recommender.item.processed.v1,recommender.item.deleted.v1",
+    "RECOMMENDER_EVENTS_MAX_LENGTH": "5000",
+    "RECOMMENDER_OUTBOX_HOURS": "24",
+    "RECOMMENDER_METRICS_PORT": "9100",
+    "RECOMMENDER_METRICS_HOST": "0.0.0.0",
+    "RECOMMENDER_STALL_AFTER_S": "30.5",
+    "RECOMMENDER_LOG_LEVEL": "DEBUG",
+    "RECOMMENDER_LOG_FORMAT": "json",
+}
+
+
+def test_every_setting_has_its_variable() -> None:
+    assert {variable(name) for name in Settings.model_fields} == FULL.keys()
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environment(FULL)
+    defaults = Settings()
+    assert [name for name in Settings.model_fields if getattr(settings, name) == getattr(defaults, name)] == []
+    assert settings.models == ("a=/models/a", "b=org/b@0123456789012345678901234567890123456789")
+    assert settings.deliver_types == ("recommender.item.processed.v1", "recommender.item.deleted.v1")
+    assert settings.state_dir == Path("/var/lib/recommender")
+    assert (settings.threads, settings.stall_after_s) == (2, 30.5)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    assert Settings.from_environment({"PATH": "/bin"}) == Settings()
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_PARTITION", "from-here")
+    assert Settings.from_environment().partition == "from-here"
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings.from_environment(FULL)], ids=["defaults", "full"])
+def test_another_process_reads_the_same(settings: Settings) -> None:
+    environment = settings.to_environment()
+    assert all(name.startswith(PREFIX) for name in environment)
+    assert Settings.from_environment(environment) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("BATCH_ITEMS", "many", "Input should be a valid integer"),
+        ("BATCH_ITEMS", "0", "greater than or equal to 1"),
+        ("BATCH_TOKENS", "-1", "greater than or equal to 1"),
+        ("THREADS", "5000", "less than or equal to 1024"),
+        ("METRICS_PORT", "70000", "less than or equal to 65535"),
+        ("OUTBOX_HOURS", "23", "greater than or equal to 24"),
+        ("STALL_AFTER_S", "0", "greater than 0"),
+        ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("PARTITION", "a:b", "letters, digits, - and _ only, at most 64"),
+        ("PARTITION", "", "letters, digits, - and _ only, at most 64"),
+        ("PARTITION", "../x", "letters, digits, - and _ only, at most 64"),
+        ("PARTITION", "x" * 65, "letters, digits, - and _ only, at most 64"),
+        ("PARTITION", "x\n", "letters, digits, - and _ only, at most 64"),
+    ],
+)
+def test_an_error_names_the_variable(name: str, value: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        Settings.from_environment({PREFIX + name: value})
+    assert str(caught.value).startswith(f"{PREFIX}{name}={value!r}: ")
+
+
+def test_a_change_is_validated_again() -> None:
+    assert Settings().replaced(batch_items=7).batch_items == 7
+    with pytest.raises(ValueError, match="batch_items"):
+        Settings().replaced(batch_items=0)
+    with pytest.raises(ValueError, match="extra"):
+        Settings().replaced(colour="red")
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().partition = "other"  # type: ignore[misc]
+
+
+def test_no_password_shows() -> None:
+    settings = Settings.from_environment(FULL)
+    assert "secret" not in repr(settings) + str(settings)
+    assert "shop-1" in repr(settings)
