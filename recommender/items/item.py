@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
 from recommender.items import limits
 from recommender.items.values import Attributes, Id, Name, Text, Value
@@ -40,6 +40,9 @@ class Item(ItemKey):
         timestamp: when the item came into being, in the producer's eyes.
         vector: a ready-made embedding of the collection's own model, shape (dimension,); any length but zero.
     """
+
+    # What the validator below checks, as far as a schema can say it.
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["text"]}, {"required": ["fields"]}]})
 
     text: Text | None = None
     fields: Annotated[dict[Name, Text], Field(max_length=limits.MAX_FIELDS)] | None = None

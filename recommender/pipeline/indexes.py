@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from recommender.index import (
+    AUTO_HNSW_FROM,
     DEFAULT_PARAMETERS,
     AdaptiveIndex,
     FlatIndex,
@@ -127,6 +128,8 @@ class Indexes:
     def _restore(self, collection: Collection) -> HnswIndex | None:
         if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
             return None
+        if collection.settings.index == "auto" and len(self._store.vectors.labels(collection.id)) < AUTO_HNSW_FROM:
+            return None  # a graph from the time when it was larger, or configured otherwise
         expected = snapshot.Expectations(collection.dimension, str(collection.model), self._parameters)
         found = snapshot.read(self._directory / str(collection.id), expected, self._trusted(collection))
         return None if found is None else found[0]

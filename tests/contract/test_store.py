@@ -31,7 +31,7 @@ from recommender.items import (
 from recommender.opening import lock_directory, open_recommender, release
 from recommender.store import KEY_WINDOW_MS, SqliteStore, StoredItem, Verdict
 from recommender.store.schema import APPLICATION_ID, SCHEMA_VERSION
-from tests.engine import Models
+from tests.support.engine import Models
 
 MS = 1_700_000_000_000
 ROOT = Path(__file__).resolve().parents[2]

@@ -54,6 +54,7 @@ def app_with(broker: str, backend: str) -> Celery:
     app = Celery("test", broker=broker, backend=backend, set_as_current=False)
     app.conf.update(
         task_publish_retry=False,
+        broker_transport_options={"max_retries": 0, "interval_start": 0},
         result_backend_transport_options={"retry_policy": {"max_retries": 0}},
     )
     return app

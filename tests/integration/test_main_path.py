@@ -74,6 +74,7 @@ def test_an_event_says_all_that_is_promised(client: Client, owner_process: Owner
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
 def test_the_real_model_tells_paraphrases_from_other_tickets(
     client: Client, redis: Redis, owner_process: Owners
 ) -> None:

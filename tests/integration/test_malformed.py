@@ -13,6 +13,7 @@ from redis import Redis
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from tests.integration.conftest import Owners
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, published
+from workers.client import Client
 
 pytestmark = pytest.mark.server
 
@@ -161,3 +162,23 @@ def check_payload(one: Bad, event: Published) -> None:
     else:
         assert payload(event) == sent[:MAX_MESSAGE_BYTES]
         assert event.data["payload_bytes"] == len(sent)
+
+
+def test_a_write_that_was_retried_is_rejected_once(redis: Redis, client: Client, owner_process: Owners) -> None:
+    late = {b"data": b'{"id": "late", "text": "x"}', b"key": b"one key", b"expires_ms": b"1000"}
+    for _ in range(3):
+        redis.xadd(KEYS.commands, dict(late))
+    owner_process().running()
+    client.outcome(client.ingest({"id": "good", "text": "behind them"}))
+    assert [event.type for event in published(redis)] == [REJECTED, PROCESSED]
+
+
+@pytest.mark.parametrize("reply_to", [b"999999999999 t", b"-1 t", b"\xff", b"1000 " + b"t" * 5000, "٣ t".encode()])
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
+def test_a_forged_reply_address_keeps_nobody(
+    redis: Redis, client: Client, owner_process: Owners, reply_to: bytes
+) -> None:
+    owner_process().running()
+    redis.xadd(KEYS.commands, {b"data": b'{"id": "forged", "text": "x"}', b"reply_to": reply_to})
+    assert client.outcome(client.ingest({"id": "good", "text": "behind it"}), timeout_s=10)["type"] == PROCESSED
+    assert redis.keys("celery-task-meta-*") == []

@@ -87,7 +87,7 @@ class WorkerProcess:
         """Start it and wait until it serves."""
         return self.start().wait_ready()
 
-    def wait_ready(self, timeout_s: float = 60.0) -> Self:
+    def wait_ready(self, timeout_s: float = 120.0) -> Self:
         self.until(lambda: "ready." in self.output, "the worker to be ready", timeout_s)
         return self
 
@@ -142,10 +142,14 @@ class OwnerProcess(WorkerProcess):
         options = [f"--pool={pool}", "--concurrency=2", f"--recommender={settings.partition}", "--hostname=owner@%h"]
         super().__init__(app, settings, log, options, **others)
 
-    def wait_ready(self, timeout_s: float = 60.0) -> Self:
+    def wait_ready(self, timeout_s: float = 120.0) -> Self:
         """Wait until this very process says in Redis that it runs."""
-        self.until(lambda: (self.status() or {}).get("pid") == self.pid, "the owner to run", timeout_s)
+        self.until(self._runs, "the owner to run", timeout_s)
         return self
+
+    def _runs(self) -> bool:
+        status = self.status() or {}
+        return (status.get("pid"), status.get("state")) == (self.pid, "running")
 
     def status(self) -> dict[str, Any] | None:
         """What the owner last said; ``None`` as well while the server is away."""

@@ -41,7 +41,7 @@ def test_what_stands_below_still_has_its_effect(app: Celery) -> None:
 
 
 @pytest.mark.parametrize("finalized", [False, True])
-def test_the_tasks_are_there(app: Celery, finalized: bool) -> None:  # noqa: FBT001
+def test_the_tasks_are_there(app: Celery, finalized: bool) -> None:
     if finalized:
         app.finalize()
     attached(app)
@@ -72,7 +72,7 @@ def test_an_owner_consumes_its_own_queue(
     app: Celery,
     create_missing: bool,
     options: dict[str, str],
-    queues: list[str],  # noqa: FBT001
+    queues: list[str],
 ) -> None:
     app.conf.task_queues = []
     app.conf.task_create_missing_queues = create_missing

@@ -43,15 +43,14 @@ def test_redis_py_connects_with(url: str, kind: type) -> None:
 def test_redis_py_asks_the_sentinels() -> None:
     with connect(SENTINEL) as client:
         pool = client.connection_pool
-        assert (pool.service_name, pool.connection_kwargs["db"], pool.connection_kwargs["password"]) == (
-            "main",
-            2,
-            "p@ss",
-        )
-        assert [sentinel.get_connection_kwargs()["host"] for sentinel in pool.sentinel_manager.sentinels] == [
-            "one",
-            "two",
-        ]
+        assert pool.service_name == "main"
+        assert {name: pool.connection_kwargs[name] for name in ("db", "username", "password")} == {
+            "db": 2,
+            "username": "user",
+            "password": "p@ss",
+        }
+        sentinels = [sentinel.get_connection_kwargs() for sentinel in pool.sentinel_manager.sentinels]
+        assert [(options["host"], options["port"]) for options in sentinels] == [("one", 26379), ("two", 26379)]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,6 @@ def test_celery_names_the_same_server(url: str, translated: str) -> None:
     ("url", "expected"),
     [
         (PLAIN, {"hostname": "127.0.0.1", "port": 6379, "virtual_host": "0"}),
-        ("unix://user@/r.sock?db=1&password=p@ss", {"userid": "user", "password": "p@ss", "virtual_host": "1"}),
         (TLS, {"hostname": "host", "port": 6390, "userid": "user", "password": "secret", "virtual_host": "1"}),
     ],
 )

@@ -71,7 +71,7 @@ def test_one_entry_goes_at_once() -> None:
 @pytest.mark.parametrize("inbox", [Inbox(tokens=10**6, items=1), Inbox(tokens=1, items=10**6)], ids=["items", "text"])
 def test_reading_ahead_is_bounded(inbox: Inbox) -> None:
     for place in range(4):
-        inbox.put(waiting(place))
+        inbox.put(waiting(place, size=4))
     reader = later(inbox.put, waiting(4))
     reader.join(0.1)
     assert reader.is_alive()
@@ -110,7 +110,7 @@ def test_a_question_that_was_withdrawn_is_not_asked(engine: Recommender) -> None
 
 
 def test_closing_lets_everybody_go() -> None:
-    inbox = Inbox(tokens=1, items=1)
+    inbox = Inbox(tokens=1000, items=1)
     inbox.put(waiting(1))
     for place in range(2, 5):
         inbox.put(waiting(place))

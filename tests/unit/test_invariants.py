@@ -17,10 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from recommender import Entry, Event, Recommender
 from recommender.embedding import Embeddings, Encoder, ModelIdentity
 from recommender.errors import EncodingError
-from recommender.items import CommandIgnored, ItemDeleted, ItemProcessed, ItemsBackfilled, Malformed, TickClock
+from recommender.items import (
+    CommandIgnored,
+    ItemDeleted,
+    ItemProcessed,
+    ItemsBackfilled,
+    Malformed,
+    TickClock,
+    UpsertItem,
+)
 from recommender.testing import DeterministicEncoder
 from recommender.text import clean, fingerprint
-from tests.engine import Log, data_of, lines, opened, outbox_lines
+from tests.support.engine import Log, data_of, lines, opened, outbox_lines
 
 IDS = ("a", "b", "c", "d", "e")
 COLLECTIONS = ("default", "tickets")
@@ -152,7 +160,7 @@ wide_histories: st.SearchStrategy[list[Spec]] = st.one_of(
 histories = st.one_of(wide_histories, narrow_histories)
 cuts = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 few = settings(many, max_examples=40)
 
 
@@ -199,7 +207,7 @@ def test_any_batching_gives_the_same_events(history: list[Spec], sizes: list[int
     assert_batching_changes_nothing(history, sizes)
 
 
-@settings(many, max_examples=200)
+@settings(many, max_examples=150)
 @given(narrow_histories, st.lists(st.integers(3, 12), min_size=1, max_size=4))
 def test_any_batching_gives_the_same_events_where_neighbours_are_few(history: list[Spec], sizes: list[int]) -> None:
     assert_batching_changes_nothing(history, sizes)
@@ -329,6 +337,7 @@ def assert_verdicts_hold(entries: Sequence[Entry], events: Sequence[Event]) -> N
         if not isinstance(data, ItemProcessed):
             continue
         key, command = (data.collection, data.item_id), commands_by_id[data.command.id]
+        assert isinstance(command, UpsertItem)
         said = (fingerprint(clean(command.content)), command.vector and unit(command.vector))
         if key not in arrived or says[key] != said:
             arrived[key], says[key] = place, said
@@ -491,7 +500,7 @@ class LiveItems(RuleBasedStateMachine):
 
 
 TestLiveItems = LiveItems.TestCase
-TestLiveItems.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLiveItems.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 # -- with the real model -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ FORGED = "x\n12:00:00 critical owner.failed\r\u2028\x85\x1b[2J"
 
 
 @pytest.fixture
-def output(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     loggers = [logging.getLogger(name) for name in LOGGERS]
@@ -86,8 +86,13 @@ def test_json_is_one_object_a_line(json_log: logging.Logger, output: io.StringIO
     assert "ValueError: x\n12:00:00" in second["traceback"]
 
 
-def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
+@pytest.fixture
+def errors_only(output: io.StringIO) -> None:
     configure_logs(Settings(log_level="ERROR"))
+
+
+@pytest.mark.usefixtures("errors_only")
+def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
     for name in ("workers.test", "recommender.test", "elsewhere"):
         logging.getLogger(name).info("unheard")
     logging.getLogger("workers.test").warning("unheard")

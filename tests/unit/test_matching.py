@@ -42,8 +42,11 @@ def test_bands_begin_at_their_thresholds(similarity: float, band: Band) -> None:
     verdict = judge("card declined", "payment refused", similarity)
     assert verdict.band is band
     assert verdict.similarity == similarity
-    assert [reason.code for reason in verdict.reasons] == ["cosine_similarity"]
-    assert verdict.reasons[0].detail == {"similarity": similarity, "duplicate_from": 0.9}
+    if band is Band.NEW:
+        assert verdict.reasons == ()
+    else:
+        assert [reason.code for reason in verdict.reasons] == ["cosine_similarity"]
+        assert verdict.reasons[0].detail == {"similarity": similarity, "duplicate_from": 0.9}
 
 
 @pytest.mark.parametrize(

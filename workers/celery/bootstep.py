@@ -36,7 +36,7 @@ def make_owner_step(
             self.enabled = bool(recommender)
             if recommender:
                 _check_pool(parent)
-                _consume_own_queue(parent, recommender, options.get("queues"))
+                _consume_own_queue(parent, recommender)
 
         def start(self, parent: Any) -> None:
             """Own the partition."""
@@ -61,12 +61,13 @@ def _check_pool(worker: Any) -> None:
         )
 
 
-def _consume_own_queue(worker: Any, partition: str, chosen: Any) -> None:
+def _consume_own_queue(worker: Any, partition: str) -> None:
     """Take tasks from the partition's own queue, and from others only if they were named with -Q."""
     name = PartitionKeys.of(partition).queue
     queue = Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
-    if chosen:
-        worker.app.amqp.queues.select_add(queue)
+    queues = worker.app.amqp.queues
+    if queues._consume_from is None:  # noqa: SLF001 (nothing public tells that no -Q was given)
+        queues.add(queue)
+        queues.select([name])
     else:
-        worker.app.amqp.queues.add(queue)
-        worker.app.amqp.queues.select([name])
+        queues.select_add(queue)

@@ -21,7 +21,7 @@ def publish_product(self, product):
 
 @app.task
 def show_product(verdict):
-    """The step behind ``ingest`` in the chain: its argument is the outcome. Returns the id of the product that is shown."""
+    """The step behind ``ingest`` in the chain: its argument is the outcome."""
     catalogue.decide(verdict["item_id"], verdict["duplicate_of"])
     return verdict["canonical_id"]
 

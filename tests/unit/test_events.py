@@ -1,0 +1,168 @@
+"""Events in their CloudEvents 1.0 envelope."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from recommender.items import (
+    Band,
+    Cause,
+    CollectionConfigured,
+    CollectionSettings,
+    CommandIgnored,
+    CommandRejected,
+    EntryId,
+    Event,
+    EventData,
+    ItemDeleted,
+    ItemPatched,
+    ItemProcessed,
+    ItemsBackfilled,
+    Reason,
+    Recommendation,
+    Timings,
+)
+from recommender.items.events import EVENT_TYPES
+
+SOURCE = "/recommender/default"
+# What the JSON format of CloudEvents 1.0.2 asks for.
+CLOUD_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "minLength": 1, "format": "uri-reference"},
+        "specversion": {"const": "1.0"},
+        "type": {"type": "string", "minLength": 1},
+        "datacontenttype": {"type": "string", "minLength": 1},
+        "dataschema": {"type": "string", "minLength": 1},
+        "subject": {"type": "string", "minLength": 1},
+        "time": {"type": "string", "minLength": 1},
+        "data": {},
+        "data_base64": {"type": "string"},
+    },
+    "required": ["id", "source", "specversion", "type"],
+    "propertyNames": {"pattern": "^[a-z0-9]{1,20}$|^datacontenttype$|^data_base64$"},
+    "additionalProperties": {"type": ["string", "boolean", "integer"]},
+}
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+CAUSE = Cause(id="1700000000000-0", key="k")
+ABOUT = {"command": CAUSE, "item_id": "T-1", "collection": "tickets"}
+EXAMPLES: tuple[EventData, ...] = (
+    ItemProcessed(
+        command=CAUSE,
+        item_id="T-1",
+        collection="tickets",
+        revision=2,
+        band=Band.DUPLICATE,
+        duplicate_of="T-0",
+        canonical_id="T-0",
+        group="g1",
+        matched_id="T-0",
+        probability=0.97,
+        similarity=0.93,
+        reasons=(Reason(code="cosine_similarity", text="the meaning is 93% alike", detail={"similarity": 0.93}),),
+        recommendations=(Recommendation(id="T-9", score=0.5, group="g9"),),
+        truncated=False,
+        model="m@1",
+        timings=Timings(embed_ms=1.5, decide_ms=0.25),
+    ),
+    ItemPatched(
+        command=CAUSE, item_id="T-1", collection="tickets", revision=3, attributes={"price": 1.5, "sold": None}
+    ),
+    ItemDeleted(command=CAUSE, item_id="T-1", collection="tickets", erased=True),
+    CommandIgnored(command=CAUSE, item_id="T-1", collection="tickets", reason="older_version"),
+    CommandRejected(
+        command=CAUSE,
+        code="not_json",
+        field=None,
+        message="not JSON",
+        item_id=None,
+        collection=None,
+        command_type="item.upsert",
+        payload="{",
+        payload_encoding="utf-8",
+        payload_bytes=1,
+    ),
+    CollectionConfigured(command=CAUSE, collection="tickets", settings=CollectionSettings()),
+    ItemsBackfilled(command=CAUSE, collection="tickets", commands=3, bands={Band.NEW: 2, Band.DUPLICATE: 1}),
+)
+
+examples = pytest.mark.parametrize("data", EXAMPLES, ids=lambda data: type(data).__name__)
+printable = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.isprintable)
+
+
+def envelope(data: EventData, id_: EntryId = EntryId(1_700_000_000_123, 4)) -> dict[str, Any]:  # noqa: B008 (immutable)
+    said: dict[str, Any] = json.loads(Event(id_, data).to_json(SOURCE))
+    return said
+
+
+def test_there_is_an_example_of_every_type() -> None:
+    assert [data.type for data in EXAMPLES] == list(EVENT_TYPES)
+
+
+@examples
+def test_the_envelope_is_a_cloud_event(data: EventData) -> None:
+    said = envelope(data)
+    Draft202012Validator(CLOUD_EVENT).validate(said)
+    assert RFC_3339.fullmatch(said["time"])
+    assert said["type"] == data.type
+    assert re.fullmatch(r"recommender(\.[a-z]+)+\.v\d+", said["type"])
+    assert (said["id"], said["source"], said["datacontenttype"]) == ("1700000000123-4", SOURCE, "application/json")
+
+
+@examples
+def test_data_can_be_read_back(data: EventData) -> None:
+    said = envelope(data)["data"]
+    assert type(data).model_validate(said, strict=False) == data
+
+
+@examples
+def test_the_same_event_is_the_same_bytes(data: EventData) -> None:
+    event = Event(EntryId(5, 6), data)
+    assert event.to_json(SOURCE) == Event(EntryId(5, 6), data.model_copy(deep=True)).to_json(SOURCE)
+    assert "\n" not in event.to_json(SOURCE)
+
+
+@examples
+def test_the_subject_is_the_item_if_there_is_one(data: EventData) -> None:
+    item_id = getattr(data, "item_id", None)
+    assert Event(EntryId(1, 0), data).subject == (None if item_id is None else ("tickets", item_id))
+    said = envelope(data)
+    assert said.get("subject") == item_id
+    assert ("subject" in said) == (item_id is not None)
+
+
+@given(printable, printable)
+def test_any_printable_id_survives(item_id: str, collection: str) -> None:
+    data = ItemDeleted(command=CAUSE, item_id=item_id, collection=collection, erased=False)
+    said = envelope(data)
+    assert (said["subject"], said["data"]["collection"]) == (item_id, collection)
+    json.dumps(said, ensure_ascii=False).encode()
+
+
+@given(st.integers(0, 253_402_300_799_999))
+def test_time_is_that_of_the_entry_id_to_the_millisecond(ms: int) -> None:
+    told = datetime.fromisoformat(envelope(EXAMPLES[2], EntryId(ms, 0))["time"])
+    since = told - datetime(1970, 1, 1, tzinfo=UTC)
+    assert since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000 == ms
+
+
+@given(st.integers(253_402_300_800_000, 2**64 - 1))
+def test_an_event_behind_the_year_9999_has_no_time(ms: int) -> None:
+    said = envelope(EXAMPLES[2], EntryId(ms, 0))
+    assert "time" not in said
+    assert said["id"] == f"{ms}-0"
+
+
+def test_text_is_not_escaped_into_ascii() -> None:
+    data = ItemPatched(**ABOUT, revision=1, attributes={"naïve": "🔑"})  # type: ignore[arg-type]
+    assert '"naïve":"🔑"' in Event(EntryId(1, 0), data).to_json(SOURCE)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from recommender.items import START, EntryId
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
+from workers.broker.commands_log import CommandsLog
+from workers.broker.keys import PartitionKeys
+from workers.owner.inbox import Inbox
+from workers.owner.intake import Intake
+
+KEYS = PartitionKeys.of("default")
+
+
+class BrokenLog(CommandsLog):
+    """A log whose reading fails in a way that nobody thought of."""
+
+    def read(self, after: EntryId, count: int) -> list[tuple[EntryId, Mapping[bytes, bytes]]]:
+        raise ZeroDivisionError("unthought of")
+
+
+@pytest.fixture
+def nowhere() -> Redis:
+    return Redis(port=free_port(), retry=Retry(NoBackoff(), 0))
+
+
+def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
+    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START)
+    intake.check()
+    intake.start()
+    intake.join(5)
+    assert not intake.is_alive()
+    with pytest.raises(ZeroDivisionError, match="unthought of"):
+        intake.check()
+
+
+def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START)
+    intake.start()
+    wait_until(lambda: "intake.server_away" in caplog.messages, "the intake to say so", 5)
+    intake.check()
+    assert intake.is_alive()
+    intake.stop()
+    intake.join(5)
+    assert not intake.is_alive()
