@@ -29,9 +29,12 @@ class InvalidCommand(RecommenderError):
     """
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(code, message, field)  # Celery and pickle make it anew from its args
         self.code = code
         self.field = field
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class ConfigurationError(RecommenderError):

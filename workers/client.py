@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from recommender.errors import InvalidCommand
-from recommender.items import EntryId
+from recommender.items import EntryId, ItemsBackfilled
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import BLOCK_MS, connect
@@ -20,6 +20,8 @@ from workers.broker.keys import PartitionKeys
 from workers.settings import Settings
 
 CommandFields = dict[str, str | int]
+
+_SUMMARY = ItemsBackfilled.type
 
 
 def redis_url(settings: Settings) -> str:
@@ -162,6 +164,9 @@ class Client:
     def outcome(self, position: EntryId, *, timeout_s: float = 30.0, after: EntryId | None = None) -> dict[str, Any]:
         """Wait for the event that answers the command at ``position``.
 
+        A command whose key had been used has no event of its own: what came of the key is known to the Celery task
+        ``recommender.outcomes``.
+
         Args:
             position: what a sending method returned.
             timeout_s: how long to wait.
@@ -173,7 +178,8 @@ class Client:
         deadline = time.monotonic() + timeout_s
         start = after or EntryId(max(position.ms - 1, 0), 0)
         for event in self.events(start, until=lambda: time.monotonic() > deadline):
-            if event["data"]["command"]["id"] == str(position):
+            # A summary that falls due with a command names it as its cause, and comes first.
+            if event["type"] != _SUMMARY and event["data"]["command"]["id"] == str(position):
                 return event
         raise TimeoutError(f"no event for {position} within {timeout_s} s")
 

@@ -92,17 +92,25 @@ class Settings(BaseModel):
         """
         environment = os.environ if environment is None else environment
         given = {name: environment[variable(name)] for name in cls.model_fields if variable(name) in environment}
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name = variable(str(first["loc"][0]))
-            message = first["msg"].removeprefix("Value error, ")
-            raise ConfigurationError(f"{name}={environment.get(name)!r}: {message}") from None
+        return cls._validated(given)
 
     def replaced(self, **changes: object) -> Self:
-        """The same with some values changed, validated again."""
-        return type(self).model_validate({**self.model_dump(), **changes})
+        """The same with some values changed, validated again.
+
+        Raises:
+            ConfigurationError: names the variable and what is wrong with its value.
+        """
+        return self._validated({**self.model_dump(), **changes})
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, object]) -> Self:
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0])
+            message = first["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"{variable(name)}={values[name]!r}: {message}") from None
 
     def to_environment(self) -> dict[str, str]:
         """Variables from which another process reads the same settings."""

@@ -33,12 +33,15 @@ __all__ = [
 
 IndexKind = Literal["auto", "exact", "hnsw"]
 
+_BUILT_AT_ONCE = 2_000  # vectors whose graph the caller can wait for: about half a second
+
 
 def make_index(
     kind: IndexKind,
     dimension: int,
     parameters: HnswParameters = DEFAULT_PARAMETERS,
     restored: HnswIndex | None = None,
+    expected: int = 0,
 ) -> FlatIndex | AdaptiveIndex:
     """The index that a collection's settings ask for.
 
@@ -47,10 +50,12 @@ def make_index(
         dimension: length of the vectors.
         parameters: of the HNSW graph.
         restored: an index read from a snapshot to start from; an ``exact`` index keeps its vectors only.
+        expected: how many vectors will be added at once; a graph over many is built in the background.
 
     Raises:
         ValueError: ``restored`` has another dimension.
     """
     if kind == "exact":
         return FlatIndex(dimension) if restored is None else restored.exact
-    return AdaptiveIndex(dimension, parameters, AUTO_HNSW_FROM if kind == "auto" else 0, restored)
+    switch_at = AUTO_HNSW_FROM if kind == "auto" else int(expected > _BUILT_AT_ONCE)
+    return AdaptiveIndex(dimension, parameters, switch_at, restored)

@@ -19,7 +19,7 @@ AUTO_HNSW_FROM = 10_000
 MAX_TOMBSTONE_SHARE = 0.2
 MIN_TOMBSTONES = 256  # fewer are not worth a new graph, whatever their share
 
-_CATCH_UP = 128  # vectors that the calling thread links itself at the switch: about a twentieth of a second
+_CATCH_UP = 128  # vectors that the calling thread links itself: about a twentieth of a second
 _CHANGES_BEFORE_RETRY = 1_000
 
 _log = logging.getLogger(__name__)
@@ -163,7 +163,9 @@ class AdaptiveIndex:
             _log.exception("index.build_failed live=%d serving=%s", len(self), self.kind)
             return
         missing = np.setdiff1d(self._exact.labels(), graph.labels())
-        if _CATCH_UP < len(missing) <= len(build) // 2:  # while rounds get shorter, the caller need not wait for one
+        if (
+            _CATCH_UP < len(missing) <= len(build) // 2
+        ):  # while rounds get shorter, the caller need not wait for one
             self._build = BackgroundBuild(graph, self._exact.freeze(missing))
             return
         self._hnsw = HnswIndex(self._exact, graph)

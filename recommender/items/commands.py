@@ -100,12 +100,19 @@ class Entry:
         command: what it asks for, or why it cannot be read.
         key: the producer's name for it; a repeat within 24 hours has no second effect.
         reply_to: who waits for the outcome (a Celery task id), if anybody.
+        at_ms: stream time in milliseconds since 1970 where the id cannot be believed; by default that of the id.
     """
 
     id: EntryId
     command: Command | Malformed
     key: str | None = None
     reply_to: str | None = None
+    at_ms: int | None = None
+
+    @property
+    def time_ms(self) -> int:
+        """Stream time of the entry."""
+        return self.id.ms if self.at_ms is None else self.at_ms
 
 
 def decode_entry(

@@ -46,6 +46,8 @@ Text = Annotated[str, _bounded(limits.MAX_TEXT_BYTES)]
 def _scalar(value: object) -> object:
     if not isinstance(value, str | int | float | bool | None):
         raise ValueError("must be a string, a number, a boolean or null")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("an integer must fit into 64 bits")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     if isinstance(value, str) and len(value.encode(errors="replace")) > limits.MAX_ATTRIBUTE_BYTES:

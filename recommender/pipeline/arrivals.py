@@ -139,10 +139,10 @@ class Arrivals:
         if band is Band.DUPLICATE and canonical_id == row.item.id:
             band = Band.NEW  # every earlier item of its group has gone
         seq = row.verdict.matched_seq
-        matched = None if seq is None else self._store.items.by_seq([seq]).get(seq)
-        if matched is None:
-            return Standing(band, canonical_id, row.group, None, None)
-        return Standing(band, canonical_id, row.group, matched.item.id, row.verdict.pair)
+        matched_id = None if seq is None else self._store.items.id_of(seq)
+        # With the matched item gone, what was found out about it still tells why the band is what it is.
+        pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
+        return Standing(band, canonical_id, row.group, matched_id, pair)
 
     def surroundings(self, neighbourhood: Neighbourhood) -> Surroundings:
         """The items on the points of a neighbourhood."""

@@ -13,18 +13,21 @@ class Batch:
     Attributes:
         events: in order, with their entry ids.
         overlays: changes to the vector indexes, by collection id.
+        changed: collections with points or settings that have changed, by id.
     """
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._last_event = store.last_event
         self.position = store.position
+        self.clock_ms = store.clock_ms
         self.events: list[Event] = []
         self.overlays: dict[int, CollectionOverlay] = {}
+        self.changed: dict[int, Collection] = {}
 
     def emit(self, entry: Entry, data: EventData, *, silent: bool = False) -> EntryId:
         """Give an event its place in the events stream and remember it for publishing."""
-        self._last_event = self._last_event.next_at(entry.id.ms)
+        self._last_event = self._last_event.next_at(entry.time_ms)
         event = Event(self._last_event, data, silent)
         self._store.outbox.add(event)
         self.events.append(event)
@@ -32,7 +35,10 @@ class Batch:
 
     def overlay(self, collection: Collection, dimension: int) -> CollectionOverlay:
         """The changes to one collection's index."""
-        return self.overlays.setdefault(collection.id, CollectionOverlay(dimension))
+        if collection.id not in self.overlays:
+            self.overlays[collection.id] = CollectionOverlay(dimension)
+            self.changed[collection.id] = collection
+        return self.overlays[collection.id]
 
     def removed(self, collection: Collection | None) -> int:
         """How many committed points of a collection's index the batch has taken out so far."""
@@ -42,6 +48,7 @@ class Batch:
     def finish(self) -> None:
         """Record position and last event; the caller commits."""
         self._store.position = self.position
+        self._store.clock_ms = self.clock_ms
         self._store.last_event = self._last_event
 
 

@@ -82,11 +82,13 @@ class Collections:
         else:
             self._silent.pop(collection.id, None)
 
-    def flush(self) -> None:
-        """Write what has changed; part of the running transaction."""
-        for collection in self._changed.values():
+    def flush(self) -> list[Collection]:
+        """Write what has changed, and return it; part of the running transaction."""
+        changed = list(self._changed.values())
+        for collection in changed:
             self._store.collections.save(collection)
         self._changed.clear()
+        return changed
 
     def reload(self) -> None:
         """Read everything from the store: at start, and after a transaction that was rolled back."""

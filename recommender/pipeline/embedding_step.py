@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.embedding import Encoders, ModelIdentity
+from recommender.embedding import Encoder, Encoders, ModelIdentity
 from recommender.errors import EncodingError, InvalidCommand
 from recommender.items import CollectionSettings, Item
 from recommender.store import SqliteStore
@@ -19,6 +19,7 @@ from recommender.text import clean, fingerprint
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 _LENGTH_TOLERANCE = 0.01
+_HARMLESS = "hello"  # tells a model that fails on one text from one that fails on all
 # First byte of a vector's key.
 _FROM_TEXT, _GIVEN = b"t", b"v"
 
@@ -113,14 +114,40 @@ class EmbeddingStep:
     ) -> None:
         encoder = self._encoders.encoder(model)
         started = time.perf_counter()
-        vectors, truncated = encoder.encode(list(texts))
+        encoded = _encode_each(encoder, list(texts))
         embed_ms = round((time.perf_counter() - started) * 1000 / len(texts), 3)
-        if vectors.shape != (len(texts), encoder.identity.dimension) or not _unit_length(vectors):
-            raise EncodingError(f"{model} returned something that is not a vector of length 1 for every text")
-        for (text, places), vector, cut in zip(texts.items(), vectors, truncated, strict=True):
+        for (text, places), one in zip(texts.items(), encoded, strict=True):
+            if isinstance(one, InvalidCommand):
+                for place in places:
+                    results[place] = one
+                continue
             print_, key = fingerprint(text), _text_key(text)
+            vector, cut = one
             for place in places:
-                results[place] = Embedded(items[place][0], print_, key, vector, bool(cut), encoder.identity, embed_ms)
+                results[place] = Embedded(items[place][0], print_, key, vector, cut, encoder.identity, embed_ms)
+
+
+def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
+    """Encode texts; one on which the model fails, while it works on others, costs only itself.
+
+    Raises:
+        EncodingError: the model fails on a harmless text as well.
+    """
+    try:
+        return _encode_all(encoder, texts)
+    except EncodingError:
+        if len(texts) > 1:
+            middle = len(texts) // 2
+            return _encode_each(encoder, texts[:middle]) + _encode_each(encoder, texts[middle:])
+        _encode_all(encoder, [_HARMLESS])
+        return [InvalidCommand("encoding_failed", "the model fails on this text", "text")]
+
+
+def _encode_all(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
+    vectors, truncated = encoder.encode(texts)
+    if vectors.shape != (len(texts), encoder.identity.dimension) or not _unit_length(vectors):
+        raise EncodingError("the model returned something that is not a vector of length 1 for every text")
+    return [(vector, bool(cut)) for vector, cut in zip(vectors, truncated, strict=True)]
 
 
 def made_from_text(vector_key: bytes) -> bool:

@@ -91,12 +91,12 @@ class Handlers:
         if outcome is None:
             outcome = self._apply(prepared, batch)
             if outcome is not None and entry.key is not None:
-                self._store.outbox.remember_key(entry.key, entry.id.ms, outcome)
+                self._store.outbox.remember_key(entry.key, entry.time_ms, outcome)
         if outcome is not None and entry.reply_to is not None:
-            self._store.outbox.promise(entry.id, entry.reply_to, outcome)
+            self._store.outbox.promise(entry.reply_to, outcome)
 
     def _first_outcome(self, entry: Entry) -> EntryId | None:
-        return None if entry.key is None else self._store.outbox.outcome_of(entry.key, entry.id.ms)
+        return None if entry.key is None else self._store.outbox.outcome_of(entry.key, entry.time_ms)
 
     def _apply(self, prepared: Prepared, batch: Batch) -> EntryId | None:
         entry, command = prepared.entry, prepared.entry.command
@@ -254,12 +254,10 @@ class Handlers:
         self._arrivals.withdraw(stored, overlay)
 
     def _ignore(self, entry: Entry, key: ItemKey, reason: str, batch: Batch) -> EntryId:
-        return batch.emit(
-            entry,
-            CommandIgnored.model_validate(
-                {"command": cause(entry), "item_id": key.id, "collection": key.collection, "reason": reason}
-            ),
+        ignored = CommandIgnored.model_validate(
+            {"command": cause(entry), "item_id": key.id, "collection": key.collection, "reason": reason}
         )
+        return batch.emit(entry, ignored, silent=getattr(key, "silent", False))
 
     def _emit(
         self, entry: Entry, collection: Collection, data: EventData, band: Band | None, silent: bool, batch: Batch

@@ -25,8 +25,9 @@ from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.store import Collection, SqliteStore
 
-SNAPSHOT_EVERY = 10_000
-"""Changes of an index after which it is written to disk without being asked."""
+# Changes of an index after which it is written to disk without being asked: so many, and this part of it.
+_SNAPSHOT_EVERY = 10_000
+_SNAPSHOT_SHARE = 10
 
 _SAMPLE = 50
 
@@ -68,9 +69,14 @@ class Indexes:
         index = None if collection is None else self._indexes.get(collection.id)
         return Neighbours(index if index is not None else FlatIndex(dimension), queries, k, removals)
 
-    def apply(self, collections: Iterable[Collection], overlays: Mapping[int, CollectionOverlay]) -> None:
-        """Bring the indexes up to date with what has just been committed."""
-        for collection in collections:
+    def apply(self, changed: Iterable[Collection], overlays: Mapping[int, CollectionOverlay]) -> None:
+        """Bring the indexes up to date with what has just been committed.
+
+        Args:
+            changed: collections with points or settings that have changed.
+            overlays: the changes of their points, by collection id.
+        """
+        for collection in changed:
             if self._kinds.get(collection.id) not in (None, collection.settings.index):
                 self._close(collection)
             overlay = overlays.get(collection.id)
@@ -101,15 +107,18 @@ class Indexes:
             recalls[collection.name] = sum(shared) / (k * len(queries))
         return recalls
 
-    def snapshot(self, collections: Iterable[Collection], min_changes: int = SNAPSHOT_EVERY) -> None:
-        """Write the graphs that have changed at least that often since they were last written.
+    def snapshot(self, collections: Iterable[Collection], *, all_changes: bool = False) -> None:
+        """Write the graphs that have changed much since they were last written; with ``all_changes``, at all.
 
         Raises:
             StateError: a file could not be written; the one before stays.
         """
         for collection in collections:
             hnsw = _hnsw(self._indexes.get(collection.id))
-            if self._directory is None or hnsw is None or self._changes[collection.id] < min_changes:
+            if self._directory is None or hnsw is None:
+                continue
+            due = 1 if all_changes else max(_SNAPSHOT_EVERY, len(hnsw) // _SNAPSHOT_SHARE)
+            if self._changes[collection.id] < due:
                 continue
             stamp = snapshot.Stamp(str(collection.model), str(self._store.position), self._created_by)
             record = snapshot.write(self._directory / str(collection.id), hnsw, stamp)
@@ -120,7 +129,7 @@ class Indexes:
     def close(self, collections: Iterable[Collection]) -> None:
         """Write what has changed and stop building."""
         try:
-            self.snapshot(collections, min_changes=1)
+            self.snapshot(collections, all_changes=True)
         finally:
             for collection in collections:
                 self._close(collection)
@@ -137,8 +146,9 @@ class Indexes:
     def _open(self, collection: Collection, restored: HnswIndex | None) -> None:
         if collection.dimension is None:
             return
-        index = make_index(collection.settings.index, collection.dimension, self._parameters, restored)
-        present, live = index.labels(), self._store.vectors.labels(collection.id)
+        live = self._store.vectors.labels(collection.id)
+        index = make_index(collection.settings.index, collection.dimension, self._parameters, restored, len(live))
+        present = index.labels()
         index.remove(np.setdiff1d(present, live))
         missing = np.setdiff1d(live, present)
         for labels, vectors in self._store.vectors.points(missing):

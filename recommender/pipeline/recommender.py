@@ -16,6 +16,7 @@ from recommender.items import (
     ConfigureCollection,
     Entry,
     EntryId,
+    EraseItem,
     Event,
     Item,
     PairVerdict,
@@ -27,7 +28,7 @@ from recommender.pipeline.batch import Batch
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep
 from recommender.pipeline.handlers import Handlers, Prepared
-from recommender.pipeline.indexes import SNAPSHOT_EVERY, Indexes
+from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.reads import ItemView, Reads, SearchHit
 from recommender.pipeline.summaries import Summaries
@@ -92,7 +93,9 @@ class Recommender:
             for segment in _segments(fresh):
                 for prepared in self._prepare(segment, batch):
                     self._decide(prepared, batch)
-        self._indexes.apply(self._collections.all(), batch.overlays)
+        self._indexes.apply(batch.changed.values(), batch.overlays)
+        if any(isinstance(entry.command, EraseItem) for entry in fresh):
+            self._store.scrub()
         return batch.events
 
     @contextmanager
@@ -101,7 +104,7 @@ class Recommender:
             with self._store.transaction():
                 batch = Batch(self._store)
                 yield batch
-                self._collections.flush()
+                batch.changed.update({collection.id: collection for collection in self._collections.flush()})
                 batch.finish()
         except BaseException:
             self._collections.reload()
@@ -142,7 +145,7 @@ class Recommender:
         entry = prepared.entry
         self._summaries.emit_due(entry, batch)
         self._handlers.handle(prepared, batch)
-        batch.position = entry.id
+        batch.position, batch.clock_ms = entry.id, entry.time_ms
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -164,8 +167,7 @@ class Recommender:
 
     def outcome(self, key: str) -> dict[str, Any] | None:
         """The event that answered the command with this key, or ``None`` if the key was not used of late."""
-        id_ = self._store.outbox.outcome_of(key, self._store.position.ms)
-        row = None if id_ is None else self._store.outbox.get(id_)
+        row = self._store.outbox.answer(key, self._store.clock_ms)
         event: dict[str, Any] | None = None if row is None else json.loads(row.event)
         return event
 
@@ -192,6 +194,13 @@ class Recommender:
         """Committed events, and who waits for them."""
         return self._store.outbox
 
+    def identify(self, proposal: str) -> str:
+        """What tells this state from any other: what it was called first, which is ``proposal`` if it had no name."""
+        known = self._store.note("identity")
+        if known is None:
+            self._store.set_note("identity", proposal)
+        return known or proposal
+
     @property
     def last_event(self) -> EntryId:
         """Id of the last event that was given one."""
@@ -205,14 +214,14 @@ class Recommender:
     def acknowledge(
         self,
         *,
-        replied: Sequence[EntryId] = (),
+        replied: Sequence[int] = (),
         redacted: Sequence[EntryId] = (),
         delivered: EntryId | None = None,
     ) -> None:
         """Note what has reached its receivers, so that it is not sent again after a restart.
 
         Args:
-            replied: positions of commands whose callers have been told.
+            replied: numbers of the replies that have arrived.
             redacted: entries removed from the events stream.
             delivered: the last event handed to the task of the user's own.
         """
@@ -228,12 +237,16 @@ class Recommender:
         noted = self._store.note("delivered")
         return None if noted is None else EntryId.parse(noted)
 
-    def prune(self, outbox_ms: int) -> int:
-        """Drop events older than ``outbox_ms`` of stream time, and keys past their window; returns events dropped."""
-        now_ms = self._store.position.ms
+    def prune(self, outbox_ms: int, sent: EntryId) -> int:
+        """Drop events up to ``sent`` that are older than ``outbox_ms`` of stream time, and keys past their window.
+
+        Returns:
+            How many events were dropped.
+        """
+        now_ms = self._store.clock_ms
         with self._store.transaction():
             self._store.outbox.forget_keys(now_ms)
-            return self._store.outbox.prune(now_ms - outbox_ms, self._store.last_event)
+            return self._store.outbox.prune(now_ms - outbox_ms, sent)
 
     @property
     def position(self) -> EntryId:
@@ -244,9 +257,9 @@ class Recommender:
         """Stream time at which something falls due even if no command comes, or ``None``."""
         return self._summaries.due_ms()
 
-    def snapshot(self, min_changes: int = SNAPSHOT_EVERY) -> None:
-        """Write the indexes that have changed at least that often to disk; a restart then starts from there."""
-        self._indexes.snapshot(self._collections.all(), min_changes)
+    def snapshot(self, *, all_changes: bool = False) -> None:
+        """Write indexes that have changed much to disk (all that have changed at all); a restart starts from there."""
+        self._indexes.snapshot(self._collections.all(), all_changes=all_changes)
 
     def sampled_recall(self) -> dict[str, float]:
         """Recall@10 of each approximate index against exact search, on a sample of its own vectors."""

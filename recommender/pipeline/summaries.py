@@ -23,7 +23,7 @@ class Summaries:
     def count(self, collection: Collection, entry: Entry, band: Band | None) -> None:
         """One more silent command."""
         if collection.silent_commands == 0:
-            collection.silent_since_ms = entry.id.ms
+            collection.silent_since_ms = entry.time_ms
         collection.silent_commands += 1
         if band is not None:
             collection.silent_bands[band] += 1
@@ -32,7 +32,7 @@ class Summaries:
     def emit_due(self, entry: Entry, batch: Batch) -> None:
         """Publish the summaries that are due before ``entry`` is handled."""
         for collection in self._collections.awaiting_summary():
-            if collection.silent_commands < SUMMARY_COMMANDS and entry.id.ms < _due_ms(collection):
+            if collection.silent_commands < SUMMARY_COMMANDS and entry.time_ms < _due_ms(collection):
                 continue
             batch.emit(
                 entry,

@@ -80,6 +80,11 @@ class ItemTable:
         rows = self._db.execute(f"{_SELECT} WHERE collection=? AND id=?", (collection, item_id))
         return next(map(_stored, rows), None)
 
+    def id_of(self, seq: int) -> str | None:
+        """Id of the item that arrived as number ``seq``, while it is there."""
+        row = self._db.execute("SELECT id FROM items WHERE seq=?", (seq,)).fetchone()
+        return None if row is None else str(row[0])
+
     def by_seq(self, seqs: Collection[int]) -> dict[int, StoredItem]:
         """Items by order of arrival."""
         rows = self._db.execute(

@@ -23,9 +23,9 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A caller that waits: the position of its command, its address, and the outcome."""
+    """A caller that waits: a number that grows with the order of commands, its address, and the outcome."""
 
-    position: EntryId
+    id: int
     reply_to: str
     outcome: OutboxRow
 
@@ -90,6 +90,11 @@ class Outbox:
             return None
         return EntryId(row[1], row[2])
 
+    def answer(self, key: str, now_ms: int) -> OutboxRow | None:
+        """The event that answered the command with this key."""
+        id_ = self.outcome_of(key, now_ms)
+        return None if id_ is None else self.get(id_)
+
     def remember_key(self, key: str, ms: int, outcome: EntryId) -> None:
         """This key has been used; what came of it is ``outcome``."""
         self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
@@ -100,36 +105,35 @@ class Outbox:
 
     # -- replies -------------------------------------------------------------------------------------------------------
 
-    def promise(self, position: EntryId, reply_to: str, outcome: EntryId) -> None:
+    def promise(self, reply_to: str, outcome: EntryId) -> None:
         """Somebody waits for this outcome."""
-        self._db.execute("INSERT INTO replies VALUES (?,?,?,?,?)", (*position, reply_to, *outcome))
+        self._db.execute("INSERT INTO replies (reply_to, event_ms, event_n) VALUES (?,?,?)", (reply_to, *outcome))
 
-    def replies(self, limit: int, after: EntryId) -> list[Reply]:
+    def replies(self, after: int, limit: int) -> list[Reply]:
         """Callers still to be told, in order of their commands."""
         rows = self._db.execute(
-            "SELECT r.ms, r.n, reply_to, o.ms, o.n, type, event FROM replies r"
-            " JOIN outbox o ON o.ms = event_ms AND o.n = event_n WHERE (r.ms, r.n) > (?, ?) ORDER BY r.ms, r.n LIMIT ?",
-            (*after, limit),
+            "SELECT r.id, reply_to, o.ms, o.n, type, event FROM replies r"
+            " JOIN outbox o ON o.ms = event_ms AND o.n = event_n WHERE r.id > ? ORDER BY r.id LIMIT ?",
+            (after, limit),
         )
         return [
-            Reply(EntryId(ms, n), reply_to, OutboxRow(EntryId(oms, on), type_, event))
-            for ms, n, reply_to, oms, on, type_, event in rows
+            Reply(id_, reply_to, OutboxRow(EntryId(ms, n), type_, event)) for id_, reply_to, ms, n, type_, event in rows
         ]
 
-    def settle(self, positions: Sequence[EntryId]) -> None:
+    def settle(self, replies: Sequence[int]) -> None:
         """These callers have been told."""
-        self._db.executemany("DELETE FROM replies WHERE ms=? AND n=?", positions)
+        self._db.executemany("DELETE FROM replies WHERE id=?", [(id_,) for id_ in replies])
 
     # -- erasure -------------------------------------------------------------------------------------------------------
 
     def redact(self, collection: str, item_id: str) -> None:
         """Empty the item's events, and note their entries for removal from the events stream.
 
-        The verdicts on others that it was matched with lose their reasons, since these may quote it.
+        Verdicts on others whose reasons may quote the item lose these reasons here; entries of others that are in the
+        stream already stay, since a consumer may not have read them yet.
         """
         self._db.execute(
-            "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=?1 AND NOT silent"
-            " AND (item_id=?2 OR matched_id=?2)",
+            "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=? AND item_id=? AND NOT silent",
             (collection, item_id),
         )
         self._db.execute(
@@ -137,7 +141,9 @@ class Outbox:
             (collection, item_id),
         )
         self._db.execute(
-            "UPDATE outbox SET event='{}', matched_id=NULL, silent=1 WHERE collection=? AND item_id=?",
+            "UPDATE outbox SET matched_id=NULL, silent=1, event=json_set(event, '$.data', json_object("
+            "'command', json_extract(event, '$.data.command'), 'item_id', item_id, 'collection', collection,"
+            " 'erased', json('true'))) WHERE collection=? AND item_id=?",
             (collection, item_id),
         )
 

@@ -89,11 +89,11 @@ CREATE INDEX keys_by_time ON keys (ms);
 
 -- Callers that wait for an outcome, until they have been told.
 CREATE TABLE replies (
-    ms INTEGER NOT NULL, n INTEGER NOT NULL,  -- position of their command
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their commands
     reply_to TEXT NOT NULL,
-    event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL,
-    PRIMARY KEY (ms, n)
-) WITHOUT ROWID;
+    event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL
+);
+CREATE INDEX replies_by_event ON replies (event_ms, event_n);
 
 -- Published entries that an erasure has yet to remove from the events stream.
 CREATE TABLE redactions (ms INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (ms, n)) WITHOUT ROWID;

@@ -55,6 +55,19 @@ class SqliteStore:
         self.set_note("position", str(value))
 
     @property
+    def clock_ms(self) -> int:
+        """Stream time of the last command."""
+        return int(self.note("clock_ms") or 0)
+
+    @clock_ms.setter
+    def clock_ms(self, value: int) -> None:
+        self.set_note("clock_ms", str(value))
+
+    def scrub(self) -> None:
+        """Leave no trace of what was deleted: move the write-ahead log into the database and cut it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @property
     def last_event(self) -> EntryId:
         """Id of the last event that was given one."""
         return EntryId.parse(self.note("last_event") or str(START))

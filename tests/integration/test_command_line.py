@@ -159,6 +159,22 @@ def test_enrich_without_a_worker_says_so_and_goes_on_later(
     assert json.loads(done.stdout)["errors"] == 2
 
 
+def test_answers_need_a_result_backend(
+    owner_process: Owners, settings: Settings, tickets: Path, tmp_path: Path
+) -> None:
+    owner_process().running()
+    deaf = environment(settings.replaced(result_backend="disabled"))
+    for arguments in (
+        ("search", "x"),
+        ("compare", "x", "y"),
+        ("stats",),
+        ("enrich", str(tickets), str(tmp_path / "out.csv"), *COLUMNS),
+    ):
+        done = subprocess.run(command(*arguments), env=deaf, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert "RECOMMENDER_RESULT_BACKEND='disabled': it must not be disabled to ask a running worker" in done.stderr
+
+
 def test_configure_and_its_rejection(owner_process: Owners, recommender: Run) -> None:
     owner_process().running()
     assert "recommendations = 3" in recommender("configure", "tickets", "recommendations=3").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from recommender import open_recommender
 from tests.support.command_line import command, environment
+from tests.support.encoders import FixedEncoders
 from tests.support.waiting import wait_until
 from workers.broker.embedded import EmbeddedServer
 from workers.client import Client
+from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -44,6 +48,48 @@ def test_worker_starts_a_server_of_its_own_and_exits_with_a_reason(tmp_path: Pat
     assert not server.is_running()
 
 
+def test_a_worker_leaves_its_server_to_those_who_are_connected(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "own")
+    worker = subprocess.Popen(
+        command("worker"), env=environment(settings), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    server = EmbeddedServer(settings.state_dir / "redis")
+    wait_until(lambda: server.is_running(), "the server to answer", 60)
+    client = Client(settings.replaced(redis_url=server.url))
+    pid = client.redis.info("server")["process_id"]
+    try:
+        wait_until(lambda: client.redis.exists(client.keys.status), "the owner to run", 90)
+        worker.send_signal(signal.SIGTERM)
+        _, said = worker.communicate(timeout=60)
+        assert worker.returncode == 0
+        assert "server.left_running" in said
+        assert client.redis.ping()
+    finally:
+        worker.kill()
+        worker.wait()
+        client.close()
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not server.is_running(), "the server to end")
+
+
+def test_stats_start_no_server(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "own")
+    open_recommender(state_directory(settings), FixedEncoders(), partition=settings.partition).close()
+    before = sorted(settings.state_dir.iterdir())
+    for arguments in (("stats", "--json"), ("stats",)):
+        done = subprocess.run(
+            command(*arguments), env=environment(settings), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if "--json" in arguments:
+            said = json.loads(done.stdout)
+            assert (said["owner"], said["streams"], said["items"]) == (None, None, 0)
+        else:
+            assert "their server is not running" in done.stdout
+    assert sorted(settings.state_dir.iterdir()) == before
+    assert not EmbeddedServer(settings.state_dir / "redis").is_running()
+
+
 @pytest.mark.model
 def test_demo_with_its_own_sample_and_with_a_file_of_yours(tmp_path: Path) -> None:
     mine = tmp_path / "mine.jsonl"
@@ -63,6 +109,19 @@ def test_demo_with_its_own_sample_and_with_a_file_of_yours(tmp_path: Path) -> No
             *("items", "items_per_s", "duplicate_precision", "duplicate_recall", "recommendations", "seconds")
         }
     assert summary["items"] == len(TEXTS)
+
+
+def test_a_wrong_option_is_named() -> None:
+    done = subprocess.run(
+        command("worker", "--partition", "a b"),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "Error: RECOMMENDER_PARTITION='a b': letters, digits, - and _ only, at most 64\n"
 
 
 def test_a_wrong_setting_is_named() -> None:

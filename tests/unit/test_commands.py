@@ -386,3 +386,17 @@ def test_any_message_becomes_an_entry(type_: str | bytes, data: bytes, key: str 
 @given(st.text())
 def test_any_string_becomes_an_entry(data: str) -> None:
     assert decode_entry(PLACE, UPSERT, data).id == PLACE
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 2**63 - 1, -(2**63)])
+def test_integers_of_64_bits_are_accepted(number: int) -> None:
+    assert decode(item(attributes={"n": number})).command == UpsertItem(
+        id="T-1", text="refund", attributes={"n": number}
+    )
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**4200])
+def test_larger_integers_are_rejected(number: int) -> None:
+    error = error_of(decode(f'{{"id":"T-1","text":"refund","attributes":{{"n":{number}}}}}'))
+    assert (error.code, error.field) == ("invalid_value", "attributes.n")
+    assert "64 bits" in str(error)

@@ -219,6 +219,7 @@ def test_redis_takes_the_configuration(start_server: StartServer) -> None:
         "save": "",
         "maxmemory": str(3 * 1024**3),
         "maxmemory-policy": "noeviction",
+        "proto-max-bulk-len": str(64 * 1024**2),
         "timeout": "0",
         "tcp-keepalive": "60",
         "bind": "127.0.0.1 -::1",
@@ -267,16 +268,16 @@ KEYS = PartitionKeys.of("default")
 @pytest.mark.server
 def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
     commands = CommandsLog(restricted("worker"), KEYS)
-    commands.prepare(START)
+    commands.keep_above(START)
     producer = Client(Settings(), restricted("producer"))
     position = producer.ingest({"id": "T-1", "text": "the screen stays black"})
     assert [entry for entry, _ in commands.read(START, 10)] == [position]
-    event = {"data": {"command": {"id": str(position)}}}
-    row = OutboxRow(EntryId(position.ms, 0), "recommender.item.processed.v1", json.dumps(event))
+    event = {"type": "recommender.item.processed.v1", "data": {"command": {"id": str(position)}}}
+    row = OutboxRow(EntryId(position.ms, 0), str(event["type"]), json.dumps(event))
     EventsStream(restricted("worker"), KEYS, 1000).publish([row])
     commands.trim(position)
     assert commands.length() == 0
-    assert not commands.raise_above(position)
+    assert not commands.keep_above(position)
     assert producer.outcome(position) == event
 
     consumer = restricted("consumer")

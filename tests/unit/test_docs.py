@@ -24,6 +24,7 @@ from recommender.items.commands import COMMAND_TYPES
 from recommender.items.events import EVENT_TYPES
 from recommender.testing import DeterministicEncoder
 from workers.broker.commands_log import decode
+from workers.broker.embedded import LARGEST_VALUE
 from workers.celery.tasks import MOST_ITEMS, TASKS
 from workers.cli.enrich import ADDED
 from workers.settings import Settings, variable
@@ -238,6 +239,7 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_VECTOR_DIMENSION,
         MOST_ITEMS,
         100,
+        int(LARGEST_VALUE.removesuffix("mb")),
     ]
 
 

@@ -222,18 +222,18 @@ def assert_batching_changes_nothing(history: Sequence[Spec], sizes: Sequence[int
 
 
 class FailingNow:
-    """An encoder that fails at the calls it was told to, then works."""
+    """An encoder that fails on every text while it is told to."""
 
-    def __init__(self, failures: Sequence[bool]) -> None:
+    def __init__(self) -> None:
         self._encoder = encoder()
-        self._failures = iter(failures)
+        self.failing = False
 
     @property
     def identity(self) -> ModelIdentity:
         return self._encoder.identity
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
-        if next(self._failures, False):
+        if self.failing:
             raise EncodingError("out of memory")
         return self._encoder.encode(texts)
 
@@ -244,11 +244,13 @@ def test_batches_tried_again_after_a_failure_give_the_same_events(
     history: list[Spec], sizes: list[int], failures: list[bool]
 ) -> None:
     entries = entries_of(history)
-    calm, shaken = engine_in_memory(), engine_in_memory(FailingNow(failures))
+    model, attempts = FailingNow(), iter(failures)
+    calm, shaken = engine_in_memory(), engine_in_memory(model)
     events: list[Event] = []
     for batch in batches(entries, sizes):
         while True:
             before = shaken.stats(), outbox_lines(shaken)
+            model.failing = next(attempts, False)
             try:
                 events += shaken.process(batch)
             except EncodingError:

@@ -88,9 +88,11 @@ def test_an_error_names_the_variable(name: str, value: str, problem: str) -> Non
 
 def test_a_change_is_validated_again() -> None:
     assert Settings().replaced(batch_items=7).batch_items == 7
-    with pytest.raises(ValueError, match="batch_items"):
+    with pytest.raises(ConfigurationError, match=r"^RECOMMENDER_BATCH_ITEMS=0: .*greater than or equal to 1"):
         Settings().replaced(batch_items=0)
-    with pytest.raises(ValueError, match="extra"):
+    with pytest.raises(ConfigurationError, match=r"^RECOMMENDER_PARTITION='a b': letters, digits"):
+        Settings().replaced(partition="a b")
+    with pytest.raises(ConfigurationError, match=r"^RECOMMENDER_COLOUR='red': Extra inputs"):
         Settings().replaced(colour="red")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +52,13 @@ class CommandsLog:
         reply: Any = self._redis.xread({self._keys.commands: str(after)}, count=count, block=BLOCK_MS)
         return [(EntryId.parse(id_.decode()), fields) for _, entries in reply or [] for id_, fields in entries]
 
+    def known_requests(self, task_ids: Sequence[str]) -> set[str]:
+        """Those of the tasks whose Celery requests are kept."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hexists(self._keys.replies, task_id)
+            return {task_id for task_id, known in zip(task_ids, pipe.execute(), strict=True) if known}
+
     def length(self) -> int:
         """Entries in the stream."""
         return int(self._redis.xlen(self._keys.commands))
@@ -64,9 +71,11 @@ class CommandsLog:
     def trim(self, position: EntryId) -> None:
         """Drop entries up to ``position``, whose effects are durable, and move the group along."""
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xtrim(self._keys.commands, minid=str(position.next_at(position.ms)), approximate=False)
+            pipe.xtrim(self._keys.commands, minid=str(_successor(position)), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
-            pipe.execute(raise_on_error=False)
+            trimmed, _ = pipe.execute(raise_on_error=False)  # the group may be gone; it is made again
+        if isinstance(trimmed, Exception):
+            raise trimmed
 
     def keep_above(self, position: EntryId) -> bool:
         """See to it that stream and group are there, and that new entries come behind ``position``.
@@ -89,6 +98,10 @@ class CommandsLog:
         return True
 
 
+def _successor(position: EntryId) -> EntryId:
+    return position.next_at(position.ms) if position.n < _MAX_PART else EntryId(min(position.ms + 1, _MAX_PART), 0)
+
+
 def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
     """One stream entry as the engine takes it; whatever is wrong with it is inside, never raised.
 
@@ -97,9 +110,11 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
         fields: as the producer gave them.
         now_ms: wall clock, for commands that are too late.
     """
-    reply_to = fields.get(b"reply_to", b"").decode(errors="replace")[:256] or None
+    reply_to = fields.get(b"reply_to", b"").decode(errors="replace") or None
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
+    if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS:
+        entry = replace(entry, at_ms=now_ms)
     refusal = _refusal(fields, now_ms)
     if refusal is None:
         return entry
@@ -113,6 +128,11 @@ def size_of(fields: Fields) -> int:
     return sum(len(name) + len(value) for name, value in fields.items())
 
 
+_MAX_PART = 2**64 - 1
+_MAX_REPLY_TO_BYTES = 512
+# A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
+# keys expire and summaries fall due.
+_CLOCK_TOLERANCE_MS = 60_000
 _KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms"})
 
 
@@ -128,6 +148,8 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
         return InvalidCommand("invalid_value", "expires_ms must be milliseconds since 1970", "expires_ms")
     if expires is not None and int(expires) < now_ms:
         return InvalidCommand("expired", "nobody came for the command before it expired")
+    if len(fields.get(b"reply_to", b"")) > _MAX_REPLY_TO_BYTES:
+        return InvalidCommand("too_large", f"reply_to is longer than {_MAX_REPLY_TO_BYTES} bytes", "reply_to")
     if b"data" not in fields:
         return InvalidCommand("missing_field", "the entry has no field data", "data")
     return None

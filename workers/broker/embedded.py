@@ -9,6 +9,8 @@ import logging
 import os
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -21,9 +23,14 @@ from recommender.errors import ConfigurationError, StateError
 
 log = logging.getLogger(__name__)
 
+LARGEST_VALUE = "64mb"
+"""Most that the server takes as one value. Not less: a Celery result is one, with up to 1,000 outcomes or items."""
+
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
 _LONGEST_SOCKET_PATH = 100  # the kernel allows about 107 bytes
+_SETTLE_S = 1.0  # the server may not have noticed yet that a client has gone
+_POLL_S = 0.02
 
 
 class EmbeddedServer:
@@ -31,7 +38,7 @@ class EmbeddedServer:
 
     It keeps an append-only file, evicts nothing, and listens on a private unix socket only. It runs in a session of its
     own, so an interrupt in the terminal reaches the worker first, and it outlives a worker that was killed: commands
-    that producers have appended stay.
+    that producers have appended stay. A worker that ends in order takes it along, unless somebody else is connected.
 
     Args:
         directory: where its files live.
@@ -55,13 +62,13 @@ class EmbeddedServer:
         """Its URL."""
         return f"unix://{self.socket}"
 
-    @property
-    def started_here(self) -> bool:
-        """Whether this process started it (and should stop it)."""
-        return self._process is not None
-
     def is_running(self) -> bool:
-        """Whether it answers."""
+        """Whether it answers.
+
+        Raises:
+            StateError: its socket would be in a directory that is not ours alone.
+        """
+        self._check_socket_directory()
         try:
             with Redis.from_url(self.url, socket_timeout=2.0) as client:
                 return bool(client.ping())
@@ -75,9 +82,10 @@ class EmbeddedServer:
 
         Raises:
             ConfigurationError: no server program is installed.
-            StateError: it did not start; the message quotes its log.
+            StateError: it did not start, and the message quotes its log; or as for ``is_running``.
         """
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_socket_directory()
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.is_running():
             with (self._directory / "start.lock").open("w") as lock:
@@ -86,8 +94,18 @@ class EmbeddedServer:
                     self._start()
         return self.url
 
+    def release(self) -> None:
+        """Stop it if this process started it and nobody else is connected; else it stays for those who are."""
+        if self._process is None:
+            return
+        if others := self._other_clients():
+            log.info("server.left_running", extra={"socket": str(self.socket), "clients": others})
+            self._process = None
+        else:
+            self.stop()
+
     def stop(self) -> None:
-        """Stop it if this process started it; what it holds is on disk."""
+        """Stop it if this process started it, whoever is connected; what it holds is on disk."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -98,6 +116,32 @@ class EmbeddedServer:
             process.kill()
             process.wait()
 
+    def _other_clients(self) -> int:
+        """Connections that are not this process's; 0 as well when the server does not answer."""
+        deadline = time.monotonic() + _SETTLE_S
+        while True:
+            try:
+                with Redis.from_url(self.url, socket_timeout=2.0) as client:
+                    connected = len(client.client_list())
+                    others = connected - _own_connections(str(self.socket))
+            except (RedisError, OSError):
+                return 0
+            if others <= 0 or time.monotonic() > deadline:
+                return max(others, 0)
+            time.sleep(_POLL_S)
+
+    def _check_socket_directory(self) -> None:
+        """See to it that nobody else can put a socket where ours is looked for, if that is in a shared place."""
+        directory = self.socket.parent
+        if directory == self._directory:
+            return
+        try:
+            found = directory.lstat()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
+            raise StateError(f"{directory} must be a directory of our own with mode 0700, or others could pose as us")
+
     def _start(self) -> None:
         log_path = self._directory / "server.log"
         program = find_server_program()
@@ -107,7 +151,8 @@ class EmbeddedServer:
                     *(str(program), "--port", "0", "--daemonize", "no", "--dir", str(self._directory)),
                     *("--unixsocket", str(self.socket), "--unixsocketperm", "700"),
                     *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
-                    *("--maxmemory-policy", "noeviction", "--logfile", str(log_path)),
+                    *("--maxmemory-policy", "noeviction", "--proto-max-bulk-len", LARGEST_VALUE),
+                    *("--logfile", str(log_path)),
                 ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -122,6 +167,22 @@ class EmbeddedServer:
                 raise StateError(f"the embedded server did not start; {log_path} ends: {' | '.join(tail)}")
             time.sleep(0.02)
         log.info("server.started", extra={"program": program.name, "socket": str(self.socket)})
+
+
+def _own_connections(path: str) -> int:
+    """Open connections of this process to the unix socket ``path``, whichever library made them."""
+    return sum(_peer(int(entry.name)) == path for entry in Path("/dev/fd").iterdir())
+
+
+def _peer(descriptor: int) -> object:
+    """Address at the other end of a socket; ``None`` for what is no connected socket."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return None
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            return connection.getpeername()
+    except OSError:
+        return None
 
 
 def find_server_program() -> Path:

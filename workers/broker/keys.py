@@ -13,6 +13,7 @@ class PartitionKeys(NamedTuple):
         events: the events stream.
         replies: hash of Celery requests that wait for an outcome, by task id.
         status: what the owner last said about itself.
+        state: identity of the state directory that owns the partition.
         queue: the Celery queue that only the owner consumes.
     """
 
@@ -20,6 +21,7 @@ class PartitionKeys(NamedTuple):
     events: str
     replies: str
     status: str
+    state: str
     queue: str
 
     @classmethod
@@ -31,6 +33,7 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:events",
             f"{prefix}:replies",
             f"{prefix}:status",
+            f"{prefix}:state",
             f"recommender.{partition}",
         )
 

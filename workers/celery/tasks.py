@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from celery import Task
+from celery.backends.rpc import RPCBackend
 from celery.exceptions import Ignore
 from kombu.entity import Queue
+from redis.exceptions import RedisError
 
 from recommender import Recommender
 from recommender.errors import InvalidCommand, RecommenderError
@@ -62,12 +64,22 @@ class CommandTask(PortTask):
 
     abstract = True
     command_type: ClassVar[str]
+    # The stream's server is away for a moment: the broker keeps the task until it is back.
+    autoretry_for = (RedisError,)
+    max_retries = None
+    retry_backoff = True
+    retry_backoff_max = 60
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """Append to the stream, or send through the broker when Celery has to delay it."""
-        if not (options.get("countdown") or options.get("eta") or self.app.conf.task_always_eager):
+        """Append to the stream, or send through the broker where Celery needs it."""
+        if not self._needs_broker(options):
             options["producer"] = StreamProducer(self._append_sent)
         return super().apply_async(args, kwargs, **options)
+
+    def _needs_broker(self, options: Mapping[str, Any]) -> bool:
+        """To delay a task, and for results that come back through the caller's own connection to the broker."""
+        delayed = options.get("countdown") or options.get("eta") or self.app.conf.task_always_eager
+        return bool(delayed) or isinstance(self.app.backend, RPCBackend)
 
     def run(self, data: dict[str, Any], key: str | None = None) -> Any:
         """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner."""

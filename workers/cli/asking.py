@@ -11,7 +11,7 @@ from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from recommender import Recommender, open_recommender
-from recommender.errors import StateLocked
+from recommender.errors import ConfigurationError, StateLocked
 from workers.broker.connections import connect
 from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
@@ -34,8 +34,10 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
 
     Raises:
         ClickException: there is neither an owner nor a state directory.
+        ConfigurationError: there is an owner, and nowhere for its answers to go.
     """
     if _owner_is_at_work(settings):
+        require_answers(settings)
         app, _ = make_app(settings)
         yield lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
         return
@@ -54,11 +56,30 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
         engine.close()
 
 
-def _owner_is_at_work(settings: Settings) -> bool:
+def require_answers(settings: Settings) -> None:
+    """See to it that a worker that is asked can answer.
+
+    Raises:
+        ConfigurationError: results are disabled.
+    """
+    if settings.result_backend == "disabled":
+        raise ConfigurationError(
+            "RECOMMENDER_RESULT_BACKEND='disabled': it must not be disabled to ask a running worker, here and there;"
+            " its answers come through the result backend"
+        )
+
+
+def server_at_work(settings: Settings) -> str | None:
+    """The URL of the server, ``None`` when it is one of our own that is not running; it is not started."""
     server = EmbeddedServer(settings.state_dir / "redis")
-    if not settings.redis_url and not server.is_running():
+    return settings.redis_url or (server.url if server.is_running() else None)
+
+
+def _owner_is_at_work(settings: Settings) -> bool:
+    url = server_at_work(settings)
+    if url is None:
         return False
-    with connect(settings.redis_url or server.url) as redis:
+    with connect(url) as redis:
         return read_status(redis, PartitionKeys.of(settings.partition)) is not None
 
 

@@ -15,10 +15,10 @@ from workers.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-out = Console(highlight=False, soft_wrap=True)
-"""What was asked for."""
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+"""What was asked for. A string is never markup here: what is styled is a ``Text``."""
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Progress and remarks."""
 
 BAND_STYLES = {"duplicate": "bold red", "review": "yellow", "similar": "cyan", "new": "dim"}
@@ -43,9 +43,22 @@ def load_settings(**changes: Any) -> Settings:
     return settings.replaced(**given) if given else settings
 
 
-def print_json(value: Any) -> None:
+def printable(text: object) -> Text:
+    """Text of strangers without what a terminal, or our own markup, would act on: a dot for what is not printable."""
+    return Text("".join(character if character.isprintable() else "·" for character in str(text)))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON in which only what is printable stands as itself; everything else is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )
+
+
+def print_json(value: object) -> None:
     """One JSON document on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(json_text(value, indent=2))
 
 
 class _RateColumn(ProgressColumn):
@@ -59,7 +72,7 @@ class _RateColumn(ProgressColumn):
 def progress_bar() -> Progress:
     """A bar with count, rate and remaining time, on standard error; only its last state where that is no terminal."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _RateColumn(),

@@ -7,7 +7,7 @@ import json
 import click
 
 from recommender.items import CollectionSettings
-from workers.cli.common import json_option, load_settings, out, print_json
+from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.client import Client
 
 
@@ -34,10 +34,10 @@ def configure(context: click.Context, collection: str, settings: tuple[str, ...]
     if as_json:
         print_json(event["data"])
     elif rejected:
-        out.print(f"rejected: {event['data']['message']}", markup=False)
+        out.print(printable(f"rejected: {event['data']['message']}"))
     else:
         for key, value in event["data"]["settings"].items():
-            out.print(f"{key} = {json.dumps(value)}", markup=False)
+            out.print(f"{key} = {json.dumps(value)}")
     context.exit(1 if rejected else 0)
 
 

@@ -21,7 +21,7 @@ from rich.progress import Progress, TaskID
 
 from recommender.items import EntryId
 from workers.broker.embedded import EmbeddedServer
-from workers.cli.common import err, json_option, load_settings, out, print_json, progress_bar
+from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.scoring import Score, score
 from workers.cli.sending import Checkpoint, send_rows
@@ -212,14 +212,16 @@ class _Run:
     def show(self, summary: dict[str, Any]) -> None:
         """What came out, for people."""
         for name in self._collections:
-            out.print(f"\n[bold]{name}: some recommendations[/]")
+            out.print()
+            out.print(printable(f"{name}: some recommendations"), style="bold")
             for example in self._examples(name):
-                out.print(f"  {example['text']}", markup=False)
+                out.print(printable(f"  {example['text']}"))
                 for similar in example["similar"]:
-                    out.print(f"      {similar['score']:.2f}  {similar['text']}", markup=False, style="cyan")
-        out.print("\n[bold]summary[/]")
+                    out.print(printable(f"      {similar['score']:.2f}  {similar['text']}"), style="cyan")
+        out.print()
+        out.print("summary", style="bold")
         for name, one in summary["collections"].items():
-            out.print(f"  {name}: {one['items']:,} items{_against_labels(one)}")
+            out.print(printable(f"  {name}: {one['items']:,} items{_against_labels(one)}"))
         out.print(
             f"  {summary['items_per_s']:,.0f} items/s, {summary['seconds']:.0f} s in all (loading the model included)"
         )

@@ -12,14 +12,15 @@ from typing import Any, Literal
 import click
 from redis import Redis
 from redis.exceptions import RedisError
+from rich.text import Text
 
 from recommender.embedding import KNOWN_MODELS, parse_source
 from recommender.embedding.model_files import find, verify
-from recommender.errors import ConfigurationError, ModelError
+from recommender.errors import ConfigurationError, ModelError, StateError
 from workers.broker.connections import connect, masked
 from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.keys import PartitionKeys
-from workers.cli.common import json_option, load_settings, out, print_json
+from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.status import read_status
 from workers.settings import Settings
 
@@ -28,7 +29,7 @@ _LEAST_FREE_BYTES = 1 << 30
 _OLD_S = 60.0
 
 State = Literal["ok", "warning", "failed"]
-_MARKS = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "failed": "[bold red]failed [/]"}
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,10 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            out.print(f"{_MARKS[finding.state]}  {finding.check:18} {finding.found}")
+            state = Text(f"{finding.state:7}", style=_STYLES[finding.state])
+            out.print(Text.assemble(state, "  ", printable(f"{finding.check:18} {finding.found}")))
             if finding.advice:
-                out.print(f"{'':28}{finding.advice}", style="dim", markup=False)
+                out.print(printable(f"{'':28}{finding.advice}"), style="dim")
     context.exit(1 if any(finding.state == "failed" for finding in findings) else 0)
 
 
@@ -95,7 +97,12 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
     if not url:
         server = EmbeddedServer(settings.state_dir / "redis")
         url = server.url
-        if not server.is_running():
+        try:
+            running = server.is_running()
+        except StateError as error:
+            yield Finding("server", "failed", str(error), "set RECOMMENDER_STATE_DIR to a shorter path, or TMPDIR")
+            return
+        if not running:
             yield _embedded_not_running()
             return
     try:

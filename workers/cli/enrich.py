@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 from recommender.errors import ConfigurationError
 from workers.celery.tasks import Get, Outcomes, Recommend
-from workers.cli.asking import Ask, owner_or_state
-from workers.cli.common import err, json_option, load_settings, out, print_json, progress_bar
+from workers.cli.asking import Ask, owner_or_state, require_answers
+from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.sending import Checkpoint, OwnerGone, file_identity, send_rows, wait_until_decided
 from workers.client import Client
@@ -63,6 +63,7 @@ def enrich(
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march
     """
     settings = load_settings()
+    require_answers(settings)
     columns = scan_columns(source, file_format)
     added = tuple(prefix + name for name in ADDED)
     if clash := sorted(set(columns) & set(added)):
@@ -89,7 +90,7 @@ def enrich(
     if as_json:
         print_json({"out": target, **counts})
     else:
-        out.print(f"{counts['rows']:,} rows written to {target}, {counts['errors']:,} with an error", markup=False)
+        out.print(printable(f"{counts['rows']:,} rows written to {target}, {counts['errors']:,} with an error"))
 
 
 def _send(
@@ -147,8 +148,11 @@ def _enriched(
 def _error_of(event: Mapping[str, Any] | None) -> str | None:
     if event is None:
         return "no outcome is known any more (they are kept for 24 hours)"
+    data = event["data"]
+    if data.get("erased"):  # the event keeps its type, and nothing else
+        return "erased meanwhile"
     if event["type"] == "recommender.command.rejected.v1":
-        return f"{event['data']['code']}: {event['data']['message']}"
+        return f"{data['code']}: {data['message']}"
     return None
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Any
 
 import click
+from rich.text import Text
 
 from recommender.items import EntryId
-from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, progress_bar
+from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.sending import Checkpoint, OwnerGone, file_identity, send_rows, wait_until_decided
 from workers.client import Client
@@ -126,11 +127,11 @@ class _Summary:
         out.print(f"{self._sent:,} items sent" + ("" if self._decided else ", not all decided yet"))
         for band, style in BAND_STYLES.items():
             if self._bands[band]:
-                out.print(f"  [{style}]{band:10}[/] {self._bands[band]:>8,}")
+                out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))
         for code, count in self._rejected.most_common():
-            out.print(f"  rejected   {count:>8,}  {code}")
+            out.print(printable(f"  rejected   {count:>8,}  {code}"))
         for bad in self._bad[:_BAD_ROWS_SHOWN]:
-            out.print(f"  row {bad.number}: {bad.error}", markup=False)
+            out.print(printable(f"  row {bad.number}: {bad.error}"))
         if len(self._bad) > _BAD_ROWS_SHOWN:
             out.print(f"  … and {len(self._bad) - _BAD_ROWS_SHOWN:,} more rows that are no items")
 
@@ -140,6 +141,8 @@ class _Summary:
             data = event["data"]
             if not (data["command"]["key"] or "").startswith(self._run):
                 continue
+            if data.get("erased"):
+                continue  # nothing is left of the outcome but that there was one
             if event["type"] == "recommender.item.processed.v1":
                 self._bands[data["band"]] += 1
             elif event["type"] == "recommender.command.rejected.v1":

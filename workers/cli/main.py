@@ -46,14 +46,20 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InvalidCommand as error:
-            raise click.ClickException(f"{error.code}: {error}") from error
+            raise _refusal(f"{error.code}: {error}") from error
         except RecommenderError as error:
-            raise click.ClickException(str(error)) from error
+            raise _refusal(str(error)) from error
         except RedisError as error:
             raise click.ClickException(f"the Redis server cannot be used: {error}") from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+
+
+def _refusal(text: str) -> click.ClickException:
+    """An error whose message may quote strangers."""
+    common = importlib.import_module("workers.cli.common")
+    return click.ClickException(common.printable(text).plain)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

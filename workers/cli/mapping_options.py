@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from workers.cli.common import err
+from workers.cli.common import err, printable
 from workers.records import ItemMapping, MappingOptions, RecordFormat, RecordReader, open_records, resolve_mapping
 
 
@@ -67,7 +67,7 @@ def opened(
 def print_notes(mapping: ItemMapping) -> None:
     """Say what was guessed."""
     for note in mapping.notes:
-        err.print(note, style="dim", markup=False)
+        err.print(printable(note), style="dim")
 
 
 def estimated_rows(reader: RecordReader, rows: int) -> float | None:

@@ -6,10 +6,19 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from workers.celery.tasks import Compare, Get, Search
 from workers.cli.asking import owner_or_state
-from workers.cli.common import BAND_STYLES, collection_option, json_option, load_settings, out, print_json
+from workers.cli.common import (
+    BAND_STYLES,
+    collection_option,
+    json_option,
+    load_settings,
+    out,
+    print_json,
+    printable,
+)
 
 _TEXT_SHOWN = 100
 
@@ -34,7 +43,7 @@ def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
     for heading in ("score", "id", "text"):
         table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=heading != "text")
     for hit in hits:
-        table.add_row(f"{hit['score']:.3f}", _plain(hit["id"]), _plain(_shortened(hit["text"])))
+        table.add_row(f"{hit['score']:.3f}", printable(hit["id"]), _shortened(hit["text"]))
     out.print(table if hits else f"nothing similar in collection {collection!r}")
 
 
@@ -69,13 +78,13 @@ def get(context: click.Context, item_id: str, collection: str, *, as_json: bool)
     if as_json:
         print_json(view)
     elif view is None:
-        out.print(f"no item {item_id!r} in collection {collection!r}", markup=False)
+        out.print(f"no item {item_id!r} in collection {collection!r}")
     else:
-        out.print(_plain(_shortened(view["text"])))
+        out.print(_shortened(view["text"]))
         _print_verdict(view)
         if view["duplicate_of"]:
-            out.print(f"duplicate of {view['duplicate_of']}", markup=False)
-        out.print(f"group {view['group']}, canonical item {view['canonical_id']}", markup=False)
+            out.print("duplicate of", printable(view["duplicate_of"]))
+        out.print(printable(f"group {view['group']}, canonical item {view['canonical_id']}"))
     if view is None:
         context.exit(1)
 
@@ -83,16 +92,11 @@ def get(context: click.Context, item_id: str, collection: str, *, as_json: bool)
 def _print_verdict(verdict: dict[str, Any]) -> None:
     band = verdict["band"]
     similarity = "" if verdict["similarity"] is None else f", similarity {verdict['similarity']:.3f}"
-    out.print(f"[{BAND_STYLES[band]}]{band}[/], probability {verdict['probability']:.2f}{similarity}")
+    out.print(Text.assemble((band, BAND_STYLES[band]), f", probability {verdict['probability']:.2f}{similarity}"))
     for reason in verdict["reasons"]:
-        out.print(f"  {reason['text']}", markup=False)
+        out.print(printable(f"  {reason['text']}"))
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str) -> Text:
     line = " ".join(text.split())
-    return line if len(line) <= _TEXT_SHOWN else line[: _TEXT_SHOWN - 1] + "…"
-
-
-def _plain(text: str) -> str:
-    """Text of strangers, without what a terminal or our own markup would act on."""
-    return "".join(character if character.isprintable() else "·" for character in text).replace("[", r"\[")
+    return printable(line if len(line) <= _TEXT_SHOWN else line[: _TEXT_SHOWN - 1] + "…")

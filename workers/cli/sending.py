@@ -70,9 +70,14 @@ class Checkpoint:
     def advance(self, rows: int, position: EntryId | None) -> None:
         """So many rows have been sent."""
         self.rows, self.position = rows, position
+        self.save()
+
+    def save(self) -> None:
+        """Write it down; before the first row is sent as well, or a crash would send the first block under new keys."""
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"rows": rows, "run": self.run, "position": str(position) if position else None})
+            position = str(self.position) if self.position else None
+            text = json.dumps({"rows": self.rows, "run": self.run, "position": position})
             temporary = self._path.with_suffix(".tmp")
             temporary.write_text(text)
             temporary.replace(self._path)
@@ -93,6 +98,7 @@ def send_rows(
     client: Client, reader: RecordReader, mapping: ItemMapping, checkpoint: Checkpoint, *, silent: bool
 ) -> Iterator[Block]:
     """Send the rows behind the checkpoint, block by block; yields after each round trip."""
+    checkpoint.save()
     rows = checkpoint.rows
     pending: list[CommandFields] = []
     bad: list[BadRow] = []

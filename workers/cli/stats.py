@@ -11,10 +11,10 @@ from rich.table import Table
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
 from workers.celery.tasks import Stats
-from workers.cli.asking import owner_or_state
-from workers.cli.common import json_option, load_settings, out, print_json
-from workers.client import redis_url
+from workers.cli.asking import owner_or_state, server_at_work
+from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.status import read_status
+from workers.settings import Settings
 
 
 @click.command()
@@ -22,18 +22,25 @@ from workers.owner.status import read_status
 def stats(*, as_json: bool) -> None:
     """Show what the partition holds, what waits, and how its owner is."""
     settings = load_settings()
-    with connect(redis_url(settings)) as redis, owner_or_state(settings) as ask:
-        keys = PartitionKeys.of(settings.partition)
-        result = {
-            "partition": settings.partition,
-            "owner": read_status(redis, keys),
-            "streams": {"commands": _length(redis, keys.commands), "events": _length(redis, keys.events)},
-            **ask(Stats),
-        }
+    with owner_or_state(settings) as ask:
+        result = {"partition": settings.partition, **_on_the_server(settings), **ask(Stats)}
     if as_json:
         print_json(result)
     else:
         _show(result)
+
+
+def _on_the_server(settings: Settings) -> dict[str, Any]:
+    """Owner and streams; ``None`` for both while our own server is not running, which is not started for a look."""
+    url = server_at_work(settings)
+    if url is None:
+        return {"owner": None, "streams": None}
+    keys = PartitionKeys.of(settings.partition)
+    with connect(url) as redis:
+        return {
+            "owner": read_status(redis, keys),
+            "streams": {"commands": _length(redis, keys.commands), "events": _length(redis, keys.events)},
+        }
 
 
 def _length(redis: Redis, key: str) -> int:
@@ -41,20 +48,21 @@ def _length(redis: Redis, key: str) -> int:
 
 
 def _show(result: dict[str, Any]) -> None:
-    owner = result["owner"]
+    owner, streams = result["owner"], result["streams"]
     out.print(f"partition   {result['partition']}")
-    out.print(
-        "owner       " + ("none" if owner is None else f"{owner['state']}, process {owner['pid']} on {owner['host']}")
-    )
+    who = "none" if owner is None else f"{owner['state']}, process {owner['pid']} on {owner['host']}"
+    out.print(printable(f"owner       {who}"))
     if owner is not None:
         out.print(
             f"waiting     {owner.get('lag', 0):,} commands, the oldest for {owner.get('oldest_waiting_s', 0):.1f} s"
         )
     out.print(f"position    {result['position']}")
-    out.print(f"streams     {result['streams']['commands']:,} commands, {result['streams']['events']:,} events")
+    held = "their server is not running" if streams is None else "{commands:,} commands, {events:,} events"
+    out.print("streams     " + held.format(**streams or {}))
     table = Table(box=None, pad_edge=False)
     for heading in ("collection", "items", "points", "index", "model"):
         table.add_column(heading, justify="right" if heading in ("items", "points") else "left")
     for name, one in result["collections"].items():
-        table.add_row(name, f"{one['items']:,}", f"{one['points']:,}", one["index"], one["model"] or "-")
+        model = printable(one["model"] or "-")
+        table.add_row(printable(name), f"{one['items']:,}", f"{one['points']:,}", one["index"], model)
     out.print(table)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 from rich.text import Text
 
 from recommender.items import EntryId
-from workers.cli.common import BAND_STYLES, load_settings, out
+from workers.cli.common import BAND_STYLES, json_text, load_settings, out, printable
 from workers.client import Client
 
 
@@ -22,7 +21,7 @@ def watch(*, from_start: bool, as_json: bool) -> None:
     start = EntryId(0, 0) if from_start else client.last_event()
     for event in client.events(start):
         if as_json:
-            click.echo(json.dumps(event, ensure_ascii=False))
+            click.echo(json_text(event))
         else:
             out.print(event_line(event))
 
@@ -35,24 +34,25 @@ def event_line(event: dict[str, Any]) -> Text:
         return _processed_line(data)
     line = Text(f"{kind:20} ", style="magenta")
     said = {name: value for name, value in data.items() if name not in ("command", "payload", "settings", "attributes")}
-    line.append(" ".join(f"{name}={_printable(value)}" for name, value in said.items()), style="default")
-    return line
+    return line.append_text(_said(" ".join(f"{name}={value}" for name, value in said.items())))
 
 
 def _processed_line(data: dict[str, Any]) -> Text:
     line = Text(f"{data['band']:10} ", style=BAND_STYLES[data["band"]])
-    line.append(_printable(data["item_id"]), style="bold")
+    line.append(printable(data["item_id"]).plain, style="bold")
     if data["duplicate_of"]:
-        line.append(f" is {_printable(data['duplicate_of'])} again", style="default")
+        line.append_text(_said(f" is {data['duplicate_of']} again"))
     elif data["band"] == "review":
-        line.append(f" may be {_printable(data['matched_id'])}", style="default")
+        line.append_text(_said(f" may be {data['matched_id']}"))
     if data["reasons"]:
-        line.append(f": {_printable(data['reasons'][0]['text'])}", style="default")
+        line.append_text(_said(f": {data['reasons'][0]['text']}"))
     elif data["recommendations"]:
-        similar = ", ".join(_printable(one["id"]) for one in data["recommendations"][:3])
-        line.append(f" similar to {similar}", style="default")
+        similar = ", ".join(one["id"] for one in data["recommendations"][:3])
+        line.append_text(_said(f" similar to {similar}"))
     return line
 
 
-def _printable(value: object) -> str:
-    return "".join(character if character.isprintable() else "·" for character in str(value))
+def _said(text: str) -> Text:
+    shown = printable(text)
+    shown.stylize("default")
+    return shown

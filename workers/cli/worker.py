@@ -44,5 +44,5 @@ def worker(context: click.Context, partition: str | None, concurrency: int) -> N
         celery_worker.start()
     finally:
         if server is not None:
-            server.stop()
+            server.release()
     context.exit(celery_worker.exitcode or 0)

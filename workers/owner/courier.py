@@ -26,13 +26,13 @@ class ReplyJob:
     """Tell a caller.
 
     Attributes:
-        position: of its last command.
+        id: of the reply in the outbox.
         task_id: of the task that waits.
         outcomes: events that answer its commands.
         many: whether it waits for a list.
     """
 
-    position: EntryId
+    id: int
     task_id: str
     outcomes: tuple[dict[str, Any], ...]
     many: bool

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,19 @@ from redis.exceptions import RedisError
 from recommender import Recommender, open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError
-from recommender.items import START, Entry, EntryId
+from recommender.items import Entry
 from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.client import command_fields
-from workers.owner.courier import Courier, DeliveryJob, Job, ReplyJob
+from workers.owner.courier import Job
+from workers.owner.dispatch import Dispatch
 from workers.owner.health import serve_health
 from workers.owner.inbox import Inbox
 from workers.owner.intake import Intake
 from workers.owner.metrics import Metrics
+from workers.owner.ownership import Ownership
 from workers.owner.publisher import Publisher
-from workers.owner.replies import resolve_reply
 from workers.owner.status import Announcer, Status
 from workers.settings import Settings
 
@@ -71,13 +73,11 @@ class Owner(threading.Thread):
         self._commands = CommandsLog(self._redis, self._keys)
         self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length))
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
-        self._courier = Courier(carry)
+        self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self.ready = threading.Event()
-        self._offered_event = START
-        self._offered_reply = START
         self._next_upkeep = 0.0
         self._next_snapshot = 0.0
 
@@ -109,33 +109,31 @@ class Owner(threading.Thread):
             self._on_end(error)
 
     def _own(self) -> None:
-        engine = open_recommender(
-            state_directory(self._settings),
-            self._encoders,
-            partition=self._settings.partition,
-            created_by="celery-recommender",
-        )
-        stop_health = self._serve_health()
-        announcer = Announcer(self.status, self._connect(), self._keys)
-        announcer.start()
-        intake: Intake | None = None
-        try:
-            engine.warm_up()
+        with ExitStack() as stack:
+            stack.callback(self._serve_health())
+            engine = open_recommender(
+                state_directory(self._settings),
+                self._encoders,
+                partition=self._settings.partition,
+                created_by="celery-recommender",
+            )
+            stack.callback(engine.close)
             self._wait_for_server(engine)
+            announcer = Announcer(self.status, self._connect(), self._keys)
+            announcer.start()
+            stack.callback(announcer.stop)
+            engine.warm_up()
             intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position)
             intake.start()
-            self._courier.start()
-            self._offered_event = self._delivered_so_far(engine)
+            stack.callback(intake.stop)
+            self._dispatch.start(engine)
             self.status.update(state="running")
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
             self._loop(engine, intake)
-        finally:
-            if intake is not None:
-                intake.stop()
+            intake.stop()
             self._finish(engine)
-            announcer.stop()
-            stop_health()
+        log.info("owner.closed")
 
     def _loop(self, engine: Recommender, intake: Intake) -> None:
         while not self._stopping.is_set():
@@ -144,10 +142,12 @@ class Owner(threading.Thread):
             if entries:
                 self._process(engine, entries)
             self._publish(engine)
+            if entries:
+                self._after_batch(engine)
             self._offer(engine)
             for question in questions:
                 question.settle(engine)
-            self.status.progress(waiting=False)
+            self.status.rest()
             if time.monotonic() >= self._next_upkeep:
                 self._upkeep(engine)
 
@@ -163,8 +163,15 @@ class Owner(threading.Thread):
                 self._stopping.wait(_RETRY_S)
             else:
                 self._metrics.committed(len(entries), events)
-                self.status.update(position=str(engine.position))
                 return
+
+    def _after_batch(self, engine: Recommender) -> None:
+        """Make room for producers and tell those who wait for the position, now that its events are out."""
+        try:
+            self._commands.trim(engine.position)
+        except RedisError as error:
+            log.warning("owner.trim_failed", extra={"error": str(error)})
+        self.status.update(position=str(engine.position))
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""
@@ -174,31 +181,19 @@ class Owner(threading.Thread):
             self._stopping.wait(_RETRY_S)
 
     def _offer(self, engine: Recommender) -> None:
-        """Give the courier what it has room for."""
-        jobs: list[Job] = []
-        for reply in engine.outbox.replies(self._courier.room, self._offered_reply):
-            self._offered_reply = reply.position
-            jobs.append(resolve_reply(reply, engine))
-        if self._settings.deliver_task:
-            for row in engine.outbox.after(self._offered_event, self._courier.room):
-                self._offered_event = row.id
-                if row.type in self._settings.deliver_types:
-                    jobs.append(DeliveryJob(row.id, json.loads(row.event)))
-        if jobs:
-            self._courier.put(jobs)
-
-    def _delivered_so_far(self, engine: Recommender) -> EntryId:
-        """Where delivery goes on. Where it begins is noted: after a kill it would begin behind what was decided."""
-        if self._settings.deliver_task and engine.delivered is None:
-            engine.acknowledge(delivered=engine.last_event)
-        return engine.delivered or engine.last_event
+        """Hand outcomes to the courier; while the server is away nobody can be told."""
+        try:
+            self._dispatch.offer(engine)
+        except RedisError as error:
+            log.warning("owner.offer_failed", extra={"error": str(error)})
 
     def _upkeep(self, engine: Recommender) -> None:
         """Once a second: note what arrived, trim, write snapshots, tick the clock, say how it goes."""
         now = time.monotonic()
         self._next_upkeep = now + _UPKEEP_EVERY_S
-        self._acknowledge(engine)
+        self._dispatch.acknowledge(engine)
         try:
+            self._claim(engine)
             self._publisher.check(engine)
             self._keep_stream(engine)
             self._commands.trim(engine.position)
@@ -208,28 +203,22 @@ class Owner(threading.Thread):
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
         due = now >= self._next_snapshot
         try:
-            engine.snapshot(1) if due else engine.snapshot()
+            engine.snapshot(all_changes=due)
         except StateError as error:
             log.error("owner.snapshot_failed", extra={"error": str(error)})
         if due:
             self._next_snapshot = now + _SNAPSHOT_EVERY_S
-            engine.prune(self._settings.outbox_hours * 3600 * 1000)
+            sent = self._dispatch.sent(engine, self._publisher.published)
+            engine.prune(self._settings.outbox_hours * 3600 * 1000, sent)
             recalls = engine.sampled_recall()
             if recalls:
                 self._metrics.recall(min(recalls.values()))
-
-    def _acknowledge(self, engine: Recommender) -> None:
-        arrived = self._courier.arrived()
-        replied = [job.position for job in arrived if isinstance(job, ReplyJob)]
-        delivered = max((job.id for job in arrived if isinstance(job, DeliveryJob)), default=None)
-        if replied or delivered:
-            engine.acknowledge(replied=replied, delivered=delivered)
 
     def _tick(self, engine: Recommender) -> None:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""
         due_ms = engine.due_ms()
         if due_ms is not None and due_ms <= _now_ms() and len(self._inbox) == 0:
-            self._commands.append([command_fields("clock.ticked", {}, key=f"tick {due_ms}")])
+            self._commands.append([command_fields("clock.ticked", {})])
 
     def _report(self, engine: Recommender) -> None:
         unpublished = self._publisher.backlog(engine)
@@ -246,25 +235,21 @@ class Owner(threading.Thread):
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
 
     def _finish(self, engine: Recommender) -> None:
-        """Ordered end: publish, let the courier finish, write snapshots, close."""
+        """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""
         try:
             self._publish(engine)
-            self._offer(engine)
-            if self._courier.is_alive():
-                self._courier.finish(_FLUSH_S)
-            self._acknowledge(engine)
+            self._dispatch.offer(engine)
+            self._dispatch.finish(engine, _FLUSH_S)
             self._commands.trim(engine.position)
         except RedisError as error:
             log.warning("owner.finish_without_server", extra={"error": str(error)})
-        finally:
-            engine.close()
-            log.info("owner.closed")
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
     def _wait_for_server(self, engine: Recommender) -> None:
         while not self._stopping.is_set():
             try:
+                self._claim(engine)
                 self._keep_stream(engine)
                 self._publisher.take_over(engine)
             except RedisError as error:
@@ -272,6 +257,10 @@ class Owner(threading.Thread):
                 self._stopping.wait(_RETRY_S)
             else:
                 return
+
+    def _claim(self, engine: Recommender) -> None:
+        """See to it that the partition is ours, or stop."""
+        Ownership(self._redis, self._keys, engine.identify(secrets.token_hex(16))).claim()
 
     def _keep_stream(self, engine: Recommender) -> None:
         """See to it that the commands stream is there, and that what is appended comes behind the position."""

@@ -23,21 +23,26 @@ def command_key(task_id: str, place: int) -> str:
     return f"{task_id} {place}"
 
 
+def task_of(reply: Reply) -> str:
+    """The id of the task that waits."""
+    return reply.reply_to.partition(" ")[2]  # a task id may hold anything
+
+
 def resolve_reply(reply: Reply, engine: Recommender) -> ReplyJob:
     """Collect the outcomes that the caller waits for.
 
     The caller's address stands on its last command only; the log's order makes sure that the outcomes of those before
     it are there.
     """
-    number, _, task_id = reply.reply_to.partition(" ")  # a task id may hold anything
+    number, _, task_id = reply.reply_to.partition(" ")
     count = int(number) if number.isdecimal() else 0
     if not 0 < count <= MOST_COMMANDS:
-        return ReplyJob(reply.position, task_id, (_data(reply.outcome),), many=False)
-    found = (engine.outbox.outcome_of(command_key(task_id, place), reply.position.ms) for place in range(count))
-    rows = [engine.outbox.get(id_) for id_ in found if id_ is not None]
-    return ReplyJob(reply.position, task_id, tuple(_data(row) for row in rows if row is not None), many=True)
+        return ReplyJob(reply.id, task_id, (_data(reply.outcome),), many=False)
+    rows = (engine.outbox.answer(command_key(task_id, place), reply.outcome.id.ms) for place in range(count))
+    return ReplyJob(reply.id, task_id, tuple(_data(row) for row in rows if row is not None), many=True)
 
 
 def _data(row: OutboxRow) -> dict[str, Any]:
-    event = json.loads(row.event)
-    return {"type": row.type, **event.get("data", {})}
+    """What the caller gets: the data of the event, without what the caller itself has sent."""
+    data = json.loads(row.event)["data"]
+    return {"type": row.type, **{name: value for name, value in data.items() if name != "payload"}}

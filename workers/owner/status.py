@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from workers.broker.keys import PartitionKeys
 
 _EXPIRES_S = 15
-_EVERY_S = 0.5
+_EVERY_S = 0.5  # a producer that waits for a position looks as often
 
 
 class Status:
@@ -37,10 +37,10 @@ class Status:
         with self._lock:
             self._fields.update(fields)
 
-    def progress(self, *, waiting: bool) -> None:
-        """A round of the loop is done; ``waiting``: commands wait that this round did not commit."""
+    def rest(self) -> None:
+        """What was in hand is done."""
         with self._lock:
-            self._waiting_since = time.monotonic() if waiting else None
+            self._waiting_since = None
 
     def working(self) -> None:
         """A batch is in hand: from now on the clock runs."""
@@ -71,7 +71,7 @@ class Announcer(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Say it every second until stopped; afterwards there is nothing to be read."""
+        """Say it again and again until stopped; afterwards there is nothing to be read."""
         while not self._stopping.is_set():
             healthy, fields = self._status.health()
             with suppress(RedisError):  # the engine thread notices and says so

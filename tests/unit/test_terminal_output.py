@@ -1,0 +1,123 @@
+"""Texts of strangers on the terminal: shown, never acted on."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.progress import TextColumn
+
+from workers.cli import common, demo, doctor, ingest, questions, stats
+from workers.cli.enrich import _error_of
+from workers.cli.main import _refusal
+from workers.cli.watch import event_line
+
+MARKUP = "[/x] [red]a[/] :smile: \\[b]"
+CONTROLS = "\x1b[31m\x9b2J\r\n\u202e\x7f"
+NASTY = MARKUP + CONTROLS
+SHOWN = MARKUP + "·[31m·2J····"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the commands print, on a wide terminal without colours."""
+    written = io.StringIO()
+    # The same console as in production, but for where it writes to.
+    for module in (questions, stats, demo, ingest, doctor):
+        monkeypatch.setattr(module.out, "file", written)
+        monkeypatch.setattr(module.out, "width", 200)
+    return written
+
+
+def test_printable_keeps_what_can_be_printed() -> None:
+    assert common.printable(NASTY).plain == SHOWN
+    assert common.printable("Größe 7, ok 🖨").plain == "Größe 7, ok 🖨"
+    assert common.printable(7).plain == "7"
+    console = Console(file=io.StringIO(), width=200, markup=True)
+    console.print(common.printable(NASTY))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == SHOWN + "\n"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_for_the_terminal_escapes_controls_only(indent: int | None) -> None:
+    value = {"text": NASTY + "\ud83d\u2028Größe 🖨 \U000e0001", "list": [1, None, "\\u0041"]}
+    text = common.json_text(value, indent)
+    assert json.loads(text) == value
+    assert all(character.isprintable() for character in text.replace("\n", ""))
+    assert "Größe 🖨" in text
+    assert ("\n" in text) is (indent is not None)
+
+
+def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
+    stats._show(
+        {
+            "partition": "default",
+            "owner": {"state": "running", "pid": 1, "host": NASTY},
+            "streams": {"commands": 3, "events": 1234},
+            "position": "1-0",
+            "collections": {NASTY: {"items": 1, "points": 1, "index": "flat", "model": "[/]"}},
+        }
+    )
+    assert terminal.getvalue().count(SHOWN) == 2
+    assert "3 commands, 1,234 events" in terminal.getvalue()
+
+
+def test_a_verdict_is_shown_as_it_is(terminal: io.StringIO) -> None:
+    questions._print_verdict(
+        {"band": "review", "similarity": 0.5, "probability": 0.25, "reasons": [{"code": "same", "text": NASTY}]}
+    )
+    assert terminal.getvalue() == f"review, probability 0.25, similarity 0.500\n  {SHOWN}\n"
+
+
+def test_the_demo_shows_texts_as_they_are(terminal: io.StringIO) -> None:
+    run = demo._Run(quiet=False)
+    similar = [{"id": f"s{n}", "score": 0.9} for n in range(3)]
+    verdict = {"item_id": "i", "duplicate_of": None, "recommendations": similar}
+    run._collections[NASTY] = demo._Sent(texts={"i": NASTY, "s0": NASTY}, verdicts={"i": verdict})
+    run.show(run.summary(1.0))
+    assert terminal.getvalue().count(SHOWN) == 4
+
+
+def test_the_progress_bar_shows_any_collection() -> None:
+    bar = common.progress_bar()
+    bar.add_task("[/x]: sent", total=1)
+    description = bar.columns[0]
+    assert isinstance(description, TextColumn)
+    assert description.render(bar.tasks[0]).plain == "[/x]: sent"
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [
+        (
+            "recommender.item.processed.v1",
+            {"band": "duplicate", "item_id": NASTY, "duplicate_of": NASTY, "reasons": [{"text": NASTY}]},
+        ),
+        ("recommender.item.deleted.v1", {"item_id": NASTY, "collection": NASTY, "erased": False}),
+    ],
+)
+def test_an_event_is_one_line(type_: str, data: dict[str, Any]) -> None:
+    line = event_line({"type": type_, "data": data}).plain
+    assert line.isprintable()
+    assert line.count(SHOWN) >= 2
+
+
+def test_an_error_is_one_line() -> None:
+    assert _refusal(f"unknown_field: {NASTY}").message == f"unknown_field: {SHOWN}"
+
+
+@pytest.mark.parametrize("type_", ["recommender.item.processed.v1", "recommender.command.rejected.v1", "unheard.of"])
+def test_an_erased_outcome_is_an_error_of_its_row(type_: str) -> None:
+    command = {"id": "1-0", "key": "run 1"}
+    assert _error_of({"type": type_, "data": {"command": command, "erased": True}}) == "erased meanwhile"
+
+
+def test_other_outcomes_of_a_row() -> None:
+    rejected = {"command": {}, "code": "empty_text", "message": "nothing to see"}
+    assert _error_of({"type": "recommender.command.rejected.v1", "data": rejected}) == "empty_text: nothing to see"
+    assert _error_of({"type": "recommender.item.processed.v1", "data": {"command": {}}}) is None
+    assert "24 hours" in str(_error_of(None))

@@ -1,0 +1,79 @@
+"""Between the outbox and the courier: what has to go into Celery, and what has arrived there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from recommender import Recommender
+from recommender.items import START, EntryId
+from workers.broker.commands_log import CommandsLog
+from workers.owner.courier import Courier, DeliveryJob, Job, ReplyJob
+from workers.owner.replies import resolve_reply, task_of
+from workers.settings import Settings
+
+
+class Dispatch:
+    """Feeds a courier. What it has offered and not seen arrive is offered again after a restart.
+
+    Args:
+        settings: which task of the user's own is called, and with which events.
+        commands: the log, which knows whose requests are kept.
+        carry: takes one outcome into Celery; an exception means it has not arrived.
+    """
+
+    def __init__(self, settings: Settings, commands: CommandsLog, carry: Callable[[Job], None]) -> None:
+        self._settings = settings
+        self._commands = commands
+        self._courier = Courier(carry)
+        self._offered_event = START
+        self._offered_reply = 0
+        self._unclaimed: list[int] = []
+
+    def start(self, engine: Recommender) -> None:
+        """Begin where the last run ended. Where delivery begins at all is noted: a kill must not move it."""
+        if self._settings.deliver_task and engine.delivered is None:
+            engine.acknowledge(delivered=engine.last_event)
+        self._offered_event = engine.delivered or engine.last_event
+        self._courier.start()
+
+    def offer(self, engine: Recommender) -> None:
+        """Give the courier what it has room for."""
+        self._courier.put([*self._replies(engine), *self._deliveries(engine)])
+
+    def acknowledge(self, engine: Recommender) -> None:
+        """Note what has arrived."""
+        arrived = self._courier.arrived()
+        replied = [job.id for job in arrived if isinstance(job, ReplyJob)] + self._unclaimed
+        delivered = max((job.id for job in arrived if isinstance(job, DeliveryJob)), default=None)
+        if replied or delivered:
+            engine.acknowledge(replied=replied, delivered=delivered)
+            self._unclaimed = []
+
+    def finish(self, engine: Recommender, timeout_s: float) -> None:
+        """Let the courier carry what it has, for at most ``timeout_s`` seconds, and note what arrived."""
+        if self._courier.is_alive():
+            self._courier.finish(timeout_s)
+        self.acknowledge(engine)
+
+    def sent(self, engine: Recommender, published: EntryId) -> EntryId:
+        """Up to where events have reached everybody they are for."""
+        return min(published, engine.delivered or START) if self._settings.deliver_task else published
+
+    def _replies(self, engine: Recommender) -> list[ReplyJob]:
+        """Outcomes for tasks that wait. An address that nobody registered is none of ours, whoever wrote it."""
+        waiting = engine.outbox.replies(self._offered_reply, self._courier.room)
+        if not waiting:
+            return []
+        known = self._commands.known_requests([task_of(reply) for reply in waiting])
+        self._offered_reply = waiting[-1].id
+        self._unclaimed += [reply.id for reply in waiting if task_of(reply) not in known]
+        return [resolve_reply(reply, engine) for reply in waiting if task_of(reply) in known]
+
+    def _deliveries(self, engine: Recommender) -> list[DeliveryJob]:
+        if not self._settings.deliver_task:
+            return []
+        rows = engine.outbox.after(self._offered_event, self._courier.room)
+        if rows:
+            self._offered_event = rows[-1].id
+        return [DeliveryJob(row.id, json.loads(row.event)) for row in rows if row.type in self._settings.deliver_types]
