@@ -52,7 +52,7 @@ def test_metrics_are_those_of_the_registry(owner: Owner) -> None:
 
 def test_an_owner_with_nothing_to_do_is_healthy(owner: Owner) -> None:
     owner.status.update(state="running", items=7)
-    owner.status.progress(waiting=False)
+    owner.status.rest()
     status, content_type, text = owner.fetch("/healthz")
     assert (status, content_type) == (200, "application/json")
     assert {"healthy": True, "state": "running", "items": 7, "waiting_s": 0.0}.items() <= json.loads(text).items()
@@ -63,7 +63,7 @@ def test_an_owner_that_makes_no_progress_is_not(owner: Owner) -> None:
     while owner.fetch("/healthz")[0] == 200:
         owner.status.working()  # the clock runs from the first time
     assert json.loads(owner.fetch("/healthz")[2])["healthy"] is False
-    owner.status.progress(waiting=False)
+    owner.status.rest()
     assert owner.fetch("/healthz")[0] == 200
 
 

@@ -194,8 +194,21 @@ def _has_empty_struct(kind: Any) -> bool:
 
 
 def _storable(schema: Any) -> Any:
-    """The schema to write: a column without any value until now is called text, which every reader understands."""
-    return pa.schema([field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in schema])
+    """The schema to write: what has no value until now is called text, which every reader understands.
+
+    Inside a list as well: pyarrow writes a list of nulls that it cannot read again.
+    """
+    return pa.schema([field.with_type(_storable_type(field.type)) for field in schema])
+
+
+def _storable_type(kind: Any) -> Any:
+    if pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_storable_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_storable_type(field.type)) for field in kind])
+    return kind
 
 
 def _table(values: Mapping[str, list[Any]], schema: Any) -> Any:
