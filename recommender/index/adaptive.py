@@ -163,9 +163,7 @@ class AdaptiveIndex:
             _log.exception("index.build_failed live=%d serving=%s", len(self), self.kind)
             return
         missing = np.setdiff1d(self._exact.labels(), graph.labels())
-        if (
-            _CATCH_UP < len(missing) <= len(build) // 2
-        ):  # while rounds get shorter, the caller need not wait for one
+        if _CATCH_UP < len(missing) <= len(build) // 2:  # while rounds get shorter, the caller need not wait for one
             self._build = BackgroundBuild(graph, self._exact.freeze(missing))
             return
         self._hnsw = HnswIndex(self._exact, graph)
