@@ -32,6 +32,7 @@ class SqliteStore:
         self.items = ItemTable(self._db)
         self.vectors = VectorTable(self._db)
         self.outbox = Outbox(self._db, source)
+        self.scrub()  # the process before may have died right after an erasure
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -207,6 +207,29 @@ def test_what_is_not_committed_is_gone_after_a_crash(tmp_path: Path) -> None:
     store.close()
 
 
+def test_an_erased_text_is_gone_although_the_process_died_right_after(tmp_path: Path) -> None:
+    """A commit is one thing, and what it leaves in the write-ahead log another."""
+    erase = (
+        "import os, sys; from pathlib import Path; from recommender.items import *\n"
+        "from recommender.store import SqliteStore\n"
+        "store = SqliteStore(Path(sys.argv[1]))\n"
+        "def add(n, item): store.outbox.add(Event(EntryId(n, 0), ItemPatched(command=Cause(id='1-0'), item_id=item,"
+        " collection='default', revision=1, attributes={'name': 'Wilhelmina' if item == 'a' else 'Quentin'})))\n"
+        "with store.transaction(): add(1, 'a'); add(2, 'b')\n"
+        "with store.transaction(): store.outbox.redact('default', 'a')\n"
+        "os._exit(3)\n"
+    )
+    path = tmp_path / "state.sqlite3"
+    ended = subprocess.run([sys.executable, "-c", erase, str(path)], cwd=ROOT, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert b"Wilhelmina" in path.with_name(f"{path.name}-wal").read_bytes()
+    store = SqliteStore(path)
+    files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"Quentin" in files
+    assert b"Wilhelmina" not in files
+    store.close()
+
+
 # -- outbox ------------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 from workers.broker.connections import celery_url, connect
 from workers.celery.app import make_app
 from workers.celery.carrier import Carrier
+from workers.celery.tasks import CommandRefused
 from workers.client import Client
 from workers.owner.courier import ReplyJob
 from workers.settings import Settings
@@ -114,6 +115,20 @@ def test_a_request_that_cannot_be_read_is_dropped(settings: Settings, redis: Red
 def test_a_reply_that_nobody_waits_for_changes_nothing(settings: Settings, redis: Redis, app: Celery) -> None:
     Carrier(app, settings, redis)(job("forged"))
     assert redis.keys("celery-task-meta-*") == []
+
+
+def test_results_over_rpc_come_back_to_the_sender(settings: Settings, redis: Redis, owner_process: Owners) -> None:
+    over_rpc = {"result_backend": "rpc://"}
+    owner_process(changes=over_rpc).running()
+    sender, _ = make_app(settings.replaced(**over_rpc))
+    ingest = sender.tasks["recommender.ingest"]
+    for n in range(3):
+        assert ingest.delay({"id": f"i{n}", "text": "a text"}).get(timeout=20)["item_id"] == f"i{n}"
+    with pytest.raises(CommandRefused, match="the item has no text"):
+        ingest.delay({"id": "bad"}).get(timeout=20)
+    assert redis.keys("celery-task-meta-*") == []
+    wait_until(lambda: redis.hlen(KEYS.replies) == 0, "the requests to be forgotten")
+    sender.close()
 
 
 def test_a_broker_that_is_away_delays_no_decision(

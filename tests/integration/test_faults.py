@@ -10,14 +10,18 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from recommender import open_recommender
 from recommender.items import EntryId
 from recommender.opening import DATABASE, lock_directory, release
 from tests.integration.conftest import Owners
+from tests.support.encoders import FixedEncoders
+from tests.support.engine import Log
 from tests.support.processes import OwnerProcess
 from tests.support.servers import KINDS, Server, make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, answered, published
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
+from workers.celery.app import make_app
 from workers.client import Client, command_fields
 from workers.owner.owner import state_directory
 from workers.settings import Settings
@@ -193,6 +197,91 @@ def test_an_older_copy_of_the_state_is_refused(
     owner = owner_process("third").start()
     assert owner.wait() == os.EX_SOFTWARE
     assert "it is an older copy" in owner.output
+
+
+@one_server
+@pytest.mark.parametrize("others", [0, 5])
+def test_another_state_directory_does_not_take_a_partition_over(
+    settings: Settings, client: Client, redis: Redis, owner_process: Owners, tmp_path: Path, others: int
+) -> None:
+    owner = owner_process("first").running()
+    client.outcome(client.ingest(tickets(1)[0]))
+    assert owner.terminate() == 0
+    elsewhere = tmp_path / "elsewhere"
+    if others:
+        engine = open_recommender(state_directory(settings.replaced(state_dir=elsewhere)), FixedEncoders())
+        log = Log()
+        engine.process([log.upsert(f"other {n}", f"text {n}") for n in range(others)])
+        engine.close()
+    position = client.ingest({"id": "T-1", "text": "not for the second"})
+    before = published(redis), redis.xrange(KEYS.commands), redis.get(KEYS.state)
+
+    second = owner_process("second", changes={"state_dir": elsewhere}).start()
+    assert second.wait() == os.EX_SOFTWARE
+    assert "the partition belongs to another state directory" in second.output
+    assert f"DEL {KEYS.state}" in second.output
+    assert "Traceback" not in second.output
+    assert (published(redis), redis.xrange(KEYS.commands), redis.get(KEYS.state)) == before
+
+    owner_process("third").running()
+    assert client.outcome(position)["data"]["item_id"] == "T-1"
+
+
+@one_server
+def test_an_owner_whose_partition_was_taken_ends(client: Client, redis: Redis, owner_process: Owners) -> None:
+    owner = owner_process().running()
+    client.outcome(client.ingest(tickets(1)[0]))
+    redis.set(KEYS.state, "another")
+    assert owner.wait() == os.EX_SOFTWARE
+    assert "the partition belongs to another state directory" in owner.output
+    assert redis.get(KEYS.state) == b"another"
+
+
+@one_server
+def test_an_empty_state_takes_over_what_was_given_up(
+    client: Client, redis: Redis, owner_process: Owners, tmp_path: Path
+) -> None:
+    owner = owner_process("first").running()
+    client.outcome(client.ingest(tickets(1)[0]))
+    assert owner.terminate() == 0
+    before = published(redis)
+    position = client.ingest({"id": "T-1", "text": "for whoever comes"})
+    redis.delete(KEYS.state)
+    owner_process("second", changes={"state_dir": tmp_path / "empty"}).running()
+    assert client.outcome(position)["data"]["item_id"] == "T-1"
+    assert published(redis)[:-1] == before
+
+
+@one_server
+def test_a_partition_is_its_owners_again_after_the_server_lost_its_data(
+    client: Client, redis: Redis, owner_process: Owners
+) -> None:
+    owner_process().running()
+    client.outcome(client.ingest(tickets(1)[0]))
+    identity = redis.get(KEYS.state)
+    assert identity
+    redis.flushall()
+    wait_until(lambda: redis.get(KEYS.state) == identity, "the owner to claim its partition")
+    wait_until(lambda: redis.xlen(KEYS.events) == 1, "the event to be published again")
+    assert client.outcome(client.ingest({"id": "T-1", "text": "one more"}))["data"]["item_id"] == "T-1"
+
+
+@one_server
+def test_a_task_from_another_broker_waits_for_the_server_of_the_stream(
+    server: Server, settings: Settings, redis: Redis, owner_process: Owners, tmp_path: Path
+) -> None:
+    with running(make_server("redis-server", tmp_path / "broker")) as broker:
+        changes = {"broker_url": broker.url, "result_backend": broker.url}
+        owner = owner_process(changes=changes).running()
+        app, _ = make_app(settings.replaced(**changes))
+        server.kill()
+        result = app.send_task("recommender.ingest", [tickets(1)[0]], queue=KEYS.queue)
+        owner.until(lambda: owner.output.count(f"[{result.id}] received") >= 3, "the task to be tried again and again")
+        assert result.state == "RETRY"
+        server.start()
+        assert result.get(timeout=30)["item_id"] == "T-0"
+        assert [event.data["item_id"] for event in published(redis)] == ["T-0"]
+        app.close()
 
 
 @one_server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,10 +14,12 @@ from redis import Redis
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from tests.integration.conftest import Owners
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, published
+from tests.support.waiting import wait_until
 from workers.client import Client
 
 pytestmark = pytest.mark.server
 
+YEAR_MS = 365 * 24 * 3600 * 1000
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 
@@ -171,6 +174,31 @@ def test_a_write_that_was_retried_is_rejected_once(redis: Redis, client: Client,
     owner_process().running()
     client.outcome(client.ingest({"id": "good", "text": "behind them"}))
     assert [event.type for event in published(redis)] == [REJECTED, PROCESSED]
+
+
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
+def test_strange_ids_stop_nobody(redis: Redis, client: Client, owner_process: Owners) -> None:
+    owner = owner_process().running()
+    now_ms = time.time_ns() // 1_000_000
+    for n, id_ in enumerate((f"{now_ms}-{2**64 - 1}", f"{now_ms + YEAR_MS}-0", f"{now_ms + YEAR_MS}-{2**64 - 1}")):
+        data = json.dumps({"id": f"strange {n}", "text": f"text {n}"})
+        redis.xadd(KEYS.commands, {"data": data, "reply_to": "0 nobody"}, id=id_)
+        owner.until(lambda id_=id_: (owner.status() or {}).get("position") == id_, f"{id_} to be committed")
+        wait_until(lambda: redis.xlen(KEYS.commands) == 0, "the stream to be trimmed")
+    before = client.last_event()
+    positions = client.ingest_many([{"id": f"good {n}", "text": f"text {n}"} for n in range(3)])
+    outcome = client.outcome(positions[-1], after=before)
+    assert (outcome["type"], outcome["data"]["duplicate_of"]) == (PROCESSED, "strange 2")
+    wait_until(lambda: redis.xlen(KEYS.commands) == 0, "the stream to be trimmed")
+    assert [event.data["item_id"] for event in published(redis)] == [
+        *(f"strange {n}" for n in range(3)),
+        *(f"good {n}" for n in range(3)),
+    ]
+    assert client.last_event().ms < now_ms + YEAR_MS, "events keep to the clock"
+    assert owner.terminate() == 0
+    owner_process("second").running()
+    later = client.outcome(client.ingest({"id": "later", "text": "text 1"}), after=client.last_event())
+    assert later["data"]["duplicate_of"] == "strange 1"
 
 
 @pytest.mark.parametrize("reply_to", [b"999999999999 t", b"-1 t", b"\xff", b"1000 " + b"t" * 5000, "٣ t".encode()])

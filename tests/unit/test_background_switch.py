@@ -200,6 +200,34 @@ def test_the_graph_of_a_background_build_is_the_one_a_plain_build_gives() -> Non
     np.testing.assert_array_equal(found.labels, expected.labels)
 
 
+def test_a_graph_over_many_vectors_at_once_is_built_in_the_background() -> None:
+    index = make_index("hnsw", DIMENSION, expected=10_000)
+    assert isinstance(index, AdaptiveIndex)
+    vectors = unit(4_000)
+    index.add(np.arange(2_000), vectors[:2_000])
+    assert (index.kind, index.building) == ("exact", True)
+    index.add(np.arange(2_000, 4_000), vectors[2_000:])
+    assert index.settle(DEADLINE_S)
+    assert index.kind == "hnsw"
+    assert_holds(index, np.arange(4_000), vectors)
+
+
+@pytest.mark.parametrize("expected", [0, 100])
+def test_a_graph_over_few_vectors_is_there_at_once(expected: int) -> None:
+    index = make_index("hnsw", DIMENSION, expected=expected)
+    index.add(np.arange(100), unit(100))
+    assert isinstance(index, AdaptiveIndex)
+    assert (index.kind, index.building) == ("hnsw", False)
+
+
+def test_what_is_expected_makes_no_graph_where_none_was_asked_for() -> None:
+    for kind in ("exact", "auto"):
+        index = make_index(kind, DIMENSION, expected=50_000)  # type: ignore[arg-type]
+        index.add(np.arange(100), unit(100))
+        assert index.kind == "exact"
+        assert not getattr(index, "building", False)
+
+
 FORGETFUL = """
 import logging, numpy as np
 from recommender.index import AdaptiveIndex

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from recommender import Entry, Event, Recommender, open_recommender
 from recommender.embedding import Embeddings, Encoder, ModelIdentity
 from recommender.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
 from recommender.items import START, EntryId, Item, ItemProcessed, limits
+from recommender.pipeline import indexes
 from recommender.pipeline.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
 from recommender.store import KEY_WINDOW_MS
 from recommender.testing import DeterministicEncoder
@@ -278,6 +280,24 @@ def test_a_deleted_item_is_in_no_later_event(engine: Recommender, log: Log) -> N
     assert "a" not in [hit.id for hit in engine.search(SHOP)]
 
 
+def test_a_member_of_a_group_keeps_its_probability_when_the_item_it_was_matched_with_goes(
+    engine: Recommender, log: Log
+) -> None:
+    engine.process([log.upsert("a", SHOP), log.upsert("b", SHOPS), log.upsert("c", SHOPS)])
+    matched = engine.get("c")
+    assert matched is not None
+    assert (matched.matched_id, matched.canonical_id) == ("b", "a")
+    engine.process([log.delete("b")])
+    left = engine.get("c")
+    assert left is not None
+    assert (left.band, left.duplicate_of, left.matched_id) == ("duplicate", "a", None)
+    assert (left.probability, left.similarity) == (matched.probability, matched.similarity)
+    engine.process([log.delete("a")])
+    alone = engine.get("c")
+    assert alone is not None
+    assert (alone.band, alone.duplicate_of, alone.probability, alone.similarity) == ("new", None, 0.0, None)
+
+
 def test_the_last_item_of_a_point_takes_it_out_of_the_index(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert("a", SHOP), log.upsert("b", SHOP), log.upsert("c", WEATHER)])
     assert engine.stats()["collections"]["default"]["points"] == 2
@@ -312,10 +332,33 @@ def test_an_erased_item_leaves_no_trace_on_disk(tmp_path: Path, log: Log) -> Non
 
     gone = outcome(engine, log.erase("a"))
     assert (kind(gone), gone["erased"]) == ("item.deleted", True)
+    while_open = bytes_on_disk(tmp_path)
     engine.close()
-    after = bytes_on_disk(tmp_path)
-    assert [word for word in (secret, quoted, first) if word.encode() in after] == []
-    assert WEATHER.encode() in after
+    for files in (while_open, bytes_on_disk(tmp_path)):
+        assert [word for word in (secret, quoted, first) if word.encode() in files] == []
+        assert WEATHER.encode() in files
+
+
+def test_what_an_erasure_leaves_in_the_outbox_says_no_more_than_that(engine: Recommender, log: Log) -> None:
+    (event,) = engine.process([log.upsert("a", SHOP, attributes={"name": "Ada"}, key="k")])
+    before = json.loads(event.to_json("/recommender/default"))
+    engine.process([log.erase("a")])
+    left = engine.outcome("k")
+    assert left == {
+        **before,
+        "data": {"command": before["data"]["command"], "item_id": "a", "collection": "default", "erased": True},
+    }
+
+
+def test_an_erasure_takes_the_reasons_out_of_verdicts_that_may_quote_the_item(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert("a", SHOP), log.upsert("b", SHOP), log.upsert("c", SHOP)])
+    told = [json.loads(row.event) for row in engine.outbox.after(START, 10)]
+    assert [event["data"]["matched_id"] for event in told] == [None, "a", "a"]
+    assert all(event["data"]["reasons"] for event in told[1:])
+    engine.process([log.erase("a")])
+    left = [json.loads(row.event) for row in engine.outbox.after(START, 10)]
+    assert left[:2] == [{**event, "data": {**event["data"], "reasons": []}} for event in told[1:]]
+    assert kind({"type": left[2]["type"]}) == "item.deleted"
 
 
 def test_erasing_names_every_published_entry_for_removal(engine: Recommender, log: Log) -> None:
@@ -435,6 +478,27 @@ def test_silent_commands_publish_nothing_but_a_summary_by_the_clock(engine: Reco
     assert len(engine.outbox.after(START, 10)) == 1
 
 
+@pytest.mark.parametrize(
+    ("type_", "version", "reason"),
+    [("item.patch", None, "unknown_item"), ("item.delete", None, "unknown_item"), ("item.upsert", 1, "older_version")],
+)
+def test_a_silent_command_that_is_ignored_publishes_nothing(
+    engine: Recommender, log: Log, type_: str, version: int | None, reason: str
+) -> None:
+    engine.process([log.upsert("there", SHOP, version=2, silent=True)])
+    data: dict[str, Any] = {"id": "there" if version else "nobody", "silent": True}
+    data |= {"attributes": {"x": 1}} if type_ == "item.patch" else {}
+    data |= {"text": SHOP, "version": version} if version else {}
+    (event,) = engine.process([log.add(type_, data, key="k")])
+    assert (event.silent, data_of(event)["reason"]) == (True, reason)
+    assert engine.outbox.after(START, 10) == []
+    found = engine.outcome("k")
+    assert found is not None
+    assert found["data"]["reason"] == reason
+    loud = engine.process([log.add(type_, {**data, "silent": False})])
+    assert [row.id for row in engine.outbox.after(START, 10)] == [loud[0].id]
+
+
 def test_a_summary_is_due_after_so_many_commands(engine: Recommender, log: Log) -> None:
     silent = [log.upsert("a", SHOP, silent=True, later_ms=0) for _ in range(SUMMARY_COMMANDS)]
     assert all(event.silent for event in engine.process(silent))
@@ -519,6 +583,26 @@ def test_a_key_is_free_again_a_day_of_stream_time_later(engine: Recommender, log
     engine.process([log.upsert("a", SHOP, key="k")])
     assert engine.process([log.upsert("a", WEATHER, key="k", later_ms=KEY_WINDOW_MS - 1)]) == []
     assert len(engine.process([log.upsert("a", WEATHER, key="k", later_ms=1)])) == 1
+
+
+def test_an_id_that_cannot_be_believed_does_not_move_stream_time(engine: Recommender, log: Log) -> None:
+    (start,) = engine.process([log.upsert("a", SHOP, key="k", silent=True)])
+    ahead = EntryId(start.id.ms + 365 * KEY_WINDOW_MS, 2**64 - 1)
+    due_ms = engine.due_ms()
+    strange = replace(log.upsert("b", WEATHER, key="strange"), id=ahead, at_ms=start.id.ms + 5)
+    (event,) = engine.process([strange])
+    assert (event.id.ms, data_of(event)["command"]["id"]) == (start.id.ms + 5, str(ahead))
+    assert (engine.position, engine.due_ms()) == (ahead, due_ms)
+    assert engine.prune(outbox_ms=KEY_WINDOW_MS, sent=event.id) == 0
+    assert engine.outcome("k") is not None
+
+    def follows(seq: int, later_ms: int, entry: Entry) -> Entry:
+        """What a server does once it holds such an id: all others come behind it."""
+        return replace(entry, id=EntryId(ahead.ms + 1, seq), at_ms=start.id.ms + later_ms)
+
+    assert engine.process([follows(0, 10, log.upsert("c", SHOP, key="k"))]) == []
+    told = outcomes(engine, follows(1, KEY_WINDOW_MS, log.upsert("c", SHOP, key="k")))
+    assert [kind(data) for data in told] == ["items.backfilled", "item.processed"]
 
 
 def test_entries_up_to_the_position_are_skipped(engine: Recommender, log: Log) -> None:
@@ -1018,6 +1102,40 @@ def crash(engine: Recommender) -> None:
     engine._on_close()
 
 
+@pytest.mark.parametrize(
+    ("least", "written"),
+    [pytest.param(10, [False, True], id="a tenth"), pytest.param(60, [False, False, True], id="so many")],
+)
+def test_a_snapshot_is_due_after_so_many_changes_and_a_part_of_the_index(
+    tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch, least: int, written: list[bool]
+) -> None:
+    monkeypatch.setattr(indexes, "_SNAPSHOT_EVERY", least)
+    engine = crowded_directory(tmp_path, log)
+    engine.snapshot(all_changes=True)
+    rng = np.random.default_rng(4)
+
+    def changed_by(items: int) -> bool:
+        """Whether so many items more make a snapshot due."""
+        before = snapshot_bytes(tmp_path)
+        vectors = rng.normal(size=(items, DIMENSION)).tolist()
+        engine.process([log.upsert(f"{items} {n}", f"more {n}", vector=vector) for n, vector in enumerate(vectors)])
+        engine.snapshot()
+        return snapshot_bytes(tmp_path) != before
+
+    assert [changed_by(20 + 10 * n) for n in range(len(written))] == written  # 20, 50, 90 of about 450
+    before = snapshot_bytes(tmp_path)
+    engine.snapshot(all_changes=True)
+    assert snapshot_bytes(tmp_path) == before, "nothing has changed since"
+    engine.process([log.delete("i1")])
+    engine.snapshot(all_changes=True)
+    assert snapshot_bytes(tmp_path) != before
+    engine.close()
+
+
+def snapshot_bytes(directory: Path) -> bytes:
+    return bytes_on_disk(directory / "index")
+
+
 def test_a_lost_or_damaged_snapshot_costs_nothing_but_time(tmp_path: Path, log: Log) -> None:
     engine = crowded_directory(tmp_path, log)
     before = engine.stats(), engine.recommend("i3")
@@ -1057,6 +1175,17 @@ def test_event_ids_rise_whatever_the_ids_of_commands(engine: Recommender) -> Non
     ids = [event.id for event in events]
     assert ids == sorted(set(ids))
     assert {id_.ms for id_ in ids} == {engine.position.ms}
+
+
+def test_a_state_keeps_the_first_name_it_was_given(tmp_path: Path) -> None:
+    engine, other = opened(tmp_path / "one"), opened(tmp_path / "two")
+    assert engine.identify("first") == engine.identify("second") == "first"
+    assert other.identify("second") == "second"
+    engine.close()
+    other.close()
+    again = opened(tmp_path / "one")
+    assert again.identify("third") == "first"
+    again.close()
 
 
 def test_acknowledged_work_is_not_offered_again(engine: Recommender, log: Log) -> None:

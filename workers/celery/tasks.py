@@ -77,9 +77,9 @@ class CommandTask(PortTask):
         return super().apply_async(args, kwargs, **options)
 
     def _needs_broker(self, options: Mapping[str, Any]) -> bool:
-        """To delay a task, and for results that come back through the caller's own connection to the broker."""
-        delayed = options.get("countdown") or options.get("eta") or self.app.conf.task_always_eager
-        return bool(delayed) or isinstance(self.app.backend, RPCBackend)
+        """To delay a task, to try it again, and for results that come back over the caller's own connection."""
+        kept = options.get("countdown") or options.get("eta") or options.get("retries")
+        return bool(kept or self.app.conf.task_always_eager) or isinstance(self.app.backend, RPCBackend)
 
     def run(self, data: dict[str, Any], key: str | None = None) -> Any:
         """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner."""
