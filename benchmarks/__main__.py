@@ -19,12 +19,16 @@ RESULTS = Path(__file__).parent / "results"
 @click.argument("names", nargs=-1, type=click.Choice([*SETS, "latency"]))
 @click.option("--limit", type=int, help="Take only so many items of each set.")
 @click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
-def main(names: tuple[str, ...], limit: int | None, index: str) -> None:
+@click.option("--quick", is_flag=True, help="Measure the model once, after the pipeline, instead of before and after.")
+def main(names: tuple[str, ...], limit: int | None, index: str, *, quick: bool) -> None:
     """Run the benchmarks NAMES (all by default)."""
     results = {}
     for name in names or (*SETS, "latency"):
         click.echo(f"{name} …", err=True)
-        results[name] = latency.measure() if name == "latency" else throughput.measure(load_texts(name, limit), index)
+        if name == "latency":
+            results[name] = latency.measure()
+        else:
+            results[name] = throughput.measure(load_texts(name, limit), index, quick=quick)
         for key, value in results[name].items():
             click.echo(f"{name:12} {key:32} {value}")
     RESULTS.mkdir(exist_ok=True)

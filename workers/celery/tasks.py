@@ -77,7 +77,7 @@ class CommandTask(PortTask):
         return super().apply_async(args, kwargs, **options)
 
     def _needs_broker(self, options: Mapping[str, Any]) -> bool:
-        """To delay a task, to try it again, and for results that come back over the caller's own connection."""
+        """To delay a task or try it again, and for results that come back over the caller's own connection."""
         kept = options.get("countdown") or options.get("eta") or options.get("retries")
         return bool(kept or self.app.conf.task_always_eager) or isinstance(self.app.backend, RPCBackend)
 

@@ -1,0 +1,182 @@
+"""Outcomes go to those whose requests are kept, and to nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from recommender import Recommender
+from recommender.items import START
+from tests.support.engine import Log, opened
+from tests.support.servers import Server
+from tests.support.streams import KEYS, PROCESSED, REJECTED
+from tests.support.waiting import wait_until
+from workers.broker.commands_log import CommandsLog
+from workers.owner.courier import DeliveryJob, Job, ReplyJob
+from workers.owner.dispatch import Dispatch
+from workers.owner.replies import command_key, reply_address
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
+
+STRANGERS = 2500  # more than the courier takes at once
+
+
+class Courier(list[Job]):
+    """What was carried; while ``broken`` nothing arrives."""
+
+    broken = False
+
+    def __call__(self, job: Job) -> None:
+        if self.broken:
+            raise ConnectionError("closed")
+        self.append(job)
+
+    def replies(self) -> list[ReplyJob]:
+        return [job for job in self if isinstance(job, ReplyJob)]
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    engine = opened()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def carried() -> Courier:
+    return Courier()
+
+
+@pytest.fixture
+def dispatch(
+    engine: Recommender, redis: Redis, settings: Settings, carried: Courier
+) -> Iterator[Callable[..., Dispatch]]:
+    """Starts one; all end with the test."""
+    started: list[Dispatch] = []
+
+    def start(**changes: object) -> Dispatch:
+        one = Dispatch(settings.replaced(**changes), CommandsLog(redis, KEYS), carried)
+        one.start(engine)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.finish(engine, 0.1)
+
+
+def wait_for(redis: Redis, task_ids: Sequence[str]) -> None:
+    """What a sender does before it waits."""
+    redis.hset(KEYS.replies, mapping=dict.fromkeys(task_ids, "{}"))
+
+
+def test_strangers_are_told_nothing_and_forgotten(
+    engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    log = Log()
+    wait_for(redis, ["first", "last"])
+    one = dispatch()
+    entries = [log.upsert("a", "a text", reply_to=reply_address("first"))]
+    entries += [log.upsert(f"i{n}", "a text", reply_to=f"{n} stranger {n}") for n in range(STRANGERS)]
+    entries += [log.upsert("z", "a text", reply_to=reply_address("last"))]
+    engine.process(entries)
+    assert len(engine.outbox.replies(0, 10_000)) == STRANGERS + 2
+
+    def none_left() -> bool:
+        one.offer(engine)
+        one.acknowledge(engine)
+        return not engine.outbox.replies(0, 1)
+
+    wait_until(none_left, "every reply to be settled")
+    assert [job.task_id for job in carried.replies()] == ["first", "last"]
+    assert [job.outcomes[0]["item_id"] for job in carried.replies()] == ["a", "z"]
+    assert engine.prune(outbox_ms=0, sent=engine.last_event) > STRANGERS, "they keep no event from being dropped"
+
+
+def test_an_address_that_names_more_commands_than_there_are_is_harmless(
+    engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    log = Log()
+    wait_for(redis, ["t"])
+    keyed = [log.upsert(f"i{n}", "a text", key=command_key("t", n)) for n in range(2)]
+    last = log.upsert("i2", "a text", key=command_key("t", 2), reply_to=reply_address("t", 1000))
+    engine.process([*keyed, last])
+    one = dispatch()
+    one.offer(engine)
+    one.finish(engine, 10)
+    (job,) = carried.replies()
+    assert (job.many, [outcome["item_id"] for outcome in job.outcomes]) == (True, ["i0", "i1", "i2"])
+
+
+def test_a_reply_repeats_nothing_that_the_caller_has_sent(
+    engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    log = Log()
+    wait_for(redis, ["t"])
+    (event,) = engine.process([log.add("item.upsert", b'{"id": "a", "colour": "red"}', reply_to=reply_address("t"))])
+    one = dispatch()
+    one.offer(engine)
+    one.finish(engine, 10)
+    (outcome,) = carried.replies()[0].outcomes
+    said = event.data.model_dump(mode="json")
+    assert said.pop("payload")
+    assert outcome == {"type": REJECTED, **said}
+
+
+def test_a_reply_to_an_erased_item_says_that_it_was(
+    engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    log = Log()
+    wait_for(redis, ["t"])
+    upsert = log.upsert("a", "a text", reply_to=reply_address("t"))
+    engine.process([upsert, log.erase("a")])
+    one = dispatch()
+    one.offer(engine)
+    one.finish(engine, 10)
+    (outcome,) = carried.replies()[0].outcomes
+    command = {"id": str(upsert.id), "key": None}
+    assert outcome == {"type": PROCESSED, "command": command, "item_id": "a", "collection": "default", "erased": True}
+
+
+def test_what_did_not_arrive_is_offered_by_the_next(
+    engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    log = Log()
+    wait_for(redis, ["t"])
+    carried.broken = True
+    first = dispatch(deliver_task="project.receive")
+    (event,) = engine.process([log.upsert("a", "a text", reply_to=reply_address("t"))])
+    first.offer(engine)
+    first.finish(engine, 0.1)
+    assert len(engine.outbox.replies(0, 10)) == 1
+    assert first.sent(engine, event.id) == START, "an event stays until it was delivered as well"
+    carried.broken = False
+    second = dispatch(deliver_task="project.receive")
+    second.offer(engine)
+    second.finish(engine, 10)
+    assert [type(job) for job in carried] == [ReplyJob, DeliveryJob]
+    assert engine.outbox.replies(0, 10) == []
+    assert second.sent(engine, event.id) == engine.delivered == event.id
+
+
+def test_a_server_that_is_away_loses_no_reply(
+    server: Server, engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    log = Log()
+    wait_for(redis, ["t"])
+    engine.process([log.upsert("a", "a text", reply_to=reply_address("t"))])
+    one = dispatch()
+    server.kill()
+    with pytest.raises(RedisError, match=r"."):
+        one.offer(engine)
+    one.acknowledge(engine)
+    assert len(engine.outbox.replies(0, 10)) == 1
+    server.start()
+    one.offer(engine)
+    one.finish(engine, 10)
+    assert [job.task_id for job in carried.replies()] == ["t"]
+    assert engine.outbox.replies(0, 10) == []

@@ -1,0 +1,42 @@
+"""Entries of the commands stream as the engine takes them; reading and trimming are tested against real servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from recommender.errors import InvalidCommand
+from recommender.items import Entry, EntryId, Malformed, UpsertItem
+from workers.broker.commands_log import decode
+
+NOW_MS = 1_700_000_000_000
+NOW = EntryId(NOW_MS, 0)
+ITEM = b'{"id": "a", "text": "b"}'
+
+
+def entry(id_: EntryId = NOW, **fields: bytes) -> Entry:
+    return decode(id_, {b"data": ITEM, **{name.encode(): value for name, value in fields.items()}}, NOW_MS)
+
+
+def refusal(entry: Entry) -> InvalidCommand:
+    assert isinstance(entry.command, Malformed)
+    return entry.command.error
+
+
+@pytest.mark.parametrize("ahead_ms", [-(10**12), -1, 0, 1, 60_000])
+def test_an_id_that_clocks_may_differ_by_tells_the_time(ahead_ms: int) -> None:
+    assert entry(EntryId(NOW_MS + ahead_ms, 7)).time_ms == NOW_MS + ahead_ms
+
+
+@pytest.mark.parametrize("ms", [NOW_MS + 60_001, 2**63, 2**64 - 1])
+def test_an_id_further_ahead_does_not(ms: int) -> None:
+    found = entry(EntryId(ms, 2**64 - 1))
+    assert (found.id, found.time_ms) == (EntryId(ms, 2**64 - 1), NOW_MS)
+    assert isinstance(found.command, UpsertItem)
+    bad = entry(EntryId(ms, 0), colour=b"red")
+    assert (refusal(bad).code, bad.time_ms) == ("unknown_field", NOW_MS)
+
+
+def test_an_address_for_replies_is_no_place_for_data() -> None:
+    assert entry(reply_to=b"0 " + b"t" * 510).reply_to == "0 " + "t" * 510
+    assert refusal(entry(reply_to=b"0 " + b"t" * 511)).field == "reply_to"
+    assert refusal(entry(reply_to=b"0 " + b"t" * 511)).code == "too_large"
