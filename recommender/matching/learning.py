@@ -1,0 +1,149 @@
+"""Fitting models of pairs to labels, adapting one to a few answers, and choosing where bands begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recommender.matching.boosting import Growth, grow
+from recommender.matching.features import FEATURES, MONOTONE
+from recommender.matching.logistic import newton, regress
+from recommender.matching.model import PairModel
+from recommender.matching.trees import Booleans, Floats
+
+# How long duplicates keep coming differs from one collection to the next, and no set behind the shipped model has real
+# timestamps.
+UNIVERSAL = tuple(name for name in FEATURES if name != "days_apart")
+
+# From so many labelled pairs on, and so many of the rarer kind, a model of the collection's own beats an adapted one.
+# Both, like the penalties below, from learning curves on three sets held out (tools/fit_matcher.py --curve).
+OWN_MODEL_FROM = 1000
+OWN_MODEL_FROM_RARER = 100
+_GROWTH = Growth(trees=100)
+_OWN_L2 = 5.0
+_OWN_GROWTH = Growth(trees=200, columns=0.5)
+
+# How firmly adapting holds on to the model it starts from.
+_HOLD_WEIGHTS = 30.0
+_HOLD_SLOPE = 10.0
+_HOLD_INTERCEPT = 2.0
+_LEAST_SLOPE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to fit a model.
+
+    Attributes:
+        l2: penalty of the logistic regression.
+        growth: of the trees.
+        features: names of the features to read.
+    """
+
+    l2: float = 20.0
+    growth: Growth = _GROWTH
+    features: tuple[str, ...] = UNIVERSAL
+
+
+def fit(rows: Floats, labels: Booleans, weights: Floats | None = None, recipe: Recipe | None = None) -> PairModel:
+    """Fit a model to labelled pairs.
+
+    Args:
+        rows: shape (n, len(FEATURES)), NaN where a value is missing.
+        labels: shape (n,), true where the two are the same thing; both must occur.
+        weights: shape (n,), positive; only their proportions count.
+        recipe: by default that of the shipped model.
+
+    Raises:
+        ValueError: all labels are the same.
+    """
+    how = recipe or Recipe()
+    if labels.all() or not labels.any():
+        raise ValueError("to learn from pairs takes both: some that are the same and some that are not")
+    mass = np.ones(len(rows)) if weights is None else weights / weights.mean()
+    chosen = rows[:, [FEATURES.index(name) for name in how.features]]
+    monotone = [MONOTONE[name] for name in how.features]
+    return PairModel(
+        features=how.features,
+        logistic=regress(chosen, labels, mass, how.l2),
+        trees=grow(chosen, labels, mass, monotone, how.growth),
+    )
+
+
+def adapt(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
+    """Move a model's linear part and calibration towards labelled pairs, the further the more there are.
+
+    The maximum a posteriori estimate under a normal prior around the model: no pairs change nothing, ten change
+    little.
+
+    Args:
+        model: where to start, usually the shipped one.
+        rows: shape (n, len(FEATURES)), NaN where a value is missing.
+        labels: shape (n,).
+    """
+    standardised = model.standardised(rows)
+    count = standardised.shape[1]
+    design = np.hstack([standardised, model.raw_log_odds(rows)[:, None], np.ones((len(rows), 1))])
+    start = np.append(np.zeros(count), [model.slope, model.intercept])
+    hold = np.append(np.full(count, _HOLD_WEIGHTS), [_HOLD_SLOPE, _HOLD_INTERCEPT])
+    found = newton(design, labels, np.ones(len(rows)), hold, start)
+    slope = max(float(found[-2]), _LEAST_SLOPE)
+    # The model averages two parts and multiplies by the slope, so what is added to one part is divided by both.
+    logistic = replace(model.logistic, weights=model.logistic.weights + 2 * found[:-2] / slope)
+    return replace(model, logistic=logistic, slope=slope, intercept=float(found[-1]))
+
+
+def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
+    """The best model for a collection of which some pairs are labelled: adapted while they are few, then its own.
+
+    Bands stay where they are; see `precision_threshold`.
+
+    Args:
+        model: where to start, usually the shipped one.
+        rows: shape (n, len(FEATURES)), NaN where a value is missing.
+        labels: shape (n,).
+    """
+    same = int(labels.sum())
+    if len(labels) < OWN_MODEL_FROM or min(same, len(labels) - same) < OWN_MODEL_FROM_RARER:
+        return adapt(model, rows, labels)
+    own = fit(rows, labels, recipe=Recipe(_OWN_L2, _OWN_GROWTH, model.features))
+    return replace(own, duplicate_from=model.duplicate_from, review_from=model.review_from)
+
+
+def precision_threshold(
+    probabilities: Floats, labels: Booleans | Floats, target: float, weights: Floats | None = None
+) -> float:
+    """The lowest probability from which precision is at least ``target``; 1 where there is none.
+
+    Args:
+        probabilities: shape (n,).
+        labels: shape (n,).
+        target: in (0, 1].
+        weights: shape (n,), positive.
+    """
+    thresholds, precision, _ = _curve(probabilities, labels, weights)
+    reached = np.flatnonzero(precision >= target)
+    return float(thresholds[reached[-1]]) if len(reached) else 1.0
+
+
+def expected_precision_threshold(probabilities: Floats, target: float) -> float:
+    """The same without labels: from where the mean of the calibrated probabilities is at least ``target``."""
+    return precision_threshold(probabilities, probabilities, target)
+
+
+def f_threshold(probabilities: Floats, labels: Booleans, beta: float = 1.0, weights: Floats | None = None) -> float:
+    """The probability from which the F measure is highest; recall counts ``beta`` times as much as precision."""
+    thresholds, precision, recall = _curve(probabilities, labels, weights)
+    f = (1 + beta**2) * precision * recall / np.maximum(beta**2 * precision + recall, 1e-12)
+    return float(thresholds[int(f.argmax())])
+
+
+def _curve(probabilities: Floats, labels: Booleans | Floats, weights: Floats | None) -> tuple[Floats, Floats, Floats]:
+    """Every distinct probability as a threshold, falling, with its precision and recall."""
+    mass = np.ones(len(probabilities)) if weights is None else weights
+    order = np.argsort(-probabilities, kind="stable")
+    falling = probabilities[order]
+    right, flagged = np.cumsum((mass * labels)[order]), np.cumsum(mass[order])
+    last = np.append(falling[1:] != falling[:-1], True)
+    return falling[last], (right / flagged)[last], (right / max(right[-1], 1e-12))[last]

@@ -1,0 +1,149 @@
+"""The probability that two items are the same thing, from the features of the pair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from recommender.matching.features import FEATURES
+from recommender.matching.logistic import Logistic
+from recommender.matching.trees import Floats, Integers, Trees
+
+DEFAULT_FILE = "default_model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel:
+    """A logistic regression and boosted trees, their log-odds averaged and calibrated.
+
+    The regression carries over to domains that nobody has labelled, the trees see what depends on two things at once;
+    their mean was better than either on every set held out (`tools/fit_matcher.py`).
+
+    Attributes:
+        features: names of the features it reads, see `FEATURES`.
+        logistic: over those features.
+        trees: over those features.
+        slope: of the calibration, by which the averaged log-odds are multiplied; at most 1 means they were too sure.
+        intercept: of the calibration, added after.
+        duplicate_from: where ``duplicate`` begins: from here up, precision on sets held out was the target.
+        review_from: probability from which a person's look pays.
+    """
+
+    features: tuple[str, ...]
+    logistic: Logistic
+    trees: Trees
+    slope: float = 1.0
+    intercept: float = 0.0
+    duplicate_from: float = 0.95
+    review_from: float = 0.5
+
+    def raw_log_odds(self, rows: Floats) -> Floats:
+        """Before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
+        chosen = rows[:, self._columns()]
+        return (self.logistic.log_odds(chosen) + self.trees.log_odds(chosen)) / 2
+
+    def log_odds(self, rows: Floats) -> Floats:
+        """Calibrated log-odds of each row, shape (n,)."""
+        return self.slope * self.raw_log_odds(rows) + self.intercept
+
+    def probabilities(self, rows: Floats) -> Floats:
+        """Of each row, shape (n,), in (0, 1)."""
+        return probability(self.log_odds(rows))
+
+    def typical(self) -> Floats:
+        """The features of an ordinary pair of candidates, shape (len(FEATURES),); NaN for those it does not read."""
+        row = np.full(len(FEATURES), np.nan)
+        row[self._columns()] = self.logistic.typical
+        return row
+
+    def standardised(self, rows: Floats) -> Floats:
+        """What the linear part weighs, shape (n, 2 * features read)."""
+        return self.logistic.standardised(rows[:, self._columns()])
+
+    def _columns(self) -> Integers:
+        return _columns(self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; numbers keep six significant digits."""
+        return {
+            "features": list(self.features),
+            "logistic": {
+                "typical": _rounded(self.logistic.typical),
+                "mean": _rounded(self.logistic.mean),
+                "scale": _rounded(self.logistic.scale),
+                "weights": _rounded(self.logistic.weights),
+                "bias": float(f"{self.logistic.bias:.6g}"),
+            },
+            "trees": {
+                "features": self.trees.features.tolist(),
+                # JSON has no infinity; no feature reaches what stands for it.
+                "thresholds": _rounded(np.minimum(self.trees.thresholds, 1e9)),
+                "missing": self.trees.missing.astype(int).tolist(),
+                "values": _rounded(self.trees.values),
+                "base": float(f"{self.trees.base:.6g}"),
+            },
+            "slope": float(f"{self.slope:.6g}"),
+            "intercept": float(f"{self.intercept:.6g}"),
+            "duplicate_from": self.duplicate_from,
+            "review_from": self.review_from,
+        }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> PairModel:
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: a part is missing.
+            ValueError: it names a feature that this version does not have.
+        """
+        unknown = sorted(set(said["features"]) - set(FEATURES))
+        if unknown:
+            raise ValueError(f"the model reads features that are not known here: {', '.join(unknown)}")
+        logistic, trees = said["logistic"], said["trees"]
+        return cls(
+            features=tuple(said["features"]),
+            logistic=Logistic(
+                typical=np.array(logistic["typical"], np.float64),
+                mean=np.array(logistic["mean"], np.float64),
+                scale=np.array(logistic["scale"], np.float64),
+                weights=np.array(logistic["weights"], np.float64),
+                bias=float(logistic["bias"]),
+            ),
+            trees=Trees(
+                features=np.array(trees["features"], np.int64),
+                thresholds=np.array(trees["thresholds"], np.float64),
+                missing=np.array(trees["missing"], np.bool_),
+                values=np.array(trees["values"], np.float64),
+                base=float(trees["base"]),
+            ),
+            slope=float(said["slope"]),
+            intercept=float(said["intercept"]),
+            duplicate_from=float(said["duplicate_from"]),
+            review_from=float(said["review_from"]),
+        )
+
+
+def probability(log_odds: Floats) -> Floats:
+    """The logistic function."""
+    return 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+
+
+@cache
+def default_model() -> PairModel:
+    """The model that ships with the package; how it was fitted stands in the file itself."""
+    return PairModel.from_json(json.loads(files(__package__).joinpath(DEFAULT_FILE).read_text(encoding="utf-8")))
+
+
+@cache
+def _columns(names: tuple[str, ...]) -> Integers:
+    return np.array([FEATURES.index(name) for name in names], np.int64)
+
+
+def _rounded(numbers: Floats) -> Any:
+    return np.vectorize(lambda number: float(f"{number:.6g}"), otypes=[float])(numbers).tolist()

@@ -1,0 +1,81 @@
+"""How common a term is: in the collection, and, while the collection is small, in language at large."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from math import log
+from typing import Protocol
+
+from recommender.matching.vocabulary import FUNCTION_WORDS
+
+# The collection's own counts are read as if so many documents of ordinary language had been counted before.
+_BACKGROUND_DOCUMENTS = 30
+_FUNCTION_WORD_RATE = 0.3
+_SHORT_WORD_RATE = 0.03
+_WORD_RATE = 0.005
+_SHORT_WORD = 3
+
+
+class TermStatistics(Protocol):
+    """Document frequencies of one collection, kept as items come and go."""
+
+    @property
+    def documents(self) -> int:
+        """How many items there are."""
+
+    def frequency(self, term: str) -> int:
+        """In how many of them a term occurs."""
+
+
+class CountedTerms:
+    """Term statistics in memory."""
+
+    def __init__(self, documents: Iterable[Iterable[str]] = ()) -> None:
+        self._frequencies: Counter[str] = Counter()
+        self._documents = 0
+        for terms in documents:
+            self.add(terms)
+
+    @property
+    def documents(self) -> int:
+        """How many items there are."""
+        return self._documents
+
+    def frequency(self, term: str) -> int:
+        """In how many of them a term occurs."""
+        return self._frequencies[term]
+
+    def add(self, terms: Iterable[str]) -> None:
+        """Count one more item by its distinct terms."""
+        self._documents += 1
+        self._frequencies.update(set(terms))
+
+    def remove(self, terms: Iterable[str]) -> None:
+        """Take back what `add` counted."""
+        self._documents -= 1
+        self._frequencies.subtract(set(terms))
+
+
+def rarity(statistics: TermStatistics, terms: Iterable[str]) -> dict[str, float]:
+    """Inverse document frequency of each term, scaled to [0, 1]: near 0 in every document, 1 in a single one.
+
+    Scaled, so that figures of a small and of a large collection mean the same.
+    """
+    documents = statistics.documents + _BACKGROUND_DOCUMENTS
+    scale = 1.0 / log(documents + 1)
+    frequency = statistics.frequency
+    weights = {}
+    for term in terms:
+        # An item is counted before it is compared, or not: one occurrence is the least.
+        seen = (frequency(term) or 1) + _BACKGROUND_DOCUMENTS * _background_rate(term)
+        weights[term] = max(1.0 - scale * log(seen), 0.0)
+    return weights
+
+
+@lru_cache(maxsize=65_536)
+def _background_rate(term: str) -> float:
+    if term in FUNCTION_WORDS:
+        return _FUNCTION_WORD_RATE
+    return _SHORT_WORD_RATE if len(term) <= _SHORT_WORD and term.isalpha() else _WORD_RATE

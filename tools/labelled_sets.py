@@ -1,0 +1,371 @@
+"""The labelled sets that the matcher is fitted to and judged by: pairs of items, embedded and compared.
+
+Read from the folder that ``RECOMMENDER_TEST_DATA`` names, and from the samples of this project. Vectors are kept in a
+cache folder, since embedding takes longer than everything else together.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
+from recommender.items import DEFAULT_MODEL, Item
+from recommender.matching.features import FEATURES, Comparison, Context, compare, contexts, features
+from recommender.matching.profile import item_terms, profile
+from recommender.matching.statistics import CountedTerms
+from recommender.matching.terms import terms_of
+from tools.edits import Edits
+
+SAMPLES = Path(__file__).parents[1] / "workers" / "samples"
+# Longer ones do not fit into an item.
+LONGEST_FIELD = 16_000
+BATCH = 1024
+EDITED, EDIT_SEED = 3000, 11
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Labelled pairs of items.
+
+    Attributes:
+        items: all texts of the set; the statistics of terms are theirs.
+        pairs: numbers of the two items, shape (n, 2).
+        labels: true where they are the same thing, shape (n,).
+        splits: ``train``, ``valid`` or ``test``, shape (n,).
+        sides: for two catalogues, which one each item is in; candidates then come from the other one. Else ``None``.
+        linked: whether candidates of one item stand side by side in ``pairs``, so that margins can be taken.
+    """
+
+    items: list[Item]
+    pairs: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    sides: np.ndarray | None = None
+    linked: bool = True
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Pairs in numbers.
+
+    Attributes:
+        name: of the set.
+        rows: features, shape (n, len(FEATURES)).
+        tfidf: cosine of plain TF-IDF vectors, the baseline, shape (n,).
+    """
+
+    name: str
+    source: Pairs
+    rows: np.ndarray
+    tfidf: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.source.labels
+
+    def split(self, *names: str) -> np.ndarray:
+        return np.flatnonzero(np.isin(self.source.splits, names))
+
+    @property
+    def cosine(self) -> np.ndarray:
+        return self.rows[:, FEATURES.index("cosine")]
+
+
+class Embedder:
+    """Vectors of texts by the default model, kept in files named after the texts."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._encoder: Encoder | None = None
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        path = self.path(texts)
+        if path.is_file():
+            return np.load(path)
+        self._encoder = self._encoder or ModelCatalogue(KNOWN_MODELS).encoder(DEFAULT_MODEL)
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        sorted_texts = [texts[number] for number in order]
+        batches = [
+            self._encoder.encode(sorted_texts[start : start + BATCH]).vectors for start in range(0, len(texts), BATCH)
+        ]
+        vectors = np.empty((len(texts), batches[0].shape[1]), np.float32)
+        vectors[order] = np.concatenate(batches)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, vectors)
+        return vectors
+
+    def path(self, texts: Sequence[str]) -> Path:
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+        return self._cache / f"vectors-{digest[:24]}.npy"
+
+
+def load(name: str, data: Path, embed: Embedder) -> LabelledSet:
+    """Read one of `SETS`.
+
+    Raises:
+        FileNotFoundError: it is not in the folder.
+    """
+    return measured(name, SETS[name](data, embed), embed)
+
+
+def measured(name: str, source: Pairs, embed: Embedder) -> LabelledSet:
+    vectors = embed([item.content for item in source.items])
+    weights = tfidf(source.items)
+    said = [item_terms(item) for item in source.items]
+    statistics = CountedTerms(one.whole.counts for one in said)
+    profiles = [profile(item, one, statistics) for item, one in zip(source.items, said, strict=True)]
+    left, right = source.pairs.T
+    cosines = np.einsum("ij,ij->i", vectors[left], vectors[right])
+    words = np.asarray(weights[left].multiply(weights[right]).sum(axis=1)).ravel()
+    compared = [
+        compare(profiles[a], profiles[b], float(cosine)) for a, b, cosine in zip(left, right, cosines, strict=True)
+    ]
+    found = _contexts(source, compared, vectors, weights)
+    rows = [features(pair, context) for pair, context in zip(compared, found, strict=True)]
+    return LabelledSet(name, source, np.array(rows), words)
+
+
+def _contexts(
+    source: Pairs, compared: list[Comparison], vectors: np.ndarray, weights: sparse.csr_matrix
+) -> list[Context]:
+    """How each pair stands among the other candidates of its first item."""
+    if not source.linked:
+        return [Context()] * len(source.pairs)
+    if source.sides is not None:
+        others = np.flatnonzero(source.sides == "right")
+        return _catalogue_contexts(source.pairs, others, vectors, weights)
+    starts = np.flatnonzero(np.append(True, np.diff(source.pairs[:, 0]) != 0))
+    return [
+        context
+        for start, end in zip(starts, [*starts[1:], len(source.pairs)], strict=True)
+        for context in contexts(compared[start:end])
+    ]
+
+
+def _catalogue_contexts(
+    pairs: np.ndarray, others: np.ndarray, vectors: np.ndarray, weights: sparse.csr_matrix
+) -> list[Context]:
+    place = {int(item): number for number, item in enumerate(others)}
+    found = []
+    for a, b in pairs:
+        number = place[int(b)]
+        cosines = vectors[others] @ vectors[a]
+        words = (weights[others] @ weights[a].T).toarray().ravel()
+        mine, mine_words = float(cosines[number]), float(words[number])
+        cosines[number] = words[number] = -1.0
+        rank = float((cosines > mine).sum())
+        found.append(Context(mine - float(cosines.max()), mine_words - float(words.max()), rank))
+    return found
+
+
+def tfidf(items: Sequence[Item]) -> sparse.csr_matrix:
+    """Unit rows of (1 + ln count) ln(1 + N / frequency)."""
+    counted = [terms_of(item.content).counts for item in items]
+    columns: dict[str, int] = {}
+    for counts in counted:
+        for term in counts:
+            columns.setdefault(term, len(columns))
+    frequency = np.zeros(len(columns))
+    for counts in counted:
+        frequency[[columns[term] for term in counts]] += 1
+    idf = np.log(1 + len(items) / frequency)
+    rows = [number for number, counts in enumerate(counted) for _ in counts]
+    at = [columns[term] for counts in counted for term in counts]
+    values = [(1 + math.log(count)) for counts in counted for count in counts.values()]
+    matrix = sparse.csr_matrix((np.array(values) * idf[at], (rows, at)), shape=(len(items), len(columns)))
+    norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    return sparse.csr_matrix(sparse.diags(1 / np.maximum(norms, 1e-12)) @ matrix)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def split_of(key: str) -> str:
+    """One fifth each for ``test`` and ``valid``, by a hash of the key."""
+    fifth = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 5
+    return {0: "test", 1: "valid"}.get(fifth, "train")
+
+
+def item_of(key: str, fields: dict[str, str], **others: Any) -> Item:
+    said = {name: value[:LONGEST_FIELD] for name, value in fields.items() if value}
+    return Item(id=key, fields=said or {"title": "-"}, **others)
+
+
+def catalogues(folder: str, fields: Sequence[str], data: Path, embed: Embedder) -> Pairs:
+    """Pairs of two catalogues with the published splits; candidates of an item are the whole other catalogue."""
+    numbers: dict[tuple[str, ...], int] = {}
+    items, sides, pairs, labels, splits = [], [], [], [], []
+    for row in rows_of(data / folder / "pairs.csv.gz"):
+        pair = []
+        for side in ("left", "right"):
+            said = {field: row[f"{side}_{field}"] for field in fields}
+            price = row[f"{side}_price"]
+            key = (side, *said.values(), price)
+            if key not in numbers:
+                numbers[key] = len(items)
+                items.append(item_of(str(len(items)), said, attributes={"price": float(price)} if price else {}))
+                sides.append(side)
+            pair.append(numbers[key])
+        pairs.append(pair)
+        labels.append(row["label"] == "1")
+        splits.append(row["split"])
+    return Pairs(items, np.array(pairs), np.array(labels), np.array(splits), np.array(sides))
+
+
+def stream(items: list[Item], same: Iterable[tuple[int, int]], embed: Embedder, near: int, worded: int) -> Pairs:
+    """Each item against the nearest earlier ones, by vector and by words, as a stream of items would meet them."""
+    groups = _groups(len(items), same)
+    vectors, weights = embed([item.content for item in items]), tfidf(items)
+    pairs = []
+    for number in range(1, len(items)):
+        cosines = vectors[:number] @ vectors[number]
+        words = (weights[:number] @ weights[number].T).toarray().ravel()
+        by_vector = np.argsort(-cosines, kind="stable")[:near]
+        by_words = np.argsort(-words, kind="stable")[:worded]
+        pairs += [(number, int(other)) for other in dict.fromkeys([*by_vector, *by_words])]
+    found = np.array(pairs)
+    labels = groups[found[:, 0]] == groups[found[:, 1]]
+    splits = np.array([split_of(item.id) for item in items])[found[:, 0]]
+    return Pairs(items, found, labels, splits)
+
+
+def _groups(count: int, same: Iterable[tuple[int, int]]) -> np.ndarray:
+    parent = list(range(count))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    for one, other in same:
+        parent[root(one)] = root(other)
+    return np.array([root(number) for number in range(count)])
+
+
+def bug_reports(data: Path, embed: Embedder) -> Pairs:
+    folder = data / "bugs_openoffice"
+    reports = sorted(rows_of(folder / "reports.csv.gz"), key=lambda report: int(report["bug_id"]))
+    number = {report["bug_id"]: place for place, report in enumerate(reports)}
+    links = rows_of(folder / "duplicates.csv.gz")
+    same = [
+        (number[link["bug_id"]], number[link["duplicate_of"]])
+        for link in links
+        if link["bug_id"] in number and link["duplicate_of"] in number
+    ]
+    items = [
+        item_of(report["bug_id"], {"title": report["title"], "description": report["description"]})
+        for report in reports
+    ]
+    return stream(items, same, embed, near=6, worded=4)
+
+
+def articles(data: Path, embed: Embedder) -> Pairs:
+    folder = data / "neardup_mccormick"
+    found = rows_of(folder / "articles_1000.csv.gz")
+    number = {article["id"]: place for place, article in enumerate(found)}
+    same = [(number[link["id1"]], number[link["id2"]]) for link in rows_of(folder / "truth_1000.csv.gz")]
+    items = [Item(id=article["id"], text=article["text"]) for article in found]
+    return stream(items, same, embed, near=3, worded=2)
+
+
+def sample(table: str, data: Path, embed: Embedder) -> Pairs:
+    found = rows_of(SAMPLES / f"{table}.csv")
+    number = {row["id"]: place for place, row in enumerate(found)}
+    same = [(number[row["id"]], number[row["duplicate_of"]]) for row in found if row["duplicate_of"]]
+    items = [
+        item_of(
+            row["id"],
+            {name: row.get(name, "") for name in ("title", "description", "brand")},
+            attributes={"price_eur": float(row["price_eur"])} if row.get("price_eur") else {},
+            timestamp=row.get("created_at"),
+        )
+        for row in found
+    ]
+    return stream(items, same, embed, near=10, worded=5)
+
+
+def sentences(data: Path, embed: Embedder) -> Pairs:
+    """Sentences that people gave 4.6 of 5 or more against those below 3.6; those between are left out."""
+    numbers: dict[str, int] = {}
+    pairs, labels, splits = [], [], []
+    for row in rows_of(data / "sts" / "stsbenchmark.csv.gz"):
+        score = float(row["score"])
+        if 3.6 < score < 4.6 or row["text1"] == row["text2"]:
+            continue
+        pairs.append([numbers.setdefault(row[side], len(numbers)) for side in ("text1", "text2")])
+        labels.append(score >= 4.6)
+        splits.append("valid" if row["split"] == "dev" else row["split"])
+    items = [Item(id=str(number), text=text) for text, number in numbers.items()]
+    return Pairs(items, np.array(pairs), np.array(labels), np.array(splits), linked=False)
+
+
+def questions(data: Path, embed: Embedder) -> Pairs:
+    """Nearest questions of another intent: all of them different."""
+    found = {row["text"]: row["intent"] for row in rows_of(data / "intent_banking77" / "tickets.csv.gz")}
+    chosen = [text for text in found if split_of(text) == "test"]
+    items = [Item(id=str(number), text=text) for number, text in enumerate(chosen)]
+    near = stream(items, (), embed, near=4, worded=2)
+    intents = np.array([found[text] for text in chosen])
+    differ = intents[near.pairs[:, 0]] != intents[near.pairs[:, 1]]
+    return Pairs(items, near.pairs[differ], near.labels[differ], near.splits[differ])
+
+
+def edited_copies(data: Path, embed: Embedder) -> Pairs:
+    """Texts against copies of themselves: edited without changing what they are about, or with one thing changed.
+
+    Labelled pairs are hardly ever that close, while streams are full of them: templates, variants of one article.
+    """
+    texts = sorted(
+        {row["description"].capitalize() for row in rows_of(data / "rec_online_retail" / "items.csv.gz")}
+        | {row["text"] for row in rows_of(data / "intent_banking77" / "tickets.csv.gz")}
+        | {row["text1"] for row in rows_of(data / "sts" / "stsbenchmark.csv.gz")}
+        | {row["text"].split(". ")[0] for row in rows_of(data / "neardup_mccormick" / "articles_1000.csv.gz")}
+    )
+    draw = np.random.default_rng(EDIT_SEED)
+    edits = Edits(texts, draw)
+    items: list[Item] = []
+    labels = []
+    for number in draw.permutation(len(texts))[:EDITED]:
+        same = bool(draw.random() < 0.5)
+        one, other = (edits.same if same else edits.different)(texts[int(number)])
+        further = texts[int(draw.integers(len(texts)))]
+        fielded, in_title = draw.random(2) < 0.5
+        price = {"price": float(draw.integers(100, 20_000)) / 100} if draw.random() < 0.5 else {}
+        for text in (one, other):
+            title, description = (text, further) if in_title else (further, text)
+            said: dict[str, Any] = (
+                {"fields": {"title": title, "description": description}} if fielded else {"text": text}
+            )
+            items.append(Item(id=str(len(items)), attributes=price, **said))
+        labels.append(same)
+    pairs = np.arange(len(items)).reshape(-1, 2)
+    splits = np.array([split_of(items[one].content) for one in pairs[:, 0]])
+    return Pairs(items, pairs, np.array(labels), splits, linked=False)
+
+
+SETS: dict[str, Callable[[Path, Embedder], Pairs]] = {
+    "product_abt_buy": partial(catalogues, "product_abt_buy", ("name", "description")),
+    "product_amazon_google": partial(catalogues, "product_amazon_google", ("title", "manufacturer")),
+    "bugs_openoffice": bug_reports,
+    "sample_products": partial(sample, "products"),
+    "sample_tickets": partial(sample, "tickets"),
+    "neardup_mccormick": articles,
+    "sts": sentences,
+    "intent_banking77": questions,
+    "edited_copies": edited_copies,
+}
