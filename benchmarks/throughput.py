@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from benchmarks.worker_process import RunningWorker, running_worker
 from recommender import open_recommender
 from recommender.embedding.model_files import locate
 from recommender.embedding.model_source import ALL_MINILM_L6_V2
+from recommender.items import CommandRejected, GroupChanged, ItemProcessed, ItemRevised
 from workers.cli.sending import wait_for_room
+from workers.client import is_outcome
 from workers.owner.owner import state_directory
 
 BLOCK = 500
@@ -26,7 +29,7 @@ def measure(texts: list[str], index: str, *, quick: bool = False) -> dict[str, A
     with running_worker() as worker:
         if index != "auto":
             worker.client.outcome(worker.client.configure("default", {"index": index}))
-        seconds, processed, other = send_and_wait(worker, texts)
+        seconds, counts, share = send_and_wait(worker, texts)
         peak, cpu = worker.peak_memory_mb(), worker.cpu_s()
         worker.process.terminate()
         worker.process.wait(60)
@@ -36,10 +39,13 @@ def measure(texts: list[str], index: str, *, quick: bool = False) -> dict[str, A
     encode = sum(rates) / len(rates)
     return {
         "items": len(texts),
-        "item.processed events": processed,
-        "other events": other,
+        "item.processed events": counts[ItemProcessed.type],
+        "rejected": counts[CommandRejected.type],
+        "group.changed events": counts[GroupChanged.type],
+        "item.revised events": counts[ItemRevised.type],
         "pipeline items/s": round(len(texts) / seconds, 1),
         "encode(batch_size=32) items/s": ", ".join(f"{rate:.1f}" for rate in rates),
+        "deciding, as a share of embedding": round(share, 3),
         "ratio to encode": round(len(texts) / seconds / encode, 3),
         "worker cpu s": round(cpu, 1),
         "worker peak MiB": peak,
@@ -58,8 +64,11 @@ def encode_rate(texts: list[str]) -> float:
     return len(texts) / (time.perf_counter() - started)
 
 
-def send_and_wait(worker: RunningWorker, texts: list[str]) -> tuple[float, int, int]:
-    """Seconds from the first append to the last event, and how many events of which kind came."""
+def send_and_wait(worker: RunningWorker, texts: list[str]) -> tuple[float, Counter[str], float]:
+    """Seconds from the first append to the last outcome, events by type, and deciding as a share of embedding.
+
+    Deciding is everything between vector and event: candidates, features, verdict, group, recommendations, storing.
+    """
     after = worker.client.last_event()
     started = time.perf_counter()
     for start in range(0, len(texts), BLOCK):
@@ -68,18 +77,21 @@ def send_and_wait(worker: RunningWorker, texts: list[str]) -> tuple[float, int, 
             {"id": str(start + place), "text": text} for place, text in enumerate(texts[start : start + BLOCK])
         )
     processed: set[str] = set()
-    count = other = 0
+    counts: Counter[str] = Counter()
+    outcomes = 0
+    embed_ms = decide_ms = 0.0
     for event in worker.client.events(after):
-        if event["type"] == "recommender.item.processed.v1":
+        counts[event["type"]] += 1
+        outcomes += is_outcome(event)
+        if event["type"] == ItemProcessed.type:
             processed.add(event["data"]["item_id"])
-            count += 1
-        else:
-            other += 1
-        if count + other >= len(texts):
+            embed_ms += event["data"]["timings"]["embed_ms"]
+            decide_ms += event["data"]["timings"]["decide_ms"]
+        if outcomes >= len(texts):
             break
-    if len(processed) != count:
+    if len(processed) != counts[ItemProcessed.type]:
         raise RuntimeError("an item was processed twice")
-    return time.perf_counter() - started, count, other
+    return time.perf_counter() - started, counts, decide_ms / embed_ms
 
 
 def sampled_recall(worker: RunningWorker) -> float | str:

@@ -27,21 +27,44 @@ class JudgedMember(NamedTuple):
 _STRENGTH = {Band.DUPLICATE: 3, Band.REVIEW: 2, Band.SIMILAR: 1, Band.NEW: 0}
 
 
-def best_match(judged: Sequence[JudgedMember]) -> JudgedMember | None:
-    """The strongest verdict; among equals the likelier, the closer, the earlier candidate."""
-    return max(
+def ranked(judged: Sequence[JudgedMember]) -> list[JudgedMember]:
+    """The strongest verdict first; among equals the likelier, the closer, the earlier candidate."""
+    return sorted(
         judged,
-        key=lambda one: (_STRENGTH[one.verdict.band], one.verdict.probability, one.verdict.similarity, -one.seq),
-        default=None,
+        key=lambda one: (-_STRENGTH[one.verdict.band], -one.verdict.probability, -one.verdict.similarity, one.seq),
     )
 
 
-def group_for(seq: int, best: JudgedMember | None) -> str:
-    """The group of a new arrival: that of the item it duplicates, or one that it founds.
+def strongest_by_group(judged: Sequence[JudgedMember]) -> list[JudgedMember]:
+    """Of each group the candidate that the item duplicates most surely, strongest first."""
+    found: dict[str, JudgedMember] = {}
+    for one in ranked(judged):
+        if one.verdict.band is Band.DUPLICATE:
+            found.setdefault(one.group, one)
+    return list(found.values())
 
-    A group keeps the id it was founded under, whoever leaves it later. Arrival numbers are never used twice, so
-    neither are group ids.
+
+def agree(verdicts: Sequence[PairVerdict]) -> bool:
+    """Whether at least half of a group's other members are like an item that duplicates one of them.
+
+    Without it a vague text would chain together what nobody would call the same: it resembles everything.
     """
-    if best is not None and best.verdict.band is Band.DUPLICATE:
-        return best.group
+    return 2 * sum(alike(verdict) for verdict in verdicts) >= len(verdicts)
+
+
+def alike(verdict: PairVerdict) -> bool:
+    """Whether a pair may stand in one group: likely enough to look at, and nothing in it contradicts."""
+    return verdict.band is Band.DUPLICATE or (verdict.band is Band.REVIEW and not verdict.contested)
+
+
+def founded_by(seq: int) -> str:
+    """The id of the group that an item founds.
+
+    A group keeps its id, whoever leaves it later. Arrival numbers are never used twice, so neither are group ids.
+    """
     return f"g{seq}"
+
+
+def older(one: str, other: str) -> str:
+    """Of two groups the one that was founded first."""
+    return min(one, other, key=lambda group: int(group.removeprefix("g")))

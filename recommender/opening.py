@@ -8,8 +8,8 @@ from pathlib import Path
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
 from recommender.errors import StateError, StateLocked
-from recommender.matching import Matcher
-from recommender.pipeline import Indexes, Recommender
+from recommender.matching import LearnedMatcher
+from recommender.pipeline import Indexes, MatcherFactory, Recommender
 from recommender.store import SqliteStore
 
 DATABASE = "state.sqlite3"
@@ -21,7 +21,7 @@ def open_recommender(
     encoders: Encoders | None = None,
     *,
     partition: str = "default",
-    matcher: Matcher | None = None,
+    matcher: MatcherFactory = LearnedMatcher,
     created_by: str = "",
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
@@ -30,7 +30,7 @@ def open_recommender(
         directory: where the database and the index snapshots live; one process at a time owns it.
         encoders: the embedding models; the default is the known ones, loaded when first needed.
         partition: name under which events are published.
-        matcher: verdicts on pairs; the default is the plain rule.
+        matcher: makes the verdicts on pairs; the default is the learned matcher.
         created_by: name and version of the program, written into snapshots.
 
     Raises:

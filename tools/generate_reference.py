@@ -103,11 +103,17 @@ def command_line_page() -> Iterator[str]:
             raise LookupError(name)
         yield ""
         yield from command_section(name, command)
+        if isinstance(command, click.Group):
+            for part in command.commands.values():
+                yield ""
+                yield from command_section(f"{name} {part.name}", part, heading="###")
 
 
-def command_section(name: str, command: click.Command) -> Iterator[str]:
+def command_section(name: str, command: click.Command, heading: str = "##") -> Iterator[str]:
     arguments = [metavar(one) for one in command.params if isinstance(one, click.Argument)]
-    yield f"## {name}"
+    if isinstance(command, click.Group):
+        arguments.append(command.subcommand_metavar)
+    yield f"{heading} {name}"
     yield ""
     yield f"`{' '.join(['recommender', name, *arguments])}`"
     yield ""

@@ -34,7 +34,10 @@ SOURCE = "/recommender/default"
 Schema = dict[str, Any]
 
 EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("collection.configured", {"collection": "tickets", "settings": {"duplicate_from": 0.9}}),
+    (
+        "collection.configured",
+        {"collection": "tickets", "settings": {"target_precision": 0.97, "window_seconds": 7_776_000}},
+    ),
     (
         "item.upsert",
         {
@@ -49,8 +52,9 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "collection": "tickets",
             "id": "T-2",
-            "text": "The card payment was declined at the shops",
+            "text": "The card payment was declined at the SHOP",
             "attributes": {"status": "open", "priority": 2},
+            "timestamp": "2026-03-02T08:00:00Z",
             "version": 1,
         },
     ),
@@ -63,6 +67,7 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
             "silent": True,
         },
     ),
+    ("feedback.given", {"collection": "tickets", "id": "T-2", "other": "T-1", "answer": "different", "by": "jo"}),
     ("item.patch", {"collection": "tickets", "id": "T-2", "attributes": {"status": "closed", "priority": None}}),
     ("item.delete", {"collection": "tickets", "id": "T-2", "version": 2}),
     ("item.upsert", {"collection": "tickets", "id": "T-2", "text": "Comes late", "version": 1}),
@@ -85,8 +90,8 @@ def commands_schema() -> Schema:
         "$comment": COMMENT,
         "title": "Commands",
         "description": "The field `data` of an entry of the commands stream is one of these, by its field `type`. "
-        f"It is UTF-8 of at most {limits.MAX_MESSAGE_BYTES} bytes without duplicate keys. Lengths in bytes, and "
-        "that ids are printable, are checked beside what stands here.",
+        f"It is UTF-8 of at most {limits.MAX_MESSAGE_BYTES} bytes without duplicate keys. Lengths in bytes, "
+        "that ids are printable, and how many items an answer speaks of are checked beside what stands here.",
         "anyOf": [{"$ref": f"#/$defs/{type_}"} for type_ in COMMAND_TYPES],
         "$defs": definitions,
     }
@@ -95,7 +100,7 @@ def commands_schema() -> Schema:
 def events_schema() -> Schema:
     """The CloudEvents in the field ``event`` of an entry of the events stream."""
     data = definitions_of({f"{type_}.data": model for type_, model in EVENT_TYPES.items()}, "serialization")
-    data = {name: open_to_more(schema) for name, schema in data.items()}
+    data = {name: complete(open_to_more(schema)) for name, schema in data.items()}
     return {
         "$schema": DIALECT,
         "$comment": COMMENT,
@@ -135,6 +140,11 @@ def envelope(type_: str, model: type[BaseModel]) -> Schema:
 def open_to_more(schema: Schema) -> Schema:
     """Without the ban on unknown fields: a consumer must take an event that a later release says more in."""
     return {name: value for name, value in schema.items() if (name, value) != ("additionalProperties", False)}
+
+
+def complete(schema: Schema) -> Schema:
+    """With every field required: what is published holds them all, also those that have a default."""
+    return {**schema, "required": list(schema["properties"])} if schema.get("properties") else schema
 
 
 def definitions_of(models: Mapping[str, type[BaseModel]], mode: Any) -> dict[str, Schema]:
@@ -189,8 +199,8 @@ def summary_of(model: type[BaseModel]) -> str:
 def attributes_of(model: type[BaseModel]) -> dict[str, str]:
     """The ``Attributes`` section of a Google-style docstring."""
     section = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")[2]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {6,}.*)*)", section, re.MULTILINE)
-    return {name: " ".join(text.replace("``", "`").split()) for name, text in entries}
+    entries = re.findall(r"^    ([\w, ]+): (.*(?:\n {6,}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.replace("``", "`").split()) for names, text in entries for name in names.split(", ")}
 
 
 # -- examples ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import gzip
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from scipy import sparse
 
 from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
 from recommender.items import DEFAULT_MODEL, Item
-from recommender.matching.features import FEATURES, Comparison, Context, compare, contexts, features
+from recommender.items.values import AttributeValue
+from recommender.matching.features import FEATURES, LED, Context, compare, features
 from recommender.matching.profile import item_terms, profile
 from recommender.matching.statistics import CountedTerms
 from recommender.matching.terms import terms_of
 from tools.edits import Edits
+from tools.streams import arriving_rows, candidates, groups_of
 
 SAMPLES = Path(__file__).parents[1] / "workers" / "samples"
 # Longer ones do not fit into an item.
@@ -44,7 +46,7 @@ class Pairs:
         labels: true where they are the same thing, shape (n,).
         splits: ``train``, ``valid`` or ``test``, shape (n,).
         sides: for two catalogues, which one each item is in; candidates then come from the other one. Else ``None``.
-        linked: whether candidates of one item stand side by side in ``pairs``, so that margins can be taken.
+        groups: for a stream, the true group of each item; its pairs are in order of arrival. Else ``None``.
     """
 
     items: list[Item]
@@ -52,7 +54,7 @@ class Pairs:
     labels: np.ndarray
     splits: np.ndarray
     sides: np.ndarray | None = None
-    linked: bool = True
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Embedder:
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         path = self.path(texts)
         if path.is_file():
-            return np.load(path)
+            kept: np.ndarray = np.load(path)
+            return kept
         self._encoder = self._encoder or ModelCatalogue(KNOWN_MODELS).encoder(DEFAULT_MODEL)
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
         sorted_texts = [texts[number] for number in order]
@@ -122,51 +125,58 @@ def load(name: str, data: Path, embed: Embedder) -> LabelledSet:
 def measured(name: str, source: Pairs, embed: Embedder) -> LabelledSet:
     vectors = embed([item.content for item in source.items])
     weights = tfidf(source.items)
+    left, right = source.pairs.T
+    words = np.asarray(weights[left].multiply(weights[right]).sum(axis=1)).ravel()
+    if source.groups is not None:
+        return LabelledSet(name, source, arriving_rows(source.items, source.pairs, vectors), words)
+    found = [Context()] * len(source.pairs)
+    if source.sides is not None:
+        found = _catalogue_contexts(source.pairs, np.flatnonzero(source.sides == "right"), vectors, weights)
     said = [item_terms(item) for item in source.items]
     statistics = CountedTerms(one.whole.counts for one in said)
     profiles = [profile(item, one, statistics) for item, one in zip(source.items, said, strict=True)]
-    left, right = source.pairs.T
     cosines = np.einsum("ij,ij->i", vectors[left], vectors[right])
-    words = np.asarray(weights[left].multiply(weights[right]).sum(axis=1)).ravel()
-    compared = [
-        compare(profiles[a], profiles[b], float(cosine)) for a, b, cosine in zip(left, right, cosines, strict=True)
+    rows = [
+        features(compare(profiles[a], profiles[b], float(cosine)), context)
+        for a, b, cosine, context in zip(left, right, cosines, found, strict=True)
     ]
-    found = _contexts(source, compared, vectors, weights)
-    rows = [features(pair, context) for pair, context in zip(compared, found, strict=True)]
     return LabelledSet(name, source, np.array(rows), words)
-
-
-def _contexts(
-    source: Pairs, compared: list[Comparison], vectors: np.ndarray, weights: sparse.csr_matrix
-) -> list[Context]:
-    """How each pair stands among the other candidates of its first item."""
-    if not source.linked:
-        return [Context()] * len(source.pairs)
-    if source.sides is not None:
-        others = np.flatnonzero(source.sides == "right")
-        return _catalogue_contexts(source.pairs, others, vectors, weights)
-    starts = np.flatnonzero(np.append(True, np.diff(source.pairs[:, 0]) != 0))
-    return [
-        context
-        for start, end in zip(starts, [*starts[1:], len(source.pairs)], strict=True)
-        for context in contexts(compared[start:end])
-    ]
 
 
 def _catalogue_contexts(
     pairs: np.ndarray, others: np.ndarray, vectors: np.ndarray, weights: sparse.csr_matrix
 ) -> list[Context]:
     place = {int(item): number for number, item in enumerate(others)}
+    theirs = weights[others]
+
+    @cache
+    def views(item: int) -> tuple[_View, _View]:
+        return _View(vectors[others] @ vectors[item]), _View((theirs @ weights[item].T).toarray().ravel())
+
     found = []
-    for a, b in pairs:
-        number = place[int(b)]
-        cosines = vectors[others] @ vectors[a]
-        words = (weights[others] @ weights[a].T).toarray().ravel()
-        mine, mine_words = float(cosines[number]), float(words[number])
-        cosines[number] = words[number] = -1.0
-        rank = float((cosines > mine).sum())
-        found.append(Context(mine - float(cosines.max()), mine_words - float(words.max()), rank))
+    for a, b in pairs.tolist():
+        number = place[b]
+        cosines, words = views(a)
+        found.append(Context(*cosines.standing(number), cosines.rank(number), *words.standing(number)))
     return found
+
+
+class _View:
+    """All candidates of one item, by one similarity."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+        self._head = np.sort(values)[::-1][: LED + 1]
+
+    def rank(self, number: int) -> float:
+        return float((self._values > self._values[number]).sum())
+
+    def standing(self, number: int) -> tuple[float, float]:
+        """How far one is above the best of the others, and above the mean of the best few of them."""
+        value = float(self._values[number])
+        best = float(self._head[int(value == self._head[0])])
+        others = float(self._head.sum()) - max(value, float(self._head[-1]))
+        return value - best, value - others / (len(self._head) - 1)
 
 
 def tfidf(items: Sequence[Item]) -> sparse.csr_matrix:
@@ -208,7 +218,8 @@ def item_of(key: str, fields: dict[str, str], **others: Any) -> Item:
 def catalogues(folder: str, fields: Sequence[str], data: Path, embed: Embedder) -> Pairs:
     """Pairs of two catalogues with the published splits; candidates of an item are the whole other catalogue."""
     numbers: dict[tuple[str, ...], int] = {}
-    items, sides, pairs, labels, splits = [], [], [], [], []
+    items: list[Item] = []
+    sides, pairs, labels, splits = [], [], [], []
     for row in rows_of(data / folder / "pairs.csv.gz"):
         pair = []
         for side in ("left", "right"):
@@ -226,35 +237,13 @@ def catalogues(folder: str, fields: Sequence[str], data: Path, embed: Embedder) 
     return Pairs(items, np.array(pairs), np.array(labels), np.array(splits), np.array(sides))
 
 
-def stream(items: list[Item], same: Iterable[tuple[int, int]], embed: Embedder, near: int, worded: int) -> Pairs:
-    """Each item against the nearest earlier ones, by vector and by words, as a stream of items would meet them."""
-    groups = _groups(len(items), same)
-    vectors, weights = embed([item.content for item in items]), tfidf(items)
-    pairs = []
-    for number in range(1, len(items)):
-        cosines = vectors[:number] @ vectors[number]
-        words = (weights[:number] @ weights[number].T).toarray().ravel()
-        by_vector = np.argsort(-cosines, kind="stable")[:near]
-        by_words = np.argsort(-words, kind="stable")[:worded]
-        pairs += [(number, int(other)) for other in dict.fromkeys([*by_vector, *by_words])]
-    found = np.array(pairs)
-    labels = groups[found[:, 0]] == groups[found[:, 1]]
-    splits = np.array([split_of(item.id) for item in items])[found[:, 0]]
-    return Pairs(items, found, labels, splits)
-
-
-def _groups(count: int, same: Iterable[tuple[int, int]]) -> np.ndarray:
-    parent = list(range(count))
-
-    def root(number: int) -> int:
-        while parent[number] != number:
-            parent[number] = parent[parent[number]]
-            number = parent[number]
-        return number
-
-    for one, other in same:
-        parent[root(one)] = root(other)
-    return np.array([root(number) for number in range(count)])
+def stream(items: list[Item], same: Iterable[tuple[int, int]], embed: Embedder) -> Pairs:
+    """Each item against earlier ones, as a stream of items would meet them."""
+    groups = groups_of(len(items), same)
+    pairs = candidates([item_terms(item) for item in items], embed([item.content for item in items]))
+    labels = groups[pairs[:, 0]] == groups[pairs[:, 1]]
+    splits = np.array([split_of(item.id) for item in items])[pairs[:, 0]]
+    return Pairs(items, pairs, labels, splits, groups=groups)
 
 
 def bug_reports(data: Path, embed: Embedder) -> Pairs:
@@ -271,7 +260,7 @@ def bug_reports(data: Path, embed: Embedder) -> Pairs:
         item_of(report["bug_id"], {"title": report["title"], "description": report["description"]})
         for report in reports
     ]
-    return stream(items, same, embed, near=6, worded=4)
+    return stream(items, same, embed)
 
 
 def articles(data: Path, embed: Embedder) -> Pairs:
@@ -280,7 +269,7 @@ def articles(data: Path, embed: Embedder) -> Pairs:
     number = {article["id"]: place for place, article in enumerate(found)}
     same = [(number[link["id1"]], number[link["id2"]]) for link in rows_of(folder / "truth_1000.csv.gz")]
     items = [Item(id=article["id"], text=article["text"]) for article in found]
-    return stream(items, same, embed, near=3, worded=2)
+    return stream(items, same, embed)
 
 
 def sample(table: str, data: Path, embed: Embedder) -> Pairs:
@@ -296,7 +285,7 @@ def sample(table: str, data: Path, embed: Embedder) -> Pairs:
         )
         for row in found
     ]
-    return stream(items, same, embed, near=10, worded=5)
+    return stream(items, same, embed)
 
 
 def sentences(data: Path, embed: Embedder) -> Pairs:
@@ -311,7 +300,7 @@ def sentences(data: Path, embed: Embedder) -> Pairs:
         labels.append(score >= 4.6)
         splits.append("valid" if row["split"] == "dev" else row["split"])
     items = [Item(id=str(number), text=text) for text, number in numbers.items()]
-    return Pairs(items, np.array(pairs), np.array(labels), np.array(splits), linked=False)
+    return Pairs(items, np.array(pairs), np.array(labels), np.array(splits))
 
 
 def questions(data: Path, embed: Embedder) -> Pairs:
@@ -319,10 +308,10 @@ def questions(data: Path, embed: Embedder) -> Pairs:
     found = {row["text"]: row["intent"] for row in rows_of(data / "intent_banking77" / "tickets.csv.gz")}
     chosen = [text for text in found if split_of(text) == "test"]
     items = [Item(id=str(number), text=text) for number, text in enumerate(chosen)]
-    near = stream(items, (), embed, near=4, worded=2)
+    near = stream(items, (), embed)
     intents = np.array([found[text] for text in chosen])
     differ = intents[near.pairs[:, 0]] != intents[near.pairs[:, 1]]
-    return Pairs(items, near.pairs[differ], near.labels[differ], near.splits[differ])
+    return replace(near, pairs=near.pairs[differ], labels=near.labels[differ], splits=near.splits[differ])
 
 
 def edited_copies(data: Path, embed: Embedder) -> Pairs:
@@ -345,7 +334,9 @@ def edited_copies(data: Path, embed: Embedder) -> Pairs:
         one, other = (edits.same if same else edits.different)(texts[int(number)])
         further = texts[int(draw.integers(len(texts)))]
         fielded, in_title = draw.random(2) < 0.5
-        price = {"price": float(draw.integers(100, 20_000)) / 100} if draw.random() < 0.5 else {}
+        price: dict[str, AttributeValue] = {}
+        if draw.random() < 0.5:
+            price["price"] = float(draw.integers(100, 20_000)) / 100
         for text in (one, other):
             title, description = (text, further) if in_title else (further, text)
             said: dict[str, Any] = (
@@ -355,7 +346,7 @@ def edited_copies(data: Path, embed: Embedder) -> Pairs:
         labels.append(same)
     pairs = np.arange(len(items)).reshape(-1, 2)
     splits = np.array([split_of(items[one].content) for one in pairs[:, 0]])
-    return Pairs(items, pairs, np.array(labels), splits, linked=False)
+    return Pairs(items, pairs, np.array(labels), splits)
 
 
 SETS: dict[str, Callable[[Path, Embedder], Pairs]] = {

@@ -11,7 +11,7 @@ from typing import Any
 from redis import Redis
 
 from recommender.errors import InvalidCommand
-from recommender.items import EntryId, ItemsBackfilled
+from recommender.items import EntryId, GiveFeedback, GroupChanged, ItemDeleted, ItemRevised, ItemsBackfilled
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import BLOCK_MS, connect
@@ -21,12 +21,22 @@ from workers.settings import Settings
 
 CommandFields = dict[str, str | int]
 
-_SUMMARY = ItemsBackfilled.type
+_CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type}
 
 
 def redis_url(settings: Settings) -> str:
     """The server that the settings name; without one, our own in the state directory, started if need be."""
     return settings.redis_url or EmbeddedServer(settings.state_dir / "redis").ensure()
+
+
+def is_outcome(event: Mapping[str, Any]) -> bool:
+    """Whether an event is the one that answers its command, and not something that the command brought about.
+
+    A summary, an item whose time was up, a corrected verdict and a changed group name the command with which they fell
+    due as their cause, and some of them come before its outcome.
+    """
+    expired = event["type"] == ItemDeleted.type and event["data"].get("expired", False)
+    return event["type"] not in _CONSEQUENCES and not expired
 
 
 def command_fields(
@@ -84,7 +94,7 @@ class Client:
         """Append one ``item.upsert``; returns its position.
 
         Raises:
-            InvalidCommand: it is no JSON, or larger than 128 KiB.
+            InvalidCommand: it is no JSON, or larger than 256 KiB.
         """
         return self.send("item.upsert", item, key=key)
 
@@ -128,6 +138,31 @@ class Client:
     def configure(self, collection: str, settings: Mapping[str, Any], *, key: str | None = None) -> EntryId:
         """Set the settings of a collection."""
         return self.send("collection.configured", {"collection": collection, "settings": dict(settings)}, key=key)
+
+    def feedback(
+        self,
+        item_id: str,
+        answer: str,
+        other: str | None = None,
+        *,
+        collection: str = "default",
+        by: str | None = None,
+        key: str | None = None,
+    ) -> EntryId:
+        """Append what a person says of two items, or of the verdict on one; returns its position.
+
+        Args:
+            item_id: the item the answer is about.
+            answer: ``same``, ``different`` or ``unsure`` of the item and ``other``; ``right`` or ``wrong`` of the
+                ``duplicate`` verdict on the item.
+            other: the other item.
+            collection: where both are.
+            by: who says so.
+            key: names the command.
+        """
+        said = {"id": item_id, "collection": collection, "other": other, "answer": answer, "by": by}
+        given = {name: value for name, value in said.items() if value is not None}
+        return self.send(GiveFeedback.type, given, key=key)
 
     def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
         """Append one command of any type; returns its position."""
@@ -178,8 +213,7 @@ class Client:
         deadline = time.monotonic() + timeout_s
         start = after or EntryId(max(position.ms - 1, 0), 0)
         for event in self.events(start, until=lambda: time.monotonic() > deadline):
-            # A summary that falls due with a command names it as its cause, and comes first.
-            if event["type"] != _SUMMARY and event["data"]["command"]["id"] == str(position):
+            if event["data"]["command"]["id"] == str(position) and is_outcome(event):
                 return event
         raise TimeoutError(f"no event for {position} within {timeout_s} s")
 

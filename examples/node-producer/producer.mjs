@@ -13,6 +13,8 @@ import { createClient } from "redis";
 
 const USAGE = "usage: node producer.mjs [--redis URL|SOCKET] [--partition P] [--type T] [--key K] [--wait SECONDS] [JSON ...]";
 const REJECTED = "recommender.command.rejected.v1";
+// What a command brings about beside its outcome: these events name it as well, and some come first.
+const CONSEQUENCES = ["item.revised", "group.changed", "items.backfilled"].map((name) => `recommender.${name}.v1`);
 const EVENTS_PER_READ = 1000;
 const MAX_RECONNECTS = 5; // three seconds in all
 
@@ -62,6 +64,10 @@ async function lastIdOf(client, stream) {
   return last?.id ?? "0-0";
 }
 
+function isOutcome(event) {
+  return !CONSEQUENCES.includes(event.type) && !event.data.expired;
+}
+
 // Read on from an entry until every pending command has its event or the time is up; empties `pending`.
 async function* answersTo(client, stream, position, pending, waitMs) {
   const deadline = Date.now() + waitMs;
@@ -71,7 +77,7 @@ async function* answersTo(client, stream, position, pending, waitMs) {
     for (const { id, message } of streams?.[0]?.messages ?? []) {
       position = id;
       const event = JSON.parse(message.event);
-      if (pending.delete(event.data.command?.id)) yield event;
+      if (isOutcome(event) && pending.delete(event.data.command?.id)) yield event;
     }
   }
 }

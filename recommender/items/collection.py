@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from recommender.items.values import Name, Value
+from recommender.items import limits
+from recommender.items.decisions import Probability
+from recommender.items.values import AttributeValue, Name, Value
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
+Seconds = Annotated[int, Field(ge=1, le=100 * 366 * 86_400)]
+Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=limits.MAX_RULES)]
+Choices = Annotated[tuple[AttributeValue, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
 
 
 class CollectionSettings(Value):
@@ -20,21 +25,29 @@ class CollectionSettings(Value):
         index: ``exact`` (flat), ``hnsw``, or ``auto``: exact while small, HNSW from ``AUTO_HNSW_FROM`` items on.
         candidates: how many nearest neighbours are looked at for each item.
         recommendations: how many similar items an event carries at most.
-        duplicate_from: cosine similarity in [-1, 1] from which an item is a duplicate.
-        review_from: … from which a person should look.
-        similar_from: … from which an item counts as similar; also the floor for recommendations.
+        similar_from: cosine similarity in [-1, 1] from which an item counts as similar; also the floor for
+            recommendations.
+        target_precision: which share of the items flagged as duplicates shall be right, in [0.5, 0.999]; ``duplicate``
+            begins at the probability that keeps it.
+        review_from: probability from which a person should look; by default where the matcher puts it.
+        equal: attributes or fields that two items must have with the same value to be duplicates (requester, product).
+        only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open).
+        window_seconds: how far apart in time two duplicates may be, by ``timestamp``, or by arrival without one.
+        min_length: shorter texts, in characters, are never duplicates.
+        canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
+        ttl_seconds: how long after its arrival an item is deleted; by default never.
     """
 
     model: Name = DEFAULT_MODEL
     index: Literal["auto", "exact", "hnsw"] = "auto"
     candidates: Annotated[int, Field(ge=1, le=500)] = 50
     recommendations: Annotated[int, Field(ge=0, le=100)] = 10
-    duplicate_from: Similarity = 0.86
-    review_from: Similarity = 0.75
     similar_from: Similarity = 0.35
-
-    @model_validator(mode="after")
-    def _bands_in_order(self) -> Self:
-        if not self.similar_from <= self.review_from <= self.duplicate_from:
-            raise ValueError("similar_from, review_from and duplicate_from must not decrease in this order")
-        return self
+    target_precision: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    review_from: Probability | None = None
+    equal: Names = ()
+    only: Annotated[dict[Name, Choices], Field(max_length=limits.MAX_RULES)] = Field(default_factory=dict)
+    window_seconds: Seconds | None = None
+    min_length: Annotated[int, Field(ge=0, le=limits.MAX_TEXT_BYTES)] = 0
+    canonical: Literal["earliest", "latest", "longest"] = "earliest"
+    ttl_seconds: Seconds | None = None

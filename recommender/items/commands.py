@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from recommender.errors import InvalidCommand
 from recommender.items import limits
@@ -60,15 +60,44 @@ class ConfigureCollection(Value):
     settings: CollectionSettings
 
 
+class GiveFeedback(ItemKey):
+    """What a person says of two items, or of the verdict on one. It holds for ever, and the matcher learns from it.
+
+    Attributes:
+        id: the item the answer is about.
+        other: the other item; needed for ``same``, ``different`` and ``unsure``.
+        answer: the two are the ``same`` thing, they are ``different`` things, or ``unsure``: an earlier answer on them
+            is taken back. Without ``other``, whether the ``duplicate`` verdict on the item is ``right`` or ``wrong``.
+        by: who says so.
+    """
+
+    type: ClassVar = "feedback.given"
+    other: Id | None = None
+    answer: Literal["same", "different", "unsure", "right", "wrong"]
+    by: Id | None = None
+
+    @model_validator(mode="after")
+    def _of_one_or_of_two(self) -> Self:
+        if self.answer in {"right", "wrong"}:
+            if self.other is not None:
+                raise ValueError(f"'{self.answer}' speaks of the verdict on one item; leave out 'other'")
+        elif self.other is None:
+            raise ValueError(f"'{self.answer}' speaks of two items; 'other' is missing")
+        elif self.other == self.id:
+            raise ValueError("'id' and 'other' are one and the same item")
+        return self
+
+
 class TickClock(Value):
     """Appended by the owner when something falls due on a quiet stream."""
 
     type: ClassVar = "clock.ticked"
 
 
-Command = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | TickClock
+Command = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback | TickClock
 COMMAND_TYPES: dict[str, type[Command]] = {
-    model.type: model for model in (UpsertItem, PatchItem, DeleteItem, EraseItem, ConfigureCollection, TickClock)
+    model.type: model
+    for model in (UpsertItem, PatchItem, DeleteItem, EraseItem, ConfigureCollection, GiveFeedback, TickClock)
 }
 M = TypeVar("M", bound=Value)
 _KEY: TypeAdapter[str] = TypeAdapter(Key)

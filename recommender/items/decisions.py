@@ -37,12 +37,17 @@ class PairVerdict(Value):
         probability: that the two are the same thing, in [0, 1].
         similarity: cosine of the two embeddings, in [-1, 1].
         reasons: the evidence, strongest first.
+        explanation: the same in one sentence.
+        contested: whether the two look the same and differ in a number, code, size or colour: the same text about
+            different things.
     """
 
     band: Band
     probability: Probability
     similarity: float
     reasons: tuple[Reason, ...]
+    explanation: str = ""
+    contested: bool = False
 
 
 class Recommendation(Value):

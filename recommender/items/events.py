@@ -12,6 +12,8 @@ from recommender.items.decisions import Band, Probability, Reason, Recommendatio
 from recommender.items.entry_id import EntryId
 from recommender.items.values import Attributes, Value
 
+Revision = Literal["item_deleted", "item_expired", "item_changed", "feedback", "groups_merged"]
+
 
 class Cause(Value):
     """The command that an event answers.
@@ -58,6 +60,7 @@ class ItemProcessed(EventData):
         probability: that the item and ``matched_id`` are the same thing, in [0, 1].
         similarity: cosine of the two embeddings, in [-1, 1].
         reasons: the evidence, strongest first.
+        explanation: the same in one sentence.
         recommendations: similar items, best first; duplicates of one another appear once.
         truncated: whether the text was longer than the model reads.
         model: identity of the embedding model.
@@ -75,10 +78,83 @@ class ItemProcessed(EventData):
     probability: Probability
     similarity: float | None
     reasons: tuple[Reason, ...]
+    explanation: str
     recommendations: tuple[Recommendation, ...]
     truncated: bool
     model: str
     timings: Timings
+
+
+class ItemRevised(EventData):
+    """What was said about an earlier item holds no longer; this does. The fields are those of ``item.processed``.
+
+    Attributes:
+        cause: what changed it: the other item was deleted, expired or changed its text, feedback, or a new item that
+            joined two groups.
+        previous_band: the band until now.
+        previous_duplicate_of: the item that it repeated until now.
+    """
+
+    type: ClassVar = "recommender.item.revised.v1"
+    item_id: str
+    collection: str
+    revision: int
+    cause: Revision
+    previous_band: Band
+    previous_duplicate_of: str | None
+    band: Band
+    duplicate_of: str | None
+    canonical_id: str
+    group: str
+    matched_id: str | None
+    probability: Probability
+    similarity: float | None
+    reasons: tuple[Reason, ...]
+    explanation: str
+
+
+class GroupChanged(EventData):
+    """A group of items judged to be the same thing has changed.
+
+    Attributes:
+        group: its id; it outlives its members.
+        change: items ``joined`` or ``left``; another group ``merged`` into it; some of its items were ``split`` off;
+            another item is canonical (``canonical_changed``).
+        items: who joined, left, came with the other group or was split off; the new canonical item. At most a hundred.
+        other_group: the group that merged into this one, or that was split off.
+        canonical_id: the item that stands for the group now; ``None`` when nobody is left.
+        size: how many items it has now.
+    """
+
+    type: ClassVar = "recommender.group.changed.v1"
+    collection: str
+    group: str
+    change: Literal["joined", "left", "merged", "split", "canonical_changed"]
+    items: tuple[str, ...]
+    other_group: str | None
+    canonical_id: str | None
+    size: int
+
+
+class FeedbackAccepted(EventData):
+    """A person's answer is recorded and holds from now on.
+
+    Attributes:
+        item_id, other_id: the two items.
+        answer: ``same``, ``different``, or ``unsure``: an earlier answer was taken back.
+        by: who said so.
+        probability: that the two are the same, as the matcher had it before, in [0, 1].
+        answers: how many answers the collection has learned from.
+    """
+
+    type: ClassVar = "recommender.feedback.accepted.v1"
+    item_id: str
+    collection: str
+    other_id: str
+    answer: Literal["same", "different", "unsure"]
+    by: str | None
+    probability: Probability
+    answers: int
 
 
 class ItemPatched(EventData):
@@ -92,12 +168,13 @@ class ItemPatched(EventData):
 
 
 class ItemDeleted(EventData):
-    """The item is gone; ``erased`` when every trace of its text went with it."""
+    """The item is gone; ``erased`` when every trace of its text went with it, ``expired`` when its time was up."""
 
     type: ClassVar = "recommender.item.deleted.v1"
     item_id: str
     collection: str
     erased: bool
+    expired: bool = False
 
 
 class CommandIgnored(EventData):
@@ -161,6 +238,9 @@ EVENT_TYPES: dict[str, type[EventData]] = {
     model.type: model
     for model in (
         ItemProcessed,
+        ItemRevised,
+        GroupChanged,
+        FeedbackAccepted,
         ItemPatched,
         ItemDeleted,
         CommandIgnored,

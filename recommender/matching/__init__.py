@@ -1,23 +1,29 @@
 """Verdicts on pairs, behind one seam."""
 
-from recommender.matching.cosine_rule import CosineRule
+from recommender.matching.features import FEATURES
 from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, StatisticsOf
+from recommender.matching.learning import learn
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
+from recommender.matching.operating_points import OperatingPoint
 from recommender.matching.profile import item_terms
+from recommender.matching.rows import rows_from
 from recommender.matching.statistics import CountedTerms, TermStatistics
 
 __all__ = [
+    "FEATURES",
     "Candidate",
     "Comparable",
-    "CosineRule",
     "CountedTerms",
     "LearnedMatcher",
     "Matcher",
     "ModelOf",
+    "OperatingPoint",
     "PairModel",
     "StatisticsOf",
     "TermStatistics",
     "default_model",
     "item_terms",
+    "learn",
+    "rows_from",
 ]

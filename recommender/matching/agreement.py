@@ -55,7 +55,8 @@ def identifiers(one: Terms, other: Terms) -> Agreement[str]:
 
 def _unmatched(left: frozenset[str], shared: frozenset[str]) -> tuple[str, ...]:
     """Without those that are a part of one that agrees: the ``w120`` of ``dsc w120``."""
-    return tuple(sorted(code for code in left if not any(code in match for match in shared)))
+    matches = " ".join(shared)
+    return tuple(sorted([code for code in left if code not in matches]))
 
 
 def alike(here: Iterable[str], there: Iterable[str]) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from math import log, nan
+from operator import neg
 from typing import NamedTuple
 
 from rapidfuzz.fuzz import ratio
 
 from recommender.matching.agreement import Agreement, alike, identifiers, measures, plain, titles_contradict
-from recommender.matching.profile import Profile, Weighted
+from recommender.matching.profile import Profile, Weighted, multiplicity
 from recommender.matching.units import Measure
 
 # Name and sign of each feature: +1 where more of it must never lower the probability, -1 where it must never raise it,
@@ -17,9 +19,11 @@ from recommender.matching.units import Measure
 MONOTONE: dict[str, int] = {
     "cosine": 1,
     "margin": 1,
+    "lead": 1,
     "rank": -1,
     "words": 1,
     "words_margin": 1,
+    "words_lead": 1,
     "jaccard": 1,
     "contained_most": 0,
     "contained_least": 1,
@@ -57,7 +61,7 @@ FEATURES = tuple(MONOTONE)
 
 # Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
 # of plain texts, is without them.
-CONTEXT = ("margin", "rank", "words_margin")
+CONTEXT = ("margin", "lead", "rank", "words_margin", "words_lead")
 FIELDS = (
     "title_words",
     "title_contained_most",
@@ -68,6 +72,9 @@ FIELDS = (
     "titles_contradict",
     "labels_shared",
 )
+
+# Over how many of the other candidates a lead is taken.
+LED = 8
 
 _SAME_WORDING = 0.6
 _READ_CHARACTERS = 200
@@ -84,11 +91,13 @@ class Overlap(NamedTuple):
         terms: the shared terms, in reading order.
         cosine: of the tf-idf weights, in [0, 1].
         weight: sum of the rarity of the shared terms.
+        rarest: the highest of them.
     """
 
     terms: list[str]
     cosine: float
     weight: float
+    rarest: float
 
 
 class Context(NamedTuple):
@@ -96,13 +105,17 @@ class Context(NamedTuple):
 
     Attributes:
         margin: cosine minus that of the best other candidate.
-        words_margin: the same of `Overlap.cosine`.
+        lead: cosine minus the mean of the best eight others: among several duplicates none has a margin, all lead.
         rank: how many of the others are closer.
+        words_margin: as ``margin``, of `Overlap.cosine`.
+        words_lead: as ``lead``, of `Overlap.cosine`.
     """
 
     margin: float = nan
-    words_margin: float = nan
+    lead: float = nan
     rank: float = nan
+    words_margin: float = nan
+    words_lead: float = nan
 
 
 class Comparison(NamedTuple):
@@ -128,8 +141,24 @@ class Comparison(NamedTuple):
 
     def disputes(self) -> int:
         """On how many kinds of evidence the two contradict each other, 0 to 4."""
-        sizes = self.measures.contradicts or self._other_dimensions()
-        return self.identifiers.contradicts + self.numbers.contradicts + self.colours.contradicts + sizes
+        return len(self._disputed())
+
+    def contested_only_by(self, kind: str) -> bool:
+        """Whether nothing but ``identifiers``, ``numbers``, ``colours`` or ``measures`` makes the pair contested.
+
+        Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
+        """
+        disputed = self._disputed() or (["numbers"] if self.titles_contradict else [])
+        return disputed == [kind]
+
+    def _disputed(self) -> list[str]:
+        told = {
+            "identifiers": self.identifiers.contradicts,
+            "numbers": self.numbers.contradicts,
+            "colours": self.colours.contradicts,
+            "measures": self.measures.contradicts or self._other_dimensions(),
+        }
+        return [kind for kind, differ in told.items() if differ]
 
     def _other_dimensions(self) -> bool:
         return self.dimensions.contradicts and not self.dimensions.shared
@@ -154,12 +183,16 @@ def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
 
 def overlap(one: Weighted, other: Weighted) -> Overlap:
     """Terms in common."""
-    mine, theirs, rarity = one.tfidf, other.tfidf, one.rarity
+    mine, theirs, rarity = one.counts, other.counts, one.rarity
+    fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
     # A list, in reading order: floating-point sums depend on the order, and a set has none to rely on.
-    shared = [term for term in mine if term in theirs]
-    product = sum([mine[term] * theirs[term] for term in shared])
-    weight = sum([rarity[term] for term in shared])
-    return Overlap(shared, min(product / (one.norm * other.norm), 1.0), weight)
+    shared = [term for term in fewer if term in more]
+    weights = [rarity[term] for term in shared]
+    product = 0.0
+    for term, weight in zip(shared, weights, strict=True):
+        both = mine[term] * theirs[term]
+        product += weight * weight * (1.0 if both == 1 else multiplicity(mine[term]) * multiplicity(theirs[term]))
+    return Overlap(shared, min(product / (one.norm * other.norm), 1.0), sum(weights), max(weights, default=0.0))
 
 
 def contexts(pairs: Sequence[Comparison]) -> list[Context]:
@@ -168,20 +201,23 @@ def contexts(pairs: Sequence[Comparison]) -> list[Context]:
         return [Context()]
     cosines = [pair.cosine for pair in pairs]
     words = [pair.overlap.cosine for pair in pairs]
-    best, best_words = _best_two(cosines), _best_two(words)
+    falling, falling_words = sorted(cosines, reverse=True), sorted(words, reverse=True)
     return [
         Context(
-            margin=cosine - best[cosine == best[0]],
-            words_margin=word - best_words[word == best_words[0]],
-            rank=float(sum([other > cosine for other in cosines])),
+            *_standing(cosine, falling),
+            float(bisect_left(falling, -cosine, key=neg)),
+            *_standing(word, falling_words),
         )
         for cosine, word in zip(cosines, words, strict=True)
     ]
 
 
-def _best_two(values: Sequence[float]) -> tuple[float, float]:
-    first, second = sorted(values, reverse=True)[:2]
-    return first, second
+def _standing(value: float, falling: Sequence[float]) -> tuple[float, float]:
+    """How far a value is above the best of the others, and above the mean of the best few of them."""
+    best = falling[value == falling[0]]
+    head = falling[: LED + 1]
+    others = sum(head) - max(value, head[-1])
+    return value - best, value - others / (len(head) - 1)
 
 
 def features(pair: Comparison, context: Context) -> list[float]:
@@ -191,9 +227,11 @@ def features(pair: Comparison, context: Context) -> list[float]:
     return [
         pair.cosine,
         context.margin,
+        context.lead,
         min(context.rank, _DEEPEST_RANK),
         pair.overlap.cosine,
         context.words_margin,
+        context.words_lead,
         *_word_features(pair),
         *_identifier_features(pair),
         *_value_features(pair),
@@ -212,14 +250,13 @@ def _word_features(pair: Comparison) -> tuple[float, ...]:
     union = one.whole.total + other.whole.total - shared.weight
     contained = (shared.weight / one.whole.total, shared.weight / other.whole.total)
     own = (one.whole.total - shared.weight, other.whole.total - shared.weight)
-    rarity, others = one.whole.rarity, other.whole.rarity
-    mine, theirs = _rarest_own(rarity, others), _rarest_own(others, rarity)
+    mine, theirs = _rarest_own(one, other), _rarest_own(other, one)
     fewest_rare = min(len(one.rare), len(other.rare))
     return (
         shared.weight / union if union > 0 else 1.0,
         max(contained),
         min(contained),
-        max([rarity[term] for term in shared.terms], default=0.0),
+        shared.rarest,
         len(one.rare & other.rare) / fewest_rare if fewest_rare else nan,
         min(mine[0], theirs[0]),
         min(*own, _MOST_OWN),
@@ -229,9 +266,13 @@ def _word_features(pair: Comparison) -> tuple[float, ...]:
     )
 
 
-def _rarest_own(mine: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[float, str]:
+def _rarest_own(mine: Profile, theirs: Profile) -> tuple[float, str]:
     """The rarest term that the other side lacks, and its rarity."""
-    return max([(weight, term) for term, weight in mine.items() if term not in theirs], default=(0.0, ""))
+    others = theirs.whole.counts
+    for term in mine.ranked:
+        if term not in others:
+            return mine.whole.rarity[term], term
+    return 0.0, ""
 
 
 def _identifier_features(pair: Comparison) -> tuple[float, float, float]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import exp
+from typing import NamedTuple
 
 import numpy as np
 
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
-from recommender.matching.features import Comparison, compare, contexts, features
+from recommender.matching.bands import Thresholds
+from recommender.matching.features import Comparison, Context, compare, contexts, features
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
-from recommender.matching.profile import ItemTerms, Profile, item_terms, profile
-from recommender.matching.reasons import contributions, only_meaning, reasons
+from recommender.matching.profile import item_terms, profile
+from recommender.matching.reasons import contributions, explanation, only_meaning, reasons
+from recommender.matching.rows import named
 from recommender.matching.statistics import TermStatistics
+from recommender.matching.trees import Floats
 
-# An item is taken apart when it arrives and again whenever it is a candidate; the recent ones are kept.
-_KEPT_ITEMS = 4096
-_BELOW = 0.001
+_ACTED_ON = (Band.DUPLICATE, Band.REVIEW)
 _IDENTICAL = Reason(code="identical_text", text="the same text but for case and white space")
 
 StatisticsOf = Callable[[str], TermStatistics]
@@ -29,9 +32,9 @@ ModelOf = Callable[[str], PairModel]
 class LearnedMatcher:
     """Judges by a model of the features of a pair; the same canonical text is always a duplicate.
 
-    ``duplicate`` begins where precision was the target on sets held out, ``review`` where a person's look pays. Below,
-    a pair is ``similar`` by its cosine alone. A contested pair (the same wording, another number) gets no further than
-    ``review``.
+    ``duplicate`` begins where sets held out had the collection's target precision, ``review`` where a person's look
+    pays or where the collection says. Below, a pair is ``similar`` by its cosine alone. A contested pair (the same
+    wording, another number) gets no further than ``review``.
 
     Args:
         statistics: document frequencies by collection.
@@ -41,64 +44,112 @@ class LearnedMatcher:
     def __init__(self, statistics: StatisticsOf, models: ModelOf | None = None) -> None:
         self._statistics = statistics
         self._models = models or _shipped
-        self._terms = _RecentTerms()
+        self._last: _Looked | None = None
 
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
     ) -> list[PairVerdict]:
-        """One verdict for each candidate, in the order given."""
-        different = [one for one in candidates if one.other.fingerprint != item.fingerprint]
-        judged = iter(self._judge(item.item, different, settings))
+        """One verdict for each candidate, in the order given, without reasons."""
+        self._last = _Looked(item, candidates, settings, self._judge(item, candidates, settings))
         return [
-            next(judged) if candidate.other.fingerprint != item.fingerprint else _identical(candidate)
-            for candidate in candidates
+            _identical(candidate) if one is None else one.verdict(())
+            for candidate, one in zip(candidates, self._last.judged, strict=True)
         ]
 
-    def _judge(self, item: Item, candidates: Sequence[Candidate], settings: CollectionSettings) -> list[PairVerdict]:
-        if not candidates:
-            return []
-        model = self._models(item.collection)
-        pairs = self._compare(item, candidates)
-        rows = [features(pair, context) for pair, context in zip(pairs, contexts(pairs), strict=True)]
-        probabilities = model.probabilities(np.array(rows)).tolist()
-        verdicts = []
-        for pair, row, stated in zip(pairs, rows, probabilities, strict=True):
-            # What looks the same and says another number is for a person to tell apart, however sure the model is.
-            probability = min(stated, model.duplicate_from - _BELOW) if pair.contested else stated
-            band = _band(probability, pair.cosine, model, settings)
-            verdicts.append(
-                PairVerdict(
-                    band=band,
-                    probability=round(probability, 4),
-                    similarity=pair.cosine,
-                    reasons=_evidence(pair, row, band, model),
-                )
-            )
-        return verdicts
+    def explain(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> PairVerdict:
+        """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
+        last = self._last
+        if last is None or last.item is not item or last.candidates is not candidates or last.settings is not settings:
+            last = _Looked(item, candidates, settings, self._judge(item, candidates, settings))
+        one = last.judged[chosen]
+        if one is None:
+            verdict = _identical(candidates[chosen])
+            return verdict.model_copy(update={"reasons": (_IDENTICAL,), "explanation": _IDENTICAL.text})
+        if one.band not in _ACTED_ON:
+            return one.verdict(only_meaning(one.pair.cosine))
+        (weights,) = contributions(self._models(item.item.collection), one.row[np.newaxis])
+        return one.verdict(reasons(one.pair, weights, one.without))
+
+    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
+        """Features of the pair judged alone, by name, without the missing ones; `rows_from` reads them back.
+
+        Args:
+            item: the later one.
+            other: the earlier one, of the same collection.
+            similarity: cosine of the two embeddings, in [-1, 1].
+        """
+        statistics = self._statistics(item.collection)
+        mine, theirs = (profile(one, item_terms(one), statistics) for one in (item, other))
+        return named(features(compare(mine, theirs, similarity), Context()))
+
+    def _judge(
+        self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
+    ) -> list[_Judged | None]:
+        """What the model makes of each pair; ``None`` for the same text, which needs no model."""
+        different = [one for one in candidates if one.other.fingerprint != item.fingerprint]
+        if not different:
+            return [None] * len(candidates)
+        model = self._models(item.item.collection)
+        pairs = self._compare(item.item, different)
+        rows = np.array([features(pair, context) for pair, context in zip(pairs, contexts(pairs), strict=True)])
+        thresholds = Thresholds.of(model, settings)
+        judged = iter(
+            _Judged(pair, row, log_odds, thresholds)
+            for pair, row, log_odds in zip(pairs, rows, model.log_odds(rows).tolist(), strict=True)
+        )
+        return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 
     def _compare(self, item: Item, candidates: Sequence[Candidate]) -> list[Comparison]:
         statistics = self._statistics(item.collection)
-        mine = self._profile(item, statistics)
-        return [compare(mine, self._profile(one.other.item, statistics), one.similarity) for one in candidates]
+        mine = profile(item, item_terms(item), statistics)
+        others = [one.other.item for one in candidates]
+        theirs = [profile(other, item_terms(other), statistics) for other in others]
+        return [compare(mine, other, one.similarity) for other, one in zip(theirs, candidates, strict=True)]
 
-    def _profile(self, item: Item, statistics: TermStatistics) -> Profile:
-        return profile(item, self._terms.of(item), statistics)
+
+class _Judged:
+    """A pair and what the model makes of it."""
+
+    def __init__(self, pair: Comparison, row: Floats, log_odds: float, thresholds: Thresholds) -> None:
+        self.pair = pair
+        self.row = row
+        self._log_odds = log_odds
+        self._thresholds = thresholds
+        stated = _probability(log_odds)
+        self._probability = thresholds.held_back(stated) if pair.contested else stated
+        self.band = thresholds.band(self._probability, pair.cosine)
+
+    def verdict(self, found: tuple[Reason, ...]) -> PairVerdict:
+        """The verdict with the evidence, as far as it was weighed."""
+        return PairVerdict(
+            band=self.band,
+            probability=round(self._probability, 4),
+            similarity=self.pair.cosine,
+            reasons=found,
+            explanation=explanation(found) if found else "",
+            contested=self.pair.contested,
+        )
+
+    def without(self, kind: str, weight: float) -> Band:
+        """The band if there were no evidence of a kind."""
+        stated = _probability(self._log_odds - weight)
+        contested = self.pair.contested and not self.pair.contested_only_by(kind)
+        return self._thresholds.band(self._thresholds.held_back(stated) if contested else stated, self.pair.cosine)
 
 
-class _RecentTerms:
-    """Items taken apart, by what they say; forgets the oldest."""
+class _Looked(NamedTuple):
+    """What was judged last: the pair that decides is nearly always explained right after."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str | tuple[tuple[str, str], ...], ItemTerms] = {}
+    item: Comparable
+    candidates: Sequence[Candidate]
+    settings: CollectionSettings
+    judged: list[_Judged | None]
 
-    def of(self, item: Item) -> ItemTerms:
-        key = item.content if item.fields is None else tuple(item.fields.items())
-        found = self._kept.get(key)
-        if found is None:
-            if len(self._kept) >= _KEPT_ITEMS:
-                del self._kept[next(iter(self._kept))]
-            found = self._kept[key] = item_terms(item)
-        return found
+
+def _probability(log_odds: float) -> float:
+    return 1.0 / (1.0 + exp(-max(min(log_odds, 30.0), -30.0)))
 
 
 def _shipped(collection: str) -> PairModel:
@@ -106,19 +157,4 @@ def _shipped(collection: str) -> PairModel:
 
 
 def _identical(candidate: Candidate) -> PairVerdict:
-    return PairVerdict(band=Band.DUPLICATE, probability=1.0, similarity=candidate.similarity, reasons=(_IDENTICAL,))
-
-
-def _evidence(pair: Comparison, row: list[float], band: Band, model: PairModel) -> tuple[Reason, ...]:
-    # Weighing the evidence takes longer than judging by it, and nobody acts on pairs below review.
-    if band in {Band.DUPLICATE, Band.REVIEW}:
-        return reasons(pair, contributions(model, row))
-    return only_meaning(pair.cosine)
-
-
-def _band(probability: float, cosine: float, model: PairModel, settings: CollectionSettings) -> Band:
-    if probability >= model.duplicate_from:
-        return Band.DUPLICATE
-    if probability >= model.review_from:
-        return Band.REVIEW
-    return Band.SIMILAR if cosine >= settings.similar_from else Band.NEW
+    return PairVerdict(band=Band.DUPLICATE, probability=1.0, similarity=candidate.similarity, reasons=())

@@ -20,7 +20,7 @@ UNIVERSAL = tuple(name for name in FEATURES if name != "days_apart")
 # Both, like the penalties below, from learning curves on three sets held out (tools/fit_matcher.py --curve).
 OWN_MODEL_FROM = 1000
 OWN_MODEL_FROM_RARER = 100
-_GROWTH = Growth(trees=100)
+_GROWTH = Growth(trees=100, l2=20.0, columns=0.4)
 _OWN_L2 = 5.0
 _OWN_GROWTH = Growth(trees=200, columns=0.5)
 
@@ -41,7 +41,7 @@ class Recipe:
         features: names of the features to read.
     """
 
-    l2: float = 20.0
+    l2: float = 200.0
     growth: Growth = _GROWTH
     features: tuple[str, ...] = UNIVERSAL
 
@@ -108,7 +108,7 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
     if len(labels) < OWN_MODEL_FROM or min(same, len(labels) - same) < OWN_MODEL_FROM_RARER:
         return adapt(model, rows, labels)
     own = fit(rows, labels, recipe=Recipe(_OWN_L2, _OWN_GROWTH, model.features))
-    return replace(own, duplicate_from=model.duplicate_from, review_from=model.review_from)
+    return replace(own, operating_points=model.operating_points, review_from=model.review_from)
 
 
 def precision_threshold(

@@ -41,4 +41,12 @@ class Matcher(Protocol):
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
     ) -> list[PairVerdict]:
-        """One verdict for each candidate, in the order given."""
+        """One verdict for each candidate, in the order given, without reasons."""
+
+    def explain(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> PairVerdict:
+        """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
+
+    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
+        """What it sees of a pair judged alone, by name; people's answers are kept with it, to learn from."""

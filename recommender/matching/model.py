@@ -13,9 +13,12 @@ import numpy as np
 
 from recommender.matching.features import FEATURES
 from recommender.matching.logistic import Logistic
+from recommender.matching.operating_points import OperatingPoint, threshold
 from recommender.matching.trees import Floats, Integers, Trees
 
 DEFAULT_FILE = "default_model.json"
+# Of a model that nobody has measured: its probabilities are taken at their word.
+_AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class PairModel:
         trees: over those features.
         slope: of the calibration, by which the averaged log-odds are multiplied; at most 1 means they were too sure.
         intercept: of the calibration, added after.
-        duplicate_from: where ``duplicate`` begins: from here up, precision on sets held out was the target.
+        operating_points: which precision was measured from which probability on, on sets held out; rising in both.
         review_from: probability from which a person's look pays.
     """
 
@@ -40,8 +43,16 @@ class PairModel:
     trees: Trees
     slope: float = 1.0
     intercept: float = 0.0
-    duplicate_from: float = 0.95
+    operating_points: tuple[OperatingPoint, ...] = _AS_STATED
     review_from: float = 0.5
+
+    def duplicate_threshold(self, target_precision: float) -> float:
+        """The probability from which pairs are flagged as duplicates so that this share of them is right, below 1.
+
+        Args:
+            target_precision: in (0, 1).
+        """
+        return threshold(self.operating_points, target_precision)
 
     def raw_log_odds(self, rows: Floats) -> Floats:
         """Before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
@@ -90,7 +101,7 @@ class PairModel:
             },
             "slope": float(f"{self.slope:.6g}"),
             "intercept": float(f"{self.intercept:.6g}"),
-            "duplicate_from": self.duplicate_from,
+            "operating_points": [list(point) for point in self.operating_points],
             "review_from": self.review_from,
         }
 
@@ -124,7 +135,7 @@ class PairModel:
             ),
             slope=float(said["slope"]),
             intercept=float(said["intercept"]),
-            duplicate_from=float(said["duplicate_from"]),
+            operating_points=tuple(OperatingPoint(*map(float, point)) for point in said["operating_points"]),
             review_from=float(said["review_from"]),
         )
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from recommender.items import Reason
+from recommender.items import Band, Reason
 from recommender.matching.agreement import Agreement
 from recommender.matching.features import FEATURES, Comparison
 from recommender.matching.model import PairModel
 from recommender.matching.profile import Profile
+from recommender.matching.spans import Spans, Written
+from recommender.matching.trees import Floats
 from recommender.matching.vocabulary import FUNCTION_WORDS
 
 MOST_REASONS = 4
 _SHOWN = 3
+_LISTED = 10
 # Weighs less than this (log-odds): not worth a reader's time.
 _WORTH_SAYING = 0.05
 # Texts of which both share so much (by rarity) have the same wording.
@@ -24,10 +27,11 @@ _SAME_WORDING = 0.6
 
 # Which features speak of what. "dispute" is the same wording with something else in it; it counts for what differs.
 _KINDS: dict[str, tuple[str, ...]] = {
-    "meaning": ("cosine", "margin", "rank"),
+    "meaning": ("cosine", "margin", "lead", "rank"),
     "words": (
         "words",
         "words_margin",
+        "words_lead",
         "jaccard",
         "contained_most",
         "contained_least",
@@ -54,42 +58,99 @@ _COLUMNS = {kind: [FEATURES.index(name) for name in names] for kind, names in _K
 _DISPUTED = ("identifiers", "numbers", "measures", "colours")
 
 
+# The band that a pair would be in without one kind of evidence, by its name and what it adds to the log-odds.
+Without = Callable[[str, float], Band]
+
+
 class _Said(NamedTuple):
+    """A reason with its weight, which may be none of the kind's: what agrees never speaks against."""
+
+    kind: str
     weight: float
     reason: Reason
 
 
-def contributions(model: PairModel, row: Sequence[float]) -> dict[str, float]:
+class _Texts:
+    """Both texts, searched only when there is something to point at."""
+
+    def __init__(self, pair: Comparison) -> None:
+        self._pair = pair
+
+    @cached_property
+    def here(self) -> Spans:
+        return Spans(self._pair.one.said.text)
+
+    @cached_property
+    def there(self) -> Spans:
+        return Spans(self._pair.other.said.text)
+
+    def ranges(self, terms: Sequence[str], others: Sequence[str] | None = None) -> dict[str, list[list[int]]]:
+        """Where words stand in the one text, and the same or others in the other."""
+        theirs = terms if others is None else others
+        return {"here_at": self.here.words(terms), "there_at": self.there.words(theirs)}
+
+
+def contributions(model: PairModel, rows: Floats) -> list[dict[str, float]]:
     """How far each kind of evidence moves the log-odds from where an ordinary pair of candidates would put them.
 
     Args:
-        model: that judged the pair.
-        row: its features.
+        model: that judged the pairs.
+        rows: their features, shape (n, len(FEATURES)).
     """
-    rows = np.tile(np.asarray(row, np.float64), (len(_COLUMNS) + 1, 1))
+    count = len(_COLUMNS) + 1
+    varied = np.repeat(rows, count, axis=0)
     typical = model.typical()
     for number, columns in enumerate(_COLUMNS.values()):
-        rows[number, columns] = typical[columns]
-    log_odds = model.log_odds(rows)
-    return dict(zip(_COLUMNS, (log_odds[-1] - log_odds[:-1]).tolist(), strict=True))
+        varied[number::count, columns] = typical[columns]
+    log_odds = model.log_odds(varied).reshape(len(rows), count)
+    return [dict(zip(_COLUMNS, moved, strict=True)) for moved in (log_odds[:, -1:] - log_odds[:, :-1]).tolist()]
 
 
-def reasons(pair: Comparison, weights: Mapping[str, float]) -> tuple[Reason, ...]:
+def reasons(pair: Comparison, weights: Mapping[str, float], without: Without | None = None) -> tuple[Reason, ...]:
     """The evidence on a pair, strongest first, at most `MOST_REASONS`.
 
     Args:
         pair: what was compared.
         weights: `contributions`.
+        without: the band without one kind of evidence, or with no contradiction of it; where it is another one than
+            all evidence leads to, the reason says so.
     """
     shares = _dispute_shared_out(pair, weights)
-    said = [*_meaning(pair, shares), *_words(pair, shares), *_values(pair, shares), *_fields(pair, shares)]
+    texts = _Texts(pair)
+    said = [
+        *_meaning(pair, shares),
+        *_words(pair, shares, texts),
+        *_values(pair, shares, texts),
+        *_fields(pair, shares),
+    ]
     said.sort(key=lambda one: -abs(one.weight))
     telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING] or said[:1]
-    return tuple(one.reason for one in telling[:MOST_REASONS])
+    if without is None:
+        return tuple([one.reason for one in telling[:MOST_REASONS]])
+    band = without("", 0.0)
+    return tuple(
+        [_with_turn(one, band, without(one.kind, shares.get(one.kind, 0.0))) for one in telling[:MOST_REASONS]]
+    )
 
 
-def _said(code: str, text: str, weight: float, **detail: Any) -> _Said:
-    return _Said(weight, Reason(code=code, text=text, detail={"log_odds": round(weight, 3), **detail}))
+def _with_turn(said: _Said, band: Band, otherwise: Band) -> Reason:
+    reason = said.reason
+    if otherwise is band:
+        return reason
+    return reason.model_copy(update={"detail": {**reason.detail, "without": otherwise.value}})
+
+
+def explanation(found: Sequence[Reason]) -> str:
+    """The evidence in one sentence: what speaks for the two being one thing, then what speaks against it."""
+    against = [one.text for one in found if one.detail.get("log_odds", 0.0) < 0]
+    speaks_for = [one.text for one in found if one.text not in against]
+    if against and speaks_for:
+        return f"{', '.join(speaks_for)}; but {', '.join(against)}"
+    return ", ".join(speaks_for or against)
+
+
+def _said(kind: str, code: str, text: str, weight: float, **detail: Any) -> _Said:
+    return _Said(kind, weight, Reason(code=code, text=text, detail={"log_odds": round(weight, 3), **detail}))
 
 
 def _dispute_shared_out(pair: Comparison, weights: Mapping[str, float]) -> dict[str, float]:
@@ -118,20 +179,21 @@ def _alike(cosine: float) -> str:
 
 def _meaning(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
     similarity = round(pair.cosine, 4)
-    yield _said("cosine_similarity", _alike(pair.cosine), weights.get("meaning", 0.0), similarity=similarity)
+    yield _said("meaning", "cosine_similarity", _alike(pair.cosine), weights.get("meaning", 0.0), similarity=similarity)
 
 
-def _words(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
+def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Iterator[_Said]:
     weight = weights.get("words", 0.0)
     one, other, shared = pair.one, pair.other, pair.overlap
     least = shared.weight / max(one.whole.total, other.whole.total)
     here, there = _own_words(one, other), _own_words(other, one)
     if weight < 0 and least >= _SAME_WORDING and here and there:
         text = f"same wording, but {_listed(here)} here and {_listed(there)} there"
-        yield _said("wording_differs", text, weight, here=here[:10], there=there[:10])
+        here, there = here[:_LISTED], there[:_LISTED]
+        yield _said("words", "wording_differs", text, weight, here=here, there=there, **texts.ranges(here, there))
         return
     rarest = sorted(shared.terms, key=lambda term: -one.whole.rarity[term])
-    told = [term for term in rarest if term in one.rare][:10]
+    told = [term for term in rarest if term in one.rare][:_LISTED]
     fewest = min(len(one.rare), len(other.rare))
     if fewest:
         share = len(one.rare & other.rare) / fewest
@@ -142,7 +204,8 @@ def _words(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
     if weight > 0 and not share:
         return
     text = f"{share:.0%} of the {kind} are shared" if share else f"no {kind} are shared"
-    yield _said("words_shared" if weight > 0 else "words_differ", text, weight, share=round(share, 4), words=told)
+    code = "words_shared" if weight > 0 else "words_differ"
+    yield _said("words", code, text, weight, share=round(share, 4), words=told, **texts.ranges(told))
 
 
 def _own_words(one: Profile, other: Profile) -> list[str]:
@@ -150,80 +213,51 @@ def _own_words(one: Profile, other: Profile) -> list[str]:
     return sorted(own, key=lambda term: (-one.whole.rarity[term], term))
 
 
-def _values(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
-    one, other = pair.one.said.text, pair.other.said.text
-    named = {
-        "identifiers": ("identifier", pair.identifiers),
-        "numbers": ("number", pair.numbers),
-        "colours": ("colour", pair.colours),
-    }
-    for kind, (noun, found) in named.items():
-        yield from _agreement(noun, found, weights.get(kind, 0.0), one, other)
+def _values(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Iterator[_Said]:
     sizes = Agreement(*(tuple(measure.text for measure in side) for side in pair.measures))
-    yield from _agreement("size", sizes, weights.get("measures", 0.0), one, other)
+    for kind, noun, found in (
+        ("identifiers", "identifier", pair.identifiers),
+        ("numbers", "number", pair.numbers),
+        ("colours", "colour", pair.colours),
+        ("measures", "size", sizes),
+    ):
+        yield from _agreement(kind, noun, found, weights.get(kind, 0.0), texts)
     if pair.dimensions.contradicts and not pair.dimensions.shared:
-        yield from _agreement("dimension", pair.dimensions, weights.get("measures", 0.0), one, other)
+        yield from _agreement("measures", "dimension", pair.dimensions, weights.get("measures", 0.0), texts)
 
 
-def _agreement(noun: str, found: Agreement[str], weight: float, one: str, other: str) -> Iterator[_Said]:
+def _agreement(kind: str, noun: str, found: Agreement[str], weight: float, texts: _Texts) -> Iterator[_Said]:
     if found.shared and (weight > 0 or not found.contradicts):
-        codes = [_Written.find(code, one) for code in found.shared]
-        places = [_Written.find(code, other) for code in found.shared]
-        text = f"same {noun} {_listed([code.text for code in codes])}"
-        ranges = {"here_at": _ranges(codes), "there_at": _ranges(places)}
-        yield _said(f"same_{noun}", text, max(weight, 0.0), values=list(found.shared[:10]), **ranges)
+        values = list(found.shared[:_LISTED])
+        here, there = [texts.here.find(value) for value in values], [texts.there.find(value) for value in values]
+        name = _common_name(here, there) or noun
+        more = len(found.shared) - len(values)
+        text = f"same {name} {_listed([one.text for one in here], more)}"
+        yield _said(kind, f"same_{noun}", text, max(weight, 0.0), values=values, **_ranges(here, there))
     if found.contradicts:
-        here = [_Written.find(code, one) for code in found.here]
-        there = [_Written.find(code, other) for code in found.there]
-        name = _common_name(here, there) or f"{noun}s"
-        text = f"{name} differ: {_listed([code.text for code in here])} / {_listed([code.text for code in there])}"
-        ranges = {"here_at": _ranges(here), "there_at": _ranges(there)}
-        yield _said(
-            f"{noun}s_differ",
-            text,
-            min(weight, 0.0),
-            here=list(found.here[:10]),
-            there=list(found.there[:10]),
-            **ranges,
-        )
+        mine, theirs = list(found.here[:_LISTED]), list(found.there[:_LISTED])
+        here, there = [texts.here.find(value) for value in mine], [texts.there.find(value) for value in theirs]
+        name = _common_name(here, there)
+        numbered = f"{name} numbers" if name and all(one.text.isdigit() for one in (*here, *there)) else f"{noun}s"
+        ours, others = [one.text for one in here], [one.text for one in there]
+        shown = _listed(ours, len(found.here) - len(mine)), _listed(others, len(found.there) - len(theirs))
+        text = f"{numbered} differ: {shown[0]} / {shown[1]}"
+        detail = {"here": mine, "there": theirs, **_ranges(here, there)}
+        yield _said(kind, f"{noun}s_differ", text, min(weight, 0.0), **detail)
 
 
-class _Written(NamedTuple):
-    """A value as it stands in a text.
-
-    Attributes:
-        text: in the original spelling, or the folded one where it cannot be found.
-        span: characters from, to; ``None`` where it cannot be found.
-        name: the word before it.
-    """
-
-    text: str
-    span: tuple[int, int] | None
-    name: str
-
-    @classmethod
-    def find(cls, code: str, text: str) -> _Written:
-        letters = r"[\W_]{0,2}".join(re.escape(letter) for letter in code if not letter.isspace())
-        match = re.search(
-            rf"(?:(?P<name>[^\W\d_]+)[\W_]{{1,3}})?(?<![^\W_])(?P<code>{letters})(?![^\W_])", text, re.IGNORECASE
-        )
-        if match is None:
-            return cls(code, None, "")
-        return cls(match["code"], match.span("code"), (match["name"] or "").lower())
+def _ranges(here: Sequence[Written], there: Sequence[Written]) -> dict[str, list[list[int]]]:
+    return {
+        "here_at": [list(one.span) for one in here if one.span],
+        "there_at": [list(one.span) for one in there if one.span],
+    }
 
 
-def _ranges(found: Sequence[_Written]) -> list[list[int]]:
-    return [list(one.span) for one in found[:10] if one.span]
-
-
-def _common_name(here: Sequence[_Written], there: Sequence[_Written]) -> str:
-    """``order numbers`` where both texts say "order 1042" and "order 1043"."""
-    both = (*here, *there)
-    names = {one.name for one in both}
-    if len(names) > 1 or not all(one.text.isdigit() for one in both):
-        return ""
+def _common_name(here: Sequence[Written], there: Sequence[Written]) -> str:
+    """``order`` where both texts say "order 1042" and "order 1043"."""
+    names = {one.name for one in (*here, *there)}
     name = names.pop()
-    return "" if not name or name in FUNCTION_WORDS else f"{name} numbers"
+    return "" if names or name in FUNCTION_WORDS else name
 
 
 def _fields(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
@@ -234,12 +268,14 @@ def _fields(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
         share = sum([one.title.rarity[term] for term in shared]) / min(one.title.total, other.title.total)
         code = "titles_alike" if weight > 0 else "titles_differ"
         name = one.said.title_name
-        yield _said(code, f"the two {name}s share {min(share, 1.0):.0%} of their words", weight, share=round(share, 4))
+        yield _said(
+            "titles", code, f"the two {name}s share {min(share, 1.0):.0%} of their words", weight, share=round(share, 4)
+        )
     yield from _labels(one, other, weights.get("labels", 0.0))
     if one.price and other.price:
         apart = 1.0 - min(one.price, other.price) / max(one.price, other.price)
         text = f"the prices are {apart:.0%} apart" if apart else "same price"
-        yield _said("price_difference", text, weights.get("prices", 0.0), here=one.price, there=other.price)
+        yield _said("prices", "price_difference", text, weights.get("prices", 0.0), here=one.price, there=other.price)
 
 
 def _labels(one: Profile, other: Profile, weight: float) -> Iterator[_Said]:
@@ -247,11 +283,11 @@ def _labels(one: Profile, other: Profile, weight: float) -> Iterator[_Said]:
     same = [name for name in names if one.said.labels[name] & other.said.labels[name]]
     differ = [name for name in names if name not in same]
     if same and weight > 0:
-        yield _said("same_field", f"same {_listed(same)}", weight, fields=same)
+        yield _said("labels", "same_field", f"same {_listed(same)}", weight, fields=same)
     if differ and weight <= 0:
-        yield _said("fields_differ", f"another {_listed(differ)}", weight, fields=differ)
+        yield _said("labels", "fields_differ", f"another {_listed(differ)}", weight, fields=differ)
 
 
-def _listed(values: Sequence[str]) -> str:
-    shown = ", ".join(values[:_SHOWN])
-    return shown if len(values) <= _SHOWN else f"{shown} and {len(values) - _SHOWN} more"
+def _listed(values: Sequence[str], left_out: int = 0) -> str:
+    more = len(values) + left_out - _SHOWN
+    return ", ".join(values[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import log
 from typing import Protocol
 
+import numpy as np
+
+from recommender.matching.trees import Floats
 from recommender.matching.vocabulary import FUNCTION_WORDS
 
 # The collection's own counts are read as if so many documents of ordinary language had been counted before.
@@ -63,19 +66,27 @@ def rarity(statistics: TermStatistics, terms: Iterable[str]) -> dict[str, float]
 
     Scaled, so that figures of a small and of a large collection mean the same.
     """
-    documents = statistics.documents + _BACKGROUND_DOCUMENTS
-    scale = 1.0 / log(documents + 1)
-    frequency = statistics.frequency
-    weights = {}
-    for term in terms:
-        # An item is counted before it is compared, or not: one occurrence is the least.
-        seen = (frequency(term) or 1) + _BACKGROUND_DOCUMENTS * _background_rate(term)
-        weights[term] = max(1.0 - scale * log(seen), 0.0)
+    listed = list(terms)
+    return dict(zip(listed, rarities(statistics, listed, background(listed)).tolist(), strict=True))
+
+
+def rarities(statistics: TermStatistics, terms: Sequence[str], beforehand: Floats) -> Floats:
+    """The same in one go, shape (terms,); ``beforehand`` is `background` of the terms."""
+    counted = np.fromiter(map(statistics.frequency, terms), np.float64, len(terms))
+    # An item is counted before it is compared, or not: one occurrence is the least.
+    seen = np.maximum(counted, 1.0) + beforehand
+    scale = 1.0 / log(statistics.documents + _BACKGROUND_DOCUMENTS + 1)
+    weights: Floats = np.maximum(1.0 - scale * np.log(seen), 0.0)
     return weights
 
 
+def background(terms: Sequence[str]) -> Floats:
+    """In how many of the documents of ordinary language that were counted before each term occurs, shape (terms,)."""
+    return np.fromiter(map(_background, terms), np.float64, len(terms))
+
+
 @lru_cache(maxsize=65_536)
-def _background_rate(term: str) -> float:
+def _background(term: str) -> float:
     if term in FUNCTION_WORDS:
-        return _FUNCTION_WORD_RATE
-    return _SHORT_WORD_RATE if len(term) <= _SHORT_WORD and term.isalpha() else _WORD_RATE
+        return _BACKGROUND_DOCUMENTS * _FUNCTION_WORD_RATE
+    return _BACKGROUND_DOCUMENTS * (_SHORT_WORD_RATE if len(term) <= _SHORT_WORD and term.isalpha() else _WORD_RATE)

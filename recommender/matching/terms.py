@@ -32,6 +32,9 @@ _COUNTED_WORD = re.compile(r"\d{1,3}-[^\W\d_]+\Z")
 # Dates and times say when something was written, not what it is about.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:t[\d:.z+-]*)?\Z|\d\d?:\d\d(?::\d\d)?(?:\.\d+)?\Z|\d\d?\.\d\d?\.\d{4}\Z")
 
+# A mail thread or a log says what it is about on its first pages; the cost of a comparison must have a bound.
+MOST_READ = 20_000
+
 # A number of so many digits is somebody's name for something: an order, a customer, an invoice.
 _IDENTIFIER_DIGITS = 5
 _PHONE_DIGITS = 7
@@ -74,8 +77,8 @@ def fold(text: str) -> str:
 
 
 def terms_of(text: str) -> Terms:
-    """Take a text apart."""
-    folded = fold(text)
+    """Take a text apart; of a longer one than `MOST_READ` characters, the beginning."""
+    folded = fold(text[:MOST_READ])
     gathered = _Gathered()
     gathered.take(gathered.take_measures(folded) if _DIGIT.search(folded) else folded)
     counts = gathered.counts

@@ -2,6 +2,6 @@
 
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.reads import ItemView, SearchHit
-from recommender.pipeline.recommender import Recommender
+from recommender.pipeline.recommender import MatcherFactory, Recommender
 
-__all__ = ["Indexes", "ItemView", "Recommender", "SearchHit"]
+__all__ = ["Indexes", "ItemView", "MatcherFactory", "Recommender", "SearchHit"]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+from datetime import datetime
+
+import numpy as np
+
 from recommender.errors import InvalidCommand
-from recommender.items import Attributes, Band, EntryId, Item, PairVerdict, Reason
+from recommender.items import Attributes, Band, CollectionSettings, EntryId, Item, PairVerdict, Reason
 from recommender.items.commands import validate
 from recommender.items.values import Value
-from recommender.matching import Candidate, Comparable, Matcher
+from recommender.matching import Candidate, Comparable
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender.pipeline.indexes import Indexes
+from recommender.pipeline.judging import Judging
 from recommender.pipeline.neighbours import Neighbourhood, similarities
 from recommender.pipeline.overlay import CollectionOverlay
-from recommender.store import Collection, SqliteStore
+from recommender.pipeline.standings import Standings
+from recommender.store import Collection, SqliteStore, StoredItem
 
 
 class SearchHit(Value):
@@ -50,8 +57,72 @@ class ItemView(Value):
     probability: float
     similarity: float | None
     reasons: tuple[Reason, ...]
+    explanation: str
 
 
+class AnswerView(Value):
+    """What a person said of two items.
+
+    Attributes:
+        item_id, other_id: the two; ``item_id`` is the smaller id.
+        answer: ``same`` or ``different``.
+        by: who said so.
+        at_ms: stream time of the answer, in milliseconds since 1970.
+        probability: that the two are the same, as the matcher had it before it heard the answer, in [0, 1].
+    """
+
+    item_id: str
+    other_id: str
+    answer: str
+    by: str | None
+    at_ms: int
+    probability: float
+
+
+class ExportedItem(Value):
+    """An item as it is stored, and where it stands now.
+
+    Attributes:
+        text, fields: one of them is ``None``.
+        version: the producer's, if it gives one.
+        at_ms: stream time of its arrival, in milliseconds since 1970.
+        vector: its embedding, float32 little-endian, shape (dimension,), in Base64.
+    """
+
+    id: str
+    text: str | None
+    fields: dict[str, str] | None
+    attributes: Attributes
+    timestamp: datetime | None
+    version: int | None
+    at_ms: int
+    band: Band
+    duplicate_of: str | None
+    group: str
+    vector: str
+
+
+class ExportPage(Value):
+    """Some items of a collection, in order of arrival.
+
+    Attributes:
+        settings: of the collection.
+        dimension: length of its vectors; ``None`` while it has no items.
+        items: of this page.
+        total: how many there are on all pages together.
+        next: where the next page begins; ``None`` on the last one.
+    """
+
+    settings: CollectionSettings
+    dimension: int | None
+    items: tuple[ExportedItem, ...]
+    total: int
+    next: int | None
+
+
+# A page is read between two batches and travels as one message.
+_PAGE_ITEMS = 200
+_PAGE_CHARACTERS = 4_000_000
 _QUESTION = EntryId(0, 0)  # the place of a question in a batch of its own
 
 
@@ -65,14 +136,16 @@ class Reads:
         collections: Collections,
         indexes: Indexes,
         arrivals: Arrivals,
-        matcher: Matcher,
+        judging: Judging,
+        standings: Standings,
     ) -> None:
         self._store = store
         self._embedding = embedding
         self._collections = collections
         self._indexes = indexes
         self._arrivals = arrivals
-        self._matcher = matcher
+        self._judging = judging
+        self._standings = standings
 
     def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
         """Items similar to a text, best first, duplicates once.
@@ -100,17 +173,19 @@ class Reads:
         """
         mine, theirs = self._embed(one), self._embed(other.model_copy(update={"collection": one.collection}))
         similarity = float(similarities(mine.vector, theirs.vector[None])[0])
-        candidate = Candidate(Comparable(theirs.item, theirs.fingerprint), similarity)
-        item = Comparable(mine.item, mine.fingerprint)
-        return self._matcher.judge(item, [candidate], self._collections.settings(one.collection))[0]
+        return self._judging.pair(
+            Comparable(mine.item, mine.fingerprint),
+            Candidate(Comparable(theirs.item, theirs.fingerprint), similarity),
+            self._collections.settings(one.collection),
+        )
 
     def get(self, item_id: str, collection: str) -> ItemView | None:
         """The item and where it stands now."""
         found = self._collections.find(collection)
         stored = None if found is None else self._store.items.get(found.id, item_id)
-        if stored is None:
+        if found is None or stored is None:
             return None
-        standing = self._arrivals.standing(stored)
+        standing = self._standings.of(stored, found.settings)
         return ItemView(
             item_id=item_id,
             collection=collection,
@@ -118,6 +193,69 @@ class Reads:
             text=stored.item.content,
             attributes=stored.item.attributes,
             **standing.fields(),
+        )
+
+    def answers(self, collection: str) -> list[AnswerView]:
+        """What people said of the items of a collection, in the order in which they said it."""
+        found = self._collections.find(collection)
+        return [
+            AnswerView(
+                item_id=answer.one,
+                other_id=answer.other,
+                answer="same" if answer.same else "different",
+                by=answer.by,
+                at_ms=answer.entry.ms,
+                probability=answer.probability,
+            )
+            for answer in (self._store.answers.all(found.id) if found else ())
+        ]
+
+    def export(self, collection: str, after: int, last: int | None) -> ExportPage | None:
+        """A page of items in order of arrival, or ``None`` when there is no such collection.
+
+        Args:
+            collection: its name.
+            after: ``next`` of the page before; 0 begins.
+            last: the newest so many items only.
+        """
+        found = self._collections.find(collection)
+        if found is None:
+            return None
+        count = self._store.items.count(found.id)
+        total = count if last is None else min(last, count)
+        if after == 0 and total < count:
+            after = self._store.items.before_last(found.id, total)
+        items: list[ExportedItem] = []
+        rows = self._store.items.after(found.id, after, _PAGE_ITEMS + 1)
+        characters = 0
+        for row in rows[:_PAGE_ITEMS]:
+            characters += len(row.item.content)
+            if items and characters > _PAGE_CHARACTERS:
+                break
+            items.append(self._exported(row, found))
+        return ExportPage(
+            settings=found.settings,
+            dimension=found.dimension,
+            items=tuple(items),
+            total=total,
+            next=rows[len(items) - 1].seq if len(items) < len(rows) else None,
+        )
+
+    def _exported(self, row: StoredItem, collection: Collection) -> ExportedItem:
+        standing = self._standings.of(row, collection.settings)
+        vector = np.ascontiguousarray(self._store.vectors.get(row.vector), "<f4")
+        return ExportedItem(
+            id=row.item.id,
+            text=row.item.text,
+            fields=row.item.fields,
+            attributes=row.item.attributes,
+            timestamp=row.item.timestamp,
+            version=row.version,
+            at_ms=row.at_ms,
+            band=standing.band,
+            duplicate_of=standing.duplicate_of,
+            group=standing.group,
+            vector=base64.b64encode(vector.tobytes()).decode(),
         )
 
     def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,19 +22,36 @@ from recommender.items import (
     PairVerdict,
     UpsertItem,
 )
-from recommender.matching import CosineRule, Matcher
+from recommender.matching import LearnedMatcher, Matcher, ModelOf, StatisticsOf
+from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.collections import Collections
+from recommender.pipeline.corrections import Corrections
+from recommender.pipeline.departures import Departures
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep
-from recommender.pipeline.handlers import Handlers, Prepared
+from recommender.pipeline.expiry import Expiry
+from recommender.pipeline.feedback import Feedback
+from recommender.pipeline.groups import Groups
+from recommender.pipeline.handlers import Handlers
 from recommender.pipeline.indexes import Indexes
+from recommender.pipeline.judging import Judging
+from recommender.pipeline.learning import Models
 from recommender.pipeline.neighbours import Neighbours
-from recommender.pipeline.reads import ItemView, Reads, SearchHit
+from recommender.pipeline.outcomes import Outcomes
+from recommender.pipeline.prepared import Prepared
+from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
+from recommender.pipeline.reshaping import Reshaping
+from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
+from recommender.pipeline.upserts import Upserts
+from recommender.pipeline.words import Words
 from recommender.store import Outbox, SqliteStore
 
 log = logging.getLogger(__name__)
+
+MatcherFactory = Callable[[StatisticsOf, ModelOf], Matcher]
+"""Makes a matcher from the document frequencies and the models of collections, by name."""
 
 
 class Recommender:
@@ -47,7 +64,8 @@ class Recommender:
         store: the state; what is committed there happened.
         encoders: the embedding models.
         indexes: the vector indexes, derived from the store.
-        matcher: verdicts on pairs; the plain rule by default.
+        matcher: makes the verdicts on pairs from the document frequencies and the model of each collection; by default
+            the learned one.
         on_close: called after the store has been closed.
 
     Raises:
@@ -59,7 +77,7 @@ class Recommender:
         store: SqliteStore,
         encoders: Encoders,
         indexes: Indexes | None = None,
-        matcher: Matcher | None = None,
+        matcher: MatcherFactory = LearnedMatcher,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_close = on_close
@@ -68,11 +86,23 @@ class Recommender:
         self._collections = Collections(store, encoders)
         self._indexes = indexes or Indexes(store)
         self._indexes.open(self._collections.all())
-        matcher = matcher or CosineRule()
-        self._arrivals = Arrivals(store, matcher)
+        self._words = Words(store, self._collections)
+        self._models = Models(store, self._collections)
+        self._answers = Answers(store)
         self._summaries = Summaries(self._collections)
-        self._handlers = Handlers(store, self._collections, self._arrivals, self._summaries)
-        self._reads = Reads(store, self._embedding, self._collections, self._indexes, self._arrivals, matcher)
+        self._expiry = Expiry(store, self._collections)
+        judging = Judging(store, matcher(self._words.statistics, self._models.of))
+        groups = Groups(store, judging, self._answers)
+        standings = Standings(store)
+        corrections = Corrections(store, standings)
+        arrivals = Arrivals(store, self._words, judging, self._answers, groups)
+        departures = Departures(store, arrivals, self._indexes, corrections)
+        reshaping = Reshaping(store, judging, self._answers, groups)
+        feedback = Feedback(store, judging, self._answers, reshaping, self._models, standings, corrections)
+        outcomes = Outcomes(self._summaries)
+        upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
+        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes)
+        self._reads = Reads(store, self._embedding, self._collections, self._indexes, arrivals, judging, standings)
 
     # -- the main path -------------------------------------------------------------------------------------------------
 
@@ -105,9 +135,11 @@ class Recommender:
                 batch = Batch(self._store)
                 yield batch
                 batch.changed.update({collection.id: collection for collection in self._collections.flush()})
+                self._words.flush()
                 batch.finish()
         except BaseException:
-            self._collections.reload()
+            for kept_in_memory in (self._collections, self._words, self._models, self._answers):
+                kept_in_memory.reload()
             raise
 
     def _prepare(self, entries: Sequence[Entry], batch: Batch) -> Iterator[Prepared]:
@@ -118,7 +150,7 @@ class Recommender:
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
         )
         by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
-        neighbours = self._neighbours(by_entry, new, batch)
+        neighbours = self._neighbours(by_entry, entries, batch)
         for entry in entries:
             yield Prepared(entry, by_entry.get(entry.id), neighbours.get(getattr(entry.command, "collection", "")))
 
@@ -137,12 +169,24 @@ class Recommender:
                 {id_: one.vector for id_, one in members.items()},
                 dimension=next(iter(members.values())).model.dimension,
                 k=self._collections.settings(name).candidates,
-                removals=batch.removed(collection) + self._handlers.possible_removals(name, entries, members),
+                removals=self._possible_removals(name, entries, members, batch),
             )
         return found
 
+    def _possible_removals(
+        self, name: str, entries: Sequence[Entry], members: Mapping[EntryId, Embedded], batch: Batch
+    ) -> int:
+        """How many points of the index that the batch was opened with may be gone when its last entry is decided."""
+        collection = self._collections.find(name)
+        if collection is None:
+            return 0
+        expired = self._expiry.at_most(collection, len(entries), max(entry.time_ms for entry in entries))
+        return batch.removed(collection) + expired + self._handlers.possible_removals(name, entries, members)
+
     def _decide(self, prepared: Prepared, batch: Batch) -> None:
         entry = prepared.entry
+        for collection, rows in self._expiry.due(entry):
+            self._handlers.expire(entry, collection, rows, batch)
         self._summaries.emit_due(entry, batch)
         self._handlers.handle(prepared, batch)
         batch.position, batch.clock_ms = entry.id, entry.time_ms
@@ -165,6 +209,14 @@ class Recommender:
         """The item and where it stands now."""
         return self._reads.get(item_id, collection)
 
+    def answers(self, collection: str = "default") -> list[AnswerView]:
+        """What people said of the items of a collection, in the order in which they said it."""
+        return self._reads.answers(collection)
+
+    def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
+        """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""
+        return self._reads.export(collection, after, last)
+
     def outcome(self, key: str) -> dict[str, Any] | None:
         """The event that answered the command with this key, or ``None`` if the key was not used of late."""
         row = self._store.outbox.answer(key, self._store.clock_ms)
@@ -181,6 +233,7 @@ class Recommender:
                 collection.name: {
                     "items": self._store.items.count(collection.id),
                     "model": collection.model,
+                    "answers": self._answers.count(collection.id),
                     **self._indexes.stats(collection),
                 }
                 for collection in self._collections.all()
@@ -255,7 +308,8 @@ class Recommender:
 
     def due_ms(self) -> int | None:
         """Stream time at which something falls due even if no command comes, or ``None``."""
-        return self._summaries.due_ms()
+        times = [due for due in (self._summaries.due_ms(), self._expiry.due_ms()) if due is not None]
+        return min(times, default=None)
 
     def snapshot(self, *, all_changes: bool = False) -> None:
         """Write indexes that have changed much to disk (all that have changed at all); a restart starts from there."""

@@ -1,17 +1,20 @@
 """The truth: what is committed here happened, everything else can be rebuilt from it."""
 
+from recommender.store.answers import Answer
 from recommender.store.collections import Collection
-from recommender.store.items import Member, StoredItem, Verdict
+from recommender.store.items import Member, Saying, StoredItem, Verdict
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox, OutboxRow, Reply
 from recommender.store.sqlite import SqliteStore
 
 __all__ = [
     "KEY_WINDOW_MS",
+    "Answer",
     "Collection",
     "Member",
     "Outbox",
     "OutboxRow",
     "Reply",
+    "Saying",
     "SqliteStore",
     "StoredItem",
     "Verdict",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from recommender.items import Band, Item, PairVerdict
+from recommender.items.values import AttributeValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class StoredItem:
         vector: row of its vector.
         point: its label in the vector index, shared with items of (nearly) the same vector.
         group: the group it belongs to.
+        verdict: on the best pair when it arrived, or as corrected since.
+        at_ms: stream time of its arrival.
     """
 
     seq: int
@@ -49,10 +53,10 @@ class StoredItem:
     point: int
     group: str
     verdict: Verdict
+    at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """An item as its point or group knows it."""
 
     seq: int
@@ -61,10 +65,38 @@ class Member:
     group: str
 
 
+Values = Mapping[str, AttributeValue]
+"""Attributes or fields by name."""
+
+
+class Saying(NamedTuple):
+    """What an item says, for comparison.
+
+    Attributes:
+        item: without its vector.
+        fingerprint: of its canonical text.
+        vector: row of its vector.
+        at_ms: stream time of its arrival.
+    """
+
+    item: Item
+    fingerprint: bytes
+    vector: int
+    at_ms: int
+
+
+Sayings = Iterator[tuple[Member, Saying]]
+
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
-    "matched_seq, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
+    "matched_seq, at_ms, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
 )
+# Whether an item has a value under a name: as an attribute, or else as a field.
+_HAS_VALUE = (
+    " AND CASE WHEN json_type(attributes, ?) IS NOT NULL THEN json_extract(attributes, ?)"
+    " ELSE json_extract(content, ?) END IS ?"
+)
+_PLAIN_NAME = re.compile(r"[\w -]+")
 # How many items of one point are looked at: more twins than this add nothing to a verdict.
 _MEMBERS_PER_POINT = 8
 
@@ -93,13 +125,14 @@ class ItemTable:
         )
         return {row[0]: _stored(row) for row in rows}
 
-    def sayings(self, seqs: Collection[int]) -> dict[int, tuple[Item, bytes]]:
-        """What items say, with the fingerprint of it, by order of arrival."""
+    def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
+        """What items of a collection say, by order of arrival."""
         rows = self._db.execute(
-            "SELECT seq, id, content, attributes, fingerprint FROM items WHERE seq IN (SELECT value FROM json_each(?))",
+            "SELECT seq, id, content, attributes, fingerprint, vector, at_ms FROM items"
+            " WHERE seq IN (SELECT value FROM json_each(?))",
             (json.dumps(list(seqs)),),
         )
-        return {row[0]: (_item(row[1], "", row[2], row[3]), row[4]) for row in rows}
+        return {row[0]: Saying(_item(row[1], collection, row[2], row[3]), *row[4:]) for row in rows}
 
     def prints(self, collection: int, ids: Iterable[str]) -> dict[str, tuple[bytes, bytes]]:
         """Fingerprint and key of the vector, by id, of those that exist."""
@@ -119,7 +152,7 @@ class ItemTable:
         """A new arrival; ``row.seq`` comes from ``next_seq``."""
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict, matched_seq) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq, at_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -132,9 +165,16 @@ class ItemTable:
                 row.vector,
                 row.point,
                 row.group,
-                None if row.verdict.pair is None else _json(row.verdict.pair.model_dump(mode="json")),
+                _verdict_json(row.verdict),
                 row.verdict.matched_seq,
+                row.at_ms,
             ),
+        )
+
+    def correct(self, seq: int, verdict: Verdict) -> None:
+        """Put another verdict in place of the one on arrival."""
+        self._db.execute(
+            "UPDATE items SET verdict=?, matched_seq=? WHERE seq=?", (_verdict_json(verdict), verdict.matched_seq, seq)
         )
 
     def update(self, seq: int, item: Item, revision: int, version: int | None) -> None:
@@ -148,7 +188,9 @@ class ItemTable:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
         self._db.execute("DELETE FROM items WHERE seq=?", (seq,))
         self._db.execute(
-            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]')) WHERE matched_seq=?", (seq,)
+            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
+            " WHERE matched_seq=?",
+            (seq,),
         )
 
     def members(self, points: Collection[int]) -> list[Member]:
@@ -161,6 +203,32 @@ class ItemTable:
         )
         return [Member(*row) for row in rows]
 
+    def by_number(self, seqs: Collection[int]) -> list[Member]:
+        """Items by order of arrival, those that are there."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+            (json.dumps(list(seqs)),),
+        )
+        return [Member(*row) for row in rows]
+
+    def named(self, collection: int, ids: Collection[str]) -> list[Member]:
+        """Items by their ids, those that are there, in order of arrival."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
+            " ORDER BY seq",
+            (collection, json.dumps(sorted(ids))),
+        )
+        return [Member(*row) for row in rows]
+
+    def answered_in(self, collection: int, group: str) -> list[str]:
+        """Ids of the items of a group of which people said something."""
+        rows = self._db.execute(
+            "SELECT id FROM items WHERE grp=?2 AND (EXISTS (SELECT 1 FROM answers WHERE collection=?1 AND one=items.id)"
+            " OR EXISTS (SELECT 1 FROM answers WHERE collection=?1 AND other=items.id)) ORDER BY seq",
+            (collection, group),
+        )
+        return [row[0] for row in rows]
+
     def twin(self, collection: int, fingerprint: bytes) -> Member | None:
         """The earliest item of the collection with the same text."""
         row = self._db.execute(
@@ -169,6 +237,30 @@ class ItemTable:
         ).fetchone()
         return None if row is None else Member(*row)
 
+    def twins(self, collection: int, fingerprint: bytes, name: str, equal: Values, limit: int) -> Sayings:
+        """Items with the same text, in order of arrival, at most ``limit``.
+
+        Args:
+            name: of the collection.
+            equal: attributes or fields that they must have, by name; where names are unusual they are not looked at.
+        """
+        return self._saying("fingerprint=? AND collection=?", (fingerprint, collection), name, equal, limit)
+
+    def on_point(self, point: int, name: str, equal: Values, limit: int) -> Sayings:
+        """Items on a point, likewise."""
+        return self._saying("point=?", (point,), name, equal, limit)
+
+    def _saying(self, where: str, values: tuple[Any, ...], name: str, equal: Values, limit: int) -> Sayings:
+        asked = {key: value for key, value in equal.items() if _PLAIN_NAME.fullmatch(key)}
+        paths = [part for key in asked for part in (f'$."{key}"', f'$."{key}"', f'$.fields."{key}"', asked[key])]
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp, content, attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
+            f" WHERE {where}{_HAS_VALUE * len(asked)} ORDER BY seq LIMIT ?",  # constants all
+            (*values, *paths, limit),
+        )
+        for seq, id_, point, group, content, attributes, *others in rows:
+            yield Member(seq, id_, point, group), Saying(_item(id_, name, content, attributes), *others)
+
     def point_of_vector(self, collection: int, vector: int) -> int | None:
         """The point on which items of the collection with this very vector hang."""
         row = self._db.execute(
@@ -176,13 +268,40 @@ class ItemTable:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def canonical(self, groups: Collection[str]) -> dict[str, str]:
-        """Id of the earliest item of each group."""
+    def matched_with(self, seq: int, band: Band, limit: int) -> list[int]:
+        """Items whose verdict has this band and speaks of the one that arrived as number ``seq``, in that order."""
         rows = self._db.execute(
-            "SELECT grp, id, min(seq) FROM items WHERE grp IN (SELECT value FROM json_each(?)) GROUP BY grp",
-            (json.dumps(sorted(groups)),),
+            "SELECT seq FROM items WHERE matched_seq=? AND json_extract(verdict, '$.band')=? ORDER BY seq LIMIT ?",
+            (seq, band.value, limit),
         )
-        return {row[0]: row[1] for row in rows}
+        return [row[0] for row in rows]
+
+    def arrived_until(self, collection: int, at_ms: int, limit: int) -> list[int]:
+        """Items that arrived at ``at_ms`` or before, at most ``limit``, the earliest first."""
+        rows = self._db.execute(
+            "SELECT seq FROM items WHERE collection=? AND at_ms <= ? ORDER BY at_ms, seq LIMIT ?",
+            (collection, at_ms, limit),
+        )
+        return [row[0] for row in rows]
+
+    def first_arrival_ms(self, collection: int) -> int | None:
+        """Stream time at which the item arrived that is there for longest."""
+        row = self._db.execute("SELECT min(at_ms) FROM items WHERE collection=?", (collection,)).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def after(self, collection: int, seq: int, limit: int) -> list[StoredItem]:
+        """Items of a collection that arrived behind number ``seq``, at most ``limit``, in order of arrival."""
+        rows = self._db.execute(
+            f"{_SELECT} WHERE collection=? AND seq > ? ORDER BY seq LIMIT ?", (collection, seq, limit)
+        )
+        return [_stored(row) for row in rows]
+
+    def before_last(self, collection: int, count: int) -> int:
+        """The number of the item behind which the last ``count`` items of a collection arrived; 0 if there is none."""
+        row = self._db.execute(
+            "SELECT seq FROM items WHERE collection=? ORDER BY seq DESC LIMIT 1 OFFSET ?", (collection, count)
+        ).fetchone()
+        return 0 if row is None else int(row[0])
 
     def count(self, collection: int | None = None) -> int:
         """Items in the collection, or in all."""
@@ -214,11 +333,15 @@ class ItemTable:
 
 
 def _stored(row: Any) -> StoredItem:
-    seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *matched, name = row
-    pair, matched_seq = matched
+    seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *others = row
+    pair, matched_seq, at_ms, name = others
     verdict = Verdict(None if pair is None else PairVerdict.model_validate_json(pair), matched_seq)
     item = _item(item_id, name, content, attributes)
-    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict)
+    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms)
+
+
+def _verdict_json(verdict: Verdict) -> str | None:
+    return None if verdict.pair is None else _json(verdict.pair.model_dump(mode="json"))
 
 
 def _item(item_id: str, collection: str, content: str, attributes: str) -> Item:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recommender.items import EntryId, Event, EventData, ItemProcessed
+from recommender.items import EntryId, Event, EventData, ItemProcessed, ItemRevised
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
@@ -137,7 +137,8 @@ class Outbox:
             (collection, item_id),
         )
         self._db.execute(
-            "UPDATE outbox SET event=json_set(event, '$.data.reasons', json('[]')) WHERE collection=? AND matched_id=?",
+            "UPDATE outbox SET event=json_set(event, '$.data.reasons', json('[]'), '$.data.explanation', '')"
+            " WHERE collection=? AND matched_id=?",
             (collection, item_id),
         )
         self._db.execute(
@@ -158,4 +159,4 @@ class Outbox:
 
 def _quoted(data: EventData) -> str | None:
     """The other item that the reasons of an event may quote."""
-    return data.matched_id if isinstance(data, ItemProcessed) and data.reasons else None
+    return data.matched_id if isinstance(data, ItemProcessed | ItemRevised) and data.reasons else None

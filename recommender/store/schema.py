@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
 from recommender.errors import StateDamaged, StateLocked, StateTooNew
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -99,6 +100,48 @@ CREATE INDEX replies_by_event ON replies (event_ms, event_n);
 CREATE TABLE redactions (ms INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (ms, n)) WITHOUT ROWID;
 """
 
+# What each schema adds to the one before it; statements as above.
+UPGRADES = {
+    2: """
+ALTER TABLE items ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;  -- stream time of its arrival
+CREATE INDEX items_by_arrival ON items (collection, at_ms, seq);
+
+-- In how many items of a collection a term occurs.
+CREATE TABLE terms (
+    collection INTEGER NOT NULL, term TEXT NOT NULL, documents INTEGER NOT NULL, PRIMARY KEY (collection, term)
+) WITHOUT ROWID;
+
+-- Which items have a term: their arrival numbers; terms are hashed together with the collection.
+CREATE VIRTUAL TABLE words USING fts5(terms, content='', detail=none, columnsize=0, tokenize='ascii');
+
+-- What people said of two items; "one" is the smaller id.
+CREATE TABLE answers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,     -- in the order in which they were given
+    collection INTEGER NOT NULL,
+    one TEXT NOT NULL,
+    other TEXT NOT NULL,
+    same INTEGER NOT NULL,
+    entry TEXT NOT NULL,                      -- the command that said so
+    said_by TEXT,
+    probability REAL NOT NULL,                -- of the matcher, before
+    features TEXT NOT NULL,                   -- JSON: what the matcher saw
+    UNIQUE (collection, one, other)
+);
+CREATE INDEX answers_by_other ON answers (collection, other);
+
+-- The matcher of a collection that has learned from answers.
+CREATE TABLE models (
+    collection INTEGER PRIMARY KEY REFERENCES collections (id),
+    answers INTEGER NOT NULL,                 -- that it has learned from
+    pending INTEGER NOT NULL,                 -- that it has not
+    model TEXT NOT NULL
+);
+
+UPDATE items SET at_ms = COALESCE((SELECT value FROM meta WHERE key = 'clock_ms'), 0);
+UPDATE collections SET settings = json_remove(settings, '$.duplicate_from', '$.review_from');
+""",
+}
+
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open (or create) the database; ``None`` keeps it in memory.
@@ -132,6 +175,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
         if new:
             _create(connection)
         _check(connection)
+        _upgrade(connection)
     except sqlite3.OperationalError as error:
         connection.close()
         if "locked" in str(error):
@@ -159,11 +203,22 @@ def _is_new(connection: sqlite3.Connection) -> bool:
 
 
 def _create(connection: sqlite3.Connection) -> None:
+    _run(connection, TABLES, version=1)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to date, one schema after the other, each in a transaction of its own."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        _run(connection, UPGRADES[version], version)
+
+
+def _run(connection: sqlite3.Connection, statements: str, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";\n"):
+    for statement in re.sub(r" *--.*", "", statements).split(";\n"):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute(f"PRAGMA user_version={version}")
     connection.execute("COMMIT")
 
 

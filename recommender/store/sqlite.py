@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recommender.items import START, EntryId
+from recommender.store.answers import AnswerTable
 from recommender.store.collections import CollectionTable
+from recommender.store.groups import GroupTable
 from recommender.store.items import ItemTable
 from recommender.store.outbox import Outbox
 from recommender.store.schema import connect
 from recommender.store.vectors import VectorTable
+from recommender.store.words import WordTable
 
 
 class SqliteStore:
@@ -30,7 +33,10 @@ class SqliteStore:
         self._db = connect(path)
         self.collections = CollectionTable(self._db)
         self.items = ItemTable(self._db)
+        self.groups = GroupTable(self._db)
         self.vectors = VectorTable(self._db)
+        self.words = WordTable(self._db)
+        self.answers = AnswerTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.scrub()  # the process before may have died right after an erasure
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ from recommender.items import (
     Timings,
 )
 from recommender.opening import lock_directory, open_recommender, release
-from recommender.store import KEY_WINDOW_MS, SqliteStore, StoredItem, Verdict
+from recommender.store import KEY_WINDOW_MS, Answer, SqliteStore, StoredItem, Verdict
 from recommender.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from tests.support.engine import Models
 
@@ -73,12 +73,17 @@ def processed(item_id: str, n: int, matched_id: str, quoted: str) -> Event:
         probability=0.5,
         similarity=0.9,
         reasons=(Reason(code="identifiers_differ", text=f"{quoted} there"),),
+        explanation=f"the same wording, but {quoted} there",
         recommendations=(),
         truncated=False,
         model="m@1",
         timings=Timings(embed_ms=0.0, decide_ms=0.0),
     )
     return Event(entry_id(n), data)
+
+
+def answer(one: str, other: str, n: int, *, same: bool = True) -> Answer:
+    return Answer(one, other, same, entry_id(n), "ada", 0.25, {"cosine": 0.5})
 
 
 def vector(n: int) -> Any:
@@ -101,6 +106,7 @@ class Shelf:
             "fingerprint": item_id.encode(),
             "group": f"g{seq}",
             "verdict": Verdict(None, None),
+            "at_ms": MS + seq,
             **other,
         }
         row = StoredItem(
@@ -133,6 +139,10 @@ def test_an_error_leaves_nothing_behind(store: SqliteStore) -> None:
             store.outbox.promise("task", entry_id(1))
             store.outbox.redact("default", "a")
             store.set_note("note", "here")
+            store.words.add(1, 1, ["word"])
+            store.words.change_counts(1, {"word": 1})
+            store.answers.put(1, answer("a", "b", 1))
+            store.answers.put_model(1, 1, {"learned": True})
             store.position = entry_id(1)
             raise RuntimeError("the model died")
 
@@ -151,6 +161,8 @@ def test_an_error_leaves_nothing_behind(store: SqliteStore) -> None:
     assert store.outbox.redactions() == []
     assert store.outbox.outcome_of("key", MS) is None
     assert store.note("note") is None
+    assert (store.words.having(1, "word"), store.words.counts(1)) == ([], {})
+    assert (store.answers.all(1), store.answers.model(1)) == ([], None)
 
 
 def test_a_transaction_after_an_error_works(store: SqliteStore) -> None:
@@ -326,6 +338,7 @@ def test_redaction_takes_the_quotes_out_of_verdicts_on_others(store: SqliteStore
     assert [row.id for row in rows] == [entry_id(1), entry_id(2)]
     assert "AB1042" not in rows[0].event
     assert '"reasons":[]' in rows[0].event
+    assert '"explanation":""' in rows[0].event
     assert '"item_id":"b"' in rows[0].event
     assert "AB1043" in rows[1].event
     assert store.outbox.redactions() == [], "others' entries stay: a consumer may not have read them"
@@ -404,13 +417,157 @@ def test_deleting_takes_the_reasons_from_verdicts_that_may_quote_the_item(store:
     point = store.vectors.add_point(shelf.collection, row)
     quoted = shelf.put("a", row, point)
     pair = PairVerdict(
-        band=Band.REVIEW, probability=0.5, similarity=0.9, reasons=(Reason(code="c", text="AB1042 there"),)
+        band=Band.REVIEW,
+        probability=0.5,
+        similarity=0.9,
+        reasons=(Reason(code="c", text="AB1042 there"),),
+        explanation="AB1042 there",
     )
     shelf.put("b", row, point, verdict=Verdict(pair, quoted.seq))
     store.items.delete(quoted.seq)
     found = store.items.get(shelf.collection, "b")
     assert found is not None
-    assert found.verdict == Verdict(pair.model_copy(update={"reasons": ()}), quoted.seq)
+    assert found.verdict == Verdict(pair.model_copy(update={"reasons": (), "explanation": ""}), quoted.seq)
+
+
+def shelved(store: SqliteStore, *texts: str, **given: Any) -> tuple[Shelf, list[StoredItem]]:
+    """Items of one group with these texts, at one point."""
+    shelf = Shelf(store)
+    row = store.vectors.add("m@1", b"k", vector(0), truncated=False)
+    point = store.vectors.add_point(shelf.collection, row)
+    items = [Item(id=f"i{n}", text=text) for n, text in enumerate(texts)]
+    return shelf, [shelf.put(item.id, row, point, item=item, **{"group": "g1", **given}) for item in items]
+
+
+def test_items_are_found_by_when_they_arrived(store: SqliteStore) -> None:
+    shelf, rows = shelved(store, *"abcd")
+    other = store.collections.create("other", CollectionSettings()).id
+    assert store.items.first_arrival_ms(shelf.collection) == MS + 1
+    assert store.items.first_arrival_ms(other) is None
+    assert store.items.arrived_until(shelf.collection, MS + 3, 10) == [row.seq for row in rows[:3]]
+    assert store.items.arrived_until(shelf.collection, MS + 3, 2) == [row.seq for row in rows[:2]]
+    assert store.items.arrived_until(shelf.collection, MS, 10) == store.items.arrived_until(other, MS + 9, 10) == []
+    found = store.items.get(shelf.collection, "i2")
+    assert found is not None
+    assert found.at_ms == MS + 3
+
+
+def test_a_corrected_verdict_takes_the_place_of_the_first(store: SqliteStore) -> None:
+    shelf, (first, second) = shelved(store, "a", "b")
+    pair = PairVerdict(
+        band=Band.REVIEW, probability=0.5, similarity=0.9, reasons=(), explanation="perhaps", contested=True
+    )
+    store.items.correct(second.seq, Verdict(pair, first.seq))
+    assert store.items.matched_with(first.seq, Band.REVIEW, 10) == [second.seq]
+    found = store.items.get(shelf.collection, "i1")
+    assert found is not None
+    assert found.verdict == Verdict(pair, first.seq)
+    store.items.correct(second.seq, Verdict(None, None))
+    assert store.items.matched_with(first.seq, Band.REVIEW, 10) == []
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_group_is_what_its_items_say_it_is(store: SqliteStore) -> None:
+    _, rows = shelved(store, *"abcde")
+    seqs = [row.seq for row in rows]
+    assert store.groups.size("g1") == 5
+    assert [member.seq for member in store.groups.earliest("g1", 2)] == seqs[:2]
+    assert [member.seq for member in store.groups.latest("g1", 2)] == seqs[:2:-1]
+    store.groups.move(seqs[3:], "g4")
+    assert [member.id for member in store.groups.all("g1")] == ["i0", "i1", "i2"]
+    assert [member.id for member in store.groups.all("g4")] == ["i3", "i4"]
+    assert (store.groups.size("nobody"), store.groups.all("nobody")) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("earliest", "i0"), ("latest", "i3"), ("longest", "i1")], ids=lambda value: str(value)
+)
+def test_rules_choose_who_stands_for_a_group(
+    store: SqliteStore, rule: Literal["earliest", "latest", "longest"], expected: str
+) -> None:
+    shelved(store, "ab", "abc", '"', "xyz")
+    assert store.groups.canonical(["g1", "nobody"], rule) == {"g1": expected}
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def test_words_are_found_in_their_collection_until_they_are_taken_back(store: SqliteStore) -> None:
+    store.words.add(1, 7, ["one", "two"])
+    store.words.add(1, 9, ["two", "AND", '"*', ""])
+    store.words.add(2, 8, ["two"])
+    assert store.words.having(1, "two") == [7, 9]
+    assert store.words.having(1, '"*') == store.words.having(1, "AND") == [9]
+    assert store.words.having(2, "one") == []
+    store.words.remove(1, 9, ["two", "AND", '"*', ""])
+    assert (store.words.having(1, "two"), store.words.having(1, "AND")) == ([7], [])
+    store.words.clear()
+    assert store.words.having(1, "two") == store.words.having(2, "two") == []
+
+
+def test_counts_of_words_add_up_and_end_with_the_last_item(store: SqliteStore) -> None:
+    store.words.change_counts(1, {"one": 2, "two": 1, "none": 0})
+    store.words.change_counts(2, {"one": 5})
+    store.words.change_counts(1, {"one": -1, "two": -1, "three": 1})
+    assert store.words.counts(1) == {"one": 1, "three": 1}
+    assert store.words.counts(2) == {"one": 5}
+
+
+def test_no_word_can_be_read_in_the_file(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.sqlite3")
+    store.words.add(1, 1, ["wilhelmina"])
+    store.close()
+    assert b"wilhelmina" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def test_answers_are_kept_in_the_order_in_which_they_were_given(store: SqliteStore) -> None:
+    given = [answer("b", "c", 1), answer("a", "b", 2, same=False), answer("a", "c", 3)]
+    for one in given:
+        store.answers.put(1, one)
+    store.answers.put(2, answer("a", "b", 4))
+    assert store.answers.all(1) == given
+    assert store.answers.of(1, "b") == given[:2]
+    assert store.answers.of(1, "nobody") == []
+    assert (store.answers.count(1), store.answers.count(2), store.answers.count(3)) == (3, 1, 0)
+
+
+def test_the_last_answer_on_a_pair_counts(store: SqliteStore) -> None:
+    store.answers.put(1, answer("a", "b", 1))
+    store.answers.put(1, answer("a", "c", 2))
+    store.answers.put(1, answer("a", "b", 3, same=False))
+    assert store.answers.all(1) == [answer("a", "c", 2), answer("a", "b", 3, same=False)]
+
+
+def test_answers_are_taken_back_or_forgotten_with_an_item(store: SqliteStore) -> None:
+    for n, (one, other) in enumerate([("a", "b"), ("b", "c"), ("a", "c"), ("c", "d")]):
+        store.answers.put(1, answer(one, other, n))
+    store.answers.put(2, answer("a", "b", 9))
+    store.answers.remove(1, "a", "b")
+    store.answers.forget(1, "c")
+    assert (store.answers.count(1), store.answers.count(2)) == (0, 1)
+
+
+def test_a_learned_model_is_kept_replaced_and_dropped(store: SqliteStore) -> None:
+    collection = store.collections.create("default", CollectionSettings()).id
+    assert store.answers.model(collection) is None
+    store.answers.put_model(collection, 3, {"slope": 1.5})
+    store.answers.put_model(collection, 4, {"slope": 2.5})
+    assert store.answers.model(collection) == (4, {"slope": 2.5})
+    store.answers.drop_model(collection)
+    assert store.answers.model(collection) is None
+
+
+def test_the_items_of_a_group_on_which_there_are_answers(store: SqliteStore) -> None:
+    shelf, _ = shelved(store, *"abcd")
+    store.answers.put(shelf.collection, answer("gone", "i2", 1))
+    store.answers.put(shelf.collection, answer("i0", "x", 2))
+    store.answers.put(shelf.collection + 1, answer("i1", "i3", 3))
+    assert store.items.answered_in(shelf.collection, "g1") == ["i0", "i2"]
 
 
 # -- one owner, one schema, no damage ----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests.support.command_line import command, environment
 from tests.support.processes import OwnerProcess
 from tests.support.servers import KINDS, Server, make_server, running
 from workers.broker.connections import connect
@@ -15,6 +17,7 @@ from workers.client import Client
 from workers.settings import Settings
 
 Owners = Callable[..., OwnerProcess]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(params=KINDS)
@@ -49,3 +52,23 @@ def owner_process(settings: Settings, tmp_path: Path) -> Iterator[Owners]:
             return stack.enter_context(OwnerProcess(changed, tmp_path / f"{name}.log", **options))
 
         yield make
+
+
+@pytest.fixture
+def recommender(settings: Settings) -> Run:
+    """Runs ``recommender ARGUMENT …`` as its user would, and expects an exit status."""
+
+    def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command(*arguments),
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    return run

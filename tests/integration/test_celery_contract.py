@@ -120,6 +120,9 @@ def test_commands_and_questions(project: Project) -> None:
     assert [hit["id"] for hit in ask("recommend", "q1")] == ["q2"]
     assert ask("compare", "the red bicycle", "the red bicycle")["band"] == "duplicate"
     assert ask("get", ["q1", "nobody"])[0]["attributes"] == {"price": 3}
+    assert ask("feedback", {"id": "q2", "other": "q1", "answer": "unsure"})["answer"] == "unsure"
+    assert ask("answers") == []
+    assert [one["id"] for one in ask("export", "default", 0, 2)["items"]] == ["q1", "q2"]
     assert ask("delete", {"id": "q1"})["erased"] is False
     assert ask("erase", {"id": "q2"})["erased"] is True
     assert ask("get", ["q1", "q2"]) == [None, None]
@@ -132,6 +135,8 @@ def test_commands_and_questions(project: Project) -> None:
         ("search", [""], "the item has no text"),
         ("search", ["x", "default", 0], "limit must be between 1 and 100"),
         ("compare", ["x", {"text": 7}], "text: .*"),
+        ("export", ["default", -1], "after must be a whole number from 0"),
+        ("feedback", [{"id": "a", "answer": "same"}], "'same' speaks of two items; 'other' is missing"),
         ("ingest_many", [[]], "ingest_many takes a list of 1 to 1000 items"),
     ],
 )
@@ -144,7 +149,7 @@ def test_a_wrong_argument_fails_with_its_reason(project: Project, name: str, arg
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        ({"id": "x", "text": "word " * 30_000}, "too_large"),
+        ({"id": "x", "text": "word " * 60_000}, "too_large"),
         ({"id": "x", "text": "x", "vector": [float("nan")]}, "not_json"),
         ({"id": "x", "text": "\ud800"}, "not_unicode"),
         ({"id": "x", "text": "x", "timestamp": object()}, "wrong_type"),

@@ -8,15 +8,16 @@ import io
 import json
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Owners
+from recommender.items import EntryId
+from tests.integration.conftest import Owners, Run
 from tests.support.command_line import command, environment
 from tests.support.processes import REAL_MODEL_APP
+from tests.support.streams import PROCESSED
 from tests.support.waiting import wait_until
 from workers.cli.enrich import ADDED
 from workers.client import Client
@@ -24,25 +25,7 @@ from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def recommender(settings: Settings) -> Run:
-    def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command(*arguments),
-            env=environment(settings),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done
-
-    return run
+ROWS = 2600  # more than two batches and a block, after which a sender waits
 
 
 @pytest.fixture
@@ -107,10 +90,8 @@ def test_ingest_goes_on_where_it_was_interrupted(
 ) -> None:
     path = tmp_path / "many.jsonl.gz"
     with gzip.open(path, "wt") as lines:
-        for number in range(6000):
-            lines.write(
-                json.dumps({"id": f"N{number}", "text": f"ticket number {number} about topic {number % 97}"}) + "\n"
-            )
+        for number in range(ROWS):
+            lines.write(json.dumps({"id": f"N{number}", "text": f"ticket {number}"}) + "\n")
     # With an owner at work the sender waits for it after two batches: time enough to interrupt it.
     owner = owner_process().running()
     owner.signal(signal.SIGSTOP)
@@ -122,9 +103,10 @@ def test_ingest_goes_on_where_it_was_interrupted(
     done = recommender("ingest", str(path), "--json")
     assert "going on after row" in done.stderr
     stats = json.loads(recommender("stats", "--json").stdout)
-    assert stats["collections"]["default"]["items"] == 6000
-    processed = [event["data"]["item_id"] for event in client.events_so_far(client.last_event().__class__(0, 0))]
-    assert sorted(processed) == sorted({f"N{number}" for number in range(6000)}), "each item once"
+    assert stats["collections"]["default"]["items"] == ROWS
+    events = client.events_so_far(EntryId(0, 0))
+    processed = [event["data"]["item_id"] for event in events if event["type"] == PROCESSED]
+    assert sorted(processed) == sorted({f"N{number}" for number in range(ROWS)}), "each item once"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "csv.gz"])
@@ -144,6 +126,21 @@ def test_enrich_writes_every_row_back(
     assert by_id["T1"]["canonical_id"] == by_id["T2"]["canonical_id"] == "T1"
     assert by_id["T1"]["group"] == by_id["T2"]["group"]
     assert by_id["T4"]["error"]
+
+
+def test_enrich_writes_what_holds_after_the_last_row(
+    owner_process: Owners, recommender: Run, client: Client, tmp_path: Path
+) -> None:
+    """The third row takes the text of the first away, and with it the verdict on the second."""
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("id,text\nA,the printer is on fire\nB,the printer is on FIRE\nA,my password is not accepted\n")
+    owner_process().running()
+    recommender("enrich", str(source), str(target))
+    events = {(event["type"], event["data"].get("item_id")) for event in client.events_so_far(EntryId(0, 0))}
+    assert ("recommender.item.revised.v1", "B") in events
+    rows = read_rows(target)
+    assert [(row["band"], row["duplicate_of"]) for row in rows] == [("new", "")] * 3
+    assert rows[0]["group"] != rows[1]["group"]
 
 
 def test_enrich_without_a_worker_says_so_and_goes_on_later(
@@ -190,12 +187,14 @@ def test_watch_follows_the_events(owner_process: Owners, recommender: Run, ticke
     )
     try:
         assert watcher.stdout is not None
-        events = [json.loads(watcher.stdout.readline()) for _ in range(4)]
+        events = [json.loads(watcher.stdout.readline()) for _ in range(5)]
     finally:
         watcher.kill()
         watcher.wait()
         watcher.stdout.close()
-    assert [event["data"]["item_id"] for event in events] == ["T1", "T2", "T3", "T6"]
+    assert [event["data"].get("item_id") or event["data"]["items"] for event in events] == [
+        *("T1", "T2", ["T2"], "T3", "T6"),
+    ]
 
 
 def test_doctor_finds_what_is_wrong(recommender: Run, client: Client) -> None:

@@ -13,7 +13,7 @@ from recommender.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.processes import REAL_MODEL_APP
 from tests.support.servers import Server
-from tests.support.streams import KEYS, PROCESSED, answered
+from tests.support.streams import KEYS, PROCESSED, answered, outcomes
 from tests.support.waiting import wait_until
 from workers.broker.keys import GROUP
 from workers.client import Client
@@ -31,10 +31,11 @@ TICKETS = (
 def test_each_ticket_is_answered_once_in_order(client: Client, redis: Redis, owner_process: Owners) -> None:
     owner_process().running()
     positions = client.ingest_many(TICKETS)
-    events = answered(redis, positions)
+    everything = answered(redis, positions)
+    assert [event.id for event in everything] == sorted((event.id for event in everything), key=EntryId.parse)
+    events = outcomes(everything)
     assert [event.type for event in events] == [PROCESSED] * 4
     assert [event.command for event in events] == [str(position) for position in positions]
-    assert [event.id for event in events] == sorted((event.id for event in events), key=EntryId.parse)
     assert [event.data["item_id"] for event in events] == ["T-1", "T-2", "T-3", "T-4"]
     assert [event.data["band"] for event in events][:3] == ["new", "new", "duplicate"]
 
@@ -66,6 +67,7 @@ def test_an_event_says_all_that_is_promised(client: Client, owner_process: Owner
         "matched_id": "T-1",
         "probability": 1.0,
         "similarity": 1.0,
+        "explanation": reasons[0]["text"],
         "recommendations": [],
         "truncated": False,
         "model": data["model"],
@@ -86,7 +88,7 @@ def test_the_real_model_tells_paraphrases_from_other_tickets(
         "T-4": "the screen stays  BLACK after login",
     }
     positions = client.ingest_many({"id": id_, "text": text} for id_, text in texts.items())
-    events = {event.data["item_id"]: event.data for event in answered(redis, positions)}
+    events = {event.data["item_id"]: event.data for event in outcomes(answered(redis, positions))}
     assert len(events) == 4
     assert events["T-1"]["model"].startswith("all-MiniLM-L6-v2@")
     assert events["T-3"]["matched_id"] == "T-1"

@@ -13,7 +13,7 @@ from redis import Redis
 
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from tests.integration.conftest import Owners
-from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, published
+from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
 from workers.client import Client
 
@@ -67,7 +67,7 @@ BAD = {
     "empty text": bad("invalid_value", None, item(text="")),
     "white space": bad("invalid_value", None, item(text=" \n\t ")),
     "invisible text": bad("empty_text", "text", item(text="\u200b\u2060\ufeff")),
-    "long text": bad("invalid_value", "text", item(text="word " * 7000)),
+    "long text": bad("invalid_value", "text", item(text="word " * 21_000)),
     "ten megabytes": bad("too_large", None, item(text="x" * TEN_MEGABYTES)),
     "text and fields": bad("invalid_value", None, item(fields={"title": "x"})),
     "NaN in the vector": bad("not_json", None, item(vector=[float("nan")] * 64)),
@@ -99,7 +99,11 @@ BAD = {
     "expired": bad("expired", None, item(), expires_ms=b"1000"),
     "unknown setting": bad("unknown_field", "settings.colour", settings(colour=1), type=CONFIGURED),
     "unknown model": bad("unknown_model", "settings.model", settings(model="gpt"), type=CONFIGURED),
-    "bands out of order": bad("invalid_value", "settings", settings(review_from=0.9), type=CONFIGURED),
+    "setting of old": bad("unknown_field", "settings.duplicate_from", settings(duplicate_from=0.9), type=CONFIGURED),
+    "sure of all": bad("invalid_value", "settings.target_precision", settings(target_precision=1), type=CONFIGURED),
+    "answer on one": bad("invalid_value", None, {"id": "x", "answer": "same"}, type=b"feedback.given"),
+    "no answer": bad("invalid_value", "answer", {"id": "x", "other": "y", "answer": "so so"}, type=b"feedback.given"),
+    "answer on itself": bad("invalid_value", None, {"id": "x", "other": "x", "answer": "same"}, type=b"feedback.given"),
     "patch without attributes": bad("invalid_value", "attributes", {"id": "x", "attributes": {}}, type=b"item.patch"),
 }
 
@@ -133,10 +137,10 @@ def events(redis: Redis, owner_process: Owners) -> dict[str, list[Published]]:
             id_ = GOOD_IDS[place] if place < len(GOOD_IDS) else f"good {place}"
             pipe.xadd(KEYS.commands, {"data": json.dumps({"id": id_, "text": f"item number {place}"})})
         positions = [id_.decode() for id_ in pipe.execute()]
-    owner.until(lambda: redis.xlen(KEYS.events) >= len(positions), "an answer to every message")
+    owner.until(lambda: len(outcomes(published(redis))) >= len(positions), "an answer to every message")
     owner.until(lambda: redis.xlen(KEYS.commands) == 0, "every message to be committed")
     by_command: dict[str, list[Published]] = {position: [] for position in positions}
-    for event in published(redis):
+    for event in outcomes(published(redis)):
         by_command[event.command].append(event)
     return by_command
 
@@ -190,7 +194,7 @@ def test_strange_ids_stop_nobody(redis: Redis, client: Client, owner_process: Ow
     outcome = client.outcome(positions[-1], after=before)
     assert (outcome["type"], outcome["data"]["duplicate_of"]) == (PROCESSED, "strange 2")
     wait_until(lambda: redis.xlen(KEYS.commands) == 0, "the stream to be trimmed")
-    assert [event.data["item_id"] for event in published(redis)] == [
+    assert [event.data["item_id"] for event in outcomes(published(redis))] == [
         *(f"strange {n}" for n in range(3)),
         *(f"good {n}" for n in range(3)),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from recommender import Entry, EntryId, Event, Recommender, decode_entry, open_recommender
 from recommender.embedding import Encoder
 from recommender.errors import ConfigurationError
-from recommender.items import DEFAULT_MODEL, START
+from recommender.items import DEFAULT_MODEL, START, GroupChanged, ItemDeleted, ItemRevised, ItemsBackfilled
+from recommender.pipeline import MatcherFactory
 from recommender.testing import DeterministicEncoder
+from tests.support.matchers import cosine_matcher
 
 SOURCE = "/recommender/default"
 
@@ -69,13 +72,38 @@ class Log:
     def configure(self, collection: str = "default", **settings: Any) -> Entry:
         return self.add("collection.configured", {"collection": collection, "settings": settings})
 
+    def feedback(self, id_: str, answer: str, other: str | None = None, **fields: Any) -> Entry:
+        named: dict[str, Any] = {} if other is None else {"other": other}
+        return self.add("feedback.given", id=id_, answer=answer, **named, **fields)
+
     def tick(self, later_ms: int = 1) -> Entry:
         return self.add("clock.ticked", {}, later_ms=later_ms)
 
 
-def opened(directory: Path | None = None, encoder: Encoder | None = None, **others: Encoder) -> Recommender:
-    """An engine whose default model is ``encoder``; without a directory its state is in memory."""
-    return open_recommender(directory, Models(encoder, **others))
+def opened(
+    directory: Path | None = None,
+    encoder: Encoder | None = None,
+    *,
+    matcher: MatcherFactory = cosine_matcher,
+    **others: Encoder,
+) -> Recommender:
+    """An engine whose default model is ``encoder``; without a directory its state is in memory.
+
+    It judges by plain cuts of the cosine unless it is given another matcher.
+    """
+    return open_recommender(directory, Models(encoder, **others), matcher=matcher)
+
+
+def is_correction(event: Event) -> bool:
+    """Whether an event says what else a command changed, beside its outcome."""
+    return isinstance(event.data, GroupChanged | ItemRevised)
+
+
+def is_outcome(event: Event) -> bool:
+    """Whether an event is the one answer that a command gets."""
+    if isinstance(event.data, ItemDeleted):
+        return not event.data.expired
+    return not is_correction(event) and not isinstance(event.data, ItemsBackfilled)
 
 
 def data_of(event: Event) -> dict[str, Any]:
@@ -99,3 +127,41 @@ def _untimed(event: str) -> str:
     said = json.loads(event)
     said.get("data", {}).pop("timings", None)
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def at(degrees: float, dimension: int = 64) -> list[float]:
+    """A vector in a plane; the cosine of two of them is that of the angle between.
+
+    By `CosineMatcher` two are duplicates up to 30 degrees apart, for review up to 41, and similar up to 69.
+    """
+    radians = math.radians(degrees)
+    return [math.cos(radians), math.sin(radians), *[0.0] * (dimension - 2)]
+
+
+def corrections_of(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What came beside the outcomes, without the commands that caused it."""
+    told = [data_of(event) for event in events if is_correction(event)]
+    return [{name: value for name, value in data.items() if name != "command"} for data in told]
+
+
+def group_changed(
+    group: str,
+    change: str,
+    items: Sequence[str],
+    *,
+    size: int,
+    canonical: str,
+    other: str | None = None,
+    collection: str = "default",
+) -> dict[str, Any]:
+    """A ``group.changed`` event as `corrections_of` gives it."""
+    return {
+        "type": "recommender.group.changed.v1",
+        "collection": collection,
+        "group": group,
+        "change": change,
+        "items": list(items),
+        "other_group": other,
+        "canonical_id": canonical,
+        "size": size,
+    }

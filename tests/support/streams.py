@@ -12,6 +12,7 @@ from redis import Redis
 from recommender.items import EntryId
 from tests.support.waiting import wait_until
 from workers.broker.keys import PartitionKeys
+from workers.client import is_outcome
 
 KEYS = PartitionKeys.of("default")
 PROCESSED = "recommender.item.processed.v1"
@@ -46,6 +47,11 @@ def published(redis: Redis, keys: PartitionKeys = KEYS) -> list[Published]:
     """The whole events stream."""
     entries: Any = redis.xrange(keys.events)
     return [Published(id_.decode(), fields[b"type"].decode(), fields[b"event"]) for id_, fields in entries]
+
+
+def outcomes(events: Sequence[Published]) -> list[Published]:
+    """Without what commands bring about beside their outcomes: changed groups, revised verdicts."""
+    return [event for event in events if is_outcome({"type": event.type, "data": event.data})]
 
 
 def answered(redis: Redis, positions: Sequence[EntryId], timeout_s: float = 60.0) -> list[Published]:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
+from recommender.items import parse_command
 from tests.support.servers import Embedded, running
 from workers.cli.sending import Checkpoint, send_rows
-from workers.client import Client
+from workers.client import Client, is_outcome
 from workers.records import MappingOptions, open_records, resolve_mapping
 from workers.settings import Settings
 
@@ -36,13 +37,41 @@ def client(server: Embedded) -> Iterator[Client]:
     client.close()
 
 
-def test_a_summary_is_no_outcome(client: Client) -> None:
-    """A summary that falls due with a command has that command as its cause, and comes first."""
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        (BACKFILLED, {}),
+        ("recommender.item.deleted.v1", {"expired": True}),
+        ("recommender.item.revised.v1", {"cause": "item_expired"}),
+        ("recommender.group.changed.v1", {"change": "left"}),
+    ],
+)
+def test_what_falls_due_with_a_command_is_no_outcome(client: Client, type_: str, said: dict[str, Any]) -> None:
+    """It has that command as its cause, and comes first."""
     position = client.ingest({"id": "a", "text": "b"})
-    for number, type_ in enumerate((BACKFILLED, PROCESSED)):
-        event: dict[str, Any] = {"type": type_, "data": {"command": {"id": str(position), "key": None}}}
+    for number, (event_type, more) in enumerate(((type_, said), (PROCESSED, {}))):
+        event: dict[str, Any] = {"type": event_type, "data": {"command": {"id": str(position), "key": None}, **more}}
         client.redis.xadd(client.keys.events, {"event": json.dumps(event)}, id=f"{position.ms}-{number + 1}")
     assert client.outcome(position)["type"] == PROCESSED
+
+
+@pytest.mark.parametrize("expired", [{}, {"expired": False}])
+def test_a_deletion_by_command_is_an_outcome(expired: dict[str, bool]) -> None:
+    assert is_outcome({"type": "recommender.item.deleted.v1", "data": expired})
+
+
+def test_feedback_says_what_was_given_and_no_more(client: Client) -> None:
+    client.feedback("b", "different", "a", collection="tickets", by="jo", key="one")
+    client.feedback("b", "wrong")
+    entries: Any = client.redis.xrange(client.keys.commands)
+    commands = [(fields[b"type"], json.loads(fields[b"data"])) for _, fields in entries]
+    assert commands == [
+        (b"feedback.given", {"id": "b", "collection": "tickets", "other": "a", "answer": "different", "by": "jo"}),
+        (b"feedback.given", {"id": "b", "collection": "default", "answer": "wrong"}),
+    ]
+    assert entries[0][1][b"key"] == b"one"
+    for _, fields in entries:
+        parse_command("feedback.given", fields[b"data"])
 
 
 def test_a_summary_alone_does_not_end_the_wait(client: Client) -> None:

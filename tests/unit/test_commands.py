@@ -18,6 +18,7 @@ from recommender.items import (
     Entry,
     EntryId,
     EraseItem,
+    GiveFeedback,
     Malformed,
     PatchItem,
     TickClock,
@@ -74,6 +75,19 @@ def item(**fields: Any) -> dict[str, Any]:
             {"collection": "c", "settings": {"candidates": 5}},
             ConfigureCollection(collection="c", settings=CollectionSettings(candidates=5)),
         ),
+        (
+            "collection.configured",
+            {"collection": "c", "settings": {"equal": ["requester"], "only": {"status": ["open", None]}}},
+            ConfigureCollection(
+                collection="c", settings=CollectionSettings(equal=("requester",), only={"status": ("open", None)})
+            ),
+        ),
+        (
+            "feedback.given",
+            {"id": "a", "other": "b", "answer": "same", "by": "ada"},
+            GiveFeedback(id="a", other="b", answer="same", by="ada"),
+        ),
+        ("feedback.given", {"id": "a", "answer": "wrong"}, GiveFeedback(id="a", answer="wrong")),
         ("clock.ticked", {}, TickClock()),
     ],
 )
@@ -132,11 +146,14 @@ def test_fields_make_one_text_in_the_order_given() -> None:
             {"id": "a", "fields": {f"f{n}": "t" for n in range(17)}}, "invalid_value", "fields", id="17 fields"
         ),
         pytest.param(
-            {"id": "a", "fields": {"a": "t" * 20_000, "b": "t" * 20_000}}, "invalid_value", None, id="fields too long"
+            {"id": "a", "fields": {"a": "t" * 50_000, "b": "t" * 50_000}}, "invalid_value", None, id="fields too long"
         ),
         pytest.param(item(text="t" * (limits.MAX_TEXT_BYTES + 1)), "invalid_value", "text", id="text too long"),
         pytest.param(
-            item(text="é" * (limits.MAX_TEXT_BYTES // 2 + 1)), "invalid_value", "text", id="text of long bytes"
+            json.dumps(item(text="é" * (limits.MAX_TEXT_BYTES // 2 + 1)), ensure_ascii=False),
+            "invalid_value",
+            "text",
+            id="text of long bytes",
         ),
         pytest.param(item(id=7), "wrong_type", "id", id="number as id"),
         pytest.param(item(id=None), "wrong_type", "id", id="null id"),
@@ -199,7 +216,34 @@ def test_malformed_upserts(data: Any, code: str, field: str | None) -> None:
             "invalid_value",
             "settings.candidates",
         ),
-        ("collection.configured", {"collection": "c", "settings": {"review_from": 1}}, "invalid_value", "settings"),
+        (
+            "collection.configured",
+            {"collection": "c", "settings": {"review_from": 1.5}},
+            "invalid_value",
+            "settings.review_from",
+        ),
+        (
+            "collection.configured",
+            {"collection": "c", "settings": {"duplicate_from": 0.9}},
+            "unknown_field",
+            "settings.duplicate_from",
+        ),
+        (
+            "collection.configured",
+            {"collection": "c", "settings": {"only": {"status": ["open", {}]}}},
+            "invalid_value",
+            "settings.only.status.1",
+        ),
+        ("feedback.given", {"other": "b", "answer": "same"}, "missing_field", "id"),
+        ("feedback.given", {"id": "a", "other": "b"}, "missing_field", "answer"),
+        ("feedback.given", {"id": "a", "other": "b", "answer": "maybe"}, "invalid_value", "answer"),
+        ("feedback.given", {"id": "a", "other": 7, "answer": "same"}, "wrong_type", "other"),
+        ("feedback.given", {"id": "a", "other": "a\n", "answer": "same"}, "invalid_value", "other"),
+        ("feedback.given", {"id": "a", "other": "b", "answer": "same", "silent": True}, "unknown_field", "silent"),
+        ("feedback.given", {"id": "a", "answer": "same"}, "invalid_value", None),
+        ("feedback.given", {"id": "a", "answer": "unsure"}, "invalid_value", None),
+        ("feedback.given", {"id": "a", "other": "b", "answer": "right"}, "invalid_value", None),
+        ("feedback.given", {"id": "a", "other": "a", "answer": "different"}, "invalid_value", None),
         ("clock.ticked", {"now": 1}, "unknown_field", "now"),
     ],
 )
@@ -353,9 +397,8 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
-known_fields = st.sampled_from(
-    ["id", "collection", "text", "fields", "attributes", "timestamp", "vector", "version", "silent", "settings"]
-)
+about_items = ["id", "collection", "text", "fields", "attributes", "timestamp", "vector", "version", "silent"]
+known_fields = st.sampled_from([*about_items, "settings", "other", "answer", "by"])
 messages = st.one_of(
     st.binary(max_size=60),
     json_values.map(lambda value: json.dumps(value).encode()),

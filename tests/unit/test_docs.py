@@ -9,6 +9,7 @@ import io
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -27,11 +28,13 @@ from workers.broker.commands_log import decode
 from workers.broker.embedded import LARGEST_VALUE
 from workers.celery.tasks import MOST_ITEMS, TASKS
 from workers.cli.enrich import ADDED
+from workers.cli.policies import checked, settings_of
 from workers.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
+POLICIES = (DOCS / "guide/policies.md").read_text()
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "deploy/runbook.md"])
 ELSEWHERE = {"RECOMMENDER_TEST_DATA", "RECOMMENDER_TORCH"}  # read by the tests and by tools/setup.sh
 
@@ -134,7 +137,25 @@ def test_commands_page_describes_each_command(type_: str) -> None:
 def test_commands_page_tells_the_defaults() -> None:
     rows = _rows(_sections(REFERENCE / "commands.md")["collection.configured"])
     told = {name: rows[name][0].strip("`") for name in CollectionSettings.model_fields}
-    assert told == {name: str(value) for name, value in CollectionSettings().model_dump().items()}
+    defaults = CollectionSettings().model_dump(mode="json")
+    assert told == {name: one if isinstance(one, str) else json.dumps(one) for name, one in defaults.items()}
+
+
+@pytest.mark.parametrize("policy", re.findall(r"^```toml policy\n(.*?)^```$", POLICIES, re.DOTALL | re.MULTILINE))
+def test_policies_page_shows_policies(policy: str) -> None:
+    collections = tomllib.loads(policy)
+    assert collections
+    for name, settings in collections.items():
+        assert checked(name, settings) != CollectionSettings()
+
+
+def test_policies_page_shows_settings_as_they_are_typed() -> None:
+    rows = _rows(_sections(DOCS / "guide/policies.md")["Scope"])
+    assert rows == {}, "the first cell is prose"
+    typed = re.findall(r"^\| [^`|]+ \| `([^`]+)` \|$", POLICIES, re.MULTILINE)
+    assert len(typed) >= 5
+    for words in typed:
+        assert checked("any", settings_of(words.split())) != CollectionSettings()
 
 
 @pytest.mark.parametrize("type_", EVENT_TYPES)

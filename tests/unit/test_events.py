@@ -22,9 +22,12 @@ from recommender.items import (
     EntryId,
     Event,
     EventData,
+    FeedbackAccepted,
+    GroupChanged,
     ItemDeleted,
     ItemPatched,
     ItemProcessed,
+    ItemRevised,
     ItemsBackfilled,
     Reason,
     Recommendation,
@@ -56,6 +59,7 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 CAUSE = Cause(id="1700000000000-0", key="k")
 ABOUT = {"command": CAUSE, "item_id": "T-1", "collection": "tickets"}
+DELETED = ItemDeleted(command=CAUSE, item_id="T-1", collection="tickets", erased=True, expired=False)
 EXAMPLES: tuple[EventData, ...] = (
     ItemProcessed(
         command=CAUSE,
@@ -70,15 +74,54 @@ EXAMPLES: tuple[EventData, ...] = (
         probability=0.97,
         similarity=0.93,
         reasons=(Reason(code="cosine_similarity", text="the meaning is 93% alike", detail={"similarity": 0.93}),),
+        explanation="the meaning is 93% alike",
         recommendations=(Recommendation(id="T-9", score=0.5, group="g9"),),
         truncated=False,
         model="m@1",
         timings=Timings(embed_ms=1.5, decide_ms=0.25),
     ),
+    ItemRevised(
+        command=CAUSE,
+        item_id="T-1",
+        collection="tickets",
+        revision=2,
+        cause="item_deleted",
+        previous_band=Band.DUPLICATE,
+        previous_duplicate_of="T-0",
+        band=Band.REVIEW,
+        duplicate_of=None,
+        canonical_id="T-1",
+        group="g1",
+        matched_id="T-5",
+        probability=0.6,
+        similarity=0.8,
+        reasons=(Reason(code="cosine_similarity", text="the meaning is 80% alike"),),
+        explanation="the meaning is 80% alike",
+    ),
+    GroupChanged(
+        command=CAUSE,
+        collection="tickets",
+        group="g1",
+        change="merged",
+        items=("T-7", "T-8"),
+        other_group="g7",
+        canonical_id="T-1",
+        size=4,
+    ),
+    FeedbackAccepted(
+        command=CAUSE,
+        item_id="T-1",
+        collection="tickets",
+        other_id="T-5",
+        answer="different",
+        by="ada",
+        probability=0.6,
+        answers=12,
+    ),
     ItemPatched(
         command=CAUSE, item_id="T-1", collection="tickets", revision=3, attributes={"price": 1.5, "sold": None}
     ),
-    ItemDeleted(command=CAUSE, item_id="T-1", collection="tickets", erased=True),
+    DELETED,
     CommandIgnored(command=CAUSE, item_id="T-1", collection="tickets", reason="older_version"),
     CommandRejected(
         command=CAUSE,
@@ -151,14 +194,14 @@ def test_any_printable_id_survives(item_id: str, collection: str) -> None:
 
 @given(st.integers(0, 253_402_300_799_999))
 def test_time_is_that_of_the_entry_id_to_the_millisecond(ms: int) -> None:
-    told = datetime.fromisoformat(envelope(EXAMPLES[2], EntryId(ms, 0))["time"])
+    told = datetime.fromisoformat(envelope(DELETED, EntryId(ms, 0))["time"])
     since = told - datetime(1970, 1, 1, tzinfo=UTC)
     assert since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000 == ms
 
 
 @given(st.integers(253_402_300_800_000, 2**64 - 1))
 def test_an_event_behind_the_year_9999_has_no_time(ms: int) -> None:
-    said = envelope(EXAMPLES[2], EntryId(ms, 0))
+    said = envelope(DELETED, EntryId(ms, 0))
     assert "time" not in said
     assert said["id"] == f"{ms}-0"
 

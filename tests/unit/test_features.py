@@ -149,8 +149,19 @@ def test_context_of_candidates() -> None:
     found = contexts(pairs)
     assert [context.rank for context in found] == [0.0, 2.0, 1.0]
     assert [context.margin for context in found] == pytest.approx([0.3, -0.7, -0.3])
+    assert [context.lead for context in found] == pytest.approx([0.5, -0.55, 0.05])
     assert found[0].words_margin > 0 > found[1].words_margin
     assert math.isnan(contexts(pairs[:1])[0].margin)
+
+
+def test_leads_are_over_the_best_few_others() -> None:
+    counted = statistics()
+    item = side("kettle leaks", counted)
+    cosines = [0.9, 0.9, *[0.5] * 7, *[0.1] * 20]
+    found = contexts([compare(item, side("printer jams", counted), cosine) for cosine in cosines])
+    assert [context.margin for context in found[:3]] == pytest.approx([0.0, 0.0, -0.4])
+    assert found[0].lead == pytest.approx(0.9 - (0.9 + 7 * 0.5) / 8), "the far ones do not count"
+    assert found[-1].lead == pytest.approx(0.1 - (2 * 0.9 + 6 * 0.5) / 8)
 
 
 WORDS = st.sampled_from(

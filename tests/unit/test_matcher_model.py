@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from recommender.items import Band, CollectionSettings, Item
 from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
 from recommender.matching.boosting import Growth, grow
-from recommender.matching.features import FEATURES, MONOTONE
+from recommender.matching.features import CONTEXT, FEATURES, MONOTONE
 from recommender.matching.learning import (
     OWN_MODEL_FROM,
     adapt,
@@ -25,6 +26,8 @@ from recommender.matching.learning import (
 )
 from recommender.matching.logistic import newton, regress
 from recommender.matching.model import PairModel
+from recommender.matching.operating_points import OperatingPoint, threshold
+from recommender.matching.rows import rows_from
 from recommender.matching.trees import Floats
 
 SETTINGS = CollectionSettings()
@@ -133,7 +136,7 @@ def test_many_labels_make_a_model_of_ones_own() -> None:
     few, many = learn(model, rows[:200], labels[:200]), learn(model, rows, labels)
     assert few.trees is model.trees
     assert many.trees is not model.trees
-    assert (many.duplicate_from, many.review_from) == (model.duplicate_from, model.review_from)
+    assert (many.operating_points, many.review_from) == (model.operating_points, model.review_from)
     fresh, truth = labelled(1000, seed=7)
     assert ((many.probabilities(fresh) > 0.5) == truth).mean() > 0.93
 
@@ -146,6 +149,32 @@ def test_thresholds() -> None:
     assert precision_threshold(stated, ~truth, 0.9) == 1.0
     assert f_threshold(stated, truth) == 0.7
     assert expected_precision_threshold(stated, 0.85) == 0.9, "0.8 comes twice and would lower it to 0.83"
+
+
+POINTS = (OperatingPoint(0.5, 0.2), OperatingPoint(0.9, 0.7), OperatingPoint(0.97, 0.9))
+
+
+def test_thresholds_of_a_target_precision_go_through_what_was_measured() -> None:
+    assert [threshold(POINTS, point.precision) for point in POINTS] == pytest.approx([0.2, 0.7, 0.9])
+    assert 0.7 < threshold(POINTS, 0.94) < 0.9
+    assert threshold(POINTS, 0.3) == pytest.approx(0.2), "nothing was measured below"
+    assert 0.9 < threshold(POINTS, 0.99) < threshold(POINTS, 0.999) < 1.0
+    assert threshold((OperatingPoint(0.5, 0.999),), 0.999) < 1.0
+
+
+@given(st.floats(0.01, 0.999), st.floats(0.01, 0.999))
+def test_thresholds_rise_with_the_target(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert threshold(POINTS, low) <= threshold(POINTS, high) + 1e-12
+    assert default_model().duplicate_threshold(low) <= default_model().duplicate_threshold(high) + 1e-12
+
+
+def test_operating_points_of_the_shipped_model_rise() -> None:
+    points = default_model().operating_points
+    assert len(points) >= 5
+    assert all(low.precision < high.precision for low, high in pairwise(points))
+    assert all(low.probability < high.probability for low, high in pairwise(points))
+    assert default_model().review_from < default_model().duplicate_threshold(0.95)
 
 
 @settings(max_examples=40, deadline=None)
@@ -161,6 +190,14 @@ def test_shipped_trees_are_monotone(row: list[float], name: str, higher: float) 
     rows[1, place] = max(higher, rows[0, place])
     low, high = model.trees.log_odds(rows)
     assert MONOTONE[name] * (high - low) >= -1e-4
+
+
+SCANNERS = (
+    {"title": "SC-3 scanner dead on arrival", "description": "Order 4484730. No light, tried other cables."},
+    {"title": "Scanner SC-3 is dead", "description": "No light at all, order 4484730, tried other cables."},
+    {"title": "SC-3 beeps too loudly", "description": "How do we turn the scanner down?"},
+    {"title": "Refund for curtains", "description": "They are too short for the window."},
+)
 
 
 class Shelf:
@@ -184,11 +221,54 @@ class Shelf:
 
 def test_identical_text_is_a_duplicate_whatever_else() -> None:
     shelf = Shelf("Order 1042", "order  1042", "order 1043")
-    first, second = shelf.matcher.judge(
-        shelf.sides[0], [Candidate(shelf.sides[1], 0.1), Candidate(shelf.sides[2], 0.99)], SETTINGS
-    )
-    assert (first.band, first.probability, first.reasons[0].code) == (Band.DUPLICATE, 1.0, "identical_text")
+    candidates = [Candidate(shelf.sides[1], 0.1), Candidate(shelf.sides[2], 0.99)]
+    first, second = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
+    assert (first.band, first.probability) == (Band.DUPLICATE, 1.0)
     assert second.band is not Band.DUPLICATE
+    told = shelf.matcher.explain(shelf.sides[0], candidates, 0, SETTINGS)
+    assert [reason.code for reason in told.reasons] == ["identical_text"]
+    assert told.explanation == told.reasons[0].text
+
+
+def test_an_explained_verdict_is_the_verdict() -> None:
+    shelf = Shelf(*SCANNERS)
+    candidates = [Candidate(one, cosine) for one, cosine in zip(shelf.sides[1:], (0.88, 0.5, 0.05), strict=True)]
+    judged = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
+    for number, verdict in enumerate(judged):
+        told = shelf.matcher.explain(shelf.sides[0], candidates, number, SETTINGS)
+        assert told.model_copy(update={"reasons": (), "explanation": ""}) == verdict
+        assert told.reasons
+        assert all(reason.text in told.explanation for reason in told.reasons)
+
+
+def test_a_stricter_collection_flags_less() -> None:
+    shelf = Shelf(*SCANNERS)
+    candidates = [Candidate(one, cosine) for one, cosine in zip(shelf.sides[1:], (0.88, 0.5, 0.05), strict=True)]
+
+    def judged(**settings: float) -> list[Band]:
+        given = CollectionSettings.model_validate(settings)
+        return [verdict.band for verdict in shelf.matcher.judge(shelf.sides[0], candidates, given)]
+
+    assert judged(target_precision=0.8)[0] is Band.DUPLICATE
+    assert judged(target_precision=0.999)[0] is Band.REVIEW
+    assert judged(target_precision=0.8, review_from=1.0)[0] is Band.DUPLICATE, "review never begins above duplicate"
+    assert judged(review_from=0.0)[2] is Band.REVIEW
+
+
+def test_rows_survive_being_stored() -> None:
+    shelf = Shelf(*SCANNERS)
+    items = [side.item for side in shelf.sides]
+    said = [shelf.matcher.row(items[0], other, 0.8) for other in items[1:]]
+    read = rows_from(json.loads(json.dumps(said)))
+    assert read.shape == (3, len(FEATURES))
+    for row, named in zip(read, said, strict=True):
+        assert {FEATURES[place]: row[place] for place in np.flatnonzero(~np.isnan(row))} == named
+    assert "title_words" in said[0]
+    assert not set(said[0]) & set(CONTEXT), "judged alone"
+    assert rows_from([]).shape == (0, len(FEATURES))
+    assert np.isnan(rows_from([{"phase_of_the_moon": 1.0}])).all()
+    learned = learn(default_model(), read, np.array([True, False, False]))
+    assert learned.probabilities(read)[0] > default_model().probabilities(read)[0]
 
 
 def test_no_candidates_no_verdicts() -> None:
@@ -215,12 +295,7 @@ def test_variants_are_never_duplicates(one: str | dict[str, str], other: str | d
 
 
 def test_bands_of_an_ordinary_list() -> None:
-    shelf = Shelf(
-        {"title": "SC-3 scanner dead on arrival", "description": "Order 4484730. No light, tried other cables."},
-        {"title": "Scanner SC-3 is dead", "description": "No light at all, order 4484730, tried other cables."},
-        {"title": "SC-3 beeps too loudly", "description": "How do we turn the scanner down?"},
-        {"title": "Refund for curtains", "description": "They are too short for the window."},
-    )
+    shelf = Shelf(*SCANNERS)
     assert shelf.bands([0.88, 0.5, 0.05]) == [Band.DUPLICATE, Band.SIMILAR, Band.NEW]
 
 
@@ -231,5 +306,5 @@ def test_verdicts_do_not_depend_on_what_was_judged_before() -> None:
     for other in used.sides:
         used.matcher.judge(other, [Candidate(used.sides[3], 0.4)], SETTINGS)
     candidates = [Candidate(one, cosine) for one, cosine in zip(fresh.sides[1:], cosines, strict=True)]
-    one, other = (shelf.matcher.judge(fresh.sides[0], candidates, SETTINGS) for shelf in (fresh, used))
-    assert one == other
+    before, after = (shelf.matcher.judge(fresh.sides[0], candidates, SETTINGS) for shelf in (fresh, used))
+    assert before == after

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from time import process_time
 
-from recommender.items import Item, Reason
-from recommender.matching import CountedTerms, default_model, item_terms
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
 from recommender.matching.features import Comparison, compare, contexts, features
 from recommender.matching.profile import profile
-from recommender.matching.reasons import MOST_REASONS, contributions, reasons
+from recommender.matching.reasons import MOST_REASONS, contributions, explanation, reasons
+from recommender.matching.spans import Spans
+from recommender.matching.terms import MOST_READ, fold, terms_of
 
 Said = str | dict[str, str]
 
@@ -27,7 +34,8 @@ def compared(one: Said, other: Said, cosine: float, price: tuple[float, float] |
 
 def told(one: Said, other: Said, cosine: float = 0.85, price: tuple[float, float] | None = None) -> dict[str, Reason]:
     pair = compared(one, other, cosine, price)
-    found = reasons(pair, contributions(default_model(), features(pair, contexts([pair])[0])))
+    row = np.array([features(pair, contexts([pair])[0])])
+    found = reasons(pair, contributions(default_model(), row)[0])
     assert 1 <= len(found) <= MOST_REASONS
     weights = [abs(reason.detail["log_odds"]) for reason in found]
     assert weights == sorted(weights, reverse=True), "strongest first"
@@ -89,4 +97,110 @@ def test_something_is_always_said() -> None:
 
 def test_contributions_are_zero_for_an_ordinary_pair() -> None:
     model = default_model()
-    assert list(contributions(model, model.typical().tolist()).values()) == pytest.approx([0.0] * 10)
+    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "written"),
+    [
+        ("Größe XL: Teil DSC-W120 fehlt", "dscw120", "DSC-W120"),
+        ("caf\u00e9 cre\u0300me, order 1042", "creme", "cre\u0300me"),
+        ("\ufb01nal \u2460 notice E\u20114012", "e4012", "E\u20114012"),
+        ("STRASSE und Straße 7b", "7b", "7b"),
+        ("\U0001f600\U0001f600 kettle 1,7 l", "kettle", "kettle"),
+        ("zwei schwarze Rahmen", "black", "schwarze"),
+        ("zwei schwarze Rahmen", "2", "zwei"),
+        ("rug 170 x 240", "170x240", "170 x 240"),
+        ("1.5 TB disk", "1.5 tb", "1.5 TB"),
+        ("paid 1,250.00 today", "1250", "1,250"),
+        ("x5, x55 and X 5", "x55", "x55"),
+        ("model ab12", "b1", None),
+        ("14 boxes of 4", "4", "4"),
+    ],
+)
+def test_values_are_found_as_they_were_written(text: str, code: str, written: str | None) -> None:
+    span = Spans(text).find(code).span
+    assert (span and text[slice(*span)]) == written
+
+
+@given(st.text(max_size=60), st.sampled_from(["dsc w120", "E-4012", "größer", "naïve", "1042"]), st.text(max_size=20))
+def test_ranges_are_of_the_original_text(before: str, word: str, after: str) -> None:
+    text = f"{before} {word} {after}"
+    found = Spans(text)
+    for term in terms_of(word).counts:
+        span = found.find(term).span
+        assert span is not None
+        assert term.replace(" ", "") in "".join(c for c in fold(text[slice(*span)]) if c.isalnum())
+
+
+def test_shared_rare_words_are_pointed_at() -> None:
+    one, other = "Größe: der Häkelmond quietscht", "quietscht er wieder, mein HÄKELMOND"
+    detail = told(one, other)["words_shared"].detail
+    assert [one[start:end] for start, end in detail["here_at"]] == ["Häkelmond", "quietscht"]
+    assert [other[start:end] for start, end in detail["there_at"]] == ["quietscht", "HÄKELMOND"]
+
+
+def judged(one: Said, other: Said, cosine: float) -> PairVerdict:
+    common = [Item(id="x", text="the order did not arrive at the office")] * 40
+    items = [
+        Item(id="x", text=said) if isinstance(said, str) else Item(id="x", fields=said)
+        for said in (one, other, "the office is closed")
+    ]
+    sides = [Comparable(item, item.content.encode()) for item in items]
+    counted = CountedTerms(item_terms(item).whole.counts for item in [*items, *common])
+    candidates = [Candidate(sides[1], cosine), Candidate(sides[2], 0.1)]
+    return LearnedMatcher(lambda collection: counted).explain(sides[0], candidates, 0, CollectionSettings())
+
+
+SAME_ORDER = (
+    {"title": "SC-3 scanner dead on arrival", "description": "Order 4484730. No light, tried other cables."},
+    {"title": "Scanner SC-3 is dead", "description": "No light at all, order 4484730, tried other cables."},
+)
+
+
+def test_what_would_turn_the_verdict() -> None:
+    verdict = judged(*SAME_ORDER, 0.88)
+    turns = {reason.code: reason.detail["without"] for reason in verdict.reasons if "without" in reason.detail}
+    assert "same_identifier" in turns, "without the order number it would be less sure"
+    assert verdict.band.value not in turns.values(), "said only where it is another band"
+
+
+def test_what_the_evidence_would_be_without_a_contradiction() -> None:
+    pair = compared("Parcel for order 1042 is late", "Parcel for order 1043 is late", 0.97)
+    (weights,) = contributions(default_model(), np.array([features(pair, contexts([pair])[0])]))
+    asked = dict[str, float]()
+
+    def without(kind: str, weight: float) -> Band:
+        asked[kind] = weight
+        return Band.DUPLICATE if kind == "numbers" else Band.REVIEW
+
+    found = {reason.code: reason.detail.get("without") for reason in reasons(pair, weights, without)}
+    assert found.pop("numbers_differ") == "duplicate"
+    assert set(found.values()) == {None}
+    assert asked["numbers"] < 0
+    assert pair.contested_only_by("numbers")
+    assert not pair.contested_only_by("identifiers")
+
+
+def test_one_sentence() -> None:
+    verdict = judged(*SAME_ORDER, 0.88)
+    assert "same order 4484730" in verdict.explanation or "same identifier 4484730" in verdict.explanation
+    reasons_told = [
+        Reason(code="same_identifier", text="same error code E-4012", detail={"log_odds": 2.0}),
+        Reason(code="words_shared", text="81% of the rare words are shared", detail={"log_odds": 1.0}),
+        Reason(code="numbers_differ", text="order numbers differ: 1042 / 1043", detail={"log_odds": -1.5}),
+    ]
+    assert explanation(reasons_told) == (
+        "same error code E-4012, 81% of the rare words are shared; but order numbers differ: 1042 / 1043"
+    )
+    assert explanation(reasons_told[2:]) == "order numbers differ: 1042 / 1043"
+
+
+def test_long_texts_are_read_to_a_bound() -> None:
+    log = "\n".join(f"ERR-{number} at 0x{number:06x} in block {number}.{number}" for number in range(2500))
+    assert len(terms_of(log).counts) == len(terms_of(log[:MOST_READ]).counts)
+    started = process_time()
+    found = told(log, log[10_000:])
+    assert process_time() - started < 2.0
+    for reason in found.values():
+        assert all(end <= MOST_READ for _, end in reason.detail.get("here_at", []))

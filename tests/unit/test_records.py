@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import random
 import resource
 import stat
 import sys
@@ -603,7 +604,8 @@ def test_a_zipped_file_cut_off_at_once(tmp_path: Path, keep: int) -> None:
 
 def test_a_parquet_page_that_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "items.parquet"
-    pq.write_table(pa.table({"text": [os.urandom(20).hex() for _ in range(2000)]}), path, compression="zstd")
+    noise = random.Random(1)
+    pq.write_table(pa.table({"text": [noise.randbytes(20).hex() for _ in range(2000)]}), path, compression="zstd")
     data = bytearray(path.read_bytes())
     data[200:4000] = bytes(3800)
     path.write_bytes(data)

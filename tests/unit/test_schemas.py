@@ -109,6 +109,13 @@ def test_good_examples_are_good_for_schema_and_engine(type_: str, data: dict[str
         ("item.erase", {"id": "a", "version": 1}),
         ("collection.configured", {"collection": "c", "settings": {"candidates": 0}}),
         ("collection.configured", {"collection": "c", "settings": {"index": "faiss"}}),
+        ("collection.configured", {"collection": "c", "settings": {"target_precision": 1}}),
+        ("collection.configured", {"collection": "c", "settings": {"duplicate_from": 0.9}}),
+        ("collection.configured", {"collection": "c", "settings": {"only": {"status": []}}}),
+        ("collection.configured", {"collection": "c", "settings": {"canonical": "best"}}),
+        ("feedback.given", {"id": "a", "other": "b"}),
+        ("feedback.given", {"id": "a", "other": "b", "answer": "perhaps"}),
+        ("feedback.given", {"id": "a", "other": 7, "answer": "same"}),
         ("clock.ticked", {"now": 1}),
     ],
 )

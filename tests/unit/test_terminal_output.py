@@ -12,8 +12,8 @@ from rich.progress import TextColumn
 
 from workers.cli import common, demo, doctor, ingest, questions, stats
 from workers.cli.enrich import _error_of
+from workers.cli.event_lines import event_line
 from workers.cli.main import _refusal
-from workers.cli.watch import event_line
 
 MARKUP = "[/x] [red]a[/] :smile: \\[b]"
 CONTROLS = "\x1b[31m\x9b2J\r\n\u202e\x7f"
@@ -67,10 +67,13 @@ def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
 
 
 def test_a_verdict_is_shown_as_it_is(terminal: io.StringIO) -> None:
-    questions._print_verdict(
-        {"band": "review", "similarity": 0.5, "probability": 0.25, "reasons": [{"code": "same", "text": NASTY}]}
+    turning = {"code": "same", "text": NASTY, "detail": {"without": "similar"}}
+    other = {"code": "other", "text": "says nothing more", "detail": {}}
+    verdict = {"band": "review", "similarity": 0.5, "probability": 0.25, "reasons": [turning, other]}
+    questions._print_verdict({**verdict, "explanation": NASTY})
+    assert terminal.getvalue() == (
+        f"review, probability 0.25, similarity 0.500\n  {SHOWN}\n  it would be 'similar' without: {SHOWN}\n"
     )
-    assert terminal.getvalue() == f"review, probability 0.25, similarity 0.500\n  {SHOWN}\n"
 
 
 def test_the_demo_shows_texts_as_they_are(terminal: io.StringIO) -> None:
@@ -97,6 +100,35 @@ def test_the_progress_bar_shows_any_collection() -> None:
             "recommender.item.processed.v1",
             {"band": "duplicate", "item_id": NASTY, "duplicate_of": NASTY, "reasons": [{"text": NASTY}]},
         ),
+        (
+            "recommender.item.revised.v1",
+            {
+                "item_id": NASTY,
+                "cause": "feedback",
+                "previous_band": "duplicate",
+                "previous_duplicate_of": NASTY,
+                "band": "review",
+                "duplicate_of": None,
+                "matched_id": NASTY,
+                "reasons": [],
+                "explanation": NASTY,
+            },
+        ),
+        (
+            "recommender.group.changed.v1",
+            {
+                "group": "g1",
+                "change": "merged",
+                "items": [NASTY],
+                "other_group": "g2",
+                "canonical_id": NASTY,
+                "size": 2,
+            },
+        ),
+        (
+            "recommender.feedback.accepted.v1",
+            {"item_id": NASTY, "other_id": NASTY, "answer": "same", "by": NASTY, "probability": 0.5, "answers": 1},
+        ),
         ("recommender.item.deleted.v1", {"item_id": NASTY, "collection": NASTY, "erased": False}),
     ],
 )
@@ -121,3 +153,39 @@ def test_other_outcomes_of_a_row() -> None:
     assert _error_of({"type": "recommender.command.rejected.v1", "data": rejected}) == "empty_text: nothing to see"
     assert _error_of({"type": "recommender.item.processed.v1", "data": {"command": {}}}) is None
     assert "24 hours" in str(_error_of(None))
+
+
+GROUP = {"group": "g1", "items": ["a", "b"], "other_group": "g2", "canonical_id": "c", "size": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"change": "joined"}, "a, b joined g1 (2 items, c first)"),
+        ({"change": "left", "size": 1}, "a, b left g1 (1 item, c first)"),
+        ({"change": "merged"}, "g2 (a, b) became part of g1 (2 items, c first)"),
+        ({"change": "split"}, "a, b split off g1 as g2 (2 items, c first)"),
+        ({"change": "canonical_changed", "items": ["c"]}, "c stands for g1 now (2 items, c first)"),
+        ({"change": "left", "size": 0, "canonical_id": None}, "a, b left g1 (nobody is left)"),
+        ({"change": "joined", "items": list("abcdefg")}, "a, b, c, d, e … joined g1 (2 items, c first)"),
+    ],
+)
+def test_a_changed_group_is_told_in_words(change: dict[str, Any], line: str) -> None:
+    told = event_line({"type": "recommender.group.changed.v1", "data": {**GROUP, **change}}).plain
+    assert told == f"{'group':10} {line}"
+
+
+def test_a_revised_verdict_says_what_it_was_and_why_it_changed() -> None:
+    data = {
+        "item_id": "T-3",
+        "cause": "item_deleted",
+        "previous_band": "duplicate",
+        "previous_duplicate_of": "T-1",
+        "band": "duplicate",
+        "duplicate_of": "T-2",
+        "matched_id": "T-2",
+        "reasons": [{"code": "x", "text": "not shown"}],
+        "explanation": "same error code",
+    }
+    told = event_line({"type": "recommender.item.revised.v1", "data": data}).plain
+    assert told == ("duplicate  T-3 is T-2 again (revised, was duplicate of T-1; an item was deleted): same error code")

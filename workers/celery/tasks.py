@@ -129,6 +129,13 @@ class Erase(CommandTask):
     command_type = "item.erase"
 
 
+class Feedback(CommandTask):
+    """What a person says of two items: ``feedback.delay({"id": …, "other": …, "answer": "same"})``."""
+
+    name = "recommender.feedback"
+    command_type = "feedback.given"
+
+
 class IngestMany(CommandTask):
     """Many items at once: ``ingest_many.delay([{…}, {…}])``; the result is the list of their outcomes, in order."""
 
@@ -203,7 +210,7 @@ class Compare(QuestionTask):
     def run(
         self, one: str | dict[str, Any], other: str | dict[str, Any], collection: str = "default"
     ) -> dict[str, Any]:
-        """``band``, ``probability``, ``similarity`` and ``reasons``."""
+        """``band``, ``probability``, ``similarity``, ``reasons`` and ``explanation``."""
         items = [_item(side, collection) for side in (one, other)]
         verdict: dict[str, Any] = self.ask(lambda engine: engine.compare(*items)).model_dump(mode="json")
         return verdict
@@ -233,6 +240,33 @@ class Outcomes(QuestionTask):
         return found
 
 
+class Answers(QuestionTask):
+    """What people said of the items of a collection."""
+
+    name = "recommender.answers"
+
+    def run(self, collection: str = "default") -> list[dict[str, Any]]:
+        """Answers in the order in which they were given; see ``Recommender.answers``."""
+        return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection))]
+
+
+class Export(QuestionTask):
+    """The items of a collection, page by page, as they arrived."""
+
+    name = "recommender.export"
+
+    def run(self, collection: str = "default", after: int = 0, last: int | None = None) -> dict[str, Any] | None:
+        """One page of items in order of arrival, with recorded vectors; see ``Recommender.export``.
+
+        Args:
+            collection: whose items; the result is ``None`` when there is no such collection.
+            after: ``next`` of the page before.
+            last: the newest so many items only.
+        """
+        page = self.ask(lambda engine: engine.export(collection, _count(after, "after"), last and _count(last, "last")))
+        return None if page is None else page.model_dump(mode="json")
+
+
 class Stats(QuestionTask):
     """Counts by collection, index kinds and sizes, position."""
 
@@ -250,11 +284,14 @@ TASKS: tuple[type[PortTask], ...] = (
     Patch,
     Delete,
     Erase,
+    Feedback,
     Search,
     Recommend,
     Compare,
     Get,
     Outcomes,
+    Answers,
+    Export,
     Stats,
 )
 
@@ -286,3 +323,9 @@ def _limit(limit: Any) -> int:
     if not isinstance(limit, int) or not 1 <= limit <= 100:
         raise InvalidCommand("invalid_value", "limit must be between 1 and 100", "limit")
     return limit
+
+
+def _count(number: Any, field: str) -> int:
+    if not isinstance(number, int) or number < 0:
+        raise InvalidCommand("invalid_value", f"{field} must be a whole number from 0", field)
+    return number

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,14 +19,14 @@ from typing import Any
 import click
 from rich.progress import Progress, TaskID
 
-from recommender.items import EntryId
+from recommender.items import EntryId, ItemProcessed, ItemRevised
 from workers.broker.embedded import EmbeddedServer
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.event_lines import event_line
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.scoring import Score, score
 from workers.cli.sending import Checkpoint, send_rows
-from workers.cli.watch import event_line
-from workers.client import Client
+from workers.client import Client, is_outcome
 from workers.owner.status import read_status
 from workers.records import MappingOptions, RecordFormat, Row
 from workers.settings import Settings, process_environment
@@ -128,12 +128,20 @@ class _Sent:
     Attributes:
         labels: the original by item, as the file says.
         texts: for showing.
-        verdicts: data of the events.
+        verdicts: what was said last of each item.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Take a verdict, or one that was revised."""
+        data = event["data"]
+        if event["type"] == ItemProcessed.type:
+            self.verdicts[data["item_id"]] = data
+        elif event["type"] == ItemRevised.type:
+            self.verdicts[data["item_id"]] = {**self.verdicts.get(data["item_id"], {}), **data}
 
     def score(self) -> Score:
         """Flags against labels."""
@@ -174,13 +182,14 @@ class _Run:
             data = event["data"]
             if not (data["command"]["key"] or "").startswith(run):
                 continue
-            seen += 1
-            bar.update(task, completed=seen)
-            if event["type"] == "recommender.item.processed.v1":
-                sent.verdicts[data["item_id"]] = data
-                if not self._quiet and data["band"] in ("duplicate", "review") and shown < _VERDICTS_SHOWN:
-                    shown += 1
+            if is_outcome(event):
+                seen += 1
+                bar.update(task, completed=seen)
+            sent.note(event)
+            if event["type"] == ItemProcessed.type and data["band"] in ("duplicate", "review"):
+                if not self._quiet and shown < _VERDICTS_SHOWN:
                     bar.console.print(event_line(event))
+                shown += 1
             if seen >= expected:
                 return
         raise click.ClickException(f"only {seen} of {expected} verdicts came within {_DECIDE_TIMEOUT_S:.0f} s")

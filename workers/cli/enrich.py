@@ -13,6 +13,7 @@ from recommender.errors import ConfigurationError
 from workers.celery.tasks import Get, Outcomes, Recommend
 from workers.cli.asking import Ask, owner_or_state, require_answers
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.event_lines import why
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.sending import Checkpoint, OwnerGone, file_identity, send_rows, wait_until_decided
 from workers.client import Client
@@ -166,6 +167,6 @@ def _row(
     values = dict(row.values) if isinstance(row, Row) else {}
     verdict = {name: None if view is None else view.get(name) for name in ADDED}
     if view is not None:
-        verdict["reason"] = "; ".join(reason["text"] for reason in view["reasons"]) or None
+        verdict["reason"] = why(view) or None
         verdict["similar_ids"] = similar
     return {**values, **verdict, "error": error}

@@ -22,7 +22,11 @@ _COMMANDS = {
     "get": "workers.cli.questions",
     "watch": "workers.cli.watch",
     "stats": "workers.cli.stats",
+    "feedback": "workers.cli.feedback",
     "configure": "workers.cli.configure",
+    "tune": "workers.cli.tune",
+    "export": "workers.cli.export",
+    "evaluate": "workers.cli.evaluate",
     "doctor": "workers.cli.doctor",
 }
 
@@ -73,6 +77,7 @@ def main() -> None:
     Feed it:         recommender ingest tickets.csv --text-field title --text-field description
     Ask it:          recommender search "cannot log in"
     Watch it:        recommender watch
+    Correct it:      recommender feedback different T-17 T-9
     When in doubt:   recommender doctor
 
     Settings come from the environment: RECOMMENDER_REDIS_URL, RECOMMENDER_STATE_DIR … (docs/reference/settings.md).

@@ -19,6 +19,7 @@ from workers.cli.common import (
     print_json,
     printable,
 )
+from workers.cli.event_lines import why
 
 _TEXT_SHOWN = 100
 
@@ -93,8 +94,11 @@ def _print_verdict(verdict: dict[str, Any]) -> None:
     band = verdict["band"]
     similarity = "" if verdict["similarity"] is None else f", similarity {verdict['similarity']:.3f}"
     out.print(Text.assemble((band, BAND_STYLES[band]), f", probability {verdict['probability']:.2f}{similarity}"))
+    if reasons := why(verdict):
+        out.print(printable(f"  {reasons}"))
     for reason in verdict["reasons"]:
-        out.print(printable(f"  {reason['text']}"))
+        if turned := reason["detail"].get("without"):
+            out.print(printable(f"  it would be {turned!r} without: {reason['text']}"), style="dim")
 
 
 def _shortened(text: str) -> Text:

@@ -1,0 +1,29 @@
+"""Features of pairs by name, as they are stored beside people's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+
+import numpy as np
+
+from recommender.matching.features import FEATURES
+from recommender.matching.trees import Floats
+
+
+def named(row: Sequence[float]) -> dict[str, float]:
+    """The features of a pair that have a value.
+
+    Args:
+        row: in the order of `FEATURES`, NaN where there is nothing to compare.
+    """
+    return {name: value for name, value in zip(FEATURES, row, strict=True) if not isnan(value)}
+
+
+def rows_from(named_rows: Sequence[Mapping[str, float]]) -> Floats:
+    """Rows of features as models read them, shape (n, len(FEATURES)): the inverse of `named`.
+
+    A name that is not a feature of this version is passed over, so that answers outlive the features.
+    """
+    rows = [[row.get(name, np.nan) for name in FEATURES] for row in named_rows]
+    return np.array(rows, np.float64).reshape(len(named_rows), len(FEATURES))

@@ -1,0 +1,140 @@
+"""What was said about earlier items and holds no longer: said again, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from recommender.items import Band, Entry, GroupChanged, ItemRevised, Revision
+from recommender.pipeline.batch import Batch, cause
+from recommender.pipeline.standings import Standing, Standings
+from recommender.store import Collection, Member, SqliteStore, StoredItem
+
+# Of a larger group only the items are looked at whose band can change; `group.changed` speaks for the rest.
+_LARGEST_GROUP = 100
+# How many ids an event lists.
+_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How some groups stood before a change.
+
+    Attributes:
+        standings: by arrival number.
+        canonical: id of the canonical item by group.
+        members: all items by group, of groups that may merge or split.
+    """
+
+    standings: dict[int, Standing] = field(default_factory=dict)
+    canonical: dict[str, str] = field(default_factory=dict)
+    members: dict[str, list[Member]] = field(default_factory=dict)
+
+
+class Corrections:
+    """Compares how groups stand before and after a change, and publishes the differences."""
+
+    def __init__(self, store: SqliteStore, standings: Standings) -> None:
+        self._store = store
+        self._standings = standings
+
+    def note(
+        self,
+        before: Before,
+        collection: Collection,
+        groups: Iterable[str],
+        also: Iterable[StoredItem] = (),
+        *,
+        members: bool = False,
+    ) -> Before:
+        """Note how groups, and single items, stand, unless it has been noted.
+
+        Args:
+            before: where to note it; returned.
+            members: whether the groups may merge or split.
+        """
+        for group in dict.fromkeys(groups):
+            if members:
+                before.members.setdefault(group, self._store.groups.all(group))
+            for row, standing in self._group(collection, group):
+                before.standings.setdefault(row.seq, standing)
+                before.canonical.setdefault(group, standing.canonical_id)
+        for row in also:
+            if row.seq not in before.standings:
+                before.standings[row.seq] = self._standings.of(row, collection.settings)
+        return before
+
+    def publish(self, before: Before, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
+        """Publish groups that merged or split, new canonical items, then every verdict that differs."""
+        settings = collection.settings
+        for group, members in before.members.items():
+            self._tell_of_moves(before, group, members, entry, collection, batch)
+        for group, was in before.canonical.items():
+            now = self._store.groups.canonical([group], settings.canonical).get(group)
+            if now is not None and now != was:
+                self.tell(entry, collection, group, "canonical_changed", [now], batch)
+        for seq, row in sorted(self._store.items.by_seq(list(before.standings)).items()):
+            was_standing, standing = before.standings[seq], self._standings.of(row, settings)
+            if _differs(was_standing, standing):
+                batch.emit(entry, _revised(entry, collection, row, was_standing, standing, why))
+
+    def _tell_of_moves(
+        self, before: Before, group: str, members: list[Member], entry: Entry, collection: Collection, batch: Batch
+    ) -> None:
+        now_in: dict[str, list[str]] = {}
+        for now in self._store.items.by_number([member.seq for member in members]):
+            now_in.setdefault(now.group, []).append(now.id)
+        now_in.pop(group, None)
+        for other, ids in now_in.items():
+            if other in before.members:
+                self.tell(entry, collection, other, "merged", ids, batch, other_group=group)
+            else:
+                self.tell(entry, collection, group, "split", ids, batch, other_group=other)
+
+    def tell(
+        self,
+        entry: Entry,
+        collection: Collection,
+        group: str,
+        change: str,
+        items: Iterable[str],
+        batch: Batch,
+        other_group: str | None = None,
+    ) -> None:
+        """Publish that a group has changed."""
+        data = {
+            "command": cause(entry),
+            "collection": collection.name,
+            "group": group,
+            "change": change,
+            "items": tuple(items)[:_LISTED],
+            "other_group": other_group,
+            "canonical_id": self._store.groups.canonical([group], collection.settings.canonical).get(group),
+            "size": self._store.groups.size(group),
+        }
+        batch.emit(entry, GroupChanged.model_validate(data))
+
+    def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, Standing]]:
+        size = self._store.groups.size(group)
+        return self._standings.of_group(group, collection.settings, size if size <= _LARGEST_GROUP else 2)
+
+
+def _differs(one: Standing, other: Standing) -> bool:
+    if (one.band, one.duplicate_of) != (other.band, other.duplicate_of):
+        return True
+    return other.band is Band.REVIEW and one.matched_id != other.matched_id
+
+
+def _revised(
+    entry: Entry, collection: Collection, row: StoredItem, was: Standing, now: Standing, why: Revision
+) -> ItemRevised:
+    return ItemRevised(
+        command=cause(entry),
+        item_id=row.item.id,
+        collection=collection.name,
+        revision=row.revision,
+        cause=why,
+        previous_band=was.band,
+        previous_duplicate_of=was.duplicate_of,
+        **now.fields(),
+    )

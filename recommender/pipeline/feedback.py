@@ -1,0 +1,131 @@
+"""What people say of two items is recorded, holds for ever, and teaches the matcher."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from recommender.errors import InvalidCommand
+from recommender.items import Band, Entry, FeedbackAccepted, GiveFeedback
+from recommender.pipeline.answers import Answers
+from recommender.pipeline.batch import Batch, cause
+from recommender.pipeline.corrections import Before, Corrections
+from recommender.pipeline.judging import Judging
+from recommender.pipeline.learning import Models
+from recommender.pipeline.reshaping import Reshaping
+from recommender.pipeline.standings import Standings
+from recommender.store import Answer, Collection, Member, SqliteStore, StoredItem
+
+AnswerWord = Literal["same", "different", "unsure"]
+
+
+class Feedback:
+    """Applies answers: to the groups, to the rules for all later items, and to the matcher's model."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        judging: Judging,
+        answers: Answers,
+        reshaping: Reshaping,
+        models: Models,
+        standings: Standings,
+        corrections: Corrections,
+    ) -> None:
+        self._store = store
+        self._judging = judging
+        self._answers = answers
+        self._reshaping = reshaping
+        self._models = models
+        self._standings = standings
+        self._corrections = corrections
+
+    def meant(self, command: GiveFeedback, stored: StoredItem, collection: Collection) -> tuple[str, AnswerWord]:
+        """The other item and the answer on the two that a command amounts to.
+
+        Raises:
+            InvalidCommand: ``right`` or ``wrong``, but the item's band is not ``duplicate``.
+        """
+        if command.other is not None and command.answer not in {"right", "wrong"}:
+            return command.other, command.answer  # type: ignore[return-value]
+        standing = self._standings.of(stored, collection.settings)
+        if standing.band is not Band.DUPLICATE or standing.duplicate_of is None:
+            raise InvalidCommand(
+                "no_duplicate",
+                f"answer: {command.answer!r} speaks of a duplicate, but the item's band is {standing.band.value!r}; "
+                "say 'same' or 'different' and name the other item",
+                "answer",
+            )
+        return standing.matched_id or standing.duplicate_of, "same" if command.answer == "right" else "different"
+
+    def give(
+        self,
+        entry: Entry,
+        command: GiveFeedback,
+        answer: AnswerWord,
+        pair: tuple[Member, Member],
+        collection: Collection,
+    ) -> tuple[FeedbackAccepted, Before]:
+        """Record an answer on two stored items and let it take effect.
+
+        Returns:
+            The outcome, and how the groups stood before.
+
+        Raises:
+            InvalidCommand: it contradicts what people said before; the message has the chain.
+        """
+        one, other = pair
+        self._refuse_contradiction(collection.id, one.id, other.id, answer)
+        first, second = sorted(pair)
+        later = self._judging.subject(collection, second)
+        earlier = self._store.items.sayings([first.seq], collection.name)[first.seq]
+        stated = self._judging.alone(collection, later, first)
+        before = self._corrections.note(
+            Before(),
+            collection,
+            [one.group, other.group],
+            self._store.items.by_seq([one.seq, other.seq]).values(),
+            members=True,
+        )
+        if answer == "unsure":
+            self._answers.take_back(collection.id, one.id, other.id)
+            self._reshaping.release(collection, one, other)
+        else:
+            small, large = sorted((one.id, other.id))
+            features = self._judging.features(later, earlier)
+            self._answers.put(
+                collection.id,
+                Answer(small, large, answer == "same", entry.id, command.by, stated.probability, features),
+            )
+            if answer == "same":
+                self._reshaping.unite(collection, one, other)
+            else:
+                self._reshaping.part(collection, one, other)
+        self._models.answered(collection.id)
+        accepted = FeedbackAccepted(
+            command=cause(entry),
+            item_id=one.id,
+            collection=collection.name,
+            other_id=other.id,
+            answer=answer,
+            by=command.by,
+            probability=stated.probability,
+            answers=self._models.learned_from(collection.id),
+        )
+        return accepted, before
+
+    def publish(self, before: Before, entry: Entry, collection: Collection, batch: Batch) -> None:
+        """Publish what an answer changed."""
+        self._corrections.publish(before, entry, collection, "feedback", batch)
+
+    def forget(self, collection: int, item_id: str) -> None:
+        """Every trace of what people said of an item goes; what was learned from it stays."""
+        self._answers.forget(collection, item_id)
+
+    def _refuse_contradiction(self, collection: int, one: str, other: str, answer: AnswerWord) -> None:
+        chain = None
+        if answer == "same":
+            chain = self._answers.chain_of_different(collection, one, other)
+        elif answer == "different":
+            chain = self._answers.chain_of_same(collection, one, other)
+        if chain is not None:
+            raise InvalidCommand("contradiction", f"answer: people said before that {chain}", "answer")

@@ -1,0 +1,154 @@
+"""Groups that live: an item that arrives joins, founds or merges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from recommender.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
+from recommender.items import Band, Reason
+from recommender.pipeline.answers import Answers
+from recommender.pipeline.judging import Judged, Judging, Subject, confirmed
+from recommender.store import Collection, Member, SqliteStore, Verdict
+
+# A new item is compared with its group: the earliest of it and so many of the latest.
+_LATEST_COMPARED = 4
+# How many groups one new item can bring together.
+_MERGED = 3
+
+GROUP_DISAGREES = Reason(code="group_disagrees", text="it is like one item of that group, but not like the others")
+
+
+class Place(NamedTuple):
+    """Where a new item belongs.
+
+    Attributes:
+        seq: its arrival number.
+        group: the group it joins or founds.
+        verdict: on the pair that decided it.
+        merges: groups that are the same as ``group`` now that the item is there.
+    """
+
+    seq: int
+    group: str
+    verdict: Verdict
+    merges: tuple[str, ...]
+
+
+class Groups:
+    """Decides what belongs together."""
+
+    def __init__(self, store: SqliteStore, judging: Judging, answers: Answers) -> None:
+        self._store = store
+        self._judging = judging
+        self._answers = answers
+
+    # -- arrivals ------------------------------------------------------------------------------------------------------
+
+    def place(
+        self,
+        collection: Collection,
+        subject: Subject,
+        twin: Member | None,
+        judged: Judged,
+        forbidden: frozenset[str],
+    ) -> Place:
+        """Where a new item belongs.
+
+        It joins the group that people put it into; else that of the surest duplicate whose group agrees.
+
+        Args:
+            twin: the item with the same text; its group is not asked.
+            judged: verdicts on the candidates.
+            forbidden: ids of items that it must not share a group with.
+        """
+        seq = self._store.items.next_seq()
+        confirmed_with = self._confirmed(collection, subject)
+        joined = [] if confirmed_with is None else [confirmed_with]
+        doubtful: list[JudgedMember] = []
+        for one in strongest_by_group(judged.members):
+            if len(joined) > _MERGED or any(one.group == other.group for other in joined):
+                continue
+            if self._holds_any(collection, one.group, forbidden):
+                continue
+            agreed = (twin is not None and one.seq == twin.seq) or self._agrees(collection, subject, one)
+            (joined if agreed else doubtful).append(one)
+        if not joined:
+            return Place(seq, founded_by(seq), self._unjoined(judged, doubtful), ())
+        first, *others = joined
+        one_group = [first.group]
+        for other in others:
+            if self._belong_together(collection, one_group, other.group):
+                one_group.append(other.group)
+        pair = first.verdict if first is confirmed_with else judged.explained(first)
+        return Place(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]))
+
+    def _confirmed(self, collection: Collection, subject: Subject) -> JudgedMember | None:
+        """The earliest of the items that people said are the same."""
+        same = self._answers.same(collection.id, subject.item.id) - {subject.item.id}
+        partners = self._store.items.named(collection.id, same) if same else []
+        if not partners:
+            return None
+        member = partners[0]
+        verdict = confirmed(self._judging.alone(collection, subject, member, explained=True))
+        return JudgedMember(member.id, member.seq, member.group, verdict)
+
+    def _agrees(self, collection: Collection, subject: Subject, best: JudgedMember) -> bool:
+        """Whether the rest of the group, as far as it is looked at, is like the item."""
+        members = {member.seq: member for member in self._store.groups.earliest(best.group, 1)}
+        members.update((member.seq, member) for member in self._store.groups.latest(best.group, _LATEST_COMPARED))
+        members.pop(best.seq, None)
+        return agree([self._judging.alone(collection, subject, members[seq]) for seq in sorted(members)])
+
+    def _unjoined(self, judged: Judged, doubtful: Sequence[JudgedMember]) -> Verdict:
+        """The verdict on an item that founds a group of its own."""
+        if doubtful:
+            best = doubtful[0]
+            told = judged.explained(best)
+            pair = told.model_copy(
+                update={
+                    "band": Band.REVIEW,
+                    "reasons": (GROUP_DISAGREES, *told.reasons),
+                    "explanation": f"{told.explanation}; but {GROUP_DISAGREES.text}",
+                }
+            )
+            return Verdict(pair, best.seq)
+        rest = [one for one in ranked(judged.members) if one.verdict.band is not Band.DUPLICATE]
+        return Verdict(judged.explained(rest[0]), rest[0].seq) if rest else Verdict(None, None)
+
+    # -- groups that turn out to be one --------------------------------------------------------------------------------
+
+    def _belong_together(self, collection: Collection, groups: Sequence[str], other: str) -> bool:
+        """Whether another group may merge with some: the earliest items are alike, and nobody objects."""
+        if any(self.kept_apart(collection, group, other) for group in groups):
+            return False
+        first, second = self._heads(groups[0], other)
+        return alike(self._judging.alone(collection, self._judging.subject(collection, second), first))
+
+    def kept_apart(self, collection: Collection, one: str, other: str) -> bool:
+        """Whether people said that an item of one group is not the same as one of the other."""
+        ids = self._store.items.answered_in(collection.id, one)
+        return self._holds_any(collection, other, self._answers.apart(collection.id, ids))
+
+    def merge(self, collection: Collection, one: str, other: str, told: int | None = None) -> str:
+        """Make two groups one; the one founded first keeps its id, which is returned.
+
+        Args:
+            told: arrival number of an item whose verdict says already what it repeats.
+        """
+        kept = older(one, other)
+        gone = other if kept == one else one
+        first, second = self._heads(one, other)
+        if second.seq != told:
+            pair = self._judging.stored(collection, second, first)
+            self._store.items.correct(second.seq, Verdict(pair.model_copy(update={"band": Band.DUPLICATE}), first.seq))
+        self._store.groups.move([member.seq for member in self._store.groups.all(gone)], kept)
+        return kept
+
+    def _heads(self, one: str, other: str) -> tuple[Member, Member]:
+        """The earliest items of two groups, in order of arrival."""
+        first, second = sorted(self._store.groups.earliest(one, 1) + self._store.groups.earliest(other, 1))
+        return first, second
+
+    def _holds_any(self, collection: Collection, group: str, ids: Iterable[str]) -> bool:
+        return any(member.group == group for member in self._store.items.named(collection.id, frozenset(ids)))

@@ -1,0 +1,219 @@
+"""Which stored items are compared with an item, and the verdicts on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from recommender.grouping import JudgedMember
+from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender.matching import Candidate, Comparable, Matcher
+from recommender.pipeline.embedding_step import Vector
+from recommender.pipeline.neighbours import Neighbourhood, similarities
+from recommender.policy import Dated, allows, restricts, shared
+from recommender.store import Collection, Member, Saying, SqliteStore
+
+# How many candidates are judged: the nearest by their vectors, and those that share the rarest words.
+NEAREST = 8
+BY_WORDS = 8
+# How many items with (nearly) the same vector are looked through for one that the policy allows.
+_READ = 10_000
+
+_CANNOT_LINK = Reason(code="people_say_different", text="a person said that these two are not the same")
+_MUST_LINK = Reason(code="people_say_same", text="a person said that these two are the same")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The item that is judged.
+
+    Attributes:
+        item: what it says.
+        fingerprint: of its canonical text.
+        vector: float32, shape (dimension,), unit length.
+        at_ms: stream time of its arrival.
+        seq: its arrival number; candidates came before it. ``None`` for one that arrives now.
+    """
+
+    item: Item
+    fingerprint: bytes
+    vector: Vector
+    at_ms: int
+    seq: int | None = None
+
+    def comes_after(self, member: Member) -> bool:
+        """Whether the member was there before it."""
+        return member.id != self.item.id and (self.seq is None or member.seq < self.seq)
+
+
+class Judged:
+    """The candidates of an item with the verdicts on them; reasons are given for those that turn out to matter.
+
+    Attributes:
+        members: the candidates after judgement.
+    """
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        item: Comparable,
+        candidates: list[Candidate],
+        found: Sequence[Member],
+        settings: CollectionSettings,
+        forbidden: frozenset[str],
+    ) -> None:
+        self._matcher = matcher
+        self._item = item
+        self._candidates = candidates
+        self._settings = settings
+        self._forbidden = forbidden
+        self._places = {member.seq: place for place, member in enumerate(found)}
+        self.members = [
+            JudgedMember(
+                member.id, member.seq, member.group, contradicted(verdict) if member.id in forbidden else verdict
+            )
+            for member, verdict in zip(found, matcher.judge(item, candidates, settings), strict=True)
+        ]
+
+    def explained(self, member: JudgedMember) -> PairVerdict:
+        """The verdict on one of the members, with its reasons."""
+        place = self._places.get(member.seq)
+        if place is None or member.id in self._forbidden:
+            return member.verdict
+        return self._matcher.explain(self._item, self._candidates, place, self._settings)
+
+
+class Judging:
+    """Chooses candidates by policy and has the matcher judge them."""
+
+    def __init__(self, store: SqliteStore, matcher: Matcher) -> None:
+        self._store = store
+        self._matcher = matcher
+
+    def twin(self, collection: Collection, subject: Subject) -> Member | None:
+        """The earliest item with the same text that the policy allows."""
+        if not restricts(collection.settings):
+            twin = self._store.items.twin(collection.id, subject.fingerprint)
+            return twin if twin is not None and subject.comes_after(twin) else None
+        twins = self._store.items.twins(
+            collection.id, subject.fingerprint, collection.name, shared(collection.settings, subject.item), _READ
+        )
+        return self._first_allowed(collection, subject, twins)
+
+    def judge(
+        self,
+        collection: Collection,
+        subject: Subject,
+        twin: Member | None,
+        by_words: Sequence[Member],
+        members: Sequence[Member],
+        similarity: Neighbourhood,
+        forbidden: frozenset[str],
+    ) -> Judged:
+        """Verdicts on the item with the same text, the nearest, and those that share its rarest words.
+
+        Args:
+            members: the items on the nearest points, the nearest first; of each point the earliest allowed is judged.
+            similarity: cosine by point.
+            forbidden: ids that a person said are something else.
+        """
+        chosen = {} if twin is None else {twin.point: twin}
+        for pool, most in ((members, NEAREST), (by_words, BY_WORDS)):
+            for member in self._of_each_point(collection, subject, pool, most):
+                chosen.setdefault(member.point, member)
+        found = list(chosen.values())
+        said = self._store.items.sayings([member.seq for member in found], collection.name)
+        return Judged(
+            self._matcher,
+            Comparable(subject.item, subject.fingerprint),
+            [
+                Candidate(Comparable(said[member.seq].item, said[member.seq].fingerprint), similarity[member.point])
+                for member in found
+            ],
+            found,
+            collection.settings,
+            forbidden,
+        )
+
+    def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
+        """The verdict on one pair, whatever other candidates there are."""
+        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
+        candidate = Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))
+        item = Comparable(subject.item, subject.fingerprint)
+        if explained:
+            return self.pair(item, candidate, collection.settings)
+        return self._matcher.judge(item, [candidate], collection.settings)[0]
+
+    def pair(self, item: Comparable, candidate: Candidate, settings: CollectionSettings) -> PairVerdict:
+        """The verdict on a pair that need not be stored, with its reasons."""
+        return self._matcher.explain(item, [candidate], 0, settings)
+
+    def stored(self, collection: Collection, later: Member, earlier: Member) -> PairVerdict:
+        """The verdict on two stored items, with its reasons."""
+        return self.alone(collection, self.subject(collection, later), earlier, explained=True)
+
+    def features(self, subject: Subject, other: Saying) -> dict[str, float]:
+        """What the matcher sees of a pair, by name."""
+        return self._matcher.row(subject.item, other.item, self.similarity(subject, other))
+
+    def similarity(self, subject: Subject, other: Saying) -> float:
+        """Cosine of the two embeddings, in [-1, 1]."""
+        return float(similarities(subject.vector, self._store.vectors.get(other.vector)[None])[0])
+
+    def subject(self, collection: Collection, member: Member) -> Subject:
+        """A stored item as one that is judged."""
+        said = self._store.items.sayings([member.seq], collection.name)[member.seq]
+        return Subject(said.item, said.fingerprint, self._store.vectors.get(said.vector), said.at_ms)
+
+    def _of_each_point(
+        self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
+    ) -> list[Member]:
+        """Of each point, in the order given, the first item that the policy allows."""
+        earlier = [member for member in members if subject.comes_after(member)]
+        first: dict[int, Member] = {}
+        for member in earlier:
+            first.setdefault(member.point, member)
+        if not restricts(collection.settings):
+            return list(first.values())[:most]
+        equal = shared(collection.settings, subject.item)
+        found = (
+            self._first_allowed(collection, subject, self._store.items.on_point(point, collection.name, equal, _READ))
+            for point in first
+        )
+        return list(islice((member for member in found if member is not None), most))
+
+    def _first_allowed(
+        self, collection: Collection, subject: Subject, pool: Iterable[tuple[Member, Saying]]
+    ) -> Member | None:
+        later = Dated(subject.item, subject.at_ms)
+        for member, said in pool:
+            if subject.comes_after(member) and allows(collection.settings, later, Dated(said.item, said.at_ms)):
+                return member
+        return None
+
+
+def contradicted(verdict: PairVerdict) -> PairVerdict:
+    """The verdict on a pair of which a person said that they are not the same."""
+    return verdict.model_copy(
+        update={
+            "band": Band.SIMILAR,
+            "probability": 0.0,
+            "reasons": (_CANNOT_LINK,),
+            "explanation": _CANNOT_LINK.text,
+            "contested": True,
+        }
+    )
+
+
+def confirmed(verdict: PairVerdict) -> PairVerdict:
+    """The verdict on a pair of which a person said that they are the same."""
+    return verdict.model_copy(
+        update={
+            "band": Band.DUPLICATE,
+            "probability": 1.0,
+            "reasons": (_MUST_LINK, *verdict.reasons),
+            "explanation": _MUST_LINK.text,
+            "contested": False,
+        }
+    )

@@ -1,0 +1,86 @@
+"""Where items stand now: what was decided about them, as far as it still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.items import Band, CollectionSettings, PairVerdict
+from recommender.store import SqliteStore, StoredItem, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an item stands now.
+
+    Attributes:
+        band: ``duplicate`` while an earlier item of its group is there; else what the verdict says.
+        duplicate_of: the earliest item of its group, if that is another one.
+        canonical_id: the item that stands for its group.
+        matched_id: the item that the verdict speaks about, while it is there.
+    """
+
+    band: Band
+    duplicate_of: str | None
+    canonical_id: str
+    group: str
+    matched_id: str | None
+    pair: PairVerdict | None
+
+    def fields(self) -> dict[str, Any]:
+        """As events and views carry it."""
+        pair = self.pair
+        return {
+            "band": self.band,
+            "duplicate_of": self.duplicate_of,
+            "canonical_id": self.canonical_id,
+            "group": self.group,
+            "matched_id": self.matched_id,
+            "probability": pair.probability if pair else 0.0,
+            "similarity": pair.similarity if pair else None,
+            "reasons": pair.reasons if pair else (),
+            "explanation": pair.explanation if pair else "",
+        }
+
+
+class Standings:
+    """Reads standings from the store."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def of(self, row: StoredItem, settings: CollectionSettings) -> Standing:
+        """Where a stored item stands."""
+        earliest = self._store.groups.canonical([row.group])
+        canonical = earliest
+        if settings.canonical != "earliest":
+            canonical = self._store.groups.canonical([row.group], settings.canonical)
+        return self._standing(row, earliest, canonical)
+
+    def of_group(self, group: str, settings: CollectionSettings, limit: int) -> list[tuple[StoredItem, Standing]]:
+        """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
+        members = self._store.groups.earliest(group, limit)
+        if not members:
+            return []
+        earliest = {group: members[0].id}
+        canonical = earliest
+        if settings.canonical != "earliest":
+            canonical = self._store.groups.canonical([group], settings.canonical)
+        rows = self._store.items.by_seq([member.seq for member in members])
+        return [(row := rows[member.seq], self._standing(row, earliest, canonical)) for member in members]
+
+    def _standing(self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str]) -> Standing:
+        first = earliest[row.group]
+        repeats = first != row.item.id
+        band = Band.DUPLICATE if repeats else unrepeated(row.verdict)
+        seq = row.verdict.matched_seq
+        matched_id = None if seq is None else self._store.items.id_of(seq)
+        # With the matched item gone, what was found out about it still tells why the band is what it is.
+        pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
+        return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair)
+
+
+def unrepeated(verdict: Verdict) -> Band:
+    """The band of the earliest item of a group: every earlier one that it repeated has gone."""
+    return Band.NEW if verdict.band is Band.DUPLICATE else verdict.band

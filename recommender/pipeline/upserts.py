@@ -1,0 +1,194 @@
+"""What ``item.upsert`` does: a new item, a changed text that arrives anew, or the same text again."""
+
+from __future__ import annotations
+
+import time
+
+from recommender.errors import InvalidCommand
+from recommender.items import Entry, EntryId, ItemProcessed, Revision, Timings, UpsertItem
+from recommender.pipeline.arrivals import Arrivals, Hints, Surroundings
+from recommender.pipeline.batch import Batch, cause
+from recommender.pipeline.collections import Collections
+from recommender.pipeline.corrections import Before, Corrections
+from recommender.pipeline.departures import Departures, Gone
+from recommender.pipeline.embedding_step import Embedded, made_from_text
+from recommender.pipeline.groups import Groups, Place
+from recommender.pipeline.judging import Subject
+from recommender.pipeline.outcomes import Outcomes, is_older
+from recommender.pipeline.prepared import Prepared
+from recommender.pipeline.standings import Standings
+from recommender.store import Collection, SqliteStore, StoredItem
+
+
+class Upserts:
+    """Applies upserts and publishes what they change."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        arrivals: Arrivals,
+        departures: Departures,
+        groups: Groups,
+        standings: Standings,
+        corrections: Corrections,
+        outcomes: Outcomes,
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._arrivals = arrivals
+        self._departures = departures
+        self._groups = groups
+        self._standings = standings
+        self._corrections = corrections
+        self._outcomes = outcomes
+
+    def apply(self, prepared: Prepared, command: UpsertItem, batch: Batch) -> EntryId:
+        """Apply one upsert; returns the id of its outcome.
+
+        Raises:
+            InvalidCommand: the item could not be embedded.
+        """
+        if isinstance(prepared.embedded, InvalidCommand):
+            raise prepared.embedded
+        if prepared.embedded is None:
+            raise AssertionError("an upsert that is not a repeat has been prepared")
+        collection = self._collections.ensure(command.collection, prepared.embedded.model)
+        stored = self._store.items.get(collection.id, command.id)
+        if is_older(self._store, collection, command, stored):
+            return self._outcomes.ignore(prepared.entry, command, "older_version", batch)
+        if stored is not None and self._says_the_same(stored, prepared.embedded):
+            return self._refresh(prepared, prepared.embedded, command, stored, collection, batch)
+        return self._arrive(prepared, prepared.embedded, command, stored, collection, batch)
+
+    def _refresh(
+        self,
+        prepared: Prepared,
+        embedded: Embedded,
+        command: UpsertItem,
+        stored: StoredItem,
+        collection: Collection,
+        batch: Batch,
+    ) -> EntryId:
+        """The same text again: it keeps its place."""
+        started = time.perf_counter()
+        subject = Subject(command, embedded.fingerprint, embedded.vector, stored.at_ms)
+        hints = self._arrivals.hints(collection, subject)
+        surroundings = self._surroundings(prepared, collection, subject, hints, batch)
+        version = stored.version if command.version is None else command.version
+        before = Before()
+        if collection.settings.canonical == "longest":  # it may have more white space now
+            self._corrections.note(before, collection, [stored.group])
+        row = self._arrivals.refresh(collection, stored, command, revision=stored.revision + 1, version=version)
+        event = self._processed(prepared.entry, collection, row, embedded, surroundings, started)
+        outcome = self._outcomes.emit(prepared.entry, collection, event, event.band, command.silent, batch)
+        if not command.silent:
+            self._corrections.publish(before, prepared.entry, collection, "item_changed", batch)
+        return outcome
+
+    def _arrive(
+        self,
+        prepared: Prepared,
+        embedded: Embedded,
+        command: UpsertItem,
+        stored: StoredItem | None,
+        collection: Collection,
+        batch: Batch,
+    ) -> EntryId:
+        """A new item, or one whose text has changed: it arrives behind all others."""
+        started, entry = time.perf_counter(), prepared.entry
+        gone = None if stored is None else self._departures.take_out(stored, collection, batch)
+        subject = Subject(command, embedded.fingerprint, embedded.vector, entry.time_ms)
+        hints = self._arrivals.hints(collection, subject)
+        surroundings = self._surroundings(prepared, collection, subject, hints, batch)
+        place = self._arrivals.decide(collection, subject, hints, surroundings)
+        before = self._before(collection, place, gone)
+        self._store.items.unbury(collection.id, command.id)
+        row = self._arrivals.store(
+            collection,
+            embedded,
+            subject,
+            place,
+            surroundings,
+            batch.overlay(collection, embedded.model.dimension),
+            revision=stored.revision + 1 if stored else 1,
+            version=command.version if command.version is not None or stored is None else stored.version,
+        )
+        if place.merges:
+            row = self._merge(collection, row, place)
+            surroundings = self._arrivals.surroundings(surroundings.similarity)  # under the groups of now
+        event = self._processed(entry, collection, row, embedded, surroundings, started)
+        outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
+        if not command.silent:
+            self._publish(entry, collection, row, before, gone, batch)
+        return outcome
+
+    def _surroundings(
+        self, prepared: Prepared, collection: Collection, subject: Subject, hints: Hints, batch: Batch
+    ) -> Surroundings:
+        if prepared.neighbours is None:
+            raise AssertionError("an upsert that is not a repeat has been prepared")
+        overlay = batch.overlay(collection, len(subject.vector))
+        return self._arrivals.surroundings(prepared.neighbours.of(prepared.entry.id, overlay, hints.points))
+
+    def _before(self, collection: Collection, place: Place, gone: Gone | None) -> Before:
+        """How everything stands that the arrival can change for others than itself."""
+        before = Before() if gone is None else gone.before
+        if place.merges:
+            return self._corrections.note(before, collection, [place.group, *place.merges], members=True)
+        if collection.settings.canonical != "earliest":
+            return self._corrections.note(before, collection, [place.group])
+        return before  # whoever joins a group comes last, and nothing changes for those who came before
+
+    def _merge(self, collection: Collection, row: StoredItem, place: Place) -> StoredItem:
+        kept = row.group
+        for group in place.merges:
+            kept = self._groups.merge(collection, kept, group)
+        return self._store.items.by_seq([row.seq])[row.seq]
+
+    def _publish(
+        self,
+        entry: Entry,
+        collection: Collection,
+        row: StoredItem,
+        before: Before,
+        gone: Gone | None,
+        batch: Batch,
+    ) -> None:
+        """Publish what else the arrival changed: groups, and what spoke of its old text."""
+        rejoined = gone is not None and gone.row.group == row.group
+        if not rejoined and self._store.groups.size(row.group) > 1:
+            self._corrections.tell(entry, collection, row.group, "joined", [row.item.id], batch)
+        if gone is not None and not rejoined:
+            self._departures.tell_group(gone, entry, collection, batch)
+        why: Revision = "groups_merged" if gone is None else "item_changed"
+        self._corrections.publish(before, entry, collection, why, batch)
+
+    def _says_the_same(self, stored: StoredItem, embedded: Embedded) -> bool:
+        if stored.fingerprint != embedded.fingerprint:
+            return False
+        # The producer's vector is part of what an item says; case alone is not, though it moves the vector of a text.
+        key = self._store.vectors.key(stored.vector)
+        return key == embedded.vector_key or (made_from_text(key) and made_from_text(embedded.vector_key))
+
+    def _processed(
+        self,
+        entry: Entry,
+        collection: Collection,
+        row: StoredItem,
+        embedded: Embedded,
+        surroundings: Surroundings,
+        started: float,
+    ) -> ItemProcessed:
+        standing = self._standings.of(row, collection.settings)
+        return ItemProcessed(
+            command=cause(entry),
+            item_id=row.item.id,
+            collection=collection.name,
+            revision=row.revision,
+            **standing.fields(),
+            recommendations=self._arrivals.recommendations(collection, surroundings, but=row.group),
+            truncated=embedded.truncated,
+            model=embedded.model.key,
+            timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),
+        )

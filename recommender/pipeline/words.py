@@ -1,0 +1,117 @@
+"""The terms of each collection: how common they are, and which items share rare ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from recommender.items import Item
+from recommender.matching import TermStatistics, item_terms
+from recommender.matching.statistics import rarity
+from recommender.pipeline.collections import Collections
+from recommender.store import SqliteStore
+
+# Word search reads the rarest terms that other items have, and of those only what narrows the field.
+_TERMS_READ = 6
+_MOST_ITEMS = 500
+# Counts are rebuilt from the items when terms are cut in another way.
+_VERSION = "1"
+_NOTE = "terms version"
+_BLOCK = 1000
+_EVERY_ITEM = ""  # a term that no text has, and every item is counted under
+
+
+class Counts:
+    """Document frequencies of one collection: committed ones and those of the running batch.
+
+    Attributes:
+        frequency: in how many items a term occurs.
+        changes: what the running batch has added to it.
+    """
+
+    def __init__(self, frequencies: Counter[str]) -> None:
+        self._frequencies = frequencies
+        self.changes: Counter[str] = Counter()
+        self.frequency: Callable[[str], int] = frequencies.__getitem__  # asked a thousand times for each item
+
+    @property
+    def documents(self) -> int:
+        """How many items there are."""
+        return self._frequencies.get(_EVERY_ITEM, 0)
+
+    def change(self, terms: Iterable[str], by: int) -> None:
+        """One item more (1) or less (-1) with these terms."""
+        frequencies, changes = self._frequencies, self.changes
+        for term in (_EVERY_ITEM, *terms):
+            frequencies[term] += by
+            changes[term] += by
+
+
+class Words:
+    """Counts terms as items come and go, and searches by them; what has changed is saved with the batch."""
+
+    def __init__(self, store: SqliteStore, collections: Collections) -> None:
+        self._store = store
+        self._collections = collections
+        self._counts: dict[int, Counts] = {}
+        if store.note(_NOTE) != _VERSION:
+            self._rebuild()
+
+    def statistics(self, collection: str) -> TermStatistics:
+        """Document frequencies of a collection, by its name; those of an empty one if it does not exist."""
+        found = self._collections.find(collection)
+        return Counts(Counter()) if found is None else self._of(found.id)
+
+    def add(self, collection: int, seq: int, item: Item) -> None:
+        """An item has arrived."""
+        terms = item_terms(item).whole.counts
+        self._of(collection).change(terms, 1)
+        self._store.words.add(collection, seq, terms)
+
+    def remove(self, collection: int, seq: int, item: Item) -> None:
+        """An item has gone; it must say what it said when it was added."""
+        terms = item_terms(item).whole.counts
+        self._of(collection).change(terms, -1)
+        self._store.words.remove(collection, seq, terms)
+
+    def search(self, collection: int, item: Item, limit: int) -> list[int]:
+        """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
+        counts = self._of(collection)
+        known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= _MOST_ITEMS]
+        weights = rarity(counts, known)
+        scores: dict[int, float] = {}
+        for term in sorted(known, key=lambda term: (-weights[term], term))[:_TERMS_READ]:
+            weight = weights[term]
+            for seq in self._store.words.having(collection, term):
+                scores[seq] = scores.get(seq, 0.0) + weight
+        return sorted(scores, key=lambda seq: (-scores[seq], seq))[:limit]
+
+    def flush(self) -> None:
+        """Write what has changed; part of the running transaction."""
+        for collection, counts in self._counts.items():
+            if counts.changes:
+                self._store.words.change_counts(collection, counts.changes)
+                counts.changes = Counter()
+
+    def reload(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._counts.clear()
+
+    def _of(self, collection: int) -> Counts:
+        found = self._counts.get(collection)
+        if found is None:
+            found = self._counts[collection] = Counts(self._store.words.counts(collection))
+        return found
+
+    def _rebuild(self) -> None:
+        with self._store.transaction():
+            self._store.words.clear()
+            for collection in self._collections.all():
+                self._counts[collection.id] = Counts(Counter())
+                last = 0
+                while rows := self._store.items.after(collection.id, last, _BLOCK):
+                    for row in rows:
+                        self.add(collection.id, row.seq, row.item)
+                    last = rows[-1].seq
+            self.flush()
+            self._store.set_note(_NOTE, _VERSION)

@@ -1,0 +1,106 @@
+"""What people said of pairs of items, and what a collection's matcher has learned from it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.items import EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer; the last one on a pair counts.
+
+    Attributes:
+        one: the smaller id of the two; ``other`` the larger.
+        same: whether the two are the same thing.
+        entry: the command that said so.
+        by: who said so.
+        probability: of the matcher, before it heard the answer, in [0, 1].
+        features: what the matcher saw, by name.
+    """
+
+    one: str
+    other: str
+    same: bool
+    entry: EntryId
+    by: str | None
+    probability: float
+    features: Mapping[str, float]
+
+
+_SELECT = "SELECT one, other, same, entry, said_by, probability, features FROM answers WHERE collection=?"
+
+
+class AnswerTable:
+    """Reads and writes answers; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def all(self, collection: int) -> list[Answer]:
+        """Every answer, in the order in which they were given."""
+        return [_answer(row) for row in self._db.execute(f"{_SELECT} ORDER BY id", (collection,))]
+
+    def of(self, collection: int, item_id: str) -> list[Answer]:
+        """The answers on one item, in the order in which they were given."""
+        rows = self._db.execute(f"{_SELECT} AND (one=?2 OR other=?2) ORDER BY id", (collection, item_id))
+        return [_answer(row) for row in rows]
+
+    def put(self, collection: int, answer: Answer) -> None:
+        """Record an answer in place of an earlier one on the same pair."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO answers (collection, one, other, same, entry, said_by, probability, features)"
+            " VALUES (?,?,?,?,?,?,?,?)",
+            (
+                collection,
+                answer.one,
+                answer.other,
+                answer.same,
+                str(answer.entry),
+                answer.by,
+                answer.probability,
+                json.dumps(dict(answer.features)),
+            ),
+        )
+
+    def remove(self, collection: int, one: str, other: str) -> None:
+        """Take an answer back; ids in ascending order."""
+        self._db.execute("DELETE FROM answers WHERE collection=? AND one=? AND other=?", (collection, one, other))
+
+    def forget(self, collection: int, item_id: str) -> None:
+        """Drop every answer on an item."""
+        self._db.execute("DELETE FROM answers WHERE collection=?1 AND (one=?2 OR other=?2)", (collection, item_id))
+
+    def count(self, collection: int) -> int:
+        """How many there are."""
+        return int(self._db.execute("SELECT count(*) FROM answers WHERE collection=?", (collection,)).fetchone()[0])
+
+    def model(self, collection: int) -> tuple[int, dict[str, Any]] | None:
+        """The learned model as JSON values, and how many answers it has learned from."""
+        row = self._db.execute("SELECT answers, model FROM models WHERE collection=?", (collection,)).fetchone()
+        return None if row is None else (int(row[0]), json.loads(row[1]))
+
+    def put_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
+        """Keep a learned model in place of the one before."""
+        self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,0,?)", (collection, answers, json.dumps(model)))
+
+    def pend(self, collection: int) -> int:
+        """One more change that the model has not learned from; returns how many there are, 1 without a model."""
+        row = self._db.execute(
+            "UPDATE models SET pending = pending + 1 WHERE collection=? RETURNING pending", (collection,)
+        ).fetchone()
+        return 1 if row is None else int(row[0])
+
+    def drop_model(self, collection: int) -> None:
+        """Back to the model that ships with the package."""
+        self._db.execute("DELETE FROM models WHERE collection=?", (collection,))
+
+
+def _answer(row: Any) -> Answer:
+    one, other, same, entry, by, probability, features = row
+    return Answer(one, other, bool(same), EntryId.parse(entry), by, probability, json.loads(features))

@@ -1,0 +1,61 @@
+"""Groups of items judged to be the same thing; a group is what its items say it is."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from typing import Literal
+
+from recommender.store.items import Member
+
+CanonicalRule = Literal["earliest", "latest", "longest"]
+
+# One aggregate, so that the other columns come from the row that has it.
+_CANONICAL = {
+    "earliest": "min(seq)",
+    "latest": "max(seq)",
+    "longest": "max(1000000000000 * coalesce(length(json_extract(content, '$.text')),"
+    " (SELECT sum(length(value)) FROM json_each(content, '$.fields'))) - seq)",
+}
+_MEMBER = "SELECT seq, id, point, grp FROM items WHERE grp=?"
+
+
+class GroupTable:
+    """Reads and writes groups; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def canonical(self, groups: Collection[str], rule: CanonicalRule = "earliest") -> dict[str, str]:
+        """Id of the item that stands for each group; among equally long texts the earliest."""
+        rows = self._db.execute(
+            f"SELECT grp, id, {_CANONICAL[rule]} FROM items"  # noqa: S608 (one of the constants above)
+            " WHERE grp IN (SELECT value FROM json_each(?)) GROUP BY grp",
+            (json.dumps(sorted(groups)),),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def earliest(self, group: str, limit: int) -> list[Member]:
+        """The earliest items of a group, at most ``limit`` (-1: all), in order of arrival."""
+        rows = self._db.execute(f"{_MEMBER} ORDER BY seq LIMIT ?", (group, limit))
+        return [Member(*row) for row in rows]
+
+    def latest(self, group: str, limit: int) -> list[Member]:
+        """The latest items of a group, at most ``limit``, the latest first."""
+        rows = self._db.execute(f"{_MEMBER} ORDER BY seq DESC LIMIT ?", (group, limit))
+        return [Member(*row) for row in rows]
+
+    def all(self, group: str) -> list[Member]:
+        """Every item of a group, in order of arrival."""
+        return self.earliest(group, -1)
+
+    def size(self, group: str) -> int:
+        """How many items a group has."""
+        return int(self._db.execute("SELECT count(*) FROM items WHERE grp=?", (group,)).fetchone()[0])
+
+    def move(self, seqs: Collection[int], group: str) -> None:
+        """Put items into a group."""
+        self._db.execute(
+            "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
+        )

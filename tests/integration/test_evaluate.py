@@ -1,0 +1,120 @@
+"""``recommender evaluate`` as its user types it. Vectors are recorded beforehand, so that no model is loaded."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender.evaluation import RecordedEncoder
+from recommender.testing import DeterministicEncoder
+from tests.support.command_line import command, environment
+from workers.cli.evaluation_output import PAIR_ERROR_COLUMNS, STREAM_ERROR_COLUMNS
+from workers.settings import Settings
+
+NAMES = [f"{first}{second}" for first in ("alder", "birch", "cedar", "larch") for second in "abcdefghij"]
+
+
+def run(folder: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command("evaluate", *arguments),
+        cwd=folder,
+        env=environment(Settings(state_dir=folder / "state")),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def record(path: Path, texts: list[str]) -> None:
+    encoder = RecordedEncoder(DeterministicEncoder, path)
+    encoder.encode(texts)
+    encoder.save()
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Each bottle against itself in other words and against the next, in splits; and a row that is no pair."""
+    rows = []
+    for place, name in enumerate(NAMES):
+        split = ("train", "valid", "test", "train")[place % 4]
+        following = NAMES[(place + 4) % len(NAMES)]
+        for other, label in ((name, 1), (following, 0)):
+            rows.append((split, f"steel bottle {name}", "20.5", f"bottle {other} of steel", "", label))
+    rows.append(("exam", "steel", "", "bottle", "", 1))
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["split", "left_title", "left_price", "right_title", "right_price", "label"])
+        writer.writerows(rows)
+    record(tmp_path / "vectors.npz", [text for row in rows for text in (row[1], row[3])])
+    return tmp_path
+
+
+def test_pairs(pairs: Path) -> None:
+    options = ("--vectors", "vectors.npz", "--plot", "out.png", "--errors", "errors.csv", "--json")
+    done = run(pairs, "pairs", "pairs.csv", "--learn", "--curve", *options)
+    said: dict[str, Any] = json.loads(done.stdout)
+    keys = {"average_precision", "best_f1", "f1", "precision", "recall", "threshold", "expected_calibration_error"}
+    assert keys <= said.keys()
+    assert keys <= said["learned"].keys()
+    assert said["baselines"].keys() == {"cosine", "tfidf"}
+    assert (said["judged_on"], said["pairs"], said["same"]) == ("test", 20, 10)
+    assert said["learned"]["expected_calibration_error"] <= said["expected_calibration_error"]
+    assert [point["answers"] for point in said["curve"]] == [0, 10, 30]
+    assert [(bad["row"], bad["error"].partition(":")[0]) for bad in said["bad_rows"]] == [(81, "column 'split'")]
+    assert (pairs / "out.png").read_bytes().startswith(b"\x89PNG")
+    with (pairs / "errors.csv").open(newline="") as file:
+        reader = csv.DictReader(file)
+        assert tuple(reader.fieldnames or ()) == PAIR_ERROR_COLUMNS
+        rows = list(reader)
+    missed = sum(row["error"] == "missed" for row in rows)
+    assert all(row["explanation"] for row in rows)
+    assert missed == round((1 - said["learned"]["bands"]["duplicate"]["recall"]) * said["same"])
+
+
+def test_pairs_for_people(pairs: Path) -> None:
+    shown = run(pairs, "pairs", "pairs.csv", "--vectors", "vectors.npz").stdout
+    assert "20 pairs judged (test), 10 of them the same thing" in shown
+    assert "as shipped" in shown
+    assert "skipped pairs.csv, row 81: column 'split'" in shown
+
+
+def test_stream(tmp_path: Path) -> None:
+    texts = {f"{place}": f"The {name} printer on the second floor lost its paper" for place, name in enumerate(NAMES)}
+    texts |= {"again": texts["3"].upper(), "once more": texts["3"]}
+    with (tmp_path / "tickets.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("number", "body"), *texts.items(), ("empty", "")])
+    (tmp_path / "same.csv").write_text("one,other\nagain,3\nonce more,again\n")
+    record(tmp_path / "vectors.npz", list(texts.values()))
+    options = ("--id-field", "number", "--text-field", "body", "--vectors", "vectors.npz", "--errors", "errors.csv")
+    said = json.loads(run(tmp_path, "stream", "tickets.csv", "same.csv", *options, "--json").stdout)
+    assert said["items"] == len(texts)
+    assert said["twins"] == 2
+    assert said["pair_recall"] == 1.0
+    assert said["hit_at"]["1"] == 1.0
+    assert said["items_per_s"] > 0
+    assert {"pair_precision", "bcubed_precision", "bcubed_recall", "bcubed_f1", "review_recall"} <= said.keys()
+    assert said["bad_rows"] == [{"file": "tickets.csv", "row": 43, "error": "no text in column 'body'"}]
+    with (tmp_path / "errors.csv").open(newline="") as file:
+        assert tuple(csv.DictReader(file).fieldnames or ()) == STREAM_ERROR_COLUMNS
+
+
+def test_a_missing_folder_is_told_before_the_work(pairs: Path) -> None:
+    assert "there is no folder" in run(pairs, "pairs", "pairs.csv", "--errors", "absent/out.csv", status=2).stderr
+
+
+def test_wrong_setting_names_itself(tmp_path: Path) -> None:
+    (tmp_path / "i.csv").write_text("id,text\n1,one\n")
+    (tmp_path / "t.csv").write_text("a,b\n1,1\n")
+    unknown = run(tmp_path, "stream", "i.csv", "t.csv", "--collection-settings", "nonsense=1", status=2)
+    assert "nonsense=1" in unknown.stderr
+    wrong = run(tmp_path, "stream", "i.csv", "t.csv", "--collection-settings", "target_precision=7", status=1)
+    assert "target_precision" in wrong.stderr

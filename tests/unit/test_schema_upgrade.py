@@ -1,0 +1,219 @@
+"""A state that an earlier release wrote: everything in it stays, and what is new is derived from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from recommender import Recommender
+from recommender.items import START, CollectionSettings, Item
+from recommender.matching import LearnedMatcher
+from recommender.opening import DATABASE
+from recommender.pipeline import MatcherFactory
+from recommender.pipeline.embedding_step import EmbeddingStep
+from recommender.store import SqliteStore, schema
+from recommender.testing import DeterministicEncoder
+from tests.support.engine import Log, Models, data_of, is_outcome, opened, outbox_lines
+from tests.support.matchers import cosine_matcher
+
+CLOCK_MS = 1_700_000_000_000
+TEXTS = {"a": "card payment declined at the shop", "b": "CARD payment declined at the shop", "c": "heavy rain up north"}
+# What version 1 wrote for a collection and for verdicts.
+OLD_SETTINGS = {
+    "model": "all-MiniLM-L6-v2",
+    "index": "exact",
+    "candidates": 7,
+    "recommendations": 3,
+    "duplicate_from": 0.9,
+    "review_from": 0.8,
+    "similar_from": 0.4,
+}
+OLD_VERDICT = {
+    "band": "duplicate",
+    "probability": 1.0,
+    "similarity": 1.0,
+    "reasons": [{"code": "identical_text", "text": "the same text but for case and white space", "detail": {}}],
+}
+OLD_EVENT = {
+    "specversion": "1.0",
+    "id": f"{CLOCK_MS}-0",
+    "type": "recommender.item.processed.v1",
+    "data": {"command": {"id": f"{CLOCK_MS}-0", "key": None}, "item_id": "b", "reasons": OLD_VERDICT["reasons"]},
+}
+
+
+def version_1(directory: Path) -> Path:
+    """A directory as version 1 left it: the tables of then, filled by hand."""
+    directory.mkdir(exist_ok=True)
+    path = directory / DATABASE
+    database = sqlite3.connect(path)
+    database.executescript(schema.TABLES)
+    encoder = DeterministicEncoder()
+    embedding = EmbeddingStep(SqliteStore(), Models(encoder))
+    database.execute(
+        "INSERT INTO collections VALUES (1,'default',?,?,?,0,'{}',0)",
+        (json.dumps(OLD_SETTINGS), encoder.identity.key, encoder.identity.dimension),
+    )
+    points: dict[bytes, int] = {}
+    for seq, (id_, text) in enumerate(TEXTS.items(), start=1):
+        (embedded,) = embedding.embed([(Item(id=id_, text=text), CollectionSettings())])
+        assert not isinstance(embedded, Exception)
+        database.execute(
+            "INSERT INTO vectors VALUES (?,?,?,0,?)",
+            (seq, encoder.identity.key, embedded.vector_key, embedded.vector.tobytes()),
+        )
+        point = points.setdefault(embedded.vector.tobytes(), seq)
+        if point == seq:
+            database.execute("INSERT INTO points VALUES (?,1,?)", (seq, seq))
+        content = json.dumps({"text": text, "fields": None, "timestamp": None})
+        verdict, matched, group = (json.dumps(OLD_VERDICT), 1, "g1") if id_ == "b" else (None, None, f"g{seq}")
+        database.execute(
+            "INSERT INTO items VALUES (?,1,?,1,NULL,?,'{}',?,?,?,?,?,?)",
+            (seq, id_, content, embedded.fingerprint, seq, point, group, verdict, matched),
+        )
+    database.execute(
+        "INSERT INTO outbox VALUES (?,0,?,'default','b','a',0,?)", (CLOCK_MS, OLD_EVENT["type"], json.dumps(OLD_EVENT))
+    )
+    database.executemany(
+        "INSERT INTO meta VALUES (?,?)",
+        [("position", f"{CLOCK_MS}-0"), ("last_event", f"{CLOCK_MS}-0"), ("clock_ms", str(CLOCK_MS))],
+    )
+    database.execute("INSERT INTO tombstones VALUES (1,'gone',4)")
+    database.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+    database.execute("PRAGMA user_version=1")
+    database.commit()
+    database.close()
+    return path
+
+
+def test_the_tables_of_version_1_never_change() -> None:
+    assert hashlib.sha256(schema.TABLES.encode()).hexdigest()[:16] == "a1022b644114b5f1"
+
+
+@pytest.fixture(params=[cosine_matcher, LearnedMatcher], ids=["cosine", "learned"])
+def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Recommender:
+    version_1(tmp_path)
+    matcher: MatcherFactory = request.param
+    return opened(tmp_path, matcher=matcher)
+
+
+def later() -> Log:
+    return Log(CLOCK_MS + 1000)
+
+
+def test_items_groups_verdicts_and_events_stay(engine: Recommender) -> None:
+    assert engine.stats()["items"] == 3
+    views = {id_: engine.get(id_) for id_ in TEXTS}
+    assert {id_: view and view.text for id_, view in views.items()} == TEXTS
+    b = views["b"]
+    assert b is not None
+    assert (b.duplicate_of, b.group, b.probability, b.explanation) == ("a", "g1", 1.0, "")
+    assert [reason.code for reason in b.reasons] == ["identical_text"]
+    assert [line.split()[0] for line in outbox_lines(engine)] == [f"{CLOCK_MS}-0"]
+    assert str(engine.position) == f"{CLOCK_MS}-0"
+    engine.close()
+
+
+def test_settings_lose_the_keys_that_are_no_more_and_keep_the_others(engine: Recommender) -> None:
+    events = engine.process([later().configure("new")])
+    assert data_of(events[0])["settings"]["review_from"] is None
+    engine.close()
+
+
+def test_old_settings_are_stripped_in_the_database(tmp_path: Path) -> None:
+    store = SqliteStore(version_1(tmp_path))
+    (collection,) = store.collections.all()
+    assert collection.settings == CollectionSettings(
+        index="exact", candidates=7, recommendations=3, similar_from=0.4
+    ), "where review began was a cosine and is a probability now"
+    store.close()
+
+
+def test_terms_are_counted_from_the_items(engine: Recommender) -> None:
+    events = engine.process([later().upsert("d", "rain")])
+    assert engine.stats()["items"] == 4
+    counts = engine._store.words.counts(1)
+    assert (counts["card"], counts["rain"]) == (2, 2)
+    assert engine._store.words.having(1, "rain") == [3, 4]
+    assert data_of(events[0])["matched_id"] == "c"
+    engine.close()
+
+
+def test_what_comes_next_finds_what_was_there(engine: Recommender) -> None:
+    log = later()
+    told = [
+        data_of(event)
+        for event in engine.process(
+            [
+                log.upsert("d", TEXTS["a"].upper()),
+                log.upsert("gone", TEXTS["c"], version=3),
+                log.feedback("b", "wrong"),
+                log.delete("c"),
+                log.erase("a"),
+                log.upsert("b", "edited"),
+            ]
+        )
+        if is_outcome(event)
+    ]
+    assert (told[0]["duplicate_of"], told[0]["group"]) == ("a", "g1")
+    assert told[1]["reason"] == "older_version"
+    assert (told[2]["other_id"], told[2]["answer"]) == ("a", "different")
+    assert told[-1]["revision"] == 2
+    old = next(row for row in engine.outbox.after(START, 1))
+    assert json.loads(old.event)["data"]["reasons"] == []
+    engine.close()
+
+
+def test_items_are_as_old_as_the_state(tmp_path: Path) -> None:
+    version_1(tmp_path)
+    engine, log = opened(tmp_path), later()
+    engine.process([log.configure(ttl_seconds=60)])
+    assert engine.due_ms() == CLOCK_MS + 60_000
+    engine.process([log.tick(later_ms=60_000)])
+    assert engine.stats()["items"] == 0
+    engine.close()
+
+
+def test_upgrading_happens_once_and_is_remembered(tmp_path: Path) -> None:
+    path = version_1(tmp_path)
+    opened(tmp_path).close()
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone() == (schema.SCHEMA_VERSION,)
+    assert database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    database.close()
+    engine = opened(tmp_path)
+    assert engine.stats()["items"] == 3
+    engine.close()
+
+
+def test_a_new_database_and_an_upgraded_one_have_the_same_tables(tmp_path: Path) -> None:
+    def tables(directory: Path) -> list[tuple[str, str]]:
+        opened(directory).close()
+        database = sqlite3.connect(directory / DATABASE)
+        found = database.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        ).fetchall()
+        database.close()
+        return [(name, " ".join(sql.split())) for name, sql in found]
+
+    version_1(tmp_path / "old")
+    assert [name for name, _ in tables(tmp_path / "old")] == [name for name, _ in tables(tmp_path / "new")]
+
+
+def test_an_upgrade_that_dies_in_the_middle_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = version_1(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setitem(schema.UPGRADES, 2, schema.UPGRADES[2] + "INSERT INTO nowhere VALUES (1);\n")
+        with pytest.raises(Exception, match="nowhere"):
+            SqliteStore(path)
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    assert "duplicate_from" in database.execute("SELECT settings FROM collections").fetchone()[0]
+    database.close()
+    SqliteStore(path).close()

@@ -1,0 +1,248 @@
+"""Files with labels: pairs of items, and pairs of ids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recommender.errors import ConfigurationError, InvalidCommand
+from recommender.evaluation import LabelledPair, Split
+from recommender.items import Item, UpsertItem
+from recommender.items.commands import validate
+from workers.records import BadRow, ItemMapping, MappingOptions, RecordFormat, Row, open_records
+from workers.records.values import is_missing, to_text
+
+_TEXTS = ("text1", "text2")
+_SIDES = ("left", "right")
+_LABELS = {"1": True, "true": True, "yes": True, "1.0": True, "0": False, "false": False, "no": False, "0.0": False}
+_SPLITS = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "valid": Split.VALID,
+    "validation": Split.VALID,
+    "val": Split.VALID,
+    "dev": Split.VALID,
+    "test": Split.TEST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row that was skipped.
+
+    Attributes:
+        file: its file.
+        row: its number, 1 for the first data row.
+        error: a sentence for people that names the column and quotes nothing.
+    """
+
+    file: str
+    row: int
+    error: str
+
+
+@dataclass(slots=True)
+class LabelledFiles:
+    """What labelled files hold.
+
+    Attributes:
+        pairs: in the order of the files.
+        bad: rows that were skipped.
+        notes: for people, which columns were taken for what.
+        two_lists: whether the two items of a pair come from two lists (``left_*``, ``right_*``).
+    """
+
+    pairs: list[LabelledPair] = field(default_factory=list)
+    bad: list[FileRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    two_lists: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which columns hold the two items of a pair.
+
+    Attributes:
+        sides: for each of the two, by what people call it, the column of the file by its name in the item.
+        mapping: makes an item of such a side.
+        split: of all rows of a file that is named after it.
+    """
+
+    sides: Mapping[str, Mapping[str, str]]
+    mapping: ItemMapping
+    split: Split | None
+
+    def pair(self, row: Row) -> LabelledPair | BadRow:
+        label = _LABELS.get(to_text(row.values.get("label")).strip().casefold())
+        if label is None:
+            return BadRow(row.number, "column 'label': neither 1 nor 0 (nor true, false, yes, no)")
+        split = self.split
+        if not _is_blank(row.values.get("split")):
+            split = _SPLITS.get(to_text(row.values["split"]).strip().casefold())
+            if split is None:
+                return BadRow(row.number, f"column 'split': none of {', '.join(_SPLITS)}")
+        left, right = (self._item(row, name, side) for name, side in self.sides.items())
+        if isinstance(left, BadRow):
+            return left
+        return right if isinstance(right, BadRow) else LabelledPair(left, right, label, split)
+
+    def _item(self, row: Row, name: str, side: Mapping[str, str]) -> Item | BadRow:
+        said = self.mapping.item(Row(row.number, {part: row.values.get(column) for part, column in side.items()}))
+        if isinstance(said, BadRow):
+            return BadRow(row.number, f"{name}: {said.error}")
+        try:
+            return validate(Item, said)
+        except InvalidCommand as error:
+            return BadRow(row.number, f"{name}: {error}")
+
+
+def read_pairs(files: Iterable[str], options: MappingOptions, file_format: RecordFormat | None) -> LabelledFiles:
+    """Read labelled pairs: ``text1,text2,label`` or ``left_*``, ``right_*`` and ``label``; ``split`` if it is there.
+
+    A file without the column ``split`` whose name is ``train``, ``valid`` or ``test`` is that split.
+
+    Args:
+        files: the files, all of one kind.
+        options: which of the ``left_*`` columns, named without the prefix, are text and which are attributes. By
+            default all are text but for those that hold nothing but numbers, and ``id``.
+        file_format: by the name of each file if ``None``.
+
+    Raises:
+        ConfigurationError: columns are missing, or the files are of two kinds.
+    """
+    found = LabelledFiles()
+    kinds: set[tuple[str, ...]] = set()
+    for file in files:
+        with open_records(file, file_format) as reader:
+            rows = list(reader)
+            columns = _columns(file, reader.columns, options, rows, typed=reader.typed)
+        kinds.add(tuple(columns.sides))
+        found.notes += [note for note in _notes(columns) if note not in found.notes]
+        for row in rows:
+            pair = columns.pair(row) if isinstance(row, Row) else row
+            if isinstance(pair, BadRow):
+                found.bad.append(FileRow(file, pair.number, pair.error))
+            else:
+                found.pairs.append(pair)
+    if len(kinds) > 1:
+        raise ConfigurationError("some files have text1 and text2, others left_* and right_*: evaluate them apart")
+    found.two_lists = kinds == {_SIDES}
+    return found
+
+
+def read_items(rows: Iterable[Row | BadRow], mapping: ItemMapping, file: str) -> tuple[list[UpsertItem], list[FileRow]]:
+    """Items in the order of the file, each id once, and the rows that are none."""
+    items: list[UpsertItem] = []
+    bad: list[FileRow] = []
+    seen: dict[str, int] = {}
+    for row in rows:
+        said = mapping.item(row) if isinstance(row, Row) else row
+        try:
+            item = said if isinstance(said, BadRow) else validate(UpsertItem, said)
+        except InvalidCommand as error:
+            item = BadRow(row.number, str(error))
+        if isinstance(item, UpsertItem) and item.id in seen:
+            item = BadRow(row.number, f"the id of row {seen[item.id]} once more")
+        if isinstance(item, BadRow):
+            bad.append(FileRow(file, item.number, item.error))
+            continue
+        seen[item.id] = row.number
+        items.append(item)
+    return items, bad
+
+
+def read_truth(file: str) -> tuple[list[tuple[str, str]], list[FileRow]]:
+    """Pairs of ids that are the same thing: the first two columns, whatever their names; no second id is no pair.
+
+    Raises:
+        ConfigurationError: there are no two columns.
+    """
+    links: list[tuple[str, str]] = []
+    bad: list[FileRow] = []
+    with open_records(file) as reader:
+        if len(reader.columns) < 2 and reader.first is not None:
+            raise ConfigurationError(f"{file} needs two columns of ids, and has {len(reader.columns)}")
+        one, other = (*reader.columns, "", "")[:2]
+        for row in reader:
+            if isinstance(row, BadRow):
+                bad.append(FileRow(file, row.number, row.error))
+            elif _is_blank(row.values.get(one)):
+                bad.append(FileRow(file, row.number, f"no id in column {one!r}"))
+            elif not _is_blank(row.values.get(other)):
+                links.append((_id(row.values[one]), _id(row.values[other])))
+    return links, bad
+
+
+def _columns(
+    file: str, names: Sequence[str], options: MappingOptions, rows: Sequence[Row | BadRow], *, typed: bool
+) -> _Columns:
+    if "label" not in names:
+        raise ConfigurationError(f"{file} has no column 'label'; there are {_listed(names)}")
+    split = None if "split" in names else _SPLITS.get(Path(file).name.partition(".")[0].casefold())
+    if set(_TEXTS) <= set(names):
+        mapping = ItemMapping(text_fields=("text",), collection=options.collection)
+        return _Columns({name: {"text": name} for name in _TEXTS}, mapping, split)
+    parts = [name.removeprefix("left_") for name in names if name.startswith("left_")]
+    common = [part for part in parts if f"right_{part}" in names]
+    if not common:
+        raise ConfigurationError(
+            f"{file} has neither the columns text1 and text2 nor left_* and right_*; there are {_listed(names)}"
+        )
+    named = (*options.text_fields, *options.attributes, *filter(None, [options.timestamp_field]))
+    if missing := [name for name in named if name not in common]:
+        raise ConfigurationError(
+            f"{file} has no columns left_ and right_ {_listed(missing)}; there are {_listed(common)}"
+        )
+    good = [row for row in rows if isinstance(row, Row)]
+    taken = {"id", options.id_field, options.timestamp_field, *options.text_fields}
+    free = [part for part in common if part not in taken]
+    attributes = options.attributes or tuple(part for part in free if _holds_numbers(part, good))
+    texts = options.text_fields or tuple(part for part in free if part not in attributes)
+    mapping = ItemMapping(
+        text_fields=texts,
+        attributes=attributes,
+        timestamp_field=options.timestamp_field,
+        collection=options.collection,
+        parse_attributes=not typed,
+    )
+    sides = {side: {part: f"{side}_{part}" for part in common} for side in _SIDES}
+    return _Columns(sides, mapping, split)
+
+
+def _holds_numbers(part: str, rows: Sequence[Row]) -> bool:
+    values = [row.values.get(f"{side}_{part}") for row in rows for side in _SIDES]
+    known = [value for value in values if not _is_blank(value)]
+    return bool(known) and all(map(_is_number, known))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _notes(columns: _Columns) -> list[str]:
+    notes = [f"text: {_listed(columns.mapping.text_fields)}"]
+    if columns.mapping.attributes:
+        notes.append(f"attributes: {_listed(columns.mapping.attributes)}")
+    return notes
+
+
+def _id(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():  # what pandas makes of integers when one is missing
+        value = int(value)
+    return to_text(value)
+
+
+def _is_blank(value: Any) -> bool:
+    return is_missing(value) or (isinstance(value, str) and not value.strip())
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
