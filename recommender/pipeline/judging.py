@@ -15,8 +15,8 @@ from recommender.policy import Dated, allows, restricts, shared
 from recommender.store import Collection, Member, Saying, SqliteStore
 
 # How many candidates are judged: the nearest by their vectors, and those that share the rarest words.
-NEAREST = 8
-BY_WORDS = 8
+NEAREST = 10
+BY_WORDS = 3
 # How many items with (nearly) the same vector are looked through for one that the policy allows.
 _READ = 10_000
 
