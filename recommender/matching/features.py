@@ -354,4 +354,4 @@ def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _ratio(one: float, other: float) -> float:
-    return min(one, other) / max(one, other)
+    return min(one, other) / max(one, other) if one or other else 1.0

@@ -50,10 +50,12 @@ class LearnedMatcher:
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
     ) -> list[PairVerdict]:
         """One verdict for each candidate, in the order given, without reasons."""
-        self._last = _Looked(item, candidates, settings, self._judge(item, candidates, settings))
+        judged = self._judge(item, candidates, settings)
+        if len(candidates) > 1:
+            self._last = _Looked(item, candidates, settings, judged)
         return [
             _identical(candidate) if one is None else one.verdict(())
-            for candidate, one in zip(candidates, self._last.judged, strict=True)
+            for candidate, one in zip(candidates, judged, strict=True)
         ]
 
     def explain(

@@ -127,11 +127,6 @@ def precision_threshold(
     return float(thresholds[reached[-1]]) if len(reached) else 1.0
 
 
-def expected_precision_threshold(probabilities: Floats, target: float) -> float:
-    """The same without labels: from where the mean of the calibrated probabilities is at least ``target``."""
-    return precision_threshold(probabilities, probabilities, target)
-
-
 def f_threshold(probabilities: Floats, labels: Booleans, beta: float = 1.0, weights: Floats | None = None) -> float:
     """The probability from which the F measure is highest; recall counts ``beta`` times as much as precision."""
     thresholds, precision, recall = _curve(probabilities, labels, weights)

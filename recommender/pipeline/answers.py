@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from recommender.store import Answer, SqliteStore
 
+Said = dict[str, dict[str, bool]]
+"""By id, the other items that people compared it with, and whether the two are the same."""
+
 
 class Answers:
     """Follows answers through the items they connect.
@@ -17,91 +20,99 @@ class Answers:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._counts: dict[int, int] = {}
+        self._said: dict[int, Said] = {}
 
     def same(self, collection: int, item_id: str) -> frozenset[str]:
         """The item and all ids that are the same by what people said."""
-        return frozenset(self._reached(collection, item_id)) if self._any(collection) else frozenset((item_id,))
+        return frozenset(_reached(self._of(collection), item_id))
 
     def different(self, collection: int, item_id: str) -> frozenset[str]:
         """All ids that are not the same as the item, by what people said."""
-        if not self._any(collection):
-            return frozenset()
-        apart = {
-            _far_end(answer, one)
-            for one in self._reached(collection, item_id)
-            for answer in self._store.answers.of(collection, one)
-            if not answer.same
-        }
-        return frozenset(id_ for start in apart for id_ in self._reached(collection, start))
+        return self.apart(collection, (item_id,))
 
     def apart(self, collection: int, ids: Iterable[str]) -> frozenset[str]:
         """All ids that are not the same as one of these."""
-        if not self._any(collection):
+        said = self._of(collection)
+        if not said:
             return frozenset()
-        return frozenset().union(*(self.different(collection, id_) for id_ in ids))
+        near: set[str] = set()
+        for id_ in ids:
+            if id_ not in near:
+                near.update(_reached(said, id_))
+        far: set[str] = set()
+        for id_ in near:
+            for other, same in said.get(id_, {}).items():
+                if not same and other not in far:
+                    far.update(_reached(said, other))
+        return frozenset(far)
 
     def chain_of_same(self, collection: int, one: str, other: str) -> str | None:
         """How people's answers make the two the same, in words; ``None`` if they do not."""
-        path = self._reached(collection, one)
+        path = _reached(self._of(collection), one)
         return _spelled(path, other) if other in path else None
 
     def chain_of_different(self, collection: int, one: str, other: str) -> str | None:
         """How people's answers make the two different, in words; ``None`` if they do not."""
-        here, there = self._reached(collection, one), self._reached(collection, other)
+        said = self._of(collection)
+        here, there = _reached(said, one), _reached(said, other)
         for near in here:
-            for answer in self._store.answers.of(collection, near):
-                far = _far_end(answer, near)
-                if not answer.same and far in there:
+            for far, same in said.get(near, {}).items():
+                if not same and far in there:
                     back = " = ".join(repr(id_) for id_ in _path(there, far))
                     return f"{_spelled(here, near)} ≠ {back}"
         return None
 
     def put(self, collection: int, answer: Answer) -> None:
         """Record an answer that contradicts no other one."""
+        said = self._of(collection)
         self._store.answers.put(collection, answer)
-        self._counts.pop(collection, None)
+        _note(said, answer.one, answer.other, same=answer.same)
 
     def take_back(self, collection: int, one: str, other: str) -> None:
         """The answer on these two holds no longer."""
         self._store.answers.remove(collection, *sorted((one, other)))
-        self._counts.pop(collection, None)
+        self._said.pop(collection, None)
 
     def forget(self, collection: int, item_id: str) -> None:
         """Every trace of an item goes."""
         self._store.answers.forget(collection, item_id)
-        self._counts.pop(collection, None)
+        self._said.pop(collection, None)
 
     def count(self, collection: int) -> int:
         """How many answers there are."""
-        found = self._counts.get(collection)
-        if found is None:
-            found = self._counts[collection] = self._store.answers.count(collection)
-        return found
+        return sum(map(len, self._of(collection).values())) // 2
 
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
-        self._counts.clear()
+        self._said.clear()
 
-    def _any(self, collection: int) -> bool:
-        return self.count(collection) > 0
-
-    def _reached(self, collection: int, start: str) -> dict[str, str]:
-        """What "same" connects with an item: each id with the one before it on the way; the nearest first."""
-        before = {start: start}
-        waiting = deque([start])
-        while waiting:
-            near = waiting.popleft()
-            for answer in self._store.answers.of(collection, near):
-                far = _far_end(answer, near)
-                if answer.same and far not in before:
-                    before[far] = near
-                    waiting.append(far)
-        return before
+    def _of(self, collection: int) -> Said:
+        found = self._said.get(collection)
+        if found is None:
+            found = self._said[collection] = {}
+            for one, other, same in self._store.answers.pairs(collection):
+                _note(found, one, other, same=same)
+        return found
 
 
-def _far_end(answer: Answer, near: str) -> str:
-    return answer.other if answer.one == near else answer.one
+def _note(said: Said, one: str, other: str, *, same: bool) -> None:
+    for near, far in ((one, other), (other, one)):
+        of_near = said.setdefault(near, {})
+        of_near.pop(far, None)  # the last answer on a pair stands last
+        of_near[far] = same
+
+
+def _reached(said: Said, start: str) -> dict[str, str]:
+    """What "same" connects with an item: each id with the one before it on the way; the nearest first."""
+    before = {start: start}
+    waiting = deque([start])
+    while waiting:
+        near = waiting.popleft()
+        for far, same in said.get(near, {}).items():
+            if same and far not in before:
+                before[far] = near
+                waiting.append(far)
+    return before
 
 
 def _path(before: dict[str, str], end: str) -> list[str]:

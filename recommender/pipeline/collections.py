@@ -21,6 +21,7 @@ class Collections:
         self._by_name: dict[str, Collection] = {}
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
+        self._expiring: list[Collection] | None = None
         self.reload()
         for collection in self._by_name.values():
             self._check_model(collection)
@@ -67,8 +68,15 @@ class Collections:
                 "settings.model",
             )
         collection.settings = settings
+        self._expiring = None
         self.touch(collection)
         return collection
+
+    def with_ttl(self) -> list[Collection]:
+        """Collections whose items expire, oldest first."""
+        if self._expiring is None:
+            self._expiring = [one for one in self.all() if one.settings.ttl_seconds is not None]
+        return self._expiring
 
     def awaiting_summary(self) -> list[Collection]:
         """Collections with silent commands since their last summary, oldest first."""
@@ -94,10 +102,12 @@ class Collections:
         """Read everything from the store: at start, and after a transaction that was rolled back."""
         self._by_name = {collection.name: collection for collection in self._store.collections.all()}
         self._changed = {}
+        self._expiring = None
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
 
     def _create(self, name: str, settings: CollectionSettings) -> Collection:
         collection = self._by_name[name] = self._store.collections.create(name, settings)
+        self._expiring = None
         return collection
 
     def _check_model(self, collection: Collection) -> None:

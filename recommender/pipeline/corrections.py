@@ -86,10 +86,12 @@ class Corrections:
             now_in.setdefault(now.group, []).append(now.id)
         now_in.pop(group, None)
         for other, ids in now_in.items():
-            if other in before.members:
+            if other in before.members and not self._store.groups.size(group):
                 self.tell(entry, collection, other, "merged", ids, batch, other_group=group)
-            else:
-                self.tell(entry, collection, group, "split", ids, batch, other_group=other)
+                continue
+            self.tell(entry, collection, group, "split", ids, batch, other_group=other)
+            if other in before.members:
+                self.tell(entry, collection, other, "joined", ids, batch)
 
     def tell(
         self,

@@ -15,7 +15,7 @@ from recommender.pipeline.overlay import CollectionOverlay
 from recommender.store import Collection, SqliteStore, StoredItem
 
 # Open questions ("are these two the same?") about one item that are asked anew when it goes.
-_MOST_REJUDGED = 100
+_MOST_REJUDGED = 20
 _QUERY = EntryId(0, 0)  # the place of a single query
 
 

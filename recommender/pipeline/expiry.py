@@ -9,7 +9,7 @@ from recommender.pipeline.collections import Collections
 from recommender.store import Collection, SqliteStore, StoredItem
 
 # Before one command no more items than this expire in a collection, so that no command waits for long.
-MOST_AT_ONCE = 100
+MOST_AT_ONCE = 25
 
 
 class Expiry:
@@ -44,6 +44,5 @@ class Expiry:
         return min(times, default=None)
 
     def _limited(self) -> Iterator[tuple[Collection, int]]:
-        for collection in self._collections.all():
-            if collection.settings.ttl_seconds is not None:
-                yield collection, collection.settings.ttl_seconds * 1000
+        for collection in self._collections.with_ttl():
+            yield collection, (collection.settings.ttl_seconds or 0) * 1000

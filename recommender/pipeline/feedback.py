@@ -55,7 +55,9 @@ class Feedback:
                 "say 'same' or 'different' and name the other item",
                 "answer",
             )
-        return standing.matched_id or standing.duplicate_of, "same" if command.answer == "right" else "different"
+        if command.answer == "wrong":
+            return standing.duplicate_of, "different"  # the flag goes, whichever pair the verdict speaks about
+        return standing.matched_id or standing.duplicate_of, "same"
 
     def give(
         self,

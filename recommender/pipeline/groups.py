@@ -127,6 +127,8 @@ class Groups:
 
     def kept_apart(self, collection: Collection, one: str, other: str) -> bool:
         """Whether people said that an item of one group is not the same as one of the other."""
+        if not self._answers.count(collection.id):
+            return False
         ids = self._store.items.answered_in(collection.id, one)
         return self._holds_any(collection, other, self._answers.apart(collection.id, ids))
 
@@ -151,4 +153,5 @@ class Groups:
         return first, second
 
     def _holds_any(self, collection: Collection, group: str, ids: Iterable[str]) -> bool:
-        return any(member.group == group for member in self._store.items.named(collection.id, frozenset(ids)))
+        wanted = frozenset(ids)
+        return bool(wanted) and any(member.group == group for member in self._store.items.named(collection.id, wanted))

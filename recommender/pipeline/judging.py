@@ -118,10 +118,12 @@ class Judging:
             similarity: cosine by point.
             forbidden: ids that a person said are something else.
         """
-        chosen = {} if twin is None else {twin.point: twin}
-        for pool, most in ((members, NEAREST), (by_words, BY_WORDS)):
-            for member in self._of_each_point(collection, subject, pool, most):
-                chosen.setdefault(member.point, member)
+        chosen = {} if twin is None else {twin.seq: twin}
+        for member in self._of_each_point(collection, subject, members, NEAREST):
+            if twin is None or member.point != twin.point:
+                chosen[member.seq] = member
+        for member in self._allowed(collection, subject, by_words):
+            chosen[member.seq] = member
         found = list(chosen.values())
         said = self._store.items.sayings([member.seq for member in found], collection.name)
         return Judged(
@@ -182,6 +184,19 @@ class Judging:
             for point in first
         )
         return list(islice((member for member in found if member is not None), most))
+
+    def _allowed(self, collection: Collection, subject: Subject, members: Iterable[Member]) -> list[Member]:
+        """Those that came before and that the policy allows."""
+        earlier = [member for member in members if subject.comes_after(member)]
+        if not restricts(collection.settings):
+            return earlier
+        said = self._store.items.sayings([member.seq for member in earlier], collection.name)
+        later = Dated(subject.item, subject.at_ms)
+        return [
+            member
+            for member in earlier
+            if allows(collection.settings, later, Dated(said[member.seq].item, said[member.seq].at_ms))
+        ]
 
     def _first_allowed(
         self, collection: Collection, subject: Subject, pool: Iterable[tuple[Member, Saying]]

@@ -97,7 +97,12 @@ class Reshaping:
                     member.seq, Verdict(pair.model_copy(update={"band": Band.DUPLICATE}), first.seq)
                 )
         verdict = rows[first.seq].verdict
-        if verdict.band is Band.DUPLICATE and verdict.pair is not None:
+        if verdict.band is not Band.DUPLICATE or verdict.pair is None:
+            return
+        other = None if verdict.matched_seq is None else self._store.items.id_of(verdict.matched_seq)
+        if other is None or other in self._answers.different(collection.id, first.id):
+            self._store.items.correct(first.seq, Verdict(None, None))  # nothing is left to ask
+        else:
             reasons = (GROUP_DISAGREES, *verdict.pair.reasons)
             pair = verdict.pair.model_copy(update={"band": Band.REVIEW, "reasons": reasons})
             self._store.items.correct(first.seq, Verdict(pair, verdict.matched_seq))

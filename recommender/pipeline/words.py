@@ -45,6 +45,8 @@ class Counts:
         for term in (_EVERY_ITEM, *terms):
             frequencies[term] += by
             changes[term] += by
+            if not frequencies[term]:
+                del frequencies[term]
 
 
 class Words:

@@ -46,10 +46,10 @@ class AnswerTable:
         """Every answer, in the order in which they were given."""
         return [_answer(row) for row in self._db.execute(f"{_SELECT} ORDER BY id", (collection,))]
 
-    def of(self, collection: int, item_id: str) -> list[Answer]:
-        """The answers on one item, in the order in which they were given."""
-        rows = self._db.execute(f"{_SELECT} AND (one=?2 OR other=?2) ORDER BY id", (collection, item_id))
-        return [_answer(row) for row in rows]
+    def pairs(self, collection: int) -> list[tuple[str, str, bool]]:
+        """The ids of every answer and whether they are the same, in the order in which they were given."""
+        rows = self._db.execute("SELECT one, other, same FROM answers WHERE collection=? ORDER BY id", (collection,))
+        return [(one, other, bool(same)) for one, other, same in rows]
 
     def put(self, collection: int, answer: Answer) -> None:
         """Record an answer in place of an earlier one on the same pair."""

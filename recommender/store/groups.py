@@ -11,12 +11,11 @@ from recommender.store.items import Member
 
 CanonicalRule = Literal["earliest", "latest", "longest"]
 
-# One aggregate, so that the other columns come from the row that has it.
 _CANONICAL = {
-    "earliest": "min(seq)",
-    "latest": "max(seq)",
-    "longest": "max(1000000000000 * coalesce(length(json_extract(content, '$.text')),"
-    " (SELECT sum(length(value)) FROM json_each(content, '$.fields'))) - seq)",
+    "earliest": "seq",
+    "latest": "seq DESC",
+    "longest": "coalesce(length(json_extract(content, '$.text')),"
+    " (SELECT sum(length(value)) FROM json_each(content, '$.fields'))) DESC, seq",
 }
 _MEMBER = "SELECT seq, id, point, grp FROM items WHERE grp=?"
 
@@ -30,11 +29,11 @@ class GroupTable:
     def canonical(self, groups: Collection[str], rule: CanonicalRule = "earliest") -> dict[str, str]:
         """Id of the item that stands for each group; among equally long texts the earliest."""
         rows = self._db.execute(
-            f"SELECT grp, id, {_CANONICAL[rule]} FROM items"  # noqa: S608 (one of the constants above)
-            " WHERE grp IN (SELECT value FROM json_each(?)) GROUP BY grp",
+            "SELECT grp, items.id FROM json_each(?) AS groups JOIN items ON items.seq ="  # noqa: S608
+            f" (SELECT seq FROM items WHERE grp = groups.value ORDER BY {_CANONICAL[rule]} LIMIT 1)",
             (json.dumps(sorted(groups)),),
         )
-        return {row[0]: row[1] for row in rows}
+        return dict(rows.fetchall())
 
     def earliest(self, group: str, limit: int) -> list[Member]:
         """The earliest items of a group, at most ``limit`` (-1: all), in order of arrival."""

@@ -196,9 +196,8 @@ class ItemTable:
     def members(self, points: Collection[int]) -> list[Member]:
         """The earliest items of each point, in order of arrival."""
         rows = self._db.execute(
-            "SELECT seq, id, point, grp FROM (SELECT seq, id, point, grp,"
-            " row_number() OVER (PARTITION BY point ORDER BY seq) AS rank"
-            " FROM items WHERE point IN (SELECT value FROM json_each(?))) WHERE rank <= ? ORDER BY seq",
+            "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points JOIN items ON items.seq IN"
+            " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
             (json.dumps(list(points)), _MEMBERS_PER_POINT),
         )
         return [Member(*row) for row in rows]
@@ -308,11 +307,6 @@ class ItemTable:
         if collection is None:
             return int(self._db.execute("SELECT count(*) FROM items").fetchone()[0])
         return int(self._db.execute("SELECT count(*) FROM items WHERE collection=?", (collection,)).fetchone()[0])
-
-    def ids(self, collection: int) -> Iterator[str]:
-        """All ids of the collection in order of arrival."""
-        for (item_id,) in self._db.execute("SELECT id FROM items WHERE collection=? ORDER BY seq", (collection,)):
-            yield item_id
 
     # -- versions of deleted items ------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from recommender.store.schema import connect
 from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
 
+_ERASED = "something was erased"
+
 
 class SqliteStore:
     """Items, vectors, decisions, outbox and position; effects and position commit in one transaction.
@@ -70,8 +72,16 @@ class SqliteStore:
     def clock_ms(self, value: int) -> None:
         self.set_note("clock_ms", str(value))
 
+    def erased(self) -> None:
+        """Part of the caller's transaction: what it deletes must leave no trace, so ``scrub`` is due."""
+        self.set_note(_ERASED, "1")
+
     def scrub(self) -> None:
-        """Leave no trace of what was deleted: move the write-ahead log into the database and cut it."""
+        """Leave no trace of what was erased: rewrite the words, move the write-ahead log into the database, cut it."""
+        if self.note(_ERASED):
+            with self.transaction():
+                self.words.compact()
+                self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property

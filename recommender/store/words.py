@@ -48,6 +48,10 @@ class WordTable:
         rows = self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (_hash(collection, term),))
         return [row[0] for row in rows]
 
+    def compact(self) -> None:
+        """Leave no trace of what was removed, which is only marked until then. Rewrites the whole index."""
+        self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
+
     def clear(self) -> None:
         """Forget everything."""
         self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")

@@ -18,7 +18,6 @@ from recommender.matching.features import CONTEXT, FEATURES, MONOTONE
 from recommender.matching.learning import (
     OWN_MODEL_FROM,
     adapt,
-    expected_precision_threshold,
     f_threshold,
     fit,
     learn,
@@ -148,7 +147,6 @@ def test_thresholds() -> None:
     assert precision_threshold(stated, truth, 0.75) == 0.7
     assert precision_threshold(stated, ~truth, 0.9) == 1.0
     assert f_threshold(stated, truth) == 0.7
-    assert expected_precision_threshold(stated, 0.85) == 0.9, "0.8 comes twice and would lower it to 0.83"
 
 
 POINTS = (OperatingPoint(0.5, 0.2), OperatingPoint(0.9, 0.7), OperatingPoint(0.97, 0.9))
