@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
@@ -23,6 +24,7 @@ def open_recommender(
     partition: str = "default",
     matcher: MatcherFactory = LearnedMatcher,
     created_by: str = "",
+    before_commit: Callable[[], None] = lambda: None,
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
 
@@ -32,6 +34,7 @@ def open_recommender(
         partition: name under which events are published.
         matcher: makes the verdicts on pairs; the default is the learned matcher.
         created_by: name and version of the program, written into snapshots.
+        before_commit: called in the transaction of every batch, last; an exception undoes the batch.
 
     Raises:
         StateError: the directory is owned by another process, damaged, or written by a newer release.
@@ -46,7 +49,7 @@ def open_recommender(
         raise
     try:
         indexes = Indexes(store, None if directory is None else directory / "index", created_by=created_by)
-        return Recommender(store, encoders, indexes, matcher, on_close=lambda: release(lock))
+        return Recommender(store, encoders, indexes, matcher, before_commit, on_close=lambda: release(lock))
     except BaseException:
         store.close()
         release(lock)

@@ -37,6 +37,10 @@ class Settings(BaseModel):
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
+        standby: while another process owns the partition, wait until it is gone and take over; without it, end with an
+            error.
+        lease_s: for how long an owner that gives no sign of life keeps the partition; one whose process has ended on
+            the same machine and volume is followed at once.
         stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.
@@ -62,6 +66,8 @@ class Settings(BaseModel):
     outbox_hours: Annotated[int, Field(ge=24)] = 48
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"
+    standby: bool = False
+    lease_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
     stall_after_s: Annotated[float, Field(gt=0)] = 120.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"

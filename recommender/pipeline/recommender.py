@@ -66,6 +66,7 @@ class Recommender:
         indexes: the vector indexes, derived from the store.
         matcher: makes the verdicts on pairs from the document frequencies and the model of each collection; by default
             the learned one.
+        before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         on_close: called after the store has been closed.
 
     Raises:
@@ -78,8 +79,10 @@ class Recommender:
         encoders: Encoders,
         indexes: Indexes | None = None,
         matcher: MatcherFactory = LearnedMatcher,
+        before_commit: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
+        self._before_commit = before_commit
         self._on_close = on_close
         self._store = store
         self._embedding = EmbeddingStep(store, encoders)
@@ -137,6 +140,7 @@ class Recommender:
                 batch.changed.update({collection.id: collection for collection in self._collections.flush()})
                 self._words.flush()
                 batch.finish()
+                self._before_commit()
         except BaseException:
             for kept_in_memory in (self._collections, self._words, self._models, self._answers):
                 kept_in_memory.reload()
@@ -253,6 +257,15 @@ class Recommender:
         if known is None:
             self._store.set_note("identity", proposal)
         return known or proposal
+
+    @property
+    def epoch(self) -> int:
+        """Number of the last reign over this state, as noted; 0 before the first."""
+        return int(self._store.note("epoch") or 0)
+
+    def begin_epoch(self, number: int) -> None:
+        """Note that a reign has begun."""
+        self._store.set_note("epoch", str(number))
 
     @property
     def last_event(self) -> EntryId:

@@ -29,6 +29,7 @@ from workers.broker.commands_log import CommandsLog
 from workers.broker.embedded import find_server_program
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
+from workers.broker.lease import Lease
 from workers.client import Client
 from workers.owner.metrics import Metrics
 from workers.settings import PREFIX, Settings, variable
@@ -274,8 +275,10 @@ def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
     assert [entry for entry, _ in commands.read(START, 10)] == [position]
     event = {"type": "recommender.item.processed.v1", "data": {"command": {"id": str(position)}}}
     row = OutboxRow(EntryId(position.ms, 0), str(event["type"]), json.dumps(event))
-    EventsStream(restricted("worker"), KEYS, 1000).publish([row])
-    commands.trim(position)
+    lease = Lease(restricted("worker"), KEYS, "one", 60.0)
+    assert lease.acquire("here", 0) is None
+    EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row])
+    commands.trim(position, lease)
     assert commands.length() == 0
     assert not commands.keep_above(position)
     assert producer.outcome(position) == event

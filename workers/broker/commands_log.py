@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from recommender.errors import InvalidCommand
@@ -14,6 +15,7 @@ from recommender.items import Entry, EntryId, decode_entry, malformed
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
+from workers.broker.lease import Lease
 
 Fields = Mapping[bytes, bytes]
 
@@ -68,12 +70,18 @@ class CommandsLog:
         reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", count=1)
         return EntryId.parse(reply[0][0].decode()).ms if reply else None
 
-    def trim(self, position: EntryId) -> None:
-        """Drop entries up to ``position``, whose effects are durable, and move the group along."""
-        with self._redis.pipeline(transaction=False) as pipe:
+    def trim(self, position: EntryId, lease: Lease) -> None:
+        """Drop entries up to ``position``, whose effects are durable, and move the group along.
+
+        Raises:
+            LeaseLost: another process owns the partition; nothing was dropped.
+        """
+
+        def fill(pipe: Pipeline) -> None:
             pipe.xtrim(self._keys.commands, minid=str(_successor(position)), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
-            trimmed, _ = pipe.execute(raise_on_error=False)  # the group may be gone; it is made again
+
+        trimmed, _ = lease.execute(fill, raise_on_error=False)  # the group may be gone; it is made again
         if isinstance(trimmed, Exception):
             raise trimmed
 

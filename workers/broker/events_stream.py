@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from recommender.errors import RecommenderError
 from recommender.items import START, EntryId
 from recommender.store import OutboxRow
 from workers.broker.keys import PartitionKeys
+from workers.broker.lease import Lease
 
 
 class EventsConflict(RecommenderError):
@@ -28,10 +30,12 @@ class EventsStream:
         redis: the server.
         keys: of the partition.
         max_length: about how many entries are kept.
+        lease: without which nothing is written.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys, max_length: int) -> None:
+    def __init__(self, redis: Redis, keys: PartitionKeys, max_length: int, lease: Lease) -> None:
         self._redis = redis
+        self._lease = lease
         self._key = keys.events
         self._max_length = max_length
 
@@ -40,12 +44,15 @@ class EventsStream:
 
         Raises:
             EventsConflict: another entry stands under the id, or behind it.
+            LeaseLost: another process owns the partition; nothing was published.
         """
-        with self._redis.pipeline(transaction=True) as pipe:
+
+        def fill(pipe: Pipeline) -> None:
             for row in rows:
                 pipe.xadd(self._key, {"type": row.type, "event": row.event}, id=str(row.id))
             pipe.xtrim(self._key, maxlen=self._max_length, approximate=True)
-            results = pipe.execute(raise_on_error=False)
+
+        results = self._lease.execute(fill, raise_on_error=False)
         for row, result in zip(rows, results, strict=False):
             if isinstance(result, Exception):
                 self._check_published(row, result)

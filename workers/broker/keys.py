@@ -14,6 +14,8 @@ class PartitionKeys(NamedTuple):
         replies: hash of Celery requests that wait for an outcome, by task id.
         status: what the owner last said about itself.
         state: identity of the state directory that owns the partition.
+        lease: who speaks for the partition now; expires unless it is renewed.
+        epoch: the number of that owner's reign; every new owner's is higher.
         queue: the Celery queue that only the owner consumes.
     """
 
@@ -22,6 +24,8 @@ class PartitionKeys(NamedTuple):
     replies: str
     status: str
     state: str
+    lease: str
+    epoch: str
     queue: str
 
     @classmethod
@@ -34,6 +38,8 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:replies",
             f"{prefix}:status",
             f"{prefix}:state",
+            f"{prefix}:lease",
+            f"{prefix}:epoch",
             f"recommender.{partition}",
         )
 

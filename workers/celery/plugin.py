@@ -27,6 +27,7 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _GRACE_S = 30.0
+_LOOK_EVERY_S = 0.1
 
 
 class Plugin:
@@ -77,6 +78,8 @@ class Plugin:
             self.settings, self._encoders or catalogue(self.settings), self._connect, carrier, _end_worker
         )
         self.owner.start()
+        if self.settings.standby:
+            self._await_election(self.owner)
         return self.owner
 
     def stop_owner(self) -> None:
@@ -84,6 +87,11 @@ class Plugin:
         if self.owner is not None:
             self.owner.stop()
             self.owner = None
+
+    def _await_election(self, owner: Owner) -> None:
+        """A standby takes no task from the queue: the questions in it are for the owner."""
+        while owner.is_alive() and not owner.elected.wait(_LOOK_EVERY_S):
+            worker_state.maybe_shutdown()  # raises what Celery ends with
 
     def _connect(self) -> Redis:
         return connect(redis_url(self.settings))

@@ -13,8 +13,11 @@ from workers.logs import configure_logs
 @click.command()
 @click.option("--partition", metavar="NAME", help="The partition to own.  [default: $RECOMMENDER_PARTITION or default]")
 @click.option("--concurrency", default=4, show_default=True, help="Questions (search, compare …) in hand at once.")
+@click.option(
+    "--standby", is_flag=True, help="While another process owns the partition, wait for it to go, and take over."
+)
 @click.pass_context
-def worker(context: click.Context, partition: str | None, concurrency: int) -> None:
+def worker(context: click.Context, partition: str | None, concurrency: int, standby: bool) -> None:
     """Own a partition: read its commands, decide, publish events, answer questions.
 
     This is a Celery worker with the owner in it. To run it inside a Celery app of yours instead, see
@@ -23,7 +26,7 @@ def worker(context: click.Context, partition: str | None, concurrency: int) -> N
     It stops on SIGTERM or Ctrl-C after the batch in hand. If it cannot go on it exits with a code other than 0, so
     that a supervisor starts it again.
     """
-    settings = load_settings(partition=partition)
+    settings = load_settings(partition=partition, standby=standby or None)
     configure_logs(settings)
     server = None
     if not settings.redis_url:

@@ -19,20 +19,23 @@ from redis.exceptions import RedisError
 from recommender import Recommender, open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError
-from recommender.items import Entry
+from recommender.items import DEFAULT_MODEL, Entry
 from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
+from workers.broker.lease import Lease
 from workers.client import command_fields
 from workers.owner.courier import Job
 from workers.owner.dispatch import Dispatch
 from workers.owner.health import serve_health
 from workers.owner.inbox import Inbox
 from workers.owner.intake import Intake
+from workers.owner.lease_keeper import LeaseKeeper
 from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
 from workers.owner.publisher import Publisher
 from workers.owner.status import Announcer, Status
+from workers.owner.succession import Succession
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,12 +74,15 @@ class Owner(threading.Thread):
         self._keys = PartitionKeys.of(settings.partition)
         self._redis = redis()
         self._commands = CommandsLog(self._redis, self._keys)
-        self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length))
+        self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
+        self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length, self._lease))
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
+        self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
+        self.elected = threading.Event()
         self.ready = threading.Event()
         self._next_upkeep = 0.0
         self._next_snapshot = 0.0
@@ -111,14 +117,19 @@ class Owner(threading.Thread):
     def _own(self) -> None:
         with ExitStack() as stack:
             stack.callback(self._serve_health())
-            engine = open_recommender(
-                state_directory(self._settings),
-                self._encoders,
-                partition=self._settings.partition,
-                created_by="celery-recommender",
-            )
+            if self._settings.standby:
+                self._stand_by()
+            engine = self._succession.open(self._open)
+            if engine is None:
+                return
             stack.callback(engine.close)
-            self._wait_for_server(engine)
+            if not self._take_over(engine):
+                return
+            stack.callback(self._leave)
+            keeper = LeaseKeeper(self._lease)
+            keeper.start()
+            stack.callback(keeper.stop)
+            self.elected.set()
             announcer = Announcer(self.status, self._connect(), self._keys)
             announcer.start()
             stack.callback(announcer.stop)
@@ -130,14 +141,15 @@ class Owner(threading.Thread):
             self.status.update(state="running")
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
-            self._loop(engine, intake)
+            self._loop(engine, intake, keeper)
             intake.stop()
             self._finish(engine)
         log.info("owner.closed")
 
-    def _loop(self, engine: Recommender, intake: Intake) -> None:
+    def _loop(self, engine: Recommender, intake: Intake, keeper: LeaseKeeper) -> None:
         while not self._stopping.is_set():
             intake.check()
+            keeper.check()
             entries, questions = self._inbox.take(_IDLE_S)
             if entries:
                 self._process(engine, entries)
@@ -161,6 +173,9 @@ class Owner(threading.Thread):
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
                 self._stopping.wait(_RETRY_S)
+            except RedisError as error:  # the lease is in doubt: nothing was committed
+                log.warning("owner.lease_in_doubt", extra={"error": str(error)})
+                self._stopping.wait(_RETRY_S)
             else:
                 self._metrics.committed(len(entries), events)
                 return
@@ -168,7 +183,7 @@ class Owner(threading.Thread):
     def _after_batch(self, engine: Recommender) -> None:
         """Make room for producers and tell those who wait for the position, now that its events are out."""
         try:
-            self._commands.trim(engine.position)
+            self._commands.trim(engine.position, self._lease)
         except RedisError as error:
             log.warning("owner.trim_failed", extra={"error": str(error)})
         self.status.update(position=str(engine.position))
@@ -196,7 +211,7 @@ class Owner(threading.Thread):
             self._claim(engine)
             self._publisher.check(engine)
             self._keep_stream(engine)
-            self._commands.trim(engine.position)
+            self._commands.trim(engine.position, self._lease)
             self._tick(engine)
             self._report(engine)
         except RedisError as error:
@@ -240,23 +255,48 @@ class Owner(threading.Thread):
             self._publish(engine)
             self._dispatch.offer(engine)
             self._dispatch.finish(engine, _FLUSH_S)
-            self._commands.trim(engine.position)
+            self._commands.trim(engine.position, self._lease)
         except RedisError as error:
             log.warning("owner.finish_without_server", extra={"error": str(error)})
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
-    def _wait_for_server(self, engine: Recommender) -> None:
+    def _open(self) -> Recommender:
+        return open_recommender(
+            state_directory(self._settings),
+            self._encoders,
+            partition=self._settings.partition,
+            created_by="celery-recommender",
+            before_commit=self._lease.require,
+        )
+
+    def _stand_by(self) -> None:
+        """Have ready what takes long, so that little is left to do when the turn comes."""
+        self.status.update(state="standby")
+        self._encoders.encoder(DEFAULT_MODEL).encode(["ready"])
+
+    def _take_over(self, engine: Recommender) -> bool:
+        """Become the owner, however long the server is away; false when stopped before."""
         while not self._stopping.is_set():
             try:
                 self._claim(engine)
+                if not self._succession.acquire(engine):
+                    return False
                 self._keep_stream(engine)
                 self._publisher.take_over(engine)
             except RedisError as error:
                 log.warning("owner.server_away", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
             else:
-                return
+                return True
+        return False
+
+    def _leave(self) -> None:
+        """Let the next one in at once."""
+        try:
+            self._lease.release()
+        except RedisError as error:
+            log.warning("owner.lease_not_released", extra={"error": str(error)})
 
     def _claim(self, engine: Recommender) -> None:
         """See to it that the partition is ours, or stop."""
