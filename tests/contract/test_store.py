@@ -531,8 +531,8 @@ def test_answers_are_kept_in_the_order_in_which_they_were_given(store: SqliteSto
         store.answers.put(1, one)
     store.answers.put(2, answer("a", "b", 4))
     assert store.answers.all(1) == given
-    assert store.answers.of(1, "b") == given[:2]
-    assert store.answers.of(1, "nobody") == []
+    assert store.answers.pairs(1) == [("b", "c", True), ("a", "b", False), ("a", "c", True)]
+    assert store.answers.pairs(3) == []
     assert (store.answers.count(1), store.answers.count(2), store.answers.count(3)) == (3, 1, 0)
 
 

@@ -79,10 +79,10 @@ def test_what_its_going_changes_is_said(engine: Recommender, log: Log) -> None:
 
 
 def test_of_items_that_go_together_nothing_is_said_again(engine: Recommender, log: Log) -> None:
-    entries = [log.upsert(f"i{n}", SHOP, later_ms=0) for n in range(30)]
+    entries = [log.upsert(f"i{n}", SHOP, later_ms=0) for n in range(20)]
     engine.process([log.configure(ttl_seconds=60), *entries, log.upsert("left", SHOP, later_ms=1)])
     events = engine.process([log.tick(later_ms=TTL_MS - 1)])
-    assert [one for one in told(events) if one.startswith("deleted")] == [f"deleted i{n}" for n in range(30)]
+    assert [one for one in told(events) if one.startswith("deleted")] == [f"deleted i{n}" for n in range(20)]
     assert [one for one in told(events) if one.startswith("revised")] == ["revised left"]
     revised = corrections_of(events)[-1]
     assert (revised["previous_duplicate_of"], revised["band"]) == ("i0", "new")

@@ -285,14 +285,14 @@ def test_the_same_said_of_one_takes_it_away_from_what_the_other_must_not_be_with
 # -- right, wrong, unsure ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("answer", "meant"), [("right", "same"), ("wrong", "different")])
-def test_right_and_wrong_speak_of_the_item_that_the_verdict_names(
-    engine: Recommender, log: Log, answer: str, meant: str
+@pytest.mark.parametrize(("answer", "other", "meant"), [("right", "b", "same"), ("wrong", "a", "different")])
+def test_right_confirms_the_match_and_wrong_takes_the_flag_away(
+    engine: Recommender, log: Log, answer: str, other: str, meant: str
 ) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 20), placed(log, "c", 25)])
     assert (view(engine, "c")["duplicate_of"], view(engine, "c")["matched_id"]) == ("a", "b")
     said = outcome(engine, log.feedback("c", answer))
-    assert (said["item_id"], said["other_id"], said["answer"]) == ("c", "b", meant)
+    assert (said["item_id"], said["other_id"], said["answer"]) == ("c", other, meant)
 
 
 @pytest.mark.parametrize("answer", ["right", "wrong"])
