@@ -40,7 +40,7 @@ class DeterministicEncoder:
         if max_tokens < 1:
             raise ConfigurationError(f"max_tokens is at least 1, not {max_tokens}")
         digest = hashlib.sha256(f"deterministic {dimension} {max_tokens}".encode()).hexdigest()
-        self._identity = ModelIdentity("deterministic", digest[:16], dimension, max_tokens)
+        self._identity = ModelIdentity("deterministic", digest[:16], dimension, max_tokens, "deterministic")
 
     @property
     def identity(self) -> ModelIdentity:

@@ -27,7 +27,11 @@ class Settings(BaseModel):
         state_dir: database, index snapshots and the server of our own.
         partition: which commands and events streams clients talk to.
         models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
-        threads: CPU threads of the model; empty: one per core.
+        threads: CPU threads of the model; empty: one for each processor that the process may use, a container's quota
+            included.
+        encoder: what computes the embeddings: ``auto`` measures for a second each what there is and takes the fastest
+            whose vectors agree with the reference; or ``torch-float32`` (the reference), ``torch-bfloat16``,
+            ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``).
         batch_tokens: a batch takes waiting commands up to about this many tokens of text.
         batch_items: … and up to this many commands.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
@@ -57,6 +61,7 @@ class Settings(BaseModel):
     partition: str = "default"
     models: tuple[str, ...] = ()
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    encoder: Literal["auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16"] = "auto"
     batch_tokens: Annotated[int, Field(ge=1)] = 16_384
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
     deliver_task: str = ""
@@ -130,6 +135,15 @@ class Settings(BaseModel):
 def variable(field: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + field.upper()
+
+
+def wait_passively() -> None:
+    """Have the model's threads sleep while they wait for each other, unless the environment says otherwise.
+
+    By default they spin. Beside one busy neighbour, or in a container with a quota, that burns several times the
+    processor time that the model needs. To be called before torch is imported; the environment of a whole process.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def process_environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from recommender.embedding.encoder import Encoder
@@ -32,19 +33,29 @@ class ModelCatalogue:
 
     Args:
         sources: the models, each with a name of its own.
-        threads: CPU threads for the models, a setting of the whole process; ``None`` leaves it as it is.
+        threads: CPU threads for the models, a setting of the whole process; ``None``: one for each usable processor.
+        backend: what computes the vectors, or ``auto``; see ``SentenceTransformerEncoder``.
+        cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
 
     Raises:
         ConfigurationError: two models have one name.
     """
 
-    def __init__(self, sources: Iterable[ModelSource], threads: int | None = None) -> None:
+    def __init__(
+        self,
+        sources: Iterable[ModelSource],
+        threads: int | None = None,
+        backend: str = "torch-float32",
+        cache: Path | None = None,
+    ) -> None:
         self._sources: dict[str, ModelSource] = {}
         for source in sources:
             if source.name in self._sources:
                 raise ConfigurationError(f"model {source.name!r} is declared twice")
             self._sources[source.name] = source
         self._threads = threads
+        self._backend = backend
+        self._cache = cache
         self._loaded: dict[str, Encoder] = {}
         self._loading = threading.Lock()
 
@@ -67,5 +78,7 @@ class ModelCatalogue:
                 # Imports torch: seconds and hundreds of megabytes, which only a process that embeds should pay.
                 from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
 
-                self._loaded[name] = SentenceTransformerEncoder(self._sources[name], self._threads)
+                self._loaded[name] = SentenceTransformerEncoder(
+                    self._sources[name], self._threads, self._backend, self._cache
+                )
             return self._loaded[name]

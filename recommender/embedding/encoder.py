@@ -21,14 +21,14 @@ class ModelIdentity:
         fingerprint: short SHA-256 over weights, tokenizer, pooling and maximum length.
         dimension: length of its vectors.
         max_tokens: tokens of a text that are read; the rest is cut off.
-        dtype: number type the model computes in; a variant, not part of the identity.
+        variant: what computes them, as library and number type; not part of the identity, since variants agree.
     """
 
     name: str
     fingerprint: str
     dimension: int
     max_tokens: int
-    dtype: str = "float32"
+    variant: str = "torch-float32"
 
     @property
     def key(self) -> str:

@@ -12,54 +12,74 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from recommender.embedding.checks import require_unicode, unit_rows
-from recommender.embedding.encoder import Embeddings, ModelIdentity, Vectors
+from recommender.embedding.backends import REFERENCE, Backend, TorchBackend, available, make_backend
+from recommender.embedding.checks import require_unicode
+from recommender.embedding.choosing import Chooser, embed, require_agreement
+from recommender.embedding.encoder import Embeddings, ModelIdentity
 from recommender.embedding.model_files import locate, verify
 from recommender.embedding.model_source import ModelSource
+from recommender.embedding.processors import usable_processors
+from recommender.embedding.tokens import Tokens
 from recommender.errors import EncodingError, ModelError
-
-# Padded tokens in one pass through the model. On a CPU the activations should stay in the cache: of 256 to 2,048
-# tokens 768 was best or near it for short and for long texts on two cores. A GPU needs more to be busy.
-_TOKENS_PER_PASS = {"cpu": 768, "cuda": 16_384}
 
 
 class SentenceTransformerEncoder:
-    """An ``Encoder`` over a sentence-transformers model, computing in float32 on the GPU if there is one.
+    """An ``Encoder`` over a sentence-transformers model, on the GPU if there is one.
 
     Prompts that a model may define are not used: both texts of a comparison are treated alike. Safe to call from
     several threads, which then take turns.
 
     Args:
         source: the model; its files are located, downloaded if need be, and verified.
-        threads: CPU threads of torch, a setting of the whole process; ``None`` leaves it as it is.
+        threads: CPU threads, for torch a setting of the whole process; ``None``: one for each usable processor.
+        backend: what computes the vectors (see `backends.available`), or ``auto``: the fastest that agrees with the
+            reference, measured for a second each.
+        cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
 
     Raises:
-        ModelError: the files are missing, altered or cannot be loaded as a transformer with a tokenizer.
+        ModelError: the files are missing, altered or cannot be loaded as a transformer with a tokenizer; or the
+            backend's vectors are not the model's.
+        ConfigurationError: the backend cannot be had here.
     """
 
-    def __init__(self, source: ModelSource, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: ModelSource,
+        threads: int | None = None,
+        backend: str = REFERENCE,
+        cache: Path | None = None,
+    ) -> None:
         directory = locate(source)
         digests = verify(directory, source)
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = _load(directory, self._device)
-        self._tokenizer, max_tokens = _tokenizer(self._model, source.name)
+        threads = threads or usable_processors()
+        torch.set_num_threads(threads)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = _load(directory, device)
+        tokenizer, max_tokens = _tokenizer(model, source.name)
+        self._tokens = Tokens(tokenizer, max_tokens)
         # One batch at a time: tokenizers keep truncation as state and raise when a second thread changes it.
         self._turn = threading.Lock()
-        self._identity = ModelIdentity(
-            name=source.name,
-            fingerprint=_fingerprint(digests, max_tokens),
-            dimension=self._forward(["dimension"]).shape[1],
-            max_tokens=max_tokens,
-        )
+        fingerprint = _fingerprint(digests, max_tokens)
+        reference = TorchBackend(REFERENCE, model, device)
+        dimension = reference.embed(self._tokens.padded(self._tokens.tokenise(["dimension"]).ids)).shape[1]
+
+        def make(name: str) -> Backend:
+            return make_backend(name, model, device, threads, fingerprint, cache)
+
+        if backend == "auto":
+            chooser = Chooser(make, available(device), self._tokens, dimension, cache)
+            self._backend: Backend = chooser.choose(f"{source.name}@{fingerprint}", threads)
+        elif backend == REFERENCE:
+            self._backend = reference
+        else:
+            self._backend = make(backend)
+            require_agreement(self._backend, reference, self._tokens, dimension)
+        self._identity = ModelIdentity(source.name, fingerprint, dimension, max_tokens, self._backend.name)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -75,46 +95,15 @@ class SentenceTransformerEncoder:
         require_unicode(texts)
         with self._turn:
             try:
-                tokens = self._count_tokens(texts)
-                vectors = self._embed(texts, np.minimum(tokens, self._identity.max_tokens))
+                read = self._tokens.tokenise(texts)
+                vectors = embed(self._backend, self._tokens, read, self._identity.dimension)
+            except EncodingError:
+                raise
             except Exception as error:  # torch, tokenizers and the driver of the device share no error
                 raise EncodingError(
                     f"model {self._identity.name!r} failed on a batch of {len(texts)} ({type(error).__name__})"
                 ) from error
-        return Embeddings(unit_rows(vectors), truncated=tokens > self._identity.max_tokens)
-
-    def _count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """Tokens of each text with the special ones, counted no further than one past the maximum."""
-        encoded = self._tokenizer(
-            list(texts),
-            truncation=True,
-            max_length=self._identity.max_tokens + 1,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )
-        return np.array([len(ids) for ids in encoded["input_ids"]], dtype=np.int64)
-
-    def _embed(self, texts: Sequence[str], tokens: NDArray[np.int64]) -> Vectors:
-        vectors = np.empty((len(texts), self._identity.dimension), dtype=np.float32)
-        for places in _passes(tokens, _TOKENS_PER_PASS[self._device]):
-            rows = self._forward([texts[place] for place in places])
-            if rows.shape != (len(places), self._identity.dimension):
-                raise ValueError(f"{len(places)} texts gave an array of shape {rows.shape}")
-            vectors[places] = rows
-        return vectors
-
-    def _forward(self, texts: list[str]) -> Vectors:
-        return self._model.encode(texts, batch_size=len(texts), prompt="", show_progress_bar=False)
-
-
-def _passes(tokens: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.intp]]:
-    """Places of texts of similar length, longest first, so that memory runs out at once or not at all."""
-    order = np.argsort(-tokens, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, budget // max(1, int(tokens[order[start]])))
-        yield order[start : start + size]
-        start += size
+        return Embeddings(vectors, read.truncated)
 
 
 def _load(directory: Path, device: str) -> SentenceTransformer:

@@ -40,7 +40,9 @@ ODD_TEXTS = (
     "a" * 32 * 1024,
     "word " * 6 * 1024,
 )
-TOLERANCE = 1e-3  # by which padding may move a component of a vector
+# By which padding may move a component of a vector, and how far apart two of one text may be.
+TOLERANCE, COARSE = 1e-3, 2e-2
+LEAST_COSINE = 0.999
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,15 @@ def real_encoder() -> Encoder:
     return SentenceTransformerEncoder(ALL_MINILM_L6_V2)
 
 
-@pytest.fixture(scope="module", params=[pytest.param("sentence-transformers", marks=pytest.mark.model), "fake"])
+BACKENDS = ("torch-float32", "torch-bfloat16", "openvino-bfloat16")
+
+
+@pytest.fixture(scope="module", params=[*(pytest.param(name, marks=pytest.mark.model) for name in BACKENDS), "fake"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     if request.param == "fake":
         return DeterministicEncoder()
+    if request.param != "torch-float32":
+        return load(ALL_MINILM_L6_V2, request.param)
     real: Encoder = request.getfixturevalue("real_encoder")
     return real
 
@@ -64,7 +71,7 @@ class TestEveryEncoder:
 
         assert re.fullmatch(r"[0-9a-f]{16}", identity.fingerprint)
         assert identity.key == f"{identity.name}@{identity.fingerprint}"
-        assert identity.dtype == "float32"
+        assert identity.variant in (*BACKENDS, "deterministic")
         assert identity.max_tokens == 256
 
     @pytest.mark.parametrize("texts", [TICKETS, TICKETS[:1], ODD_TEXTS], ids=["tickets", "one", "odd"])
@@ -94,7 +101,8 @@ class TestEveryEncoder:
         together = encoder.encode(texts)
         alone = [encoder.encode([text]) for text in texts]
 
-        np.testing.assert_allclose(together.vectors, np.concatenate([one.vectors for one in alone]), atol=TOLERANCE)
+        tolerance = COARSE if encoder.identity.variant.endswith("bfloat16") else TOLERANCE
+        np.testing.assert_allclose(together.vectors, np.concatenate([one.vectors for one in alone]), atol=tolerance)
         assert np.array_equal(together.truncated, np.concatenate([one.truncated for one in alone]))
 
     def test_truncated_is_true_exactly_where_the_end_of_a_text_is_not_read(self, encoder: Encoder) -> None:
@@ -178,10 +186,10 @@ def copied_model(directory: Path) -> Path:
     return shutil.copytree(locate(ALL_MINILM_L6_V2), directory / "copy", copy_function=shutil.copyfile)
 
 
-def load(source: ModelSource) -> Encoder:
+def load(source: ModelSource, backend: str = "torch-float32", cache: Path | None = None) -> Encoder:
     from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
 
-    return SentenceTransformerEncoder(source)
+    return SentenceTransformerEncoder(source, backend=backend, cache=cache)
 
 
 @pytest.mark.model

@@ -28,7 +28,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def settings(server: Server, tmp_path: Path) -> Settings:
-    return Settings(redis_url=server.url, state_dir=tmp_path / "state")
+    return Settings(redis_url=server.url, state_dir=tmp_path / "state", encoder="torch-float32")
 
 
 @pytest.fixture

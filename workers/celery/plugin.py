@@ -22,7 +22,7 @@ from workers.celery.carrier import Carrier
 from workers.celery.tasks import TASKS
 from workers.client import CommandFields, redis_url
 from workers.owner.owner import Owner
-from workers.settings import Settings
+from workers.settings import Settings, wait_passively
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,7 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
         settings: read from the environment by default.
         encoders: embedding models to use instead of those the settings name.
     """
+    wait_passively()
     plugin = Plugin(app, settings or Settings.from_environment(), encoders)
     # Registering a task finalises the app, which would be too early here: what the user connects to its signals and
     # configures below this call must still have its effect.
@@ -126,7 +127,7 @@ def catalogue(settings: Settings) -> ModelCatalogue:
     """The models that the settings declare, beside those that are known."""
     declared = (parse_source(spec) for spec in settings.models)
     by_name = {source.name: source for source in (*KNOWN_MODELS, *declared)}
-    return ModelCatalogue(by_name.values(), settings.threads)
+    return ModelCatalogue(by_name.values(), settings.threads, settings.encoder, settings.state_dir / "cache")
 
 
 def _end_worker(error: BaseException | None) -> None:

@@ -9,6 +9,7 @@ import click
 from redis.exceptions import RedisError
 
 from recommender.errors import InvalidCommand, RecommenderError
+from workers.settings import wait_passively
 
 # Name and home of each command, in the order in which a newcomer needs them. A module is imported when its command is
 # called, so `--help` and `watch` do not pay for what `worker` needs.
@@ -47,6 +48,7 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        wait_passively()
         try:
             return super().invoke(ctx)
         except InvalidCommand as error:

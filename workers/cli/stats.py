@@ -56,6 +56,7 @@ def _show(result: dict[str, Any]) -> None:
         out.print(
             f"waiting     {owner.get('lag', 0):,} commands, the oldest for {owner.get('oldest_waiting_s', 0):.1f} s"
         )
+        out.print(printable(f"encoder     {owner.get('encoder', 'not loaded yet')}"))
     out.print(f"position    {result['position']}")
     held = "their server is not running" if streams is None else "{commands:,} commands, {events:,} events"
     out.print("streams     " + held.format(**streams or {}))

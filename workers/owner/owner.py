@@ -138,7 +138,7 @@ class Owner(threading.Thread):
             intake.start()
             stack.callback(intake.stop)
             self._dispatch.start(engine)
-            self.status.update(state="running")
+            self.status.update(state="running", encoder=self._encoders.encoder(DEFAULT_MODEL).identity.variant)
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
             self._loop(engine, intake, keeper)
