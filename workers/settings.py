@@ -27,8 +27,7 @@ class Settings(BaseModel):
         state_dir: database, index snapshots and the server of our own.
         partition: which commands and events streams clients talk to.
         models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
-        threads: CPU threads of the model; empty: one for each processor that the process may use, a container's quota
-            included.
+        threads: CPU threads of the model; empty: one for each processor that a container's quota, too, allows.
         encoder: what computes the embeddings: ``auto`` measures for a second each what there is and takes the fastest
             whose vectors agree with the reference; or ``torch-float32`` (the reference), ``torch-bfloat16``,
             ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``).

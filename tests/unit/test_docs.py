@@ -119,7 +119,7 @@ def test_every_setting_is_described(generator: ModuleType) -> None:
     assert rows["RECOMMENDER_THREADS"] == [
         "",
         "whole number from 1 to 1024",
-        "CPU threads of the model; empty: one for each processor that the process may use, a container's quota included.",
+        "CPU threads of the model; empty: one for each processor that a container's quota, too, allows.",
     ]
 
 
