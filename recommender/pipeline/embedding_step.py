@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.embedding import Encoder, Encoders, ModelIdentity
+from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity
 from recommender.errors import EncodingError, InvalidCommand
 from recommender.items import CollectionSettings, Item
+from recommender.pipeline.ahead import Ahead
 from recommender.store import SqliteStore
 from recommender.text import clean, fingerprint
 
@@ -53,10 +55,25 @@ class EmbeddingStep:
     def __init__(self, store: SqliteStore, encoders: Encoders) -> None:
         self._store = store
         self._encoders = encoders
+        self._ahead = Ahead(lambda model, texts: _checked(self._encoders.encoder(model), texts))
 
     def identity(self, settings: CollectionSettings) -> ModelIdentity:
         """The model that the collection's vectors come from."""
         return self._encoders.encoder(settings.model).identity
+
+    def begin(self, items: Iterable[tuple[Item, CollectionSettings]]) -> None:
+        """Begin to embed what a later batch will need, in a thread of its own."""
+        waiting: dict[str, dict[str, None]] = {}
+        for item, settings in items:
+            text = clean(item.content)
+            if self._at_hand(item, text, settings) is None:
+                waiting.setdefault(settings.model, {})[text] = None
+        for model, texts in waiting.items():
+            self._ahead.begin(model, list(texts))
+
+    def close(self) -> None:
+        """Embed nothing ahead any more."""
+        self._ahead.close()
 
     def embed(self, items: Sequence[tuple[Item, CollectionSettings]]) -> list[Embedded | InvalidCommand]:
         """Embed the items of a batch, in order; an item that cannot be embedded gives its error instead.
@@ -113,18 +130,37 @@ class EmbeddingStep:
         results: list[Embedded | InvalidCommand | None],
     ) -> None:
         encoder = self._encoders.encoder(model)
-        started = time.perf_counter()
-        encoded = _encode_each(encoder, list(texts))
-        embed_ms = round((time.perf_counter() - started) * 1000 / len(texts), 3)
-        for (text, places), one in zip(texts.items(), encoded, strict=True):
+        for text, one in self._vectors(encoder, model, list(texts)).items():
             if isinstance(one, InvalidCommand):
-                for place in places:
+                for place in texts[text]:
                     results[place] = one
                 continue
             print_, key = fingerprint(text), _text_key(text)
-            vector, cut = one
-            for place in places:
-                results[place] = Embedded(items[place][0], print_, key, vector, cut, encoder.identity, embed_ms)
+            for place in texts[text]:
+                results[place] = Embedded(items[place][0], print_, key, *one[:2], encoder.identity, one.embed_ms)
+
+    def _vectors(self, encoder: Encoder, model: str, texts: list[str]) -> dict[str, _Encoded | InvalidCommand]:
+        """Of each text its vector: made ahead, or now."""
+        found: dict[str, _Encoded | InvalidCommand] = {}
+        for made in self._ahead.take(model, texts):
+            vectors, truncated = made.embeddings
+            for text in texts:
+                if (place := made.places.get(text)) is not None:
+                    found[text] = _Encoded(vectors[place], bool(truncated[place]), made.embed_ms)
+        missing = [text for text in texts if text not in found]
+        if missing:
+            started = time.perf_counter()
+            encoded = _encode_each(encoder, missing)
+            embed_ms = round((time.perf_counter() - started) * 1000 / len(missing), 3)
+            for text, one in zip(missing, encoded, strict=True):
+                found[text] = one if isinstance(one, InvalidCommand) else _Encoded(*one, embed_ms)
+        return found
+
+
+class _Encoded(NamedTuple):
+    vector: Vector
+    truncated: bool
+    embed_ms: float
 
 
 def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
@@ -144,10 +180,14 @@ def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool]
 
 
 def _encode_all(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
+    return [(vector, bool(cut)) for vector, cut in zip(*_checked(encoder, texts), strict=True)]
+
+
+def _checked(encoder: Encoder, texts: list[str]) -> Embeddings:
     vectors, truncated = encoder.encode(texts)
     if vectors.shape != (len(texts), encoder.identity.dimension) or not _unit_length(vectors):
         raise EncodingError("the model returned something that is not a vector of length 1 for every text")
-    return [(vector, bool(cut)) for vector, cut in zip(vectors, truncated, strict=True)]
+    return Embeddings(vectors, truncated)
 
 
 def made_from_text(vector_key: bytes) -> bool:

@@ -131,6 +131,18 @@ class Recommender:
             self._store.scrub()
         return batch.events
 
+    def embed_ahead(self, entries: Sequence[Entry]) -> None:
+        """Begin to embed the texts of entries that a later call of ``process`` will bring, in a thread of its own.
+
+        It makes no difference to what is decided. Only the texts of this batch and the next are kept.
+        """
+        commands = (entry.command for entry in entries)
+        self._embedding.begin(
+            (command, self._collections.settings(command.collection))
+            for command in commands
+            if isinstance(command, UpsertItem)
+        )
+
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:
         try:
@@ -345,6 +357,7 @@ class Recommender:
     def close(self) -> None:
         """Write snapshots and close the store."""
         try:
+            self._embedding.close()
             self._indexes.close(self._collections.all())
         finally:
             self._store.close()

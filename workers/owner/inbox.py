@@ -89,17 +89,29 @@ class Inbox:
         """What waits now, up to one batch; waits for something at most ``timeout_s`` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._entries or self._questions, timeout_s)
-            entries: list[Entry] = []
-            budget = self._bytes
-            while self._entries and len(entries) < self._items and (budget > 0 or not entries):
-                waiting = self._entries.popleft()
-                budget -= waiting.size
+            batch = self._batch()
+            for waiting in batch:
+                self._entries.popleft()
                 self._waiting_bytes -= waiting.size
-                entries.append(waiting.entry)
             questions = list(self._questions)
             self._questions.clear()
             self._changed.notify_all()
-            return entries, questions
+            return [waiting.entry for waiting in batch], questions
+
+    def peek(self) -> list[Entry]:
+        """The next batch as it stands now, left where it is."""
+        with self._changed:
+            return [waiting.entry for waiting in self._batch()]
+
+    def _batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        budget = self._bytes
+        for waiting in self._entries:
+            if len(batch) == self._items or (budget <= 0 and batch):
+                break
+            budget -= waiting.size
+            batch.append(waiting)
+        return batch
 
     def __len__(self) -> int:
         with self._changed:

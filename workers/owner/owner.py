@@ -152,6 +152,7 @@ class Owner(threading.Thread):
             keeper.check()
             entries, questions = self._inbox.take(_IDLE_S)
             if entries:
+                self._embed_ahead(engine, entries)
                 self._process(engine, entries)
             self._publish(engine)
             if entries:
@@ -162,6 +163,12 @@ class Owner(threading.Thread):
             self.status.rest()
             if time.monotonic() >= self._next_upkeep:
                 self._upkeep(engine)
+
+    def _embed_ahead(self, engine: Recommender, entries: list[Entry]) -> None:
+        """Have the model work on the next batch while this one is decided. A lone item goes straight through."""
+        if following := self._inbox.peek():
+            engine.embed_ahead(entries)  # what is not in hand yet, so that it comes first
+            engine.embed_ahead(following)
 
     def _process(self, engine: Recommender, entries: list[Entry]) -> None:
         """Decide and commit, however often the model has to be asked."""
