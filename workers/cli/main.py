@@ -25,6 +25,7 @@ _COMMANDS = {
     "stats": "workers.cli.stats",
     "feedback": "workers.cli.feedback",
     "configure": "workers.cli.configure",
+    "pairs": "workers.cli.pairs",
     "tune": "workers.cli.tune",
     "export": "workers.cli.export",
     "evaluate": "workers.cli.evaluate",

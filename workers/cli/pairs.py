@@ -1,0 +1,172 @@
+"""``recommender pairs``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.text import Text
+
+from recommender.embedding.encoder import Vectors
+from recommender.errors import ConfigurationError, InvalidCommand
+from recommender.items import DEFAULT_MODEL, UpsertItem
+from recommender.items.commands import validate
+from recommender.mining import SimilarPair, most_similar_pairs
+from recommender.text import clean, fingerprint
+from workers.celery.plugin import catalogue
+from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.mapping_options import mapping_options, opened, print_notes
+from workers.records import BadRow, MappingOptions, RecordFormat, open_writer
+
+_AT_ONCE = 2048
+_SHOWN_CHARACTERS = 70
+COLUMNS = ("similarity", "id1", "id2", "text1", "text2")
+
+
+class _Texts(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        ids: of its rows.
+        texts: the same.
+        bad: rows that are no items.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    bad: int
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@mapping_options
+@click.option("--top", default=100, show_default=True, type=click.IntRange(1, 10_000_000), help="How many pairs.")
+@click.option("--at-least", default=0.0, show_default=True, type=click.FloatRange(-1, 1), help="Smallest similarity.")
+@click.option("--no-repeats", is_flag=True, help="Leave out pairs with the same text.")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Embedding model.")
+@click.option(
+    "--output", metavar="OUT", type=click.Path(dir_okay=False), help="Write them to a CSV, JSONL or Parquet file."
+)
+@json_option
+def pairs(
+    file: str,
+    mapping: MappingOptions,
+    file_format: RecordFormat | None,
+    *,
+    top: int,
+    at_least: float,
+    no_repeats: bool,
+    model: str,
+    output: str | None,
+    as_json: bool,
+) -> None:
+    """Show the most similar pairs of FILE.
+
+    Every text is compared with every other, exactly, by the cosine of their embeddings. Nothing is stored and no worker
+    is needed. Similar is not the same: verdicts come from `recommender enrich`.
+
+    \b
+    recommender pairs tickets.csv --text-field subject --text-field body --top 20
+    recommender pairs catalogue.parquet --at-least 0.9 --no-repeats --output pairs.csv
+    """
+    read = _read(file, mapping, file_format)
+    if len(read.ids) < 2:
+        raise ConfigurationError(f"{file} holds {len(read.ids)} items; a pair takes two")
+    started = time.perf_counter()
+    with progress_bar() as bar:
+        vectors = _embedded(read.texts, model, bar)
+        embedded_s = time.perf_counter() - started
+        comparing = bar.add_task("compared", total=len(vectors) * (len(vectors) + 1) // 2)
+        found = most_similar_pairs(
+            vectors,
+            top,
+            at_least,
+            _same_text(read.texts) if no_repeats else None,
+            lambda count: bar.update(comparing, advance=count),
+        )
+        bar.update(comparing, completed=len(vectors) * (len(vectors) + 1) // 2)
+    rows = [_row(pair, read) for pair in found]
+    if output is not None:
+        with open_writer(output, COLUMNS, ()) as writer:
+            for row in rows:
+                writer.write(row)
+    seconds = {"embedding": round(embedded_s, 3), "comparing": round(time.perf_counter() - started - embedded_s, 3)}
+    if as_json:
+        print_json({"items": len(read.ids), "bad_rows": read.bad, "seconds": seconds, "pairs": rows})
+    elif output is None:
+        _show(rows)
+    _tell(read, seconds, output, len(rows))
+
+
+def _read(file: str, mapping: MappingOptions, file_format: RecordFormat | None) -> _Texts:
+    ids: list[str] = []
+    texts: list[str] = []
+    bad = 0
+    with opened(file, mapping, file_format) as (reader, item_mapping):
+        print_notes(item_mapping)
+        for row in reader:
+            item = row if isinstance(row, BadRow) else item_mapping.item(row)
+            try:
+                content = "" if isinstance(item, BadRow) else clean(validate(UpsertItem, item).content)
+            except InvalidCommand:
+                content = ""
+            if content:
+                ids.append(str(item["id"]))  # type: ignore[index]
+                texts.append(content)
+            else:
+                bad += 1
+    return _Texts(ids, texts, bad)
+
+
+def _embedded(texts: list[str], model: str, bar: Any) -> Vectors:
+    encoder = catalogue(load_settings()).encoder(model)
+    embedding = bar.add_task("embedded", total=len(texts))
+    distinct = list(dict.fromkeys(texts))
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for start in range(0, len(distinct), _AT_ONCE):
+        batch = distinct[start : start + _AT_ONCE]
+        vectors.update(zip(batch, encoder.encode(batch).vectors, strict=True))
+        bar.update(embedding, completed=min(len(vectors), len(texts)))
+    bar.update(embedding, completed=len(texts))
+    return np.stack([vectors[text] for text in texts])
+
+
+def _same_text(texts: list[str]) -> NDArray[np.int64]:
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(fingerprint(text), len(numbers)) for text in texts], np.int64)
+
+
+def _row(pair: SimilarPair, read: _Texts) -> dict[str, Any]:
+    return {
+        "similarity": round(pair.similarity, 4),
+        "id1": read.ids[pair.one],
+        "id2": read.ids[pair.other],
+        "text1": read.texts[pair.one],
+        "text2": read.texts[pair.other],
+    }
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        one, other = (printable(f"  {row[f'id{n}']}  {_short(row[f'text{n}'])}") for n in (1, 2))
+        out.print(Text.assemble((f"{row['similarity']:.3f}", "bold"), one))
+        out.print(Text.assemble(" " * 5, other))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def _tell(read: _Texts, seconds: dict[str, float], output: str | None, count: int) -> None:
+    bad = f", {read.bad:,} rows left out that are no items" if read.bad else ""
+    where = f"; {count:,} pairs in {output}" if output else ""
+    err.print(
+        printable(
+            f"{len(read.ids):,} items{bad}; embedded in {seconds['embedding']:.1f} s, "
+            f"compared in {seconds['comparing']:.1f} s{where}"
+        ),
+        style="dim",
+    )
