@@ -7,6 +7,7 @@ from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint
 from recommender.matching.profile import item_terms
+from recommender.matching.reasons import only_meaning
 from recommender.matching.rows import rows_from
 from recommender.matching.statistics import CountedTerms, TermStatistics
 
@@ -25,5 +26,6 @@ __all__ = [
     "default_model",
     "item_terms",
     "learn",
+    "only_meaning",
     "rows_from",
 ]

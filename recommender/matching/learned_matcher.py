@@ -14,12 +14,11 @@ from recommender.matching.features import Comparison, Context, compare, contexts
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.profile import item_terms, profile
-from recommender.matching.reasons import contributions, explanation, only_meaning, reasons
+from recommender.matching.reasons import contributions, explanation, reasons
 from recommender.matching.rows import named
 from recommender.matching.statistics import TermStatistics
 from recommender.matching.trees import Floats
 
-_ACTED_ON = (Band.DUPLICATE, Band.REVIEW)
 _IDENTICAL = Reason(code="identical_text", text="the same text but for case and white space")
 
 StatisticsOf = Callable[[str], TermStatistics]
@@ -69,8 +68,6 @@ class LearnedMatcher:
         if one is None:
             verdict = _identical(candidates[chosen])
             return verdict.model_copy(update={"reasons": (_IDENTICAL,), "explanation": _IDENTICAL.text})
-        if one.band not in _ACTED_ON:
-            return one.verdict(only_meaning(one.pair.cosine))
         (weights,) = contributions(self._models(item.item.collection), one.row[np.newaxis])
         return one.verdict(reasons(one.pair, weights, one.without))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recommender.items import Band, Reason
+from recommender.items import Band, PairVerdict, Reason
 from recommender.matching.agreement import Agreement
 from recommender.matching.features import FEATURES, Comparison
 from recommender.matching.model import PairModel
@@ -168,9 +168,11 @@ def _dispute_shared_out(pair: Comparison, weights: Mapping[str, float]) -> dict[
     return shares
 
 
-def only_meaning(cosine: float) -> tuple[Reason, ...]:
-    """The evidence on a pair that nobody will act on."""
-    return (Reason(code="cosine_similarity", text=_alike(cosine), detail={"similarity": round(cosine, 4)}),)
+def only_meaning(verdict: PairVerdict) -> PairVerdict:
+    """The verdict on a pair that nobody will act on, with what costs nothing to say."""
+    similarity = verdict.similarity
+    told = Reason(code="cosine_similarity", text=_alike(similarity), detail={"similarity": round(similarity, 4)})
+    return verdict.model_copy(update={"reasons": (told,), "explanation": told.text})
 
 
 def _alike(cosine: float) -> str:
@@ -203,7 +205,7 @@ def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Ite
     share = min(share, 1.0)
     if weight > 0 and not share:
         return
-    text = f"{share:.0%} of the {kind} are shared" if share else f"no {kind} are shared"
+    text = f"{_share(share, weight)} of the {kind} are shared" if share else f"no {kind} are shared"
     code = "words_shared" if weight > 0 else "words_differ"
     yield _said("words", code, text, weight, share=round(share, 4), words=told, **texts.ranges(told))
 
@@ -266,16 +268,26 @@ def _fields(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
         weight = weights.get("titles", 0.0)
         shared = [term for term in one.title.rarity if term in other.title.rarity]
         share = sum([one.title.rarity[term] for term in shared]) / min(one.title.total, other.title.total)
-        code = "titles_alike" if weight > 0 else "titles_differ"
-        name = one.said.title_name
-        yield _said(
-            "titles", code, f"the two {name}s share {min(share, 1.0):.0%} of their words", weight, share=round(share, 4)
-        )
+        yield from _titles(one.said.title_name, min(share, 1.0), weight)
     yield from _labels(one, other, weights.get("labels", 0.0))
     if one.price and other.price:
         apart = 1.0 - min(one.price, other.price) / max(one.price, other.price)
         text = f"the prices are {apart:.0%} apart" if apart else "same price"
         yield _said("prices", "price_difference", text, weights.get("prices", 0.0), here=one.price, there=other.price)
+
+
+def _titles(name: str, share: float, weight: float) -> Iterator[_Said]:
+    if weight > 0 and not share:  # alike in other ways, of which a person would see nothing
+        return
+    said = f"share {_share(share, weight)} of their words" if share else "have no word in common"
+    code = "titles_alike" if weight > 0 else "titles_differ"
+    yield _said("titles", code, f"the two {name}s {said}", weight, share=round(share, 4))
+
+
+def _share(share: float, weight: float) -> str:
+    """``only 18%`` where so little speaks against the two."""
+    shown = f"{share:.0%}"
+    return f"only {shown}" if weight < 0 and shown != "100%" else shown
 
 
 def _labels(one: Profile, other: Profile, weight: float) -> Iterator[_Said]:

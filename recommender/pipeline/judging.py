@@ -8,7 +8,7 @@ from itertools import islice
 
 from recommender.grouping import JudgedMember
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
-from recommender.matching import Candidate, Comparable, Matcher
+from recommender.matching import Candidate, Comparable, Matcher, only_meaning
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
 from recommender.policy import Dated, allows, restricts, shared
@@ -20,6 +20,7 @@ BY_WORDS = 3
 # How many items with (nearly) the same vector are looked through for one that the policy allows.
 _READ = 10_000
 
+_CLAIMS_NOTHING = (Band.SIMILAR, Band.NEW)
 _CANNOT_LINK = Reason(code="people_say_different", text="a person said that these two are not the same")
 _MUST_LINK = Reason(code="people_say_same", text="a person said that these two are the same")
 
@@ -77,10 +78,16 @@ class Judged:
         ]
 
     def explained(self, member: JudgedMember) -> PairVerdict:
-        """The verdict on one of the members, with its reasons."""
+        """The verdict on one of the members, with its reasons.
+
+        Most items are like nothing, and nobody asks why: there only the meaning is told, unless a contradiction is all
+        that keeps a pair apart.
+        """
         place = self._places.get(member.seq)
         if place is None or member.id in self._forbidden:
             return member.verdict
+        if member.verdict.band in _CLAIMS_NOTHING and not member.verdict.contested:
+            return only_meaning(member.verdict)
         return self._matcher.explain(self._item, self._candidates, place, self._settings)
 
 

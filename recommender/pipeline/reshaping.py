@@ -116,7 +116,8 @@ class Reshaping:
         for ids in self._bound_together(collection, members):
             seqs = [member.seq for member in members if member.id in ids]
             mean = np.mean([vectors[seq] for seq in seqs], axis=0)
-            closer = float(mean @ vectors[other.seq]) > float(mean @ vectors[one.seq])
+            ours, others = float(mean @ vectors[one.seq]), float(mean @ vectors[other.seq])
+            closer = others > ours or (others == ours and other.seq < one.seq)  # of two equals, the earlier
             if one.id not in ids and (other.id in ids or closer):
                 theirs.update(seqs)
         return theirs
