@@ -175,6 +175,44 @@ def test_a_changed_group_is_told_in_words(change: dict[str, Any], line: str) -> 
     assert told == f"{'group':10} {line}"
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "line"),
+    [
+        (
+            "command.rejected",
+            {"item_id": "T-1", "code": "unknown_field", "message": "txet: no such field"},
+            "rejected   T-1: unknown_field: txet: no such field",
+        ),
+        ("command.rejected", {"item_id": None, "code": "not_json", "message": "no"}, "rejected   not_json: no"),
+        ("command.ignored", {"item_id": "a", "reason": "older_version"}, "ignored    a in shop: an older version"),
+        ("item.deleted", {"item_id": "a", "erased": False}, "deleted    a in shop"),
+        ("item.deleted", {"item_id": "a", "erased": False, "expired": True}, "deleted    a in shop: its time was up"),
+        ("item.deleted", {"item_id": "a", "erased": True}, "deleted    a in shop with every trace of its text"),
+        ("item.patched", {"item_id": "a", "attributes": {}}, "patched    a in shop: its attributes have changed"),
+        (
+            "items.backfilled",
+            {"commands": 1200, "bands": {"new": 1100, "review": 0, "duplicate": 100}},
+            "backfill   1,200 silent commands in shop: 1,100 new, 100 duplicate",
+        ),
+        (
+            "collection.configured",
+            {"settings": {"index": "auto", "target_precision": 0.9}},
+            "settings   of shop: target_precision=0.9",
+        ),
+        ("collection.configured", {"settings": {"index": "auto"}}, "settings   of shop: all as by default"),
+        ("item.moved", {"item_id": "a"}, "item.moved           item_id=a collection=shop"),
+    ],
+)
+def test_every_kind_of_event_is_told_in_words(kind: str, data: dict[str, Any], line: str) -> None:
+    told = event_line({"type": f"recommender.{kind}.v1", "data": {**data, "collection": "shop"}}).plain
+    assert told == line
+
+
+def test_a_similar_item_is_named() -> None:
+    data = {"item_id": "b", "band": "similar", "duplicate_of": None, "matched_id": "a", "explanation": "alike"}
+    assert event_line({"type": "recommender.item.processed.v1", "data": data}).plain == "similar    b is like a: alike"
+
+
 def test_a_revised_verdict_says_what_it_was_and_why_it_changed() -> None:
     data = {
         "item_id": "T-3",

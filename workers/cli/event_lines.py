@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.text import Text
 
-from recommender.items import FeedbackAccepted, GroupChanged, ItemProcessed, ItemRevised
+from recommender.items import (
+    CollectionConfigured,
+    CollectionSettings,
+    CommandIgnored,
+    CommandRejected,
+    FeedbackAccepted,
+    GroupChanged,
+    ItemDeleted,
+    ItemPatched,
+    ItemProcessed,
+    ItemRevised,
+    ItemsBackfilled,
+)
 from workers.cli.common import BAND_STYLES, printable
 
 Data = Mapping[str, Any]
@@ -22,12 +35,14 @@ _CAUSES = {
 _ANSWERS = {"same": "are the same", "different": "are different", "unsure": "may be either: the answer is taken back"}
 _IDS_SHOWN = 5
 _UNSAID = {"command", "payload", "settings", "attributes"}
+_DEFAULTS = CollectionSettings().model_dump(mode="json")
 
 
 def event_line(event: Mapping[str, Any]) -> Text:
     """One event in one line."""
     data = event["data"]
-    write = None if data.get("erased") else _WRITERS.get(event["type"])
+    emptied = data.get("erased") and "item_id" not in data
+    write = None if emptied else _WRITERS.get(event["type"])
     if write is not None:
         return write(data)
     kind = event["type"].removeprefix("recommender.").removesuffix(".v1")
@@ -63,6 +78,8 @@ def _verdict(data: Data, remark: str) -> Text:
         line.append_text(_said(f" is {data['duplicate_of']} again"))
     elif data["band"] == "review":
         line.append_text(_said(f" may be {data['matched_id']}"))
+    elif data["band"] == "similar" and data.get("matched_id"):
+        line.append_text(_said(f" is like {data['matched_id']}"))
     line.append_text(_said(remark))
     if reasons := why(data):
         line.append_text(_said(f": {reasons}"))
@@ -94,11 +111,55 @@ def _feedback(data: Data) -> Text:
     return _line(f"{'feedback':10} ", "green", said)
 
 
+def _item(data: Data) -> str:
+    return f"{data['item_id']} in {data['collection']}"
+
+
+def _rejected(data: Data) -> Text:
+    item = "" if data["item_id"] is None else f"{data['item_id']}: "
+    return _line(f"{'rejected':10} ", "bold red", f"{item}{data['code']}: {data['message']}")
+
+
+def _deleted(data: Data) -> Text:
+    why = " with every trace of its text" if data["erased"] else ": its time was up" if data.get("expired") else ""
+    return _line(f"{'deleted':10} ", "magenta", f"{_item(data)}{why}")
+
+
+def _patched(data: Data) -> Text:
+    return _line(f"{'patched':10} ", "magenta", f"{_item(data)}: its attributes have changed")
+
+
+def _ignored(data: Data) -> Text:
+    why = {"older_version": "an older version", "unknown_item": "there is no such item"}
+    return _line(f"{'ignored':10} ", "dim", f"{_item(data)}: {why.get(data['reason'], data['reason'])}")
+
+
+def _configured(data: Data) -> Text:
+    settings = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in data["settings"].items()
+        if value != _DEFAULTS.get(name)
+    )
+    return _line(f"{'settings':10} ", "green", f"of {data['collection']}: {settings or 'all as by default'}")
+
+
+def _backfilled(data: Data) -> Text:
+    bands = ", ".join(f"{count:,} {band}" for band, count in data["bands"].items() if count)
+    said = f"{data['commands']:,} silent commands in {data['collection']}"
+    return _line(f"{'backfill':10} ", "magenta", said + (f": {bands}" if bands else ""))
+
+
 _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemProcessed.type: _processed,
     ItemRevised.type: _revised,
     GroupChanged.type: _group,
     FeedbackAccepted.type: _feedback,
+    CommandRejected.type: _rejected,
+    CommandIgnored.type: _ignored,
+    ItemDeleted.type: _deleted,
+    ItemPatched.type: _patched,
+    ItemsBackfilled.type: _backfilled,
+    CollectionConfigured.type: _configured,
 }
 
 
