@@ -31,6 +31,8 @@ from workers.records import parquet as parquet_module
 TEXT_ENDINGS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 ENDINGS = (*TEXT_ENDINGS, ".parquet")
 
+NOT_UTF8 = "not UTF-8 (convert the file, for example with iconv -f WINDOWS-1252 -t UTF-8)"
+
 
 def write_bytes(path: Path, data: bytes) -> Path:
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
@@ -177,6 +179,28 @@ def test_a_file_without_anything_has_no_rows(tmp_path: Path, ending: str, conten
         assert (list(reader), reader.columns, reader.first) == ([], (), None)
 
 
+@pytest.mark.parametrize(
+    ("text", "columns", "row"),
+    [
+        ("id;title, short;price\n7;Lamp;1,50\n", ("id", "title, short", "price"), ("7", "Lamp", "1,50")),
+        ("id\ttext\n7\ta, b\n", ("id", "text"), ("7", "a, b")),
+        ("id|text\n7|a\n", ("id", "text"), ("7", "a")),
+        ("\n\nid;text\n7;a\n", ("id", "text"), ("7", "a")),
+        ('"a;b;c",d\n1,2\n', ("a;b;c", "d"), ("1", "2")),
+        ('"a\n;b;c",d\n1,2\n', ("a\n;b;c", "d"), ("1", "2")),
+        ("a;b,c\n1,2\n", ("a;b", "c"), ("1", "2")),
+    ],
+)
+def test_a_csv_file_is_separated_by_what_its_header_has_most_of(
+    tmp_path: Path, text: str, columns: tuple[str, ...], row: tuple[str, ...]
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(text)
+    with open_records(path) as reader:
+        assert reader.columns == columns
+        assert [tuple(one.values.values()) for one in reader if isinstance(one, Row)] == [row]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
 def test_a_header_alone_has_columns_and_no_rows(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"items{ending}", [], ("id", "text"))
@@ -217,7 +241,7 @@ def test_bad_csv_rows_cost_themselves_only(tmp_path: Path) -> None:
         Row(1, {"id": "1", "text": "good"}),
         BadRow(2, "line 3: 1 columns where the header has 2"),
         BadRow(3, "line 4: 3 columns where the header has 2"),
-        BadRow(4, "line 5: not UTF-8"),
+        BadRow(4, f"line 5: {NOT_UTF8}"),
         BadRow(5, "line 6: ',' expected after '\"'"),
         Row(6, {"id": "6", "text": "good"}),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Celery
 
 from recommender.embedding import Encoders
-from workers.broker.connections import celery_url, transport_options
+from workers.broker.connections import celery_url, connect, transport_options
 from workers.celery.plugin import Plugin, attach
 from workers.client import redis_url
 from workers.settings import Settings
@@ -17,8 +17,12 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
     Args:
         settings: of this process.
         encoders: embedding models to use instead of those the settings name.
+
+    Raises:
+        ConfigurationError: the server's URL is none.
     """
     server = redis_url(settings)
+    connect(server).close()  # it has not connected, but it has read the URL
     broker = settings.broker_url or server
     backend = settings.result_backend or server
     app = Celery(

@@ -11,6 +11,7 @@ import click
 from recommender.items import CommandRejected
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.policies import checked, read_policies, settings_of
+from workers.cli.sending import outcome_of
 from workers.client import Client
 
 
@@ -44,7 +45,7 @@ def configure(
         checked(name, wanted)
     client = Client(load_settings())
     positions = [client.configure(name, wanted) for name, wanted in policies.items()]
-    outcomes = [client.outcome(position) for position in positions]
+    outcomes = [outcome_of(client, position) for position in positions]
     client.close()
     if as_json:
         print_json([event["data"] for event in outcomes] if collection is None else outcomes[0]["data"])

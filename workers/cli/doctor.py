@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -65,6 +66,10 @@ def _check_disk(settings: Settings) -> Iterator[Finding]:
         path for path in [settings.state_dir.resolve(), *settings.state_dir.resolve().parents] if path.exists()
     )
     free = shutil.disk_usage(place).free
+    if not os.access(place, os.W_OK | os.X_OK):
+        advice = "let the worker's user write there, or name another place in RECOMMENDER_STATE_DIR"
+        yield Finding("state directory", "failed", f"{settings.state_dir}, {place} cannot be written", advice)
+        return
     state: State = "ok" if free >= _LEAST_FREE_BYTES else "warning"
     advice = "" if state == "ok" else f"free some space: less than {_LEAST_FREE_BYTES >> 30} GiB is left"
     yield Finding("state directory", state, f"{settings.state_dir}, {free / (1 << 30):.1f} GiB free", advice)

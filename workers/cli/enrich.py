@@ -15,7 +15,7 @@ from workers.cli.asking import Ask, owner_or_state, require_answers
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import why
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
-from workers.cli.sending import Checkpoint, OwnerGone, file_identity, send_rows, wait_until_decided
+from workers.cli.sending import Checkpoint, OwnerGone, file_identity, resumable, send_rows, wait_until_decided
 from workers.client import Client
 from workers.records import BadRow, ItemMapping, MappingOptions, RecordFormat, Row, open_writer, scan_columns
 
@@ -24,6 +24,7 @@ ADDED = (
     "duplicate_of",
     "group",
     "canonical_id",
+    "matched_id",
     "probability",
     "similarity",
     "reason",
@@ -60,7 +61,8 @@ def enrich(
     is interrupted (Ctrl-C) goes on where it stopped when the same command is given again.
 
     \b
-    Added columns: band, duplicate_of, group, canonical_id, probability, similarity, reason, similar_ids, error
+    Added columns: band, duplicate_of, group, canonical_id, matched_id, probability, similarity, reason,
+    similar_ids, error
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march
     """
     settings = load_settings()
@@ -74,18 +76,18 @@ def enrich(
     checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=restart)
     if checkpoint.rows:
         err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
-    with progress_bar() as bar:
+    counts = {"rows": 0, "errors": 0}
+    # Opened first: what cannot be written is said before an hour's work.
+    with resumable(), open_writer(target, columns, added) as writer, progress_bar() as bar:
         _send(client, source, mapping, file_format, checkpoint, bar)
         with owner_or_state(settings) as ask, opened(source, mapping, file_format) as (reader, item_mapping):
             task = bar.add_task("written", total=checkpoint.rows)
-            counts = {"rows": 0, "errors": 0}
-            with open_writer(target, columns, added) as writer:
-                for rows in _blocks(reader):
-                    for values in _enriched(rows, item_mapping, checkpoint, ask, similar):
-                        counts["rows"] += 1
-                        counts["errors"] += values["error"] is not None
-                        writer.write({prefix + key if key in ADDED else key: value for key, value in values.items()})
-                    bar.advance(task, len(rows))
+            for rows in _blocks(reader):
+                for values in _enriched(rows, item_mapping, checkpoint, ask, similar):
+                    counts["rows"] += 1
+                    counts["errors"] += values["error"] is not None
+                    writer.write({prefix + key if key in ADDED else key: value for key, value in values.items()})
+                bar.advance(task, len(rows))
     checkpoint.finish()
     client.close()
     if as_json:

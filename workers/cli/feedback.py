@@ -15,7 +15,7 @@ from workers.celery.tasks import Answers
 from workers.cli.asking import owner_or_state
 from workers.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from workers.cli.event_lines import event_line
-from workers.cli.sending import OwnerGone, wait_until_decided
+from workers.cli.sending import OwnerGone, outcome_of, wait_until_decided
 from workers.client import Client
 
 _COLUMNS = ("item_id", "other_id", "answer", "by", "at", "probability")
@@ -98,7 +98,7 @@ def _give(
     client = Client(load_settings())
     after = client.last_event()
     position = client.feedback(item_id, answer, other, collection=collection, by=by)
-    outcome = client.outcome(position)
+    outcome = outcome_of(client, position)
     changes = _changes(client, position, after)
     client.close()
     if as_json:

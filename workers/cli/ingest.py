@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from rich.text import Text
 from recommender.items import EntryId
 from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
-from workers.cli.sending import Checkpoint, OwnerGone, file_identity, send_rows, wait_until_decided
+from workers.cli.sending import Checkpoint, OwnerGone, file_identity, resumable, send_rows, wait_until_decided
 from workers.client import Client
 from workers.records import BadRow, MappingOptions, RecordFormat
 from workers.settings import Settings
@@ -26,7 +27,9 @@ _BAD_ROWS_SHOWN = 10
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until every row has been decided.")
 @click.option("--restart", is_flag=True, help="Send from the first row, even if an earlier run got further.")
 @json_option
+@click.pass_context
 def ingest(
+    context: click.Context,
     file: str,
     mapping: MappingOptions,
     file_format: RecordFormat | None,
@@ -39,7 +42,7 @@ def ingest(
     """Send every row of FILE into the queue as an item.
 
     FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not; `-` reads standard input. If it is interrupted, the same
-    command goes on where it stopped. Rows that are no items are reported and skipped.
+    command goes on where it stopped. Rows that are no items are reported and skipped; exit code 1 when all are.
 
     \b
     recommender ingest tickets.csv --id-field number --text-field subject --text-field body --collection tickets
@@ -53,6 +56,7 @@ def ingest(
         err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
     summary = _Summary(client, checkpoint)
     with (
+        resumable() if file != "-" else nullcontext(),
         opened(file, mapping, file_format, start_after=checkpoint.rows) as (reader, item_mapping),
         progress_bar() as bar,
     ):
@@ -70,6 +74,7 @@ def ingest(
         print_json(summary.as_dict())
     else:
         summary.show()
+    context.exit(1 if summary.nothing_sent else 0)
 
 
 def _checkpoint(file: str, mapping: MappingOptions, settings: Settings, *, silent: bool, restart: bool) -> Checkpoint:
@@ -84,6 +89,7 @@ class _Summary:
 
     def __init__(self, client: Client, checkpoint: Checkpoint) -> None:
         self._client = client
+        self._checkpoint = checkpoint
         self._run = f"{checkpoint.run} "
         self._after = client.last_event()
         self._sent = 0
@@ -91,6 +97,11 @@ class _Summary:
         self._bands: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._decided = False
+
+    @property
+    def nothing_sent(self) -> bool:
+        """Whether there were rows, and none of them was an item."""
+        return bool(self._bad) and not self._checkpoint.position
 
     def add(self, sent: int, bad: tuple[BadRow, ...]) -> None:
         """A block has been sent; read what has been decided meanwhile."""
@@ -106,7 +117,7 @@ class _Summary:
                 self._read_events()
                 bar.update(deciding, completed=max(0, self._sent - waiting))
         except OwnerGone:
-            err.print("no worker is running: the commands wait in the stream (start one with `recommender worker`)")
+            err.print("the commands wait in the stream for a worker (start one with `recommender worker`)")
             return
         bar.update(deciding, completed=self._sent)
         self._read_events()
@@ -124,7 +135,8 @@ class _Summary:
 
     def show(self) -> None:
         """For people."""
-        out.print(f"{self._sent:,} items sent" + ("" if self._decided else ", not all decided yet"))
+        undecided = ", not all decided yet" if self._sent and not self._decided else ""
+        out.print(f"{self._sent:,} item{'' if self._sent == 1 else 's'} sent{undecided}")
         for band, style in BAND_STYLES.items():
             if self._bands[band]:
                 out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))

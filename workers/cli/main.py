@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from typing import Any
 
@@ -57,10 +58,21 @@ class _Commands(click.Group):
         except RecommenderError as error:
             raise _refusal(str(error)) from error
         except RedisError as error:
-            raise click.ClickException(f"the Redis server cannot be used: {error}") from error
+            raise _refusal(f"{_server()} cannot be used: {error}") from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has read enough
+                raise
+            raise _refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+
+
+def _server() -> str:
+    """The server that failed, without its password."""
+    common, connections = (importlib.import_module(f"workers.{name}") for name in ("cli.common", "broker.connections"))
+    url = common.load_settings().redis_url
+    return f"the Redis server {connections.masked(url)} (RECOMMENDER_REDIS_URL)" if url else "the Redis server"
 
 
 def _refusal(text: str) -> click.ClickException:

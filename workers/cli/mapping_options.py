@@ -22,7 +22,7 @@ def mapping_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--text-field",
         metavar="COLUMN",
         multiple=True,
-        help="What is compared; repeat it for named fields.  [default: text, or title and description]",
+        help="What is compared; repeat it for named fields.  [default: text, or title and description, or the like]",
     )
     @click.option("attributes", "--attribute", metavar="COLUMN", multiple=True, help="Carried along; repeatable.")
     @click.option("--timestamp-field", metavar="COLUMN", help="When the item came into being.")

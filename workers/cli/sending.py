@@ -7,12 +7,16 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from recommender.errors import InvalidCommand
 from recommender.items import EntryId
+from workers.cli.common import err
 from workers.client import Client, CommandFields, command_fields
 from workers.owner.status import read_status
 from workers.records import BadRow, ItemMapping, RecordReader, Row
@@ -21,6 +25,9 @@ _BLOCK = 500
 # A bulk producer keeps about two batches outstanding, so that live commands need not wait behind the whole file.
 _OUTSTANDING = 2048
 _POLL_S = 0.05
+# How long an owner may take to start, and one that was there to come back: a supervisor's pause and loading the model.
+_STARTS_S = 10.0
+_RETURNS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +150,56 @@ def wait_for_room(client: Client) -> None:
 def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
     """Wait until the owner has committed the command at ``position``; yields how many are before it, now and then.
 
+    An owner that starts, or is started again, is waited for.
+
     Raises:
         OwnerGone: there is no owner (any more); the commands stay in the stream until one comes.
     """
+    patience_s, absent_since = _STARTS_S, None
     while True:
         status = read_status(client.redis, client.keys)
         if status is None:
-            raise OwnerGone
+            now = time.monotonic()
+            if absent_since is None:
+                absent_since = now
+                err.print(f"no worker is running: waiting for one, up to {patience_s:.0f} s", style="dim")
+            if now > absent_since + patience_s:
+                raise OwnerGone
+            yield client.log.length()
+            time.sleep(_POLL_S)
+            continue
+        patience_s, absent_since = _RETURNS_S, None
         if EntryId.parse(status.get("position", "0-0")) >= position:
             return
         yield client.log.length()
         time.sleep(_POLL_S)
+
+
+def outcome_of(client: Client, position: EntryId) -> dict[str, Any]:
+    """The event that answers a command, once a worker has decided it.
+
+    Raises:
+        ClickException: none has; the command stays in the stream.
+    """
+    if read_status(client.redis, client.keys) is None:
+        err.print("no worker is running: waiting for one", style="dim")
+    try:
+        return client.outcome(position)
+    except TimeoutError as error:
+        raise click.ClickException(
+            "no worker has answered: the command waits in the stream, and takes effect when one comes to it"
+            " (`recommender worker` starts one, `recommender doctor` says what is wrong)"
+        ) from error
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say how to go on when it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("what has been sent is safe: the same command goes on where this one stopped")
+        raise
 
 
 class OwnerGone(Exception):

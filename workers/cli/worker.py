@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from celery.utils.nodenames import host_format
 
 from workers.broker.embedded import EmbeddedServer
 from workers.celery.app import make_app
@@ -35,7 +36,7 @@ def worker(context: click.Context, partition: str | None, concurrency: int, stan
     try:
         app, _ = make_app(settings)
         celery_worker = app.Worker(
-            hostname=f"recommender-{settings.partition}@%h",
+            hostname=host_format(f"recommender-{settings.partition}@%h"),
             pool_cls="threads",
             concurrency=concurrency,
             loglevel=settings.log_level,

@@ -1,9 +1,11 @@
-"""CSV and TSV: RFC 4180 with a header row, in UTF-8."""
+"""CSV and TSV: RFC 4180 with a header row, in UTF-8; a CSV file may have semicolons, as spreadsheets write it."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, TextIO
 
 from recommender.errors import ConfigurationError
@@ -12,9 +14,17 @@ from workers.records.columns import distinct_columns, known_columns
 from workers.records.rows import BadRow, Progress, Row
 from workers.records.values import to_text
 
+_CONVERT = "(convert the file, for example with iconv -f WINDOWS-1252 -t UTF-8)"
+_DELIMITERS = (",", ";", "\t", "|")
+_QUOTED = re.compile(r'"[^"]*(?:"|$)')
+
 
 class DelimitedSource:
     """Rows of a CSV or TSV file; every value is text.
+
+    Args:
+        data: the file.
+        delimiter: between columns; ``None`` takes the one that the header row has most of.
 
     Raises:
         ConfigurationError: the header cannot be read, is not UTF-8, or names a column twice.
@@ -22,13 +32,14 @@ class DelimitedSource:
 
     typed = False
 
-    def __init__(self, data: ByteInput, *, delimiter: str) -> None:
+    def __init__(self, data: ByteInput, *, delimiter: str | None) -> None:
         # The limit is one for the whole process: raised at need, never lowered under somebody who needs more.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARS))
         self._data = data
         self._lines = data.lines(newline="")
+        first = self._first_line()
         # Strict, because a lenient parser silently glues together what a stray quote has torn apart.
-        self._parser = csv.reader(self._lines, delimiter=delimiter, strict=True)
+        self._parser = csv.reader(chain([first], self._lines), delimiter=delimiter or _delimiter(first), strict=True)
         self.columns: tuple[str, ...] = self._header()
 
     @property
@@ -61,8 +72,14 @@ class DelimitedSource:
         if len(cells) != len(self.columns):
             return BadRow(number, f"line {line}: {len(cells)} columns where the header has {len(self.columns)}")
         if not all(map(is_utf8, cells)):
-            return BadRow(number, f"line {line}: not UTF-8")
+            return BadRow(number, f"line {line}: not UTF-8 {_CONVERT}")
         return Row(number, dict(zip(self.columns, cells, strict=True)))
+
+    def _first_line(self) -> str:
+        try:
+            return next((line for line in self._lines if line.strip("\r\n")), "")
+        except UnreadableLineError as error:
+            raise ConfigurationError(f"the header row cannot be read: {error}") from error
 
     def _header(self) -> tuple[str, ...]:
         try:
@@ -70,8 +87,14 @@ class DelimitedSource:
         except (csv.Error, UnreadableLineError) as error:
             raise ConfigurationError(f"the header row cannot be read: {error}") from error
         if not all(map(is_utf8, names)):
-            raise ConfigurationError("the header row is not UTF-8; convert the file, for example with iconv")
+            raise ConfigurationError(f"the header row is not UTF-8 {_CONVERT}")
         return distinct_columns(names)
+
+
+def _delimiter(header: str) -> str:
+    """What separates the columns of a header row: of two that are as frequent, the one that is more usual."""
+    bare = _QUOTED.sub("", header)
+    return max(_DELIMITERS, key=bare.count)
 
 
 class DelimitedSink:
@@ -84,7 +107,9 @@ class DelimitedSink:
         # The writer quotes only the characters of its own line end, yet a bare carriage return ends a line too.
         self._quoted = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
         if self._columns:
-            self._write(self._columns)
+            # Whoever reads the file may tell the delimiter from its header, as we do: it shall not be misled.
+            misleading = any(mark in name for name in self._columns for mark in _DELIMITERS)
+            (self._quoted.writerow if misleading else self._write)(self._columns)
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Write one row; columns it lacks stay empty."""

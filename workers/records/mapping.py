@@ -18,7 +18,8 @@ from workers.records.reader import RecordReader
 from workers.records.rows import BadRow, Row
 from workers.records.values import is_missing, to_text
 
-_HEADINGS = ("title", "name")
+_HEADINGS = ("title", "name", "subject", "summary")
+_BODIES = ("description", "body", "content", "message")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][+-]?[0-9]{1,3})?")
 _DATE = TypeAdapter(dt.datetime)
@@ -118,8 +119,9 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
     """Complete the options from the columns and the first row of the file.
 
     Without an id column, ``id`` is taken, else the row number behind the stem of the file name. Without text columns,
-    ``text``, else ``title`` (or ``name``) and ``description``, else the column with the longest text in the first row;
-    upper and lower case do not matter here. Where reading starts makes no difference. Dates without an offset are UTC.
+    ``text``, else ``title`` (or ``name``, ``subject``, ``summary``) and ``description`` (or ``body``, ``content``,
+    ``message``), else the column with the longest text in the first row; upper and lower case do not matter here. Where
+    reading starts makes no difference. Dates without an offset are UTC.
 
     Raises:
         ConfigurationError: a column is not there, there are more of them than an item may have, or none holds text.
@@ -174,13 +176,16 @@ def _called(wanted: str, columns: Iterable[str]) -> str | None:
     return next((name for name in columns if name.casefold() == wanted), None)
 
 
+def _first_called(wanted: Iterable[str], columns: Sequence[str]) -> str | None:
+    return next((name for word in wanted if (name := _called(word, columns)) is not None), None)
+
+
 def _guess_text(first: Row | None, columns: Sequence[str]) -> tuple[str, ...]:
     if (text := _called("text", columns)) is not None:
         return (text,)
-    description = _called("description", columns)
-    heading = next((name for name in (_called(word, columns) for word in _HEADINGS) if name is not None), None)
-    if heading is not None and description is not None:
-        return (heading, description)
+    heading, body = (_first_called(words, columns) for words in (_HEADINGS, _BODIES))
+    if heading is not None and body is not None:
+        return (heading, body)
     if first is None:
         return ()
     lengths = {name: len(value) for name in columns if isinstance(value := first.values.get(name), str)}

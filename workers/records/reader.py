@@ -147,7 +147,7 @@ def _open_source(path: FilePath, chosen: RecordFormat) -> RowSource:
     try:
         if chosen is RecordFormat.JSONL:
             return JsonLinesSource(data)
-        return DelimitedSource(data, delimiter="\t" if chosen is RecordFormat.TSV else ",")
+        return DelimitedSource(data, delimiter="\t" if chosen is RecordFormat.TSV else None)
     except _DAMAGED as error:
         data.close()
         raise ConfigurationError(f"{os.fspath(path)} is damaged: {error}") from error
