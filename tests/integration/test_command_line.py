@@ -156,6 +156,45 @@ def test_enrich_without_a_worker_says_so_and_goes_on_later(
     assert json.loads(done.stdout)["errors"] == 2
 
 
+def test_enrich_says_what_it_cannot_write_before_it_sends_anything(
+    recommender: Run, client: Client, tickets: Path, tmp_path: Path
+) -> None:
+    failed = recommender("enrich", str(tickets), str(tmp_path / "nowhere" / "out.csv"), *COLUMNS, status=1)
+    assert "cannot write" in failed.stderr
+    assert client.log.length() == 0
+
+
+def test_a_file_without_an_item_is_a_failure(recommender: Run, client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("id,text\n,no id\n7,\n")
+    done = json.loads(recommender("ingest", str(path), "--json", status=1).stdout)
+    assert (done["sent"], [bad["row"] for bad in done["bad_rows"]]) == (0, [1, 2])
+    path.write_text("id,text\n")
+    assert recommender("ingest", str(path)).stdout == "0 items sent\n", "no rows are no failure"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed", "told"),
+    [
+        (("worker",), {"REDIS_URL": "nope"}, "Error: nope: the URL must begin with one of redis://"),
+        (
+            ("watch",),
+            {"REDIS_URL": "redis://:secret@127.0.0.1:1/0"},
+            "redis://:***@127.0.0.1:1/0 (RECOMMENDER_REDIS_URL)",
+        ),
+        (("worker",), {"REDIS_URL": "", "STATE_DIR": "/dev/null/state"}, "Error: /dev/null/state"),
+    ],
+)
+def test_an_environment_that_cannot_work_is_told_in_one_line(
+    settings: Settings, arguments: tuple[str, ...], changed: dict[str, str], told: str
+) -> None:
+    spoilt = environment(settings) | {f"RECOMMENDER_{name}": value for name, value in changed.items()}
+    done = subprocess.run(command(*arguments), env=spoilt, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_answers_need_a_result_backend(
     owner_process: Owners, settings: Settings, tickets: Path, tmp_path: Path
 ) -> None:

@@ -103,6 +103,14 @@ def test_the_same_means_one_group(engine: Recommender, log: Log) -> None:
     assert (b["reasons"][0]["code"], b["explanation"]) == ("people_say_same", b["reasons"][0]["text"])
 
 
+def test_who_is_as_close_to_both_stays_with_the_earlier(engine: Recommender, log: Log) -> None:
+    engine.process([placed(log, "a", 0), placed(log, "between", 5), placed(log, "copy", 0)])
+    told = beside(engine, log.feedback("copy", "wrong"))
+    assert told[0] == group_changed("g1", "split", ["copy"], size=2, canonical="a", other="g3")
+    assert {one["item_id"] for one in told[1:]} == {"copy"}
+    assert together(engine, "a", "between")
+
+
 def test_a_confirmed_duplicate_changes_no_band_and_nothing_is_said_again(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert("a", SHOP), log.upsert("b", SHOP)])
     assert beside(engine, log.feedback("a", "same", "b")) == []

@@ -828,6 +828,25 @@ def test_recommend_asks_with_the_recorded_vector(log: Log) -> None:
     assert model.texts == []
 
 
+def test_what_keeps_two_of_one_wording_apart_is_told(log: Log) -> None:
+    engine = opened(matcher=LearnedMatcher)
+    said = [f"My order {number} has not been delivered to me" for number in (1042, 1043)]
+    events = engine.process([log.upsert(text, text) for text in said])
+    told = data_of(events[1])
+    assert told["band"] in {"similar", "review"}
+    assert "order numbers differ: 1043 / 1042" in told["explanation"]
+    compared = engine.compare(*(Item(id=text, text=text) for text in said))
+    assert "order numbers differ: 1042 / 1043" in compared.explanation
+
+
+def test_of_what_is_like_nothing_only_the_meaning_is_told_unless_it_is_asked(log: Log) -> None:
+    engine = opened(matcher=LearnedMatcher)
+    said = ["the office printer jams on every page", "where is the invoice for march"]
+    events = engine.process([log.upsert(text, text) for text in said])
+    assert [reason["code"] for reason in data_of(events[1])["reasons"]] == ["cosine_similarity"]
+    assert len(engine.compare(*(Item(id=text, text=text) for text in said)).reasons) > 1
+
+
 def test_compare_gives_a_verdict_and_stores_nothing(engine: Recommender, log: Log) -> None:
     engine.process([log.configure("loose", similar_from=-1.0)])
     shop, weather = Item(id="x", text=SHOP), Item(id="y", text=WEATHER)

@@ -204,3 +204,24 @@ def test_long_texts_are_read_to_a_bound() -> None:
     assert process_time() - started < 2.0
     for reason in found.values():
         assert all(end <= MOST_READ for _, end in reason.detail.get("here_at", []))
+
+
+def test_a_share_that_speaks_against_says_only() -> None:
+    pair = compared({"title": "red lamp broken", "x": "y"}, {"title": "red chair arrived", "x": "z"}, 0.5)
+    against = {one.code: one.text for one in reasons(pair, {"titles": -1.0, "words": -1.0})}
+    assert against["titles_differ"].startswith("the two titles share only ")
+    speaks_for = {one.code: one.text for one in reasons(pair, {"titles": 1.0})}
+    assert "only" not in speaks_for["titles_alike"]
+
+
+def test_nothing_shared_is_never_praised() -> None:
+    pair = compared({"title": "red lamp", "x": "y"}, {"title": "broken chair", "x": "y"}, 0.5)
+    assert [one.code for one in reasons(pair, {"titles": 1.0, "meaning": 0.5})] == ["cosine_similarity"]
+    (told_first, *_) = reasons(pair, {"titles": -1.0})
+    assert told_first.text == "the two titles have no word in common"
+
+
+def test_a_pair_that_nobody_acts_on_can_be_asked_about() -> None:
+    verdict = judged("the office printer jams", "where is the invoice for march", 0.2)
+    assert verdict.band is Band.NEW
+    assert {"words_differ"} <= {one.code for one in verdict.reasons}

@@ -12,7 +12,7 @@ from rich.progress import TextColumn
 
 from workers.cli import common, demo, doctor, ingest, questions, stats
 from workers.cli.enrich import _error_of
-from workers.cli.event_lines import event_line
+from workers.cli.event_lines import event_line, laid_out
 from workers.cli.main import _refusal
 
 MARKUP = "[/x] [red]a[/] :smile: \\[b]"
@@ -227,3 +227,23 @@ def test_a_revised_verdict_says_what_it_was_and_why_it_changed() -> None:
     }
     told = event_line({"type": "recommender.item.revised.v1", "data": data}).plain
     assert told == ("duplicate  T-3 is T-2 again (revised, was duplicate of T-1; an item was deleted): same error code")
+
+
+def test_on_a_terminal_a_long_line_breaks_between_words_under_its_text() -> None:
+    line = event_line(
+        {
+            "type": "recommender.item.processed.v1",
+            "data": {
+                "item_id": "T-3",
+                "band": "review",
+                "duplicate_of": None,
+                "matched_id": "T-1",
+                "explanation": "x " * 40,
+            },
+        }
+    )
+    terminal = Console(file=io.StringIO(), width=40, force_terminal=True)
+    first, *others = laid_out(line, terminal).plain.split("\n")
+    assert first.rstrip() == "review     T-3 may be T-1: x"
+    assert all(other.startswith(" " * 11 + "x") and len(other) <= 40 for other in others)
+    assert laid_out(line, Console(file=io.StringIO(), width=40)).plain == line.plain, "in one piece where programs read"

@@ -22,7 +22,7 @@ from rich.progress import Progress, TaskID
 from recommender.items import EntryId, ItemProcessed, ItemRevised
 from workers.broker.embedded import EmbeddedServer
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
-from workers.cli.event_lines import event_line
+from workers.cli.event_lines import event_line, laid_out
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.scoring import Score, score
 from workers.cli.sending import Checkpoint, send_rows
@@ -33,14 +33,19 @@ from workers.settings import Settings, process_environment
 
 _START_TIMEOUT_S = 180.0
 _DECIDE_TIMEOUT_S = 600.0
+# Small batches, so that there is something to see on a slow machine as well.
+_BATCH = 64
 _VERDICTS_SHOWN = 12
 _RECOMMENDATIONS_SHOWN = 5
 _LABEL = "duplicate_of"
 
 _SAMPLES = {
-    "tickets": MappingOptions(text_fields=("title", "description"), collection="tickets"),
+    "tickets": MappingOptions(id_field="id", text_fields=("title", "description"), collection="tickets"),
     "products": MappingOptions(
-        text_fields=("title", "description", "brand"), attributes=("category", "price_eur"), collection="products"
+        id_field="id",
+        text_fields=("title", "description", "brand"),
+        attributes=("category", "price_eur"),
+        collection="products",
     ),
 }
 _SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
@@ -80,7 +85,9 @@ def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFor
 def _surroundings() -> Iterator[tuple[Settings, Client]]:
     """A state directory and a partition of the demo's own, gone afterwards; on the user's server if there is one."""
     directory = Path(tempfile.mkdtemp(prefix="recommender-demo-"))
-    settings = load_settings(state_dir=directory, partition=f"demo-{uuid.uuid4().hex[:8]}", metrics_port=0)
+    settings = load_settings(
+        state_dir=directory, partition=f"demo-{uuid.uuid4().hex[:8]}", metrics_port=0, batch_items=_BATCH
+    )
     server = None if settings.redis_url else EmbeddedServer(directory / "redis")
     client: Client | None = None
     try:
@@ -164,7 +171,8 @@ class _Run:
         after, started, expected = client.last_event(), time.monotonic(), 0
         _read_labels(file, options, file_format, sent)
         with opened(file, options, file_format) as (reader, mapping), progress_bar() as bar:
-            sending, deciding = bar.add_task(f"{options.collection}: sent", total=None), bar.add_task("decided")
+            sending = bar.add_task(f"{options.collection}: sent", total=None)
+            deciding = bar.add_task("decided", total=None)
             for block in send_rows(client, reader, mapping, checkpoint, silent=False):
                 expected += block.sent
                 bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
@@ -188,9 +196,13 @@ class _Run:
             sent.note(event)
             if event["type"] == ItemProcessed.type and data["band"] in ("duplicate", "review"):
                 if not self._quiet and shown < _VERDICTS_SHOWN:
-                    bar.console.print(event_line(event))
+                    bar.console.print(laid_out(event_line(event), bar.console))
                 shown += 1
             if seen >= expected:
+                if shown > _VERDICTS_SHOWN and not self._quiet:
+                    bar.console.print(
+                        f"{'…':10} and {shown - _VERDICTS_SHOWN} more duplicates and reviews", style="dim"
+                    )
                 return
         raise click.ClickException(f"only {seen} of {expected} verdicts came within {_DECIDE_TIMEOUT_S:.0f} s")
 
@@ -230,7 +242,7 @@ class _Run:
         out.print()
         out.print("summary", style="bold")
         for name, one in summary["collections"].items():
-            out.print(printable(f"  {name}: {one['items']:,} items{_against_labels(one)}"))
+            out.print(printable(f"  {name}: {one['items']:,} items, {_against_labels(one)}"))
         out.print(
             f"  {summary['items_per_s']:,.0f} items/s, {summary['seconds']:.0f} s in all (loading the model included)"
         )
@@ -267,9 +279,9 @@ def _read_labels(file: str, options: MappingOptions, file_format: RecordFormat |
 
 def _against_labels(one: dict[str, Any]) -> str:
     if not one["labelled_duplicates"]:
-        return f", {one['flagged']:,} flagged as duplicates (the file has no labels to compare with)"
+        return f"{one['flagged']:,} flagged as duplicates (the file has no labels to compare with)"
     precision = "-" if one["duplicate_precision"] is None else f"{one['duplicate_precision']:.0%}"
     return (
-        f"; {one['flagged']:,} flagged as duplicates, {one['right']:,} rightly (precision {precision}), "
-        f"of {one['labelled_duplicates']:,} labelled (recall {one['duplicate_recall']:.0%})"
+        f"{one['flagged']:,} flagged as duplicates, {one['right']:,} rightly: precision {precision}, "
+        f"recall {one['duplicate_recall']:.0%} (of {one['labelled_duplicates']:,})"
     )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
 from recommender.items import (
@@ -34,6 +35,7 @@ _CAUSES = {
 }
 _ANSWERS = {"same": "are the same", "different": "are different", "unsure": "may be either: the answer is taken back"}
 _IDS_SHOWN = 5
+_INDENT = 11
 _UNSAID = {"command", "payload", "settings", "attributes"}
 _DEFAULTS = CollectionSettings().model_dump(mode="json")
 
@@ -48,6 +50,13 @@ def event_line(event: Mapping[str, Any]) -> Text:
     kind = event["type"].removeprefix("recommender.").removesuffix(".v1")
     said = {name: value for name, value in data.items() if name not in _UNSAID}
     return _line(f"{kind:20} ", "magenta", " ".join(f"{name}={value}" for name, value in said.items()))
+
+
+def laid_out(line: Text, console: Console) -> Text:
+    """A line for a terminal, broken between words, with the band standing out; anything else gets it in one piece."""
+    if not console.is_terminal or len(line) <= console.width:
+        return line
+    return Text("\n" + " " * _INDENT).join(line.wrap(console, max(console.width - _INDENT, _INDENT)))
 
 
 def why(verdict: Data) -> str:

@@ -14,7 +14,7 @@ from recommender.items import CommandIgnored, CommandRejected, EntryId, GroupCha
 from workers.celery.tasks import Answers
 from workers.cli.asking import owner_or_state
 from workers.cli.common import collection_option, json_option, load_settings, out, print_json, printable
-from workers.cli.event_lines import event_line
+from workers.cli.event_lines import event_line, laid_out
 from workers.cli.sending import OwnerGone, outcome_of, wait_until_decided
 from workers.client import Client
 
@@ -127,7 +127,7 @@ def _show(outcome: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> N
         out.print(printable(f"ignored: no item {data['item_id']!r} in collection {data['collection']!r}"))
     else:
         for event in (outcome, *changes):
-            out.print(event_line(event))
+            out.print(laid_out(event_line(event), out))
         if not changes:
             out.print("no verdict and no group had to change")
 

@@ -6,7 +6,7 @@ import click
 
 from recommender.items import EntryId
 from workers.cli.common import json_text, load_settings, out
-from workers.cli.event_lines import event_line
+from workers.cli.event_lines import event_line, laid_out
 from workers.client import Client
 
 
@@ -21,4 +21,4 @@ def watch(*, from_start: bool, as_json: bool) -> None:
         if as_json:
             click.echo(json_text(event))
         else:
-            out.print(event_line(event))
+            out.print(laid_out(event_line(event), out))
