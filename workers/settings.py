@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from recommender.errors import ConfigurationError
 
 PREFIX = "RECOMMENDER_"
+_OF_OTHERS = {"RECOMMENDER_TORCH", "RECOMMENDER_TEST_DATA"}
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -148,3 +149,10 @@ def wait_passively() -> None:
 def process_environment() -> dict[str, str]:
     """A copy of this process's environment, for a child process."""
     return dict(os.environ)
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Variables with our prefix that are no setting, misspelt perhaps; those of the set-up and of tests are known."""
+    environment = os.environ if environment is None else environment
+    known = {variable(name) for name in Settings.model_fields} | _OF_OTHERS
+    return tuple(sorted(name for name in environment if name.startswith(PREFIX) and name not in known))

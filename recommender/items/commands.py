@@ -283,9 +283,8 @@ def _explained(error: ValidationError) -> InvalidCommand:
     field = ".".join(str(part) for part in first["loc"])[:_MAX_FIELD_CHARS] or None
     code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
     shown = f" (got {_json_type(first['input'])})" if field and code != "missing_field" else ""
-    return InvalidCommand(
-        code, f"{field + ': ' if field else ''}{first['msg'].removeprefix('Value error, ')}{shown}", field
-    )
+    said = "there is no such field" if code == "unknown_field" else first["msg"].removeprefix("Value error, ") + shown
+    return InvalidCommand(code, f"{field + ': ' if field else ''}{said}", field)
 
 
 _MAX_FIELD_CHARS = 200  # a key that nobody expected can be as long as the message

@@ -60,9 +60,9 @@ def test_an_owner_that_comes_is_waited_for(statuses: Sequence[dict[str, Any] | N
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "_STARTS_S", 0.0)
-    with pytest.raises(OwnerGone, match="^$"):
+    with pytest.raises(OwnerGone, match=r"^$"):
         looks(GONE)
     monkeypatch.setattr(sending, "_STARTS_S", 60.0)
     monkeypatch.setattr(sending, "_RETURNS_S", 0.0)
-    with pytest.raises(OwnerGone, match="^$"):
+    with pytest.raises(OwnerGone, match=r"^$"):
         looks(BEFORE, GONE)

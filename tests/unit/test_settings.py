@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recommender.errors import ConfigurationError
-from workers.settings import PREFIX, Settings, variable
+from workers.settings import PREFIX, Settings, unknown_variables, variable
 
 FULL = {
     "RECOMMENDER_REDIS_URL": "redis://user:secret@host:6380/1",
@@ -97,6 +97,12 @@ def test_a_change_is_validated_again() -> None:
         Settings().replaced(partition="a b")
     with pytest.raises(ConfigurationError, match=r"^RECOMMENDER_COLOUR='red': Extra inputs"):
         Settings().replaced(colour="red")
+
+
+def test_a_variable_that_is_no_setting_is_found() -> None:
+    assert unknown_variables(FULL) == ()
+    strays = {"RECOMMENDER_REDIS_UR": "x", "RECOMMENDER_TORCH": "cuda", "REDIS_URL": "y", "RECOMMENDER_THREADS": "2"}
+    assert unknown_variables(strays) == ("RECOMMENDER_REDIS_UR",)
 
 
 def test_settings_are_frozen() -> None:

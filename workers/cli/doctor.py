@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.keys import PartitionKeys
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.status import read_status
-from workers.settings import Settings
+from workers.settings import Settings, unknown_variables, variable
 
 _OLDEST_SERVER = (6, 2)
 _LEAST_FREE_BYTES = 1 << 30
@@ -47,9 +48,12 @@ class Finding:
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, as_json: bool) -> None:
-    """Check server, model files, disk, owner and lag, and say what to do. Exit code 1 when something has failed."""
+    """Check environment, disk, model files, server, owner and lag, and say what to do.
+
+    Exit code 1 when something has failed.
+    """
     settings = load_settings()
-    findings = [*_check_disk(settings), *_check_models(settings), *_check_server(settings)]
+    findings = [*_check_variables(), *_check_disk(settings), *_check_models(settings), *_check_server(settings)]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -59,6 +63,14 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
             if finding.advice:
                 out.print(printable(f"{'':28}{finding.advice}"), style="dim")
     context.exit(1 if any(finding.state == "failed" for finding in findings) else 0)
+
+
+def _check_variables() -> Iterator[Finding]:
+    known = [variable(name) for name in Settings.model_fields]
+    for name in unknown_variables():
+        meant = get_close_matches(name, known, n=1)
+        advice = f"is {meant[0]} meant?" if meant else "docs/reference/settings.md lists them all"
+        yield Finding("environment", "warning", f"{name} is no setting", advice)
 
 
 def _check_disk(settings: Settings) -> Iterator[Finding]:
