@@ -268,7 +268,7 @@ def _fields(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
         weight = weights.get("titles", 0.0)
         shared = [term for term in one.title.rarity if term in other.title.rarity]
         share = sum([one.title.rarity[term] for term in shared]) / min(one.title.total, other.title.total)
-        yield from _titles(one.said.title_name, min(share, 1.0), weight)
+        yield from _titles(one.said.title_name or "title", min(share, 1.0), weight)
     yield from _labels(one, other, weights.get("labels", 0.0))
     if one.price and other.price:
         apart = 1.0 - min(one.price, other.price) / max(one.price, other.price)
