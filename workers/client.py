@@ -83,7 +83,7 @@ class Client:
         self._settings = settings or Settings.from_environment()
         self._redis = redis or connect(redis_url(self._settings))
         self.keys = PartitionKeys.of(self._settings.partition)
-        self.log = CommandsLog(self._redis, self.keys)
+        self.log = CommandsLog(self._redis, self.keys, self._settings.most_waiting)
 
     @property
     def redis(self) -> Redis:
@@ -95,6 +95,7 @@ class Client:
 
         Raises:
             InvalidCommand: it is no JSON, or larger than 256 KiB.
+            Overloaded: too much waits; the error says when to try again. All sending methods may raise it.
         """
         return self.send("item.upsert", item, key=key)
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from recommender.errors import ConfigurationError
 
 PREFIX = "RECOMMENDER_"
+BYTES_PER_TOKEN = 4
+"""An English word piece is about four characters; the budget of a batch needs no more than a guess."""
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -33,6 +35,8 @@ class Settings(BaseModel):
             ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``).
         batch_tokens: a batch takes waiting commands up to about this many tokens of text.
         batch_items: … and up to this many commands.
+        most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
+            0: any number.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
         deliver_queue: the queue it is sent to.
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
@@ -63,6 +67,7 @@ class Settings(BaseModel):
     encoder: Literal["auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16"] = "auto"
     batch_tokens: Annotated[int, Field(ge=1)] = 16_384
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
     deliver_task: str = ""
     deliver_queue: str = "celery"
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
@@ -75,6 +80,11 @@ class Settings(BaseModel):
     stall_after_s: Annotated[float, Field(gt=0)] = 120.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+
+    @property
+    def batch_bytes(self) -> int:
+        """About how many bytes of commands make a batch."""
+        return self.batch_tokens * BYTES_PER_TOKEN
 
     @field_validator("models", "deliver_types", mode="before")
     @classmethod

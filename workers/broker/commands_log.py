@@ -8,11 +8,12 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from recommender.errors import InvalidCommand
 from recommender.items import Entry, EntryId, decode_entry, malformed
 from recommender.items.limits import MAX_MESSAGE_BYTES
+from workers.broker.admission import Admission
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
@@ -21,16 +22,18 @@ Fields = Mapping[bytes, bytes]
 
 
 class CommandsLog:
-    """Reads and appends; holds no state but the connection.
+    """Reads and appends; holds no state but the connection, and how much waited when it last appended.
 
     Args:
         redis: the server.
         keys: of the partition.
+        most_waiting: commands that may wait before an append is refused; 0: any number.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys) -> None:
+    def __init__(self, redis: Redis, keys: PartitionKeys, most_waiting: int = 0) -> None:
         self._redis = redis
         self._keys = keys
+        self._admission = Admission(redis, keys, most_waiting)
 
     def append(
         self, commands: Iterable[Mapping[str, str | int]], requests: Mapping[str, str] | None = None
@@ -40,13 +43,22 @@ class CommandsLog:
         Args:
             commands: stream fields: ``type``, ``data``, and optionally ``key``, ``reply_to``, ``expires_ms``.
             requests: Celery requests by task id, to be found again when the outcome is there.
+
+        Raises:
+            Overloaded: too many wait already, or the server has no memory left; nothing was appended.
         """
+        self._admission.require_room()
         with self._redis.pipeline(transaction=True) as pipe:
             for task_id, request in (requests or {}).items():
                 pipe.hset(self._keys.replies, task_id, request)
             for command in commands:
                 pipe.xadd(self._keys.commands, dict(command))  # type: ignore[arg-type]
-            results = pipe.execute()
+            pipe.xlen(self._keys.commands)
+            try:
+                *results, depth = pipe.execute()
+            except OutOfMemoryError as error:
+                raise self._admission.out_of_memory() from error
+        self._admission.saw(depth)
         return [EntryId.parse(id_.decode()) for id_ in results[len(requests or {}) :]]
 
     def read(self, after: EntryId, count: int) -> list[tuple[EntryId, Fields]]:

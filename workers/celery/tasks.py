@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from celery import Task
 from celery.backends.rpc import RPCBackend
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 from kombu.entity import Queue
 from redis.exceptions import RedisError
 
@@ -18,6 +18,7 @@ from recommender import Recommender
 from recommender.errors import InvalidCommand, RecommenderError
 from recommender.items import Item
 from recommender.items.commands import validate
+from workers.broker.admission import Overloaded
 from workers.celery.requests import request_from_context
 from workers.celery.stream_producer import SentTask, StreamProducer
 from workers.client import CommandFields, command_fields
@@ -64,14 +65,19 @@ class CommandTask(PortTask):
 
     abstract = True
     command_type: ClassVar[str]
-    # The stream's server is away for a moment: the broker keeps the task until it is back.
-    autoretry_for = (RedisError,)
+    # The stream's server is away for a moment, or too much waits: the broker keeps the task and hands it out again.
+    autoretry_for = (RedisError, Overloaded)
     max_retries = None
     retry_backoff = True
     retry_backoff_max = 60
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """Append to the stream, or send through the broker where Celery needs it."""
+        """Append to the stream, or send through the broker where Celery needs it.
+
+        Raises:
+            Overloaded: too much waits in the stream. Nobody is kept waiting here: the caller knows best whether to come
+                back, to drop, or to give the task to the broker (``countdown``), which tries again by itself.
+        """
         if not self._needs_broker(options):
             options["producer"] = StreamProducer(self._append_sent)
         return super().apply_async(args, kwargs, **options)
@@ -87,6 +93,13 @@ class CommandTask(PortTask):
         fields = self._fields(task_id, None, data, key)
         self.port.append(fields, {task_id: request_from_context(self.request)})
         raise Ignore
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:
+        """Try again later; where the broker does not take the task back, Celery would drop it."""
+        try:
+            return super().retry(*args, **kwargs)
+        except Reject as error:
+            raise Reject(error.reason, requeue=True) from error
 
     def _append_sent(self, sent: SentTask) -> None:
         fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)

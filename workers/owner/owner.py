@@ -20,6 +20,7 @@ from recommender import Recommender, open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError
 from recommender.items import DEFAULT_MODEL, Entry
+from workers.broker.admission import Overloaded
 from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
@@ -33,6 +34,7 @@ from workers.owner.intake import Intake
 from workers.owner.lease_keeper import LeaseKeeper
 from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
+from workers.owner.pace import Pace
 from workers.owner.publisher import Publisher
 from workers.owner.status import Announcer, Status
 from workers.owner.succession import Succession
@@ -79,6 +81,7 @@ class Owner(threading.Thread):
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
+        self._pace = Pace()
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
@@ -183,9 +186,20 @@ class Owner(threading.Thread):
             except RedisError as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
+                self._bide(engine)
             else:
                 self._metrics.committed(len(entries), events)
+                self._pace.count(len(entries))
                 return
+
+    def _bide(self, engine: Recommender) -> None:
+        """Before the model is asked again: answer questions, and say how much waits."""
+        for question in self._inbox.take_questions(_RETRY_S):
+            question.settle(engine)
+        try:
+            self._report(engine)
+        except RedisError as error:
+            log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
     def _after_batch(self, engine: Recommender) -> None:
         """Make room for producers and tell those who wait for the position, now that its events are out."""
@@ -221,7 +235,7 @@ class Owner(threading.Thread):
             self._commands.trim(engine.position, self._lease)
             self._tick(engine)
             self._report(engine)
-        except RedisError as error:
+        except (RedisError, Overloaded) as error:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
         due = now >= self._next_snapshot
         try:
@@ -255,6 +269,7 @@ class Owner(threading.Thread):
         lag = 0 if oldest_ms is None else self._commands.length()
         self._metrics.backlog(lag, oldest_s)
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
+        self.status.update(commands_per_s=round(self._pace.per_s(), 1))
 
     def _finish(self, engine: Recommender) -> None:
         """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""
