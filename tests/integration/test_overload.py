@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from redis import Redis
 from recommender.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.failing_model_app import failure
-from tests.support.streams import KEYS, PROCESSED, published
+from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.waiting import wait_until
 from workers import Overloaded
 from workers.broker.connections import connect
@@ -137,3 +141,46 @@ def test_at_maxmemory_producers_are_refused_and_the_owner_goes_on(
     assert [event.command for event in events] == [str(position) for position in positions]
     assert client.outcome(client.ingest({"id": "T-30", "text": "room again"}))["data"]["item_id"] == "T-30"
     assert owner.terminate() == 0
+
+
+# -- the owner's memory ------------------------------------------------------------------------------------------------
+
+
+@embedded
+def test_messages_of_any_size_are_read_in_bounded_memory(client: Client, redis: Redis, owner_process: Owners) -> None:
+    """Strangers send what the server lets them; read all at once, these would take eight hundred megabytes."""
+    owner = owner_process().running()
+    client.outcome(client.ingest({"id": "T-0", "text": "warm"}))
+    before = peak_memory_bytes(owner.pid)
+    blob = b'{"id": "L", "text": "' + b"x" * (8 << 20) + b'"}'
+    owner.signal(signal.SIGSTOP)
+    for _ in range(50):
+        redis.xadd(KEYS.commands, {"data": blob})
+    last = client.ingest({"id": "T-1", "text": "behind all of them"})
+    owner.signal(signal.SIGCONT)
+    assert client.outcome(last, timeout_s=60)["data"]["item_id"] == "T-1"
+    events = published(redis)
+    assert [event.type for event in events] == [PROCESSED, *[REJECTED] * 50, PROCESSED]
+    assert {event.data["payload_bytes"] for event in events[1:-1]} == {len(blob)}
+    assert peak_memory_bytes(owner.pid) - before < 300 << 20
+
+
+@embedded
+def test_a_backlog_is_worked_off_in_constant_memory(client: Client, redis: Redis, owner_process: Owners) -> None:
+    """The same with a million is `make soak ARGS=--backlog`."""
+    texts = [f"order {n} came without its lid" for n in range(50)]
+    count = 5000
+    client.ingest_many({"id": f"T-{n % 50}", "text": texts[n % 50]} for n in range(count))
+    owner = owner_process().running()
+    started = time.monotonic()
+    wait_until(lambda: redis.xlen(KEYS.events) > 0, "the first event")
+    assert time.monotonic() - started < 5
+    before = peak_memory_bytes(owner.pid)
+    owner.until(lambda: redis.xlen(KEYS.commands) < count - 2000, "some of it to be decided", 60)
+    assert peak_memory_bytes(owner.pid) - before < 64 << 20
+
+
+def peak_memory_bytes(pid: int) -> int:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024

@@ -11,8 +11,8 @@ from redis.client import Pipeline
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from recommender.errors import InvalidCommand
-from recommender.items import Entry, EntryId, decode_entry, malformed
-from recommender.items.limits import MAX_MESSAGE_BYTES
+from recommender.items import Entry, EntryId, Malformed, decode_entry, malformed
+from recommender.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 from workers.broker.admission import Admission
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
@@ -130,11 +130,12 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
         fields: as the producer gave them.
         now_ms: wall clock, for commands that are too late.
     """
+    if size_of(fields) > _MAX_ENTRY_BYTES:
+        return _oversized(entry_id, fields, now_ms)
     reply_to = fields.get(b"reply_to", b"").decode(errors="replace") or None
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
-    if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS:
-        entry = replace(entry, at_ms=now_ms)
+    entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms))
     refusal = _refusal(fields, now_ms)
     if refusal is None:
         return entry
@@ -149,6 +150,7 @@ def size_of(fields: Fields) -> int:
 
 
 _MAX_PART = 2**64 - 1
+_MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
 _MAX_REPLY_TO_BYTES = 512
 # A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
 # keys expire and summaries fall due.
@@ -161,8 +163,6 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
     if unknown:
         name = unknown[0][:64].decode(errors="backslashreplace")
         return InvalidCommand("unknown_field", f"an entry has no field {name!r}; there are type, data and key", name)
-    if size_of(fields) > MAX_MESSAGE_BYTES + 1024:
-        return InvalidCommand("too_large", f"{size_of(fields)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
     expires = fields.get(b"expires_ms")
     if expires is not None and (not expires.isdigit() or len(expires) > 15):
         return InvalidCommand("invalid_value", "expires_ms must be milliseconds since 1970", "expires_ms")
@@ -175,5 +175,33 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
     return None
 
 
+def _believed_ms(entry_id: EntryId, now_ms: int) -> int | None:
+    """Stream time of an entry whose id cannot be believed; ``None`` where it can."""
+    return now_ms if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS else None
+
+
+def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
+    """An entry of which only the beginning is kept: a stranger's message can be as large as the server lets it be."""
+    size = size_of(fields)
+    error = InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+    # As for any other one, the key and who waits stay with it, where they are such.
+    key, reply_to = (fields.get(name, b"") for name in (b"key", b"reply_to"))
+    kept = decode_entry(entry_id, b"", b"", key if 0 < len(key) <= MAX_KEY_BYTES else None)
+    type_ = fields.get(b"type", b"item.upsert")[:64].decode(errors="replace")
+    data = fields.get(b"data")
+    payload = _shown(fields) if data is None else data[:MAX_MESSAGE_BYTES]
+    return replace(
+        kept,
+        command=Malformed(error, payload, size if data is None else len(data), type_),
+        reply_to=reply_to.decode(errors="replace") or None if len(reply_to) <= _MAX_REPLY_TO_BYTES else None,
+        at_ms=_believed_ms(entry_id, now_ms),
+    )
+
+
 def _shown(fields: Fields) -> bytes:
-    return b" ".join(name + b"=" + value for name, value in fields.items())[:MAX_MESSAGE_BYTES]
+    shown = b""
+    for name, value in fields.items():
+        shown += b" " * bool(shown) + name[:MAX_MESSAGE_BYTES] + b"=" + value[:MAX_MESSAGE_BYTES]
+        if len(shown) >= MAX_MESSAGE_BYTES:
+            break
+    return shown[:MAX_MESSAGE_BYTES]

@@ -264,7 +264,8 @@ class Owner(threading.Thread):
             points[collection["index"]] += collection["points"]
         self._metrics.index(points)
         self._metrics.unpublished(unpublished)
-        oldest_ms = self._commands.oldest_waiting_ms(engine.position)
+        ahead = self._inbox.oldest()
+        oldest_ms = self._commands.oldest_waiting_ms(engine.position) if ahead is None else ahead.ms
         oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
         lag = 0 if oldest_ms is None else self._commands.length()
         self._metrics.backlog(lag, oldest_s)
