@@ -137,18 +137,16 @@ class Client:
         *,
         key: Callable[[Mapping[str, Any]], str] | None = None,
         silent: bool = False,
-        block: int = 500,
     ) -> EntryId | None:
         """Append many items at the owner's pace; returns the position of the last.
 
-        At most two batches wait at a time, so that what others send meanwhile is decided in its turn. With no owner at
-        work they pile up in the stream.
+        At most two batches and a second's work wait at a time, so that what others send meanwhile is decided in its
+        turn. With no owner at work they pile up in the stream.
 
         Args:
             items: as for ``ingest``; taken one by one, however many there are.
             key: names each command; a random one by default.
             silent: change the state and publish nothing but summaries.
-            block: commands in one transaction at most.
 
         Raises:
             Overloaded: too much waits although nobody is at work; what came before is appended.
@@ -156,7 +154,7 @@ class Client:
         said = ({**item, "silent": True} if silent else item for item in items)
         commands = (command_fields("item.upsert", item, key=key(item) if key else None) for item in said)
         last: EntryId | None = None
-        for pending in self.pacing.blocks(commands, block):
+        for pending in self.pacing.blocks(commands):
             self.pacing.wait_for_room(pending)
             last = self.log.append(pending)[-1]
         return last

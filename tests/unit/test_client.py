@@ -106,9 +106,9 @@ def test_the_run_has_its_id_before_the_first_row_is_sent(server: Embedded, clien
 def test_blocks_are_no_larger_than_a_batch(server: Embedded) -> None:
     client = Client(Settings(redis_url=server.url, batch_tokens=100, batch_items=8))
     commands = [command_fields("item.upsert", {"id": str(n), "text": "x" * length}, key="k") for n, length in TEXTS]
-    blocks = list(client.pacing.blocks(commands, 5))
+    blocks = list(client.pacing.blocks(commands))
     assert [command for block in blocks for command in block] == commands
-    assert [len(block) for block in blocks] == [5, 4, 1, 1, 1]
+    assert [len(block) for block in blocks] == [8, 1, 1, 1, 1]
     client.close()
 
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from recommender.errors import InvalidCommand
 from recommender.items import EntryId
-from workers.broker.pacing import size_of_command
+from workers.broker.pacing import BLOCK, size_of_command
 from workers.broker.status import read_status
 from workers.client import Client, CommandFields, command_fields
 from workers.records import BadRow, ItemMapping, RecordReader, Row
 
-_BLOCK = 500
 _POLL_S = 0.05
 
 
@@ -110,7 +109,7 @@ def send_rows(
         else:
             pending.append(fields)
             size += size_of_command(fields)
-        if len(pending) + len(bad) >= _BLOCK or size >= client.pacing.batch_bytes:
+        if len(pending) + len(bad) >= BLOCK or size >= client.pacing.batch_bytes:
             yield _flush(client, pending, bad, rows, checkpoint)
             pending, bad, size = [], [], 0
     if pending or bad:

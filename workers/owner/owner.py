@@ -177,6 +177,7 @@ class Owner(threading.Thread):
         """Decide and commit, however often the model has to be asked."""
         self.status.working()
         while not self._stopping.is_set():
+            started_s = time.monotonic()
             try:
                 with self._metrics.stage("process"):
                     events = engine.process(entries)
@@ -189,7 +190,7 @@ class Owner(threading.Thread):
                 self._bide(engine)
             else:
                 self._metrics.committed(len(entries), events)
-                self._pace.count(len(entries))
+                self._pace.count(len(entries), time.monotonic() - started_s)
                 return
 
     def _bide(self, engine: Recommender) -> None:
@@ -270,7 +271,7 @@ class Owner(threading.Thread):
         lag = 0 if oldest_ms is None else self._commands.length()
         self._metrics.backlog(lag, oldest_s)
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
-        self.status.update(commands_per_s=round(self._pace.per_s(), 1))
+        self.status.update(commands_per_s=round(self._pace.per_s, 1))
 
     def _finish(self, engine: Recommender) -> None:
         """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""
