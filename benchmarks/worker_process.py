@@ -39,7 +39,6 @@ class RunningWorker:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
-
     def another_client(self) -> Client:
         """A client with a connection of its own."""
         return Client(self.settings)

@@ -40,7 +40,10 @@ class Settings(BaseModel):
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
         deliver_queue: the queue it is sent to.
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
-        events_max_length: the events stream is trimmed to about this many entries.
+        events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
+        events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
+            than ``RECOMMENDER_EVENTS_HOURS``; ``groups``: what every registered consumer group has acknowledged.
+        events_hours: how old an event in the stream may become, with ``age``.
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
@@ -72,6 +75,8 @@ class Settings(BaseModel):
     deliver_queue: str = "celery"
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
+    events_retention: Literal["size", "age", "groups"] = "size"
+    events_hours: Annotated[int, Field(ge=1)] = 48
     outbox_hours: Annotated[int, Field(ge=24)] = 48
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"

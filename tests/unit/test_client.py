@@ -108,7 +108,7 @@ def test_blocks_are_no_larger_than_a_batch(server: Embedded) -> None:
     commands = [command_fields("item.upsert", {"id": str(n), "text": "x" * length}, key="k") for n, length in TEXTS]
     blocks = list(client.pacing.blocks(commands))
     assert [command for block in blocks for command in block] == commands
-    assert [len(block) for block in blocks] == [8, 1, 1, 1, 1]
+    assert [len(block) for block in blocks] == [8, 2, 1, 1]
     client.close()
 
 

@@ -5,6 +5,7 @@ Each command task has one argument, the same JSON object that stands in the stre
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -16,8 +17,9 @@ from redis.exceptions import RedisError
 
 from recommender import Recommender
 from recommender.errors import InvalidCommand, RecommenderError
-from recommender.items import Item
+from recommender.items import EntryId, Item
 from recommender.items.commands import validate
+from recommender.store import Outbox, OutboxRow
 from workers.broker.admission import Overloaded
 from workers.celery.requests import request_from_context
 from workers.celery.stream_producer import SentTask, StreamProducer
@@ -29,6 +31,8 @@ MOST_ITEMS = MOST_COMMANDS
 """Items in one ``ingest_many``."""
 
 _ANSWER_TIMEOUT_S = 60.0
+_PAGE_BYTES = 4 << 20
+_PAGE_STEP = 20  # the payload of a rejected command can have 350 kB
 
 
 class Port(Protocol):
@@ -253,6 +257,31 @@ class Outcomes(QuestionTask):
         return found
 
 
+class Events(QuestionTask):
+    """Events once more, from the store: for a consumer that has missed some in the stream."""
+
+    name = "recommender.events"
+
+    def run(self, after: str = "0-0", limit: int = MOST_ITEMS) -> dict[str, Any]:
+        """One page of what was published.
+
+        Args:
+            after: the id of an event; those behind it are given, in order.
+            limit: how many at most; fewer where they are large.
+
+        Returns:
+            ``events`` (CloudEvents), ``next`` (the ``after`` of the next page, ``None`` at the end) and ``oldest`` (the
+            first event that is kept; what is older is gone).
+        """
+        start, most = _entry_id(after), min(_count(limit, "limit"), MOST_ITEMS)
+        rows, oldest = self.ask(lambda engine: (_page(engine.outbox, start, most), engine.outbox.oldest()))
+        return {
+            "events": [json.loads(row.event) for row in rows],
+            "next": str(rows[-1].id) if rows else None,
+            "oldest": None if oldest is None else str(oldest),
+        }
+
+
 class Answers(QuestionTask):
     """What people said of the items of a collection."""
 
@@ -303,6 +332,7 @@ TASKS: tuple[type[PortTask], ...] = (
     Compare,
     Get,
     Outcomes,
+    Events,
     Answers,
     Export,
     Stats,
@@ -321,6 +351,28 @@ class CommandRefused(RecommenderError):
     def __str__(self) -> str:
         code, message, _ = self.args
         return f"{code}: {message}"
+
+
+def _page(outbox: Outbox, after: EntryId, limit: int) -> list[OutboxRow]:
+    """The next events, so that a page is never much larger than a result backend takes."""
+    page: list[OutboxRow] = []
+    size = 0
+    while len(page) < limit and size < _PAGE_BYTES:
+        rows = outbox.after(page[-1].id if page else after, min(limit - len(page), _PAGE_STEP))
+        if not rows:
+            break
+        page += rows
+        size += sum(len(row.event) for row in rows)
+    return page
+
+
+def _entry_id(text: Any) -> EntryId:
+    try:
+        return EntryId.parse(text)
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidCommand(
+            "invalid_value", "after must be the id of an event, like 1764000000096-0", "after"
+        ) from None
 
 
 def _text(text: Any) -> str:

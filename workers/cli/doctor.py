@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from workers.settings import Settings
 _OLDEST_SERVER = (6, 2)
 _LEAST_FREE_BYTES = 1 << 30
 _OLD_S = 60.0
+_GROUP_OLD_S = 3600.0
 
 State = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -180,3 +181,22 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
         f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
         "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
     )
+    yield from _check_groups(status, settings)
+
+
+def _check_groups(status: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
+    """Consumers of events that are far behind, or have missed some."""
+    for group in status.get("events", {}).get("groups", ()):
+        check, behind = f"group {group['name']}", f"{group['behind_s']:,.0f} s behind"
+        if group["missed"]:
+            yield Finding(
+                check,
+                "warning",
+                f"{behind}; events that it has not acknowledged were dropped from the stream",
+                "read them again: recommender watch --from ID --json, with the last id that it has handled",
+            )
+        elif group["behind_s"] > _GROUP_OLD_S:
+            held = "it keeps events in the stream" if settings.events_retention == "groups" else "it may miss events"
+            yield Finding(check, "warning", f"{behind}; {held}", "mend its consumers, or drop it with XGROUP DESTROY")
+        else:
+            yield Finding(check, "ok", behind)

@@ -82,6 +82,19 @@ class Metrics:
             registry=registry,
         )
 
+        self._stream = Gauge(
+            "recommender_events_stream_entries",
+            "Events in their stream.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._behind = Gauge(
+            "recommender_events_group_behind_seconds",
+            "Age of the oldest event that a consumer group has not acknowledged, of the ten slowest groups.",
+            labelnames=("partition", "group"),
+            registry=registry,
+        )
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage of the loop."""
@@ -113,6 +126,13 @@ class Metrics:
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""
         self._unpublished.labels(self._partition).set(events)
+
+    def events_stream(self, entries: int, behind_s: Mapping[str, float]) -> None:
+        """What stands in the events stream, and how far its groups are behind."""
+        self._stream.labels(self._partition).set(entries)
+        self._behind.clear()
+        for group, age_s in behind_s.items():
+            self._behind.labels(self._partition, group).set(age_s)
 
     def recall(self, lowest: float) -> None:
         """Sampled recall of the worst of the approximate indexes."""

@@ -28,6 +28,7 @@ from workers.broker.lease import Lease
 from workers.client import command_fields
 from workers.owner.courier import Job
 from workers.owner.dispatch import Dispatch
+from workers.owner.event_keeper import EventKeeper
 from workers.owner.health import serve_health
 from workers.owner.inbox import Inbox
 from workers.owner.intake import Intake
@@ -77,10 +78,12 @@ class Owner(threading.Thread):
         self._redis = redis()
         self._commands = CommandsLog(self._redis, self._keys)
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
-        self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length, self._lease))
+        events = EventsStream(self._redis, self._keys, settings.events_max_length, self._lease)
+        self._publisher = Publisher(events)
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
+        self._event_keeper = EventKeeper(settings, self._redis, self._keys, events, self._metrics)
         self._pace = Pace()
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
@@ -235,6 +238,7 @@ class Owner(threading.Thread):
             self._keep_stream(engine)
             self._commands.trim(engine.position, self._lease)
             self._tick(engine)
+            self.status.update(events=self._event_keeper.tend(_now_ms()))
             self._report(engine)
         except (RedisError, Overloaded) as error:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
