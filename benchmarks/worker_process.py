@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from pathlib import Path
 from workers.broker.embedded import EmbeddedServer
 from workers.broker.status import read_status
 from workers.client import Client
-
 from workers.settings import Settings, process_environment
 
 
@@ -56,21 +55,30 @@ def running_worker(**changes: object) -> Iterator[RunningWorker]:
 
 
 @contextmanager
-def deterministic_worker(**changes: object) -> Iterator[RunningWorker]:
-    """The same without a model: the deterministic encoder in its place."""
+def deterministic_worker(preload: Callable[[Client], None] | None = None, **changes: object) -> Iterator[RunningWorker]:
+    """The same without a model: the deterministic encoder in its place.
+
+    Args:
+        preload: called before the worker starts.
+        changes: of the settings.
+    """
     options = ["--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     program = [sys.executable, "-m", "celery", "-A", "tests.support.owner_app", "worker", *options]
-    with _worker([*program, "--recommender=default"], changes) as worker:
+    with _worker([*program, "--recommender=default"], changes, preload) as worker:
         yield worker
 
 
 @contextmanager
-def _worker(command: list[str], changes: Mapping[str, object]) -> Iterator[RunningWorker]:
+def _worker(
+    command: list[str], changes: Mapping[str, object], preload: Callable[[Client], None] | None = None
+) -> Iterator[RunningWorker]:
     with tempfile.TemporaryDirectory(prefix="recommender-bench-") as directory:
         server = EmbeddedServer(Path(directory) / "redis")
         given = {"state_dir": Path(directory), "log_level": "WARNING", **changes}
         settings = Settings(redis_url=server.ensure()).replaced(**given)
         client = Client(settings)
+        if preload is not None:
+            preload(client)
         process = subprocess.Popen(
             command, env={**process_environment(), **settings.to_environment()}, stdout=subprocess.DEVNULL
         )

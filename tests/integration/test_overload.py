@@ -17,7 +17,6 @@ from tests.support.failing_model_app import failure
 from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.waiting import wait_until
 from workers import Overloaded
-from workers.broker.connections import connect
 from workers.broker.status import read_status
 from workers.celery.app import make_app
 from workers.client import Client

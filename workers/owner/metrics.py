@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from recommender.items import CommandRejected, Event, ItemProcessed
 
@@ -17,6 +17,7 @@ class Metrics:
 
     def __init__(self, partition: str) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, file descriptors, processor time
         self._partition = partition
         by_partition, registry = ("partition",), self.registry
         self._commands = Counter(
@@ -60,6 +61,18 @@ class Metrics:
         self._oldest = Gauge(
             "recommender_oldest_waiting_seconds",
             "Age of the oldest waiting command.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._limit = Gauge(
+            "recommender_waiting_limit_commands",
+            "Commands that may wait before producers are refused; 0: any number.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._memory = Gauge(
+            "recommender_redis_memory_share",
+            "Which part of its maxmemory the Redis server has used; 0 when it has none.",
             labelnames=by_partition,
             registry=registry,
         )
@@ -117,6 +130,11 @@ class Metrics:
                     self._truncated.labels(self._partition).inc()
             elif isinstance(event.data, CommandRejected):
                 self._rejected.labels(self._partition, event.data.code).inc()
+
+    def room(self, most_waiting: int, memory_share: float) -> None:
+        """What bounds how much may wait."""
+        self._limit.labels(self._partition).set(most_waiting)
+        self._memory.labels(self._partition).set(memory_share)
 
     def backlog(self, lag: int, oldest_s: float) -> None:
         """What waits."""

@@ -22,6 +22,7 @@ from recommender.errors import EncodingError, StateError
 from recommender.items import DEFAULT_MODEL, Entry
 from workers.broker.admission import Overloaded
 from workers.broker.commands_log import CommandsLog
+from workers.broker.connections import memory_share
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
@@ -274,6 +275,7 @@ class Owner(threading.Thread):
         oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
         lag = 0 if oldest_ms is None else self._commands.length()
         self._metrics.backlog(lag, oldest_s)
+        self._metrics.room(self._settings.most_waiting, memory_share(self._redis) or 0.0)
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
         self.status.update(commands_per_s=round(self._pace.per_s, 1))
 
