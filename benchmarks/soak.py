@@ -1,4 +1,4 @@
-"""``python -m benchmarks.soak``: many commands through one worker; memory and file descriptors must stay where they are.
+"""``python -m benchmarks.soak``: many commands through one worker; its memory and descriptors must stay as they are.
 
 The state is held constant: a working set of items that are sent again, edited, patched, deleted and brought back, with
 answers by people in between. What a worker keeps in memory for each *item* (vector, index, counts of words) is then no

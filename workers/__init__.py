@@ -1,7 +1,7 @@
 """The edge: Celery, Redis, settings and the command line around the engine.
 
-``attach(app)`` plugs the recommender into an existing Celery app; ``Client`` is a producer for any Python process, which
-is refused with ``Overloaded`` while too much waits.
+``attach(app)`` plugs the recommender into an existing Celery app; ``Client`` is a producer for any Python process;
+both raise ``Overloaded`` while too much waits.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class CollectionSettings(Value):
         min_length: shorter texts, in characters, are never duplicates.
         canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
-        commands_per_second: how many commands are taken per second of stream time; more are rejected (``rate_limited``).
-            By default any number.
+        commands_per_second: how many commands are taken per second of stream time; more are rejected as
+            ``rate_limited``. By default any number.
         burst: how many of them may come at one moment; by default as many as in one second.
     """
 

@@ -1,5 +1,7 @@
-"""How many commands a collection takes per second of stream time. What is too many is rejected, never delayed: the order
-of the stream stands."""
+"""How many commands a collection takes per second of stream time.
+
+What is too many is rejected, never delayed: the order of the stream stands.
+"""
 
 from __future__ import annotations
 

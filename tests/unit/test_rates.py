@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ def test_batching_makes_no_difference(gaps: list[int], rates: list[float | None]
         places = [0, *sorted(place for place in cuts if 0 < place < len(entries)), len(entries)]
         in_parts = [
             line
-            for start, end in zip(places, places[1:], strict=False)
+            for start, end in itertools.pairwise(places)
             for line in lines(cut.process(entries[start:end]))
         ]
     assert at_once == in_parts

@@ -58,7 +58,7 @@ def first_needed(rule: Rule, groups: Sequence[EventGroup], now_ms: int, hours: i
     """The first event that the rule keeps; ``None`` if it has nothing against any of them.
 
     Args:
-        rule: ``age``: of so many hours; ``groups``: what a group has not acknowledged; ``size``: that is another's matter.
+        rule: ``age``: of so many hours; ``groups``: what a group has not acknowledged; ``size``: not its matter.
         groups: the registered ones; with none at all nothing is dropped for having been read.
         now_ms: wall clock.
         hours: how old an event may become.

@@ -29,8 +29,8 @@ from workers.settings import Settings
 def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
     """Follow the events stream until Ctrl-C, one line an event: verdicts, revised verdicts, groups, feedback.
 
-    A consumer that has missed events, since the stream was trimmed, gets them again with `--from` and the id of the last
-    one it has seen; 0-0 gives all that are kept.
+    A consumer that has missed events, since the stream was trimmed, gets them again with `--from` and the id of the
+    last one it has seen; 0-0 gives all that are kept.
     """
     if from_start and after is not None:
         raise click.UsageError("give --from-start or --from, not both")
