@@ -119,20 +119,24 @@ def test_a_failing_model_stops_decisions_and_not_the_intake(
 def test_at_maxmemory_producers_are_refused_and_the_owner_goes_on(
     settings: Settings, client: Client, redis: Redis, owner_process: Owners
 ) -> None:
+    owner = owner_process(app=FAILING_MODEL_APP, changes={"lease_s": 3.0}).running()
+    failure(settings).touch()
     positions = client.ingest_many(items(30))
-    owner = owner_process(changes={"batch_items": 10}).start()
-    owner.until(lambda: (owner.status() or {}).get("state"), "the owner to start")
+    owner.until(lambda: "owner.encoding_failed" in owner.output, "the model to fail")
     redis.config_set("maxmemory", 1)
     more: list[EntryId] = []
     with pytest.raises(Overloaded, match="maxmemory") as refused:
         more += client.ingest_many(items(1))
     assert (refused.value.depth, more) == (None, [])
     assert refused.value.retry_after_s > 0
-    # Everything is decided and committed, though nothing can be published.
+    failure(settings).unlink()
+    # Everything is decided and committed, though nothing can be published, and the owner stays what it is.
     wait_until(lambda: redis.xlen(KEYS.commands) == 0, "the backlog to be committed")
-    at_most = len(published(redis))
-    owner.until(lambda: "publisher.server_full" in owner.output or at_most == 30, "the owner to notice")
+    owner.until(lambda: owner.output.count("publisher.server_full") >= 4, "the owner to try for longer than its lease")
+    assert published(redis) == []
     assert read_status(redis, KEYS) is not None
+    assert "upkeep_failed" not in owner.output
+    assert "lease" not in owner.output
     redis.config_set("maxmemory", 0)
     wait_until(lambda: redis.xlen(KEYS.events) == 30, "the events to be published")
     events = published(redis)

@@ -93,7 +93,7 @@ class CommandsLog:
             pipe.xtrim(self._keys.commands, minid=str(_successor(position)), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
 
-        trimmed, _ = lease.execute(fill, raise_on_error=False)  # the group may be gone; it is made again
+        trimmed, _ = lease.execute_in_need(fill)  # the group may be gone; it is made again
         if isinstance(trimmed, Exception):
             raise trimmed
 

@@ -73,7 +73,7 @@ class EventsStream:
 
     def drop_before(self, first: EntryId) -> None:
         """Drop entries with lower ids, by and large: whole nodes of the stream, which is cheap."""
-        self._redis.xtrim(self._key, minid=str(first), approximate=True)
+        self._lease.execute_in_need(lambda pipe: pipe.xtrim(self._key, minid=str(first), approximate=True))
 
     def remove(self, ids: Sequence[EntryId]) -> None:
         """Delete entries (erasure)."""

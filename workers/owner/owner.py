@@ -187,11 +187,10 @@ class Owner(threading.Thread):
                     events = engine.process(entries)
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
-                self._stopping.wait(_RETRY_S)
+                self._bide(engine)
             except RedisError as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
-                self._bide(engine)
             else:
                 self._metrics.committed(len(entries), events)
                 self._pace.count(len(entries), time.monotonic() - started_s)
