@@ -147,8 +147,6 @@ def test_batching_makes_no_difference(gaps: list[int], rates: list[float | None]
         at_once = lines(whole.process(entries))
         places = [0, *sorted(place for place in cuts if 0 < place < len(entries)), len(entries)]
         in_parts = [
-            line
-            for start, end in itertools.pairwise(places)
-            for line in lines(cut.process(entries[start:end]))
+            line for start, end in itertools.pairwise(places) for line in lines(cut.process(entries[start:end]))
         ]
     assert at_once == in_parts

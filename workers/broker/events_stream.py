@@ -73,7 +73,13 @@ class EventsStream:
 
     def drop_before(self, first: EntryId) -> None:
         """Drop entries with lower ids, by and large: whole nodes of the stream, which is cheap."""
-        self._lease.execute_in_need(lambda pipe: pipe.xtrim(self._key, minid=str(first), approximate=True))
+
+        def fill(pipe: Pipeline) -> None:
+            pipe.xtrim(self._key, minid=str(first), approximate=True)
+
+        (dropped,) = self._lease.execute_in_need(fill)
+        if isinstance(dropped, Exception):
+            raise dropped
 
     def remove(self, ids: Sequence[EntryId]) -> None:
         """Delete entries (erasure)."""
