@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import Entry, Event, Recommender
@@ -131,6 +131,7 @@ def test_a_restart_remembers(tmp_path: Path) -> None:
         assert codes(engine.process([log.upsert("d", "later", later_ms=500)])) == ["taken"]
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     gaps=st.lists(st.sampled_from([0, 0, 0, 1, 40, 300, 2000]), min_size=1, max_size=40),
     rates=st.lists(st.sampled_from([None, 0.7, 3, 25]), min_size=1, max_size=3),
