@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench soak clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -27,6 +27,9 @@ check: $(DEV) ## Lint, format, types, import directions, repeated code
 
 bench: $(DEV) ## Run the benchmarks [ARGS=...]
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(DEV) ## A million commands through one worker: memory must stay flat [N=1000000] [ARGS="--minutes 30"]
+	@$(BIN)/python -m benchmarks.soak --commands $${N:-1000000} $(ARGS)
 
 clean: ## Remove everything that the other targets made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(NODE)/node_modules

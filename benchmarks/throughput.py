@@ -13,11 +13,8 @@ from recommender import open_recommender
 from recommender.embedding.model_files import locate
 from recommender.embedding.model_source import ALL_MINILM_L6_V2
 from recommender.items import CommandRejected, GroupChanged, ItemProcessed, ItemRevised
-from workers.cli.sending import wait_for_room
 from workers.client import is_outcome
 from workers.owner.owner import state_directory
-
-BLOCK = 500
 
 
 def measure(texts: list[str], index: str, *, quick: bool = False) -> dict[str, Any]:
@@ -71,11 +68,7 @@ def send_and_wait(worker: RunningWorker, texts: list[str]) -> tuple[float, Count
     """
     after = worker.client.last_event()
     started = time.perf_counter()
-    for start in range(0, len(texts), BLOCK):
-        wait_for_room(worker.client)
-        worker.client.ingest_many(
-            {"id": str(start + place), "text": text} for place, text in enumerate(texts[start : start + BLOCK])
-        )
+    worker.client.backfill({"id": str(place), "text": text} for place, text in enumerate(texts))
     processed: set[str] = set()
     counts: Counter[str] = Counter()
     outcomes = 0

@@ -17,6 +17,7 @@ from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import BLOCK_MS, connect
 from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
+from workers.broker.pacing import Pacing
 from workers.settings import Settings
 
 CommandFields = dict[str, str | int]
@@ -83,7 +84,8 @@ class Client:
         self._settings = settings or Settings.from_environment()
         self._redis = redis or connect(redis_url(self._settings))
         self.keys = PartitionKeys.of(self._settings.partition)
-        self.log = CommandsLog(self._redis, self.keys)
+        self.log = CommandsLog(self._redis, self.keys, self._settings.most_waiting)
+        self.pacing = Pacing(self.log, self._redis, self.keys, self._settings.batch_items, self._settings.batch_bytes)
 
     @property
     def redis(self) -> Redis:
@@ -95,6 +97,7 @@ class Client:
 
         Raises:
             InvalidCommand: it is no JSON, or larger than 256 KiB.
+            Overloaded: too much waits; the error says when to try again. All sending methods may raise it.
         """
         return self.send("item.upsert", item, key=key)
 
@@ -105,12 +108,17 @@ class Client:
         key: Callable[[Mapping[str, Any]], str] | None = None,
         block: int = 500,
     ) -> list[EntryId]:
-        """Append many items, ``block`` to a round trip; returns their positions.
+        """Append many items at once, ``block`` to a round trip; returns their positions.
+
+        What others send meanwhile waits behind all of them: for a whole catalogue there is ``backfill``.
 
         Args:
             items: as for ``ingest``.
             key: names each command; a random one by default.
             block: commands in one transaction.
+
+        Raises:
+            Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
         """
         positions: list[EntryId] = []
         pending: list[CommandFields] = []
@@ -120,6 +128,34 @@ class Client:
                 positions += self.log.append(pending)
                 pending = []
         return positions + (self.log.append(pending) if pending else [])
+
+    def backfill(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        silent: bool = False,
+    ) -> EntryId | None:
+        """Append many items at the owner's pace; returns the position of the last.
+
+        At most two batches and a second's work wait at a time, so that what others send meanwhile is decided in its
+        turn. With no owner at work they pile up in the stream.
+
+        Args:
+            items: as for ``ingest``; taken one by one, however many there are.
+            key: names each command; a random one by default.
+            silent: change the state and publish nothing but summaries.
+
+        Raises:
+            Overloaded: too much waits although nobody is at work; what came before is appended.
+        """
+        said = ({**item, "silent": True} if silent else item for item in items)
+        commands = (command_fields("item.upsert", item, key=key(item) if key else None) for item in said)
+        last: EntryId | None = None
+        for pending in self.pacing.blocks(commands):
+            self.pacing.wait_for_room(pending)
+            last = self.log.append(pending)[-1]
+        return last
 
     def patch(
         self, item_id: str, attributes: Mapping[str, Any], collection: str = "default", **options: Any

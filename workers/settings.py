@@ -14,6 +14,8 @@ from recommender.errors import ConfigurationError
 
 PREFIX = "RECOMMENDER_"
 _OF_OTHERS = {"RECOMMENDER_TORCH", "RECOMMENDER_TEST_DATA"}
+BYTES_PER_TOKEN = 4
+"""An English word piece is about four characters; the budget of a batch needs no more than a guess."""
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -34,10 +36,15 @@ class Settings(BaseModel):
             ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``).
         batch_tokens: a batch takes waiting commands up to about this many tokens of text.
         batch_items: … and up to this many commands.
+        most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
+            0: any number.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
         deliver_queue: the queue it is sent to.
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
-        events_max_length: the events stream is trimmed to about this many entries.
+        events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
+        events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
+            than ``RECOMMENDER_EVENTS_HOURS``; ``groups``: what every registered consumer group has acknowledged.
+        events_hours: how old an event in the stream may become, with ``age``.
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
@@ -64,10 +71,13 @@ class Settings(BaseModel):
     encoder: Literal["auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16"] = "auto"
     batch_tokens: Annotated[int, Field(ge=1)] = 16_384
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
     deliver_task: str = ""
     deliver_queue: str = "celery"
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
+    events_retention: Literal["size", "age", "groups"] = "size"
+    events_hours: Annotated[int, Field(ge=1)] = 48
     outbox_hours: Annotated[int, Field(ge=24)] = 48
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"
@@ -76,6 +86,11 @@ class Settings(BaseModel):
     stall_after_s: Annotated[float, Field(gt=0)] = 120.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+
+    @property
+    def batch_bytes(self) -> int:
+        """About how many bytes of commands make a batch."""
+        return self.batch_tokens * BYTES_PER_TOKEN
 
     @field_validator("models", "deliver_types", mode="before")
     @classmethod

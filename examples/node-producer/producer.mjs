@@ -6,16 +6,18 @@
 //
 // Standard output, one line per command: without --wait the id it got in the commands stream, with --wait the
 // events that answer it. Exit status: 0 all sent (and answered), 1 rejected or not answered in time, 2 wrong usage.
+// While more than --most-waiting commands wait in the stream, or Redis is out of memory, it waits for room.
 
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { createClient } from "redis";
 
-const USAGE = "usage: node producer.mjs [--redis URL|SOCKET] [--partition P] [--type T] [--key K] [--wait SECONDS] [JSON ...]";
+const USAGE = "usage: node producer.mjs [--redis URL|SOCKET] [--partition P] [--type T] [--key K] [--wait SECONDS] [--most-waiting N] [JSON ...]";
 const REJECTED = "recommender.command.rejected.v1";
 // What a command brings about beside its outcome: these events name it as well, and some come first.
 const CONSEQUENCES = ["item.revised", "group.changed", "items.backfilled"].map((name) => `recommender.${name}.v1`);
 const EVENTS_PER_READ = 1000;
+const LONGEST_PAUSE_MS = 5000;
 const MAX_RECONNECTS = 5; // three seconds in all
 
 function readArguments() {
@@ -27,12 +29,15 @@ function readArguments() {
       type: { type: "string", default: "item.upsert" },
       key: { type: "string" },
       wait: { type: "string", default: "0" },
+      "most-waiting": { type: "string", default: "1000000" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   const waitMs = Number(values.wait) * 1000;
   if (!(waitMs >= 0 && Number.isFinite(waitMs))) throw new TypeError("--wait takes a number of seconds");
-  return { ...values, waitMs, payloads: positionals };
+  const mostWaiting = Number(values["most-waiting"]);
+  if (!(Number.isInteger(mostWaiting) && mostWaiting > 0)) throw new TypeError("--most-waiting takes a whole number from 1");
+  return { ...values, waitMs, mostWaiting, payloads: positionals };
 }
 
 // A path, plain or as unix:///path, is a Unix socket; anything else is a redis:// or rediss:// address.
@@ -53,10 +58,40 @@ async function* payloadsOf(options) {
 
 // The payload goes out as it is: the worker is the one judge of what is valid, and it answers with a reason.
 // A key makes it safe to send again after a broken connection: a repeat of the same key has no second effect.
+// How many commands wait comes back with the id, so that slowing down in time costs no round trip.
 async function send(client, stream, payload, { type, key }, count) {
   const fields = { type, data: payload };
   if (key !== undefined) fields.key = `${key}/${count}`;
-  return client.xAdd(stream, "*", fields);
+  const [id, waiting] = await client.multi().xAdd(stream, "*", fields).xLen(stream).exec();
+  return { id, waiting };
+}
+
+// Nothing is appended at "OOM" (Redis is at its maxmemory), so the same command can be sent again.
+async function sendWhenThereIsMemory(...command) {
+  for (const pause of pauses()) {
+    try {
+      return await send(...command);
+    } catch (error) {
+      const causes = [error, ...(error.errors?.() ?? error.replies ?? [])];
+      if (!causes.some((one) => /^(OOM|EXECABORT)/.test(one?.message ?? ""))) throw error;
+      console.error("redis is out of memory: waiting");
+    }
+    await pause();
+  }
+}
+
+async function waitForRoom(client, stream, mostWaiting) {
+  for (const pause of pauses()) {
+    if ((await client.xLen(stream)) < mostWaiting) return;
+    await pause();
+  }
+}
+
+// Longer and longer, and not the same for all producers.
+function* pauses() {
+  for (let ms = 100; ; ms = Math.min(2 * ms, LONGEST_PAUSE_MS)) {
+    yield () => new Promise((resolve) => setTimeout(resolve, ms * (0.5 + Math.random())));
+  }
 }
 
 async function lastIdOf(client, stream) {
@@ -90,8 +125,11 @@ async function main(options) {
     const position = options.waitMs > 0 ? await lastIdOf(client, events) : undefined;
     const pending = new Set();
     let sent = 0;
+    let waiting = options.mostWaiting; // not known yet
     for await (const payload of payloadsOf(options)) {
-      const id = await send(client, commands, payload, options, ++sent);
+      if (waiting >= options.mostWaiting) await waitForRoom(client, commands, options.mostWaiting);
+      let id;
+      ({ id, waiting } = await sendWhenThereIsMemory(client, commands, payload, options, ++sent));
       if (position === undefined) console.log(id);
       else pending.add(id);
     }

@@ -137,7 +137,9 @@ def run_stream(
     )
     try:
         name = items[0].collection
-        configured = ConfigureCollection(collection=name, settings=settings or CollectionSettings())
+        # Items come a millisecond apart here: what is judged are verdicts, not how many are taken.
+        unlimited = (settings or CollectionSettings()).model_copy(update={"commands_per_second": None})
+        configured = ConfigureCollection(collection=name, settings=unlimited)
         _require_accepted(engine.process([Entry(EntryId(_START_MS, 0), configured)]))
         entries = [Entry(EntryId(_START_MS + 1 + place, 0), item) for place, item in enumerate(items)]
         events: list[Event] = []

@@ -36,6 +36,9 @@ class CollectionSettings(Value):
         min_length: shorter texts, in characters, are never duplicates.
         canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
+        commands_per_second: how many commands are taken per second of stream time; more are rejected as
+            ``rate_limited``. By default any number.
+        burst: how many of them may come at one moment; by default as many as in one second.
     """
 
     model: Name = DEFAULT_MODEL
@@ -51,3 +54,5 @@ class CollectionSettings(Value):
     min_length: Annotated[int, Field(ge=0, le=limits.MAX_TEXT_BYTES)] = 0
     canonical: Literal["earliest", "latest", "longest"] = "earliest"
     ttl_seconds: Seconds | None = None
+    commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
+    burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None

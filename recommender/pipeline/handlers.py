@@ -91,6 +91,8 @@ class Handlers:
     def _apply(self, prepared: Prepared, batch: Batch) -> EntryId | None:
         entry, command = prepared.entry, prepared.entry.command
         try:
+            if prepared.refusal is not None:
+                raise prepared.refusal
             match command:
                 case Malformed():
                     return batch.emit(entry, _rejected(entry, command))

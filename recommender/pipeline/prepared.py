@@ -18,8 +18,10 @@ class Prepared:
         entry: the entry.
         embedded: the item with its vector, or why it has none; ``None`` for other commands and for repeats.
         neighbours: of the items of its collection in this batch.
+        refusal: why it is rejected whatever it says: it is one too many.
     """
 
     entry: Entry
     embedded: Embedded | InvalidCommand | None
     neighbours: Neighbours | None
+    refusal: InvalidCommand | None = None

@@ -40,6 +40,7 @@ from recommender.pipeline.learning import Models
 from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared
+from recommender.pipeline.rates import Rates
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.standings import Standings
@@ -94,6 +95,7 @@ class Recommender:
         self._answers = Answers(store)
         self._summaries = Summaries(self._collections)
         self._expiry = Expiry(store, self._collections)
+        self._rates = Rates(store, self._collections)
         judging = Judging(store, matcher(self._words.statistics, self._models.of))
         groups = Groups(store, judging, self._answers)
         standings = Standings(store)
@@ -151,16 +153,18 @@ class Recommender:
                 yield batch
                 batch.changed.update({collection.id: collection for collection in self._collections.flush()})
                 self._words.flush()
+                self._rates.flush()
                 batch.finish()
                 self._before_commit()
         except BaseException:
-            for kept_in_memory in (self._collections, self._words, self._models, self._answers):
+            for kept_in_memory in (self._collections, self._words, self._models, self._answers, self._rates):
                 kept_in_memory.reload()
             raise
 
     def _prepare(self, entries: Sequence[Entry], batch: Batch) -> Iterator[Prepared]:
         """Embed what must be embedded and ask the indexes once for all of it."""
-        new = [entry for entry in entries if not self._handlers.is_repeat(entry)]
+        refused = self._rates.refusals(entries)
+        new = [entry for entry in entries if entry.id not in refused and not self._handlers.is_repeat(entry)]
         upserts = [(entry, entry.command) for entry in new if isinstance(entry.command, UpsertItem)]
         embedded = self._embedding.embed(
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
@@ -168,7 +172,8 @@ class Recommender:
         by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
         neighbours = self._neighbours(by_entry, entries, batch)
         for entry in entries:
-            yield Prepared(entry, by_entry.get(entry.id), neighbours.get(getattr(entry.command, "collection", "")))
+            near = neighbours.get(getattr(entry.command, "collection", ""))
+            yield Prepared(entry, by_entry.get(entry.id), near, refused.get(entry.id))
 
     def _neighbours(
         self, embedded: dict[EntryId, Embedded | InvalidCommand], entries: Sequence[Entry], batch: Batch

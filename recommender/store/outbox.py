@@ -61,6 +61,11 @@ class Outbox:
         )
         return [OutboxRow(EntryId(ms, n), type_, event) for ms, n, type_, event in rows]
 
+    def oldest(self) -> EntryId | None:
+        """Id of the oldest event that is kept."""
+        row = self._db.execute("SELECT ms, n FROM outbox ORDER BY ms, n LIMIT 1").fetchone()
+        return None if row is None else EntryId(*row)
+
     def count_after(self, position: EntryId) -> int:
         """How many events to publish come after ``position``."""
         row = self._db.execute(

@@ -9,11 +9,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from tests.integration.conftest import Owners
 from tests.support.processes import ROOT
 from tests.support.servers import Server
-from tests.support.streams import PROCESSED, REJECTED
+from tests.support.streams import KEYS, PROCESSED, REJECTED
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
@@ -69,3 +71,39 @@ def test_a_rejection_reaches_node(server: Server, producer: Path, owner_process:
     done = run(producer, "--redis", server.url, "--wait", "20", '{"id": "N-1"}')
     assert (done.returncode, done.stderr) == (1, "")
     assert json.loads(done.stdout)["type"] == REJECTED
+
+
+def start(producer: Path, *arguments: str, lines: str) -> subprocess.Popen[str]:
+    program = ["node", str(producer), *arguments]
+    process = subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    process.stdin.write(lines)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
+def test_node_waits_while_too_much_waits(producer: Path, server: Server, redis: Redis) -> None:
+    lines = "\n".join(json.dumps({"id": f"N-{n}", "text": "lamp"}) for n in range(8))
+    process = start(producer, "--redis", server.url, "--most-waiting", "5", lines=lines)
+    wait_until(lambda: redis.xlen(KEYS.commands) == 5, "as many as may wait")
+    with pytest.raises(subprocess.TimeoutExpired, match="timed out"):
+        process.wait(0.5)
+    assert redis.xtrim(KEYS.commands, maxlen=0, approximate=False) == 5
+    process.communicate(timeout=20)
+    assert (process.returncode, redis.xlen(KEYS.commands)) == (0, 3)
+
+
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
+def test_node_waits_for_memory(producer: Path, server: Server, redis: Redis) -> None:
+    redis.config_set("maxmemory", 1)
+    process = start(producer, "--redis", server.url, "--key", "k", lines='{"id": "N-1", "text": "lamp"}')
+    assert process.stderr
+    assert process.stderr.readline() == "redis is out of memory: waiting\n"
+    assert redis.xlen(KEYS.commands) == 0
+    redis.config_set("maxmemory", 0)
+    process.communicate(timeout=20)
+    assert (process.returncode, redis.xlen(KEYS.commands)) == (0, 1)

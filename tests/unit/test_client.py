@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from recommender.items import parse_command
+from recommender.items import EntryId, parse_command
 from tests.support.servers import Embedded, running
+from tests.support.waiting import wait_until
+from workers import Overloaded
 from workers.cli.sending import Checkpoint, send_rows
-from workers.client import Client, is_outcome
+from workers.client import Client, command_fields, is_outcome
 from workers.records import MappingOptions, open_records, resolve_mapping
 from workers.settings import Settings
 
@@ -95,3 +98,51 @@ def test_the_run_has_its_id_before_the_first_row_is_sent(server: Embedded, clien
     assert (second.rows, second.position) == (0, None)
     assert second.key(1) == first.key(1)
     assert Checkpoint(tmp_path / "sent", "identity", restart=True).key(1) != first.key(1)
+
+
+# -- bulk producers ----------------------------------------------------------------------------------------------------
+
+
+def test_blocks_are_no_larger_than_a_batch(server: Embedded) -> None:
+    client = Client(Settings(redis_url=server.url, batch_tokens=100, batch_items=8))
+    commands = [command_fields("item.upsert", {"id": str(n), "text": "x" * length}, key="k") for n, length in TEXTS]
+    blocks = list(client.pacing.blocks(commands))
+    assert [command for block in blocks for command in block] == commands
+    assert [len(block) for block in blocks] == [8, 2, 1, 1]
+    client.close()
+
+
+TEXTS = [*((n, 1) for n in range(9)), (9, 300), (10, 500), (11, 1)]
+
+
+@pytest.mark.parametrize(("length", "most"), [(1, 16), (300, 4)])
+def test_a_backfill_keeps_two_batches_waiting(server: Embedded, client: Client, length: int, most: int) -> None:
+    """With an owner at work that decides nothing, it stops there; when room is made, it goes on."""
+    client.redis.set(client.keys.status, json.dumps({"state": "running"}))
+    sender = Client(Settings(redis_url=server.url, batch_tokens=200, batch_items=8))
+    items = ({"id": str(n), "text": "x" * length} for n in range(40))
+    last: list[Any] = []
+    thread = threading.Thread(target=lambda: last.append(sender.backfill(items, key=lambda item: f"k {item['id']}")))
+    thread.start()
+    decided = 0
+    seen = 0
+    while decided < 40:
+        there = wait_until(lambda: client.log.length(), "the next ones to be sent", 10)
+        assert there <= most
+        seen = max(seen, there)
+        decided += client.redis.xtrim(client.keys.commands, maxlen=0, approximate=False)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert seen > most // 4
+    assert last[0] == EntryId.parse(client.redis.xinfo_stream(client.keys.commands)["last-generated-id"].decode())
+    sender.close()
+
+
+def test_a_backfill_without_an_owner_piles_up_to_the_limit(server: Embedded, client: Client) -> None:
+    sender = Client(Settings(redis_url=server.url, most_waiting=1000))
+    with pytest.raises(Overloaded, match="1,000 commands wait already"):
+        sender.backfill(({"id": str(n), "text": "x"} for n in range(5000)), silent=True)
+    assert client.log.length() == 1000
+    ((_, fields),) = client.redis.xrange(client.keys.commands, count=1)
+    assert json.loads(fields[b"data"]) == {"id": "0", "text": "x", "silent": True}
+    sender.close()

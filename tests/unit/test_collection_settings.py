@@ -26,6 +26,8 @@ given_settings = st.fixed_dictionaries(
         "min_length": st.integers(0, 1000),
         "canonical": st.sampled_from(["earliest", "latest", "longest"]),
         "ttl_seconds": st.none() | st.integers(1, 10**9),
+        "commands_per_second": st.none() | st.floats(0.001, 10**6),
+        "burst": st.none() | st.integers(1, 10**6),
     },
 )
 
@@ -90,6 +92,12 @@ def test_settings_are_frozen() -> None:
         ("canonical", None),
         ("ttl_seconds", 0),
         ("ttl_seconds", 10**12),
+        ("commands_per_second", 0),
+        ("commands_per_second", -1.0),
+        ("commands_per_second", float("inf")),
+        ("commands_per_second", "50"),
+        ("burst", 0),
+        ("burst", 2.5),
         ("duplicate_from", 0.9),
         ("thresholds", 0.5),
     ],

@@ -40,3 +40,26 @@ def test_an_address_for_replies_is_no_place_for_data() -> None:
     assert entry(reply_to=b"0 " + b"t" * 510).reply_to == "0 " + "t" * 510
     assert refusal(entry(reply_to=b"0 " + b"t" * 511)).field == "reply_to"
     assert refusal(entry(reply_to=b"0 " + b"t" * 511)).code == "too_large"
+
+
+LARGE = 40 * 1024 * 1024
+
+
+@pytest.mark.parametrize("field", ["data", "type", "key", "reply_to", "colour"])
+def test_of_what_is_too_large_only_the_beginning_is_kept(field: str) -> None:
+    found = entry(**{"key": b"once", "reply_to": b"0 task", field: b"x" * LARGE})
+    assert refusal(found).code == "too_large"
+    assert isinstance(found.command, Malformed)
+    assert len(found.command.payload) <= 256 * 1024
+    assert len(found.command.type) <= 64
+    assert found.command.size == (LARGE if field == "data" else len(ITEM))
+    assert found.key == (None if field == "key" else "once")
+    assert found.reply_to == (None if field == "reply_to" else "0 task")
+
+
+def test_many_large_fields_without_data_are_shown_in_part() -> None:
+    found = decode(NOW, {f"f{n}".encode(): b"x" * 100_000 for n in range(10)}, NOW_MS)
+    assert isinstance(found.command, Malformed)
+    assert found.command.payload.startswith(b"f0=xxx")
+    assert b" f1=xxx" in found.command.payload
+    assert (len(found.command.payload), found.command.size) == (256 * 1024, 1_000_020)

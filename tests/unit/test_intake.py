@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 from workers.broker.commands_log import CommandsLog
 from workers.broker.keys import PartitionKeys
 from workers.owner.inbox import Inbox
-from workers.owner.intake import Intake
+from workers.owner.intake import Intake, ReadSize
 
 KEYS = PartitionKeys.of("default")
 
@@ -49,3 +49,27 @@ def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogC
     intake.stop()
     intake.join(5)
     assert not intake.is_alive()
+
+
+def test_small_entries_are_read_many_at_once() -> None:
+    size = ReadSize()
+    counts = []
+    for _ in range(7):
+        counts.append(size.count)
+        size.saw([500] * size.count)
+    assert counts == [1, 2, 4, 8, 16, 16, 16]
+
+
+def test_large_entries_are_read_one_by_one() -> None:
+    size = ReadSize()
+    for _ in range(5):
+        size.saw([500])
+    size.saw([500, 64 << 20])
+    assert size.count == 1
+    size.saw([64 << 20])
+    assert size.count == 1
+    size.saw([0])
+    size.saw([1 << 20])
+    assert size.count == 4
+    size.saw([])
+    assert size.count == 8

@@ -672,6 +672,8 @@ def test_settings_hold_from_the_next_command_on_even_in_one_batch(engine: Recomm
         "window_seconds": None,
         "canonical": "earliest",
         "ttl_seconds": None,
+        "commands_per_second": None,
+        "burst": None,
         **strict,
     }
     assert (after["band"], after["recommendations"]) == ("new", [])

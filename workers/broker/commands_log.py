@@ -8,11 +8,12 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from recommender.errors import InvalidCommand
-from recommender.items import Entry, EntryId, decode_entry, malformed
-from recommender.items.limits import MAX_MESSAGE_BYTES
+from recommender.items import Entry, EntryId, Malformed, decode_entry, malformed
+from recommender.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
+from workers.broker.admission import Admission
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
@@ -21,16 +22,18 @@ Fields = Mapping[bytes, bytes]
 
 
 class CommandsLog:
-    """Reads and appends; holds no state but the connection.
+    """Reads and appends; holds no state but the connection, and how much waited when it last appended.
 
     Args:
         redis: the server.
         keys: of the partition.
+        most_waiting: commands that may wait before an append is refused; 0: any number.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys) -> None:
+    def __init__(self, redis: Redis, keys: PartitionKeys, most_waiting: int = 0) -> None:
         self._redis = redis
         self._keys = keys
+        self._admission = Admission(redis, keys, most_waiting)
 
     def append(
         self, commands: Iterable[Mapping[str, str | int]], requests: Mapping[str, str] | None = None
@@ -40,13 +43,22 @@ class CommandsLog:
         Args:
             commands: stream fields: ``type``, ``data``, and optionally ``key``, ``reply_to``, ``expires_ms``.
             requests: Celery requests by task id, to be found again when the outcome is there.
+
+        Raises:
+            Overloaded: too many wait already, or the server has no memory left; nothing was appended.
         """
+        self._admission.require_room()
         with self._redis.pipeline(transaction=True) as pipe:
             for task_id, request in (requests or {}).items():
                 pipe.hset(self._keys.replies, task_id, request)
             for command in commands:
                 pipe.xadd(self._keys.commands, dict(command))  # type: ignore[arg-type]
-            results = pipe.execute()
+            pipe.xlen(self._keys.commands)
+            try:
+                *results, depth = pipe.execute()
+            except OutOfMemoryError as error:
+                raise self._admission.out_of_memory() from error
+        self._admission.saw(depth)
         return [EntryId.parse(id_.decode()) for id_ in results[len(requests or {}) :]]
 
     def read(self, after: EntryId, count: int) -> list[tuple[EntryId, Fields]]:
@@ -81,7 +93,7 @@ class CommandsLog:
             pipe.xtrim(self._keys.commands, minid=str(_successor(position)), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
 
-        trimmed, _ = lease.execute(fill, raise_on_error=False)  # the group may be gone; it is made again
+        trimmed, _ = lease.execute_in_need(fill)  # the group may be gone; it is made again
         if isinstance(trimmed, Exception):
             raise trimmed
 
@@ -118,11 +130,12 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
         fields: as the producer gave them.
         now_ms: wall clock, for commands that are too late.
     """
+    if size_of(fields) > _MAX_ENTRY_BYTES:
+        return _oversized(entry_id, fields, now_ms)
     reply_to = fields.get(b"reply_to", b"").decode(errors="replace") or None
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
-    if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS:
-        entry = replace(entry, at_ms=now_ms)
+    entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms))
     refusal = _refusal(fields, now_ms)
     if refusal is None:
         return entry
@@ -137,6 +150,7 @@ def size_of(fields: Fields) -> int:
 
 
 _MAX_PART = 2**64 - 1
+_MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
 _MAX_REPLY_TO_BYTES = 512
 # A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
 # keys expire and summaries fall due.
@@ -149,8 +163,6 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
     if unknown:
         name = unknown[0][:64].decode(errors="backslashreplace")
         return InvalidCommand("unknown_field", f"an entry has no field {name!r}; there are type, data and key", name)
-    if size_of(fields) > MAX_MESSAGE_BYTES + 1024:
-        return InvalidCommand("too_large", f"{size_of(fields)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
     expires = fields.get(b"expires_ms")
     if expires is not None and (not expires.isdigit() or len(expires) > 15):
         return InvalidCommand("invalid_value", "expires_ms must be milliseconds since 1970", "expires_ms")
@@ -163,5 +175,33 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
     return None
 
 
+def _believed_ms(entry_id: EntryId, now_ms: int) -> int | None:
+    """Stream time of an entry whose id cannot be believed; ``None`` where it can."""
+    return now_ms if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS else None
+
+
+def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
+    """An entry of which only the beginning is kept: a stranger's message can be as large as the server lets it be."""
+    size = size_of(fields)
+    error = InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+    # As for any other one, the key and who waits stay with it, where they are such.
+    key, reply_to = (fields.get(name, b"") for name in (b"key", b"reply_to"))
+    kept = decode_entry(entry_id, b"", b"", key if 0 < len(key) <= MAX_KEY_BYTES else None)
+    type_ = fields.get(b"type", b"item.upsert")[:64].decode(errors="replace")
+    data = fields.get(b"data")
+    payload = _shown(fields) if data is None else data[:MAX_MESSAGE_BYTES]
+    return replace(
+        kept,
+        command=Malformed(error, payload, size if data is None else len(data), type_),
+        reply_to=reply_to.decode(errors="replace") or None if len(reply_to) <= _MAX_REPLY_TO_BYTES else None,
+        at_ms=_believed_ms(entry_id, now_ms),
+    )
+
+
 def _shown(fields: Fields) -> bytes:
-    return b" ".join(name + b"=" + value for name, value in fields.items())[:MAX_MESSAGE_BYTES]
+    shown = b""
+    for name, value in fields.items():
+        shown += b" " * bool(shown) + name[:MAX_MESSAGE_BYTES] + b"=" + value[:MAX_MESSAGE_BYTES]
+        if len(shown) >= MAX_MESSAGE_BYTES:
+            break
+    return shown[:MAX_MESSAGE_BYTES]

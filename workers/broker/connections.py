@@ -143,6 +143,13 @@ def transport_options(url: str) -> dict[str, Any]:
     return options
 
 
+def memory_share(redis: Redis) -> float | None:
+    """Which part of its ``maxmemory`` the server has used; ``None`` when it has none."""
+    memory: Any = redis.info("memory")
+    most = int(memory.get("maxmemory") or 0)
+    return int(memory["used_memory"]) / most if most else None
+
+
 def masked(url: str) -> str:
     """The URL without its password, for messages and logs."""
     return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(//[^:@/?#]*):[^/?#]*@", r"\1:***@", url))

@@ -67,6 +67,20 @@ class EventsStream:
             raise
         return EntryId.parse(info["last-generated-id"].decode())
 
+    def length(self) -> int:
+        """Entries in the stream."""
+        return int(self._redis.xlen(self._key))
+
+    def drop_before(self, first: EntryId) -> None:
+        """Drop entries with lower ids, by and large: whole nodes of the stream, which is cheap."""
+
+        def fill(pipe: Pipeline) -> None:
+            pipe.xtrim(self._key, minid=str(first), approximate=True)
+
+        (dropped,) = self._lease.execute_in_need(fill)
+        if isinstance(dropped, Exception):
+            raise dropped
+
     def remove(self, ids: Sequence[EntryId]) -> None:
         """Delete entries (erasure)."""
         if ids:

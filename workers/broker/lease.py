@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import WatchError
+from redis.exceptions import OutOfMemoryError, WatchError
 
 from recommender.errors import StateError
 from workers.broker.keys import PartitionKeys
@@ -133,6 +133,8 @@ class Lease:
                     self._write(pipe, self._epoch, new=forgotten)
                 except WatchError:
                     continue
+                except OutOfMemoryError:
+                    self._extend()
             self._valid_until_s = max(self._valid_until_s, sent_s + self._duration_s)
             return
         raise LeaseLost("the lease of the partition keeps changing")
@@ -172,6 +174,30 @@ class Lease:
                     continue
         raise LeaseLost("the epoch of the partition keeps changing")
 
+    def execute_in_need(self, fill: Callable[[Pipeline], None]) -> list[Any]:
+        """Carry out commands that make room on the server, also when it is too full for a transaction.
+
+        They follow a look at the epoch then. Nobody can begin a reign in between on a server that is full; and what is
+        dropped is committed.
+
+        Args:
+            fill: puts the commands into the transaction.
+
+        Returns:
+            Replies; the error of a command that failed is among them.
+
+        Raises:
+            LeaseLost: the reign has ended; nothing was carried out.
+        """
+        try:
+            return self.execute(fill, raise_on_error=False)
+        except OutOfMemoryError:
+            if _epoch(self._redis.get(self._epoch_key)) != self._epoch:
+                raise LeaseLost("the partition is owned by another process now") from None
+            with self._redis.pipeline(transaction=False) as pipe:
+                fill(pipe)
+                return list(pipe.execute(raise_on_error=False))
+
     def release(self) -> None:
         """Let the next one in at once, if it is still ours."""
         with self._redis.pipeline() as pipe:
@@ -183,6 +209,21 @@ class Lease:
                     pipe.execute()
             except WatchError:
                 pass  # it is another's
+
+    def _extend(self) -> None:
+        """Renew it on a server at its ``maxmemory``, which takes neither what is written nor any transaction.
+
+        The lease is seen to be ours afterwards, and no token is used twice: so it was ours when it was extended.
+
+        Raises:
+            OutOfMemoryError: it has run out, and cannot be taken again before there is room.
+        """
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.pexpire(self._lease, round(self._duration_s * 1000))
+            pipe.get(self._lease)
+            _, held = pipe.execute()
+        if _holder(held) != self._holder:
+            raise OutOfMemoryError("the lease has run out, and the server has no memory left for another")
 
     def _write(self, pipe: Pipeline, epoch: Epoch, *, new: bool) -> None:
         pipe.multi()

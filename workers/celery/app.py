@@ -43,6 +43,7 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
         worker_prefetch_multiplier=1,
+        worker_eta_task_limit=1000,  # tasks that wait to be tried again are kept in memory
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,

@@ -66,7 +66,7 @@ class Plugin:
         """Append commands to the log, with the Celery requests that wait for their outcome."""
         with self._lock:
             if self._log is None or self._pid != os.getpid():  # a forked child has connections of its own
-                self._log, self._pid = CommandsLog(self._connect(), self.keys), os.getpid()
+                self._log, self._pid = CommandsLog(self._connect(), self.keys, self.settings.most_waiting), os.getpid()
             log_ = self._log
         log_.append(commands, requests)
 

@@ -5,19 +5,22 @@ Each command task has one argument, the same JSON object that stands in the stre
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from celery import Task
 from celery.backends.rpc import RPCBackend
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 from kombu.entity import Queue
 from redis.exceptions import RedisError
 
 from recommender import Recommender
 from recommender.errors import InvalidCommand, RecommenderError
-from recommender.items import Item
+from recommender.items import EntryId, Item
 from recommender.items.commands import validate
+from recommender.store import Outbox, OutboxRow
+from workers.broker.admission import Overloaded
 from workers.celery.requests import request_from_context
 from workers.celery.stream_producer import SentTask, StreamProducer
 from workers.client import CommandFields, command_fields
@@ -28,6 +31,8 @@ MOST_ITEMS = MOST_COMMANDS
 """Items in one ``ingest_many``."""
 
 _ANSWER_TIMEOUT_S = 60.0
+_PAGE_BYTES = 4 << 20
+_PAGE_STEP = 20  # the payload of a rejected command can have 350 kB
 
 
 class Port(Protocol):
@@ -64,14 +69,19 @@ class CommandTask(PortTask):
 
     abstract = True
     command_type: ClassVar[str]
-    # The stream's server is away for a moment: the broker keeps the task until it is back.
-    autoretry_for = (RedisError,)
+    # The stream's server is away for a moment, or too much waits: the broker keeps the task and hands it out again.
+    autoretry_for = (RedisError, Overloaded)
     max_retries = None
     retry_backoff = True
     retry_backoff_max = 60
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """Append to the stream, or send through the broker where Celery needs it."""
+        """Append to the stream, or send through the broker where Celery needs it.
+
+        Raises:
+            Overloaded: too much waits in the stream. Nobody is kept waiting here: the caller knows best whether to come
+                back, to drop, or to give the task to the broker (``countdown``), which tries again by itself.
+        """
         if not self._needs_broker(options):
             options["producer"] = StreamProducer(self._append_sent)
         return super().apply_async(args, kwargs, **options)
@@ -87,6 +97,13 @@ class CommandTask(PortTask):
         fields = self._fields(task_id, None, data, key)
         self.port.append(fields, {task_id: request_from_context(self.request)})
         raise Ignore
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:
+        """Try again later; where the broker does not take the task back, Celery would drop it."""
+        try:
+            return super().retry(*args, **kwargs)
+        except Reject as error:
+            raise Reject(error.reason, requeue=True) from error
 
     def _append_sent(self, sent: SentTask) -> None:
         fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)
@@ -240,6 +257,31 @@ class Outcomes(QuestionTask):
         return found
 
 
+class Events(QuestionTask):
+    """Events once more, from the store: for a consumer that has missed some in the stream."""
+
+    name = "recommender.events"
+
+    def run(self, after: str = "0-0", limit: int = MOST_ITEMS) -> dict[str, Any]:
+        """One page of what was published.
+
+        Args:
+            after: the id of an event; those behind it are given, in order.
+            limit: how many at most; fewer where they are large.
+
+        Returns:
+            ``events`` (CloudEvents), ``next`` (the ``after`` of the next page, ``None`` at the end) and ``oldest`` (the
+            first event that is kept; what is older is gone).
+        """
+        start, most = _entry_id(after), min(_count(limit, "limit"), MOST_ITEMS)
+        rows, oldest = self.ask(lambda engine: (_page(engine.outbox, start, most), engine.outbox.oldest()))
+        return {
+            "events": [json.loads(row.event) for row in rows],
+            "next": str(rows[-1].id) if rows else None,
+            "oldest": None if oldest is None else str(oldest),
+        }
+
+
 class Answers(QuestionTask):
     """What people said of the items of a collection."""
 
@@ -290,6 +332,7 @@ TASKS: tuple[type[PortTask], ...] = (
     Compare,
     Get,
     Outcomes,
+    Events,
     Answers,
     Export,
     Stats,
@@ -308,6 +351,28 @@ class CommandRefused(RecommenderError):
     def __str__(self) -> str:
         code, message, _ = self.args
         return f"{code}: {message}"
+
+
+def _page(outbox: Outbox, after: EntryId, limit: int) -> list[OutboxRow]:
+    """The next events, so that a page is never much larger than a result backend takes."""
+    page: list[OutboxRow] = []
+    size = 0
+    while len(page) < limit and size < _PAGE_BYTES:
+        rows = outbox.after(page[-1].id if page else after, min(limit - len(page), _PAGE_STEP))
+        if not rows:
+            break
+        page += rows
+        size += sum(len(row.event) for row in rows)
+    return page
+
+
+def _entry_id(text: Any) -> EntryId:
+    try:
+        return EntryId.parse(text)
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidCommand(
+            "invalid_value", "after must be the id of an event, like 1764000000096-0", "after"
+        ) from None
 
 
 def _text(text: Any) -> str:

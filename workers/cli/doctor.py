@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,7 @@ from rich.text import Text
 from recommender.embedding import KNOWN_MODELS, parse_source
 from recommender.embedding.model_files import find, verify
 from recommender.errors import ConfigurationError, ModelError, StateError
-from workers.broker.connections import connect, masked
+from workers.broker.connections import connect, masked, memory_share
 from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.keys import PartitionKeys
 from workers.cli.common import json_option, load_settings, out, print_json, printable
@@ -28,7 +28,10 @@ from workers.settings import Settings, unknown_variables, variable
 
 _OLDEST_SERVER = (6, 2)
 _LEAST_FREE_BYTES = 1 << 30
+_MEMORY_FULL = 0.7
 _OLD_S = 60.0
+_GROUP_OLD_S = 3600.0
+_NEARLY = 0.8
 
 State = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -170,6 +173,14 @@ def _check_persistence(redis: Redis) -> Iterator[Finding]:
         yield Finding(
             "eviction", "failed", policy, "set maxmemory-policy noeviction, or the server throws commands away"
         )
+    share = memory_share(redis)
+    full: State = "warning" if share is not None and share > _MEMORY_FULL else "ok"
+    yield Finding(
+        "memory",
+        full,
+        "no maxmemory" if share is None else f"{share:.0%} of maxmemory",
+        "" if full == "ok" else "at maxmemory producers are refused: raise it, or keep fewer events",
+    )
 
 
 def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
@@ -197,3 +208,34 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
         f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
         "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
     )
+    yield from _check_room(redis, keys, settings)
+    yield from _check_groups(status, settings)
+
+
+def _check_room(redis: Redis, keys: PartitionKeys, settings: Settings) -> Iterator[Finding]:
+    """How near producers are to being refused."""
+    waiting, most = int(redis.xlen(keys.commands)), settings.most_waiting
+    state: State = "warning" if most and waiting > _NEARLY * most else "ok"
+    limit = f"{most:,}" if most else "any number"
+    advice = (
+        "" if state == "ok" else "producers are refused at the limit: see RecommenderProducersRefused in the runbook"
+    )
+    yield Finding("room", state, f"{waiting:,} commands in the stream, {limit} may wait", advice)
+
+
+def _check_groups(status: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
+    """Consumers of events that are far behind, or have missed some."""
+    for group in status.get("events", {}).get("groups", ()):
+        check, behind = f"group {group['name']}", f"{group['behind_s']:,.0f} s behind"
+        if group["missed"]:
+            yield Finding(
+                check,
+                "warning",
+                f"{behind}; events that it has not acknowledged were dropped from the stream",
+                "read them again: recommender watch --from ID --json, with the last id that it has handled",
+            )
+        elif group["behind_s"] > _GROUP_OLD_S:
+            held = "it keeps events in the stream" if settings.events_retention == "groups" else "it may miss events"
+            yield Finding(check, "warning", f"{behind}; {held}", "mend its consumers, or drop it with XGROUP DESTROY")
+        else:
+            yield Finding(check, "ok", behind)

@@ -124,7 +124,8 @@ def _note(events: Sequence[Event], said: dict[str, ItemProcessed | ItemRevised])
 
 def _entries(seen: Seen, settings: CollectionSettings) -> Iterator[Entry]:
     # Recommendations are for readers; nothing is decided by them, and here nobody reads them.
-    quick = settings.model_copy(update={"recommendations": 0})
+    # What is here was admitted.
+    quick = settings.model_copy(update={"recommendations": 0, "commands_per_second": None})
     first_ms = seen.items[0]["at_ms"]
     yield Entry(EntryId(1, 0), ConfigureCollection(collection=seen.collection, settings=quick), at_ms=first_ms)
     at_ms = first_ms

@@ -16,14 +16,12 @@ import click
 
 from recommender.errors import InvalidCommand
 from recommender.items import EntryId
+from workers.broker.pacing import BLOCK, size_of_command
+from workers.broker.status import read_status
 from workers.cli.common import err
 from workers.client import Client, CommandFields, command_fields
-from workers.owner.status import read_status
 from workers.records import BadRow, ItemMapping, RecordReader, Row
 
-_BLOCK = 500
-# A bulk producer keeps about two batches outstanding, so that live commands need not wait behind the whole file.
-_OUTSTANDING = 2048
 _POLL_S = 0.05
 # How long an owner may take to start, and one that was there to come back: a supervisor's pause and loading the model.
 _STARTS_S = 10.0
@@ -109,13 +107,18 @@ def send_rows(
     rows = checkpoint.rows
     pending: list[CommandFields] = []
     bad: list[BadRow] = []
+    size = 0
     for row in reader:
         rows = row.number
         fields = _command(row, mapping, checkpoint, silent=silent)
-        bad.append(fields) if isinstance(fields, BadRow) else pending.append(fields)
-        if len(pending) + len(bad) >= _BLOCK:
+        if isinstance(fields, BadRow):
+            bad.append(fields)
+        else:
+            pending.append(fields)
+            size += size_of_command(fields)
+        if len(pending) + len(bad) >= BLOCK or size >= client.pacing.batch_bytes:
             yield _flush(client, pending, bad, rows, checkpoint)
-            pending, bad = [], []
+            pending, bad, size = [], [], 0
     if pending or bad:
         yield _flush(client, pending, bad, rows, checkpoint)
 
@@ -135,16 +138,10 @@ def _command(
 
 
 def _flush(client: Client, pending: list[CommandFields], bad: list[BadRow], rows: int, checkpoint: Checkpoint) -> Block:
-    wait_for_room(client)
+    client.pacing.wait_for_room(pending)
     position = client.log.append(pending)[-1] if pending else checkpoint.position
     checkpoint.advance(rows, position)
     return Block(rows, len(pending), tuple(bad), position)
-
-
-def wait_for_room(client: Client) -> None:
-    """Wait while an owner is at work and has two batches before it; without an owner commands may pile up."""
-    while client.log.length() > _OUTSTANDING and read_status(client.redis, client.keys) is not None:
-        time.sleep(_POLL_S)
 
 
 def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:

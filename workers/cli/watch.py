@@ -2,23 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
 from recommender.items import EntryId
-from workers.cli.common import json_text, load_settings, out
+from workers.celery.tasks import Events
+from workers.cli.asking import owner_or_state
+from workers.cli.common import err, json_text, load_settings, out
 from workers.cli.event_lines import event_line, laid_out
 from workers.client import Client
+from workers.settings import Settings
 
 
 @click.command()
 @click.option("--from-start", is_flag=True, help="Begin with the oldest event that is still in the stream.")
+@click.option(
+    "--from",
+    "after",
+    metavar="ID",
+    help="Begin behind this event, also if it is in the stream no longer: from the store, while it keeps them"
+    " (RECOMMENDER_OUTBOX_HOURS).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
-def watch(*, from_start: bool, as_json: bool) -> None:
-    """Follow the events stream until Ctrl-C, one line an event: verdicts, revised verdicts, groups, feedback."""
-    client = Client(load_settings())
+def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
+    """Follow the events stream until Ctrl-C, one line an event: verdicts, revised verdicts, groups, feedback.
+
+    A consumer that has missed events, since the stream was trimmed, gets them again with `--from` and the id of the
+    last one it has seen; 0-0 gives all that are kept.
+    """
+    if from_start and after is not None:
+        raise click.UsageError("give --from-start or --from, not both")
+    settings = load_settings()
+    client = Client(settings)
     start = EntryId(0, 0) if from_start else client.last_event()
+    if after is not None:
+        start = _entry_id(after)
+        for event in _stored(settings, start):
+            _show(event, as_json=as_json)
+            start = EntryId.parse(event["id"])
     for event in client.events(start):
-        if as_json:
-            click.echo(json_text(event))
-        else:
-            out.print(laid_out(event_line(event), out))
+        _show(event, as_json=as_json)
+
+
+def _stored(settings: Settings, after: EntryId) -> Iterator[dict[str, Any]]:
+    """What the store has behind ``after``."""
+    with owner_or_state(settings) as ask:
+        next_: str | None = str(after)
+        first = True
+        while next_ is not None:
+            page = ask(Events, after=next_)
+            if first and page["oldest"] is not None and EntryId.parse(page["oldest"]) > after > EntryId(0, 0):
+                err.print(f"what came between {after} and {page['oldest']} is kept no longer, if there was anything")
+            first, next_ = False, page["next"]
+            yield from page["events"]
+
+
+def _show(event: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json_text(event))
+    else:
+        out.print(laid_out(event_line(event), out))
+
+
+def _entry_id(text: str) -> EntryId:
+    try:
+        return EntryId.parse(text)
+    except ValueError as error:
+        raise click.UsageError(f"--from {text!r} is not the id of an event, like 1764000000096-0") from error

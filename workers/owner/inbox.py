@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 
 from recommender import Recommender
 from recommender.items import Entry, EntryId
-
-# An English word piece is about four characters; the budget needs no more than a guess.
-_BYTES_PER_TOKEN = 4
+from workers.settings import BYTES_PER_TOKEN
 
 
 class Waiting(NamedTuple):
@@ -55,7 +53,7 @@ class Inbox:
     """
 
     def __init__(self, tokens: int, items: int) -> None:
-        self._bytes = tokens * _BYTES_PER_TOKEN
+        self._bytes = tokens * BYTES_PER_TOKEN
         self._items = items
         self._entries: deque[Waiting] = deque()
         self._waiting_bytes = 0
@@ -93,10 +91,14 @@ class Inbox:
             for waiting in batch:
                 self._entries.popleft()
                 self._waiting_bytes -= waiting.size
-            questions = list(self._questions)
-            self._questions.clear()
             self._changed.notify_all()
-            return [waiting.entry for waiting in batch], questions
+            return [waiting.entry for waiting in batch], self._asked()
+
+    def take_questions(self, timeout_s: float) -> list[Question]:
+        """Questions that wait now; waits for one at most ``timeout_s`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._questions, timeout_s)
+            return self._asked()
 
     def peek(self) -> list[Entry]:
         """The next batch as it stands now, left where it is."""
@@ -126,8 +128,12 @@ class Inbox:
         """Take no more; questions still waiting get an error."""
         with self._changed:
             self._closed = True
-            questions = list(self._questions)
-            self._questions.clear()
+            questions = self._asked()
             self._changed.notify_all()
         for question in questions:
             question.answer.set_exception(RuntimeError("the owner is shutting down"))
+
+    def _asked(self) -> list[Question]:
+        questions = list(self._questions)
+        self._questions.clear()
+        return questions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
@@ -14,8 +15,30 @@ from workers.owner.inbox import Inbox, Waiting
 
 log = logging.getLogger(__name__)
 
-_READ_COUNT = 256
 _RETRY_AFTER_S = 0.5
+
+
+class ReadSize:
+    """How many entries to read at once, so that they take about as much memory as we want.
+
+    The server bounds one value, if at all, by tens of megabytes, and a read cannot be bounded by bytes. So few are read
+    at first, twice as many each time while they are small, and one by one where they are large. More than a few at once
+    would not be faster: reading runs beside deciding, which takes far longer.
+
+    Attributes:
+        count: entries to ask for next.
+    """
+
+    MOST = 16
+    TARGET_BYTES = 4 << 20
+
+    def __init__(self) -> None:
+        self.count = 1
+
+    def saw(self, sizes: Sequence[int]) -> None:
+        """These many bytes had the entries of the last read."""
+        fitting = self.TARGET_BYTES // max(sizes) if sizes and max(sizes) else self.MOST
+        self.count = max(1, min(2 * self.count, fitting, self.MOST))
 
 
 class Intake(threading.Thread):
@@ -32,6 +55,7 @@ class Intake(threading.Thread):
         self._commands = commands
         self._inbox = inbox
         self._position = position
+        self._size = ReadSize()
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -51,7 +75,7 @@ class Intake(threading.Thread):
         away = False
         while not self._stopping.is_set():
             try:
-                entries = self._commands.read(self._position, _READ_COUNT)
+                waiting = self._read_some()
             except RedisError as error:
                 if not away:
                     log.warning("intake.server_away", extra={"error": str(error)})
@@ -61,10 +85,17 @@ class Intake(threading.Thread):
             if away:
                 log.info("intake.server_back")
                 away = False
-            if entries:
-                now_ms = time.time_ns() // 1_000_000
-                self._inbox.put([Waiting(decode(id_, fields, now_ms), size_of(fields)) for id_, fields in entries])
-                self._position = entries[-1][0]
+            if waiting:
+                self._inbox.put(waiting)
+                self._position = waiting[-1].entry.id
+
+    def _read_some(self) -> list[Waiting]:
+        """The next entries, decoded; what is too large is cut, and nothing else of it stays in memory."""
+        entries = self._commands.read(self._position, self._size.count)
+        sizes = [size_of(fields) for _, fields in entries]
+        self._size.saw(sizes)
+        now_ms = time.time_ns() // 1_000_000
+        return [Waiting(decode(id_, fields, now_ms), size) for (id_, fields), size in zip(entries, sizes, strict=True)]
 
     def stop(self) -> None:
         """Read no more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from recommender.items import CommandRejected, Event, ItemProcessed
 
@@ -17,6 +17,7 @@ class Metrics:
 
     def __init__(self, partition: str) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, file descriptors, processor time
         self._partition = partition
         by_partition, registry = ("partition",), self.registry
         self._commands = Counter(
@@ -63,6 +64,18 @@ class Metrics:
             labelnames=by_partition,
             registry=registry,
         )
+        self._limit = Gauge(
+            "recommender_waiting_limit_commands",
+            "Commands that may wait before producers are refused; 0: any number.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._memory = Gauge(
+            "recommender_redis_memory_share",
+            "Which part of its maxmemory the Redis server has used; 0 when it has none.",
+            labelnames=by_partition,
+            registry=registry,
+        )
         self._points = Gauge(
             "recommender_index_points",
             "Vectors in the indexes, by kind.",
@@ -79,6 +92,19 @@ class Metrics:
             "recommender_unpublished_events",
             "Committed events not published yet.",
             labelnames=by_partition,
+            registry=registry,
+        )
+
+        self._stream = Gauge(
+            "recommender_events_stream_entries",
+            "Events in their stream.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._behind = Gauge(
+            "recommender_events_group_behind_seconds",
+            "Age of the oldest event that a consumer group has not acknowledged, of the ten slowest groups.",
+            labelnames=("partition", "group"),
             registry=registry,
         )
 
@@ -105,6 +131,11 @@ class Metrics:
             elif isinstance(event.data, CommandRejected):
                 self._rejected.labels(self._partition, event.data.code).inc()
 
+    def room(self, most_waiting: int, memory_share: float) -> None:
+        """What bounds how much may wait."""
+        self._limit.labels(self._partition).set(most_waiting)
+        self._memory.labels(self._partition).set(memory_share)
+
     def backlog(self, lag: int, oldest_s: float) -> None:
         """What waits."""
         self._lag.labels(self._partition).set(lag)
@@ -113,6 +144,13 @@ class Metrics:
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""
         self._unpublished.labels(self._partition).set(events)
+
+    def events_stream(self, entries: int, behind_s: Mapping[str, float]) -> None:
+        """What stands in the events stream, and how far its groups are behind."""
+        self._stream.labels(self._partition).set(entries)
+        self._behind.clear()
+        for group, age_s in behind_s.items():
+            self._behind.labels(self._partition, group).set(age_s)
 
     def recall(self, lowest: float) -> None:
         """Sampled recall of the worst of the approximate indexes."""

@@ -20,19 +20,23 @@ from recommender import Recommender, open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError
 from recommender.items import DEFAULT_MODEL, Entry
+from workers.broker.admission import Overloaded
 from workers.broker.commands_log import CommandsLog
+from workers.broker.connections import memory_share
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.client import command_fields
 from workers.owner.courier import Job
 from workers.owner.dispatch import Dispatch
+from workers.owner.event_keeper import EventKeeper
 from workers.owner.health import serve_health
 from workers.owner.inbox import Inbox
 from workers.owner.intake import Intake
 from workers.owner.lease_keeper import LeaseKeeper
 from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
+from workers.owner.pace import Pace
 from workers.owner.publisher import Publisher
 from workers.owner.status import Announcer, Status
 from workers.owner.succession import Succession
@@ -75,10 +79,13 @@ class Owner(threading.Thread):
         self._redis = redis()
         self._commands = CommandsLog(self._redis, self._keys)
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
-        self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length, self._lease))
+        events = EventsStream(self._redis, self._keys, settings.events_max_length, self._lease)
+        self._publisher = Publisher(events)
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
+        self._event_keeper = EventKeeper(settings, self._redis, self._keys, events, self._metrics)
+        self._pace = Pace()
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
@@ -174,18 +181,29 @@ class Owner(threading.Thread):
         """Decide and commit, however often the model has to be asked."""
         self.status.working()
         while not self._stopping.is_set():
+            started_s = time.monotonic()
             try:
                 with self._metrics.stage("process"):
                     events = engine.process(entries)
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
-                self._stopping.wait(_RETRY_S)
+                self._bide(engine)
             except RedisError as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
             else:
                 self._metrics.committed(len(entries), events)
+                self._pace.count(len(entries), time.monotonic() - started_s)
                 return
+
+    def _bide(self, engine: Recommender) -> None:
+        """Before the model is asked again: answer questions, and say how much waits."""
+        for question in self._inbox.take_questions(_RETRY_S):
+            question.settle(engine)
+        try:
+            self._report(engine)
+        except RedisError as error:
+            log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
     def _after_batch(self, engine: Recommender) -> None:
         """Make room for producers and tell those who wait for the position, now that its events are out."""
@@ -220,8 +238,9 @@ class Owner(threading.Thread):
             self._keep_stream(engine)
             self._commands.trim(engine.position, self._lease)
             self._tick(engine)
+            self.status.update(events=self._event_keeper.tend(_now_ms()))
             self._report(engine)
-        except RedisError as error:
+        except (RedisError, Overloaded) as error:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
         due = now >= self._next_snapshot
         try:
@@ -250,11 +269,14 @@ class Owner(threading.Thread):
             points[collection["index"]] += collection["points"]
         self._metrics.index(points)
         self._metrics.unpublished(unpublished)
-        oldest_ms = self._commands.oldest_waiting_ms(engine.position)
+        ahead = self._inbox.oldest()
+        oldest_ms = self._commands.oldest_waiting_ms(engine.position) if ahead is None else ahead.ms
         oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
         lag = 0 if oldest_ms is None else self._commands.length()
         self._metrics.backlog(lag, oldest_s)
+        self._metrics.room(self._settings.most_waiting, memory_share(self._redis) or 0.0)
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
+        self.status.update(commands_per_s=round(self._pace.per_s, 1))
 
     def _finish(self, engine: Recommender) -> None:
         """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""

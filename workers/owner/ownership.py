@@ -37,8 +37,10 @@ class Ownership:
         Raises:
             NotOurs: it is another's; the message says what to do.
         """
-        self._redis.set(self._key, self._identity, nx=True)
         found: Any = self._redis.get(self._key)
+        if found is None:  # only then: a full server refuses what writes
+            self._redis.set(self._key, self._identity, nx=True)
+            found = self._redis.get(self._key)
         if found != self._identity.encode():
             raise NotOurs(
                 "the partition belongs to another state directory: use that one (RECOMMENDER_STATE_DIR), or choose "

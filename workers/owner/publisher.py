@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from recommender import Recommender
 from recommender.items import START, EntryId
@@ -55,6 +55,9 @@ class Publisher:
             while rows := engine.outbox.after(self._published, _AT_ONCE):
                 self._events.publish(rows)
                 self._published = rows[-1].id
+        except OutOfMemoryError as error:
+            log.warning("publisher.server_full", extra={"error": str(error)})
+            return False
         except RedisError as error:
             self._certain = False
             log.warning("publisher.server_away", extra={"error": str(error)})

@@ -11,9 +11,12 @@ from contextlib import suppress
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from workers.broker.keys import PartitionKeys
+from workers.broker.status import read_status
+
+__all__ = ["Announcer", "Status", "read_status"]
 
 _EXPIRES_S = 15
 _EVERY_S = 0.5  # a producer that waits for a position looks as often
@@ -75,22 +78,19 @@ class Announcer(threading.Thread):
         while not self._stopping.is_set():
             healthy, fields = self._status.health()
             with suppress(RedisError):  # the engine thread notices and says so
-                self._redis.set(self._key, json.dumps({"healthy": healthy, **fields}), ex=_EXPIRES_S)
+                self._say(json.dumps({"healthy": healthy, **fields}))
             self._stopping.wait(_EVERY_S)
         with suppress(RedisError):
             self._redis.delete(self._key)
         self._redis.close()
 
+    def _say(self, text: str) -> None:
+        try:
+            self._redis.set(self._key, text, ex=_EXPIRES_S)
+        except OutOfMemoryError:  # what was said before still tells that there is an owner
+            self._redis.expire(self._key, _EXPIRES_S)
+
     def stop(self) -> None:
         """Say no more."""
         self._stopping.set()
         self.join()
-
-
-def read_status(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
-    """What the owner last said, or ``None`` when there is no owner."""
-    text: Any = redis.get(keys.status)
-    if text is None:
-        return None
-    fields: dict[str, Any] = json.loads(text)
-    return fields

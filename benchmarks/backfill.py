@@ -1,0 +1,95 @@
+"""Live items while a catalogue is filled in: how long they take, beside an idle worker in the same run."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from benchmarks.texts import load_texts
+from benchmarks.worker_process import RunningWorker, deterministic_worker, running_worker
+
+LIVE_EVERY_S = 0.25
+WORDS = 5000
+
+
+def measure(items: int | None, *, model: bool) -> dict[str, Any]:
+    """Latency of live items, from append to event, idle and during a backfill of so many items.
+
+    Args:
+        items: of the backfill.
+        model: with the real model; without it the deterministic encoder, which shows what does not depend on the model.
+    """
+    count = items or (3000 if model else 100_000)
+    worker_context = running_worker if model else deterministic_worker
+    with worker_context() as worker:
+        live = _Live(worker, load_texts("openoffice", 2000) if model else [_text(n) for n in range(2000)])
+        live.latencies(rounds=20)
+        idle = live.latencies(rounds=100)
+        texts = itertools.islice(_texts(model=model), count)
+        started = time.perf_counter()
+        with ThreadPoolExecutor(1) as pool:
+            bulk = ({"id": f"bulk {n}", "text": text} for n, text in enumerate(texts))
+            backfill = pool.submit(worker.client.backfill, bulk, silent=True)
+            most_waiting = 0
+            busy: list[float] = []
+            while not backfill.done():
+                most_waiting = max(most_waiting, worker.client.log.length())
+                busy += live.latencies(rounds=1)
+                time.sleep(LIVE_EVERY_S)
+            backfill.result()
+        seconds = time.perf_counter() - started
+    return {
+        "items of the backfill": count,
+        "backfill items/s": round(count / seconds, 1),
+        "live items during it": len(busy),
+        "commands waiting at most": most_waiting,
+        **_figures("idle", idle),
+        **_figures("during the backfill", busy),
+        "p50, as a multiple of idle": round(statistics.median(busy) / statistics.median(idle), 1),
+        "p99, as a multiple of idle": round(_p99(busy) / _p99(idle), 1),
+    }
+
+
+class _Live:
+    """A producer that sends one item and waits for its event."""
+
+    def __init__(self, worker: RunningWorker, texts: list[str]) -> None:
+        self._client = worker.another_client()
+        self._texts = itertools.cycle(texts)
+        self._number = itertools.count()
+
+    def latencies(self, rounds: int) -> list[float]:
+        found = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            position = self._client.ingest({"id": f"live {next(self._number)}", "text": next(self._texts)})
+            self._client.outcome(position, timeout_s=120)
+            found.append((time.perf_counter() - started) * 1000)
+        return found
+
+
+def _texts(*, model: bool) -> Iterator[str]:
+    return itertools.cycle(load_texts("openoffice")) if model else map(_text, itertools.count())
+
+
+def _text(number: int) -> str:
+    """A dozen words, a few of them common and most of them rare, as in real texts."""
+    chance = random.Random(number)
+    return " ".join(f"word{int(WORDS * chance.random() ** 3)}" for _ in range(12))
+
+
+def _figures(name: str, latencies: list[float]) -> dict[str, Any]:
+    return {
+        f"{name} p50 ms": round(statistics.median(latencies), 1),
+        f"{name} p99 ms": round(_p99(latencies), 1),
+        f"{name} max ms": round(max(latencies), 1),
+    }
+
+
+def _p99(latencies: list[float]) -> float:
+    return statistics.quantiles(latencies, n=100)[98] if len(latencies) > 1 else latencies[0]
