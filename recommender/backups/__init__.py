@@ -5,9 +5,9 @@ appears under its name only after everything in it has been made durable, read b
 """
 
 from recommender.backups.checking import verify, verify_state
-from recommender.backups.manifest import MANIFEST, Backup, Manifest, Origin, find, listed
+from recommender.backups.manifest import MANIFEST, Backup, Manifest, Origin, find, listed, read
 from recommender.backups.restoring import restore
-from recommender.backups.writing import BackupCancelled, back_up_directory, move, prune, write
+from recommender.backups.writing import BackupCancelled, back_up_directory, copy, move, prune, write
 
 __all__ = [
     "MANIFEST",
@@ -16,10 +16,12 @@ __all__ = [
     "Manifest",
     "Origin",
     "back_up_directory",
+    "copy",
     "find",
     "listed",
     "move",
     "prune",
+    "read",
     "restore",
     "verify",
     "verify_state",

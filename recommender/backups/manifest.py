@@ -83,6 +83,16 @@ class Backup:
     path: Path
     manifest: Manifest
 
+    @property
+    def created_at(self) -> datetime:
+        """When, in UTC."""
+        return datetime.fromisoformat(self.manifest.created_at)
+
+    @property
+    def position(self) -> EntryId:
+        """Of the last command whose effects it holds."""
+        return EntryId.parse(self.manifest.position)
+
 
 def read(path: Path) -> Backup:
     """Read what a backup says about itself; its database is not looked at.

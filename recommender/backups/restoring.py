@@ -32,7 +32,7 @@ def restore(backup: Backup, state: Path, aside: Path | None) -> bool:
     with locked(state):
         replaced = (state / DATABASE).exists()
         if replaced and aside is None:
-            raise StateError(f"there is a state in {state}: with --force it is kept aside and the backup takes its place")
+            raise StateError(f"there is a state in {state}: with --force it is kept aside and replaced")
         empty = state.with_name(f".{state.name}.empty")
         try:
             require_room(state.parent, backup.manifest.size_bytes)

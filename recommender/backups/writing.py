@@ -27,11 +27,13 @@ class BackupCancelled(StateError):
     """The backup was given up; nothing is left of it."""
 
 
-def write(copy: DatabaseCopy, directory: Path, origin: Origin, cancelled: Callable[[], bool] = lambda: False) -> Backup:
+def write(
+    database: DatabaseCopy, directory: Path, origin: Origin, cancelled: Callable[[], bool] = lambda: False
+) -> Backup:
     """Write a backup into ``directory``, which is made if need be; it is whole and verified when this returns.
 
     Args:
-        copy: the database, which does not change meanwhile.
+        database: a copy that does not change meanwhile.
         directory: where backups are kept.
         origin: what the manifest is to say.
         cancelled: asked now and then whether to give up.
@@ -42,11 +44,11 @@ def write(copy: DatabaseCopy, directory: Path, origin: Origin, cancelled: Callab
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _clear(directory, origin.partition)
-        require_room(directory, copy.size_bytes)
-        path = directory / _name(origin, copy.facts)
+        require_room(directory, database.size_bytes)
+        path = directory / _name(origin, database.facts)
         with whole_directory(path) as temporary:
-            digest = _write_database(copy, temporary / DATABASE, cancelled)
-            manifest = _manifest(copy, origin, digest)
+            digest = _write_database(database, temporary / DATABASE, cancelled)
+            manifest = _manifest(database, origin, digest)
             with whole_file(temporary / MANIFEST) as file:
                 file.write_text(manifest.model_dump_json(indent=2))
             verify(temporary)
@@ -67,9 +69,8 @@ def back_up_directory(state: Path, directory: Path, origin: Origin) -> Backup:
         if not (state / DATABASE).exists():
             raise StateError(f"there is no state in {state}")
         with closing(SqliteStore(state / DATABASE)) as store:
-            copy = store.begin_copy()
             try:
-                return write(copy, directory, origin)
+                return write(store.begin_copy(), directory, origin)
             finally:
                 store.end_copy()
 
@@ -88,7 +89,7 @@ def prune(newest: Backup, keep: int) -> list[Path]:
     erasure = None if said.last_erasure is None else EntryId.parse(said.last_erasure)
     gone = []
     for number, one in enumerate(ours):
-        erased = erasure is not None and EntryId.parse(one.manifest.position) < erasure
+        erased = erasure is not None and one.position < erasure
         if one.path != newest.path and (number >= keep or erased):
             try:
                 shutil.rmtree(one.path)
@@ -98,11 +99,11 @@ def prune(newest: Backup, keep: int) -> list[Path]:
     return gone
 
 
-def move(backup: Backup, directory: Path) -> Backup:
-    """Move a backup into another directory, perhaps on another disk; it is verified there before it goes here.
+def copy(backup: Backup, directory: Path) -> Backup:
+    """Copy a backup into another directory, perhaps on another disk; it is whole and verified there when this returns.
 
     Raises:
-        StateError: it could not be written there; then it stays where it is.
+        StateError: it could not be written there.
     """
     target = directory / backup.path.name
     try:
@@ -112,16 +113,26 @@ def move(backup: Backup, directory: Path) -> Backup:
             for name in (DATABASE, MANIFEST):
                 copy_file(backup.path / name, temporary / name)
             verify(temporary)
-        shutil.rmtree(backup.path)
     except OSError as error:
-        raise StateError(f"the backup could not be moved to {directory}: {error}") from error
+        raise StateError(f"the backup could not be copied to {directory}: {error}") from error
     return Backup(target, backup.manifest)
 
 
-def _write_database(copy: DatabaseCopy, path: Path, cancelled: Callable[[], bool]) -> str:
+def move(backup: Backup, directory: Path) -> Backup:
+    """Copy a backup and delete it where it was.
+
+    Raises:
+        StateError: it could not be written there; then it stays where it is.
+    """
+    copied = copy(backup, directory)
+    shutil.rmtree(backup.path, ignore_errors=True)
+    return copied
+
+
+def _write_database(database: DatabaseCopy, path: Path, cancelled: Callable[[], bool]) -> str:
     digest = hashlib.sha256()
     with path.open("xb") as file:
-        for chunk in copy.chunks():
+        for chunk in database.chunks():
             if cancelled():
                 raise BackupCancelled("the backup was given up")
             digest.update(chunk)
@@ -130,8 +141,8 @@ def _write_database(copy: DatabaseCopy, path: Path, cancelled: Callable[[], bool
     return digest.hexdigest()
 
 
-def _manifest(copy: DatabaseCopy, origin: Origin, digest: str) -> Manifest:
-    facts = copy.facts
+def _manifest(database: DatabaseCopy, origin: Origin, digest: str) -> Manifest:
+    facts = database.facts
     return Manifest(
         format=_FORMAT,
         partition=origin.partition,
@@ -142,7 +153,7 @@ def _manifest(copy: DatabaseCopy, origin: Origin, digest: str) -> Manifest:
         last_erasure=None if facts.last_erasure is None else str(facts.last_erasure),
         created_at=origin.created_at.isoformat(timespec="milliseconds"),
         created_by=origin.created_by,
-        size_bytes=copy.size_bytes,
+        size_bytes=database.size_bytes,
         sha256=digest,
     )
 

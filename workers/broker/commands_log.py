@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from recommender.errors import InvalidCommand
@@ -15,7 +14,6 @@ from recommender.items import Entry, EntryId, decode_entry, malformed
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
-from workers.broker.lease import Lease
 
 Fields = Mapping[bytes, bytes]
 

@@ -43,18 +43,22 @@ class Trimming:
         self._up_to = START
         self.held = 0
 
-    def begin(self, state: str, position: EntryId) -> None:
+    def begin(self, state: str, position: EntryId) -> bool:
         """See to it that nothing is missing behind ``position``, and count what is kept up to it.
 
         Args:
             state: identity of the state.
             position: of the last command whose effects it holds.
 
+        Returns:
+            Whether this very state has trimmed the stream before.
+
         Raises:
             OlderThanTrimmed: commands behind the position are gone; the message says what to do.
         """
         noted: dict[bytes, bytes] = self._redis.hgetall(self._keys.trimmed)  # type: ignore[assignment]
-        if noted.get(b"state") == state.encode():
+        ours = noted.get(b"state") == state.encode()
+        if ours:
             trimmed = EntryId.parse(noted[b"position"].decode())
             if trimmed > position:
                 raise OlderThanTrimmed(
@@ -64,6 +68,7 @@ class Trimming:
                 )
             self._up_to = trimmed
         self.held = self._count(position)
+        return ours
 
     def trim(self, state: str, position: EntryId, keep_from: EntryId | None) -> None:
         """Drop entries whose effects are durable, and move the consumer group along.
@@ -98,10 +103,11 @@ class Trimming:
         count, start = 0, "-"
         while True:
             found: Any = self._redis.eval(_COUNT, 1, self._keys.commands, start, str(position), str(_COUNT_AT_ONCE))
-            count += found[0]
-            if found[0] < _COUNT_AT_ONCE:
+            number, last = int(found[0]), found[1].decode()
+            count += number
+            if number < _COUNT_AT_ONCE:
                 return count
-            start = f"({found[1].decode()}"
+            start = f"({last}"
 
 
 def _successor(position: EntryId) -> EntryId:

@@ -136,8 +136,13 @@ def _flush(client: Client, pending: list[CommandFields], bad: list[BadRow], rows
 
 def wait_for_room(client: Client) -> None:
     """Wait while an owner is at work and has two batches before it; without an owner commands may pile up."""
-    while client.log.length() > _OUTSTANDING and read_status(client.redis, client.keys) is not None:
+    while (status := read_status(client.redis, client.keys)) is not None and _waiting(client, status) > _OUTSTANDING:
         time.sleep(_POLL_S)
+
+
+def _waiting(client: Client, status: dict[str, Any]) -> int:
+    """Commands to be decided: those in the stream without the ones that are kept until they are in a backup."""
+    return max(0, client.log.length() - int(status.get("held", 0)))
 
 
 def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
@@ -152,7 +157,7 @@ def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
             raise OwnerGone
         if EntryId.parse(status.get("position", "0-0")) >= position:
             return
-        yield client.log.length()
+        yield _waiting(client, status)
         time.sleep(_POLL_S)
 
 

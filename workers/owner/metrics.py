@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from recommender.backups import Backup
 from recommender.items import CommandRejected, Event, ItemProcessed
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -82,6 +83,25 @@ class Metrics:
             registry=registry,
         )
 
+        self._held = Gauge(
+            "recommender_held_commands",
+            "Decided commands kept in the stream until they are in a backup.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._backup_at = Gauge(
+            "recommender_backup_timestamp_seconds",
+            "When the newest verified backup was made, in seconds since 1970.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._backup_failures = Gauge(
+            "recommender_backup_failures",
+            "Backups that failed since the worker started.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage of the loop."""
@@ -109,6 +129,13 @@ class Metrics:
         """What waits."""
         self._lag.labels(self._partition).set(lag)
         self._oldest.labels(self._partition).set(oldest_s)
+
+    def backups(self, newest: Backup | None, failures: int, held: int) -> None:
+        """How backups go, and what is kept because of them."""
+        self._held.labels(self._partition).set(held)
+        self._backup_failures.labels(self._partition).set(failures)
+        if newest is not None:
+            self._backup_at.labels(self._partition).set(newest.created_at.timestamp())
 
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""
