@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,17 +11,13 @@ from redis import Redis
 
 from recommender import backups
 from recommender.backups import Backup
-from recommender.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.integration.test_kills import Log, Outcome, append, erasures, run_undisturbed, ticket_log, without_quotes
 from tests.support.processes import FAST_APP, OwnerProcess
-from tests.support.servers import Server, make_server, running
-from tests.support.streams import KEYS, Published, answered, published
+from tests.support.servers import Server
+from tests.support.streams import Published, answered, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
 from workers.celery.app import make_app
-from workers.client import Client, command_fields
-from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
