@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 from redis import Redis
@@ -17,38 +17,35 @@ from rich.text import Text
 from recommender.embedding import KNOWN_MODELS, parse_source
 from recommender.embedding.model_files import find, verify
 from recommender.errors import ConfigurationError, ModelError, StateError
+from recommender.items import EntryId
 from workers.broker.connections import connect, masked
 from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.keys import PartitionKeys
+from workers.cli.asking import server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
+from workers.cli.findings import Finding, State
+from workers.cli.storage_checks import check_backups, check_disk
 from workers.owner.status import read_status
 from workers.settings import Settings
 
 _OLDEST_SERVER = (6, 2)
-_LEAST_FREE_BYTES = 1 << 30
 _OLD_S = 60.0
 
-State = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, and what to do about it."""
-
-    check: str
-    state: State
-    found: str
-    advice: str = ""
 
 
 @click.command()
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, as_json: bool) -> None:
-    """Check server, model files, disk, owner and lag, and say what to do. Exit code 1 when something has failed."""
+    """Check server, model files, disks, owner, lag and backups; say what to do. Exit code 1 if something has failed."""
     settings = load_settings()
-    findings = [*_check_disk(settings), *_check_models(settings), *_check_server(settings)]
+    findings = [
+        *check_disk(settings),
+        *_check_models(settings),
+        *_check_server(settings),
+        *check_backups(settings, _position(settings)),
+    ]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -58,16 +55,6 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
             if finding.advice:
                 out.print(printable(f"{'':28}{finding.advice}"), style="dim")
     context.exit(1 if any(finding.state == "failed" for finding in findings) else 0)
-
-
-def _check_disk(settings: Settings) -> Iterator[Finding]:
-    place = next(
-        path for path in [settings.state_dir.resolve(), *settings.state_dir.resolve().parents] if path.exists()
-    )
-    free = shutil.disk_usage(place).free
-    state: State = "ok" if free >= _LEAST_FREE_BYTES else "warning"
-    advice = "" if state == "ok" else f"free some space: less than {_LEAST_FREE_BYTES >> 30} GiB is left"
-    yield Finding("state directory", state, f"{settings.state_dir}, {free / (1 << 30):.1f} GiB free", advice)
 
 
 def _check_models(settings: Settings) -> Iterator[Finding]:
@@ -153,6 +140,16 @@ def _check_persistence(redis: Redis) -> Iterator[Finding]:
         yield Finding(
             "eviction", "failed", policy, "set maxmemory-policy noeviction, or the server throws commands away"
         )
+
+
+def _position(settings: Settings) -> EntryId | None:
+    """Where the owner is, if there is one and it says so."""
+    with suppress(RedisError, StateError):
+        if (url := server_at_work(settings)) is not None:
+            with connect(url) as redis:
+                status = read_status(redis, PartitionKeys.of(settings.partition)) or {}
+                return EntryId.parse(status["position"]) if "position" in status else None
+    return None
 
 
 def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:

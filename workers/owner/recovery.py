@@ -67,11 +67,12 @@ class Recovery:
             EventsConflict: what stands there cannot come from the commands that this state has yet to decide.
         """
         position = engine.position
-        until = self._last_told(last)
-        if until == position:  # the end of a recovery that was cut short
+        told = list(self._events(str(last), last))
+        until = _command_of(told[0][1]) if told else self._command_before(last)
+        if told and until == position:  # the end of a recovery that was cut short
             engine.continue_after(last)
             return
-        if until is None or until < position or not self._redis.xrange(self._keys.commands, str(until), str(until)):
+        if until is None or until <= position or not self._redis.xrange(self._keys.commands, str(until), str(until)):
             raise EventsConflict(
                 f"the events stream is at {last}, and this state knows events up to {engine.last_event} only; the"
                 " commands between them are gone, so it cannot catch up: it is an older copy. Put the newest backup in"
@@ -113,11 +114,11 @@ class Recovery:
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
-    def _last_told(self, last: EntryId) -> EntryId | None:
-        """The last command that was decided before, as far as the stream tells; ``None``: not from our commands."""
-        for _, event in self._events(str(last), last):
-            return _command_of(event)
-        # The entry was deleted (an erasure). Events are never older than their commands.
+    def _command_before(self, last: EntryId) -> EntryId | None:
+        """The last command that an event under the id ``last`` can answer: no event is older than its command.
+
+        For an entry that was deleted (an erasure).
+        """
         found: Any = self._redis.xrevrange(self._keys.commands, max=str(last.ms), count=1)
         return EntryId.parse(found[0][0].decode()) if found else None
 
