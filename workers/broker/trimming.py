@@ -15,12 +15,7 @@ from recommender.items import START, EntryId
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
 
-_COUNT_AT_ONCE = 10_000
-# How many entries lie between two ids, a block at a time, without sending them here.
-_COUNT = """
-local entries = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3])
-return {#entries, #entries > 0 and entries[#entries][1] or ''}
-"""
+_COUNT_AT_ONCE = 1000
 
 
 class OlderThanTrimmed(StateError):
@@ -57,18 +52,19 @@ class Trimming:
             OlderThanTrimmed: commands behind the position are gone; the message says what to do.
         """
         noted: dict[bytes, bytes] = self._redis.hgetall(self._keys.trimmed)  # type: ignore[assignment]
-        ours = noted.get(b"state") == state.encode()
-        if ours:
-            trimmed = EntryId.parse(noted[b"position"].decode())
-            if trimmed > position:
-                raise OlderThanTrimmed(
-                    f"this state knows the commands up to {position}, and they have been trimmed up to {trimmed}: it is"
-                    " an older copy, or has lost its newest transactions. Put the newest backup in its place with"
-                    " `recommender restore`"
-                )
-            self._up_to = trimmed
-        self.held = self._count(position)
-        return ours
+        if noted.get(b"state") != state.encode():
+            self.held = self._count("-", position)
+            return False
+        trimmed = EntryId.parse(noted[b"position"].decode())
+        if trimmed > position:
+            raise OlderThanTrimmed(
+                f"this state knows the commands up to {position}, and they have been trimmed up to {trimmed}: it is an"
+                " older copy, or has lost its newest transactions. Put the newest backup in its place with"
+                " `recommender restore`"
+            )
+        self._up_to = trimmed
+        self.held = self._still_held(noted, position)
+        return True
 
     def trim(self, state: str, position: EntryId, keep_from: EntryId | None) -> None:
         """Drop entries whose effects are durable, and move the consumer group along.
@@ -83,8 +79,12 @@ class Trimming:
         """
         up_to = max(self._up_to, position if keep_from is None else min(position, keep_from))
 
+        # How many are dropped is known only afterwards; then nobody has noted what is left, and it is counted anew.
+        held = "0" if up_to == position else str(self.held) if up_to == self._up_to else ""
+        note: Any = {"state": state, "position": str(up_to), "held": held, "counted": str(position)}
+
         def fill(pipe: Pipeline) -> None:
-            pipe.hset(self._keys.trimmed, mapping={"state": state, "position": str(up_to)})
+            pipe.hset(self._keys.trimmed, mapping=note)
             pipe.xtrim(self._keys.commands, minid=str(_successor(up_to)), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
 
@@ -99,15 +99,24 @@ class Trimming:
         """So many more entries are durable and still in the stream."""
         self.held += entries
 
-    def _count(self, position: EntryId) -> int:
-        count, start = 0, "-"
+    def _still_held(self, noted: dict[bytes, bytes], position: EntryId) -> int:
+        """From what was noted last, corrected by what has been committed since, or is to be decided again."""
+        if not noted.get(b"held"):
+            return self._count("-", position)
+        held, counted = int(noted[b"held"]), EntryId.parse(noted[b"counted"].decode())
+        if counted <= position:
+            return held + self._count(f"({counted}", position)
+        return max(0, held - self._count(f"({position}", counted))
+
+    def _count(self, start: str, last: EntryId) -> int:
+        """Entries of the commands stream from ``start`` to ``last``."""
+        count = 0
         while True:
-            found: Any = self._redis.eval(_COUNT, 1, self._keys.commands, start, str(position), str(_COUNT_AT_ONCE))
-            number, last = int(found[0]), found[1].decode()
-            count += number
-            if number < _COUNT_AT_ONCE:
+            entries: Any = self._redis.xrange(self._keys.commands, start, str(last), count=_COUNT_AT_ONCE)
+            count += len(entries)
+            if len(entries) < _COUNT_AT_ONCE:
                 return count
-            start = f"({last}"
+            start = f"({entries[-1][0].decode()}"
 
 
 def _successor(position: EntryId) -> EntryId:

@@ -43,6 +43,11 @@ class BackupKeeper:
 
     Args:
         settings: where backups go, how often they are made, how many are kept.
+
+    Attributes:
+        newest: the last backup that was verified, by this process or the one before.
+        current_at: when all that was decided was last in it.
+        failures: how many could not be made.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -54,6 +59,7 @@ class BackupKeeper:
         self._due_s = 0.0
         self._saved: EntryId | None = None
         self.newest: Backup | None = None
+        self.current_at: datetime | None = None
         self.failures = 0
 
     @property
@@ -73,9 +79,10 @@ class BackupKeeper:
             return
         known = backups.listed(self._directory, self._settings.partition)
         self.newest = known[0] if known else None
-        age_s = 0.0 if self.newest is None else _age_s(self.newest)
-        wait_s = self._settings.backup_every_s - age_s if self.newest else 0.0
-        self._due_s = time.monotonic() + min(max(wait_s, 0.0), self._settings.backup_every_s)
+        if self.newest is not None:
+            self.current_at = self.newest.created_at
+            age_s = max(0.0, (datetime.now(UTC) - self.current_at).total_seconds())  # the clock may have been set back
+            self._due_s = time.monotonic() + max(0.0, self._settings.backup_every_s - age_s)
 
     def tend(self, engine: Recommender) -> None:
         """End what is done, begin what is due; called by the engine thread now and then."""
@@ -95,17 +102,18 @@ class BackupKeeper:
             self._asked.popleft().set_exception(StateError("the owner is shutting down"))
 
     def told(self) -> dict[str, str]:
-        """The newest backup, for the status."""
-        if self.newest is None:
+        """For the status."""
+        if self.newest is None or self.current_at is None:
             return {}
-        return {"backup_position": self.newest.manifest.position, "backup_at": self.newest.manifest.created_at}
+        return {"backup_position": self.newest.manifest.position, "backup_at": self.current_at.isoformat()}
 
     def _begin(self, engine: Recommender) -> None:
         waiting = list(self._asked)
         self._asked.clear()
         self._due_s = time.monotonic() + self._settings.backup_every_s
-        if not waiting and self._saved == engine.position:
-            return  # nothing has happened since
+        if not waiting and self._saved == engine.position:  # nothing has happened since
+            self.current_at = datetime.now(UTC)
+            return
         try:
             job = _Job(engine.begin_copy(), waiting)
         except (StateError, OSError) as error:
@@ -142,6 +150,7 @@ class BackupKeeper:
             log.warning("backups.log_not_moved", extra={"error": str(error)})
         if job.backup is not None:  # written and verified, even if older ones could not be deleted
             self.newest, self._saved = job.backup, job.copy.facts.position
+            self.current_at = job.backup.created_at
             for answer in job.waiting:
                 answer.set_result(job.backup)
         if job.error is not None:
@@ -158,8 +167,3 @@ class BackupKeeper:
 def backup_directory(settings: Settings) -> Path:
     """Where the owner writes backups; without a setting, what somebody asked for and has yet to fetch."""
     return settings.backup_dir or settings.state_dir / "backups"
-
-
-def _age_s(backup: Backup) -> float:
-    """By the wall clock; it may have been set back meanwhile."""
-    return max(0.0, (datetime.now(UTC) - backup.created_at).total_seconds())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from recommender.backups import Backup
 from recommender.items import CommandRejected, Event, ItemProcessed
 
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -91,7 +91,7 @@ class Metrics:
         )
         self._backup_at = Gauge(
             "recommender_backup_timestamp_seconds",
-            "When the newest verified backup was made, in seconds since 1970.",
+            "When all that was decided was last in a verified backup, in seconds since 1970.",
             labelnames=by_partition,
             registry=registry,
         )
@@ -130,12 +130,12 @@ class Metrics:
         self._lag.labels(self._partition).set(lag)
         self._oldest.labels(self._partition).set(oldest_s)
 
-    def backups(self, newest: Backup | None, failures: int, held: int) -> None:
+    def backups(self, current_at: datetime | None, failures: int, held: int) -> None:
         """How backups go, and what is kept because of them."""
         self._held.labels(self._partition).set(held)
         self._backup_failures.labels(self._partition).set(failures)
-        if newest is not None:
-            self._backup_at.labels(self._partition).set(newest.created_at.timestamp())
+        if current_at is not None:
+            self._backup_at.labels(self._partition).set(current_at.timestamp())
 
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""

@@ -287,7 +287,7 @@ class Owner(threading.Thread):
         held = self._trimming.held
         lag = 0 if oldest_ms is None else max(1, self._commands.length() - held)
         self._metrics.backlog(lag, oldest_s)
-        self._metrics.backups(self._backups.newest, self._backups.failures, held)
+        self._metrics.backups(self._backups.current_at, self._backups.failures, held)
         told = {"lag": lag, "held": held, "oldest_waiting_s": oldest_s, **self._backups.told()}
         self.status.update(position=str(engine.position), items=stats["items"], **told)
 
