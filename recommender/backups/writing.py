@@ -131,7 +131,8 @@ def move(backup: Backup, directory: Path) -> Backup:
 
 def _write_database(database: DatabaseCopy, path: Path, cancelled: Callable[[], bool]) -> str:
     digest = hashlib.sha256()
-    with path.open("xb") as file:
+    path.touch(mode=0o600, exist_ok=False)
+    with path.open("wb") as file:
         for chunk in database.chunks():
             if cancelled():
                 raise BackupCancelled("the backup was given up")

@@ -11,6 +11,15 @@ from recommender.errors import StateDamaged, StateError, StateFull
 RESTORE = "see `recommender verify`, and `recommender restore` to put a backup in its place"
 
 
+_UNUSABLE = (
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+)
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Errors of the disk become ours; what a statement does wrong stays SQLite's.
@@ -28,6 +37,6 @@ def explained() -> Iterator[None]:
             raise StateFull("the disk of the state directory is full") from error
         if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StateDamaged(f"the state is damaged ({error}): {RESTORE}") from error
-        if primary in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        if primary in _UNUSABLE:
             raise StateError(f"the state cannot be written ({error}); look at the disk, then start again") from error
         raise

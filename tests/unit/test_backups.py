@@ -90,6 +90,7 @@ def test_a_backup_says_what_it_is(state: Path, folder: Path) -> None:
     )
     assert backups.verify(made.path) == made
     assert stat.S_IMODE(made.path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made.path.iterdir()} == {0o600}
     assert sorted(path.name for path in made.path.iterdir()) == ["manifest.json", DATABASE]
     assert [path.name for path in folder.iterdir()] == [made.path.name]
 
