@@ -6,7 +6,6 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from recommender.errors import StateError
 from recommender.files import copy_file, fsync, require_room, whole_directory, whole_file
 from recommender.items import EntryId
 from recommender.opening import DATABASE, locked
-from recommender.store import DatabaseCopy, SqliteStore, StateFacts
+from recommender.store import DatabaseCopy, StateFacts, stopped_copy
 
 _FORMAT: Final = 1
 
@@ -59,7 +58,7 @@ def write(
 
 
 def back_up_directory(state: Path, directory: Path, origin: Origin) -> Backup:
-    """Write a backup of a state directory that no owner has.
+    """Write a backup of a state directory that no owner has, as the release wrote that used it last.
 
     Raises:
         StateLocked: it has one.
@@ -68,11 +67,8 @@ def back_up_directory(state: Path, directory: Path, origin: Origin) -> Backup:
     with locked(state):
         if not (state / DATABASE).exists():
             raise StateError(f"there is no state in {state}")
-        with closing(SqliteStore(state / DATABASE)) as store:
-            try:
-                return write(store.begin_copy(), directory, origin)
-            finally:
-                store.end_copy()
+        with stopped_copy(state / DATABASE) as database:
+            return write(database, directory, origin)
 
 
 def prune(newest: Backup, keep: int) -> list[Path]:

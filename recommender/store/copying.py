@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from recommender.errors import StateDamaged, StateLocked, StateTooNew
+from recommender.errors import StateDamaged, StateError, StateLocked, StateTooNew
 from recommender.items import START, EntryId
 from recommender.store.failures import RESTORE, explained
 from recommender.store.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -106,6 +106,24 @@ def examine_state(path: Path) -> StateFacts:
         StateLocked: a process has it open.
     """
     return _examine(path, f"{path.resolve().as_uri()}?mode=rw")
+
+
+@contextmanager
+def stopped_copy(path: Path) -> Iterator[DatabaseCopy]:
+    """The database of a stopped owner, as it is: its tables are not brought up to date, whatever release wrote it.
+
+    Raises:
+        StateDamaged, StateTooNew, StateLocked: as for ``examine_state``.
+    """
+    facts = examine_state(path)  # to close the only connection moves the write-ahead log into the database
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        copy = DatabaseCopy(path, descriptor, facts)
+        if copy.log_bytes():
+            raise StateError("the write-ahead log could not be moved into the database")
+        yield copy
+    finally:
+        os.close(descriptor)
 
 
 def _examine(path: Path, uri: str) -> StateFacts:

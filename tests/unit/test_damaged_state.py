@@ -7,11 +7,13 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from recommender import Entry, Recommender
+from recommender import Entry, Recommender, backups
+from recommender.backups import Origin
 from recommender.errors import StateDamaged, StateError, StateFull
 from recommender.opening import DATABASE
 from tests.support.engine import Log, opened, outbox_lines
@@ -130,6 +132,14 @@ def test_a_killed_owner_leaves_a_log_that_is_taken_in(state: Path, whole: list[s
     assert wal(state).stat().st_size > 40 * PAGE
     assert lines_of(state) == whole
     assert items_in(whole) == 80
+
+
+def test_a_killed_owner_leaves_a_log_that_goes_into_a_backup(state: Path, whole: list[str], tmp_path: Path) -> None:
+    origin = Origin("default", datetime(2026, 1, 2, tzinfo=UTC), "tests")
+    made = backups.back_up_directory(state, tmp_path / "backups", origin)
+    backups.restore(made, tmp_path / "restored", None)
+    assert lines_of(tmp_path / "restored") == whole
+    assert lines_of(state) == whole
 
 
 @pytest.mark.parametrize("cuts", [25, pytest.param(300, marks=pytest.mark.slow)])
