@@ -150,5 +150,5 @@ def _checked(connection: sqlite3.Connection, path: Path) -> StateFacts:
         raise StateTooNew(f"{path} has schema {version}, this release knows {SCHEMA_VERSION}: upgrade it")
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
-        raise StateDamaged(f"integrity check failed ({verdict}); {RESTORE}")
+        raise StateDamaged(f"integrity check failed ({' '.join(verdict.split())}); {RESTORE}")
     return facts_of(connection)

@@ -228,4 +228,4 @@ def _check(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise StateDamaged(f"the quick check of the state failed ({verdict}): {RESTORE}")
+        raise StateDamaged(f"the quick check of the state failed ({' '.join(verdict.split())}): {RESTORE}")
