@@ -18,14 +18,23 @@ from recommender import backups
 from recommender.backups import Backup
 from recommender.items import EntryId
 from tests.integration.conftest import Owners, Run
-from tests.integration.test_kills import Log, Outcome, append, erasures, run_undisturbed, ticket_log, without_quotes
-from tests.support.processes import FAST_APP, OwnerProcess
+from tests.integration.test_kills import (
+    Log,
+    Outcome,
+    append,
+    erasures,
+    run_undisturbed,
+    ticket_log,
+    without_quotes,
+)
+from tests.support.processes import FAST_APP, REAL_MODEL_APP, OwnerProcess
 from tests.support.servers import Server
 from tests.support.streams import KEYS, PROCESSED, Published, answered, published
 from tests.support.waiting import wait_until
 from workers.celery.app import make_app
 from workers.client import Client, command_fields
 from workers.owner.owner import state_directory
+from workers.owner.recovery import _alike
 from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
@@ -344,3 +353,26 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(b"\0" * 4096)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_vectors_that_are_computed_again_move_nothing_that_was_published(
+    settings: Settings, redis: Redis, owner_process: Owners, recommender: Run
+) -> None:
+    """The real model, other batches than before: the stream stays, the state is the same but for last digits."""
+    log = ticket_log(60, seed=3)
+    owner = owner_process("first", app=REAL_MODEL_APP).running()
+    first_backup(settings, owner)
+    for place in range(0, len(log), 7):
+        append(redis, log[place : place + 7])
+        answered(redis, [log[min(place + 6, len(log) - 1)][0]])
+    before = final(owner, redis, log)
+    lose_disk(settings, owner)
+    recommender("restore", str(settings.backup_dir))
+    owner = owner_process("second", app=REAL_MODEL_APP).running()
+    owner.until(lambda: "recovery.finished" in owner.output, "the end of the recovery", 120)
+    assert "different=0" in owner.output
+    outcome = final(owner, redis, log)
+    assert outcome.events == before.events
+    assert _alike(outcome.items, before.items)
