@@ -10,6 +10,7 @@
     └── StateError             the state directory cannot be used
         ├── StateLocked        another process owns it: worth a retry once that one is gone
         ├── StateDamaged       a file failed its check: restore or rebuild, never guess
+        ├── StateFull          the disk is full; nothing was changed: worth a retry once there is room
         └── StateTooNew        written by a newer release: upgrade this one
 """
 
@@ -59,6 +60,10 @@ class StateLocked(StateError):
 
 class StateDamaged(StateError):
     """A file in the state directory failed its check."""
+
+
+class StateFull(StateError):
+    """There is no room on the disk; nothing was changed."""
 
 
 class StateTooNew(StateError):

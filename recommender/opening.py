@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
@@ -76,6 +77,20 @@ def lock_directory(directory: Path) -> int:
     os.truncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Have the directory for the length of a block.
+
+    Raises:
+        StateLocked: another process has it.
+    """
+    lock = lock_directory(directory)
+    try:
+        yield
+    finally:
+        release(lock)
 
 
 def release(lock: int | None) -> None:

@@ -53,6 +53,10 @@ class Settings(BaseModel):
         lease_s: for how long an owner that gives no sign of life keeps the partition; one whose process has ended on
             the same machine and volume is followed at once.
         stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long.
+        backup_dir: where the worker keeps backups of its state, best on another disk; empty: it makes none by itself.
+            With it, commands stay in their stream until they are in a verified backup.
+        backup_every_s: how often it makes one.
+        backup_keep: how many it keeps.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.
     """
@@ -84,6 +88,9 @@ class Settings(BaseModel):
     standby: bool = False
     lease_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
     stall_after_s: Annotated[float, Field(gt=0)] = 120.0
+    backup_dir: Path | None = None
+    backup_every_s: Annotated[float, Field(gt=0)] = 3600.0
+    backup_keep: Annotated[int, Field(ge=1)] = 3
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
@@ -97,7 +104,7 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("threads", mode="before")
+    @field_validator("threads", "backup_dir", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -23,6 +21,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from recommender.errors import StateError
+from recommender.files import sha256, whole_file
 from recommender.index.graph import SPACE, HnswParameters
 from recommender.index.hnsw import HnswIndex
 from recommender.index.vector_index import NO_LABEL
@@ -125,7 +124,7 @@ def write(directory: Path, index: HnswIndex, stamp: Stamp) -> SnapshotRecord:
         generation = 1 + max((number for number, _ in _files(directory)), default=0)
         manifest = _write_graph(_graph_path(directory, generation), index, stamp)
         data = manifest.model_dump_json(indent=2).encode()
-        with _published(_manifest_path(directory, generation)) as temporary:
+        with whole_file(_manifest_path(directory, generation)) as temporary:
             temporary.write_bytes(data)
         _prune(directory)
     except OSError as error:
@@ -186,42 +185,15 @@ def _prune(directory: Path) -> None:
             path.unlink()
 
 
-@contextmanager
-def _published(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes ``path``, durable and at once, if the block ends well."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.touch(mode=0o600, exist_ok=False)
-    try:
-        yield temporary
-        _fsync(temporary)
-        temporary.rename(path)
-        _fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _write_graph(path: Path, index: HnswIndex, stamp: Stamp) -> Manifest:
-    with _published(path) as temporary:
+    with whole_file(path) as temporary:
         index.save(temporary)
         size, whole = temporary.stat().st_size, index.file_size_bytes()
         if size != whole:
             raise OSError(f"{size} of {whole} bytes arrived; is the disk full?")
         return Manifest(
             format=_FORMAT,
-            sha256=_sha256(temporary),
+            sha256=sha256(temporary),
             space=SPACE,
             dimension=index.exact.dimension,
             m=index.parameters.m,
@@ -256,6 +228,6 @@ def _check_expected(manifest: Manifest, expected: Expectations) -> None:
 
 
 def _read_graph(path: Path, manifest: Manifest, parameters: HnswParameters) -> HnswIndex:
-    if _sha256(path) != manifest.sha256:
+    if sha256(path) != manifest.sha256:
         raise ValueError("the graph file has another checksum than its manifest says")
     return HnswIndex.load(path, manifest.dimension, parameters)

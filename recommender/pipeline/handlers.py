@@ -165,7 +165,7 @@ class Handlers:
             self._store.items.unbury(collection.id, command.id)
             self._feedback.forget(collection.id, command.id)
         self._store.outbox.redact(command.collection, command.id)
-        self._store.erased()
+        self._store.erased(entry.id)
         outcome = batch.emit(entry, _deleted(entry, command, erased=True))
         if collection is not None and gone is not None:
             self._departures.publish(gone, entry, collection, "item_deleted", batch)

@@ -47,7 +47,7 @@ from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
 from recommender.pipeline.upserts import Upserts
 from recommender.pipeline.words import Words
-from recommender.store import Outbox, SqliteStore
+from recommender.store import DatabaseCopy, Outbox, SqliteStore
 
 log = logging.getLogger(__name__)
 
@@ -344,6 +344,18 @@ class Recommender:
     def snapshot(self, *, all_changes: bool = False) -> None:
         """Write indexes that have changed much to disk (all that have changed at all); a restart starts from there."""
         self._indexes.snapshot(self._collections.all(), all_changes=all_changes)
+
+    def begin_copy(self) -> DatabaseCopy:
+        """The state as it is now, for another thread to read at its own pace; work goes on meanwhile.
+
+        Raises:
+            StateError: the state is in memory, or is being copied already.
+        """
+        return self._store.begin_copy()
+
+    def end_copy(self) -> None:
+        """Nobody reads the copy any more."""
+        self._store.end_copy()
 
     def sampled_recall(self) -> dict[str, float]:
         """Recall@10 of each approximate index against exact search, on a sample of its own vectors."""

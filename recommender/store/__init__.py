@@ -2,6 +2,7 @@
 
 from recommender.store.answers import Answer
 from recommender.store.collections import Collection
+from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender.store.items import Member, Saying, StoredItem, Verdict
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox, OutboxRow, Reply
 from recommender.store.sqlite import SqliteStore
@@ -10,12 +11,17 @@ __all__ = [
     "KEY_WINDOW_MS",
     "Answer",
     "Collection",
+    "DatabaseCopy",
     "Member",
     "Outbox",
     "OutboxRow",
     "Reply",
     "Saying",
     "SqliteStore",
+    "StateFacts",
     "StoredItem",
     "Verdict",
+    "examine_copy",
+    "examine_state",
+    "stopped_copy",
 ]

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from recommender.errors import StateDamaged, StateLocked, StateTooNew
+from recommender.store.failures import RESTORE
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
 SCHEMA_VERSION = 2
@@ -180,10 +181,10 @@ def connect(path: Path | None) -> sqlite3.Connection:
         connection.close()
         if "locked" in str(error):
             raise StateLocked(f"another process has {path} open") from error
-        raise StateDamaged(f"{path}: {error}") from error
+        raise StateDamaged(f"{path}: {error}; {RESTORE}") from error
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise StateDamaged(f"{path} is damaged ({error}); restore it from a backup") from error
+        raise StateDamaged(f"{path} is damaged ({error}): {RESTORE}") from error
     except BaseException:
         connection.close()
         raise
@@ -227,4 +228,4 @@ def _check(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise StateDamaged(f"quick check failed ({verdict}); restore the state from a backup")
+        raise StateDamaged(f"the quick check of the state failed ({' '.join(verdict.split())}): {RESTORE}")

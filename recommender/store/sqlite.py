@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recommender.errors import StateError
 from recommender.items import START, EntryId
 from recommender.store.answers import AnswerTable
 from recommender.store.collections import CollectionTable
+from recommender.store.copying import DatabaseCopy, facts_of
+from recommender.store.failures import explained
 from recommender.store.groups import GroupTable
 from recommender.store.items import ItemTable
 from recommender.store.outbox import Outbox
@@ -18,6 +22,7 @@ from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
 
 _ERASED = "something was erased"
+_CHECKPOINT_PAGES = 1000
 
 
 class SqliteStore:
@@ -32,6 +37,9 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path | None = None, source: str = "/recommender/default") -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._copying = False
         self._db = connect(path)
         self.collections = CollectionTable(self._db)
         self.items = ItemTable(self._db)
@@ -44,15 +52,20 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it or nothing; durable (fsync) when the block ends."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        """All of it or nothing; durable (fsync) when the block ends.
+
+        Raises:
+            StateFull, StateDamaged, StateError: the disk, see :mod:`recommender.errors`; nothing was changed.
+        """
+        with explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
     @property
     def position(self) -> EntryId:
@@ -72,17 +85,53 @@ class SqliteStore:
     def clock_ms(self, value: int) -> None:
         self.set_note("clock_ms", str(value))
 
-    def erased(self) -> None:
-        """Part of the caller's transaction: what it deletes must leave no trace, so ``scrub`` is due."""
+    def erased(self, by: EntryId) -> None:
+        """Part of the caller's transaction: what it deletes must leave no trace, so ``scrub`` is due.
+
+        Args:
+            by: the command that erases; backups made before it hold what it erased.
+        """
         self.set_note(_ERASED, "1")
+        self.set_note("last_erasure", str(by))
 
     def scrub(self) -> None:
-        """Leave no trace of what was erased: rewrite the words, move the write-ahead log into the database, cut it."""
+        """Leave no trace of what was erased: rewrite the words, move the write-ahead log into the database, cut it.
+
+        While the database is being copied it is put off until the copy is done.
+        """
+        if self._copying:
+            return
         if self.note(_ERASED):
             with self.transaction():
                 self.words.compact()
                 self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with explained():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def begin_copy(self) -> DatabaseCopy:
+        """Hold the database file as it is now; commits go to the write-ahead log until ``end_copy``.
+
+        Raises:
+            StateError: it is in memory, or held already, or the disk does not do what it is told.
+        """
+        if self._path is None or self._copying:
+            raise StateError("there is no file to copy" if self._path is None else "the state is being copied already")
+        self.scrub()
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._db.execute("PRAGMA wal_autocheckpoint=0")
+        self._copying = True
+        copy = DatabaseCopy(self._path, self._descriptor, facts_of(self._db))
+        if copy.log_bytes():
+            self.end_copy()
+            raise StateError("the write-ahead log could not be moved into the database")
+        return copy
+
+    def end_copy(self) -> None:
+        """Let the file change again."""
+        self._copying = False
+        self._db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        self.scrub()
 
     @property
     def last_event(self) -> EntryId:
@@ -100,7 +149,8 @@ class SqliteStore:
 
     def set_note(self, key: str, value: str) -> None:
         """Keep a small fact; part of the caller's transaction if there is one."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
+        with explained():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
 
     def close(self) -> None:
         """Close the database; what is committed is durable already."""
@@ -110,3 +160,6 @@ class SqliteStore:
             pass  # statistics only
         finally:
             self._db.close()
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None

@@ -686,8 +686,8 @@ def overwritten(path: Path) -> None:
         (foreign_by_id, StateDamaged, "belongs to another program"),
         (newer, StateTooNew, f"schema {SCHEMA_VERSION + 1}, this release knows {SCHEMA_VERSION}"),
         (garbage, StateDamaged, "is damaged|not a database"),
-        (truncated, StateDamaged, "damaged|quick check failed"),
-        (overwritten, StateDamaged, "damaged|quick check failed"),
+        (truncated, StateDamaged, "damaged|quick check of the state failed"),
+        (overwritten, StateDamaged, "damaged|quick check of the state failed"),
     ],
 )
 def test_a_database_that_is_not_ours_or_not_whole_is_refused(

@@ -197,6 +197,7 @@ def test_an_older_copy_of_the_state_is_refused(
     owner = owner_process("third").start()
     assert owner.wait() == os.EX_SOFTWARE
     assert "it is an older copy" in owner.output
+    assert "recommender restore" in owner.output
 
 
 @one_server

@@ -31,6 +31,7 @@ from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
 from workers.broker.events_stream import EventsStream
 from workers.broker.lease import Lease, LeaseLost, place_of
+from workers.broker.trimming import Trimming
 from workers.client import Client
 from workers.owner.lease_keeper import LeaseKeeper
 from workers.owner.owner import state_directory
@@ -112,7 +113,7 @@ def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) 
     with pytest.raises(LeaseLost, match="owned by"):
         events.publish([row(2)])
     with pytest.raises(LeaseLost, match="owned by"):
-        log.trim(EntryId(2**62, 0), first)
+        Trimming(redis, KEYS, first).trim("ours", EntryId(2**62, 0), keep_from=None)
     assert (redis.xlen(KEYS.events), redis.xlen(KEYS.commands)) == (1, 1)
     EventsStream(redis, KEYS, 1000, second).publish([row(2)])
     assert redis.xlen(KEYS.events) == 2

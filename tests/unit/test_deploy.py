@@ -30,6 +30,7 @@ from workers.broker.embedded import find_server_program
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.trimming import Trimming
 from workers.client import Client
 from workers.owner.metrics import Metrics
 from workers.settings import PREFIX, Settings, variable
@@ -278,7 +279,10 @@ def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
     lease = Lease(restricted("worker"), KEYS, "one", 60.0)
     assert lease.acquire("here", 0) is None
     EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row])
-    commands.trim(position, lease)
+    trimming = Trimming(restricted("worker"), KEYS, lease)
+    assert not trimming.begin("ours", START)
+    trimming.trim("ours", position, keep_from=None)
+    assert Trimming(restricted("worker"), KEYS, lease).begin("ours", position)
     assert commands.length() == 0
     assert not commands.keep_above(position)
     assert producer.outcome(position) == event

@@ -25,13 +25,17 @@ class BrokenLog(CommandsLog):
         raise ZeroDivisionError("unthought of")
 
 
+def as_told(position: EntryId, now_ms: int) -> int:
+    return now_ms
+
+
 @pytest.fixture
 def nowhere() -> Redis:
     return Redis(port=free_port(), retry=Retry(NoBackoff(), 0))
 
 
 def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
-    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START)
+    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, as_told)
     intake.check()
     intake.start()
     intake.join(5)
@@ -41,7 +45,7 @@ def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
 
 
 def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START)
+    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told)
     intake.start()
     wait_until(lambda: "intake.server_away" in caplog.messages, "the intake to say so", 5)
     intake.check()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from recommender import Recommender
+from recommender import Recommender, backups
+from recommender.backups import Origin
+from recommender.errors import StateTooNew
 from recommender.items import START, CollectionSettings, Item
 from recommender.matching import LearnedMatcher
 from recommender.opening import DATABASE
@@ -217,3 +220,30 @@ def test_an_upgrade_that_dies_in_the_middle_leaves_the_old_state(
     assert "duplicate_from" in database.execute("SELECT settings FROM collections").fetchone()[0]
     database.close()
     SqliteStore(path).close()
+
+
+def test_a_backup_of_an_old_state_is_old_and_is_upgraded_when_it_is_opened(tmp_path: Path) -> None:
+    """The way back from an upgrade: the new release makes the backup, the old one can read it."""
+    version_1(tmp_path / "state")
+    origin = Origin("default", datetime(2026, 1, 2, tzinfo=UTC), "tests")
+    made = backups.back_up_directory(tmp_path / "state", tmp_path / "backups", origin)
+    assert made.manifest.schema_version == 1
+    assert backups.verify_state(tmp_path / "state").schema_version == 1, "it was only looked at"
+    backups.restore(made, tmp_path / "restored", None)
+    engine = opened(tmp_path / "restored")
+    assert engine.stats()["items"] == 3
+    engine.close()
+
+
+def test_a_state_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    path = tmp_path / DATABASE
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version={schema.SCHEMA_VERSION + 1}")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(StateTooNew, match="upgrade it"):
+        opened(tmp_path)
+    with pytest.raises(StateTooNew, match="upgrade it"):
+        backups.verify_state(tmp_path)
+    assert path.read_bytes() == before

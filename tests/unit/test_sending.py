@@ -10,6 +10,7 @@ import pytest
 
 from recommender.items import EntryId
 from workers.broker.keys import PartitionKeys
+from workers.broker.status import commands_waiting
 from workers.cli import sending
 from workers.cli.sending import OwnerGone, wait_until_decided
 
@@ -66,3 +67,11 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "_RETURNS_S", 0.0)
     with pytest.raises(OwnerGone, match=r"^$"):
         looks(BEFORE, GONE)
+
+
+@pytest.mark.parametrize(
+    ("length", "status", "waiting"),
+    [(5, None, 5), (5, {}, 5), (5, {"held": 3}, 2), (1_000_000, {"held": 1_000_000}, 0), (2, {"held": 3}, 0)],
+)
+def test_what_is_kept_for_a_backup_does_not_wait(length: int, status: dict[str, int] | None, waiting: int) -> None:
+    assert commands_waiting(length, status) == waiting

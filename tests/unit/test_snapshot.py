@@ -17,6 +17,7 @@ import pytest
 
 from recommender.errors import StateError
 from recommender.index import HnswIndex, HnswParameters, Vectors, snapshot
+from tests.support.failing import failing_at
 
 DIMENSION = 16
 MODEL = "all-MiniLM-L6-v2@0123456789ab"
@@ -122,11 +123,12 @@ def test_an_unknown_digest_is_not_trusted(directory: Path, caplog: pytest.LogCap
     ]
 
 
-def test_every_flipped_bit_is_refused(directory: Path) -> None:
+@pytest.mark.parametrize("flips", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_every_flipped_bit_is_refused(directory: Path, flips: int) -> None:
     record = snapshot.write(directory, index_of(60), STAMP)
     rng = np.random.default_rng(5)
     for path in (graph_of(directory, 1), manifest_of(directory, 1)):
-        for bit in rng.integers(0, 8 * path.stat().st_size, 200).tolist():
+        for bit in rng.integers(0, 8 * path.stat().st_size, flips).tolist():
             flip(path, bit)
             assert snapshot.read(directory, EXPECTED, {record.digest}) is None
             flip(path, bit)
@@ -248,6 +250,27 @@ def test_a_full_disk_is_noticed_and_the_old_snapshot_stays(directory: Path, room
     assert restored is not None
     assert len(restored[0]) == 10
     assert snapshot.write(directory, index_of(400), STAMP).generation == 2
+
+
+def test_any_failure_of_the_disk_leaves_the_old_snapshot(directory: Path) -> None:
+    """Every write, fsync and rename of a snapshot fails once."""
+    trusted = [snapshot.write(directory, index_of(10), STAMP).digest]
+    larger = index_of(40)
+    for number in range(1, 100):
+        with failing_at(number) as failure:
+            try:
+                trusted.append(snapshot.write(directory, larger, STAMP).digest)
+            except StateError:
+                assert failure.failed
+        restored = snapshot.read(directory, EXPECTED, trusted)
+        assert restored is not None
+        assert len(restored[0]) == restored[1].live
+        assert len(restored[0]) in (10, 40)
+        if not failure.failed:
+            assert number > 10
+            return
+        trusted.append(snapshot.write(directory, index_of(10), STAMP).digest)
+    raise AssertionError("the calls never end")
 
 
 def test_a_place_that_cannot_be_written_to_is_an_error_of_ours(tmp_path: Path) -> None:

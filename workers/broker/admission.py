@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from recommender.errors import RecommenderError
 from workers.broker.keys import PartitionKeys
-from workers.broker.status import read_status
+from workers.broker.status import commands_waiting, read_status
 
 _SOONEST_S, _LATEST_S = 1.0, 60.0
 _UNKNOWN_S = 10.0  # nobody is there who could say how fast it goes
@@ -61,7 +61,8 @@ class Admission:
         """
         if not self._limit or self._depth < self._limit:
             return
-        self._depth = int(self._redis.xlen(self._keys.commands))
+        status = read_status(self._redis, self._keys)
+        self._depth = commands_waiting(int(self._redis.xlen(self._keys.commands)), status)
         if self._depth >= self._limit:
             retry_after_s = self._retry_after_s()
             raise Overloaded(

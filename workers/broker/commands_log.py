@@ -1,4 +1,4 @@
-"""The commands stream: appended to by producers, read in bulk by position, trimmed when its effects are durable."""
+"""The commands stream: appended to by producers, read in bulk by position."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from recommender.errors import InvalidCommand
@@ -16,7 +15,6 @@ from recommender.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 from workers.broker.admission import Admission
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
-from workers.broker.lease import Lease
 
 Fields = Mapping[bytes, bytes]
 
@@ -82,21 +80,6 @@ class CommandsLog:
         reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", count=1)
         return EntryId.parse(reply[0][0].decode()).ms if reply else None
 
-    def trim(self, position: EntryId, lease: Lease) -> None:
-        """Drop entries up to ``position``, whose effects are durable, and move the group along.
-
-        Raises:
-            LeaseLost: another process owns the partition; nothing was dropped.
-        """
-
-        def fill(pipe: Pipeline) -> None:
-            pipe.xtrim(self._keys.commands, minid=str(_successor(position)), approximate=False)
-            pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
-
-        trimmed, _ = lease.execute_in_need(fill)  # the group may be gone; it is made again
-        if isinstance(trimmed, Exception):
-            raise trimmed
-
     def keep_above(self, position: EntryId) -> bool:
         """See to it that stream and group are there, and that new entries come behind ``position``.
 
@@ -116,10 +99,6 @@ class CommandsLog:
             return False
         self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
         return True
-
-
-def _successor(position: EntryId) -> EntryId:
-    return position.next_at(position.ms) if position.n < _MAX_PART else EntryId(min(position.ms + 1, _MAX_PART), 0)
 
 
 def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
@@ -149,7 +128,6 @@ def size_of(fields: Fields) -> int:
     return sum(len(name) + len(value) for name, value in fields.items())
 
 
-_MAX_PART = 2**64 - 1
 _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
 _MAX_REPLY_TO_BYTES = 512
 # A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which

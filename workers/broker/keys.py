@@ -16,6 +16,7 @@ class PartitionKeys(NamedTuple):
         state: identity of the state directory that owns the partition.
         lease: who speaks for the partition now; expires unless it is renewed.
         epoch: the number of that owner's reign; every new owner's is higher.
+        trimmed: up to where the commands stream has been trimmed, and by which state.
         queue: the Celery queue that only the owner consumes.
     """
 
@@ -26,6 +27,7 @@ class PartitionKeys(NamedTuple):
     state: str
     lease: str
     epoch: str
+    trimmed: str
     queue: str
 
     @classmethod
@@ -40,6 +42,7 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:state",
             f"{prefix}:lease",
             f"{prefix}:epoch",
+            f"{prefix}:trimmed",
             f"recommender.{partition}",
         )
 

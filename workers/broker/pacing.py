@@ -10,7 +10,7 @@ from redis import Redis
 
 from workers.broker.commands_log import CommandsLog
 from workers.broker.keys import PartitionKeys
-from workers.broker.status import read_status
+from workers.broker.status import commands_waiting, read_status
 
 Command = Mapping[str, str | int]
 
@@ -45,7 +45,7 @@ class Pacing:
         """
         while commands and (status := read_status(self._redis, self._keys)) is not None:
             room = min(self._two_batches(commands), self._a_second(status.get("commands_per_s") or 0.0))
-            if self._log.length() <= max(0, room - len(commands)):
+            if commands_waiting(self._log.length(), status) <= max(0, room - len(commands)):
                 return
             time.sleep(_POLL_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from redis import Redis
@@ -17,3 +18,13 @@ def read_status(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
         return None
     fields: dict[str, Any] = json.loads(text)
     return fields
+
+
+def commands_waiting(length: int, status: Mapping[str, Any] | None) -> int:
+    """Commands to be decided: those in the stream without the ones that are kept until they are in a backup.
+
+    Args:
+        length: of the commands stream.
+        status: what the owner last said, see `read_status`.
+    """
+    return max(0, length - int((status or {}).get("held", 0)))

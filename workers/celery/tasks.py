@@ -6,6 +6,7 @@ Each command task has one argument, the same JSON object that stands in the stre
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -33,6 +34,7 @@ MOST_ITEMS = MOST_COMMANDS
 _ANSWER_TIMEOUT_S = 60.0
 _PAGE_BYTES = 4 << 20
 _PAGE_STEP = 20  # the payload of a rejected command can have 350 kB
+_BACKUP_TIMEOUT_S = 3600.0
 
 
 class Port(Protocol):
@@ -189,10 +191,18 @@ class QuestionTask(PortTask):
 
     def ask(self, question: Callable[[Recommender], Any]) -> Any:
         """Put it to the engine thread of this process and wait."""
+        return self.owner().ask(question).result(_ANSWER_TIMEOUT_S)
+
+    def owner(self) -> Owner:
+        """The owner in this process.
+
+        Raises:
+            RuntimeError: there is none.
+        """
         owner = self.port.owner
         if owner is None:
             raise RuntimeError(f"{self.name} runs in the owner only: start a worker with --recommender PARTITION")
-        return owner.ask(question).result(_ANSWER_TIMEOUT_S)
+        return owner
 
 
 class Search(QuestionTask):
@@ -320,6 +330,17 @@ class Stats(QuestionTask):
         return stats
 
 
+class Backup(QuestionTask):
+    """A backup of the state, made by the owner beside its work, in its own folder: no message names a file."""
+
+    name = "recommender.backup"
+
+    def run(self) -> dict[str, Any]:
+        """Where it is (``path``, ``host``) and what its manifest says, once it is written and verified."""
+        made = self.owner().back_up().result(_BACKUP_TIMEOUT_S)
+        return {"path": str(made.path.resolve()), "host": socket.gethostname(), **made.manifest.model_dump(mode="json")}
+
+
 TASKS: tuple[type[PortTask], ...] = (
     Ingest,
     IngestMany,
@@ -336,6 +357,7 @@ TASKS: tuple[type[PortTask], ...] = (
     Answers,
     Export,
     Stats,
+    Backup,
 )
 
 

@@ -36,7 +36,7 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
         ClickException: there is neither an owner nor a state directory.
         ConfigurationError: there is an owner, and nowhere for its answers to go.
     """
-    if _owner_is_at_work(settings):
+    if owner_is_at_work(settings):
         require_answers(settings)
         app, _ = make_app(settings)
         yield lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
@@ -75,7 +75,8 @@ def server_at_work(settings: Settings) -> str | None:
     return settings.redis_url or (server.url if server.is_running() else None)
 
 
-def _owner_is_at_work(settings: Settings) -> bool:
+def owner_is_at_work(settings: Settings) -> bool:
+    """Whether a worker says that it owns the partition."""
     url = server_at_work(settings)
     if url is None:
         return False

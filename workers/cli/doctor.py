@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 from redis import Redis
@@ -19,44 +18,42 @@ from rich.text import Text
 from recommender.embedding import KNOWN_MODELS, parse_source
 from recommender.embedding.model_files import find, verify
 from recommender.errors import ConfigurationError, ModelError, StateError
+from recommender.items import EntryId
 from workers.broker.connections import connect, masked, memory_share
 from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.keys import PartitionKeys
+from workers.cli.asking import server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
+from workers.cli.findings import Finding, State
+from workers.cli.storage_checks import check_backups, check_disk
 from workers.owner.status import read_status
 from workers.settings import Settings, unknown_variables, variable
 
 _OLDEST_SERVER = (6, 2)
-_LEAST_FREE_BYTES = 1 << 30
 _MEMORY_FULL = 0.7
 _OLD_S = 60.0
 _GROUP_OLD_S = 3600.0
 _NEARLY = 0.8
 
-State = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, and what to do about it."""
-
-    check: str
-    state: State
-    found: str
-    advice: str = ""
 
 
 @click.command()
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, as_json: bool) -> None:
-    """Check environment, disk, model files, server, owner and lag, and say what to do.
+    """Check environment, disks, model files, server, owner, lag and backups, and say what to do.
 
     Exit code 1 when something has failed.
     """
     settings = load_settings()
-    findings = [*_check_variables(), *_check_disk(settings), *_check_models(settings), *_check_server(settings)]
+    findings = [
+        *_check_variables(),
+        *check_disk(settings),
+        *_check_models(settings),
+        *_check_server(settings),
+        *check_backups(settings, _position(settings)),
+    ]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -74,20 +71,6 @@ def _check_variables() -> Iterator[Finding]:
         meant = get_close_matches(name, known, n=1)
         advice = f"is {meant[0]} meant?" if meant else "docs/reference/settings.md lists them all"
         yield Finding("environment", "warning", f"{name} is no setting", advice)
-
-
-def _check_disk(settings: Settings) -> Iterator[Finding]:
-    place = next(
-        path for path in [settings.state_dir.resolve(), *settings.state_dir.resolve().parents] if path.exists()
-    )
-    free = shutil.disk_usage(place).free
-    if not os.access(place, os.W_OK | os.X_OK):
-        advice = "let the worker's user write there, or name another place in RECOMMENDER_STATE_DIR"
-        yield Finding("state directory", "failed", f"{settings.state_dir}, {place} cannot be written", advice)
-        return
-    state: State = "ok" if free >= _LEAST_FREE_BYTES else "warning"
-    advice = "" if state == "ok" else f"free some space: less than {_LEAST_FREE_BYTES >> 30} GiB is left"
-    yield Finding("state directory", state, f"{settings.state_dir}, {free / (1 << 30):.1f} GiB free", advice)
 
 
 def _check_models(settings: Settings) -> Iterator[Finding]:
@@ -181,6 +164,16 @@ def _check_persistence(redis: Redis) -> Iterator[Finding]:
         "no maxmemory" if share is None else f"{share:.0%} of maxmemory",
         "" if full == "ok" else "at maxmemory producers are refused: raise it, or keep fewer events",
     )
+
+
+def _position(settings: Settings) -> EntryId | None:
+    """Where the owner is, if there is one and it says so."""
+    with suppress(RedisError, StateError):
+        if (url := server_at_work(settings)) is not None:
+            with connect(url) as redis:
+                status = read_status(redis, PartitionKeys.of(settings.partition)) or {}
+                return EntryId.parse(status["position"]) if "position" in status else None
+    return None
 
 
 def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:

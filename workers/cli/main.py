@@ -30,6 +30,9 @@ _COMMANDS = {
     "tune": "workers.cli.tune",
     "export": "workers.cli.export",
     "evaluate": "workers.cli.evaluate",
+    "backup": "workers.cli.backup",
+    "restore": "workers.cli.backup",
+    "verify": "workers.cli.backup",
     "doctor": "workers.cli.doctor",
 }
 

@@ -17,7 +17,7 @@ import click
 from recommender.errors import InvalidCommand
 from recommender.items import EntryId
 from workers.broker.pacing import BLOCK, size_of_command
-from workers.broker.status import read_status
+from workers.broker.status import commands_waiting, read_status
 from workers.cli.common import err
 from workers.client import Client, CommandFields, command_fields
 from workers.records import BadRow, ItemMapping, RecordReader, Row
@@ -168,7 +168,7 @@ def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
         patience_s, absent_since = _RETURNS_S, None
         if EntryId.parse(status.get("position", "0-0")) >= position:
             return
-        yield client.log.length()
+        yield commands_waiting(client.log.length(), status)
         time.sleep(_POLL_S)
 
 

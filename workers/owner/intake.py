@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from redis.exceptions import RedisError
 
@@ -48,14 +48,18 @@ class Intake(threading.Thread):
         commands: the stream.
         inbox: where entries go; it sets the pace.
         position: of the last committed command.
+        read_at_ms: when a command was read first, given its position and the wall clock.
     """
 
-    def __init__(self, commands: CommandsLog, inbox: Inbox, position: EntryId) -> None:
+    def __init__(
+        self, commands: CommandsLog, inbox: Inbox, position: EntryId, read_at_ms: Callable[[EntryId, int], int]
+    ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
         self._inbox = inbox
         self._position = position
         self._size = ReadSize()
+        self._read_at_ms = read_at_ms
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -95,7 +99,10 @@ class Intake(threading.Thread):
         sizes = [size_of(fields) for _, fields in entries]
         self._size.saw(sizes)
         now_ms = time.time_ns() // 1_000_000
-        return [Waiting(decode(id_, fields, now_ms), size) for (id_, fields), size in zip(entries, sizes, strict=True)]
+        return [
+            Waiting(decode(id_, fields, self._read_at_ms(id_, now_ms)), size)
+            for (id_, fields), size in zip(entries, sizes, strict=True)
+        ]
 
     def stop(self) -> None:
         """Read no more."""

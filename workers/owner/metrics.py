@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -107,6 +108,24 @@ class Metrics:
             labelnames=("partition", "group"),
             registry=registry,
         )
+        self._held = Gauge(
+            "recommender_held_commands",
+            "Decided commands kept in the stream until they are in a backup.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._backup_at = Gauge(
+            "recommender_backup_timestamp_seconds",
+            "When all that was decided was last in a verified backup, in seconds since 1970.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._backup_failures = Gauge(
+            "recommender_backup_failures",
+            "Backups that failed since the worker started.",
+            labelnames=by_partition,
+            registry=registry,
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -140,6 +159,13 @@ class Metrics:
         """What waits."""
         self._lag.labels(self._partition).set(lag)
         self._oldest.labels(self._partition).set(oldest_s)
+
+    def backups(self, current_at: datetime | None, failures: int, held: int) -> None:
+        """How backups go, and what is kept because of them."""
+        self._held.labels(self._partition).set(held)
+        self._backup_failures.labels(self._partition).set(failures)
+        if current_at is not None:
+            self._backup_at.labels(self._partition).set(current_at.timestamp())
 
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""

@@ -17,16 +17,19 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from recommender import Recommender, open_recommender
+from recommender.backups import Backup
 from recommender.embedding import Encoders
-from recommender.errors import EncodingError, StateError
-from recommender.items import DEFAULT_MODEL, Entry
+from recommender.errors import EncodingError, StateError, StateFull
+from recommender.items import DEFAULT_MODEL, START, Entry
 from workers.broker.admission import Overloaded
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import memory_share
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.trimming import Trimming
 from workers.client import command_fields
+from workers.owner.backups import BackupKeeper
 from workers.owner.courier import Job
 from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
@@ -38,6 +41,7 @@ from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
 from workers.owner.pace import Pace
 from workers.owner.publisher import Publisher
+from workers.owner.recovery import Recovery
 from workers.owner.status import Announcer, Status
 from workers.owner.succession import Succession
 from workers.settings import Settings
@@ -81,6 +85,9 @@ class Owner(threading.Thread):
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
         events = EventsStream(self._redis, self._keys, settings.events_max_length, self._lease)
         self._publisher = Publisher(events)
+        self._trimming = Trimming(self._redis, self._keys, self._lease)
+        self._recovery = Recovery(self._redis, self._keys)
+        self._backups = BackupKeeper(settings)
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
@@ -99,6 +106,10 @@ class Owner(threading.Thread):
     def ask(self, question: Callable[[Recommender], Any]) -> Future[Any]:
         """Ask the engine something between two batches."""
         return self._inbox.ask(question)
+
+    def back_up(self) -> Future[Backup]:
+        """Make a backup beside the work, as soon as possible."""
+        return self._backups.ask()
 
     def stop(self, timeout_s: float = 60.0) -> None:
         """Finish the batch in hand, publish, write snapshots, close; returns when done."""
@@ -141,10 +152,14 @@ class Owner(threading.Thread):
             announcer.start()
             stack.callback(announcer.stop)
             engine.warm_up()
-            intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position)
+            intake = Intake(
+                CommandsLog(self._connect(), self._keys), self._inbox, engine.position, self._recovery.read_at_ms
+            )
             intake.start()
             stack.callback(intake.stop)
             self._dispatch.start(engine)
+            self._backups.start()
+            stack.callback(self._backups.stop, engine)
             self.status.update(state="running", encoder=self._encoders.encoder(DEFAULT_MODEL).identity.variant)
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
@@ -158,9 +173,10 @@ class Owner(threading.Thread):
             intake.check()
             keeper.check()
             entries, questions = self._inbox.take(_IDLE_S)
-            if entries:
-                self._embed_ahead(engine, entries)
-                self._process(engine, entries)
+            for part in self._recovery.parts(entries):
+                self._embed_ahead(engine, part)
+                self._process(engine, part)
+                self._recovery.follow(engine)
             self._publish(engine)
             if entries:
                 self._after_batch(engine)
@@ -188,12 +204,16 @@ class Owner(threading.Thread):
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
                 self._bide(engine)
+            except StateFull as error:  # nothing was committed, and nothing more is read until there is room
+                log.error("owner.disk_full", extra={"error": str(error), "commands": len(entries)})
+                self._stopping.wait(_RETRY_S)
             except RedisError as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
             else:
                 self._metrics.committed(len(entries), events)
                 self._pace.count(len(entries), time.monotonic() - started_s)
+                self._trimming.committed(len(entries))
                 return
 
     def _bide(self, engine: Recommender) -> None:
@@ -208,10 +228,13 @@ class Owner(threading.Thread):
     def _after_batch(self, engine: Recommender) -> None:
         """Make room for producers and tell those who wait for the position, now that its events are out."""
         try:
-            self._commands.trim(engine.position, self._lease)
+            self._trim(engine)
         except RedisError as error:
             log.warning("owner.trim_failed", extra={"error": str(error)})
-        self.status.update(position=str(engine.position))
+        self.status.update(position=str(engine.position), held=self._trimming.held)
+
+    def _trim(self, engine: Recommender) -> None:
+        self._trimming.trim(self._identity(engine), engine.position, self._backups.keep_from)
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""
@@ -228,15 +251,23 @@ class Owner(threading.Thread):
             log.warning("owner.offer_failed", extra={"error": str(error)})
 
     def _upkeep(self, engine: Recommender) -> None:
-        """Once a second: note what arrived, trim, write snapshots, tick the clock, say how it goes."""
+        """Once a second; what the disk has no room for, or the server no time, is done later."""
         now = time.monotonic()
         self._next_upkeep = now + _UPKEEP_EVERY_S
+        try:
+            self._keep_up(engine, now)
+        except StateFull as error:
+            log.error("owner.disk_full", extra={"error": str(error)})
+
+    def _keep_up(self, engine: Recommender, now: float) -> None:
+        """Note what arrived, trim, write snapshots and backups, tick the clock, say how it goes."""
         self._dispatch.acknowledge(engine)
+        self._backups.tend(engine)
         try:
             self._claim(engine)
             self._publisher.check(engine)
             self._keep_stream(engine)
-            self._commands.trim(engine.position, self._lease)
+            self._trim(engine)
             self._tick(engine)
             self.status.update(events=self._event_keeper.tend(_now_ms()))
             self._report(engine)
@@ -258,7 +289,8 @@ class Owner(threading.Thread):
     def _tick(self, engine: Recommender) -> None:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""
         due_ms = engine.due_ms()
-        if due_ms is not None and due_ms <= _now_ms() and len(self._inbox) == 0:
+        quiet = len(self._inbox) == 0 and not self._recovery.running
+        if due_ms is not None and due_ms <= _now_ms() and quiet:
             self._commands.append([command_fields("clock.ticked", {})])
 
     def _report(self, engine: Recommender) -> None:
@@ -272,10 +304,13 @@ class Owner(threading.Thread):
         ahead = self._inbox.oldest()
         oldest_ms = self._commands.oldest_waiting_ms(engine.position) if ahead is None else ahead.ms
         oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
-        lag = 0 if oldest_ms is None else self._commands.length()
+        held = self._trimming.held
+        lag = 0 if oldest_ms is None else max(1, self._commands.length() - held)
         self._metrics.backlog(lag, oldest_s)
         self._metrics.room(self._settings.most_waiting, memory_share(self._redis) or 0.0)
-        self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
+        self._metrics.backups(self._backups.current_at, self._backups.failures, held)
+        told = {"lag": lag, "held": held, "oldest_waiting_s": oldest_s, **self._backups.told()}
+        self.status.update(position=str(engine.position), items=stats["items"], **told)
         self.status.update(commands_per_s=round(self._pace.per_s, 1))
 
     def _finish(self, engine: Recommender) -> None:
@@ -284,9 +319,9 @@ class Owner(threading.Thread):
             self._publish(engine)
             self._dispatch.offer(engine)
             self._dispatch.finish(engine, _FLUSH_S)
-            self._commands.trim(engine.position, self._lease)
-        except RedisError as error:
-            log.warning("owner.finish_without_server", extra={"error": str(error)})
+            self._trim(engine)
+        except (RedisError, StateFull) as error:
+            log.warning("owner.not_finished", extra={"error": str(error)})
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -312,7 +347,9 @@ class Owner(threading.Thread):
                 if not self._succession.acquire(engine):
                     return False
                 self._keep_stream(engine)
-                self._publisher.take_over(engine)
+                known = self._trimming.begin(self._identity(engine), engine.position)
+                recover = self._recovery.begin if known or engine.position != START else None
+                self._publisher.take_over(engine, recover)
             except RedisError as error:
                 log.warning("owner.server_away", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
@@ -329,7 +366,11 @@ class Owner(threading.Thread):
 
     def _claim(self, engine: Recommender) -> None:
         """See to it that the partition is ours, or stop."""
-        Ownership(self._redis, self._keys, engine.identify(secrets.token_hex(16))).claim()
+        Ownership(self._redis, self._keys, self._identity(engine)).claim()
+
+    def _identity(self, engine: Recommender) -> str:
+        """What tells the state from any other."""
+        return engine.identify(secrets.token_hex(16))
 
     def _keep_stream(self, engine: Recommender) -> None:
         """See to it that the commands stream is there, and that what is appended comes behind the position."""

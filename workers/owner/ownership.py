@@ -44,6 +44,7 @@ class Ownership:
         if found != self._identity.encode():
             raise NotOurs(
                 "the partition belongs to another state directory: use that one (RECOMMENDER_STATE_DIR), or choose "
-                "another RECOMMENDER_PARTITION. Only if that state is lost for good: DEL "
-                f"{self._key}, and this one takes over with what is still in the commands stream"
+                "another RECOMMENDER_PARTITION. If that state is lost, put its newest backup in place with "
+                f"`recommender restore`. Only if there is none: DEL {self._key}, and this one takes over with what is "
+                "still in the commands stream"
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from recommender import Recommender
 from recommender.items import START, EntryId
-from workers.broker.events_stream import EventsConflict, EventsStream
+from workers.broker.events_stream import EventsStream
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +31,22 @@ class Publisher:
         self._published = START
         self._certain = False
 
-    def take_over(self, engine: Recommender) -> None:
+    def take_over(self, engine: Recommender, recover: Callable[[Recommender, EntryId], None] | None) -> None:
         """Make sure that the stream and the state belong together.
 
+        Args:
+            engine: whose state it is.
+            recover: called with the last entry of the stream if the state is behind it; ``None``: the state is new.
+
         Raises:
-            EventsConflict: the state is older than the stream.
+            EventsConflict: the state cannot come from where the stream is.
         """
         last = self._events.last_id()
         if last <= engine.last_event:
             return
-        if engine.position != START:
-            raise EventsConflict(
-                f"the events stream is at {last}, but this state directory knows events up to {engine.last_event} only:"
-                " it is an older copy; restore the newest backup"
-            )
+        if recover is not None:
+            recover(engine, last)
+            return
         log.warning("publisher.empty_state_takes_over", extra={"last_event": str(last)})
         engine.continue_after(last)
 

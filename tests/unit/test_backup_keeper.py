@@ -1,0 +1,169 @@
+"""Backups of an owner: when they are made, what becomes of those that fail, and what may be trimmed meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender import Recommender, backups
+from recommender.errors import StateError, StateFull
+from recommender.items import START
+from tests.support.engine import Log, opened
+from tests.support.waiting import wait_until
+from workers.owner import backups as keeping
+from workers.owner.backups import BackupKeeper
+from workers.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path, backup_dir=tmp_path / "backups", backup_every_s=3600, backup_keep=2)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Recommender]:
+    with closing(opened(tmp_path / "state")) as engine:
+        engine.identify("the identity")
+        yield engine
+
+
+def tend_until(keeper: BackupKeeper, engine: Recommender, condition: Callable[[], object]) -> None:
+    def tended() -> object:
+        keeper.tend(engine)
+        return condition()
+
+    wait_until(tended, "the backup", 10)
+
+
+def test_nothing_may_be_trimmed_before_the_first_backup(settings: Settings, engine: Recommender) -> None:
+    log = Log()
+    engine.process([log.upsert("a", "text")])
+    keeper = BackupKeeper(settings)
+    keeper.start()
+    assert keeper.keep_from == START
+    tend_until(keeper, engine, lambda: keeper.newest)
+    assert keeper.keep_from == engine.position
+    first = keeper.keep_from
+    engine.process([log.upsert("b", "text")])
+    assert keeper.keep_from == first
+    assert keeper.told()["backup_position"] == str(first)
+
+
+def test_without_a_folder_nothing_is_made_and_nothing_held(settings: Settings, engine: Recommender) -> None:
+    keeper = BackupKeeper(settings.replaced(backup_dir=None))
+    keeper.start()
+    keeper.tend(engine)
+    assert (keeper.keep_from, keeper.newest, keeper.told()) == (None, None, {})
+    answer = keeper.ask()
+    tend_until(keeper, engine, answer.done)
+    assert answer.result().path.parent == settings.state_dir / "backups"
+    assert keeper.keep_from is None
+
+
+def test_the_next_one_is_due_an_interval_after_the_last(settings: Settings, engine: Recommender) -> None:
+    engine.process([Log().upsert("a", "text")])
+    keeper = BackupKeeper(settings)
+    keeper.start()
+    tend_until(keeper, engine, lambda: keeper.newest)
+    after_a_restart = BackupKeeper(settings)
+    after_a_restart.start()
+    after_a_restart.tend(engine)
+    assert after_a_restart.newest == keeper.newest
+    assert after_a_restart.keep_from == START, "this process has verified none"
+    late = BackupKeeper(settings.replaced(backup_every_s=0.001))
+    late.start()
+    tend_until(late, engine, lambda: late.keep_from == engine.position)
+
+
+def test_nothing_new_is_no_reason_for_another(settings: Settings, engine: Recommender) -> None:
+    keeper = BackupKeeper(settings.replaced(backup_every_s=0.001))
+    keeper.start()
+    tend_until(keeper, engine, lambda: keeper.newest)
+    first, at = keeper.newest, keeper.current_at
+    tend_until(keeper, engine, lambda: keeper.current_at != at)
+    assert keeper.newest == first, "it is as current as one could be"
+
+
+def test_one_that_fails_is_told_counted_and_tried_again(
+    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.process([Log().upsert("a", "text")])
+    keeper = BackupKeeper(settings)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
+        answer = keeper.ask()
+        tend_until(keeper, engine, answer.done)
+        with pytest.raises(StateFull, match="has room for 0 bytes"):
+            answer.result()
+    assert (keeper.failures, keeper.keep_from) == (1, START)
+    engine.process([Log(1_800_000_000_000).upsert("b", "text")])  # work goes on, the log is moved as ever
+    monkeypatch.setattr(keeping, "_RETRY_S", 0.0)
+    keeper._due_s = 0.0
+    tend_until(keeper, engine, lambda: keeper.keep_from == engine.position)
+
+
+def test_an_older_one_that_cannot_be_deleted_does_not_undo_the_new_one(
+    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> list[Path]:
+        raise StateError("cannot be deleted")
+
+    monkeypatch.setattr(backups, "prune", refuse)
+    keeper = BackupKeeper(settings)
+    answer = keeper.ask()
+    tend_until(keeper, engine, answer.done)
+    assert keeper.newest == answer.result()
+    assert keeper.failures == 1
+
+
+def slow_writing(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The disk takes its time, until a backup is cancelled."""
+    begun = threading.Event()
+
+    def write(copy: Any, directory: Path, origin: Any, cancelled: Callable[[], bool]) -> Any:
+        begun.set()
+        wait_until(cancelled, "somebody to give up", 10)
+        raise backups.BackupCancelled("the backup was given up")
+
+    monkeypatch.setattr(backups, "write", write)
+    return begun
+
+
+def test_an_owner_that_stops_gives_up_a_backup(
+    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = slow_writing(monkeypatch)
+    keeper = BackupKeeper(settings)
+    first = keeper.ask()
+    keeper.tend(engine)
+    assert begun.wait(10)
+    second = keeper.ask()
+    keeper.stop(engine)
+    with pytest.raises(backups.BackupCancelled, match="given up"):
+        first.result(0)
+    with pytest.raises(StateError, match="shutting down"):
+        second.result(0)
+    engine.begin_copy()  # the copy was ended
+    engine.end_copy()
+
+
+def test_a_backup_that_takes_too_long_is_given_up(
+    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_writing(monkeypatch)
+    monkeypatch.setattr(keeping, "_MOST_LOG_BYTES", 1)
+    keeper = BackupKeeper(settings)
+    answer = keeper.ask()
+    keeper.tend(engine)
+    log = Log()
+    for number in range(40):
+        engine.process([log.upsert(f"{number}", f"{number} " * 1000)])
+    tend_until(keeper, engine, answer.done)
+    with pytest.raises(backups.BackupCancelled, match="given up"):
+        answer.result()

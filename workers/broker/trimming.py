@@ -1,0 +1,129 @@
+"""How far the commands stream has been trimmed, and by which state: noted in Redis with every trim.
+
+What was trimmed cannot be read again. A state that is older than that must not go on as if nothing were missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import OutOfMemoryError
+
+from recommender.errors import StateError
+from recommender.items import START, EntryId
+from workers.broker.keys import GROUP, PartitionKeys
+from workers.broker.lease import Lease
+
+_COUNT_AT_ONCE = 1000
+
+
+class OlderThanTrimmed(StateError):
+    """Commands that this state has not seen are gone from the stream."""
+
+
+class Trimming:
+    """Trims, and remembers it.
+
+    Args:
+        redis: the server.
+        keys: of the partition.
+        lease: without which nothing is trimmed.
+    """
+
+    def __init__(self, redis: Redis, keys: PartitionKeys, lease: Lease) -> None:
+        self._redis = redis
+        self._lease = lease
+        self._keys = keys
+        self._up_to = START
+        self.held = 0
+
+    def begin(self, state: str, position: EntryId) -> bool:
+        """See to it that nothing is missing behind ``position``, and count what is kept up to it.
+
+        Args:
+            state: identity of the state.
+            position: of the last command whose effects it holds.
+
+        Returns:
+            Whether this very state has trimmed the stream before.
+
+        Raises:
+            OlderThanTrimmed: commands behind the position are gone; the message says what to do.
+        """
+        noted: dict[bytes, bytes] = self._redis.hgetall(self._keys.trimmed)  # type: ignore[assignment]
+        if noted.get(b"state") != state.encode():
+            self.held = self._count("-", position)
+            return False
+        trimmed = EntryId.parse(noted[b"position"].decode())
+        if trimmed > position:
+            raise OlderThanTrimmed(
+                f"this state knows the commands up to {position}, and they have been trimmed up to {trimmed}: it is an"
+                " older copy, or has lost its newest transactions. Put the newest backup in its place with"
+                " `recommender restore`"
+            )
+        self._up_to = trimmed
+        self.held = self._still_held(noted, position)
+        return True
+
+    def trim(self, state: str, position: EntryId, keep_from: EntryId | None) -> None:
+        """Drop entries whose effects are durable, and move the consumer group along.
+
+        Args:
+            state: identity of the state.
+            position: up to which effects are committed.
+            keep_from: up to which they are in a backup as well; ``None``: there is none that anybody waits for.
+
+        Raises:
+            LeaseLost: another process owns the partition; nothing was dropped.
+        """
+        up_to = max(self._up_to, position if keep_from is None else min(position, keep_from))
+
+        # How many are dropped is known only afterwards; then nobody has noted what is left, and it is counted anew.
+        held = "0" if up_to == position else str(self.held) if up_to == self._up_to else ""
+        note: Any = {"state": state, "position": str(up_to), "held": held, "counted": str(position)}
+
+        def fill(pipe: Pipeline) -> None:
+            pipe.hset(self._keys.trimmed, mapping=note)
+            pipe.xtrim(self._keys.commands, minid=str(_successor(up_to)), approximate=False)
+            pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
+
+        noted, trimmed, _ = self._lease.execute_in_need(fill)  # the group may be gone; it is made again
+        for result in (noted, trimmed):
+            if isinstance(result, Exception) and not isinstance(result, OutOfMemoryError):
+                raise result
+        if isinstance(noted, OutOfMemoryError):
+            return  # there is room now: the next trim notes it
+        self._up_to = up_to
+        self.held = 0 if up_to == position else max(0, self.held - int(trimmed))
+
+    def committed(self, entries: int) -> None:
+        """So many more entries are durable and still in the stream."""
+        self.held += entries
+
+    def _still_held(self, noted: dict[bytes, bytes], position: EntryId) -> int:
+        """From what was noted last, corrected by what has been committed since, or is to be decided again."""
+        if not noted.get(b"held"):
+            return self._count("-", position)
+        held, counted = int(noted[b"held"]), EntryId.parse(noted[b"counted"].decode())
+        if counted <= position:
+            return held + self._count(f"({counted}", position)
+        return max(0, held - self._count(f"({position}", counted))
+
+    def _count(self, start: str, last: EntryId) -> int:
+        """Entries of the commands stream from ``start`` to ``last``."""
+        count = 0
+        while True:
+            entries: Any = self._redis.xrange(self._keys.commands, start, str(last), count=_COUNT_AT_ONCE)
+            count += len(entries)
+            if len(entries) < _COUNT_AT_ONCE:
+                return count
+            start = f"({entries[-1][0].decode()}"
+
+
+def _successor(position: EntryId) -> EntryId:
+    return position.next_at(position.ms) if position.n < _MAX_PART else EntryId(min(position.ms + 1, _MAX_PART), 0)
+
+
+_MAX_PART = 2**64 - 1
