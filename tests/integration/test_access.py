@@ -268,16 +268,10 @@ def test_a_role_cannot_do_the_work_of_another(server: GuardedServer, roles: tupl
             assert refused(redis, line), role
 
 
-def test_nobody_comes_in_without_a_password(server: GuardedServer) -> None:
-    url = server.url.replace("inspector:inspector@", "")
-    with (
-        Redis.from_url(url, retry=None, protocol=2) as redis,
-        pytest.raises(AuthenticationError, match=r"Authentication required"),
-    ):
-        redis.ping()
-    url = server.url_of("producer").replace("producer:producer", "producer:other")
-    with (
-        Redis.from_url(url, retry=None, protocol=2) as redis,
-        pytest.raises(AuthenticationError, match=r"invalid username-passw"),
-    ):
+@pytest.mark.parametrize(
+    ("credentials", "answer"), [("", "Authentication required"), ("producer:other@", "invalid username-password")]
+)
+def test_nobody_comes_in_without_a_password(server: GuardedServer, credentials: str, answer: str) -> None:
+    url = server.url.replace("inspector:inspector@", credentials)
+    with Redis.from_url(url, retry=None, protocol=2) as redis, pytest.raises(AuthenticationError, match=answer):
         redis.ping()

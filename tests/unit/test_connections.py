@@ -73,6 +73,11 @@ def test_celery_names_the_same_server(url: str, translated: str) -> None:
     assert celery_url(url) == translated
 
 
+def test_celery_is_not_sent_past_tls() -> None:
+    with pytest.raises(ConfigurationError, match=r"sentinels://user:\*\*\*@one/main: Celery does not reach"):
+        celery_url("sentinels://user:secret@one/main")
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

@@ -106,14 +106,23 @@ def _from_sentinel(address: SentinelAddress, options: dict[str, Any]) -> Redis:
 
 
 def celery_url(url: str) -> str:
-    """The same server as Celery's broker and result backend name it."""
+    """The same server as Celery's broker and result backend name it.
+
+    Raises:
+        ConfigurationError: Celery would reach it without the TLS that the URL asks for.
+    """
     parts = urlsplit(url)
     if parts.scheme == "unix":
         query = dict(parse_qsl(parts.query))
         user = unquote(parts.username or "") or query.get("username")
         password = unquote(parts.password or "") or query.get("password")
         return f"redis+socket://{_credentials(user, password)}{parts.path}?virtual_host={query.get('db', '0')}"
-    if parts.scheme in ("sentinel", "sentinels"):
+    if parts.scheme == "sentinels":
+        raise ConfigurationError(
+            f"{masked(url)}: Celery does not reach a server behind Sentinel over TLS; name another server with "
+            "RECOMMENDER_BROKER_URL and RECOMMENDER_RESULT_BACKEND"
+        )
+    if parts.scheme == "sentinel":
         address = SentinelAddress.parse(url)
         user = _credentials(address.username, address.password)
         return ";".join(f"sentinel://{user}{host}:{port}/{address.db}" for host, port in address.hosts)
