@@ -40,3 +40,9 @@ def test_an_address_for_replies_is_no_place_for_data() -> None:
     assert entry(reply_to=b"0 " + b"t" * 510).reply_to == "0 " + "t" * 510
     assert refusal(entry(reply_to=b"0 " + b"t" * 511)).field == "reply_to"
     assert refusal(entry(reply_to=b"0 " + b"t" * 511)).code == "too_large"
+
+
+def test_the_type_of_what_is_refused_can_be_shown() -> None:
+    refused = entry(type=b"\x1b[2J\r\n", colour=b"red").command
+    assert isinstance(refused, Malformed)
+    assert refused.type == r"'\x1b[2J\r\n'"
