@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.support.waiting import wait_until
@@ -122,7 +121,7 @@ class RedisServer:
         if self._process.poll() is not None:
             raise RuntimeError(f"redis-server ended: {self._log.read_text()[-500:]}")
         try:
-            with Redis.from_url(self.url) as redis:
+            with connect(self.url) as redis:
                 return bool(redis.ping())
         except RedisError:
             return False

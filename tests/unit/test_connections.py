@@ -24,6 +24,7 @@ SENTINEL = "sentinel://user:p%40ss@one:26379,two/main/2"
         ),
         (TLS, {"host": "host", "port": 6390, "db": 1, "username": "user"}),
         (UNIX, {"path": "/run/redis.sock", "db": 3}),
+        ("unix:///run/redis.sock?password=a%2520b&db=3", {"path": "/run/redis.sock", "password": "a%20b", "db": 3}),
         ("unix://user:secret@/run/redis.sock", {"path": "/run/redis.sock", "username": "user", "password": "secret"}),
     ],
 )
