@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of what strangers can send: ``python tools/fuzz.py [SECONDS]``, with atheris installed.
 
-The decoder of stream entries and the parser of policies are fed whatever makes them do something new. Only errors of our
-own may come out of them; anything else ends the run with the input in a file ``crash-…``, and with an exit status.
+The decoder of stream entries and the parser of policies are fed whatever makes them do something new. Only errors of
+our own may come out of them; anything else ends the run with the input in a file ``crash-…``, and with an exit status.
 """
 
 from __future__ import annotations
