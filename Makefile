@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test check audit lock fuzz matrix bench soak clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -18,12 +18,28 @@ test: $(DEV) ## Run every test [ARGS="-k name"]
 	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-check: $(DEV) ## Lint, format, types, import directions, repeated code
+check: $(DEV) ## Lint, format, types, import directions, repeated code, security
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 	$(BIN)/pylint recommender workers
+	$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive recommender workers
+	@sh tools/audit.sh --if-possible
+
+audit: $(DEV) ## Look for known vulnerabilities in what the image is locked to
+	@sh tools/audit.sh
+
+lock: $(DEV) ## Write deploy/requirements*.lock anew
+	@$(BIN)/python -m pip install --quiet uv
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/lock.py
+
+fuzz: $(DEV) ## Feed the decoder and the policy parser whatever comes [SECONDS=300]
+	@$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
+	@$(BIN)/python tools/fuzz.py $${SECONDS:-300}
+
+matrix: $(DEV) ## Run the broker's tests under other releases of redis-py and Redis [ARGS=...]
+	@$(BIN)/python tools/matrix.py $(ARGS)
 
 bench: $(DEV) ## Run the benchmarks [ARGS=...]
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -6,6 +6,8 @@ import hashlib
 import re
 import unicodedata
 
+from recommender.items.marks import legible
+
 # Characters that carry no meaning for comparison: format characters (zero-width, bidi marks, soft hyphen, BOM) but not
 # the two joiners that change how Indic scripts and emoji read; control characters other than white space.
 _JOINERS = "\u200c\u200d"
@@ -18,12 +20,12 @@ def clean(text: str) -> str:
 
     Case is kept, since some models read it. Returns an empty string when nothing visible is left.
     """
-    composed = unicodedata.normalize("NFKC", text)
+    composed = unicodedata.normalize("NFKC", legible(text))
     visible = "".join(c for c in composed if c in _JOINERS or c.isspace() or unicodedata.category(c) not in _INVISIBLE)
     # Joiners beside white space, ASCII or an edge join nothing.
     joined = _LETTERLESS_JOINERS.sub("", visible)
     # What stood apart may compose now.
-    return _SPACES.sub(" ", unicodedata.normalize("NFKC", joined)).strip()
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", legible(joined))).strip()
 
 
 _INVISIBLE = frozenset({"Cf", "Cc", "Cs"})

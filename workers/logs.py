@@ -8,16 +8,17 @@ from typing import Any
 
 from workers.settings import Settings
 
+_OURS = ("recommender", "workers")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "data"}
 
 
 class _KeyValueFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """The line, its keys, and a traceback if there is one; nothing in it can begin a new line but the traceback."""
+        """The line, its keys, and an indented traceback if there is one; nothing said can begin a line of its own."""
         keys = " ".join(f"{key}={_shown(value)}" for key, value in _extra(record).items())
         time = self.formatTime(record, "%H:%M:%S")
-        line = f"{time} {record.levelname.lower():7} {_one_line(record.getMessage())}{' ' if keys else ''}{keys}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = f"{time} {record.levelname.lower():7} {_one_line(_event(record))}{' ' if keys else ''}{keys}"
+        return f"{line}\n{_indented(self.formatException(record.exc_info))}" if record.exc_info else line
 
 
 class _JsonFormatter(logging.Formatter):
@@ -27,7 +28,7 @@ class _JsonFormatter(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _event(record),
             **_extra(record),
         }
         if record.exc_info:
@@ -40,9 +41,15 @@ def configure_logs(settings: Settings) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else _KeyValueFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in ("recommender", "workers", "celery.worker"):
+    for name in (*_OURS, "celery.worker"):
         logging.getLogger(name).setLevel(settings.log_level)
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+
+
+def _event(record: logging.LogRecord) -> str:
+    """What happened. Below their first line, messages of Celery quote the task at hand, and so the text of an item."""
+    message = record.getMessage()
+    return message if record.name.partition(".")[0] in _OURS else message.strip().partition("\n")[0]
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -52,6 +59,11 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     text = str(value)
     return text if text and text.isprintable() and " " not in text and "=" not in text else json.dumps(text)
+
+
+def _indented(traceback: str) -> str:
+    """Lines that no line of the log looks like, whatever the message of the exception holds."""
+    return "\n".join(f"    {_one_line(line)}" for line in traceback.splitlines())
 
 
 def _one_line(text: str) -> str:

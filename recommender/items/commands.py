@@ -161,7 +161,7 @@ def decode_entry(
         reply_to: task id of a caller that waits for the outcome.
     """
     raw = data.encode(errors="surrogatepass") if isinstance(data, str) else data
-    claimed = _claimed_type(type_)
+    claimed = claimed_type(type_)
     try:
         name = None if key is None else _decode_key(key)
     except InvalidCommand as error:
@@ -175,6 +175,12 @@ def decode_entry(
 def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
     """Keep what a rejected message said, within bounds."""
     return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
+
+
+def claimed_type(type_: bytes | str) -> str:
+    """The type that a message says it is of, in a form that can be shown."""
+    text = type_.decode(errors="backslashreplace") if isinstance(type_, bytes) else type_
+    return text if text.isprintable() else ascii(text)
 
 
 def claimed_item(payload: bytes) -> ItemKey | None:
@@ -234,11 +240,6 @@ def parse_json(data: bytes) -> Any:
     if "\\u" in text and not _encodable(value):
         raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair")
     return value
-
-
-def _claimed_type(type_: bytes | str) -> str:
-    text = type_.decode(errors="backslashreplace") if isinstance(type_, bytes) else type_
-    return text if text.isprintable() else ascii(text)
 
 
 def _decode_key(key: bytes | str) -> str:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from recommender.items.marks import legible
 from recommender.matching.units import ONLY_ATTACHED, UNITS, Measure
 from recommender.matching.vocabulary import COLOURS, NUMBER_WORDS
 
@@ -73,7 +74,7 @@ def fold(text: str) -> str:
     """Lower case without accents: ``Größe`` and ``GROSSE`` become ``grosse``."""
     if text.isascii():
         return text.lower()
-    return _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return _ACCENT.sub("", unicodedata.normalize("NFKD", legible(text).casefold()))
 
 
 def terms_of(text: str) -> Terms:

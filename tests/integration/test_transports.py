@@ -1,11 +1,12 @@
-"""Every way to reach a server: password, ACL user, Unix socket with a password, TLS, Sentinel."""
+"""Every way to reach a server: password, ACL user, Unix socket with a password, Sentinel; TLS has a
+module of its own."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,38 +14,11 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.support.processes import OwnerProcess
+from tests.support.answering import PASSWORD, QUOTED, answers_over
 from tests.support.servers import RedisServer, Server, free_port, running
-from tests.support.streams import KEYS
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.celery.app import make_app
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
-
-PASSWORD = "p@ss:w/rd%20"
-QUOTED = "p%40ss%3Aw%2Frd%2520"
-
-
-def answers_over(url: str, directory: Path) -> None:
-    """The stream, the broker and the result backend are all reached by this URL."""
-    settings = Settings(redis_url=url, state_dir=directory / "state")
-    with OwnerProcess(settings, directory / "owner.log") as owner, connect(url) as redis:
-        owner.running()
-        client = Client(settings, redis)
-        assert client.outcome(client.ingest({"id": "a", "text": "a text"}))["data"]["band"] == "new"
-        app, _ = make_app(settings)
-        assert (
-            app.tasks["recommender.ingest"].delay({"id": "b", "text": "a text"}).get(timeout=20)["duplicate_of"] == "a"
-        )
-        by_name = app.send_task("recommender.ingest", [{"id": "c", "text": "a text"}], queue=KEYS.queue)
-        assert by_name.get(timeout=20)["duplicate_of"] == "a"
-        app.close()
-        assert PASSWORD not in owner.output
-        assert QUOTED not in owner.output
-        assert owner.terminate() == 0
 
 
 def test_password(tmp_path: Path) -> None:
@@ -69,30 +43,6 @@ def test_unix_socket_with_a_password(tmp_path: Path, form: str) -> None:
     options = ["--port", "0", "--unixsocket", str(path), "--requirepass", PASSWORD]
     server = RedisServer(tmp_path / "server", options, "unix://" + form.format(password=QUOTED, path=path))
     with running(server):
-        answers_over(server.url, tmp_path)
-
-
-def test_tls(tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the program openssl, to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    options = ["--port", "0", "--tls-port", "{port}", "--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
-    options += ["--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no"]
-    server = RedisServer(tmp_path / "server", options, f"rediss://localhost:{{port}}/0?ssl_ca_certs={certificate}")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(running(server))
-        except RuntimeError as error:
-            pytest.skip(f"this redis-server has no TLS: {error}")
         answers_over(server.url, tmp_path)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.support.waiting import wait_until
@@ -69,24 +68,32 @@ class RedisServer:
         directory: where its files go.
         options: command line behind the standard one.
         url: how clients reach it; by default without password.
+        program: another program that takes the same options, ``valkey-server``.
     """
 
-    def __init__(self, directory: Path, options: Sequence[str] = (), url: str = "redis://127.0.0.1:{port}/0") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Sequence[str] = (),
+        url: str = "redis://127.0.0.1:{port}/0",
+        program: Path | None = None,
+    ) -> None:
         self._directory = directory
+        self._program = program
         self._port = free_port()
         self._options = [option.format(port=self._port) for option in options] or ["--port", str(self._port)]
         self.url = url.format(port=self._port)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = shutil.which("redis-server")
+        program = self._program or shutil.which("redis-server")
         if program is None:
             pytest.skip("needs the program redis-server")
         self._directory.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(program, "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""),
+                    *(str(program), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""),
                     *("--appendonly", "yes", "--appendfsync", "everysec", *self._options),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -114,7 +121,7 @@ class RedisServer:
         if self._process.poll() is not None:
             raise RuntimeError(f"redis-server ended: {self._log.read_text()[-500:]}")
         try:
-            with Redis.from_url(self.url) as redis:
+            with connect(self.url) as redis:
                 return bool(redis.ping())
         except RedisError:
             return False

@@ -278,6 +278,9 @@ def test_an_error_says_what_was_given() -> None:
         "-1",
         "null",
         "T-1?x=1&y=2#z",
+        "recommender:other:commands",
+        str(2**64),
+        "\u0440\u0430y",  # Cyrillic, and not "pay" in Latin letters
     ],
 )
 def test_any_printable_id_is_good(id_: str) -> None:

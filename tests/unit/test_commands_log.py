@@ -63,3 +63,9 @@ def test_many_large_fields_without_data_are_shown_in_part() -> None:
     assert found.command.payload.startswith(b"f0=xxx")
     assert b" f1=xxx" in found.command.payload
     assert (len(found.command.payload), found.command.size) == (256 * 1024, 1_000_020)
+
+
+def test_the_type_of_what_is_refused_can_be_shown() -> None:
+    refused = entry(type=b"\x1b[2J\r\n", colour=b"red").command
+    assert isinstance(refused, Malformed)
+    assert refused.type == r"'\x1b[2J\r\n'"

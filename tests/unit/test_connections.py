@@ -24,6 +24,7 @@ SENTINEL = "sentinel://user:p%40ss@one:26379,two/main/2"
         ),
         (TLS, {"host": "host", "port": 6390, "db": 1, "username": "user"}),
         (UNIX, {"path": "/run/redis.sock", "db": 3}),
+        ("unix:///run/redis.sock?password=a%2520b&db=3", {"path": "/run/redis.sock", "password": "a%20b", "db": 3}),
         ("unix://user:secret@/run/redis.sock", {"path": "/run/redis.sock", "username": "user", "password": "secret"}),
     ],
 )
@@ -71,6 +72,11 @@ def test_redis_py_asks_the_sentinels() -> None:
 )
 def test_celery_names_the_same_server(url: str, translated: str) -> None:
     assert celery_url(url) == translated
+
+
+def test_celery_is_not_sent_past_tls() -> None:
+    with pytest.raises(ConfigurationError, match=r"sentinels://user:\*\*\*@one/main: Celery does not reach"):
+        celery_url("sentinels://user:secret@one/main")
 
 
 @pytest.mark.parametrize(

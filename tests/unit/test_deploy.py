@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -19,19 +17,11 @@ import yaml
 from prometheus_client import Counter, Gauge, Histogram
 from redis import Redis
 from redis.backoff import ConstantBackoff
-from redis.exceptions import BusyLoadingError, NoPermissionError
+from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from recommender.items import START, EntryId
-from recommender.store import OutboxRow
-from workers.broker.commands_log import CommandsLog
 from workers.broker.embedded import find_server_program
-from workers.broker.events_stream import EventsStream
-from workers.broker.keys import PartitionKeys
-from workers.broker.lease import Lease
-from workers.broker.trimming import Trimming
-from workers.client import Client
 from workers.owner.metrics import Metrics
 from workers.settings import PREFIX, Settings, variable
 
@@ -46,7 +36,6 @@ RUNBOOK = ROOT / "deploy/runbook.md"
 UNIT = ROOT / "deploy/systemd/recommender-worker.service"
 
 VARIABLES = {variable(name) for name in Settings.model_fields}
-ROLES = ("producer", "consumer", "worker")
 
 Services = dict[str, dict[str, Any]]
 
@@ -243,78 +232,6 @@ def test_redis_takes_the_command_line_of_the_compose_file(start_server: StartSer
         "appendonly": "yes",
         "maxmemory-policy": "noeviction",
     }
-
-
-@pytest.fixture
-def restricted(start_server: StartServer, tmp_path: Path) -> Iterator[Callable[[str], Redis]]:
-    """A server with users.acl; gives a connection for each role."""
-    text = USERS_ACL.read_text()
-    for role in ROLES:
-        text = text.replace(f"{role.upper()}_PASSWORD_SHA256", hashlib.sha256(role.encode()).hexdigest())
-    (tmp_path / "users.acl").write_text(text)
-    clients: list[Redis] = []
-    with start_server("--aclfile", str(tmp_path / "users.acl"), username="worker", password="worker") as socket:
-
-        def connect(role: str) -> Redis:
-            clients.append(Redis(unix_socket_path=str(socket), username=role, password=role, protocol=2))
-            return clients[-1]
-
-        yield connect
-        for client in clients:
-            client.close()
-
-
-KEYS = PartitionKeys.of("default")
-
-
-@pytest.mark.server
-def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
-    commands = CommandsLog(restricted("worker"), KEYS)
-    commands.keep_above(START)
-    producer = Client(Settings(), restricted("producer"))
-    position = producer.ingest({"id": "T-1", "text": "the screen stays black"})
-    assert [entry for entry, _ in commands.read(START, 10)] == [position]
-    event = {"type": "recommender.item.processed.v1", "data": {"command": {"id": str(position)}}}
-    row = OutboxRow(EntryId(position.ms, 0), str(event["type"]), json.dumps(event))
-    lease = Lease(restricted("worker"), KEYS, "one", 60.0)
-    assert lease.acquire("here", 0) is None
-    EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row])
-    trimming = Trimming(restricted("worker"), KEYS, lease)
-    assert not trimming.begin("ours", START)
-    trimming.trim("ours", position, keep_from=None)
-    assert Trimming(restricted("worker"), KEYS, lease).begin("ours", position)
-    assert commands.length() == 0
-    assert not commands.keep_above(position)
-    assert producer.outcome(position) == event
-
-    consumer = restricted("consumer")
-    consumer.xgroup_create(KEYS.events, "shop", id="0")
-    ((_, entries),) = consumer.xreadgroup("shop", "one", {KEYS.events: ">"})
-    assert consumer.xack(KEYS.events, "shop", *(entry for entry, _ in entries)) == 1
-
-
-@pytest.mark.server
-@pytest.mark.parametrize(
-    ("role", "command"),
-    [
-        ("producer", ("HSET", KEYS.replies, "task", "{}")),
-        ("producer", ("XADD", KEYS.events, "*", "event", "{}")),
-        ("producer", ("XADD", "mine", "*", "a", "b")),
-        ("producer", ("XTRIM", KEYS.commands, "MAXLEN", "0")),
-        ("producer", ("LPUSH", KEYS.queue, "{}")),
-        ("producer", ("EVAL", "return 1", "0")),
-        ("producer", ("PUBLISH", "channel", "{}")),
-        ("consumer", ("XADD", KEYS.events, "*", "event", "{}")),
-        ("consumer", ("XRANGE", KEYS.commands, "-", "+")),
-        ("consumer", ("DEL", KEYS.events)),
-        ("worker", ("CONFIG", "SET", "appendonly", "no")),
-        ("worker", ("FLUSHALL",)),
-        ("worker", ("KEYS", "*")),
-    ],
-)
-def test_no_user_can_do_more(restricted: Callable[[str], Redis], role: str, command: tuple[str, ...]) -> None:
-    with pytest.raises(NoPermissionError, match=r"(?i)no permissions|has no permissions"):
-        restricted(role).execute_command(*command)
 
 
 @pytest.mark.server

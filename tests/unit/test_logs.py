@@ -63,8 +63,35 @@ def test_a_traceback_follows_its_line(log: logging.Logger, output: io.StringIO) 
         log.exception("owner.failed")
     first, second, *_, last = output.getvalue().splitlines()
     assert first.endswith("owner.failed")
-    assert second == "Traceback (most recent call last):"
-    assert last == "ValueError: wrong"
+    assert second == "    Traceback (most recent call last):"
+    assert last == "    ValueError: wrong"
+
+
+@pytest.mark.parametrize("said", [FORGED, 'x"\n12:00:00 critical owner.failed error="\ud800'])
+def test_no_exception_can_forge_a_line(log: logging.Logger, output: io.StringIO, said: str) -> None:
+    try:
+        raise ValueError(said)
+    except ValueError:
+        log.exception("owner.failed", extra={"error": said})
+    first, *others = output.getvalue().split("\n")
+    assert " error   owner.failed error=" in first
+    assert others.pop() == ""
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
+
+
+TASK = "Received unregistered task of type 'shop.task'.\nThe full contents of the message body was:\n'a secret text'"
+
+
+@pytest.fixture(params=["text", "json"])
+def any_log(output: io.StringIO, request: pytest.FixtureRequest) -> None:
+    configure_logs(Settings(log_format=request.param))
+
+
+@pytest.mark.usefixtures("any_log")
+def test_what_celery_quotes_of_a_task_is_left_out(output: io.StringIO) -> None:
+    logging.getLogger("celery.worker.consumer.consumer").error(TASK)
+    assert "Received unregistered task of type 'shop.task'." in output.getvalue()
+    assert "secret" not in output.getvalue()
 
 
 def test_json_is_one_object_a_line(json_log: logging.Logger, output: io.StringIO) -> None:
@@ -84,6 +111,15 @@ def test_json_is_one_object_a_line(json_log: logging.Logger, output: io.StringIO
         "path": ".recommender",
     }
     assert "ValueError: x\n12:00:00" in second["traceback"]
+
+
+def test_nothing_said_changes_another_field(json_log: logging.Logger, output: io.StringIO) -> None:
+    json_log.error('owner.failed", "level": "info', extra={"item": '", "event": "all.is.well'})
+    (said,) = map(json.loads, output.getvalue().splitlines())
+    assert (said["level"], said["event"]) == ("error", 'owner.failed", "level": "info')
+    assert said["item"] == '", "event": "all.is.well'
+    assert output.getvalue()[:-1].isascii()
+    assert output.getvalue()[:-1].isprintable()
 
 
 @pytest.fixture

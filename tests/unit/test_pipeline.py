@@ -974,6 +974,7 @@ class Broken:
         pytest.param(lambda n: np.full((n, DIMENSION), np.nan, np.float32), id="NaN"),
         pytest.param(lambda n: np.full((n, DIMENSION), np.inf, np.float32), id="infinity"),
         pytest.param(lambda n: np.zeros((n, DIMENSION), np.float32), id="zeros"),
+        pytest.param(lambda n: np.full((n, DIMENSION), 1e-42, np.float32), id="denormal"),
         pytest.param(lambda n: np.ones((n, DIMENSION), np.float32), id="not of length 1"),
         pytest.param(lambda n: np.eye(n, DIMENSION - 1, dtype=np.float32), id="another dimension"),
         pytest.param(lambda n: np.eye(n + 1, DIMENSION, dtype=np.float32), id="one vector too many"),

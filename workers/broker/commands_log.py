@@ -11,6 +11,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from recommender.errors import InvalidCommand
 from recommender.items import Entry, EntryId, Malformed, decode_entry, malformed
+from recommender.items.commands import claimed_type
 from recommender.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 from workers.broker.admission import Admission
 from workers.broker.connections import BLOCK_MS
@@ -120,7 +121,7 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
         return entry
     # The key stays with it, so that a write that was retried is rejected once.
     raw = fields.get(b"data", _shown(fields))
-    return replace(entry, command=malformed(refusal, raw, type_[:64].decode(errors="replace")))
+    return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])))
 
 
 def size_of(fields: Fields) -> int:

@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
@@ -88,12 +88,24 @@ def connect(url: str) -> Redis:
     }
     if scheme in ("sentinel", "sentinels"):
         return _from_sentinel(SentinelAddress.parse(url), options | _KEEPALIVE)
-    if scheme != "unix":
+    if scheme == "unix":
+        url, credentials = _without_credentials(url)
+        options |= credentials
+    else:
         options |= _KEEPALIVE
     try:
         return Redis.from_url(url, **options)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"{masked(url)}: {error}") from None
+
+
+def _without_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without the user and password of its query, and these: before release 8, redis-py decodes them twice."""
+    place, _, said = url.partition("?")
+    query = parse_qsl(said, keep_blank_values=True)
+    credentials = {name: value for name, value in query if name in ("username", "password")}
+    rest = urlencode([(name, value) for name, value in query if name not in credentials])
+    return f"{place}?{rest}", credentials
 
 
 def _from_sentinel(address: SentinelAddress, options: dict[str, Any]) -> Redis:
@@ -106,14 +118,23 @@ def _from_sentinel(address: SentinelAddress, options: dict[str, Any]) -> Redis:
 
 
 def celery_url(url: str) -> str:
-    """The same server as Celery's broker and result backend name it."""
+    """The same server as Celery's broker and result backend name it.
+
+    Raises:
+        ConfigurationError: Celery would reach it without the TLS that the URL asks for.
+    """
     parts = urlsplit(url)
     if parts.scheme == "unix":
         query = dict(parse_qsl(parts.query))
         user = unquote(parts.username or "") or query.get("username")
         password = unquote(parts.password or "") or query.get("password")
         return f"redis+socket://{_credentials(user, password)}{parts.path}?virtual_host={query.get('db', '0')}"
-    if parts.scheme in ("sentinel", "sentinels"):
+    if parts.scheme == "sentinels":
+        raise ConfigurationError(
+            f"{masked(url)}: Celery does not reach a server behind Sentinel over TLS; name another server with "
+            "RECOMMENDER_BROKER_URL and RECOMMENDER_RESULT_BACKEND"
+        )
+    if parts.scheme == "sentinel":
         address = SentinelAddress.parse(url)
         user = _credentials(address.username, address.password)
         return ";".join(f"sentinel://{user}{host}:{port}/{address.db}" for host, port in address.hosts)

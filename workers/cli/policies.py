@@ -65,8 +65,10 @@ def read_policies(path: Path, collection: str | None) -> dict[str, dict[str, Any
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not TOML of ours: nested too deep") from None
     if collection is not None:
         table = said.get(collection)
         if isinstance(table, dict) and collection not in CollectionSettings.model_fields:
@@ -104,5 +106,5 @@ def _list(text: str) -> list[Any]:
 def _plain(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
