@@ -37,6 +37,7 @@ class Settings(BaseModel):
         deliver_queue: the queue it is sent to.
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
         events_max_length: the events stream is trimmed to about this many entries.
+        dead_letters_max_length: the stream of dead letters is trimmed to about this many.
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
@@ -45,6 +46,8 @@ class Settings(BaseModel):
         lease_s: for how long an owner that gives no sign of life keeps the partition; one whose process has ended on
             the same machine and volume is followed at once.
         stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long.
+        hang_after_s: a batch that takes longer than this, and a thousandth of it for each command, ends the process.
+        suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.
     """
@@ -67,12 +70,15 @@ class Settings(BaseModel):
     deliver_queue: str = "celery"
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
+    dead_letters_max_length: Annotated[int, Field(ge=1)] = 10_000
     outbox_hours: Annotated[int, Field(ge=24)] = 48
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"
     standby: bool = False
     lease_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
     stall_after_s: Annotated[float, Field(gt=0)] = 120.0
+    hang_after_s: Annotated[float, Field(gt=0)] = 300.0
+    suspect_after: Annotated[int, Field(ge=1)] = 3
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

@@ -22,6 +22,7 @@ from recommender.items import (
     ItemPatched,
     Malformed,
     PatchItem,
+    RefuseMessage,
     UpsertItem,
     claimed_item,
     limits,
@@ -106,8 +107,10 @@ class Handlers:
                     return self._configure(entry, command, batch)
                 case GiveFeedback():
                     return self._give_feedback(entry, command, batch)
+                case RefuseMessage():
+                    return batch.emit(entry, _refused_elsewhere(entry, command))
                 case _:
-                    return None  # the clock: what was due has been emitted
+                    return None  # the clock: what was due has been emitted; a quarantine: for the record
         except InvalidCommand as error:
             return batch.emit(entry, _rejected(entry, _refused(command, error)))
 
@@ -222,6 +225,10 @@ def _refused(command: Command | Malformed, error: InvalidCommand) -> Malformed:
 
 def _deleted(entry: Entry, key: ItemKey, *, erased: bool = False, expired: bool = False) -> ItemDeleted:
     return ItemDeleted(command=cause(entry), item_id=key.id, collection=key.collection, erased=erased, expired=expired)
+
+
+def _refused_elsewhere(entry: Entry, command: RefuseMessage) -> CommandRejected:
+    return CommandRejected(command=cause(entry), field=None, command_type=command.type, **command.model_dump())
 
 
 def _rejected(entry: Entry, command: Malformed) -> CommandRejected:

@@ -277,7 +277,7 @@ def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
     row = OutboxRow(EntryId(position.ms, 0), str(event["type"]), json.dumps(event))
     lease = Lease(restricted("worker"), KEYS, "one", 60.0)
     assert lease.acquire("here", 0) is None
-    EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row])
+    EventsStream(restricted("worker"), KEYS, 1000, 1000, lease).publish([row])
     commands.trim(position, lease)
     assert commands.length() == 0
     assert not commands.keep_above(position)

@@ -54,6 +54,11 @@ class CommandsLog:
         reply: Any = self._redis.xread({self._keys.commands: str(after)}, count=count, block=BLOCK_MS)
         return [(EntryId.parse(id_.decode()), fields) for _, entries in reply or [] for id_, fields in entries]
 
+    def between(self, after: EntryId, last: EntryId) -> list[tuple[EntryId, Fields]]:
+        """Entries behind ``after`` up to ``last``."""
+        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", max=str(last))
+        return [(EntryId.parse(id_.decode()), fields) for id_, fields in reply]
+
     def known_requests(self, task_ids: Sequence[str]) -> set[str]:
         """Those of the tasks whose Celery requests are kept."""
         with self._redis.pipeline(transaction=False) as pipe:
@@ -110,20 +115,21 @@ def _successor(position: EntryId) -> EntryId:
     return position.next_at(position.ms) if position.n < _MAX_PART else EntryId(min(position.ms + 1, _MAX_PART), 0)
 
 
-def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
+def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | None = None) -> Entry:
     """One stream entry as the engine takes it; whatever is wrong with it is inside, never raised.
 
     Args:
         entry_id: its position.
         fields: as the producer gave them.
         now_ms: wall clock, for commands that are too late.
+        quarantined: why nobody may decide it, if it is known to end the process.
     """
     reply_to = fields.get(b"reply_to", b"").decode(errors="replace") or None
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
     if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS:
         entry = replace(entry, at_ms=now_ms)
-    refusal = _refusal(fields, now_ms)
+    refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
     if refusal is None:
         return entry
     # The key stays with it, so that a write that was retried is rejected once.

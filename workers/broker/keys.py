@@ -16,6 +16,8 @@ class PartitionKeys(NamedTuple):
         state: identity of the state directory that owns the partition.
         lease: who speaks for the partition now; expires unless it is renewed.
         epoch: the number of that owner's reign; every new owner's is higher.
+        dead_letters: stream of what was rejected, quarantined, or refused at the Celery door.
+        quarantined: hash of commands that end every process which decides them, by position.
         queue: the Celery queue that only the owner consumes.
     """
 
@@ -26,6 +28,8 @@ class PartitionKeys(NamedTuple):
     state: str
     lease: str
     epoch: str
+    dead_letters: str
+    quarantined: str
     queue: str
 
     @classmethod
@@ -40,6 +44,8 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:state",
             f"{prefix}:lease",
             f"{prefix}:epoch",
+            f"{prefix}:dead-letters",
+            f"{prefix}:quarantined",
             f"recommender.{partition}",
         )
 

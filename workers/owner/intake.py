@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 
 from redis.exceptions import RedisError
 
@@ -25,13 +26,17 @@ class Intake(threading.Thread):
         commands: the stream.
         inbox: where entries go; it sets the pace.
         position: of the last committed command.
+        quarantined: why commands at these positions may not be decided.
     """
 
-    def __init__(self, commands: CommandsLog, inbox: Inbox, position: EntryId) -> None:
+    def __init__(
+        self, commands: CommandsLog, inbox: Inbox, position: EntryId, quarantined: Mapping[EntryId, str]
+    ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
         self._inbox = inbox
         self._position = position
+        self._quarantined = quarantined
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -63,7 +68,12 @@ class Intake(threading.Thread):
                 away = False
             if entries:
                 now_ms = time.time_ns() // 1_000_000
-                self._inbox.put([Waiting(decode(id_, fields, now_ms), size_of(fields)) for id_, fields in entries])
+                self._inbox.put(
+                    [
+                        Waiting(decode(id_, fields, now_ms, self._quarantined.get(id_)), size_of(fields))
+                        for id_, fields in entries
+                    ]
+                )
                 self._position = entries[-1][0]
 
     def stop(self) -> None:
