@@ -124,7 +124,7 @@ class RefuseMessage(Value):
 
     type: ClassVar = "message.refused"
     source: Literal["celery"]
-    code: Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
+    code: Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,64}$")]
     message: Sentence
     payload: str
     payload_encoding: Literal["utf-8", "base64"]
