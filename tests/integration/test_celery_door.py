@@ -1,4 +1,4 @@
-"""Whatever is sent to the owner's Celery queue neither stops the worker nor disappears, and nothing in it is executed."""
+"""Whatever is sent to the owner's Celery queue neither stops the worker nor disappears; nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kombu import Connection
 from redis import Redis
 
 from tests.integration.conftest import Owners
-from tests.support.streams import KEYS, PROCESSED, REJECTED, outcomes, published
+from tests.support.streams import KEYS, PROCESSED, outcomes, published
 from tests.support.waiting import wait_until
 from workers.broker.connections import celery_url
 from workers.broker.dead_letters import DeadLetters
