@@ -114,7 +114,7 @@ def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) 
     with pytest.raises(LeaseLost, match="owned by"):
         log.trim(EntryId(2**62, 0), first)
     assert (redis.xlen(KEYS.events), redis.xlen(KEYS.commands)) == (1, 1)
-    EventsStream(redis, KEYS, 1000, second).publish([row(2)])
+    EventsStream(redis, KEYS, 1000, 1000, second).publish([row(2)])
     assert redis.xlen(KEYS.events) == 2
 
 
