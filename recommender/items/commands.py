@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from recommender.errors import InvalidCommand
 from recommender.items import limits
@@ -124,7 +124,21 @@ class RefuseMessage(Value):
 
     type: ClassVar = "message.refused"
     source: Literal["celery"]
-    code: Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,64}$")]
+    code: Literal[
+        "invalid_key",
+        "invalid_value",
+        "missing_field",
+        "not_accepted",
+        "not_base64",
+        "not_json",
+        "not_unicode",
+        "not_utf8",
+        "too_deep",
+        "too_large",
+        "unknown_task",
+        "wrong_arguments",
+        "wrong_type",
+    ]
     message: Sentence
     payload: str
     payload_encoding: Literal["utf-8", "base64"]

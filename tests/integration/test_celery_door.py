@@ -70,6 +70,7 @@ class Bad(NamedTuple):
     raw: bytes
 
 
+HEADERS = ("id", "root_id", "parent_id", "group", "retries", "eta", "expires", "timelimit", "stamps", "shadow", "chord")
 ITEM = {"id": "hostile", "text": "something"}
 NESTED = b"[" * 100_000 + b"]" * 100_000
 REFUSED = {
@@ -128,6 +129,11 @@ REFUSED = {
     "errbacks as an object": Bad("wrong_type", call([ITEM], embed={"errbacks": EVIL})),
     "chain of nothing": Bad("wrong_type", call([ITEM], embed={"chain": [{"options": EVIL}]})),
     "chord as a list": Bad("wrong_type", call([ITEM], embed={"chord": [EVIL]})),
+    "another id in the body": Bad("not_accepted", call([ITEM], embed={"id": "another"})),
+    "callbacks as a header": Bad("not_accepted", call([ITEM], headers={"callbacks": [EVIL]})),
+    "a method as a header": Bad("not_accepted", call([ITEM], headers={"get": 1})),
+    "retries without end": Bad("invalid_value", call([ITEM], headers={"retries": 2**70})),
+    "one time limit": Bad("wrong_type", call([ITEM], headers={"timelimit": [1]})),
     "unknown task with errbacks": Bad("unknown_task", call([ITEM], "evil.task", embed={"errbacks": [EVIL]})),
 }
 ADMITTED = {
@@ -175,6 +181,56 @@ def test_every_bad_message_is_a_dead_letter(redis: Redis, client: Client, owner_
     assert redis.exists("victims", "celery") == 0
     assert owner.status() is not None
     assert "something" not in owner.output, "no payload in the log"
+    assert owner.terminate() == 0
+
+
+def mutated(chance: random.Random, place: int) -> bytes:
+    """A call of a task in which one to three things have been replaced by something odd."""
+    odd = [
+        None,
+        0,
+        -1,
+        2**70,
+        1e308,
+        "",
+        "x",
+        "\0",
+        [],
+        {},
+        [[]],
+        {"a": []},
+        True,
+        "9999",
+        ["x", 1],
+        {"__type__": "uuid"},
+    ]
+    envelope = json.loads(call([{"id": f"odd {place}", "text": "something odd"}]))
+    body = json.loads(base64.b64decode(envelope["body"]))
+    for _ in range(chance.randint(1, 3)):
+        target = chance.choice([envelope, envelope["headers"], envelope["properties"], body[1], body[2]])
+        known = [*target, *HEADERS, "callbacks", "chain", "chord", "errbacks", "data", "key"]
+        if isinstance(target, dict):
+            target[chance.choice(known)] = chance.choice(odd)
+        if not isinstance(envelope.get("headers"), dict) or not isinstance(envelope.get("properties"), dict):
+            break
+    if isinstance(envelope.get("body"), str) and envelope["body"]:
+        envelope["body"] = base64.b64encode(json.dumps(body).encode()).decode()
+    return json.dumps(envelope).encode()
+
+
+@pytest.mark.parametrize("seed", [20, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20))])
+def test_odd_messages_stop_nobody(redis: Redis, owner_process: Owners, seed: int) -> None:
+    owner = owner_process().running()
+    chance = random.Random(seed)
+    good = [f"good {place}" for place in range(20)]
+    for place in range(400):
+        redis.lpush(KEYS.queue, mutated(chance, place))
+        if place % 20 == 0:
+            send(redis, [good[place // 20]])
+    wait_until(lambda: {*good} <= {*decided(redis)}, "the good ones", 60)
+    wait_until(lambda: redis.llen(KEYS.queue) == 0 and redis.llen(in_transit(KEYS.queue)) == 0, "all to be taken")
+    assert owner.output.count("ready.") == 1, "it has not connected anew"
+    assert redis.exists("victims") == 0
     assert owner.terminate() == 0
 
 
@@ -269,7 +325,7 @@ def send(redis: Redis, ids: list[str]) -> None:
 
 
 def decided(redis: Redis) -> list[str]:
-    return [event.data["item_id"] for event in outcomes(published(redis))]
+    return [event.data["item_id"] for event in outcomes(published(redis)) if event.type == PROCESSED]
 
 
 def give_back(redis: Redis) -> None:

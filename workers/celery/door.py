@@ -137,10 +137,13 @@ def _guarded_consumer(door: Door) -> type[Consumer]:
             def on_task_received(message: Message) -> None:
                 try:
                     door.admit(message)
+                    handle(message)
                 except InvalidCommand as error:
                     self._refuse(message, error)
-                else:
-                    handle(message)
+                except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+                    # Something that was overlooked. It would end the worker, or begin again for ever.
+                    name = type(error).__name__
+                    self._refuse(message, InvalidCommand("invalid_value", f"Celery fails on the message: {name}"))
 
             return on_task_received
 

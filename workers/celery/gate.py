@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from celery.app.task import Context
 from kombu.exceptions import ContentDisallowed
 from kombu.message import Message
 from kombu.utils import json
@@ -26,18 +27,26 @@ MOST_BYTES = 32 * 1024 * 1024
 _DEEPEST = 100
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 _IDS = ("id", "root_id", "parent_id", "group", "correlation_id", "reply_to")
-_TYPES: dict[str, tuple[type, ...]] = {
-    "retries": (int,),
-    "group_index": (int,),
-    "replaced_task_nesting": (int,),
-    "ignore_result": (bool,),
-    "timelimit": (list,),
-    "stamps": (dict,),
-    "stamped_headers": (list,),
-    "shadow": (str,),
-    "eta": (str,),
-    "expires": (str,),
+_COUNTS = ("retries", "group_index", "replaced_task_nesting")
+_MOST = 10_000
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(_COUNTS, int),
+    "ignore_result": bool,
+    "timelimit": list,
+    "stamps": dict,
+    "stamped_headers": list,
+    "shadow": str,
+    "eta": str,
+    "expires": str,
+    "argsrepr": str,
+    "kwargsrepr": str,
+    "lang": str,
+    "origin": str,
 }
+_EMBEDDED = frozenset({"callbacks", "errbacks", "chain", "chord"})
+# Headers become attributes of the request, beside and above its own. Those that Celery does not send may have any name
+# but one that means something there.
+_RESERVED = frozenset(dir(Context)) - {"task", *_IDS, *_TYPES}
 
 
 class Envelope(dict[str, Any]):
@@ -166,17 +175,28 @@ def _call(task: str, payload: Any) -> Call:
 
 
 def _check_headers(headers: Mapping[str, Any]) -> None:
-    if headers.get("id") is None:
+    if reserved := sorted(_RESERVED.intersection(headers)):
+        raise InvalidCommand("not_accepted", f"no header may be called {reserved[0]!r}", f"headers.{reserved[0]}")
+    given = {name: value for name, value in headers.items() if value is not None}
+    if "id" not in given:
         raise InvalidCommand("missing_field", "the task has no id", "headers.id")
-    for name in _IDS:
-        if headers.get(name) is not None:
-            _check_id(headers[name], f"headers.{name}")
-    for name, types in _TYPES.items():
-        if headers.get(name) is not None and not isinstance(headers[name], types):
-            raise InvalidCommand("wrong_type", f"{name} must be {types[0].__name__}", f"headers.{name}")
-    for name in ("eta", "expires"):
-        if headers.get(name) is not None:
-            _check_moment(headers[name], f"headers.{name}")
+    for name, value in given.items():
+        if name in _IDS:
+            _check_id(value, f"headers.{name}")
+        elif name in _TYPES and type(value) is not _TYPES[name]:
+            raise InvalidCommand("wrong_type", f"{name} must be {_TYPES[name].__name__}", f"headers.{name}")
+        elif name in _COUNTS and not 0 <= value <= _MOST:
+            raise InvalidCommand("invalid_value", f"{name} must be between 0 and {_MOST}", f"headers.{name}")
+        elif name in ("eta", "expires"):
+            _check_moment(value, f"headers.{name}")
+    _check_lists(given.get("timelimit", [None, None]), given.get("stamped_headers", []))
+
+
+def _check_lists(limits: list[Any], stamped: list[Any]) -> None:
+    if len(limits) != 2 or not all(limit is None or type(limit) in (int, float) for limit in limits):
+        raise InvalidCommand("wrong_type", "timelimit must be two numbers", "headers.timelimit")
+    if not all(isinstance(name, str) for name in stamped):
+        raise InvalidCommand("wrong_type", "stamped_headers must be names", "headers.stamped_headers")
 
 
 def _check_id(value: object, field: str) -> None:
@@ -197,6 +217,8 @@ def _check_moment(text: str, field: str) -> None:
 
 def _check_embed(embed: Mapping[str, Any]) -> None:
     """What is to be called afterwards must be calls of tasks, or Celery would fail on them after the task is done."""
+    if unknown := sorted(embed.keys() - _EMBEDDED):
+        raise InvalidCommand("not_accepted", f"nothing called {unknown[0][:64]!r} may follow a task", "body")
     for name in ("callbacks", "errbacks", "chain"):
         calls = embed.get(name)
         if calls is not None and not (isinstance(calls, list) and all(map(_is_signature, calls))):
