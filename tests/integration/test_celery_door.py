@@ -328,10 +328,11 @@ def decided(redis: Redis) -> list[str]:
     return [event.data["item_id"] for event in outcomes(published(redis)) if event.type == PROCESSED]
 
 
-def give_back(redis: Redis) -> None:
+def quiet_at_last(redis: Redis) -> bool:
     """What a kill left unacknowledged comes back after ``visibility_timeout``, ten minutes; here at the next sweep."""
     for tag in redis.zrange("unacked_index", 0, -1):
         redis.zadd("unacked_index", {tag: 1.0}, xx=True)
+    return quiet(redis)
 
 
 def test_a_full_server_loses_nothing(redis: Redis, owner_process: Owners) -> None:
@@ -380,14 +381,12 @@ def kills(victim: str, server: Server, redis: Redis, owners: Owners, rounds: int
         wait_until(lambda rest=rest: redis.llen(KEYS.queue) <= rest, "some to be taken")  # type: ignore[misc]
         if victim == "worker":
             owner.kill()
-            give_back(redis)
             owner = owners(f"owner {number + 1}").running()
         else:
             server.kill()
             server.start()
             wait_until(lambda: _answers(redis), "the server to be back")
-            give_back(redis)
-        wait_until(lambda: quiet(redis), f"everything of round {number} to be taken", 60)
+        wait_until(lambda: quiet_at_last(redis), f"everything of round {number} to be taken", 60)
         wait_until(lambda: len(decided(redis)) >= 80 * (number + 1), f"all of round {number}", 60)  # noqa: B023
     assert sorted(decided(redis)) == sorted(sent)
 

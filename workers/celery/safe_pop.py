@@ -8,7 +8,8 @@ once, so what is done with a message must bear a repetition; our commands have k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty
 from time import monotonic, time
 from typing import Any, ClassVar
@@ -44,6 +45,29 @@ class RecordingQoS(QoS):
             pipe.lrem(in_transit(queue), 1, envelope.raw)
             pipe.execute()
         virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
+
+    def ack(self, delivery_tag: str) -> None:
+        """It has been dealt with."""
+        with self._slot_given_back(delivery_tag):
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """It will not be dealt with."""
+        with self._slot_given_back(delivery_tag):
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _slot_given_back(self, delivery_tag: str) -> Iterator[None]:
+        """Celery logs an acknowledgement that fails, and goes on.
+
+        Without this the message would count as being worked on for ever: after as many as a worker may have at once it
+        never takes another, nor notices that its connection is gone. As it is, the message comes again in time.
+        """
+        try:
+            yield
+        except BaseException:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
+            raise
 
     def restore_visible(self, *args: Any, **options: Any) -> None:
         """Every few seconds: give back what others left behind."""
