@@ -156,6 +156,22 @@ def quiet(redis: Redis) -> bool:
     return not any(redis.exists(key) for key in keys)
 
 
+def send(redis: Redis, ids: list[str]) -> None:
+    for id_ in ids:
+        redis.lpush(KEYS.queue, call([{"id": id_, "text": f"item {id_}"}]))
+
+
+def decided(redis: Redis) -> list[str]:
+    return [event.data["item_id"] for event in outcomes(published(redis)) if event.type == PROCESSED]
+
+
+def quiet_at_last(redis: Redis) -> bool:
+    """What a kill left unacknowledged comes back after ``visibility_timeout``, ten minutes; here at the next sweep."""
+    for tag in redis.zrange("unacked_index", 0, -1):
+        redis.zadd("unacked_index", {tag: 1.0}, xx=True)
+    return quiet(redis)
+
+
 def test_every_bad_message_is_a_dead_letter(redis: Redis, client: Client, owner_process: Owners) -> None:
     owner = owner_process().running()
     bad = {**REFUSED, **ADMITTED}
@@ -223,10 +239,10 @@ def test_odd_messages_stop_nobody(redis: Redis, owner_process: Owners, seed: int
     owner = owner_process().running()
     chance = random.Random(seed)
     good = [f"good {place}" for place in range(20)]
-    for place in range(400):
+    for place in range(200):
         redis.lpush(KEYS.queue, mutated(chance, place))
-        if place % 20 == 0:
-            send(redis, [good[place // 20]])
+        if place % 10 == 0:
+            send(redis, [good[place // 10]])
     wait_until(lambda: {*good} <= {*decided(redis)}, "the good ones", 60)
     wait_until(lambda: redis.llen(KEYS.queue) == 0 and redis.llen(in_transit(KEYS.queue)) == 0, "all to be taken")
     assert owner.output.count("ready.") == 1, "it has not connected anew"
@@ -310,29 +326,18 @@ def test_what_was_in_transit_or_unacknowledged_is_taken_up(redis: Redis, client:
     redis.zadd("unacked_index", {"tag": 1.0})
     owner_process().running()
     wait_until(lambda: len(outcomes(published(redis))) == 6, "all of them")
-    answers = [event.data["item_id"] for event in outcomes(published(redis))]
-    assert sorted(answers) == sorted([*(f"in transit {place}" for place in range(5)), "recorded"])
-    assert [one for one in answers if one != "recorded"] == [f"in transit {place}" for place in range(5)]
-    # And what arrives there while it runs, as from a connection that the server has not missed yet.
+    assert sorted(decided(redis)) == sorted([*(f"in transit {place}" for place in range(5)), "recorded"])
+
+
+@pytest.mark.slow
+def test_what_went_to_a_connection_that_is_gone_comes_back(redis: Redis, owner_process: Owners) -> None:
+    """The server has not missed it yet, and gives it a message."""
+    owner_process().running()
+    send(redis, ["first"])
+    wait_until(lambda: decided(redis) == ["first"], "the first")
     redis.lpush(in_transit(KEYS.queue), call([{"id": "orphan", "text": "of a lost connection"}]))
-    wait_until(lambda: len(outcomes(published(redis))) == 7, "the orphan")
+    wait_until(lambda: decided(redis) == ["first", "orphan"], "the orphan")
     wait_until(lambda: quiet(redis), "the lists to be empty")
-
-
-def send(redis: Redis, ids: list[str]) -> None:
-    for id_ in ids:
-        redis.lpush(KEYS.queue, call([{"id": id_, "text": f"item {id_}"}]))
-
-
-def decided(redis: Redis) -> list[str]:
-    return [event.data["item_id"] for event in outcomes(published(redis)) if event.type == PROCESSED]
-
-
-def quiet_at_last(redis: Redis) -> bool:
-    """What a kill left unacknowledged comes back after ``visibility_timeout``, ten minutes; here at the next sweep."""
-    for tag in redis.zrange("unacked_index", 0, -1):
-        redis.zadd("unacked_index", {tag: 1.0}, xx=True)
-    return quiet(redis)
 
 
 def test_a_full_server_loses_nothing(redis: Redis, owner_process: Owners) -> None:
@@ -358,10 +363,11 @@ def test_a_full_server_loses_nothing(redis: Redis, owner_process: Owners) -> Non
 def test_kills_lose_nothing(
     victim: str, server: Server, redis: Redis, owner_process: Owners, settings: Settings
 ) -> None:
-    kills(victim, server, redis, owner_process, rounds=2)
+    kills(victim, server, redis, owner_process, rounds=1)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["worker", "server"])
 def test_many_kills_lose_nothing(
     victim: str, server: Server, redis: Redis, owner_process: Owners, settings: Settings

@@ -18,7 +18,7 @@ from workers.client import Client
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
 APP = "tests.support.poison_app"
-IMPATIENT = {"hang_after_s": 2.0, "suspect_after": 2}
+IMPATIENT = {"hang_after_s": 1.5, "suspect_after": 2}
 NEIGHBOURS = 12
 
 
@@ -130,6 +130,7 @@ def test_what_kills_only_in_company_is_not_set_aside(redis: Redis, client: Clien
     assert letters(redis) == []
 
 
+@pytest.mark.slow
 def test_a_worker_killed_from_outside_costs_no_message(redis: Redis, client: Client, owner_process: Owners) -> None:
     """Whoever kills it again and again over the same batch brings it to look, and it finds nothing."""
     client.ingest({"id": "slow", "text": "a text like any other"})
