@@ -74,6 +74,18 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("item.erase", {"collection": "tickets", "id": "T-1"}),
     ("item.upsert", {"id": "T-3", "txt": "Not a field of an item"}),
     ("clock.ticked", {}),
+    ("command.quarantined", {"entry": "1772355600000-0", "reason": "the message alone ended a process with SIGSEGV"}),
+    (
+        "message.refused",
+        {
+            "source": "celery",
+            "code": "not_json",
+            "message": "not JSON: Expecting value: line 1 column 1 (char 0)",
+            "payload": "hello",
+            "payload_encoding": "utf-8",
+            "payload_bytes": 5,
+        },
+    ),
 )
 """A history in which every type of command and of event appears; all but the one with ``txt`` are good."""
 _BETWEEN_MS = 1000

@@ -45,6 +45,7 @@ class Settings(BaseModel):
         events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
             than ``RECOMMENDER_EVENTS_HOURS``; ``groups``: what every registered consumer group has acknowledged.
         events_hours: how old an event in the stream may become, with ``age``.
+        dead_letters_max_length: the stream of dead letters is trimmed to about this many.
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
@@ -57,6 +58,8 @@ class Settings(BaseModel):
             With it, commands stay in their stream until they are in a verified backup.
         backup_every_s: how often it makes one.
         backup_keep: how many it keeps.
+        hang_after_s: a batch that takes longer than this, and a thousandth of it for each command, ends the process.
+        suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.
     """
@@ -82,6 +85,7 @@ class Settings(BaseModel):
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
     events_retention: Literal["size", "age", "groups"] = "size"
     events_hours: Annotated[int, Field(ge=1)] = 48
+    dead_letters_max_length: Annotated[int, Field(ge=1)] = 10_000
     outbox_hours: Annotated[int, Field(ge=24)] = 48
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"
@@ -91,6 +95,8 @@ class Settings(BaseModel):
     backup_dir: Path | None = None
     backup_every_s: Annotated[float, Field(gt=0)] = 3600.0
     backup_keep: Annotated[int, Field(ge=1)] = 3
+    hang_after_s: Annotated[float, Field(gt=0)] = 300.0
+    suspect_after: Annotated[int, Field(ge=1)] = 3
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

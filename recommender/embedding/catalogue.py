@@ -59,6 +59,10 @@ class ModelCatalogue:
         self._loaded: dict[str, Encoder] = {}
         self._loading = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[ModelCatalogue], tuple[object, ...]]:
+        """What a process of our own is given: the declarations; it loads for itself."""
+        return type(self), (tuple(self._sources.values()), self._threads, self._backend, self._cache)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all models, in the order declared."""

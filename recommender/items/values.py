@@ -58,4 +58,10 @@ def _scalar(value: object) -> object:
 AttributeValue = Annotated[str | int | float | bool | None, BeforeValidator(_scalar)]
 Attributes = Annotated[dict[Name, AttributeValue], Field(max_length=limits.MAX_ATTRIBUTES)]
 
+Sentence = Annotated[str, Field(min_length=1), AfterValidator(_printable), _bounded(limits.MAX_SENTENCE_BYTES)]
+"""Words of ours for people to read."""
+
+Position = Annotated[str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$")]
+"""Id of an entry in a stream."""
+
 Version = Annotated[int, Field(ge=0, lt=2**63)]

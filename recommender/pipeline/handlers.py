@@ -22,6 +22,7 @@ from recommender.items import (
     ItemPatched,
     Malformed,
     PatchItem,
+    RefuseMessage,
     UpsertItem,
     claimed_item,
     limits,
@@ -93,25 +94,31 @@ class Handlers:
         try:
             if prepared.refusal is not None:
                 raise prepared.refusal
-            match command:
-                case Malformed():
-                    return batch.emit(entry, _rejected(entry, command))
-                case UpsertItem():
-                    return self._upserts.apply(prepared, command, batch)
-                case PatchItem():
-                    return self._patch(entry, command, batch)
-                case DeleteItem():
-                    return self._delete(entry, command, batch)
-                case EraseItem():
-                    return self._erase(entry, command, batch)
-                case ConfigureCollection():
-                    return self._configure(entry, command, batch)
-                case GiveFeedback():
-                    return self._give_feedback(entry, command, batch)
-                case _:
-                    return None  # the clock: what was due has been emitted
+            return self._carry_out(prepared, batch)
         except InvalidCommand as error:
             return batch.emit(entry, _rejected(entry, _refused(command, error)))
+
+    def _carry_out(self, prepared: Prepared, batch: Batch) -> EntryId | None:
+        entry, command = prepared.entry, prepared.entry.command
+        match command:
+            case Malformed():
+                return batch.emit(entry, _rejected(entry, command))
+            case UpsertItem():
+                return self._upserts.apply(prepared, command, batch)
+            case PatchItem():
+                return self._patch(entry, command, batch)
+            case DeleteItem():
+                return self._delete(entry, command, batch)
+            case EraseItem():
+                return self._erase(entry, command, batch)
+            case ConfigureCollection():
+                return self._configure(entry, command, batch)
+            case GiveFeedback():
+                return self._give_feedback(entry, command, batch)
+            case RefuseMessage():
+                return batch.emit(entry, _refused_elsewhere(entry, command))
+            case _:
+                return None  # the clock: what was due has been emitted; a quarantine: for the record
 
     # -- items change and go -------------------------------------------------------------------------------------------
 
@@ -224,6 +231,10 @@ def _refused(command: Command | Malformed, error: InvalidCommand) -> Malformed:
 
 def _deleted(entry: Entry, key: ItemKey, *, erased: bool = False, expired: bool = False) -> ItemDeleted:
     return ItemDeleted(command=cause(entry), item_id=key.id, collection=key.collection, erased=erased, expired=expired)
+
+
+def _refused_elsewhere(entry: Entry, command: RefuseMessage) -> CommandRejected:
+    return CommandRejected(command=cause(entry), field=None, command_type=command.type, **command.model_dump())
 
 
 def _rejected(entry: Entry, command: Malformed) -> CommandRejected:

@@ -244,6 +244,10 @@ class Recommender:
         event: dict[str, Any] | None = None if row is None else json.loads(row.event)
         return event
 
+    def settings(self) -> dict[str, CollectionSettings]:
+        """Settings of all collections, by name."""
+        return {collection.name: collection.settings for collection in self._collections.all()}
+
     def stats(self) -> dict[str, Any]:
         """Counts by collection, index kinds and sizes, position."""
         return {

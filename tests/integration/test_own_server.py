@@ -44,6 +44,8 @@ def test_worker_starts_a_server_of_its_own_and_exits_with_a_reason(tmp_path: Pat
         )
         assert second.returncode != 0
         assert f"is owned by process {first.pid}" in second.stderr
+        subscribed = (client.redis.pubsub_channels(), client.redis.pubsub_numpat())
+        assert subscribed == ([], 0), "no remote control, no gossip, no mingle"
         client.close()
     finally:
         first.send_signal(signal.SIGTERM)

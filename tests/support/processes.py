@@ -67,6 +67,11 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def ended(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None
+
+    @property
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 

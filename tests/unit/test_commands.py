@@ -21,6 +21,7 @@ from recommender.items import (
     GiveFeedback,
     Malformed,
     PatchItem,
+    QuarantineCommand,
     TickClock,
     UpsertItem,
     claimed_item,
@@ -89,6 +90,11 @@ def item(**fields: Any) -> dict[str, Any]:
         ),
         ("feedback.given", {"id": "a", "answer": "wrong"}, GiveFeedback(id="a", answer="wrong")),
         ("clock.ticked", {}, TickClock()),
+        (
+            "command.quarantined",
+            {"entry": "17-3", "reason": "it ends a process"},
+            QuarantineCommand(entry="17-3", reason="it ends a process"),
+        ),
     ],
 )
 def test_good_messages(type_: str, data: dict[str, Any], command: object) -> None:

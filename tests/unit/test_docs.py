@@ -26,6 +26,7 @@ from recommender.items.events import EVENT_TYPES
 from recommender.testing import DeterministicEncoder
 from workers.broker.commands_log import decode
 from workers.broker.embedded import LARGEST_VALUE
+from workers.celery.gate import MOST_BYTES
 from workers.celery.tasks import MOST_ITEMS, TASKS
 from workers.cli.enrich import ADDED
 from workers.cli.policies import checked, settings_of
@@ -260,6 +261,7 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_VECTOR_DIMENSION,
         MOST_ITEMS,
         100,
+        MOST_BYTES,
         int(LARGEST_VALUE.removesuffix("mb")),
     ]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -55,6 +56,14 @@ def test_a_model_that_failed_to_load_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "model").symlink_to(locate(ALL_MINILM_L6_V2))
 
     assert catalogue.encoder("all-MiniLM-L6-v2").identity.dimension == 384
+
+
+def test_what_travels_to_another_process_is_declared_not_loaded(tmp_path: Path) -> None:
+    sources = [parse_source("all-MiniLM-L6-v2"), parse_source(f"own={tmp_path}")]
+    catalogue = ModelCatalogue(sources, 2, "auto", tmp_path)
+    travelled = copy.copy(catalogue)
+    kept = {name: value for name, value in vars(catalogue).items() if name != "_loading"}
+    assert {name: value for name, value in vars(travelled).items() if name != "_loading"} == kept
 
 
 def test_declaring_models_imports_no_model_library_and_leaves_the_environment_alone() -> None:

@@ -756,8 +756,38 @@ def test_a_rejection_says_why_and_what_was_said(engine: Recommender, log: Log) -
         "payload": '{"id": "a", "txt": "b"}',
         "payload_encoding": "utf-8",
         "payload_bytes": 23,
+        "source": "stream",
     }
     assert kind(good) == "item.processed"
+
+
+def test_what_another_door_refused_is_a_rejection_with_its_reason(engine: Recommender, log: Log) -> None:
+    refused = {
+        "source": "celery",
+        "code": "not_base64",
+        "message": "the body is no base64",
+        "payload": "//4=",
+        "payload_encoding": "base64",
+        "payload_bytes": 7,
+        "item_id": "a",
+        "collection": "tickets",
+    }
+    first, repeated = outcomes(engine, log.add("message.refused", refused, key="k"), log.upsert("b", SHOP))
+    about_itself = {"command": first["command"], "field": None, "command_type": "message.refused"}
+    assert first == {"type": "recommender.command.rejected.v1", **about_itself, **refused}
+    assert kind(repeated) == "item.processed"
+    engine.process([log.add("message.refused", refused, key="k")])
+    assert sum("not_base64" in line for line in outbox_lines(engine)) == 1
+
+    engine.process([log.upsert("a", SHOP, collection="tickets"), log.erase("a", collection="tickets")])
+    assert not any("not_base64" in line for line in outbox_lines(engine)), "it was about an item that was erased"
+
+
+def test_a_finding_changes_nothing_by_itself(engine: Recommender, log: Log) -> None:
+    before = log.upsert("a", SHOP)
+    said = {"entry": str(before.id), "reason": "the message alone ended a process with SIGSEGV"}
+    assert engine.process([log.add("command.quarantined", said)]) == []
+    assert engine.position > before.id
 
 
 def test_bytes_that_are_no_text_come_back_in_base64(engine: Recommender, log: Log) -> None:

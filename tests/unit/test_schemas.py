@@ -117,6 +117,9 @@ def test_good_examples_are_good_for_schema_and_engine(type_: str, data: dict[str
         ("feedback.given", {"id": "a", "other": "b", "answer": "perhaps"}),
         ("feedback.given", {"id": "a", "other": 7, "answer": "same"}),
         ("clock.ticked", {"now": 1}),
+        ("command.quarantined", {"entry": "first", "reason": "it kills"}),
+        ("command.quarantined", {"entry": "1-0", "reason": ""}),
+        ("message.refused", {"source": "celery", "code": "not_json", "message": "x", "payload": "x"}),
     ],
 )
 def test_what_the_schema_refuses_the_engine_rejects(type_: str, data: dict[str, Any]) -> None:

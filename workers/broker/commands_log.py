@@ -65,6 +65,11 @@ class CommandsLog:
         reply: Any = self._redis.xread({self._keys.commands: str(after)}, count=count, block=BLOCK_MS)
         return [(EntryId.parse(id_.decode()), fields) for _, entries in reply or [] for id_, fields in entries]
 
+    def between(self, after: EntryId, last: EntryId) -> list[tuple[EntryId, Fields]]:
+        """Entries behind ``after`` up to ``last``."""
+        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", max=str(last))
+        return [(EntryId.parse(id_.decode()), fields) for id_, fields in reply]
+
     def known_requests(self, task_ids: Sequence[str]) -> set[str]:
         """Those of the tasks whose Celery requests are kept."""
         with self._redis.pipeline(transaction=False) as pipe:
@@ -102,13 +107,14 @@ class CommandsLog:
         return True
 
 
-def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
+def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | None = None) -> Entry:
     """One stream entry as the engine takes it; whatever is wrong with it is inside, never raised.
 
     Args:
         entry_id: its position.
         fields: as the producer gave them.
         now_ms: wall clock, for commands that are too late.
+        quarantined: why nobody may decide it, if it is known to end the process.
     """
     if size_of(fields) > _MAX_ENTRY_BYTES:
         return _oversized(entry_id, fields, now_ms)
@@ -116,7 +122,7 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
     entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms))
-    refusal = _refusal(fields, now_ms)
+    refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
     if refusal is None:
         return entry
     # The key stays with it, so that a write that was retried is rejected once.

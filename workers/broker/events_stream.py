@@ -1,4 +1,5 @@
-"""The events stream: written by the owner under ids that were committed first, so that nothing stands there twice."""
+"""The events stream and the dead letters: written by the owner under ids that were committed first, so that nothing
+stands there twice."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from recommender.errors import RecommenderError
-from recommender.items import START, EntryId
+from recommender.items import START, CommandRejected, EntryId
 from recommender.store import OutboxRow
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
@@ -24,20 +25,23 @@ class EventsConflict(RecommenderError):
 
 
 class EventsStream:
-    """Publishes, removes, trims.
+    """Publishes, removes, trims. A rejection is a dead letter as well, under the same id.
 
     Args:
         redis: the server.
         keys: of the partition.
-        max_length: about how many entries are kept.
+        max_length: about how many entries are kept …
+        max_letters: … and how many dead letters.
         lease: without which nothing is written.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys, max_length: int, lease: Lease) -> None:
+    def __init__(self, redis: Redis, keys: PartitionKeys, max_length: int, max_letters: int, lease: Lease) -> None:
         self._redis = redis
         self._lease = lease
         self._key = keys.events
+        self._letters_key = keys.dead_letters
         self._max_length = max_length
+        self._max_letters = max_letters
 
     def publish(self, rows: Sequence[OutboxRow]) -> None:
         """Append events under their own ids; one that stands there already is not written again.
@@ -46,16 +50,25 @@ class EventsStream:
             EventsConflict: another entry stands under the id, or behind it.
             LeaseLost: another process owns the partition; nothing was published.
         """
+        letters = [row for row in rows if row.type == CommandRejected.type]
 
         def fill(pipe: Pipeline) -> None:
             for row in rows:
                 pipe.xadd(self._key, {"type": row.type, "event": row.event}, id=str(row.id))
+            for row in letters:
+                pipe.xadd(self._letters_key, {"event": row.event}, id=str(row.id))
             pipe.xtrim(self._key, maxlen=self._max_length, approximate=True)
+            if letters:
+                pipe.xtrim(self._letters_key, maxlen=self._max_letters, approximate=True)
 
         results = self._lease.execute(fill, raise_on_error=False)
         for row, result in zip(rows, results, strict=False):
             if isinstance(result, Exception):
                 self._check_published(row, result)
+        for result in results[len(rows) : len(rows) + len(letters)]:
+            # One that was written before is there, or somebody has dropped it since.
+            if isinstance(result, Exception) and not _is_not_new(result):
+                raise result
 
     def last_id(self) -> EntryId:
         """Id of the newest entry it ever had, ``0-0`` for a stream that does not exist."""
@@ -82,15 +95,23 @@ class EventsStream:
             raise dropped
 
     def remove(self, ids: Sequence[EntryId]) -> None:
-        """Delete entries (erasure)."""
+        """Delete entries and the dead letters among them (erasure)."""
         if ids:
-            self._redis.xdel(self._key, *map(str, ids))
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.xdel(self._key, *map(str, ids))
+                pipe.xdel(self._letters_key, *map(str, ids))
+                pipe.execute()
 
     def _check_published(self, row: OutboxRow, error: Exception) -> None:
-        if not (isinstance(error, ResponseError) and "equal or smaller" in str(error)):
+        if not _is_not_new(error):
             raise error
         found: Any = self._redis.xrange(self._key, min=str(row.id), max=str(row.id))
         if not found:
             raise EventsConflict(f"the events stream is ahead of {row.id}, which was never published") from error
         if found[0][1].get(b"event") != row.event.encode():
             raise EventsConflict(f"the events stream holds another event under {row.id}") from error
+
+
+def _is_not_new(error: Exception) -> bool:
+    """Whether the server has refused an id because it is not behind the last one."""
+    return isinstance(error, ResponseError) and "equal or smaller" in str(error)

@@ -17,6 +17,8 @@ class PartitionKeys(NamedTuple):
         lease: who speaks for the partition now; expires unless it is renewed.
         epoch: the number of that owner's reign; every new owner's is higher.
         trimmed: up to where the commands stream has been trimmed, and by which state.
+        dead_letters: stream of what was rejected, quarantined, or refused at the Celery door.
+        quarantined: hash of commands that end every process which decides them, by position.
         queue: the Celery queue that only the owner consumes.
     """
 
@@ -28,6 +30,8 @@ class PartitionKeys(NamedTuple):
     lease: str
     epoch: str
     trimmed: str
+    dead_letters: str
+    quarantined: str
     queue: str
 
     @classmethod
@@ -43,6 +47,8 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:lease",
             f"{prefix}:epoch",
             f"{prefix}:trimmed",
+            f"{prefix}:dead-letters",
+            f"{prefix}:quarantined",
             f"recommender.{partition}",
         )
 

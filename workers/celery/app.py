@@ -6,13 +6,14 @@ from celery import Celery
 
 from recommender.embedding import Encoders
 from workers.broker.connections import celery_url, connect, transport_options
+from workers.celery.door import guard
 from workers.celery.plugin import Plugin, attach
 from workers.client import redis_url
 from workers.settings import Settings
 
 
 def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Celery, Plugin]:
-    """An app with the recommender attached and nothing else: JSON only, no remote control, no events.
+    """An app with the recommender attached and nothing else: JSON only, no remote control, no events, guarded.
 
     Args:
         settings: of this process.
@@ -53,4 +54,6 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
         task_reject_on_worker_lost=True,
         enable_utc=True,
     )
-    return app, attach(app, settings.replaced(redis_url=server), encoders)
+    plugin = attach(app, settings.replaced(redis_url=server), encoders)
+    guard(app, plugin.append)
+    return app, plugin

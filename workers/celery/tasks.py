@@ -107,6 +107,14 @@ class CommandTask(PortTask):
         except Reject as error:
             raise Reject(error.reason, requeue=True) from error
 
+    def objection(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> InvalidCommand | None:
+        """Why a call with these arguments makes no command; ``None`` if it does."""
+        try:
+            self._fields("", None, *args, **kwargs)
+        except InvalidCommand as error:
+            return error
+        return None
+
     def _append_sent(self, sent: SentTask) -> None:
         fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)
         self.port.append(fields, {sent.task_id: sent.request})
@@ -114,6 +122,8 @@ class CommandTask(PortTask):
     def _fields(
         self, task_id: str, expires_ms: int | None, data: Mapping[str, Any], key: str | None = None
     ) -> list[CommandFields]:
+        if not isinstance(key, str | None):
+            raise InvalidCommand("wrong_type", "the key must be text", "key")
         fields = command_fields(
             self.command_type, data, key=key or task_id, reply_to=reply_address(task_id), expires_ms=expires_ms
         )

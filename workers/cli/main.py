@@ -33,6 +33,7 @@ _COMMANDS = {
     "backup": "workers.cli.backup",
     "restore": "workers.cli.backup",
     "verify": "workers.cli.backup",
+    "dead-letters": "workers.cli.dead_letters",
     "doctor": "workers.cli.doctor",
 }
 
@@ -49,7 +50,7 @@ class _Commands(click.Group):
         home = _COMMANDS.get(cmd_name)
         if home is None:
             return None
-        command: click.Command = getattr(importlib.import_module(home), cmd_name)
+        command: click.Command = getattr(importlib.import_module(home), cmd_name.replace("-", "_"))
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -96,6 +97,7 @@ def main() -> None:
     Ask it:          recommender search "cannot log in"
     Watch it:        recommender watch
     Correct it:      recommender feedback different T-17 T-9
+    See rejections:  recommender dead-letters list
     When in doubt:   recommender doctor
 
     Settings come from the environment: RECOMMENDER_REDIS_URL, RECOMMENDER_STATE_DIR … (docs/reference/settings.md).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from redis.exceptions import RedisError
 
@@ -49,10 +49,16 @@ class Intake(threading.Thread):
         inbox: where entries go; it sets the pace.
         position: of the last committed command.
         read_at_ms: when a command was read first, given its position and the wall clock.
+        quarantined: why commands at these positions may not be decided.
     """
 
     def __init__(
-        self, commands: CommandsLog, inbox: Inbox, position: EntryId, read_at_ms: Callable[[EntryId, int], int]
+        self,
+        commands: CommandsLog,
+        inbox: Inbox,
+        position: EntryId,
+        read_at_ms: Callable[[EntryId, int], int],
+        quarantined: Mapping[EntryId, str],
     ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
@@ -60,6 +66,7 @@ class Intake(threading.Thread):
         self._position = position
         self._size = ReadSize()
         self._read_at_ms = read_at_ms
+        self._quarantined = quarantined
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -100,7 +107,7 @@ class Intake(threading.Thread):
         self._size.saw(sizes)
         now_ms = time.time_ns() // 1_000_000
         return [
-            Waiting(decode(id_, fields, self._read_at_ms(id_, now_ms)), size)
+            Waiting(decode(id_, fields, self._read_at_ms(id_, now_ms), self._quarantined.get(id_)), size)
             for (id_, fields), size in zip(entries, sizes, strict=True)
         ]
 

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,13 +20,14 @@ from recommender import Recommender, open_recommender
 from recommender.backups import Backup
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError, StateFull
-from recommender.items import DEFAULT_MODEL, START, Entry
+from recommender.items import DEFAULT_MODEL, START, Entry, EntryId
 from workers.broker.admission import Overloaded
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import memory_share
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
-from workers.broker.lease import Lease
+from workers.broker.lease import Lease, LeaseLost
+from workers.broker.quarantine import Quarantine
 from workers.broker.trimming import Trimming
 from workers.client import command_fields
 from workers.owner.backups import BackupKeeper
@@ -34,6 +35,7 @@ from workers.owner.courier import Job
 from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
 from workers.owner.health import serve_health
+from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox
 from workers.owner.intake import Intake
 from workers.owner.lease_keeper import LeaseKeeper
@@ -44,6 +46,8 @@ from workers.owner.publisher import Publisher
 from workers.owner.recovery import Recovery
 from workers.owner.status import Announcer, Status
 from workers.owner.succession import Succession
+from workers.owner.suspects import Suspects
+from workers.owner.watchdog import limit_s, watched
 from workers.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -83,11 +87,13 @@ class Owner(threading.Thread):
         self._redis = redis()
         self._commands = CommandsLog(self._redis, self._keys)
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
-        events = EventsStream(self._redis, self._keys, settings.events_max_length, self._lease)
+        lengths = settings.events_max_length, settings.dead_letters_max_length
+        events = EventsStream(self._redis, self._keys, *lengths, self._lease)
         self._publisher = Publisher(events)
         self._trimming = Trimming(self._redis, self._keys, self._lease)
         self._recovery = Recovery(self._redis, self._keys)
         self._backups = BackupKeeper(settings)
+        self._quarantine = Quarantine(self._redis, self._keys, self._lease)
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
@@ -151,9 +157,16 @@ class Owner(threading.Thread):
             announcer = Announcer(self.status, self._connect(), self._keys)
             announcer.start()
             stack.callback(announcer.stop)
+            in_hand = BatchInHand(state_directory(self._settings) / "in-hand.json")
+            stack.callback(in_hand.close)
+            quarantined = self._examine(engine, in_hand)
             engine.warm_up()
             intake = Intake(
-                CommandsLog(self._connect(), self._keys), self._inbox, engine.position, self._recovery.read_at_ms
+                CommandsLog(self._connect(), self._keys),
+                self._inbox,
+                engine.position,
+                self._recovery.read_at_ms,
+                quarantined,
             )
             intake.start()
             stack.callback(intake.stop)
@@ -163,43 +176,50 @@ class Owner(threading.Thread):
             self.status.update(state="running", encoder=self._encoders.encoder(DEFAULT_MODEL).identity.variant)
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
-            self._loop(engine, intake, keeper)
+            self._loop(engine, intake, keeper, in_hand)
+            in_hand.put_down()
             intake.stop()
             self._finish(engine)
         log.info("owner.closed")
 
-    def _loop(self, engine: Recommender, intake: Intake, keeper: LeaseKeeper) -> None:
+    def _loop(self, engine: Recommender, intake: Intake, keeper: LeaseKeeper, in_hand: BatchInHand) -> None:
         while not self._stopping.is_set():
             intake.check()
             keeper.check()
             entries, questions = self._inbox.take(_IDLE_S)
             for part in self._recovery.parts(entries):
-                self._embed_ahead(engine, part)
-                self._process(engine, part)
+                self._decide(engine, part, in_hand)
                 self._recovery.follow(engine)
             self._publish(engine)
             if entries:
                 self._after_batch(engine)
             self._offer(engine)
             for question in questions:
-                question.settle(engine)
+                with watched(limit_s(self._settings.hang_after_s, 1)):
+                    question.settle(engine)
             self.status.rest()
             if time.monotonic() >= self._next_upkeep:
                 self._upkeep(engine)
 
-    def _embed_ahead(self, engine: Recommender, entries: list[Entry]) -> None:
+    def _decide(self, engine: Recommender, entries: list[Entry], in_hand: BatchInHand) -> None:
         """Have the model work on the next batch while this one is decided. A lone item goes straight through."""
-        if following := self._inbox.peek():
+        following = [] if in_hand.is_delicate(entries) else self._inbox.peek()
+        if following:
+            in_hand.take(engine.position, following[-1].id)
             engine.embed_ahead(entries)  # what is not in hand yet, so that it comes first
             engine.embed_ahead(following)
+        for part in in_hand.parts(entries):
+            in_hand.take(engine.position, (following or part)[-1].id)
+            self._process(engine, part, in_hand)
 
-    def _process(self, engine: Recommender, entries: list[Entry]) -> None:
+    def _process(self, engine: Recommender, entries: Sequence[Entry], in_hand: BatchInHand) -> None:
         """Decide and commit, however often the model has to be asked."""
         self.status.working()
+        limit = limit_s(self._settings.hang_after_s, len(entries))
         while not self._stopping.is_set():
             started_s = time.monotonic()
             try:
-                with self._metrics.stage("process"):
+                with self._metrics.stage("process"), watched(limit):
                     events = engine.process(entries)
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
@@ -207,6 +227,9 @@ class Owner(threading.Thread):
             except StateFull as error:  # nothing was committed, and nothing more is read until there is room
                 log.error("owner.disk_full", extra={"error": str(error), "commands": len(entries)})
                 self._stopping.wait(_RETRY_S)
+            except LeaseLost:
+                in_hand.put_down()  # no fault of the batch
+                raise
             except RedisError as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
@@ -363,6 +386,18 @@ class Owner(threading.Thread):
             self._lease.release()
         except RedisError as error:
             log.warning("owner.lease_not_released", extra={"error": str(error)})
+
+    def _examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
+        """Which commands may not be decided; a server that goes away meanwhile is waited for."""
+        suspects = Suspects(self._settings, self._encoders, self._commands, self._quarantine)
+        while not self._stopping.is_set():
+            try:
+                self._quarantine.forget()
+                return suspects.examine(engine, in_hand)
+            except RedisError as error:
+                log.warning("owner.server_away", extra={"error": str(error)})
+                self._stopping.wait(_RETRY_S)
+        return {}
 
     def _claim(self, engine: Recommender) -> None:
         """See to it that the partition is ours, or stop."""

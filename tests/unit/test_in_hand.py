@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from recommender.items import START, Entry, EntryId, TickClock
+from workers.owner.in_hand import BatchInHand, Suspicion
+
+
+def note(path: Path) -> BatchInHand:
+    """As a new process finds it."""
+    return BatchInHand(path / "in-hand.json")
+
+
+def ids(*numbers: int) -> list[EntryId]:
+    return [EntryId(number, 0) for number in numbers]
+
+
+def test_deaths_over_one_batch_are_counted_and_a_commit_ends_the_count(tmp_path: Path) -> None:
+    ten, twenty, thirty = ids(10, 20, 30)
+    first = note(tmp_path)
+    assert first.suspicion(ten) is None
+    first.take(ten, thirty)
+
+    second = note(tmp_path)
+    assert second.suspicion(ten) == Suspicion(1, thirty)
+    second.take(ten, twenty)  # cut smaller this time: it died within what both had in hand
+    third = note(tmp_path)
+    assert third.suspicion(ten) == Suspicion(2, twenty)
+    third.take(ten, thirty)
+    assert note(tmp_path).suspicion(ten) == Suspicion(3, twenty)
+    assert note(tmp_path).suspicion(twenty) is None, "it was committed, and death came behind that"
+
+    third.take(twenty, thirty)
+    assert note(tmp_path).suspicion(twenty) == Suspicion(1, thirty)
+    third.put_down()
+    assert note(tmp_path).suspicion(twenty) is None
+
+
+def test_what_was_searched_goes_one_by_one(tmp_path: Path) -> None:
+    batch = [Entry(id_, TickClock()) for id_ in ids(1, 2, 3, 4)]
+    in_hand = note(tmp_path)
+    assert in_hand.suspicion(START) is None
+    assert list(in_hand.parts(batch)) == [batch]
+    assert list(in_hand.parts([])) == []
+    in_hand.take(START, batch[1].id)
+
+    after = note(tmp_path)
+    assert after.suspicion(START) == Suspicion(1, batch[1].id)
+    after.clear()
+    assert list(after.parts(batch)) == [batch[:1], batch[1:2], batch[2:]]
+    assert note(tmp_path).suspicion(START) is None, "the count starts anew"
+    after.take(START, batch[0].id)
+    assert note(tmp_path).suspicion(START) == Suspicion(1, batch[0].id)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"after": "0-0"}',
+        '{"after": "0-0", "last": 7, "deaths": 1}',
+        "\0" * 128,
+        '{"after": "0-0"',
+    ],
+)
+def test_a_note_that_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "in-hand.json").write_text(text)
+    with contextlib.closing(note(tmp_path)) as in_hand:
+        assert in_hand.suspicion(START) is None
+        in_hand.take(START, EntryId(1, 0))
+    assert note(tmp_path).suspicion(START) == Suspicion(1, EntryId(1, 0))

@@ -1,0 +1,202 @@
+"""The Celery door of ``recommender worker``: what comes through it and is no task of ours becomes a dead letter."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from celery import Celery
+from celery.app.amqp import AMQP
+from celery.worker.consumer.consumer import Consumer
+from kombu.connection import Connection
+from kombu.message import Message
+from kombu.transport.redis import Transport
+
+from recommender.errors import InvalidCommand
+from recommender.items import ItemKey, RefuseMessage, claimed_item
+from recommender.items.limits import MAX_SENTENCE_BYTES
+from workers.celery.gate import Call, Envelope, check_arguments, check_message
+from workers.celery.safe_pop import guarded_transport
+from workers.celery.tasks import TASKS, CommandRefused, CommandTask
+from workers.client import CommandFields, command_fields
+
+log = logging.getLogger(__name__)
+
+_KEPT_BYTES = 128 * 1024  # as much as a command can hold, in base64 or with everything escaped
+_MOST_ESCAPED_BYTES = 192 * 1024
+_NAMES = frozenset(task.name for task in TASKS)
+
+Append = Callable[[Sequence[CommandFields], dict[str, str]], None]
+
+
+def guard(app: Celery, append: Append) -> None:
+    """Let a worker of ``app`` consume through the door. To be called before the app is used.
+
+    Args:
+        app: an app of ours; a user's own is left alone.
+        append: puts commands into the log; an exception means that they are not there.
+    """
+    door = Door(app, append)
+    app.amqp_cls = _guarded_amqp(door)
+    app.conf.worker_consumer = _guarded_consumer(door)
+
+
+class Door:
+    """Looks at messages and keeps what is refused.
+
+    A refusal is a command on the log, ``message.refused``; its outcome is a rejection, and that a dead letter. Its key
+    is made of the message, so that one which is delivered again is refused once.
+
+    Args:
+        app: whose result backend tells callers.
+        append: puts commands into the log.
+    """
+
+    def __init__(self, app: Celery, append: Append) -> None:
+        self._app = app
+        self._append = append
+
+    def admit(self, message: Message) -> None:
+        """Look at a message. One whose arguments are wrong is kept and yet admitted: Celery tells its caller.
+
+        Raises:
+            InvalidCommand: it is not to be executed.
+        """
+        call = check_message(message, _NAMES)
+        task = self._app.tasks[call.task]
+        try:
+            check_arguments(call, task.run)
+            if isinstance(task, CommandTask) and (objection := task.objection(call.args, call.kwargs)):
+                raise objection
+        except InvalidCommand as error:
+            self._keep(_raw(message), _identity(message), error, _about(call))
+
+    def refuse_raw(self, raw: bytes, error: InvalidCommand) -> None:
+        """Keep bytes that are no message."""
+        self._keep(raw, raw, error, None)
+
+    def refuse(self, message: Message, error: InvalidCommand) -> None:
+        """Keep a message that is not to be executed, and tell its caller. Nothing else that it asks for is done."""
+        self._keep(_raw(message), _identity(message), error, None)
+        self._tell(message, error)
+
+    def _keep(self, raw: bytes, identity: bytes, error: InvalidCommand, about: ItemKey | None) -> None:
+        text, encoding = _encoded(raw[:_KEPT_BYTES])
+        data = {
+            "source": "celery",
+            "code": error.code,
+            "message": _sentence(str(error)),
+            "payload": text,
+            "payload_encoding": encoding,
+            "payload_bytes": len(raw),
+            "item_id": about and about.id,
+            "collection": about and about.collection,
+        }
+        key = f"celery {hashlib.sha256(identity).hexdigest()}"
+        self._append([command_fields(RefuseMessage.type, data, key=key)], {})
+        log.warning("door.refused", extra={"code": error.code, "bytes": len(raw)})
+
+    def _tell(self, message: Message, error: InvalidCommand) -> None:
+        headers: Any = message.headers
+        task_id = headers.get("id") if isinstance(headers, dict) else None
+        if not isinstance(task_id, str) or not 0 < len(task_id) <= 256 or not task_id.isprintable():
+            return
+        if headers.get("ignore_result"):
+            return
+        try:
+            # Without the request, so that no callback, errback or chord of the message is touched.
+            self._app.backend.mark_as_failure(task_id, CommandRefused(error.code, str(error), error.field))
+        except Exception as failure:
+            log.warning("door.caller_not_told", extra={"error": repr(failure)[:200]})
+
+
+def _guarded_amqp(door: Door) -> type[AMQP]:
+    transports: dict[type, type] = {}
+
+    class GuardedConnection(Connection):
+        def get_transport_cls(self) -> type:
+            base: type = super().get_transport_cls()  # type: ignore[no-untyped-call]
+            if not issubclass(base, Transport):
+                return base  # other brokers hand over bytes and metadata apart, and lose nothing
+            return transports.setdefault(base, guarded_transport(base, door.refuse_raw))
+
+    return type("GuardedAmqp", (AMQP,), {"Connection": GuardedConnection})
+
+
+def _guarded_consumer(door: Door) -> type[Consumer]:
+    class GuardedConsumer(Consumer):
+        """Celery's consumer, but for messages that it would drop."""
+
+        def create_task_handler(self, *args: Any) -> Callable[[Message], None]:
+            handle = super().create_task_handler(*args)
+
+            def on_task_received(message: Message) -> None:
+                try:
+                    door.admit(message)
+                    handle(message)
+                except InvalidCommand as error:
+                    self._refuse(message, error)
+                except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+                    # Something that was overlooked. It would end the worker, or begin again for ever.
+                    name = type(error).__name__
+                    self._refuse(message, InvalidCommand("invalid_value", f"Celery fails on the message: {name}"))
+
+            return on_task_received
+
+        def on_unknown_message(self, body: Any, message: Message) -> None:
+            self._refuse(message, InvalidCommand("missing_field", "no task message"))
+
+        def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
+            self._refuse(message, InvalidCommand("unknown_task", "no task of ours"))
+
+        def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
+            self._refuse(message, InvalidCommand("invalid_value", f"Celery does not take the message: {exc}"))
+
+        def on_decode_error(self, message: Message, exc: Exception) -> None:
+            self._refuse(message, InvalidCommand("not_json", f"the body cannot be read: {exc}"))
+
+        def _refuse(self, message: Message, error: InvalidCommand) -> None:
+            door.refuse(message, error)
+            message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]
+
+    return GuardedConsumer
+
+
+def _raw(message: Message) -> bytes:
+    """The message as it came, or as near to that as its transport lets us come."""
+    envelope = getattr(message, "_raw", None)
+    return envelope.raw if isinstance(envelope, Envelope) else _identity(message)
+
+
+def _identity(message: Message) -> bytes:
+    """What stays the same when a message is delivered again."""
+    headers: Any = message.headers
+    named = {**headers, "redelivered": None} if isinstance(headers, dict) else repr(headers)
+    body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
+    return json.dumps([named, message.content_type, base64.b64encode(body).decode()], default=repr).encode()
+
+
+def _about(call: Call) -> ItemKey | None:
+    """The item that a call is about, if it is about one."""
+    data = call.args[0] if call.args else call.kwargs.get("data")
+    return claimed_item(json.dumps(data, default=repr).encode()) if isinstance(data, Mapping) else None
+
+
+def _encoded(raw: bytes) -> tuple[str, str]:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is not None and len(json.dumps(text, ensure_ascii=False).encode()) <= _MOST_ESCAPED_BYTES:
+        return text, "utf-8"
+    return base64.b64encode(raw).decode(), "base64"
+
+
+def _sentence(text: str) -> str:
+    """Fit to stand in a command, whatever strangers made the error say."""
+    shown = "".join(character if character.isprintable() else "·" for character in text)
+    return shown.encode()[: MAX_SENTENCE_BYTES - 1].decode(errors="ignore") or "no reason given"

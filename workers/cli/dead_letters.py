@@ -1,0 +1,190 @@
+"""``recommender dead-letters``: what could not be accepted, and what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from recommender.items import EntryId
+from workers.broker.connections import connect
+from workers.broker.dead_letters import DeadLetters, Letter, NotReplayable
+from workers.broker.keys import PartitionKeys
+from workers.cli.common import err, json_option, load_settings, out, print_json, printable
+from workers.client import redis_url
+
+_REDIS = {"redis", "rediss", "unix", "sentinel", "sentinels"}
+_SHOWN = ("code", "message", "field", "source", "command_type", "item_id", "collection", "payload_bytes")
+
+
+def _id(text: str) -> EntryId:
+    try:
+        return EntryId.parse(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no id; `recommender dead-letters list` shows them") from None
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """See what could not be accepted, send it again, or drop it.
+
+    A dead letter is a message that was rejected (the reason is a code: docs/reference/limits-and-errors.md), one that
+    ends every process which decides it (code `quarantined`), or one that came through Celery and is no task of ours.
+    The newest ten thousand are kept (RECOMMENDER_DEAD_LETTERS_MAX_LENGTH), in a stream of their own.
+
+    \b
+    recommender dead-letters list                     the newest, with their ids
+    recommender dead-letters show 1730000000000-0     everything about one, with what it said
+    recommender dead-letters replay --reason encoding_failed
+    recommender dead-letters drop --all
+
+    Replay sends the message to the end of the stream, as a new command: what came behind it meanwhile has been decided
+    before it. If it is rejected once more, that is a new letter. Letters of an erased item go with the item, as far as
+    it can be read from them which one it is.
+    """
+
+
+@dead_letters.command("list")
+@click.option("--reason", metavar="CODE", help="Only letters with this code.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many at most.")
+@json_option
+def list_(reason: str | None, limit: int, *, as_json: bool) -> None:
+    """Show letters, the newest first."""
+    with _letters() as letters:
+        found = list(islice(_chosen(letters, reason), limit + 1))
+    shown, more = found[:limit], len(found) > limit
+    if as_json:
+        print_json([_as_json(letter) for letter in shown])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "reason", "item", "what is wrong"):
+        table.add_column(column, no_wrap=column != "what is wrong")
+    for letter in shown:
+        item = "" if letter.data["item_id"] is None else letter.data["item_id"]
+        table.add_row(Text(str(letter.id)), *map(printable, (letter.code, item, letter.data["message"])))
+    out.print(table if shown else "no dead letters")
+    if more:
+        err.print(f"there are more than {limit}: --limit shows more, --reason CODE fewer")
+
+
+@dead_letters.command()
+@click.argument("id_", metavar="ID", type=_id)
+@json_option
+def show(id_: EntryId, *, as_json: bool) -> None:
+    """Show one letter and what it said."""
+    with _letters() as letters:
+        letter = _get(letters, id_)
+    if as_json:
+        print_json(_as_json(letter))
+        return
+    out.print(Text.assemble((f"{'time':14}", "bold"), printable(letter.event.get("time", "unknown"))))
+    out.print(Text.assemble((f"{'command':14}", "bold"), printable(letter.data["command"]["id"])))
+    for name in _SHOWN:
+        if letter.data[name] is not None:
+            out.print(Text.assemble((f"{name:14}", "bold"), printable(letter.data[name])))
+    out.print()
+    out.print(printable(letter.data["payload"]))
+
+
+def _choice(function: Any) -> Any:
+    """Which letters: by id, by reason, or all."""
+    every = click.option("--all", "every", is_flag=True, help="All letters.")
+    reason = click.option("--reason", metavar="CODE", help="All letters with this code.")
+    ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=_id)
+    return ids(every(reason(json_option(function))))
+
+
+@dead_letters.command()
+@_choice
+@click.pass_context
+def replay(context: click.Context, ids: Sequence[EntryId], reason: str | None, *, every: bool, as_json: bool) -> None:
+    """Send letters again, and drop them.
+
+    Exit code 1 if one of them cannot be sent again; it stays.
+    """
+    kept: list[str] = []
+
+    def again(letters: DeadLetters, letter: Letter) -> bool:
+        try:
+            letters.replay(letter)
+        except NotReplayable as error:
+            kept.append(str(error))
+            return False
+        return True
+
+    done = _do(again, ids, reason, every=every)
+    if as_json:
+        print_json({"replayed": done.total(), "by_reason": dict(done), "kept": kept})
+    else:
+        out.print(printable(f"sent again: {_counted(done)}"))
+        for remark in kept:
+            err.print(printable(f"kept: {remark}"))
+    context.exit(1 if kept else 0)
+
+
+@dead_letters.command()
+@_choice
+def drop(ids: Sequence[EntryId], reason: str | None, *, every: bool, as_json: bool) -> None:
+    """Delete letters for good."""
+    done = _do(lambda letters, letter: letters.drop([letter.id]) > 0, ids, reason, every=every)
+    if as_json:
+        print_json({"dropped": done.total(), "by_reason": dict(done)})
+    else:
+        out.print(printable(f"dropped: {_counted(done)}"))
+
+
+def _do(
+    act: Callable[[DeadLetters, Letter], bool], ids: Sequence[EntryId], reason: str | None, *, every: bool
+) -> Counter[str]:
+    """Do something to the letters chosen, the oldest first; how many, by reason."""
+    if sum((bool(ids), reason is not None, every)) != 1:
+        raise click.UsageError("say which: their IDs, or --reason CODE, or --all")
+    done: Counter[str] = Counter()
+    with _letters() as letters:
+        # As many as there are now: one that is rejected again comes back as a new letter.
+        chosen = [_get(letters, id_) for id_ in ids] if ids else list(_chosen(letters, reason))
+        for letter in sorted(chosen, key=lambda letter: letter.id):
+            if act(letters, letter):
+                done[letter.code] += 1
+    return done
+
+
+@contextmanager
+def _letters() -> Iterator[DeadLetters]:
+    settings = load_settings()
+    server = redis_url(settings)
+    broker = settings.broker_url or server
+    with connect(server) as redis:
+        if urlsplit(broker).scheme not in _REDIS:
+            yield DeadLetters(redis, PartitionKeys.of(settings.partition))
+            return
+        with connect(broker) as celery:
+            yield DeadLetters(redis, PartitionKeys.of(settings.partition), celery)
+
+
+def _chosen(letters: DeadLetters, reason: str | None) -> Iterator[Letter]:
+    return (letter for letter in letters.newest_first() if reason is None or letter.code == reason)
+
+
+def _get(letters: DeadLetters, id_: EntryId) -> Letter:
+    letter = letters.get(id_)
+    if letter is None:
+        raise click.ClickException(f"there is no dead letter {id_}")
+    return letter
+
+
+def _as_json(letter: Letter) -> dict[str, Any]:
+    return {"id": str(letter.id), "time": letter.event.get("time"), **letter.data}
+
+
+def _counted(done: Counter[str]) -> str:
+    if not done:
+        return "none"
+    return f"{done.total()} ({', '.join(f'{count} {code}' for code, count in done.most_common())})"
