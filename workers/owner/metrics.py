@@ -133,8 +133,9 @@ class Metrics:
         with self._stages.labels(self._partition, name).time():
             yield
 
-    def committed(self, commands: int, events: list[Event]) -> None:
-        """A batch has been committed."""
+    def committed(self, commands: int, events: list[Event], seconds: float) -> None:
+        """A batch has been committed, after so many seconds."""
+        self._stages.labels(self._partition, "process").observe(seconds)
         self._commands.labels(self._partition).inc(commands)
         self._batch.labels(self._partition).observe(commands)
         items = [event.data.timings for event in events if isinstance(event.data, ItemProcessed)]

@@ -1,0 +1,86 @@
+"""Commands that wait, decided and committed, whatever gets in the way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from redis.exceptions import RedisError
+
+from recommender import Recommender
+from recommender.errors import EncodingError, StateFull
+from recommender.items import Entry, Event
+from workers.broker.lease import LeaseLost
+from workers.owner.in_hand import BatchInHand
+from workers.owner.inbox import Inbox
+from workers.owner.watchdog import limit_s, watched
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+
+
+class Deciding:
+    """Has the engine process batches.
+
+    Args:
+        inbox: where the next batch waits.
+        in_hand: the note of what is being decided.
+        hang_after_s: how long a batch may take; ten times as many commands may take longer.
+        stopping: set when nothing more is to be decided.
+        committed: told of each batch: its commands, its events, the seconds it took.
+        bide: what to do while the model fails, for about a second.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        in_hand: BatchInHand,
+        hang_after_s: float,
+        stopping: threading.Event,
+        committed: Callable[[int, list[Event], float], None],
+        bide: Callable[[Recommender], None],
+    ) -> None:
+        self._inbox = inbox
+        self._in_hand = in_hand
+        self._hang_after_s = hang_after_s
+        self._stopping = stopping
+        self._committed = committed
+        self._bide = bide
+
+    def decide(self, engine: Recommender, entries: list[Entry]) -> None:
+        """Decide entries; the model works on the next batch meanwhile. A lone item goes straight through."""
+        following = [] if self._in_hand.is_delicate(entries) else self._inbox.peek()
+        if following:
+            self._in_hand.take(engine.position, following[-1].id)
+            engine.embed_ahead(entries)  # what is not in hand yet, so that it comes first
+            engine.embed_ahead(following)
+        for part in self._in_hand.parts(entries):
+            self._in_hand.take(engine.position, (following or part)[-1].id)
+            self._process(engine, part)
+
+    def _process(self, engine: Recommender, entries: Sequence[Entry]) -> None:
+        """Decide and commit, however often the model has to be asked."""
+        limit = limit_s(self._hang_after_s, len(entries))
+        while not self._stopping.is_set():
+            started_s = time.monotonic()
+            try:
+                with watched(limit):
+                    events = engine.process(entries)
+            except EncodingError as error:
+                log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
+                self._bide(engine)
+            except StateFull as error:  # nothing was committed, and nothing more is read until there is room
+                log.error("owner.disk_full", extra={"error": str(error), "commands": len(entries)})
+                self._stopping.wait(RETRY_S)
+            except LeaseLost:
+                self._in_hand.put_down()  # no fault of the batch
+                raise
+            except RedisError as error:  # the lease is in doubt: nothing was committed
+                log.warning("owner.lease_in_doubt", extra={"error": str(error)})
+                self._stopping.wait(RETRY_S)
+            else:
+                self._committed(len(entries), events, time.monotonic() - started_s)
+                return

@@ -1,0 +1,95 @@
+"""How the owner is: counted for the metrics, and told in its status."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from redis import Redis
+
+from recommender import Recommender
+from workers.broker.commands_log import CommandsLog
+from workers.broker.connections import memory_share
+from workers.broker.trimming import Trimming
+from workers.owner.backups import BackupKeeper
+from workers.owner.inbox import Inbox
+from workers.owner.metrics import Metrics
+from workers.owner.pace import Pace
+from workers.owner.publisher import Publisher
+from workers.owner.status import Status
+
+
+class Reporting:
+    """Looks at everything once and says what it sees.
+
+    Args:
+        most_waiting: at how many waiting commands producers are refused; 0: never.
+        redis: the server.
+        commands: the commands stream.
+        inbox: what has been read ahead of it.
+        publisher: of events.
+        trimming: which knows how many commands are kept for a backup.
+        backups: the backups.
+        pace: how fast it goes.
+        metrics: where to count.
+        status: where to tell.
+    """
+
+    def __init__(
+        self,
+        most_waiting: int,
+        redis: Redis,
+        commands: CommandsLog,
+        inbox: Inbox,
+        publisher: Publisher,
+        trimming: Trimming,
+        backups: BackupKeeper,
+        pace: Pace,
+        metrics: Metrics,
+        status: Status,
+    ) -> None:
+        self._most_waiting = most_waiting
+        self._redis = redis
+        self._commands = commands
+        self._inbox = inbox
+        self._publisher = publisher
+        self._trimming = trimming
+        self._backups = backups
+        self._pace = pace
+        self._metrics = metrics
+        self._status = status
+
+    def report(self, engine: Recommender) -> None:
+        """Say how it goes.
+
+        Raises:
+            RedisError: the server is away.
+        """
+        stats = engine.stats()
+        points: Counter[str] = Counter()
+        for collection in stats["collections"].values():
+            points[collection["index"]] += collection["points"]
+        self._metrics.index(points)
+        self._metrics.unpublished(self._publisher.backlog(engine))
+        held = self._trimming.held
+        lag, oldest_s = self._backlog(engine, held)
+        self._metrics.backlog(lag, oldest_s)
+        self._metrics.room(self._most_waiting, memory_share(self._redis) or 0.0)
+        self._metrics.backups(self._backups.current_at, self._backups.failures, held)
+        self._status.update(
+            position=str(engine.position),
+            items=stats["items"],
+            lag=lag,
+            held=held,
+            oldest_waiting_s=oldest_s,
+            commands_per_s=round(self._pace.per_s, 1),
+            **self._backups.told(),
+        )
+
+    def _backlog(self, engine: Recommender, held: int) -> tuple[int, float]:
+        """How many commands wait, and for how many seconds the oldest has waited."""
+        ahead = self._inbox.oldest()
+        oldest_ms = self._commands.oldest_waiting_ms(engine.position) if ahead is None else ahead.ms
+        if oldest_ms is None:
+            return 0, 0.0
+        return max(1, self._commands.length() - held), max(0.0, (time.time_ns() // 1_000_000 - oldest_ms) / 1000)

@@ -1,0 +1,129 @@
+"""What an owner does once a second, beside deciding."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis.exceptions import RedisError
+
+from recommender import Recommender
+from recommender.errors import StateError, StateFull
+from workers.broker.admission import Overloaded
+from workers.broker.commands_log import CommandsLog
+from workers.client import command_fields
+from workers.owner.backups import BackupKeeper
+from workers.owner.dispatch import Dispatch
+from workers.owner.event_keeper import EventKeeper
+from workers.owner.holding import Holding
+from workers.owner.inbox import Inbox
+from workers.owner.metrics import Metrics
+from workers.owner.publisher import Publisher
+from workers.owner.recovery import Recovery
+from workers.owner.reporting import Reporting
+from workers.owner.status import Status
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 1.0
+_SNAPSHOT_EVERY_S = 600.0
+
+
+class Upkeep:
+    """Notes what arrived, trims, writes snapshots and backups, ticks the clock, says how it goes.
+
+    Args:
+        outbox_hours: for how long published events are kept in the store.
+        holding: the partition.
+        commands: its commands stream.
+        inbox: what has been read ahead of it.
+        publisher: of events.
+        dispatch: of outcomes into Celery.
+        backups: of the state.
+        recovery: of a state that is behind its events.
+        event_keeper: of the events stream.
+        reporting: to metrics and status.
+        metrics: where to count.
+        status: where to tell.
+    """
+
+    def __init__(
+        self,
+        outbox_hours: int,
+        holding: Holding,
+        commands: CommandsLog,
+        inbox: Inbox,
+        publisher: Publisher,
+        dispatch: Dispatch,
+        backups: BackupKeeper,
+        recovery: Recovery,
+        event_keeper: EventKeeper,
+        reporting: Reporting,
+        metrics: Metrics,
+        status: Status,
+    ) -> None:
+        self._outbox_ms = outbox_hours * 3600 * 1000
+        self._holding = holding
+        self._commands = commands
+        self._inbox = inbox
+        self._publisher = publisher
+        self._dispatch = dispatch
+        self._backups = backups
+        self._recovery = recovery
+        self._event_keeper = event_keeper
+        self._reporting = reporting
+        self._metrics = metrics
+        self._status = status
+        self._next_s = 0.0
+        self._next_snapshot_s = 0.0
+
+    def tend(self, engine: Recommender) -> None:
+        """Do it if it is time; what the disk has no room for, or the server no time, is done later."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _EVERY_S
+        try:
+            self._dispatch.acknowledge(engine)
+            self._backups.tend(engine)
+            self._tend_server(engine)
+            self._tend_state(engine, now_s)
+        except StateFull as error:
+            log.error("owner.disk_full", extra={"error": str(error)})
+
+    def _tend_server(self, engine: Recommender) -> None:
+        try:
+            self._holding.claim(engine)
+            self._publisher.check(engine)
+            self._holding.keep_stream(engine)
+            self._holding.trim(engine)
+            self._tick(engine)
+            self._status.update(events=self._event_keeper.tend(_now_ms()))
+            self._reporting.report(engine)
+        except (RedisError, Overloaded) as error:
+            log.warning("owner.upkeep_failed", extra={"error": str(error)})
+
+    def _tend_state(self, engine: Recommender, now_s: float) -> None:
+        due = now_s >= self._next_snapshot_s
+        try:
+            engine.snapshot(all_changes=due)
+        except StateError as error:
+            log.error("owner.snapshot_failed", extra={"error": str(error)})
+        if not due:
+            return
+        self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
+        engine.prune(self._outbox_ms, self._dispatch.sent(engine, self._publisher.published))
+        recalls = engine.sampled_recall()
+        if recalls:
+            self._metrics.recall(min(recalls.values()))
+
+    def _tick(self, engine: Recommender) -> None:
+        """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""
+        due_ms = engine.due_ms()
+        quiet = len(self._inbox) == 0 and not self._recovery.running
+        if due_ms is not None and due_ms <= _now_ms() and quiet:
+            self._commands.append([command_fields("clock.ticked", {})])
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
