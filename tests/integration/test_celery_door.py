@@ -287,7 +287,7 @@ def test_a_message_of_many_megabytes(redis: Redis, client: Client, owner_process
     wait_until(lambda: quiet(redis), "the lists to be empty")
 
 
-@pytest.mark.parametrize("door", ["direct", "fanout"])
+@pytest.mark.parametrize("door", [pytest.param("direct", marks=pytest.mark.slow), "fanout"])
 def test_remote_control_is_off(
     redis: Redis, client: Client, owner_process: Owners, settings: Settings, door: str
 ) -> None:
@@ -359,7 +359,7 @@ def test_a_full_server_loses_nothing(redis: Redis, owner_process: Owners) -> Non
     wait_until(lambda: quiet(redis), "the lists to be empty")
 
 
-@pytest.mark.parametrize("victim", ["worker", "server"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("server", marks=pytest.mark.slow)])
 def test_kills_lose_nothing(
     victim: str, server: Server, redis: Redis, owner_process: Owners, settings: Settings
 ) -> None:

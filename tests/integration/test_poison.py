@@ -18,7 +18,8 @@ from workers.client import Client
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
 APP = "tests.support.poison_app"
-IMPATIENT = {"hang_after_s": 1.5, "suspect_after": 2}
+IMPATIENT = {"suspect_after": 2}
+HANGS = {poison.HANGS, poison.HANGS_DEEP}
 NEIGHBOURS = 12
 
 
@@ -57,7 +58,7 @@ def answers(redis: Redis) -> list[Published]:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (poison.HANGS_DEEP, "busy for more than"),
+        pytest.param(poison.HANGS_DEEP, "busy for more than", marks=pytest.mark.slow),
         pytest.param(poison.KILLS, "SIGKILL", marks=pytest.mark.slow),
         pytest.param(poison.SEGFAULTS, "SIGSEGV", marks=pytest.mark.slow),
         pytest.param(poison.HANGS, "busy for more than", marks=pytest.mark.slow),
@@ -71,7 +72,8 @@ def test_only_the_message_that_ends_the_process_is_set_aside(
 ) -> None:
     items = around([text])
     positions = client.ingest_many(items)
-    starts = supervised(owner_process, lambda: len(answers(redis)) >= len(items))
+    changes = {"hang_after_s": 3.0} if text in HANGS else {}
+    starts = supervised(owner_process, lambda: len(answers(redis)) >= len(items), **changes)
 
     told = answers(redis)
     assert [event.command for event in told] == [str(position) for position in positions]

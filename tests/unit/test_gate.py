@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu.message import Message
 
@@ -48,12 +48,14 @@ def message_of(headers: Any, payload: Any) -> Message:
     )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
     with contextlib.suppress(InvalidCommand):
         open_envelope(raw, QUEUE, "tag")
 
 
+@settings(deadline=None)
 @given(anything, anything, st.dictionaries(st.sampled_from(["properties", "content-type", "extra"]), anything))
 def test_any_envelope_is_a_message_or_refused(headers: Any, body: Any, changes: dict[str, Any]) -> None:
     with contextlib.suppress(InvalidCommand):
@@ -62,12 +64,14 @@ def test_any_envelope_is_a_message_or_refused(headers: Any, body: Any, changes: 
         assert opened["properties"]["delivery_info"] == {"exchange": "", "routing_key": QUEUE}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), anything), anything | st.lists(anything, min_size=3, max_size=3))
 def test_any_message_is_a_call_or_refused(headers: dict[str, Any], payload: Any) -> None:
     with contextlib.suppress(InvalidCommand):
         check_message(message_of({**headers, "task": TASKS[0]}, payload), TASKS)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(EMBEDDED), anything))
 def test_what_follows_is_well_formed_or_refused(embed: dict[str, Any]) -> None:
     with contextlib.suppress(InvalidCommand):

@@ -19,6 +19,7 @@ from workers.settings import Settings
 log = logging.getLogger(__name__)
 
 _PATIENCE = 10  # in a rehearsal the model is loaded already, and nothing else is done
+_LEAST_START_S, _LEAST_PART_S = 120.0, 2.0  # however little time a batch is given
 
 
 class Suspects:
@@ -79,8 +80,8 @@ class Suspects:
         return Examiner(
             self._encoders,
             _settings_of(engine, batch),
-            hang_after_s,
-            lambda messages: limit_s(hang_after_s, _PATIENCE * messages) / _PATIENCE,
+            max(hang_after_s, _LEAST_START_S),
+            lambda messages: max(limit_s(hang_after_s, _PATIENCE * messages) / _PATIENCE, _LEAST_PART_S),
         )
 
 
