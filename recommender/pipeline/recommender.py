@@ -138,12 +138,10 @@ class Recommender:
 
         It makes no difference to what is decided. Only the texts of this batch and the next are kept.
         """
-        commands = (entry.command for entry in entries)
-        self._embedding.begin(
-            (command, self._collections.settings(command.collection))
-            for command in commands
-            if isinstance(command, UpsertItem)
-        )
+        upserts = (entry.command for entry in entries if isinstance(entry.command, UpsertItem))
+        asked = ((command, self._collections.settings(command.collection)) for command in upserts)
+        # Where a rate is limited, nobody knows yet what will be taken.
+        self._embedding.begin((command, settings) for command, settings in asked if not settings.commands_per_second)
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:

@@ -13,7 +13,7 @@ from redis import Redis
 
 from recommender.items import EntryId
 from tests.integration.conftest import Owners
-from tests.support.failing_model_app import failure
+from tests.support.failing_model import failure
 from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.waiting import wait_until
 from workers import Overloaded
