@@ -48,6 +48,7 @@ class Soak:
     rejected: int = 0
     samples: list[Sample] = field(default_factory=list)
     all_sent: bool = False
+    start_s: float = field(default_factory=time.monotonic)  # of the worker
     first_event_s: float = float("nan")
     error: BaseException | None = None
 
@@ -66,14 +67,12 @@ def main(
     run = Soak()
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
     stream = commands_of(random.Random(seed), items, commands)
-    # Deltas of what a reader has seen; the stream itself is kept short, as a deployment would keep it.
     changes = {"events_max_length": 200_000, "most_waiting": 0}
     started = time.monotonic()
     with deterministic_worker(
         preload=(lambda client: preload(client, stream, run)) if backlog else None, **changes
     ) as worker:
-        opened = time.monotonic()
-        reader = threading.Thread(target=read_outcomes, args=(worker, run, opened), daemon=True)
+        reader = threading.Thread(target=read_outcomes, args=(worker, run), daemon=True)
         reader.start()
         if not backlog:
             send(worker, stream, run, stop_at)
@@ -117,6 +116,7 @@ def preload(client: Any, stream: Iterator[CommandFields], run: Soak) -> None:
     for block in client.pacing.blocks(stream):
         client.log.append(block)
         run.sent += len(block)
+    run.start_s = time.monotonic()
 
 
 def send(worker: RunningWorker, stream: Iterator[CommandFields], run: Soak, stop_at: float) -> None:
@@ -142,14 +142,14 @@ def watch(worker: RunningWorker, run: Soak, stop_at: float) -> None:
     take_sample(worker, run)
 
 
-def read_outcomes(worker: RunningWorker, run: Soak, opened: float) -> None:
+def read_outcomes(worker: RunningWorker, run: Soak) -> None:
     """Count outcomes as they come, by a connection of its own."""
     client = worker.another_client()
     last: tuple[int, int] = START
     try:
         for event in client.events(START, until=lambda: run.all_sent and run.outcomes >= run.sent):
             if run.outcomes == 0:
-                run.first_event_s = time.monotonic() - opened
+                run.first_event_s = time.monotonic() - run.start_s
             if EntryId.parse(event["id"]) <= last:
                 raise RuntimeError("an event stands in the stream twice")
             last = EntryId.parse(event["id"])
@@ -189,7 +189,7 @@ def finish(run: Soak, seconds: float, *, drained: bool, most_mb_per_100k: float)
         "outcomes": run.outcomes,
         "rejected": run.rejected,
         "waiting": run.sent - decided,
-        "first event s": round(run.first_event_s, 2),
+        "first event s after the start of the worker": round(run.first_event_s, 2),
         "commands/s": round(decided / seconds),
         "MiB at 10 %": round(at_share(run.samples, 0.1).memory_mb),
         "at 50 %": round(at_share(run.samples, 0.5).memory_mb),

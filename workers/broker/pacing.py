@@ -14,11 +14,11 @@ from workers.broker.status import commands_waiting, read_status
 
 Command = Mapping[str, str | int]
 
-BLOCK = 100
+BLOCK = 32
 """Commands that a bulk producer appends in one round trip."""
 
 _POLL_S = 0.05
-_LEAST = 128  # enough to keep an owner busy between two looks
+_LEAST = 2 * BLOCK  # one that is decided, and one to follow
 
 
 class Pacing:
