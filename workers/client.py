@@ -138,8 +138,8 @@ class Client:
     ) -> EntryId | None:
         """Append many items at the owner's pace; returns the position of the last.
 
-        At most two batches and a second's work wait at a time, so that what others send meanwhile is decided in its
-        turn. With no owner at work they pile up in the stream.
+        At most two batches wait at a time, or a second's work if that is less, so that what others send meanwhile is
+        decided soon. With no owner at work they pile up in the stream.
 
         Args:
             items: as for ``ingest``; taken one by one, however many there are.
