@@ -54,6 +54,19 @@ def test_nothing_in_common() -> None:
     assert found["words"] == found["jaccard"] == found["contained_most"] == found["rarest_shared"] == 0.0
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [(0, 0), (0, 5), (5, 0)])
+def test_a_price_of_nothing_says_nothing(mine: float, theirs: float) -> None:
+    counted = statistics()
+    one, other = (side("a white kettle", counted, attributes={"price": price}) for price in (mine, theirs))
+    assert math.isnan(named(compare(one, other, 0.8))["price_ratio"])
+
+
+def test_two_empty_folds_are_equally_long() -> None:
+    """A text of accents alone folds to nothing."""
+    found = row("\u0301", "\u0301\u0301")
+    assert found["length_ratio"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("one", "other", "feature"),
     [
