@@ -8,10 +8,13 @@ from math import log, nan
 from operator import neg
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz.fuzz import ratio
 
 from recommender.matching.agreement import Agreement, alike, identifiers, measures, plain, titles_contradict
 from recommender.matching.profile import Profile, Weighted, multiplicity
+from recommender.matching.trees import Floats
 from recommender.matching.units import Measure
 
 # Name and sign of each feature: +1 where more of it must never lower the probability, -1 where it must never raise it,
@@ -21,6 +24,9 @@ MONOTONE: dict[str, int] = {
     "margin": 1,
     "lead": 1,
     "rank": -1,
+    "their_margin": 1,
+    "their_lead": 1,
+    "their_rank": -1,
     "words": 1,
     "words_margin": 1,
     "words_lead": 1,
@@ -61,7 +67,7 @@ FEATURES = tuple(MONOTONE)
 
 # Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
 # of plain texts, is without them.
-CONTEXT = ("margin", "lead", "rank", "words_margin", "words_lead")
+CONTEXT = ("margin", "lead", "rank", "their_margin", "their_lead", "their_rank", "words_margin", "words_lead")
 FIELDS = (
     "title_words",
     "title_contained_most",
@@ -81,6 +87,8 @@ _READ_CHARACTERS = 200
 _MOST = 3
 _MOST_OWN = 20.0
 _DEEPEST_RANK = 10
+# As far as cosines of float32 vectors can be told apart.
+_DECIMALS = 6
 _NO_TITLES = (nan,) * 7
 
 
@@ -107,6 +115,10 @@ class Context(NamedTuple):
         margin: cosine minus that of the best other candidate.
         lead: cosine minus the mean of the best eight others: among several duplicates none has a margin, all lead.
         rank: how many of the others are closer.
+        their_margin: cosine minus that of the candidate and its own closest among the others. What lies in a crowd is
+            close to many things without being any of them; NaN when the candidates were not compared with each other.
+        their_lead: as ``lead``, from the candidate's side.
+        their_rank: to how many of the others the candidate is closer than to the item.
         words_margin: as ``margin``, of `Overlap.cosine`.
         words_lead: as ``lead``, of `Overlap.cosine`.
     """
@@ -114,6 +126,9 @@ class Context(NamedTuple):
     margin: float = nan
     lead: float = nan
     rank: float = nan
+    their_margin: float = nan
+    their_lead: float = nan
+    their_rank: float = nan
     words_margin: float = nan
     words_lead: float = nan
 
@@ -195,21 +210,40 @@ def overlap(one: Weighted, other: Weighted) -> Overlap:
     return Overlap(shared, min(product / (one.norm * other.norm), 1.0), sum(weights), max(weights, default=0.0))
 
 
-def contexts(pairs: Sequence[Comparison]) -> list[Context]:
-    """How each pair of one item and a candidate stands among all of them."""
+def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[Context]:
+    """How each pair of one item and a candidate stands among all of them.
+
+    Args:
+        pairs: the item and each candidate.
+        among: cosines of the candidates with each other, shape (pairs, pairs); ``None`` if they are not known.
+    """
     if len(pairs) == 1:
         return [Context()]
     cosines = [pair.cosine for pair in pairs]
     words = [pair.overlap.cosine for pair in pairs]
     falling, falling_words = sorted(cosines, reverse=True), sorted(words, reverse=True)
+    theirs = [(nan, nan, nan)] * len(pairs) if among is None else _from_their_side(np.array(cosines), among)
     return [
         Context(
             *_standing(cosine, falling),
             float(bisect_left(falling, -cosine, key=neg)),
+            *their,
             *_standing(word, falling_words),
         )
-        for cosine, word in zip(cosines, words, strict=True)
+        for cosine, word, their in zip(cosines, words, theirs, strict=True)
     ]
+
+
+def cosines_among(vectors: NDArray[np.float32]) -> Floats:
+    """Cosines of unit vectors with each other, shape (n, n), the same whatever else is in the batch.
+
+    Args:
+        vectors: shape (n, dimension).
+    """
+    exact = vectors.astype(np.float64)
+    # einsum sums in the same order whatever the shape; a matrix product does not promise that.
+    found: Floats = np.einsum("nd,md->nm", exact, exact).round(_DECIMALS)
+    return found
 
 
 def _standing(value: float, falling: Sequence[float]) -> tuple[float, float]:
@@ -218,6 +252,16 @@ def _standing(value: float, falling: Sequence[float]) -> tuple[float, float]:
     head = falling[: LED + 1]
     others = sum(head) - max(value, head[-1])
     return value - best, value - others / (len(head) - 1)
+
+
+def _from_their_side(cosines: Floats, among: Floats) -> list[tuple[float, float, float]]:
+    """Margin, lead and rank of the item among what each candidate is close to."""
+    others = among.copy()
+    np.fill_diagonal(others, -np.inf)  # the last when sorted
+    falling = -np.sort(-others, axis=1)[:, : min(LED, len(others) - 1)]
+    closer = (others > cosines[:, np.newaxis]).sum(axis=1)
+    standings = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)
+    return [(margin, lead, rank) for margin, lead, rank in standings.tolist()]
 
 
 def features(pair: Comparison, context: Context) -> list[float]:
@@ -229,6 +273,9 @@ def features(pair: Comparison, context: Context) -> list[float]:
         context.margin,
         context.lead,
         min(context.rank, _DEEPEST_RANK),
+        context.their_margin,
+        context.their_lead,
+        min(context.their_rank, _DEEPEST_RANK),
         pair.overlap.cosine,
         context.words_margin,
         context.words_lead,

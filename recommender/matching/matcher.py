@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender.items import CollectionSettings, Item, PairVerdict
+
+Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,13 @@ class Candidate:
     Attributes:
         other: the earlier item.
         similarity: cosine of the two embeddings, in [-1, 1].
+        vector: its embedding, shape (dimension,), unit length; ``None`` where candidates are not to be compared with
+            each other.
     """
 
     other: Comparable
     similarity: float
+    vector: Vector | None = field(default=None, compare=False, repr=False)
 
 
 class Matcher(Protocol):

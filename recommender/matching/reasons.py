@@ -10,7 +10,7 @@ import numpy as np
 
 from recommender.items import Band, Reason
 from recommender.matching.agreement import Agreement
-from recommender.matching.features import FEATURES, Comparison
+from recommender.matching.features import FEATURES, Comparison, Context
 from recommender.matching.model import PairModel
 from recommender.matching.profile import Profile
 from recommender.matching.spans import Spans, Written
@@ -28,6 +28,7 @@ _SAME_WORDING = 0.6
 # Which features speak of what. "dispute" is the same wording with something else in it; it counts for what differs.
 _KINDS: dict[str, tuple[str, ...]] = {
     "meaning": ("cosine", "margin", "lead", "rank"),
+    "company": ("their_margin", "their_lead", "their_rank"),
     "words": (
         "words",
         "words_margin",
@@ -106,7 +107,9 @@ def contributions(model: PairModel, rows: Floats) -> list[dict[str, float]]:
     return [dict(zip(_COLUMNS, moved, strict=True)) for moved in (log_odds[:, -1:] - log_odds[:, :-1]).tolist()]
 
 
-def reasons(pair: Comparison, weights: Mapping[str, float], without: Without | None = None) -> tuple[Reason, ...]:
+def reasons(
+    pair: Comparison, weights: Mapping[str, float], without: Without | None = None, context: Context | None = None
+) -> tuple[Reason, ...]:
     """The evidence on a pair, strongest first, at most `MOST_REASONS`.
 
     Args:
@@ -114,11 +117,13 @@ def reasons(pair: Comparison, weights: Mapping[str, float], without: Without | N
         weights: `contributions`.
         without: the band without one kind of evidence, or with no contradiction of it; where it is another one than
             all evidence leads to, the reason says so.
+        context: how the pair stands among the item's other candidates.
     """
     shares = _dispute_shared_out(pair, weights)
     texts = _Texts(pair)
     said = [
         *_meaning(pair, shares),
+        *_company(context or Context(), shares.get("company", 0.0)),
         *_words(pair, shares, texts),
         *_values(pair, shares, texts),
         *_fields(pair, shares),
@@ -180,6 +185,16 @@ def _alike(cosine: float) -> str:
 def _meaning(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
     similarity = round(pair.cosine, 4)
     yield _said("meaning", "cosine_similarity", _alike(pair.cosine), weights.get("meaning", 0.0), similarity=similarity)
+
+
+def _company(context: Context, weight: float) -> Iterator[_Said]:
+    """What the other item is close to, beside this one."""
+    if weight > 0 and context.their_rank == 0:
+        yield _said("company", "mutual_match", "it is closer to this one than to anything else nearby", weight)
+    elif weight < 0 and context.their_rank > 0:
+        closer = int(context.their_rank)
+        text = f"it is closer still to {closer} other{'s' if closer > 1 else ''} nearby"
+        yield _said("company", "common_topic", text, weight, closer=closer)
 
 
 def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Iterator[_Said]:

@@ -129,14 +129,15 @@ class Judging:
         return Judged(
             self._matcher,
             Comparable(subject.item, subject.fingerprint),
-            [
-                Candidate(Comparable(said[member.seq].item, said[member.seq].fingerprint), similarity[member.point])
-                for member in found
-            ],
+            [self._candidate(said[member.seq], similarity[member.point]) for member in found],
             found,
             collection.settings,
             forbidden,
         )
+
+    def _candidate(self, said: Saying, similarity: float) -> Candidate:
+        vector = self._store.vectors.get(said.vector)
+        return Candidate(Comparable(said.item, said.fingerprint), similarity, vector)
 
     def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
         """The verdict on one pair, whatever other candidates there are."""

@@ -43,6 +43,16 @@ def cosine_matcher(statistics: StatisticsOf, models: ModelOf) -> Matcher:
     return CosineMatcher()
 
 
+def beside(sides: Sequence[Comparable], cosines: Sequence[float]) -> list[Candidate]:
+    """Candidates this close to an item, with nothing else in common: two are as close as the product of theirs."""
+    vectors = np.eye(len(cosines), len(cosines) + 1, 1, np.float32) * np.sqrt(1 - np.square(cosines))[:, np.newaxis]
+    vectors[:, 0] = cosines
+    return [
+        Candidate(side, cosine, vector.astype(np.float32))
+        for side, cosine, vector in zip(sides, cosines, vectors, strict=True)
+    ]
+
+
 def _verdict(item: Comparable, candidate: Candidate, settings: CollectionSettings) -> PairVerdict:
     if candidate.other.fingerprint == item.fingerprint:
         return _identical(candidate)

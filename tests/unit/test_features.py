@@ -6,12 +6,22 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.items import Item
-from recommender.matching.features import CONTEXT, FEATURES, FIELDS, Comparison, compare, contexts, features
+from recommender.matching.features import (
+    CONTEXT,
+    FEATURES,
+    FIELDS,
+    Comparison,
+    compare,
+    contexts,
+    cosines_among,
+    features,
+)
 from recommender.matching.profile import Profile, item_terms, profile
 from recommender.matching.statistics import CountedTerms, TermStatistics, rarity
 
@@ -165,6 +175,30 @@ def test_context_of_candidates() -> None:
     assert [context.lead for context in found] == pytest.approx([0.5, -0.55, 0.05])
     assert found[0].words_margin > 0 > found[1].words_margin
     assert math.isnan(contexts(pairs[:1])[0].margin)
+
+
+def test_a_candidate_in_a_crowd_is_told_from_one_that_is_alone_with_the_item() -> None:
+    counted = statistics()
+    item = side("kettle leaks", counted)
+    pairs = [compare(item, side("printer jams", counted), cosine) for cosine in (0.8, 0.8, 0.3, 0.3)]
+    assert math.isnan(contexts(pairs)[0].their_margin), "the candidates were not compared with each other"
+    among = np.array([[1, 0.1, 0.1, 0.2], [0.1, 1, 0.9, 0.7], [0.1, 0.9, 1, 0.9], [0.2, 0.7, 0.9, 1]])
+    alone, crowded, *_ = contexts(pairs, among)
+    assert (alone.their_margin, alone.their_rank) == (pytest.approx(0.6), 0.0)
+    assert (crowded.their_margin, crowded.their_rank) == (pytest.approx(-0.1), 1.0)
+    assert alone.their_lead == pytest.approx(0.8 - 0.4 / 3)
+    assert crowded.their_lead == pytest.approx(0.8 - 1.7 / 3)
+    assert math.isnan(contexts(pairs[:1], np.ones((1, 1)))[0].their_margin)
+
+
+def test_cosines_of_candidates_are_the_same_whatever_else_is_a_candidate() -> None:
+    vectors = np.random.default_rng(1).normal(size=(13, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    whole = cosines_among(vectors)
+    assert (whole == whole.T).all()
+    assert np.allclose(whole, vectors @ vectors.T, atol=1e-6)
+    for chosen in ([0, 1], [5, 3, 12], [*range(12, -1, -1)]):
+        assert (cosines_among(vectors[chosen]) == whole[np.ix_(chosen, chosen)]).all()
 
 
 def test_leads_are_over_the_best_few_others() -> None:

@@ -28,6 +28,7 @@ from recommender.matching.model import PairModel
 from recommender.matching.operating_points import OperatingPoint, threshold
 from recommender.matching.rows import rows_from
 from recommender.matching.trees import Floats
+from tests.support.matchers import beside
 
 SETTINGS = CollectionSettings()
 
@@ -213,13 +214,13 @@ class Shelf:
         return Comparable(item, " ".join(item.content.casefold().split()).encode())
 
     def bands(self, cosines: Sequence[float]) -> list[Band]:
-        candidates = [Candidate(one, cosine) for one, cosine in zip(self.sides[1:], cosines, strict=True)]
+        candidates = beside(self.sides[1:], cosines)
         return [verdict.band for verdict in self.matcher.judge(self.sides[0], candidates, SETTINGS)]
 
 
 def test_identical_text_is_a_duplicate_whatever_else() -> None:
     shelf = Shelf("Order 1042", "order  1042", "order 1043")
-    candidates = [Candidate(shelf.sides[1], 0.1), Candidate(shelf.sides[2], 0.99)]
+    candidates = beside(shelf.sides[1:], (0.1, 0.99))
     first, second = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
     assert (first.band, first.probability) == (Band.DUPLICATE, 1.0)
     assert second.band is not Band.DUPLICATE
@@ -230,7 +231,7 @@ def test_identical_text_is_a_duplicate_whatever_else() -> None:
 
 def test_an_explained_verdict_is_the_verdict() -> None:
     shelf = Shelf(*SCANNERS)
-    candidates = [Candidate(one, cosine) for one, cosine in zip(shelf.sides[1:], (0.88, 0.5, 0.05), strict=True)]
+    candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
     judged = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
     for number, verdict in enumerate(judged):
         told = shelf.matcher.explain(shelf.sides[0], candidates, number, SETTINGS)
@@ -241,7 +242,7 @@ def test_an_explained_verdict_is_the_verdict() -> None:
 
 def test_a_stricter_collection_flags_less() -> None:
     shelf = Shelf(*SCANNERS)
-    candidates = [Candidate(one, cosine) for one, cosine in zip(shelf.sides[1:], (0.88, 0.5, 0.05), strict=True)]
+    candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
 
     def judged(**settings: float) -> list[Band]:
         given = CollectionSettings.model_validate(settings)
@@ -297,12 +298,26 @@ def test_bands_of_an_ordinary_list() -> None:
     assert shelf.bands([0.88, 0.5, 0.05]) == [Band.DUPLICATE, Band.SIMILAR, Band.NEW]
 
 
+def test_a_candidate_that_is_close_to_everything_is_likely_less() -> None:
+    shelf = Shelf(*SCANNERS)
+    alone = beside(shelf.sides[1:], (0.8, 0.78, 0.76))
+    crowd = [Candidate(one.other, one.similarity, vector) for one, vector in zip(alone, crowded(), strict=True)]
+    (first, *_), (among, *_) = (shelf.matcher.judge(shelf.sides[0], each, SETTINGS) for each in (alone, crowd))
+    assert among.probability < first.probability
+
+
+def crowded() -> list[np.ndarray]:
+    """Vectors of three that are closer to each other than the item is to any."""
+    vectors = np.ones((3, 4), np.float32) + np.eye(3, 4, dtype=np.float32) / 10
+    return list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
 def test_verdicts_do_not_depend_on_what_was_judged_before() -> None:
     texts = ("kettle leaks at the base", "the kettle drips", "kettle 1.7 l leaks", "printer jams")
     cosines = (0.8, 0.7, 0.2)
     fresh, used = Shelf(*texts), Shelf(*texts)
     for other in used.sides:
         used.matcher.judge(other, [Candidate(used.sides[3], 0.4)], SETTINGS)
-    candidates = [Candidate(one, cosine) for one, cosine in zip(fresh.sides[1:], cosines, strict=True)]
+    candidates = beside(fresh.sides[1:], cosines)
     before, after = (shelf.matcher.judge(fresh.sides[0], candidates, SETTINGS) for shelf in (fresh, used))
     assert before == after

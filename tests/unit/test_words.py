@@ -86,7 +86,7 @@ def test_the_most_rare_words_shared_come_first_and_ties_by_arrival(words: Words)
 
 
 def test_a_term_that_too_many_items_have_is_not_read(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_module, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(words_module, "MOST_ITEMS", 3)
     for seq in range(1, 6):
         words.add(1, seq, item("common" if seq > 1 else "common rare"))
     assert words.search(1, item("common rare"), 10) == [1]
