@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.fuzz import ratio
 
-from recommender.matching.agreement import Agreement, alike, identifiers, measures, plain, titles_contradict
+from recommender.matching.agreement import (
+    Agreement,
+    alike,
+    identifiers,
+    measures,
+    plain,
+    substituted,
+    titles_contradict,
+)
 from recommender.matching.profile import Profile, Weighted, multiplicity
 from recommender.matching.trees import Floats
 from recommender.matching.units import Measure
@@ -146,11 +154,15 @@ class Comparison(NamedTuple):
     measures: Agreement[Measure]
     dimensions: Agreement[str]
     titles_contradict: bool
+    substituted: Agreement[str]
 
     @property
     def contested(self) -> bool:
-        """Same text, different thing: like wording, or like titles, that differ in a number, code, size or colour."""
-        if self.titles_contradict:
+        """Same text, different thing: like wording, or like titles, that differ in a number, code, size or colour.
+
+        Or nothing differs but a word that the titles have in each other's place.
+        """
+        if self.titles_contradict or self.substituted.contradicts:
             return True
         return bool(self.disputes()) and _jaccard(self.one.said.words, self.other.said.words) >= _SAME_WORDING
 
@@ -159,12 +171,12 @@ class Comparison(NamedTuple):
         return len(self._disputed())
 
     def contested_only_by(self, kind: str) -> bool:
-        """Whether nothing but ``identifiers``, ``numbers``, ``colours`` or ``measures`` makes the pair contested.
+        """Whether ``identifiers``, ``numbers``, ``colours``, ``measures`` or ``words`` alone make the pair contested.
 
         Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
         """
         disputed = self._disputed() or (["numbers"] if self.titles_contradict else [])
-        return disputed == [kind]
+        return [*disputed, *(["words"] if self.substituted.contradicts else [])] == [kind]
 
     def _disputed(self) -> list[str]:
         told = {
@@ -193,6 +205,7 @@ def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
         measures=measures(here, there),
         dimensions=plain(here.dimensions, there.dimensions),
         titles_contradict=titles_contradict(one.said, other.said),
+        substituted=substituted(one.said, other.said),
     )
 
 

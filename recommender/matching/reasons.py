@@ -129,13 +129,18 @@ def reasons(
         *_fields(pair, shares),
     ]
     said.sort(key=lambda one: -abs(one.weight))
-    telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING] or said[:1]
+    telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING or _holds_back(pair, one)] or said[:1]
     if without is None:
         return tuple([one.reason for one in telling[:MOST_REASONS]])
     band = without("", 0.0)
     return tuple(
         [_with_turn(one, band, without(one.kind, shares.get(one.kind, 0.0))) for one in telling[:MOST_REASONS]]
     )
+
+
+def _holds_back(pair: Comparison, said: _Said) -> bool:
+    """Whether it is what keeps the pair from being a duplicate, whatever it weighs."""
+    return said.kind == "words" and pair.substituted.contradicts
 
 
 def _with_turn(said: _Said, band: Band, otherwise: Band) -> Reason:
@@ -199,13 +204,14 @@ def _company(context: Context, weight: float) -> Iterator[_Said]:
 
 def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Iterator[_Said]:
     weight = weights.get("words", 0.0)
+    if pair.substituted.contradicts:
+        yield _wording(pair.substituted.here, pair.substituted.there, min(weight, 0.0), texts)
+        return
     one, other, shared = pair.one, pair.other, pair.overlap
     least = shared.weight / max(one.whole.total, other.whole.total)
     here, there = _own_words(one, other), _own_words(other, one)
     if weight < 0 and least >= _SAME_WORDING and here and there:
-        text = f"same wording, but {_listed(here)} here and {_listed(there)} there"
-        here, there = here[:_LISTED], there[:_LISTED]
-        yield _said("words", "wording_differs", text, weight, here=here, there=there, **texts.ranges(here, there))
+        yield _wording(here, there, weight, texts)
         return
     rarest = sorted(shared.terms, key=lambda term: -one.whole.rarity[term])
     told = [term for term in rarest if term in one.rare][:_LISTED]
@@ -221,6 +227,12 @@ def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Ite
     text = f"{share:.0%} of the {kind} are shared" if share else f"no {kind} are shared"
     code = "words_shared" if weight > 0 else "words_differ"
     yield _said("words", code, text, weight, share=round(share, 4), words=told, **texts.ranges(told))
+
+
+def _wording(here: Sequence[str], there: Sequence[str], weight: float, texts: _Texts) -> _Said:
+    text = f"same wording, but {_listed(here)} here and {_listed(there)} there"
+    mine, theirs = list(here[:_LISTED]), list(there[:_LISTED])
+    return _said("words", "wording_differs", text, weight, here=mine, there=theirs, **texts.ranges(mine, theirs))
 
 
 def _own_words(one: Profile, other: Profile) -> list[str]:

@@ -177,6 +177,26 @@ def test_context_of_candidates() -> None:
     assert math.isnan(contexts(pairs[:1])[0].margin)
 
 
+CANDLE = {"title": "Soy candle fig 220 g", "description": "Burns about 40 hours in a reusable glass."}
+
+
+@pytest.mark.parametrize(
+    ("title", "contested"),
+    [
+        ("Soy candle cedar 220 g", True),
+        ("Soy candle black pepper 220 g", True),
+        ("Soy candle figs 220 g", False),
+        ("Soy candle 220 g", False),
+        ("A glass full of scented wax, fig", False),
+    ],
+)
+def test_a_word_in_anothers_place_makes_another_thing(title: str, contested: bool) -> None:
+    found = pair(CANDLE, {**CANDLE, "title": title}, 0.97)
+    assert found.contested is contested
+    assert found.contested_only_by("words") is contested
+    assert not pair(CANDLE, {"title": title, "description": "Forty hours of light, then a glass."}, 0.97).contested
+
+
 def test_a_candidate_in_a_crowd_is_told_from_one_that_is_alone_with_the_item() -> None:
     counted = statistics()
     item = side("kettle leaks", counted)

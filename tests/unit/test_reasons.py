@@ -92,6 +92,14 @@ def test_fields_and_price() -> None:
     assert found["price_difference"].detail["here"] == 40.0
 
 
+def test_the_word_that_makes_another_thing_is_told_whatever_it_weighs() -> None:
+    one = {"title": "Soy candle fig 220 g", "description": "Burns about 40 hours in a reusable glass."}
+    pair = compared(one, {**one, "title": "Soy candle cedar 220 g"}, 0.97)
+    (said,) = [one for one in reasons(pair, {"words": 1.0, "meaning": 2.0}) if one.code == "wording_differs"]
+    assert said.text == "same wording, but fig here and cedar there"
+    assert said.detail["here_at"] == [[11, 14]]
+
+
 def test_something_is_always_said() -> None:
     assert told("a", "b", 0.0)
 
