@@ -19,6 +19,7 @@ from recommender.matching.rows import named
 from recommender.matching.statistics import TermStatistics
 from recommender.matching.trees import Floats
 
+_ANY = CollectionSettings()
 _ACTED_ON = (Band.DUPLICATE, Band.REVIEW)
 _IDENTICAL = Reason(code="identical_text", text="the same text but for case and white space")
 
@@ -74,17 +75,16 @@ class LearnedMatcher:
         (weights,) = contributions(self._models(item.item.collection), one.row[np.newaxis])
         return one.verdict(reasons(one.pair, weights, one.without, one.context))
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
-        """Features of the pair judged alone, by name, without the missing ones; `rows_from` reads them back.
-
-        Args:
-            item: the later one.
-            other: the earlier one, of the same collection.
-            similarity: cosine of the two embeddings, in [-1, 1].
-        """
-        statistics = self._statistics(item.collection)
-        mine, theirs = (profile(one, item_terms(one), statistics) for one in (item, other))
-        return named(features(compare(mine, theirs, similarity), Context()))
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """Features of the pair by name, without the missing ones; `rows_from` reads them back."""
+        last = self._last
+        if last is None or last.item is not item or last.candidates is not candidates:
+            last = _Looked(item, candidates, _ANY, self._judge(item, candidates, _ANY))
+        one = last.judged[chosen]
+        if one is not None:
+            return named(one.row.tolist())
+        (pair,) = self._compare(item.item, [candidates[chosen]])
+        return named(features(pair, Context()))
 
     def _judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings

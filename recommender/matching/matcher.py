@@ -56,5 +56,5 @@ class Matcher(Protocol):
     ) -> PairVerdict:
         """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
-        """What it sees of a pair judged alone, by name; people's answers are kept with it, to learn from."""
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """What it sees of the pair with ``candidates[chosen]``, by name; kept with people's answers, to learn from."""

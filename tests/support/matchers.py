@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender.items import Band, CollectionSettings, PairVerdict, Reason
 from recommender.matching import Candidate, Comparable, Matcher, ModelOf, StatisticsOf
 
 DUPLICATE_FROM = 0.86
@@ -33,9 +33,9 @@ class CosineMatcher:
         """The verdict on ``candidates[chosen]``, with its reasons."""
         return _verdict(item, candidates[chosen], settings)
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
         """The cosine."""
-        return {"cosine": similarity}
+        return {"cosine": candidates[chosen].similarity}
 
 
 def cosine_matcher(statistics: StatisticsOf, models: ModelOf) -> Matcher:

@@ -527,6 +527,28 @@ def test_answers_move_later_probabilities_and_a_restart_changes_nothing(tmp_path
     again.close()
 
 
+def test_answers_are_learned_with_what_else_was_a_candidate(log: Log) -> None:
+    engine = opened(matcher=LearnedMatcher)
+    engine.process([log.upsert(id_, f"ticket about {id_}", vector=at(n)) for n, id_ in enumerate("abcd")])
+    engine.process([log.feedback("d", "different", "a"), log.feedback("b", "different", "a")])
+    among, alone = engine._store.answers.all(1)
+    assert among.features["their_rank"] == 2.0, "b and c are closer to a"
+    assert "margin" not in alone.features, "only a came before b"
+    engine.close()
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_what_is_learned_does_not_depend_on_batches(log: Log, size: int) -> None:
+    entries = lessons(log)
+    whole, parts = opened(matcher=LearnedMatcher), opened(matcher=LearnedMatcher)
+    whole.process(entries)
+    for start in range(0, len(entries), size):
+        parts.process(entries[start : start + size])
+    assert outbox_lines(parts) == outbox_lines(whole)
+    assert question(parts) == question(whole)
+    assert parts._store.answers.all(1) == whole._store.answers.all(1)
+
+
 def test_collections_learn_for_themselves(log: Log) -> None:
     engine = opened(matcher=LearnedMatcher)
     entries = lessons(log, "taught")

@@ -21,6 +21,7 @@ from recommender.matching.learning import (
     f_threshold,
     fit,
     learn,
+    measured,
     precision_threshold,
 )
 from recommender.matching.logistic import newton, regress
@@ -256,8 +257,7 @@ def test_a_stricter_collection_flags_less() -> None:
 
 def test_rows_survive_being_stored() -> None:
     shelf = Shelf(*SCANNERS)
-    items = [side.item for side in shelf.sides]
-    said = [shelf.matcher.row(items[0], other, 0.8) for other in items[1:]]
+    said = [shelf.matcher.row(shelf.sides[0], [Candidate(other, 0.8)], 0) for other in shelf.sides[1:]]
     read = rows_from(json.loads(json.dumps(said)))
     assert read.shape == (3, len(FEATURES))
     for row, named in zip(read, said, strict=True):
@@ -268,6 +268,45 @@ def test_rows_survive_being_stored() -> None:
     assert np.isnan(rows_from([{"phase_of_the_moon": 1.0}])).all()
     learned = learn(default_model(), read, np.array([True, False, False]))
     assert learned.probabilities(read)[0] > default_model().probabilities(read)[0]
+
+
+def test_a_row_among_candidates_has_what_the_verdict_rests_on() -> None:
+    shelf = Shelf(*SCANNERS)
+    candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
+    verdicts = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
+    rows = rows_from([shelf.matcher.row(shelf.sides[0], candidates, place) for place in range(3)])
+    assert default_model().probabilities(rows) == pytest.approx([one.probability for one in verdicts], abs=1e-4)
+    assert not np.isnan(rows[:, [FEATURES.index(name) for name in CONTEXT]]).any()
+    twin = Candidate(shelf.sides[0], 1.0)
+    assert "margin" not in shelf.matcher.row(shelf.sides[0], [twin, *candidates], 0), "needs no model, nor context"
+
+
+def answered(right: int, wrong: int, stated: float = 0.97, below: int = 0) -> PairModel:
+    """The shipped model after so many answers; ``below`` more on lower probabilities are all right."""
+    labels = np.array([True] * (right + below) + [False] * wrong)
+    at = np.array([stated] * right + [0.6] * below + [stated] * wrong)
+    return measured(default_model(), at, labels)
+
+
+def test_thresholds_move_with_answers_and_further_with_more() -> None:
+    shipped = default_model().duplicate_threshold(0.95)
+    assert answered(0, 0).operating_points == default_model().operating_points
+    few, many = (answered(count // 2, 0, below=count // 2).duplicate_threshold(0.95) for count in (10, 1000))
+    assert shipped > few > many > 0.5
+    assert few > shipped - 0.03, "ten answers do no harm"
+    warned, alarmed = (answered(count // 2, count // 2).duplicate_threshold(0.95) for count in (10, 1000))
+    assert shipped < warned < alarmed < 1
+    assert warned < shipped + 0.03
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40))
+def test_thresholds_stay_in_order_whatever_is_answered(said: list[tuple[float, bool]]) -> None:
+    stated, labels = np.array([one for one, _ in said], np.float64), np.array([same for _, same in said], np.bool_)
+    points = measured(default_model(), stated, labels).operating_points
+    assert [point.precision for point in points] == [point.precision for point in default_model().operating_points]
+    assert all(one.probability <= other.probability for one, other in pairwise(points))
+    assert all(0 < point.probability < 1 for point in points)
 
 
 def test_no_candidates_no_verdicts() -> None:
