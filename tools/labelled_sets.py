@@ -22,7 +22,8 @@ from scipy import sparse
 from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
 from recommender.items import DEFAULT_MODEL, Item
 from recommender.items.values import AttributeValue
-from recommender.matching.features import FEATURES, LED, Context, compare, features
+from recommender.matching.context import LED, Context
+from recommender.matching.features import FEATURES, compare, features
 from recommender.matching.profile import item_terms, profile
 from recommender.matching.statistics import CountedTerms
 from recommender.matching.terms import terms_of

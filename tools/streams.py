@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.items import Item
-from recommender.matching.features import compare, contexts, cosines_among, features
+from recommender.matching.context import contexts, cosines_among
+from recommender.matching.features import compare, features
 from recommender.matching.profile import ItemTerms, item_terms, profile
 from recommender.matching.statistics import CountedTerms, rarity
 from recommender.pipeline.judging import BY_WORDS, NEAREST

@@ -15,7 +15,8 @@ from recommender.evaluation.labelled import PairSet, Places
 from recommender.evaluation.metrics import Scores
 from recommender.items import CollectionSettings, Item, PairVerdict
 from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, PairModel, item_terms
-from recommender.matching.features import compare, contexts, cosines_among, features
+from recommender.matching.context import contexts, cosines_among
+from recommender.matching.features import compare, features
 from recommender.matching.profile import Profile, profile
 from recommender.text import clean, fingerprint
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
 from recommender.matching.bands import Thresholds
-from recommender.matching.features import Comparison, Context, compare, contexts, cosines_among, features
+from recommender.matching.context import Context, contexts, cosines_among
+from recommender.matching.features import Comparison, compare, features
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.profile import item_terms, profile

@@ -10,7 +10,8 @@ import numpy as np
 
 from recommender.items import Band, Reason
 from recommender.matching.agreement import Agreement
-from recommender.matching.features import FEATURES, Comparison, Context
+from recommender.matching.context import Context
+from recommender.matching.features import FEATURES, Comparison
 from recommender.matching.model import PairModel
 from recommender.matching.profile import Profile
 from recommender.matching.spans import Spans, Written
