@@ -22,10 +22,12 @@ from scipy import sparse
 from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
 from recommender.items import DEFAULT_MODEL, Item
 from recommender.items.values import AttributeValue
-from recommender.matching.features import FEATURES, LED, Context, compare, features
+from recommender.matching.context import LED, Context
+from recommender.matching.features import FEATURES, compare, features
 from recommender.matching.profile import item_terms, profile
 from recommender.matching.statistics import CountedTerms
 from recommender.matching.terms import terms_of
+from recommender.pipeline.judging import NEAREST
 from tools.edits import Edits
 from tools.streams import arriving_rows, candidates, groups_of
 
@@ -157,23 +159,34 @@ def _catalogue_contexts(
     for a, b in pairs.tolist():
         number = place[b]
         cosines, words = views(a)
-        found.append(Context(*cosines.standing(number), cosines.rank(number), *words.standing(number)))
+        beside = [other for other in cosines.nearest if other != number]
+        theirs_seen = _View(np.append(vectors[others[beside]] @ vectors[b], cosines.values[number]))
+        found.append(
+            Context(
+                *cosines.standing(number),
+                cosines.rank(number),
+                *theirs_seen.standing(len(beside)),
+                theirs_seen.rank(len(beside)),
+                *words.standing(number),
+            )
+        )
     return found
 
 
 class _View:
-    """All candidates of one item, by one similarity."""
+    """All candidates of one item, by one similarity; or all that a candidate is close to, the item among them."""
 
     def __init__(self, values: np.ndarray) -> None:
-        self._values = values
+        self.values = values
+        self.nearest = np.argsort(-values, kind="stable")[:NEAREST].tolist()
         self._head = np.sort(values)[::-1][: LED + 1]
 
     def rank(self, number: int) -> float:
-        return float((self._values > self._values[number]).sum())
+        return float((self.values > self.values[number]).sum())
 
     def standing(self, number: int) -> tuple[float, float]:
         """How far one is above the best of the others, and above the mean of the best few of them."""
-        value = float(self._values[number])
+        value = float(self.values[number])
         best = float(self._head[int(value == self._head[0])])
         others = float(self._head.sum()) - max(value, float(self._head[-1]))
         return value - best, value - others / (len(self._head) - 1)

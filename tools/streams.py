@@ -1,7 +1,7 @@
 """Labelled items as a stream: each against the earlier ones that an engine would compare it with.
 
 Statistics of terms are those of the items so far, candidates come from two sides, as in the engine: the nearest by
-vector, and those that share the most rare terms.
+vector, and those that share its rarest terms.
 """
 
 from __future__ import annotations
@@ -12,38 +12,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommender.items import Item
-from recommender.matching.features import compare, contexts, features
+from recommender.matching.context import contexts, cosines_among
+from recommender.matching.features import compare, features
 from recommender.matching.profile import ItemTerms, item_terms, profile
 from recommender.matching.statistics import CountedTerms, rarity
+from recommender.pipeline.judging import BY_WORDS, NEAREST
+from recommender.pipeline.words import MOST_ITEMS, TERMS_READ
 
-_RARE = 0.5
 
-
-def candidates(said: Sequence[ItemTerms], vectors: np.ndarray, near: int = 8, worded: int = 8) -> np.ndarray:
+def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
     """Numbers of each item and of every earlier one to compare it with, shape (n, 2), in order of arrival."""
     counted, seen_in = CountedTerms(), dict[str, list[int]]()
     pairs = []
     for number, one in enumerate(said):
         terms = one.whole.counts
-        counted.add(terms)
         if number:
-            closest = np.argsort(-(vectors[:number] @ vectors[number]), kind="stable")[:near]
-            shared = _sharing(rarity(counted, terms), seen_in, number)
-            wordiest = np.argsort(-shared, kind="stable")[:worded]
-            found = [*closest, *wordiest[shared[wordiest] > 0]]
-            pairs += [(number, int(other)) for other in dict.fromkeys(found)]
+            closest = np.argsort(-(vectors[:number] @ vectors[number]), kind="stable")[:NEAREST]
+            found = [*closest.tolist(), *_by_words(terms, counted, seen_in)]
+            pairs += [(number, other) for other in dict.fromkeys(found)]
+        counted.add(terms)
         for term in terms:
             seen_in.setdefault(term, []).append(number)
     return np.array(pairs)
 
 
-def _sharing(weights: dict[str, float], seen_in: dict[str, list[int]], count: int) -> np.ndarray:
-    """For each earlier item the summed rarity of the rare terms it shares."""
-    sums = np.zeros(count)
-    for term, weight in weights.items():
-        if weight > _RARE and term in seen_in:
-            sums[seen_in[term]] += weight
-    return sums
+def _by_words(terms: Iterable[str], counted: CountedTerms, seen_in: dict[str, list[int]]) -> list[int]:
+    """The earlier items that share the most of the rarest terms, as `recommender.pipeline.words` finds them."""
+    known = [term for term in terms if 1 <= counted.frequency(term) <= MOST_ITEMS]
+    weights = rarity(counted, known)
+    scores: dict[int, float] = {}
+    for term in sorted(known, key=lambda term: (-weights[term], term))[:TERMS_READ]:
+        for number in seen_in[term]:
+            scores[number] = scores.get(number, 0.0) + weights[term]
+    return sorted(scores, key=lambda number: (-scores[number], number))[:BY_WORDS]
 
 
 def arriving_rows(items: Sequence[Item], pairs: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -61,7 +62,8 @@ def arriving_rows(items: Sequence[Item], pairs: np.ndarray, vectors: np.ndarray)
             compare(mine, profile(items[other], said[other], counted), float(vectors[number] @ vectors[other]))
             for other in pairs[start:end, 1]
         ]
-        rows += [features(pair, context) for pair, context in zip(compared, contexts(compared), strict=True)]
+        found = contexts(compared, cosines_among(vectors[pairs[start:end, 1]]))
+        rows += [features(pair, context) for pair, context in zip(compared, found, strict=True)]
     return np.array(rows)
 
 

@@ -15,7 +15,8 @@ from recommender.evaluation.labelled import PairSet, Places
 from recommender.evaluation.metrics import Scores
 from recommender.items import CollectionSettings, Item, PairVerdict
 from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, PairModel, item_terms
-from recommender.matching.features import compare, contexts, features
+from recommender.matching.context import contexts, cosines_among
+from recommender.matching.features import compare, features
 from recommender.matching.profile import Profile, profile
 from recommender.text import clean, fingerprint
 
@@ -67,6 +68,7 @@ class PairJudge:
 
     def __init__(self, pairs: PairSet, vectors: Vectors, *, alone: bool) -> None:
         self._pairs = pairs
+        self._vectors = vectors
         self._sides = [Comparable(item, fingerprint(clean(item.content))) for item in pairs.items]
         said = [item_terms(item) for item in pairs.items]
         self._statistics = CountedTerms(one.whole.counts for one in said)
@@ -89,7 +91,7 @@ class PairJudge:
                 compare(mine, self._profiles[other], cosine)
                 for other, cosine in zip(view.others, view.cosines, strict=True)
             ]
-            found = contexts(compared)
+            found = contexts(compared, cosines_among(self._vectors[view.others]) if len(view.others) > 1 else None)
             rows |= {
                 pair: features(one, context) for pair, one, context in zip(view.pairs, compared, found, strict=False)
             }
@@ -121,7 +123,10 @@ class PairJudge:
         return LearnedMatcher(lambda collection: self._statistics, lambda collection: model)
 
     def _candidates(self, view: _View) -> list[Candidate]:
-        return [Candidate(self._sides[other], cosine) for other, cosine in zip(view.others, view.cosines, strict=True)]
+        return [
+            Candidate(self._sides[other], cosine, self._vectors[other])
+            for other, cosine in zip(view.others, view.cosines, strict=True)
+        ]
 
     def _alone(self) -> Iterator[_View]:
         for pair, (left, right) in enumerate(zip(self._pairs.left, self._pairs.right, strict=True)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recommender.items import CollectionSettings, Item, PairVerdict
+from recommender.items import CollectionSettings, PairVerdict
 from recommender.matching import Candidate, Comparable, Matcher
 
 
@@ -41,6 +41,6 @@ class RecordingMatcher:
         """The verdict of the matcher with its reasons."""
         return self._matcher.explain(item, candidates, chosen, settings)
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
-        """What the matcher sees of a pair judged alone."""
-        return self._matcher.row(item, other, similarity)
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """What the matcher sees of the pair."""
+        return self._matcher.row(item, candidates, chosen)

@@ -44,6 +44,8 @@ class StreamFigures(Value):
         pair_precision: of the items in the duplicate band, the share whose ``duplicate_of`` is truly the same thing.
         pair_recall: of ``twins``, the share in the duplicate band and right.
         review_recall: of ``twins``, the share in the duplicate or review band and matched with a true twin.
+        review_twins: of ``twins``, the share in the duplicate or review band, whichever item they were matched with.
+        looked_at: of all items, the share in the duplicate or review band.
         bcubed_precision: see `BCubed`; of the groups as they stand after the last item.
         bcubed_recall: the same.
         bcubed_f1: the same.
@@ -60,6 +62,8 @@ class StreamFigures(Value):
     pair_precision: float | None
     pair_recall: float | None
     review_recall: float | None
+    review_twins: float | None
+    looked_at: float
     bcubed_precision: float
     bcubed_recall: float
     bcubed_f1: float
@@ -174,8 +178,9 @@ def judge_stream(run: StreamRun, links: Iterable[tuple[str, str]]) -> tuple[Stre
     twins = [one for one in verdicts if one.twin is not None]
     flagged = [one for one in verdicts if one.said.band is Band.DUPLICATE]
     right = sum(bool(one.flagged_right) for one in flagged)
-    looked_at = {Band.DUPLICATE, Band.REVIEW}
-    found = sum(one.said.band in looked_at and (one.matched_right or bool(one.flagged_right)) for one in twins)
+    told = [one for one in verdicts if one.said.band in {Band.DUPLICATE, Band.REVIEW}]
+    repeats = [one for one in told if one.twin is not None]
+    found = sum(one.matched_right or bool(one.flagged_right) for one in repeats)
     groups = bcubed(true, run.groups)
     labels, stated = matched(verdicts)
     return StreamFigures(
@@ -184,6 +189,8 @@ def judge_stream(run: StreamRun, links: Iterable[tuple[str, str]]) -> tuple[Stre
         pair_precision=_share(right, len(flagged)),
         pair_recall=_share(right, len(twins)),
         review_recall=_share(found, len(twins)),
+        review_twins=_share(len(repeats), len(twins)),
+        looked_at=len(told) / len(verdicts),
         bcubed_precision=groups.precision,
         bcubed_recall=groups.recall,
         bcubed_f1=groups.f1,

@@ -2,7 +2,7 @@
 
 from recommender.matching.features import FEATURES
 from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, StatisticsOf
-from recommender.matching.learning import learn
+from recommender.matching.learning import learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint
@@ -26,6 +26,7 @@ __all__ = [
     "default_model",
     "item_terms",
     "learn",
+    "measured",
     "only_meaning",
     "rows_from",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -14,6 +15,11 @@ from recommender.matching.units import Measure, same
 T = TypeVar("T")
 _SHORTEST_STEM = 4
 _COMPARED = 3
+# Two titles with so many words of their own are two ways to say something, above the same text as well.
+_MOST_SUBSTITUTED = 2
+_LEAST_REST = 3
+# From here on two words are likely two spellings of one.
+_ONE_WORD = 0.7
 
 
 class Agreement(NamedTuple, Generic[T]):
@@ -90,6 +96,26 @@ def titles_contradict(one: ItemTerms, other: ItemTerms) -> bool:
     if here & there:
         return True
     return bool(one.title.dimensions - other.whole.dimensions and other.title.dimensions - one.whole.dimensions)
+
+
+def substituted(one: ItemTerms, other: ItemTerms) -> Agreement[str]:
+    """The words that titles have in each other's place, where everything else is the same: fig candle, cedar candle.
+
+    Spellings of one word are not two words, and a title that was written anew is not a variant of the other.
+    """
+    if one.title is None or other.title is None or one.title_name != other.title_name:
+        return NOTHING
+    mine = [word for word in one.title.counts if word not in other.whole.counts]
+    theirs = [word for word in other.title.counts if word not in one.whole.counts]
+    shared = len(one.title.counts.keys() & other.title.counts.keys())
+    if not (mine and theirs) or max(len(mine), len(theirs)) > min(shared, _MOST_SUBSTITUTED):
+        return NOTHING
+    rest = Counter(one.whole.counts) - Counter(one.title.counts)
+    if rest.total() < _LEAST_REST or rest != Counter(other.whole.counts) - Counter(other.title.counts):
+        return NOTHING
+    if alike(mine, theirs) >= _ONE_WORD:
+        return NOTHING
+    return Agreement((), tuple(mine), tuple(theirs))
 
 
 def _values(terms: Terms) -> frozenset[str]:

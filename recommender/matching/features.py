@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
 from math import log, nan
-from operator import neg
 from typing import NamedTuple
 
 from rapidfuzz.fuzz import ratio
 
-from recommender.matching.agreement import Agreement, alike, identifiers, measures, plain, titles_contradict
+from recommender.matching.agreement import (
+    Agreement,
+    alike,
+    identifiers,
+    measures,
+    plain,
+    substituted,
+    titles_contradict,
+)
+from recommender.matching.context import Context
 from recommender.matching.profile import Profile, Weighted, multiplicity
 from recommender.matching.units import Measure
 
@@ -21,6 +27,9 @@ MONOTONE: dict[str, int] = {
     "margin": 1,
     "lead": 1,
     "rank": -1,
+    "their_margin": 1,
+    "their_lead": 1,
+    "their_rank": -1,
     "words": 1,
     "words_margin": 1,
     "words_lead": 1,
@@ -61,7 +70,7 @@ FEATURES = tuple(MONOTONE)
 
 # Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
 # of plain texts, is without them.
-CONTEXT = ("margin", "lead", "rank", "words_margin", "words_lead")
+CONTEXT = ("margin", "lead", "rank", "their_margin", "their_lead", "their_rank", "words_margin", "words_lead")
 FIELDS = (
     "title_words",
     "title_contained_most",
@@ -72,9 +81,6 @@ FIELDS = (
     "titles_contradict",
     "labels_shared",
 )
-
-# Over how many of the other candidates a lead is taken.
-LED = 8
 
 _SAME_WORDING = 0.6
 _READ_CHARACTERS = 200
@@ -100,24 +106,6 @@ class Overlap(NamedTuple):
     rarest: float
 
 
-class Context(NamedTuple):
-    """How a pair stands among the item's other candidates; NaN when there is no other.
-
-    Attributes:
-        margin: cosine minus that of the best other candidate.
-        lead: cosine minus the mean of the best eight others: among several duplicates none has a margin, all lead.
-        rank: how many of the others are closer.
-        words_margin: as ``margin``, of `Overlap.cosine`.
-        words_lead: as ``lead``, of `Overlap.cosine`.
-    """
-
-    margin: float = nan
-    lead: float = nan
-    rank: float = nan
-    words_margin: float = nan
-    words_lead: float = nan
-
-
 class Comparison(NamedTuple):
     """Everything compared, before it is put in numbers; reasons are made of it."""
 
@@ -131,11 +119,15 @@ class Comparison(NamedTuple):
     measures: Agreement[Measure]
     dimensions: Agreement[str]
     titles_contradict: bool
+    substituted: Agreement[str]
 
     @property
     def contested(self) -> bool:
-        """Same text, different thing: like wording, or like titles, that differ in a number, code, size or colour."""
-        if self.titles_contradict:
+        """Same text, different thing: like wording, or like titles, that differ in a number, code, size or colour.
+
+        Or nothing differs but a word that the titles have in each other's place.
+        """
+        if self.titles_contradict or self.substituted.contradicts:
             return True
         return bool(self.disputes()) and _jaccard(self.one.said.words, self.other.said.words) >= _SAME_WORDING
 
@@ -144,12 +136,12 @@ class Comparison(NamedTuple):
         return len(self._disputed())
 
     def contested_only_by(self, kind: str) -> bool:
-        """Whether nothing but ``identifiers``, ``numbers``, ``colours`` or ``measures`` makes the pair contested.
+        """Whether ``identifiers``, ``numbers``, ``colours``, ``measures`` or ``words`` alone make the pair contested.
 
         Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
         """
         disputed = self._disputed() or (["numbers"] if self.titles_contradict else [])
-        return disputed == [kind]
+        return [*disputed, *(["words"] if self.substituted.contradicts else [])] == [kind]
 
     def _disputed(self) -> list[str]:
         told = {
@@ -178,6 +170,7 @@ def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
         measures=measures(here, there),
         dimensions=plain(here.dimensions, there.dimensions),
         titles_contradict=titles_contradict(one.said, other.said),
+        substituted=substituted(one.said, other.said),
     )
 
 
@@ -195,31 +188,6 @@ def overlap(one: Weighted, other: Weighted) -> Overlap:
     return Overlap(shared, min(product / (one.norm * other.norm), 1.0), sum(weights), max(weights, default=0.0))
 
 
-def contexts(pairs: Sequence[Comparison]) -> list[Context]:
-    """How each pair of one item and a candidate stands among all of them."""
-    if len(pairs) == 1:
-        return [Context()]
-    cosines = [pair.cosine for pair in pairs]
-    words = [pair.overlap.cosine for pair in pairs]
-    falling, falling_words = sorted(cosines, reverse=True), sorted(words, reverse=True)
-    return [
-        Context(
-            *_standing(cosine, falling),
-            float(bisect_left(falling, -cosine, key=neg)),
-            *_standing(word, falling_words),
-        )
-        for cosine, word in zip(cosines, words, strict=True)
-    ]
-
-
-def _standing(value: float, falling: Sequence[float]) -> tuple[float, float]:
-    """How far a value is above the best of the others, and above the mean of the best few of them."""
-    best = falling[value == falling[0]]
-    head = falling[: LED + 1]
-    others = sum(head) - max(value, head[-1])
-    return value - best, value - others / (len(head) - 1)
-
-
 def features(pair: Comparison, context: Context) -> list[float]:
     """The row of a pair, in the order of `FEATURES`."""
     disputes = pair.disputes()
@@ -229,6 +197,9 @@ def features(pair: Comparison, context: Context) -> list[float]:
         context.margin,
         context.lead,
         min(context.rank, _DEEPEST_RANK),
+        context.their_margin,
+        context.their_lead,
+        min(context.their_rank, _DEEPEST_RANK),
         pair.overlap.cosine,
         context.words_margin,
         context.words_lead,

@@ -10,7 +10,8 @@ import numpy as np
 
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
 from recommender.matching.bands import Thresholds
-from recommender.matching.features import Comparison, Context, compare, contexts, features
+from recommender.matching.context import Context, contexts, cosines_among
+from recommender.matching.features import Comparison, compare, features
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.profile import item_terms, profile
@@ -19,6 +20,7 @@ from recommender.matching.rows import named
 from recommender.matching.statistics import TermStatistics
 from recommender.matching.trees import Floats
 
+_ANY = CollectionSettings()
 _IDENTICAL = Reason(code="identical_text", text="the same text but for case and white space")
 
 StatisticsOf = Callable[[str], TermStatistics]
@@ -69,19 +71,18 @@ class LearnedMatcher:
             verdict = _identical(candidates[chosen])
             return verdict.model_copy(update={"reasons": (_IDENTICAL,), "explanation": _IDENTICAL.text})
         (weights,) = contributions(self._models(item.item.collection), one.row[np.newaxis])
-        return one.verdict(reasons(one.pair, weights, one.without))
+        return one.verdict(reasons(one.pair, weights, one.without, one.context))
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
-        """Features of the pair judged alone, by name, without the missing ones; `rows_from` reads them back.
-
-        Args:
-            item: the later one.
-            other: the earlier one, of the same collection.
-            similarity: cosine of the two embeddings, in [-1, 1].
-        """
-        statistics = self._statistics(item.collection)
-        mine, theirs = (profile(one, item_terms(one), statistics) for one in (item, other))
-        return named(features(compare(mine, theirs, similarity), Context()))
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """Features of the pair by name, without the missing ones; `rows_from` reads them back."""
+        last = self._last
+        if last is None or last.item is not item or last.candidates is not candidates:
+            last = _Looked(item, candidates, _ANY, self._judge(item, candidates, _ANY))
+        one = last.judged[chosen]
+        if one is not None:
+            return named(one.row.tolist())
+        (pair,) = self._compare(item.item, [candidates[chosen]])
+        return named(features(pair, Context()))
 
     def _judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
@@ -92,11 +93,12 @@ class LearnedMatcher:
             return [None] * len(candidates)
         model = self._models(item.item.collection)
         pairs = self._compare(item.item, different)
-        rows = np.array([features(pair, context) for pair, context in zip(pairs, contexts(pairs), strict=True)])
+        found = contexts(pairs, _among(different))
+        rows = np.array([features(pair, context) for pair, context in zip(pairs, found, strict=True)])
         thresholds = Thresholds.of(model, settings)
         judged = iter(
-            _Judged(pair, row, log_odds, thresholds)
-            for pair, row, log_odds in zip(pairs, rows, model.log_odds(rows).tolist(), strict=True)
+            _Judged(pair, context, row, log_odds, thresholds)
+            for pair, context, row, log_odds in zip(pairs, found, rows, model.log_odds(rows).tolist(), strict=True)
         )
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 
@@ -111,8 +113,11 @@ class LearnedMatcher:
 class _Judged:
     """A pair and what the model makes of it."""
 
-    def __init__(self, pair: Comparison, row: Floats, log_odds: float, thresholds: Thresholds) -> None:
+    def __init__(
+        self, pair: Comparison, context: Context, row: Floats, log_odds: float, thresholds: Thresholds
+    ) -> None:
         self.pair = pair
+        self.context = context
         self.row = row
         self._log_odds = log_odds
         self._thresholds = thresholds
@@ -145,6 +150,12 @@ class _Looked(NamedTuple):
     candidates: Sequence[Candidate]
     settings: CollectionSettings
     judged: list[_Judged | None]
+
+
+def _among(candidates: Sequence[Candidate]) -> Floats | None:
+    """Cosines of candidates with each other, shape (n, n); ``None`` where a vector is missing."""
+    vectors = [one.vector for one in candidates if one.vector is not None]
+    return cosines_among(np.stack(vectors)) if len(vectors) == len(candidates) > 1 else None
 
 
 def _probability(log_odds: float) -> float:

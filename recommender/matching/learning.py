@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 
 from recommender.matching.boosting import Growth, grow
 from recommender.matching.features import FEATURES, MONOTONE
 from recommender.matching.logistic import newton, regress
-from recommender.matching.model import PairModel
+from recommender.matching.model import PairModel, probability
+from recommender.matching.operating_points import OperatingPoint
 from recommender.matching.trees import Booleans, Floats
 
 # How long duplicates keep coming differs from one collection to the next, and no set behind the shipped model has real
@@ -29,6 +31,10 @@ _HOLD_WEIGHTS = 30.0
 _HOLD_SLOPE = 10.0
 _HOLD_INTERCEPT = 2.0
 _LEAST_SLOPE = 0.05
+# How many answers weigh as much as the sets that the shipped thresholds come from.
+_HOLD_POINTS = 100
+# People answer what they come across: where only duplicates were confirmed, precision says nothing about the rest.
+_LOWEST, _HIGHEST, _LEAST_STEP = 0.5, 0.9995, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,35 @@ def precision_threshold(
     thresholds, precision, _ = _curve(probabilities, labels, weights)
     reached = np.flatnonzero(precision >= target)
     return float(thresholds[reached[-1]]) if len(reached) else 1.0
+
+
+def measured(model: PairModel, stated: Floats, labels: Booleans) -> PairModel:
+    """Move where bands begin towards what answers have shown, the further the more of them speak to it.
+
+    Labels move the probabilities of a model (`learn`), but the thresholds behind a target precision were measured on
+    other collections.
+
+    Args:
+        model: the one that judges from now on.
+        stated: probability of each pair before it was answered, by a model that had not learned from it, shape (n,).
+        labels: shape (n,).
+    """
+    if not len(stated):
+        return model
+    points: list[OperatingPoint] = []
+    for point in model.operating_points:
+        found = min(max(precision_threshold(stated, labels, point.precision), _LOWEST), _HIGHEST)
+        speaking = int((stated >= min(found, point.probability)).sum())
+        share = speaking / (speaking + _HOLD_POINTS)
+        moved = probability(np.array((1 - share) * _log_odds(point.probability) + share * _log_odds(found)))
+        least = points[-1].probability + _LEAST_STEP if points else 0.0
+        points.append(OperatingPoint(point.precision, min(max(float(moved), least), 1.0 - _LEAST_STEP)))
+    return replace(model, operating_points=tuple(points))
+
+
+def _log_odds(share: float) -> float:
+    share = min(max(share, 1 - _HIGHEST), _HIGHEST)
+    return log(share / (1 - share))
 
 
 def f_threshold(probabilities: Floats, labels: Booleans, beta: float = 1.0, weights: Floats | None = None) -> float:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender.items import CollectionSettings, Item, PairVerdict
+
+Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,13 @@ class Candidate:
     Attributes:
         other: the earlier item.
         similarity: cosine of the two embeddings, in [-1, 1].
+        vector: its embedding, shape (dimension,), unit length; ``None`` where candidates are not to be compared with
+            each other.
     """
 
     other: Comparable
     similarity: float
+    vector: Vector | None = field(default=None, compare=False, repr=False)
 
 
 class Matcher(Protocol):
@@ -48,5 +56,5 @@ class Matcher(Protocol):
     ) -> PairVerdict:
         """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
-        """What it sees of a pair judged alone, by name; people's answers are kept with it, to learn from."""
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """What it sees of the pair with ``candidates[chosen]``, by name; kept with people's answers, to learn from."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from recommender.items import Band, PairVerdict, Reason
 from recommender.matching.agreement import Agreement
+from recommender.matching.context import Context
 from recommender.matching.features import FEATURES, Comparison
 from recommender.matching.model import PairModel
 from recommender.matching.profile import Profile
@@ -28,6 +29,7 @@ _SAME_WORDING = 0.6
 # Which features speak of what. "dispute" is the same wording with something else in it; it counts for what differs.
 _KINDS: dict[str, tuple[str, ...]] = {
     "meaning": ("cosine", "margin", "lead", "rank"),
+    "company": ("their_margin", "their_lead", "their_rank"),
     "words": (
         "words",
         "words_margin",
@@ -106,7 +108,9 @@ def contributions(model: PairModel, rows: Floats) -> list[dict[str, float]]:
     return [dict(zip(_COLUMNS, moved, strict=True)) for moved in (log_odds[:, -1:] - log_odds[:, :-1]).tolist()]
 
 
-def reasons(pair: Comparison, weights: Mapping[str, float], without: Without | None = None) -> tuple[Reason, ...]:
+def reasons(
+    pair: Comparison, weights: Mapping[str, float], without: Without | None = None, context: Context | None = None
+) -> tuple[Reason, ...]:
     """The evidence on a pair, strongest first, at most `MOST_REASONS`.
 
     Args:
@@ -114,23 +118,30 @@ def reasons(pair: Comparison, weights: Mapping[str, float], without: Without | N
         weights: `contributions`.
         without: the band without one kind of evidence, or with no contradiction of it; where it is another one than
             all evidence leads to, the reason says so.
+        context: how the pair stands among the item's other candidates.
     """
     shares = _dispute_shared_out(pair, weights)
     texts = _Texts(pair)
     said = [
         *_meaning(pair, shares),
+        *_company(context or Context(), shares.get("company", 0.0)),
         *_words(pair, shares, texts),
         *_values(pair, shares, texts),
         *_fields(pair, shares),
     ]
     said.sort(key=lambda one: -abs(one.weight))
-    telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING] or said[:1]
+    telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING or _holds_back(pair, one)] or said[:1]
     if without is None:
         return tuple([one.reason for one in telling[:MOST_REASONS]])
     band = without("", 0.0)
     return tuple(
         [_with_turn(one, band, without(one.kind, shares.get(one.kind, 0.0))) for one in telling[:MOST_REASONS]]
     )
+
+
+def _holds_back(pair: Comparison, said: _Said) -> bool:
+    """Whether it is what keeps the pair from being a duplicate, whatever it weighs."""
+    return said.kind == "words" and pair.substituted.contradicts
 
 
 def _with_turn(said: _Said, band: Band, otherwise: Band) -> Reason:
@@ -184,15 +195,26 @@ def _meaning(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
     yield _said("meaning", "cosine_similarity", _alike(pair.cosine), weights.get("meaning", 0.0), similarity=similarity)
 
 
+def _company(context: Context, weight: float) -> Iterator[_Said]:
+    """What the other item is close to, beside this one."""
+    if weight > 0 and context.their_rank == 0:
+        yield _said("company", "mutual_match", "it is closer to this one than to anything else nearby", weight)
+    elif weight < 0 and context.their_rank > 0:
+        closer = int(context.their_rank)
+        text = f"it is closer still to {closer} other{'s' if closer > 1 else ''} nearby"
+        yield _said("company", "common_topic", text, weight, closer=closer)
+
+
 def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Iterator[_Said]:
     weight = weights.get("words", 0.0)
+    if pair.substituted.contradicts:
+        yield _wording(pair.substituted.here, pair.substituted.there, min(weight, 0.0), texts)
+        return
     one, other, shared = pair.one, pair.other, pair.overlap
     least = shared.weight / max(one.whole.total, other.whole.total)
     here, there = _own_words(one, other), _own_words(other, one)
     if weight < 0 and least >= _SAME_WORDING and here and there:
-        text = f"same wording, but {_listed(here)} here and {_listed(there)} there"
-        here, there = here[:_LISTED], there[:_LISTED]
-        yield _said("words", "wording_differs", text, weight, here=here, there=there, **texts.ranges(here, there))
+        yield _wording(here, there, weight, texts)
         return
     rarest = sorted(shared.terms, key=lambda term: -one.whole.rarity[term])
     told = [term for term in rarest if term in one.rare][:_LISTED]
@@ -208,6 +230,12 @@ def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Ite
     text = f"{_share(share, weight)} of the {kind} are shared" if share else f"no {kind} are shared"
     code = "words_shared" if weight > 0 else "words_differ"
     yield _said("words", code, text, weight, share=round(share, 4), words=told, **texts.ranges(told))
+
+
+def _wording(here: Sequence[str], there: Sequence[str], weight: float, texts: _Texts) -> _Said:
+    text = f"same wording, but {_listed(here)} here and {_listed(there)} there"
+    mine, theirs = list(here[:_LISTED]), list(there[:_LISTED])
+    return _said("words", "wording_differs", text, weight, here=mine, there=theirs, **texts.ranges(mine, theirs))
 
 
 def _own_words(one: Profile, other: Profile) -> list[str]:

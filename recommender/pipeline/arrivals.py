@@ -9,7 +9,7 @@ from recommender.items import Band, Item, Recommendation
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.groups import Groups, Place
-from recommender.pipeline.judging import BY_WORDS, Judged, Judging, Subject
+from recommender.pipeline.judging import BY_WORDS, Judged, Judging, Seen, Subject
 from recommender.pipeline.neighbours import Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.words import Words
@@ -118,6 +118,13 @@ class Arrivals:
         if pair.band is Band.DUPLICATE:
             pair = pair.model_copy(update={"band": Band.REVIEW})  # it has been told to be an item of its own
         return Verdict(pair, best.seq)
+
+    def seen(
+        self, collection: Collection, subject: Subject, other: Member, hints: Hints, surroundings: Surroundings
+    ) -> Seen:
+        """What the matcher makes of a pair: among the item's candidates if the other is one, else alone."""
+        judged = self._judge(collection, subject, hints, surroundings, frozenset())
+        return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
 
     def refresh(
         self, collection: Collection, row: StoredItem, item: Item, *, revision: int, version: int | None

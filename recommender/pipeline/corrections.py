@@ -86,7 +86,7 @@ class Corrections:
             now_in.setdefault(now.group, []).append(now.id)
         now_in.pop(group, None)
         for other, ids in now_in.items():
-            if other in before.members and not self._store.groups.size(group):
+            if not self._store.groups.size(group):
                 self.tell(entry, collection, other, "merged", ids, batch, other_group=group)
                 continue
             self.tell(entry, collection, group, "split", ids, batch, other_group=other)

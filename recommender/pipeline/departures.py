@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recommender.items import Band, Entry, EntryId, Revision
-from recommender.pipeline.arrivals import Arrivals, Hints, Surroundings
+from recommender.items import Band, Entry, Revision
+from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.corrections import Before, Corrections
-from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Subject
-from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.requery import Requery
 from recommender.store import Collection, SqliteStore, StoredItem
 
 # Open questions ("are these two the same?") about one item that are asked anew when it goes.
 _MOST_REJUDGED = 20
-_QUERY = EntryId(0, 0)  # the place of a single query
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +33,10 @@ class Gone:
 class Departures:
     """Takes items out and says what follows from it."""
 
-    def __init__(self, store: SqliteStore, arrivals: Arrivals, indexes: Indexes, corrections: Corrections) -> None:
+    def __init__(self, store: SqliteStore, arrivals: Arrivals, requery: Requery, corrections: Corrections) -> None:
         self._store = store
         self._arrivals = arrivals
-        self._indexes = indexes
+        self._requery = requery
         self._corrections = corrections
 
     def take_out(self, row: StoredItem, collection: Collection, batch: Batch, before: Before | None = None) -> Gone:
@@ -47,14 +45,13 @@ class Departures:
         Args:
             before: how things stood before others that go at the same moment.
         """
-        overlay = self._overlay(collection, batch)
+        overlay = self._requery.overlay(collection, batch)
         asked = self._asked_about(row)
         before = self._corrections.note(before or Before(), collection, [row.group], asked)
         self._arrivals.withdraw(row, overlay)
         for one in asked:
             subject = Subject(one.item, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
-            hints = self._arrivals.hints(collection, subject)
-            surroundings = self._surroundings(collection, subject, hints, overlay)
+            hints, surroundings = self._requery.around(collection, subject, batch)
             verdict = self._arrivals.rejudge(collection, subject, hints, surroundings)
             self._store.items.correct(one.seq, verdict)
         return Gone(row, before)
@@ -87,20 +84,3 @@ class Departures:
         asked = self._store.items.matched_with(row.seq, Band.REVIEW, _MOST_REJUDGED)
         rows = self._store.items.by_seq(asked)
         return [rows[seq] for seq in asked]
-
-    def _surroundings(
-        self, collection: Collection, subject: Subject, hints: Hints, overlay: CollectionOverlay
-    ) -> Surroundings:
-        neighbours = self._indexes.neighbours(
-            collection,
-            {_QUERY: subject.vector},
-            dimension=len(subject.vector),
-            k=collection.settings.candidates,
-            removals=len(overlay.removed),
-        )
-        return self._arrivals.surroundings(neighbours.of(_QUERY, overlay, hints.points))
-
-    def _overlay(self, collection: Collection, batch: Batch) -> CollectionOverlay:
-        if collection.dimension is None:
-            raise AssertionError("a collection with items has a dimension")
-        return batch.overlay(collection, collection.dimension)

@@ -7,10 +7,12 @@ from typing import Literal
 from recommender.errors import InvalidCommand
 from recommender.items import Band, Entry, FeedbackAccepted, GiveFeedback
 from recommender.pipeline.answers import Answers
+from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.corrections import Before, Corrections
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
+from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.standings import Standings
 from recommender.store import Answer, Collection, Member, SqliteStore, StoredItem
@@ -25,6 +27,8 @@ class Feedback:
         self,
         store: SqliteStore,
         judging: Judging,
+        arrivals: Arrivals,
+        requery: Requery,
         answers: Answers,
         reshaping: Reshaping,
         models: Models,
@@ -33,6 +37,8 @@ class Feedback:
     ) -> None:
         self._store = store
         self._judging = judging
+        self._arrivals = arrivals
+        self._requery = requery
         self._answers = answers
         self._reshaping = reshaping
         self._models = models
@@ -66,6 +72,7 @@ class Feedback:
         answer: AnswerWord,
         pair: tuple[Member, Member],
         collection: Collection,
+        batch: Batch,
     ) -> tuple[FeedbackAccepted, Before]:
         """Record an answer on two stored items and let it take effect.
 
@@ -79,8 +86,7 @@ class Feedback:
         self._refuse_contradiction(collection.id, one.id, other.id, answer)
         first, second = sorted(pair)
         later = self._judging.subject(collection, second)
-        earlier = self._store.items.sayings([first.seq], collection.name)[first.seq]
-        stated = self._judging.alone(collection, later, first)
+        seen = self._arrivals.seen(collection, later, first, *self._requery.around(collection, later, batch))
         before = self._corrections.note(
             Before(),
             collection,
@@ -93,10 +99,9 @@ class Feedback:
             self._reshaping.release(collection, one, other)
         else:
             small, large = sorted((one.id, other.id))
-            features = self._judging.features(later, earlier)
             self._answers.put(
                 collection.id,
-                Answer(small, large, answer == "same", entry.id, command.by, stated.probability, features),
+                Answer(small, large, answer == "same", entry.id, command.by, seen.probability, seen.features),
             )
             if answer == "same":
                 self._reshaping.unite(collection, one, other)
@@ -110,7 +115,7 @@ class Feedback:
             other_id=other.id,
             answer=answer,
             by=command.by,
-            probability=stated.probability,
+            probability=seen.probability,
             answers=self._models.learned_from(collection.id),
         )
         return accepted, before

@@ -197,7 +197,7 @@ class Handlers:
         if len(members) < 2:
             return self._outcomes.ignore(entry, command.model_copy(update={"id": other_id}), "unknown_item", batch)
         pair = members[command.id], members[other_id]
-        accepted, before = self._feedback.give(entry, command, answer, pair, collection)
+        accepted, before = self._feedback.give(entry, command, answer, pair, collection, batch)
         outcome = batch.emit(entry, accepted)
         self._feedback.publish(before, entry, collection, batch)
         return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from recommender.grouping import JudgedMember
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
@@ -48,6 +49,18 @@ class Subject:
         return member.id != self.item.id and (self.seq is None or member.seq < self.seq)
 
 
+class Seen(NamedTuple):
+    """What the matcher makes of a pair.
+
+    Attributes:
+        probability: that the two are the same thing, in [0, 1].
+        features: what it rests on, by name.
+    """
+
+    probability: float
+    features: dict[str, float]
+
+
 class Judged:
     """The candidates of an item with the verdicts on them; reasons are given for those that turn out to matter.
 
@@ -89,6 +102,14 @@ class Judged:
         if member.verdict.band in _CLAIMS_NOTHING and not member.verdict.contested:
             return only_meaning(member.verdict)
         return self._matcher.explain(self._item, self._candidates, place, self._settings)
+
+    def seen(self, member: Member) -> Seen | None:
+        """What the matcher makes of one of the members; ``None`` for any other item."""
+        place = self._places.get(member.seq)
+        if place is None:
+            return None
+        features = self._matcher.row(self._item, self._candidates, place)
+        return Seen(self.members[place].verdict.probability, features)
 
 
 class Judging:
@@ -136,14 +157,15 @@ class Judging:
         return Judged(
             self._matcher,
             Comparable(subject.item, subject.fingerprint),
-            [
-                Candidate(Comparable(said[member.seq].item, said[member.seq].fingerprint), similarity[member.point])
-                for member in found
-            ],
+            [self._candidate(said[member.seq], similarity[member.point]) for member in found],
             found,
             collection.settings,
             forbidden,
         )
+
+    def _candidate(self, said: Saying, similarity: float) -> Candidate:
+        vector = self._store.vectors.get(said.vector)
+        return Candidate(Comparable(said.item, said.fingerprint), similarity, vector)
 
     def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
         """The verdict on one pair, whatever other candidates there are."""
@@ -162,9 +184,13 @@ class Judging:
         """The verdict on two stored items, with its reasons."""
         return self.alone(collection, self.subject(collection, later), earlier, explained=True)
 
-    def features(self, subject: Subject, other: Saying) -> dict[str, float]:
-        """What the matcher sees of a pair, by name."""
-        return self._matcher.row(subject.item, other.item, self.similarity(subject, other))
+    def seen_alone(self, collection: Collection, subject: Subject, other: Member) -> Seen:
+        """What the matcher makes of one pair, whatever other candidates there are."""
+        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
+        candidates = [Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))]
+        item = Comparable(subject.item, subject.fingerprint)
+        (verdict,) = self._matcher.judge(item, candidates, collection.settings)
+        return Seen(verdict.probability, self._matcher.row(item, candidates, 0))
 
     def similarity(self, subject: Subject, other: Saying) -> float:
         """Cosine of the two embeddings, in [-1, 1]."""
@@ -173,7 +199,7 @@ class Judging:
     def subject(self, collection: Collection, member: Member) -> Subject:
         """A stored item as one that is judged."""
         said = self._store.items.sayings([member.seq], collection.name)[member.seq]
-        return Subject(said.item, said.fingerprint, self._store.vectors.get(said.vector), said.at_ms)
+        return Subject(said.item, said.fingerprint, self._store.vectors.get(said.vector), said.at_ms, member.seq)
 
     def _of_each_point(
         self, collection: Collection, subject: Subject, members: Iterable[Member], most: int

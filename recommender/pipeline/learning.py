@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender.matching import PairModel, default_model, learn, rows_from
+from recommender.matching import PairModel, default_model, learn, measured, rows_from
 from recommender.pipeline.collections import Collections
 from recommender.store import SqliteStore
 
@@ -40,7 +40,10 @@ class Models:
         given = self._store.answers.all(collection)
         if given:
             rows = rows_from([answer.features for answer in given])
-            model = learn(default_model(), rows, np.array([answer.same for answer in given], np.bool_))
+            same = np.array([answer.same for answer in given], np.bool_)
+            model = measured(
+                learn(default_model(), rows, same), np.array([answer.probability for answer in given], np.float64), same
+            )
             self._store.answers.put_model(collection, len(given), model.to_json())
         else:
             self._store.answers.drop_model(collection)

@@ -42,6 +42,7 @@ from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared
 from recommender.pipeline.rates import Rates
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
+from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
@@ -101,9 +102,12 @@ class Recommender:
         standings = Standings(store)
         corrections = Corrections(store, standings)
         arrivals = Arrivals(store, self._words, judging, self._answers, groups)
-        departures = Departures(store, arrivals, self._indexes, corrections)
+        requery = Requery(arrivals, self._indexes)
+        departures = Departures(store, arrivals, requery, corrections)
         reshaping = Reshaping(store, judging, self._answers, groups)
-        feedback = Feedback(store, judging, self._answers, reshaping, self._models, standings, corrections)
+        feedback = Feedback(
+            store, judging, arrivals, requery, self._answers, reshaping, self._models, standings, corrections
+        )
         outcomes = Outcomes(self._summaries)
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes)

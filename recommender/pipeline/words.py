@@ -12,8 +12,8 @@ from recommender.pipeline.collections import Collections
 from recommender.store import SqliteStore
 
 # Word search reads the rarest terms that other items have, and of those only what narrows the field.
-_TERMS_READ = 6
-_MOST_ITEMS = 500
+TERMS_READ = 6
+MOST_ITEMS = 500
 # Counts are rebuilt from the items when terms are cut in another way.
 _VERSION = "1"
 _NOTE = "terms version"
@@ -79,10 +79,10 @@ class Words:
     def search(self, collection: int, item: Item, limit: int) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
         counts = self._of(collection)
-        known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= _MOST_ITEMS]
+        known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= MOST_ITEMS]
         weights = rarity(counts, known)
         scores: dict[int, float] = {}
-        for term in sorted(known, key=lambda term: (-weights[term], term))[:_TERMS_READ]:
+        for term in sorted(known, key=lambda term: (-weights[term], term))[:TERMS_READ]:
             weight = weights[term]
             for seq in self._store.words.having(collection, term):
                 scores[seq] = scores.get(seq, 0.0) + weight

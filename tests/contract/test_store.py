@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recommender.errors import StateDamaged, StateError, StateLocked, StateTooNew
 from recommender.items import (
@@ -489,6 +491,33 @@ def test_rules_choose_who_stands_for_a_group(
 ) -> None:
     shelved(store, "ab", "abc", '"', "xyz")
     assert store.groups.canonical(["g1", "nobody"], rule) == {"g1": expected}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["g1", "g2", "g3"]), st.text('ab"é\U0001f600', max_size=4), st.booleans()),
+        max_size=12,
+    )
+)
+def test_rules_choose_as_a_plain_search_would(said: list[tuple[str, str, bool]]) -> None:
+    store = SqliteStore()
+    shelf = Shelf(store)
+    point = store.vectors.add_point(shelf.collection, store.vectors.add("m", b"k", vector(0), truncated=False))
+    texts: dict[str, list[tuple[int, str, int]]] = {}
+    for n, (group, text, fielded) in enumerate(said):
+        given_text: dict[str, Any] = {"fields": {"title": text, "body": "b"}} if fielded else {"text": text + "-"}
+        row = shelf.put(f"i{n}", 1, point, group=group, item=Item(id=f"i{n}", **given_text))
+        texts.setdefault(group, []).append((row.seq, f"i{n}", len(text) + 1))
+    wanted = [*texts, "nobody"]
+    earliest = {group: min(found)[1] for group, found in texts.items()}
+    latest = {group: max(found)[1] for group, found in texts.items()}
+    longest = {group: min(found, key=lambda one: (-one[2], one[0]))[1] for group, found in texts.items()}
+    assert store.groups.canonical(wanted) == store.groups.canonical(wanted, "earliest") == earliest
+    assert store.groups.canonical(wanted, "latest") == latest
+    assert store.groups.canonical(wanted, "longest") == longest
+    assert store.groups.canonical([]) == {}
+    store.close()
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

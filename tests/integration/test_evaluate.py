@@ -101,7 +101,15 @@ def test_stream(tmp_path: Path) -> None:
     assert said["pair_recall"] == 1.0
     assert said["hit_at"]["1"] == 1.0
     assert said["items_per_s"] > 0
-    assert {"pair_precision", "bcubed_precision", "bcubed_recall", "bcubed_f1", "review_recall"} <= said.keys()
+    assert {
+        "pair_precision",
+        "bcubed_precision",
+        "bcubed_recall",
+        "bcubed_f1",
+        "review_recall",
+        "review_twins",
+        "looked_at",
+    } <= said.keys()
     assert said["bad_rows"] == [{"file": "tickets.csv", "row": 43, "error": "no text in column 'body'"}]
     with (tmp_path / "errors.csv").open(newline="") as file:
         assert tuple(csv.DictReader(file).fieldnames or ()) == STREAM_ERROR_COLUMNS

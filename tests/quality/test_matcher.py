@@ -153,7 +153,7 @@ def streamed(table: str) -> Verdicts:
         counted.add(item_terms(side.item).whole.counts)
         cosines = vectors[:number] @ vectors[number]
         near = np.argsort(-cosines, kind="stable")[:NEAREST]
-        candidates = [Candidate(sides[other], float(cosines[other])) for other in near]
+        candidates = [Candidate(sides[other], float(cosines[other]), vectors[other]) for other in near]
         for candidate, verdict in zip(candidates, matcher.judge(side, candidates, CollectionSettings()), strict=True):
             found[side.item.id, candidate.other.item.id] = verdict.band
     return found

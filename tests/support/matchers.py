@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender.items import Band, CollectionSettings, PairVerdict, Reason
 from recommender.matching import Candidate, Comparable, Matcher, ModelOf, StatisticsOf
 
 DUPLICATE_FROM = 0.86
@@ -33,14 +33,24 @@ class CosineMatcher:
         """The verdict on ``candidates[chosen]``, with its reasons."""
         return _verdict(item, candidates[chosen], settings)
 
-    def row(self, item: Item, other: Item, similarity: float) -> dict[str, float]:
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
         """The cosine."""
-        return {"cosine": similarity}
+        return {"cosine": candidates[chosen].similarity}
 
 
 def cosine_matcher(statistics: StatisticsOf, models: ModelOf) -> Matcher:
     """A ``MatcherFactory``."""
     return CosineMatcher()
+
+
+def beside(sides: Sequence[Comparable], cosines: Sequence[float]) -> list[Candidate]:
+    """Candidates this close to an item, with nothing else in common: two are as close as the product of theirs."""
+    vectors = np.eye(len(cosines), len(cosines) + 1, 1, np.float32) * np.sqrt(1 - np.square(cosines))[:, np.newaxis]
+    vectors[:, 0] = cosines
+    return [
+        Candidate(side, cosine, vector.astype(np.float32))
+        for side, cosine, vector in zip(sides, cosines, vectors, strict=True)
+    ]
 
 
 def _verdict(item: Comparable, candidate: Candidate, settings: CollectionSettings) -> PairVerdict:

@@ -65,6 +65,7 @@ def test_figures_by_hand() -> None:
     assert figures.pair_precision == 1 / 2
     assert figures.pair_recall == pytest.approx(1 / 3)
     assert figures.review_recall == pytest.approx(2 / 3)
+    assert (figures.review_twins, figures.looked_at) == (1.0, pytest.approx(4 / 6))
     assert figures.hit_at == {"1": pytest.approx(1 / 3), "5": pytest.approx(2 / 3), "10": pytest.approx(2 / 3)}
     # Groups {a1 a2 b2} {a3} {b1} {c1} against {a1 a2 a3} {b1 b2} {c1}.
     assert figures.bcubed_precision == pytest.approx((2 / 3 + 2 / 3 + 1 / 3 + 1 + 1 + 1) / 6)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from recommender import Entry, Event, Recommender
+from recommender.embedding import Embeddings, ModelIdentity
+from recommender.errors import EncodingError
 from recommender.pipeline import expiry
+from recommender.testing import DeterministicEncoder
 from tests.support.engine import (
     Log,
     at,
@@ -209,3 +212,52 @@ def test_items_can_arrive_and_expire_in_one_batch(log: Log) -> None:
     ]
     events = assert_same_in_one_batch([], batch)
     assert [one for one in told(events) if one.startswith("deleted")] == [f"deleted {id_}" for id_ in "abcd"]
+
+
+# -- which collections expire is kept in memory ------------------------------------------------------------------------
+
+
+def test_a_time_to_live_holds_from_the_command_that_sets_it_until_the_one_that_takes_it_away(
+    engine: Recommender, log: Log
+) -> None:
+    engine.process([log.upsert("a", SHOP), log.upsert("b", SHOP, collection="other")])
+    assert engine.process([log.tick(later_ms=TTL_MS)]) == []
+    engine.process([log.configure(ttl_seconds=3600)])
+    assert told(engine.process([log.configure(ttl_seconds=60)])) == ["configured"]
+    assert told(engine.process([log.tick()])) == ["deleted a"]
+    engine.process([log.configure("other", ttl_seconds=90)])
+    engine.process([log.configure("other")])
+    assert engine.process([log.tick(later_ms=TTL_MS)]) == []
+    assert engine.get("b", "other") is not None
+
+
+def test_a_time_to_live_set_in_a_batch_that_fails_does_not_hold(log: Log) -> None:
+    encoder = Failing()
+    engine = opened(None, encoder)
+    engine.process(
+        [log.upsert("a", SHOP), log.configure("kept", ttl_seconds=60), log.upsert("k", SHOP, collection="kept")]
+    )
+    encoder.fails = True
+    with pytest.raises(EncodingError, match="out of memory"):
+        engine.process([log.configure(ttl_seconds=60), log.configure("kept"), log.upsert("b", "a text of its own")])
+    encoder.fails = False
+    assert told(engine.process([log.tick(later_ms=TTL_MS)])) == ["deleted k"]
+    assert engine.get("a") is not None
+    engine.close()
+
+
+class Failing:
+    """An encoder that fails while it is told to."""
+
+    def __init__(self) -> None:
+        self._encoder = DeterministicEncoder()
+        self.fails = False
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._encoder.identity
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        if self.fails:
+            raise EncodingError("out of memory")
+        return self._encoder.encode(texts)

@@ -6,12 +6,14 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.items import Item
-from recommender.matching.features import CONTEXT, FEATURES, FIELDS, Comparison, compare, contexts, features
+from recommender.matching.context import contexts, cosines_among
+from recommender.matching.features import CONTEXT, FEATURES, FIELDS, Comparison, compare, features
 from recommender.matching.profile import Profile, item_terms, profile
 from recommender.matching.statistics import CountedTerms, TermStatistics, rarity
 
@@ -52,6 +54,19 @@ def test_identical_texts() -> None:
 def test_nothing_in_common() -> None:
     found = row("printer jams daily", "refund for curtains")
     assert found["words"] == found["jaccard"] == found["contained_most"] == found["rarest_shared"] == 0.0
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(0, 0), (0, 5), (5, 0)])
+def test_a_price_of_nothing_says_nothing(mine: float, theirs: float) -> None:
+    counted = statistics()
+    one, other = (side("a white kettle", counted, attributes={"price": price}) for price in (mine, theirs))
+    assert math.isnan(named(compare(one, other, 0.8))["price_ratio"])
+
+
+def test_two_empty_folds_are_equally_long() -> None:
+    """A text of accents alone folds to nothing."""
+    found = row("\u0301", "\u0301\u0301")
+    assert found["length_ratio"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -152,6 +167,50 @@ def test_context_of_candidates() -> None:
     assert [context.lead for context in found] == pytest.approx([0.5, -0.55, 0.05])
     assert found[0].words_margin > 0 > found[1].words_margin
     assert math.isnan(contexts(pairs[:1])[0].margin)
+
+
+CANDLE = {"title": "Soy candle fig 220 g", "description": "Burns about 40 hours in a reusable glass."}
+
+
+@pytest.mark.parametrize(
+    ("title", "contested"),
+    [
+        ("Soy candle cedar 220 g", True),
+        ("Soy candle black pepper 220 g", True),
+        ("Soy candle figs 220 g", False),
+        ("Soy candle 220 g", False),
+        ("A glass full of scented wax, fig", False),
+    ],
+)
+def test_a_word_in_anothers_place_makes_another_thing(title: str, contested: bool) -> None:
+    found = pair(CANDLE, {**CANDLE, "title": title}, 0.97)
+    assert found.contested is contested
+    assert found.contested_only_by("words") is contested
+    assert not pair(CANDLE, {"title": title, "description": "Forty hours of light, then a glass."}, 0.97).contested
+
+
+def test_a_candidate_in_a_crowd_is_told_from_one_that_is_alone_with_the_item() -> None:
+    counted = statistics()
+    item = side("kettle leaks", counted)
+    pairs = [compare(item, side("printer jams", counted), cosine) for cosine in (0.8, 0.8, 0.3, 0.3)]
+    assert math.isnan(contexts(pairs)[0].their_margin), "the candidates were not compared with each other"
+    among = np.array([[1, 0.1, 0.1, 0.2], [0.1, 1, 0.9, 0.7], [0.1, 0.9, 1, 0.9], [0.2, 0.7, 0.9, 1]])
+    alone, crowded, *_ = contexts(pairs, among)
+    assert (alone.their_margin, alone.their_rank) == (pytest.approx(0.6), 0.0)
+    assert (crowded.their_margin, crowded.their_rank) == (pytest.approx(-0.1), 1.0)
+    assert alone.their_lead == pytest.approx(0.8 - 0.4 / 3)
+    assert crowded.their_lead == pytest.approx(0.8 - 1.7 / 3)
+    assert math.isnan(contexts(pairs[:1], np.ones((1, 1)))[0].their_margin)
+
+
+def test_cosines_of_candidates_are_the_same_whatever_else_is_a_candidate() -> None:
+    vectors = np.random.default_rng(1).normal(size=(13, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    whole = cosines_among(vectors)
+    assert (whole == whole.T).all()
+    assert np.allclose(whole, vectors @ vectors.T, atol=1e-6)
+    for chosen in ([0, 1], [5, 3, 12], [*range(12, -1, -1)]):
+        assert (cosines_among(vectors[chosen]) == whole[np.ix_(chosen, chosen)]).all()
 
 
 def test_leads_are_over_the_best_few_others() -> None:

@@ -290,6 +290,37 @@ def test_the_same_said_of_one_takes_it_away_from_what_the_other_must_not_be_with
     assert not together(engine, "x", "b")
 
 
+def moves(told: list[dict[str, Any]]) -> list[tuple[str, str, list[str], int, str | None]]:
+    return [
+        (one["change"], one["group"], one["items"], one["size"], one["other_group"]) for one in told if "change" in one
+    ]
+
+
+def test_who_goes_over_to_a_group_that_was_there_is_told_as_split_and_joined(engine: Recommender, log: Log) -> None:
+    engine.process([placed(log, "b", 90), log.upsert("x", SHOP), log.upsert("a", SHOP)])
+    engine.process([log.feedback("x", "different", "b")])
+    told = beside(engine, log.feedback("a", "same", "b"))
+    assert moves(told) == [("split", "g2", ["a"], 1, "g1"), ("joined", "g1", ["a"], 2, None)]
+
+
+def test_a_group_that_goes_over_as_a_whole_has_merged(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert("x", SHOP), log.upsert("a", SHOP), placed(log, "b", 90)])
+    engine.process([log.feedback("x", "different", "b")])
+    told = beside(engine, log.feedback("a", "same", "b"))
+    assert moves(told) == [("split", "g1", ["a"], 1, "g2"), ("merged", "g2", ["b"], 2, "g3")]
+
+
+def test_the_first_of_a_group_that_was_split_off_asks_about_nobody_it_must_not_be_with(
+    engine: Recommender, log: Log
+) -> None:
+    engine.process([placed(log, "a", 0), placed(log, "b", 20), placed(log, "c", 25), placed(log, "d", 24)])
+    assert (view(engine, "b")["matched_id"], view(engine, "b")["band"]) == ("a", "duplicate")
+    engine.process([log.feedback("b", "same", "c"), log.feedback("a", "different", "c")])
+    b = view(engine, "b")
+    assert (b["group"], b["band"], b["matched_id"]) == ("g2", "new", None), "that it is not a follows"
+    assert (b["probability"], b["reasons"], b["explanation"]) == (0.0, [], "")
+
+
 # -- right, wrong, unsure ----------------------------------------------------------------------------------------------
 
 
@@ -301,6 +332,21 @@ def test_right_confirms_the_match_and_wrong_takes_the_flag_away(
     assert (view(engine, "c")["duplicate_of"], view(engine, "c")["matched_id"]) == ("a", "b")
     said = outcome(engine, log.feedback("c", answer))
     assert (said["item_id"], said["other_id"], said["answer"]) == ("c", other, meant)
+
+
+@pytest.mark.parametrize("degrees", [7, 15, 25])
+def test_wrong_takes_the_flag_away_whichever_pair_the_verdict_speaks_about(
+    engine: Recommender, log: Log, degrees: float
+) -> None:
+    engine.process([placed(log, "a", 0), placed(log, "b", 10), placed(log, "c", degrees)])
+    assert (view(engine, "c")["duplicate_of"], view(engine, "c")["matched_id"]) == ("a", "b")
+    told = beside(engine, log.feedback("c", "wrong"))
+    assert view(engine, "c")["duplicate_of"] != "a"
+    assert not together(engine, "a", "c")
+    (said,) = [one for one in told if one.get("item_id") == "c"]
+    assert (said["previous_duplicate_of"], said["duplicate_of"]) == ("a", view(engine, "c")["duplicate_of"])
+    again = outcome(engine, log.feedback("a", "same", "c"))
+    assert again["code"] == "contradiction", "it holds for ever"
 
 
 @pytest.mark.parametrize("answer", ["right", "wrong"])
@@ -487,6 +533,28 @@ def test_answers_move_later_probabilities_and_a_restart_changes_nothing(tmp_path
     replayed.process(entries)
     assert lines(again.process(later)) == lines(replayed.process(later))
     again.close()
+
+
+def test_answers_are_learned_with_what_else_was_a_candidate(log: Log) -> None:
+    engine = opened(matcher=LearnedMatcher)
+    engine.process([log.upsert(id_, f"ticket about {id_}", vector=at(n)) for n, id_ in enumerate("abcd")])
+    engine.process([log.feedback("d", "different", "a"), log.feedback("b", "different", "a")])
+    among, alone = engine._store.answers.all(1)
+    assert among.features["their_rank"] == 2.0, "b and c are closer to a"
+    assert "margin" not in alone.features, "only a came before b"
+    engine.close()
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_what_is_learned_does_not_depend_on_batches(log: Log, size: int) -> None:
+    entries = lessons(log)
+    whole, parts = opened(matcher=LearnedMatcher), opened(matcher=LearnedMatcher)
+    whole.process(entries)
+    for start in range(0, len(entries), size):
+        parts.process(entries[start : start + size])
+    assert outbox_lines(parts) == outbox_lines(whole)
+    assert question(parts) == question(whole)
+    assert parts._store.answers.all(1) == whole._store.answers.all(1)
 
 
 def test_collections_learn_for_themselves(log: Log) -> None:

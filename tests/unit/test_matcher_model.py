@@ -21,6 +21,7 @@ from recommender.matching.learning import (
     f_threshold,
     fit,
     learn,
+    measured,
     precision_threshold,
 )
 from recommender.matching.logistic import newton, regress
@@ -28,6 +29,7 @@ from recommender.matching.model import PairModel
 from recommender.matching.operating_points import OperatingPoint, threshold
 from recommender.matching.rows import rows_from
 from recommender.matching.trees import Floats
+from tests.support.matchers import beside
 
 SETTINGS = CollectionSettings()
 
@@ -213,13 +215,13 @@ class Shelf:
         return Comparable(item, " ".join(item.content.casefold().split()).encode())
 
     def bands(self, cosines: Sequence[float]) -> list[Band]:
-        candidates = [Candidate(one, cosine) for one, cosine in zip(self.sides[1:], cosines, strict=True)]
+        candidates = beside(self.sides[1:], cosines)
         return [verdict.band for verdict in self.matcher.judge(self.sides[0], candidates, SETTINGS)]
 
 
 def test_identical_text_is_a_duplicate_whatever_else() -> None:
     shelf = Shelf("Order 1042", "order  1042", "order 1043")
-    candidates = [Candidate(shelf.sides[1], 0.1), Candidate(shelf.sides[2], 0.99)]
+    candidates = beside(shelf.sides[1:], (0.1, 0.99))
     first, second = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
     assert (first.band, first.probability) == (Band.DUPLICATE, 1.0)
     assert second.band is not Band.DUPLICATE
@@ -230,7 +232,7 @@ def test_identical_text_is_a_duplicate_whatever_else() -> None:
 
 def test_an_explained_verdict_is_the_verdict() -> None:
     shelf = Shelf(*SCANNERS)
-    candidates = [Candidate(one, cosine) for one, cosine in zip(shelf.sides[1:], (0.88, 0.5, 0.05), strict=True)]
+    candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
     judged = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
     for number, verdict in enumerate(judged):
         told = shelf.matcher.explain(shelf.sides[0], candidates, number, SETTINGS)
@@ -241,7 +243,7 @@ def test_an_explained_verdict_is_the_verdict() -> None:
 
 def test_a_stricter_collection_flags_less() -> None:
     shelf = Shelf(*SCANNERS)
-    candidates = [Candidate(one, cosine) for one, cosine in zip(shelf.sides[1:], (0.88, 0.5, 0.05), strict=True)]
+    candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
 
     def judged(**settings: float) -> list[Band]:
         given = CollectionSettings.model_validate(settings)
@@ -255,8 +257,7 @@ def test_a_stricter_collection_flags_less() -> None:
 
 def test_rows_survive_being_stored() -> None:
     shelf = Shelf(*SCANNERS)
-    items = [side.item for side in shelf.sides]
-    said = [shelf.matcher.row(items[0], other, 0.8) for other in items[1:]]
+    said = [shelf.matcher.row(shelf.sides[0], [Candidate(other, 0.8)], 0) for other in shelf.sides[1:]]
     read = rows_from(json.loads(json.dumps(said)))
     assert read.shape == (3, len(FEATURES))
     for row, named in zip(read, said, strict=True):
@@ -267,6 +268,45 @@ def test_rows_survive_being_stored() -> None:
     assert np.isnan(rows_from([{"phase_of_the_moon": 1.0}])).all()
     learned = learn(default_model(), read, np.array([True, False, False]))
     assert learned.probabilities(read)[0] > default_model().probabilities(read)[0]
+
+
+def test_a_row_among_candidates_has_what_the_verdict_rests_on() -> None:
+    shelf = Shelf(*SCANNERS)
+    candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
+    verdicts = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
+    rows = rows_from([shelf.matcher.row(shelf.sides[0], candidates, place) for place in range(3)])
+    assert default_model().probabilities(rows) == pytest.approx([one.probability for one in verdicts], abs=1e-4)
+    assert not np.isnan(rows[:, [FEATURES.index(name) for name in CONTEXT]]).any()
+    twin = Candidate(shelf.sides[0], 1.0)
+    assert "margin" not in shelf.matcher.row(shelf.sides[0], [twin, *candidates], 0), "needs no model, nor context"
+
+
+def answered(right: int, wrong: int, stated: float = 0.97, below: int = 0) -> PairModel:
+    """The shipped model after so many answers; ``below`` more on lower probabilities are all right."""
+    labels = np.array([True] * (right + below) + [False] * wrong)
+    at = np.array([stated] * right + [0.6] * below + [stated] * wrong)
+    return measured(default_model(), at, labels)
+
+
+def test_thresholds_move_with_answers_and_further_with_more() -> None:
+    shipped = default_model().duplicate_threshold(0.95)
+    assert answered(0, 0).operating_points == default_model().operating_points
+    few, many = (answered(count // 2, 0, below=count // 2).duplicate_threshold(0.95) for count in (10, 1000))
+    assert shipped > few > many > 0.5
+    assert few > shipped - 0.03, "ten answers do no harm"
+    warned, alarmed = (answered(count // 2, count // 2).duplicate_threshold(0.95) for count in (10, 1000))
+    assert shipped < warned < alarmed < 1
+    assert warned < shipped + 0.03
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40))
+def test_thresholds_stay_in_order_whatever_is_answered(said: list[tuple[float, bool]]) -> None:
+    stated, labels = np.array([one for one, _ in said], np.float64), np.array([same for _, same in said], np.bool_)
+    points = measured(default_model(), stated, labels).operating_points
+    assert [point.precision for point in points] == [point.precision for point in default_model().operating_points]
+    assert all(one.probability <= other.probability for one, other in pairwise(points))
+    assert all(0 < point.probability < 1 for point in points)
 
 
 def test_no_candidates_no_verdicts() -> None:
@@ -297,12 +337,26 @@ def test_bands_of_an_ordinary_list() -> None:
     assert shelf.bands([0.88, 0.5, 0.05]) == [Band.DUPLICATE, Band.SIMILAR, Band.NEW]
 
 
+def test_a_candidate_that_is_close_to_everything_is_likely_less() -> None:
+    shelf = Shelf(*SCANNERS)
+    alone = beside(shelf.sides[1:], (0.8, 0.78, 0.76))
+    crowd = [Candidate(one.other, one.similarity, vector) for one, vector in zip(alone, crowded(), strict=True)]
+    (first, *_), (among, *_) = (shelf.matcher.judge(shelf.sides[0], each, SETTINGS) for each in (alone, crowd))
+    assert among.probability < first.probability
+
+
+def crowded() -> list[np.ndarray]:
+    """Vectors of three that are closer to each other than the item is to any."""
+    vectors = np.ones((3, 4), np.float32) + np.eye(3, 4, dtype=np.float32) / 10
+    return list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
 def test_verdicts_do_not_depend_on_what_was_judged_before() -> None:
     texts = ("kettle leaks at the base", "the kettle drips", "kettle 1.7 l leaks", "printer jams")
     cosines = (0.8, 0.7, 0.2)
     fresh, used = Shelf(*texts), Shelf(*texts)
     for other in used.sides:
         used.matcher.judge(other, [Candidate(used.sides[3], 0.4)], SETTINGS)
-    candidates = [Candidate(one, cosine) for one, cosine in zip(fresh.sides[1:], cosines, strict=True)]
+    candidates = beside(fresh.sides[1:], cosines)
     before, after = (shelf.matcher.judge(fresh.sides[0], candidates, SETTINGS) for shelf in (fresh, used))
     assert before == after

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
-from recommender.matching.features import Comparison, compare, contexts, features
+from recommender.matching import Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
+from recommender.matching.context import Context, contexts
+from recommender.matching.features import Comparison, compare, features
 from recommender.matching.profile import profile
 from recommender.matching.reasons import MOST_REASONS, contributions, explanation, reasons
 from recommender.matching.spans import Spans
 from recommender.matching.terms import MOST_READ, fold, terms_of
+from tests.support.matchers import beside
 
 Said = str | dict[str, str]
 
@@ -91,13 +93,21 @@ def test_fields_and_price() -> None:
     assert found["price_difference"].detail["here"] == 40.0
 
 
+def test_the_word_that_makes_another_thing_is_told_whatever_it_weighs() -> None:
+    one = {"title": "Soy candle fig 220 g", "description": "Burns about 40 hours in a reusable glass."}
+    pair = compared(one, {**one, "title": "Soy candle cedar 220 g"}, 0.97)
+    (said,) = [one for one in reasons(pair, {"words": 1.0, "meaning": 2.0}) if one.code == "wording_differs"]
+    assert said.text == "same wording, but fig here and cedar there"
+    assert said.detail["here_at"] == [[11, 14]]
+
+
 def test_something_is_always_said() -> None:
     assert told("a", "b", 0.0)
 
 
 def test_contributions_are_zero_for_an_ordinary_pair() -> None:
     model = default_model()
-    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 10)
+    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 11)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +150,23 @@ def test_shared_rare_words_are_pointed_at() -> None:
     assert [other[start:end] for start, end in detail["there_at"]] == ["quietscht", "HÄKELMOND"]
 
 
+@pytest.mark.parametrize(
+    ("weight", "closer", "expected"),
+    [
+        (0.4, 0, "it is closer to this one than to anything else nearby"),
+        (-0.4, 1, "it is closer still to 1 other nearby"),
+        (-0.4, 3, "it is closer still to 3 others nearby"),
+        (0.4, 3, None),
+        (-0.4, 0, None),
+    ],
+)
+def test_what_else_the_other_is_close_to(weight: float, closer: int, expected: str | None) -> None:
+    pair = compared("Kettle leaks", "The kettle is leaking", 0.9)
+    found = reasons(pair, {"company": weight}, context=Context(their_rank=float(closer)))
+    told = [one.text for one in found if one.code in {"mutual_match", "common_topic"}]
+    assert told == ([] if expected is None else [expected])
+
+
 def judged(one: Said, other: Said, cosine: float) -> PairVerdict:
     common = [Item(id="x", text="the order did not arrive at the office")] * 40
     items = [
@@ -148,7 +175,7 @@ def judged(one: Said, other: Said, cosine: float) -> PairVerdict:
     ]
     sides = [Comparable(item, item.content.encode()) for item in items]
     counted = CountedTerms(item_terms(item).whole.counts for item in [*items, *common])
-    candidates = [Candidate(sides[1], cosine), Candidate(sides[2], 0.1)]
+    candidates = beside(sides[1:], (cosine, 0.1))
     return LearnedMatcher(lambda collection: counted).explain(sides[0], candidates, 0, CollectionSettings())
 
 

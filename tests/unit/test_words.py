@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 
 from recommender import Recommender
 from recommender.embedding import Encoders
+from recommender.evaluation.recording import RecordingMatcher
 from recommender.items import CollectionSettings, Item
 from recommender.matching import TermStatistics, item_terms
+from recommender.pipeline import MatcherFactory
 from recommender.pipeline import words as words_module
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.words import Words
 from recommender.store import SqliteStore
+from recommender.store import words as words_table
 from tests.support.engine import Log, Models, at, data_of, opened
+from tests.support.matchers import cosine_matcher
 
 TEXTS = ("printer E-4012 jams", "printer on fire", "the printer jams again", "refund please", "Drucker brennt")
 
@@ -82,7 +86,7 @@ def test_the_most_rare_words_shared_come_first_and_ties_by_arrival(words: Words)
 
 
 def test_a_term_that_too_many_items_have_is_not_read(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_module, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(words_module, "MOST_ITEMS", 3)
     for seq in range(1, 6):
         words.add(1, seq, item("common" if seq > 1 else "common rare"))
     assert words.search(1, item("common rare"), 10) == [1]
@@ -165,6 +169,57 @@ def test_an_erased_word_is_nowhere_in_the_files(tmp_path: Path) -> None:
     engine.close()
     assert b"quentin" in on_disk(tmp_path).lower()
     assert b"wilhelmina" not in on_disk(tmp_path).lower()
+
+
+def test_an_erasure_leaves_no_hash_of_a_term_in_the_database_file(tmp_path: Path) -> None:
+    """Who has the key of the hash, which is no secret, could try names against what is left."""
+    log, engine = Log(), opened(tmp_path)
+    engine.process([log.upsert("a", "Wilhelmina asks"), log.upsert("b", "Quentin asks")])
+    engine.process([log.upsert(f"more {n}", f"asks number{n}") for n in range(30)])
+    gone, kept = (words_table._hash(1, term).encode() for term in ("wilhelmina", "quentin"))
+    assert engine._store.words.having(1, "wilhelmina") == [1]
+    engine.process([log.erase("a")])
+    engine.close()
+    # A page of the index leaves out what a term has in common with the one before it.
+    assert kept[4:] in on_disk(tmp_path)
+    assert gone[4:] not in on_disk(tmp_path)
+
+
+def test_a_delete_alone_does_not_rewrite_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compacted = []
+    monkeypatch.setattr(words_table.WordTable, "compact", lambda table: compacted.append(1))
+    log, engine = Log(), opened(tmp_path)
+    engine.process([log.upsert("a", "Wilhelmina asks"), log.upsert("b", "Quentin asks"), log.delete("a")])
+    assert compacted == []
+    engine.process([log.erase("b"), log.erase("never there")])
+    assert compacted == [1]
+    engine.close()
+
+
+def test_of_items_on_one_point_the_one_that_shares_rare_words_is_a_candidate_too(
+    engine_with: Callable[..., Recommender],
+) -> None:
+    """Of a point only the earliest item is judged for its vector; words have candidates of their own."""
+    judged: dict[str, list[str]] = {}
+    log, engine = Log(), engine_with(matcher=recording(judged))
+    engine.process([log.upsert("first", "quite another matter", vector=at(0))])
+    engine.process([log.upsert("code", "error E-4012 in the hall", vector=at(0))])
+    engine.process([log.upsert("q", "again E-4012", vector=at(20))])
+    assert sorted(judged["q"]) == ["code", "first"]
+
+
+def test_an_item_on_the_point_of_a_twin_is_a_candidate_by_its_words(
+    engine_with: Callable[..., Recommender],
+) -> None:
+    judged: dict[str, list[str]] = {}
+    log, engine = Log(), engine_with(matcher=recording(judged))
+    engine.process([log.upsert("a", "again E-4012", vector=at(20)), log.upsert("b", "error E-4012", vector=at(20))])
+    engine.process([log.upsert("twin", "again E-4012", vector=at(0))])
+    assert sorted(judged["twin"]) == ["a", "b"]
+
+
+def recording(judged: dict[str, list[str]]) -> MatcherFactory:
+    return lambda statistics, models: RecordingMatcher(cosine_matcher(statistics, models), judged)
 
 
 def on_disk(directory: Path) -> bytes:

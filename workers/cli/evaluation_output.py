@@ -121,7 +121,10 @@ def show_stream(figures: StreamFigures) -> None:
     shares = ", ".join(f"{band} {count:,}" for band, count in figures.bands.items())
     out.print(f"bands: {shares}")
     out.print(f"duplicate: precision {_cell(figures.pair_precision)}, recall {_cell(figures.pair_recall)}")
-    out.print(f"duplicate or review: recall {_cell(figures.review_recall)}")
+    out.print(
+        f"duplicate or review: recall {_cell(figures.review_recall)};"
+        f" {_cell(figures.review_twins)} of those with a twin, {_cell(figures.looked_at)} of all"
+    )
     out.print(
         f"groups (B-cubed): F1 {_cell(figures.bcubed_f1)}, precision {_cell(figures.bcubed_precision)},"
         f" recall {_cell(figures.bcubed_recall)}"
