@@ -9,6 +9,7 @@ from its seed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from tempfile import mkdtemp
 
 import click
 
+from tests.faults.mutants import MUTANTS
 from tests.faults.points import POINTS
 from tests.faults.trial import Bench, Report
 
@@ -35,11 +37,24 @@ _MODELS = ("deterministic", "real")
 @click.option("--model", default="deterministic", show_default=True, type=click.Choice(_MODELS))
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 64), help="Trials at a time.")
 @click.option("--seconds", type=float, help="Begin no further trial after so many seconds.")
+@click.option("--drain-s", default=60.0, show_default=True, help="How long a backlog may take when all is well again.")
+@click.option("--break", "mutant", type=click.Choice(list(MUTANTS)), help="Break the product first, to see it noticed.")
 @click.option("--directory", type=click.Path(path_type=Path), help="For state, logs and failures.")
 def main(
-    trials: int, seed: int, kind: str, model: str, jobs: int, seconds: float | None, directory: Path | None
+    trials: int,
+    seed: int,
+    kind: str,
+    model: str,
+    jobs: int,
+    seconds: float | None,
+    drain_s: float,
+    mutant: str | None,
+    directory: Path | None,
 ) -> None:
     """Run TRIALS and print one line of counts; the exit status is 0 only if all of them agree."""
+    if mutant:
+        MUTANTS[mutant]()
+    logging.lastResort = None  # what the workers log goes to their files
     directory = directory or Path(mkdtemp(prefix="crash-"))
     deadline = time.monotonic() + seconds if seconds else None
     seeds = range(seed, seed + trials)
@@ -47,7 +62,7 @@ def main(
     for job in range(jobs):
         place = directory / f"job-{job}"
         place.mkdir(parents=True)
-        workers.append((_fork(place, list(seeds[job::jobs]), kind, model, deadline), place))
+        workers.append((_fork(place, list(seeds[job::jobs]), kind, model, drain_s, deadline), place))
     reports: list[Report] = []
     broken = 0
     for pid, place in workers:
@@ -57,13 +72,16 @@ def main(
     sys.exit(_conclude(reports, broken, directory))
 
 
-def _fork(place: Path, seeds: list[int], kind: str, model: str, deadline: float | None) -> int:
+def _fork(place: Path, seeds: list[int], kind: str, model: str, drain_s: float, deadline: float | None) -> int:
     """Run trials in a child that has imported everything and started no thread; its process id."""
     if pid := os.fork():
         return pid
     status = 1
     try:
-        with Bench(place, kind, real_model=model == "real") as bench, (place / "reports.jsonl").open("a") as file:
+        with (
+            Bench(place, kind, real_model=model == "real", drain_timeout_s=drain_s) as bench,
+            (place / "reports.jsonl").open("a") as file,
+        ):
             for seed in seeds:
                 if deadline is not None and time.monotonic() > deadline:
                     break
@@ -106,6 +124,8 @@ def _conclude(reports: list[Report], broken: int, directory: Path) -> int:
         f"commands {commands} = committed {commands - rejected - repeats} + rejected {rejected} + repeats {repeats}"
     )
     click.echo(f"calls of the user's task made again after a kill: {doubled} (at least once is what is promised)")
+    forgotten = sum(r.forgotten for r in reports)
+    click.echo(f"results and calls that a killed server had taken and lost (everysec): {forgotten}")
     click.echo(f"directory {directory}")
     points = sum(1 for point in POINTS if fell[point.name])
     click.echo(f"{len(reports)} trials, {points} points, {kills} kills, {disagree} disagree")

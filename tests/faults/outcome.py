@@ -55,6 +55,20 @@ class Outcome(NamedTuple):
     answered: set[str]
     rejected: set[str]
 
+    @property
+    def undelivered(self) -> set[str]:
+        """Verdicts that the user's own task was not called with."""
+        return {event.id for event in self.events if event.type == PROCESSED} - set(self.delivered)
+
+    @property
+    def untold(self) -> set[str]:
+        """Callers that got no result."""
+        return {task_id for task_id, result in self.results.items() if result is None}
+
+    def without_carried(self, other: Outcome) -> Outcome:
+        """The same, with what was carried into Celery taken from another run."""
+        return self._replace(results=other.results, delivered=self.delivered + Counter(self.undelivered))
+
 
 def collect(redis: Redis, state: Path, workload: Workload, encoders: Encoders | None) -> Outcome:
     """What the run left behind in Redis and in the state directory; the worker has ended.
@@ -138,10 +152,8 @@ def _conservation(outcome: Outcome, workload: Workload) -> Iterator[str]:
     times = Counter(event.command for event in outcomes(outcome.events))
     if any(count > 1 for count in times.values()):
         yield f"commands with two outcomes: {[id_ for id_, count in times.items() if count > 1]}"
-    if undelivered := {e.id for e in outcome.events if e.type.startswith("recommender.item.processed")} - set(
-        outcome.delivered
-    ):
-        yield f"events that the user's task was not called with: {sorted(undelivered)}"
+    if outcome.undelivered:
+        yield f"events that the user's task was not called with: {sorted(outcome.undelivered)}"
 
 
 def _events(outcome: Outcome, undisturbed: Outcome, tolerance: float) -> Iterator[str]:

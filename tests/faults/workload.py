@@ -83,9 +83,10 @@ class _Writer:
         self._ms = self._start_ms
         self._add("item.upsert", self._item())
         kinds = self._kinds()
-        while len(self._log) < commands - 2:
+        while len(self._log) < commands - 3:
             (write,) = self._chance.choices(list(kinds), list(kinds.values()))
             write()
+        self._add("item.erase", self._items[0])  # at the least this one, long published
         self._ms += _LATER_MS
         for _ in range(2):
             self._add("item.upsert", self._item())
