@@ -40,7 +40,7 @@ def trimmed_when_read() -> None:
     def broken(log: CommandsLog, after: EntryId, count: int) -> list[tuple[EntryId, Fields]]:
         entries = read(log, after, count)
         if entries:
-            log.trim(entries[-1][0])
+            log._redis.xtrim(KEYS.commands, minid=f"{entries[-1][0].ms}-{entries[-1][0].n + 1}", approximate=False)
         return entries
 
     CommandsLog.read = broken  # type: ignore[method-assign]

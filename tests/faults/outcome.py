@@ -19,7 +19,7 @@ from recommender.items import EntryId
 from recommender.opening import DATABASE
 from recommender.store.outbox import KEY_WINDOW_MS
 from tests.faults.workload import Workload
-from tests.support.streams import REJECTED, Published, outcomes, published, without_quotes
+from tests.support.streams import PROCESSED, REJECTED, Published, outcomes, published, without_quotes
 
 DELIVERIES = "deliveries"
 """The queue of the user's own task."""
@@ -27,7 +27,7 @@ DELIVERIES = "deliveries"
 _OUTBOX_MS = 48 * 3600 * 1000
 _TIMINGS = re.compile(r'"timings":\{[^{}]*\},?')
 # Where the run stands is compared apart; the others name the directory, or files in it, or what the courier has noted.
-_NOTES_OF_THE_RUN = ("position", "clock_ms", "identity", "delivered")
+_NOTES_OF_THE_RUN = ("position", "clock_ms", "identity", "delivered", "epoch")
 _TABLES = ("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence")
 
 

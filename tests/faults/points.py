@@ -16,8 +16,8 @@ Moment = Literal["before", "after", "entered", "leaving", "half sent", "sent"]
 * ``before``, ``after``: around the call of a function that returns.
 * ``entered``, ``leaving``: in a context manager, before its block begins and after it ended well; ``after`` is when the
   context is left.
-* ``half sent``, ``sent``: in a function that talks to Redis, when half of what it sends is in the socket, and when all
-  of it is and the reply has not been read.
+* ``half sent``, ``sent``: in a function that talks to Redis, when half of its MULTI … EXEC is in the socket, and when
+  all of it is and the reply has not been read.
 """
 
 
@@ -80,6 +80,7 @@ POINTS = (
     Point("open: tables of the first schema made", "recommender.store.schema:_create", "after"),
     Point("open: database ready", "recommender.store.sqlite:connect", "after"),
     Point("open: partition claimed", "workers.owner.ownership:Ownership.claim", "after"),
+    Point("open: lease acquired", "workers.broker.lease:Lease.acquire", "after"),
     Point("open: stream kept above the position", f"{_COMMANDS}.keep_above", "after"),
     Point("open: state and events stream compared", "workers.owner.publisher:Publisher.take_over", "after"),
     # A, B: read, decode, hand over.
@@ -90,6 +91,7 @@ POINTS = (
     Point("inbox: taken from", "workers.owner.inbox:Inbox.take", "after", something),
     # C: embed.
     Point("embed: before", "recommender.pipeline.embedding_step:EmbeddingStep.embed", "before"),
+    Point("embed: begun ahead", f"{_ENGINE}.embed_ahead", "after"),
     Point("embed: after", "recommender.pipeline.embedding_step:EmbeddingStep.embed", "after"),
     # D: candidates and decision.
     Point("candidates: after", f"{_ENGINE}._neighbours", "after"),
@@ -103,6 +105,7 @@ POINTS = (
     Point("transaction: after an event", "recommender.store.outbox:Outbox.add", "after"),
     Point("transaction: before the position", "recommender.pipeline.batch:Batch.finish", "before"),
     Point("transaction: after the position", "recommender.pipeline.batch:Batch.finish", "after"),
+    Point("commit: before asking for the lease", "workers.broker.lease:Lease.require", "before"),
     Point("commit: before", _STORE, "leaving", context=True),
     Point("commit: after", _STORE, "after", context=True),
     # F: the indexes in memory, and what an erasure leaves in the file.
@@ -142,6 +145,7 @@ POINTS = (
     Point("stop: asked for", f"{_OWNER}.stop", "before"),
     Point("stop: before the last publishing", f"{_OWNER}._finish", "before"),
     Point("stop: after the last trim", f"{_OWNER}._finish", "after"),
+    Point("stop: lease released", "workers.broker.lease:Lease.release", "after"),
     Point("stop: before the last snapshots", f"{_ENGINE}.close", "before"),
     Point("stop: closed", f"{_ENGINE}.close", "after"),
 )

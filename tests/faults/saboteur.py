@@ -119,11 +119,14 @@ class Saboteur:
         @functools.wraps(original)
         def wrapped(connection: Any, command: Any, *args: Any, **kwargs: Any) -> None:
             points: list[Point] = getattr(self._sending, "points", [])
-            self._sending.points = []  # a health check sends as well
+            whole = command if isinstance(command, bytes) else b"".join(command)
+            if not points or b"EXEC" not in whole:  # a health check, or a WATCH before it
+                original(connection, command, *args, **kwargs)
+                return
+            self._sending.points = []
             for point in points:
                 if point.moment == "half sent":
-                    whole = command if isinstance(command, bytes) else b"".join(command)
-                    self._reached(point, lambda whole=whole: connection._sock.sendall(whole[: len(whole) // 2]))
+                    self._reached(point, lambda: connection._sock.sendall(whole[: len(whole) // 2]))
             original(connection, command, *args, **kwargs)
             for point in points:
                 if point.moment == "sent":
