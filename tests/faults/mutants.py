@@ -7,10 +7,8 @@ from typing import Any
 
 from recommender import Recommender
 from recommender.items import EntryId
-from recommender.store import OutboxRow
 from tests.support.streams import KEYS
 from workers.broker.commands_log import CommandsLog, Fields
-from workers.broker.events_stream import EventsStream
 from workers.owner.dispatch import Dispatch
 from workers.owner.publisher import Publisher
 
@@ -46,21 +44,6 @@ def trimmed_when_read() -> None:
     CommandsLog.read = broken  # type: ignore[method-assign]
 
 
-def published_anywhere() -> None:
-    """Events get whatever id the server gives, and who comes back publishes from what it remembers."""
-
-    def publish(stream: EventsStream, rows: Sequence[OutboxRow]) -> None:
-        for row in rows:
-            stream._redis.xadd(KEYS.events, {"type": row.type, "event": row.event, "of": str(row.id)})
-
-    def last_id(stream: EventsStream) -> EntryId:
-        newest: Any = stream._redis.xrevrange(KEYS.events, count=2)
-        return EntryId.parse(newest[-1][1][b"of"].decode()) if newest else EntryId(0, 0)  # one less than there are
-
-    EventsStream.publish = publish  # type: ignore[method-assign]
-    EventsStream.last_id = last_id  # type: ignore[method-assign]
-
-
 def outbox_forgotten() -> None:
     """A worker publishes what it has decided itself, and nothing that was committed before it started."""
     publish = Publisher.publish
@@ -87,6 +70,5 @@ def replies_once() -> None:
 
 _START: dict[int, EntryId] = {}
 MUTANTS: dict[str, Callable[[], None]] = {
-    function.__name__: function
-    for function in (position_first, trimmed_when_read, published_anywhere, outbox_forgotten, replies_once)
+    function.__name__: function for function in (position_first, trimmed_when_read, outbox_forgotten, replies_once)
 }

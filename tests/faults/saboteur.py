@@ -17,6 +17,8 @@ from redis.connection import AbstractConnection
 
 from tests.faults.points import POINTS, Point
 
+_SENDING = ("half sent", "sent")
+
 
 class Shot(NamedTuple):
     """What to do, when.
@@ -35,30 +37,42 @@ class Shot(NamedTuple):
 
 
 class Saboteur:
-    """Wraps every point, counts how often each is reached, and shoots once.
+    """Wraps points, counts how often each is reached, and strikes once.
 
     Args:
         shot: if any.
-        record: file that gets the name of the point right before the shot.
+        strike: what to do then; by default send the signals of the shot.
     """
 
-    def __init__(self, shot: Shot | None, record: Path) -> None:
+    def __init__(self, shot: Shot | None = None, strike: Callable[[Shot], None] | None = None) -> None:
         self.hits: Counter[str] = Counter()
         self._shot = shot
-        self._record = record
+        self._strike = strike or send_signals
         self._lock = threading.Lock()
         self._sending = threading.local()
 
-    def arm(self, points: Sequence[Point] = POINTS) -> None:
-        """Wrap what the points name, in this process."""
+    def aim(self, shot: Shot | None) -> None:
+        """Begin anew, with another shot."""
+        self.hits.clear()
+        self._shot = shot
+
+    def arm(self, points: Sequence[Point] = POINTS, set_: Callable[[Any, str, Any], None] = setattr) -> None:
+        """Wrap what the points name, in this process.
+
+        Args:
+            points: the seam.
+            set_: replaces an attribute.
+        """
         by_target: dict[str, list[Point]] = {}
         for point in points:
             by_target.setdefault(point.target, []).append(point)
         for several in by_target.values():
             holder, name = several[0].resolve()
             wrap = self._wrap_context if several[0].context else self._wrap_call
-            setattr(holder, name, wrap(getattr(holder, name), several))
-        AbstractConnection.send_packed_command = self._wrap_sending(AbstractConnection.send_packed_command)  # type: ignore[method-assign]
+            set_(holder, name, wrap(getattr(holder, name), several))
+        if any(point.moment in _SENDING for point in points):
+            sending = self._wrap_sending(AbstractConnection.send_packed_command)
+            set_(AbstractConnection, "send_packed_command", sending)
 
     def save(self, path: Path) -> None:
         """Write how often each point was reached."""
@@ -71,14 +85,12 @@ class Saboteur:
             if shot is None or (point.name, self.hits[point.name]) != (shot.point, shot.hit):
                 return
             first()
-            self._record.write_text(f"{point.name} #{shot.hit}")
-        for number in shot.signals:
-            os.kill(shot.target or os.getpid(), number)
+        self._strike(shot)
 
     def _wrap_call(self, original: Callable[..., Any], points: Sequence[Point]) -> Callable[..., Any]:
         before = [point for point in points if point.moment == "before"]
         after = [point for point in points if point.moment == "after"]
-        sending = [point for point in points if point.moment in ("half sent", "sent")]
+        sending = [point for point in points if point.moment in _SENDING]
 
         @functools.wraps(original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -133,3 +145,9 @@ class Saboteur:
                     self._reached(point)
 
         return wrapped
+
+
+def send_signals(shot: Shot) -> None:
+    """Send the signals of a shot to its target."""
+    for number in shot.signals:
+        os.kill(shot.target or os.getpid(), number)

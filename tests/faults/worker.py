@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from celery.bin.celery import celery as command_line
 
 from recommender.embedding import Encoders
-from tests.faults.saboteur import Saboteur, Shot
+from tests.faults.saboteur import Saboteur, Shot, send_signals
 from tests.support.encoders import FixedEncoders
 from tests.support.processes import QUIET
 from workers.celery.app import make_app
@@ -93,7 +93,12 @@ def fork_worker(life: Life) -> int:
 def _work(life: Life) -> int:
     for target, value in {**PACE, "workers.owner.intake:_READ_COUNT": life.read_count}.items():
         _set(target, value)
-    saboteur = Saboteur(life.shot, life.record)
+
+    def strike(shot: Shot) -> None:
+        life.record.write_text(f"{shot.point} #{shot.hit}")
+        send_signals(shot)
+
+    saboteur = Saboteur(life.shot, strike)
     saboteur.arm()
     configure_logs(life.settings)
     app, _ = make_app(life.settings, life.encoders or FixedEncoders())
