@@ -43,7 +43,7 @@ def test_a_connection_that_breaks_is_no_change_of_the_epoch(
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "_watch", watch_and_break)
-        with pytest.raises(ServerAway, match="(?i)connection|pipe"):
+        with pytest.raises(ServerAway, match=r"(?i)connection|pipe"):
             use(lease)
     lease.renew()
     assert lease.epoch == 1
