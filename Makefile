@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check audit lock fuzz matrix bench soak clean
+.PHONY: help demo test check audit lock fuzz matrix bench soak crash simulate clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -9,7 +9,7 @@ NODE = examples/node-producer
 NODE_MODULES = $(NODE)/node_modules/.package-lock.json
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...]
 	@$(BIN)/recommender demo $${INPUT:+--input "$$INPUT"} $(ARGS)
@@ -46,6 +46,18 @@ bench: $(DEV) ## Run the benchmarks [ARGS=...]
 
 soak: $(DEV) ## A million commands through one worker: memory must stay flat [N=1000000] [ARGS="--minutes 30"]
 	@$(BIN)/python -m benchmarks.soak --commands $${N:-1000000} $(ARGS)
+
+TRIALS = 1000
+SEED = 0
+MODEL = deterministic
+SERVER = embedded
+JOBS = 1
+crash: $(DEV) ## Kill workers and servers at named points [TRIALS= SEED= MODEL=real SERVER=redis-server JOBS=]
+	@$(BIN)/python -m tests.faults.crash \
+		--trials $(TRIALS) --seed $(SEED) --model $(MODEL) --server $(SERVER) --jobs $(JOBS) $(ARGS)
+
+simulate: $(DEV) ## The same with the engine alone, in one process [TRIALS= SEED=]
+	@$(BIN)/python -m tests.faults.simulate --trials $(TRIALS) --seed $(SEED) $(ARGS)
 
 clean: ## Remove everything that the other targets made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(NODE)/node_modules

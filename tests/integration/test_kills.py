@@ -10,7 +10,7 @@ import json
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from redis import Redis
 from recommender.items import EntryId
 from tests.support.processes import FAST_APP, REAL_MODEL_APP, OwnerProcess
 from tests.support.servers import KINDS, make_server, running
-from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, answered, published
+from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, answered, published, traces, without_quotes
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
 from workers.celery.app import make_app
@@ -32,8 +32,6 @@ pytestmark = pytest.mark.server
 COMMANDS = 1200
 SUBJECTS = ("printer", "screen", "keyboard", "invoice", "router", "password", "payment", "parcel", "login", "phone")
 TROUBLES = ("is broken", "stays black", "does not answer", "was sent twice", "is lost", "shows an error", "is too slow")
-
-DELETED = "recommender.item.deleted.v1"
 
 Fields = Mapping[str, str]
 Log = list[tuple[EntryId, Fields]]
@@ -124,38 +122,6 @@ def finish(owner: OwnerProcess, redis: Redis, log: Log) -> Outcome:
     events = [event.without_timings() for event in published(redis)]
     app.close()
     return Outcome(events, [item for part in items for item in part], stats)
-
-
-def erasures(events: Sequence[Published]) -> dict[tuple[str, str], int]:
-    """Place of the last erasure of each item, by collection and id."""
-    return {
-        (event.data["collection"], event.data["item_id"]): place
-        for place, event in enumerate(events)
-        if event.type == DELETED and event.data["erased"]
-    }
-
-
-def traces(events: Sequence[Published]) -> list[Published]:
-    """Events of items that were erased later."""
-    erased = erasures(events)
-    subjects = [(event.data.get("collection"), event.data.get("item_id")) for event in events]
-    return [
-        event
-        for place, (event, subject) in enumerate(zip(events, subjects, strict=True))
-        if place < erased.get(subject, 0)
-    ]
-
-
-def without_quotes(events: Sequence[Published]) -> list[Published]:
-    """The events, without the reasons of verdicts that may quote an item which was erased later."""
-    erased = erasures(events)
-    plain = []
-    for place, event in enumerate(events):
-        said = json.loads(event.event)
-        if place < erased.get((said["data"].get("collection"), said["data"].get("matched_id")), 0):
-            said["data"] |= {"reasons": [], "explanation": ""}
-        plain.append(event._replace(event=json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()))
-    return plain
 
 
 def run_undisturbed(directory: Path, log: Log, app: str) -> Outcome:

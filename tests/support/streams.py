@@ -17,6 +17,7 @@ from workers.client import is_outcome
 KEYS = PartitionKeys.of("default")
 PROCESSED = "recommender.item.processed.v1"
 REJECTED = "recommender.command.rejected.v1"
+DELETED = "recommender.item.deleted.v1"
 _TIMINGS = re.compile(rb'"timings":\{[^{}]*\}')
 
 
@@ -52,6 +53,38 @@ def published(redis: Redis, keys: PartitionKeys = KEYS) -> list[Published]:
 def outcomes(events: Sequence[Published]) -> list[Published]:
     """Without what commands bring about beside their outcomes: changed groups, revised verdicts."""
     return [event for event in events if is_outcome({"type": event.type, "data": event.data})]
+
+
+def erasures(events: Sequence[Published]) -> dict[tuple[str, str], int]:
+    """Place of the last erasure of each item, by collection and id."""
+    return {
+        (event.data["collection"], event.data["item_id"]): place
+        for place, event in enumerate(events)
+        if event.type == DELETED and event.data["erased"]
+    }
+
+
+def traces(events: Sequence[Published]) -> list[Published]:
+    """Events of items that were erased later."""
+    erased = erasures(events)
+    subjects = [(event.data.get("collection"), event.data.get("item_id")) for event in events]
+    return [
+        event
+        for place, (event, subject) in enumerate(zip(events, subjects, strict=True))
+        if place < erased.get(subject, 0)
+    ]
+
+
+def without_quotes(events: Sequence[Published]) -> list[Published]:
+    """The events, without the reasons of verdicts that may quote an item which was erased later."""
+    erased = erasures(events)
+    plain = []
+    for place, event in enumerate(events):
+        said = json.loads(event.event)
+        if place < erased.get((said["data"].get("collection"), said["data"].get("matched_id")), 0):
+            said["data"] |= {"reasons": [], "explanation": ""}
+        plain.append(event._replace(event=json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()))
+    return plain
 
 
 def answered(redis: Redis, positions: Sequence[EntryId], timeout_s: float = 60.0) -> list[Published]:

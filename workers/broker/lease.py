@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import OutOfMemoryError, WatchError
+from redis.exceptions import OutOfMemoryError, RedisError, WatchError
 
 from recommender.errors import StateError
 from workers.broker.keys import PartitionKeys
@@ -104,7 +104,8 @@ class Lease:
                 last = _epoch(pipe.get(self._epoch_key))
                 epoch = Epoch(max(above, last.number if last else 0) + 1, self._holder.token)
                 self._write(pipe, epoch, new=True)
-            except WatchError:
+            except WatchError as error:
+                _raise_if_away(error)
                 return self.holder() or self._holder
         self._epoch, self._valid_until_s = epoch, sent_s + self._duration_s
         return None
@@ -131,7 +132,8 @@ class Lease:
                     if forgotten:
                         self._require_forgotten(found, _holder(pipe.get(self._lease)))
                     self._write(pipe, self._epoch, new=forgotten)
-                except WatchError:
+                except WatchError as error:
+                    _raise_if_away(error)
                     continue
                 except OutOfMemoryError:
                     self._extend()
@@ -158,6 +160,7 @@ class Lease:
 
         Raises:
             LeaseLost: it has ended; nothing was carried out.
+            RedisError: the server is away; what was carried out nobody can tell.
         """
         for _ in range(_TRIES):
             with self._redis.pipeline() as pipe:
@@ -170,7 +173,8 @@ class Lease:
                     pipe.multi()
                     fill(pipe)
                     return list(pipe.execute(raise_on_error=raise_on_error))
-                except WatchError:
+                except WatchError as error:
+                    _raise_if_away(error)
                     continue
         raise LeaseLost("the epoch of the partition keeps changing")
 
@@ -207,8 +211,8 @@ class Lease:
                     pipe.multi()
                     pipe.delete(self._lease)
                     pipe.execute()
-            except WatchError:
-                pass  # it is another's
+            except WatchError as error:
+                _raise_if_away(error)  # else it is another's
 
     def _extend(self) -> None:
         """Renew it on a server at its ``maxmemory``, which takes neither what is written nor any transaction.
@@ -250,6 +254,13 @@ def place_of(lock: os.stat_result) -> str:
 
 def _watch(pipe: Pipeline, *keys: str) -> None:
     pipe.watch(*keys)  # type: ignore[no-untyped-call]
+
+
+def _raise_if_away(error: WatchError) -> None:
+    """redis-py calls a key changed when the connection that watched it has failed: a server that ended, or one that is
+    still loading its data. That says nothing about the key."""
+    if isinstance(error.__context__, RedisError):
+        raise error.__context__
 
 
 def _holder(value: Any) -> Holder | None:

@@ -1,0 +1,74 @@
+"""Ways to break the product, so that it can be seen that the crasher notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from recommender import Recommender
+from recommender.items import EntryId
+from tests.support.streams import KEYS
+from workers.broker.commands_log import CommandsLog, Fields
+from workers.owner.dispatch import Dispatch
+from workers.owner.publisher import Publisher
+
+
+def position_first() -> None:
+    """The position commits in a transaction of its own, before the effects."""
+    process = Recommender.process
+
+    def broken(engine: Recommender, entries: Sequence[Any]) -> Any:
+        before = engine.position
+        _commit_position(engine, entries[-1].id)
+        _commit_position(engine, before)  # so that nothing can be seen of it unless somebody dies between
+        return process(engine, entries)
+
+    Recommender.process = broken  # type: ignore[method-assign]
+
+
+def _commit_position(engine: Recommender, position: EntryId) -> None:
+    with engine._store.transaction():
+        engine._store.position = position
+
+
+def trimmed_when_read() -> None:
+    """Commands leave the stream as soon as they are read."""
+    read = CommandsLog.read
+
+    def broken(log: CommandsLog, after: EntryId, count: int) -> list[tuple[EntryId, Fields]]:
+        entries = read(log, after, count)
+        if entries:
+            log._redis.xtrim(KEYS.commands, minid=f"{entries[-1][0].ms}-{entries[-1][0].n + 1}", approximate=False)
+        return entries
+
+    CommandsLog.read = broken  # type: ignore[method-assign]
+
+
+def outbox_forgotten() -> None:
+    """A worker publishes what it has decided itself, and nothing that was committed before it started."""
+    publish = Publisher.publish
+
+    def broken(publisher: Publisher, engine: Recommender) -> bool:
+        if not publisher._certain:
+            publisher._published, publisher._certain = _START.setdefault(id(publisher), engine.last_event), True
+        return publish(publisher, engine)
+
+    Publisher.publish = broken  # type: ignore[method-assign]
+
+
+def replies_once() -> None:
+    """Callers are noted as told before they are."""
+    offer = Dispatch.offer
+
+    def broken(dispatch: Dispatch, engine: Recommender) -> None:
+        waiting = engine.outbox.replies(0, 1000)
+        offer(dispatch, engine)
+        engine.acknowledge(replied=[reply.id for reply in waiting])
+
+    Dispatch.offer = broken  # type: ignore[method-assign]
+
+
+_START: dict[int, EntryId] = {}
+MUTANTS: dict[str, Callable[[], None]] = {
+    function.__name__: function for function in (position_first, trimmed_when_read, outbox_forgotten, replies_once)
+}

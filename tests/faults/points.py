@@ -1,0 +1,153 @@
+"""Where a process can be made to die: names for moments in the production code, which knows nothing of them.
+
+This table is the whole seam. Each point names a function or method of the product and a moment of its call; the test
+build of the worker (``saboteur.py``) wraps what is named here, and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+Moment = Literal["before", "after", "entered", "leaving", "half sent", "sent"]
+"""When in a call.
+
+* ``before``, ``after``: around the call of a function that returns.
+* ``entered``, ``leaving``: in a context manager, before its block begins and after it ended well; ``after`` is when the
+  context is left.
+* ``half sent``, ``sent``: in a function that talks to Redis, when half of its MULTI … EXEC is in the socket, and when
+  all of it is and the reply has not been read.
+"""
+
+
+def anything(result: object) -> bool:
+    """Every call counts."""
+    return True
+
+
+def something(result: object) -> bool:
+    """Only a call that returned something counts."""
+    return bool(result[0] if isinstance(result, tuple) else result)
+
+
+class Point(NamedTuple):
+    """A moment at which a process can die.
+
+    Attributes:
+        name: ``STEP: MOMENT``, as a report shows it.
+        target: ``module:name`` or ``module:class.method``.
+        moment: when in the call.
+        counts: which calls count, by what they returned; for ``after`` only.
+        context: whether the target is a context manager.
+    """
+
+    name: str
+    target: str
+    moment: Moment
+    counts: Callable[[object], bool] = anything
+    context: bool = False
+
+    @property
+    def step(self) -> str:
+        """The step of the main path."""
+        return self.name.partition(":")[0]
+
+    def resolve(self) -> tuple[Any, str]:
+        """The object that holds the target, and its name there.
+
+        Raises:
+            AttributeError: the product has no such thing (any more).
+        """
+        module, _, path = self.target.partition(":")
+        holder: Any = importlib.import_module(module)
+        *outer, name = path.split(".")
+        for part in outer:
+            holder = getattr(holder, part)
+        getattr(holder, name)
+        return holder, name
+
+
+_STORE = "recommender.store.sqlite:SqliteStore.transaction"
+_EVENTS = "workers.broker.events_stream:EventsStream"
+_COMMANDS = "workers.broker.commands_log:CommandsLog"
+_ENGINE = "recommender.pipeline.recommender:Recommender"
+_SNAPSHOT = "recommender.index.snapshot"
+_OWNER = "workers.owner.owner:Owner"
+
+POINTS = (
+    # A fresh or a known state is opened.
+    Point("open: tables of the first schema made", "recommender.store.schema:_create", "after"),
+    Point("open: database ready", "recommender.store.sqlite:connect", "after"),
+    Point("open: partition claimed", "workers.owner.ownership:Ownership.claim", "after"),
+    Point("open: lease acquired", "workers.broker.lease:Lease.acquire", "after"),
+    Point("open: stream kept above the position", f"{_COMMANDS}.keep_above", "after"),
+    Point("open: state and events stream compared", "workers.owner.publisher:Publisher.take_over", "after"),
+    # A, B: read, decode, hand over.
+    Point("read: before", f"{_COMMANDS}.read", "before"),
+    Point("read: after", f"{_COMMANDS}.read", "after", something),
+    Point("decode: after", "workers.owner.intake:decode", "after"),
+    Point("inbox: filled", "workers.owner.inbox:Inbox.put", "after"),
+    Point("inbox: taken from", "workers.owner.inbox:Inbox.take", "after", something),
+    # C: embed.
+    Point("embed: before", "recommender.pipeline.embedding_step:EmbeddingStep.embed", "before"),
+    Point("embed: begun ahead", f"{_ENGINE}.embed_ahead", "after"),
+    Point("embed: after", "recommender.pipeline.embedding_step:EmbeddingStep.embed", "after"),
+    # D: candidates and decision.
+    Point("candidates: after", f"{_ENGINE}._neighbours", "after"),
+    Point("decide: before", f"{_ENGINE}._decide", "before"),
+    Point("decide: after", f"{_ENGINE}._decide", "after"),
+    # E: inside the transaction, and its end.
+    Point("transaction: begun", _STORE, "entered", context=True),
+    Point("transaction: before a vector", "recommender.store.vectors:VectorTable.add", "before"),
+    Point("transaction: after an item", "recommender.store.items:ItemTable.insert", "after"),
+    Point("transaction: before an event", "recommender.store.outbox:Outbox.add", "before"),
+    Point("transaction: after an event", "recommender.store.outbox:Outbox.add", "after"),
+    Point("transaction: before the position", "recommender.pipeline.batch:Batch.finish", "before"),
+    Point("transaction: after the position", "recommender.pipeline.batch:Batch.finish", "after"),
+    Point("commit: before asking for the lease", "workers.broker.lease:Lease.require", "before"),
+    Point("commit: before", _STORE, "leaving", context=True),
+    Point("commit: after", _STORE, "after", context=True),
+    # F: the indexes in memory, and what an erasure leaves in the file.
+    Point("index: before", "recommender.pipeline.indexes:Indexes.apply", "before"),
+    Point("index: after", "recommender.pipeline.indexes:Indexes.apply", "after"),
+    Point("scrub: before", "recommender.store.sqlite:SqliteStore.scrub", "before"),
+    Point("scrub: after", "recommender.store.sqlite:SqliteStore.scrub", "after"),
+    # G: publish.
+    Point("publish: before", f"{_EVENTS}.publish", "before"),
+    Point("publish: half of MULTI/EXEC sent", f"{_EVENTS}.publish", "half sent"),
+    Point("publish: MULTI/EXEC sent, no reply", f"{_EVENTS}.publish", "sent"),
+    Point("publish: after", f"{_EVENTS}.publish", "after"),
+    Point("redact: before", f"{_EVENTS}.remove", "before"),
+    Point("redact: after", f"{_EVENTS}.remove", "after"),
+    # H: what has arrived is noted; what is old is dropped.
+    Point("acknowledge: before", f"{_ENGINE}.acknowledge", "before"),
+    Point("acknowledge: after", f"{_ENGINE}.acknowledge", "after"),
+    Point("prune: before", f"{_ENGINE}.prune", "before"),
+    Point("prune: after", f"{_ENGINE}.prune", "after"),
+    # The courier.
+    Point("courier: before", "workers.celery.carrier:Carrier.__call__", "before"),
+    Point("courier: caller told, request kept", "workers.celery.carrier:Carrier._complete", "after"),
+    Point("courier: after", "workers.celery.carrier:Carrier.__call__", "after"),
+    # I: trim.
+    Point("trim: before", "workers.broker.trimming:Trimming.trim", "before"),
+    Point("trim: sent, no reply", "workers.broker.trimming:Trimming.trim", "sent"),
+    Point("trim: after", "workers.broker.trimming:Trimming.trim", "after"),
+    # J: snapshots of indexes.
+    Point("snapshot: graph in a temporary file", "recommender.index.hnsw:HnswIndex.save", "after"),
+    Point("snapshot: before a rename", "pathlib:Path.rename", "before"),
+    Point("snapshot: after a rename", "pathlib:Path.rename", "after"),
+    Point("snapshot: file published", f"{_SNAPSHOT}:_published", "after", context=True),
+    Point("snapshot: graph there, no manifest", f"{_SNAPSHOT}:_write_graph", "after"),
+    Point("snapshot: before older ones go", f"{_SNAPSHOT}:_prune", "before"),
+    Point("snapshot: written, not noted", f"{_SNAPSHOT}:write", "after"),
+    # The ordered end.
+    Point("stop: asked for", f"{_OWNER}.stop", "before"),
+    Point("stop: before the last publishing", f"{_OWNER}._finish", "before"),
+    Point("stop: after the last trim", f"{_OWNER}._finish", "after"),
+    Point("stop: lease released", "workers.broker.lease:Lease.release", "after"),
+    Point("stop: before the last snapshots", f"{_ENGINE}.close", "before"),
+    Point("stop: closed", f"{_ENGINE}.close", "after"),
+)
+BY_NAME = {point.name: point for point in POINTS}
+assert len(BY_NAME) == len(POINTS), "two points have one name"

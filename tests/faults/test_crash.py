@@ -1,0 +1,64 @@
+"""The short part of ``make crash``: a fixed seed, and that the crasher itself is worth something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.mutants import MUTANTS
+from tests.faults.points import POINTS
+from tests.support.processes import ROOT
+
+pytestmark = pytest.mark.server
+
+TRIALS = 400
+AT_MOST_S = 25
+
+
+def crash(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the crasher; it leaves processes behind only if it is killed."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.crash", "--directory", str(directory), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+
+
+@pytest.mark.parametrize("point", POINTS, ids=[point.name for point in POINTS])
+def test_every_point_is_a_moment_of_the_product(point) -> None:
+    holder, name = point.resolve()
+    assert callable(getattr(holder, name))
+
+
+def test_there_are_points_at_every_step() -> None:
+    steps = {point.step for point in POINTS}
+    assert len(POINTS) >= 20
+    assert steps >= {"read", "decode", "embed", "candidates", "decide", "transaction", "commit", "index", "publish"}
+    assert steps >= {"acknowledge", "prune", "courier", "trim", "snapshot", "stop", "open", "redact", "scrub"}
+
+
+def test_killed_workers_leave_behind_what_undisturbed_ones_do(tmp_path: Path) -> None:
+    """Seeds from 31 on, as many as there is time for; the undisturbed run must reach every point."""
+    run = crash(tmp_path / "crash", "--trials", str(TRIALS), "--seed", "31", "--seconds", str(AT_MOST_S))
+    assert run.returncode == 0, run.stdout + run.stderr
+    last = run.stdout.splitlines()[-1]
+    trials, points, kills, disagree = (int(part.split()[0]) for part in last.split(", "))
+    assert trials >= 5
+    assert points >= 4
+    assert kills >= trials / 2
+    assert disagree == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_broken_product_is_noticed(tmp_path: Path, mutant: str) -> None:
+    """Seeds whose points lie in the transaction, at its end and behind it."""
+    run = crash(tmp_path / "crash", "--trials", "25", "--seed", "15", "--drain-s", "5", "--break", mutant)
+    assert run.returncode == 1
+    assert not run.stdout.rstrip().endswith(" 0 disagree"), run.stdout

@@ -1,0 +1,94 @@
+"""Many small disturbed lives of the engine: each ends as an undisturbed one does. A failure names its seed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from redis.exceptions import ConnectionError as ServerAway
+
+from recommender import Entry, Recommender
+from recommender.items import EntryId
+from tests.faults.saboteur import Saboteur
+from tests.faults.simulation import ENGINE_POINTS, Broken, Crash, Simulation, Trials, crash, make_entries
+from workers.owner.publisher import Publisher
+
+CHUNKS = 4
+TRIALS = 600  # of a chunk, or as many as fit in …
+AT_MOST_CPU_S = 3.5
+
+
+@pytest.fixture(scope="module")
+def saboteur() -> Iterator[Saboteur]:
+    with pytest.MonkeyPatch.context() as patch:
+        made = Saboteur(strike=crash)
+        made.arm(ENGINE_POINTS, patch.setattr)
+        yield made
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_disturbed_lives_end_like_undisturbed_ones(saboteur: Saboteur, chunk: int) -> None:
+    trials = Trials(saboteur)
+    deadline_s = time.process_time() + AT_MOST_CPU_S
+    done = 0
+    for seed in range(chunk * TRIALS, (chunk + 1) * TRIALS):
+        trials.run(seed)
+        done += 1
+        if time.process_time() > deadline_s:
+            break
+    assert done >= 50
+    for fault in ("crashes", "publishing failed", "model failed", "upkeep failed", "lost replies"):
+        assert trials.faults[fault] > done / 10, fault
+
+
+def test_every_point_of_the_engine_is_reached(saboteur: Saboteur) -> None:
+    reached: Counter[str] = Counter()
+    for seed in range(10):
+        life = Simulation(seed, make_entries(seed), saboteur)
+        life.drain()
+        life._upkeep()
+        reached += saboteur.hits
+    assert set(reached) == {point.name for point in ENGINE_POINTS}
+
+
+def first_seed_that_tells(saboteur: Saboteur) -> int | None:
+    trials = Trials(saboteur)
+    for seed in range(60):
+        try:
+            trials.run(seed)
+        except Broken:
+            return seed
+    return None
+
+
+def test_a_position_that_commits_before_its_effects_is_noticed(
+    saboteur: Saboteur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Simulation._process
+
+    def broken(life: Simulation, batch: list[Entry]) -> EntryId:
+        before = life._store.position
+        life._store.position = batch[-1].id
+        if life.encoder.failing:  # any sign of trouble will do
+            raise Crash
+        life._store.position = before
+        return process(life, batch)
+
+    monkeypatch.setattr(Simulation, "_process", broken)
+    assert first_seed_that_tells(saboteur) is not None
+
+
+def test_a_publisher_that_believes_what_it_sent_is_noticed(saboteur: Saboteur, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(publisher: Publisher, engine: Recommender) -> bool:
+        rows = engine.outbox.after(publisher._published, 500)
+        if rows:
+            publisher._published = rows[-1].id
+        with suppress(ServerAway):
+            publisher._events.publish(rows)
+        return True
+
+    monkeypatch.setattr(Publisher, "publish", broken)
+    assert first_seed_that_tells(saboteur) is not None

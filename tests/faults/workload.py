@@ -1,0 +1,202 @@
+"""A small seeded log of commands of every kind, under ids of its own, so that any two servers can hold the same."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from recommender.items import EntryId
+from tests.support.streams import KEYS
+from workers.owner.replies import reply_address
+
+COMMANDS = 60
+COLLECTIONS = ("tickets", "products")
+_DAY_MS = 24 * 3600 * 1000
+# The last commands come so much later that whatever falls due in the log is published by them, and no clock must tick.
+_LATER_MS = 10 * 60 * 1000
+
+_SUBJECTS = ("printer", "screen", "invoice", "router", "password", "parcel")
+_TROUBLES = ("is broken", "stays black", "was sent twice", "is lost", "shows an error")
+_MALFORMED = (b"", b"{", b"[]", b"null", b'{"id":1}', b'{"id":"M","text":NaN}', b"\xff\xfe", b'{"id":"M","txt":"?"}')
+
+
+class Workload(NamedTuple):
+    """Commands in order, and the callers that wait for some of them.
+
+    Attributes:
+        log: entries of the commands stream.
+        callers: ids of Celery tasks that wait for an outcome.
+        repeats: how many commands only repeat the key of another.
+    """
+
+    log: list[tuple[EntryId, dict[str, str | bytes]]]
+    callers: list[str]
+    repeats: int
+
+    @property
+    def last(self) -> EntryId:
+        """Id of the last command."""
+        return self.log[-1][0]
+
+    def append(self, redis: Redis) -> None:
+        """Put it into the commands stream, with the requests of the callers."""
+        with redis.pipeline() as pipe:
+            for task_id in self.callers:
+                pipe.hset(KEYS.replies, task_id, json.dumps({"id": task_id, "task": "recommender.ingest"}))
+            for id_, fields in self.log:
+                pipe.xadd(KEYS.commands, dict(fields), id=str(id_))  # type: ignore[arg-type]
+            pipe.execute()
+
+
+def make_workload(seed: int, start_ms: int, commands: int = COMMANDS) -> Workload:
+    """The workload of a seed.
+
+    Args:
+        seed: everything but the ids follows from it.
+        start_ms: of the log, in the past; some of its commands are three days older.
+        commands: about how many.
+    """
+    return _Writer(random.Random(f"workload {seed}"), start_ms).write(commands)
+
+
+class _Writer:
+    def __init__(self, chance: random.Random, start_ms: int) -> None:
+        self._chance = chance
+        self._ms = start_ms - 3 * _DAY_MS
+        self._start_ms = start_ms
+        self._log: list[tuple[EntryId, dict[str, str | bytes]]] = []
+        self._callers: list[str] = []
+        self._keys: dict[str, str] = {}
+        self._repeats = 0
+        self._items: list[dict[str, str]] = []
+
+    def write(self, commands: int) -> Workload:
+        for name in COLLECTIONS:
+            self._configure(name)
+        for _ in range(4):  # days ago: by the end their events are due to be dropped from the store
+            self._add("item.upsert", self._item(), key=f"key {len(self._log)}")
+        self._items.clear()  # so nobody touches them: what was said of them can be counted in the events stream
+        self._ms = self._start_ms
+        self._add("item.upsert", self._item())
+        kinds = self._kinds()
+        while len(self._log) < commands - 3:
+            (write,) = self._chance.choices(list(kinds), list(kinds.values()))
+            write()
+        self._add("item.erase", self._items[0])  # at the least this one, long published
+        self._ms += _LATER_MS
+        for _ in range(2):
+            self._add("item.upsert", self._item())
+        return Workload(self._log, self._callers, self._repeats)
+
+    def _kinds(self) -> dict[Callable[[], None], int]:
+        """What writes commands of each kind, and its weight."""
+        add, known = self._add, self._known
+        return {
+            lambda: add("item.upsert", self._item()): 24,
+            self._twins: 8,
+            lambda: add("item.upsert", {**known(), "text": self._text()}): 8,
+            lambda: add("item.patch", {**known(), "attributes": {"status": len(self._log)}}): 5,
+            lambda: add("item.delete", known()): 5,
+            lambda: add("item.erase", known()): 3,
+            self._feedback: 9,
+            lambda: self._configure(self._chance.choice(COLLECTIONS)): 2,
+            lambda: self._repeat(other_text=False): 6,
+            lambda: self._repeat(other_text=True): 4,
+            lambda: add("item.upsert", self._chance.choice(_MALFORMED)): 5,
+            self._silent: 6,
+            self._early: 3,
+            self._versions: 4,
+            self._asked: 6,
+        }
+
+    def _text(self) -> str:
+        chance = self._chance
+        return f"The {chance.choice(_SUBJECTS)} {chance.choice(_TROUBLES)} since order {chance.randrange(12)}"
+
+    def _item(self, **more: Any) -> dict[str, Any]:
+        item = {"id": f"T-{len(self._log)}", "collection": self._chance.choice(COLLECTIONS)}
+        self._items.append(item)
+        return {**item, "text": self._text(), "attributes": {"place": len(self._log)}, **more}
+
+    def _known(self) -> dict[str, str]:
+        return dict(self._chance.choice(self._items))
+
+    def _twins(self) -> None:
+        """The same text under several ids, one behind the other."""
+        first = self._item()
+        self._add("item.upsert", first)
+        for _ in range(self._chance.choice((1, 2))):
+            twin = {**self._item(), "text": first["text"], "collection": first["collection"]}
+            self._items[-1]["collection"] = first["collection"]
+            self._add("item.upsert", twin)
+
+    def _feedback(self) -> None:
+        one = self._known()
+        others = [item["id"] for item in self._items if item["collection"] == one["collection"] and item != one]
+        if others and self._chance.random() < 0.7:
+            answer = self._chance.choice(("same", "same", "different", "different", "unsure"))
+            self._add("feedback.given", {**one, "other": self._chance.choice(others), "answer": answer})
+        else:
+            self._add("feedback.given", {**one, "answer": self._chance.choice(("right", "wrong"))})
+
+    def _configure(self, collection: str) -> None:
+        settings: dict[str, Any] = {"index": "hnsw" if collection == "products" else "auto"}
+        if self._log and self._chance.random() < 0.5:
+            settings["candidates"] = self._chance.choice((3, 10))
+        self._add("collection.configured", {"collection": collection, "settings": settings})
+
+    def _repeat(self, *, other_text: bool) -> None:
+        """A key is used again: with the same body, or with another one."""
+        key = f"key {self._chance.randrange(4)}"
+        if key in self._keys and not other_text:
+            self._repeats += 1
+            self._append("item.upsert", self._keys[key], key=key)
+            return
+        body = json.dumps(self._item(collection="tickets"))
+        self._items[-1]["collection"] = "tickets"
+        if key in self._keys:
+            self._repeats += 1
+        self._keys.setdefault(key, body)
+        self._append("item.upsert", body, key=key)
+
+    def _silent(self) -> None:
+        for _ in range(self._chance.choice((1, 3))):
+            self._add("item.upsert", self._item(silent=True))
+        if self._chance.random() < 0.3:
+            self._ms += 6000  # a summary falls due
+
+    def _early(self) -> None:
+        """A patch or a deletion that comes before its item."""
+        item = self._item()
+        key = {name: item[name] for name in ("id", "collection")}
+        if self._chance.random() < 0.5:
+            self._add("item.patch", {**key, "attributes": {"early": True}})
+        else:
+            self._add("item.delete", {**key, "version": self._chance.choice((1, 9))})
+            item["version"] = 5
+        self._add("item.upsert", item)
+
+    def _versions(self) -> None:
+        item = self._item()
+        for version in self._chance.sample(range(1, 6), 2):
+            self._add("item.upsert", {**item, "text": self._text(), "version": version})
+
+    def _asked(self) -> None:
+        """A Celery task waits for the outcome. Its item is never erased, so that what it is told stays the same."""
+        item = {**self._item(), "id": f"R-{len(self._log)}"}
+        del self._items[-1]
+        task_id = f"task-{len(self._callers)}"
+        self._callers.append(task_id)
+        self._add("item.upsert", item, key=task_id, reply_to=reply_address(task_id))
+
+    def _add(self, type_: str, data: Mapping[str, Any] | bytes, **fields: str) -> None:
+        self._append(type_, data if isinstance(data, bytes) else json.dumps(data), **fields)
+
+    def _append(self, type_: str, data: str | bytes, **fields: str) -> None:
+        self._ms += self._chance.choice((0, 1, 7, 100))
+        last = self._log[-1][0] if self._log else EntryId(0, 0)
+        self._log.append((last.next_at(self._ms), {"type": type_, "data": data, **fields}))
