@@ -137,7 +137,7 @@ POINTS = (
     Point("snapshot: graph in a temporary file", "recommender.index.hnsw:HnswIndex.save", "after"),
     Point("snapshot: before a rename", "pathlib:Path.rename", "before"),
     Point("snapshot: after a rename", "pathlib:Path.rename", "after"),
-    Point("snapshot: file published", f"{_SNAPSHOT}:_published", "after", context=True),
+    Point("snapshot: file published", f"{_SNAPSHOT}:whole_file", "after", context=True),
     Point("snapshot: graph there, no manifest", f"{_SNAPSHOT}:_write_graph", "after"),
     Point("snapshot: before older ones go", f"{_SNAPSHOT}:_prune", "before"),
     Point("snapshot: written, not noted", f"{_SNAPSHOT}:write", "after"),

@@ -33,8 +33,9 @@ for _name in (
 # A trial waits for these: what the owner does once a second it does here many times a second.
 PACE = {
     "workers.owner.owner:_IDLE_S": 0.05,
-    "workers.owner.owner:_UPKEEP_EVERY_S": 0.05,
-    "workers.owner.owner:_RETRY_S": 0.05,
+    "workers.owner.upkeep:_EVERY_S": 0.05,
+    "workers.owner.deciding:RETRY_S": 0.05,
+    "workers.owner.owner:RETRY_S": 0.05,
     "workers.owner.intake:_RETRY_AFTER_S": 0.05,
     "workers.owner.status:_EVERY_S": 0.02,
     "workers.owner.courier:_LAST_RETRY_S": 0.2,
@@ -91,7 +92,7 @@ def fork_worker(life: Life) -> int:
 
 
 def _work(life: Life) -> int:
-    for target, value in {**PACE, "workers.owner.intake:_READ_COUNT": life.read_count}.items():
+    for target, value in {**PACE, "workers.owner.intake:ReadSize.MOST": life.read_count}.items():
         _set(target, value)
 
     def strike(shot: Shot) -> None:
@@ -114,7 +115,10 @@ def _work(life: Life) -> int:
 
 
 def _set(target: str, value: Any) -> None:
-    name, _, attribute = target.partition(":")
-    module = importlib.import_module(name)
-    getattr(module, attribute)  # what is not there any more must not be set in silence
-    setattr(module, attribute, value)
+    name, _, path = target.partition(":")
+    holder: Any = importlib.import_module(name)
+    *outer, attribute = path.split(".")
+    for part in outer:
+        holder = getattr(holder, part)
+    getattr(holder, attribute)  # what is not there any more must not be set in silence
+    setattr(holder, attribute, value)
