@@ -2,8 +2,8 @@
 
     RECOMMENDER_TEST_DATA=... python -m tools.answered_stream [--silent] [--target-precision 0.95] [--vectors FILE.npz]
 
-Bug reports through the real engine; every item in the bands `duplicate` and `review` is answered from the labels, as soon
-as its batch is decided.
+Bug reports through the real engine; every item in the bands `duplicate` and `review` is answered from the labels, as
+soon as its batch is decided.
 """
 
 from __future__ import annotations
