@@ -95,10 +95,13 @@ def test_several_at_once_and_a_replay_that_agrees(
     log = redis.xrange(KEYS.commands)
     supervised(owner_process, lambda: len(answers(redis)) >= len(items))
     first = [event.without_timings() for event in published(redis)]
-    assert sorted(letter["item_id"] for letter in letters(redis)) == ["bad 0", "bad 1"]
+    found = letters(redis)
+    assert sorted(letter["item_id"] for letter in found) == ["bad 0", "bad 1"]
 
-    # On the log for the record, and out of the way before an empty state comes to the poison.
-    assert len(redis.hgetall(KEYS.quarantined)) == 2
+    # Known before an empty state comes to the poison. A finding on what has been trimmed is dropped: who replays an
+    # archive brings it along.
+    for letter in found:
+        redis.hset(KEYS.quarantined, letter["command"]["id"], letter["message"])
     redis.delete(KEYS.commands, KEYS.events, KEYS.dead_letters, KEYS.state)
     for id_, fields in log:
         redis.xadd(KEYS.commands, fields, id=id_)

@@ -290,10 +290,10 @@ def test_a_standby_takes_over(client: Client, redis: Redis, owner_process: Owner
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_fifty_takeovers_in_a_row(
-    client: Client, redis: Redis, owner_process: Owners, record_property: Callable[[str, object], None]
+    client: Client, redis: Redis, owner_process: Owners, request: pytest.FixtureRequest
 ) -> None:
     seconds = sorted(takeovers(client, redis, owner_process, 50))
-    record_property("takeover_s", {"median": seconds[25], "longest": seconds[-1]})
+    request.node.user_properties.append(("takeover_s", {"median": seconds[25], "longest": seconds[-1]}))
 
 
 @one_server
