@@ -73,6 +73,18 @@ class Outbox:
         row = self._db.execute("SELECT ms, n, type, event FROM outbox WHERE ms=? AND n=?", id_).fetchone()
         return None if row is None else OutboxRow(EntryId(row[0], row[1]), row[2], row[3])
 
+    def commands(self) -> dict[str, str | None]:
+        """Positions of the commands that the stored events come of, with their keys."""
+        rows = self._db.execute(
+            "SELECT json_extract(event, '$.data.command.id'), json_extract(event, '$.data.command.key') FROM outbox"
+        )
+        return {id_: key for id_, key in rows if id_ is not None}
+
+    def oldest_ms(self) -> int | None:
+        """Milliseconds part of the oldest stored event."""
+        row = self._db.execute("SELECT min(ms) FROM outbox").fetchone()
+        return None if row[0] is None else int(row[0])
+
     def prune(self, before_ms: int, published: EntryId) -> int:
         """Drop published events older than ``before_ms`` that nobody waits for; returns how many."""
         return self._db.execute(

@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 from recommender.items import START, EntryId
 from recommender.store import OutboxRow
-from workers.broker.commands_log import CommandsLog
+from workers.broker.commands_log import CommandsLog, Continuity
 from workers.broker.embedded import find_server_program
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
@@ -277,10 +277,10 @@ def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
     row = OutboxRow(EntryId(position.ms, 0), str(event["type"]), json.dumps(event))
     lease = Lease(restricted("worker"), KEYS, "one", 60.0)
     assert lease.acquire("here", 0) is None
-    EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row])
+    EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row], START)
     commands.trim(position, lease)
     assert commands.length() == 0
-    assert not commands.keep_above(position)
+    assert commands.keep_above(position) is Continuity.WHOLE
     assert producer.outcome(position) == event
 
     consumer = restricted("consumer")

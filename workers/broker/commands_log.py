@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 
 from redis import Redis
@@ -11,13 +12,25 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from recommender.errors import InvalidCommand
-from recommender.items import Entry, EntryId, decode_entry, malformed
+from recommender.items import START, Entry, EntryId, decode_entry, malformed
 from recommender.items.limits import MAX_MESSAGE_BYTES
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
 
 Fields = Mapping[bytes, bytes]
+
+
+class Continuity(Enum):
+    """Whether a commands stream is the one that has been read so far."""
+
+    WHOLE = "whole"
+    WITHOUT_GROUP = "without_group"
+    """The group is gone: deleted, or the stream has been lost and its new ids are past the old ones already."""
+    SET_BACK = "set_back"
+    """It ends earlier than it did: its server came back with older data."""
+    ANEW = "anew"
+    """It was lost; what is in it now came since."""
 
 
 class CommandsLog:
@@ -85,25 +98,59 @@ class CommandsLog:
         if isinstance(trimmed, Exception):
             raise trimmed
 
-    def keep_above(self, position: EntryId) -> bool:
+    def keep_above(self, position: EntryId) -> Continuity:
         """See to it that stream and group are there, and that new entries come behind ``position``.
 
+        Args:
+            position: of the last entry that has been read.
+
         Returns:
-            Whether the stream had been lost or reset to lower ids.
+            What has become of the stream since.
         """
+        group, last = self._group_and_last_id()
+        if last is None or not group:
+            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
+        if last is None or last < position:
+            self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
+        if position == START or (group and last is not None and last >= position):
+            return Continuity.WHOLE
+        if last is not None and last >= position:
+            return Continuity.WITHOUT_GROUP
+        return Continuity.SET_BACK if group else Continuity.ANEW
+
+    def between(self, after: EntryId, up_to: EntryId) -> Iterator[list[tuple[EntryId, Fields]]]:
+        """Entries behind ``after`` and not behind ``up_to``, a block at a time."""
+        while after < up_to:
+            reply: Any = self._redis.xrange(self._keys.commands, f"({after}", str(up_to), count=_BLOCK)
+            if not reply:
+                return
+            yield [(EntryId.parse(id_.decode()), fields) for id_, fields in reply]
+            after = EntryId.parse(reply[-1][0].decode())
+
+    def move_to_end(self, entries: Sequence[tuple[EntryId, Fields]], lease: Lease) -> None:
+        """Give entries new places behind all others, in their order; each keeps or gets a key, so that being moved twice
+        has one effect.
+
+        Raises:
+            LeaseLost: another process owns the partition; nothing was moved.
+        """
+
+        def fill(pipe: Pipeline) -> None:
+            for id_, fields in entries:
+                pipe.xadd(self._keys.commands, {b"key": f"moved {id_}", **fields})  # type: ignore[dict-item]
+            pipe.xdel(self._keys.commands, *(str(id_) for id_, _ in entries))
+
+        lease.execute(fill)
+
+    def _group_and_last_id(self) -> tuple[bool, EntryId | None]:
+        """Whether there is a group, and the highest id ever; ``None`` where there is no stream."""
         try:
             info: Any = self._redis.xinfo_stream(self._keys.commands)
         except ResponseError as error:
             if "no such key" not in str(error):
                 raise
-            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
-            info = self._redis.xinfo_stream(self._keys.commands)
-        if not info["groups"]:
-            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position))
-        if EntryId.parse(info["last-generated-id"].decode()) >= position:
-            return False
-        self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
-        return True
+            return False, None
+        return bool(info["groups"]), EntryId.parse(info["last-generated-id"].decode())
 
 
 def _successor(position: EntryId) -> EntryId:
@@ -137,6 +184,7 @@ def size_of(fields: Fields) -> int:
 
 
 _MAX_PART = 2**64 - 1
+_BLOCK = 100
 _MAX_REPLY_TO_BYTES = 512
 # A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
 # keys expire and summaries fall due.

@@ -14,17 +14,18 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import WatchError
+from redis.exceptions import RedisError, WatchError
 
 from recommender.errors import StateError
 from workers.broker.keys import PartitionKeys
 
 _TRIES = 20  # of a transaction that others keep disturbing
+_RECONNECTIONS = 3  # of them, when it is the network that disturbs
 
 
 class LeaseLost(StateError):
@@ -121,7 +122,7 @@ class Lease:
         Raises:
             LeaseLost: somebody else's reign has begun.
         """
-        for _ in range(_TRIES):
+        for left in range(_TRIES, 0, -1):
             sent_s = time.monotonic()
             with self._redis.pipeline() as pipe:
                 try:
@@ -131,7 +132,8 @@ class Lease:
                     if forgotten:
                         self._require_forgotten(found, _holder(pipe.get(self._lease)))
                     self._write(pipe, self._epoch, new=forgotten)
-                except WatchError:
+                except WatchError as error:
+                    _require_connection(error, left)
                     continue
             self._valid_until_s = max(self._valid_until_s, sent_s + self._duration_s)
             return
@@ -147,29 +149,40 @@ class Lease:
         if time.monotonic() >= self._valid_until_s:
             self.renew()
 
-    def execute(self, fill: Callable[[Pipeline], None], *, raise_on_error: bool = True) -> list[Any]:
+    def execute(
+        self,
+        fill: Callable[[Pipeline], None],
+        *,
+        watch: Sequence[str] = (),
+        check: Callable[[Pipeline], None] = lambda pipe: None,
+        raise_on_error: bool = True,
+    ) -> list[Any]:
         """Carry out commands in one transaction, and only if the reign lasts.
 
         Args:
             fill: puts the commands into the transaction; called again when it has to be tried again.
+            watch: further keys that must not change between ``check`` and the commands.
+            check: looks at them; what it raises ends the attempt.
             raise_on_error: whether a command that fails raises; otherwise its error is among the replies.
 
         Raises:
             LeaseLost: it has ended; nothing was carried out.
+            RedisError: the server is away; the commands may have been carried out or not.
         """
-        for _ in range(_TRIES):
+        for left in range(_TRIES, 0, -1):
             with self._redis.pipeline() as pipe:
                 try:
-                    _watch(pipe, self._epoch_key)
+                    _watch(pipe, self._epoch_key, *watch)
                     if _epoch(pipe.get(self._epoch_key)) != self._epoch:
                         pipe.unwatch()
                         self.renew()  # a server that lost its data; or we have lost the lease
                         continue
+                    check(pipe)
                     pipe.multi()
                     fill(pipe)
                     return list(pipe.execute(raise_on_error=raise_on_error))
-                except WatchError:
-                    continue
+                except WatchError as error:
+                    _require_connection(error, left)
         raise LeaseLost("the epoch of the partition keeps changing")
 
     def release(self) -> None:
@@ -209,6 +222,14 @@ def place_of(lock: os.stat_result) -> str:
 
 def _watch(pipe: Pipeline, *keys: str) -> None:
     pipe.watch(*keys)  # type: ignore[no-untyped-call]
+
+
+def _require_connection(error: WatchError, left: int) -> None:
+    """Go on with the next try, unless it is the connection that keeps breaking: redis-py says so in the same words as
+    of a key that has changed."""
+    cause = error.__context__
+    if isinstance(cause, RedisError) and left <= _TRIES - _RECONNECTIONS:
+        raise cause
 
 
 def _holder(value: Any) -> Holder | None:

@@ -6,9 +6,8 @@ import logging
 import threading
 import time
 
-from redis.exceptions import RedisError
-
 from recommender.items import EntryId
+from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog, decode, size_of
 from workers.owner.inbox import Inbox, Waiting
 
@@ -42,6 +41,11 @@ class Intake(threading.Thread):
         except Exception as error:  # the owner looks after its threads
             self._error = error
 
+    @property
+    def position(self) -> EntryId:
+        """Of the last entry that has been read."""
+        return self._position
+
     def check(self) -> None:
         """Raise what has ended the thread, if anything has."""
         if self._error is not None:
@@ -52,7 +56,7 @@ class Intake(threading.Thread):
         while not self._stopping.is_set():
             try:
                 entries = self._commands.read(self._position, _READ_COUNT)
-            except RedisError as error:
+            except AWAY as error:
                 if not away:
                     log.warning("intake.server_away", extra={"error": str(error)})
                 away = True

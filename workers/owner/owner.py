@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
 
 from recommender import Recommender, open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError, StateError
-from recommender.items import DEFAULT_MODEL, Entry
+from recommender.items import DEFAULT_MODEL, START, Entry, EntryId
+from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
@@ -35,6 +35,7 @@ from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
 from workers.owner.publisher import Publisher
 from workers.owner.status import Announcer, Status
+from workers.owner.stream_keeper import StreamKeeper
 from workers.owner.succession import Succession
 from workers.settings import Settings
 
@@ -76,12 +77,14 @@ class Owner(threading.Thread):
         self._commands = CommandsLog(self._redis, self._keys)
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
         self._publisher = Publisher(EventsStream(self._redis, self._keys, settings.events_max_length, self._lease))
+        self._stream_keeper = StreamKeeper(self._commands, self._lease)
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._metrics = Metrics(settings.partition)
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
+        self._read: Callable[[], EntryId] = lambda: START
         self.elected = threading.Event()
         self.ready = threading.Event()
         self._next_upkeep = 0.0
@@ -135,6 +138,7 @@ class Owner(threading.Thread):
             stack.callback(announcer.stop)
             engine.warm_up()
             intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position)
+            self._read = lambda: intake.position
             intake.start()
             stack.callback(intake.stop)
             self._dispatch.start(engine)
@@ -180,7 +184,7 @@ class Owner(threading.Thread):
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
                 self._stopping.wait(_RETRY_S)
-            except RedisError as error:  # the lease is in doubt: nothing was committed
+            except AWAY as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
             else:
@@ -190,23 +194,30 @@ class Owner(threading.Thread):
     def _after_batch(self, engine: Recommender) -> None:
         """Make room for producers and tell those who wait for the position, now that its events are out."""
         try:
-            self._commands.trim(engine.position, self._lease)
-        except RedisError as error:
+            self._trim(engine)
+        except AWAY as error:
+            self._stream_keeper.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
         self.status.update(position=str(engine.position))
+
+    def _trim(self, engine: Recommender) -> None:
+        """Drop what has been decided from the commands stream, if it is the stream that was read."""
+        if self._stream_keeper.check(engine, max(self._read(), engine.position)):
+            self._commands.trim(engine.position, self._lease)
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""
         with self._metrics.stage("publish"):
             published = self._publisher.publish(engine)
         if not published:
+            self._stream_keeper.doubt()
             self._stopping.wait(_RETRY_S)
 
     def _offer(self, engine: Recommender) -> None:
         """Hand outcomes to the courier; while the server is away nobody can be told."""
         try:
             self._dispatch.offer(engine)
-        except RedisError as error:
+        except AWAY as error:
             log.warning("owner.offer_failed", extra={"error": str(error)})
 
     def _upkeep(self, engine: Recommender) -> None:
@@ -217,11 +228,11 @@ class Owner(threading.Thread):
         try:
             self._claim(engine)
             self._publisher.check(engine)
-            self._keep_stream(engine)
-            self._commands.trim(engine.position, self._lease)
+            self._trim(engine)
             self._tick(engine)
             self._report(engine)
-        except RedisError as error:
+        except AWAY as error:
+            self._stream_keeper.doubt()
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
         due = now >= self._next_snapshot
         try:
@@ -262,8 +273,8 @@ class Owner(threading.Thread):
             self._publish(engine)
             self._dispatch.offer(engine)
             self._dispatch.finish(engine, _FLUSH_S)
-            self._commands.trim(engine.position, self._lease)
-        except RedisError as error:
+            self._trim(engine)
+        except AWAY as error:
             log.warning("owner.finish_without_server", extra={"error": str(error)})
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -289,9 +300,9 @@ class Owner(threading.Thread):
                 self._claim(engine)
                 if not self._succession.acquire(engine):
                     return False
-                self._keep_stream(engine)
+                self._stream_keeper.check(engine, engine.position)
                 self._publisher.take_over(engine)
-            except RedisError as error:
+            except AWAY as error:
                 log.warning("owner.server_away", extra={"error": str(error)})
                 self._stopping.wait(_RETRY_S)
             else:
@@ -302,17 +313,12 @@ class Owner(threading.Thread):
         """Let the next one in at once."""
         try:
             self._lease.release()
-        except RedisError as error:
+        except AWAY as error:
             log.warning("owner.lease_not_released", extra={"error": str(error)})
 
     def _claim(self, engine: Recommender) -> None:
         """See to it that the partition is ours, or stop."""
         Ownership(self._redis, self._keys, engine.identify(secrets.token_hex(16))).claim()
-
-    def _keep_stream(self, engine: Recommender) -> None:
-        """See to it that the commands stream is there, and that what is appended comes behind the position."""
-        if self._commands.keep_above(engine.position):
-            log.error("owner.stream_was_reset", extra={"position": str(engine.position)})
 
     def _serve_health(self) -> Callable[[], None]:
         if not self._settings.metrics_port:

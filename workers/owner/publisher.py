@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from redis.exceptions import RedisError
-
 from recommender import Recommender
 from recommender.items import START, EntryId
-from workers.broker.events_stream import EventsConflict, EventsStream
+from workers.broker.availability import AWAY
+from workers.broker.events_stream import EventsConflict, EventsSetBack, EventsStream
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +49,29 @@ class Publisher:
     def publish(self, engine: Recommender) -> bool:
         """Publish what is there; false if the server was away, and it has to be tried again."""
         try:
-            if not self._certain:
-                self._published, self._certain = self._events.last_id(), True
-            while rows := engine.outbox.after(self._published, _AT_ONCE):
-                self._events.publish(rows)
-                self._published = rows[-1].id
-        except RedisError as error:
+            while not self._publish_some(engine):
+                pass
+        except AWAY as error:
             self._certain = False
             log.warning("publisher.server_away", extra={"error": str(error)})
             return False
         return True
+
+    def _publish_some(self, engine: Recommender) -> bool:
+        """Publish one transaction's worth; whether there was nothing left."""
+        if not self._certain:
+            self._published, self._certain = self._events.last_id(), True
+        rows = engine.outbox.after(self._published, _AT_ONCE)
+        if not rows:
+            return True
+        try:
+            self._events.publish(rows, after=self._published)
+        except EventsSetBack as error:
+            log.error("publisher.stream_was_reset", extra={"error": str(error), "published": str(self._published)})
+            self._certain = False
+        else:
+            self._published = rows[-1].id
+        return False
 
     def check(self, engine: Recommender) -> None:
         """Notice a stream that was lost or reset while nothing was published, and remove what an erasure demands."""
