@@ -80,11 +80,6 @@ class Outbox:
         )
         return {id_: key for id_, key in rows if id_ is not None}
 
-    def oldest_ms(self) -> int | None:
-        """Milliseconds part of the oldest stored event."""
-        row = self._db.execute("SELECT min(ms) FROM outbox").fetchone()
-        return None if row[0] is None else int(row[0])
-
     def prune(self, before_ms: int, published: EntryId) -> int:
         """Drop published events older than ``before_ms`` that nobody waits for; returns how many."""
         return self._db.execute(

@@ -112,7 +112,7 @@ def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) 
     with pytest.raises(LeaseLost, match="owned by"):
         events.publish([row(2)], row(1).id)
     with pytest.raises(LeaseLost, match="owned by"):
-        log.trim(EntryId(2**62, 0), first)
+        log.trim(EntryId(2**62, 0), START, first)
     assert (redis.xlen(KEYS.events), redis.xlen(KEYS.commands)) == (1, 1)
     EventsStream(redis, KEYS, 1000, second).publish([row(2)], row(1).id)
     assert redis.xlen(KEYS.events) == 2

@@ -73,9 +73,9 @@ class RedisServer:
 
     def __init__(self, directory: Path, options: Sequence[str] = (), url: str = "redis://127.0.0.1:{port}/0") -> None:
         self._directory = directory
-        self._port = free_port()
-        self._options = [option.format(port=self._port) for option in options] or ["--port", str(self._port)]
-        self.url = url.format(port=self._port)
+        self.port = free_port()
+        self._options = [option.format(port=self.port) for option in options] or ["--port", str(self.port)]
+        self.url = url.format(port=self.port)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

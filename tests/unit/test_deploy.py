@@ -278,7 +278,7 @@ def test_each_user_can_do_its_work(restricted: Callable[[str], Redis]) -> None:
     lease = Lease(restricted("worker"), KEYS, "one", 60.0)
     assert lease.acquire("here", 0) is None
     EventsStream(restricted("worker"), KEYS, 1000, lease).publish([row], START)
-    commands.trim(position, lease)
+    commands.trim(position, position, lease)
     assert commands.length() == 0
     assert commands.keep_above(position) is Continuity.WHOLE
     assert producer.outcome(position) == event

@@ -39,7 +39,7 @@ class NotNow(ResponseError):
     """The server is there and does not take the command at the moment."""
 
 
-class Denied(ResponseError):
+class Denied(RedisError):
     """The server does not know us: wrong user or password."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import ResponseError
+from redis.exceptions import ResponseError, WatchError
 
 from recommender.errors import InvalidCommand
 from recommender.items import START, Entry, EntryId, decode_entry, malformed
@@ -83,8 +83,16 @@ class CommandsLog:
         reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", count=1)
         return EntryId.parse(reply[0][0].decode()).ms if reply else None
 
-    def trim(self, position: EntryId, lease: Lease) -> None:
+    def trim(self, position: EntryId, read: EntryId, lease: Lease) -> bool:
         """Drop entries up to ``position``, whose effects are durable, and move the group along.
+
+        Args:
+            position: of the last command whose effects are durable.
+            read: of the last command that has been read.
+            lease: without which nothing is dropped.
+
+        Returns:
+            False if this is not the stream that was read any more: nothing was dropped then.
 
         Raises:
             LeaseLost: another process owns the partition; nothing was dropped.
@@ -94,9 +102,17 @@ class CommandsLog:
             pipe.xtrim(self._keys.commands, minid=str(_successor(position)), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
 
-        trimmed, _ = lease.execute(fill, raise_on_error=False)  # the group may be gone; it is made again
-        if isinstance(trimmed, Exception):
-            raise trimmed
+        def check(pipe: Pipeline) -> None:
+            if _continuity(*_group_and_last_id(pipe, self._keys.commands), read) is not Continuity.WHOLE:
+                raise _Changed
+
+        try:
+            lease.execute(fill, watch=(self._keys.commands,), check=check, tries=_TRIM_TRIES)
+        except _Changed:
+            return False
+        except WatchError:  # so many append that there is no moment without; to be trimmed it must, all the more
+            lease.execute(fill, check=check)
+        return True
 
     def keep_above(self, position: EntryId) -> Continuity:
         """See to it that stream and group are there, and that new entries come behind ``position``.
@@ -107,16 +123,12 @@ class CommandsLog:
         Returns:
             What has become of the stream since.
         """
-        group, last = self._group_and_last_id()
+        group, last = _group_and_last_id(self._redis, self._keys.commands)
         if last is None or not group:
             self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
         if last is None or last < position:
             self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
-        if position == START or (group and last is not None and last >= position):
-            return Continuity.WHOLE
-        if last is not None and last >= position:
-            return Continuity.WITHOUT_GROUP
-        return Continuity.SET_BACK if group else Continuity.ANEW
+        return _continuity(group, last, position)
 
     def between(self, after: EntryId, up_to: EntryId) -> Iterator[list[tuple[EntryId, Fields]]]:
         """Entries behind ``after`` and not behind ``up_to``, a block at a time."""
@@ -142,15 +154,28 @@ class CommandsLog:
 
         lease.execute(fill)
 
-    def _group_and_last_id(self) -> tuple[bool, EntryId | None]:
-        """Whether there is a group, and the highest id ever; ``None`` where there is no stream."""
-        try:
-            info: Any = self._redis.xinfo_stream(self._keys.commands)
-        except ResponseError as error:
-            if "no such key" not in str(error):
-                raise
-            return False, None
-        return bool(info["groups"]), EntryId.parse(info["last-generated-id"].decode())
+
+class _Changed(Exception):
+    """Another stream stands under the key."""
+
+
+def _group_and_last_id(redis: Redis, key: str) -> tuple[bool, EntryId | None]:
+    """Whether there is a group, and the highest id ever; ``None`` where there is no stream."""
+    try:
+        info: Any = redis.xinfo_stream(key)
+    except ResponseError as error:
+        if "no such key" not in str(error):
+            raise
+        return False, None
+    return bool(info["groups"]), EntryId.parse(info["last-generated-id"].decode())
+
+
+def _continuity(group: bool, last: EntryId | None, read: EntryId) -> Continuity:
+    if read == START or (group and last is not None and last >= read):
+        return Continuity.WHOLE
+    if last is not None and last >= read:
+        return Continuity.WITHOUT_GROUP
+    return Continuity.SET_BACK if group else Continuity.ANEW
 
 
 def _successor(position: EntryId) -> EntryId:
@@ -185,6 +210,7 @@ def size_of(fields: Fields) -> int:
 
 _MAX_PART = 2**64 - 1
 _BLOCK = 100
+_TRIM_TRIES = 5
 _MAX_REPLY_TO_BYTES = 512
 # A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
 # keys expire and summaries fall due.

@@ -122,7 +122,7 @@ class Lease:
         Raises:
             LeaseLost: somebody else's reign has begun.
         """
-        for left in range(_TRIES, 0, -1):
+        for done in range(1, _TRIES + 1):
             sent_s = time.monotonic()
             with self._redis.pipeline() as pipe:
                 try:
@@ -133,7 +133,7 @@ class Lease:
                         self._require_forgotten(found, _holder(pipe.get(self._lease)))
                     self._write(pipe, self._epoch, new=forgotten)
                 except WatchError as error:
-                    _require_connection(error, left)
+                    _require_connection(error, done)
                     continue
             self._valid_until_s = max(self._valid_until_s, sent_s + self._duration_s)
             return
@@ -155,6 +155,7 @@ class Lease:
         *,
         watch: Sequence[str] = (),
         check: Callable[[Pipeline], None] = lambda pipe: None,
+        tries: int = _TRIES,
         raise_on_error: bool = True,
     ) -> list[Any]:
         """Carry out commands in one transaction, and only if the reign lasts.
@@ -163,13 +164,15 @@ class Lease:
             fill: puts the commands into the transaction; called again when it has to be tried again.
             watch: further keys that must not change between ``check`` and the commands.
             check: looks at them; what it raises ends the attempt.
+            tries: how often to try when others keep changing them.
             raise_on_error: whether a command that fails raises; otherwise its error is among the replies.
 
         Raises:
             LeaseLost: it has ended; nothing was carried out.
+            WatchError: the further keys kept changing; nothing was carried out.
             RedisError: the server is away; the commands may have been carried out or not.
         """
-        for left in range(_TRIES, 0, -1):
+        for done in range(1, tries + 1):
             with self._redis.pipeline() as pipe:
                 try:
                     _watch(pipe, self._epoch_key, *watch)
@@ -182,7 +185,9 @@ class Lease:
                     fill(pipe)
                     return list(pipe.execute(raise_on_error=raise_on_error))
                 except WatchError as error:
-                    _require_connection(error, left)
+                    _require_connection(error, done)
+                    if watch and done == tries:
+                        raise
         raise LeaseLost("the epoch of the partition keeps changing")
 
     def release(self) -> None:
@@ -224,11 +229,11 @@ def _watch(pipe: Pipeline, *keys: str) -> None:
     pipe.watch(*keys)  # type: ignore[no-untyped-call]
 
 
-def _require_connection(error: WatchError, left: int) -> None:
+def _require_connection(error: WatchError, done: int) -> None:
     """Go on with the next try, unless it is the connection that keeps breaking: redis-py says so in the same words as
     of a key that has changed."""
     cause = error.__context__
-    if isinstance(cause, RedisError) and left <= _TRIES - _RECONNECTIONS:
+    if isinstance(cause, RedisError) and done >= _RECONNECTIONS:
         raise cause
 
 

@@ -202,8 +202,7 @@ class Owner(threading.Thread):
 
     def _trim(self, engine: Recommender) -> None:
         """Drop what has been decided from the commands stream, if it is the stream that was read."""
-        if self._stream_keeper.check(engine, max(self._read(), engine.position)):
-            self._commands.trim(engine.position, self._lease)
+        self._stream_keeper.trim(engine, max(self._read(), engine.position))
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""

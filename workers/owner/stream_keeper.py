@@ -11,6 +11,7 @@ import logging
 
 from recommender import Recommender
 from recommender.items import START, EntryId
+from recommender.store import KEY_WINDOW_MS
 from workers.broker.commands_log import CommandsLog, Continuity, Fields
 from workers.broker.lease import Lease
 
@@ -39,6 +40,16 @@ class StreamKeeper:
     def doubt(self) -> None:
         """The server was away: whoever answers next may know less than the one before."""
         self._doubtful = True
+
+    def trim(self, engine: Recommender, read: EntryId) -> None:
+        """Drop what has been decided, if it is still the stream that was read; arguments as for ``check``.
+
+        Raises:
+            LeaseLost: another process owns the partition.
+        """
+        settled = not self._doubtful and self._up_to == START
+        if (settled or self.check(engine, read)) and not self._commands.trim(engine.position, read, self._lease):
+            self.check(engine, read)
 
     def check(self, engine: Recommender, read: EntryId) -> bool:
         """Look at the stream and mend what can be mended.
@@ -83,6 +94,8 @@ class StreamKeeper:
             found += len(missed)
         if found:
             log.error("owner.commands_recovered", extra={"commands": found, "position": str(engine.position)})
+        if known.too_old:
+            log.error("owner.commands_too_old", extra={"commands": known.too_old, "position": str(engine.position)})
 
 
 class _Decided:
@@ -91,13 +104,17 @@ class _Decided:
     Args:
         engine: whose events tell.
         anew: whether the stream has begun again, so that an equal position does not mean the same command.
+
+    Attributes:
+        too_old: entries from before the events that are stored for certain.
     """
 
     def __init__(self, engine: Recommender, *, anew: bool) -> None:
         self._outbox = engine.outbox
         self._anew = anew
         self._commands: dict[str, str | None] | None = None
-        self._oldest_ms = self._outbox.oldest_ms() or 0
+        self._oldest_ms = engine.position.ms - KEY_WINDOW_MS  # events are stored for that long at least
+        self.too_old = 0
 
     def __call__(self, id_: EntryId, fields: Fields) -> bool:
         if fields.get(b"type") == _TICK:
@@ -107,7 +124,8 @@ class _Decided:
             return True
         if self._anew:
             return False
-        if id_.ms < self._oldest_ms:  # nobody can tell any more; an old copy of the stream is full of those
+        if id_.ms < self._oldest_ms:  # nobody can tell any more, and an old copy of the stream is full of those
+            self.too_old += 1
             return True
         if self._commands is None:
             self._commands = self._outbox.commands()
