@@ -47,7 +47,7 @@ class Proxy:
     """
 
     def __init__(self, port: int) -> None:
-        self._target = port
+        self.target = port
         self.port = free_port()
         self.weather = Weather()
         self.accepted = 0
@@ -86,10 +86,6 @@ class Proxy:
         for one in sockets:
             _reset(one)
 
-    def forget(self) -> None:
-        """Drop the server's side of every connection, and leave the client's as it is: half-open."""
-        self.cut()
-
     def _accept(self) -> None:
         assert self._listener is not None
         while not self._closed.is_set():
@@ -105,7 +101,7 @@ class Proxy:
 
     def _join(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(("127.0.0.1", self._target), 5.0)
+            server = socket.create_connection(("127.0.0.1", self.target), 5.0)
         except OSError:
             _reset(client)
             return

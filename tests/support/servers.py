@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -69,10 +69,22 @@ class RedisServer:
         directory: where its files go.
         options: command line behind the standard one.
         url: how clients reach it; by default without password.
+        environment: further variables.
+        prefix: a command that runs it in a surrounding of its own.
     """
 
-    def __init__(self, directory: Path, options: Sequence[str] = (), url: str = "redis://127.0.0.1:{port}/0") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        options: Sequence[str] = (),
+        url: str = "redis://127.0.0.1:{port}/0",
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         self._directory = directory
+        self._environment = {**os.environ, **(environment or {})}
+        self._prefix = prefix
         self.port = free_port()
         self._options = [option.format(port=self.port) for option in options] or ["--port", str(self.port)]
         self.url = url.format(port=self.port)
@@ -86,9 +98,10 @@ class RedisServer:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(program, "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""),
+                    *(*self._prefix, program, "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""),
                     *("--appendonly", "yes", "--appendfsync", "everysec", *self._options),
                 ],
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
