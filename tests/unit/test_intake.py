@@ -31,7 +31,7 @@ def nowhere() -> Redis:
 
 
 def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
-    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START)
+    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, lambda: 0)
     intake.check()
     intake.start()
     intake.join(5)
@@ -41,7 +41,7 @@ def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
 
 
 def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START)
+    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, lambda: 0)
     intake.start()
     wait_until(lambda: "intake.server_away" in caplog.messages, "the intake to say so", 5)
     intake.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
+from collections.abc import Callable
 
 from recommender.items import EntryId
 from workers.broker.availability import AWAY
@@ -24,13 +24,17 @@ class Intake(threading.Thread):
         commands: the stream.
         inbox: where entries go; it sets the pace.
         position: of the last committed command.
+        now_ms: milliseconds since 1970, by which commands are late.
     """
 
-    def __init__(self, commands: CommandsLog, inbox: Inbox, position: EntryId) -> None:
+    def __init__(
+        self, commands: CommandsLog, inbox: Inbox, position: EntryId, now_ms: Callable[[], int]
+    ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
         self._inbox = inbox
         self._position = position
+        self._now_ms = now_ms
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -66,7 +70,7 @@ class Intake(threading.Thread):
                 log.info("intake.server_back")
                 away = False
             if entries:
-                now_ms = time.time_ns() // 1_000_000
+                now_ms = self._now_ms()
                 self._inbox.put([Waiting(decode(id_, fields, now_ms), size_of(fields)) for id_, fields in entries])
                 self._position = entries[-1][0]
 

@@ -24,6 +24,7 @@ from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.server_clock import ServerClock
 from workers.client import command_fields
 from workers.owner.courier import Job
 from workers.owner.dispatch import Dispatch
@@ -84,6 +85,7 @@ class Owner(threading.Thread):
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
+        self._clock = ServerClock()
         self._read: Callable[[], EntryId] = lambda: START
         self.elected = threading.Event()
         self.ready = threading.Event()
@@ -137,7 +139,9 @@ class Owner(threading.Thread):
             announcer.start()
             stack.callback(announcer.stop)
             engine.warm_up()
-            intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position)
+            intake = Intake(
+                CommandsLog(self._connect(), self._keys), self._inbox, engine.position, self._clock.now_ms
+            )
             self._read = lambda: intake.position
             intake.start()
             stack.callback(intake.stop)
@@ -228,6 +232,7 @@ class Owner(threading.Thread):
             self._claim(engine)
             self._publisher.check(engine)
             self._trim(engine)
+            self._clock.adjust(self._redis)
             self._tick(engine)
             self._report(engine)
         except AWAY as error:
@@ -249,7 +254,7 @@ class Owner(threading.Thread):
     def _tick(self, engine: Recommender) -> None:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""
         due_ms = engine.due_ms()
-        if due_ms is not None and due_ms <= _now_ms() and len(self._inbox) == 0:
+        if due_ms is not None and due_ms <= self._clock.now_ms() and len(self._inbox) == 0:
             self._commands.append([command_fields("clock.ticked", {})])
 
     def _report(self, engine: Recommender) -> None:
@@ -261,7 +266,7 @@ class Owner(threading.Thread):
         self._metrics.index(points)
         self._metrics.unpublished(unpublished)
         oldest_ms = self._commands.oldest_waiting_ms(engine.position)
-        oldest_s = 0.0 if oldest_ms is None else max(0.0, (_now_ms() - oldest_ms) / 1000)
+        oldest_s = 0.0 if oldest_ms is None else max(0.0, (self._clock.now_ms() - oldest_ms) / 1000)
         lag = 0 if oldest_ms is None else self._commands.length()
         self._metrics.backlog(lag, oldest_s)
         self.status.update(position=str(engine.position), items=stats["items"], lag=lag, oldest_waiting_s=oldest_s)
@@ -296,6 +301,7 @@ class Owner(threading.Thread):
         """Become the owner, however long the server is away; false when stopped before."""
         while not self._stopping.is_set():
             try:
+                self._clock.adjust(self._redis)
                 self._claim(engine)
                 if not self._succession.acquire(engine):
                     return False
@@ -330,7 +336,3 @@ class Owner(threading.Thread):
 def state_directory(settings: Settings) -> Path:
     """Where the state of the partition lives."""
     return settings.state_dir / "state" / settings.partition
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
