@@ -48,6 +48,7 @@ def volatile(tmp_path: Path) -> Iterator[RedisServer]:
 # -- everything is gone ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_restarts_without_persistence(volatile: RedisServer, tmp_path: Path, record_property: Record) -> None:
     settings = Settings(redis_url=volatile.url, state_dir=tmp_path / "state", batch_items=8)
     with OwnerProcess(settings, tmp_path / "owner.log").running() as owner, connect(volatile.url) as redis:
@@ -64,6 +65,7 @@ def test_restarts_without_persistence(volatile: RedisServer, tmp_path: Path, rec
         assert "owner.stream_was_reset" in owner.output
 
 
+@one_server
 def test_emptied_under_load(
     server: Server, redis: Redis, owner_process: Owners, record_property: Record
 ) -> None:
@@ -106,6 +108,7 @@ def test_what_those_see_who_wait_for_a_result(
 # -- parts are gone ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", ["state", "lease", "epoch", "status", "group", "all but the streams"]
 )
@@ -132,6 +135,7 @@ def test_a_key_of_the_owner_is_deleted_under_load(
     wait_until(lambda: [g["name"] for g in redis.xinfo_groups(KEYS.commands)] == [GROUP.encode()], "the group to be back")
 
 
+@pytest.mark.slow
 def test_the_commands_stream_is_deleted_under_load(
     server: Server, redis: Redis, owner_process: Owners, record_property: Record
 ) -> None:
@@ -161,8 +165,15 @@ def set_back(redis: Redis, start_ms: int, count: int, *, keys: bool = True) -> l
     return items
 
 
-@pytest.mark.parametrize("keys", [True, False], ids=["keys", "no keys"])
-@pytest.mark.parametrize("start", ["long ago", "just before"])
+@pytest.mark.parametrize(
+    ("keys", "start"),
+    [
+        pytest.param(True, "long ago", marks=pytest.mark.slow),
+        (False, "long ago"),
+        pytest.param(True, "just before", marks=pytest.mark.slow),
+        pytest.param(False, "just before", marks=pytest.mark.slow),
+    ],
+)
 @one_server
 def test_no_command_below_the_position_is_passed_over(
     keys: bool, start: str, client: Client, redis: Redis, owner_process: Owners
@@ -181,6 +192,7 @@ def test_no_command_below_the_position_is_passed_over(
     assert client.ingest({"id": "T-9", "text": "later"}) > position
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["long ago", "just before"])
 @one_server
 def test_an_owner_that_starts_finds_a_stream_that_was_lost_and_has_overtaken_it(
@@ -232,7 +244,7 @@ def test_what_is_decided_and_not_trimmed_yet_is_not_decided_again(
 # -- the events stream -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("consumer", ["away", "makes its group again"])
+@pytest.mark.parametrize("consumer", [pytest.param("away", marks=pytest.mark.slow), "makes its group again"])
 @one_server
 def test_the_events_stream_is_deleted_under_load(
     consumer: str, server: Server, redis: Redis, owner_process: Owners
@@ -255,6 +267,7 @@ def test_the_events_stream_is_deleted_under_load(
     assert [event.id for event in published(redis)] == sorted((event.id for event in published(redis)), key=EntryId.parse)
 
 
+@pytest.mark.slow
 @one_server
 def test_readers_of_the_events_stream_do_not_disturb_publishing(
     server: Server, redis: Redis, owner_process: Owners
@@ -309,6 +322,7 @@ def test_an_append_only_file_without_its_tail(
     assert owner.status() is not None
 
 
+@pytest.mark.slow
 @redis_server
 def test_an_append_only_file_damaged_in_the_middle_is_refused(
     server: Server, redis: Redis, client: Client, owner_process: Owners, tmp_path: Path

@@ -71,6 +71,7 @@ class RedisServer:
         url: how clients reach it; by default without password.
         environment: further variables.
         prefix: a command that runs it in a surrounding of its own.
+        program: of another make, with the same command line.
     """
 
     def __init__(
@@ -81,8 +82,10 @@ class RedisServer:
         *,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        program: str = "redis-server",
     ) -> None:
         self._directory = directory
+        self._program = program
         self._environment = {**os.environ, **(environment or {})}
         self._prefix = prefix
         self.port = free_port()
@@ -91,9 +94,9 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = shutil.which("redis-server")
+        program = shutil.which(self._program)
         if program is None:
-            pytest.skip("needs the program redis-server")
+            pytest.skip(f"needs the program {self._program}")
         self._directory.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
