@@ -1,7 +1,7 @@
 """Another server becomes the master, and what servers answer that cannot serve at the moment.
 
-A failover loses what the replica had not received: that is Redis's promise, not ours. Ours is that nothing is decided or
-published twice, that the owner goes on by itself, and that what a producer sends again is answered.
+A failover loses what the replica had not received: that is Redis's promise, not ours. Ours is that nothing is decided
+or published twice, that the owner goes on by itself, and that what a producer sends again is answered.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from redis import Redis
-from redis.exceptions import ConnectionError, OutOfMemoryError, ResponseError
+from redis import exceptions
 
 from tests.support.processes import OwnerProcess
 from tests.support.producers import Producer, once_each, settle, tickets
 from tests.support.sentinels import watched
 from tests.support.servers import RedisServer, running
 from tests.support.streams import KEYS, published
-from tests.support.waiting import wait_until
 from workers.broker.availability import AWAY, Denied, NotNow
 from workers.broker.connections import connect
 from workers.celery.app import make_app
@@ -86,7 +84,7 @@ def test_a_master_is_demoted_and_promoted_behind_one_address(tmp_path: Path) -> 
             # A master that does not answer: the replica keeps what it has.
             redis.replicaof("127.0.0.1", 1)
             owner.until(lambda: "not the master" in owner.output, "the owner to be told")
-            with pytest.raises(ConnectionError, match="not the master"):
+            with pytest.raises(exceptions.ConnectionError, match="not the master"):
                 client.ingest(tickets(2)[1])
             assert redis.info("stats")["total_connections_received"] > before + 3, "nobody looked for the master anew"
             redis.replicaof("NO", "ONE")
@@ -126,15 +124,18 @@ def answering(reply: bytes) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (b"-LOADING Redis is loading the dataset in memory", ConnectionError),
-        (b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", ConnectionError),
-        (b"-READONLY You can't write against a read only replica.", ConnectionError),
-        (b"-UNBLOCKED force unblock from blocking operation, instance state changed", ConnectionError),
-        (b"-ERR max number of clients reached", ConnectionError),
+        (b"-LOADING Redis is loading the dataset in memory", exceptions.ConnectionError),
+        (
+            b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            exceptions.ConnectionError,
+        ),
+        (b"-READONLY You can't write against a read only replica.", exceptions.ConnectionError),
+        (b"-UNBLOCKED force unblock from blocking operation, instance state changed", exceptions.ConnectionError),
+        (b"-ERR max number of clients reached", exceptions.ConnectionError),
         (b"-NOREPLICAS Not enough good replicas to write.", NotNow),
         (b"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist", NotNow),
         (b"-BUSY Redis is busy running a script.", NotNow),
-        (b"-OOM command not allowed when used memory > 'maxmemory'.", OutOfMemoryError),
+        (b"-OOM command not allowed when used memory > 'maxmemory'.", exceptions.OutOfMemoryError),
         (b"-CLUSTERDOWN The cluster is down", AWAY),
         (b"-TRYAGAIN Multiple keys request during rehashing of slot", AWAY),
         (b"no protocol at all", AWAY),
@@ -150,10 +151,10 @@ def test_a_server_that_cannot_serve_is_away(reply: bytes, kind: type | tuple[typ
     [
         (b"-WRONGPASS invalid username-password pair or user is disabled.", Denied),
         (b"-NOAUTH Authentication required.", Denied),
-        (b"-NOPERM this user has no permissions to run the 'xadd' command", ResponseError),
-        (b"-WRONGTYPE Operation against a key holding the wrong kind of value", ResponseError),
-        (b"-ERR unknown command 'XADD'", ResponseError),
-        (b"-BUSYGROUP Consumer Group name already exists", ResponseError),
+        (b"-NOPERM this user has no permissions to run the 'xadd' command", exceptions.ResponseError),
+        (b"-WRONGTYPE Operation against a key holding the wrong kind of value", exceptions.ResponseError),
+        (b"-ERR unknown command 'XADD'", exceptions.ResponseError),
+        (b"-BUSYGROUP Consumer Group name already exists", exceptions.ResponseError),
     ],
 )
 def test_what_no_waiting_mends_is_not_away(reply: bytes, kind: type) -> None:
@@ -178,13 +179,13 @@ def test_an_owner_bides_while_the_server_takes_no_writes(tmp_path: Path) -> None
         with OwnerProcess(settings, tmp_path / "owner.log").running() as owner:
             client = Client(settings, redis)
             client.outcome(client.ingest(tickets(1)[0]))
-            for n, (name, value, back) in enumerate(
-                [("min-replicas-to-write", 1, 0), ("maxmemory", 1, 0)], 1
-            ):
+            for n, (name, value, back) in enumerate([("min-replicas-to-write", 1, 0), ("maxmemory", 1, 0)], 1):
                 position = client.ingest(tickets(9)[n])
                 redis.config_set(name, value)
                 owner.until(lambda: "lease.server_away" in owner.output, "the owner to notice")
-                with pytest.raises((NotNow, OutOfMemoryError), match="Not enough good replicas|command not allowed"):
+                with pytest.raises(
+                    (NotNow, exceptions.OutOfMemoryError), match=r"Not enough good replicas|command not allowed"
+                ):
                     client.ingest(tickets(5)[4])
                 redis.config_set(name, back)
                 assert client.outcome(position)["data"]["item_id"] == f"T-{n}"

@@ -66,9 +66,7 @@ def test_restarts_without_persistence(volatile: RedisServer, tmp_path: Path, rec
 
 
 @one_server
-def test_emptied_under_load(
-    server: Server, redis: Redis, owner_process: Owners, record_property: Record
-) -> None:
+def test_emptied_under_load(server: Server, redis: Redis, owner_process: Owners, record_property: Record) -> None:
     owner = owner_process(changes={"batch_items": 8}).running()
     items = tickets(COUNT)
     producer = Producer(server.url, items, every_s=0.003)
@@ -109,9 +107,7 @@ def test_what_those_see_who_wait_for_a_result(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "key", ["state", "lease", "epoch", "status", "group", "all but the streams"]
-)
+@pytest.mark.parametrize("key", ["state", "lease", "epoch", "status", "group", "all but the streams"])
 @one_server
 def test_a_key_of_the_owner_is_deleted_under_load(
     key: str, server: Server, redis: Redis, owner_process: Owners
@@ -132,7 +128,9 @@ def test_a_key_of_the_owner_is_deleted_under_load(
     producer.finish()
     assert settle(redis, items) == 0
     once_each(published(redis), items)
-    wait_until(lambda: [g["name"] for g in redis.xinfo_groups(KEYS.commands)] == [GROUP.encode()], "the group to be back")
+    wait_until(
+        lambda: [g["name"] for g in redis.xinfo_groups(KEYS.commands)] == [GROUP.encode()], "the group to be back"
+    )
 
 
 @pytest.mark.slow
@@ -264,7 +262,9 @@ def test_the_events_stream_is_deleted_under_load(
     assert settle(redis, items) == 0
     once_each(published(redis), items)
     assert "publisher.stream_was_reset" in owner.output
-    assert [event.id for event in published(redis)] == sorted((event.id for event in published(redis)), key=EntryId.parse)
+    assert [event.id for event in published(redis)] == sorted(
+        (event.id for event in published(redis)), key=EntryId.parse
+    )
 
 
 @pytest.mark.slow

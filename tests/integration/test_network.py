@@ -18,7 +18,7 @@ from recommender.items import EntryId
 from tests.support.namespaces import namespace
 from tests.support.processes import OwnerProcess
 from tests.support.producers import Producer, answered_items, drained, once_each, tickets
-from tests.support.proxy import Proxy, Weather
+from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer, running
 from tests.support.streams import KEYS, PROCESSED, published
 from tests.support.waiting import wait_until
@@ -205,7 +205,9 @@ def test_half_open_connections_are_noticed(tmp_path: Path, record_property: Reco
     with namespace() as net:
         socket_path = tmp_path / "r.sock"
         server = RedisServer(
-            tmp_path / "server", ["--port", "{port}", "--unixsocket", str(socket_path)], f"unix://{socket_path}",
+            tmp_path / "server",
+            ["--port", "{port}", "--unixsocket", str(socket_path)],
+            f"unix://{socket_path}",
             prefix=net.prefix,
         )
         with running(server), connect(server.url) as redis:

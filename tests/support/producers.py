@@ -88,7 +88,9 @@ def settle(redis: Redis, items: Sequence[Item], timeout_s: float = 60.0) -> int:
 
 def drained(redis: Redis, timeout_s: float = 60.0) -> None:
     """Wait until the commands stream is there and empty, and stays so for as long as it takes to look twice."""
-    wait_until(lambda: redis.exists(KEYS.commands) and redis.xlen(KEYS.commands) == 0, "the backlog to drain", timeout_s)
+    wait_until(
+        lambda: redis.exists(KEYS.commands) and redis.xlen(KEYS.commands) == 0, "the backlog to drain", timeout_s
+    )
 
 
 def once_each(events: Sequence[Published], items: Sequence[Item]) -> None:

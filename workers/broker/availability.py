@@ -17,41 +17,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis import exceptions
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import (
-    AuthenticationError,
-    ClusterDownError,
-    ConnectionError,
-    InvalidResponse,
-    MasterDownError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-    TryAgainError,
-    WatchError,
-)
 from redis.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 
-class NotNow(ResponseError):
+class NotNow(exceptions.ResponseError):
     """The server is there and does not take the command at the moment."""
 
 
-class Denied(RedisError):
+class Denied(exceptions.RedisError):
     """The server does not know us: wrong user or password."""
 
 
-AWAY: tuple[type[RedisError], ...] = (
-    ConnectionError,
-    TimeoutError,
-    InvalidResponse,
+AWAY: tuple[type[exceptions.RedisError], ...] = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.InvalidResponse,
     NotNow,
-    OutOfMemoryError,
-    ClusterDownError,
-    TryAgainError,
-    WatchError,
+    exceptions.OutOfMemoryError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.WatchError,
 )
 """Errors after which waiting helps. Of connections that were made here: see `UNDERSTANDING`."""
 
@@ -66,20 +53,20 @@ class _Understanding:
         """As in redis-py."""
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
-        except (ResponseError, AuthenticationError) as error:
+        except (exceptions.ResponseError, exceptions.AuthenticationError) as error:
             meant = _meant(error)
-            if isinstance(meant, ConnectionError):
+            if isinstance(meant, exceptions.ConnectionError):
                 self.disconnect()  # type: ignore[attr-defined]
             if meant is error:
                 raise
             raise meant from error
 
 
-def _meant(error: RedisError) -> RedisError:
+def _meant(error: exceptions.RedisError) -> exceptions.RedisError:
     code = str(error).partition(" ")[0]
-    if isinstance(error, ReadOnlyError | MasterDownError) or code in _ELSEWHERE:
-        return ConnectionError(f"not the master (any more): {error}")
-    if isinstance(error, AuthenticationError):
+    if isinstance(error, exceptions.ReadOnlyError | exceptions.MasterDownError) or code in _ELSEWHERE:
+        return exceptions.ConnectionError(f"not the master (any more): {error}")
+    if isinstance(error, exceptions.AuthenticationError):
         return Denied(str(error))
     return NotNow(str(error)) if code in _NOT_NOW else error
 

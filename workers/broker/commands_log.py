@@ -140,8 +140,9 @@ class CommandsLog:
             after = EntryId.parse(reply[-1][0].decode())
 
     def move_to_end(self, entries: Sequence[tuple[EntryId, Fields]], lease: Lease) -> None:
-        """Give entries new places behind all others, in their order; each keeps or gets a key, so that being moved twice
-        has one effect.
+        """Give entries new places behind all others, in their order.
+
+        Each keeps or gets a key, so that being moved twice has one effect.
 
         Raises:
             LeaseLost: another process owns the partition; nothing was moved.

@@ -21,8 +21,8 @@ BLOCK_MS = 1000
 
 _TIMEOUTS: dict[str, Any] = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0}
 _HEALTH_CHECK_INTERVAL_S = 10
-# A peer that is gone without a word is noticed in about 25 seconds: by keepalive on a quiet connection, which does nothing
-# while something sent is not acknowledged yet, and by the last of these then.
+# A peer that is gone without a word is noticed in about 25 seconds: by keepalive on a quiet connection, and by the last
+# of these while something sent is not acknowledged yet, when keepalive does nothing.
 _KEEPALIVE: dict[str, Any] = {
     "socket_keepalive": True,
     "socket_keepalive_options": {

@@ -48,8 +48,8 @@ class EventsStream:
 
         Args:
             rows: the events.
-            after: the event before them. Nothing is written into a stream that ends earlier: what is missing there could
-                not be put before it any more.
+            after: the event before them. Nothing is written into a stream that ends earlier: what is missing there
+                could not be put before it any more.
 
         Raises:
             EventsSetBack: the stream ends before ``after``; nothing was published.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from celery.exceptions import TimeoutError
+from celery import exceptions
 from celery.result import AsyncResult
 
 _LOOK_AGAIN_S = 5.0
@@ -25,7 +25,7 @@ class LookedUpResult(AsyncResult):
             left_s = _LOOK_AGAIN_S if deadline_s is None else max(0.0, deadline_s - time.monotonic())
             try:
                 return super().get(timeout=min(left_s, _LOOK_AGAIN_S), **options)
-            except TimeoutError:
+            except exceptions.TimeoutError:
                 if self.ready():  # from now on it is known here, and so is what the task may have raised
                     return super().get(**options)
                 if deadline_s is not None and time.monotonic() >= deadline_s:

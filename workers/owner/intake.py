@@ -27,9 +27,7 @@ class Intake(threading.Thread):
         now_ms: milliseconds since 1970, by which commands are late.
     """
 
-    def __init__(
-        self, commands: CommandsLog, inbox: Inbox, position: EntryId, now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, commands: CommandsLog, inbox: Inbox, position: EntryId, now_ms: Callable[[], int]) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
         self._inbox = inbox

@@ -139,9 +139,7 @@ class Owner(threading.Thread):
             announcer.start()
             stack.callback(announcer.stop)
             engine.warm_up()
-            intake = Intake(
-                CommandsLog(self._connect(), self._keys), self._inbox, engine.position, self._clock.now_ms
-            )
+            intake = Intake(CommandsLog(self._connect(), self._keys), self._inbox, engine.position, self._clock.now_ms)
             self._read = lambda: intake.position
             intake.start()
             stack.callback(intake.stop)

@@ -1,8 +1,8 @@
 """Sees to it that no command is passed over when the commands stream is lost, set back or has lost its group.
 
-The owner reads by position, so an entry that comes to stand at or before it is never read. A stream gives rising ids, but a
-new one in its place, or an older copy of it on a server that took over, begins again lower. So the keeper raises the
-stream above what has been read, and gives what came before that a new place behind everything else.
+The owner reads by position, so an entry that comes to stand at or before it is never read. A stream gives rising ids,
+but a new one in its place, or an older copy of it on a server that took over, begins again lower. So the keeper raises
+the stream above what has been read, and gives what came before that a new place behind everything else.
 """
 
 from __future__ import annotations
