@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from recommender import open_recommender
 from recommender.errors import StateLocked
-from recommender.items import EntryId
+from recommender.items import START, EntryId
 from recommender.opening import LOCK
 from recommender.store import OutboxRow
 from tests.integration.conftest import Owners
@@ -108,14 +108,14 @@ def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) 
     assert first.acquire("here", 0) is None
     events, log = EventsStream(redis, KEYS, 1000, 1000, first), CommandsLog(redis, KEYS)
     log.append([{"type": "item.upsert", "data": "{}"}])
-    events.publish([row(1)])
+    events.publish([row(1)], START)
     assert second.acquire("here", 0) is None
     with pytest.raises(LeaseLost, match="owned by"):
-        events.publish([row(2)])
+        events.publish([row(2)], row(1).id)
     with pytest.raises(LeaseLost, match="owned by"):
-        Trimming(redis, KEYS, first).trim("ours", EntryId(2**62, 0), keep_from=None)
+        Trimming(redis, KEYS, first).trim("ours", EntryId(2**62, 0), START, keep_from=None)
     assert (redis.xlen(KEYS.events), redis.xlen(KEYS.commands)) == (1, 1)
-    EventsStream(redis, KEYS, 1000, 1000, second).publish([row(2)])
+    EventsStream(redis, KEYS, 1000, 1000, second).publish([row(2)], row(1).id)
     assert redis.xlen(KEYS.events) == 2
 
 
@@ -149,7 +149,7 @@ def test_a_server_that_lost_its_data_is_told_again(claim: Claims, redis: Redis) 
     first, second = claim("one"), claim("two")
     assert first.acquire("here", 7) is None
     redis.flushall()
-    EventsStream(redis, KEYS, 1000, 1000, first).publish([row(1)])
+    EventsStream(redis, KEYS, 1000, 1000, first).publish([row(1)], START)
     holder = second.acquire("there", 0)
     assert holder is not None
     assert holder.token == "one"

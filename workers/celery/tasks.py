@@ -23,6 +23,7 @@ from recommender.items.commands import validate
 from recommender.store import Outbox, OutboxRow
 from workers.broker.admission import Overloaded
 from workers.celery.requests import request_from_context
+from workers.celery.results import LookedUpResult
 from workers.celery.stream_producer import SentTask, StreamProducer
 from workers.client import CommandFields, command_fields
 from workers.owner.owner import Owner
@@ -58,6 +59,10 @@ class PortTask(Task):
     acks_late = True
     reject_on_worker_lost = True
     typing = True
+
+    def AsyncResult(self, task_id: str, **options: Any) -> LookedUpResult:  # noqa: N802 (Celery's name)
+        """The result of a task, to wait for."""
+        return LookedUpResult(task_id, backend=self.backend, task_name=self.name, app=self.app, **options)
 
 
 class CommandTask(PortTask):
