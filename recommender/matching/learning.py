@@ -162,10 +162,10 @@ def _log_odds(share: float) -> float:
     return log(share / (1 - share))
 
 
-def f_threshold(probabilities: Floats, labels: Booleans, beta: float = 1.0, weights: Floats | None = None) -> float:
-    """The probability from which the F measure is highest; recall counts ``beta`` times as much as precision."""
+def f_threshold(probabilities: Floats, labels: Booleans, weights: Floats | None = None) -> float:
+    """The probability from which F1 is highest."""
     thresholds, precision, recall = _curve(probabilities, labels, weights)
-    f = (1 + beta**2) * precision * recall / np.maximum(beta**2 * precision + recall, 1e-12)
+    f = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(thresholds[int(f.argmax())])
 
 

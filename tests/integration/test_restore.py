@@ -18,18 +18,10 @@ from recommender import backups
 from recommender.backups import Backup
 from recommender.items import EntryId
 from tests.integration.conftest import Owners, Run
-from tests.integration.test_kills import (
-    Log,
-    Outcome,
-    append,
-    erasures,
-    run_undisturbed,
-    ticket_log,
-    without_quotes,
-)
+from tests.integration.test_kills import Log, Outcome, append, run_undisturbed, ticket_log
 from tests.support.processes import FAST_APP, REAL_MODEL_APP, OwnerProcess
 from tests.support.servers import Server
-from tests.support.streams import KEYS, PROCESSED, Published, answered, published
+from tests.support.streams import KEYS, PROCESSED, Published, answered, erasures, published, without_quotes
 from tests.support.waiting import wait_until
 from workers.celery.app import make_app
 from workers.client import Client, command_fields
@@ -170,18 +162,15 @@ def test_an_owner_killed_while_it_catches_up_starts_over_where_it_was(
     answered(redis, [log[-1][0]])
     lose_disk(settings, owner)
     recommender("restore", str(settings.backup_dir))
-    for moment in (60, 180):
-        owner = owner_process(f"killed at {moment}").running()
-        owner.until(lambda owner=owner, m=moment: position_of(owner) >= log[m][0], f"command {moment}")
+    for time_ in ("first", "second"):
+        owner = owner_process(f"killed for the {time_} time", changes={"batch_items": 1}).start()
+        owner.until(lambda owner=owner: "owner.ready" in owner.output, "the recovery to be under way")
         owner.kill()
+        assert "recovery.begun" in owner.output
         assert "recovery.finished" not in owner.output, "it was killed too late"
     outcome = final(restored(owner_process, "last"), redis, log)
     assert without_quotes(outcome.events) == without_quotes(undisturbed.events)
     assert outcome.items == undisturbed.items
-
-
-def position_of(owner: OwnerProcess) -> EntryId:
-    return EntryId.parse((owner.status() or {}).get("position", "0-0"))
 
 
 def test_what_time_has_changed_is_decided_as_it_was(
@@ -376,3 +365,7 @@ def test_vectors_that_are_computed_again_move_nothing_that_was_published(
     outcome = final(owner, redis, log)
     assert outcome.events == before.events
     assert _alike(outcome.items, before.items)
+
+
+def position_of(owner: OwnerProcess) -> EntryId:
+    return EntryId.parse((owner.status() or {}).get("position", "0-0"))

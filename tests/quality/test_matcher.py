@@ -134,7 +134,7 @@ def test_bug_reports_as_a_stream() -> None:
     assert found.found >= 0.55
     assert found.recall_at_90 >= 0.15
     never_seen = as_stream(reports, fit(*training([labelled(one) for one in WITHOUT_BUGS])))
-    assert never_seen.recall_at_90 >= 0.08
+    assert never_seen.recall_at_90 >= 0.07
 
 
 Verdicts = dict[tuple[str, str], Band]
@@ -193,7 +193,7 @@ def test_number_and_size_variants_are_never_duplicates() -> None:
 
 
 def test_few_near_misses_are_flagged() -> None:
-    for table, most in (("products", 4), ("tickets", 1)):
+    for table, most in (("products", 3), ("tickets", 1)):
         found = streamed(table)
         flagged = [pair for pair in near_misses(table) if found.get(pair) is Band.DUPLICATE]
         assert len(flagged) <= most, flagged

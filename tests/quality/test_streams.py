@@ -83,6 +83,11 @@ def test_true_repeats_among_templates_are_found() -> None:
     assert (figures.review_recall or 0) >= 0.9
 
 
+def test_hardly_any_other_variant_of_a_product_is_flagged() -> None:
+    flagged = [one.said.item_id for one in products() if one.flagged_right is False]
+    assert len(flagged) <= 2, flagged
+
+
 def test_number_and_size_variants_of_products_are_never_flagged() -> None:
     titles = {row["id"]: row["title"] for row in rows(SAMPLES / "products.csv")}
     variants = {
@@ -118,7 +123,9 @@ def test_bug_reports() -> None:
     items = [item({**row, "id": row["bug_id"]}, "title", "description") for row in rows(folder / "reports.csv.gz")]
     links = [(row["bug_id"], row["duplicate_of"]) for row in rows(folder / "duplicates.csv.gz")]
     figures, _ = evaluated(items, links)
-    assert (figures.pair_precision or 0) >= 0.88
+    assert (figures.pair_precision or 0) >= 0.86
     assert (figures.pair_recall or 0) >= 0.10
-    assert (figures.review_recall or 0) >= 0.40
+    assert (figures.review_recall or 0) >= 0.45
+    assert (figures.review_twins or 0) >= 0.55
+    assert figures.looked_at <= 0.65
     assert (figures.hit_at["10"] or 0) >= 0.74

@@ -6,12 +6,18 @@ from typing import Any
 
 import click
 import pytest
-from celery import Celery
+from celery import Celery, _state
 
 from workers import attach
 from workers.settings import Settings
 
 NOWHERE = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture(autouse=True)
+def celery_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making a worker tells the whole process that it is one, in which nobody may wait for a result."""
+    monkeypatch.setattr(_state, "_task_join_will_block", _state._task_join_will_block)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from recommender import Entry, Recommender, open_recommender
 from recommender.items import ItemProcessed, ItemRevised
 from tests.support.engine import Log, Models
-from workers.celery.tasks import Answers, Export
+from workers.celery.questions import Answers, Export
 from workers.cli.asking import _ask_here
 from workers.cli.policies import checked
 from workers.cli.replay import Seen, gathered, pages, replay

@@ -17,7 +17,7 @@ from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
 from workers.celery.app import make_app
 from workers.celery.plugin import catalogue
-from workers.celery.tasks import QuestionTask
+from workers.celery.questions import QuestionTask
 from workers.owner.owner import state_directory
 from workers.owner.status import read_status
 from workers.settings import Settings

@@ -13,7 +13,7 @@ from recommender import backups
 from recommender.backups import Backup, Origin
 from recommender.errors import StateError
 from workers.celery.app import make_app
-from workers.celery.tasks import Backup as BackupTask
+from workers.celery.questions import Backup as BackupTask
 from workers.cli.asking import owner_is_at_work, require_answers
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.backups import CREATED_BY, backup_directory

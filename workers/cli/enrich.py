@@ -10,7 +10,7 @@ import click
 from rich.progress import Progress
 
 from recommender.errors import ConfigurationError
-from workers.celery.tasks import Get, Outcomes, Recommend
+from workers.celery.questions import Get, Outcomes, Recommend
 from workers.cli.asking import Ask, owner_or_state, require_answers
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import why

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from recommender.items import CommandIgnored, CommandRejected, EntryId, GroupChanged, ItemRevised
-from workers.celery.tasks import Answers
+from workers.celery.questions import Answers
 from workers.cli.asking import owner_or_state
 from workers.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from workers.cli.event_lines import event_line, laid_out

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from workers.celery.tasks import Compare, Get, Search
+from workers.celery.questions import Compare, Get, Search
 from workers.cli.asking import owner_or_state
 from workers.cli.common import (
     BAND_STYLES,

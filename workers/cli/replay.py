@@ -23,7 +23,7 @@ from recommender.items import (
     ItemRevised,
     UpsertItem,
 )
-from workers.celery.tasks import Answers, Export
+from workers.celery.questions import Answers, Export
 from workers.cli.asking import Ask
 
 _BATCH = 50

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from recommender.items import EntryId
-from workers.celery.tasks import Events
+from workers.celery.questions import Events
 from workers.cli.asking import owner_or_state
 from workers.cli.common import err, json_text, load_settings, out
 from workers.cli.event_lines import event_line, laid_out
