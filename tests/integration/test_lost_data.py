@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery.exceptions import TimeoutError as CeleryTimeoutError
@@ -22,7 +23,9 @@ from tests.support.producers import Producer, answered_items, drained, once_each
 from tests.support.servers import RedisServer, Server, running
 from tests.support.streams import KEYS, answered, published
 from tests.support.waiting import wait_until
+from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
+from workers.broker.continuity import Continuity
 from workers.broker.keys import GROUP
 from workers.celery.app import make_app
 from workers.client import Client, command_fields
@@ -237,6 +240,23 @@ def test_what_is_decided_and_not_trimmed_yet_is_not_decided_again(
     assert "set_back" in second.output
     once_each(published(redis), items)
     assert client.ingest({"id": "T-99", "text": "later"}) > positions[-1]
+
+
+@one_server
+def test_producers_that_append_while_the_stream_is_made_again(
+    server: Server, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, read = CommandsLog(redis, KEYS), EntryId(1000, 0)
+    create = redis.xgroup_create
+
+    def overtaken(*args: Any, **options: Any) -> None:
+        create(*args, **options)
+        redis.xadd(KEYS.commands, {"type": "item.upsert", "data": "{}"}, id="2000-0")
+
+    monkeypatch.setattr(redis, "xgroup_create", overtaken)
+    assert log.keep_above(read) is Continuity.ANEW
+    assert log.keep_above(read) is Continuity.WHOLE
+    assert [id_ for id_, _ in log.read(read, 10)] == [EntryId(2000, 0)]
 
 
 # -- the events stream -------------------------------------------------------------------------------------------------
