@@ -78,13 +78,13 @@ class RedisServer:
         directory: Path,
         options: Sequence[str] = (),
         url: str = "redis://127.0.0.1:{port}/0",
+        program: Path | str | None = None,
         *,
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
-        program: Path | str = "redis-server",
     ) -> None:
         self._directory = directory
-        self._program = str(program)
+        self._program = str(program or "redis-server")
         self._environment = {**os.environ, **(environment or {})}
         self._prefix = prefix
         self.port = free_port()
