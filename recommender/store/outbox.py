@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recommender.items import EntryId, Event, EventData, ItemProcessed, ItemRevised
+from recommender.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
@@ -77,6 +77,20 @@ class Outbox:
         """One event, silent or not."""
         row = self._db.execute("SELECT ms, n, type, event FROM outbox WHERE ms=? AND n=?", id_).fetchone()
         return None if row is None else OutboxRow(EntryId(row[0], row[1]), row[2], row[3])
+
+    def commands(self, since: EntryId) -> dict[EntryId, str | None]:
+        """Positions of the commands from ``since`` on that the stored events come of, with their keys."""
+        rows = self._db.execute(
+            "SELECT json_extract(event, '$.data.command.id'), json_extract(event, '$.data.command.key') FROM outbox"
+            " ORDER BY ms DESC, n DESC"
+        )
+        found: dict[EntryId, str | None] = {}
+        for id_, key in rows:
+            position = START if id_ is None else EntryId.parse(id_)
+            if START < position < since:
+                break  # events stand in the order of their commands
+            found.setdefault(position, key)
+        return found
 
     def prune(self, before_ms: int, published: EntryId) -> int:
         """Drop published events older than ``before_ms`` that nobody waits for; returns how many."""

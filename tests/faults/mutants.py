@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from recommender import Recommender
-from recommender.items import EntryId
+from recommender.items import START, EntryId
+from recommender.store import OutboxRow
 from tests.support.streams import KEYS
 from workers.broker.commands_log import CommandsLog, Fields
+from workers.broker.events_stream import EventsStream
 from workers.owner.dispatch import Dispatch
 from workers.owner.publisher import Publisher
 
@@ -46,14 +48,18 @@ def trimmed_when_read() -> None:
 
 def outbox_forgotten() -> None:
     """A worker publishes what it has decided itself, and nothing that was committed before it started."""
-    publish = Publisher.publish
+    publish, to_stream = Publisher.publish, EventsStream.publish
 
     def broken(publisher: Publisher, engine: Recommender) -> bool:
         if not publisher._certain:
             publisher._published, publisher._certain = _START.setdefault(id(publisher), engine.last_event), True
         return publish(publisher, engine)
 
+    def unchecked(stream: EventsStream, rows: Sequence[OutboxRow], after: EntryId) -> None:
+        to_stream(stream, rows, START)
+
     Publisher.publish = broken  # type: ignore[method-assign]
+    EventsStream.publish = unchecked  # type: ignore[method-assign]
 
 
 def replies_once() -> None:

@@ -26,7 +26,7 @@ from tests.faults.workload import make_workload
 from tests.support.engine import Models, outbox_lines
 from tests.support.matchers import cosine_matcher
 from tests.support.streams import Published, without_quotes
-from workers.broker.events_stream import EventsConflict
+from workers.broker.events_stream import EventsConflict, EventsSetBack
 from workers.owner.publisher import Publisher
 
 # Moments of the engine's own thread; what is about files, Redis or other threads is left to real processes.
@@ -85,9 +85,11 @@ class EventsSink:
         self._perhaps_away()
         return self.last
 
-    def publish(self, rows: Sequence[OutboxRow]) -> None:
+    def publish(self, rows: Sequence[OutboxRow], after: EntryId) -> None:
         """All of it or nothing; whether it was done may stay unknown."""
         self._perhaps_away()
+        if self.last < after:
+            raise EventsSetBack(f"the stream ends at {self.last}")
         for row in rows:
             if row.id > self.last:
                 self.entries[row.id], self.last = row, row.id

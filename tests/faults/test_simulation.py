@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as ServerAway
 
 from recommender import Entry, Recommender
-from recommender.items import EntryId
+from recommender.items import START, EntryId
 from tests.faults.saboteur import Saboteur
 from tests.faults.simulation import ENGINE_POINTS, Broken, Crash, Simulation, Trials, crash, make_entries
 from workers.owner.publisher import Publisher
@@ -87,7 +87,7 @@ def test_a_publisher_that_believes_what_it_sent_is_noticed(saboteur: Saboteur, m
         if rows:
             publisher._published = rows[-1].id
         with suppress(ServerAway):
-            publisher._events.publish(rows)
+            publisher._events.publish(rows, START)
         return True
 
     monkeypatch.setattr(Publisher, "publish", broken)

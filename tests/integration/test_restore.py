@@ -249,6 +249,55 @@ def test_a_backup_older_than_what_was_trimmed_is_refused_and_the_newest_is_not(
     assert client.outcome(client.ingest({"id": "T-1", "text": "goes on"}))["data"]["item_id"] == "T-1"
 
 
+def test_a_backup_is_refused_when_the_server_has_lost_what_was_kept_for_it_and_another_is_made_at_once(
+    settings: Settings, client: Client, redis: Redis, owner_process: Owners
+) -> None:
+    owner = owner_process("first").running()
+    first_backup(settings, owner)
+    old = newest(settings)
+    client.outcome(client.ingest_many([{"id": f"T-{n}", "text": f"text {n}"} for n in range(20)])[-1])
+    owner.until(lambda: (owner.status() or {}).get("held") == 20, "the status to say what is held")
+    redis.delete(KEYS.commands)
+    owner.until(lambda: newest(settings).path != old.path, "another backup")
+    owner.until(lambda: (owner.status() or {}).get("held") == 0, "the status to say that nothing is held any more")
+    position = client.ingest({"id": "T-20", "text": "kept for the second backup"})
+    client.outcome(position)
+    lose_disk(settings, owner)
+    backups.restore(old, state_directory(settings), None)
+    before = events_of(redis)
+    owner = owner_process("second").start()
+    assert owner.wait() != 0
+    assert "have been trimmed up to" in owner.output
+    shutil.rmtree(state_directory(settings))
+    backups.restore(newest(settings), state_directory(settings), None)
+    owner = owner_process("third").running()
+    owner.until(lambda: position_of(owner) >= position, "the commands since to be decided again")
+    assert client.outcome(client.ingest({"id": "T-21", "text": "goes on"}))["data"]["item_id"] == "T-21"
+    assert events_of(redis)[:-1] == before
+
+
+def test_what_is_kept_for_a_backup_is_not_taken_for_unread(
+    settings: Settings, client: Client, redis: Redis, owner_process: Owners
+) -> None:
+    """Every start looks for commands that were passed over; those that are kept have no keys, and one is erased."""
+    owner = owner_process("first").running()
+    first_backup(settings, owner)
+    for n in range(20):
+        fields = dict(command_fields("item.upsert", {"id": f"T-{n}", "text": f"text {n}"}))
+        del fields["key"]
+        redis.xadd(KEYS.commands, fields)
+    client.outcome(client.erase("T-3"))
+    wait_until(lambda: len(published(redis)) == 20, "the event of the erased item to be removed")
+    before = events_of(redis)
+    owner.kill()
+    owner = owner_process("second").running()
+    owner.until(lambda: (owner.status() or {}).get("held") == 21, "them to be counted again")
+    assert client.outcome(client.ingest({"id": "T-20", "text": "goes on"}))["data"]["item_id"] == "T-20"
+    assert events_of(redis)[:-1] == before
+    assert "commands_recovered" not in owner.output
+    assert "stream_was_reset" not in owner.output
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["backups", "no backups"])
 def test_a_lost_write_ahead_log_is_noticed(
     settings: Settings, client: Client, redis: Redis, owner_process: Owners, kept: bool

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from recommender import open_recommender
 from recommender.errors import StateLocked
-from recommender.items import EntryId
+from recommender.items import START, EntryId
 from recommender.opening import LOCK
 from recommender.store import OutboxRow
 from tests.integration.conftest import Owners
@@ -30,6 +30,7 @@ from tests.support.waiting import wait_until
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
 from workers.broker.events_stream import EventsStream
+from workers.broker.keys import GROUP
 from workers.broker.lease import Lease, LeaseLost, place_of
 from workers.broker.trimming import Trimming
 from workers.client import Client
@@ -66,6 +67,31 @@ def ticket(n: int) -> dict[str, str]:
 
 
 # -- the lease ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["with room", "full"])
+def test_only_the_stream_that_was_read_is_trimmed(claim: Claims, redis: Redis, full: bool) -> None:
+    lease = claim("one")
+    assert lease.acquire("here", 0) is None
+    log, trimming = CommandsLog(redis, KEYS), Trimming(redis, KEYS, lease)
+    log.keep_above(START)
+    *_, read = log.append([{"type": "item.upsert", "data": "{}"}] * 3)
+    kept, _ = redis.xrange(KEYS.commands, count=1)[0]
+    copy = redis.dump(KEYS.commands)
+    redis.delete(KEYS.commands)
+    redis.xadd(KEYS.commands, {"type": "item.upsert", "data": "{}"}, id="5-0")
+    redis.xgroup_create(KEYS.commands, GROUP, id="0")
+    redis.config_set("maxmemory", int(full))
+    assert trimming.trim("ours", read, read, None) is False
+    assert redis.xlen(KEYS.commands) == 1
+    redis.config_set("maxmemory", 0)
+    redis.restore(KEYS.commands, 0, copy, replace=True)
+    redis.config_set("maxmemory", int(full))
+    assert trimming.trim("ours", read, read, EntryId.parse(kept.decode())) is True
+    assert redis.xlen(KEYS.commands) == 2, "the others are in no backup yet"
+    assert trimming.trim("ours", read, read, None) is True
+    redis.config_set("maxmemory", 0)
+    assert redis.xlen(KEYS.commands) == 0
 
 
 def test_epochs_rise(claim: Claims) -> None:
@@ -108,14 +134,14 @@ def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) 
     assert first.acquire("here", 0) is None
     events, log = EventsStream(redis, KEYS, 1000, 1000, first), CommandsLog(redis, KEYS)
     log.append([{"type": "item.upsert", "data": "{}"}])
-    events.publish([row(1)])
+    events.publish([row(1)], START)
     assert second.acquire("here", 0) is None
     with pytest.raises(LeaseLost, match="owned by"):
-        events.publish([row(2)])
+        events.publish([row(2)], row(1).id)
     with pytest.raises(LeaseLost, match="owned by"):
-        Trimming(redis, KEYS, first).trim("ours", EntryId(2**62, 0), keep_from=None)
+        Trimming(redis, KEYS, first).trim("ours", EntryId(2**62, 0), START, keep_from=None)
     assert (redis.xlen(KEYS.events), redis.xlen(KEYS.commands)) == (1, 1)
-    EventsStream(redis, KEYS, 1000, 1000, second).publish([row(2)])
+    EventsStream(redis, KEYS, 1000, 1000, second).publish([row(2)], row(1).id)
     assert redis.xlen(KEYS.events) == 2
 
 
@@ -149,7 +175,7 @@ def test_a_server_that_lost_its_data_is_told_again(claim: Claims, redis: Redis) 
     first, second = claim("one"), claim("two")
     assert first.acquire("here", 7) is None
     redis.flushall()
-    EventsStream(redis, KEYS, 1000, 1000, first).publish([row(1)])
+    EventsStream(redis, KEYS, 1000, 1000, first).publish([row(1)], START)
     holder = second.acquire("there", 0)
     assert holder is not None
     assert holder.token == "one"

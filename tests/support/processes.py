@@ -36,6 +36,7 @@ class WorkerProcess:
         options: of ``celery worker``.
         directory: where it runs; modules there can be imported.
         environment: further variables.
+        prefix: a command that runs the worker in a surrounding of its own.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class WorkerProcess:
         *,
         directory: Path = ROOT,
         environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.log = log
-        self._command = [sys.executable, "-m", "celery", "-A", app, "worker", *QUIET, "--loglevel=INFO", *options]
+        celery = [sys.executable, "-m", "celery", "-A", app, "worker", *QUIET, "--loglevel=INFO"]
+        self._command = [*prefix, *celery, *options]
         self._directory = directory
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -68,7 +68,9 @@ class RedisServer:
         directory: where its files go.
         options: command line behind the standard one.
         url: how clients reach it; by default without password.
-        program: another program that takes the same options, ``valkey-server``.
+        environment: further variables.
+        prefix: a command that runs it in a surrounding of its own.
+        program: another one that takes the same options, ``valkey-server``: a path, or a name to be looked up.
     """
 
     def __init__(
@@ -76,26 +78,32 @@ class RedisServer:
         directory: Path,
         options: Sequence[str] = (),
         url: str = "redis://127.0.0.1:{port}/0",
-        program: Path | None = None,
+        program: Path | str | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._directory = directory
-        self._program = program
-        self._port = free_port()
-        self._options = [option.format(port=self._port) for option in options] or ["--port", str(self._port)]
-        self.url = url.format(port=self._port)
+        self._program = str(program or "redis-server")
+        self._environment = {**os.environ, **(environment or {})}
+        self._prefix = prefix
+        self.port = free_port()
+        self._options = [option.format(port=self.port) for option in options] or ["--port", str(self.port)]
+        self.url = url.format(port=self.port)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = self._program or shutil.which("redis-server")
+        program = shutil.which(self._program)
         if program is None:
-            pytest.skip("needs the program redis-server")
+            pytest.skip(f"needs the program {self._program}")
         self._directory.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(str(program), "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""),
+                    *(*self._prefix, program, "--bind", "127.0.0.1", "--dir", str(self._directory), "--save", ""),
                     *("--appendonly", "yes", "--appendfsync", "everysec", *self._options),
                 ],
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

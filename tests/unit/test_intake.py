@@ -35,7 +35,7 @@ def nowhere() -> Redis:
 
 
 def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
-    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, {})
+    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {})
     intake.check()
     intake.start()
     intake.join(5)
@@ -45,7 +45,7 @@ def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
 
 
 def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, {})
+    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {})
     intake.start()
     wait_until(lambda: "intake.server_away" in caplog.messages, "the intake to say so", 5)
     intake.check()

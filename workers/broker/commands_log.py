@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from recommender.errors import InvalidCommand
@@ -15,7 +16,9 @@ from recommender.items.commands import claimed_type
 from recommender.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 from workers.broker.admission import Admission
 from workers.broker.connections import BLOCK_MS
+from workers.broker.continuity import Continuity, continuity, group_and_last_id
 from workers.broker.keys import GROUP, PartitionKeys
+from workers.broker.lease import Lease
 
 Fields = Mapping[bytes, bytes]
 
@@ -65,9 +68,9 @@ class CommandsLog:
         reply: Any = self._redis.xread({self._keys.commands: str(after)}, count=count, block=BLOCK_MS)
         return [(EntryId.parse(id_.decode()), fields) for _, entries in reply or [] for id_, fields in entries]
 
-    def between(self, after: EntryId, last: EntryId) -> list[tuple[EntryId, Fields]]:
-        """Entries behind ``after`` up to ``last``."""
-        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", max=str(last))
+    def between(self, after: EntryId, last: EntryId, count: int | None = None) -> list[tuple[EntryId, Fields]]:
+        """Entries behind ``after`` up to ``last``, at most ``count``."""
+        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", max=str(last), count=count)
         return [(EntryId.parse(id_.decode()), fields) for id_, fields in reply]
 
     def known_requests(self, task_ids: Sequence[str]) -> set[str]:
@@ -86,25 +89,44 @@ class CommandsLog:
         reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", count=1)
         return EntryId.parse(reply[0][0].decode()).ms if reply else None
 
-    def keep_above(self, position: EntryId) -> bool:
+    def keep_above(self, position: EntryId) -> Continuity:
         """See to it that stream and group are there, and that new entries come behind ``position``.
 
+        Args:
+            position: of the last entry that has been read.
+
         Returns:
-            Whether the stream had been lost or reset to lower ids.
+            What has become of the stream since.
         """
-        try:
-            info: Any = self._redis.xinfo_stream(self._keys.commands)
-        except ResponseError as error:
-            if "no such key" not in str(error):
-                raise
+        group, last = group_and_last_id(self._redis, self._keys.commands)
+        if last is None or not group:
             self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position), mkstream=True)
-            info = self._redis.xinfo_stream(self._keys.commands)
-        if not info["groups"]:
-            self._redis.xgroup_create(self._keys.commands, GROUP, id=str(position))
-        if EntryId.parse(info["last-generated-id"].decode()) >= position:
-            return False
-        self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
-        return True
+        if last is None or last < position:
+            self._raise_to(position)
+        return continuity(group, last, position)
+
+    def _raise_to(self, position: EntryId) -> None:
+        try:
+            self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
+        except ResponseError as error:  # a producer was faster, or it is gone again: who looks next sees it
+            if "smaller than" not in str(error) and "no such key" not in str(error):
+                raise
+
+    def move_to_end(self, entries: Sequence[tuple[EntryId, Fields]], lease: Lease) -> None:
+        """Give entries new places behind all others, in their order.
+
+        Each keeps or gets a key, so that being moved twice has one effect.
+
+        Raises:
+            LeaseLost: another process owns the partition; nothing was moved.
+        """
+
+        def fill(pipe: Pipeline) -> None:
+            for id_, fields in entries:
+                pipe.xadd(self._keys.commands, {b"key": f"moved {id_}", **fields})  # type: ignore[dict-item]
+            pipe.xdel(self._keys.commands, *(str(id_) for id_, _ in entries))
+
+        lease.execute(fill)
 
 
 def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | None = None) -> Entry:
@@ -113,7 +135,7 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | No
     Args:
         entry_id: its position.
         fields: as the producer gave them.
-        now_ms: wall clock, for commands that are too late.
+        now_ms: the time, for commands that are too late.
         quarantined: why nobody may decide it, if it is known to end the process.
     """
     if size_of(fields) > _MAX_ENTRY_BYTES:

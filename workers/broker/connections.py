@@ -14,17 +14,23 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from recommender.errors import ConfigurationError
+from workers.broker.availability import UNDERSTANDING
 
 BLOCK_MS = 1000
 """How long a read of a stream waits at the server; below the socket timeout."""
 
 _TIMEOUTS: dict[str, Any] = {"socket_timeout": 10.0, "socket_connect_timeout": 5.0}
-# A peer that is gone without a word is noticed in about 25 seconds.
+_HEALTH_CHECK_INTERVAL_S = 10
+# A peer that is gone without a word is noticed in about 25 seconds: by keepalive on a quiet connection, and by the last
+# of these while something sent is not acknowledged yet, when keepalive does nothing.
 _KEEPALIVE: dict[str, Any] = {
     "socket_keepalive": True,
     "socket_keepalive_options": {
         getattr(socket, name): value
-        for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+        for name, value in (
+            *(("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)),
+            ("TCP_USER_TIMEOUT", 25_000),
+        )
         if hasattr(socket, name)
     },
 }
@@ -82,9 +88,10 @@ def connect(url: str) -> Redis:
         )
     options: dict[str, Any] = {
         **_TIMEOUTS,
-        "health_check_interval": 10,
+        "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
         "protocol": 2,  # replies of one shape, whatever redis-py's default
         "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
+        "connection_class": UNDERSTANDING[scheme],
     }
     if scheme in ("sentinel", "sentinels"):
         return _from_sentinel(SentinelAddress.parse(url), options | _KEEPALIVE)
@@ -153,7 +160,7 @@ def transport_options(url: str) -> dict[str, Any]:
         "visibility_timeout": 600,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        "health_check_interval": 10,
+        "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
         "priority_steps": [0],
         **_TIMEOUTS,
     }
@@ -169,6 +176,19 @@ def memory_share(redis: Redis) -> float | None:
     memory: Any = redis.info("memory")
     most = int(memory.get("maxmemory") or 0)
     return int(memory["used_memory"]) / most if most else None
+
+
+def backend_options(url: str) -> dict[str, Any]:
+    """Celery's settings for a result backend at ``url``: of its transport options it does not read the timeouts."""
+    options: dict[str, Any] = {
+        "redis_socket_timeout": _TIMEOUTS["socket_timeout"],
+        "redis_socket_connect_timeout": _TIMEOUTS["socket_connect_timeout"],
+        "redis_backend_health_check_interval": _HEALTH_CHECK_INTERVAL_S,
+        "redis_retry_on_timeout": True,
+    }
+    if urlsplit(url).scheme != "unix":
+        options["redis_socket_keepalive"] = True
+    return options
 
 
 def masked(url: str) -> str:

@@ -24,6 +24,10 @@ class EventsConflict(RecommenderError):
     """
 
 
+class EventsSetBack(Exception):
+    """The events stream ends before what was published last: it was lost, or its server came back with older data."""
+
+
 class EventsStream:
     """Publishes, removes, trims. A rejection is a dead letter as well, under the same id.
 
@@ -43,14 +47,24 @@ class EventsStream:
         self._max_length = max_length
         self._max_letters = max_letters
 
-    def publish(self, rows: Sequence[OutboxRow]) -> None:
+    def publish(self, rows: Sequence[OutboxRow], after: EntryId) -> None:
         """Append events under their own ids; one that stands there already is not written again.
 
+        Args:
+            rows: the events.
+            after: the event before them. Nothing is written into a stream that ends earlier: what is missing there
+                could not be put before it any more.
+
         Raises:
+            EventsSetBack: the stream ends before ``after``; nothing was published.
             EventsConflict: another entry stands under the id, or behind it.
             LeaseLost: another process owns the partition; nothing was published.
         """
         letters = [row for row in rows if row.type == CommandRejected.type]
+
+        def check(redis: Redis) -> None:
+            if (last := _last_id(redis, self._key)) < after:
+                raise EventsSetBack(f"the events stream ends at {last} and not at {after}")
 
         def fill(pipe: Pipeline) -> None:
             for row in rows:
@@ -61,24 +75,12 @@ class EventsStream:
             if letters:
                 pipe.xtrim(self._letters_key, maxlen=self._max_letters, approximate=True)
 
-        results = self._lease.execute(fill, raise_on_error=False)
-        for row, result in zip(rows, results, strict=False):
-            if isinstance(result, Exception):
-                self._check_published(row, result)
-        for result in results[len(rows) : len(rows) + len(letters)]:
-            # One that was written before is there, or somebody has dropped it since.
-            if isinstance(result, Exception) and not _is_not_new(result):
-                raise result
+        results = self._lease.execute(fill, watch=(self._key,), check=check, raise_on_error=False)
+        self._check_results(rows, letters, results)
 
     def last_id(self) -> EntryId:
         """Id of the newest entry it ever had, ``0-0`` for a stream that does not exist."""
-        try:
-            info: Any = self._redis.xinfo_stream(self._key)
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return START
-            raise
-        return EntryId.parse(info["last-generated-id"].decode())
+        return _last_id(self._redis, self._key)
 
     def length(self) -> int:
         """Entries in the stream."""
@@ -102,6 +104,15 @@ class EventsStream:
                 pipe.xdel(self._letters_key, *map(str, ids))
                 pipe.execute()
 
+    def _check_results(self, rows: Sequence[OutboxRow], letters: Sequence[OutboxRow], results: Sequence[Any]) -> None:
+        for row, result in zip(rows, results, strict=False):
+            if isinstance(result, Exception):
+                self._check_published(row, result)
+        for result in results[len(rows) : len(rows) + len(letters)]:
+            # One that was written before is there, or somebody has dropped it since.
+            if isinstance(result, Exception) and not _is_not_new(result):
+                raise result
+
     def _check_published(self, row: OutboxRow, error: Exception) -> None:
         if not _is_not_new(error):
             raise error
@@ -115,3 +126,13 @@ class EventsStream:
 def _is_not_new(error: Exception) -> bool:
     """Whether the server has refused an id because it is not behind the last one."""
     return isinstance(error, ResponseError) and "equal or smaller" in str(error)
+
+
+def _last_id(redis: Redis, key: str) -> EntryId:
+    try:
+        info: Any = redis.xinfo_stream(key)
+    except ResponseError as error:
+        if "no such key" in str(error):
+            return START
+        raise
+    return EntryId.parse(info["last-generated-id"].decode())

@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -25,6 +25,7 @@ from recommender.errors import StateError
 from workers.broker.keys import PartitionKeys
 
 _TRIES = 20  # of a transaction that others keep disturbing
+_RECONNECTIONS = 3  # of them, when it is the network that disturbs
 
 
 class LeaseLost(StateError):
@@ -122,7 +123,7 @@ class Lease:
         Raises:
             LeaseLost: somebody else's reign has begun.
         """
-        for _ in range(_TRIES):
+        for done in range(1, _TRIES + 1):
             sent_s = time.monotonic()
             with self._redis.pipeline() as pipe:
                 try:
@@ -133,7 +134,7 @@ class Lease:
                         self._require_forgotten(found, _holder(pipe.get(self._lease)))
                     self._write(pipe, self._epoch, new=forgotten)
                 except WatchError as error:
-                    _raise_if_away(error)
+                    _raise_if_away(error, done)
                     continue
                 except OutOfMemoryError:
                     self._extend()
@@ -151,53 +152,79 @@ class Lease:
         if time.monotonic() >= self._valid_until_s:
             self.renew()
 
-    def execute(self, fill: Callable[[Pipeline], None], *, raise_on_error: bool = True) -> list[Any]:
+    def execute(
+        self,
+        fill: Callable[[Pipeline], None],
+        *,
+        watch: Sequence[str] = (),
+        check: Callable[[Redis], None] = lambda redis: None,
+        tries: int = _TRIES,
+        raise_on_error: bool = True,
+    ) -> list[Any]:
         """Carry out commands in one transaction, and only if the reign lasts.
 
         Args:
             fill: puts the commands into the transaction; called again when it has to be tried again.
+            watch: further keys that must not change between ``check`` and the commands.
+            check: looks at them; what it raises ends the attempt.
+            tries: how often to try when others keep changing them.
             raise_on_error: whether a command that fails raises; otherwise its error is among the replies.
 
         Raises:
             LeaseLost: it has ended; nothing was carried out.
+            WatchError: the further keys kept changing; nothing was carried out.
             RedisError: the server is away; what was carried out nobody can tell.
         """
-        for _ in range(_TRIES):
+        for done in range(1, tries + 1):
             with self._redis.pipeline() as pipe:
                 try:
-                    _watch(pipe, self._epoch_key)
+                    _watch(pipe, self._epoch_key, *watch)
                     if _epoch(pipe.get(self._epoch_key)) != self._epoch:
                         pipe.unwatch()
                         self.renew()  # a server that lost its data; or we have lost the lease
                         continue
+                    check(pipe)
                     pipe.multi()
                     fill(pipe)
                     return list(pipe.execute(raise_on_error=raise_on_error))
                 except WatchError as error:
-                    _raise_if_away(error)
-                    continue
+                    _raise_if_away(error, done)
+                    if watch and done == tries:
+                        raise
         raise LeaseLost("the epoch of the partition keeps changing")
 
-    def execute_in_need(self, fill: Callable[[Pipeline], None]) -> list[Any]:
+    def execute_in_need(
+        self,
+        fill: Callable[[Pipeline], None],
+        *,
+        watch: Sequence[str] = (),
+        check: Callable[[Redis], None] = lambda redis: None,
+        tries: int = _TRIES,
+    ) -> list[Any]:
         """Carry out commands that make room on the server, also when it is too full for a transaction.
 
-        They follow a look at the epoch then. Nobody can begin a reign in between on a server that is full; and what is
-        dropped is committed.
+        They follow a look at the epoch, and ``check``, then. Nobody can begin a reign or a stream in between on a
+        server that is full; and what is dropped is committed.
 
         Args:
             fill: puts the commands into the transaction.
+            watch: as for ``execute``, and so are the following.
+            check: what it raises ends the attempt.
+            tries: how often to try when others keep changing the keys.
 
         Returns:
             Replies; the error of a command that failed is among them.
 
         Raises:
             LeaseLost: the reign has ended; nothing was carried out.
+            WatchError: the further keys kept changing; nothing was carried out.
         """
         try:
-            return self.execute(fill, raise_on_error=False)
+            return self.execute(fill, watch=watch, check=check, tries=tries, raise_on_error=False)
         except OutOfMemoryError:
             if _epoch(self._redis.get(self._epoch_key)) != self._epoch:
                 raise LeaseLost("the partition is owned by another process now") from None
+            check(self._redis)
             with self._redis.pipeline(transaction=False) as pipe:
                 fill(pipe)
                 return list(pipe.execute(raise_on_error=False))
@@ -256,11 +283,12 @@ def _watch(pipe: Pipeline, *keys: str) -> None:
     pipe.watch(*keys)  # type: ignore[no-untyped-call]
 
 
-def _raise_if_away(error: WatchError) -> None:
+def _raise_if_away(error: WatchError, done: int = _RECONNECTIONS) -> None:
     """redis-py calls a key changed when the connection that watched it has failed: a server that ended, or one that is
-    still loading its data. That says nothing about the key."""
-    if isinstance(error.__context__, RedisError):
-        raise error.__context__
+    still loading its data. That says nothing about the key. A few times that may be tried again."""
+    cause = error.__context__
+    if isinstance(cause, RedisError) and done >= _RECONNECTIONS:
+        raise cause
 
 
 def _holder(value: Any) -> Holder | None:

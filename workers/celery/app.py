@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Celery
 
 from recommender.embedding import Encoders
-from workers.broker.connections import celery_url, connect, transport_options
+from workers.broker.connections import backend_options, celery_url, connect, transport_options
 from workers.celery.door import guard
 from workers.celery.plugin import Plugin, attach
 from workers.client import redis_url
@@ -39,6 +39,7 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
         result_expires=settings.result_expires_s,
         broker_transport_options=transport_options(broker),
         result_backend_transport_options={} if backend == "disabled" else transport_options(backend),
+        **backend_options(backend),
         visibility_timeout=600,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

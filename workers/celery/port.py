@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from celery import Task
 from kombu.entity import Queue
 
+from workers.celery.results import LookedUpResult
 from workers.client import CommandFields
 from workers.owner.owner import Owner
 
@@ -33,3 +34,7 @@ class PortTask(Task):
     acks_late = True
     reject_on_worker_lost = True
     typing = True
+
+    def AsyncResult(self, task_id: str, **options: Any) -> LookedUpResult:  # noqa: N802 (Celery's name)
+        """The result of a task, to wait for."""
+        return LookedUpResult(task_id, backend=self.backend, task_name=self.name, app=self.app, **options)

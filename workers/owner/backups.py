@@ -57,6 +57,7 @@ class BackupKeeper:
         self._asked: deque[Future[Backup]] = deque()
         self._job: _Job | None = None
         self._due_s = 0.0
+        self._hurried = False
         self._saved: EntryId | None = None
         self.newest: Backup | None = None
         self.current_at: datetime | None = None
@@ -73,6 +74,10 @@ class BackupKeeper:
         self._asked.append(answer)
         return answer
 
+    def hurry(self) -> None:
+        """The last one is worth nothing any more: where any are made, make another soon."""
+        self._hurried = True
+
     def start(self) -> None:
         """Go on where the process before ended."""
         if not self._scheduled:
@@ -88,7 +93,7 @@ class BackupKeeper:
         """End what is done, begin what is due; called by the engine thread now and then."""
         if self._job is not None:
             self._look_after(self._job, engine)
-        elif self._asked or (self._scheduled and time.monotonic() >= self._due_s):
+        elif self._asked or (self._scheduled and (self._hurried or time.monotonic() >= self._due_s)):
             self._begin(engine)
 
     def stop(self, engine: Recommender) -> None:
@@ -110,6 +115,7 @@ class BackupKeeper:
     def _begin(self, engine: Recommender) -> None:
         waiting = list(self._asked)
         self._asked.clear()
+        self._hurried = False
         self._due_s = time.monotonic() + self._settings.backup_every_s
         if not waiting and self._saved == engine.position:  # nothing has happened since
             self.current_at = datetime.now(UTC)

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from recommender import Recommender
 from recommender.errors import EncodingError, StateFull
 from recommender.items import Entry, Event
+from workers.broker.availability import AWAY
 from workers.broker.lease import LeaseLost
 from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox
@@ -75,12 +76,12 @@ class Deciding:
             except StateFull as error:  # nothing was committed, and nothing more is read until there is room
                 log.error("owner.disk_full", extra={"error": str(error), "commands": len(entries)})
                 self._stopping.wait(RETRY_S)
-            except LeaseLost:
-                self._in_hand.put_down()  # no fault of the batch
-                raise
-            except RedisError as error:  # the lease is in doubt: nothing was committed
+            except AWAY as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
                 self._stopping.wait(RETRY_S)
+            except (LeaseLost, RedisError):
+                self._in_hand.put_down()  # no fault of the batch
+                raise
             else:
                 self._committed(len(entries), events, time.monotonic() - started_s)
                 return

@@ -47,7 +47,7 @@ class EventKeeper:
         """Drop what is not kept; returns what to say about the stream.
 
         Args:
-            now_ms: wall clock.
+            now_ms: the server's time.
         """
         groups = event_groups(self._redis, self._keys)
         self._note_missed(groups[:MOST_TOLD])

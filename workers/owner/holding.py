@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
+from collections.abc import Callable
 
 from redis import Redis
 
 from recommender import Recommender
+from recommender.items import START, EntryId
 from workers.broker.commands_log import CommandsLog
 from workers.broker.keys import PartitionKeys
+from workers.broker.lease import Lease
 from workers.broker.trimming import Trimming
 from workers.owner.backups import BackupKeeper
 from workers.owner.ownership import Ownership
-
-log = logging.getLogger(__name__)
+from workers.owner.stream_keeper import StreamKeeper
 
 
 class Holding:
@@ -24,18 +25,26 @@ class Holding:
         redis: the server.
         keys: of the partition.
         commands: the commands stream.
+        lease: without which nothing is moved or dropped.
         trimming: of that stream.
         backups: which say what may be trimmed.
     """
 
     def __init__(
-        self, redis: Redis, keys: PartitionKeys, commands: CommandsLog, trimming: Trimming, backups: BackupKeeper
+        self,
+        redis: Redis,
+        keys: PartitionKeys,
+        commands: CommandsLog,
+        lease: Lease,
+        trimming: Trimming,
+        backups: BackupKeeper,
     ) -> None:
         self._redis = redis
         self._keys = keys
-        self._commands = commands
         self._trimming = trimming
         self._backups = backups
+        self._stream_keeper = StreamKeeper(commands, lease, self._note_broken)
+        self._read: Callable[[], EntryId] = lambda: START
 
     def identity(self, engine: Recommender) -> str:
         """What tells the state from any other."""
@@ -49,11 +58,30 @@ class Holding:
         """
         Ownership(self._redis, self._keys, self.identity(engine)).claim()
 
+    def reads(self, read: Callable[[], EntryId]) -> None:
+        """From now on ``read`` says which entry of the commands stream has been read last."""
+        self._read = read
+
+    def doubt(self) -> None:
+        """The server was away: what it holds now has to be looked at."""
+        self._stream_keeper.doubt()
+
     def keep_stream(self, engine: Recommender) -> None:
-        """See to it that the commands stream is there, and that what is appended comes behind the position."""
-        if self._commands.keep_above(engine.position):
-            log.error("owner.stream_was_reset", extra={"position": str(engine.position)})
+        """See to it that the commands stream is there, and that nothing in it is passed over."""
+        self._stream_keeper.check(engine, self._last_read(engine))
 
     def trim(self, engine: Recommender) -> None:
-        """Drop commands whose effects are durable."""
-        self._trimming.trim(self.identity(engine), engine.position, self._backups.keep_from)
+        """Drop commands whose effects are durable, if it is still the stream that was read."""
+        read = self._last_read(engine)
+        if not self._stream_keeper.settled(engine, read):
+            return
+        if not self._trimming.trim(self.identity(engine), engine.position, read, self._backups.keep_from):
+            self._stream_keeper.check(engine, read)
+
+    def _last_read(self, engine: Recommender) -> EntryId:
+        return max(self._read(), engine.position)
+
+    def _note_broken(self, engine: Recommender) -> None:
+        """Commands that a backup would need are gone: let it be refused, and make another soon."""
+        self._backups.hurry()
+        self._trimming.broken(self.identity(engine), engine.position)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 
-from redis.exceptions import RedisError
-
 from recommender.items import EntryId
+from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog, decode, size_of
 from workers.owner.inbox import Inbox, Waiting
 
@@ -48,7 +46,8 @@ class Intake(threading.Thread):
         commands: the stream.
         inbox: where entries go; it sets the pace.
         position: of the last committed command.
-        read_at_ms: when a command was read first, given its position and the wall clock.
+        read_at_ms: when a command was read first, given its position and the time now.
+        now_ms: milliseconds since 1970, by which commands are late.
         quarantined: why commands at these positions may not be decided.
     """
 
@@ -58,6 +57,7 @@ class Intake(threading.Thread):
         inbox: Inbox,
         position: EntryId,
         read_at_ms: Callable[[EntryId, int], int],
+        now_ms: Callable[[], int],
         quarantined: Mapping[EntryId, str],
     ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
@@ -66,6 +66,7 @@ class Intake(threading.Thread):
         self._position = position
         self._size = ReadSize()
         self._read_at_ms = read_at_ms
+        self._now_ms = now_ms
         self._quarantined = quarantined
         self._stopping = threading.Event()
         self._error: Exception | None = None
@@ -77,6 +78,11 @@ class Intake(threading.Thread):
         except Exception as error:  # the owner looks after its threads
             self._error = error
 
+    @property
+    def position(self) -> EntryId:
+        """Of the last entry that has been read."""
+        return self._position
+
     def check(self) -> None:
         """Raise what has ended the thread, if anything has."""
         if self._error is not None:
@@ -87,7 +93,7 @@ class Intake(threading.Thread):
         while not self._stopping.is_set():
             try:
                 waiting = self._read_some()
-            except RedisError as error:
+            except AWAY as error:
                 if not away:
                     log.warning("intake.server_away", extra={"error": str(error)})
                 away = True
@@ -105,7 +111,7 @@ class Intake(threading.Thread):
         entries = self._commands.read(self._position, self._size.count)
         sizes = [size_of(fields) for _, fields in entries]
         self._size.saw(sizes)
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._now_ms()
         return [
             Waiting(decode(id_, fields, self._read_at_ms(id_, now_ms), self._quarantined.get(id_)), size)
             for (id_, fields), size in zip(entries, sizes, strict=True)

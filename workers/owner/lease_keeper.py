@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from redis.exceptions import RedisError
-
-from workers.broker.lease import Lease, LeaseLost
+from workers.broker.availability import AWAY
+from workers.broker.lease import Lease
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +24,18 @@ class LeaseKeeper(threading.Thread):
         super().__init__(name="recommender-lease", daemon=True)
         self._lease = lease
         self._stopping = threading.Event()
-        self._lost: LeaseLost | None = None
+        self._error: Exception | None = None
 
     def run(self) -> None:
         """Renew until stopped or lost."""
         while not self._stopping.wait(self._lease.duration_s / _RENEWALS):
             try:
                 self._lease.renew()
-            except LeaseLost as error:
-                self._lost = error
-                return
-            except RedisError as error:
+            except AWAY as error:
                 log.warning("lease.server_away", extra={"error": str(error)})
+            except Exception as error:  # the owner looks after its threads
+                self._error = error
+                return
 
     def check(self) -> None:
         """Raise what has ended the thread, if anything has.
@@ -44,8 +43,8 @@ class LeaseKeeper(threading.Thread):
         Raises:
             LeaseLost: another process owns the partition.
         """
-        if self._lost is not None:
-            raise self._lost
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """Renew no more."""

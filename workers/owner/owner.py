@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError
 
 from recommender import Recommender, open_recommender
 from recommender.backups import Backup
 from recommender.embedding import Encoders
 from recommender.errors import StateError, StateFull
 from recommender.items import DEFAULT_MODEL, START, EntryId, Event
+from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.quarantine import Quarantine
+from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
 from workers.owner.backups import BackupKeeper
 from workers.owner.courier import Job
@@ -52,6 +54,7 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _FLUSH_S = 10.0
+_UNFINISHED: tuple[type[Exception], ...] = (*AWAY, StateFull)
 
 
 class Owner(threading.Thread):
@@ -88,6 +91,7 @@ class Owner(threading.Thread):
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
         self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
+        self._clock = ServerClock(self._redis)
         self.elected = threading.Event()
         self.ready = threading.Event()
         self._commands = CommandsLog(self._redis, self._keys)
@@ -98,10 +102,11 @@ class Owner(threading.Thread):
         self._trimming = Trimming(self._redis, self._keys, self._lease)
         self._recovery = Recovery(self._redis, self._keys)
         self._backups = BackupKeeper(settings)
-        self._holding = Holding(self._redis, self._keys, self._commands, self._trimming, self._backups)
+        self._holding = Holding(self._redis, self._keys, self._commands, self._lease, self._trimming, self._backups)
         self._reporting = Reporting(
             settings.most_waiting,
             self._redis,
+            self._clock,
             self._commands,
             self._inbox,
             self._publisher,
@@ -114,6 +119,7 @@ class Owner(threading.Thread):
         self._upkeep = Upkeep(
             settings.outbox_hours,
             self._holding,
+            self._clock,
             self._commands,
             self._inbox,
             self._publisher,
@@ -185,8 +191,10 @@ class Owner(threading.Thread):
                 self._inbox,
                 engine.position,
                 self._recovery.read_at_ms,
+                self._clock.now_ms,
                 quarantined,
             )
+            self._holding.reads(lambda: intake.position)
             intake.start()
             stack.callback(intake.stop)
             self._dispatch.start(engine)
@@ -239,14 +247,17 @@ class Owner(threading.Thread):
         self._answer(engine, self._inbox.take_questions(RETRY_S))
         try:
             self._reporting.report(engine)
-        except RedisError as error:
+        except AWAY as error:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
     def _after_batch(self, engine: Recommender) -> None:
         """Make room for producers and tell those who wait for the position, now that its events are out."""
         try:
             self._holding.trim(engine)
-        except RedisError as error:
+        except OutOfMemoryError as error:  # it is full, and the same as before
+            log.warning("owner.trim_failed", extra={"error": str(error)})
+        except AWAY as error:
+            self._holding.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
         self.status.update(position=str(engine.position), held=self._trimming.held)
 
@@ -255,13 +266,15 @@ class Owner(threading.Thread):
         with self._metrics.stage("publish"):
             published = self._publisher.publish(engine)
         if not published:
+            if not self._publisher.certain:
+                self._holding.doubt()
             self._stopping.wait(RETRY_S)
 
     def _offer(self, engine: Recommender) -> None:
         """Hand outcomes to the courier; while the server is away nobody can be told."""
         try:
             self._dispatch.offer(engine)
-        except RedisError as error:
+        except AWAY as error:
             log.warning("owner.offer_failed", extra={"error": str(error)})
 
     def _finish(self, engine: Recommender) -> None:
@@ -271,7 +284,7 @@ class Owner(threading.Thread):
             self._dispatch.offer(engine)
             self._dispatch.finish(engine, _FLUSH_S)
             self._holding.trim(engine)
-        except (RedisError, StateFull) as error:
+        except _UNFINISHED as error:
             log.warning("owner.not_finished", extra={"error": str(error)})
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -294,14 +307,15 @@ class Owner(threading.Thread):
         """Become the owner, however long the server is away; false when stopped before."""
         while not self._stopping.is_set():
             try:
+                self._clock.adjust()
                 self._holding.claim(engine)
                 if not self._succession.acquire(engine):
                     return False
-                self._holding.keep_stream(engine)
                 known = self._trimming.begin(self._holding.identity(engine), engine.position)
+                self._holding.keep_stream(engine)
                 recover = self._recovery.begin if known or engine.position != START else None
                 self._publisher.take_over(engine, recover)
-            except RedisError as error:
+            except AWAY as error:
                 log.warning("owner.server_away", extra={"error": str(error)})
                 self._stopping.wait(RETRY_S)
             else:
@@ -312,7 +326,7 @@ class Owner(threading.Thread):
         """Let the next one in at once."""
         try:
             self._lease.release()
-        except RedisError as error:
+        except AWAY as error:
             log.warning("owner.lease_not_released", extra={"error": str(error)})
 
     def _examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
@@ -322,7 +336,7 @@ class Owner(threading.Thread):
             try:
                 self._quarantine.forget()
                 return suspects.examine(engine, in_hand)
-            except RedisError as error:
+            except AWAY as error:
                 log.warning("owner.server_away", extra={"error": str(error)})
                 self._stopping.wait(RETRY_S)
         return {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import OutOfMemoryError
 
 from recommender import Recommender
 from recommender.items import START, EntryId
-from workers.broker.events_stream import EventsStream
+from workers.broker.availability import AWAY
+from workers.broker.events_stream import EventsSetBack, EventsStream
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +54,32 @@ class Publisher:
     def publish(self, engine: Recommender) -> bool:
         """Publish what is there; false if the server was away, and it has to be tried again."""
         try:
-            if not self._certain:
-                self._published, self._certain = self._events.last_id(), True
-            while rows := engine.outbox.after(self._published, _AT_ONCE):
-                self._events.publish(rows)
-                self._published = rows[-1].id
+            while not self._publish_some(engine):
+                pass
         except OutOfMemoryError as error:
             log.warning("publisher.server_full", extra={"error": str(error)})
             return False
-        except RedisError as error:
+        except AWAY as error:
             self._certain = False
             log.warning("publisher.server_away", extra={"error": str(error)})
             return False
         return True
+
+    def _publish_some(self, engine: Recommender) -> bool:
+        """Publish one transaction's worth; whether there was nothing left."""
+        if not self._certain:
+            self._published, self._certain = self._events.last_id(), True
+        rows = engine.outbox.after(self._published, _AT_ONCE)
+        if not rows:
+            return True
+        try:
+            self._events.publish(rows, after=self._published)
+        except EventsSetBack as error:
+            log.error("publisher.stream_was_reset", extra={"error": str(error), "published": str(self._published)})
+            self._certain = False
+        else:
+            self._published = rows[-1].id
+        return False
 
     def check(self, engine: Recommender) -> None:
         """Notice a stream that was lost or reset while nothing was published, and remove what an erasure demands."""
@@ -79,6 +93,11 @@ class Publisher:
     def backlog(self, engine: Recommender) -> int:
         """Events committed and not published."""
         return engine.outbox.count_after(self._published)
+
+    @property
+    def certain(self) -> bool:
+        """Whether it knows what stands in the stream: the server has not been away since it looked."""
+        return self._certain
 
     @property
     def published(self) -> EntryId:

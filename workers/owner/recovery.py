@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
 
 from recommender import Recommender
 from recommender.items import START, CommandRejected, Entry, EntryId
 from recommender.store import OutboxRow
+from workers.broker.availability import AWAY
 from workers.broker.events_stream import EventsConflict
 from workers.broker.keys import PartitionKeys
 
@@ -104,7 +104,7 @@ class Recovery:
             return
         try:
             self._compare(engine)
-        except RedisError as error:  # what is compared is only told
+        except AWAY as error:  # what is compared is only told
             log.warning("recovery.not_compared", extra={"error": str(error)})
         if engine.position >= self._until:
             engine.continue_after(max(engine.last_event, self._last_event))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 from redis import Redis
@@ -10,6 +9,7 @@ from redis import Redis
 from recommender import Recommender
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import memory_share
+from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
 from workers.owner.backups import BackupKeeper
 from workers.owner.inbox import Inbox
@@ -25,6 +25,7 @@ class Reporting:
     Args:
         most_waiting: at how many waiting commands producers are refused; 0: never.
         redis: the server.
+        clock: its time.
         commands: the commands stream.
         inbox: what has been read ahead of it.
         publisher: of events.
@@ -39,6 +40,7 @@ class Reporting:
         self,
         most_waiting: int,
         redis: Redis,
+        clock: ServerClock,
         commands: CommandsLog,
         inbox: Inbox,
         publisher: Publisher,
@@ -50,6 +52,7 @@ class Reporting:
     ) -> None:
         self._most_waiting = most_waiting
         self._redis = redis
+        self._clock = clock
         self._commands = commands
         self._inbox = inbox
         self._publisher = publisher
@@ -92,4 +95,4 @@ class Reporting:
         oldest_ms = self._commands.oldest_waiting_ms(engine.position) if ahead is None else ahead.ms
         if oldest_ms is None:
             return 0, 0.0
-        return max(1, self._commands.length() - held), max(0.0, (time.time_ns() // 1_000_000 - oldest_ms) / 1000)
+        return max(1, self._commands.length() - held), max(0.0, (self._clock.now_ms() - oldest_ms) / 1000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 
 from recommender import Recommender
@@ -87,7 +86,6 @@ class Suspects:
 
 def _settings_of(engine: Recommender, batch: Sequence[Raw]) -> dict[str, CollectionSettings]:
     """Settings of the collections that the batch speaks of."""
-    now_ms = time.time_ns() // 1_000_000
-    names = {getattr(decode(id_, fields, now_ms).command, "collection", None) for id_, fields in batch}
+    names = {getattr(decode(id_, fields, id_.ms).command, "collection", None) for id_, fields in batch}
     settings = engine.settings()
     return {name: settings.get(name, CollectionSettings()) for name in sorted(filter(None, names))}

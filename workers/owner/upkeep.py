@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError
 
 from recommender import Recommender
 from recommender.errors import StateError, StateFull
 from workers.broker.admission import Overloaded
+from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
+from workers.broker.server_clock import ServerClock
 from workers.client import command_fields
 from workers.owner.backups import BackupKeeper
 from workers.owner.dispatch import Dispatch
@@ -35,6 +37,7 @@ class Upkeep:
     Args:
         outbox_hours: for how long published events are kept in the store.
         holding: the partition.
+        clock: the server's.
         commands: its commands stream.
         inbox: what has been read ahead of it.
         publisher: of events.
@@ -51,6 +54,7 @@ class Upkeep:
         self,
         outbox_hours: int,
         holding: Holding,
+        clock: ServerClock,
         commands: CommandsLog,
         inbox: Inbox,
         publisher: Publisher,
@@ -64,6 +68,7 @@ class Upkeep:
     ) -> None:
         self._outbox_ms = outbox_hours * 3600 * 1000
         self._holding = holding
+        self._clock = clock
         self._commands = commands
         self._inbox = inbox
         self._publisher = publisher
@@ -95,12 +100,15 @@ class Upkeep:
         try:
             self._holding.claim(engine)
             self._publisher.check(engine)
-            self._holding.keep_stream(engine)
             self._holding.trim(engine)
+            self._clock.adjust()
             self._tick(engine)
-            self._status.update(events=self._event_keeper.tend(_now_ms()))
+            self._status.update(events=self._event_keeper.tend(self._clock.now_ms()))
             self._reporting.report(engine)
-        except (RedisError, Overloaded) as error:
+        except (OutOfMemoryError, Overloaded) as error:  # it is full, and the same as before
+            log.warning("owner.upkeep_failed", extra={"error": str(error)})
+        except AWAY as error:
+            self._holding.doubt()
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
     def _tend_state(self, engine: Recommender, now_s: float) -> None:
@@ -121,9 +129,5 @@ class Upkeep:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""
         due_ms = engine.due_ms()
         quiet = len(self._inbox) == 0 and not self._recovery.running
-        if due_ms is not None and due_ms <= _now_ms() and quiet:
+        if due_ms is not None and due_ms <= self._clock.now_ms() and quiet:
             self._commands.append([command_fields("clock.ticked", {})])
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
