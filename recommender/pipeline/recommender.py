@@ -296,7 +296,7 @@ class Recommender:
         return self._store.last_event
 
     def continue_after(self, last_event: EntryId) -> None:
-        """Give the next events ids behind ``last_event``: an empty state takes over a stream that has some."""
+        """Give the next events ids behind ``last_event``, the last in a stream that this state was behind."""
         with self._store.transaction():
             self._store.last_event = last_event
 
@@ -375,7 +375,7 @@ class Recommender:
         }.values():
             self._embedding.identity(settings)
         self._embedding.identity(CollectionSettings())
-        log.info("models ready", extra={"seconds": round(time.perf_counter() - started, 2)})
+        log.info("engine.models_ready", extra={"seconds": round(time.perf_counter() - started, 2)})
 
     def close(self) -> None:
         """Write snapshots and close the store."""
