@@ -119,7 +119,7 @@ def listed(directory: Path, partition: str) -> list[Backup]:
         try:
             backup = read(path.parent)
         except StateDamaged as error:
-            _log.warning("backup.unreadable reason=%r", str(error))
+            _log.warning("backups.unreadable", extra={"reason": str(error)})
             continue
         if backup.manifest.partition == partition:
             found.append(backup)

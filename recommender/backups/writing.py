@@ -53,7 +53,10 @@ def write(
             verify(temporary)
     except OSError as error:
         raise StateError(f"the backup could not be written to {directory}: {error}") from error
-    _log.info("backup.written path=%s position=%s size_bytes=%d", path, manifest.position, manifest.size_bytes)
+    _log.info(
+        "backups.written",
+        extra={"path": str(path), "position": manifest.position, "size_bytes": manifest.size_bytes},
+    )
     return Backup(path, manifest)
 
 

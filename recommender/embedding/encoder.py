@@ -49,7 +49,7 @@ class Embeddings(NamedTuple):
 
 
 class Encoder(Protocol):
-    """Turns texts into unit vectors."""
+    """Turns texts into unit vectors. May be asked by two threads at once: one embeds ahead, one answers questions."""
 
     @property
     def identity(self) -> ModelIdentity:

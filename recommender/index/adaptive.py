@@ -142,7 +142,7 @@ class AdaptiveIndex:
     def _changed(self, changes: int) -> None:
         self._changes_to_wait -= changes
         if self._build is None and not self._closed and self._changes_to_wait <= 0 and self._wants_a_graph():
-            _log.info("index.build_started live=%d serving=%s", len(self), self.kind)
+            _log.info("index.build_started", extra={"live": len(self), "serving": self.kind})
             graph = HnswGraph(self._dimension, self._parameters)
             self._build = BackgroundBuild(graph, self._exact.freeze(self._exact.labels()))
 
@@ -160,11 +160,11 @@ class AdaptiveIndex:
             graph = build.result()
         except Exception:
             self._changes_to_wait = _CHANGES_BEFORE_RETRY
-            _log.exception("index.build_failed live=%d serving=%s", len(self), self.kind)
+            _log.exception("index.build_failed", extra={"live": len(self), "serving": self.kind})
             return
         missing = np.setdiff1d(self._exact.labels(), graph.labels())
         if _CATCH_UP < len(missing) <= len(build) // 2:  # while rounds get shorter, the caller need not wait for one
             self._build = BackgroundBuild(graph, self._exact.freeze(missing))
             return
         self._hnsw = HnswIndex(self._exact, graph)
-        _log.info("index.graph_serves live=%d linked_at_switch=%d", len(self), len(missing))
+        _log.info("index.graph_serves", extra={"live": len(self), "linked_at_switch": len(missing)})

@@ -57,7 +57,7 @@ class BackgroundBuild:
         try:
             for labels, vectors in self._vectors.chunks(_CHUNK):
                 if self._stop.is_set() or not main.is_alive():  # the interpreter waits for this thread before it ends
-                    _log.info("index.build_abandoned vectors=%d", len(self))
+                    _log.info("index.build_abandoned", extra={"vectors": len(self)})
                     return
                 self._graph.add(labels, vectors)
         except Exception as error:

@@ -99,9 +99,9 @@ class HnswIndex:
             try:
                 return self._exact.search_among(queries, candidates, k)
             except KeyError:
-                _log.error("index.graph_out_of_step live=%d", len(self))
+                _log.error("index.graph_out_of_step", extra={"live": len(self)})
         else:
-            _log.info("index.graph_reached_too_few queries=%d k=%d live=%d", len(queries), k, len(self))
+            _log.info("index.graph_reached_too_few", extra={"queries": len(queries), "k": k, "live": len(self)})
         return self._exact.search(queries, k)
 
     def vectors(self, labels: Labels) -> Vectors:

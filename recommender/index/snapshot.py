@@ -129,7 +129,10 @@ def write(directory: Path, index: HnswIndex, stamp: Stamp) -> SnapshotRecord:
         _prune(directory)
     except OSError as error:
         raise StateError(f"the index snapshot could not be written to {directory}: {error}") from error
-    _log.info("index.snapshot_written generation=%d live=%d position=%s", generation, manifest.live, stamp.position)
+    _log.info(
+        "index.snapshot_written",
+        extra={"generation": generation, "live": manifest.live, "position": stamp.position},
+    )
     return SnapshotRecord(generation, hashlib.sha256(data).hexdigest(), manifest)
 
 
@@ -147,7 +150,7 @@ def read(directory: Path, expected: Expectations, trusted: Collection[str]) -> t
             _check_expected(manifest, expected)
             return _read_graph(_graph_path(directory, generation), manifest, expected.parameters), manifest
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            _log.warning("index.snapshot_refused generation=%d reason=%r", generation, str(error))
+            _log.warning("index.snapshot_refused", extra={"generation": generation, "reason": str(error)})
     return None
 
 

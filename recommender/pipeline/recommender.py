@@ -6,11 +6,11 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from recommender.embedding import Encoders
-from recommender.errors import InvalidCommand
+from recommender.errors import InvalidCommand, StateFull
 from recommender.items import (
     CollectionSettings,
     ConfigureCollection,
@@ -134,7 +134,8 @@ class Recommender:
                     self._decide(prepared, batch)
         self._indexes.apply(batch.changed.values(), batch.overlays)
         if any(isinstance(entry.command, EraseItem) for entry in fresh):
-            self._store.scrub()
+            with suppress(StateFull):  # the batch is committed; this is noted as due, and ``prune`` tries again
+                self._store.scrub()
         return batch.events
 
     def embed_ahead(self, entries: Sequence[Entry]) -> None:
@@ -296,7 +297,7 @@ class Recommender:
         return self._store.last_event
 
     def continue_after(self, last_event: EntryId) -> None:
-        """Give the next events ids behind ``last_event``: an empty state takes over a stream that has some."""
+        """Give the next events ids behind ``last_event``, the last in a stream that this state was behind."""
         with self._store.transaction():
             self._store.last_event = last_event
 
@@ -335,7 +336,9 @@ class Recommender:
         now_ms = self._store.clock_ms
         with self._store.transaction():
             self._store.outbox.forget_keys(now_ms)
-            return self._store.outbox.prune(now_ms - outbox_ms, sent)
+            dropped = self._store.outbox.prune(now_ms - outbox_ms, sent)
+        self._store.scrub()
+        return dropped
 
     @property
     def position(self) -> EntryId:
@@ -370,12 +373,10 @@ class Recommender:
     def warm_up(self) -> None:
         """Load the models of all collections, so that the first command does not wait for them."""
         started = time.perf_counter()
-        for settings in {
-            collection.settings.model: collection.settings for collection in self._collections.all()
-        }.values():
+        for settings in {one.settings.model: one.settings for one in self._collections.all()}.values():
             self._embedding.identity(settings)
         self._embedding.identity(CollectionSettings())
-        log.info("models ready", extra={"seconds": round(time.perf_counter() - started, 2)})
+        log.info("engine.models_ready", extra={"seconds": round(time.perf_counter() - started, 2)})
 
     def close(self) -> None:
         """Write snapshots and close the store."""

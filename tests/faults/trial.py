@@ -29,8 +29,8 @@ from tests.support.servers import make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, published, traces
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
+from workers.broker.status import read_status
 from workers.owner.owner import state_directory
-from workers.owner.status import read_status
 from workers.settings import Settings
 
 # Beside SIGKILL of the worker at each point: how else a trial disturbs, each so many times in a round of trials.

@@ -163,6 +163,23 @@ def test_what_did_not_arrive_is_offered_by_the_next(
     assert second.sent(engine, event.id) == engine.delivered == event.id
 
 
+def test_events_of_which_nobody_is_told_are_not_kept_for_ever(
+    engine: Recommender, dispatch: Callable[..., Dispatch], carried: Courier
+) -> None:
+    one = dispatch(deliver_task="project.receive", deliver_types=(REJECTED,))
+    log = Log()
+    (event,) = engine.process([log.upsert("a", "a text")])
+    one.offer(engine)
+    one.acknowledge(engine)
+    assert one.sent(engine, event.id) == engine.delivered == event.id
+    carried.broken = True
+    engine.process([log.add("item.upsert", b"{"), log.upsert("b", "a text")])
+    one.offer(engine)
+    one.acknowledge(engine)
+    assert engine.delivered == event.id, "one of them has yet to arrive"
+    assert carried == []
+
+
 def test_a_server_that_is_away_loses_no_reply(
     server: Server, engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
 ) -> None:

@@ -210,6 +210,8 @@ def test_commands_stay_in_their_stream_until_they_are_in_a_backup(
     owner.until(lambda: (owner.status() or {}).get("held") == 20, "the status to say what is held")
     assert redis.xlen(KEYS.commands) == 20
     assert (owner.status() or {})["lag"] == 0
+    doctor = json.loads(recommender("doctor", "--json").stdout)
+    assert [one["found"] for one in doctor if one["check"] == "room"] == ["0 commands wait, 1,000,000 may"]
     owner.kill()
     owner = owner_process("second").running()
     owner.until(lambda: (owner.status() or {}).get("held") == 20, "them to be counted again")

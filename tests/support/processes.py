@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
-from workers.owner.status import read_status
+from workers.broker.status import read_status
 from workers.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -153,6 +153,13 @@ def test_an_owner_that_stops_gives_up_a_backup(
     engine.end_copy()
 
 
+def test_who_asks_an_owner_that_has_stopped_is_told(settings: Settings, engine: Recommender) -> None:
+    keeper = BackupKeeper(settings)
+    keeper.stop(engine)
+    with pytest.raises(StateError, match="shutting down"):
+        keeper.ask().result(0)
+
+
 def test_a_backup_that_takes_too_long_is_given_up(
     settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,24 @@ def test_a_full_disk_changes_nothing_and_the_batch_can_be_tried_again(tmp_path: 
         assert outbox_lines(engine) == expected
 
 
+def test_an_erasure_that_finds_no_room_to_scrub_is_committed_and_scrubbed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise StateFull("the disk is full")
+
+    log = Log()
+    with closing(opened(tmp_path)) as engine:
+        engine.process(tickets(log, 3))
+        with monkeypatch.context() as full:
+            full.setattr(engine._store.words, "compact", refuse)
+            assert engine.process([log.erase("T-1")]), "its events are told, not lost"
+        assert engine.get("T-1") is None
+        assert engine._store.note("something was erased") is not None
+        engine.prune(0, engine.last_event)
+        assert engine._store.note("something was erased") is None
+
+
 def test_a_file_that_cannot_grow_is_an_error_of_ours(tmp_path: Path) -> None:
     """The kernel refuses the write, as a quota does."""
     child = os.fork()

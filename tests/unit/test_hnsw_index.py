@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from recommender.index import FlatIndex, HnswIndex, HnswParameters, Vectors
 from recommender.index.graph import HnswGraph
 from recommender.index.graph_file import read_header, read_vectors
+from tests.support.logs import logged
 
 DIMENSION = 16
 NARROW = HnswParameters(ef_search_floor=8)
@@ -47,7 +48,7 @@ def test_a_search_that_reaches_too_few_is_answered_exactly(caplog: pytest.LogCap
     found, truth = index.search(vectors, 100), exact.search(vectors, 100)
     np.testing.assert_array_equal(found.labels, truth.labels)
     np.testing.assert_array_equal(found.similarities, truth.similarities)
-    assert caplog.messages == ["index.graph_reached_too_few queries=3000 k=100 live=3000"]
+    assert logged(caplog) == [("index.graph_reached_too_few", {"queries": 3000, "k": 100, "live": 3000})]
 
 
 def test_a_label_that_only_the_graph_knows_is_never_returned(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,7 +56,7 @@ def test_a_label_that_only_the_graph_knows_is_never_returned(caplog: pytest.LogC
     stranger = unit(1, seed=9)
     index._graph.add(np.array([777]), stranger)
     assert 777 not in index.search(stranger, 5).labels
-    assert "index.graph_out_of_step live=100" in caplog.messages
+    assert ("index.graph_out_of_step", {"live": 100}) in logged(caplog)
 
 
 def test_the_graph_is_asked_only_if_it_need_not_look_at_everything(caplog: pytest.LogCaptureFixture) -> None:
@@ -65,7 +66,7 @@ def test_the_graph_is_asked_only_if_it_need_not_look_at_everything(caplog: pytes
     index.search(stranger, 9)  # four times 9 is more than 33: searched exactly, so nothing strange turns up
     assert caplog.messages == []
     index.search(stranger, 8)
-    assert caplog.messages == ["index.graph_out_of_step live=33"]
+    assert logged(caplog) == [("index.graph_out_of_step", {"live": 33})]
 
 
 def test_it_grows_without_losing_a_vector() -> None:

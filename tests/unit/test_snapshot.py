@@ -18,6 +18,7 @@ import pytest
 from recommender.errors import StateError
 from recommender.index import HnswIndex, HnswParameters, Vectors, snapshot
 from tests.support.failing import failing_at
+from tests.support.logs import logged
 
 DIMENSION = 16
 MODEL = "all-MiniLM-L6-v2@0123456789ab"
@@ -118,9 +119,8 @@ def test_no_directory_means_no_snapshot(directory: Path) -> None:
 def test_an_unknown_digest_is_not_trusted(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     snapshot.write(directory, index_of(10), STAMP)
     assert snapshot.read(directory, EXPECTED, {"0" * 64}) is None
-    assert caplog.messages == [
-        "index.snapshot_refused generation=1 reason='the manifest is not one that the database knows'"
-    ]
+    reason = "the manifest is not one that the database knows"
+    assert logged(caplog) == [("index.snapshot_refused", {"generation": 1, "reason": reason})]
 
 
 @pytest.mark.parametrize("flips", [200, pytest.param(1000, marks=pytest.mark.slow)])
@@ -150,7 +150,8 @@ def test_another_indexs_file_is_refused(directory: Path, tmp_path: Path, caplog:
     other = snapshot.write(tmp_path / "other", index_of(60, seed=8), STAMP)
     shutil.copy(graph_of(tmp_path / "other", 1), graph_of(directory, 1))
     assert snapshot.read(directory, EXPECTED, {record.digest, other.digest}) is None
-    assert "reason='the graph file has another checksum than its manifest says'" in caplog.text
+    reason = "the graph file has another checksum than its manifest says"
+    assert ("index.snapshot_refused", {"generation": 1, "reason": reason}) in logged(caplog)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_snapshot_made_for_something_else_is_refused(
 ) -> None:
     record = snapshot.write(directory, index_of(10), STAMP)
     assert snapshot.read(directory, expected, {record.digest}) is None
-    assert caplog.messages == [f"index.snapshot_refused generation=1 reason={reason!r}"]
+    assert logged(caplog) == [("index.snapshot_refused", {"generation": 1, "reason": reason})]
 
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"space": "l2"}, {"live": "ten"}, {"extra": 1}])

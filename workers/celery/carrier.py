@@ -11,6 +11,7 @@ from celery.app.trace import build_tracer
 from kombu.exceptions import EncodeError
 from redis import Redis
 
+from recommender.items import CommandRejected
 from workers.broker.keys import PartitionKeys
 from workers.celery.requests import load_request
 from workers.celery.tasks import CommandRefused
@@ -19,7 +20,6 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_REJECTED = "recommender.command.rejected.v1"
 # What no further attempt mends: a link that is no signature, a request that is no JSON.
 _HOPELESS = (EncodeError, LookupError, TypeError, ValueError, AttributeError)
 
@@ -81,7 +81,7 @@ class Carrier:
             self._app.backend.mark_as_revoked(
                 job.task_id, "expired", Context(request), store_result=not request.get("ignore_result")
             )
-        elif not job.many and outcome["type"] == _REJECTED:
+        elif not job.many and outcome["type"] == CommandRejected.type:
             self._fail(request, CommandRefused(outcome["code"], outcome["message"], outcome["field"]))
         else:
             try:

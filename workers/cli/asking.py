@@ -15,11 +15,11 @@ from recommender.errors import ConfigurationError, StateLocked
 from workers.broker.connections import connect
 from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
+from workers.broker.status import read_status
 from workers.celery.app import make_app
 from workers.celery.plugin import catalogue
 from workers.celery.questions import QuestionTask
 from workers.owner.owner import state_directory
-from workers.owner.status import read_status
 from workers.settings import Settings
 
 _ANSWER_TIMEOUT_S = 90.0

@@ -21,13 +21,13 @@ from rich.progress import Progress, TaskID
 
 from recommender.items import EntryId, ItemProcessed, ItemRevised
 from workers.broker.embedded import EmbeddedServer
+from workers.broker.status import read_status
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import event_line, laid_out
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.scoring import Score, score
 from workers.cli.sending import Checkpoint, send_rows
 from workers.client import Client, is_outcome
-from workers.owner.status import read_status
 from workers.records import MappingOptions, RecordFormat, Row
 from workers.settings import Settings, process_environment
 

@@ -22,11 +22,11 @@ from recommender.items import EntryId
 from workers.broker.connections import connect, masked, memory_share
 from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.keys import PartitionKeys
+from workers.broker.status import commands_waiting, read_status
 from workers.cli.asking import server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.findings import Finding, State
 from workers.cli.storage_checks import check_backups, check_disk
-from workers.owner.status import read_status
 from workers.settings import Settings, unknown_variables, variable
 
 _OLDEST_SERVER = (6, 2)
@@ -201,19 +201,19 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
         f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
         "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
     )
-    yield from _check_room(redis, keys, settings)
+    yield from _check_room(redis, keys, status, settings)
     yield from _check_groups(status, settings)
 
 
-def _check_room(redis: Redis, keys: PartitionKeys, settings: Settings) -> Iterator[Finding]:
+def _check_room(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
     """How near producers are to being refused."""
-    waiting, most = int(redis.xlen(keys.commands)), settings.most_waiting
+    waiting, most = commands_waiting(int(redis.xlen(keys.commands)), status), settings.most_waiting
     state: State = "warning" if most and waiting > _NEARLY * most else "ok"
     limit = f"{most:,}" if most else "any number"
     advice = (
         "" if state == "ok" else "producers are refused at the limit: see RecommenderProducersRefused in the runbook"
     )
-    yield Finding("room", state, f"{waiting:,} commands in the stream, {limit} may wait", advice)
+    yield Finding("room", state, f"{waiting:,} commands wait, {limit} may", advice)
 
 
 def _check_groups(status: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
+from workers.broker.status import read_status
 from workers.celery.questions import Stats
 from workers.cli.asking import owner_or_state, server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
-from workers.owner.status import read_status
 from workers.settings import Settings
 
 

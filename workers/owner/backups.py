@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,7 +53,9 @@ class BackupKeeper:
         self._settings = settings
         self._scheduled = settings.backup_dir is not None
         self._directory = backup_directory(settings)
-        self._asked: deque[Future[Backup]] = deque()
+        self._asked: list[Future[Backup]] = []
+        self._asking = threading.Lock()
+        self._stopped = False
         self._job: _Job | None = None
         self._due_s = 0.0
         self._hurried = False
@@ -71,7 +72,11 @@ class BackupKeeper:
     def ask(self) -> Future[Backup]:
         """A backup as soon as possible; may be called by any thread."""
         answer: Future[Backup] = Future()
-        self._asked.append(answer)
+        with self._asking:
+            if self._stopped:
+                answer.set_exception(StateError("the owner is shutting down"))
+            else:
+                self._asked.append(answer)
         return answer
 
     def hurry(self) -> None:
@@ -97,14 +102,16 @@ class BackupKeeper:
             self._begin(engine)
 
     def stop(self, engine: Recommender) -> None:
-        """Give up what is not done."""
+        """Give up what is not done; who asks from now on is told so."""
         if self._job is not None:
             self._job.cancelled.set()
             if self._job.thread is not None:
                 self._job.thread.join()
             self._end(self._job, engine)
-        while self._asked:
-            self._asked.popleft().set_exception(StateError("the owner is shutting down"))
+        with self._asking:
+            self._stopped = True
+        for answer in self._take_asked():
+            answer.set_exception(StateError("the owner is shutting down"))
 
     def told(self) -> dict[str, str]:
         """For the status."""
@@ -113,8 +120,7 @@ class BackupKeeper:
         return {"backup_position": self.newest.manifest.position, "backup_at": self.current_at.isoformat()}
 
     def _begin(self, engine: Recommender) -> None:
-        waiting = list(self._asked)
-        self._asked.clear()
+        waiting = self._take_asked()
         self._hurried = False
         self._due_s = time.monotonic() + self._settings.backup_every_s
         if not waiting and self._saved == engine.position:  # nothing has happened since
@@ -128,6 +134,12 @@ class BackupKeeper:
         job.thread = threading.Thread(target=self._write, args=(job,), name="recommender-backup", daemon=True)
         self._job = job
         job.thread.start()
+
+    def _take_asked(self) -> list[Future[Backup]]:
+        """Those who have asked; nobody asks in between and is forgotten."""
+        with self._asking:
+            asked, self._asked = self._asked, []
+        return asked
 
     def _write(self, job: _Job) -> None:
         """The thread."""

@@ -27,6 +27,7 @@ class Dispatch:
         self._commands = commands
         self._courier = Courier(carry)
         self._offered_event = START
+        self._undelivered = 0  # offered, and not seen to arrive
         self._offered_reply = 0
         self._unclaimed: list[int] = []
 
@@ -45,7 +46,11 @@ class Dispatch:
         """Note what has arrived."""
         arrived = self._courier.arrived()
         replied = [job.id for job in arrived if isinstance(job, ReplyJob)] + self._unclaimed
-        delivered = max((job.id for job in arrived if isinstance(job, DeliveryJob)), default=None)
+        deliveries = [job.id for job in arrived if isinstance(job, DeliveryJob)]
+        self._undelivered -= len(deliveries)
+        delivered = max(deliveries, default=None)
+        if self._settings.deliver_task and not self._undelivered and self._offered_event > (engine.delivered or START):
+            delivered = self._offered_event  # the rest is of types that nobody is called with
         if replied or delivered:
             engine.acknowledge(replied=replied, delivered=delivered)
             self._unclaimed = []
@@ -76,4 +81,6 @@ class Dispatch:
         rows = engine.outbox.after(self._offered_event, self._courier.room)
         if rows:
             self._offered_event = rows[-1].id
-        return [DeliveryJob(row.id, json.loads(row.event)) for row in rows if row.type in self._settings.deliver_types]
+        jobs = [DeliveryJob(row.id, json.loads(row.event)) for row in rows if row.type in self._settings.deliver_types]
+        self._undelivered += len(jobs)
+        return jobs

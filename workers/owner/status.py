@@ -14,9 +14,6 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from workers.broker.keys import PartitionKeys
-from workers.broker.status import read_status
-
-__all__ = ["Announcer", "Status", "read_status"]
 
 _EXPIRES_S = 15
 _EVERY_S = 0.5  # a producer that waits for a position looks as often
