@@ -75,3 +75,17 @@ def test_a_note_that_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> N
         assert in_hand.suspicion(START) is None
         in_hand.take(START, EntryId(1, 0))
     assert note(tmp_path).suspicion(START) == Suspicion(1, EntryId(1, 0))
+
+
+def test_an_end_in_order_neither_counts_as_a_death_nor_clears_a_suspicion(tmp_path: Path) -> None:
+    (last,) = ids(4)
+    note(tmp_path).take(START, last)
+    for _ in range(2):
+        stopped = note(tmp_path)
+        assert stopped.suspicion(START) == Suspicion(1, last)
+        stopped.put_down()
+    stopped = note(tmp_path)
+    assert stopped.suspicion(START) == Suspicion(1, last)
+    stopped.take(START, last)
+    stopped.put_down()
+    assert note(tmp_path).suspicion(START) == Suspicion(1, last)

@@ -32,7 +32,7 @@ class Deciding:
         hang_after_s: how long a batch may take; ten times as many commands may take longer.
         stopping: set when nothing more is to be decided.
         committed: told of each batch: its commands, its events, the seconds it took.
-        bide: what to do while the model fails, for about a second.
+        bide: what to do before the next try, for about a second.
     """
 
     def __init__(
@@ -72,16 +72,14 @@ class Deciding:
                     events = engine.process(entries)
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
-                self._bide(engine)
             except StateFull as error:  # nothing was committed, and nothing more is read until there is room
                 log.error("owner.disk_full", extra={"error": str(error), "commands": len(entries)})
-                self._stopping.wait(RETRY_S)
             except AWAY as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
-                self._stopping.wait(RETRY_S)
             except (LeaseLost, RedisError):
                 self._in_hand.put_down()  # no fault of the batch
                 raise
             else:
                 self._committed(len(entries), events, time.monotonic() - started_s)
                 return
+            self._bide(engine)

@@ -61,6 +61,11 @@ class Dispatch:
             self._courier.finish(timeout_s)
         self.acknowledge(engine)
 
+    def stop(self) -> None:
+        """Carry no more, whatever is left."""
+        if self._courier.is_alive():
+            self._courier.finish(0.0)
+
     def sent(self, engine: Recommender, published: EntryId) -> EntryId:
         """Up to where events have reached everybody they are for."""
         return min(published, engine.delivered or START) if self._settings.deliver_task else published

@@ -79,8 +79,12 @@ class BatchInHand:
         self._write({"after": str(position), "last": str(last), "deaths": deaths})
 
     def put_down(self) -> None:
-        """Nothing is in hand: the process ends in order."""
-        self._write({})
+        """Nothing is in hand: the process ends in order. A suspicion stays; this end is no death that adds to it."""
+        if self._suspicion is None:
+            self._write({})
+        else:
+            told = {"after": str(self._position), "last": str(self._suspicion.last)}
+            self._write({**told, "deaths": self._suspicion.deaths - 1})
 
     def close(self) -> None:
         """Close the file."""

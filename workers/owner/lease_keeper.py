@@ -49,4 +49,5 @@ class LeaseKeeper(threading.Thread):
     def stop(self) -> None:
         """Renew no more."""
         self._stopping.set()
-        self.join()
+        if self.is_alive():
+            self.join()

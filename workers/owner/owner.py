@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _FLUSH_S = 10.0
-_UNFINISHED: tuple[type[Exception], ...] = (*AWAY, StateFull)
+_LATER: tuple[type[Exception], ...] = (*AWAY, StateFull)
 
 
 class Owner(threading.Thread):
@@ -84,6 +84,7 @@ class Owner(threading.Thread):
         self._keys = PartitionKeys.of(settings.partition)
         self._redis = redis()
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
+        self._keeper = LeaseKeeper(self._lease)
         self._quarantine = Quarantine(self._redis, self._keys, self._lease)
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
         self._metrics = Metrics(settings.partition)
@@ -171,13 +172,10 @@ class Owner(threading.Thread):
             engine = self._succession.open(self._open)
             if engine is None:
                 return
-            stack.callback(engine.close)
-            if not self._take_over(engine):
-                return
+            stack.callback(self._close, engine)
             stack.callback(self._leave)
-            keeper = LeaseKeeper(self._lease)
-            keeper.start()
-            stack.callback(keeper.stop)
+            if not self._take_over(engine, stack):
+                return
             self.elected.set()
             announcer = Announcer(self.status, self._connect(), self._keys)
             announcer.start()
@@ -197,28 +195,29 @@ class Owner(threading.Thread):
             self._holding.reads(lambda: intake.position)
             intake.start()
             stack.callback(intake.stop)
-            self._dispatch.start(engine)
-            self._backups.start()
+            stack.callback(self._dispatch.stop)
+            self._patiently(lambda: self._dispatch.start(engine))
             stack.callback(self._backups.stop, engine)
+            self._backups.start()
             self.status.update(state="running", encoder=self._encoders.encoder(DEFAULT_MODEL).identity.variant)
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
-            self._loop(engine, intake, keeper, self._deciding(in_hand))
+            self._loop(engine, intake, self._deciding(in_hand))
             in_hand.put_down()
             intake.stop()
             self._finish(engine)
         log.info("owner.closed")
 
-    def _loop(self, engine: Recommender, intake: Intake, keeper: LeaseKeeper, deciding: Deciding) -> None:
+    def _loop(self, engine: Recommender, intake: Intake, deciding: Deciding) -> None:
         while not self._stopping.is_set():
             intake.check()
-            keeper.check()
+            self._keeper.check()
             entries, questions = self._inbox.take(_IDLE_S)
             if entries:
                 self.status.working()
             for part in self._recovery.parts(entries):
                 deciding.decide(engine, part)
-                self._recovery.follow(engine)
+                self._patiently(lambda: self._recovery.follow(engine))
             self._publish(engine)
             if entries:
                 self._after_batch(engine)
@@ -243,7 +242,8 @@ class Owner(threading.Thread):
                 question.settle(engine)
 
     def _bide(self, engine: Recommender) -> None:
-        """Before the model is asked again: answer questions, and say how much waits."""
+        """Before a batch is tried again: answer questions, say how much waits, see whether it is still ours to try."""
+        self._keeper.check()
         self._answer(engine, self._inbox.take_questions(RETRY_S))
         try:
             self._reporting.report(engine)
@@ -279,13 +279,17 @@ class Owner(threading.Thread):
 
     def _finish(self, engine: Recommender) -> None:
         """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""
-        try:
-            self._publish(engine)
-            self._dispatch.offer(engine)
-            self._dispatch.finish(engine, _FLUSH_S)
-            self._holding.trim(engine)
-        except _UNFINISHED as error:
-            log.warning("owner.not_finished", extra={"error": str(error)})
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: self._publish(engine),
+            lambda: self._dispatch.offer(engine),
+            lambda: self._dispatch.finish(engine, _FLUSH_S),
+            lambda: self._holding.trim(engine),
+        )
+        for step in steps:
+            try:
+                step()
+            except _LATER as error:
+                log.warning("owner.not_finished", extra={"error": str(error)})
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -303,24 +307,45 @@ class Owner(threading.Thread):
         self.status.update(state="standby")
         self._encoders.encoder(DEFAULT_MODEL).encode(["ready"])
 
-    def _take_over(self, engine: Recommender) -> bool:
-        """Become the owner, however long the server is away; false when stopped before."""
+    def _take_over(self, engine: Recommender, stack: ExitStack) -> bool:
+        """Become the owner, however long it takes; false when stopped before."""
+
+        def acquire() -> None:
+            self._clock.adjust()
+            self._holding.claim(engine)
+            self._succession.acquire(engine)
+
+        def look_around() -> None:
+            known = self._trimming.begin(self._holding.identity(engine), engine.position)
+            self._holding.keep_stream(engine)
+            recover = self._recovery.begin if known or engine.position != START else None
+            self._publisher.take_over(engine, recover)
+
+        self._patiently(acquire)
+        if self._stopping.is_set():
+            return False
+        self._keeper.start()  # what comes now can take long
+        stack.callback(self._keeper.stop)
+        self._patiently(look_around)
+        return not self._stopping.is_set()
+
+    def _patiently(self, step: Callable[[], object]) -> None:
+        """Do a step as soon as the server answers and the disk has room, unless stopped before."""
         while not self._stopping.is_set():
             try:
-                self._clock.adjust()
-                self._holding.claim(engine)
-                if not self._succession.acquire(engine):
-                    return False
-                known = self._trimming.begin(self._holding.identity(engine), engine.position)
-                self._holding.keep_stream(engine)
-                recover = self._recovery.begin if known or engine.position != START else None
-                self._publisher.take_over(engine, recover)
-            except AWAY as error:
-                log.warning("owner.server_away", extra={"error": str(error)})
+                step()
+            except _LATER as error:
+                self._keeper.check()
+                event = "owner.disk_full" if isinstance(error, StateFull) else "owner.server_away"
+                log.warning(event, extra={"error": str(error)})
                 self._stopping.wait(RETRY_S)
             else:
-                return True
-        return False
+                return
+
+    def _close(self, engine: Recommender) -> None:
+        """Write snapshots and close. A model that hangs does not keep the process from ending."""
+        with watched(self._settings.hang_after_s):
+            engine.close()
 
     def _leave(self) -> None:
         """Let the next one in at once."""
@@ -332,14 +357,14 @@ class Owner(threading.Thread):
     def _examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
         """Which commands may not be decided; a server that goes away meanwhile is waited for."""
         suspects = Suspects(self._settings, self._encoders, self._commands, self._quarantine)
-        while not self._stopping.is_set():
-            try:
-                self._quarantine.forget()
-                return suspects.examine(engine, in_hand)
-            except AWAY as error:
-                log.warning("owner.server_away", extra={"error": str(error)})
-                self._stopping.wait(RETRY_S)
-        return {}
+        found: dict[EntryId, str] = {}
+
+        def examine() -> None:
+            self._quarantine.forget()
+            found.update(suspects.examine(engine, in_hand))
+
+        self._patiently(examine)
+        return found
 
     def _serve_health(self) -> Callable[[], None]:
         if not self._settings.metrics_port:
