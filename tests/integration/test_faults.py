@@ -67,6 +67,7 @@ def once_each(events: list[Published], count: int) -> None:
 
 def test_the_owner_goes_on_when_the_server_was_killed(server: Server, redis: Redis, owner_process: Owners) -> None:
     count = 300
+    redis.config_set("appendfsync", "always")  # else what was accepted while an fsync was under way can go with it
     owner_process(changes={"batch_items": 8}).running()
     producer = Producer(server.url, tickets(count))
     producer.start()
@@ -74,6 +75,7 @@ def test_the_owner_goes_on_when_the_server_was_killed(server: Server, redis: Red
         wait_until(lambda moment=moment: producer.sent >= moment, f"{moment} items to be sent")
         server.kill()
         server.start()
+        redis.config_set("appendfsync", "always")
     producer.join(60)
     assert producer.sent == count
     wait_until(lambda: redis.xlen(KEYS.events) >= count, "every item to be answered")

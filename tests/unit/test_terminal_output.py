@@ -27,7 +27,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     written = io.StringIO()
     # The same console as in production, but for where it writes to.
     for module in (questions, stats, demo, ingest, doctor):
-        monkeypatch.setattr(module.out, "file", written)
+        monkeypatch.setattr(module.out, "_file", written)  # to set `file` back would pin it to what it is now
         monkeypatch.setattr(module.out, "width", 200)
     return written
 

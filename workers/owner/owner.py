@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from recommender import Recommender, open_recommender
 from recommender.backups import Backup
@@ -351,7 +351,7 @@ class Owner(threading.Thread):
         """Let the next one in at once."""
         try:
             self._lease.release()
-        except AWAY as error:
+        except RedisError as error:
             log.warning("owner.lease_not_released", extra={"error": str(error)})
 
     def _examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
