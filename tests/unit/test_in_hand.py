@@ -89,3 +89,18 @@ def test_an_end_in_order_neither_counts_as_a_death_nor_clears_a_suspicion(tmp_pa
     stopped.take(START, last)
     stopped.put_down()
     assert note(tmp_path).suspicion(START) == Suspicion(1, last)
+
+
+def test_a_suspicion_outlives_neighbours_that_are_committed(tmp_path: Path) -> None:
+    first, second, third = ids(1, 2, 3)
+    note(tmp_path).take(START, third)
+    after = note(tmp_path)
+    assert after.suspicion(START) == Suspicion(1, third)
+    after.take(START, first)  # cut smaller, committed
+    after.take(first, third)  # and death again behind that
+    again = note(tmp_path)
+    assert again.suspicion(first) == Suspicion(2, third)
+    assert note(tmp_path).suspicion(third) is None
+    again.take(second, third)
+    again.take(third, EntryId(9, 0))
+    assert note(tmp_path).suspicion(third) == Suspicion(1, EntryId(9, 0)), "all that was suspected has been committed"

@@ -30,7 +30,7 @@ class BatchInHand:
     """The note: behind which position a batch is in hand, up to which command, and how many have died over it.
 
     It is one small write for each batch and no more. It need not reach the disk: what it guards against is the end of
-    a process, which the page cache survives. A batch that was committed has moved the position, so its note is void.
+    a process, which the page cache survives. What was committed has moved the position; behind it the suspicion stays.
 
     Args:
         path: the file.
@@ -71,8 +71,9 @@ class BatchInHand:
 
     def take(self, position: EntryId, last: EntryId) -> None:
         """What is between ``position`` and ``last`` is in hand, be it decided or embedded ahead."""
-        if position != self._position:
-            self._position, self._suspicion = position, None
+        self._position = position
+        if self._suspicion is not None and position >= self._suspicion.last:
+            self._suspicion = None
         deaths = 0
         if self._suspicion is not None:
             deaths, last = self._suspicion.deaths, min(last, self._suspicion.last)
@@ -93,9 +94,10 @@ class BatchInHand:
     def _read(self, position: EntryId) -> Suspicion | None:
         try:
             note = json.loads(os.pread(self._file, _SIZE, 0))
-            if note.get("after") != str(position):
+            last = EntryId.parse(note["last"])
+            if not EntryId.parse(note["after"]) <= position < last:  # all of it was committed
                 return None
-            return Suspicion(int(note["deaths"]) + 1, EntryId.parse(note["last"]))
+            return Suspicion(int(note["deaths"]) + 1, last)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None  # new, or cut short by a power failure: nothing is known
 
