@@ -64,3 +64,18 @@ def test_next_leaves_no_smaller_id_out(id_: EntryId, ms: int) -> None:
     after = id_.next_at(ms)
     before = EntryId(after.ms, after.n - 1) if after.n else EntryId(after.ms - 1, 2**64 - 1)
     assert before <= id_ or before.ms < ms
+
+
+@pytest.mark.parametrize(
+    ("id_", "next_"),
+    [
+        (EntryId(0, 0), EntryId(0, 1)),
+        (EntryId(7, 2**64 - 1), EntryId(8, 0)),
+        (EntryId(2**64 - 1, 3), EntryId(2**64 - 1, 4)),
+        (EntryId(2**64 - 1, 2**64 - 1), EntryId(2**64 - 1, 2**64 - 1)),
+    ],
+)
+def test_the_successor_is_the_smallest_id_behind(id_: EntryId, next_: EntryId) -> None:
+    assert id_.successor == next_
+    assert id_.next_at(id_.ms) == next_
+    assert id_.next_at(0) == next_

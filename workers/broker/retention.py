@@ -16,8 +16,6 @@ Rule = Literal["size", "age", "groups"]
 MOST_TOLD = 10
 """Of the groups, the slowest ones, which are looked at more closely."""
 
-_MAX_PART = 2**64 - 1
-
 
 class EventGroup(NamedTuple):
     """A consumer group of the events stream.
@@ -72,7 +70,7 @@ def first_needed(rule: Rule, groups: Sequence[EventGroup], now_ms: int, hours: i
 
 def _needs(redis: Redis, keys: PartitionKeys, found: Any) -> dict[bytes, EntryId]:
     """By group, the first id that it has not acknowledged."""
-    needs = {info["name"]: _behind(EntryId.parse(info["last-delivered-id"].decode())) for info in found}
+    needs = {info["name"]: EntryId.parse(info["last-delivered-id"].decode()).successor for info in found}
     pending = [info["name"] for info in found if info["pending"]]
     with redis.pipeline(transaction=False) as pipe:
         for name in pending:
@@ -81,7 +79,3 @@ def _needs(redis: Redis, keys: PartitionKeys, found: Any) -> dict[bytes, EntryId
             if summary["min"] is not None:
                 needs[name] = EntryId.parse(summary["min"].decode())
     return needs
-
-
-def _behind(delivered: EntryId) -> EntryId:
-    return EntryId(delivered.ms, min(delivered.n + 1, _MAX_PART))  # a group may be set to any id there is

@@ -97,7 +97,7 @@ class Trimming:
 
         def fill(pipe: Pipeline) -> None:
             pipe.hset(self._keys.trimmed, mapping=note)
-            pipe.xtrim(self._keys.commands, minid=str(_successor(up_to)), approximate=False)
+            pipe.xtrim(self._keys.commands, minid=str(up_to.successor), approximate=False)
             pipe.xgroup_setid(self._keys.commands, GROUP, str(position))
 
         def check(redis: Redis) -> None:
@@ -166,10 +166,3 @@ class Trimming:
             if len(entries) < _COUNT_AT_ONCE:
                 return count
             start = f"({entries[-1][0].decode()}"
-
-
-def _successor(position: EntryId) -> EntryId:
-    return position.next_at(position.ms) if position.n < _MAX_PART else EntryId(min(position.ms + 1, _MAX_PART), 0)
-
-
-_MAX_PART = 2**64 - 1
