@@ -32,11 +32,11 @@ class EntryId(NamedTuple):
 
     def next_at(self, ms: int) -> EntryId:
         """The smallest id after this one whose milliseconds are not before ``ms``."""
-        return EntryId(ms, 0) if ms > self.ms else self.successor
+        return EntryId(ms, 0) if ms > self.ms else EntryId(self.ms, self.n + 1)
 
     @property
     def successor(self) -> EntryId:
-        """The smallest id after this one; the highest that a server knows has none but itself."""
+        """The smallest id after this one that a server knows; the highest of them has none but itself."""
         if self.n < _MAX_PART:
             return EntryId(self.ms, self.n + 1)
         return EntryId(self.ms + 1, 0) if self.ms < _MAX_PART else self

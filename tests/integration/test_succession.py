@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -32,10 +33,12 @@ from workers.broker.connections import connect
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import GROUP
 from workers.broker.lease import Lease, LeaseLost, place_of
+from workers.broker.status import read_status
 from workers.broker.trimming import Trimming
 from workers.client import Client
 from workers.owner.lease_keeper import LeaseKeeper
 from workers.owner.owner import state_directory
+from workers.owner.status import Announcer, Status
 from workers.owner.succession import Succession
 from workers.settings import Settings
 
@@ -261,6 +264,21 @@ def test_a_batch_is_not_committed_without_the_lease(claim: Claims) -> None:
     wait_until(refused, "the last renewal to be too long ago")
     assert (engine.position, engine.stats()) == before
     engine.close()
+
+
+# -- the status --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["itself", "its successor"])
+def test_who_falls_silent_takes_back_what_it_said_itself(server: Server, redis: Redis, by: str) -> None:
+    status = Status(60.0)
+    _, fields = status.health()
+    said = fields if by == "itself" else {**fields, "pid": fields["pid"] + 1}
+    redis.set(KEYS.status, json.dumps(said))
+    announcer = Announcer(status, connect(server.url), KEYS)
+    announcer._stopping.set()
+    announcer.run()
+    assert read_status(redis, KEYS) == (None if by == "itself" else said)
 
 
 # -- succession --------------------------------------------------------------------------------------------------------

@@ -27,7 +27,8 @@ from recommender.testing import DeterministicEncoder
 from workers.broker.commands_log import decode
 from workers.broker.embedded import LARGEST_VALUE
 from workers.celery.gate import MOST_BYTES
-from workers.celery.tasks import MOST_ITEMS, TASKS
+from workers.celery.port import MOST_ITEMS
+from workers.celery.tasks import TASKS
 from workers.cli.enrich import ADDED
 from workers.cli.policies import checked, settings_of
 from workers.settings import Settings, variable

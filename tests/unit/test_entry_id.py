@@ -77,5 +77,3 @@ def test_next_leaves_no_smaller_id_out(id_: EntryId, ms: int) -> None:
 )
 def test_the_successor_is_the_smallest_id_behind(id_: EntryId, next_: EntryId) -> None:
     assert id_.successor == next_
-    assert id_.next_at(id_.ms) == next_
-    assert id_.next_at(0) == next_

@@ -11,6 +11,10 @@ from kombu.entity import Queue
 from workers.celery.results import LookedUpResult
 from workers.client import CommandFields
 from workers.owner.owner import Owner
+from workers.owner.replies import MOST_COMMANDS
+
+MOST_ITEMS = MOST_COMMANDS
+"""Items that one call of a task takes or gives."""
 
 
 class Port(Protocol):

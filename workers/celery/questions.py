@@ -12,12 +12,8 @@ from recommender.errors import InvalidCommand
 from recommender.items import EntryId, Item
 from recommender.items.commands import validate
 from recommender.store import Outbox, OutboxRow
-from workers.celery.port import PortTask
+from workers.celery.port import MOST_ITEMS, PortTask
 from workers.owner.owner import Owner
-from workers.owner.replies import MOST_COMMANDS
-
-MOST_ITEMS = MOST_COMMANDS
-"""Items in one question."""
 
 _ANSWER_TIMEOUT_S = 60.0
 _PAGE_BYTES = 4 << 20
@@ -65,8 +61,8 @@ class Recommend(QuestionTask):
 
     def run(self, item_id: str | list[str], collection: str = "default", limit: int = 10) -> Any:
         """As for ``search``, ``None`` when the item is not there; for a list of ids, a list."""
-        many = item_id if isinstance(item_id, list) else [item_id]
-        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many[:MOST_ITEMS]])
+        many = _many(item_id, "item_id")
+        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many])
         found = [None if hits is None else [hit.model_dump(mode="json") for hit in hits] for hits in lists]
         return found if isinstance(item_id, list) else found[0]
 
@@ -92,8 +88,8 @@ class Get(QuestionTask):
 
     def run(self, item_id: str | list[str], collection: str = "default") -> Any:
         """The item, ``None`` when it is not there; for a list of ids, a list."""
-        many = item_id if isinstance(item_id, list) else [item_id]
-        views = self.ask(lambda engine: [engine.get(one, collection) for one in many[:MOST_ITEMS]])
+        many = _many(item_id, "item_id")
+        views = self.ask(lambda engine: [engine.get(one, collection) for one in many])
         found = [None if view is None else view.model_dump(mode="json") for view in views]
         return found if isinstance(item_id, list) else found[0]
 
@@ -105,7 +101,8 @@ class Outcomes(QuestionTask):
 
     def run(self, keys: list[str]) -> list[dict[str, Any] | None]:
         """For each key the event that answered it (a CloudEvent), ``None`` where the key is not known."""
-        found: list[dict[str, Any] | None] = self.ask(lambda engine: [engine.outcome(key) for key in keys[:MOST_ITEMS]])
+        many = _many(keys, "keys")
+        found: list[dict[str, Any] | None] = self.ask(lambda engine: [engine.outcome(key) for key in many])
         return found
 
 
@@ -217,6 +214,18 @@ def _entry_id(text: Any) -> EntryId:
         raise InvalidCommand(
             "invalid_value", "after must be the id of an event, like 1764000000096-0", "after"
         ) from None
+
+
+def _many(asked: str | list[str], field: str) -> list[str]:
+    """What was asked for, one or a list.
+
+    Raises:
+        InvalidCommand: the list is too long to be answered at once.
+    """
+    many = asked if isinstance(asked, list) else [asked]
+    if len(many) > MOST_ITEMS:
+        raise InvalidCommand("too_large", f"{field} is a list of {len(many)}; at most {MOST_ITEMS} are answered", field)
+    return many
 
 
 def _text(text: Any) -> str:

@@ -14,15 +14,12 @@ from redis.exceptions import RedisError
 
 from recommender.errors import InvalidCommand, RecommenderError
 from workers.broker.admission import Overloaded
-from workers.celery.port import PortTask
+from workers.celery.port import MOST_ITEMS, PortTask
 from workers.celery.questions import QUESTIONS
 from workers.celery.requests import request_from_context
 from workers.celery.stream_producer import SentTask, StreamProducer
 from workers.client import CommandFields, command_fields
-from workers.owner.replies import MOST_COMMANDS, command_key, reply_address
-
-MOST_ITEMS = MOST_COMMANDS
-"""Items in one ``ingest_many``."""
+from workers.owner.replies import command_key, reply_address
 
 
 class CommandTask(PortTask):

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from workers.broker.keys import PartitionKeys
+from workers.broker.status import read_status
 
 _EXPIRES_S = 15
 _EVERY_S = 0.5  # a producer that waits for a position looks as often
@@ -67,19 +68,27 @@ class Announcer(threading.Thread):
         super().__init__(name="recommender-status", daemon=True)
         self._status = status
         self._redis = redis
+        self._keys = keys
         self._key = keys.status
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Say it again and again until stopped; afterwards there is nothing to be read."""
+        """Say it again and again until stopped; afterwards nothing of it is to be read."""
         while not self._stopping.is_set():
             healthy, fields = self._status.health()
             with suppress(RedisError):  # the engine thread notices and says so
                 self._say(json.dumps({"healthy": healthy, **fields}))
             self._stopping.wait(_EVERY_S)
         with suppress(RedisError):
-            self._redis.delete(self._key)
+            self._withdraw()
         self._redis.close()
+
+    def _withdraw(self) -> None:
+        """Leave nothing behind, and what a successor says where it is."""
+        _, ours = self._status.health()
+        found = read_status(self._redis, self._keys)
+        if found is not None and (found.get("pid"), found.get("host")) == (ours["pid"], ours["host"]):
+            self._redis.delete(self._key)
 
     def _say(self, text: str) -> None:
         try:

@@ -1,0 +1,19 @@
+"""Questions that are refused before anybody is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recommender.errors import InvalidCommand
+from workers.celery.port import MOST_ITEMS
+from workers.celery.questions import Get, Outcomes, QuestionTask, Recommend
+
+
+@pytest.mark.parametrize(("task", "field"), [(Get, "item_id"), (Recommend, "item_id"), (Outcomes, "keys")])
+def test_a_list_that_is_too_long_is_refused_and_not_cut(task: type[QuestionTask], field: str) -> None:
+    asked: Any = task()
+    with pytest.raises(InvalidCommand, match=f"{field} is a list of {MOST_ITEMS + 1}; at most {MOST_ITEMS}") as refused:
+        asked.run([f"T-{n}" for n in range(MOST_ITEMS + 1)])
+    assert (refused.value.code, refused.value.field) == ("too_large", field)
