@@ -53,7 +53,8 @@ class Settings(BaseModel):
             error.
         lease_s: for how long an owner that gives no sign of life keeps the partition; one whose process has ended on
             the same machine and volume is followed at once.
-        stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long.
+        stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long. A supervisor that
+            acts on it comes before the watchdog (``hang_after_s``), which would have said where it hangs.
         backup_dir: where the worker keeps backups of its state, best on another disk; empty: it makes none by itself.
             With it, commands stay in their stream until they are in a verified backup.
         backup_every_s: how often it makes one.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from recommender.items import Attributes, Band, CollectionSettings, EntryId, Ite
 from recommender.items.commands import validate
 from recommender.items.values import Value
 from recommender.matching import Candidate, Comparable
+from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
@@ -137,6 +140,7 @@ class Reads:
         indexes: Indexes,
         arrivals: Arrivals,
         judging: Judging,
+        answers: Answers,
         standings: Standings,
     ) -> None:
         self._store = store
@@ -145,7 +149,33 @@ class Reads:
         self._indexes = indexes
         self._arrivals = arrivals
         self._judging = judging
+        self._answers = answers
         self._standings = standings
+
+    def stats(self) -> dict[str, Any]:
+        """Counts by collection, index kinds and sizes, position."""
+        return {
+            "position": str(self._store.position),
+            "last_event": str(self._store.last_event),
+            "items": self._store.items.count(),
+            "collections": {
+                collection.name: {
+                    "items": self._store.items.count(collection.id),
+                    "model": collection.model,
+                    "answers": self._answers.count(collection.id),
+                    **self._indexes.stats(collection),
+                }
+                for collection in self._collections.all()
+            },
+        }
+
+    def sizes(self) -> tuple[int, Counter[str]]:
+        """How many items there are, and how many points by kind of index."""
+        points: Counter[str] = Counter()
+        for collection in self._collections.all():
+            index = self._indexes.stats(collection)
+            points[index["index"]] += index["points"]
+        return self._store.items.count(), points
 
     def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
         """Items similar to a text, best first, duplicates once.

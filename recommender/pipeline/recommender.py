@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -111,7 +112,9 @@ class Recommender:
         outcomes = Outcomes(self._summaries)
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes)
-        self._reads = Reads(store, self._embedding, self._collections, self._indexes, arrivals, judging, standings)
+        self._reads = Reads(
+            store, self._embedding, self._collections, self._indexes, arrivals, judging, self._answers, standings
+        )
 
     # -- the main path -------------------------------------------------------------------------------------------------
 
@@ -253,20 +256,11 @@ class Recommender:
 
     def stats(self) -> dict[str, Any]:
         """Counts by collection, index kinds and sizes, position."""
-        return {
-            "position": str(self._store.position),
-            "last_event": str(self._store.last_event),
-            "items": self._store.items.count(),
-            "collections": {
-                collection.name: {
-                    "items": self._store.items.count(collection.id),
-                    "model": collection.model,
-                    "answers": self._answers.count(collection.id),
-                    **self._indexes.stats(collection),
-                }
-                for collection in self._collections.all()
-            },
-        }
+        return self._reads.stats()
+
+    def sizes(self) -> tuple[int, Counter[str]]:
+        """How many items there are, and how many points by kind of index: the part of ``stats`` that costs little."""
+        return self._reads.sizes()
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 

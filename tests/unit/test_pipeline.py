@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -1313,3 +1314,15 @@ def test_what_was_processed_is_one_transaction_per_batch(tmp_path: Path, log: Lo
 def test_models_are_asked_by_name() -> None:
     with pytest.raises(ConfigurationError, match="'unheard-of' is not declared"):
         Models().encoder("unheard-of")
+
+
+def test_sizes_are_what_stats_adds_up_to(engine: Recommender) -> None:
+    log = Log()
+    engine.process([log.configure("graph", index="hnsw"), log.upsert("a", "one text", collection="graph")])
+    engine.process([log.upsert(f"i{n}", f"text number {n}") for n in range(5)])
+    items, points = engine.sizes()
+    by_kind: Counter[str] = Counter()
+    for collection in engine.stats()["collections"].values():
+        by_kind[collection["index"]] += collection["points"]
+    assert (items, points) == (engine.stats()["items"], by_kind)
+    assert points.keys() == {"exact", "hnsw"}

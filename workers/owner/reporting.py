@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from redis import Redis
 
 from recommender import Recommender
@@ -68,10 +66,7 @@ class Reporting:
         Raises:
             RedisError: the server is away.
         """
-        stats = engine.stats()
-        points: Counter[str] = Counter()
-        for collection in stats["collections"].values():
-            points[collection["index"]] += collection["points"]
+        items, points = engine.sizes()
         self._metrics.index(points)
         self._metrics.unpublished(self._publisher.backlog(engine))
         held = self._trimming.held
@@ -81,7 +76,7 @@ class Reporting:
         self._metrics.backups(self._backups.current_at, self._backups.failures, held)
         self._status.update(
             position=str(engine.position),
-            items=stats["items"],
+            items=items,
             lag=lag,
             held=held,
             oldest_waiting_s=oldest_s,
