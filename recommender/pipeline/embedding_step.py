@@ -56,6 +56,7 @@ class EmbeddingStep:
         self._store = store
         self._encoders = encoders
         self._ahead = Ahead(lambda model, texts: _checked(self._encoders.encoder(model), texts))
+        self._uncommitted: dict[tuple[str, str], _Encoded] = {}
 
     def identity(self, settings: CollectionSettings) -> ModelIdentity:
         """The model that the collection's vectors come from."""
@@ -71,6 +72,10 @@ class EmbeddingStep:
         for model, texts in waiting.items():
             self._ahead.begin(model, list(texts))
 
+    def committed(self) -> None:
+        """What was embedded is in the store. Until then it is kept: a batch that is undone is tried again."""
+        self._uncommitted.clear()
+
     def close(self) -> None:
         """Embed nothing ahead any more."""
         self._ahead.close()
@@ -81,6 +86,20 @@ class EmbeddingStep:
         Raises:
             EncodingError: the model failed on the batch.
         """
+        return self._embed(items, self._uncommitted)
+
+    def embed_question(self, item: Item, settings: CollectionSettings) -> Embedded | InvalidCommand:
+        """Embed what nobody will store.
+
+        Raises:
+            EncodingError: the model failed.
+        """
+        (embedded,) = self._embed([(item, settings)], {})
+        return embedded
+
+    def _embed(
+        self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], _Encoded]
+    ) -> list[Embedded | InvalidCommand]:
         results: list[Embedded | InvalidCommand | None] = [None] * len(items)
         waiting: dict[str, dict[str, list[int]]] = {}
         for place, (item, settings) in enumerate(items):
@@ -89,7 +108,7 @@ class EmbeddingStep:
             if results[place] is None:
                 waiting.setdefault(settings.model, {}).setdefault(text, []).append(place)
         for model, texts in waiting.items():
-            self._encode(model, texts, items, results)
+            self._encode(model, texts, items, results, kept)
         return [result for result in results if result is not None]
 
     def _at_hand(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand | None:
@@ -128,9 +147,10 @@ class EmbeddingStep:
         texts: dict[str, list[int]],
         items: Sequence[tuple[Item, CollectionSettings]],
         results: list[Embedded | InvalidCommand | None],
+        kept: dict[tuple[str, str], _Encoded],
     ) -> None:
         encoder = self._encoders.encoder(model)
-        for text, one in self._vectors(encoder, model, list(texts)).items():
+        for text, one in self._vectors(encoder, model, list(texts), kept).items():
             if isinstance(one, InvalidCommand):
                 for place in texts[text]:
                     results[place] = one
@@ -139,9 +159,13 @@ class EmbeddingStep:
             for place in texts[text]:
                 results[place] = Embedded(items[place][0], print_, key, *one[:2], encoder.identity, one.embed_ms)
 
-    def _vectors(self, encoder: Encoder, model: str, texts: list[str]) -> dict[str, _Encoded | InvalidCommand]:
-        """Of each text its vector: made ahead, or now."""
-        found: dict[str, _Encoded | InvalidCommand] = {}
+    def _vectors(
+        self, encoder: Encoder, model: str, texts: list[str], kept: dict[tuple[str, str], _Encoded]
+    ) -> dict[str, _Encoded | InvalidCommand]:
+        """Of each text its vector: kept from a try before, made ahead, or now. All are kept then."""
+        found: dict[str, _Encoded | InvalidCommand] = {
+            text: kept[model, text] for text in texts if (model, text) in kept
+        }
         for made in self._ahead.take(model, texts):
             vectors, truncated = made.embeddings
             for text in texts:
@@ -154,6 +178,7 @@ class EmbeddingStep:
             embed_ms = round((time.perf_counter() - started) * 1000 / len(missing), 3)
             for text, one in zip(missing, encoded, strict=True):
                 found[text] = one if isinstance(one, InvalidCommand) else _Encoded(*one, embed_ms)
+        kept.update({(model, text): one for text, one in found.items() if isinstance(one, _Encoded)})
         return found
 
 

@@ -313,7 +313,7 @@ class Reads:
         return neighbours.of(_QUESTION, CollectionOverlay(len(vector)))
 
     def _embed(self, item: Item) -> Embedded:
-        (embedded,) = self._embedding.embed([(item, self._collections.settings(item.collection))])
+        embedded = self._embedding.embed_question(item, self._collections.settings(item.collection))
         if isinstance(embedded, InvalidCommand):
             raise embedded
         return embedded

@@ -135,6 +135,7 @@ class Recommender:
             for segment in _segments(fresh):
                 for prepared in self._prepare(segment, batch):
                     self._decide(prepared, batch)
+        self._embedding.committed()
         self._indexes.apply(batch.changed.values(), batch.overlays)
         if any(isinstance(entry.command, EraseItem) for entry in fresh):
             with suppress(StateFull):  # the batch is committed; this is noted as due, and ``prune`` tries again

@@ -9,7 +9,7 @@ import pytest
 
 from recommender import Recommender, open_recommender
 from recommender.embedding import Embeddings, ModelIdentity
-from recommender.errors import EncodingError
+from recommender.errors import EncodingError, StateFull
 from recommender.items import DEFAULT_MODEL, CommandRejected, Entry, Event
 from recommender.pipeline.ahead import Ahead
 from recommender.testing import DeterministicEncoder
@@ -138,3 +138,30 @@ def test_what_nobody_comes_for_is_dropped(encoder: Watched) -> None:
     assert made.places == {"text 9": 0}
     assert ahead.take("model", ["text 9"]) == [], "each is given once"
     ahead.close()
+
+
+def test_a_batch_that_is_undone_is_not_embedded_again(encoder: Watched) -> None:
+    allowed = iter([False, False, True, True])
+
+    def before_commit() -> None:
+        if not next(allowed):
+            raise StateFull("no room")
+
+    engine = open_recommender(None, encoder, before_commit=before_commit)
+    first, second, *_ = batches_of(Log())
+    engine.embed_ahead(first[:2])
+    for _ in range(2):
+        with pytest.raises(StateFull, match="no room"):
+            engine.process(first)
+    assert len(outcomes(engine.process(first))) == len(first)
+    asked = encoder.texts("ahead") + encoder.texts("engine")
+    assert sorted(asked) == sorted({f"text {n} of batch 0" for n in range(4)})
+    assert len(outcomes(engine.process(second))) == len(second), "the same texts, from the store now"
+    assert len(encoder.texts("ahead") + encoder.texts("engine")) == len(asked)
+    engine.close()
+
+
+def test_questions_leave_nothing_behind(engine: Recommender, encoder: Watched) -> None:
+    for _ in range(2):
+        engine.search("a question")
+    assert encoder.texts("engine") == ["a question", "a question"]
