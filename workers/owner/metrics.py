@@ -53,79 +53,36 @@ class Metrics:
             labelnames=by_partition,
             registry=registry,
         )
-        self._lag = Gauge(
-            "recommender_lag_commands",
-            "Commands in the stream that are not committed yet.",
-            labelnames=by_partition,
-            registry=registry,
+
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(name, documentation, labelnames=("partition", *labels), registry=registry)
+
+        self._lag = gauge("recommender_lag_commands", "Commands in the stream that are not committed yet.")
+        self._oldest = gauge("recommender_oldest_waiting_seconds", "Age of the oldest waiting command.")
+        self._limit = gauge(
+            "recommender_waiting_limit_commands", "Commands that may wait before producers are refused; 0: any number."
         )
-        self._oldest = Gauge(
-            "recommender_oldest_waiting_seconds",
-            "Age of the oldest waiting command.",
-            labelnames=by_partition,
-            registry=registry,
-        )
-        self._limit = Gauge(
-            "recommender_waiting_limit_commands",
-            "Commands that may wait before producers are refused; 0: any number.",
-            labelnames=by_partition,
-            registry=registry,
-        )
-        self._memory = Gauge(
+        self._memory = gauge(
             "recommender_redis_memory_share",
             "Which part of its maxmemory the Redis server has used; 0 when it has none.",
-            labelnames=by_partition,
-            registry=registry,
         )
-        self._points = Gauge(
-            "recommender_index_points",
-            "Vectors in the indexes, by kind.",
-            labelnames=("partition", "kind"),
-            registry=registry,
-        )
-        self._recall = Gauge(
-            "recommender_index_recall",
-            "Lowest sampled recall@10 of the HNSW indexes.",
-            labelnames=by_partition,
-            registry=registry,
-        )
-        self._unpublished = Gauge(
-            "recommender_unpublished_events",
-            "Committed events not published yet.",
-            labelnames=by_partition,
-            registry=registry,
-        )
-
-        self._stream = Gauge(
-            "recommender_events_stream_entries",
-            "Events in their stream.",
-            labelnames=by_partition,
-            registry=registry,
-        )
-        self._behind = Gauge(
+        self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
+        self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
+        self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
+        self._stream = gauge("recommender_events_stream_entries", "Events in their stream.")
+        self._behind = gauge(
             "recommender_events_group_behind_seconds",
             "Age of the oldest event that a consumer group has not acknowledged, of the ten slowest groups.",
-            labelnames=("partition", "group"),
-            registry=registry,
+            "group",
         )
-        self._held = Gauge(
-            "recommender_held_commands",
-            "Decided commands kept in the stream until they are in a backup.",
-            labelnames=by_partition,
-            registry=registry,
+        self._held = gauge(
+            "recommender_held_commands", "Decided commands kept in the stream until they are in a backup."
         )
-        self._backup_at = Gauge(
+        self._backup_at = gauge(
             "recommender_backup_timestamp_seconds",
             "When all that was decided was last in a verified backup, in seconds since 1970.",
-            labelnames=by_partition,
-            registry=registry,
         )
-        self._backup_failures = Gauge(
-            "recommender_backup_failures",
-            "Backups that failed since the worker started.",
-            labelnames=by_partition,
-            registry=registry,
-        )
+        self._backup_failures = gauge("recommender_backup_failures", "Backups that failed since the worker started.")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
