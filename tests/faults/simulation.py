@@ -15,7 +15,6 @@ from typing import NamedTuple
 from redis.exceptions import ConnectionError as ServerAway
 
 from recommender import Entry, Recommender, decode_entry
-from recommender.embedding import Embeddings, ModelIdentity
 from recommender.errors import EncodingError
 from recommender.items import START, EntryId
 from recommender.store import OutboxRow, SqliteStore
@@ -23,6 +22,7 @@ from recommender.testing import DeterministicEncoder
 from tests.faults.points import POINTS
 from tests.faults.saboteur import Saboteur, Shot
 from tests.faults.workload import make_workload
+from tests.support.encoders import FailingEncoder
 from tests.support.engine import Models, outbox_lines
 from tests.support.matchers import cosine_matcher
 from tests.support.streams import Published, without_quotes
@@ -51,23 +51,6 @@ class Crash(BaseException):
 
 class Broken(AssertionError):
     """What must hold does not."""
-
-
-class FailingEncoder:
-    """The deterministic encoder, which fails on every text while it is told to."""
-
-    def __init__(self) -> None:
-        self._encoder = DeterministicEncoder(16)
-        self.failing = False
-
-    @property
-    def identity(self) -> ModelIdentity:
-        return self._encoder.identity
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        if self.failing:
-            raise EncodingError("the model fails")
-        return self._encoder.encode(texts)
 
 
 class EventsSink:
@@ -141,7 +124,7 @@ class Simulation:
         self._expected = expected
         self.given: dict[EntryId, str] = {}
         self.entries = entries
-        self.encoder = FailingEncoder()
+        self.encoder = FailingEncoder(DeterministicEncoder(16))
         self.sink = EventsSink(self._chance)
         self.faults: Counter[str] = Counter()
         self._trimmed = START

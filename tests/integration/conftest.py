@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.support.command_line import command, environment
+from tests.support.command_line import run as run_command
 from tests.support.processes import OwnerProcess
 from tests.support.servers import KINDS, Server, make_server, running
 from workers.broker.connections import connect
@@ -59,15 +59,7 @@ def recommender(settings: Settings) -> Run:
     """Runs ``recommender ARGUMENT …`` as its user would, and expects an exit status."""
 
     def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command(*arguments),
-            env=environment(settings),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run_command(settings, *arguments)
         assert done.returncode == status, done.stdout + done.stderr
         return done
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from recommender.items import EntryId
 from tests.support.access import PROGRAMS, ROLES, GuardedServer
-from tests.support.command_line import command, environment
+from tests.support.command_line import run
 from tests.support.processes import OwnerProcess, WorkerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED
@@ -54,15 +53,7 @@ class System:
 
     def run(self, role: str, *arguments: str) -> str:
         """``recommender ARGUMENT …`` as that role."""
-        done = subprocess.run(
-            command(*arguments),
-            env=environment(self.settings(role)),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run(self.settings(role), *arguments, timeout_s=60)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

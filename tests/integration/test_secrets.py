@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-from tests.support.command_line import command, environment
+from tests.support.command_line import run
 from tests.support.processes import OwnerProcess
 from tests.support.servers import RedisServer, free_port, running
 from tests.support.waiting import wait_until
@@ -40,15 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 def told(settings: Settings, *arguments: str) -> str:
     """What a command says, whatever comes of it; with Python's own tracebacks, had it any."""
-    done = subprocess.run(
-        command(*arguments),
-        env=environment(settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(settings, *arguments, timeout_s=60)
     return f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from recommender.embedding import Embeddings, Encoder, ModelIdentity
+from recommender.errors import EncodingError
 from recommender.items import DEFAULT_MODEL
 from recommender.testing import DeterministicEncoder
 
@@ -18,3 +22,20 @@ class FixedEncoders:
         if name not in self.names:
             raise KeyError(name)
         return self._encoder
+
+
+class FailingEncoder:
+    """Another encoder, which fails on every text while it is told to."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.failing = False
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._encoder.identity
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        if self.failing:
+            raise EncodingError("the model fails")
+        return self._encoder.encode(texts)

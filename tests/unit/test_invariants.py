@@ -38,6 +38,7 @@ from recommender.matching import LearnedMatcher
 from recommender.pipeline import MatcherFactory
 from recommender.testing import DeterministicEncoder
 from recommender.text import clean, fingerprint
+from tests.support.encoders import FailingEncoder
 from tests.support.engine import Log, at, data_of, is_outcome, lines, opened, outbox_lines
 from tests.support.matchers import cosine_matcher
 
@@ -323,30 +324,13 @@ def assert_batching_changes_nothing(history: Sequence[Spec], sizes: Sequence[int
     assert state_of(cut) == state_of(one_by_one)
 
 
-class FailingNow:
-    """An encoder that fails on every text while it is told to."""
-
-    def __init__(self) -> None:
-        self._encoder = encoder()
-        self.failing = False
-
-    @property
-    def identity(self) -> ModelIdentity:
-        return self._encoder.identity
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        if self.failing:
-            raise EncodingError("out of memory")
-        return self._encoder.encode(texts)
-
-
 @few
 @given(histories, cuts, st.lists(st.booleans(), max_size=20), matchers)
 def test_batches_tried_again_after_a_failure_give_the_same_events(
     history: list[Spec], sizes: list[int], failures: list[bool], matcher: MatcherFactory
 ) -> None:
     entries = entries_of(history)
-    model, attempts = FailingNow(), iter(failures)
+    model, attempts = FailingEncoder(encoder()), iter(failures)
     calm, shaken = engine_in_memory(matcher=matcher), engine_in_memory(model, matcher)
     events: list[Event] = []
     for batch in batches(entries, sizes):
