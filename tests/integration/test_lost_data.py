@@ -8,7 +8,7 @@ has seen the answer, so `settle` tells how many the server lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +68,22 @@ def test_restarts_without_persistence(volatile: RedisServer, tmp_path: Path, rec
         assert "owner.stream_was_reset" in owner.output
 
 
+def under_load(server: Server, items: Sequence[dict[str, str]], moments: Iterable[int]) -> Iterator[int]:
+    """While the items are being sent, each moment at which so many of them have been; at the end all of them have."""
+    producer = Producer(server.url, list(items), every_s=0.003)
+    producer.start()
+    for moment in moments:
+        producer.wait_sent(moment)
+        yield moment
+    producer.finish()
+
+
 @one_server
 def test_emptied_under_load(server: Server, redis: Redis, owner_process: Owners, record_property: Record) -> None:
     owner = owner_process(changes={"batch_items": 8}).running()
     items = tickets(COUNT)
-    producer = Producer(server.url, items, every_s=0.003)
-    producer.start()
-    for moment in (60, 100, 140, 180, 220):
-        producer.wait_sent(moment)
+    for _ in under_load(server, items, (60, 100, 140, 180, 220)):
         redis.flushall()
-    producer.finish()
     record_property("lost", settle(redis, items))
     once_each(published(redis), items)
     wait_until(lambda: redis.get(KEYS.lease) and redis.get(KEYS.epoch) and redis.get(KEYS.state), "the keys to be back")
@@ -117,10 +123,7 @@ def test_a_key_of_the_owner_is_deleted_under_load(
 ) -> None:
     owner_process(changes={"batch_items": 8}).running()
     items = tickets(100)
-    producer = Producer(server.url, items, every_s=0.003)
-    producer.start()
-    for moment in (20, 40, 60):
-        producer.wait_sent(moment)
+    for _ in under_load(server, items, (20, 40, 60)):
         match key:
             case "group":
                 redis.xgroup_destroy(KEYS.commands, GROUP)
@@ -128,7 +131,6 @@ def test_a_key_of_the_owner_is_deleted_under_load(
                 redis.delete(KEYS.state, KEYS.lease, KEYS.epoch, KEYS.status, KEYS.replies)
             case _:
                 redis.delete(getattr(KEYS, key))
-    producer.finish()
     assert settle(redis, items) == 0
     once_each(published(redis), items)
     wait_until(
@@ -142,12 +144,8 @@ def test_the_commands_stream_is_deleted_under_load(
 ) -> None:
     owner_process(changes={"batch_items": 8}).running()
     items = tickets(COUNT)
-    producer = Producer(server.url, items, every_s=0.003)
-    producer.start()
-    for moment in (60, 100, 140, 180, 220):
-        producer.wait_sent(moment)
+    for _ in under_load(server, items, (60, 100, 140, 180, 220)):
         redis.delete(KEYS.commands)
-    producer.finish()
     record_property("lost", settle(redis, items))
     once_each(published(redis), items)
 
@@ -269,16 +267,12 @@ def test_the_events_stream_is_deleted_under_load(
 ) -> None:
     owner = owner_process(changes={"batch_items": 8}).running()
     items = tickets(COUNT)
-    producer = Producer(server.url, items, every_s=0.003)
-    producer.start()
-    for moment in (60, 100, 140, 180, 220):
-        producer.wait_sent(moment)
+    for _ in under_load(server, items, (60, 100, 140, 180, 220)):
         with redis.pipeline() as pipe:
             pipe.delete(KEYS.events)
             if consumer != "away":
                 pipe.xgroup_create(KEYS.events, "shop", id="0", mkstream=True)
             pipe.execute()
-    producer.finish()
     assert settle(redis, items) == 0
     once_each(published(redis), items)
     assert "publisher.stream_was_reset" in owner.output
@@ -327,16 +321,12 @@ def test_an_append_only_file_without_its_tail(
     """The server comes back with less than the owner has read; it may even have an earlier clock."""
     owner = owner_process(changes={"batch_items": 8}).running()
     items = tickets(COUNT)
-    producer = Producer(server.url, items, every_s=0.003)
-    producer.start()
-    for moment in (100, 200):
-        producer.wait_sent(moment)
+    for _ in under_load(server, items, (100, 200)):
         server.kill()
         file = append_only_file(tmp_path)
         with file.open("r+b") as aof:
             aof.truncate(file.stat().st_size - 20_000)
         server.start()
-    producer.finish()
     record_property("lost", settle(redis, items))
     once_each(published(redis), items)
     assert owner.status() is not None
