@@ -72,6 +72,28 @@ def test_the_limit_costs_no_round_trip(settings: Settings, redis: Redis) -> None
     assert calls(redis, "xlen") - before == calls(redis, "exec") + 1 == 21
 
 
+@pytest.mark.parametrize("said", ["by the owner", "with the last trim"])
+def test_what_is_kept_for_a_backup_does_not_wait(settings: Settings, redis: Redis, said: str) -> None:
+    """Also while no owner runs; a backup may be an hour away, and the limit is not there for what is decided."""
+    Client(settings, redis).ingest_many(items(7))
+    redis.hset(KEYS.trimmed, "held", "5" if said == "with the last trim" else "0")
+    if said == "by the owner":
+        redis.set(KEYS.status, '{"held": 5}')
+    client = Client(settings.replaced(most_waiting=3), redis)
+    client.ingest({"id": "T-7", "text": "the third that waits"})
+    with pytest.raises(Overloaded, match="3 commands wait already"):
+        client.ingest({"id": "T-8", "text": "one too many"})
+
+
+@pytest.mark.parametrize("noted", ["", None])
+def test_what_nobody_has_counted_waits(settings: Settings, redis: Redis, noted: str | None) -> None:
+    Client(settings, redis).ingest_many(items(3))
+    if noted is not None:
+        redis.hset(KEYS.trimmed, "held", noted)
+    with pytest.raises(Overloaded, match="3 commands wait already"):
+        Client(settings.replaced(most_waiting=3), redis).ingest({"id": "T-3", "text": "one too many"})
+
+
 def test_no_limit(settings: Settings, redis: Redis) -> None:
     client = Client(settings.replaced(most_waiting=0), redis)
     client.ingest_many(items(20))
