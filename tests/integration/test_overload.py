@@ -175,7 +175,7 @@ def test_a_hundredfold_for_ten_minutes(
     assert [event.command for event in published(redis)] == [str(position) for position in accepted]
     assert offered > 100 * len(accepted) * 0.7
     assert deepest <= 101
-    assert max(grown) < 32 << 20
+    assert max(grown) < 96 << 20  # the page cache of SQLite alone grows to 64 MiB
     assert owner.terminate() == 0
 
 
