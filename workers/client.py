@@ -85,7 +85,7 @@ class Client:
         self._redis = redis or connect(redis_url(self._settings))
         self.keys = PartitionKeys.of(self._settings.partition)
         self.log = CommandsLog(self._redis, self.keys, self._settings.most_waiting)
-        self.pacing = Pacing(self.log, self._redis, self.keys, self._settings.batch_items, self._settings.batch_bytes)
+        self.pacing = Pacing(self._redis, self.keys, self._settings.batch_items, self._settings.batch_bytes)
 
     @property
     def redis(self) -> Redis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from redis import Redis
 from recommender.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.failing_model import failure
+from tests.support.slow_model import TEXTS_PER_S
 from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.waiting import wait_until
 from workers import Overloaded
@@ -70,6 +72,28 @@ def test_the_limit_costs_no_round_trip(settings: Settings, redis: Redis) -> None
     assert calls(redis, "xlen") - before == calls(redis, "exec") + 1 == 21
 
 
+@pytest.mark.parametrize("said", ["by the owner", "with the last trim"])
+def test_what_is_kept_for_a_backup_does_not_wait(settings: Settings, redis: Redis, said: str) -> None:
+    """Also while no owner runs; a backup may be an hour away, and the limit is not there for what is decided."""
+    Client(settings, redis).ingest_many(items(7))
+    redis.hset(KEYS.trimmed, "held", "5" if said == "with the last trim" else "0")
+    if said == "by the owner":
+        redis.set(KEYS.status, '{"held": 5}')
+    client = Client(settings.replaced(most_waiting=3), redis)
+    client.ingest({"id": "T-7", "text": "the third that waits"})
+    with pytest.raises(Overloaded, match="3 commands wait already"):
+        client.ingest({"id": "T-8", "text": "one too many"})
+
+
+@pytest.mark.parametrize("noted", ["", None])
+def test_what_nobody_has_counted_waits(settings: Settings, redis: Redis, noted: str | None) -> None:
+    Client(settings, redis).ingest_many(items(3))
+    if noted is not None:
+        redis.hset(KEYS.trimmed, "held", noted)
+    with pytest.raises(Overloaded, match="3 commands wait already"):
+        Client(settings.replaced(most_waiting=3), redis).ingest({"id": "T-3", "text": "one too many"})
+
+
 def test_no_limit(settings: Settings, redis: Redis) -> None:
     client = Client(settings.replaced(most_waiting=0), redis)
     client.ingest_many(items(20))
@@ -111,6 +135,48 @@ def test_a_failing_model_stops_decisions_and_not_the_intake(
     assert [event.command for event in events[:20]] == [str(position) for position in accepted]
     assert [event.data["item_id"] for event in events] == [f"T-{n}" for n in range(21)]
     app.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@embedded
+def test_a_hundredfold_for_ten_minutes(
+    settings: Settings, redis: Redis, owner_process: Owners, record_property: Callable[[str, object], None]
+) -> None:
+    """Ten items a second can be decided and a thousand are offered: all others are refused."""
+    owner = owner_process(app="tests.support.slow_model_app", changes={"most_waiting": 100}).running()
+    client = Client(settings.replaced(most_waiting=100), redis)
+    accepted: list[EntryId] = []
+    offered, deepest, waits = 0, 0, set()
+    before: tuple[int, int] | None = None  # once what grows at first has grown: memory of the owner, and of the server
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < 600:
+        while offered > elapsed * 100 * TEXTS_PER_S:
+            time.sleep(0.001)
+            elapsed = time.monotonic() - started
+        offered += 1
+        try:
+            accepted.append(client.ingest({"id": f"T-{offered}", "text": f"order {offered} came without its lid"}))
+        except Overloaded as refused:
+            deepest = max(deepest, refused.depth or 0)
+            waits.add(refused.retry_after_s)
+        if before is None and elapsed > 120:
+            before = peak_memory_bytes(owner.pid), used_memory_bytes(redis)
+    assert before is not None
+    grown = [
+        after - once
+        for after, once in zip((peak_memory_bytes(owner.pid), used_memory_bytes(redis)), before, strict=True)
+    ]
+    wait_until(lambda: redis.xlen(KEYS.commands) == 0, "what was accepted to be decided", 60)
+    wait_until(lambda: redis.xlen(KEYS.events) == len(accepted), "its events", 10)
+    record_property("offered, accepted", (offered, len(accepted)))
+    record_property("deepest, retry after s", (deepest, sorted(waits)))
+    record_property("grown, owner and server, bytes", grown)
+    assert [event.command for event in published(redis)] == [str(position) for position in accepted]
+    assert offered > 100 * len(accepted) * 0.7
+    assert deepest <= 101
+    assert max(grown) < 96 << 20  # the page cache of SQLite alone grows to 64 MiB
+    assert owner.terminate() == 0
 
 
 # -- the server's memory -----------------------------------------------------------------------------------------------
@@ -181,6 +247,11 @@ def test_a_backlog_is_worked_off_in_constant_memory(client: Client, redis: Redis
     before = peak_memory_bytes(owner.pid)
     owner.until(lambda: redis.xlen(KEYS.commands) < count - 2000, "some of it to be decided", 60)
     assert peak_memory_bytes(owner.pid) - before < 64 << 20
+
+
+def used_memory_bytes(redis: Redis) -> int:
+    found: Any = redis.info("memory")
+    return int(found["used_memory"])
 
 
 def peak_memory_bytes(pid: int) -> int:

@@ -10,7 +10,6 @@ import pytest
 
 from recommender.items import EntryId
 from workers.broker.keys import PartitionKeys
-from workers.broker.status import commands_waiting
 from workers.cli import sending
 from workers.cli.sending import OwnerGone, wait_until_decided
 
@@ -27,14 +26,16 @@ class Server:
     def __init__(self, *statuses: dict[str, Any] | None) -> None:
         self._statuses = list(statuses)
         self.redis = self
-        self.log = self
 
     def get(self, key: str) -> str | None:
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         return None if status is None else json.dumps(status)
 
-    def length(self) -> int:
+    def xlen(self, key: str) -> int:
         return 7
+
+    def hget(self, key: str, name: str) -> None:
+        return None
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +68,3 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "_RETURNS_S", 0.0)
     with pytest.raises(OwnerGone, match=r"^$"):
         looks(BEFORE, GONE)
-
-
-@pytest.mark.parametrize(
-    ("length", "status", "waiting"),
-    [(5, None, 5), (5, {}, 5), (5, {"held": 3}, 2), (1_000_000, {"held": 1_000_000}, 0), (2, {"held": 3}, 0)],
-)
-def test_what_is_kept_for_a_backup_does_not_wait(length: int, status: dict[str, int] | None, waiting: int) -> None:
-    assert commands_waiting(length, status) == waiting

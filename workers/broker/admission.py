@@ -62,7 +62,7 @@ class Admission:
         if not self._limit or self._depth < self._limit:
             return
         status = read_status(self._redis, self._keys)
-        self._depth = commands_waiting(int(self._redis.xlen(self._keys.commands)), status)
+        self._depth = commands_waiting(self._redis, self._keys, status)
         if self._depth >= self._limit:
             retry_after_s = self._retry_after_s()
             raise Overloaded(

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from redis import Redis
 
-from workers.broker.commands_log import CommandsLog
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import commands_waiting, read_status
 
@@ -25,15 +24,13 @@ class Pacing:
     """Waits for room; all bulk producers of a partition share it.
 
     Args:
-        log: the commands.
         redis: the server.
         keys: of the partition.
         batch_items: commands that the owner takes at once at most …
         batch_bytes: … and about how many bytes.
     """
 
-    def __init__(self, log: CommandsLog, redis: Redis, keys: PartitionKeys, batch_items: int, batch_bytes: int) -> None:
-        self._log = log
+    def __init__(self, redis: Redis, keys: PartitionKeys, batch_items: int, batch_bytes: int) -> None:
         self._redis = redis
         self._keys = keys
         self._batch_items = batch_items
@@ -45,7 +42,7 @@ class Pacing:
         """
         while commands and (status := read_status(self._redis, self._keys)) is not None:
             room = min(self._two_batches(commands), self._a_second(status.get("commands_per_s") or 0.0))
-            if commands_waiting(self._log.length(), status) <= max(0, room - len(commands)):
+            if commands_waiting(self._redis, self._keys, status) <= max(0, room - len(commands)):
                 return
             time.sleep(_POLL_S)
 

@@ -20,11 +20,14 @@ def read_status(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
     return fields
 
 
-def commands_waiting(length: int, status: Mapping[str, Any] | None) -> int:
+def commands_waiting(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any] | None) -> int:
     """Commands to be decided: those in the stream without the ones that are kept until they are in a backup.
 
     Args:
-        length: of the commands stream.
-        status: what the owner last said, see `read_status`.
+        redis: the server.
+        keys: of the partition.
+        status: what the owner last said, see `read_status`. Without an owner, what was noted with the last trim counts.
     """
-    return max(0, length - int((status or {}).get("held", 0)))
+    length: Any = redis.xlen(keys.commands)
+    held: Any = redis.hget(keys.trimmed, "held") if status is None else status.get("held")
+    return max(0, int(length) - int(held or 0))

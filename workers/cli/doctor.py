@@ -207,7 +207,7 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
 
 def _check_room(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
     """How near producers are to being refused."""
-    waiting, most = commands_waiting(int(redis.xlen(keys.commands)), status), settings.most_waiting
+    waiting, most = commands_waiting(redis, keys, status), settings.most_waiting
     state: State = "warning" if most and waiting > _NEARLY * most else "ok"
     limit = f"{most:,}" if most else "any number"
     advice = (

@@ -162,13 +162,13 @@ def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
                 err.print(f"no worker is running: waiting for one, up to {patience_s:.0f} s", style="dim")
             if now > absent_since + patience_s:
                 raise OwnerGone
-            yield client.log.length()
+            yield commands_waiting(client.redis, client.keys, None)
             time.sleep(_POLL_S)
             continue
         patience_s, absent_since = _RETURNS_S, None
         if EntryId.parse(status.get("position", "0-0")) >= position:
             return
-        yield commands_waiting(client.log.length(), status)
+        yield commands_waiting(client.redis, client.keys, status)
         time.sleep(_POLL_S)
 
 
