@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 from recommender.index.adaptive import AUTO_HNSW_FROM, AdaptiveIndex
-from recommender.index.flat import FlatIndex, cosines
+from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender.index.hnsw import HnswIndex
+from recommender.index.nearest import cosines
 from recommender.index.vector_index import NO_LABEL, Labels, Neighbours, VectorIndex, Vectors
 
 __all__ = [
