@@ -71,6 +71,11 @@ class FlatIndex:
         """Length of the vectors."""
         return self._dimension
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether the vectors lie in a file."""
+        return isinstance(self._rows, FileRows)
+
     def labels(self) -> Labels:
         """Live labels, ascending, shape (n,)."""
         return self._labels[: self._used][self._live[: self._used]]

@@ -91,7 +91,7 @@ class _Pairs(NamedTuple):
         return cls(queries, rows, rough[queries, rows])
 
     def only(self, chosen: NDArray[np.bool_]) -> _Pairs:
-        return _Pairs(*(part[chosen] for part in self))
+        return _Pairs(self.queries[chosen], self.rows[chosen], self.rough[chosen])
 
     def as_matrix(self, queries: int) -> Vectors:
         """The similarities, one row for each query, filled up with ``-inf``."""

@@ -104,7 +104,9 @@ class FileRows:
         Raises:
             OSError: the disk is full or broken.
         """
-        data = memoryview(np.ascontiguousarray(vectors, np.float32)).cast("B")
+        if not len(vectors):
+            return
+        data = np.ascontiguousarray(vectors, np.float32).data.cast("B")
         offset, written = self._used * self._width, 0
         while written < len(data):
             written += os.pwrite(self._descriptor, data[written:], offset + written)
@@ -122,7 +124,7 @@ class FileRows:
         # Rows that follow each other are read at once: a batch that was just added, a whole index in its order.
         starts = np.flatnonzero(np.diff(rows, prepend=rows[0] - 2) != 1)
         ends = np.append(starts[1:], len(rows))
-        data, width = memoryview(found).cast("B"), self._width
+        data, width = found.data.cast("B"), self._width
         for start, end, row in zip(starts.tolist(), ends.tolist(), rows[starts].tolist(), strict=True):
             self._read_into(data[start * width : end * width], row * width)
         return found
@@ -135,7 +137,7 @@ class FileRows:
         """
         found = np.empty((min(end, self._used) - start, self._dimension), np.float32)
         if len(found):
-            self._read_into(memoryview(found).cast("B"), start * self._width)
+            self._read_into(found.data.cast("B"), start * self._width)
         return found
 
     def empty(self) -> FileRows:

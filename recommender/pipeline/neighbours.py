@@ -15,6 +15,9 @@ from recommender.pipeline.overlay import CollectionOverlay
 # Similarities are rounded to what float32 vectors can tell; the ranking is made before, in the order of the indexes.
 _DECIMALS = 6
 
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Labels and similarities of one query, as an index found them."""
+
 Neighbourhood = dict[int, float]
 """Cosine similarity by point, best first."""
 
@@ -41,38 +44,44 @@ class Neighbours:
         self._index = index
         self._queries = queries
         self._k = k
-        self._committed: dict[EntryId, NDArray[np.int64]] = {}
+        self._committed: dict[EntryId, Found] = {}
         wanted = min(k + removals, len(index))
         if queries and wanted:
             found = index.search(np.stack(list(queries.values())), wanted)
-            self._committed = dict(zip(queries, found.labels, strict=True))
+            self._committed = dict(zip(queries, zip(*found, strict=True), strict=True))
 
     def of(self, place: EntryId, overlay: CollectionOverlay, also: Iterable[int] = ()) -> Neighbourhood:
         """The nearest points of the item at ``place``, and those named in ``also``, whatever their distance."""
         query = self._queries[place]
         also = set(also)
-        committed = _labels(self._committed.get(place)) - overlay.removed
-        fresh: set[int] = set()
+        near = _similarities(self._committed.get(place))
+        for point in overlay.removed:
+            near.pop(point, None)
         if wanted := min(self._k, len(overlay.added)):
-            fresh = _labels(overlay.added.search(query[np.newaxis], wanted).labels[0])
-        for point in also:
-            (fresh if point in overlay else committed).add(point)
-        scored = [*_scored(query, self._index, committed), *_scored(query, overlay.added, fresh)]
-        scored.sort(key=lambda pair: (-pair[1], pair[0]))
+            found = overlay.added.search(query[np.newaxis], wanted)
+            near.update(_similarities((found.labels[0], found.similarities[0])))
+        unknown = also - near.keys()
+        near.update(_scored(query, overlay.added, {point for point in unknown if point in overlay}))
+        near.update(_scored(query, self._index, {point for point in unknown if point not in overlay}))
+        scored = sorted(near.items(), key=lambda pair: (-pair[1], pair[0]))
         chosen = scored[: self._k] + [pair for pair in scored[self._k :] if pair[0] in also]
         rounded = _rounded(np.array([cosine for _, cosine in chosen], np.float32)).tolist()
         return dict(zip((point for point, _ in chosen), rounded, strict=True))
 
 
-def _labels(row: NDArray[np.int64] | None) -> set[int]:
-    return set() if row is None else {label for label in row.tolist() if label != NO_LABEL}
+def _similarities(found: Found | None) -> dict[int, float]:
+    if found is None:
+        return {}
+    labels, cosines_ = found
+    there = labels != NO_LABEL
+    return dict(zip(labels[there].tolist(), cosines_[there].tolist(), strict=True))
 
 
-def _scored(query: Vector, index: VectorIndex, points: set[int]) -> list[tuple[int, float]]:
+def _scored(query: Vector, index: VectorIndex, points: set[int]) -> dict[int, float]:
     if not points:
-        return []
+        return {}
     labels = np.array(sorted(points), np.int64)
-    return list(zip(labels.tolist(), cosines(query, index.vectors(labels)).tolist(), strict=True))
+    return dict(zip(labels.tolist(), cosines(query, index.vectors(labels)).tolist(), strict=True))
 
 
 def _rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
