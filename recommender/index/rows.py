@@ -5,6 +5,7 @@ A row is written once and never changes. That is what lets another thread read r
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 import weakref
@@ -40,6 +41,9 @@ class Rows(Protocol):
     def empty(self) -> Rows:
         """None yet, of the same kind."""
 
+    def let_go(self) -> None:
+        """Give back what memory can be given back."""
+
 
 class MemoryRows:
     """Rows in one matrix; when it is full, a larger one takes its place."""
@@ -74,25 +78,31 @@ class MemoryRows:
         """None yet, of the same kind."""
         return MemoryRows(self._matrix.shape[1])
 
+    def let_go(self) -> None:
+        """Nothing: what is here is nowhere else."""
+
 
 class FileRows:
     """Rows in a file that has no name and ends with the process: the page cache keeps those that are asked for.
 
-    Read and written by system calls and not mapped: a full disk or a broken one is an exception and no signal.
+    The file is written by system calls, so that a full disk is an exception, and read through a mapping.
 
     Args:
         directory: on whose disk the file lies.
         dimension: length of the vectors.
+
+    Raises:
+        OSError: the disk is full or broken.
     """
 
     def __init__(self, directory: Path, dimension: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor, name = tempfile.mkstemp(prefix="rows-", dir=directory)
         os.unlink(name)
-        self._close = weakref.finalize(self, os.close, self._descriptor)
+        weakref.finalize(self, os.close, self._descriptor)
         self._directory = directory
-        self._dimension = dimension
-        self._width = 4 * dimension
+        self._map: mmap.mmap | None = None
+        self._matrix: Vectors = np.empty((0, dimension), np.float32)  # as long as the file, which is longer than used
         self._used = 0
 
     def __len__(self) -> int:
@@ -106,39 +116,22 @@ class FileRows:
         """
         if not len(vectors):
             return
+        end = self._used + len(vectors)
+        if end > len(self._matrix):
+            self._extend(max(_MIN_CAPACITY, 2 * end))
         data = np.ascontiguousarray(vectors, np.float32).data.cast("B")
-        offset, written = self._used * self._width, 0
+        offset, written = self._used * self._row_bytes, 0
         while written < len(data):
             written += os.pwrite(self._descriptor, data[written:], offset + written)
-        self._used += len(vectors)
+        self._used = end
 
     def take(self, rows: RowNumbers) -> Vectors:
-        """Copies of rows, shape (n, dimension), in the order asked for.
-
-        Raises:
-            OSError: the disk is broken.
-        """
-        found = np.empty((len(rows), self._dimension), np.float32)
-        if not len(rows):
-            return found
-        # Rows that follow each other are read at once: a batch that was just added, a whole index in its order.
-        starts = np.flatnonzero(np.diff(rows, prepend=rows[0] - 2) != 1)
-        ends = np.append(starts[1:], len(rows))
-        data, width = found.data.cast("B"), self._width
-        for start, end, row in zip(starts.tolist(), ends.tolist(), rows[starts].tolist(), strict=True):
-            self._read_into(data[start * width : end * width], row * width)
-        return found
+        """Copies of rows, shape (n, dimension), in the order asked for."""
+        return self._matrix[rows]
 
     def block(self, start: int, end: int) -> Vectors:
-        """The rows from ``start`` up to ``end``, shape (n, dimension).
-
-        Raises:
-            OSError: the disk is broken.
-        """
-        found = np.empty((min(end, self._used) - start, self._dimension), np.float32)
-        if len(found):
-            self._read_into(found.data.cast("B"), start * self._width)
-        return found
+        """The rows from ``start`` up to ``end``, shape (n, dimension), to be read only."""
+        return self._matrix[start : min(end, self._used)]
 
     def empty(self) -> FileRows:
         """None yet, of the same kind.
@@ -146,12 +139,20 @@ class FileRows:
         Raises:
             OSError: the disk is full or broken.
         """
-        return FileRows(self._directory, self._dimension)
+        return FileRows(self._directory, self._matrix.shape[1])
 
-    def _read_into(self, target: memoryview, offset: int) -> None:
-        done = 0
-        while done < len(target):
-            count = os.preadv(self._descriptor, [target[done:]], offset + done)
-            if count == 0:
-                raise OSError("the file of vectors is shorter than what was written to it")
-            done += count
+    def let_go(self) -> None:
+        """Count the pages that were read as the page cache's own again, and no longer as this process's."""
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+    @property
+    def _row_bytes(self) -> int:
+        return 4 * self._matrix.shape[1]
+
+    def _extend(self, capacity: int) -> None:
+        """Make the file longer, without taking room for it, and map all of it; who reads the old mapping keeps it."""
+        length = capacity * self._row_bytes
+        os.ftruncate(self._descriptor, length)
+        self._map = mmap.mmap(self._descriptor, length, prot=mmap.PROT_READ)
+        self._matrix = np.frombuffer(self._map, np.float32).reshape(capacity, -1)
