@@ -9,7 +9,7 @@ from recommender.items import Band, Item, Recommendation
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.groups import Groups, Place
-from recommender.pipeline.judging import BY_WORDS, Judged, Judging, Seen, Subject
+from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judging, Seen, Subject
 from recommender.pipeline.neighbours import Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.words import Words
@@ -61,7 +61,8 @@ class Arrivals:
 
     def hints(self, collection: Collection, subject: Subject) -> Hints:
         """Twin and word search; neither asks the vector index."""
-        found = self._store.items.by_number(self._words.search(collection.id, subject.item, BY_WORDS))
+        by_words = self._words.search(collection.id, subject.item, BY_WORDS)
+        found = self._store.items.by_number(by_words) if by_words else []
         return Hints(self._judging.twin(collection, subject), found)
 
     def surroundings(self, neighbourhood: Neighbourhood) -> Surroundings:
@@ -167,7 +168,7 @@ class Arrivals:
         hints: Hints,
         surroundings: Surroundings,
         forbidden: frozenset[str],
-    ) -> Judged:
+    ) -> Judged | JudgedByCosine:
         return self._judging.judge(
             collection,
             subject,
