@@ -148,7 +148,7 @@ class FileRows:
 
     @property
     def _row_bytes(self) -> int:
-        return 4 * self._matrix.shape[1]
+        return 4 * int(self._matrix.shape[1])
 
     def _extend(self, capacity: int) -> None:
         """Make the file longer, without taking room for it, and map all of it; who reads the old mapping keeps it."""

@@ -90,7 +90,7 @@ class Arrivals:
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        vector = self._vector(embedded)
+        vector, known = self._vector(embedded)
         row = StoredItem(
             seq=place.seq,
             collection=collection.id,
@@ -99,7 +99,7 @@ class Arrivals:
             version=version,
             fingerprint=subject.fingerprint,
             vector=vector,
-            point=self._point(collection, vector, embedded, surroundings, overlay),
+            point=self._point(collection, vector, known, embedded, surroundings, overlay),
             group=place.group,
             verdict=place.verdict,
             at_ms=subject.at_ms,
@@ -179,22 +179,24 @@ class Arrivals:
             forbidden,
         )
 
-    def _vector(self, embedded: Embedded) -> int:
+    def _vector(self, embedded: Embedded) -> tuple[int, bool]:
+        """Row of the vector, and whether it was recorded before."""
         vectors = self._store.vectors
-        found = vectors.find(embedded.model.key, embedded.vector_key)
+        found = vectors.row(embedded.model.key, embedded.vector_key)
         if found is not None:
-            return found[0]
-        return vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
+            return found, True
+        return vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated), False
 
     def _point(
         self,
         collection: Collection,
         vector: int,
+        known: bool,
         embedded: Embedded,
         surroundings: Surroundings,
         overlay: CollectionOverlay,
     ) -> int:
-        same = self._store.items.point_of_vector(collection.id, vector)
+        same = self._store.items.point_of_vector(collection.id, vector) if known else None
         if same is not None:
             return same
         nearest = next(iter(surroundings.similarity.items()), None)

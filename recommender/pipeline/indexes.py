@@ -181,7 +181,7 @@ class Indexes:
         index, added = self._indexes[collection], overlay.labels()
         removed = np.array(sorted(overlay.removed), np.int64)
         if len(added):
-            index.add(added, overlay.added.vectors(added))
+            index.add(added, overlay.vectors(added))
         if len(removed):
             index.remove(removed)
         self._changes[collection] += len(added) + len(removed)
