@@ -84,7 +84,9 @@ class RecallKeeper:
         width = self._index.width(self._k)
         if width >= _MAX_WIDTH:
             self._at_its_widest = True
-            _log.warning("index.recall_below_target", extra={"recall": self._last, "ef": width, "live": len(self._index)})
+            _log.warning(
+                "index.recall_below_target", extra={"recall": self._last, "ef": width, "live": len(self._index)}
+            )
             return
         self._index.widen(min(_MAX_WIDTH, int(width * _WIDER)))
         _log.info("index.searches_widened", extra={"recall": self._last, "ef": self._index.width(self._k)})

@@ -69,9 +69,7 @@ class Neighbours:
             order = np.concatenate([order[: self._k], rest[np.isin(labels[rest], list(also))]])
         return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
 
-    def _cosines(
-        self, query: Vector, points: NDArray[np.int64], overlay: CollectionOverlay
-    ) -> NDArray[np.float32]:
+    def _cosines(self, query: Vector, points: NDArray[np.int64], overlay: CollectionOverlay) -> NDArray[np.float32]:
         """Cosines to points, of which the overlay has some."""
         found = np.empty(len(points), np.float32)
         fresh = np.array([point in overlay for point in points.tolist()], np.bool_)
