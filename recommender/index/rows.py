@@ -9,7 +9,6 @@ import mmap
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -98,7 +97,7 @@ class FileRows:
     def __init__(self, directory: Path, dimension: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor, name = tempfile.mkstemp(prefix="rows-", dir=directory)
-        os.unlink(name)
+        Path(name).unlink()
         weakref.finalize(self, os.close, self._descriptor)
         self._directory = directory
         self._map: mmap.mmap | None = None

@@ -25,8 +25,8 @@ class CollectionSettings(Value):
         index: ``exact`` (flat), ``hnsw``, or ``auto``: exact while small, HNSW from ``AUTO_HNSW_FROM`` items on.
         candidates: how many nearest neighbours are looked at for each item.
         rule: what makes a duplicate: ``learned``, the matcher, which weighs words, numbers and what people said; or
-            ``cosine``, the similarity of the two vectors alone, for vectors that say more than the texts. Texts are then
-            neither compared nor indexed, and the rule stays once there are items.
+            ``cosine``, the similarity of the two vectors alone, for vectors that say more than the texts. Texts are
+            then neither compared nor indexed, and the rule stays once there are items.
         duplicate_cosine: cosine similarity from which ``cosine`` says duplicate.
         recommendations: how many similar items an event carries at most.
         similar_from: cosine similarity in [-1, 1] from which an item counts as similar; also the floor for

@@ -171,7 +171,7 @@ class Judging:
         subject: Subject,
         twin: Member | None,
         by_words: Sequence[Member],
-        members: Sequence[Member],
+        members: Iterable[Member],
         similarity: Neighbourhood,
         forbidden: frozenset[str],
     ) -> Judged | JudgedByCosine:
@@ -248,12 +248,15 @@ class Judging:
         self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
     ) -> list[Member]:
         """Of each point, in the order given, the first item that the policy allows."""
-        earlier = [member for member in members if subject.comes_after(member)]
+        restricted = restricts(collection.settings)
         first: dict[int, Member] = {}
-        for member in earlier:
-            first.setdefault(member.point, member)
-        if not restricts(collection.settings):
-            return list(first.values())[:most]
+        for member in members:
+            if member.point not in first and subject.comes_after(member):
+                first[member.point] = member
+                if len(first) == most and not restricted:
+                    break
+        if not restricted:
+            return list(first.values())
         equal = shared(collection.settings, subject.item)
         found = (
             self._first_allowed(collection, subject, self._store.items.on_point(point, collection.name, equal, _READ))

@@ -208,7 +208,7 @@ class ItemTable:
             " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
             (json.dumps(list(points)), _MEMBERS_PER_POINT),
         )
-        return [Member(*row) for row in rows]
+        return list(map(Member._make, rows))
 
     def by_number(self, seqs: Collection[int]) -> list[Member]:
         """Items by order of arrival, those that are there."""

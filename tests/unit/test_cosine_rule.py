@@ -50,8 +50,8 @@ def test_the_cosine_decides_whatever_the_texts_say(engine: Recommender, log: Log
     assert near["reasons"] == [
         {"code": "cosine_similarity", "text": "the meaning is 95% alike", "detail": {"similarity": 0.95}}
     ]
-    close = verdict(engine.process([log.upsert("c", "the same words", vector=at(0.7))]))
-    assert (close["band"], close["duplicate_of"], close["matched_id"]) == ("similar", None, "a")
+    close = verdict(engine.process([log.upsert("c", "the same words", vector=at(0.7))]))  # nearer to b than to a
+    assert (close["band"], close["duplicate_of"], close["matched_id"]) == ("similar", None, "b")
     far = verdict(engine.process([log.upsert("d", "the same words", vector=at(0.1, axis=2))]))
     assert far["band"] == "new"
 

@@ -45,11 +45,11 @@ def test_on_disk_everything_is_as_in_memory(tmp_path: Path) -> None:
 
 def test_the_file_has_no_name_and_goes_with_the_index(tmp_path: Path) -> None:
     index = FlatIndex(DIMENSION, FileRows(tmp_path, DIMENSION))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     index.add(np.arange(10), unit(10))
     assert list(tmp_path.iterdir()) == []
     del index
-    assert len(os.listdir("/proc/self/fd")) < before
+    assert len(list(Path("/proc/self/fd").iterdir())) < before
 
 
 def test_a_disk_that_is_full_costs_memory_and_nothing_else(
