@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 @click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
 @click.option("--quick", is_flag=True, help="Measure the model once, after the pipeline, instead of before and after.")
 def main(names: tuple[str, ...], limit: int | None, most: int, index: str, *, quick: bool) -> None:
-    """Run the benchmarks NAMES (by default all but `order`, `kills`, `growth` and the backfills, which take many minutes)."""
+    """Run the benchmarks NAMES (by default those that do not take many minutes)."""
     results = {}
     for name in names or (*SETS, "latency"):
         click.echo(f"{name} …", err=True)

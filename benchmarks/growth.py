@@ -23,12 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.texts import load_texts
-from recommender import EntryId, Recommender, decode_entry, open_recommender
+from recommender import EntryId, Recommender, decode_entry
 from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
 from recommender.embedding.processors import usable_processors
 from recommender.evaluation import embed
-from recommender.index import DEFAULT_PARAMETERS, RECALL_AT
+from recommender.index import DEFAULT_PARAMETERS, RECALL_AT, HnswParameters
 from recommender.items import DEFAULT_MODEL
+from recommender.opening import DATABASE
+from recommender.pipeline import Indexes
+from recommender.store import SqliteStore
 from recommender.testing import DeterministicEncoder
 
 SIZES = (1_000, 10_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
@@ -52,6 +55,14 @@ class GivenVectors:
 
     def encoder(self, name: str) -> Encoder:
         return self._encoder
+
+
+def opened(directory: Path, dimension: int) -> tuple[Recommender, Indexes]:
+    """An engine over a state directory, and its indexes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    store = SqliteStore(directory / DATABASE)
+    indexes = Indexes(store, directory / "index", HnswParameters(threads=usable_processors()))
+    return Recommender(store, GivenVectors(dimension), indexes), indexes
 
 
 def measure(most: int) -> dict[str, Any]:
@@ -78,7 +89,7 @@ class _Run:
         self._vectors = vectors_like(base)
         self._dimension = base.shape[1]
         self._items = 0
-        self._engine = self._open()
+        self._engine, self._indexes = opened(directory, self._dimension)
         self._engine.process([_entry(0, "collection.configured", {"collection": "c", "settings": SETTINGS})])
         self._raw = hnswlib.Index(space="ip", dim=self._dimension)
         self._raw.init_index(
@@ -106,7 +117,7 @@ class _Run:
         self._engine.prune(0, self._engine.last_event)
         snapshot_s, close_s = self._restart()
         served = opened_elsewhere(self._directory)
-        self._engine = self._open()
+        self._engine, self._indexes = opened(self._directory, self._dimension)
         links_bytes = 4 * (1 + 2 * DEFAULT_PARAMETERS.m) + 8 + 4 * (1 + DEFAULT_PARAMETERS.m) / DEFAULT_PARAMETERS.m
         vector_bytes = 4 * self._dimension
         resident = (served["resident"] - nothing["resident"]) / stats["points"]
@@ -160,9 +171,7 @@ class _Run:
 
     def _settle(self) -> None:
         """Wait for a graph that is being built, so that what is timed is one kind of index."""
-        for index in self._engine._indexes._indexes.values():
-            if hasattr(index, "settle"):
-                index.settle(3600)
+        self._indexes.settle(timeout_s=3600)
 
     def _restart(self) -> tuple[float, float]:
         started = time.perf_counter()
@@ -170,9 +179,6 @@ class _Run:
         written = time.perf_counter()
         self._engine.close()
         return written - started, time.perf_counter() - written
-
-    def _open(self) -> Recommender:
-        return open_recommender(self._directory, GivenVectors(self._dimension))
 
 
 SETTINGS = {"rule": "cosine", "duplicate_cosine": 0.97, "candidates": CANDIDATES}
@@ -204,16 +210,14 @@ _OPEN = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from benchmarks.growth import GivenVectors
-from recommender import open_recommender
+from benchmarks.growth import opened
 directory, dimension = Path(sys.argv[1]), int(sys.argv[2])
-encoders = GivenVectors(dimension)
+np.ones((64, dimension), np.float32) @ np.ones((dimension, 8192), np.float32)  # the libraries' own buffers
 started = time.perf_counter()
-engine = open_recommender(directory, encoders)
+engine, indexes = opened(directory, dimension)
 engine.search("a question", "c")
 seconds = time.perf_counter() - started
-for index in engine._indexes._indexes.values():
-    getattr(index, "close", lambda: None)()
+indexes.settle(timeout_s=60)
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Rss"))
 kib = {name: int(value.split()[0]) for name, value in status.items()}
 print(json.dumps({"seconds": seconds, "resident": 1024 * kib["RssAnon"], "mapped": 1024 * kib["RssFile"]}))

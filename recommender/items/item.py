@@ -64,7 +64,7 @@ Vector = Annotated[
     ],
     BeforeValidator(_float32),
 ]
-"""Numbers, or their bytes as float32, little-endian, in Base64: a third of the size, and read in a tenth of the time."""
+"""Numbers, or their bytes as float32, little-endian, in Base64: half the size, and read in a tenth of the time."""
 
 
 class ItemKey(Value):

@@ -118,6 +118,11 @@ class Indexes:
             recalls[collection.name] = recall_of(found, hnsw.exact.search(queries, RECALL_AT).labels)
         return recalls
 
+    def settle(self, timeout_s: float) -> bool:
+        """Wait at most ``timeout_s`` seconds for each graph that is being built; whether none is left."""
+        adaptive = [index for index in self._indexes.values() if isinstance(index, AdaptiveIndex)]
+        return sum(index.settle(timeout_s) for index in adaptive) == len(adaptive)
+
     def snapshot(self, collections: Iterable[Collection], *, all_changes: bool = False) -> None:
         """Write the graphs that have changed much since they were last written; with ``all_changes``, at all.
 
