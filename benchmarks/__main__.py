@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import backfill, kills, latency, order, throughput
+from benchmarks import backfill, growth, kills, latency, order, throughput
 from benchmarks.texts import SETS, load_texts
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,13 +17,14 @@ RESULTS = Path(__file__).parent / "results"
 
 @click.command()
 @click.argument(
-    "names", nargs=-1, type=click.Choice([*SETS, "latency", "order", "backfill", "backfill-model", "kills"])
+    "names", nargs=-1, type=click.Choice([*SETS, "latency", "order", "backfill", "backfill-model", "kills", "growth"])
 )
 @click.option("--limit", type=int, help="Take only so many items of each set.")
+@click.option("--most", type=int, default=1_000_000, show_default=True, help="How far `growth` goes, in items.")
 @click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
 @click.option("--quick", is_flag=True, help="Measure the model once, after the pipeline, instead of before and after.")
-def main(names: tuple[str, ...], limit: int | None, index: str, *, quick: bool) -> None:
-    """Run the benchmarks NAMES (by default all but `order`, `kills` and the backfills, which take many minutes)."""
+def main(names: tuple[str, ...], limit: int | None, most: int, index: str, *, quick: bool) -> None:
+    """Run the benchmarks NAMES (by default those that do not take many minutes)."""
     results = {}
     for name in names or (*SETS, "latency"):
         click.echo(f"{name} …", err=True)
@@ -33,6 +34,8 @@ def main(names: tuple[str, ...], limit: int | None, index: str, *, quick: bool) 
             results[name] = backfill.measure(limit, model=name == "backfill-model")
         elif name == "kills":
             results[name] = kills.measure()
+        elif name == "growth":
+            results[name] = growth.measure(most)
         elif name == "order":
             results[name] = order.measure(limit)
         else:

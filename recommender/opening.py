@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
+from recommender.embedding.processors import usable_processors
 from recommender.errors import StateError, StateLocked
+from recommender.index import HnswParameters
 from recommender.matching import LearnedMatcher
 from recommender.pipeline import Indexes, MatcherFactory, Recommender
 from recommender.store import SqliteStore
@@ -25,6 +27,7 @@ def open_recommender(
     partition: str = "default",
     matcher: MatcherFactory = LearnedMatcher,
     created_by: str = "",
+    index_threads: int | None = None,
     before_commit: Callable[[], None] = lambda: None,
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
@@ -35,6 +38,7 @@ def open_recommender(
         partition: name under which events are published.
         matcher: makes the verdicts on pairs; the default is the learned matcher.
         created_by: name and version of the program, written into snapshots.
+        index_threads: that link and search many vectors at once; by default one for each usable processor.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
 
     Raises:
@@ -49,7 +53,12 @@ def open_recommender(
         release(lock)
         raise
     try:
-        indexes = Indexes(store, None if directory is None else directory / "index", created_by=created_by)
+        indexes = Indexes(
+            store,
+            None if directory is None else directory / "index",
+            HnswParameters(threads=index_threads or usable_processors()),
+            created_by,
+        )
         return Recommender(store, encoders, indexes, matcher, before_commit, on_close=lambda: release(lock))
     except BaseException:
         store.close()

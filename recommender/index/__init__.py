@@ -6,18 +6,22 @@ builds the graph in the background when it pays. All three answer with the same 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from recommender.index.adaptive import AUTO_HNSW_FROM, AdaptiveIndex
-from recommender.index.flat import FlatIndex, cosines
+from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender.index.hnsw import HnswIndex
+from recommender.index.nearest import cosines
+from recommender.index.recall import RECALL_AT, recall_of
 from recommender.index.vector_index import NO_LABEL, Labels, Neighbours, VectorIndex, Vectors
 
 __all__ = [
     "AUTO_HNSW_FROM",
     "DEFAULT_PARAMETERS",
     "NO_LABEL",
+    "RECALL_AT",
     "AdaptiveIndex",
     "FlatIndex",
     "HnswIndex",
@@ -29,6 +33,7 @@ __all__ = [
     "Vectors",
     "cosines",
     "make_index",
+    "recall_of",
 ]
 
 IndexKind = Literal["auto", "exact", "hnsw"]
@@ -42,6 +47,8 @@ def make_index(
     parameters: HnswParameters = DEFAULT_PARAMETERS,
     restored: HnswIndex | None = None,
     expected: int = 0,
+    directory: Path | None = None,
+    k: int = RECALL_AT,
 ) -> FlatIndex | AdaptiveIndex:
     """The index that a collection's settings ask for.
 
@@ -51,6 +58,8 @@ def make_index(
         parameters: of the HNSW graph.
         restored: an index read from a snapshot to start from; an ``exact`` index keeps its vectors only.
         expected: how many vectors will be added at once; a graph over many is built in the background.
+        directory: on whose disk the vectors lie that a graph holds too; without one they are in memory twice.
+        k: how many neighbours are usually asked for.
 
     Raises:
         ValueError: ``restored`` has another dimension.
@@ -58,4 +67,4 @@ def make_index(
     if kind == "exact":
         return FlatIndex(dimension) if restored is None else restored.exact
     switch_at = AUTO_HNSW_FROM if kind == "auto" else int(expected > _BUILT_AT_ONCE)
-    return AdaptiveIndex(dimension, parameters, switch_at, restored)
+    return AdaptiveIndex(dimension, parameters, switch_at, restored, directory, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,13 +10,15 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.index.nearest import Searched, no_neighbours, pair_cosines, rank_into
+from recommender.index.rows import FileRows, MemoryRows, RowNumbers, Rows
 from recommender.index.unit_vectors import unit_vectors, whole_labels
-from recommender.index.vector_index import NO_LABEL, Labels, Neighbours, Vectors
-
-Rows = NDArray[np.int64]
+from recommender.index.vector_index import Labels, Neighbours, Vectors
 
 _MIN_CAPACITY = 256
-_BLOCK_SIMILARITIES = 1 << 22  # float32 values held at once by a search: 16 MiB, or one query if that is more
+_MOVED_AT_ONCE = 4_096  # rows that are copied at a time
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class FrozenVectors:
     """
 
     labels: Labels
+    _numbers: RowNumbers
     _rows: Rows
-    _matrix: Vectors
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -37,7 +40,7 @@ class FrozenVectors:
         """Labels and vectors, at most ``size`` at a time."""
         for start in range(0, len(self.labels), size):
             part = slice(start, start + size)
-            yield self.labels[part], self._matrix[self._rows[part]]
+            yield self.labels[part], self._rows.take(self._numbers[part])
 
 
 class FlatIndex:
@@ -46,49 +49,65 @@ class FlatIndex:
     Similarities are summed in float64 and then rounded, so a pair has the same number whatever else is in the batch
     and however many threads multiply the matrices. Equal similarities are ordered by label.
 
-    A row is written once and never moved within its matrix: growing and compacting make a new one. That is what lets
-    ``freeze`` hand vectors to another thread without a copy.
+    Beside its vector an item costs nine bytes: rows are in the order of their labels, so a label is found by bisection.
     """
 
     kind: Final[Literal["exact"]] = "exact"
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, rows: Rows | None = None) -> None:
+        """Start empty; ``rows``, empty too, is where the vectors are to lie (by default in memory)."""
         self._dimension = dimension
-        self._used = 0
-        self._matrix: Vectors = np.empty((0, dimension), np.float32)
-        self._labels: Labels = np.empty(0, np.int64)
+        self._rows: Rows = MemoryRows(dimension) if rows is None else rows
+        self._labels: Labels = np.empty(0, np.int64)  # by row, ascending; longer than what is used
         self._live: NDArray[np.bool_] = np.empty(0, np.bool_)
-        self._rows: dict[int, int] = {}
-        # Twice the largest rounding error of a float32 dot product of two vectors of unit length.
-        self._margin = dimension * float(np.finfo(np.float32).eps)
+        self._used = 0
+        self._dead = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._used - self._dead
 
     @property
     def dimension(self) -> int:
         """Length of the vectors."""
         return self._dimension
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether the vectors lie in a file."""
+        return isinstance(self._rows, FileRows)
+
     def labels(self) -> Labels:
-        """Live labels in the order they were added, shape (n,)."""
+        """Live labels, ascending, shape (n,)."""
         return self._labels[: self._used][self._live[: self._used]]
 
     def add(self, labels: Labels, vectors: Vectors) -> None:
         """Add vectors of unit length, shape (n, dimension); all of them or, on an error, none.
 
+        Cheap where the labels are ascending and behind all others; else everything is written anew in their order.
+
         Raises:
             ValueError: a vector is not finite or not of unit length, a label is negative or already there.
         """
-        labels, vectors = self.checked(labels, vectors)
-        start, end = self._used, self._used + len(labels)
-        if end > len(self._matrix):
-            self._reallocate(np.arange(start), max(_MIN_CAPACITY, end, 2 * len(self._matrix)))
-        self._matrix[start:end] = vectors
-        self._labels[start:end] = labels
-        self._live[start:end] = True
-        self._rows.update(zip(labels.tolist(), range(start, end), strict=True))
-        self._used = end
+        self.add_checked(*self.checked(labels, vectors))
+
+    def add_checked(self, labels: Labels, vectors: Vectors) -> None:
+        """``add`` for what ``checked`` has returned."""
+        if not len(labels):
+            return
+        if (np.diff(labels) < 0).any():
+            order = np.argsort(labels)
+            labels, vectors = labels[order], vectors[order]
+        if self._used and labels[0] <= self._labels[self._used - 1]:
+            self._insert(labels, vectors)
+            return
+        self._append(vectors)
+        start, self._used = self._used, self._used + len(labels)
+        if self._used > len(self._labels):
+            spare = max(_MIN_CAPACITY, self._used, self._used * 5 // 4) - start
+            self._labels = np.concatenate([self._labels[:start], np.zeros(spare, np.int64)])
+            self._live = np.concatenate([self._live[:start], np.zeros(spare, np.bool_)])
+        self._labels[start : self._used] = labels
+        self._live[start : self._used] = True
 
     def checked(self, labels: Labels, vectors: Vectors) -> tuple[Labels, Vectors]:
         """What ``add`` would store; raises as it does."""
@@ -98,25 +117,25 @@ class FlatIndex:
             raise ValueError(f"{len(labels)} labels for {len(vectors)} vectors")
         if len(labels) and labels.min() < 0:
             raise ValueError(f"label {labels.min()} is negative")
-        distinct = set(labels.tolist())
-        if len(distinct) < len(labels):
+        if len(np.unique(labels)) < len(labels):
             raise ValueError("a label appears twice")
-        known = distinct & self._rows.keys()
-        if known:
-            raise ValueError(f"label {min(known)} is already in the index")
+        known = self.live_among(labels)
+        if len(known):
+            raise ValueError(f"label {known[0]} is already in the index")
         return labels, vectors
 
     def remove(self, labels: Labels) -> None:
         """Forget labels; unknown ones are ignored."""
-        self._live[[self._rows.pop(label) for label in self.live_among(labels).tolist()]] = False
-        dead = self._used - len(self._rows)
-        if dead > max(_MIN_CAPACITY, self._used // 4):
-            self._reallocate(np.flatnonzero(self._live[: self._used]), len(self._rows))
-            self._rows = dict(zip(self._labels.tolist(), range(self._used), strict=True))
+        numbers = self._numbers_of(self.live_among(labels))
+        self._live[numbers] = False
+        self._dead += len(numbers)
+        if self._dead > max(_MIN_CAPACITY, self._used // 4):
+            self._compact()
 
     def live_among(self, labels: Labels) -> Labels:
         """Those of ``labels`` that are in the index, each once, ascending."""
-        return np.array(sorted(self._rows.keys() & set(whole_labels(labels).tolist())), np.int64)
+        labels = np.unique(whole_labels(labels))
+        return labels[self._find(labels)[1]]
 
     def search(self, queries: Vectors, k: int) -> Neighbours:
         """The ``k`` nearest vectors of each query, shape (queries, dimension).
@@ -125,15 +144,11 @@ class FlatIndex:
             ValueError: a query is not finite or not of unit length, or ``k`` is less than 1.
         """
         queries = unit_vectors(queries, self._dimension)
-        found = _no_neighbours(len(queries), k)
+        found = no_neighbours(len(queries), k)
         wanted = min(k, len(self))
-        if wanted == 0:
-            return found
-        block = max(1, _BLOCK_SIMILARITIES // self._used)
-        for start in range(0, len(queries), block):
-            near = self._near(queries[start : start + block], wanted)
-            for i, rows in enumerate(near, start):
-                self._rank_into(found, i, queries[i], rows)
+        if wanted:
+            near = self.frozen().nearest(queries, wanted)
+            found.labels[:, :wanted], found.similarities[:, :wanted] = near
         return found
 
     def search_among(self, queries: Vectors, candidates: Labels, k: int) -> Neighbours:
@@ -144,10 +159,10 @@ class FlatIndex:
             ValueError: a query is not finite or not of unit length, or ``k`` is less than 1.
         """
         queries = unit_vectors(queries, self._dimension)
-        found = _no_neighbours(len(queries), k)
-        rows = self._rows_of(candidates.ravel()).reshape(candidates.shape)
-        for i, query in enumerate(queries):
-            self._rank_into(found, i, query, rows[i])
+        found = no_neighbours(len(queries), k)
+        numbers = self._numbers_of(candidates.ravel())
+        places = np.repeat(np.arange(len(queries)), candidates.shape[1])
+        rank_into(found, places, candidates.ravel(), pair_cosines(queries, places, self._rows, numbers))
         return found
 
     def vectors(self, labels: Labels) -> Vectors:
@@ -156,7 +171,7 @@ class FlatIndex:
         Raises:
             KeyError: a label is not in the index.
         """
-        return self._matrix[self._rows_of(whole_labels(labels))]
+        return self._rows.take(self._numbers_of(whole_labels(labels)))
 
     def freeze(self, labels: Labels) -> FrozenVectors:
         """The vectors of live labels as they are now.
@@ -164,58 +179,73 @@ class FlatIndex:
         Raises:
             KeyError: a label is not in the index.
         """
-        return FrozenVectors(labels, self._rows_of(labels), self._matrix)
+        return FrozenVectors(labels, self._numbers_of(labels), self._rows)
+
+    def frozen(self) -> Searched:
+        """All live vectors as they are now, for another thread to search."""
+        live = self._live[: self._used].copy() if self._dead else None
+        return Searched(self._rows, self._labels[: self._used], live)
+
+    def move_to(self, rows: FileRows) -> None:
+        """Have the vectors lie in ``rows``, which are empty, from now on.
+
+        Raises:
+            OSError: the disk is full or broken; they stay where they are.
+        """
+        self._copy_into(rows, np.arange(self._used))
+        self._rows = rows
 
     def close(self) -> None:
         """Nothing to end; here because every index can be closed."""
 
-    def _rows_of(self, labels: Labels) -> Rows:
-        return np.fromiter((self._rows[label] for label in labels.tolist()), np.int64, len(labels))
+    def _find(self, labels: Labels) -> tuple[RowNumbers, NDArray[np.bool_]]:
+        """Of each label the row it has or would have, and whether it is there and live."""
+        used = self._labels[: self._used]
+        numbers = np.searchsorted(used, labels)
+        inside = np.minimum(numbers, max(self._used - 1, 0))
+        if not self._used:
+            return numbers, np.zeros(len(labels), np.bool_)
+        return numbers, (used[inside] == labels) & self._live[inside]
 
-    def _reallocate(self, rows: Rows, capacity: int) -> None:
-        used = len(rows)
-        matrix = np.empty((capacity, self._dimension), np.float32)
-        np.take(self._matrix, rows, axis=0, out=matrix[:used], mode="clip")  # any other mode makes a second copy
-        labels = np.empty(capacity, np.int64)
-        labels[:used] = self._labels[rows]
-        live = np.zeros(capacity, np.bool_)
-        live[:used] = self._live[rows]
-        self._matrix, self._labels, self._live, self._used = matrix, labels, live, used
+    def _numbers_of(self, labels: Labels) -> RowNumbers:
+        numbers, there = self._find(labels)
+        if not there.all():
+            raise KeyError(int(labels[~there][0]))
+        return numbers
 
-    def _near(self, queries: Vectors, wanted: int) -> Iterator[Rows]:
-        """For each query, rows that certainly hold its ``wanted`` nearest: few more than that."""
-        similarities = queries @ self._matrix[: self._used].T
-        if len(self) < self._used:
-            similarities[:, ~self._live[: self._used]] = -np.inf
-        last = self._used - wanted
-        cuts = np.partition(similarities, last, axis=1)[:, last] - self._margin
-        for row, cut in zip(similarities, cuts, strict=True):
-            yield np.flatnonzero(row >= cut)
+    def _append(self, vectors: Vectors) -> None:
+        try:
+            self._rows.append(vectors)
+        except OSError:
+            self._rows = self._in_memory(np.arange(self._used))
+            self._rows.append(vectors)
 
-    def _rank_into(self, found: Neighbours, i: int, query: Vectors, rows: Rows) -> None:
-        similarities, labels = cosines(query, self._matrix[rows]), self._labels[rows]
-        best = np.lexsort((labels, -similarities))[: found.labels.shape[1]]
-        found.labels[i, : len(best)] = labels[best]
-        found.similarities[i, : len(best)] = similarities[best]
+    def _insert(self, labels: Labels, vectors: Vectors) -> None:
+        """Add labels that do not come behind all others."""
+        every = np.concatenate([self.labels(), labels])
+        order = np.argsort(every, kind="stable")
+        together = np.concatenate([self.vectors(self.labels()), vectors])
+        self._labels, self._live, self._used, self._dead = every[:0], np.empty(0, np.bool_), 0, 0
+        self._rows = MemoryRows(self._dimension)
+        self.add_checked(every[order], together[order])
 
+    def _compact(self) -> None:
+        numbers = np.flatnonzero(self._live[: self._used])
+        try:
+            rows = self._rows.empty()
+            self._copy_into(rows, numbers)
+        except OSError:
+            rows = self._in_memory(numbers)
+        self._labels, self._live = self._labels[numbers], np.ones(len(numbers), np.bool_)
+        self._rows, self._used, self._dead = rows, len(numbers), 0
 
-def cosines(query: NDArray[np.float32], vectors: Vectors) -> NDArray[np.float32]:
-    """Cosines of a unit vector, shape (dimension,), to others, shape (n, dimension), as every index ranks by them.
+    def _in_memory(self, numbers: RowNumbers) -> MemoryRows:
+        """Rows from a disk that takes no more."""
+        _log.exception("index.disk_refused", extra={"vectors": len(numbers)})
+        rows = MemoryRows(self._dimension)
+        self._copy_into(rows, numbers)
+        return rows
 
-    Each is computed as if alone, so it is the same whatever else is in the batch.
-    """
-    # einsum sums each row in the same order wherever it stands; a matrix product does not promise that.
-    exact = np.einsum("nd,d->n", vectors.astype(np.float64), query.astype(np.float64))
-    rounded: NDArray[np.float32] = exact.astype(np.float32)
-    return rounded
-
-
-def _no_neighbours(queries: int, k: int) -> Neighbours:
-    """An answer in which nothing was found yet.
-
-    Raises:
-        ValueError: ``k`` is less than 1.
-    """
-    if k < 1:
-        raise ValueError(f"k is {k}, not at least 1")
-    return Neighbours(np.full((queries, k), NO_LABEL, np.int64), np.full((queries, k), -np.inf, np.float32))
+    def _copy_into(self, rows: Rows, numbers: RowNumbers) -> None:
+        for start in range(0, len(numbers), _MOVED_AT_ONCE):
+            rows.append(self._rows.take(numbers[start : start + _MOVED_AT_ONCE]))

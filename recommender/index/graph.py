@@ -32,13 +32,15 @@ class HnswParameters(Value):
         m: links per vector; more cost memory and time and find more.
         ef_construction: width of the search that chooses the links of a new vector.
         ef_search_floor: least width of a search; it is four times ``k`` where that is more.
+        target_recall: recall@10 against exact search that searches are widened for, in [0, 1].
         seed: of the random layers.
-        threads: of adding and searching; with one thread the same vectors give the same graph.
+        threads: of adding and searching many at once; with one thread the same vectors give the same graph.
     """
 
     m: Annotated[int, Field(ge=2, le=128)] = 16
     ef_construction: Annotated[int, Field(ge=1, le=10_000)] = 200
     ef_search_floor: Annotated[int, Field(ge=1, le=10_000)] = 64
+    target_recall: Annotated[float, Field(ge=0.0, le=1.0)] = 0.99
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 100
     threads: Annotated[int, Field(ge=1, le=256)] = 1
 
@@ -58,6 +60,7 @@ class HnswGraph:
 
     def __init__(self, dimension: int, parameters: HnswParameters = DEFAULT_PARAMETERS) -> None:
         self._parameters = parameters
+        self._width = 0
         self._tombstones: set[int] = set()
         self._hnsw = hnswlib.Index(space=SPACE, dim=dimension)
         self._hnsw.init_index(
@@ -89,6 +92,19 @@ class HnswGraph:
         """Tombstones among all its vectors, in [0, 1]."""
         return self.tombstones / max(1, int(self._hnsw.element_count))
 
+    def width(self, k: int) -> int:
+        """Width (``ef``) of a search for ``k`` neighbours: what the parameters say, or more if it was widened."""
+        return max(self._parameters.ef_for(k), self._width)
+
+    def widen(self, width: int) -> None:
+        """Search at least so widely from now on."""
+        self._width = max(self._width, width)
+
+    @property
+    def widened_to(self) -> int:
+        """Least width of its searches; 0 if they were never widened."""
+        return self._width
+
     def labels(self) -> Labels:
         """Labels that are not deleted, in no order, shape (n,)."""
         labels = np.array(self._hnsw.get_ids_list(), np.int64)
@@ -117,7 +133,7 @@ class HnswGraph:
 
     def nearest(self, queries: Vectors, k: int) -> Labels | None:
         """About the ``k`` nearest of each query, shape (queries, k); ``None`` if it reached fewer for one of them."""
-        self._hnsw.set_ef(self._parameters.ef_for(k))
+        self._hnsw.set_ef(self.width(k))
         try:
             labels, _ = self._hnsw.knn_query(queries, k)
         except RuntimeError as error:

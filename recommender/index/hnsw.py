@@ -10,10 +10,11 @@ import numpy as np
 
 from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
+from recommender.index.rows import FileRows
 from recommender.index.unit_vectors import unit_vectors
 from recommender.index.vector_index import Labels, Neighbours, Vectors
 
-_LOAD_CHUNK = 65_536
+_LOAD_CHUNK = 16_384
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,8 @@ class HnswIndex:
 
     The exact index holds the truth: which labels live, their vectors, their similarities. The graph only proposes, so
     similarities and the order of equals are those of ``FlatIndex``, and any doubt about the graph ends in an exact
-    search. Vectors are therefore held twice; hnswlib hands its own out 80 times slower than a matrix does.
+    search. Vectors are therefore held twice, since hnswlib hands its own out 80 times slower than a matrix does; where
+    there is a disk the second copy lies in a file.
     """
 
     kind: Final[Literal["hnsw"]] = "hnsw"
@@ -65,8 +67,21 @@ class HnswIndex:
         """Tombstones among all vectors of the graph, in [0, 1]."""
         return self._graph.tombstone_share
 
+    def width(self, k: int) -> int:
+        """Width (``ef``) of a search for ``k`` neighbours."""
+        return self._graph.width(k)
+
+    @property
+    def widened_to(self) -> int:
+        """Least width of its searches; 0 if they were never widened."""
+        return self._graph.widened_to
+
+    def widen(self, width: int) -> None:
+        """Search at least so widely from now on."""
+        self._graph.widen(width)
+
     def labels(self) -> Labels:
-        """Live labels in the order they were added, shape (n,)."""
+        """Live labels, ascending, shape (n,)."""
         return self._exact.labels()
 
     def add(self, labels: Labels, vectors: Vectors) -> None:
@@ -77,7 +92,7 @@ class HnswIndex:
         """
         labels, vectors = self._exact.checked(labels, vectors)
         self._graph.add(labels, vectors)  # first: a label that is only in the graph does no harm
-        self._exact.add(labels, vectors)
+        self._exact.add_checked(labels, vectors)
 
     def remove(self, labels: Labels) -> None:
         """Forget labels; unknown ones are ignored."""
@@ -92,7 +107,7 @@ class HnswIndex:
             ValueError: a query is not finite or not of unit length, or ``k`` is less than 1.
         """
         queries = unit_vectors(queries, self._exact.dimension)
-        if self._graph.parameters.ef_for(k) >= len(self):  # the graph would look at every vector, one by one
+        if self._graph.width(k) >= len(self):  # the graph would look at every vector, one by one
             return self._exact.search(queries, k)
         candidates = self._graph.nearest(queries, k)
         if candidates is not None:
@@ -124,16 +139,29 @@ class HnswIndex:
         self._graph.save(path)
 
     @classmethod
-    def load(cls, path: Path, dimension: int, parameters: HnswParameters = DEFAULT_PARAMETERS) -> HnswIndex:
+    def load(
+        cls,
+        path: Path,
+        dimension: int,
+        parameters: HnswParameters = DEFAULT_PARAMETERS,
+        directory: Path | None = None,
+    ) -> HnswIndex:
         """Read what ``save`` wrote. The file must be known to be whole; ``snapshot.read`` is what checks that.
+
+        Args:
+            path: the file.
+            dimension: length of the vectors.
+            parameters: of the graph.
+            directory: on whose disk the vectors that the graph holds too may lie; without one they are in memory.
 
         Raises:
             ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or is not such a file.
             OSError: the file cannot be read.
         """
         graph, stored = HnswGraph.load(path, dimension, parameters)
-        exact = FlatIndex(dimension)
-        rows = np.flatnonzero(~stored.deleted)
+        exact = FlatIndex(dimension, None if directory is None else FileRows(directory, dimension))
+        live = np.flatnonzero(~stored.deleted)
+        rows = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
         for start in range(0, len(rows), _LOAD_CHUNK):
             part = rows[start : start + _LOAD_CHUNK]
             exact.add(stored.labels[part], stored.vectors[part])

@@ -79,6 +79,7 @@ class Manifest(Value):
         model_key: as stamped.
         position: as stamped.
         created_by: as stamped.
+        ef: least width of a search, if recall made it wider than the parameters say; else 0.
         live: vectors that are not removed.
         highest_label: the largest live label, -1 if there is none.
     """
@@ -92,6 +93,7 @@ class Manifest(Value):
     model_key: str
     position: str
     created_by: str
+    ef: int = 0
     live: int
     highest_label: int
 
@@ -177,7 +179,7 @@ def _generations(directory: Path) -> list[int]:
 def _make_private(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
-    for left_by_a_crash in directory.glob("index-*.tmp"):
+    for left_by_a_crash in (*directory.glob("index-*.tmp"), *directory.glob("rows-*")):
         left_by_a_crash.unlink()
 
 
@@ -204,6 +206,7 @@ def _write_graph(path: Path, index: HnswIndex, stamp: Stamp) -> Manifest:
             model_key=stamp.model_key,
             position=stamp.position,
             created_by=stamp.created_by,
+            ef=index.widened_to,
             live=len(index),
             highest_label=int(index.labels().max(initial=NO_LABEL)),
         )
@@ -233,4 +236,6 @@ def _check_expected(manifest: Manifest, expected: Expectations) -> None:
 def _read_graph(path: Path, manifest: Manifest, parameters: HnswParameters) -> HnswIndex:
     if sha256(path) != manifest.sha256:
         raise ValueError("the graph file has another checksum than its manifest says")
-    return HnswIndex.load(path, manifest.dimension, parameters)
+    index = HnswIndex.load(path, manifest.dimension, parameters, path.parent)
+    index.widen(manifest.ef)
+    return index

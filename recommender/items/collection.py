@@ -24,6 +24,10 @@ class CollectionSettings(Value):
         model: name of the embedding model; one of those the worker was started with.
         index: ``exact`` (flat), ``hnsw``, or ``auto``: exact while small, HNSW from ``AUTO_HNSW_FROM`` items on.
         candidates: how many nearest neighbours are looked at for each item.
+        rule: what makes a duplicate: ``learned``, the matcher, which weighs words, numbers and what people said; or
+            ``cosine``, the similarity of the two vectors alone, for vectors that say more than the texts. Texts are
+            then neither compared nor indexed, and the rule stays once there are items.
+        duplicate_cosine: cosine similarity from which ``cosine`` says duplicate.
         recommendations: how many similar items an event carries at most.
         similar_from: cosine similarity in [-1, 1] from which an item counts as similar; also the floor for
             recommendations.
@@ -44,6 +48,8 @@ class CollectionSettings(Value):
     model: Name = DEFAULT_MODEL
     index: Literal["auto", "exact", "hnsw"] = "auto"
     candidates: Annotated[int, Field(ge=1, le=500)] = 50
+    rule: Literal["learned", "cosine"] = "learned"
+    duplicate_cosine: Similarity = 0.95
     recommendations: Annotated[int, Field(ge=0, le=100)] = 10
     similar_from: Similarity = 0.35
     target_precision: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95

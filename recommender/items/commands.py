@@ -354,13 +354,14 @@ def _deeper_than(value: Any, depth: int) -> bool:
 def _explained(error: ValidationError) -> InvalidCommand:
     """The first thing pydantic found, in our words: where it is, what is wrong, what was given."""
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])[:_MAX_FIELD_CHARS] or None
+    field = ".".join(str(part) for part in first["loc"] if part not in _FORMS)[:_MAX_FIELD_CHARS] or None
     code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
     shown = f" (got {_json_type(first['input'])})" if field and code != "missing_field" else ""
     said = "there is no such field" if code == "unknown_field" else first["msg"].removeprefix("Value error, ") + shown
     return InvalidCommand(code, f"{field + ': ' if field else ''}{said}", field)
 
 
+_FORMS = ("list[float]", "bytes")  # what pydantic calls the two forms of a vector, as if they were keys
 _MAX_FIELD_CHARS = 200  # a key that nobody expected can be as long as the message
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 _JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}

@@ -1,5 +1,6 @@
 """Verdicts on pairs, behind one seam."""
 
+from recommender.matching.cosine_matcher import CosineMatcher, by_cosine
 from recommender.matching.features import FEATURES
 from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, StatisticsOf
 from recommender.matching.learning import learn, measured
@@ -15,6 +16,7 @@ __all__ = [
     "FEATURES",
     "Candidate",
     "Comparable",
+    "CosineMatcher",
     "CountedTerms",
     "LearnedMatcher",
     "Matcher",
@@ -23,6 +25,7 @@ __all__ = [
     "PairModel",
     "StatisticsOf",
     "TermStatistics",
+    "by_cosine",
     "default_model",
     "item_terms",
     "learn",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from recommender.grouping import ranked
@@ -9,7 +10,7 @@ from recommender.items import Band, Item, Recommendation
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.groups import Groups, Place
-from recommender.pipeline.judging import BY_WORDS, Judged, Judging, Seen, Subject
+from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judging, Seen, Subject
 from recommender.pipeline.neighbours import Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.words import Words
@@ -18,6 +19,8 @@ from recommender.store import Collection, Member, SqliteStore, StoredItem, Verdi
 
 # Vectors closer than this are one point of the index: near-identical ones wreck the graph of HNSW.
 _SAME_POINT = 1.0 - 1e-6
+# How many points are turned into items at a time; most items need no more than these.
+_POINTS_AT_ONCE = 14
 
 
 class Hints(NamedTuple):
@@ -37,16 +40,39 @@ class Hints(NamedTuple):
         return {member.point for member in (*self.by_words, *([self.twin] if self.twin else []))}
 
 
-class Surroundings(NamedTuple):
+class Surroundings:
     """What an item finds when it arrives.
 
     Attributes:
         similarity: cosine by point, best first.
-        members: the earliest items on those points, the nearest first.
     """
 
-    similarity: Neighbourhood
-    members: list[Member]
+    def __init__(self, similarity: Neighbourhood, store: SqliteStore) -> None:
+        self.similarity = similarity
+        self._store = store
+        self._points = list(similarity)
+        self._asked = 0
+        self._members: list[Member] = []
+
+    def members(self) -> Iterator[Member]:
+        """The earliest items on those points, the nearest first; read as far as they are asked for."""
+        place = 0
+        while place < len(self._members) or self._read():
+            yield self._members[place]
+            place += 1
+
+    def _read(self) -> bool:
+        """Read the items of some more points; points that are equally near are read at once. Whether there are more."""
+        read = len(self._members)
+        while len(self._members) == read and self._asked < len(self._points):
+            end = min(self._asked + _POINTS_AT_ONCE, len(self._points))
+            last = self.similarity[self._points[end - 1]]
+            while end < len(self._points) and self.similarity[self._points[end]] == last:
+                end += 1
+            found = self._store.items.members(self._points[self._asked : end])
+            self._asked = end
+            self._members += sorted(found, key=lambda member: (-self.similarity[member.point], member.seq))
+        return len(self._members) > read
 
 
 class Arrivals:
@@ -61,14 +87,13 @@ class Arrivals:
 
     def hints(self, collection: Collection, subject: Subject) -> Hints:
         """Twin and word search; neither asks the vector index."""
-        found = self._store.items.by_number(self._words.search(collection.id, subject.item, BY_WORDS))
+        by_words = self._words.search(collection.id, subject.item, BY_WORDS)
+        found = self._store.items.by_number(by_words) if by_words else []
         return Hints(self._judging.twin(collection, subject), found)
 
     def surroundings(self, neighbourhood: Neighbourhood) -> Surroundings:
         """The items on the points of a neighbourhood."""
-        members = self._store.items.members(list(neighbourhood))
-        members.sort(key=lambda member: (-neighbourhood[member.point], member.seq))
-        return Surroundings(neighbourhood, members)
+        return Surroundings(neighbourhood, self._store)
 
     def decide(self, collection: Collection, subject: Subject, hints: Hints, surroundings: Surroundings) -> Place:
         """Where a new arrival belongs, and why."""
@@ -89,7 +114,7 @@ class Arrivals:
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        vector = self._vector(embedded)
+        vector, known = self._vector(embedded)
         row = StoredItem(
             seq=place.seq,
             collection=collection.id,
@@ -98,7 +123,7 @@ class Arrivals:
             version=version,
             fingerprint=subject.fingerprint,
             vector=vector,
-            point=self._point(collection, vector, embedded, surroundings, overlay),
+            point=self._point(collection, vector, known, embedded, surroundings, overlay),
             group=place.group,
             verdict=place.verdict,
             at_ms=subject.at_ms,
@@ -149,16 +174,17 @@ class Arrivals:
         self, collection: Collection, surroundings: Surroundings, *, but: str | None, limit: int | None = None
     ) -> tuple[Recommendation, ...]:
         """Canonical items of the neighbouring groups; ``but`` is the group of the item itself, if it has one."""
-        members = [
-            ScoredMember(member.group, member.seq, surroundings.similarity[member.point])
-            for member in surroundings.members
-            if member.group != but
-        ]
         settings = collection.settings
-        canonical = self._store.groups.canonical({member.group for member in members}, settings.canonical)
-        return recommend(
-            members, canonical, floor=settings.similar_from, limit=settings.recommendations if limit is None else limit
-        )
+        most = settings.recommendations if limit is None else limit
+        nearest: dict[str, ScoredMember] = {}
+        for member in surroundings.members():  # the nearest first, so the first of a group is its nearest
+            similarity = surroundings.similarity[member.point]
+            if similarity < settings.similar_from or len(nearest) == most:
+                break
+            if member.group != but and member.group not in nearest:
+                nearest[member.group] = ScoredMember(member.group, member.seq, similarity)
+        canonical = self._store.groups.canonical(nearest, settings.canonical) if nearest else {}
+        return recommend(nearest.values(), canonical, floor=settings.similar_from, limit=most)
 
     def _judge(
         self,
@@ -167,33 +193,35 @@ class Arrivals:
         hints: Hints,
         surroundings: Surroundings,
         forbidden: frozenset[str],
-    ) -> Judged:
+    ) -> Judged | JudgedByCosine:
         return self._judging.judge(
             collection,
             subject,
             hints.twin,
             hints.by_words,
-            surroundings.members,
+            surroundings.members(),
             surroundings.similarity,
             forbidden,
         )
 
-    def _vector(self, embedded: Embedded) -> int:
+    def _vector(self, embedded: Embedded) -> tuple[int, bool]:
+        """Row of the vector, and whether it was recorded before."""
         vectors = self._store.vectors
-        found = vectors.find(embedded.model.key, embedded.vector_key)
+        found = vectors.row(embedded.model.key, embedded.vector_key)
         if found is not None:
-            return found[0]
-        return vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
+            return found, True
+        return vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated), False
 
     def _point(
         self,
         collection: Collection,
         vector: int,
+        known: bool,
         embedded: Embedded,
         surroundings: Surroundings,
         overlay: CollectionOverlay,
     ) -> int:
-        same = self._store.items.point_of_vector(collection.id, vector)
+        same = self._store.items.point_of_vector(collection.id, vector) if known else None
         if same is not None:
             return same
         nearest = next(iter(surroundings.similarity.items()), None)

@@ -19,6 +19,7 @@ class Collections:
         self._store = store
         self._encoders = encoders
         self._by_name: dict[str, Collection] = {}
+        self._by_id: dict[int, Collection] = {}
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
         self._expiring: list[Collection] | None = None
@@ -33,6 +34,10 @@ class Collections:
     def find(self, name: str) -> Collection | None:
         """The collection, if it exists."""
         return self._by_name.get(name)
+
+    def by_id(self, id_: int) -> Collection:
+        """The collection with this number, which exists."""
+        return self._by_id[id_]
 
     def settings(self, name: str) -> CollectionSettings:
         """Settings of a collection, the defaults for one that does not exist yet."""
@@ -66,6 +71,12 @@ class Collections:
                 "model_in_use",
                 f"settings.model: it has vectors of {collection.model}; another model needs a new collection",
                 "settings.model",
+            )
+        if collection.model is not None and settings.rule != collection.settings.rule:
+            raise InvalidCommand(
+                "rule_in_use",
+                f"settings.rule: it has items under {collection.settings.rule!r}; another rule needs a new collection",
+                "settings.rule",
             )
         collection.settings = settings
         self._expiring = None
@@ -101,12 +112,14 @@ class Collections:
     def reload(self) -> None:
         """Read everything from the store: at start, and after a transaction that was rolled back."""
         self._by_name = {collection.name: collection for collection in self._store.collections.all()}
+        self._by_id = {collection.id: collection for collection in self.all()}
         self._changed = {}
         self._expiring = None
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
 
     def _create(self, name: str, settings: CollectionSettings) -> Collection:
         collection = self._by_name[name] = self._store.collections.create(name, settings)
+        self._by_id[collection.id] = collection
         self._expiring = None
         return collection
 

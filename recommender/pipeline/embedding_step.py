@@ -123,7 +123,8 @@ class EmbeddingStep:
 
     def _given(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand:
         model = self.identity(settings)
-        vector = np.asarray(item.vector, np.float64)
+        given = item.vector
+        vector = np.asarray(np.frombuffer(given, "<f4") if isinstance(given, bytes) else given, np.float64)
         if len(vector) != model.dimension:
             return InvalidCommand(
                 "wrong_dimension", f"vector: {len(vector)} numbers, but {model.name} has {model.dimension}", "vector"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from recommender.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
 from recommender.items import Band, Reason
 from recommender.pipeline.answers import Answers
-from recommender.pipeline.judging import Judged, Judging, Subject, confirmed
+from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, Subject, confirmed
 from recommender.store import Collection, Member, SqliteStore, Verdict
 
 # A new item is compared with its group: the earliest of it and so many of the latest.
@@ -50,7 +50,7 @@ class Groups:
         collection: Collection,
         subject: Subject,
         twin: Member | None,
-        judged: Judged,
+        judged: Judged | JudgedByCosine,
         forbidden: frozenset[str],
     ) -> Place:
         """Where a new item belongs.
@@ -100,7 +100,7 @@ class Groups:
         members.pop(best.seq, None)
         return agree([self._judging.alone(collection, subject, members[seq]) for seq in sorted(members)])
 
-    def _unjoined(self, judged: Judged, doubtful: Sequence[JudgedMember]) -> Verdict:
+    def _unjoined(self, judged: Judged | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:
         """The verdict on an item that founds a group of its own."""
         if doubtful:
             best = doubtful[0]

@@ -12,11 +12,13 @@ import numpy as np
 from recommender.index import (
     AUTO_HNSW_FROM,
     DEFAULT_PARAMETERS,
+    RECALL_AT,
     AdaptiveIndex,
     FlatIndex,
     HnswIndex,
     HnswParameters,
     make_index,
+    recall_of,
     snapshot,
 )
 from recommender.items import EntryId
@@ -86,26 +88,40 @@ class Indexes:
                 self._apply(collection.id, overlay)
 
     def stats(self, collection: Collection) -> dict[str, Any]:
-        """Kind that serves now, and number of points."""
+        """Kind that serves now, number of points, and recall@10 when it was last sampled (1 while exact)."""
         index = self._indexes.get(collection.id)
-        return {"index": "exact" if index is None else index.kind, "points": 0 if index is None else len(index)}
+        return {
+            "index": "exact" if index is None else index.kind,
+            "points": 0 if index is None else len(index),
+            "recall": index.recall if isinstance(index, AdaptiveIndex) and index.kind == "hnsw" else 1.0,
+        }
 
-    def sampled_recall(self, collections: Iterable[Collection], k: int = 10) -> dict[str, float]:
-        """Recall@k in [0, 1] of each approximate index against exact search, by collection name.
+    def recalls(self, collections: Iterable[Collection]) -> dict[str, float]:
+        """Recall@10 of each approximate index when it was last sampled, in [0, 1], by collection name."""
+        found = ((one.name, self._indexes.get(one.id)) for one in collections)
+        sampled = {name: index.recall for name, index in found if isinstance(index, AdaptiveIndex)}
+        return {name: recall for name, recall in sampled.items() if recall is not None}
 
-        The queries are vectors of the index itself, evenly spread.
+    def sampled_recall(self, collections: Iterable[Collection]) -> dict[str, float]:
+        """Recall@10 in [0, 1] of each approximate index against exact search, measured now, by collection name.
+
+        The queries are vectors of the index itself, evenly spread, and search as items that arrive do.
         """
         recalls = {}
         for collection in collections:
             hnsw = _hnsw(self._indexes.get(collection.id))
-            if hnsw is None or len(hnsw) <= k:
+            if hnsw is None or len(hnsw) <= RECALL_AT:
                 continue
             labels = hnsw.labels()
             queries = hnsw.vectors(labels[:: max(1, len(labels) // _SAMPLE)][:_SAMPLE])
-            found, exact = hnsw.search(queries, k).labels, hnsw.exact.search(queries, k).labels
-            shared = [len(np.intersect1d(one, other)) for one, other in zip(found, exact, strict=True)]
-            recalls[collection.name] = sum(shared) / (k * len(queries))
+            found = hnsw.search(queries, max(RECALL_AT, collection.settings.candidates)).labels[:, :RECALL_AT]
+            recalls[collection.name] = recall_of(found, hnsw.exact.search(queries, RECALL_AT).labels)
         return recalls
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait at most ``timeout_s`` seconds for each graph that is being built; whether none is left."""
+        adaptive = [index for index in self._indexes.values() if isinstance(index, AdaptiveIndex)]
+        return sum(index.settle(timeout_s) for index in adaptive) == len(adaptive)
 
     def snapshot(self, collections: Iterable[Collection], *, all_changes: bool = False) -> None:
         """Write the graphs that have changed much since they were last written; with ``all_changes``, at all.
@@ -147,7 +163,16 @@ class Indexes:
         if collection.dimension is None:
             return
         live = self._store.vectors.labels(collection.id)
-        index = make_index(collection.settings.index, collection.dimension, self._parameters, restored, len(live))
+        settings = collection.settings
+        index = make_index(
+            settings.index,
+            collection.dimension,
+            self._parameters,
+            restored,
+            expected=len(live),
+            directory=None if self._directory is None else self._directory / str(collection.id),
+            k=settings.candidates,
+        )
         present = index.labels()
         index.remove(np.setdiff1d(present, live))
         missing = np.setdiff1d(live, present)
@@ -161,7 +186,7 @@ class Indexes:
         index, added = self._indexes[collection], overlay.labels()
         removed = np.array(sorted(overlay.removed), np.int64)
         if len(added):
-            index.add(added, overlay.added.vectors(added))
+            index.add(added, overlay.vectors(added))
         if len(removed):
             index.remove(removed)
         self._changes[collection] += len(added) + len(removed)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from recommender.grouping import JudgedMember
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
-from recommender.matching import Candidate, Comparable, Matcher, only_meaning
+from recommender.matching import Candidate, Comparable, CosineMatcher, Matcher, by_cosine, only_meaning
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
 from recommender.policy import Dated, allows, restricts, shared
@@ -112,15 +112,51 @@ class Judged:
         return Seen(self.members[place].verdict.probability, features)
 
 
+class JudgedByCosine:
+    """The candidates of an item where the cosine alone decides: the nearest, and every one that is near enough."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        similarity: Neighbourhood,
+        settings: CollectionSettings,
+        forbidden: frozenset[str],
+    ) -> None:
+        self._similarity = {member.seq: similarity[member.point] for member in members}
+        self._forbidden = forbidden
+        self.members: list[JudgedMember] = []
+        for member in members:
+            verdict = by_cosine(similarity[member.point], settings)
+            if member.id in forbidden:
+                verdict = contradicted(verdict)
+            self.members.append(JudgedMember(member.id, member.seq, member.group, verdict))
+            if verdict.band is not Band.DUPLICATE and member.id not in forbidden:
+                break  # those behind are no nearer, and nobody asks for the second that is no duplicate
+
+    def explained(self, member: JudgedMember) -> PairVerdict:
+        """The verdict on one of the members, with its reason."""
+        return member.verdict if member.id in self._forbidden else only_meaning(member.verdict)
+
+    def seen(self, member: Member) -> Seen | None:
+        """What there is to see of one of the members; ``None`` for any other item."""
+        for one in self.members:
+            if one.seq == member.seq:
+                return Seen(one.verdict.probability, {"cosine": self._similarity[member.seq]})
+        return None
+
+
 class Judging:
     """Chooses candidates by policy and has the matcher judge them."""
 
     def __init__(self, store: SqliteStore, matcher: Matcher) -> None:
         self._store = store
-        self._matcher = matcher
+        self._learned = matcher
+        self._by_cosine = CosineMatcher()
 
     def twin(self, collection: Collection, subject: Subject) -> Member | None:
-        """The earliest item with the same text that the policy allows."""
+        """The earliest item with the same text that the policy allows; none where texts are not compared."""
+        if collection.settings.rule == "cosine":
+            return None
         if not restricts(collection.settings):
             twin = self._store.items.twin(collection.id, subject.fingerprint)
             return twin if twin is not None and subject.comes_after(twin) else None
@@ -135,10 +171,10 @@ class Judging:
         subject: Subject,
         twin: Member | None,
         by_words: Sequence[Member],
-        members: Sequence[Member],
+        members: Iterable[Member],
         similarity: Neighbourhood,
         forbidden: frozenset[str],
-    ) -> Judged:
+    ) -> Judged | JudgedByCosine:
         """Verdicts on the item with the same text, the nearest, and those that share its rarest words.
 
         Args:
@@ -146,6 +182,9 @@ class Judging:
             similarity: cosine by point.
             forbidden: ids that a person said are something else.
         """
+        if collection.settings.rule == "cosine":
+            nearest = self._of_each_point(collection, subject, members, NEAREST)
+            return JudgedByCosine(nearest, similarity, collection.settings, forbidden)
         chosen = {} if twin is None else {twin.seq: twin}
         for member in self._of_each_point(collection, subject, members, NEAREST):
             if twin is None or member.point != twin.point:
@@ -155,7 +194,7 @@ class Judging:
         found = list(chosen.values())
         said = self._store.items.sayings([member.seq for member in found], collection.name)
         return Judged(
-            self._matcher,
+            self._learned,
             Comparable(subject.item, subject.fingerprint),
             [self._candidate(said[member.seq], similarity[member.point]) for member in found],
             found,
@@ -174,11 +213,11 @@ class Judging:
         item = Comparable(subject.item, subject.fingerprint)
         if explained:
             return self.pair(item, candidate, collection.settings)
-        return self._matcher.judge(item, [candidate], collection.settings)[0]
+        return self._matcher(collection.settings).judge(item, [candidate], collection.settings)[0]
 
     def pair(self, item: Comparable, candidate: Candidate, settings: CollectionSettings) -> PairVerdict:
         """The verdict on a pair that need not be stored, with its reasons."""
-        return self._matcher.explain(item, [candidate], 0, settings)
+        return self._matcher(settings).explain(item, [candidate], 0, settings)
 
     def stored(self, collection: Collection, later: Member, earlier: Member) -> PairVerdict:
         """The verdict on two stored items, with its reasons."""
@@ -189,8 +228,9 @@ class Judging:
         said = self._store.items.sayings([other.seq], collection.name)[other.seq]
         candidates = [Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))]
         item = Comparable(subject.item, subject.fingerprint)
-        (verdict,) = self._matcher.judge(item, candidates, collection.settings)
-        return Seen(verdict.probability, self._matcher.row(item, candidates, 0))
+        matcher = self._matcher(collection.settings)
+        (verdict,) = matcher.judge(item, candidates, collection.settings)
+        return Seen(verdict.probability, matcher.row(item, candidates, 0))
 
     def similarity(self, subject: Subject, other: Saying) -> float:
         """Cosine of the two embeddings, in [-1, 1]."""
@@ -201,16 +241,22 @@ class Judging:
         said = self._store.items.sayings([member.seq], collection.name)[member.seq]
         return Subject(said.item, said.fingerprint, self._store.vectors.get(said.vector), said.at_ms, member.seq)
 
+    def _matcher(self, settings: CollectionSettings) -> Matcher:
+        return self._by_cosine if settings.rule == "cosine" else self._learned
+
     def _of_each_point(
         self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
     ) -> list[Member]:
         """Of each point, in the order given, the first item that the policy allows."""
-        earlier = [member for member in members if subject.comes_after(member)]
+        restricted = restricts(collection.settings)
         first: dict[int, Member] = {}
-        for member in earlier:
-            first.setdefault(member.point, member)
-        if not restricts(collection.settings):
-            return list(first.values())[:most]
+        for member in members:
+            if member.point not in first and subject.comes_after(member):
+                first[member.point] = member
+                if len(first) == most and not restricted:
+                    break
+        if not restricted:
+            return list(first.values())
         equal = shared(collection.settings, subject.item)
         found = (
             self._first_allowed(collection, subject, self._store.items.on_point(point, collection.name, equal, _READ))

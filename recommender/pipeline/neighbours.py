@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from recommender.index import NO_LABEL, VectorIndex, cosines
 from recommender.items import EntryId
 from recommender.pipeline.embedding_step import Vector
-from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.overlay import CollectionOverlay, Found
 
 # Similarities are rounded to what float32 vectors can tell; the ranking is made before, in the order of the indexes.
 _DECIMALS = 6
+_NOTHING: Found = np.empty(0, np.int64), np.empty(0, np.float32)
 
 Neighbourhood = dict[int, float]
 """Cosine similarity by point, best first."""
@@ -41,38 +42,42 @@ class Neighbours:
         self._index = index
         self._queries = queries
         self._k = k
-        self._committed: dict[EntryId, NDArray[np.int64]] = {}
+        self._committed: dict[EntryId, Found] = {}
         wanted = min(k + removals, len(index))
         if queries and wanted:
             found = index.search(np.stack(list(queries.values())), wanted)
-            self._committed = dict(zip(queries, found.labels, strict=True))
+            self._committed = dict(zip(queries, zip(*found, strict=True), strict=True))
 
     def of(self, place: EntryId, overlay: CollectionOverlay, also: Iterable[int] = ()) -> Neighbourhood:
         """The nearest points of the item at ``place``, and those named in ``also``, whatever their distance."""
         query = self._queries[place]
-        also = set(also)
-        committed = _labels(self._committed.get(place)) - overlay.removed
-        fresh: set[int] = set()
-        if wanted := min(self._k, len(overlay.added)):
-            fresh = _labels(overlay.added.search(query[np.newaxis], wanted).labels[0])
-        for point in also:
-            (fresh if point in overlay else committed).add(point)
-        scored = [*_scored(query, self._index, committed), *_scored(query, overlay.added, fresh)]
-        scored.sort(key=lambda pair: (-pair[1], pair[0]))
-        chosen = scored[: self._k] + [pair for pair in scored[self._k :] if pair[0] in also]
-        rounded = _rounded(np.array([cosine for _, cosine in chosen], np.float32)).tolist()
-        return dict(zip((point for point, _ in chosen), rounded, strict=True))
+        labels, found = self._committed.get(place, _NOTHING)
+        there = labels != NO_LABEL
+        if overlay.removed:
+            there &= ~np.isin(labels, list(overlay.removed))
+        labels, found = labels[there], found[there]
+        if len(overlay):
+            fresh, close = overlay.nearest(query, self._k)
+            labels, found = np.concatenate([labels, fresh]), np.concatenate([found, close])
+        also = frozenset(also)
+        if unknown := also.difference(labels.tolist()):
+            far = np.array(sorted(unknown), np.int64)
+            labels, found = np.concatenate([labels, far]), np.concatenate([found, self._cosines(query, far, overlay)])
+        order = np.lexsort((labels, -found))
+        if len(order) > self._k:
+            rest = order[self._k :]
+            order = np.concatenate([order[: self._k], rest[np.isin(labels[rest], list(also))]])
+        return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
 
-
-def _labels(row: NDArray[np.int64] | None) -> set[int]:
-    return set() if row is None else {label for label in row.tolist() if label != NO_LABEL}
-
-
-def _scored(query: Vector, index: VectorIndex, points: set[int]) -> list[tuple[int, float]]:
-    if not points:
-        return []
-    labels = np.array(sorted(points), np.int64)
-    return list(zip(labels.tolist(), cosines(query, index.vectors(labels)).tolist(), strict=True))
+    def _cosines(self, query: Vector, points: NDArray[np.int64], overlay: CollectionOverlay) -> NDArray[np.float32]:
+        """Cosines to points, of which the overlay has some."""
+        found = np.empty(len(points), np.float32)
+        fresh = np.array([point in overlay for point in points.tolist()], np.bool_)
+        if fresh.any():
+            found[fresh] = cosines(query, overlay.vectors(points[fresh]))
+        if not fresh.all():
+            found[~fresh] = cosines(query, self._index.vectors(points[~fresh]))
+        return found
 
 
 def _rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,39 +5,75 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.index import FlatIndex
+from recommender.index import cosines
 from recommender.pipeline.embedding_step import Vector
+
+_MIN_CAPACITY = 64
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Labels and cosines of some neighbours of one vector."""
 
 
 class CollectionOverlay:
     """Points of one collection that came and went in this batch; the index itself changes after the commit.
 
+    It is asked for every item, and holds no more than a batch: so it compares with all, and has little else to do.
+
     Attributes:
-        added: the new points, searched exactly.
         removed: committed points that nothing hangs on any more.
     """
 
     def __init__(self, dimension: int) -> None:
-        self.added = FlatIndex(dimension)
         self.removed: set[int] = set()
-        self._labels: set[int] = set()
+        self._rows: dict[int, int] = {}
+        self._labels: NDArray[np.int64] = np.empty(0, np.int64)
+        self._matrix: NDArray[np.float32] = np.empty((0, dimension), np.float32)
+        self._used = 0
+        # Twice the largest rounding error of a float32 dot product of two vectors of unit length.
+        self._margin = dimension * float(np.finfo(np.float32).eps)
 
     def __contains__(self, point: int) -> bool:
-        return point in self._labels
+        return point in self._rows
+
+    def __len__(self) -> int:
+        """New points."""
+        return len(self._rows)
 
     def add(self, point: int, vector: Vector) -> None:
         """A new point."""
-        self.added.add(np.array([point], np.int64), vector[np.newaxis])
-        self._labels.add(point)
+        if self._used == len(self._labels):
+            more = max(_MIN_CAPACITY, self._used)
+            self._labels = np.concatenate([self._labels, np.zeros(more, np.int64)])
+            self._matrix = np.concatenate([self._matrix, np.zeros((more, self._matrix.shape[1]), np.float32)])
+        self._labels[self._used], self._matrix[self._used] = point, vector
+        self._rows[point] = self._used
+        self._used += 1
 
     def remove(self, point: int) -> None:
         """A point has gone."""
-        if point in self._labels:
-            self._labels.discard(point)
-            self.added.remove(np.array([point], np.int64))
-        else:
+        row = self._rows.pop(point, None)
+        if row is None:
             self.removed.add(point)
+        else:
+            self._matrix[row] = np.nan
+
+    def nearest(self, query: Vector, k: int) -> Found:
+        """New points that hold the ``k`` nearest of a unit vector, and perhaps a few more, in no order."""
+        matrix = self._matrix[: self._used]
+        rough = matrix @ query
+        live = len(self._rows)
+        if live < self._used:
+            rough[np.isnan(rough)] = -np.inf
+        if 0 < k < live:
+            rows = np.flatnonzero(rough >= np.partition(rough, len(rough) - k)[len(rough) - k] - self._margin)
+        else:
+            rows = np.flatnonzero(rough > -np.inf)
+        return self._labels[rows], cosines(query, matrix[rows])
+
+    def vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Vectors of new points, shape (n, dimension)."""
+        return self._matrix[[self._rows[point] for point in points.tolist()]]
 
     def labels(self) -> NDArray[np.int64]:
         """The new points, ascending."""
-        return np.array(sorted(self._labels), np.int64)
+        return np.array(sorted(self._rows), np.int64)

@@ -361,8 +361,12 @@ class Recommender:
         """Nobody reads the copy any more."""
         self._store.end_copy()
 
+    def recalls(self) -> dict[str, float]:
+        """Recall@10 of each approximate index when it last sampled it, in [0, 1], by collection."""
+        return self._indexes.recalls(self._collections.all())
+
     def sampled_recall(self) -> dict[str, float]:
-        """Recall@10 of each approximate index against exact search, on a sample of its own vectors."""
+        """Recall@10 of each approximate index against exact search, measured now on a sample of its own vectors."""
         return self._indexes.sampled_recall(self._collections.all())
 
     def warm_up(self) -> None:

@@ -65,19 +65,25 @@ class Words:
         return Counts(Counter()) if found is None else self._of(found.id)
 
     def add(self, collection: int, seq: int, item: Item) -> None:
-        """An item has arrived."""
+        """An item has arrived; nothing happens where the collection does not look at words."""
+        if not self._reads(collection):
+            return
         terms = item_terms(item).whole.counts
         self._of(collection).change(terms, 1)
         self._store.words.add(collection, seq, terms)
 
     def remove(self, collection: int, seq: int, item: Item) -> None:
         """An item has gone; it must say what it said when it was added."""
+        if not self._reads(collection):
+            return
         terms = item_terms(item).whole.counts
         self._of(collection).change(terms, -1)
         self._store.words.remove(collection, seq, terms)
 
     def search(self, collection: int, item: Item, limit: int) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
+        if not self._reads(collection):
+            return []
         counts = self._of(collection)
         known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= MOST_ITEMS]
         weights = rarity(counts, known)
@@ -98,6 +104,9 @@ class Words:
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._counts.clear()
+
+    def _reads(self, collection: int) -> bool:
+        return self._collections.by_id(collection).settings.rule != "cosine"
 
     def _of(self, collection: int) -> Counts:
         found = self._counts.get(collection)

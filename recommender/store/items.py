@@ -106,6 +106,11 @@ class ItemTable:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._counts: dict[int, int] | None = None
+
+    def forget_counts(self) -> None:
+        """Count anew when next asked: a transaction was undone."""
+        self._counts = None
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
         """The item as it stands, or ``None``."""
@@ -170,6 +175,7 @@ class ItemTable:
                 row.at_ms,
             ),
         )
+        self._count(row.collection, 1)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
         """Put another verdict in place of the one on arrival."""
@@ -186,7 +192,9 @@ class ItemTable:
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
-        self._db.execute("DELETE FROM items WHERE seq=?", (seq,))
+        gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection", (seq,)).fetchone()
+        if gone is not None:
+            self._count(gone[0], -1)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
             " WHERE matched_seq=?",
@@ -200,7 +208,7 @@ class ItemTable:
             " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
             (json.dumps(list(points)), _MEMBERS_PER_POINT),
         )
-        return [Member(*row) for row in rows]
+        return list(map(Member._make, rows))
 
     def by_number(self, seqs: Collection[int]) -> list[Member]:
         """Items by order of arrival, those that are there."""
@@ -303,10 +311,18 @@ class ItemTable:
         return 0 if row is None else int(row[0])
 
     def count(self, collection: int | None = None) -> int:
-        """Items in the collection, or in all."""
-        if collection is None:
-            return int(self._db.execute("SELECT count(*) FROM items").fetchone()[0])
-        return int(self._db.execute("SELECT count(*) FROM items WHERE collection=?", (collection,)).fetchone()[0])
+        """Items in the collection, or in all; counted once, and kept up to date."""
+        counts = self._counted()
+        return sum(counts.values()) if collection is None else counts.get(collection, 0)
+
+    def _counted(self) -> dict[int, int]:
+        if self._counts is None:
+            self._counts = dict(self._db.execute("SELECT collection, count(*) FROM items GROUP BY collection"))
+        return self._counts
+
+    def _count(self, collection: int, change: int) -> None:
+        if self._counts is not None:
+            self._counts[collection] = self._counts.get(collection, 0) + change
 
     # -- versions of deleted items ------------------------------------------------------------------------------------
 

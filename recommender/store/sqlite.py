@@ -63,6 +63,7 @@ class SqliteStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
+                self.items.forget_counts()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise

@@ -26,6 +26,11 @@ class VectorTable:
         ).fetchone()
         return None if row is None else (row[0], np.frombuffer(row[1], np.float32), bool(row[2]))
 
+    def row(self, model: str, key: bytes) -> int | None:
+        """Row of what was embedded before under this key."""
+        found = self._db.execute("SELECT id FROM vectors WHERE model=? AND key=?", (model, key)).fetchone()
+        return None if found is None else int(found[0])
+
     def get(self, row: int) -> Vector:
         """The vector of an item, shape (dimension,)."""
         (data,) = self._db.execute("SELECT data FROM vectors WHERE id=?", (row,)).fetchone()

@@ -61,9 +61,10 @@ def _show(result: dict[str, Any]) -> None:
     held = "their server is not running" if streams is None else "{commands:,} commands, {events:,} events"
     out.print("streams     " + held.format(**streams or {}))
     table = Table(box=None, pad_edge=False)
-    for heading in ("collection", "items", "points", "index", "model"):
-        table.add_column(heading, justify="right" if heading in ("items", "points") else "left")
+    for heading in ("collection", "items", "points", "index", "recall", "model"):
+        table.add_column(heading, justify="right" if heading in ("items", "points", "recall") else "left")
     for name, one in result["collections"].items():
         model = printable(one["model"] or "-")
-        table.add_row(printable(name), f"{one['items']:,}", f"{one['points']:,}", one["index"], model)
+        recall = "-" if one["recall"] is None else f"{one['recall']:.3f}"
+        table.add_row(printable(name), f"{one['items']:,}", f"{one['points']:,}", one["index"], recall, model)
     out.print(table)

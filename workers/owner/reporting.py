@@ -68,6 +68,8 @@ class Reporting:
         """
         items, points = engine.sizes()
         self._metrics.index(points)
+        if recalls := engine.recalls():
+            self._metrics.recall(min(recalls.values()))
         self._metrics.unpublished(self._publisher.backlog(engine))
         held = self._trimming.held
         lag, oldest_s = self._backlog(engine, held)

@@ -121,9 +121,6 @@ class Upkeep:
             return
         self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
         engine.prune(self._outbox_ms, self._dispatch.sent(engine, self._publisher.published))
-        recalls = engine.sampled_recall()
-        if recalls:
-            self._metrics.recall(min(recalls.values()))
 
     def _tick(self, engine: Recommender) -> None:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""

@@ -1,0 +1,157 @@
+"""Where the rows of an exact index lie: in memory while they are all there is, on disk once a graph holds them too.
+
+A row is written once and never changes. That is what lets another thread read rows while more are added.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.index.vector_index import Vectors
+
+RowNumbers = NDArray[np.int64]
+
+_MIN_CAPACITY = 256
+
+
+class Rows(Protocol):
+    """Vectors under the numbers 0, 1, 2 … in the order in which they came."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def append(self, vectors: Vectors) -> None:
+        """Write behind the last, shape (n, dimension); all of them or, on an error, none."""
+
+    def take(self, rows: RowNumbers) -> Vectors:
+        """Copies of rows, shape (n, dimension), in the order asked for."""
+
+    def block(self, start: int, end: int) -> Vectors:
+        """The rows from ``start`` up to ``end``, shape (n, dimension), to be read only."""
+
+    def empty(self) -> Rows:
+        """None yet, of the same kind."""
+
+    def let_go(self) -> None:
+        """Give back what memory can be given back."""
+
+
+class MemoryRows:
+    """Rows in one matrix; when it is full, a larger one takes its place."""
+
+    def __init__(self, dimension: int) -> None:
+        self._matrix: Vectors = np.empty((0, dimension), np.float32)
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    def append(self, vectors: Vectors) -> None:
+        """Write behind the last, shape (n, dimension)."""
+        end = self._used + len(vectors)
+        if end > len(self._matrix):
+            capacity = max(_MIN_CAPACITY, end, 2 * len(self._matrix))
+            larger = np.empty((capacity, self._matrix.shape[1]), np.float32)
+            larger[: self._used] = self._matrix[: self._used]
+            self._matrix = larger
+        self._matrix[self._used : end] = vectors
+        self._used = end
+
+    def take(self, rows: RowNumbers) -> Vectors:
+        """Copies of rows, shape (n, dimension), in the order asked for."""
+        return self._matrix[rows]
+
+    def block(self, start: int, end: int) -> Vectors:
+        """The rows from ``start`` up to ``end``, shape (n, dimension), to be read only."""
+        return self._matrix[start : min(end, self._used)]
+
+    def empty(self) -> MemoryRows:
+        """None yet, of the same kind."""
+        return MemoryRows(self._matrix.shape[1])
+
+    def let_go(self) -> None:
+        """Nothing: what is here is nowhere else."""
+
+
+class FileRows:
+    """Rows in a file that has no name and ends with the process: the page cache keeps those that are asked for.
+
+    The file is written by system calls, so that a full disk is an exception, and read through a mapping.
+
+    Args:
+        directory: on whose disk the file lies.
+        dimension: length of the vectors.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+
+    def __init__(self, directory: Path, dimension: int) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor, name = tempfile.mkstemp(prefix="rows-", dir=directory)
+        Path(name).unlink()
+        weakref.finalize(self, os.close, self._descriptor)
+        self._directory = directory
+        self._map: mmap.mmap | None = None
+        self._matrix: Vectors = np.empty((0, dimension), np.float32)  # as long as the file, which is longer than used
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    def append(self, vectors: Vectors) -> None:
+        """Write behind the last, shape (n, dimension); all of them or, on an error, none.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        if not len(vectors):
+            return
+        end = self._used + len(vectors)
+        if end > len(self._matrix):
+            self._extend(max(_MIN_CAPACITY, 2 * end))
+        data = np.ascontiguousarray(vectors, np.float32).data.cast("B")
+        offset, written = self._used * self._row_bytes, 0
+        while written < len(data):
+            written += os.pwrite(self._descriptor, data[written:], offset + written)
+        self._used = end
+
+    def take(self, rows: RowNumbers) -> Vectors:
+        """Copies of rows, shape (n, dimension), in the order asked for."""
+        return self._matrix[rows]
+
+    def block(self, start: int, end: int) -> Vectors:
+        """The rows from ``start`` up to ``end``, shape (n, dimension), to be read only."""
+        return self._matrix[start : min(end, self._used)]
+
+    def empty(self) -> FileRows:
+        """None yet, of the same kind.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        return FileRows(self._directory, self._matrix.shape[1])
+
+    def let_go(self) -> None:
+        """Count the pages that were read as the page cache's own again, and no longer as this process's."""
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+    @property
+    def _row_bytes(self) -> int:
+        return 4 * int(self._matrix.shape[1])
+
+    def _extend(self, capacity: int) -> None:
+        """Make the file longer, without taking room for it, and map all of it; who reads the old mapping keeps it."""
+        length = capacity * self._row_bytes
+        os.ftruncate(self._descriptor, length)
+        self._map = mmap.mmap(self._descriptor, length, prot=mmap.PROT_READ)
+        self._matrix = np.frombuffer(self._map, np.float32).reshape(capacity, -1)

@@ -1,0 +1,121 @@
+"""Vectors that lie on disk because a graph holds them too."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recommender.index import AdaptiveIndex, FlatIndex, Vectors
+from recommender.index.rows import FileRows
+from tests.support.logs import logged
+
+DIMENSION = 32
+
+
+def unit(count: int, seed: int = 7) -> Vectors:
+    vectors = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def assert_same(one: FlatIndex, other: FlatIndex, queries: Vectors) -> None:
+    np.testing.assert_array_equal(one.labels(), other.labels())
+    for found, expected in zip(one.search(queries, 7), other.search(queries, 7), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_on_disk_everything_is_as_in_memory(tmp_path: Path) -> None:
+    vectors = unit(3_000)
+    memory, disk = FlatIndex(DIMENSION), FlatIndex(DIMENSION, FileRows(tmp_path, DIMENSION))
+    for start in range(0, 3_000, 700):
+        part = np.arange(start, min(start + 700, 3_000))
+        for index in (memory, disk):
+            index.add(part, vectors[part])
+            index.remove(part[::3])
+    for index in (memory, disk):
+        index.remove(np.arange(1_500))
+        index.add(np.array([3_500, 3_400]), unit(2, seed=8))
+    assert disk.on_disk
+    assert_same(disk, memory, unit(40, seed=9))
+    np.testing.assert_array_equal(disk.vectors(disk.labels()), memory.vectors(memory.labels()))
+
+
+def test_the_file_has_no_name_and_goes_with_the_index(tmp_path: Path) -> None:
+    index = FlatIndex(DIMENSION, FileRows(tmp_path, DIMENSION))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    index.add(np.arange(10), unit(10))
+    assert list(tmp_path.iterdir()) == []
+    del index
+    assert len(list(Path("/proc/self/fd").iterdir())) < before
+
+
+def test_a_disk_that_is_full_costs_memory_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = FlatIndex(DIMENSION, FileRows(tmp_path, DIMENSION))
+    index.add(np.arange(1_000), unit(1_000))
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    index.add(np.arange(1_000, 1_100), unit(100, seed=8))
+    assert not index.on_disk
+    assert ("index.disk_refused", {"vectors": 1000}) in logged(caplog)
+    np.testing.assert_array_equal(index.vectors(np.arange(1_100)), np.concatenate([unit(1_000), unit(100, seed=8)]))
+
+
+def test_vectors_move_to_the_disk_when_a_graph_takes_over(tmp_path: Path) -> None:
+    vectors = unit(1_500)
+    index = AdaptiveIndex(DIMENSION, switch_at=1_000, directory=tmp_path / "made")
+    index.add(np.arange(1_000), vectors[:1_000])
+    frozen = index._exact.freeze(np.arange(5))
+    assert not index._exact.on_disk
+    assert index.settle(timeout_s=60)
+    assert index._exact.on_disk
+    index.add(np.arange(1_000, 1_500), vectors[1_000:])
+    np.testing.assert_array_equal(index.vectors(np.arange(1_500)), vectors)
+    assert (index.search(vectors, 3).labels[:, 0] == np.arange(1_500)).mean() > 0.99
+    np.testing.assert_array_equal(next(frozen.chunks(5))[1], vectors[:5])
+    index.close()
+
+
+def test_labels_may_come_in_any_order() -> None:
+    vectors = unit(900)
+    one, other = FlatIndex(DIMENSION), FlatIndex(DIMENSION)
+    one.add(np.arange(900), vectors)
+    order = np.random.default_rng(3).permutation(900)
+    for start in range(0, 900, 90):
+        part = order[start : start + 90]
+        other.add(part, vectors[part])
+    assert_same(one, other, unit(20, seed=8))
+
+
+@pytest.mark.parametrize("count", [1, 257, 8_193, 20_000])
+def test_search_by_blocks_finds_what_one_product_finds(count: int) -> None:
+    rng = np.random.default_rng(5)
+    vectors = np.repeat(unit(-(-count // 4)), 4, axis=0)[:count]  # every similarity four times: labels decide
+    index = FlatIndex(DIMENSION)
+    index.add(np.arange(count), vectors)
+    gone = rng.choice(count, count // 10, replace=False)
+    index.remove(gone)
+    queries = unit(300, seed=11)
+    cosines = np.einsum("nd,qd->qn", vectors.astype(np.float64), queries.astype(np.float64)).astype(np.float32)
+    cosines[:, gone] = -np.inf
+    wanted = min(10, len(index))
+    expected = np.array([np.lexsort((np.arange(count), -row))[:wanted] for row in cosines])
+    np.testing.assert_array_equal(index.search(queries, 10).labels[:, :wanted], expected)
+
+
+def test_where_the_disk_refuses_at_the_switch_memory_serves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    (tmp_path / "file").touch()
+    index = AdaptiveIndex(DIMENSION, switch_at=100, directory=tmp_path / "file")
+    index.add(np.arange(300), unit(300))
+    assert index.settle(timeout_s=60)
+    assert (index.kind, index._exact.on_disk) == ("hnsw", False)
+    assert ("index.disk_refused", {"vectors": 300}) in logged(caplog)
+    index.close()
