@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -96,4 +95,4 @@ def test_too_few_texts_are_an_error(settings: Settings, tmp_path: Path) -> None:
     done = run(settings, "bench", "--input", str(texts))
     assert done.returncode == 1
     assert "1 different texts; at least 20 are needed" in done.stderr
-    assert os.listdir(tmp_path) == ["texts.csv"]
+    assert list(tmp_path.iterdir()) == [texts]

@@ -11,14 +11,14 @@ import numpy as np
 
 from recommender.embedding.processors import usable_processors
 from recommender.errors import ConfigurationError
-from workers.benchmark.child import Child
-from workers.benchmark.doors import celery_app, through_celery, through_stream
+from workers.benchmark.doors import celery_app, items_of, through_celery, through_stream
+from workers.benchmark.encoders import Encoders
 from workers.benchmark.figures import Figure
 from workers.benchmark.latency import WARM_UP, Latencies, idle, warm_up
-from workers.benchmark.rival import HandWritten
+from workers.benchmark.rival import CeleryRival
 from workers.benchmark.vectors import spread, through_index, through_worker
 from workers.sandbox import RunningWorker, running_worker
-from workers.settings import Settings, environment_of_others, process_environment
+from workers.settings import Settings
 
 FEWEST_TEXTS = 20
 STEPS_OF_A_ROUND = 6
@@ -123,26 +123,18 @@ class _Comparing:
         self._settings = settings
         self._plan = plan
         self._tell = tell
-        self._threads = settings.threads or usable_processors()
         self._rates: dict[str, list[float]] = {}
-        directory = settings.state_dir
-        tell("loading what we compare with")
-        stock = Child("workers.benchmark.stock", environment_of_others(), directory / "stock.log")
-        self._stock = stack.enter_context(stock)
+        tell("loading what we compare with, choosing the encoder")
+        self._hand_written = stack.enter_context(CeleryRival(settings, settings.threads or usable_processors()))
+        self._encoders = stack.enter_context(Encoders(settings))
         first = [texts[place * len(texts) // _FIRST] for place in range(_FIRST)]
-        self._stock.begin("load", texts=first, threads=self._threads)
-        self._hand_written = stack.enter_context(HandWritten(settings, self._threads))
-        self._stock.answer()
+        self._encoders.stock_rate(first)
+        enough = int(2 * plan.stock_s * self._encoders.stock_rate(first))
+        self._texts = texts[: max(FEWEST_TEXTS, enough)]
+        tell("the hand-written worker, for a start")
         self._hand_written.seconds(WARM_UP)
         self._tasks = self._enough_tasks(first)
-        stock_s = self._stock.ask("encode", texts=first)["seconds"]
-        self._texts = texts[: max(FEWEST_TEXTS, int(2 * plan.stock_s * _FIRST / stock_s))]
-        tell("choosing the encoder")
-        environment = {**process_environment(), **settings.to_environment()}
-        alone = Child("workers.benchmark.encoder", environment, directory / "encoder.log")
-        self._alone = stack.enter_context(alone)
-        self._encoder = str(self._alone.ask("load", texts=WARM_UP)["encoder"])
-        self._vectors_path = self._make_vectors(directory / "vectors.npy")
+        self._vectors_path = self._make_vectors(settings.state_dir / "vectors.npy")
         self._latencies = Latencies((), ())
 
     def result(self) -> Comparison:
@@ -150,8 +142,8 @@ class _Comparing:
         for number in range(self._plan.rounds):
             self._round(number)
         return Comparison(
-            encoder=self._encoder,
-            threads=self._threads,
+            encoder=self._encoders.encoder,
+            threads=self._encoders.threads,
             items=len(self._half(0)),
             hand_written_items=len(self._tasks),
             vectors=self._plan.vectors,
@@ -168,9 +160,9 @@ class _Comparing:
     def _round(self, number: int) -> None:
         texts = self._half(number)
         self._tell("SentenceTransformer.encode")
-        self._note("stock", len(texts) / self._stock.ask("encode", texts=texts)["seconds"])
+        self._note("stock", self._encoders.stock_rate(texts))
         self._tell("the encoder alone")
-        self._note("alone", len(texts) / self._alone.ask("encode", texts=texts)["seconds"])
+        self._note("alone", self._encoders.alone_rate(texts))
         self._tell("starting a worker")
         # A worker remembers the texts it has seen, so each round has one that has seen none.
         with running_worker(self._settings.replaced(partition=f"round-{number}")) as worker:
@@ -181,22 +173,22 @@ class _Comparing:
             self._tell("vectors given")
             vectors = np.load(self._vectors_path, allow_pickle=False)
             self._note("given", through_worker(worker, vectors, "vectors").items_per_s)
-            seconds = through_index(self._stock, self._vectors_path, self._settings.batch_items)
+            seconds = through_index(self._encoders.stock, self._vectors_path, self._settings.batch_items)
             self._note("hnswlib", len(vectors) / seconds)
             if number == self._plan.rounds - 1:
                 self._tell("one item at a time")
-                self._latencies = idle(worker, self._alone, self._texts, self._plan.latencies)
+                self._latencies = idle(worker, self._encoders.alone, self._texts, self._plan.latencies)
         self._tell("the hand-written worker")
         self._note("hand-written", len(self._tasks) / self._hand_written.seconds(self._tasks))
 
     def _stream(self, worker: RunningWorker, number: int) -> None:
         self._tell("the pipeline")
-        self._note("pipeline", through_stream(worker, _items(self._half(number), "stream")).items_per_s)
+        self._note("pipeline", through_stream(worker, items_of(self._half(number), "stream")).items_per_s)
 
     def _celery(self, worker: RunningWorker, number: int) -> None:
         app = celery_app(worker)
         try:
-            items = _items(self._half(number + 1), "celery")
+            items = items_of(self._half(number + 1), "celery")
             self._note("celery door", through_celery(worker, app, items).items_per_s)
         finally:
             app.close()
@@ -212,7 +204,7 @@ class _Comparing:
         return [texts[place % len(texts)] for place in range(max(_FEWEST_TASKS, count))]
 
     def _make_vectors(self, path: Path) -> Path:
-        self._alone.ask("encode", texts=self._texts, save_to=str(path))
+        self._encoders.alone.ask("encode", texts=self._texts, save_to=str(path))
         vectors = np.load(path, allow_pickle=False)
         np.save(path, spread(vectors, self._plan.vectors), allow_pickle=False)
         return path
@@ -222,7 +214,3 @@ class _Comparing:
 
     def _figure(self, what: str) -> Figure:
         return Figure(what, "items/s", tuple(self._rates[what]))
-
-
-def _items(texts: Sequence[str], collection: str) -> list[dict[str, str]]:
-    return [{"id": str(place), "collection": collection, "text": text} for place, text in enumerate(texts)]

@@ -74,6 +74,11 @@ def through_celery(worker: RunningWorker, app: Celery, items: Items) -> Passage:
     )
 
 
+def items_of(texts: Sequence[str], collection: str = "default") -> list[dict[str, str]]:
+    """Texts as items of a collection."""
+    return [{"id": str(place), "collection": collection, "text": text} for place, text in enumerate(texts)]
+
+
 def celery_app(worker: RunningWorker) -> Celery:
     """The app of somebody who calls the worker's tasks."""
     app, _ = make_app(worker.settings)

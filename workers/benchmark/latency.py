@@ -36,7 +36,7 @@ def warm_up(worker: RunningWorker) -> None:
     worker.client.outcome(worker.client.ingest_many(items)[-1], timeout_s=120)
 
 
-def idle(worker: RunningWorker, encoder: Child, texts: Sequence[str], count: int) -> Latencies:
+def idle(worker: RunningWorker, encoder: Child, texts: Sequence[str], count: int, start: int = 0) -> Latencies:
     """Send items one by one, each after the event of the one before.
 
     Args:
@@ -44,9 +44,10 @@ def idle(worker: RunningWorker, encoder: Child, texts: Sequence[str], count: int
         encoder: runs ``workers.benchmark.encoder``.
         texts: what they say; each gets a number, since a worker knows the texts it has seen.
         count: of items.
+        start: their first number.
     """
     item_ms, encode_ms = [], []
-    for number in range(count):
+    for number in range(start, start + count):
         text = f"{texts[number % len(texts)]} ({number})"
         item_ms.append(one_item_ms(worker, text, number))
         encode_ms.append(encoder.ask("encode", texts=[text])["seconds"] * 1000)

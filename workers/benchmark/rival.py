@@ -19,22 +19,34 @@ from workers.settings import Settings, environment_of_others
 _SILENCE_S = 120.0
 
 
-class HandWritten:
-    """The hand-written worker, started. A context manager.
+class CeleryRival:
+    """The hand-written worker, or another with the same task, started. A context manager.
 
     Args:
         settings: that name the server.
         threads: that its model may keep busy.
+        module: of its app.
+        python: interpreter that runs it.
+        pool: options of ``celery worker`` that say who executes tasks.
     """
 
-    def __init__(self, settings: Settings, threads: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        threads: int,
+        module: str = "workers.benchmark.hand_written",
+        python: str = sys.executable,
+        pool: Sequence[str] = ("--pool=solo",),
+    ) -> None:
+        queue = module.rpartition(".")[2]
+        self._queue = queue
         self._app = make_hand_written(settings)
         self._redis: Redis = connect(settings.redis_url)
-        self._log: Path = settings.state_dir / "hand-written.log"
-        celery = [sys.executable, "-m", "celery", "-A", "workers.benchmark.hand_written", "worker"]
+        self._log: Path = settings.state_dir / f"{queue}.log"
+        celery = [python, "-m", "celery", "-A", module, "worker", "--queues", queue, *pool]
         quiet = ["--loglevel=WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         self._process = start(
-            [*celery, "--pool=solo", *quiet],
+            [*celery, *quiet],
             {**environment_of_others(), **settings.to_environment(), "OMP_NUM_THREADS": str(threads)},
             self._log,
         )
@@ -49,7 +61,7 @@ class HandWritten:
         done = self._published() + len(texts)
         started = time.perf_counter()
         for text in texts:
-            self._app.send_task(TASK, [str(self._sent), text], ignore_result=True)
+            self._app.send_task(TASK, [str(self._sent), text], queue=self._queue, ignore_result=True)
             self._sent += 1
         wait_for(self._require, lambda: self._published() >= done, _SILENCE_S + len(texts))
         return time.perf_counter() - started
@@ -73,4 +85,4 @@ class HandWritten:
 
     def _require(self) -> None:
         if self._process.poll() is not None:
-            raise ProcessFailed(f"the hand-written worker has ended: {log_end(self._log)}")
+            raise ProcessFailed(f"the worker of {self._queue} has ended: {log_end(self._log)}")

@@ -63,6 +63,9 @@ def bench(
     celery_door_vs_stream_door   through ingest.delay / through the stream
     vectors_vs_hnswlib           items that bring their vector, no verdicts / hnswlib alone, asking and adding
 
+    `single_encode_ms`: one text to the encoder alone, median. `idle_p50_ms` and `idle_p99_ms`: one item to an idle
+    worker, from append to event, in turns with that text. `items`: what each was given in its turn.
+
     \b
     recommender bench
     recommender bench --input tickets.csv --text-field subject --text-field body --json > figures.json
@@ -179,8 +182,8 @@ def _remarks(measured: Comparison, *, sample: bool, quick: bool) -> Iterator[str
             " embed ahead while it decides; give it thousands of texts of yours with --input"
         )
     yield (
-        f"the hand-written worker was given {measured.hand_written_items:,} of these items in each turn: as many as it has"
-        " time for"
+        f"the hand-written worker was given {measured.hand_written_items:,} items in each turn: as many as it has time"
+        " for"
     )
     if quick:
         yield "one short round: rough figures"
