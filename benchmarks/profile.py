@@ -1,41 +1,41 @@
-"""Where each millisecond of the pipeline goes: all threads of a worker, sampled from outside by py-spy."""
+"""Where each millisecond of the pipeline goes: processor time of all threads of a worker, by stage."""
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
-import signal
-import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from benchmarks.output import publish, show, timed
+from benchmarks.profiled_worker import CLOCK, TICK_S
 from benchmarks.report import Report, Row, machine
-from benchmarks.rounds import fresh_worker
-from benchmarks.stages import by_stage
 from benchmarks.table import number
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
 from workers.benchmark.doors import Passage, items_of, through_stream
 from workers.benchmark.figures import Figure
-from workers.sandbox import ProcessFailed, RunningWorker, wait_for
+from workers.benchmark.latency import warm_up
+from workers.broker.status import read_status
+from workers.sandbox import ProcessFailed, RunningWorker, log_end, running_worker, wait_for
 
 PAGE = Path(__file__).parents[1] / "docs" / "profile.md"
 BEGIN, END = "<!-- figures: python -m benchmarks profile --write -->", "<!-- end of figures -->"
 
-SAMPLES_PER_S = 200
+_LEAST_MS = 0.005
+_CLOCK_S = 30.0
+NATIVE = "the model's library, its threads"
 NOTES = (
-    f"Sampled {SAMPLES_PER_S} times a second by py-spy, which stops the worker for a moment each time.",
-    "Stages of different threads run at the same time, so they add up to more than what an item takes.",
+    f"Every {TICK_S * 1000:.0f} ms a thread in the worker looks at what the others do, and at their processor time.",
+    "The worker is some per cent slower for it; what that thread itself takes is left out.",
+    "Threads run at the same time, on several processors: processor time per item may exceed the time per item.",
 )
-
-_ATTACHED_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Profile:
 
     Attributes:
         passage: what came of the items.
-        cpu_ms: processor time of the worker, of all its threads, per item.
-        samples: milliseconds per item that a thread was active, by thread and stage.
+        spent_ms: processor milliseconds per item, by thread and stage.
+        native_ms: the same of threads that are not Python's.
         encoder: that the worker had.
     """
 
     passage: Passage
-    cpu_ms: float
-    samples: Mapping[tuple[str, str], float]
+    spent_ms: Mapping[tuple[str, str], float]
+    native_ms: float
     encoder: str
 
 
@@ -70,27 +70,28 @@ def profile(name: str, items: int | None, *, write: bool) -> None:
 
 @timed
 def measure(texts: Texts) -> Report:
-    """One worker that has seen no text; its threads are sampled while it decides all of them."""
-    with bench_settings() as settings, fresh_worker(settings, "profile") as worker:
-        found = _profiled(worker, texts)
+    """One worker that has seen no text, with a clock in it, while it decides all of them."""
+    with bench_settings() as settings:
+        clock = settings.state_dir / "clock.json"
+        command = [sys.executable, "-m", "benchmarks.profiled_worker", str(clock)]
+        with running_worker(settings, command) as worker:
+            warm_up(worker)
+            found = _profiled(worker, texts, clock)
     threads: Counter[str] = Counter()
-    stages: Counter[str] = Counter()
-    for (thread, stage), ms in found.samples.items():
+    stages: Counter[str] = Counter({NATIVE: found.native_ms})
+    for (thread, stage), ms in found.spent_ms.items():
         threads[thread] += ms  # type: ignore[assignment]
         stages[stage] += ms  # type: ignore[assignment]
-    active = sum(stages.values())
     wall_ms = found.passage.seconds * 1000 / found.passage.items
     return Report(
         f"profile --texts {texts.name}",
         "Where each millisecond goes",
         f"{texts.subject}, encoder {found.encoder}",
-        [_row(stage, ms) for stage, ms in stages.most_common()],
+        [_row(stage, ms) for stage, ms in stages.most_common() if ms >= _LEAST_MS],
         {
             "from the first append to the last event, ms per item": round(wall_ms, 3),
-            "processor time of the worker, ms per item": round(found.cpu_ms, 3),
-            "its Python threads were active, ms per item": round(active, 3),
-            "the rest: threads of the model's library, ms per item": round(max(0.0, found.cpu_ms - active), 3),
-            "active, ms per item, by thread": {name: round(ms, 3) for name, ms in threads.most_common() if ms >= 0.01},
+            "processor time of the worker, ms per item": round(sum(stages.values()), 3),
+            "by Python thread": {name: round(ms, 3) for name, ms in threads.most_common() if ms >= _LEAST_MS},
         },
         NOTES,
     )
@@ -105,7 +106,7 @@ def fill(page: Path, report: Report) -> None:
         "",
         f"{report.subject}; {found_on['processors']} processors ({found_on['processor']}).",
         "",
-        "| stage | ms of a thread per item |",
+        "| stage | processor ms per item |",
         "| --- | ---: |",
         *(f"| {row.figure.what} | {number(row.figure.median)} |" for row in report.rows),
         "",
@@ -126,57 +127,44 @@ def _shown(value: object) -> str:
 
 
 def _row(stage: str, ms: float) -> Row:
-    return Row(Figure(stage, "ms of a thread per item", (ms,)))
+    return Row(Figure(stage, "ms per item", (ms,)))
 
 
-def _profiled(worker: RunningWorker, texts: Texts) -> Profile:
+def _profiled(worker: RunningWorker, texts: Texts, clock: Path) -> Profile:
     items = items_of(texts.texts)
-    samples = worker.settings.state_dir / "samples.txt"
-    with _sampling(worker, samples):
-        cpu_s = worker.cpu_s()
-        passage = through_stream(worker, items)
-        cpu_s = worker.cpu_s() - cpu_s
-    per_item = 1000 / SAMPLES_PER_S / len(items)
-    found = by_stage(samples.read_text(encoding="utf-8").splitlines())
-    status = worker.client.redis.get(worker.client.keys.status)
-    encoder = re.search(r'"encoder": ?"([^"]+)"', status.decode() if isinstance(status, bytes) else "")
+    before = _read(worker, clock)
+    passage = through_stream(worker, items)
+    after = _read(worker, clock)
+    spent = {where: seconds - before.spent_s.get(where, 0.0) for where, seconds in after.spent_s.items()}
+    native_s = after.process_s - before.process_s - sum(spent.values())
+    status = read_status(worker.client.redis, worker.client.keys) or {}
     return Profile(
         passage,
-        cpu_s * 1000 / len(items),
-        {where: count * per_item for where, count in found.items()},
-        encoder[1] if encoder else "unknown",
+        {where: s * 1000 / len(items) for where, s in spent.items() if where[1] != CLOCK},
+        max(0.0, native_s) * 1000 / len(items),
+        str(status.get("encoder", "unknown")),
     )
 
 
-@contextmanager
-def _sampling(worker: RunningWorker, samples: Path) -> Iterator[None]:
-    """py-spy looks at the worker meanwhile, and then writes its samples."""
-    log = samples.with_suffix(".log")
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [
-                *(_program(), "record", "--pid", str(worker.process.pid), "--output", str(samples), "--format", "raw"),
-                *("--rate", str(SAMPLES_PER_S), "--threads", "--full-filenames", "--duration", "unlimited"),
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+@dataclass(frozen=True)
+class _Reading:
+    """What the clock has written.
 
-    def require() -> None:
-        if process.poll() is not None:
-            raise ProcessFailed(f"py-spy may not look at the worker: {log.read_text()[-300:]}")
+    Attributes:
+        process_s: processor seconds of the process since its start.
+        spent_s: the same by Python thread and stage.
+    """
 
+    process_s: float
+    spent_s: Mapping[tuple[str, str], float]
+
+
+def _read(worker: RunningWorker, clock: Path) -> _Reading:
+    """What it says after now."""
+    now = time.time()
     try:
-        wait_for(require, lambda: "Sampling" in log.read_text(), _ATTACHED_S)
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-
-
-def _program() -> str:
-    beside = Path(sys.executable).with_name("py-spy")
-    found = str(beside) if beside.exists() else shutil.which("py-spy")
-    if found is None:
-        raise ProcessFailed("there is no py-spy: pip install 'celery-recommender[dev]'")
-    return found
+        wait_for(worker.require, lambda: clock.exists() and json.loads(clock.read_text())["at"] > now, _CLOCK_S)
+    except ProcessFailed as error:
+        raise ProcessFailed(f"the clock is silent: {error}; {log_end(worker.log)}") from error
+    said = json.loads(clock.read_text())
+    return _Reading(said["process_s"], {(thread, stage): seconds for thread, stage, seconds in said["spent_s"]})

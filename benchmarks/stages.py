@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-# The first rule that names a part of any frame's file and function wins. What is specific stands before what calls it.
+# The first rule that finds a part of its own in any frame wins. What is specific stands before what calls it.
 RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("tokenising", ("embedding/tokens.py",)),
-    ("the model", ("recommender/embedding/",)),
-    ("word search", ("search (recommender/pipeline/words.py", "statistics (recommender/pipeline/words.py")),
+    ("tokenising", ("recommender/embedding/tokens.py",)),
+    ("the model, its own thread", ("recommender/embedding/",)),
+    ("word search", ("recommender/pipeline/words.py", "recommender/store/words.py")),
     ("the matcher: features and model", ("recommender/matching/",)),
     (
         "the vector index",
         ("recommender/index/", "pipeline/neighbours.py", "pipeline/indexes.py", "pipeline/overlay.py"),
     ),
-    ("recommendations", ("recommendations (recommender/pipeline/arrivals.py", "recommender/ranking.py")),
+    ("recommendations", ("pipeline/arrivals.py:recommendations", "recommender/ranking.py")),
     ("events: making and storing them", ("recommender/store/outbox.py", "pipeline/batch.py", "items/events.py")),
-    ("committing", ("transaction (recommender/store/sqlite.py", "_transaction (recommender/pipeline/")),
-    ("reading and writing items and vectors", ("recommender/store/",)),
-    ("publishing", ("owner/publisher.py", "broker/events_stream.py")),
+    ("reading and writing the state", ("recommender/store/",)),
+    ("publishing", ("owner/publisher.py", "broker/events_stream.py", "owner/event_keeper.py")),
     ("reading and decoding commands", ("owner/intake.py", "broker/commands_log.py", "items/commands.py")),
+    ("telling callers", ("owner/courier.py", "owner/dispatch.py")),
+    ("lease and status", ("owner/lease_keeper.py", "broker/lease.py", "owner/status.py", "broker/server_clock.py")),
+    ("upkeep", ("owner/upkeep.py", "owner/reporting.py", "owner/holding.py", "broker/trimming.py")),
     ("deciding, the rest", ("recommender/pipeline/",)),
-    ("the owner, the rest", ("workers/",)),
+    ("the owner, the rest", ("workers/owner/",)),
 )
 OTHER = "Celery, and the interpreter"
 
 
-def stage_of(frames: Sequence[str]) -> str:
-    """The stage of one stack, frames as ``function (file:line)``."""
-    for stage, parts in RULES:
-        if any(part in frame for frame in frames for part in parts):
-            return stage
-    return OTHER
-
-
-def by_stage(collapsed: Iterable[str]) -> Counter[tuple[str, str]]:
-    """Samples by thread and stage.
+def stage_of(stack: Sequence[str]) -> str:
+    """The stage of one stack.
 
     Args:
-        collapsed: lines of ``thread;frame;frame … count``, as py-spy writes them.
+        stack: frames as ``file:function``.
     """
-    samples: Counter[tuple[str, str]] = Counter()
-    for line in collapsed:
-        stack, _, count = line.rpartition(" ")
-        thread, *frames = stack.split(";")
-        samples[_name(thread), stage_of(frames)] += int(count)
-    return samples
-
-
-def _name(thread: str) -> str:
-    """py-spy has ``thread (0x7F…): "name"``."""
-    return thread.partition('"')[2].rstrip('"') or thread
+    for stage, parts in RULES:
+        if any(part in frame for frame in stack for part in parts):
+            return stage
+    return OTHER
