@@ -45,7 +45,8 @@ NOTES = (
     "txtai embeds a text twice: to search for it, and to add it.",
     "semhash sees all texts at once, finds duplicates only, and keeps nothing.",
     f"The hand-written worker has 1/{_SHARE_OF_ONE_BY_ONE} of the texts in each round.",
-    "All peers compute with the same model files, torch and number of threads, in float32.",
+    "All peers compute with the same model files, torch and number of threads, in float32, which is their default.",
+    "The pipeline computes with the encoder that it chose.",
 )
 
 Measuring = Callable[[], float]

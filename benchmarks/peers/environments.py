@@ -1,4 +1,4 @@
-"""Virtual environments of the peers: pinned, made when first needed, below ``benchmarks/.peers``, which git ignores.
+"""Virtual environments of the peers: pinned, made when first needed, beside the project's own, in ``.venv/peers``.
 
 What a peer shares with the project (torch, transformers, sentence-transformers) it takes from the project's own
 environment: all of them then compute with the same libraries, and nothing large is installed twice. What its pins ask
@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[2]
-_FOLDER = Path(__file__).parents[1] / ".peers"
+_FOLDER = ROOT / ".venv" / "peers"
 _PINS = Path(__file__).parent / "requirements"
 _LINES_SHOWN = 3
 

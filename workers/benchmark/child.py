@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,10 +85,11 @@ class Child:
 
     def close(self) -> None:
         """End it."""
+        stop(self._process)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
-        stop(self._process)
+                with suppress(OSError):  # what it has not read is of no use to it any more
+                    pipe.close()
 
     def __enter__(self) -> Self:
         return self
