@@ -46,4 +46,5 @@ def _all(items: int | None, rounds: int) -> Iterator[tuple[str, Measuring]]:
     yield "vectors", lambda: vectors.measure(first, 5 * most, rounds)
     for texts in sets.values():
         yield "peers", lambda texts=texts: peers.measure(measured_texts(texts.name, most // 2), rounds)  # type: ignore[misc]
-    yield "profile", lambda: profile.measure(first)
+    for texts in sets.values():
+        yield "profile", lambda texts=texts: profile.measure(texts)  # type: ignore[misc]

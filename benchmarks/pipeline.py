@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
+import numpy as np
 
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
+from recommender import open_recommender
 from recommender.items import ItemProcessed
 from workers.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
 from workers.benchmark.encoders import Encoders
 from workers.benchmark.vectors import WITHOUT_VERDICTS
+from workers.owner.owner import state_directory
 from workers.sandbox import RunningWorker
 from workers.settings import Settings
 
@@ -39,17 +44,14 @@ def pipeline(name: str, items: int | None, rounds: int, index: str) -> None:
 def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
     """In each round everybody has all texts once; a worker that has seen none is started for each passage."""
     rates, costs = Rates(), Rates("ms of processor time per item")
-    passages: list[Passage] = []
     with bench_settings() as settings, Encoders(settings) as encoders:
         for number in range(rounds):
             rates.note(STOCK, encoders.stock_rate(texts.texts))
             rates.note(ALONE, encoders.alone_rate(texts.texts))
             for what, plain in ((PLAIN, True), (FULL, False)):
-                passage, cpu_ms = _by_stream(settings, f"{'plain' if plain else 'full'}-{number}", texts, index, plain)
-                rates.note(what, passage.items_per_s)
-                costs.note(what, cpu_ms)
-                if not plain:
-                    passages.append(passage)
+                run = _by_stream(settings, f"{'plain' if plain else 'full'}-{number}", texts, index, plain)
+                rates.note(what, run.passage.items_per_s)
+                costs.note(what, run.cpu_ms)
             rates.note(DOOR, _by_celery(settings, f"door-{number}", texts, index))
         encoder = encoders.encoder
     stock, alone, full = (rates.figure(what) for what in (STOCK, ALONE, FULL))
@@ -67,18 +69,47 @@ def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
             Row(costs.figure(PLAIN)),
             Row(costs.figure(FULL)),
         ],
-        _facts(passages[-1]),
+        _facts(run),
     )
 
 
-def _by_stream(settings: Settings, name: str, texts: Texts, index: str, plain: bool) -> tuple[Passage, float]:
+@dataclass(frozen=True)
+class _Run:
+    """One passage through a worker that had seen no text.
+
+    Attributes:
+        passage: what came of the items.
+        cpu_ms: processor time of the worker per item.
+        peak_mb: largest resident size of the worker.
+        recall: recall@10 of its index against exact search, sampled on the state that it left.
+    """
+
+    passage: Passage
+    cpu_ms: float
+    peak_mb: float
+    recall: float | str
+
+
+def _by_stream(settings: Settings, name: str, texts: Texts, index: str, plain: bool) -> _Run:
     with fresh_worker(settings, name) as worker:
         _configure(worker, index, plain)
         before = worker.cpu_s()
         passage = through_stream(worker, items_of(texts.texts))
         if passage.events[ItemProcessed.type] != passage.items:
             raise RuntimeError(f"{passage.items} items, but {passage.events}")
-        return passage, (worker.cpu_s() - before) * 1000 / passage.items
+        cpu_ms = (worker.cpu_s() - before) * 1000 / passage.items
+        peak_mb = worker.peak_memory_mb()
+        worker.stop()
+        return _Run(passage, cpu_ms, peak_mb, _sampled_recall(worker.settings))
+
+
+def _sampled_recall(settings: Settings) -> float | str:
+    engine = open_recommender(state_directory(settings))
+    try:
+        recalls = engine.sampled_recall()
+    finally:
+        engine.close()
+    return round(float(np.mean(list(recalls.values()))), 4) if recalls else "1 (exact index)"
 
 
 def _by_celery(settings: Settings, name: str, texts: Texts, index: str) -> float:
@@ -96,10 +127,14 @@ def _configure(worker: RunningWorker, index: str, plain: bool) -> None:
     worker.client.outcome(worker.client.configure("default", settings))
 
 
-def _facts(passage: Passage) -> dict[str, object]:
+def _facts(run: _Run) -> dict[str, object]:
+    """Of the last passage, with verdicts."""
+    passage = run.passage
     return {
         "events": dict(passage.events),
         "embedding, ms per item": round(passage.embed_ms / passage.items, 3),
         "everything between vector and event, ms per item": round(passage.decide_ms / passage.items, 3),
         "ms per item in all": round(passage.seconds * 1000 / passage.items, 3),
+        "peak memory of the worker, MiB": run.peak_mb,
+        "recall@10 of the index": run.recall,
     }

@@ -47,8 +47,7 @@ def measure(texts: Texts, items: int, rounds: int) -> Report:
     return Report(
         "vectors",
         "Vectors given",
-        f"{items:,} vectors, {min(items, len(texts.texts)):,} of them of {texts.name}, the others means of three of"
-        f" these; M {graph.m}, ef_construction {graph.ef_construction}",
+        f"{items:,} vectors, {_made_of(texts, items)}; M {graph.m}, ef_construction {graph.ef_construction}",
         [
             Row(limit, note=f"{graph.threads} thread{'s' if graph.threads > 1 else ''}, as our index"),
             Row(all_threads, note=f"{encoders.threads} threads"),
@@ -56,3 +55,8 @@ def measure(texts: Texts, items: int, rounds: int) -> Report:
             Row(rates.figure(GIVEN), all_threads),
         ],
     )
+
+
+def _made_of(texts: Texts, items: int) -> str:
+    real = len(texts.texts)
+    return f"of {texts.name}" if items <= real else f"{real:,} of {texts.name}, the others means of three of these"

@@ -22,7 +22,7 @@ class Encoders:
 
     Attributes:
         stock: runs ``workers.benchmark.stock``.
-        alone: runs ``workers.benchmark.encoder``.
+        alone: runs ``workers.benchmark.alone``.
         encoder: which encoder the worker has.
         threads: that each has.
     """
@@ -33,7 +33,7 @@ class Encoders:
         with ExitStack() as stack:
             self.stock = stack.enter_context(_child("stock", environment_of_others(), settings.state_dir))
             self.stock.ask("load", texts=WARM_UP, threads=self.threads)
-            self.alone = stack.enter_context(_child("encoder", ours, settings.state_dir))
+            self.alone = stack.enter_context(_child("alone", ours, settings.state_dir))
             self.encoder = str(self.alone.ask("load", texts=WARM_UP)["encoder"])
             self._stack = stack.pop_all()
 

@@ -41,7 +41,7 @@ def idle(worker: RunningWorker, encoder: Child, texts: Sequence[str], count: int
 
     Args:
         worker: that decides.
-        encoder: runs ``workers.benchmark.encoder``.
+        encoder: runs ``workers.benchmark.alone``.
         texts: what they say; each gets a number, since a worker knows the texts it has seen.
         count: of items.
         start: their first number.

@@ -1,4 +1,4 @@
-"""``python -m workers.benchmark.encoder``: the encoder of a worker, alone: no queue, no index, no decision."""
+"""``python -m workers.benchmark.alone``: the encoder of a worker, alone: no queue, no index, no decision."""
 
 from __future__ import annotations
 
