@@ -41,8 +41,8 @@ fuzz: $(DEV) ## Feed the decoder and the policy parser whatever comes [SECONDS=3
 matrix: $(DEV) ## Run the broker's tests under other releases of redis-py and Redis [ARGS=...]
 	@$(BIN)/python tools/matrix.py $(ARGS)
 
-bench: $(DEV) ## Run the benchmarks [ARGS=...]
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(DEV) ## Run the benchmarks, beside peers: an hour or so [ARGS="--items 200 --rounds 1"]
+	@$(BIN)/python -m benchmarks all $(ARGS)
 
 soak: $(DEV) ## A million commands through one worker: memory must stay flat [N=1000000] [ARGS="--minutes 30"]
 	@$(BIN)/python -m benchmarks.soak --commands $${N:-1000000} $(ARGS)

@@ -1,51 +1,32 @@
-"""``python -m benchmarks``: run benchmarks, print a table, write JSON into benchmarks/results/."""
+"""``python -m benchmarks NAME``: measure one thing, or ``all``; a table here, and files in benchmarks/results/."""
 
 from __future__ import annotations
 
-import json
-import platform
-from datetime import UTC, datetime
-from pathlib import Path
-
 import click
 
-from benchmarks import backfill, growth, kills, latency, order, throughput
-from benchmarks.texts import SETS, load_texts
-
-RESULTS = Path(__file__).parent / "results"
-
-
-@click.command()
-@click.argument(
-    "names", nargs=-1, type=click.Choice([*SETS, "latency", "order", "backfill", "backfill-model", "kills", "growth"])
-)
-@click.option("--limit", type=int, help="Take only so many items of each set.")
-@click.option("--most", type=int, default=1_000_000, show_default=True, help="How far `growth` goes, in items.")
-@click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
-@click.option("--quick", is_flag=True, help="Measure the model once, after the pipeline, instead of before and after.")
-def main(names: tuple[str, ...], limit: int | None, most: int, index: str, *, quick: bool) -> None:
-    """Run the benchmarks NAMES (by default those that do not take many minutes)."""
-    results = {}
-    for name in names or (*SETS, "latency"):
-        click.echo(f"{name} …", err=True)
-        if name == "latency":
-            results[name] = latency.measure()
-        elif name.startswith("backfill"):
-            results[name] = backfill.measure(limit, model=name == "backfill-model")
-        elif name == "kills":
-            results[name] = kills.measure()
-        elif name == "growth":
-            results[name] = growth.measure(most)
-        elif name == "order":
-            results[name] = order.measure(limit)
-        else:
-            results[name] = throughput.measure(load_texts(name, limit), index, quick=quick)
-        for key, value in results[name].items():
-            click.echo(f"{name:12} {key:32} {value}")
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%S}.json"
-    path.write_text(json.dumps({"machine": platform.processor() or platform.machine(), "results": results}, indent=2))
-    click.echo(f"written to {path}", err=True)
+from benchmarks.all import everything
+from benchmarks.backfill import backfill
+from benchmarks.growth import growth
+from benchmarks.kills import kills
+from benchmarks.latency import latency
+from benchmarks.neighbour import neighbour
+from benchmarks.order import order
+from benchmarks.peers.comparison import peers
+from benchmarks.pipeline import pipeline
+from benchmarks.profile import profile
+from benchmarks.vectors import vectors
 
 
-main()
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def main() -> None:
+    """Measure. Every command writes JSON, a table and pictures into a folder of its own below benchmarks/results.
+
+    `all` runs what `make bench` runs. See benchmarks/README.md.
+    """
+
+
+for command in (everything, pipeline, latency, neighbour, vectors, peers, profile, growth, backfill, order, kills):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()

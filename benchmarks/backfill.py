@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import click
+
+from benchmarks.output import publish, show, timed
+from benchmarks.report import Report
 from benchmarks.texts import load_texts
 from benchmarks.worker_process import RunningWorker, deterministic_worker, running_worker
 
@@ -17,7 +21,18 @@ LIVE_EVERY_S = 0.25
 WORDS = 5000
 
 
-def measure(items: int | None, *, model: bool) -> dict[str, Any]:
+@click.command()
+@click.option("--items", type=int, help="Of the backfill.  [default: 100,000, or 3,000 with the model]")
+@click.option("--model", is_flag=True, help="With the real model instead of the deterministic encoder.")
+def backfill(items: int | None, *, model: bool) -> None:
+    """Live items while a catalogue is filled in."""
+    report = measure(items, model=model)
+    show(report)
+    publish([report])
+
+
+@timed
+def measure(items: int | None, *, model: bool) -> Report:
     """Latency of live items, from append to event, idle and during a backfill of so many items.
 
     Args:
@@ -34,16 +49,16 @@ def measure(items: int | None, *, model: bool) -> dict[str, Any]:
         started = time.perf_counter()
         with ThreadPoolExecutor(1) as pool:
             bulk = ({"id": f"bulk {n}", "text": text} for n, text in enumerate(texts))
-            backfill = pool.submit(worker.client.backfill, bulk, silent=True)
+            filling = pool.submit(worker.client.backfill, bulk, silent=True)
             most_waiting = 0
             busy: list[float] = []
-            while not backfill.done():
+            while not filling.done():
                 most_waiting = max(most_waiting, worker.client.log.length())
                 busy += live.latencies(rounds=1)
                 time.sleep(LIVE_EVERY_S)
-            backfill.result()
+            filling.result()
         seconds = time.perf_counter() - started
-    return {
+    facts = {
         "items of the backfill": count,
         "backfill items/s": round(count / seconds, 1),
         "live items during it": len(busy),
@@ -53,6 +68,8 @@ def measure(items: int | None, *, model: bool) -> dict[str, Any]:
         "p50, as a multiple of idle": round(statistics.median(busy) / statistics.median(idle), 1),
         "p99, as a multiple of idle": round(_p99(busy) / _p99(idle), 1),
     }
+    name = f"backfill{' --model' if model else ''}"
+    return Report(name, "Live items during a backfill", facts=facts)
 
 
 class _Live:

@@ -18,10 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import hnswlib
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.output import RESULTS, publish, show, timed
+from benchmarks.report import Report
 from benchmarks.texts import load_texts
 from recommender import EntryId, Recommender, decode_entry
 from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
@@ -40,8 +43,6 @@ BATCH = 256
 WINDOW = 2_048  # items before each size that are timed
 CANDIDATES = 50
 TEXTS = 2_500
-RESULTS = Path(__file__).parent / "results"
-
 Vectors = NDArray[np.float32]
 
 
@@ -65,8 +66,19 @@ def opened(directory: Path, dimension: int) -> tuple[Recommender, Indexes]:
     return Recommender(store, GivenVectors(dimension), indexes), indexes
 
 
-def measure(most: int) -> dict[str, Any]:
+@click.command()
+@click.option("--most", type=int, default=1_000_000, show_default=True, help="How far it grows, in items.")
+def growth(most: int) -> None:
+    """What an item costs as a collection grows; to a million it takes an hour and a half."""
+    report = measure(most)
+    show(report)
+    publish([report])
+
+
+@timed
+def measure(most: int) -> Report:
     """Figures for each of ``SIZES`` up to ``most`` items."""
+    RESULTS.mkdir(exist_ok=True)
     sizes = [size for size in SIZES if size <= most] or [most]
     base = base_vectors()
     rows = []
@@ -78,7 +90,8 @@ def measure(most: int) -> dict[str, Any]:
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
         run.close()
     plot(rows, RESULTS / "growth.png")
-    return {f"{row['items']:,} items": row for row in rows}
+    facts = {f"{row['items']:,} items": row for row in rows}
+    return Report("growth", "What an item costs as a collection grows", "Vectors given, judged by cosine", facts=facts)
 
 
 class _Run:

@@ -22,7 +22,9 @@ from typing import Any, Protocol
 import click
 
 from benchmarks.kill_apps import SINK, VISIBILITY_TIMEOUT_S, hand_written, ours
+from benchmarks.output import publish, show, timed
 from benchmarks.rabbitmq import RabbitMq
+from benchmarks.report import Report
 from tests.support.processes import OwnerProcess, WorkerProcess
 from tests.support.servers import make_server, running
 from workers.broker.connections import connect
@@ -99,7 +101,16 @@ class Producer(threading.Thread):
         self.join()
 
 
-def measure() -> dict[str, Any]:
+@click.command()
+def kills() -> None:
+    """Kill -9 of the broker and of the worker: who loses messages, who does them twice."""
+    report = measure()
+    show(report)
+    publish([report])
+
+
+@timed
+def measure() -> Report:
     """A row for each door and each victim."""
     rows: dict[str, Any] = {}
     for door in (hand_written_over_redis, stream, task_over_redis, hand_written_over_rabbitmq, task_over_rabbitmq):
@@ -111,7 +122,7 @@ def measure() -> dict[str, Any]:
                 with door(Path(directory)) as opened:
                     row = rows[f"{opened.name}, {victim} killed"] = _run(opened, victim)
                     click.echo(f"{opened.name}, {victim} killed: {row}", err=True)
-    return rows
+    return Report("kills", "Kill -9 of the broker and of the worker", facts=rows)
 
 
 def _run(door: Door, victim: str) -> dict[str, Any]:

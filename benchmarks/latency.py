@@ -1,38 +1,97 @@
-"""One item to an idle worker: from append to event, beside embedding it."""
+"""One item to a worker: idle, and under half of the load that it can take; beside embedding one text."""
 
 from __future__ import annotations
 
-import statistics
+import threading
 import time
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from benchmarks.texts import load_texts
-from benchmarks.worker_process import running_worker
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.items import DEFAULT_MODEL
+import click
 
-ROUNDS = 200
+from benchmarks.output import publish, show, timed
+from benchmarks.report import Report, Row
+from benchmarks.rounds import Rates, fresh_worker
+from benchmarks.texts import CHOICES, Texts, measured_texts
+from benchmarks.worker_process import bench_settings
+from workers.benchmark.doors import items_of, through_stream
+from workers.benchmark.encoders import Encoders
+from workers.benchmark.figures import percentile
+from workers.benchmark.latency import Latencies, idle
+from workers.sandbox import RunningWorker
+
+TICK_S = 0.02
+_LOAD = "load"
 
 
-def measure() -> dict[str, Any]:
-    """Medians and 99th percentiles in milliseconds, paired: one item, one embedding, one item …"""
-    texts = load_texts("banking77", ROUNDS + 20)
-    encoder = ModelCatalogue(KNOWN_MODELS).encoder(DEFAULT_MODEL)
-    pipeline, encode = [], []
-    with running_worker() as worker:
-        for place, text in enumerate(texts):
-            started = time.perf_counter()
-            worker.client.outcome(worker.client.ingest({"id": str(place), "text": text}))
-            answered = time.perf_counter()
-            encoder.encode([text])
-            encoded = time.perf_counter()
-            if place >= len(texts) - ROUNDS:
-                pipeline.append((answered - started) * 1000)
-                encode.append((encoded - answered) * 1000)
-    return {
-        "rounds": ROUNDS,
-        "idle p50 ms": round(statistics.median(pipeline), 1),
-        "idle p99 ms": round(statistics.quantiles(pipeline, n=100)[98], 1),
-        "single encode p50 ms": round(statistics.median(encode), 1),
-        "single encode p99 ms": round(statistics.quantiles(encode, n=100)[98], 1),
-    }
+@click.command()
+@click.option("--texts", "name", default="banking77", show_default=True, type=click.Choice(CHOICES))
+@click.option("--items", default=200, show_default=True, help="Items sent one by one, in each round.")
+@click.option("--rounds", default=3, show_default=True)
+def latency(name: str, items: int, rounds: int) -> None:
+    """One item to a worker, idle and under half load."""
+    report = measure(measured_texts(name), items, rounds)
+    show(report)
+    publish([report])
+
+
+@timed
+def measure(texts: Texts, items: int, rounds: int) -> Report:
+    """In each round a worker that has seen no text: first idle, then under load."""
+    figures = Rates("ms")
+    load = Rates("items/s")
+    with bench_settings() as settings, Encoders(settings) as encoders:
+        for number in range(rounds):
+            with fresh_worker(settings, f"round-{number}") as worker:
+                _note(figures, "idle", idle(worker, encoders.alone, texts.texts, items))
+                half = through_stream(worker, items_of(texts.texts[: 10 * items], "rate")).items_per_s / 2
+                load.note("half load", half)
+                with _loaded(worker, texts.texts, half):
+                    _note(figures, "half load", idle(worker, encoders.alone, texts.texts, items, start=items))
+    rows = [
+        Row(figures.figure(f"{when}: one item, {which}"), figures.figure(f"{when}: one text to the encoder, {which}"))
+        for when in ("idle", "half load")
+        for which in ("p50", "p99")
+    ]
+    gap = figures.figure("idle: more than one text to the encoder, p50")
+    return Report(
+        "latency",
+        "One item at a time",
+        f"{texts.name}, {items} items in each round, encoder {encoders.encoder}, {encoders.threads} threads",
+        [*rows, Row(gap, goal="≤ 5 ms"), Row(load.figure("half load"))],
+        notes=["From append to event; each item is followed by the same text to the encoder in a process of its own."],
+    )
+
+
+def _note(figures: Rates, when: str, found: Latencies) -> None:
+    for which, percent in (("p50", 50), ("p99", 99)):
+        figures.note(f"{when}: one item, {which}", percentile(found.item_ms, percent))
+        figures.note(f"{when}: one text to the encoder, {which}", percentile(found.encode_ms, percent))
+    pairs = [item - text for item, text in zip(found.item_ms, found.encode_ms, strict=True)]
+    figures.note(f"{when}: more than one text to the encoder, p50", percentile(pairs, 50))
+
+
+@contextmanager
+def _loaded(worker: RunningWorker, texts: Sequence[str], items_per_s: float) -> Iterator[None]:
+    """Somebody else sends at a steady rate meanwhile."""
+    stopping = threading.Event()
+    sender = threading.Thread(target=_send, args=(worker, texts, items_per_s, stopping), daemon=True)
+    sender.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        sender.join()
+
+
+def _send(worker: RunningWorker, texts: Sequence[str], items_per_s: float, stopping: threading.Event) -> None:
+    client = worker.another_client()
+    started, sent = time.monotonic(), 0
+    while not stopping.wait(TICK_S):
+        due = int((time.monotonic() - started) * items_per_s)
+        client.ingest_many(
+            {"id": str(number), "collection": _LOAD, "text": f"{texts[number % len(texts)]} [{number}]"}
+            for number in range(sent, due)
+        )
+        sent = max(sent, due)
+    client.close()

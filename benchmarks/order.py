@@ -8,10 +8,12 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
+import click
 import numpy as np
 
+from benchmarks.output import publish, show, timed
+from benchmarks.report import Report
 from benchmarks.texts import DATA
 from recommender.embedding import KNOWN_MODELS, ModelCatalogue
 from recommender.evaluation import RecordedEncoders, agreement, embed, judge_stream, run_stream
@@ -23,7 +25,18 @@ SEED = 1
 VECTORS = Path(__file__).parent / "results" / "order-vectors.npz"
 
 
-def measure(limit: int | None = None, orders: int = ORDERS) -> dict[str, Any]:
+@click.command()
+@click.option("--limit", type=int, help="The first reports only.  [default: all, which takes many minutes]")
+@click.option("--orders", default=ORDERS, show_default=True)
+def order(limit: int | None, orders: int) -> None:
+    """The same reports in many orders: how far the groups agree."""
+    report = measure(limit, orders)
+    show(report)
+    publish([report])
+
+
+@timed
+def measure(limit: int | None = None, orders: int = ORDERS) -> Report:
     """Groups of ``limit`` bug reports (all by default) in random orders; every text is embedded once for all of them.
 
     Agreement is the mean over all pairs of orders: adjusted Rand index, and the share of the pairs of reports that
@@ -36,12 +49,12 @@ def measure(limit: int | None = None, orders: int = ORDERS) -> dict[str, Any]:
     encoders.recorded.save()
     groupings, figures = [], []
     for number in range(orders):
-        order = np.random.default_rng([SEED, number]).permutation(len(items))
-        run = run_stream([items[place] for place in order], encoders)
+        places = np.random.default_rng([SEED, number]).permutation(len(items))
+        run = run_stream([items[place] for place in places], encoders)
         groupings.append(run.groups)
         figures.append(judge_stream(run, links)[0])
     agreements = [agreement(one, other) for one, other in itertools.combinations(groupings, 2)]
-    return {
+    facts = {
         "reports": len(items),
         "orders": orders,
         "adjusted Rand index, mean": round(mean(one.adjusted_rand for one in agreements), 4),
@@ -51,6 +64,7 @@ def measure(limit: int | None = None, orders: int = ORDERS) -> dict[str, Any]:
         "precision of the duplicate band": spread([one.pair_precision or 0.0 for one in figures]),
         "items/s, vectors recorded": spread([one.items_per_s for one in figures]),
     }
+    return Report("order", "The same reports in many orders", facts=facts)
 
 
 def reports(limit: int | None) -> tuple[list[UpsertItem], list[tuple[str, str]]]:

@@ -166,18 +166,26 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+_WAIT_POLICY = "OMP_WAIT_POLICY"
+
+
 def wait_passively() -> None:
     """Have the model's threads sleep while they wait for each other, unless the environment says otherwise.
 
     By default they spin. Beside one busy neighbour, or in a container with a quota, that burns several times the
     processor time that the model needs. To be called before torch is imported; the environment of a whole process.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault(_WAIT_POLICY, "PASSIVE")
 
 
 def process_environment() -> dict[str, str]:
     """A copy of this process's environment, for a child process."""
     return dict(os.environ)
+
+
+def environment_of_others() -> dict[str, str]:
+    """The same for a program that is not ours: whose threads wait for each other as they do by default."""
+    return {name: value for name, value in os.environ.items() if name != _WAIT_POLICY}
 
 
 def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.progress import Progress, TaskID
 
 from recommender.items import EntryId, ItemProcessed, ItemRevised
-from workers.broker.embedded import EmbeddedServer
-from workers.broker.status import read_status
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import event_line, laid_out
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
+from workers.cli.samples import SAMPLES, sample_file
 from workers.cli.scoring import Score, score
 from workers.cli.sending import Checkpoint, send_rows
 from workers.client import Client, is_outcome
 from workers.records import MappingOptions, RecordFormat, Row
-from workers.settings import Settings, process_environment
+from workers.sandbox import running_worker, surroundings
+from workers.settings import Settings
 
-_START_TIMEOUT_S = 180.0
 _DECIDE_TIMEOUT_S = 600.0
 # Small batches, so that there is something to see on a slow machine as well.
 _BATCH = 64
@@ -39,15 +30,6 @@ _VERDICTS_SHOWN = 12
 _RECOMMENDATIONS_SHOWN = 5
 _LABEL = "duplicate_of"
 
-_SAMPLES = {
-    "tickets": MappingOptions(id_field="id", text_fields=("title", "description"), collection="tickets"),
-    "products": MappingOptions(
-        id_field="id",
-        text_fields=("title", "description", "brand"),
-        attributes=("category", "price_eur"),
-        collection="products",
-    ),
-}
 _SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
 
 
@@ -63,17 +45,17 @@ def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFor
     """
     started = time.monotonic()
     run = _Run(quiet=as_json)
-    with _surroundings() as (settings, client):
+    with surroundings(_settings(), "recommender-demo-") as settings:
         err.print("starting a worker: it loads the model, which takes some seconds", style="dim")
-        with _worker(settings, client):
+        with running_worker(settings) as worker:
             if input_file:
-                run.send(client, input_file, mapping, file_format)
+                run.send(worker.client, input_file, mapping, file_format)
             else:
-                for name, options in _SAMPLES.items():
+                for name, options in SAMPLES.items():
                     if name in _SAMPLE_SETTINGS:
-                        client.configure(name, _SAMPLE_SETTINGS[name])
-                    with resources.as_file(resources.files("workers.samples") / f"{name}.csv") as path:
-                        run.send(client, str(path), options, None)
+                        worker.client.configure(name, _SAMPLE_SETTINGS[name])
+                    with sample_file(name) as path:
+                        run.send(worker.client, str(path), options, None)
     summary = run.summary(time.monotonic() - started)
     if as_json:
         print_json(summary)
@@ -81,51 +63,9 @@ def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFor
         run.show(summary)
 
 
-@contextmanager
-def _surroundings() -> Iterator[tuple[Settings, Client]]:
-    """A state directory and a partition of the demo's own, gone afterwards; on the user's server if there is one."""
-    directory = Path(tempfile.mkdtemp(prefix="recommender-demo-"))
-    settings = load_settings(
-        state_dir=directory, partition=f"demo-{uuid.uuid4().hex[:8]}", metrics_port=0, batch_items=_BATCH
-    )
-    server = None if settings.redis_url else EmbeddedServer(directory / "redis")
-    client: Client | None = None
-    try:
-        if server is not None:
-            settings = settings.replaced(redis_url=server.ensure())
-        client = Client(settings)
-        yield settings, client
-    finally:
-        if client is not None:
-            client.redis.delete(*client.keys)
-            client.close()
-        if server is not None:
-            server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def _worker(settings: Settings, client: Client) -> Iterator[None]:
-    """A real worker process."""
-    log_path = settings.state_dir / "worker.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workers", "worker"],
-            env={**process_environment(), **settings.to_environment()},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while (read_status(client.redis, client.keys) or {}).get("state") != "running":
-            if process.poll() is not None or time.monotonic() > deadline:
-                tail = log_path.read_text(errors="replace").splitlines()[-8:]
-                raise click.ClickException("the worker did not start:\n" + "\n".join(tail))
-            time.sleep(0.1)
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+def _settings() -> Settings:
+    """A partition of the demo's own, on the user's server if there is one."""
+    return load_settings(partition=f"demo-{uuid.uuid4().hex[:8]}", metrics_port=0, batch_items=_BATCH)
 
 
 @dataclass

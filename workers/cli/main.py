@@ -34,6 +34,7 @@ _COMMANDS = {
     "restore": "workers.cli.backup",
     "verify": "workers.cli.backup",
     "dead-letters": "workers.cli.dead_letters",
+    "bench": "workers.cli.bench",
     "doctor": "workers.cli.doctor",
 }
 

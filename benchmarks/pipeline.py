@@ -1,0 +1,140 @@
+"""Stream to published verdict: beside the encoder alone, beside ``SentenceTransformer.encode``, and by either door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+import numpy as np
+
+from benchmarks.output import publish, show, timed
+from benchmarks.report import Report, Row
+from benchmarks.rounds import Rates, fresh_worker
+from benchmarks.texts import CHOICES, Texts, measured_texts
+from benchmarks.worker_process import bench_settings
+from recommender import open_recommender
+from recommender.items import ItemProcessed
+from workers.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
+from workers.benchmark.encoders import Encoders
+from workers.benchmark.vectors import WITHOUT_VERDICTS
+from workers.owner.owner import state_directory
+from workers.sandbox import RunningWorker
+from workers.settings import Settings
+
+STOCK = "SentenceTransformer.encode(batch_size=32), float32"
+ALONE = "the worker's encoder alone, all texts at once"
+FULL = "the pipeline, with verdicts"
+PLAIN = "the pipeline, neighbours only"
+DOOR = "the pipeline with verdicts, through ingest.delay"
+
+
+@click.command()
+@click.option("--texts", "name", default="banking77", show_default=True, type=click.Choice(CHOICES))
+@click.option("--items", type=int, help="Take only so many texts.  [default: all]")
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
+def pipeline(name: str, items: int | None, rounds: int, index: str) -> None:
+    """Stream to published verdict, beside its limits."""
+    report = measure(measured_texts(name, items), rounds, index)
+    show(report)
+    publish([report])
+
+
+@timed
+def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
+    """In each round everybody has all texts once; a worker that has seen none is started for each passage."""
+    rates, costs = Rates(), Rates("ms of processor time per item")
+    with bench_settings() as settings, Encoders(settings) as encoders:
+        for number in range(rounds):
+            rates.note(STOCK, encoders.stock_rate(texts.texts))
+            rates.note(ALONE, encoders.alone_rate(texts.texts))
+            for what, plain in ((PLAIN, True), (FULL, False)):
+                run = _by_stream(settings, f"{'plain' if plain else 'full'}-{number}", texts, index, plain)
+                rates.note(what, run.passage.items_per_s)
+                costs.note(what, run.cpu_ms)
+            rates.note(DOOR, _by_celery(settings, f"door-{number}", texts, index))
+        encoder = encoders.encoder
+    stock, alone, full = (rates.figure(what) for what in (STOCK, ALONE, FULL))
+    return Report(
+        f"pipeline --texts {texts.name}",
+        f"The pipeline: {texts.name}",
+        f"{texts.subject}, encoder {encoder}, {encoders.threads} threads, index {index}",
+        [
+            Row(stock),
+            Row(alone, stock, "≥ 2.0 (OpenVINO), ≥ 1.7 (core install)"),
+            Row(rates.figure(PLAIN), alone, "≥ 0.90"),
+            Row(full, alone, "≥ 0.80"),
+            Row(full, stock),
+            Row(rates.figure(DOOR), full, "≥ 0.8"),
+            Row(costs.figure(PLAIN)),
+            Row(costs.figure(FULL)),
+        ],
+        _facts(run),
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One passage through a worker that had seen no text.
+
+    Attributes:
+        passage: what came of the items.
+        cpu_ms: processor time of the worker per item.
+        peak_mb: largest resident size of the worker.
+        recall: recall@10 of its index against exact search, sampled on the state that it left.
+    """
+
+    passage: Passage
+    cpu_ms: float
+    peak_mb: float
+    recall: float | str
+
+
+def _by_stream(settings: Settings, name: str, texts: Texts, index: str, plain: bool) -> _Run:
+    with fresh_worker(settings, name) as worker:
+        _configure(worker, index, plain)
+        before = worker.cpu_s()
+        passage = through_stream(worker, items_of(texts.texts))
+        if passage.events[ItemProcessed.type] != passage.items:
+            raise RuntimeError(f"{passage.items} items, but {passage.events}")
+        cpu_ms = (worker.cpu_s() - before) * 1000 / passage.items
+        peak_mb = worker.peak_memory_mb()
+        worker.stop()
+        return _Run(passage, cpu_ms, peak_mb, _sampled_recall(worker.settings))
+
+
+def _sampled_recall(settings: Settings) -> float | str:
+    engine = open_recommender(state_directory(settings))
+    try:
+        recalls = engine.sampled_recall()
+    finally:
+        engine.close()
+    return round(float(np.mean(list(recalls.values()))), 4) if recalls else "1 (exact index)"
+
+
+def _by_celery(settings: Settings, name: str, texts: Texts, index: str) -> float:
+    with fresh_worker(settings, name) as worker:
+        _configure(worker, index, plain=False)
+        app = celery_app(worker)
+        try:
+            return through_celery(worker, app, items_of(texts.texts)).items_per_s
+        finally:
+            app.close()
+
+
+def _configure(worker: RunningWorker, index: str, plain: bool) -> None:
+    settings = {"index": index, **(WITHOUT_VERDICTS if plain else {})}
+    worker.client.outcome(worker.client.configure("default", settings))
+
+
+def _facts(run: _Run) -> dict[str, object]:
+    """Of the last passage, with verdicts."""
+    passage = run.passage
+    return {
+        "events": dict(passage.events),
+        "embedding, ms per item": round(passage.embed_ms / passage.items, 3),
+        "everything between vector and event, ms per item": round(passage.decide_ms / passage.items, 3),
+        "ms per item in all": round(passage.seconds * 1000 / passage.items, 3),
+        "peak memory of the worker, MiB": run.peak_mb,
+        "recall@10 of the index": run.recall,
+    }

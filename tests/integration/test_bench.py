@@ -1,0 +1,98 @@
+"""``recommender bench``: everything in it is real, the figures are not looked at."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import command, environment, run
+from tests.support.waiting import wait_until
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.model, pytest.mark.server]
+
+RATIOS = {
+    "encoder_vs_stock",
+    "pipeline_vs_encoder",
+    "pipeline_vs_hand_written",
+    "celery_door_vs_stream_door",
+    "vectors_vs_hnswlib",
+}
+TIMES = {"single_encode_ms", "idle_p50_ms", "idle_p99_ms"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path / "untouched", encoder="torch-float32")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command keeps what it needs while it runs; a path short enough for a socket."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def running_in(directory: Path) -> list[int]:
+    """Processes whose command line or environment names the directory."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if str(directory).encode() in said_by(path)]
+
+
+def said_by(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_everything_is_measured_and_nothing_is_left(settings: Settings, temporary: Path) -> None:
+    texts = temporary / "texts.jsonl"
+    texts.write_text("".join(json.dumps({"body": f"Order {n} was charged twice"}) + "\n" for n in range(30)) * 2)
+    done = run(settings, "bench", "--quick", "--input", str(texts), "--text-field", "body", "--items", "24", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert all(found[name] > 0 for name in RATIOS | TIMES), found
+    assert found["encoder"] == "torch-float32"
+    assert 10 <= found["items"] <= 12, "half of the different texts at most"
+    assert found["idle_p99_ms"] >= found["idle_p50_ms"]
+    assert len(found["pipeline_items_per_s"]) == 1
+    assert any("only" in remark and "--input" in remark for remark in found["remarks"]), "so few are said to be few"
+    assert not list(temporary.glob("recommender-bench-*"))
+    assert not settings.state_dir.exists()
+    assert running_in(temporary) == []
+
+
+def test_an_interrupt_leaves_no_process_behind(settings: Settings, temporary: Path) -> None:
+    process = subprocess.Popen(
+        command("bench", "--quick"), env=environment(settings), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        hand_written = "workers.benchmark.hand_written"
+        children = wait_until(
+            lambda: [pid for pid in running_in(temporary) if hand_written.encode() in said_by(Path(f"/proc/{pid}"))],
+            "the hand-written worker",
+            60,
+        )
+        assert children
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert running_in(temporary) == []
+    assert not list(temporary.glob("recommender-bench-*"))
+
+
+def test_too_few_texts_are_an_error(settings: Settings, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.csv"
+    texts.write_text("text\n" + "the same\nTHE SAME\n" * 30)
+    done = run(settings, "bench", "--input", str(texts))
+    assert done.returncode == 1
+    assert "1 different texts; at least 20 are needed" in done.stderr
+    assert list(tmp_path.iterdir()) == [texts]
