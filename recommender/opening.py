@@ -11,7 +11,7 @@ from pathlib import Path
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
 from recommender.errors import StateError, StateLocked
 from recommender.matching import LearnedMatcher
-from recommender.pipeline import Indexes, MatcherFactory, Recommender
+from recommender.pipeline import EmbeddingExecutor, Indexes, MatcherFactory, Recommender
 from recommender.store import SqliteStore
 
 DATABASE = "state.sqlite3"
@@ -26,6 +26,7 @@ def open_recommender(
     matcher: MatcherFactory = LearnedMatcher,
     created_by: str = "",
     before_commit: Callable[[], None] = lambda: None,
+    remote: EmbeddingExecutor | None = None,
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
 
@@ -36,6 +37,7 @@ def open_recommender(
         matcher: makes the verdicts on pairs; the default is the learned matcher.
         created_by: name and version of the program, written into snapshots.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
+        remote: embeds batches ahead of their turn, elsewhere.
 
     Raises:
         StateError: the directory is owned by another process, damaged, or written by a newer release.
@@ -50,7 +52,7 @@ def open_recommender(
         raise
     try:
         indexes = Indexes(store, None if directory is None else directory / "index", created_by=created_by)
-        return Recommender(store, encoders, indexes, matcher, before_commit, on_close=lambda: release(lock))
+        return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
     except BaseException:
         store.close()
         release(lock)
