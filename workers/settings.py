@@ -63,8 +63,8 @@ class Settings(BaseModel):
         embed_workers: about how many embed workers there are to be (``recommender embed-worker``), to which batches of
             texts are given ahead of their turn; 0: the owner embeds by itself.
         embed_queue: the Celery queue that they take their tasks from.
-        embed_timeout_s: an embed worker that keeps a batch for longer is given up, and the batch given to another; where
-            they have been much faster of late, sooner.
+        embed_timeout_s: a batch that an embed worker keeps for longer is given to another; sooner, where they have been
+            much faster of late.
         suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.

@@ -75,7 +75,8 @@ class Plugin:
 
     def register_tasks(self, **_: object) -> None:
         """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
-        for task, name in (*((task, self.keys.queue) for task in TASKS), (Embed, self.settings.embed_queue)):
+        for task in (*TASKS, Embed):
+            name = self.settings.embed_queue if task is Embed else self.keys.queue
             queue = Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
             bound = type(task.__name__, (task,), {"port": self, "queue": queue, "__module__": task.__module__})
             self.app.register_task(bound())

@@ -6,7 +6,7 @@ import hashlib
 import json
 import struct
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -60,10 +60,9 @@ class EmbedRequest:
                 "name": str(name),
                 "model": str(model),
                 "dimension": int(dimension),
-                "texts": [*texts],
-            }:
-                if texts and all(isinstance(text, str) for text in texts):
-                    return cls(id_, name, model, dimension, tuple(texts))
+                "texts": [_, *_] as texts,
+            } if all(isinstance(text, str) for text in texts):
+                return cls(id_, name, model, dimension, tuple(texts))
         raise InvalidMessage("no request for embeddings")
 
 
@@ -91,7 +90,7 @@ class EmbedReply:
     embeddings: Embeddings | None = None
 
     def encode(self) -> bytes:
-        """A JSON header; behind it the vectors, float32 little-endian row by row, and a byte for each truncated flag."""
+        """A JSON header; behind it the vectors, float32 little-endian, row by row, and a byte for each flag."""
         body, shape = b"", [0, 0]
         if self.embeddings is not None:
             vectors, truncated = self.embeddings
@@ -123,13 +122,13 @@ class EmbedReply:
             case {
                 "request": str(request),
                 "worker": str(worker),
-                "kind": str(kind),
+                "kind": "started" | "vectors" | "refused" | "failed" as kind,
                 "model": str(model),
                 "message": str(message),
                 "seconds": int() | float() as seconds,
                 "shape": [int(rows), int(columns)],
                 "checksum": str(checksum),
-            } if kind in get_args(Kind):
+            }:
                 if checksum != _checksum(body):
                     raise InvalidMessage("a reply whose checksum is wrong")
                 embeddings = _embeddings(body, rows, columns) if kind == "vectors" else None
