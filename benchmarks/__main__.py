@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import backfill, kills, latency, order, throughput
+from benchmarks import backfill, fleet, kills, latency, order, throughput
 from benchmarks.texts import SETS, load_texts
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,13 +17,13 @@ RESULTS = Path(__file__).parent / "results"
 
 @click.command()
 @click.argument(
-    "names", nargs=-1, type=click.Choice([*SETS, "latency", "order", "backfill", "backfill-model", "kills"])
+    "names", nargs=-1, type=click.Choice([*SETS, "latency", "order", "backfill", "backfill-model", "kills", "fleet"])
 )
 @click.option("--limit", type=int, help="Take only so many items of each set.")
 @click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
 @click.option("--quick", is_flag=True, help="Measure the model once, after the pipeline, instead of before and after.")
 def main(names: tuple[str, ...], limit: int | None, index: str, *, quick: bool) -> None:
-    """Run the benchmarks NAMES (by default all but `order`, `kills` and the backfills, which take many minutes)."""
+    """Run the benchmarks NAMES (by default all but `fleet`, `order`, `kills` and the backfills, which take minutes)."""
     results = {}
     for name in names or (*SETS, "latency"):
         click.echo(f"{name} …", err=True)
@@ -33,6 +33,8 @@ def main(names: tuple[str, ...], limit: int | None, index: str, *, quick: bool) 
             results[name] = backfill.measure(limit, model=name == "backfill-model")
         elif name == "kills":
             results[name] = kills.measure()
+        elif name == "fleet":
+            results[name] = fleet.measure()
         elif name == "order":
             results[name] = order.measure(limit)
         else:

@@ -142,20 +142,19 @@ class Fleet(threading.Thread):
         away = False
         while not self._stopping.is_set():
             try:
+                self._tend()
                 for raw in self._exchange.take_replies(_LOOK_EVERY_S):
                     self._receive(raw)
+                away = False
             except RedisError as error:
                 if not away:
                     log.warning("fleet.server_away", extra={"error": str(error)})
                 away = True
                 self._stopping.wait(_AWAY_S)
-            else:
-                away = False
-            try:
-                self._tend()
             except Exception:  # whoever waits for a batch must not wait for ever
                 log.exception("fleet.failed")
                 self._fall_silent("a defect")
+                self._stopping.wait(_AWAY_S)
         with suppress(RedisError):
             self._exchange.clear()
 
@@ -164,12 +163,13 @@ class Fleet(threading.Thread):
         with self._lock:
             withdrawn = self._window.withdrawn()
             lost = self._window.lost(now_s)
-            silent = self._window.is_silent(now_s)
-            idle_s = self._window.idle_s(now_s)
-            busy = len(self._window) > 0
         self._withdraw(withdrawn)
         for flight in lost:
             self._lose(flight, "no answer in time")
+        with self._lock:
+            silent = self._window.is_silent(now_s)
+            idle_s = self._window.idle_s(now_s)
+            busy = len(self._window) > 0
         if self._serving and (silent or self._probe.is_unanswered(now_s, idle_s)):
             self._fall_silent("no embed worker answers")
         if self._probe.is_due(now_s, idle_s, serving=self._serving, busy=busy):
