@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from benchmarks.fleet_app import SLEEP_S
-from tests.support.processes import OwnerProcess, WorkerProcess
+from tests.support.fleet_app import SLEEP_S
+from tests.support.processes import EmbedProcess, OwnerProcess
 from tests.support.servers import make_server, running
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
@@ -26,7 +26,7 @@ from workers.settings import Settings
 
 WORKERS = (1, 2, 4, 8)
 BATCH_ITEMS = 4
-BATCHES_EACH = 25
+BATCHES_EACH = 40
 SECONDS_A_BATCH = 0.8
 
 
@@ -55,19 +55,11 @@ def _items_per_s(workers: int, directory: Path) -> float:
         )
         sleep = {SLEEP_S: str(SECONDS_A_BATCH)}
         fleet = [
-            stack.enter_context(
-                WorkerProcess(
-                    "benchmarks.fleet_app:embed",
-                    settings,
-                    directory / f"embed {n}.log",
-                    ["--pool=threads", "--concurrency=1", f"--hostname=embed{n}@%h"],
-                    environment=sleep,
-                )
-            )
+            stack.enter_context(EmbedProcess(settings, directory / f"embed{n}.log", environment=sleep))
             for n in range(workers)
         ]
         owner = stack.enter_context(
-            OwnerProcess(settings, directory / "owner.log", "benchmarks.fleet_app:owner", environment=sleep)
+            OwnerProcess(settings, directory / "owner.log", "tests.support.fleet_app:owner", environment=sleep)
         )
         for process in (*fleet, owner):
             process.start()

@@ -208,25 +208,22 @@ def test_a_second_answer_changes_nothing(serving: Fleet, broker: Broker) -> None
     assert broker.outcomes == ["answered", "answered"]
 
 
-@pytest.mark.parametrize(
-    "vectors",
-    [
-        np.ones((3, 64), np.float32),
-        np.full((3, 64), np.nan, np.float32),
-        np.zeros((3, 64), np.float32),
-        np.eye(3, 32, dtype=np.float32),
-        np.eye(2, 64, dtype=np.float32),
-    ],
-    ids=["too long", "not finite", "zero", "another dimension", "too few"],
+USELESS = (
+    np.ones((3, 64), np.float32),
+    np.full((3, 64), np.nan, np.float32),
+    np.zeros((3, 64), np.float32),
+    np.eye(3, 32, dtype=np.float32),
+    np.eye(2, 64, dtype=np.float32),
 )
-def test_what_is_no_unit_vector_for_each_text_is_not_used(
-    serving: Fleet, broker: Broker, vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]
-) -> None:
-    made = submitted(serving)
-    broker.said(broker.asked(), embeddings=Embeddings(vectors, np.zeros(len(vectors), np.bool_)))
-    broker.answer()
-    assert made.result(10).embeddings.vectors.tobytes() == ENCODER.encode(TEXTS).vectors.tobytes()
-    assert broker.outcomes == ["invalid", "resent", "answered"]
+
+
+def test_what_is_no_unit_vector_for_each_text_is_not_used(serving: Fleet, broker: Broker) -> None:
+    for vectors in USELESS:
+        made = submitted(serving)
+        broker.said(broker.asked(), embeddings=Embeddings(vectors, np.zeros(len(vectors), np.bool_)))
+        broker.answer()
+        assert made.result(10).embeddings.vectors.tobytes() == ENCODER.encode(TEXTS).vectors.tobytes()
+    assert broker.outcomes == len(USELESS) * ["invalid", "resent", "answered"]
 
 
 def test_rubbish_in_the_list_of_replies_is_passed_over(serving: Fleet, broker: Broker) -> None:

@@ -1,4 +1,4 @@
-"""``celery -A benchmarks.fleet_app:APP worker``: owner and embed workers whose model sleeps."""
+"""``celery -A tests.support.fleet_app:APP worker``: owner and embed workers whose model takes its time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.logs import configure_logs
 from workers.settings import Settings
 
 SLEEP_S = "FLEET_SLEEP_S"
-"""Names the seconds that a batch takes."""
+"""Names the seconds that a batch takes; none without it."""
 
 
 class SleepingEncoder:
@@ -47,5 +47,5 @@ def __getattr__(name: str) -> Celery:
         raise AttributeError(name)
     settings = Settings.from_environment()
     configure_logs(settings)
-    app, _ = makers[name](settings, SleepingEncoder(float(os.environ[SLEEP_S])))
+    app, _ = makers[name](settings, SleepingEncoder(float(os.environ.get(SLEEP_S, "0"))))
     return app
