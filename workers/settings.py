@@ -64,7 +64,7 @@ class Settings(BaseModel):
             texts are given ahead of their turn; 0: the owner embeds by itself.
         embed_queue: the Celery queue that they take their tasks from.
         embed_timeout_s: a batch that an embed worker keeps for longer is given to another; sooner, where they have been
-            much faster of late.
+            much faster of late. At most a quarter of ``hang_after_s`` counts.
         suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,9 +14,10 @@ from redis import Redis
 
 from recommender.items import EntryId
 from tests.support import poison
+from tests.support.command_line import command, environment
 from tests.support.fleet_app import SLEEP_S
 from tests.support.processes import EmbedProcess, OwnerProcess
-from tests.support.servers import make_server, running
+from tests.support.servers import RedisServer, make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, answered, outcomes, published
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
@@ -183,19 +185,65 @@ def test_a_text_that_kills_ends_two_workers_and_is_quarantined(
 
 
 @pytest.mark.slow
+def test_a_server_that_is_killed_is_waited_for_by_all(
+    server: RedisServer,
+    redis: Redis,
+    owner_process: Any,
+    embedder: Embedders,
+    events_without_fleet: Callable[[], list[Published]],
+) -> None:
+    first, second = embedder("first"), embedder("second")
+    owner = owner_process().start()
+    owner.wait_ready()
+    wait_for(owner, "serving")
+    for part in range(PARTS):
+        before = tasks(first) + tasks(second)
+        ids = append(redis, part)
+        wait_until(lambda: in_flight(redis), "batches in flight")
+        if part % 2:
+            wait_until(
+                lambda: redis.info("persistence")["aof_pending_bio_fsync"] == 0, "what was accepted to be written"
+            )
+            server.kill()
+            server.start()
+        answered(redis, ids)
+        wait_for(owner, "serving")
+        assert tasks(first) + tasks(second) > before
+    told_with = [event.without_timings() for event in published(redis)]
+    assert told_with == [event.without_timings() for event in events_without_fleet()]
+
+
+@pytest.mark.slow
 @pytest.mark.model
 def test_two_workers_with_the_real_model(
-    redis: Redis, client: Client, owner_process: Any, embedder: Embedders, tmp_path: Path
+    redis: Redis, client: Client, settings: Settings, owner_process: Any, embedder: Embedders, tmp_path: Path
 ) -> None:
+    """One of them lives in an app of its user's own, the other is ``recommender embed-worker``."""
     real = "tests.support.real_model_app"
-    workers = [embedder(name, app=f"{real}:embed_app", environment={}) for name in ("first", "second")]
-    owner = owner_process(app=real, changes={"embed_timeout_s": 60.0, "batch_items": 32}).running()
-    wait_for(owner, "serving", 120)
-    items = [{"id": str(n), "text": f"customer {n} cannot log in since update {n % 40} of {n % 9}"} for n in range(800)]
-    positions = client.ingest_many(items)
-    wait_until(lambda: min(map(tasks, workers)) > 1 and in_flight(redis), "both to work", 60)
-    workers[0].kill()
-    events = outcomes(answered(redis, positions, 170))
+    changes = {"embed_timeout_s": 60.0, "batch_items": 32}
+    first = embedder("first", app=f"{real}:embed_app", environment={})
+    log = tmp_path / "second.log"
+    with log.open("wb") as output, ExitStack() as stack:
+        second = stack.enter_context(
+            subprocess.Popen(
+                command("embed-worker"), env=environment(settings.replaced(**changes)), stdout=output, stderr=output
+            )
+        )
+        stack.callback(second.kill)
+        owner = owner_process(app=real, changes=changes).running()
+        wait_for(owner, "serving", 120)
+        items = [{"id": str(n), "text": f"customer {n} cannot log in since {n % 40} days, {n % 9}"} for n in range(800)]
+        positions = client.ingest_many(items)
+        wait_until(
+            lambda: tasks(first) > 1 and log.read_text().count("Task recommender.embed") > 1 and in_flight(redis),
+            "both to work",
+            60,
+        )
+        first.kill()
+        events = outcomes(answered(redis, positions, 170))
+        second.terminate()
+        assert second.wait(30) == 0
     assert [event.command for event in events] == [str(position) for position in positions]
     assert {event.type for event in events} == {PROCESSED}
     assert {event.data["model"].partition("@")[0] for event in events} == {"all-MiniLM-L6-v2"}
+    assert owner.terminate() == 0

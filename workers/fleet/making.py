@@ -14,6 +14,7 @@ from workers.fleet.fleet import Fleet, Outcome, Sizing
 from workers.settings import Settings
 
 _LEAST_SHARE = 4  # a batch that is a quarter full is worth the way
+_WAITS = 4  # a batch that is lost twice is waited for twice, and then embedded by the owner, under its watchdog
 
 
 def make_fleet(
@@ -39,7 +40,7 @@ def make_fleet(
         settings.embed_window,
         settings.batch_bytes // _LEAST_SHARE,
         max(2, settings.batch_items // _LEAST_SHARE),
-        settings.embed_timeout_s,
+        min(settings.embed_timeout_s, settings.hang_after_s / _WAITS),
     )
     exchange = Exchange(connect(), PartitionKeys.of(settings.partition))
     return Fleet(sizing, DEFAULT_MODEL, lambda: encoders.encoder(DEFAULT_MODEL).identity, exchange, ask, count)
