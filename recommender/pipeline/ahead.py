@@ -124,19 +124,24 @@ class Ahead:
         self._in_hand: deque[_InHand] = deque()
         self._widest = 0
 
-    def begin(self, executor: EmbeddingExecutor, name: str, identity: ModelIdentity, texts: Iterable[str]) -> None:
-        """Have an executor embed those texts that are not in hand, or on which another has failed."""
+    def begin(self, executor: EmbeddingExecutor, name: str, identity: ModelIdentity, texts: Iterable[str]) -> bool:
+        """Have an executor embed those texts that are not in hand, or on which another has failed.
+
+        Returns:
+            Whether all of them are in hand now.
+        """
         self._in_hand = deque(one for one in self._in_hand if one.executor is executor or not one.has_failed())
         in_hand = {text for one in self._in_hand if one.name == name for text in one.places}
         wanted = [text for text in texts if text not in in_hand]
         if not wanted:
-            return
+            return True
         self._widest = max(self._widest, executor.window)
         while len(self._in_hand) >= _MOST_IN_HAND + self._widest:  # nobody came for it
             self._in_hand.popleft().made.cancel()
         made = executor.submit(name, identity, wanted)
         if made is not None:
             self._in_hand.append(_InHand(executor, name, {text: place for place, text in enumerate(wanted)}, made))
+        return made is not None
 
     def take(self, name: str, texts: Iterable[str]) -> dict[str, Embedding]:
         """What there is of these texts; waits for what is in hand. Each is given once."""

@@ -71,10 +71,9 @@ class EmbeddingStep:
         """Begin to embed what a batch will need, in a thread of its own, as far as it is not in hand."""
         self._begin(self._local, entries, settings_of)
 
-    def begin_remotely(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> None:
-        """The same elsewhere, if there is anybody."""
-        if self._remote is not None and self._remote.window:
-            self._begin(self._remote, entries, settings_of)
+    def begin_remotely(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> bool:
+        """The same elsewhere, if there is anybody; whether all of it is in hand now."""
+        return self._remote is not None and self._begin(self._remote, entries, settings_of)
 
     def committed(self) -> None:
         """What was embedded is in the store. Until then it is kept: a batch that is undone is tried again."""
@@ -108,7 +107,7 @@ class EmbeddingStep:
         executor: EmbeddingExecutor,
         entries: Sequence[Entry],
         settings_of: Callable[[str], CollectionSettings],
-    ) -> None:
+    ) -> bool:
         waiting: dict[str, dict[str, None]] = {}
         for item in (entry.command for entry in entries):
             # Where a rate is limited, nobody knows yet what will be taken.
@@ -117,8 +116,11 @@ class EmbeddingStep:
             text = clean(item.content)
             if self._at_hand(item, text, settings) is None:
                 waiting.setdefault(settings.model, {})[text] = None
-        for name, texts in waiting.items():
+        begun = [
             self._ahead.begin(executor, name, self._encoders.encoder(name).identity, texts)
+            for name, texts in waiting.items()
+        ]
+        return all(begun)
 
     def _embed(
         self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], Embedding]

@@ -149,9 +149,9 @@ class Recommender:
         """Begin to embed the texts of this batch or the next beside it; no decision is different for it."""
         self._embedding.begin(entries, self._collections.settings)
 
-    def embed_remotely(self, entries: Sequence[Entry]) -> None:
-        """The same for a batch however far ahead, by whoever was given as ``remote``."""
-        self._embedding.begin_remotely(entries, self._collections.settings)
+    def embed_remotely(self, entries: Sequence[Entry]) -> bool:
+        """The same for a batch however far ahead, by ``remote``; whether nothing of it is left to be embedded here."""
+        return self._embedding.begin_remotely(entries, self._collections.settings)
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:

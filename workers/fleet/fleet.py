@@ -30,6 +30,7 @@ OUTCOMES: tuple[Outcome, ...] = ("answered", "resent", "lost", "refused", "faile
 _LOOK_EVERY_S = 0.25
 _AWAY_S = 1.0
 _REFUSED_S = 30.0
+_REMEMBERED_S = 300.0  # a refusal; one worker of many that has another model is not asked every minute
 _TOUCH_EVERY_S = 60.0
 
 
@@ -88,7 +89,7 @@ class Fleet(threading.Thread):
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="recommender-fleet-send")
         self._serving = False
         self._refused_until_s: dict[str, float] = {}
-        self._complaint = ""
+        self._complaint, self._complained_s = "", 0.0
         self._touched_s = 0.0
         self._stopping = threading.Event()
 
@@ -132,13 +133,14 @@ class Fleet(threading.Thread):
                 "expected": self._sizing.workers,
                 "window": self.window,
                 "in_flight": len(self._window),
-                "complaint": self._complaint,
+                "complaint": self._complaint if self._complains(self._clock_s()) else "",
             }
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Take replies and look after what is in flight until closed."""
+        self._begin()
         away = False
         while not self._stopping.is_set():
             try:
@@ -155,6 +157,11 @@ class Fleet(threading.Thread):
                 log.exception("fleet.failed")
                 self._fall_silent("a defect")
                 self._stopping.wait(_AWAY_S)
+        with suppress(RedisError):
+            self._exchange.clear()
+
+    def _begin(self) -> None:
+        """What another owner has left here concerns nobody any more."""
         with suppress(RedisError):
             self._exchange.clear()
 
@@ -216,7 +223,7 @@ class Fleet(threading.Thread):
                 flight.made.set_result(TimedEmbeddings(reply.embeddings, reply.seconds))  # type: ignore[arg-type]
 
     def _refused(self, flight: Flight, reply: EmbedReply, now_s: float) -> None:
-        self._complain(reply)
+        self._complain(reply, now_s)
         if flight.attempts < MOST_ATTEMPTS:  # another worker, perhaps
             self._resend(flight)
             return
@@ -224,9 +231,13 @@ class Fleet(threading.Thread):
             self._refused_until_s[flight.request.model] = now_s + _REFUSED_S
         self._end(flight, "refused", reply.message)
 
-    def _complain(self, reply: EmbedReply) -> None:
-        self._complaint = f"worker {reply.worker}: {reply.message}"
-        log.error("fleet.refused", extra={"worker": reply.worker, "said": reply.message})
+    def _complain(self, reply: EmbedReply, now_s: float) -> None:
+        if not self._complains(now_s):
+            log.error("fleet.refused", extra={"worker": reply.worker, "said": reply.message})
+        self._complaint, self._complained_s = f"worker {reply.worker}: {reply.message}", now_s
+
+    def _complains(self, now_s: float) -> bool:
+        return bool(self._complaint) and now_s - self._complained_s < _REMEMBERED_S
 
     def _invalid(self, why: str) -> None:
         self._count("invalid")
@@ -286,9 +297,9 @@ class Fleet(threading.Thread):
         elif reply.kind == "vectors":
             if not self._serving:
                 log.info("fleet.serving", extra={"worker": reply.worker})
-            self._serving, self._complaint = True, ""
+            self._serving = True
         else:
-            self._complain(reply)
+            self._complain(reply, now_s)
 
     # -- the other thread ----------------------------------------------------------------------------------------------
 

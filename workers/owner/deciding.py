@@ -62,24 +62,35 @@ class Deciding:
         delicate = self._in_hand.is_delicate(entries)
         waiting = [] if delicate else self._inbox.peek(1 + window)
         following = waiting[0] if waiting else []
+        left = [entries, following]
         if window and not delicate and not self._in_hand.is_suspicious:  # what ends processes would end the fleet's
-            self._give(engine, entries, waiting)
+            left = self._give(engine, entries, waiting)
+        else:
+            self._given_until = START
         if following:
             self._in_hand.take(engine.position, following[-1].id)  # no other is embedded in this process
-            engine.embed_ahead(entries)  # what is not in hand yet, so that it comes first
-            engine.embed_ahead(following)
+            for batch in left:  # what is not in hand yet, this batch first
+                engine.embed_ahead(batch)
         for part in self._in_hand.parts(entries):
             self._in_hand.take(engine.position, (following or part)[-1].id)
             self._process(engine, part)
 
-    def _give(self, engine: Recommender, entries: list[Entry], waiting: list[list[Entry]]) -> None:
-        """Have the fleet embed this batch and the next, and those behind them once they are full."""
-        for batch in (entries, *waiting[:1]):
-            engine.embed_remotely(batch)
-        for batch in waiting[1:-1]:
-            if batch[-1].id > self._given_until:
-                engine.embed_remotely(batch)
+    def _give(self, engine: Recommender, entries: list[Entry], waiting: list[list[Entry]]) -> list[list[Entry]]:
+        """Have the fleet embed this batch and the next, and those behind them once they are full.
+
+        Returns:
+            Which of the first two it has not taken.
+        """
+        near, far = [entries, *waiting[:1]], waiting[1:-1]
+        left = []
+        for place, batch in enumerate((*near, *far)):
+            if batch[-1].id <= self._given_until:
+                continue
+            if engine.embed_remotely(batch):
                 self._given_until = batch[-1].id
+            elif place < len(near):
+                left.append(batch)
+        return left
 
     def _process(self, engine: Recommender, entries: Sequence[Entry]) -> None:
         """Decide and commit, however often the model has to be asked."""
