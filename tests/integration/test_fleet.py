@@ -30,6 +30,8 @@ TIMEOUT_S = 1.5
 BATCH = 8
 PARTS, PART = 5, 10 * BATCH
 
+RUBBISH = (b"", b"\xff\xfe", b'{"body": "%", "properties": {"body_encoding": "base64"}, "headers": {}}')
+
 Embedders = Callable[..., EmbedProcess]
 
 
@@ -110,6 +112,9 @@ def test_workers_come_and_go_and_nothing_is_different(
     answered(redis, append(redis, 0))
     assert min(tasks(first), tasks(second)) > 1, "both had something to do"
 
+    redis.lpush(owner.settings.embed_queue, *RUBBISH)
+    wait_until(lambda: (first.output + second.output).count("door.refused") == len(RUBBISH), "rubbish to be dropped")
+
     ids = append(redis, 1)
     wait_until(lambda: in_flight(redis), "batches in flight")
     first.kill()
@@ -133,7 +138,6 @@ def test_workers_come_and_go_and_nothing_is_different(
     assert third.output.count("succeeded in") > before
 
     assert owner.terminate() == 0
-    assert third.terminate() == 0
     alone = events_without_fleet()
     assert [event.without_timings() for event in events] == [event.without_timings() for event in alone]
     assert not redis.exists(KEYS.embed_requests, KEYS.embed_replies)

@@ -22,7 +22,7 @@ def flight(window: Window, id_: str, sent_s: float) -> Flight:
 def answered(window: Window, id_: str, started_s: float, seconds: float) -> None:
     window.seen("w", started_s)
     window.started(id_, started_s)
-    assert window.take(id_, started_s + seconds) is not None
+    assert window.answered(id_, started_s + seconds) is not None
 
 
 @pytest.fixture
@@ -60,12 +60,21 @@ def test_what_later_ones_overtake_is_lost(window: Window) -> None:
     flight(window, "b", 2.0)
     flight(window, "c", 3.0)
     window.started("b", 10.0)
-    window.take("b", 10.1)
+    window.answered("b", 10.1)
     window.started("c", 20.0)
-    window.take("c", 20.1)
+    window.answered("c", 20.1)
     assert window.patience_s == 2.0
     assert window.lost(11.9) == []
     assert window.lost(12.1) == [overtaken], "counted from when it was overtaken first"
+
+
+def test_what_was_lost_makes_nobody_more_patient(window: Window) -> None:
+    flight(window, "a", 0.0)
+    answered(window, "a", 0.0, 0.1)
+    flight(window, "b", 0.0)
+    window.started("b", 0.0)
+    assert window.drop("b") is not None
+    assert (window.patience_s, len(window)) == (2.0, 0)
 
 
 def test_a_fleet_is_silent_when_nobody_takes_up_what_waits(window: Window) -> None:
@@ -82,8 +91,8 @@ def test_a_fleet_is_silent_when_nobody_takes_up_what_waits(window: Window) -> No
 
 def test_a_second_answer_finds_nothing(window: Window) -> None:
     first = flight(window, "a", 0.0)
-    assert window.take("a", 1.0) is first
-    assert window.take("a", 1.0) is None
+    assert window.answered("a", 1.0) is first
+    assert window.answered("a", 1.0) is None
     window.started("a", 2.0)
     assert len(window) == 0
 

@@ -34,7 +34,7 @@ class Embed(PortTask):
 
 
 def asking(app: Celery, settings: Settings) -> Callable[[str], None]:
-    """A function that has an embed worker look at a request; it does not try twice, which the owner does anyway."""
+    """A function that has an embed worker look at a request; a connection that has become stale is tried anew once."""
     name = settings.embed_queue
     queue = Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
 
@@ -45,7 +45,7 @@ def asking(app: Celery, settings: Settings) -> Callable[[str], None]:
             queue=queue,
             ignore_result=True,
             serializer="json",
-            retry=False,
+            retry_policy={"max_retries": 1, "interval_start": 0.0},
         )
 
     return ask

@@ -27,7 +27,7 @@ Outcome = Literal["answered", "resent", "lost", "refused", "failed", "invalid"]
 OUTCOMES: tuple[Outcome, ...] = ("answered", "resent", "lost", "refused", "failed", "invalid")
 """What can become of a batch; ``resent`` is followed by another."""
 
-_LOOK_EVERY_S = 0.25
+_LOOK_EVERY_S = 0.1
 _AWAY_S = 1.0
 _REFUSED_S = 30.0
 _REMEMBERED_S = 300.0  # a refusal; one worker of many that has another model is not asked every minute
@@ -177,7 +177,7 @@ class Fleet(threading.Thread):
             silent = self._window.is_silent(now_s)
             idle_s = self._window.idle_s(now_s)
             busy = len(self._window) > 0
-        if self._serving and (silent or self._probe.is_unanswered(now_s, idle_s)):
+        if silent or (self._serving and self._probe.is_unanswered(now_s, idle_s)):
             self._fall_silent("no embed worker answers")
         if self._probe.is_due(now_s, idle_s, serving=self._serving, busy=busy):
             self._send_probe(now_s)
@@ -216,7 +216,7 @@ class Fleet(threading.Thread):
             self._lose(flight, why)
         else:
             with self._lock:
-                self._window.take(flight.request.id, now_s)
+                self._window.answered(flight.request.id, now_s)
             self._withdraw([flight])
             self._count("answered")
             with suppress(InvalidStateError):  # nobody waits any more
@@ -261,7 +261,7 @@ class Fleet(threading.Thread):
 
     def _end(self, flight: Flight, outcome: Outcome, why: str) -> None:
         with self._lock:
-            self._window.take(flight.request.id, self._clock_s())
+            self._window.drop(flight.request.id)
         self._count(outcome)
         self._withdraw([flight])
         flight.give_up(why)

@@ -104,12 +104,16 @@ class Window:
         """The batch with this id, ``None`` if it was answered or given up already."""
         return self._flights.get(request_id)
 
-    def take(self, request_id: str, now_s: float) -> Flight | None:
-        """A batch has been answered: it is no longer in flight."""
-        flight = self._flights.pop(request_id, None)
+    def answered(self, request_id: str, now_s: float) -> Flight | None:
+        """A batch has been answered: it is no longer in flight, and how long it took is remembered."""
+        flight = self.drop(request_id)
         if flight is not None and flight.started_s is not None:
             self._took_s.append(now_s - flight.started_s)
         return flight
+
+    def drop(self, request_id: str) -> Flight | None:
+        """Nothing will come of a batch: it is no longer in flight."""
+        return self._flights.pop(request_id, None)
 
     def lost(self, now_s: float) -> list[Flight]:
         """Batches that a worker has kept for too long, or that later ones have overtaken for as long."""
