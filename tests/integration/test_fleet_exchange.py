@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from recommender.embedding import Embeddings
-from recommender.errors import EncodingError
+from recommender.errors import EncodingError, ModelError
 from recommender.items import DEFAULT_MODEL
 from recommender.pipeline import TimedEmbeddings
 from recommender.testing import DeterministicEncoder
@@ -252,6 +252,19 @@ def test_a_worker_without_the_model_refuses(broker: Broker) -> None:
     broker.worker().answer(KEYS, request.id)
     *_, reply = (EmbedReply.decode(raw) for raw in broker.exchange.take_replies(1))
     assert (reply.kind, reply.message) == ("refused", "asked for the model 'another-model', which is not here")
+
+
+def test_a_worker_that_cannot_load_its_model_says_so(serving: Fleet, broker: Broker, url: str) -> None:
+    class Broken(FixedEncoders):
+        def encoder(self, name: str) -> DeterministicEncoder:
+            raise ModelError("a file was altered")
+
+    made = submitted(serving)
+    for _ in range(2):
+        worker = EmbedServing(Broken(), lambda: connect(url), lambda texts: nullcontext())
+        assert worker.answer(KEYS, broker.asked())
+    with pytest.raises(EncodingError, match="a file was altered"):
+        made.result(10)
 
 
 def test_a_batch_on_which_the_model_fails_is_the_owners(serving: Fleet, broker: Broker) -> None:

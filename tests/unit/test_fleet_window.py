@@ -128,8 +128,8 @@ def test_the_probe_waits_for_the_first_to_come_and_is_seldom_repeated() -> None:
         if probe.is_due(now_s, now_s, serving=False, busy=False):
             due.append(now_s)
             assert len(probe.sent(request(str(now_s)), now_s)) == 1
-    assert due == [30.0, 90.0, 210.0, 450.0, 930.0, 1530.0, 2130.0, 2730.0, 3330.0]
-    assert probe.is_answered_by("3330.0")
+    assert due == [5.0, 15.0, 35.0, 75.0, 155.0, 315.0, 635.0, 1235.0, 1835.0, 2435.0, 3035.0]
+    assert probe.is_answered_by("3035.0")
     probe.answered(3600.0)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from workers.fleet.messages import EmbedRequest
 
 _IDLE_S = 10.0
-_WAIT_S, _LONGEST_WAIT_S = 30.0, 600.0
+_WAIT_S, _LONGEST_WAIT_S = 5.0, 600.0
+_REFUSED_S = 30.0
 
 
 class Probe:
     """One request at a time. With nobody there it lies in the queue, and the first worker to come answers it; so it is
-    repeated seldom, in case the broker has lost it. With nothing to do it is a heartbeat.
+    repeated more and more seldom, in case the broker has lost it. With nothing to do it is a heartbeat.
 
     Args:
         pickup_s: how long a worker with nothing else to do may take to say something.
@@ -55,7 +56,7 @@ class Probe:
         if self._request is None:
             raise LookupError("no probe is out")
         request, self._request = self._request, None
-        self._sent_s, self._wait_s = now_s, _WAIT_S
+        self._sent_s, self._wait_s = now_s, _REFUSED_S
         return request
 
     def hurry(self) -> None:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from redis import Redis
 
 from recommender.embedding import Encoders, require_unit_vectors
-from recommender.errors import EncodingError
+from recommender.errors import EncodingError, RecommenderError
 from workers.broker.keys import PartitionKeys
 from workers.fleet.exchange import Exchange
 from workers.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage, Kind
@@ -71,7 +71,10 @@ class EmbedServing:
     def _reply(self, request: EmbedRequest) -> EmbedReply:
         if request.name not in self._encoders.names:
             return self._said(request, "refused", message=f"asked for the model {request.name!r}, which is not here")
-        encoder = self._encoders.encoder(request.name)
+        try:
+            encoder = self._encoders.encoder(request.name)
+        except RecommenderError as error:  # its files are missing, or not what they were
+            return self._said(request, "refused", message=str(error))
         identity = encoder.identity
         if identity.key != request.model:
             return self._said(

@@ -76,7 +76,7 @@ class Owner(threading.Thread):
         encoders: Encoders,
         redis: Callable[[], Redis],
         carry: Callable[[Job], None],
-        ask: Callable[[str], None] = lambda request: None,
+        ask: Callable[[str], None],
         on_end: Callable[[BaseException | None], None] = lambda error: None,
     ) -> None:
         super().__init__(name="recommender-owner", daemon=True)
