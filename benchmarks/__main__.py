@@ -6,6 +6,7 @@ import click
 
 from benchmarks.all import everything
 from benchmarks.backfill import backfill
+from benchmarks.fleet import fleet
 from benchmarks.growth import growth
 from benchmarks.kills import kills
 from benchmarks.latency import latency
@@ -25,7 +26,20 @@ def main() -> None:
     """
 
 
-for command in (everything, pipeline, latency, neighbour, vectors, peers, profile, growth, backfill, order, kills):
+for command in (
+    everything,
+    pipeline,
+    latency,
+    neighbour,
+    vectors,
+    peers,
+    profile,
+    growth,
+    fleet,
+    backfill,
+    order,
+    kills,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from recommender.embedding.processors import usable_processors
 from recommender.errors import StateError, StateLocked
 from recommender.index import HnswParameters
 from recommender.matching import LearnedMatcher
-from recommender.pipeline import Indexes, MatcherFactory, Recommender
+from recommender.pipeline import EmbeddingExecutor, Indexes, MatcherFactory, Recommender
 from recommender.store import SqliteStore
 
 DATABASE = "state.sqlite3"
@@ -29,6 +29,7 @@ def open_recommender(
     created_by: str = "",
     index_threads: int | None = None,
     before_commit: Callable[[], None] = lambda: None,
+    remote: EmbeddingExecutor | None = None,
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
 
@@ -40,6 +41,7 @@ def open_recommender(
         created_by: name and version of the program, written into snapshots.
         index_threads: that link and search many vectors at once; by default one for each usable processor.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
+        remote: embeds batches ahead of their turn, elsewhere.
 
     Raises:
         StateError: the directory is owned by another process, damaged, or written by a newer release.
@@ -59,7 +61,7 @@ def open_recommender(
             HnswParameters(threads=index_threads or usable_processors()),
             created_by,
         )
-        return Recommender(store, encoders, indexes, matcher, before_commit, on_close=lambda: release(lock))
+        return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
     except BaseException:
         store.close()
         release(lock)

@@ -60,6 +60,11 @@ class Settings(BaseModel):
         backup_every_s: how often it makes one.
         backup_keep: how many it keeps.
         hang_after_s: a batch that takes longer than this, and a thousandth of it for each command, ends the process.
+        embed_workers: about how many embed workers there are to be (``recommender embed-worker``), to which batches of
+            texts are given ahead of their turn; 0: the owner embeds by itself.
+        embed_queue: the Celery queue that they take their tasks from.
+        embed_timeout_s: a batch that an embed worker keeps for longer is given to another; sooner, where they have been
+            much faster of late. At most a quarter of ``hang_after_s`` counts.
         suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
         log_level: of our own log.
         log_format: ``text`` for people, ``json`` for machines.
@@ -97,6 +102,9 @@ class Settings(BaseModel):
     backup_every_s: Annotated[float, Field(gt=0)] = 3600.0
     backup_keep: Annotated[int, Field(ge=1)] = 3
     hang_after_s: Annotated[float, Field(gt=0)] = 300.0
+    embed_workers: Annotated[int, Field(ge=0, le=256)] = 0
+    embed_queue: str = "recommender-embed"
+    embed_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     suspect_after: Annotated[int, Field(ge=1)] = 3
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
@@ -105,6 +113,11 @@ class Settings(BaseModel):
     def batch_bytes(self) -> int:
         """About how many bytes of commands make a batch."""
         return self.batch_tokens * BYTES_PER_TOKEN
+
+    @property
+    def embed_window(self) -> int:
+        """Batches that may be with the fleet: one in hand and one waiting at each worker, and a little more."""
+        return 2 * self.embed_workers + 2 if self.embed_workers else 0
 
     @field_validator("models", "deliver_types", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from recommender.embedding.catalogue import Encoders, ModelCatalogue
 from recommender.embedding.encoder import Embeddings, Encoder, ModelIdentity
 from recommender.embedding.model_source import KNOWN_MODELS, ModelSource, parse_source
+from recommender.embedding.validation import require_unit_vectors
 
 __all__ = [
     "KNOWN_MODELS",
@@ -13,4 +14,5 @@ __all__ = [
     "ModelIdentity",
     "ModelSource",
     "parse_source",
+    "require_unit_vectors",
 ]

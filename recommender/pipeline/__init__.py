@@ -1,7 +1,16 @@
 """The main path: commands in, events out."""
 
+from recommender.pipeline.ahead import EmbeddingExecutor, TimedEmbeddings
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.reads import ItemView, SearchHit
 from recommender.pipeline.recommender import MatcherFactory, Recommender
 
-__all__ = ["Indexes", "ItemView", "MatcherFactory", "Recommender", "SearchHit"]
+__all__ = [
+    "EmbeddingExecutor",
+    "Indexes",
+    "ItemView",
+    "MatcherFactory",
+    "Recommender",
+    "SearchHit",
+    "TimedEmbeddings",
+]

@@ -1,83 +1,161 @@
-"""Texts of the next batch, embedded while this one is decided."""
+"""Texts of batches to come, embedded while this one is decided."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from recommender.embedding import Embeddings
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.embedding import Embeddings, ModelIdentity
 
 _MOST_IN_HAND = 4  # this batch and the next, each of which may have grown since it was first seen
 
 
-class Made(NamedTuple):
-    """What came of some texts.
+class Embedding(NamedTuple):
+    """What the model makes of one text.
 
     Attributes:
-        places: of each text in ``embeddings``.
-        embeddings: their vectors.
-        embed_ms: milliseconds for each text.
+        vector: float32, shape (dimension,), unit length.
+        truncated: whether the text was longer than the model reads.
+        embed_ms: its share of the milliseconds that its batch took.
     """
 
-    places: dict[str, int]
-    embeddings: Embeddings
+    vector: NDArray[np.float32]
+    truncated: bool
     embed_ms: float
 
 
-class _InHand(NamedTuple):
-    model: str
-    texts: frozenset[str]
-    made: Future[Made]
+class TimedEmbeddings(NamedTuple):
+    """What came of a batch of texts.
+
+    Attributes:
+        embeddings: one for each text, in order.
+        seconds: that the model took.
+    """
+
+    embeddings: Embeddings
+    seconds: float
+
+    def of(self, place: int) -> Embedding:
+        """What came of one of the texts."""
+        vectors, truncated = self.embeddings
+        return Embedding(vectors[place], bool(truncated[place]), round(self.seconds * 1000 / len(vectors), 3))
 
 
-class Ahead:
-    """One thread that embeds, in the order in which it was asked.
+class EmbeddingExecutor(Protocol):
+    """Embeds batches of texts asynchronously, in this process or elsewhere. One thread hands them over."""
 
-    What comes of it makes no difference to a decision: a text that was not embedded ahead, or on which the model
-    failed, is embedded when its turn comes.
+    @property
+    def window(self) -> int:
+        """How many batches beyond the next are worth handing over at present; 0: none, and what is, is refused."""
+
+    def submit(self, name: str, identity: ModelIdentity, texts: list[str]) -> Future[TimedEmbeddings] | None:
+        """Begin to embed ``texts`` (at least one).
+
+        Args:
+            name: what the model is called here.
+            identity: which model it must be.
+            texts: all different.
+
+        Returns:
+            What will come of it: unit vectors of that very model, or an error, and within a bounded time. ``None``
+            where the texts are embedded sooner by whoever needs them.
+        """
+
+    def close(self) -> None:
+        """Take no more; whoever waits for something gets it soon, or an error."""
+
+
+class LocalExecutor:
+    """One thread of this process, which embeds in the order in which it was asked.
 
     Args:
         encode: embeds texts with the model of a name; called in the thread.
     """
 
+    window = 0
+
     def __init__(self, encode: Callable[[str, list[str]], Embeddings]) -> None:
         self._encode = encode
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recommender-embedding")
-        self._in_hand: deque[_InHand] = deque()
 
-    def begin(self, model: str, texts: Sequence[str]) -> None:
-        """Embed texts soon, if they are not in hand."""
-        in_hand = {text for one in self._in_hand if one.model == model for text in one.texts}
-        wanted = [text for text in texts if text not in in_hand]
-        if not wanted:
-            return
-        while len(self._in_hand) >= _MOST_IN_HAND:  # nobody came for it
-            self._in_hand.popleft().made.cancel()
-        made = self._thread.submit(self._make, model, wanted)
-        self._in_hand.append(_InHand(model, frozenset(wanted), made))
-
-    def take(self, model: str, texts: Sequence[str]) -> list[Made]:
-        """What there is of these texts; waits for what is in hand. Each is given once."""
-        wanted = set(texts)
-        found: list[Made] = []
-        kept: deque[_InHand] = deque()
-        for one in self._in_hand:
-            if one.model != model or wanted.isdisjoint(one.texts):
-                kept.append(one)
-            elif one.made.exception() is None:  # whoever embeds the text in its turn meets the error
-                found.append(one.made.result())
-        self._in_hand = kept
-        return found
+    def submit(self, name: str, identity: ModelIdentity, texts: list[str]) -> Future[TimedEmbeddings]:
+        """Begin to embed them as soon as the thread is free."""
+        return self._thread.submit(self._timed, name, texts)
 
     def close(self) -> None:
         """Wait for what is being embedded, and embed no more."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _make(self, model: str, texts: list[str]) -> Made:
+    def _timed(self, name: str, texts: list[str]) -> TimedEmbeddings:
         started = time.perf_counter()
-        embeddings = self._encode(model, texts)
-        each_ms = (time.perf_counter() - started) * 1000 / len(texts)
-        return Made({text: place for place, text in enumerate(texts)}, embeddings, round(each_ms, 3))
+        embeddings = self._encode(name, texts)
+        return TimedEmbeddings(embeddings, time.perf_counter() - started)
+
+
+@dataclass(slots=True, eq=False)
+class _InHand:
+    """A batch that was handed over; ``places`` are those of its texts that nobody has taken yet."""
+
+    executor: EmbeddingExecutor
+    name: str
+    places: dict[str, int]
+    made: Future[TimedEmbeddings]
+
+    def has_failed(self) -> bool:
+        """Whether nothing will come of it."""
+        return self.made.done() and self.made.exception() is not None
+
+
+class Ahead:
+    """What executors have in hand, and what came of it.
+
+    It makes no difference to a decision: a text that was not embedded ahead, or whose batch failed, is embedded when
+    its turn comes.
+    """
+
+    def __init__(self) -> None:
+        self._in_hand: deque[_InHand] = deque()
+        self._widest = 0
+
+    def begin(self, executor: EmbeddingExecutor, name: str, identity: ModelIdentity, texts: Iterable[str]) -> bool:
+        """Have an executor embed those texts that are not in hand, or on which another has failed.
+
+        Returns:
+            Whether all of them are in hand now.
+        """
+        self._in_hand = deque(one for one in self._in_hand if one.executor is executor or not one.has_failed())
+        in_hand = {text for one in self._in_hand if one.name == name for text in one.places}
+        wanted = [text for text in texts if text not in in_hand]
+        if not wanted:
+            return True
+        self._widest = max(self._widest, executor.window)
+        while len(self._in_hand) >= _MOST_IN_HAND + self._widest:  # nobody came for it
+            self._in_hand.popleft().made.cancel()
+        made = executor.submit(name, identity, wanted)
+        if made is not None:
+            self._in_hand.append(_InHand(executor, name, {text: place for place, text in enumerate(wanted)}, made))
+        return made is not None
+
+    def take(self, name: str, texts: Iterable[str]) -> dict[str, Embedding]:
+        """What there is of these texts; waits for what is in hand. Each is given once."""
+        wanted = set(texts)
+        found: dict[str, Embedding] = {}
+        for one in list(self._in_hand):
+            taken = wanted & one.places.keys() if one.name == name else set()
+            if not taken:
+                continue
+            if one.made.exception() is None:
+                made = one.made.result()
+                found |= {text: made.of(one.places.pop(text)) for text in taken}
+            else:  # whoever embeds the text in its turn meets the error
+                one.places.clear()
+            if not one.places:
+                self._in_hand.remove(one)
+        return found

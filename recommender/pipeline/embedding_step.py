@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity
+from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity, require_unit_vectors
 from recommender.errors import EncodingError, InvalidCommand
-from recommender.items import CollectionSettings, Item
-from recommender.pipeline.ahead import Ahead
+from recommender.items import CollectionSettings, Entry, Item, UpsertItem
+from recommender.pipeline.ahead import Ahead, Embedding, EmbeddingExecutor, LocalExecutor
 from recommender.store import SqliteStore
 from recommender.text import clean, fingerprint
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
-_LENGTH_TOLERANCE = 0.01
 _HARMLESS = "hello"  # tells a model that fails on one text from one that fails on all
 # First byte of a vector's key.
 _FROM_TEXT, _GIVEN = b"t", b"v"
@@ -50,27 +47,33 @@ class Embedded:
 
 
 class EmbeddingStep:
-    """Embeds items; texts known to the store or repeated in the batch do not reach the model."""
+    """Embeds items; texts known to the store or repeated in the batch do not reach the model.
 
-    def __init__(self, store: SqliteStore, encoders: Encoders) -> None:
+    Args:
+        store: which knows the texts that were embedded before.
+        encoders: the embedding models.
+        remote: embeds batches further ahead, elsewhere; ``None``: nobody does.
+    """
+
+    def __init__(self, store: SqliteStore, encoders: Encoders, remote: EmbeddingExecutor | None = None) -> None:
         self._store = store
         self._encoders = encoders
-        self._ahead = Ahead(lambda model, texts: _checked(self._encoders.encoder(model), texts))
-        self._uncommitted: dict[tuple[str, str], _Encoded] = {}
+        self._ahead = Ahead()
+        self._local = LocalExecutor(lambda name, texts: _checked(self._encoders.encoder(name), texts))
+        self._remote = remote
+        self._uncommitted: dict[tuple[str, str], Embedding] = {}
 
     def identity(self, settings: CollectionSettings) -> ModelIdentity:
         """The model that the collection's vectors come from."""
         return self._encoders.encoder(settings.model).identity
 
-    def begin(self, items: Iterable[tuple[Item, CollectionSettings]]) -> None:
-        """Begin to embed what a later batch will need, in a thread of its own."""
-        waiting: dict[str, dict[str, None]] = {}
-        for item, settings in items:
-            text = clean(item.content)
-            if self._at_hand(item, text, settings) is None:
-                waiting.setdefault(settings.model, {})[text] = None
-        for model, texts in waiting.items():
-            self._ahead.begin(model, list(texts))
+    def begin(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> None:
+        """Begin to embed what a batch will need, in a thread of its own, as far as it is not in hand."""
+        self._begin(self._local, entries, settings_of)
+
+    def begin_remotely(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> bool:
+        """The same elsewhere, if there is anybody; whether all of it is in hand now."""
+        return self._remote is not None and self._begin(self._remote, entries, settings_of)
 
     def committed(self) -> None:
         """What was embedded is in the store. Until then it is kept: a batch that is undone is tried again."""
@@ -78,7 +81,9 @@ class EmbeddingStep:
 
     def close(self) -> None:
         """Embed nothing ahead any more."""
-        self._ahead.close()
+        if self._remote is not None:
+            self._remote.close()
+        self._local.close()
 
     def embed(self, items: Sequence[tuple[Item, CollectionSettings]]) -> list[Embedded | InvalidCommand]:
         """Embed the items of a batch, in order; an item that cannot be embedded gives its error instead.
@@ -97,8 +102,28 @@ class EmbeddingStep:
         (embedded,) = self._embed([(item, settings)], {})
         return embedded
 
+    def _begin(
+        self,
+        executor: EmbeddingExecutor,
+        entries: Sequence[Entry],
+        settings_of: Callable[[str], CollectionSettings],
+    ) -> bool:
+        waiting: dict[str, dict[str, None]] = {}
+        for item in (entry.command for entry in entries):
+            # Where a rate is limited, nobody knows yet what will be taken.
+            if not isinstance(item, UpsertItem) or (settings := settings_of(item.collection)).commands_per_second:
+                continue
+            text = clean(item.content)
+            if self._at_hand(item, text, settings) is None:
+                waiting.setdefault(settings.model, {})[text] = None
+        begun = [
+            self._ahead.begin(executor, name, self._encoders.encoder(name).identity, texts)
+            for name, texts in waiting.items()
+        ]
+        return all(begun)
+
     def _embed(
-        self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], _Encoded]
+        self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], Embedding]
     ) -> list[Embedded | InvalidCommand]:
         results: list[Embedded | InvalidCommand | None] = [None] * len(items)
         waiting: dict[str, dict[str, list[int]]] = {}
@@ -148,7 +173,7 @@ class EmbeddingStep:
         texts: dict[str, list[int]],
         items: Sequence[tuple[Item, CollectionSettings]],
         results: list[Embedded | InvalidCommand | None],
-        kept: dict[tuple[str, str], _Encoded],
+        kept: dict[tuple[str, str], Embedding],
     ) -> None:
         encoder = self._encoders.encoder(model)
         for text, one in self._vectors(encoder, model, list(texts), kept).items():
@@ -161,32 +186,22 @@ class EmbeddingStep:
                 results[place] = Embedded(items[place][0], print_, key, *one[:2], encoder.identity, one.embed_ms)
 
     def _vectors(
-        self, encoder: Encoder, model: str, texts: list[str], kept: dict[tuple[str, str], _Encoded]
-    ) -> dict[str, _Encoded | InvalidCommand]:
+        self, encoder: Encoder, model: str, texts: list[str], kept: dict[tuple[str, str], Embedding]
+    ) -> dict[str, Embedding | InvalidCommand]:
         """Of each text its vector: kept from a try before, made ahead, or now. All are kept then."""
-        found: dict[str, _Encoded | InvalidCommand] = {
+        found: dict[str, Embedding | InvalidCommand] = {
             text: kept[model, text] for text in texts if (model, text) in kept
         }
-        for made in self._ahead.take(model, texts):
-            vectors, truncated = made.embeddings
-            for text in texts:
-                if (place := made.places.get(text)) is not None:
-                    found[text] = _Encoded(vectors[place], bool(truncated[place]), made.embed_ms)
+        found |= self._ahead.take(model, texts)
         missing = [text for text in texts if text not in found]
         if missing:
             started = time.perf_counter()
             encoded = _encode_each(encoder, missing)
             embed_ms = round((time.perf_counter() - started) * 1000 / len(missing), 3)
             for text, one in zip(missing, encoded, strict=True):
-                found[text] = one if isinstance(one, InvalidCommand) else _Encoded(*one, embed_ms)
-        kept.update({(model, text): one for text, one in found.items() if isinstance(one, _Encoded)})
+                found[text] = one if isinstance(one, InvalidCommand) else Embedding(*one, embed_ms)
+        kept.update({(model, text): one for text, one in found.items() if isinstance(one, Embedding)})
         return found
-
-
-class _Encoded(NamedTuple):
-    vector: Vector
-    truncated: bool
-    embed_ms: float
 
 
 def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
@@ -210,20 +225,12 @@ def _encode_all(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] 
 
 
 def _checked(encoder: Encoder, texts: list[str]) -> Embeddings:
-    vectors, truncated = encoder.encode(texts)
-    if vectors.shape != (len(texts), encoder.identity.dimension) or not _unit_length(vectors):
-        raise EncodingError("the model returned something that is not a vector of length 1 for every text")
-    return Embeddings(vectors, truncated)
+    return require_unit_vectors(encoder.encode(texts), len(texts), encoder.identity.dimension)
 
 
 def made_from_text(vector_key: bytes) -> bool:
     """Whether the vector comes from the model and not from the producer."""
     return vector_key.startswith(_FROM_TEXT)
-
-
-def _unit_length(vectors: NDArray[np.float32]) -> bool:
-    lengths = np.linalg.norm(vectors, axis=1)
-    return bool((np.abs(lengths - 1) < _LENGTH_TOLERANCE).all())  # NaN compares false
 
 
 def _text_key(cleaned: str) -> bytes:

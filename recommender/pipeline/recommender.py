@@ -24,6 +24,7 @@ from recommender.items import (
     UpsertItem,
 )
 from recommender.matching import LearnedMatcher, Matcher, ModelOf, StatisticsOf
+from recommender.pipeline.ahead import EmbeddingExecutor
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
@@ -71,6 +72,7 @@ class Recommender:
             the learned one.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         on_close: called after the store has been closed.
+        remote: embeds further ahead than the next batch, elsewhere; it is closed with the engine.
 
     Raises:
         ModelError: a collection holds vectors of a model other than the one its settings name.
@@ -84,11 +86,12 @@ class Recommender:
         matcher: MatcherFactory = LearnedMatcher,
         before_commit: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
+        remote: EmbeddingExecutor | None = None,
     ) -> None:
         self._before_commit = before_commit
         self._on_close = on_close
         self._store = store
-        self._embedding = EmbeddingStep(store, encoders)
+        self._embedding = EmbeddingStep(store, encoders, remote)
         self._collections = Collections(store, encoders)
         self._indexes = indexes or Indexes(store)
         self._indexes.open(self._collections.all())
@@ -143,14 +146,12 @@ class Recommender:
         return batch.events
 
     def embed_ahead(self, entries: Sequence[Entry]) -> None:
-        """Begin to embed the texts of entries that a later call of ``process`` will bring, in a thread of its own.
+        """Begin to embed the texts of this batch or the next beside it; no decision is different for it."""
+        self._embedding.begin(entries, self._collections.settings)
 
-        It makes no difference to what is decided. Only the texts of this batch and the next are kept.
-        """
-        upserts = (entry.command for entry in entries if isinstance(entry.command, UpsertItem))
-        asked = ((command, self._collections.settings(command.collection)) for command in upserts)
-        # Where a rate is limited, nobody knows yet what will be taken.
-        self._embedding.begin((command, settings) for command, settings in asked if not settings.commands_per_second)
+    def embed_remotely(self, entries: Sequence[Entry]) -> bool:
+        """The same for a batch however far ahead, by ``remote``; whether nothing of it is left to be embedded here."""
+        return self._embedding.begin_remotely(entries, self._collections.settings)
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from recommender.items import EntryId
 from tests.support.access import PROGRAMS, ROLES, GuardedServer
 from tests.support.command_line import run
-from tests.support.processes import OwnerProcess, WorkerProcess
+from tests.support.processes import EmbedProcess, OwnerProcess, WorkerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED
 from tests.support.user_project import make_user_app
@@ -49,6 +49,7 @@ class System:
             state_dir=self.directory / "state",
             deliver_task="project.describe",
             deliver_types=(PROCESSED, "recommender.item.deleted.v1"),
+            embed_workers=1,
         )
 
     def run(self, role: str, *arguments: str) -> str:
@@ -76,10 +77,12 @@ def test_each_role_can_do_the_whole_of_its_work(server: GuardedServer, tmp_path:
             )
         )
         owner = stack.enter_context(OwnerProcess(system.settings("worker"), tmp_path / "owner.log"))
-        for process in (theirs, owner):
+        embedder = stack.enter_context(EmbedProcess(system.settings("embed-worker"), tmp_path / "embed.log"))
+        for process in (theirs, owner, embedder):
             process.start()
         theirs.wait_ready()
         owner.wait_ready()
+        owner.until(lambda: "fleet.serving" in owner.output, "the embed worker to answer")
 
         producer = stack.enter_context(connect(server.url_of("producer")))
         produce(Client(system.settings("producer"), producer))
@@ -88,11 +91,18 @@ def test_each_role_can_do_the_whole_of_its_work(server: GuardedServer, tmp_path:
             consume(redis)
         inspect(system)
         theirs.until(lambda: theirs.output.count("Task project.describe") >= 2, "events to be delivered")
-        with connect(server.url) as redis:  # every five seconds Celery looks for what was not acknowledged
-            wait_until(lambda: "cmdstat_evalsha" in redis.info("commandstats"), "the lock of that search")
+        with connect(server.url) as redis:  # every five seconds each worker looks for what was not acknowledged
+            wait_until(lambda: searches(redis) > 3, "the lock of each one's search")
+        assert embedder.terminate() == 0
         assert owner.terminate() == 0
         assert theirs.terminate() == 0
     assert server.refusals() == []
+
+
+def searches(redis: Redis) -> int:
+    """How often a lock has been released, which only that search takes."""
+    stats: Any = redis.info("commandstats")
+    return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
 
 
 def produce(client: Client) -> None:
@@ -189,6 +199,8 @@ FOREIGN = [
     "WATCH recommender:{other}:lease",
     "LPUSH recommender.{other} {{}}",
     "BRPOP recommender.{other} 1",
+    "HGETALL recommender:{other}:embed-requests",
+    "RPUSH recommender:{other}:embed-replies x",
 ]
 ELSEWHERE = [
     "GET session:1",
@@ -230,6 +242,19 @@ def all_but(*roles: str) -> tuple[str, ...]:
         (("producer", "consumer", "celery-producer", "celery-worker"), "XDEL recommender:default:commands 1-1"),
         (("producer", "consumer", "celery-producer", "celery-worker"), "DEL recommender:default:commands"),
         (("consumer", "dashboard", "auditor"), "XADD recommender:default:commands * data {}"),
+        # Embed workers embed, and nothing else; who is no owner cannot ask them, and nobody else can answer.
+        (("embed-worker",), "XADD recommender:default:commands * data {}"),
+        (("embed-worker",), "XRANGE recommender:default:commands - +"),
+        (("embed-worker",), "XRANGE recommender:default:events - +"),
+        (("embed-worker",), "GET recommender:default:status"),
+        (("embed-worker",), "HGETALL recommender:default:embed-requests"),
+        (("embed-worker",), "HSET recommender:default:embed-requests request {}"),
+        (("embed-worker",), "LPOP recommender:default:embed-replies"),
+        (("embed-worker",), "SET celery-task-meta-1 {}"),
+        (("embed-worker",), "LPUSH recommender.default {}"),
+        (all_but("worker", "embed-worker"), "HGET recommender:default:embed-requests request"),
+        (all_but("worker", "embed-worker"), "RPUSH recommender:default:embed-replies x"),
+        (all_but("worker", "embed-worker"), "LPUSH recommender-embed {}"),
         # Events are written by the owner only.
         (all_but("worker"), "XADD recommender:default:events * event {}"),
         (all_but("worker"), "DEL recommender:default:events"),
@@ -244,12 +269,12 @@ def all_but(*roles: str) -> tuple[str, ...]:
         (("producer", "consumer", "celery-producer", "dashboard", "auditor"), "SET celery-task-meta-1 {}"),
         (("producer", "consumer", "celery-producer", "dashboard", "auditor"), "PUBLISH celery-task-meta-1 {}"),
         # The broker's queues are read by workers only, each its own.
-        (("celery-producer", "dashboard", "celery-worker"), "BRPOP recommender.default 1"),
-        (("celery-producer", "dashboard", "celery-worker"), "LRANGE recommender.default 0 -1"),
+        (("celery-producer", "dashboard", "celery-worker", "embed-worker"), "BRPOP recommender.default 1"),
+        (("celery-producer", "dashboard", "celery-worker", "embed-worker"), "LRANGE recommender.default 0 -1"),
         (("producer", "consumer", "auditor"), "LPUSH recommender.default {}"),
         (("producer", "consumer", "auditor", "dashboard"), "LPUSH celery {}"),
-        (all_but("worker", "celery-worker"), "EVALSHA 0000000000000000000000000000000000000000 0"),
-        (all_but("worker", "celery-worker"), "SCRIPT LOAD return(1)"),
+        (all_but("worker", "celery-worker", "embed-worker"), "EVALSHA 0000000000000000000000000000000000000000 0"),
+        (all_but("worker", "celery-worker", "embed-worker"), "SCRIPT LOAD return(1)"),
         (all_but("worker", "celery-worker"), "HGETALL unacked"),
     ],
 )

@@ -22,6 +22,7 @@ from workers.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[2]
 
 FAST_APP = "tests.support.owner_app"
+EMBED_APP = "tests.support.fleet_app:embed"
 REAL_MODEL_APP = "tests.support.real_model_app"
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
@@ -139,6 +140,16 @@ class WorkerProcess:
             return condition()
 
         wait_until(check, what, timeout_s)
+
+
+class EmbedProcess(WorkerProcess):
+    """A worker that embeds for owners."""
+
+    def __init__(
+        self, settings: Settings, log: Path, app: str = EMBED_APP, pool: str = "threads", **others: Any
+    ) -> None:
+        options = [f"--pool={pool}", "--concurrency=1", f"--queues={settings.embed_queue}", f"--hostname={log.stem}@%h"]
+        super().__init__(app, settings, log, options, **others)
 
 
 class OwnerProcess(WorkerProcess):

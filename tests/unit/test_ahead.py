@@ -11,7 +11,7 @@ from recommender import Recommender, open_recommender
 from recommender.embedding import Embeddings, ModelIdentity
 from recommender.errors import EncodingError, StateFull
 from recommender.items import DEFAULT_MODEL, CommandRejected, Entry, Event
-from recommender.pipeline.ahead import Ahead
+from recommender.pipeline.ahead import Ahead, LocalExecutor
 from recommender.testing import DeterministicEncoder
 from tests.support.engine import Log, is_outcome
 from tests.support.waiting import wait_until
@@ -129,15 +129,14 @@ def test_a_batch_that_grew_is_embedded_once(engine: Recommender, encoder: Watche
 
 
 def test_what_nobody_comes_for_is_dropped(encoder: Watched) -> None:
-    ahead = Ahead(lambda model, texts: encoder.encode(texts))
+    ahead, executor = Ahead(), LocalExecutor(lambda name, texts: encoder.encode(texts))
     for n in range(10):
-        ahead.begin("model", [f"text {n}"])
-    assert ahead.take("model", ["text 0"]) == []
-    assert ahead.take("another", ["text 9"]) == []
-    (made,) = ahead.take("model", ["text 9"])
-    assert made.places == {"text 9": 0}
-    assert ahead.take("model", ["text 9"]) == [], "each is given once"
-    ahead.close()
+        ahead.begin(executor, "model", encoder.identity, [f"text {n}"])
+    assert ahead.take("model", ["text 0"]) == {}
+    assert ahead.take("another", ["text 9"]) == {}
+    assert ahead.take("model", ["text 9"]).keys() == {"text 9"}
+    assert ahead.take("model", ["text 9"]) == {}, "each is given once"
+    executor.close()
 
 
 def test_a_batch_that_is_undone_is_not_embedded_again(encoder: Watched) -> None:

@@ -53,7 +53,9 @@ def test_the_tasks_are_there(app: Celery, finalized: bool) -> None:
     attached(app)
     ours = {name for name in app.tasks if name.startswith("recommender.")}
     assert {"recommender.ingest", "recommender.ingest_many", "recommender.search"} <= ours
-    assert {app.tasks[name].queue.name for name in ours} == {"recommender.default"}
+    queues = {name: app.tasks[name].queue.name for name in ours}
+    assert queues.pop("recommender.embed") == "recommender-embed"
+    assert set(queues.values()) == {"recommender.default"}
 
 
 def test_two_apps_of_one_process_have_tasks_of_their_own() -> None:

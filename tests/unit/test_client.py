@@ -115,10 +115,13 @@ def test_blocks_are_no_larger_than_a_batch(server: Embedded) -> None:
 TEXTS = [*((n, 1) for n in range(9)), (9, 300), (10, 500), (11, 1)]
 
 
-@pytest.mark.parametrize(("length", "most"), [(1, 16), (300, 4)])
-def test_a_backfill_keeps_two_batches_waiting(server: Embedded, client: Client, length: int, most: int) -> None:
-    """With an owner at work that decides nothing, it stops there; when room is made, it goes on."""
-    client.redis.set(client.keys.status, json.dumps({"state": "running"}))
+@pytest.mark.parametrize(("length", "most", "fleet"), [(1, 16, {}), (300, 4, {}), (1, 32, {"fleet": {"window": 2}})])
+def test_a_backfill_keeps_two_batches_waiting(
+    server: Embedded, client: Client, length: int, most: int, fleet: dict[str, Any]
+) -> None:
+    """With an owner at work that decides nothing, it stops there, or when its fleet has enough, too; when room is made,
+    it goes on."""
+    client.redis.set(client.keys.status, json.dumps({"state": "running", **fleet}))
     sender = Client(Settings(redis_url=server.url, batch_tokens=200, batch_items=8))
     items = ({"id": str(n), "text": "x" * length} for n in range(40))
     last: list[Any] = []

@@ -19,6 +19,8 @@ class PartitionKeys(NamedTuple):
         trimmed: up to where the commands stream has been trimmed, and by which state.
         dead_letters: stream of what was rejected, quarantined, or refused at the Celery door.
         quarantined: hash of commands that end every process which decides them, by position.
+        embed_requests: hash of batches of texts that embed workers are asked for, by request.
+        embed_replies: list of what they say.
         queue: the Celery queue that only the owner consumes.
     """
 
@@ -32,6 +34,8 @@ class PartitionKeys(NamedTuple):
     trimmed: str
     dead_letters: str
     quarantined: str
+    embed_requests: str
+    embed_replies: str
     queue: str
 
     @classmethod
@@ -49,6 +53,8 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:trimmed",
             f"{prefix}:dead-letters",
             f"{prefix}:quarantined",
+            f"{prefix}:embed-requests",
+            f"{prefix}:embed-replies",
             f"recommender.{partition}",
         )
 

@@ -38,18 +38,20 @@ class Pacing:
 
     def wait_for_room(self, commands: Sequence[Command]) -> None:
         """Wait while an owner is at work and would have more before it, with these, than two batches or a second's
-        work; without an owner commands may pile up.
+        work, and what it gives to a fleet; without an owner commands may pile up.
         """
         while commands and (status := read_status(self._redis, self._keys)) is not None:
-            room = min(self._two_batches(commands), self._a_second(status.get("commands_per_s") or 0.0))
+            batch = self._batch(commands)
+            room = min(2 * batch, self._a_second(status.get("commands_per_s") or 0.0))
+            room += batch * status.get("fleet", {}).get("window", 0)
             if commands_waiting(self._redis, self._keys, status) <= max(0, room - len(commands)):
                 return
             time.sleep(_POLL_S)
 
-    def _two_batches(self, commands: Sequence[Command]) -> int:
-        """How many commands make two batches, by the size of these."""
+    def _batch(self, commands: Sequence[Command]) -> int:
+        """How many commands make a batch, by the size of these."""
         mean_bytes = sum(map(size_of_command, commands)) / len(commands)
-        return 2 * min(self._batch_items, int(self.batch_bytes / max(mean_bytes, 1)))
+        return min(self._batch_items, int(self.batch_bytes / max(mean_bytes, 1)))
 
     def _a_second(self, commands_per_s: float) -> int:
         """How many the owner works off in a second, if it has told."""

@@ -1,15 +1,20 @@
-"""The Celery app of ``recommender worker``, for those who have none of their own."""
+"""The Celery apps of ``recommender worker`` and ``recommender embed-worker``, for those who have none of their own."""
 
 from __future__ import annotations
 
 from celery import Celery
+from kombu.entity import Queue
 
 from recommender.embedding import Encoders
 from workers.broker.connections import backend_options, celery_url, connect, transport_options
 from workers.celery.door import guard
+from workers.celery.embed import Embed
 from workers.celery.plugin import Plugin, attach
 from workers.client import redis_url
+from workers.owner.watchdog import limit_s, watched
 from workers.settings import Settings
+
+_BOOKS = ("unacked_key", "unacked_index_key", "unacked_mutex_key")
 
 
 def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Celery, Plugin]:
@@ -22,30 +27,64 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
     Raises:
         ConfigurationError: the server's URL is none.
     """
+    server = _server(settings)
+    backend = settings.result_backend or server
+    app = _plain_app(settings.broker_url or server, None if backend == "disabled" else celery_url(backend))
+    app.conf.update(
+        result_serializer="json",
+        result_expires=settings.result_expires_s,
+        result_backend_transport_options={} if backend == "disabled" else transport_options(backend),
+        **backend_options(backend),
+        worker_eta_task_limit=1000,  # tasks that wait to be tried again are kept in memory
+    )
+    plugin = attach(app, settings.replaced(redis_url=server), encoders)
+    guard(app, plugin.append)
+    return app, plugin
+
+
+def make_embed_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Celery, Plugin]:
+    """An app whose workers embed for owners: it consumes their queue only, executes nothing else and keeps no results.
+
+    What is refused at its door is logged and dropped: nothing is lost by it, owners ask again. A batch that does not
+    come back ends the process.
+
+    Args:
+        settings: of this process.
+        encoders: embedding models to use instead of those the settings name.
+
+    Raises:
+        ConfigurationError: the server's URL is none.
+    """
+    server = _server(settings)
+    broker, queue = settings.broker_url or server, settings.embed_queue
+    app = _plain_app(broker, None)
+    app.conf.task_queues = [Queue(queue, routing_key=queue)]  # type: ignore[no-untyped-call]
+    # What is unacknowledged lies where no other worker's messages do, so that a user of this role need not see those.
+    apart = {name: f"{queue}.{name.removesuffix('_key')}" for name in _BOOKS}
+    app.conf.broker_transport_options = {**transport_options(broker), **apart}
+    plugin = attach(app, settings.replaced(redis_url=server), encoders)
+    plugin.guard = lambda texts: watched(limit_s(settings.hang_after_s, texts))
+    guard(app, lambda commands, requests: None, (Embed.name,))
+    return app, plugin
+
+
+def _server(settings: Settings) -> str:
     server = redis_url(settings)
     connect(server).close()  # it has not connected, but it has read the URL
-    broker = settings.broker_url or server
-    backend = settings.result_backend or server
-    app = Celery(
-        "recommender",
-        broker=celery_url(broker),
-        backend=None if backend == "disabled" else celery_url(backend),
-        set_as_current=False,
-    )
+    return server
+
+
+def _plain_app(broker: str, backend: str | None) -> Celery:
+    app = Celery("recommender", broker=celery_url(broker), backend=backend, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
-        result_serializer="json",
-        result_expires=settings.result_expires_s,
         broker_transport_options=transport_options(broker),
-        result_backend_transport_options={} if backend == "disabled" else transport_options(backend),
-        **backend_options(backend),
         visibility_timeout=600,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
         worker_prefetch_multiplier=1,
-        worker_eta_task_limit=1000,  # tasks that wait to be tried again are kept in memory
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
@@ -55,6 +94,4 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
         task_reject_on_worker_lost=True,
         enable_utc=True,
     )
-    plugin = attach(app, settings.replaced(redis_url=server), encoders)
-    guard(app, plugin.append)
-    return app, plugin
+    return app

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -33,14 +33,15 @@ _NAMES = frozenset(task.name for task in TASKS)
 Append = Callable[[Sequence[CommandFields], dict[str, str]], None]
 
 
-def guard(app: Celery, append: Append) -> None:
+def guard(app: Celery, append: Append, names: Collection[str] = _NAMES) -> None:
     """Let a worker of ``app`` consume through the door. To be called before the app is used.
 
     Args:
         app: an app of ours; a user's own is left alone.
         append: puts commands into the log; an exception means that they are not there.
+        names: of the tasks that may be called.
     """
-    door = Door(app, append)
+    door = Door(app, append, names)
     app.amqp_cls = _guarded_amqp(door)
     app.conf.worker_consumer = _guarded_consumer(door)
 
@@ -54,11 +55,13 @@ class Door:
     Args:
         app: whose result backend tells callers.
         append: puts commands into the log.
+        names: of the tasks that may be called.
     """
 
-    def __init__(self, app: Celery, append: Append) -> None:
+    def __init__(self, app: Celery, append: Append, names: Collection[str]) -> None:
         self._app = app
         self._append = append
+        self._names = names
 
     def admit(self, message: Message) -> None:
         """Look at a message. One whose arguments are wrong is kept and yet admitted: Celery tells its caller.
@@ -66,7 +69,7 @@ class Door:
         Raises:
             InvalidCommand: it is not to be executed.
         """
-        call = check_message(message, _NAMES)
+        call = check_message(message, self._names)
         task = self._app.tasks[call.task]
         try:
             check_arguments(call, task.run)

@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cached_property
 
 import click
 from celery import Celery
@@ -19,8 +21,10 @@ from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
 from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier
+from workers.celery.embed import Embed, asking
 from workers.celery.tasks import TASKS
 from workers.client import CommandFields, redis_url
+from workers.fleet.serving import EmbedServing, Guard
 from workers.owner.owner import Owner
 from workers.settings import Settings, wait_passively
 
@@ -39,16 +43,30 @@ class Plugin:
         app: the Celery app.
         settings: of this process.
         encoders: embedding models to use instead of those the settings name.
+
+    Attributes:
+        owner: the owner, while one runs in this process.
+        guard: is around what the model does for others, for so many texts.
     """
 
     def __init__(self, app: Celery, settings: Settings, encoders: Encoders | None = None) -> None:
         self.app = app
         self.settings = settings
         self.owner: Owner | None = None
-        self._encoders = encoders
+        self.guard: Guard = lambda texts: nullcontext()
+        self._given = encoders
         self._log: CommandsLog | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        """The embedding models; none is loaded before it is used."""
+        return self._given or catalogue(self.settings)
+
+    @cached_property
+    def _serving(self) -> EmbedServing:
+        return EmbedServing(self.encoders, self._connect, self.guard)
 
     @property
     def keys(self) -> PartitionKeys:
@@ -57,10 +75,16 @@ class Plugin:
 
     def register_tasks(self, **_: object) -> None:
         """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
-        for task in TASKS:
-            queue = Queue(self.keys.queue, routing_key=self.keys.queue)  # type: ignore[no-untyped-call]
+        for task in (*TASKS, Embed):
+            name = self.settings.embed_queue if task is Embed else self.keys.queue
+            queue = Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
             bound = type(task.__name__, (task,), {"port": self, "queue": queue, "__module__": task.__module__})
             self.app.register_task(bound())
+
+    def embed(self, partition: str, request_id: str) -> bool:
+        """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
+        keys = PartitionKeys.of(self.settings.replaced(partition=partition).partition)  # of a name that can be one
+        return self._serving.answer(keys, request_id)
 
     def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
         """Append commands to the log, with the Celery requests that wait for their outcome."""
@@ -75,7 +99,7 @@ class Plugin:
         self.settings = self.settings.replaced(partition=partition)
         carrier = Carrier(self.app, self.settings, self._connect())
         self.owner = Owner(
-            self.settings, self._encoders or catalogue(self.settings), self._connect, carrier, _end_worker
+            self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
         )
         self.owner.start()
         if self.settings.standby:

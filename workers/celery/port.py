@@ -24,6 +24,9 @@ class Port(Protocol):
     def owner(self) -> Owner | None:
         """The owner that runs in this process, if one does."""
 
+    def embed(self, partition: str, request_id: str) -> bool:
+        """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
+
     def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
         """Append commands to the log, with the Celery requests that wait for their outcome."""
 

@@ -26,6 +26,7 @@ from workers.broker.status import commands_waiting, read_status
 from workers.cli.asking import server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.findings import Finding, State
+from workers.cli.fleet import check_fleet
 from workers.cli.storage_checks import check_backups, check_disk
 from workers.settings import Settings, unknown_variables, variable
 
@@ -201,6 +202,7 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
         f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
         "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
     )
+    yield from check_fleet(status)
     yield from _check_room(redis, keys, status, settings)
     yield from _check_groups(status, settings)
 

@@ -17,6 +17,7 @@ from workers.settings import wait_passively
 _COMMANDS = {
     "demo": "workers.cli.demo",
     "worker": "workers.cli.worker",
+    "embed-worker": "workers.cli.embed_worker",
     "ingest": "workers.cli.ingest",
     "enrich": "workers.cli.enrich",
     "search": "workers.cli.questions",

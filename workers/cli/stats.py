@@ -14,6 +14,7 @@ from workers.broker.status import read_status
 from workers.celery.questions import Stats
 from workers.cli.asking import owner_or_state, server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
+from workers.cli.fleet import fleet_sentence
 from workers.settings import Settings
 
 
@@ -57,6 +58,8 @@ def _show(result: dict[str, Any]) -> None:
             f"waiting     {owner.get('lag', 0):,} commands, the oldest for {owner.get('oldest_waiting_s', 0):.1f} s"
         )
         out.print(printable(f"encoder     {owner.get('encoder', 'not loaded yet')}"))
+        if (fleet := owner.get("fleet")) is not None:
+            out.print(printable(f"fleet       {fleet_sentence(fleet)}"))
     out.print(f"position    {result['position']}")
     held = "their server is not running" if streams is None else "{commands:,} commands, {events:,} events"
     out.print("streams     " + held.format(**streams or {}))

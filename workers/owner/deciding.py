@@ -11,7 +11,8 @@ from redis.exceptions import RedisError
 
 from recommender import Recommender
 from recommender.errors import EncodingError, StateFull
-from recommender.items import Entry, Event
+from recommender.items import START, Entry, Event
+from recommender.pipeline import EmbeddingExecutor
 from workers.broker.availability import AWAY
 from workers.broker.lease import LeaseLost
 from workers.owner.in_hand import BatchInHand
@@ -31,6 +32,7 @@ class Deciding:
         in_hand: the note of what is being decided.
         hang_after_s: how long a batch may take; ten times as many commands may take longer.
         stopping: set when nothing more is to be decided.
+        fleet: embeds batches far ahead of their turn, if there is one; it was given to the engine.
         committed: told of each batch: its commands, its events, the seconds it took.
         bide: what to do before the next try, for about a second.
     """
@@ -41,6 +43,7 @@ class Deciding:
         in_hand: BatchInHand,
         hang_after_s: float,
         stopping: threading.Event,
+        fleet: EmbeddingExecutor | None,
         committed: Callable[[int, list[Event], float], None],
         bide: Callable[[Recommender], None],
     ) -> None:
@@ -48,19 +51,46 @@ class Deciding:
         self._in_hand = in_hand
         self._hang_after_s = hang_after_s
         self._stopping = stopping
+        self._fleet = fleet
+        self._given_until = START
         self._committed = committed
         self._bide = bide
 
     def decide(self, engine: Recommender, entries: list[Entry]) -> None:
         """Decide entries; the model works on the next batch meanwhile. A lone item goes straight through."""
-        following = [] if self._in_hand.is_delicate(entries) else self._inbox.peek()
+        window = self._fleet.window if self._fleet is not None else 0
+        delicate = self._in_hand.is_delicate(entries)
+        waiting = [] if delicate else self._inbox.peek(1 + window)
+        following = waiting[0] if waiting else []
+        left = [entries, following]
+        if window and not delicate and not self._in_hand.is_suspicious:  # what ends processes would end the fleet's
+            left = self._give(engine, entries, waiting)
+        else:
+            self._given_until = START
         if following:
-            self._in_hand.take(engine.position, following[-1].id)
-            engine.embed_ahead(entries)  # what is not in hand yet, so that it comes first
-            engine.embed_ahead(following)
+            self._in_hand.take(engine.position, following[-1].id)  # no other is embedded in this process
+            for batch in left:  # what is not in hand yet, this batch first
+                engine.embed_ahead(batch)
         for part in self._in_hand.parts(entries):
             self._in_hand.take(engine.position, (following or part)[-1].id)
             self._process(engine, part)
+
+    def _give(self, engine: Recommender, entries: list[Entry], waiting: list[list[Entry]]) -> list[list[Entry]]:
+        """Have the fleet embed this batch and the next, and those behind them once they are full.
+
+        Returns:
+            Which of the first two it has not taken.
+        """
+        near, far = [entries, *waiting[:1]], waiting[1:-1]
+        left = []
+        for place, batch in enumerate((*near, *far)):
+            if batch[-1].id <= self._given_until:
+                continue
+            if engine.embed_remotely(batch):
+                self._given_until = batch[-1].id
+            elif place < len(near):
+                left.append(batch)
+        return left
 
     def _process(self, engine: Recommender, entries: Sequence[Entry]) -> None:
         """Decide and commit, however often the model has to be asked."""

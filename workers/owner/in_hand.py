@@ -56,6 +56,11 @@ class BatchInHand:
         self._suspicion = None
         self.put_down()
 
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether processes have died over what is in hand, and why is not known."""
+        return self._suspicion is not None
+
     def is_delicate(self, entries: Sequence[Entry]) -> bool:
         """Whether the batch begins with what goes one by one."""
         return self._singly_until is not None and entries[0].id <= self._singly_until

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from recommender import Recommender
@@ -50,11 +51,13 @@ class Inbox:
     Args:
         tokens: a batch holds about this much text …
         items: … and at most so many entries.
+        batches: so many may wait.
     """
 
-    def __init__(self, tokens: int, items: int) -> None:
+    def __init__(self, tokens: int, items: int, batches: int = 4) -> None:
         self._bytes = tokens * BYTES_PER_TOKEN
         self._items = items
+        self._batches = batches
         self._entries: deque[Waiting] = deque()
         self._waiting_bytes = 0
         self._questions: deque[Question] = deque()
@@ -62,10 +65,11 @@ class Inbox:
         self._closed = False
 
     def put(self, entries: list[Waiting]) -> None:
-        """Add entries; waits while four batches are waiting already, so that memory stays bounded."""
+        """Add entries; waits while as many batches are waiting already as may, so that memory stays bounded."""
+        bytes_, items = self._batches * self._bytes, self._batches * self._items
         with self._changed:
             self._changed.wait_for(
-                lambda: self._closed or (self._waiting_bytes < 4 * self._bytes and len(self._entries) < 4 * self._items)
+                lambda: self._closed or (self._waiting_bytes < bytes_ and len(self._entries) < items)
             )
             if not self._closed:
                 self._entries.extend(entries)
@@ -87,7 +91,7 @@ class Inbox:
         """What waits now, up to one batch; waits for something at most ``timeout_s`` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._entries or self._questions, timeout_s)
-            batch = self._batch()
+            batch = next(self._cut(), [])
             for waiting in batch:
                 self._entries.popleft()
                 self._waiting_bytes -= waiting.size
@@ -100,20 +104,23 @@ class Inbox:
             self._changed.wait_for(lambda: self._closed or self._questions, timeout_s)
             return self._asked()
 
-    def peek(self) -> list[Entry]:
-        """The next batch as it stands now, left where it is."""
+    def peek(self, batches: int) -> list[list[Entry]]:
+        """The next so many batches as they stand now, left where they are; the last of all may still grow."""
         with self._changed:
-            return [waiting.entry for waiting in self._batch()]
+            return [[waiting.entry for waiting in batch] for batch in islice(self._cut(), batches)]
 
-    def _batch(self) -> list[Waiting]:
+    def _cut(self) -> Iterator[list[Waiting]]:
+        """What waits, in batches."""
         batch: list[Waiting] = []
         budget = self._bytes
         for waiting in self._entries:
             if len(batch) == self._items or (budget <= 0 and batch):
-                break
+                yield batch
+                batch, budget = [], self._bytes
             budget -= waiting.size
             batch.append(waiting)
-        return batch
+        if batch:
+            yield batch
 
     def __len__(self) -> int:
         with self._changed:

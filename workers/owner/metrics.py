@@ -82,6 +82,15 @@ class Metrics:
             "recommender_backup_timestamp_seconds",
             "When all that was decided was last in a verified backup, in seconds since 1970.",
         )
+        self._fleet_workers = gauge("recommender_fleet_workers", "Embed workers that answered within the last minute.")
+        self._fleet_expected = gauge("recommender_fleet_expected_workers", "Embed workers that there are to be.")
+        self._fleet_in_flight = gauge("recommender_fleet_batches_in_flight", "Batches of texts with the embed workers.")
+        self._fleet_batches = Counter(
+            "recommender_fleet_batches",
+            "Batches given to embed workers, by what became of them.",
+            labelnames=("partition", "outcome"),
+            registry=registry,
+        )
         self._backup_failures = gauge("recommender_backup_failures", "Backups that failed since the worker started.")
 
     @contextmanager
@@ -124,6 +133,16 @@ class Metrics:
         self._backup_failures.labels(self._partition).set(failures)
         if current_at is not None:
             self._backup_at.labels(self._partition).set(current_at.timestamp())
+
+    def fleet_batch(self, outcome: str) -> None:
+        """What became of a batch that was given to the embed workers."""
+        self._fleet_batches.labels(self._partition, outcome).inc()
+
+    def fleet(self, workers: int, expected: int, in_flight: int) -> None:
+        """Who is there of the embed workers, and what they have in hand."""
+        self._fleet_workers.labels(self._partition).set(workers)
+        self._fleet_expected.labels(self._partition).set(expected)
+        self._fleet_in_flight.labels(self._partition).set(in_flight)
 
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""

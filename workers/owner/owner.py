@@ -27,6 +27,7 @@ from workers.broker.lease import Lease
 from workers.broker.quarantine import Quarantine
 from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
+from workers.fleet.making import make_fleet
 from workers.owner.backups import BackupKeeper
 from workers.owner.courier import Job
 from workers.owner.deciding import RETRY_S, Deciding
@@ -65,6 +66,7 @@ class Owner(threading.Thread):
         encoders: the embedding models.
         redis: makes a connection to the server that holds the streams; each thread has one of its own.
         carry: takes one outcome into Celery; an exception means it has not arrived.
+        ask: has an embed worker look at a request, by its id.
         on_end: called when the thread has ended, with what ended it or ``None`` after ``stop()``.
     """
 
@@ -74,6 +76,7 @@ class Owner(threading.Thread):
         encoders: Encoders,
         redis: Callable[[], Redis],
         carry: Callable[[Job], None],
+        ask: Callable[[str], None],
         on_end: Callable[[BaseException | None], None] = lambda error: None,
     ) -> None:
         super().__init__(name="recommender-owner", daemon=True)
@@ -86,8 +89,9 @@ class Owner(threading.Thread):
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
         self._keeper = LeaseKeeper(self._lease)
         self._quarantine = Quarantine(self._redis, self._keys, self._lease)
-        self._inbox = Inbox(settings.batch_tokens, settings.batch_items)
+        self._inbox = Inbox(settings.batch_tokens, settings.batch_items, 4 + settings.embed_window)
         self._metrics = Metrics(settings.partition)
+        self._fleet = make_fleet(settings, encoders, redis, ask, self._metrics.fleet_batch)
         self._pace = Pace()
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
@@ -114,6 +118,7 @@ class Owner(threading.Thread):
             self._trimming,
             self._backups,
             self._pace,
+            self._fleet,
             self._metrics,
             self.status,
         )
@@ -184,6 +189,9 @@ class Owner(threading.Thread):
             stack.callback(in_hand.close)
             quarantined = self._examine(engine, in_hand)
             engine.warm_up()
+            if self._fleet is not None:
+                self._fleet.start()
+                stack.callback(self._fleet.close)
             intake = Intake(
                 CommandsLog(self._connect(), self._keys),
                 self._inbox,
@@ -228,7 +236,13 @@ class Owner(threading.Thread):
 
     def _deciding(self, in_hand: BatchInHand) -> Deciding:
         return Deciding(
-            self._inbox, in_hand, self._settings.hang_after_s, self._stopping, self._note_committed, self._bide
+            self._inbox,
+            in_hand,
+            self._settings.hang_after_s,
+            self._stopping,
+            self._fleet,
+            self._note_committed,
+            self._bide,
         )
 
     def _note_committed(self, commands: int, events: list[Event], seconds: float) -> None:
@@ -300,6 +314,7 @@ class Owner(threading.Thread):
             partition=self._settings.partition,
             created_by="celery-recommender",
             before_commit=self._lease.require,
+            remote=self._fleet,
         )
 
     def _stand_by(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis import Redis
 
 from recommender import Recommender
@@ -9,6 +11,7 @@ from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import memory_share
 from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
+from workers.fleet.fleet import Fleet
 from workers.owner.backups import BackupKeeper
 from workers.owner.inbox import Inbox
 from workers.owner.metrics import Metrics
@@ -30,6 +33,7 @@ class Reporting:
         trimming: which knows how many commands are kept for a backup.
         backups: the backups.
         pace: how fast it goes.
+        fleet: the embed workers, if there are to be any.
         metrics: where to count.
         status: where to tell.
     """
@@ -45,6 +49,7 @@ class Reporting:
         trimming: Trimming,
         backups: BackupKeeper,
         pace: Pace,
+        fleet: Fleet | None,
         metrics: Metrics,
         status: Status,
     ) -> None:
@@ -57,6 +62,7 @@ class Reporting:
         self._trimming = trimming
         self._backups = backups
         self._pace = pace
+        self._fleet = fleet
         self._metrics = metrics
         self._status = status
 
@@ -84,7 +90,15 @@ class Reporting:
             oldest_waiting_s=oldest_s,
             commands_per_s=round(self._pace.per_s, 1),
             **self._backups.told(),
+            **self._told_of_fleet(),
         )
+
+    def _told_of_fleet(self) -> dict[str, Any]:
+        if self._fleet is None:
+            return {}
+        told = self._fleet.status()
+        self._metrics.fleet(told["workers"], told["expected"], told["in_flight"])
+        return {"fleet": told}
 
     def _backlog(self, engine: Recommender, held: int) -> tuple[int, float]:
         """How many commands wait, and for how many seconds the oldest has waited."""

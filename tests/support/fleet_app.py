@@ -1,0 +1,51 @@
+"""``celery -A tests.support.fleet_app:APP worker``: owner and embed workers whose model takes its time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from celery import Celery
+
+from recommender.embedding import Embeddings, ModelIdentity
+from recommender.items import DEFAULT_MODEL
+from recommender.testing import DeterministicEncoder
+from workers.celery.app import make_app, make_embed_app
+from workers.logs import configure_logs
+from workers.settings import Settings
+
+SLEEP_S = "FLEET_SLEEP_S"
+"""Names the seconds that a batch takes; none without it."""
+
+
+class SleepingEncoder:
+    """The deterministic encoder, and a sleep for each batch: a model on a processor of its own."""
+
+    names = (DEFAULT_MODEL,)
+
+    def __init__(self, sleep_s: float) -> None:
+        self._encoder = DeterministicEncoder()
+        self._sleep_s = sleep_s
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._encoder.identity
+
+    def encoder(self, name: str) -> SleepingEncoder:
+        return self
+
+    def encode(self, texts: Sequence[str]) -> Embeddings:
+        time.sleep(self._sleep_s)
+        return self._encoder.encode(texts)
+
+
+def __getattr__(name: str) -> Celery:
+    """The apps are made when a worker asks for one: ``owner`` or ``embed``."""
+    makers = {"owner": make_app, "embed": make_embed_app}
+    if name not in makers:
+        raise AttributeError(name)
+    settings = Settings.from_environment()
+    configure_logs(settings)
+    app, _ = makers[name](settings, SleepingEncoder(float(os.environ.get(SLEEP_S, "0"))))
+    return app

@@ -1,0 +1,195 @@
+"""Reading ahead for a fleet: what is given away when, and what the note of the batch in hand says meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from recommender import EntryId, Event, Recommender, open_recommender
+from recommender.embedding import ModelIdentity
+from recommender.errors import EncodingError
+from recommender.pipeline import TimedEmbeddings
+from recommender.testing import DeterministicEncoder
+from tests.support.encoders import FixedEncoders
+from tests.support.engine import Log
+from workers.owner.deciding import Deciding
+from workers.owner.in_hand import BatchInHand
+from workers.owner.inbox import Inbox, Waiting
+
+BATCH = 4
+WINDOW = 3
+
+
+class Elsewhere:
+    """An executor that notes what it was given, and fails when told to."""
+
+    window = WINDOW
+
+    def __init__(self) -> None:
+        self._encoder = DeterministicEncoder()
+        self.given: list[list[str]] = []
+        self.failing = False
+        self.closed = False
+
+    def submit(self, name: str, identity: ModelIdentity, texts: list[str]) -> Future[TimedEmbeddings]:
+        assert identity == self._encoder.identity
+        self.given.append(texts)
+        made: Future[TimedEmbeddings] = Future()
+        if self.failing:
+            made.set_exception(EncodingError("nobody answers"))
+        else:
+            made.set_result(TimedEmbeddings(self._encoder.encode(texts), 0.5))
+        return made
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Counting(FixedEncoders):
+    """The encoder of this process, which counts the texts that it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def encoder(self, name: str) -> Counting:  # type: ignore[override]
+        return self
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self._encoder.identity
+
+    def encode(self, texts: list[str]) -> object:
+        self.texts += texts
+        return self._encoder.encode(texts)
+
+
+class Desk:
+    """An engine, its inbox and whoever decides."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.elsewhere = Elsewhere()
+        self.here = Counting()
+        self.engine = open_recommender(None, self.here, remote=self.elsewhere)  # type: ignore[arg-type]
+        self.inbox = Inbox(10_000, BATCH, 4 + WINDOW)
+        self.in_hand = BatchInHand(directory / "in-hand.json")
+        self.events: list[Event] = []
+        self.deciding = self._deciding(self.inbox)
+
+    def _deciding(self, inbox: Inbox) -> Deciding:
+        def committed(commands: int, events: list[Event], seconds: float) -> None:
+            self.events += events
+
+        def bide(engine: Recommender) -> None:
+            raise AssertionError("nothing fails here")
+
+        return Deciding(inbox, self.in_hand, 60.0, threading.Event(), self.elsewhere, committed, bide)
+
+    def wait(self, log: Log, count: int) -> None:
+        numbers = range(len(self.inbox), len(self.inbox) + count)
+        self.inbox.put([Waiting(log.upsert(f"i{n}", f"text number {n}"), 20) for n in numbers])
+
+    def decide(self) -> None:
+        entries, _ = self.inbox.take(0)
+        self.deciding.decide(self.engine, entries)
+
+    def noted(self) -> EntryId:
+        return EntryId.parse(json.loads((self.directory / "in-hand.json").read_text())["last"])
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path) -> Iterator[Callable[[], Desk]]:
+    desks: list[Desk] = []
+
+    def make() -> Desk:
+        desks.append(Desk(tmp_path))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.engine.close()
+        desk.in_hand.close()
+
+
+def texts(*batches: int) -> list[list[str]]:
+    return [[f"text number {n}" for n in range(BATCH * batch, BATCH * (batch + 1))] for batch in batches]
+
+
+def test_a_window_of_full_batches_is_given_away_each_once_and_in_order(make_desk: Callable[[], Desk]) -> None:
+    desk = make_desk()
+    desk.wait(Log(), 7 * BATCH)
+    desk.decide()
+    assert desk.elsewhere.given == texts(0, 1, 2, 3), "this one, the next, and those behind but the last of the window"
+    desk.decide()
+    assert desk.elsewhere.given == texts(0, 1, 2, 3, 4)
+    for _ in range(5):
+        desk.decide()
+    assert desk.elsewhere.given == texts(*range(7))
+    assert desk.here.texts == []
+    plain = open_recommender(None, FixedEncoders())
+    log = Log()
+    expected = plain.process([log.upsert(f"i{n}", f"text number {n}") for n in range(7 * BATCH)])
+    assert [event.data.model_dump(exclude={"timings"}) for event in desk.events] == [
+        event.data.model_dump(exclude={"timings"}) for event in expected
+    ]
+    plain.close()
+
+
+def test_the_last_batch_may_grow_before_it_is_given_away(make_desk: Callable[[], Desk]) -> None:
+    desk, log = make_desk(), Log()
+    desk.wait(log, 3 * BATCH + 1)
+    desk.decide()
+    assert desk.elsewhere.given == texts(0, 1, 2)
+    desk.inbox.put([Waiting(log.upsert(f"i{n}", f"text number {n}"), 20) for n in range(13, 16)])
+    desk.decide()
+    desk.decide()
+    assert desk.elsewhere.given == texts(0, 1, 2, 3)
+
+
+def test_only_what_is_embedded_in_this_process_is_noted(make_desk: Callable[[], Desk]) -> None:
+    desk = make_desk()
+    desk.wait(Log(), 6 * BATCH)
+    following = desk.inbox.peek(2)[1]
+    desk.decide()
+    assert desk.noted() == following[-1].id
+
+
+def test_what_nobody_answered_for_is_embedded_here(make_desk: Callable[[], Desk]) -> None:
+    desk = make_desk()
+    desk.elsewhere.failing = True
+    desk.wait(Log(), 3 * BATCH)
+    for _ in range(3):
+        desk.decide()
+    assert sorted(desk.here.texts) == sorted(text for batch in texts(0, 1, 2) for text in batch)
+    assert len([event for event in desk.events if event.data.type.endswith("processed.v1")]) == 3 * BATCH
+
+
+def test_what_ended_a_process_is_not_given_away(make_desk: Callable[[], Desk], tmp_path: Path) -> None:
+    log = Log()
+    ahead = [log.upsert(f"i{n}", f"text number {n}") for n in range(3 * BATCH)]
+    dead = BatchInHand(tmp_path / "in-hand.json")
+    dead.suspicion(EntryId(0, 0))
+    dead.take(EntryId(0, 0), ahead[2 * BATCH - 1].id)
+    dead.close()
+    desk = make_desk()
+    assert desk.in_hand.suspicion(desk.engine.position) is not None
+    desk.inbox.put([Waiting(entry, 20) for entry in ahead])
+    desk.decide()
+    assert desk.elsewhere.given == []
+    desk.in_hand.clear()  # searched: what was suspected goes one by one, and not to others either
+    desk.decide()
+    assert desk.elsewhere.given == []
+    desk.decide()
+    assert desk.elsewhere.given == texts(2)
+
+
+def test_the_executor_is_closed_with_the_engine(make_desk: Callable[[], Desk]) -> None:
+    desk = make_desk()
+    desk.engine.close()
+    assert desk.elsewhere.closed

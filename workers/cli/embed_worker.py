@@ -1,0 +1,50 @@
+"""``recommender embed-worker``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from celery.utils.nodenames import host_format
+
+from recommender.items import DEFAULT_MODEL
+from workers.broker.embedded import EmbeddedServer
+from workers.celery.app import make_embed_app
+from workers.cli.common import load_settings
+from workers.logs import configure_logs
+
+
+@click.command()
+@click.pass_context
+def embed_worker(context: click.Context) -> None:
+    """Embed texts for the owners of partitions (RECOMMENDER_EMBED_WORKERS), on this machine or another.
+
+    This is a Celery worker that keeps nothing: start as many as you like, kill them as you like. One of them uses all
+    processors that it may, or the GPU. It needs the Redis server and the same model as the owner; with another one it
+    refuses. To run it inside a Celery app of yours instead: `celery -A yourapp worker -Q recommender-embed`.
+
+    It stops on SIGTERM or Ctrl-C after the batch in hand.
+    """
+    settings = load_settings()
+    configure_logs(settings)
+    server = None
+    if not settings.redis_url:
+        server = EmbeddedServer(settings.state_dir / "redis")
+        settings = settings.replaced(redis_url=server.ensure())
+    try:
+        app, plugin = make_embed_app(settings)
+        plugin.encoders.encoder(DEFAULT_MODEL)  # before anybody waits for it
+        celery_worker = app.Worker(
+            hostname=host_format(f"recommender-embed-{os.getpid()}@%h"),
+            pool_cls="threads",
+            concurrency=1,
+            loglevel=settings.log_level,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        celery_worker.start()
+    finally:
+        if server is not None:
+            server.release()
+    context.exit(celery_worker.exitcode or 0)

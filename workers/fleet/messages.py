@@ -1,0 +1,171 @@
+"""What owner and embed workers say to each other: JSON and raw numbers, nothing that could be more than data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from recommender.embedding import Embeddings
+from recommender.errors import RecommenderError
+
+Kind = Literal["started", "vectors", "refused", "failed"]
+
+_MAGIC = b"RCE1"
+_HEAD = struct.Struct("<4sI")  # what it is, bytes of the header
+_MOST_HEADER_BYTES = 64 * 1024
+_MOST_SENTENCE = 300
+
+
+class InvalidMessage(RecommenderError):
+    """Bytes that are no message of ours, or not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """A batch of texts to be embedded.
+
+    Attributes:
+        id: unique among the requests of all owners.
+        name: what the model is called in the settings.
+        model: its identity, as ``ModelIdentity.key``.
+        dimension: length of its vectors.
+        texts: at least one.
+    """
+
+    id: str
+    name: str
+    model: str
+    dimension: int
+    texts: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> EmbedRequest:
+        """Read it.
+
+        Raises:
+            InvalidMessage: it is none.
+        """
+        match _json(raw):
+            case {
+                "id": str(id_),
+                "name": str(name),
+                "model": str(model),
+                "dimension": int(dimension),
+                "texts": [_, *_] as texts,
+            } if all(isinstance(text, str) for text in texts):
+                return cls(id_, name, model, dimension, tuple(texts))
+        raise InvalidMessage("no request for embeddings")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedReply:
+    """What a worker says of a request.
+
+    Attributes:
+        request: its id.
+        worker: who says it, as ``HOST:PROCESS``.
+        kind: ``started``: it has the texts in hand; ``vectors``: here they are; ``refused``: it has another model;
+            ``failed``: the model failed.
+        model: identity of the worker's model.
+        message: why it refused or failed.
+        seconds: that the model took.
+        embeddings: with ``vectors``; whether they are unit vectors is for the receiver to see.
+    """
+
+    request: str
+    worker: str
+    kind: Kind
+    model: str = ""
+    message: str = ""
+    seconds: float = 0.0
+    embeddings: Embeddings | None = None
+
+    def encode(self) -> bytes:
+        """A JSON header; behind it the vectors, float32 little-endian, row by row, and a byte for each flag."""
+        body, shape = b"", [0, 0]
+        if self.embeddings is not None:
+            vectors, truncated = self.embeddings
+            body = vectors.astype("<f4").tobytes() + truncated.astype(np.uint8).tobytes()
+            shape = list(vectors.shape)
+        header = json.dumps(
+            {
+                "request": self.request,
+                "worker": self.worker,
+                "kind": self.kind,
+                "model": self.model,
+                "message": self.message,
+                "seconds": self.seconds,
+                "shape": shape,
+                "checksum": _checksum(body),
+            }
+        ).encode()
+        return _HEAD.pack(_MAGIC, len(header)) + header + body
+
+    @classmethod
+    def decode(cls, raw: bytes) -> EmbedReply:
+        """Read it.
+
+        Raises:
+            InvalidMessage: it is none, or has been damaged.
+        """
+        header, body = _split(raw)
+        match header:
+            case {
+                "request": str(request),
+                "worker": str(worker),
+                "kind": "started" | "vectors" | "refused" | "failed" as kind,
+                "model": str(model),
+                "message": str(message),
+                "seconds": int() | float() as seconds,
+                "shape": [int(rows), int(columns)],
+                "checksum": str(checksum),
+            }:
+                if checksum != _checksum(body):
+                    raise InvalidMessage("a reply whose checksum is wrong")
+                embeddings = _embeddings(body, rows, columns) if kind == "vectors" else None
+                said = _sentence(message)
+                return cls(request, _sentence(worker), kind, _sentence(model), said, float(seconds), embeddings)
+        raise InvalidMessage("a reply whose header is wrong")
+
+
+def _split(raw: bytes) -> tuple[Any, bytes]:
+    if len(raw) < _HEAD.size:
+        raise InvalidMessage("no reply")
+    magic, length = _HEAD.unpack_from(raw)
+    start = _HEAD.size + length
+    if magic != _MAGIC or length > _MOST_HEADER_BYTES or start > len(raw):
+        raise InvalidMessage("no reply")
+    return _json(raw[_HEAD.size : start]), raw[start:]
+
+
+def _embeddings(body: bytes, rows: int, columns: int) -> Embeddings:
+    if rows < 1 or columns < 1 or len(body) != rows * (4 * columns + 1):
+        raise InvalidMessage("a reply whose size is not what its shape says")
+    vectors = np.frombuffer(body, "<f4", rows * columns).reshape(rows, columns)
+    flags = np.frombuffer(body, np.uint8, rows, offset=4 * rows * columns)
+    return Embeddings(vectors.astype(np.float32), flags.astype(np.bool_))
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("not JSON") from None
+
+
+def _checksum(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _sentence(text: str) -> str:
+    """Fit for a log and a status, whoever said it."""
+    return "".join(character if character.isprintable() else "·" for character in text[:_MOST_SENTENCE])
