@@ -17,6 +17,7 @@ from recommender.index import (
     FlatIndex,
     HnswIndex,
     HnswParameters,
+    Labels,
     make_index,
     recall_of,
     snapshot,
@@ -62,7 +63,8 @@ class Indexes:
     def open(self, collections: Iterable[Collection]) -> None:
         """Read snapshots and complete them from the store."""
         for collection in collections:
-            self._open(collection, self._restore(collection))
+            live = self._store.vectors.labels(collection.id)
+            self._open(collection, live, self._restore(collection, len(live)))
 
     def neighbours(
         self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int
@@ -83,7 +85,7 @@ class Indexes:
                 self._close(collection)
             overlay = overlays.get(collection.id)
             if collection.id not in self._indexes:
-                self._open(collection, restored=None)
+                self._open(collection, self._store.vectors.labels(collection.id), restored=None)
             elif overlay is not None:
                 self._apply(collection.id, overlay)
 
@@ -150,19 +152,18 @@ class Indexes:
             for collection in collections:
                 self._close(collection)
 
-    def _restore(self, collection: Collection) -> HnswIndex | None:
+    def _restore(self, collection: Collection, points: int) -> HnswIndex | None:
         if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
             return None
-        if collection.settings.index == "auto" and len(self._store.vectors.labels(collection.id)) < AUTO_HNSW_FROM:
+        if collection.settings.index == "auto" and points < AUTO_HNSW_FROM:
             return None  # a graph from the time when it was larger, or configured otherwise
         expected = snapshot.Expectations(collection.dimension, str(collection.model), self._parameters)
         found = snapshot.read(self._directory / str(collection.id), expected, self._trusted(collection))
         return None if found is None else found[0]
 
-    def _open(self, collection: Collection, restored: HnswIndex | None) -> None:
+    def _open(self, collection: Collection, live: Labels, restored: HnswIndex | None) -> None:
         if collection.dimension is None:
             return
-        live = self._store.vectors.labels(collection.id)
         settings = collection.settings
         index = make_index(
             settings.index,
