@@ -27,7 +27,8 @@ TIMES = {"single_encode_ms", "idle_p50_ms", "idle_p99_ms"}
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(state_dir=tmp_path / "untouched", encoder="torch-float32")
+    # One thread: with two, what we compare with spins for minutes beside other tests.
+    return Settings(state_dir=tmp_path / "untouched", encoder="torch-float32", threads=1)
 
 
 @pytest.fixture
@@ -49,10 +50,12 @@ def said_by(process: Path) -> bytes:
         return b""
 
 
+@pytest.mark.timeout(330)
 def test_everything_is_measured_and_nothing_is_left(settings: Settings, temporary: Path) -> None:
     texts = temporary / "texts.jsonl"
     texts.write_text("".join(json.dumps({"body": f"Order {n} was charged twice"}) + "\n" for n in range(30)) * 2)
-    done = run(settings, "bench", "--quick", "--input", str(texts), "--text-field", "body", "--items", "24", "--json")
+    arguments = ("--quick", "--input", str(texts), "--text-field", "body", "--items", "24", "--json")
+    done = run(settings, "bench", *arguments, timeout_s=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert all(found[name] > 0 for name in RATIOS | TIMES), found

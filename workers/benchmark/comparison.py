@@ -52,7 +52,7 @@ class Plan:
 
 
 FULL = Plan(rounds=3, stock_s=8, hand_written_s=7, latencies=200, vectors=5000)
-QUICK = Plan(rounds=1, stock_s=2, hand_written_s=2, latencies=20, vectors=1000)
+QUICK = Plan(rounds=1, stock_s=2, hand_written_s=2, latencies=20, vectors=500)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class _Comparing:
         tell("loading what we compare with, choosing the encoder")
         self._hand_written = stack.enter_context(CeleryRival(settings, settings.threads or usable_processors()))
         self._encoders = stack.enter_context(Encoders(settings))
-        first = [texts[place * len(texts) // _FIRST] for place in range(_FIRST)]
+        count = min(_FIRST, len(texts))
+        first = [texts[place * len(texts) // count] for place in range(count)]
         self._encoders.stock_rate(first)
         enough = int(2 * plan.stock_s * self._encoders.stock_rate(first))
         self._texts = texts[: max(FEWEST_TEXTS, enough)]

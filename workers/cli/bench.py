@@ -49,12 +49,12 @@ def bench(
 ) -> None:
     """Measure on this machine: the worker, the limit above it, and what one would otherwise use.
 
-    It takes two to four minutes and some 3 GB of memory, and leaves nothing behind: a server, a worker and everything
-    that it is compared with run in processes of their own. In each of three rounds each has its turn on the same texts,
+    It takes two to four minutes and some 3 GB of memory: a server, a worker and everything that it is compared with run
+    in processes of their own, and nothing is left behind. In each of three rounds each has its turn on the same texts,
     with as many threads; the figures are medians. Repeated texts are left out, since a worker answers them from what it
     knows. Settings come from the environment, but for the server.
 
-    Ratios say how many times the second the first does, so that more is better:
+    A ratio is the rate of the first over that of the second, round by round, so more is better:
 
     \b
     encoder_vs_stock             the worker's encoder / SentenceTransformer.encode(batch_size=32) in float32
