@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import backfill, kills, latency, order, throughput
+from benchmarks import backfill, encoders, kills, latency, long_texts, order, throughput
 from benchmarks.texts import SETS, load_texts
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,18 +17,26 @@ RESULTS = Path(__file__).parent / "results"
 
 @click.command()
 @click.argument(
-    "names", nargs=-1, type=click.Choice([*SETS, "latency", "order", "backfill", "backfill-model", "kills"])
+    "names",
+    nargs=-1,
+    type=click.Choice(
+        [*SETS, "latency", "encoders", "long-texts", "order", "backfill", "backfill-model", "kills"],
+    ),
 )
 @click.option("--limit", type=int, help="Take only so many items of each set.")
 @click.option("--index", default="auto", show_default=True, type=click.Choice(["auto", "exact", "hnsw"]))
 @click.option("--quick", is_flag=True, help="Measure the model once, after the pipeline, instead of before and after.")
 def main(names: tuple[str, ...], limit: int | None, index: str, *, quick: bool) -> None:
-    """Run the benchmarks NAMES (by default all but `order`, `kills` and the backfills, which take many minutes)."""
+    """Run the benchmarks NAMES (by default the two sets of texts and `latency`)."""
     results = {}
     for name in names or (*SETS, "latency"):
         click.echo(f"{name} …", err=True)
         if name == "latency":
             results[name] = latency.measure()
+        elif name == "encoders":
+            results[name] = encoders.measure(limit)
+        elif name == "long-texts":
+            results[name] = long_texts.measure(limit)
         elif name.startswith("backfill"):
             results[name] = backfill.measure(limit, model=name == "backfill-model")
         elif name == "kills":

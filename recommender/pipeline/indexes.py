@@ -62,6 +62,12 @@ class Indexes:
         for collection in collections:
             self._open(collection, self._restore(collection))
 
+    def discard(self) -> None:
+        """Stop building, and write nothing."""
+        for index in self._indexes.values():
+            if isinstance(index, AdaptiveIndex):
+                index.close()
+
     def neighbours(
         self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int
     ) -> Neighbours:

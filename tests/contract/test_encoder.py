@@ -52,7 +52,7 @@ def real_encoder() -> Encoder:
     return SentenceTransformerEncoder(ALL_MINILM_L6_V2)
 
 
-BACKENDS = ("torch-float32", "torch-bfloat16", "openvino-bfloat16")
+BACKENDS = ("torch-float32", "torch-bfloat16", "openvino-bfloat16", "openvino-int8")
 
 
 @pytest.fixture(scope="module", params=[*(pytest.param(name, marks=pytest.mark.model) for name in BACKENDS), "fake"])
@@ -101,7 +101,7 @@ class TestEveryEncoder:
         together = encoder.encode(texts)
         alone = [encoder.encode([text]) for text in texts]
 
-        tolerance = COARSE if encoder.identity.variant.endswith("bfloat16") else TOLERANCE
+        tolerance = COARSE if encoder.identity.variant.endswith(("bfloat16", "int8")) else TOLERANCE
         np.testing.assert_allclose(together.vectors, np.concatenate([one.vectors for one in alone]), atol=tolerance)
         assert np.array_equal(together.truncated, np.concatenate([one.truncated for one in alone]))
 
