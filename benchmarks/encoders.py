@@ -45,13 +45,16 @@ class Process:
             text=True,
             env=environment,
         )
-        self._answer()
 
     def __enter__(self) -> Process:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=60)
+
+    def ready(self) -> None:
+        """Wait until the model is loaded."""
+        self._answer()
 
     def ask(self, what: str) -> Any:
         """One measurement."""
@@ -81,6 +84,8 @@ def measure(limit: int | None, rounds: int = ROUNDS) -> dict[str, dict[str, floa
         texts.write_text(json.dumps(load_texts("banking77", limit or TEXTS)))
         processes = {name: stack.enter_context(Process(name, texts)) for name in names}
         seconds: dict[str, list[float]] = {name: [] for name in names}
+        for process in processes.values():  # they load side by side, and measure one after the other
+            process.ready()
         for _ in range(rounds):
             for name, process in processes.items():
                 seconds[name].append(process.ask("texts"))

@@ -35,7 +35,7 @@ def measure(limit: int | None) -> dict[str, Any]:
             results[f"{name}: seconds"] = round(time.perf_counter() - started, 1)
             long = truncated if long is None else long
             hits = _hits(vectors, groups)
-            results["reports with an earlier twin, all and long"] = len(hits), sum(long[place] for place in hits)
+            results["reports with an earlier twin, all and long"] = len(hits), sum(bool(long[place]) for place in hits)
             for kind, places in (("all", list(hits)), ("long", [place for place in hits if long[place]])):
                 found = np.array([hits[place] for place in places])
                 results[f"{name}: hit@1, 5, 10, {kind}"] = ", ".join(f"{share:.3f}" for share in found.mean(axis=0))

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from importlib import import_module, metadata
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -20,7 +20,9 @@ from recommender.embedding.backends import Loaded, transformer_of
 def load_openvino() -> Any:
     """The library, without its telemetry: by default it tells its makers of every import."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    return import_module("openvino")
+    import openvino
+
+    return openvino
 
 
 class KeptModels:

@@ -5,7 +5,7 @@ Importing this module imports nothing large; the library that quantises is neede
 
 from __future__ import annotations
 
-from importlib import import_module, resources
+from importlib import resources
 from typing import Any
 
 from recommender.embedding.tokens import Tokens
@@ -20,11 +20,10 @@ def quantised(model: Any, tokens: Tokens) -> Any:
     Post-training static quantisation for transformers (scales from the extremes seen, SmoothQuant, Xiao et al. 2023).
     Deterministic: the same model, texts and release give the same.
     """
-    library = import_module("nncf")
+    import nncf
+
     samples = [tokens.padded([ids]) for ids in calibration(tokens)]
-    return library.quantize(
-        model, library.Dataset(samples), subset_size=len(samples), model_type=library.ModelType.TRANSFORMER
-    )
+    return nncf.quantize(model, nncf.Dataset(samples), subset_size=len(samples), model_type=nncf.ModelType.TRANSFORMER)
 
 
 def calibration(tokens: Tokens) -> list[list[int]]:

@@ -120,6 +120,6 @@ class Collections:
         if identity.key != collection.model:
             raise ModelError(
                 f"collection {collection.name!r} holds vectors of {collection.model}, but the model "
-                f"{collection.settings.model!r} is now {identity.key}: bring back the files of the first, "
+                f"{collection.settings.model!r} is now {identity.key}: bring back the files and settings of the first, "
                 "or start from an empty state directory"
             )
