@@ -92,17 +92,18 @@ class TorchBackend:
 
     def embed(self, passes: Iterable[Inputs]) -> list[Vectors]:
         """Pooled vectors of each pass."""
-        return [self._embed(inputs) for inputs in passes]
-
-    def _embed(self, inputs: Inputs) -> Vectors:
         with torch.inference_mode():
-            features = {name: torch.from_numpy(rows).to(self._device) for name, rows in inputs.items()}
-            features = self._transformer(features)
-            features["token_embeddings"] = features["token_embeddings"].float()
-            for module in self._others:
-                features = module(features)
-            vectors: Vectors = features["sentence_embedding"].float().cpu().numpy()
-        return vectors
+            pooled = [self._pooled(inputs) for inputs in passes]
+            # Only now: to fetch a result waits for it, and a GPU should have the next pass by then.
+            return [vectors.float().cpu().numpy() for vectors in pooled]
+
+    def _pooled(self, inputs: Inputs) -> torch.Tensor:
+        features = {name: torch.from_numpy(rows).to(self._device) for name, rows in inputs.items()}
+        features = self._transformer(features)
+        features["token_embeddings"] = features["token_embeddings"].float()
+        for module in self._others:
+            features = module(features)
+        return features["sentence_embedding"]
 
 
 def transformer_of(model: SentenceTransformer) -> PreTrainedModel | None:

@@ -74,6 +74,13 @@ class TestEveryEncoder:
         assert identity.variant in (*BACKENDS, "deterministic")
         assert identity.max_tokens == 256
 
+    def test_is_the_same_model_unless_its_vectors_are_others(
+        self, encoder: Encoder, request: pytest.FixtureRequest
+    ) -> None:
+        if encoder.identity.variant in BACKENDS:
+            real = request.getfixturevalue("real_encoder").identity
+            assert (encoder.identity.key == real.key) is (encoder.identity.variant != "openvino-int8")
+
     @pytest.mark.parametrize("texts", [TICKETS, TICKETS[:1], ODD_TEXTS], ids=["tickets", "one", "odd"])
     def test_gives_finite_float32_vectors_of_unit_length(self, encoder: Encoder, texts: tuple[str, ...]) -> None:
         vectors, truncated = encoder.encode(texts)
