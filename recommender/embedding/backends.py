@@ -103,7 +103,8 @@ class TorchBackend:
         features["token_embeddings"] = features["token_embeddings"].float()
         for module in self._others:
             features = module(features)
-        return features["sentence_embedding"]
+        pooled: torch.Tensor = features["sentence_embedding"]
+        return pooled
 
 
 def transformer_of(model: SentenceTransformer) -> PreTrainedModel | None:

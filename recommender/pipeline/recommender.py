@@ -7,7 +7,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -37,6 +36,7 @@ from recommender.pipeline.feedback import Feedback
 from recommender.pipeline.groups import Groups
 from recommender.pipeline.handlers import Handlers
 from recommender.pipeline.indexes import Indexes
+from recommender.pipeline.loading import load
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
 from recommender.pipeline.neighbours import Neighbours
@@ -92,7 +92,7 @@ class Recommender:
         self._embedding = EmbeddingStep(store, encoders)
         self._collections = Collections(store, encoders)
         self._indexes = indexes or Indexes(store)
-        self._start()
+        load(self._collections, self._indexes)
         self._words = Words(store, self._collections)
         self._models = Models(store, self._collections)
         self._answers = Answers(store)
@@ -116,17 +116,6 @@ class Recommender:
         self._reads = Reads(
             store, self._embedding, self._collections, self._indexes, arrivals, judging, self._answers, standings
         )
-
-    def _start(self) -> None:
-        """Read the indexes while the models load in a thread: each takes seconds."""
-        with ThreadPoolExecutor(1, thread_name_prefix="recommender-models") as thread:
-            checked = thread.submit(self._collections.check_models)
-            self._indexes.open(self._collections.all())
-        try:
-            checked.result()
-        except BaseException:
-            self._indexes.discard()
-            raise
 
     # -- the main path -------------------------------------------------------------------------------------------------
 
