@@ -36,9 +36,9 @@ from recommender.pipeline.feedback import Feedback
 from recommender.pipeline.groups import Groups
 from recommender.pipeline.handlers import Handlers
 from recommender.pipeline.indexes import Indexes
-from recommender.pipeline.loading import load
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
+from recommender.pipeline.loading import load
 from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared
