@@ -6,10 +6,12 @@ import click
 
 from benchmarks.all import everything
 from benchmarks.backfill import backfill
+from benchmarks.encoders import encoders
 from benchmarks.fleet import fleet
 from benchmarks.growth import growth
 from benchmarks.kills import kills
 from benchmarks.latency import latency
+from benchmarks.long_texts import long_texts
 from benchmarks.neighbour import neighbour
 from benchmarks.order import order
 from benchmarks.peers.comparison import peers
@@ -32,6 +34,8 @@ for command in (
     latency,
     neighbour,
     vectors,
+    encoders,
+    long_texts,
     peers,
     profile,
     growth,

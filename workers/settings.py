@@ -33,7 +33,10 @@ class Settings(BaseModel):
         threads: CPU threads of the model; empty: one for each processor that a container's quota, too, allows.
         encoder: what computes the embeddings: ``auto`` measures for a second each what there is and takes the fastest
             whose vectors agree with the reference; or ``torch-float32`` (the reference), ``torch-bfloat16``,
-            ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``).
+            ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``); or ``openvino-int8`` (with the
+            extra ``int8``), which is another model: a state that has items of one is not opened with the other.
+        long_texts: what becomes of a text that is longer than the model reads: ``truncate``: its end is not read;
+            ``windows``: it is read in overlapping windows, whose mean stands for it; this, too, is another model.
         batch_tokens: a batch takes waiting commands up to about this many tokens of text.
         batch_items: … and up to this many commands.
         most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
@@ -81,7 +84,10 @@ class Settings(BaseModel):
     partition: str = "default"
     models: tuple[str, ...] = ()
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    encoder: Literal["auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16"] = "auto"
+    encoder: Literal[
+        "auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16", "openvino-int8"
+    ] = "auto"
+    long_texts: Literal["truncate", "windows"] = "truncate"
     batch_tokens: Annotated[int, Field(ge=1)] = 16_384
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
     most_waiting: Annotated[int, Field(ge=0)] = 1_000_000

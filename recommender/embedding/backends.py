@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedModel
 
 from recommender.embedding.encoder import Vectors
-from recommender.embedding.tokens import Inputs
+from recommender.embedding.tokens import Inputs, Tokens
 from recommender.errors import ConfigurationError
 
 # Padded tokens in one pass through the model. On a CPU the activations should stay in the cache: of 256 to 2,048
@@ -24,22 +26,47 @@ _TOKENS_PER_PASS = {"cpu": 768, "cuda": 16_384}
 _TYPES = {"torch-float32": torch.float32, "torch-bfloat16": torch.bfloat16, "torch-float16": torch.float16}
 
 REFERENCE = "torch-float32"
+INT8 = "openvino-int8"
 _OPENVINO = "openvino-bfloat16"
+_EXTRAS = {_OPENVINO: "openvino", INT8: "int8"}
 
 
 class Backend(Protocol):
-    """Computes the vectors of one pass.
+    """Computes vectors, a pass of windows at a time.
 
     Attributes:
         name: library and number type.
         tokens_per_pass: padded tokens that suit it best.
+        passes_at_once: how many it computes at a time; at least 1.
     """
 
     name: str
     tokens_per_pass: int
+    passes_at_once: int
 
-    def embed(self, inputs: Inputs) -> Vectors:
-        """Pooled vectors in float32, shape (texts, dimension), of any length."""
+    def embed(self, passes: Iterable[Inputs]) -> list[Vectors]:
+        """Pooled vectors of each pass in float32, shape (windows, dimension), of any length."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that has been loaded, and where it is to compute.
+
+    Attributes:
+        model: loaded in float32; not changed.
+        tokens: that it reads.
+        fingerprint: of the model as it is in its files.
+        device: where it is.
+        threads: that it may keep busy.
+        cache: folder that keeps what takes long to make; ``None`` makes it anew.
+    """
+
+    model: SentenceTransformer
+    tokens: Tokens
+    fingerprint: str
+    device: str
+    threads: int
+    cache: Path | None
 
 
 class TorchBackend:
@@ -48,10 +75,12 @@ class TorchBackend:
     Pooling and what comes behind it compute in float32: a mean over bfloat16 has three digits.
 
     Args:
-        name: one of `TORCH_BACKENDS`.
+        name: library and number type.
         model: loaded in float32; not changed.
         device: where it is.
     """
+
+    passes_at_once = 1
 
     def __init__(self, name: str, model: SentenceTransformer, device: str) -> None:
         self.name = name
@@ -61,16 +90,21 @@ class TorchBackend:
         type_ = _TYPES[name]
         self._transformer = transformer if type_ == torch.float32 else copy.deepcopy(transformer).to(type_)
 
-    def embed(self, inputs: Inputs) -> Vectors:
-        """Pooled vectors of one pass."""
+    def embed(self, passes: Iterable[Inputs]) -> list[Vectors]:
+        """Pooled vectors of each pass."""
         with torch.inference_mode():
-            features = {name: torch.from_numpy(rows).to(self._device) for name, rows in inputs.items()}
-            features = self._transformer(features)
-            features["token_embeddings"] = features["token_embeddings"].float()
-            for module in self._others:
-                features = module(features)
-            vectors: Vectors = features["sentence_embedding"].float().cpu().numpy()
-        return vectors
+            pooled = [self._pooled(inputs) for inputs in passes]
+            # Only now: to fetch a result waits for it, and a GPU should have the next pass by then.
+            return [vectors.float().cpu().numpy() for vectors in pooled]
+
+    def _pooled(self, inputs: Inputs) -> torch.Tensor:
+        features = {name: torch.from_numpy(rows).to(self._device) for name, rows in inputs.items()}
+        features = self._transformer(features)
+        features["token_embeddings"] = features["token_embeddings"].float()
+        for module in self._others:
+            features = module(features)
+        pooled: torch.Tensor = features["sentence_embedding"]
+        return pooled
 
 
 def transformer_of(model: SentenceTransformer) -> PreTrainedModel | None:
@@ -80,36 +114,40 @@ def transformer_of(model: SentenceTransformer) -> PreTrainedModel | None:
 
 
 def available(device: str) -> tuple[str, ...]:
-    """Names of the backends that can be had on a device, the reference first."""
+    """Names of the backends that can be had on a device and compute the same model, the reference first."""
     if device != "cpu":
         return REFERENCE, "torch-float16", "torch-bfloat16"
-    openvino = (_OPENVINO,) if importlib.util.find_spec("openvino") else ()
-    return REFERENCE, "torch-bfloat16", *openvino
+    return REFERENCE, "torch-bfloat16", *((_OPENVINO,) if importlib.util.find_spec("openvino") else ())
 
 
-def make_backend(
-    name: str, model: SentenceTransformer, device: str, threads: int, fingerprint: str, cache: Path | None
-) -> Backend:
-    """Make one of the `available` backends.
+def another_model(name: str) -> str:
+    """How a backend's model differs from the one in the files, as it decides what the vectors are; mostly empty."""
+    if name != INT8:
+        return ""
+    from recommender.embedding.quantising import RECIPE
 
-    Args:
-        name: its name.
-        model: loaded in float32.
-        device: where it is.
-        threads: that it may keep busy.
-        fingerprint: of the model.
-        cache: folder that keeps what takes long to make; ``None`` makes it anew.
+    return RECIPE
+
+
+def make_backend(name: str, loaded: Loaded) -> Backend:
+    """Make one of the `available` backends, or the one in int8, which is another model.
 
     Raises:
         ConfigurationError: there is no such backend, or not here.
+        ModelError: the model cannot be converted for it.
     """
-    if name not in available(device):
+    there_are = available(loaded.device)
+    if _OPENVINO in there_are and importlib.util.find_spec("nncf"):
+        there_are += (INT8,)
+    if name not in there_are:
+        extra = f" (pip install 'celery-recommender[{_EXTRAS[name]}]')" if name in _EXTRAS else ""
         raise ConfigurationError(
-            f"encoder {name!r} is not to be had here; there are: auto, {', '.join(available(device))}"
-            + (" (pip install 'celery-recommender[openvino]')" if name == _OPENVINO else "")
+            f"encoder {name!r} is not to be had here; there are: auto, {', '.join(there_are)}{extra}"
         )
-    if name != _OPENVINO:
-        return TorchBackend(name, model, device)
+    if name not in _EXTRAS:
+        return TorchBackend(name, loaded.model, loaded.device)
     from recommender.embedding.openvino_backend import OpenVinoBackend
+    from recommender.embedding.openvino_model import KeptModels
 
-    return OpenVinoBackend(name, model, threads, fingerprint, cache)
+    models = KeptModels(loaded)
+    return OpenVinoBackend(name, models.int8 if name == INT8 else models.plain, loaded)

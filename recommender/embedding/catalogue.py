@@ -36,6 +36,7 @@ class ModelCatalogue:
         threads: CPU threads for the models, a setting of the whole process; ``None``: one for each usable processor.
         backend: what computes the vectors, or ``auto``; see ``SentenceTransformerEncoder``.
         cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
+        windows: of a long text that are read at most; see ``SentenceTransformerEncoder``.
 
     Raises:
         ConfigurationError: two models have one name.
@@ -47,6 +48,7 @@ class ModelCatalogue:
         threads: int | None = None,
         backend: str = "torch-float32",
         cache: Path | None = None,
+        windows: int = 1,
     ) -> None:
         self._sources: dict[str, ModelSource] = {}
         for source in sources:
@@ -56,12 +58,13 @@ class ModelCatalogue:
         self._threads = threads
         self._backend = backend
         self._cache = cache
+        self._windows = windows
         self._loaded: dict[str, Encoder] = {}
         self._loading = threading.Lock()
 
     def __reduce__(self) -> tuple[type[ModelCatalogue], tuple[object, ...]]:
         """What a process of our own is given: the declarations; it loads for itself."""
-        return type(self), (tuple(self._sources.values()), self._threads, self._backend, self._cache)
+        return type(self), (tuple(self._sources.values()), self._threads, self._backend, self._cache, self._windows)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +86,6 @@ class ModelCatalogue:
                 from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
 
                 self._loaded[name] = SentenceTransformerEncoder(
-                    self._sources[name], self._threads, self._backend, self._cache
+                    self._sources[name], self._threads, self._backend, self._cache, self._windows
                 )
             return self._loaded[name]

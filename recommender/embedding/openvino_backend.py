@@ -1,75 +1,73 @@
-"""The transformer compiled by OpenVINO for the processor it runs on.
-
-Converted from the torch module, once, and kept by the model's fingerprint. Pooling stays with torch.
-"""
+"""The transformer compiled by OpenVINO for the processor it runs on. Pooling stays with torch."""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import openvino
 import torch
-from sentence_transformers import SentenceTransformer
 
-from recommender.embedding.backends import transformer_of
+from recommender.embedding.backends import Loaded
 from recommender.embedding.encoder import Vectors
+from recommender.embedding.openvino_model import load_openvino
 from recommender.embedding.tokens import Inputs
 from recommender.errors import ModelError
 
-_TOKENS_PER_PASS = 2048
+_TOKENS_PER_PASS = 1024
 
 
 class OpenVinoBackend:
-    """Computes in bfloat16 where the processor has it, else in float32.
+    """Computes in bfloat16 where the processor has it, else in float32, and what is quantised in int8.
+
+    Several passes at a time, each on one thread: threads that share a pass wait for each other at every step of it.
+    They are not bound to processors, which two workers on one machine would bind to the same ones.
 
     Args:
         name: of the backend.
-        model: loaded in float32.
-        threads: that it may keep busy.
-        fingerprint: of the model.
-        cache: folder that keeps the converted model; ``None`` converts it each time.
+        converted: gives the model as OpenVINO reads it.
+        loaded: the model it came from, and the threads that it may keep busy.
 
     Raises:
         ModelError: the model cannot be converted.
     """
 
-    def __init__(
-        self, name: str, model: SentenceTransformer, threads: int, fingerprint: str, cache: Path | None
-    ) -> None:
+    def __init__(self, name: str, converted: Callable[[], Any], loaded: Loaded) -> None:
         self.name = name
         self.tokens_per_pass = _TOKENS_PER_PASS
-        _, *self._others = model
-        core = openvino.Core()
+        self.passes_at_once = loaded.threads
+        _, *self._others = loaded.model
         try:
-            converted = _converted(core, model, fingerprint, cache)
-            compiled = core.compile_model(
-                converted,
-                "CPU",
-                {
-                    "PERFORMANCE_HINT": "LATENCY",
-                    "INFERENCE_PRECISION_HINT": "bf16",
-                    "INFERENCE_NUM_THREADS": threads,
-                    "NUM_STREAMS": 1,
-                },
-            )
+            compiled = compiled_for(loaded.threads, converted())
         except Exception as error:  # of a library whose errors share no base
             raise ModelError(f"the model cannot be converted for OpenVINO ({type(error).__name__})") from error
         self._names = {port.any_name for port in compiled.inputs}
-        self._output = compiled.outputs[0]
-        self._request = compiled.create_infer_request()
+        # One more than are computed at a time: it waits, so that no thread has to.
+        self._requests = [compiled.create_infer_request() for _ in range(loaded.threads + 1)]
 
-    def embed(self, inputs: Inputs) -> Vectors:
-        """Pooled vectors of one pass."""
-        found = self._request.infer({name: inputs[name] for name in self._names})
+    def embed(self, passes: Iterable[Inputs]) -> list[Vectors]:
+        """Pooled vectors of each pass."""
+        free, busy = deque(self._requests), deque[tuple[Any, Inputs]]()
+        found: list[Vectors] = []
+        try:
+            for inputs in passes:
+                if not free:
+                    found.append(self._pooled(*busy[0]))
+                    free.append(busy.popleft()[0])
+                request = free.popleft()
+                busy.append((request, inputs))
+                request.start_async({name: inputs[name] for name in self._names})
+            found += [self._pooled(*one) for one in busy]
+        finally:
+            for request, _ in busy:  # after an error nobody has waited for them
+                request.wait()
+        return found
+
+    def _pooled(self, request: Any, inputs: Inputs) -> Vectors:
+        request.wait()
         with torch.inference_mode():
             features: dict[str, Any] = {
-                "token_embeddings": torch.from_numpy(found[self._output]).float(),
+                "token_embeddings": torch.from_numpy(request.get_output_tensor(0).data).float(),
                 "attention_mask": torch.from_numpy(inputs["attention_mask"]),
             }
             for module in self._others:
@@ -78,39 +76,13 @@ class OpenVinoBackend:
         return vectors
 
 
-def _converted(core: openvino.Core, model: SentenceTransformer, fingerprint: str, cache: Path | None) -> Any:
-    if cache is None:
-        return _convert(model)
-    # Made by one release, read by the same.
-    kept = cache / f"{fingerprint}-openvino-{openvino.__version__.split('-')[0]}.xml"
-    if not kept.is_file():
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            made = Path(folder) / kept.name
-            openvino.save_model(_convert(model), made, compress_to_fp16=False)
-            made.with_suffix(".bin").replace(kept.with_suffix(".bin"))
-            made.replace(kept)  # last: what names the weights is there when they are
-    return core.read_model(kept)
-
-
-def _convert(model: SentenceTransformer) -> Any:
-    transformer = transformer_of(model)
-    if transformer is None:
-        raise TypeError("no transformer that is pooled over its last hidden state")
-    names = [name for name in model.tokenizer.model_input_names if name != "position_ids"]
-    example = {name: torch.ones((2, 8), dtype=torch.int64) for name in names}
-    with _quiet(), torch.inference_mode():
-        return openvino.convert_model(transformer, example_input=example)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Tracing warns about every branch that it takes; the vectors are checked against the original afterwards."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
+def compiled_for(threads: int, model: Any) -> Any:
+    """A model compiled for this processor, to compute as many passes at a time as it has threads."""
+    settings = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "INFERENCE_PRECISION_HINT": "bf16",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": threads,
+        "ENABLE_CPU_PINNING": False,
+    }
+    return load_openvino().Core().compile_model(model, "CPU", settings)

@@ -17,9 +17,19 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from recommender.embedding.backends import REFERENCE, Backend, TorchBackend, available, make_backend
+from recommender.embedding.backends import (
+    INT8,
+    REFERENCE,
+    Backend,
+    Loaded,
+    TorchBackend,
+    another_model,
+    available,
+    make_backend,
+)
 from recommender.embedding.checks import require_unicode
-from recommender.embedding.choosing import Chooser, embed, require_agreement
+from recommender.embedding.choosing import LEAST_COSINE, LEAST_COSINE_OF_INT8, Chooser, require_agreement
+from recommender.embedding.computing import embed
 from recommender.embedding.encoder import Embeddings, ModelIdentity
 from recommender.embedding.model_files import locate, verify
 from recommender.embedding.model_source import ModelSource
@@ -38,8 +48,10 @@ class SentenceTransformerEncoder:
         source: the model; its files are located, downloaded if need be, and verified.
         threads: CPU threads, for torch a setting of the whole process; ``None``: one for each usable processor.
         backend: what computes the vectors (see `backends.available`), or ``auto``: the fastest that agrees with the
-            reference, measured for a second each.
+            reference, measured for a second each; or ``openvino-int8``, which makes another model of it.
         cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
+        windows: at most so many windows of a text are read; with 1 what the model cannot read at once is cut off.
+            With more, it is another model.
 
     Raises:
         ModelError: the files are missing, altered or cannot be loaded as a transformer with a tokenizer; or the
@@ -53,6 +65,7 @@ class SentenceTransformerEncoder:
         threads: int | None = None,
         backend: str = REFERENCE,
         cache: Path | None = None,
+        windows: int = 1,
     ) -> None:
         directory = locate(source)
         digests = verify(directory, source)
@@ -61,15 +74,16 @@ class SentenceTransformerEncoder:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = _load(directory, device)
         tokenizer, max_tokens = _tokenizer(model, source.name)
-        self._tokens = Tokens(tokenizer, max_tokens)
+        self._tokens = Tokens(tokenizer, max_tokens, windows)
         # One batch at a time: tokenizers keep truncation as state and raise when a second thread changes it.
         self._turn = threading.Lock()
         fingerprint = _fingerprint(digests, max_tokens)
+        loaded = Loaded(model, self._tokens, fingerprint, device, threads, cache)
         reference = TorchBackend(REFERENCE, model, device)
-        dimension = reference.embed(self._tokens.padded(self._tokens.tokenise(["dimension"]).ids)).shape[1]
+        dimension = reference.embed([self._tokens.padded(self._tokens.tokenise(["dimension"]).ids)])[0].shape[1]
 
         def make(name: str) -> Backend:
-            return make_backend(name, model, device, threads, fingerprint, cache)
+            return make_backend(name, loaded)
 
         if backend == "auto":
             chooser = Chooser(make, available(device), self._tokens, dimension, cache)
@@ -78,8 +92,16 @@ class SentenceTransformerEncoder:
             self._backend = reference
         else:
             self._backend = make(backend)
-            require_agreement(self._backend, reference, self._tokens, dimension)
-        self._identity = ModelIdentity(source.name, fingerprint, dimension, max_tokens, self._backend.name)
+            least = LEAST_COSINE_OF_INT8 if backend == INT8 else LEAST_COSINE
+            require_agreement(self._backend, reference, self._tokens, dimension, least)
+        changes = [change for change in (another_model(self._backend.name), self._tokens.reading) if change]
+        self._identity = ModelIdentity(
+            source.name,
+            _fingerprint(digests, max_tokens, *changes),
+            dimension,
+            self._tokens.most,
+            self._backend.name,
+        )
 
     @property
     def identity(self) -> ModelIdentity:
@@ -142,6 +164,6 @@ def _tokenizer(model: SentenceTransformer, name: str) -> tuple[PreTrainedTokeniz
     return tokenizer, int(max_tokens)
 
 
-def _fingerprint(digests: Mapping[str, str], max_tokens: int) -> str:
-    """Over weights, tokenizer, pooling and length, so the same wherever the files came from."""
-    return hashlib.sha256(json.dumps([sorted(digests.items()), max_tokens]).encode()).hexdigest()[:16]
+def _fingerprint(digests: Mapping[str, str], max_tokens: int, *changes: str) -> str:
+    """Over weights, tokenizer, pooling, length and what is done to them, so the same wherever the files came from."""
+    return hashlib.sha256(json.dumps([sorted(digests.items()), max_tokens, *changes]).encode()).hexdigest()[:16]

@@ -13,4 +13,5 @@ MAX_FIELDS = 16
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_BYTES = 1024
 MAX_VECTOR_DIMENSION = 4096
+MAX_WINDOWS = 16  # of a text, each of as many tokens as the model reads
 MAX_RULES = 16  # names in a policy

@@ -9,11 +9,7 @@ from recommender.store import Collection, SqliteStore
 
 
 class Collections:
-    """Finds and creates collections by name.
-
-    Raises:
-        ModelError: a collection holds vectors of a model other than the one its settings name now.
-    """
+    """Finds and creates collections by name."""
 
     def __init__(self, store: SqliteStore, encoders: Encoders) -> None:
         self._store = store
@@ -24,7 +20,14 @@ class Collections:
         self._silent: dict[int, Collection] = {}
         self._expiring: list[Collection] | None = None
         self.reload()
-        for collection in self._by_name.values():
+
+    def check_models(self) -> None:
+        """Load the models of all vectors there are, and make sure that they are still the same.
+
+        Raises:
+            ModelError: a collection holds vectors of a model other than the one its settings name now.
+        """
+        for collection in self.all():
             self._check_model(collection)
 
     def all(self) -> list[Collection]:
@@ -130,6 +133,6 @@ class Collections:
         if identity.key != collection.model:
             raise ModelError(
                 f"collection {collection.name!r} holds vectors of {collection.model}, but the model "
-                f"{collection.settings.model!r} is now {identity.key}: bring back the files of the first, "
+                f"{collection.settings.model!r} is now {identity.key}: bring back the files and settings of the first, "
                 "or start from an empty state directory"
             )

@@ -66,6 +66,12 @@ class Indexes:
             live = self._store.vectors.labels(collection.id)
             self._open(collection, live, self._restore(collection, len(live)))
 
+    def discard(self) -> None:
+        """Stop building, and write nothing."""
+        for index in self._indexes.values():
+            if isinstance(index, AdaptiveIndex):
+                index.close()
+
     def neighbours(
         self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int
     ) -> Neighbours:

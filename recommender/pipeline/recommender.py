@@ -39,6 +39,7 @@ from recommender.pipeline.handlers import Handlers
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
+from recommender.pipeline.loading import load
 from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared
@@ -94,7 +95,7 @@ class Recommender:
         self._embedding = EmbeddingStep(store, encoders, remote)
         self._collections = Collections(store, encoders)
         self._indexes = indexes or Indexes(store)
-        self._indexes.open(self._collections.all())
+        load(self._collections, self._indexes)
         self._words = Words(store, self._collections)
         self._models = Models(store, self._collections)
         self._answers = Answers(store)

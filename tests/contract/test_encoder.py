@@ -52,7 +52,7 @@ def real_encoder() -> Encoder:
     return SentenceTransformerEncoder(ALL_MINILM_L6_V2)
 
 
-BACKENDS = ("torch-float32", "torch-bfloat16", "openvino-bfloat16")
+BACKENDS = ("torch-float32", "torch-bfloat16", "openvino-bfloat16", "openvino-int8")
 
 
 @pytest.fixture(scope="module", params=[*(pytest.param(name, marks=pytest.mark.model) for name in BACKENDS), "fake"])
@@ -73,6 +73,13 @@ class TestEveryEncoder:
         assert identity.key == f"{identity.name}@{identity.fingerprint}"
         assert identity.variant in (*BACKENDS, "deterministic")
         assert identity.max_tokens == 256
+
+    def test_is_the_same_model_unless_its_vectors_are_others(
+        self, encoder: Encoder, request: pytest.FixtureRequest
+    ) -> None:
+        if encoder.identity.variant in BACKENDS:
+            real = request.getfixturevalue("real_encoder").identity
+            assert (encoder.identity.key == real.key) is (encoder.identity.variant != "openvino-int8")
 
     @pytest.mark.parametrize("texts", [TICKETS, TICKETS[:1], ODD_TEXTS], ids=["tickets", "one", "odd"])
     def test_gives_finite_float32_vectors_of_unit_length(self, encoder: Encoder, texts: tuple[str, ...]) -> None:
@@ -101,7 +108,7 @@ class TestEveryEncoder:
         together = encoder.encode(texts)
         alone = [encoder.encode([text]) for text in texts]
 
-        tolerance = COARSE if encoder.identity.variant.endswith("bfloat16") else TOLERANCE
+        tolerance = COARSE if encoder.identity.variant.endswith(("bfloat16", "int8")) else TOLERANCE
         np.testing.assert_allclose(together.vectors, np.concatenate([one.vectors for one in alone]), atol=tolerance)
         assert np.array_equal(together.truncated, np.concatenate([one.truncated for one in alone]))
 

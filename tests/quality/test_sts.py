@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import os
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,25 @@ def test_sts_benchmark(models: ModelCatalogue) -> None:
 
     assert len(test_split) == 1379
     assert spearman(models, test_split) == pytest.approx(82.03, abs=0.1)
+
+
+@pytest.mark.parametrize("backend", ["torch-bfloat16", "openvino-bfloat16"])
+def test_sts_benchmark_in_the_number_types_that_auto_chooses_from(backend: str) -> None:
+    if backend.startswith("openvino") and importlib.util.find_spec("openvino") is None:
+        pytest.skip("needs the extra openvino")
+    test_split = pairs("stsbenchmark.csv.gz", split="test")
+
+    assert spearman(ModelCatalogue(KNOWN_MODELS, backend=backend), test_split) == pytest.approx(82.03, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="needs the extra int8")
+def test_what_int8_costs() -> None:
+    int8 = ModelCatalogue(KNOWN_MODELS, backend="openvino-int8")
+
+    assert spearman(int8, pairs("stsbenchmark.csv.gz", split="test")) == pytest.approx(82.03, abs=0.3)
+    assert spearman(int8, pairs("sick.csv.gz")) == pytest.approx(77.58, abs=0.5)
 
 
 def test_sick_relatedness(models: ModelCatalogue) -> None:

@@ -60,7 +60,7 @@ def test_a_model_that_failed_to_load_is_tried_again(tmp_path: Path) -> None:
 
 def test_what_travels_to_another_process_is_declared_not_loaded(tmp_path: Path) -> None:
     sources = [parse_source("all-MiniLM-L6-v2"), parse_source(f"own={tmp_path}")]
-    catalogue = ModelCatalogue(sources, 2, "auto", tmp_path)
+    catalogue = ModelCatalogue(sources, 2, "auto", tmp_path, 16)
     travelled = copy.copy(catalogue)
     kept = {name: value for name, value in vars(catalogue).items() if name != "_loading"}
     assert {name: value for name, value in vars(travelled).items() if name != "_loading"} == kept

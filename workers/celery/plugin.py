@@ -16,6 +16,7 @@ from kombu.entity import Queue
 from redis import Redis
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
+from recommender.items.limits import MAX_WINDOWS
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
@@ -151,7 +152,8 @@ def catalogue(settings: Settings) -> ModelCatalogue:
     """The models that the settings declare, beside those that are known."""
     declared = (parse_source(spec) for spec in settings.models)
     by_name = {source.name: source for source in (*KNOWN_MODELS, *declared)}
-    return ModelCatalogue(by_name.values(), settings.threads, settings.encoder, settings.state_dir / "cache")
+    windows = MAX_WINDOWS if settings.long_texts == "windows" else 1
+    return ModelCatalogue(by_name.values(), settings.threads, settings.encoder, settings.state_dir / "cache", windows)
 
 
 def _end_worker(error: BaseException | None) -> None:
