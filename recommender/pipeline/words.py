@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender.items import Item
 from recommender.matching import TermStatistics, item_terms
-from recommender.matching.statistics import rarity
+from recommender.matching.statistics import background, rarities
 from recommender.pipeline.collections import Collections
+from recommender.pipeline.postings import Numbers, Postings
 from recommender.store import SqliteStore
 
 # Word search reads the rarest terms that other items have, and of those only what narrows the field.
@@ -56,6 +60,7 @@ class Words:
         self._store = store
         self._collections = collections
         self._counts: dict[int, Counts] = {}
+        self._postings = Postings(store)
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
 
@@ -66,27 +71,28 @@ class Words:
 
     def add(self, collection: int, seq: int, item: Item) -> None:
         """An item has arrived."""
-        terms = item_terms(item).whole.counts
-        self._of(collection).change(terms, 1)
-        self._store.words.add(collection, seq, terms)
+        terms, counts = item_terms(item).whole.counts, self._of(collection)
+        first = [term for term in terms if not counts.frequency(term)]
+        counts.change(terms, 1)
+        self._postings.add(collection, seq, terms, first)
 
     def remove(self, collection: int, seq: int, item: Item) -> None:
         """An item has gone; it must say what it said when it was added."""
         terms = item_terms(item).whole.counts
         self._of(collection).change(terms, -1)
-        self._store.words.remove(collection, seq, terms)
+        self._postings.remove(collection, seq, terms)
 
     def search(self, collection: int, item: Item, limit: int) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
         counts = self._of(collection)
         known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= MOST_ITEMS]
-        weights = rarity(counts, known)
-        scores: dict[int, float] = {}
-        for term in sorted(known, key=lambda term: (-weights[term], term))[:TERMS_READ]:
-            weight = weights[term]
-            for seq in self._store.words.having(collection, term):
-                scores[seq] = scores.get(seq, 0.0) + weight
-        return sorted(scores, key=lambda seq: (-scores[seq], seq))[:limit]
+        weights = rarities(counts, known, background(known)).tolist()
+        rarest = sorted(zip((-weight for weight in weights), known, strict=True))[:TERMS_READ]
+        if not rarest:
+            return []
+        having = [self._postings.having(collection, term) for _, term in rarest]
+        each = np.repeat([-weight for weight, _ in rarest], [len(numbers) for numbers in having])
+        return _best(np.concatenate(having), each, limit)
 
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""
@@ -98,6 +104,7 @@ class Words:
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._counts.clear()
+        self._postings.reload()
 
     def _of(self, collection: int) -> Counts:
         found = self._counts.get(collection)
@@ -117,3 +124,20 @@ class Words:
                     last = rows[-1].seq
             self.flush()
             self._store.set_note(_NOTE, _VERSION)
+
+
+def _best(numbers: Numbers, weights: NDArray[np.float64], limit: int) -> list[int]:
+    """The numbers with the highest sums of weights, best first; among equals the smallest.
+
+    Args:
+        numbers: shape (n,); a number may occur several times.
+        weights: shape (n,), summed in this order.
+        limit: how many, at least 1.
+    """
+    distinct, places = np.unique(numbers, return_inverse=True)
+    scores = np.bincount(places, weights)
+    if len(scores) > limit:
+        high = scores >= np.partition(scores, -limit)[-limit]
+        distinct, scores = distinct[high], scores[high]
+    best: list[int] = distinct[np.lexsort((distinct, -scores))[:limit]].tolist()
+    return best

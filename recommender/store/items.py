@@ -8,10 +8,12 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from recommender.items import Band, Item, PairVerdict
 from recommender.items.values import AttributeValue
+from recommender.store.recent import Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,60 @@ _HAS_VALUE = (
 _PLAIN_NAME = re.compile(r"[\w -]+")
 # How many items of one point are looked at: more twins than this add nothing to a verdict.
 _MEMBERS_PER_POINT = 8
+# What is kept of items that were read of late; longer contents, in characters of JSON, are read each time.
+_SAYINGS_KEPT = 4096
+_POINTS_KEPT = 16_384
+_GROUPS_KEPT = 16_384
+_LONGEST_KEPT = 8000
+
+
+class RecentItems:
+    """What was read of items of late. Who writes to the table says here what holds no longer.
+
+    Attributes:
+        sayings: what an item says, by arrival number.
+        members: the earliest items of a point.
+        canonical: id of the item that stands for a group, by the group and the rule that chose it.
+    """
+
+    def __init__(self) -> None:
+        self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT)
+        self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
+        self.canonical: dict[str, Recent[str, str]] = {}
+
+    def canonical_by(self, rule: str) -> Recent[str, str]:
+        """Those that a rule chose, by group."""
+        if rule not in self.canonical:
+            self.canonical[rule] = Recent(_GROUPS_KEPT)
+        return self.canonical[rule]
+
+    def moved(self, point: int, group: str) -> None:
+        """An item has come to a point and a group, or left them."""
+        self.members.drop(point)
+        self.regrouped(group)
+
+    def regrouped(self, group: str) -> None:
+        """Another item may stand for a group."""
+        for chosen in self.canonical.values():
+            chosen.drop(group)
+
+    def rearranged(self) -> None:
+        """Items have gone from group to group."""
+        self.members.clear()
+        self.canonical.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.sayings.clear()
+        self.rearranged()
 
 
 class ItemTable:
     """Reads and writes items; every call runs in the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
         self._db = connection
+        self._recent = recent
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
         """The item as it stands, or ``None``."""
@@ -127,12 +176,22 @@ class ItemTable:
 
     def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
         """What items of a collection say, by order of arrival."""
+        found = {seq: said for seq in seqs if (said := self._recent.sayings.get(seq)) is not None}
+        if len(found) < len(seqs):
+            found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
+        return found
+
+    def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, Saying]]:
         rows = self._db.execute(
             "SELECT seq, id, content, attributes, fingerprint, vector, at_ms FROM items"
             " WHERE seq IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(seqs)),),
+            (json.dumps(seqs),),
         )
-        return {row[0]: Saying(_item(row[1], collection, row[2], row[3]), *row[4:]) for row in rows}
+        for seq, id_, content, attributes, *others in rows:
+            said = Saying(_item(id_, collection, content, attributes), *others)
+            if len(content) <= _LONGEST_KEPT:
+                self._recent.sayings.put(seq, said)
+            yield seq, said
 
     def prints(self, collection: int, ids: Iterable[str]) -> dict[str, tuple[bytes, bytes]]:
         """Fingerprint and key of the vector, by id, of those that exist."""
@@ -150,6 +209,7 @@ class ItemTable:
 
     def insert(self, row: StoredItem) -> None:
         """A new arrival; ``row.seq`` comes from ``next_seq``."""
+        self._recent.moved(row.point, row.group)
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
             " point, grp, verdict, matched_seq, at_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -179,14 +239,19 @@ class ItemTable:
 
     def update(self, seq: int, item: Item, revision: int, version: int | None) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
-        self._db.execute(
-            "UPDATE items SET content=?, attributes=?, revision=?, version=? WHERE seq=?",
+        groups = self._db.execute(
+            "UPDATE items SET content=?, attributes=?, revision=?, version=? WHERE seq=? RETURNING grp",
             (_content(item), _json(item.attributes), revision, version, seq),
-        )
+        ).fetchall()
+        self._recent.sayings.drop(seq)
+        for (group,) in groups:
+            self._recent.regrouped(group)  # by length another one may stand for it
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
-        self._db.execute("DELETE FROM items WHERE seq=?", (seq,))
+        for place in self._db.execute("DELETE FROM items WHERE seq=? RETURNING point, grp", (seq,)).fetchall():
+            self._recent.moved(*place)
+        self._recent.sayings.drop(seq)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
             " WHERE matched_seq=?",
@@ -195,12 +260,23 @@ class ItemTable:
 
     def members(self, points: Collection[int]) -> list[Member]:
         """The earliest items of each point, in order of arrival."""
+        known = {point: members for point in points if (members := self._recent.members.get(point)) is not None}
+        if len(known) < len(points):
+            known.update(self._read_members([point for point in points if point not in known]))
+        return sorted(chain.from_iterable(known.values()))
+
+    def _read_members(self, points: list[int]) -> dict[int, list[Member]]:
         rows = self._db.execute(
             "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points JOIN items ON items.seq IN"
             " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
-            (json.dumps(list(points)), _MEMBERS_PER_POINT),
+            (json.dumps(points), _MEMBERS_PER_POINT),
         )
-        return [Member(*row) for row in rows]
+        found: dict[int, list[Member]] = {}
+        for row in rows:
+            found.setdefault(row[2], []).append(Member(*row))
+        for point, members in found.items():
+            self._recent.members.put(point, members)
+        return found
 
     def by_number(self, seqs: Collection[int]) -> list[Member]:
         """Items by order of arrival, those that are there."""
@@ -357,5 +433,5 @@ def _content(item: Item) -> str:
     return _json(item.model_dump(mode="json", include={"text", "fields", "timestamp"}))
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+# Made once: ``json.dumps`` makes one at each call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

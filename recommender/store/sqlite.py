@@ -15,7 +15,7 @@ from recommender.store.collections import CollectionTable
 from recommender.store.copying import DatabaseCopy, facts_of
 from recommender.store.failures import explained
 from recommender.store.groups import GroupTable
-from recommender.store.items import ItemTable
+from recommender.store.items import ItemTable, RecentItems
 from recommender.store.outbox import Outbox
 from recommender.store.schema import connect
 from recommender.store.vectors import VectorTable
@@ -42,8 +42,9 @@ class SqliteStore:
         self._copying = False
         self._db = connect(path)
         self.collections = CollectionTable(self._db)
-        self.items = ItemTable(self._db)
-        self.groups = GroupTable(self._db)
+        self._recent = RecentItems()
+        self.items = ItemTable(self._db, self._recent)
+        self.groups = GroupTable(self._db, self._recent)
         self.vectors = VectorTable(self._db)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
@@ -63,6 +64,8 @@ class SqliteStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
+                self._recent.clear()
+                self.vectors.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise

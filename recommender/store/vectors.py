@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.store.recent import Recent
+
 Vector = NDArray[np.float32]
 Labels = NDArray[np.int64]
+
+_VECTORS_KEPT = 4096
 
 
 class VectorTable:
@@ -18,6 +22,11 @@ class VectorTable:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._recent: Recent[int, Vector] = Recent(_VECTORS_KEPT)
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._recent.clear()
 
     def find(self, model: str, key: bytes) -> tuple[int, Vector, bool] | None:
         """Row, vector of shape (dimension,) and truncation flag of what was embedded before under this key."""
@@ -28,8 +37,20 @@ class VectorTable:
 
     def get(self, row: int) -> Vector:
         """The vector of an item, shape (dimension,)."""
-        (data,) = self._db.execute("SELECT data FROM vectors WHERE id=?", (row,)).fetchone()
-        return np.frombuffer(data, np.float32)
+        return self.several([row])[row]
+
+    def several(self, rows: Collection[int]) -> dict[int, Vector]:
+        """The vectors of items by row, each of shape (dimension,)."""
+        found = {row: vector for row in rows if (vector := self._recent.get(row)) is not None}
+        missing = [row for row in rows if row not in found]
+        if missing:
+            read = self._db.execute(
+                "SELECT id, data FROM vectors WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(missing),)
+            )
+            for row, data in read:
+                found[row] = np.frombuffer(data, np.float32)
+                self._recent.put(row, found[row])
+        return found
 
     def key(self, row: int) -> bytes:
         """The key under which the vector of an item was recorded."""
@@ -56,6 +77,7 @@ class VectorTable:
             (point,),
         ).fetchone()
         for row in {vector, *(dropped or ())}:
+            self._recent.drop(row)  # its number may be used again
             self._db.execute(
                 "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
                 " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=?1)",
