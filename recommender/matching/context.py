@@ -34,8 +34,8 @@ class Context(NamedTuple):
             close to many things without being any of them; NaN when the candidates were not compared with each other.
         their_lead: as ``lead``, from the candidate's side.
         their_rank: to how many of the others the candidate is closer than to the item.
-        words_margin: as ``margin``, of `Overlap.cosine`.
-        words_lead: as ``lead``, of `Overlap.cosine`.
+        words_margin: as ``margin``, of `Wording.cosine`.
+        words_lead: as ``lead``, of `Wording.cosine`.
     """
 
     margin: float = nan
@@ -58,7 +58,7 @@ def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[C
     if len(pairs) == 1:
         return [Context()]
     cosines = [pair.cosine for pair in pairs]
-    words = [pair.overlap.cosine for pair in pairs]
+    words = [pair.wording.cosine for pair in pairs]
     falling, falling_words = sorted(cosines, reverse=True), sorted(words, reverse=True)
     theirs = [(nan, nan, nan)] * len(pairs) if among is None else _from_their_side(np.array(cosines), among)
     return [
