@@ -9,6 +9,8 @@ from typing import NamedTuple
 from rapidfuzz.fuzz import ratio
 
 from recommender.matching.agreement import (
+    NO_MEASURES,
+    NOTHING,
     Agreement,
     alike,
     identifiers,
@@ -90,6 +92,7 @@ _MOST = 3
 _MOST_OWN = 20.0
 _DEEPEST_RANK = 10
 _NO_TITLES = (nan,) * 7
+_NO_VALUES = (nan, nan, nan, nan, nan, 0.0, 0.0, nan, nan)  # what `_stated` makes of two plain texts
 
 
 class Comparison(NamedTuple):
@@ -108,16 +111,16 @@ class Comparison(NamedTuple):
     other: Profile
     cosine: float
     wording: Wording
-    identifiers: Agreement[str]
-    numbers: Agreement[str]
-    colours: Agreement[str]
-    measures: Agreement[Measure]
-    dimensions: Agreement[str]
-    titles_contradict: bool
-    substituted: Agreement[str]
     words_shared: float
-    disputed: tuple[str, ...]
-    contested: bool
+    identifiers: Agreement[str] = NOTHING
+    numbers: Agreement[str] = NOTHING
+    colours: Agreement[str] = NOTHING
+    measures: Agreement[Measure] = NO_MEASURES
+    dimensions: Agreement[str] = NOTHING
+    titles_contradict: bool = False
+    substituted: Agreement[str] = NOTHING
+    disputed: tuple[str, ...] = ()
+    contested: bool = False
 
     def contested_only_by(self, kind: str) -> bool:
         """Whether ``identifiers``, ``numbers``, ``colours``, ``measures`` or ``words`` alone make the pair contested.
@@ -142,6 +145,9 @@ def comparisons(one: Profile, others: Sequence[Profile], cosines: Sequence[float
 
 
 def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -> Comparison:
+    words_shared = _jaccard(one.said.words, other.said.words)
+    if one.said.plain and other.said.plain:  # as nearly all short texts are
+        return Comparison(one, other, cosine, wording, words_shared)
     here, there = one.said.whole, other.said.whole
     named = identifiers(here, there)
     numbers = plain(here.numbers, there.numbers)
@@ -150,7 +156,6 @@ def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -
     dimensions = plain(here.dimensions, there.dimensions)
     contradict = titles_contradict(one.said, other.said)
     variants = substituted(one.said, other.said)
-    words_shared = _jaccard(one.said.words, other.said.words)
     told = {
         "identifiers": named.contradicts,
         "numbers": numbers.contradicts,
@@ -164,6 +169,7 @@ def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -
         other=other,
         cosine=cosine,
         wording=wording,
+        words_shared=words_shared,
         identifiers=named,
         numbers=numbers,
         colours=colours,
@@ -171,7 +177,6 @@ def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -
         dimensions=dimensions,
         titles_contradict=contradict,
         substituted=variants,
-        words_shared=words_shared,
         disputed=disputed,
         contested=contradict or variants.contradicts or same_wording,
     )
@@ -191,8 +196,7 @@ def features(pair: Comparison, context: Context) -> list[float]:
         context.words_margin,
         context.words_lead,
         *_word_features(pair),
-        *_identifier_features(pair),
-        *_value_features(pair),
+        *(_NO_VALUES if pair.one.said.plain and pair.other.said.plain else _stated(pair)),
         pair.words_shared,
         pair.words_shared * len(pair.disputed) / 4,
         _ratio(len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)),
@@ -222,6 +226,10 @@ def _word_features(pair: Comparison) -> tuple[float, ...]:
         ratio(mine.term, theirs.term) / 100 if mine.term and theirs.term else nan,
         ratio(one.said.whole.folded[:_READ_CHARACTERS], other.said.whole.folded[:_READ_CHARACTERS]) / 100,
     )
+
+
+def _stated(pair: Comparison) -> tuple[float, ...]:
+    return (*_identifier_features(pair), *_value_features(pair))
 
 
 def _identifier_features(pair: Comparison) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from math import log, sqrt
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ class ItemTerms:
         title: those of the first of several named fields.
         title_name: the name of that field.
         labels: the other short fields, by name, as sets of terms.
+        plain: whether there is nothing to compare but words: no identifier, number, colour or size, and no title.
     """
 
     text: str
@@ -55,6 +56,7 @@ class ItemTerms:
     title: Terms | None
     title_name: str | None
     labels: Mapping[str, frozenset[str]]
+    plain: bool
 
 
 def item_terms(item: Item) -> ItemTerms:
@@ -86,7 +88,12 @@ def _taken_apart(content: str, fields: tuple[tuple[str, str], ...] | None) -> It
         title=None if title_name is None else terms_of(said[title_name]),
         title_name=title_name,
         labels=labels,
+        plain=title_name is None and not _states_values(whole),
     )
+
+
+def _states_values(terms: Terms) -> bool:
+    return bool(terms.identifiers or terms.numbers or terms.colours or terms.measures or terms.dimensions)
 
 
 _recently_taken_apart = lru_cache(maxsize=_KEPT_ITEMS)(_taken_apart)
@@ -184,7 +191,7 @@ def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermS
     norms, totals, rare = (
         np.bincount(of, figures, len(said)).tolist() for figures in (squares, weights, weights > RARE)
     )
-    parts = np.split(weights, np.cumsum(lengths[:-1]))
+    parts = [weights[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
     return [
         Profile(item, one, part, sqrt(square), total, int(count))
         for item, one, part, square, total, count in zip(items, said, parts, norms, totals, rare, strict=True)

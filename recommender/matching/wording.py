@@ -11,6 +11,8 @@ import numpy as np
 from recommender.matching.profile import RARE, Profile
 from recommender.matching.trees import Floats, Integers
 
+_NONE = np.zeros(1)
+
 
 class Own(NamedTuple):
     """The rarest term of an item that the other side lacks; of equally rare ones the first.
@@ -61,7 +63,7 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     terms = chain.from_iterable([other.said.terms for other in others])
     places = np.fromiter(map(one.said.place_of.get, terms, repeat(-1)), np.int64, len(weights))  # in the item itself
     is_shared = places >= 0
-    mine = np.append(one.said.multiplicities, 0.0)[places]  # 0 where the item lacks the term
+    mine = np.concatenate((one.said.multiplicities, _NONE))[places]  # 0 where the item lacks the term
     shared = np.where(is_shared, weights, 0.0)
 
     def by_item(figures: Floats) -> Floats:

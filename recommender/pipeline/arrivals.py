@@ -13,7 +13,7 @@ from recommender.pipeline.judging import BY_WORDS, Judged, Judging, Seen, Subjec
 from recommender.pipeline.neighbours import Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.words import Words
-from recommender.ranking import ScoredMember, recommend
+from recommender.ranking import ScoredMember, nearest_by_group, recommend
 from recommender.store import Collection, Member, SqliteStore, StoredItem, Verdict
 
 # Vectors closer than this are one point of the index: near-identical ones wreck the graph of HNSW.
@@ -89,7 +89,9 @@ class Arrivals:
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        vector = self._vector(embedded)
+        known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
+        vector = self._record(embedded) if known is None else known[0]
+        same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
         row = StoredItem(
             seq=place.seq,
             collection=collection.id,
@@ -98,7 +100,7 @@ class Arrivals:
             version=version,
             fingerprint=subject.fingerprint,
             vector=vector,
-            point=self._point(collection, vector, embedded, surroundings, overlay),
+            point=self._point(collection, vector, embedded, surroundings, overlay) if same is None else same,
             group=place.group,
             verdict=place.verdict,
             at_ms=subject.at_ms,
@@ -149,16 +151,17 @@ class Arrivals:
         self, collection: Collection, surroundings: Surroundings, *, but: str | None, limit: int | None = None
     ) -> tuple[Recommendation, ...]:
         """Canonical items of the neighbouring groups; ``but`` is the group of the item itself, if it has one."""
-        members = [
+        settings = collection.settings
+        members = (
             ScoredMember(member.group, member.seq, surroundings.similarity[member.point])
             for member in surroundings.members
             if member.group != but
-        ]
-        settings = collection.settings
-        canonical = self._store.groups.canonical({member.group for member in members}, settings.canonical)
-        return recommend(
-            members, canonical, floor=settings.similar_from, limit=settings.recommendations if limit is None else limit
         )
+        floor = settings.similar_from
+        limit = settings.recommendations if limit is None else limit
+        nearest = nearest_by_group(members, floor=floor, limit=limit)
+        canonical = self._store.groups.canonical([one.group for one in nearest], settings.canonical)
+        return recommend(nearest, canonical, floor=floor, limit=limit)
 
     def _judge(
         self,
@@ -178,12 +181,10 @@ class Arrivals:
             forbidden,
         )
 
-    def _vector(self, embedded: Embedded) -> int:
-        vectors = self._store.vectors
-        found = vectors.find(embedded.model.key, embedded.vector_key)
-        if found is not None:
-            return found[0]
-        return vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
+    def _record(self, embedded: Embedded) -> int:
+        return self._store.vectors.add(
+            embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated
+        )
 
     def _point(
         self,
@@ -193,9 +194,7 @@ class Arrivals:
         surroundings: Surroundings,
         overlay: CollectionOverlay,
     ) -> int:
-        same = self._store.items.point_of_vector(collection.id, vector)
-        if same is not None:
-            return same
+        """Where an item hangs whose very vector no item of the collection has."""
         nearest = next(iter(surroundings.similarity.items()), None)
         if nearest is not None and nearest[1] >= _SAME_POINT:
             return nearest[0]

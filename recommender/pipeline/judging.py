@@ -202,12 +202,15 @@ class Judging:
         self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
     ) -> list[Member]:
         """Of each point, in the order given, the first item that the policy allows."""
-        earlier = [member for member in members if subject.comes_after(member)]
+        unrestricted = not restricts(collection.settings)
         first: dict[int, Member] = {}
-        for member in earlier:
-            first.setdefault(member.point, member)
-        if not restricts(collection.settings):
-            return list(first.values())[:most]
+        for member in members:
+            if subject.comes_after(member):
+                first.setdefault(member.point, member)
+                if unrestricted and len(first) == most:
+                    break
+        if unrestricted:
+            return list(first.values())
         equal = shared(collection.settings, subject.item)
         found = (
             self._first_allowed(collection, subject, self._store.items.on_point(point, collection.name, equal, _READ))

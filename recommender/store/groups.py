@@ -30,7 +30,7 @@ class GroupTable:
     def canonical(self, groups: Collection[str], rule: CanonicalRule = "earliest") -> dict[str, str]:
         """Id of the item that stands for each group; among equally long texts the earliest."""
         recent = self._recent.canonical_by(rule)
-        found = {group: id_ for group in groups if (id_ := recent.get(group)) is not None}
+        found = recent.among(groups)
         if len(found) < len(groups):
             for group, id_ in self._read_canonical([group for group in groups if group not in found], rule):
                 found[group] = id_

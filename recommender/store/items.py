@@ -101,7 +101,7 @@ _HAS_VALUE = (
 _PLAIN_NAME = re.compile(r"[\w -]+")
 # How many items of one point are looked at: more twins than this add nothing to a verdict.
 _MEMBERS_PER_POINT = 8
-# What is kept of items that were read of late; longer contents, in characters of JSON, are read each time.
+# What is kept of items that were read of late; those with longer texts, in characters, are read each time.
 _SAYINGS_KEPT = 4096
 _POINTS_KEPT = 16_384
 _GROUPS_KEPT = 16_384
@@ -128,8 +128,22 @@ class RecentItems:
             self.canonical[rule] = Recent(_GROUPS_KEPT)
         return self.canonical[rule]
 
-    def moved(self, point: int, group: str) -> None:
-        """An item has come to a point and a group, or left them."""
+    def made(self, point: int) -> None:
+        """A point is there on which no item hangs yet."""
+        self.members.put(point, [])
+
+    def arrived(self, row: StoredItem) -> None:
+        """An item has come, behind all others."""
+        if (members := self.members.get(row.point)) is not None and len(members) < _MEMBERS_PER_POINT:
+            members.append(Member(row.seq, row.item.id, row.point, row.group))
+        self.regrouped(row.group)
+        if len(row.item.content) <= _LONGEST_KEPT:
+            said = _without_vector(row.item)
+            self.sayings.put(row.seq, Saying(said, row.fingerprint, row.vector, row.at_ms))
+
+    def left(self, seq: int, point: int, group: str) -> None:
+        """An item has gone."""
+        self.sayings.drop(seq)
         self.members.drop(point)
         self.regrouped(group)
 
@@ -156,6 +170,10 @@ class ItemTable:
         self._db = connection
         self._recent = recent
 
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._recent.clear()
+
     def get(self, collection: int, item_id: str) -> StoredItem | None:
         """The item as it stands, or ``None``."""
         rows = self._db.execute(f"{_SELECT} WHERE collection=? AND id=?", (collection, item_id))
@@ -163,11 +181,15 @@ class ItemTable:
 
     def id_of(self, seq: int) -> str | None:
         """Id of the item that arrived as number ``seq``, while it is there."""
+        if (said := self._recent.sayings.get(seq)) is not None:
+            return said.item.id
         row = self._db.execute("SELECT id FROM items WHERE seq=?", (seq,)).fetchone()
         return None if row is None else str(row[0])
 
     def by_seq(self, seqs: Collection[int]) -> dict[int, StoredItem]:
         """Items by order of arrival."""
+        if not seqs:
+            return {}
         rows = self._db.execute(
             f"{_SELECT} WHERE seq IN (SELECT value FROM json_each(?))",  # noqa: S608 (constant)
             (json.dumps(list(seqs)),),
@@ -176,7 +198,7 @@ class ItemTable:
 
     def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
         """What items of a collection say, by order of arrival."""
-        found = {seq: said for seq in seqs if (said := self._recent.sayings.get(seq)) is not None}
+        found = self._recent.sayings.among(seqs)
         if len(found) < len(seqs):
             found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
         return found
@@ -189,7 +211,7 @@ class ItemTable:
         )
         for seq, id_, content, attributes, *others in rows:
             said = Saying(_item(id_, collection, content, attributes), *others)
-            if len(content) <= _LONGEST_KEPT:
+            if len(said.item.content) <= _LONGEST_KEPT:
                 self._recent.sayings.put(seq, said)
             yield seq, said
 
@@ -209,7 +231,7 @@ class ItemTable:
 
     def insert(self, row: StoredItem) -> None:
         """A new arrival; ``row.seq`` comes from ``next_seq``."""
-        self._recent.moved(row.point, row.group)
+        self._recent.arrived(row)
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
             " point, grp, verdict, matched_seq, at_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -249,9 +271,8 @@ class ItemTable:
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
-        for place in self._db.execute("DELETE FROM items WHERE seq=? RETURNING point, grp", (seq,)).fetchall():
-            self._recent.moved(*place)
-        self._recent.sayings.drop(seq)
+        for point, group in self._db.execute("DELETE FROM items WHERE seq=? RETURNING point, grp", (seq,)).fetchall():
+            self._recent.left(seq, point, group)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
             " WHERE matched_seq=?",
@@ -260,7 +281,7 @@ class ItemTable:
 
     def members(self, points: Collection[int]) -> list[Member]:
         """The earliest items of each point, in order of arrival."""
-        known = {point: members for point in points if (members := self._recent.members.get(point)) is not None}
+        known = self._recent.members.among(points)
         if len(known) < len(points):
             known.update(self._read_members([point for point in points if point not in known]))
         return sorted(chain.from_iterable(known.values()))
@@ -429,8 +450,22 @@ def _item(item_id: str, collection: str, content: str, attributes: str) -> Item:
     )
 
 
+def _without_vector(item: Item) -> Item:
+    """An item as it will be read."""
+    return Item.model_construct(
+        id=item.id,
+        collection=item.collection,
+        text=item.text,
+        fields=item.fields,
+        attributes=item.attributes,
+        timestamp=item.timestamp,
+        vector=None,
+    )
+
+
 def _content(item: Item) -> str:
-    return _json(item.model_dump(mode="json", include={"text", "fields", "timestamp"}))
+    timestamp = None if item.timestamp is None else item.model_dump(mode="json", include={"timestamp"})["timestamp"]
+    return _json({"text": item.text, "fields": item.fields, "timestamp": timestamp})
 
 
 # Made once: ``json.dumps`` makes one at each call.

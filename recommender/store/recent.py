@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -27,9 +27,17 @@ class Recent(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._kept
+
     def get(self, key: K) -> V | None:
         """The value, while it is kept."""
         return self._kept.get(key)
+
+    def among(self, keys: Iterable[K]) -> dict[K, V]:
+        """Those of the keys that are kept, with their values."""
+        kept = self._kept
+        return {key: kept[key] for key in keys if key in kept}
 
     def put(self, key: K, value: V) -> None:
         """Keep a value."""

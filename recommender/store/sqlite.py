@@ -42,10 +42,10 @@ class SqliteStore:
         self._copying = False
         self._db = connect(path)
         self.collections = CollectionTable(self._db)
-        self._recent = RecentItems()
-        self.items = ItemTable(self._db, self._recent)
-        self.groups = GroupTable(self._db, self._recent)
-        self.vectors = VectorTable(self._db)
+        recent = RecentItems()
+        self.items = ItemTable(self._db, recent)
+        self.groups = GroupTable(self._db, recent)
+        self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
         self.outbox = Outbox(self._db, source)
@@ -64,8 +64,8 @@ class SqliteStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                self._recent.clear()
-                self.vectors.forget()
+                for kept_in_memory in (self.items, self.vectors, self.outbox):
+                    kept_in_memory.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
