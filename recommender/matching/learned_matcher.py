@@ -103,7 +103,6 @@ class LearnedMatcher:
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 
     def _compare(self, item: Item, candidates: Sequence[Candidate]) -> list[Comparison]:
-        statistics = self._statistics(item.collection)
         items = [item, *(one.other.item for one in candidates)]
         mine, *theirs = profiles(items, [item_terms(one) for one in items], self._statistics(item.collection))
         return comparisons(mine, theirs, [one.similarity for one in candidates])

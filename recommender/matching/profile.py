@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from math import log, sqrt
 from typing import NamedTuple
 
@@ -183,9 +183,9 @@ def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermS
         said: of each of them, see `item_terms`.
         statistics: of their collection.
     """
-    terms = list(chain.from_iterable([one.terms for one in said]))
+    frequencies = np.concatenate([statistics.frequencies(one.terms) for one in said])
     lengths = [len(one.terms) for one in said]
-    weights = rarities(statistics, terms, np.concatenate([one.background for one in said]))
+    weights = rarities(frequencies, np.concatenate([one.background for one in said]), statistics.documents)
     squares = (weights * np.concatenate([one.multiplicities for one in said])) ** 2
     of = np.repeat(np.arange(len(said)), lengths)
     norms, totals, rare = (

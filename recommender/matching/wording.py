@@ -66,8 +66,8 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     mine = np.concatenate((one.said.multiplicities, _NONE))[places]  # 0 where the item lacks the term
     shared = np.where(is_shared, weights, 0.0)
 
-    def by_item(figures: Floats) -> Floats:
-        sums: Floats = np.bincount(items, figures, len(others))
+    def by_item(of_terms: Floats) -> Floats:
+        sums: Floats = np.bincount(items, of_terms, len(others))
         return sums
 
     norms = np.array([other.norm for other in others]) * one.norm
@@ -75,10 +75,8 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     rarest, _ = _highest(shared, lengths)
     own, firsts = _highest(np.where(is_shared, -1.0, weights), lengths)
     rare_shared = by_item(shared > RARE)
-    rows = zip(
-        cosines.tolist(), by_item(shared).tolist(), rarest.tolist(), rare_shared.tolist(), own.tolist(), firsts.tolist(),
-        strict=True,
-    )  # fmt: skip
+    figures = (cosines, by_item(shared), rarest, rare_shared, own, firsts)
+    rows = zip(*[column.tolist() for column in figures], strict=True)
     return [
         Wording(
             cosine,

@@ -182,9 +182,7 @@ class Arrivals:
         )
 
     def _record(self, embedded: Embedded) -> int:
-        return self._store.vectors.add(
-            embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated
-        )
+        return self._store.vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
 
     def _point(
         self,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.items import Item
 from recommender.matching import TermStatistics, item_terms
-from recommender.matching.statistics import background, rarities
+from recommender.matching.statistics import rarities
 from recommender.pipeline.collections import Collections
+from recommender.pipeline.counts import Counts
 from recommender.pipeline.postings import Numbers, Postings
 from recommender.store import SqliteStore
 
@@ -22,35 +22,6 @@ MOST_ITEMS = 500
 _VERSION = "1"
 _NOTE = "terms version"
 _BLOCK = 1000
-_EVERY_ITEM = ""  # a term that no text has, and every item is counted under
-
-
-class Counts:
-    """Document frequencies of one collection: committed ones and those of the running batch.
-
-    Attributes:
-        frequency: in how many items a term occurs.
-        changes: what the running batch has added to it.
-    """
-
-    def __init__(self, frequencies: Counter[str]) -> None:
-        self._frequencies = frequencies
-        self.changes: Counter[str] = Counter()
-        self.frequency: Callable[[str], int] = frequencies.__getitem__  # asked a thousand times for each item
-
-    @property
-    def documents(self) -> int:
-        """How many items there are."""
-        return self._frequencies.get(_EVERY_ITEM, 0)
-
-    def change(self, terms: Iterable[str], by: int) -> None:
-        """One item more (1) or less (-1) with these terms."""
-        frequencies, changes = self._frequencies, self.changes
-        for term in (_EVERY_ITEM, *terms):
-            frequencies[term] += by
-            changes[term] += by
-            if not frequencies[term]:
-                del frequencies[term]
 
 
 class Words:
@@ -71,23 +42,26 @@ class Words:
 
     def add(self, collection: int, seq: int, item: Item) -> None:
         """An item has arrived."""
-        terms, counts = item_terms(item).whole.counts, self._of(collection)
-        first = [term for term in terms if not counts.frequency(term)]
+        terms, counts = item_terms(item).terms, self._of(collection)
+        first = [terms[place] for place in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
         counts.change(terms, 1)
         self._postings.add(collection, seq, terms, first)
 
     def remove(self, collection: int, seq: int, item: Item) -> None:
         """An item has gone; it must say what it said when it was added."""
-        terms = item_terms(item).whole.counts
+        terms = item_terms(item).terms
         self._of(collection).change(terms, -1)
         self._postings.remove(collection, seq, terms)
 
     def search(self, collection: int, item: Item, limit: int) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
         counts = self._of(collection)
-        known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= MOST_ITEMS]
-        weights = rarities(counts, known, background(known)).tolist()
-        rarest = sorted(zip((-weight for weight in weights), known, strict=True))[:TERMS_READ]
+        said = item_terms(item)
+        frequencies = counts.frequencies(said.terms)
+        weights = rarities(frequencies, said.background, counts.documents)
+        known = np.flatnonzero((frequencies >= 1) & (frequencies <= MOST_ITEMS))
+        terms = [said.terms[place] for place in known.tolist()]
+        rarest = sorted(zip((-weights[known]).tolist(), terms, strict=True))[:TERMS_READ]
         if not rarest:
             return []
         having = [self._postings.having(collection, term) for _, term in rarest]
@@ -99,7 +73,7 @@ class Words:
         for collection, counts in self._counts.items():
             if counts.changes:
                 self._store.words.change_counts(collection, counts.changes)
-                counts.changes = Counter()
+                counts.flushed()
 
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
