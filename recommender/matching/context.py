@@ -86,8 +86,7 @@ def _standings(values: Sequence[float]) -> list[tuple[float, float]]:
     head = falling[: LED + 1]
     total, last, others = sum(head), head[-1], len(head) - 1
     return [
-        (value - (second if value == best else best), value - (total - max(last, value)) / others)
-        for value in values
+        (value - (second if value == best else best), value - (total - max(last, value)) / others) for value in values
     ]
 
 

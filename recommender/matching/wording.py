@@ -7,6 +7,7 @@ from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.matching.profile import RARE, Profile
 from recommender.matching.trees import Floats, Integers
@@ -57,7 +58,7 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
         others: at least one, weighed by the same statistics.
     """
     lengths = np.array([len(other.said.terms) for other in others])
-    items = np.repeat(np.arange(len(others)), lengths)  # shape (terms of all,), as are those that follow
+    of = np.repeat(np.arange(len(others)), lengths)  # shape (terms of all,), as are those that follow
     weights = np.concatenate([other.weights for other in others])
     theirs = np.concatenate([other.said.multiplicities for other in others])
     terms = chain.from_iterable([other.said.terms for other in others])
@@ -66,8 +67,8 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     mine = np.concatenate((one.said.multiplicities, _NONE))[places]  # 0 where the item lacks the term
     shared = np.where(is_shared, weights, 0.0)
 
-    def by_item(of_terms: Floats) -> Floats:
-        sums: Floats = np.bincount(items, of_terms, len(others))
+    def by_item(of_terms: NDArray[np.float64 | np.bool_]) -> Floats:
+        sums: Floats = np.asarray(np.bincount(of, of_terms, len(others)), np.float64)
         return sums
 
     norms = np.array([other.norm for other in others]) * one.norm
@@ -75,8 +76,8 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     rarest, _ = _highest(shared, lengths)
     own, firsts = _highest(np.where(is_shared, -1.0, weights), lengths)
     rare_shared = by_item(shared > RARE)
-    figures = (cosines, by_item(shared), rarest, rare_shared, own, firsts)
-    rows = zip(*[column.tolist() for column in figures], strict=True)
+    columns = [column.tolist() for column in (cosines, by_item(shared), rarest, rare_shared, own, firsts)]
+    rows = zip(*columns, strict=True)
     return [
         Wording(
             cosine,

@@ -62,6 +62,7 @@ class Postings:
                     self._drop((collection, term))
         for term in first:
             self._keep((collection, term), array(_NUMBER, (seq,)))
+        self._make_room()
 
     def remove(self, collection: int, seq: int, terms: Iterable[str]) -> None:
         """An item has gone."""
@@ -80,6 +81,9 @@ class Postings:
             return
         self._kept[key] = numbers
         self._numbers += len(numbers)
+        self._make_room()
+
+    def _make_room(self) -> None:
         while self._numbers > self._most:
             self._drop(next(iter(self._kept)))
 

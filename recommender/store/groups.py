@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Collection
 from typing import Literal
 
-from recommender.store.items import Member, RecentItems
+from recommender.store.recent_items import RecentItems
+from recommender.store.rows import Member
 
 CanonicalRule = Literal["earliest", "latest", "longest"]
 

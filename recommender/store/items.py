@@ -5,89 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from recommender.items import Band, Item, PairVerdict
-from recommender.items.values import AttributeValue
-from recommender.store.recent import Recent
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was decided about an item when it arrived: the best pair, and the arrival number of the other side."""
-
-    pair: PairVerdict | None
-    matched_seq: int | None
-
-    @property
-    def band(self) -> Band:
-        """``new`` when there was nothing to compare with."""
-        return Band.NEW if self.pair is None else self.pair.band
-
-
-@dataclass(frozen=True, slots=True)
-class StoredItem:
-    """One row of the items table.
-
-    Attributes:
-        seq: order of arrival in the partition; smaller is earlier.
-        revision: 1 for a new item, counted up by every change.
-        version: the producer's, if it gives one.
-        fingerprint: of the canonical text.
-        vector: row of its vector.
-        point: its label in the vector index, shared with items of (nearly) the same vector.
-        group: the group it belongs to.
-        verdict: on the best pair when it arrived, or as corrected since.
-        at_ms: stream time of its arrival.
-    """
-
-    seq: int
-    collection: int
-    item: Item
-    revision: int
-    version: int | None
-    fingerprint: bytes
-    vector: int
-    point: int
-    group: str
-    verdict: Verdict
-    at_ms: int
-
-
-class Member(NamedTuple):
-    """An item as its point or group knows it."""
-
-    seq: int
-    id: str
-    point: int
-    group: str
-
-
-Values = Mapping[str, AttributeValue]
-"""Attributes or fields by name."""
-
-
-class Saying(NamedTuple):
-    """What an item says, for comparison.
-
-    Attributes:
-        item: without its vector.
-        fingerprint: of its canonical text.
-        vector: row of its vector.
-        at_ms: stream time of its arrival.
-    """
-
-    item: Item
-    fingerprint: bytes
-    vector: int
-    at_ms: int
-
-
-Sayings = Iterator[tuple[Member, Saying]]
+from recommender.store.recent_items import LONGEST_KEPT, RecentItems
+from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, Sayings, StoredItem, Values, Verdict
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
@@ -99,68 +24,6 @@ _HAS_VALUE = (
     " ELSE json_extract(content, ?) END IS ?"
 )
 _PLAIN_NAME = re.compile(r"[\w -]+")
-# How many items of one point are looked at: more twins than this add nothing to a verdict.
-_MEMBERS_PER_POINT = 8
-# What is kept of items that were read of late; those with longer texts, in characters, are read each time.
-_SAYINGS_KEPT = 4096
-_POINTS_KEPT = 16_384
-_GROUPS_KEPT = 16_384
-_LONGEST_KEPT = 8000
-
-
-class RecentItems:
-    """What was read of items of late. Who writes to the table says here what holds no longer.
-
-    Attributes:
-        sayings: what an item says, by arrival number.
-        members: the earliest items of a point.
-        canonical: id of the item that stands for a group, by the group and the rule that chose it.
-    """
-
-    def __init__(self) -> None:
-        self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT)
-        self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
-        self.canonical: dict[str, Recent[str, str]] = {}
-
-    def canonical_by(self, rule: str) -> Recent[str, str]:
-        """Those that a rule chose, by group."""
-        if rule not in self.canonical:
-            self.canonical[rule] = Recent(_GROUPS_KEPT)
-        return self.canonical[rule]
-
-    def made(self, point: int) -> None:
-        """A point is there on which no item hangs yet."""
-        self.members.put(point, [])
-
-    def arrived(self, row: StoredItem) -> None:
-        """An item has come, behind all others."""
-        if (members := self.members.get(row.point)) is not None and len(members) < _MEMBERS_PER_POINT:
-            members.append(Member(row.seq, row.item.id, row.point, row.group))
-        self.regrouped(row.group)
-        if len(row.item.content) <= _LONGEST_KEPT:
-            said = _without_vector(row.item)
-            self.sayings.put(row.seq, Saying(said, row.fingerprint, row.vector, row.at_ms))
-
-    def left(self, seq: int, point: int, group: str) -> None:
-        """An item has gone."""
-        self.sayings.drop(seq)
-        self.members.drop(point)
-        self.regrouped(group)
-
-    def regrouped(self, group: str) -> None:
-        """Another item may stand for a group."""
-        for chosen in self.canonical.values():
-            chosen.drop(group)
-
-    def rearranged(self) -> None:
-        """Items have gone from group to group."""
-        self.members.clear()
-        self.canonical.clear()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.sayings.clear()
-        self.rearranged()
 
 
 class ItemTable:
@@ -211,7 +74,7 @@ class ItemTable:
         )
         for seq, id_, content, attributes, *others in rows:
             said = Saying(_item(id_, collection, content, attributes), *others)
-            if len(said.item.content) <= _LONGEST_KEPT:
+            if len(said.item.content) <= LONGEST_KEPT:
                 self._recent.sayings.put(seq, said)
             yield seq, said
 
@@ -231,7 +94,6 @@ class ItemTable:
 
     def insert(self, row: StoredItem) -> None:
         """A new arrival; ``row.seq`` comes from ``next_seq``."""
-        self._recent.arrived(row)
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
             " point, grp, verdict, matched_seq, at_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -252,6 +114,7 @@ class ItemTable:
                 row.at_ms,
             ),
         )
+        self._recent.arrived(row)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
         """Put another verdict in place of the one on arrival."""
@@ -290,7 +153,7 @@ class ItemTable:
         rows = self._db.execute(
             "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points JOIN items ON items.seq IN"
             " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
-            (json.dumps(points), _MEMBERS_PER_POINT),
+            (json.dumps(points), MEMBERS_PER_POINT),
         )
         found: dict[int, list[Member]] = {}
         for row in rows:
@@ -446,19 +309,6 @@ def _item(item_id: str, collection: str, content: str, attributes: str) -> Item:
         fields=said["fields"],
         attributes=json.loads(attributes),
         timestamp=timestamp and datetime.fromisoformat(timestamp),
-        vector=None,
-    )
-
-
-def _without_vector(item: Item) -> Item:
-    """An item as it will be read."""
-    return Item.model_construct(
-        id=item.id,
-        collection=item.collection,
-        text=item.text,
-        fields=item.fields,
-        attributes=item.attributes,
-        timestamp=item.timestamp,
         vector=None,
     )
 

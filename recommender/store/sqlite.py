@@ -15,8 +15,9 @@ from recommender.store.collections import CollectionTable
 from recommender.store.copying import DatabaseCopy, facts_of
 from recommender.store.failures import explained
 from recommender.store.groups import GroupTable
-from recommender.store.items import ItemTable, RecentItems
+from recommender.store.items import ItemTable
 from recommender.store.outbox import Outbox
+from recommender.store.recent_items import RecentItems
 from recommender.store.schema import connect
 from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.store.items import RecentItems
 from recommender.store.recent import Recent
+from recommender.store.recent_items import RecentItems
 
 Vector = NDArray[np.float32]
 Labels = NDArray[np.int64]
