@@ -21,8 +21,9 @@ from recommender.matching.vocabulary import COLOURS, NUMBER_WORDS
 # A field of so few words names something (a brand, a category) and is compared as a label.
 _LABEL_WORDS = 4
 RARE = 0.5
-# Terms take some ten times the memory of their text.
-_LONG = 4000  # characters
+# Terms take some ten to thirty times the memory of their text.
+_SHORT, _LONG = 200, 4000  # characters
+_KEPT_SHORT_ITEMS = 16_384
 _KEPT_ITEMS = 4096
 _KEPT_LONG_ITEMS = 256
 _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
@@ -63,8 +64,11 @@ def item_terms(item: Item) -> ItemTerms:
     """Take an item apart; of a long text the beginning, see `terms_of`."""
     fields = None if item.fields is None else tuple(item.fields.items())
     # An item is taken apart when it arrives, to be counted, and again whenever it is a candidate.
-    recently = _recently_taken_apart if len(item.content) <= _LONG else _recently_taken_apart_long
-    return recently(item.content, fields)
+    content = item.content
+    if len(content) <= _SHORT:
+        return _recently_taken_apart_short(content, fields)
+    recently = _recently_taken_apart if len(content) <= _LONG else _recently_taken_apart_long
+    return recently(content, fields)
 
 
 def _taken_apart(content: str, fields: tuple[tuple[str, str], ...] | None) -> ItemTerms:
@@ -96,6 +100,7 @@ def _states_values(terms: Terms) -> bool:
     return bool(terms.identifiers or terms.numbers or terms.colours or terms.measures or terms.dimensions)
 
 
+_recently_taken_apart_short = lru_cache(maxsize=_KEPT_SHORT_ITEMS)(_taken_apart)
 _recently_taken_apart = lru_cache(maxsize=_KEPT_ITEMS)(_taken_apart)
 _recently_taken_apart_long = lru_cache(maxsize=_KEPT_LONG_ITEMS)(_taken_apart)
 

@@ -14,7 +14,7 @@ EVERY_ITEM = ""
 """A term that no text has, and every item is counted under."""
 
 # Numbers of the terms of so many items are kept; they are asked for whenever one of them is a candidate.
-_ITEMS_KEPT = 4096
+_ITEMS_KEPT = 16_384
 # As many numbers may stand for terms that no item has any more, beside as many as stand for those that some have.
 _UNUSED = 1024
 

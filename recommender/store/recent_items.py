@@ -7,10 +7,10 @@ from recommender.store.recent import Recent
 from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, StoredItem
 
 # What is kept of items that were read of late; those with longer texts, in characters, are read each time.
-_SAYINGS_KEPT = 4096
-_POINTS_KEPT = 16_384
-_GROUPS_KEPT = 16_384
-LONGEST_KEPT = 8000
+_SAYINGS_KEPT = 16_384
+_POINTS_KEPT = 32_768
+_GROUPS_KEPT = 32_768
+LONGEST_KEPT = 4000
 
 
 class RecentItems:

@@ -15,7 +15,7 @@ from recommender.store.recent_items import RecentItems
 Vector = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-_VECTORS_KEPT = 4096
+_VECTORS_KEPT = 16_384
 _UNKNOWN_KEPT = 4096  # keys; an item asks for its own twice: before it is embedded, and when it is stored
 
 
