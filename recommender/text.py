@@ -20,6 +20,8 @@ def clean(text: str) -> str:
 
     Case is kept, since some models read it. Returns an empty string when nothing visible is left.
     """
+    if text.isascii():  # composed, and nothing in it joins
+        return _SPACES.sub(" ", text.translate(_ASCII_CONTROLS)).strip()
     composed = unicodedata.normalize("NFKC", legible(text))
     visible = "".join(c for c in composed if c in _JOINERS or c.isspace() or unicodedata.category(c) not in _INVISIBLE)
     # Joiners beside white space, ASCII or an edge join nothing.
@@ -29,6 +31,9 @@ def clean(text: str) -> str:
 
 
 _INVISIBLE = frozenset({"Cf", "Cc", "Cs"})
+_ASCII_CONTROLS = {
+    code: None for code in range(128) if unicodedata.category(chr(code)) == "Cc" and not chr(code).isspace()
+}
 
 
 def fingerprint(cleaned: str) -> bytes:

@@ -286,8 +286,11 @@ class Event:
             "datacontenttype": "application/json",
             "data": self.data.model_dump(mode="json"),
         }
-        return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+        return _JSON.encode(envelope)
 
+
+# Made once: ``json.dumps`` makes one at each call.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 # The end of the year 9999. A producer may give its entry an id of its own, in microseconds for example; such an event
 # has no time rather than a wrong one.

@@ -129,6 +129,8 @@ def _mentioned(measure: Measure, terms: Terms) -> bool:
 
 def measures(one: Terms, other: Terms) -> Agreement[Measure]:
     """Compare measures kind by kind, rounding allowed; a kind that only one side mentions says nothing."""
+    if not one.measures or not other.measures:
+        return NO_MEASURES
     kinds = {measure.kind for measure in one.measures} & {measure.kind for measure in other.measures}
     if not kinds:
         return NO_MEASURES

@@ -34,8 +34,8 @@ class Context(NamedTuple):
             close to many things without being any of them; NaN when the candidates were not compared with each other.
         their_lead: as ``lead``, from the candidate's side.
         their_rank: to how many of the others the candidate is closer than to the item.
-        words_margin: as ``margin``, of `Overlap.cosine`.
-        words_lead: as ``lead``, of `Overlap.cosine`.
+        words_margin: as ``margin``, of `Wording.cosine`.
+        words_lead: as ``lead``, of `Wording.cosine`.
     """
 
     margin: float = nan
@@ -57,18 +57,14 @@ def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[C
     """
     if len(pairs) == 1:
         return [Context()]
-    cosines = [pair.cosine for pair in pairs]
-    words = [pair.overlap.cosine for pair in pairs]
-    falling, falling_words = sorted(cosines, reverse=True), sorted(words, reverse=True)
+    cosines, words = [pair.cosine for pair in pairs], [pair.wording.cosine for pair in pairs]
     theirs = [(nan, nan, nan)] * len(pairs) if among is None else _from_their_side(np.array(cosines), among)
+    falling = sorted(cosines, reverse=True)
     return [
-        Context(
-            *_standing(cosine, falling),
-            float(bisect_left(falling, -cosine, key=neg)),
-            *their,
-            *_standing(word, falling_words),
+        Context(margin, lead, float(bisect_left(falling, -cosine, key=neg)), *their, *of_words)
+        for cosine, (margin, lead), their, of_words in zip(
+            cosines, _standings(cosines), theirs, _standings(words), strict=True
         )
-        for cosine, word, their in zip(cosines, words, theirs, strict=True)
     ]
 
 
@@ -84,12 +80,14 @@ def cosines_among(vectors: NDArray[np.float32]) -> Floats:
     return found
 
 
-def _standing(value: float, falling: Sequence[float]) -> tuple[float, float]:
-    """How far a value is above the best of the others, and above the mean of the best few of them."""
-    best = falling[value == falling[0]]
+def _standings(values: Sequence[float]) -> list[tuple[float, float]]:
+    """How far each value is above the best of the others, and above the mean of the best few of them."""
+    best, second, *_ = falling = sorted(values, reverse=True)
     head = falling[: LED + 1]
-    others = sum(head) - max(value, head[-1])
-    return value - best, value - others / (len(head) - 1)
+    total, last, others = sum(head), head[-1], len(head) - 1
+    return [
+        (value - (second if value == best else best), value - (total - max(last, value)) / others) for value in values
+    ]
 
 
 def _from_their_side(cosines: Floats, among: Floats) -> list[tuple[float, float, float]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log, nan
 from typing import NamedTuple
 
 from rapidfuzz.fuzz import ratio
 
 from recommender.matching.agreement import (
+    NO_MEASURES,
+    NOTHING,
     Agreement,
     alike,
     identifiers,
@@ -19,6 +22,7 @@ from recommender.matching.agreement import (
 from recommender.matching.context import Context
 from recommender.matching.profile import Profile, Weighted, multiplicity
 from recommender.matching.units import Measure
+from recommender.matching.wording import Wording, wordings
 
 # Name and sign of each feature: +1 where more of it must never lower the probability, -1 where it must never raise it,
 # 0 where the data decide. Stored models name their features, so one may be added at any place.
@@ -88,110 +92,98 @@ _MOST = 3
 _MOST_OWN = 20.0
 _DEEPEST_RANK = 10
 _NO_TITLES = (nan,) * 7
-
-
-class Overlap(NamedTuple):
-    """Terms two texts share, by rarity.
-
-    Attributes:
-        terms: the shared terms, in reading order.
-        cosine: of the tf-idf weights, in [0, 1].
-        weight: sum of the rarity of the shared terms.
-        rarest: the highest of them.
-    """
-
-    terms: list[str]
-    cosine: float
-    weight: float
-    rarest: float
+_NO_VALUES = (nan, nan, nan, nan, nan, 0.0, 0.0, nan, nan)  # what `_stated` makes of two plain texts
 
 
 class Comparison(NamedTuple):
-    """Everything compared, before it is put in numbers; reasons are made of it."""
+    """Everything compared, before it is put in numbers; reasons are made of it.
+
+    Attributes:
+        cosine: of the embeddings.
+        wording: which terms are shared, by rarity.
+        words_shared: share of common words in all words, in [0, 1].
+        disputed: the kinds of evidence on which the two contradict each other.
+        contested: same text, different thing: like wording, or like titles, that differ in a number, code, size or
+            colour; or nothing differs but a word that the titles have in each other's place.
+    """
 
     one: Profile
     other: Profile
     cosine: float
-    overlap: Overlap
-    identifiers: Agreement[str]
-    numbers: Agreement[str]
-    colours: Agreement[str]
-    measures: Agreement[Measure]
-    dimensions: Agreement[str]
-    titles_contradict: bool
-    substituted: Agreement[str]
-
-    @property
-    def contested(self) -> bool:
-        """Same text, different thing: like wording, or like titles, that differ in a number, code, size or colour.
-
-        Or nothing differs but a word that the titles have in each other's place.
-        """
-        if self.titles_contradict or self.substituted.contradicts:
-            return True
-        return bool(self.disputes()) and _jaccard(self.one.said.words, self.other.said.words) >= _SAME_WORDING
-
-    def disputes(self) -> int:
-        """On how many kinds of evidence the two contradict each other, 0 to 4."""
-        return len(self._disputed())
+    wording: Wording
+    words_shared: float
+    identifiers: Agreement[str] = NOTHING
+    numbers: Agreement[str] = NOTHING
+    colours: Agreement[str] = NOTHING
+    measures: Agreement[Measure] = NO_MEASURES
+    dimensions: Agreement[str] = NOTHING
+    titles_contradict: bool = False
+    substituted: Agreement[str] = NOTHING
+    disputed: tuple[str, ...] = ()
+    contested: bool = False
 
     def contested_only_by(self, kind: str) -> bool:
         """Whether ``identifiers``, ``numbers``, ``colours``, ``measures`` or ``words`` alone make the pair contested.
 
         Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
         """
-        disputed = self._disputed() or (["numbers"] if self.titles_contradict else [])
+        disputed = self.disputed or (("numbers",) if self.titles_contradict else ())
         return [*disputed, *(["words"] if self.substituted.contradicts else [])] == [kind]
-
-    def _disputed(self) -> list[str]:
-        told = {
-            "identifiers": self.identifiers.contradicts,
-            "numbers": self.numbers.contradicts,
-            "colours": self.colours.contradicts,
-            "measures": self.measures.contradicts or self._other_dimensions(),
-        }
-        return [kind for kind, differ in told.items() if differ]
-
-    def _other_dimensions(self) -> bool:
-        return self.dimensions.contradicts and not self.dimensions.shared
 
 
 def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
     """Compare two items; ``cosine`` is that of their embeddings."""
+    return comparisons(one, [other], [cosine])[0]
+
+
+def comparisons(one: Profile, others: Sequence[Profile], cosines: Sequence[float]) -> list[Comparison]:
+    """Compare an item with each of some others; ``cosines`` are those of its embedding with theirs."""
+    return [
+        _comparison(one, other, cosine, wording)
+        for other, cosine, wording in zip(others, cosines, wordings(one, others), strict=True)
+    ]
+
+
+def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -> Comparison:
+    words_shared = _jaccard(one.said.words, other.said.words)
+    if one.said.plain and other.said.plain:  # as nearly all short texts are
+        return Comparison(one, other, cosine, wording, words_shared)
     here, there = one.said.whole, other.said.whole
+    named = identifiers(here, there)
+    numbers = plain(here.numbers, there.numbers)
+    colours = plain(here.colours, there.colours)
+    sizes = measures(here, there)
+    dimensions = plain(here.dimensions, there.dimensions)
+    contradict = titles_contradict(one.said, other.said)
+    variants = substituted(one.said, other.said)
+    told = {
+        "identifiers": named.contradicts,
+        "numbers": numbers.contradicts,
+        "colours": colours.contradicts,
+        "measures": sizes.contradicts or (dimensions.contradicts and not dimensions.shared),
+    }
+    disputed = tuple([kind for kind, differ in told.items() if differ])
+    same_wording = bool(disputed) and words_shared >= _SAME_WORDING
     return Comparison(
         one=one,
         other=other,
         cosine=cosine,
-        overlap=overlap(one.whole, other.whole),
-        identifiers=identifiers(here, there),
-        numbers=plain(here.numbers, there.numbers),
-        colours=plain(here.colours, there.colours),
-        measures=measures(here, there),
-        dimensions=plain(here.dimensions, there.dimensions),
-        titles_contradict=titles_contradict(one.said, other.said),
-        substituted=substituted(one.said, other.said),
+        wording=wording,
+        words_shared=words_shared,
+        identifiers=named,
+        numbers=numbers,
+        colours=colours,
+        measures=sizes,
+        dimensions=dimensions,
+        titles_contradict=contradict,
+        substituted=variants,
+        disputed=disputed,
+        contested=contradict or variants.contradicts or same_wording,
     )
-
-
-def overlap(one: Weighted, other: Weighted) -> Overlap:
-    """Terms in common."""
-    mine, theirs, rarity = one.counts, other.counts, one.rarity
-    fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
-    # A list, in reading order: floating-point sums depend on the order, and a set has none to rely on.
-    shared = [term for term in fewer if term in more]
-    weights = [rarity[term] for term in shared]
-    product = 0.0
-    for term, weight in zip(shared, weights, strict=True):
-        both = mine[term] * theirs[term]
-        product += weight * weight * (1.0 if both == 1 else multiplicity(mine[term]) * multiplicity(theirs[term]))
-    return Overlap(shared, min(product / (one.norm * other.norm), 1.0), sum(weights), max(weights, default=0.0))
 
 
 def features(pair: Comparison, context: Context) -> list[float]:
     """The row of a pair, in the order of `FEATURES`."""
-    disputes = pair.disputes()
-    wording = _jaccard(pair.one.said.words, pair.other.said.words)
     return [
         pair.cosine,
         context.margin,
@@ -200,14 +192,13 @@ def features(pair: Comparison, context: Context) -> list[float]:
         context.their_margin,
         context.their_lead,
         min(context.their_rank, _DEEPEST_RANK),
-        pair.overlap.cosine,
+        pair.wording.cosine,
         context.words_margin,
         context.words_lead,
         *_word_features(pair),
-        *_identifier_features(pair),
-        *_value_features(pair),
-        wording,
-        wording * disputes / 4,
+        *(_NO_VALUES if pair.one.said.plain and pair.other.said.plain else _stated(pair)),
+        pair.words_shared,
+        pair.words_shared * len(pair.disputed) / 4,
         _ratio(len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)),
         *_title_features(pair),
         _labels_shared(pair),
@@ -217,44 +208,39 @@ def features(pair: Comparison, context: Context) -> list[float]:
 
 
 def _word_features(pair: Comparison) -> tuple[float, ...]:
-    one, other, shared = pair.one, pair.other, pair.overlap
-    union = one.whole.total + other.whole.total - shared.weight
-    contained = (shared.weight / one.whole.total, shared.weight / other.whole.total)
-    own = (one.whole.total - shared.weight, other.whole.total - shared.weight)
-    mine, theirs = _rarest_own(one, other), _rarest_own(other, one)
-    fewest_rare = min(len(one.rare), len(other.rare))
+    one, other, shared = pair.one, pair.other, pair.wording
+    union = one.total + other.total - shared.weight
+    contained = (shared.weight / one.total, shared.weight / other.total)
+    own = (one.total - shared.weight, other.total - shared.weight)
+    mine, theirs = shared.mine, shared.theirs
+    fewest_rare = min(one.rare, other.rare)
     return (
         shared.weight / union if union > 0 else 1.0,
         max(contained),
         min(contained),
         shared.rarest,
-        len(one.rare & other.rare) / fewest_rare if fewest_rare else nan,
-        min(mine[0], theirs[0]),
+        shared.rare_shared / fewest_rare if fewest_rare else nan,
+        min(mine.rarity, theirs.rarity),
         min(*own, _MOST_OWN),
         min(max(own), _MOST_OWN),
-        ratio(mine[1], theirs[1]) / 100 if mine[1] and theirs[1] else nan,
+        ratio(mine.term, theirs.term) / 100 if mine.term and theirs.term else nan,
         ratio(one.said.whole.folded[:_READ_CHARACTERS], other.said.whole.folded[:_READ_CHARACTERS]) / 100,
     )
 
 
-def _rarest_own(mine: Profile, theirs: Profile) -> tuple[float, str]:
-    """The rarest term that the other side lacks, and its rarity."""
-    others = theirs.whole.counts
-    for term in mine.ranked:
-        if term not in others:
-            return mine.whole.rarity[term], term
-    return 0.0, ""
+def _stated(pair: Comparison) -> tuple[float, ...]:
+    return (*_identifier_features(pair), *_value_features(pair))
 
 
 def _identifier_features(pair: Comparison) -> tuple[float, float, float]:
     found = pair.identifiers
     if not (found.shared or found.here or found.there):
         return nan, nan, nan
-    one, other = pair.one.whole.rarity, pair.other.whole.rarity
-    shared = max([max(one.get(code, 0.0), other.get(code, 0.0)) for code in found.shared], default=0.0)
+    one, other = pair.one.rarity, pair.other.rarity
+    shared = max([max(one(code), other(code)) for code in found.shared], default=0.0)
     if not found.contradicts:
         return shared, 0.0, 0.0
-    differ = min(max([one[code] for code in found.here]), max([other[code] for code in found.there]))
+    differ = min(max(map(one, found.here)), max(map(other, found.there)))
     return shared, differ, alike(found.here, found.there)
 
 
@@ -274,26 +260,40 @@ def _value_features(pair: Comparison) -> tuple[float, ...]:
 def _title_features(pair: Comparison) -> tuple[float, ...]:
     one, other = pair.one, pair.other
     mine, theirs = one.said.title, other.said.title
-    if one.title is None or other.title is None or mine is None or theirs is None:
+    if mine is None or theirs is None or one.said.title_name != other.said.title_name:
         return _NO_TITLES
-    if one.said.title_name != other.said.title_name:
+    if one.title is None or other.title is None:
         return _NO_TITLES
-    shared = overlap(one.title, other.title)
-    contained = (shared.weight / one.title.total, shared.weight / other.title.total)
+    cosine, weight = _title_overlap(one.title, other.title)
+    contained = (weight / one.title.total, weight / other.title.total)
     return (
-        shared.cosine,
+        cosine,
         max(contained),
         min(contained),
         ratio(mine.folded, theirs.folded) / 100,
-        max(_found_in(one.title, other.whole), _found_in(other.title, one.whole)),
+        max(_found_in(one.title, other), _found_in(other.title, one)),
         float(min(len(mine.numbers ^ theirs.numbers), _MOST)),
         float(pair.titles_contradict),
     )
 
 
-def _found_in(title: Weighted, whole: Weighted) -> float:
+def _title_overlap(one: Weighted, other: Weighted) -> tuple[float, float]:
+    """Cosine of the tf-idf weights of two titles, and the summed rarity of the terms they share."""
+    mine, theirs, rarity = one.counts, other.counts, one.rarity
+    fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
+    # A list, in reading order: floating-point sums depend on the order, and a set has none to rely on.
+    shared = [term for term in fewer if term in more]
+    weights = [rarity[term] for term in shared]
+    product = 0.0
+    for term, weight in zip(shared, weights, strict=True):
+        both = mine[term] * theirs[term]
+        product += weight * weight * (1.0 if both == 1 else multiplicity(mine[term]) * multiplicity(theirs[term]))
+    return min(product / (one.norm * other.norm), 1.0), sum(weights)
+
+
+def _found_in(title: Weighted, whole: Profile) -> float:
     """Which part of a title the whole other item mentions, by rarity."""
-    mentioned = whole.rarity
+    mentioned = whole.said.whole.counts
     return sum([weight for term, weight in title.rarity.items() if term in mentioned]) / title.total
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
 from recommender.matching.bands import Thresholds
 from recommender.matching.context import Context, contexts, cosines_among
-from recommender.matching.features import Comparison, compare, features
+from recommender.matching.features import Comparison, comparisons, features
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
-from recommender.matching.profile import item_terms, profile
+from recommender.matching.profile import item_terms, profiles
 from recommender.matching.reasons import contributions, explanation, reasons
 from recommender.matching.rows import named
 from recommender.matching.statistics import TermStatistics
@@ -103,11 +103,9 @@ class LearnedMatcher:
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 
     def _compare(self, item: Item, candidates: Sequence[Candidate]) -> list[Comparison]:
-        statistics = self._statistics(item.collection)
-        mine = profile(item, item_terms(item), statistics)
-        others = [one.other.item for one in candidates]
-        theirs = [profile(other, item_terms(other), statistics) for other in others]
-        return [compare(mine, other, one.similarity) for other, one in zip(theirs, candidates, strict=True)]
+        items = [item, *(one.other.item for one in candidates)]
+        mine, *theirs = profiles(items, [item_terms(one) for one in items], self._statistics(item.collection))
+        return comparisons(mine, theirs, [one.similarity for one in candidates])
 
 
 class _Judged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -52,7 +52,7 @@ class PairModel:
         Args:
             target_precision: in (0, 1).
         """
-        return threshold(self.operating_points, target_precision)
+        return _threshold(self.operating_points, target_precision)
 
     def raw_log_odds(self, rows: Floats) -> Floats:
         """Before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
@@ -149,6 +149,10 @@ def probability(log_odds: Floats) -> Floats:
 def default_model() -> PairModel:
     """The model that ships with the package; how it was fitted stands in the file itself."""
     return PairModel.from_json(json.loads(files(__package__).joinpath(DEFAULT_FILE).read_text(encoding="utf-8")))
+
+
+# Asked for at each verdict, and there are as many answers as there are settings.
+_threshold = lru_cache(maxsize=256)(threshold)
 
 
 @cache

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 from math import log, sqrt
 from typing import NamedTuple
 
@@ -19,9 +20,10 @@ from recommender.matching.vocabulary import COLOURS, NUMBER_WORDS
 
 # A field of so few words names something (a brand, a category) and is compared as a label.
 _LABEL_WORDS = 4
-_RARE = 0.5
-# Terms take some ten times the memory of their text.
-_LONG = 4000  # characters
+RARE = 0.5
+# Terms take some ten to thirty times the memory of their text.
+_SHORT, _LONG = 200, 4000  # characters
+_KEPT_SHORT_ITEMS = 16_384
 _KEPT_ITEMS = 4096
 _KEPT_LONG_ITEMS = 256
 _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
@@ -34,30 +36,39 @@ class ItemTerms:
     Attributes:
         text: the text, or all fields.
         whole: its terms.
-        background: of the terms of the whole, see `statistics.background`.
-        multiplicities: of the terms of the whole, see `multiplicity`.
+        terms: the terms of the whole, each once, in reading order.
+        background: of those terms, see `statistics.background`; shape (terms,).
+        multiplicities: of those terms, see `multiplicity`; shape (terms,).
+        place_of: where a term stands among them.
         words: those that are the wording: of letters only, and neither a colour nor a number.
         title: those of the first of several named fields.
         title_name: the name of that field.
         labels: the other short fields, by name, as sets of terms.
+        plain: whether there is nothing to compare but words: no identifier, number, colour or size, and no title.
     """
 
     text: str
     whole: Terms
+    terms: tuple[str, ...]
     background: Floats
     multiplicities: Floats
+    place_of: Mapping[str, int]
     words: frozenset[str]
     title: Terms | None
     title_name: str | None
     labels: Mapping[str, frozenset[str]]
+    plain: bool
 
 
 def item_terms(item: Item) -> ItemTerms:
     """Take an item apart; of a long text the beginning, see `terms_of`."""
     fields = None if item.fields is None else tuple(item.fields.items())
     # An item is taken apart when it arrives, to be counted, and again whenever it is a candidate.
-    recently = _recently_taken_apart if len(item.content) <= _LONG else _recently_taken_apart_long
-    return recently(item.content, fields)
+    content = item.content
+    if len(content) <= _SHORT:
+        return _recently_taken_apart_short(content, fields)
+    recently = _recently_taken_apart if len(content) <= _LONG else _recently_taken_apart_long
+    return recently(content, fields)
 
 
 def _taken_apart(content: str, fields: tuple[tuple[str, str], ...] | None) -> ItemTerms:
@@ -69,18 +80,27 @@ def _taken_apart(content: str, fields: tuple[tuple[str, str], ...] | None) -> It
         if name != title_name and value.count(" ") < _LABEL_WORDS
     }
     whole = terms_of(content)
+    terms = tuple(whole.counts)
     return ItemTerms(
         text=content,
         whole=whole,
-        background=background(list(whole.counts)),
+        terms=terms,
+        background=background(terms),
         multiplicities=1.0 + np.log(np.array(list(whole.counts.values()), np.float64)),
+        place_of={term: place for place, term in enumerate(terms)},
         words=frozenset([term for term in whole.counts if term.isalpha() and term not in _VALUES]),
         title=None if title_name is None else terms_of(said[title_name]),
         title_name=title_name,
         labels=labels,
+        plain=title_name is None and not _states_values(whole),
     )
 
 
+def _states_values(terms: Terms) -> bool:
+    return bool(terms.identifiers or terms.numbers or terms.colours or terms.measures or terms.dimensions)
+
+
+_recently_taken_apart_short = lru_cache(maxsize=_KEPT_SHORT_ITEMS)(_taken_apart)
 _recently_taken_apart = lru_cache(maxsize=_KEPT_ITEMS)(_taken_apart)
 _recently_taken_apart_long = lru_cache(maxsize=_KEPT_LONG_ITEMS)(_taken_apart)
 
@@ -101,56 +121,86 @@ class Weighted(NamedTuple):
     total: float
 
 
-class Profile(NamedTuple):
+class Profile:
     """An item in its collection.
 
     Attributes:
         said: what it says.
         price: the first positive number among the attributes whose name has ``price`` in it.
         timestamp: when the item came into being.
-        whole: weights of all its terms.
-        title: weights of the terms of its title.
-        rare: its rare terms, those with a rarity above one half.
-        ranked: all its terms, the rarest first.
+        weights: rarity of `ItemTerms.terms`, scaled inverse document frequency in [0, 1]; shape (terms,).
+        norm: Euclidean length of the tf-idf weights, rarity times `multiplicity`.
+        total: sum of the rarity.
+        rare: how many of its terms are rare: above one half.
     """
 
-    said: ItemTerms
-    price: float | None
-    timestamp: datetime | None
-    whole: Weighted
-    title: Weighted | None
-    rare: frozenset[str]
-    ranked: tuple[str, ...]
+    def __init__(self, item: Item, said: ItemTerms, weights: Floats, norm: float, total: float, rare: int) -> None:
+        self.said = said
+        self.price = _price(item)
+        self.timestamp: datetime | None = item.timestamp
+        self.weights = weights
+        self.norm = norm or 1.0
+        self.total = total or 1.0
+        self.rare = rare
+
+    @cached_property
+    def whole(self) -> Weighted:
+        """Weights of all its terms."""
+        rarity = dict(zip(self.said.terms, self.weights.tolist(), strict=True))
+        return Weighted(self.said.whole.counts, rarity, self.norm, self.total)
+
+    def rarity(self, term: str, otherwise: float = 0.0) -> float:
+        """Of one term; ``otherwise`` for one that it lacks."""
+        place = self.said.place_of.get(term)
+        return otherwise if place is None else float(self.weights[place])
+
+    @cached_property
+    def title(self) -> Weighted | None:
+        """Weights of the terms of its title."""
+        title = self.said.title
+        if title is None:
+            return None
+        # A code can be cut differently where fields meet, so a term of the title may be missing from the whole.
+        return _weighted(title, {term: self.rarity(term, 1.0) for term in title.counts})
+
+    @cached_property
+    def ranked(self) -> tuple[str, ...]:
+        """All its terms, the rarest first."""
+        terms = self.said.terms
+        return tuple([terms[place] for place in np.argsort(-self.weights, kind="stable").tolist()])
+
+    @property
+    def rare_terms(self) -> frozenset[str]:
+        """Those that are rare."""
+        return frozenset(self.ranked[: self.rare])
 
 
 def profile(item: Item, said: ItemTerms, statistics: TermStatistics) -> Profile:
     """Weigh what an item says (`item_terms`) by how rare it is in the collection."""
-    terms = list(said.whole.counts)
-    weights = rarities(statistics, terms, said.background)
-    by_term = dict(zip(terms, weights.tolist(), strict=True))
-    ranked = tuple([terms[place] for place in np.argsort(-weights, kind="stable").tolist()])
-    title = None
-    if said.title is not None:
-        # A code can be cut differently where fields meet, so a term of the title may be missing from the whole.
-        title = _weighted(said.title, {term: by_term.get(term, 1.0) for term in said.title.counts})
-    return Profile(
-        said=said,
-        price=_price(item),
-        timestamp=item.timestamp,
-        whole=Weighted(
-            counts=said.whole.counts,
-            rarity=by_term,
-            norm=sqrt(_square(weights * said.multiplicities)) or 1.0,
-            total=float(weights.sum()) or 1.0,
-        ),
-        title=title,
-        rare=frozenset(ranked[: int((weights > _RARE).sum())]),
-        ranked=ranked,
+    return profiles([item], [said], statistics)[0]
+
+
+def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermStatistics) -> list[Profile]:
+    """Weigh what each of some items says; whoever else is there makes no difference.
+
+    Args:
+        items: at least one.
+        said: of each of them, see `item_terms`.
+        statistics: of their collection.
+    """
+    frequencies = np.concatenate([statistics.frequencies(one.terms) for one in said])
+    lengths = [len(one.terms) for one in said]
+    weights = rarities(frequencies, np.concatenate([one.background for one in said]), statistics.documents)
+    squares = (weights * np.concatenate([one.multiplicities for one in said])) ** 2
+    of = np.repeat(np.arange(len(said)), lengths)
+    norms, totals, rare = (
+        np.bincount(of, figures, len(said)).tolist() for figures in (squares, weights, weights > RARE)
     )
-
-
-def _square(vector: Floats) -> float:
-    return float(vector @ vector)
+    parts = [weights[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+    return [
+        Profile(item, one, part, sqrt(square), total, int(count))
+        for item, one, part, square, total, count in zip(items, said, parts, norms, totals, rare, strict=True)
+    ]
 
 
 def _price(item: Item) -> float | None:

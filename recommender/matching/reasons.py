@@ -17,6 +17,7 @@ from recommender.matching.profile import Profile
 from recommender.matching.spans import Spans, Written
 from recommender.matching.trees import Floats
 from recommender.matching.vocabulary import FUNCTION_WORDS
+from recommender.matching.wording import shared_terms
 
 MOST_REASONS = 4
 _SHOWN = 3
@@ -210,20 +211,20 @@ def _words(pair: Comparison, weights: Mapping[str, float], texts: _Texts) -> Ite
     if pair.substituted.contradicts:
         yield _wording(pair.substituted.here, pair.substituted.there, min(weight, 0.0), texts)
         return
-    one, other, shared = pair.one, pair.other, pair.overlap
-    least = shared.weight / max(one.whole.total, other.whole.total)
+    one, other, shared = pair.one, pair.other, pair.wording
+    least = shared.weight / max(one.total, other.total)
     here, there = _own_words(one, other), _own_words(other, one)
     if weight < 0 and least >= _SAME_WORDING and here and there:
         yield _wording(here, there, weight, texts)
         return
-    rarest = sorted(shared.terms, key=lambda term: -one.whole.rarity[term])
-    told = [term for term in rarest if term in one.rare][:_LISTED]
-    fewest = min(len(one.rare), len(other.rare))
+    rarest = sorted(shared_terms(one, other), key=lambda term: -one.whole.rarity[term])
+    told = [term for term in rarest if term in one.rare_terms][:_LISTED]
+    fewest = min(one.rare, other.rare)
     if fewest:
-        share = len(one.rare & other.rare) / fewest
+        share = shared.rare_shared / fewest
         kind = "rare words"
     else:
-        share, kind = shared.weight / min(one.whole.total, other.whole.total), "words"
+        share, kind = shared.weight / min(one.total, other.total), "words"
     share = min(share, 1.0)
     if weight > 0 and not share:
         return

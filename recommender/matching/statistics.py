@@ -31,6 +31,9 @@ class TermStatistics(Protocol):
     def frequency(self, term: str) -> int:
         """In how many of them a term occurs."""
 
+    def frequencies(self, terms: tuple[str, ...]) -> Floats:
+        """The same of several terms, shape (terms,); quick for those of an item that is compared often."""
+
 
 class CountedTerms:
     """Term statistics in memory."""
@@ -50,6 +53,10 @@ class CountedTerms:
         """In how many of them a term occurs."""
         return self._frequencies[term]
 
+    def frequencies(self, terms: tuple[str, ...]) -> Floats:
+        """The same of several terms, shape (terms,)."""
+        return np.fromiter(map(self._frequencies.__getitem__, terms), np.float64, len(terms))
+
     def add(self, terms: Iterable[str]) -> None:
         """Count one more item by its distinct terms."""
         self._documents += 1
@@ -66,16 +73,16 @@ def rarity(statistics: TermStatistics, terms: Iterable[str]) -> dict[str, float]
 
     Scaled, so that figures of a small and of a large collection mean the same.
     """
-    listed = list(terms)
-    return dict(zip(listed, rarities(statistics, listed, background(listed)).tolist(), strict=True))
+    listed = tuple(terms)
+    found = rarities(statistics.frequencies(listed), background(listed), statistics.documents)
+    return dict(zip(listed, found.tolist(), strict=True))
 
 
-def rarities(statistics: TermStatistics, terms: Sequence[str], beforehand: Floats) -> Floats:
-    """The same in one go, shape (terms,); ``beforehand`` is `background` of the terms."""
-    counted = np.fromiter(map(statistics.frequency, terms), np.float64, len(terms))
+def rarities(frequencies: Floats, beforehand: Floats, documents: int) -> Floats:
+    """The same of terms that occur in so many of the documents, and in so many of those of `background`, shape (n,)."""
     # An item is counted before it is compared, or not: one occurrence is the least.
-    seen = np.maximum(counted, 1.0) + beforehand
-    scale = 1.0 / log(statistics.documents + _BACKGROUND_DOCUMENTS + 1)
+    seen = np.maximum(frequencies, 1.0) + beforehand
+    scale = 1.0 / log(documents + _BACKGROUND_DOCUMENTS + 1)
     weights: Floats = np.maximum(1.0 - scale * np.log(seen), 0.0)
     return weights
 

@@ -114,7 +114,9 @@ class Arrivals:
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        vector, known = self._vector(embedded)
+        known = self._store.vectors.row(embedded.model.key, embedded.vector_key)
+        vector = self._record(embedded) if known is None else known
+        same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
         row = StoredItem(
             seq=place.seq,
             collection=collection.id,
@@ -123,7 +125,7 @@ class Arrivals:
             version=version,
             fingerprint=subject.fingerprint,
             vector=vector,
-            point=self._point(collection, vector, known, embedded, surroundings, overlay),
+            point=self._point(collection, vector, embedded, surroundings, overlay) if same is None else same,
             group=place.group,
             verdict=place.verdict,
             at_ms=subject.at_ms,
@@ -183,7 +185,7 @@ class Arrivals:
                 break
             if member.group != but and member.group not in nearest:
                 nearest[member.group] = ScoredMember(member.group, member.seq, similarity)
-        canonical = self._store.groups.canonical(nearest, settings.canonical) if nearest else {}
+        canonical = self._store.groups.canonical(list(nearest), settings.canonical)
         return recommend(nearest.values(), canonical, floor=settings.similar_from, limit=most)
 
     def _judge(
@@ -204,26 +206,18 @@ class Arrivals:
             forbidden,
         )
 
-    def _vector(self, embedded: Embedded) -> tuple[int, bool]:
-        """Row of the vector, and whether it was recorded before."""
-        vectors = self._store.vectors
-        found = vectors.row(embedded.model.key, embedded.vector_key)
-        if found is not None:
-            return found, True
-        return vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated), False
+    def _record(self, embedded: Embedded) -> int:
+        return self._store.vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
 
     def _point(
         self,
         collection: Collection,
         vector: int,
-        known: bool,
         embedded: Embedded,
         surroundings: Surroundings,
         overlay: CollectionOverlay,
     ) -> int:
-        same = self._store.items.point_of_vector(collection.id, vector) if known else None
-        if same is not None:
-            return same
+        """Where an item hangs whose very vector no item of the collection has."""
         nearest = next(iter(surroundings.similarity.items()), None)
         if nearest is not None and nearest[1] >= _SAME_POINT:
             return nearest[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -193,18 +193,15 @@ class Judging:
             chosen[member.seq] = member
         found = list(chosen.values())
         said = self._store.items.sayings([member.seq for member in found], collection.name)
+        vectors = self._store.vectors.several({one.vector for one in said.values()})
         return Judged(
             self._learned,
             Comparable(subject.item, subject.fingerprint),
-            [self._candidate(said[member.seq], similarity[member.point]) for member in found],
+            [_candidate(said[member.seq], similarity[member.point], vectors) for member in found],
             found,
             collection.settings,
             forbidden,
         )
-
-    def _candidate(self, said: Saying, similarity: float) -> Candidate:
-        vector = self._store.vectors.get(said.vector)
-        return Candidate(Comparable(said.item, said.fingerprint), similarity, vector)
 
     def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
         """The verdict on one pair, whatever other candidates there are."""
@@ -285,6 +282,10 @@ class Judging:
             if subject.comes_after(member) and allows(collection.settings, later, Dated(said.item, said.at_ms)):
                 return member
         return None
+
+
+def _candidate(said: Saying, similarity: float, vectors: Mapping[int, Vector]) -> Candidate:
+    return Candidate(Comparable(said.item, said.fingerprint), similarity, vectors[said.vector])
 
 
 def contradicted(verdict: PairVerdict) -> PairVerdict:

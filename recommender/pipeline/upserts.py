@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from recommender.errors import InvalidCommand
+from recommender.grouping import founded_by
 from recommender.items import Entry, EntryId, ItemProcessed, Revision, Timings, UpsertItem
 from recommender.pipeline.arrivals import Arrivals, Hints, Surroundings
 from recommender.pipeline.batch import Batch, cause
@@ -157,7 +158,7 @@ class Upserts:
     ) -> None:
         """Publish what else the arrival changed: groups, and what spoke of its old text."""
         rejoined = gone is not None and gone.row.group == row.group
-        if not rejoined and self._store.groups.size(row.group) > 1:
+        if not rejoined and row.group != founded_by(row.seq):
             self._corrections.tell(entry, collection, row.group, "joined", [row.item.id], batch)
         if gone is not None and not rejoined:
             self._departures.tell_group(gone, entry, collection, batch)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recommender.items import Item
 from recommender.matching import TermStatistics, item_terms
-from recommender.matching.statistics import rarity
+from recommender.matching.statistics import rarities
 from recommender.pipeline.collections import Collections
+from recommender.pipeline.counts import Counts
+from recommender.pipeline.postings import Numbers, Postings
 from recommender.store import SqliteStore
 
 # Word search reads the rarest terms that other items have, and of those only what narrows the field.
@@ -18,35 +22,6 @@ MOST_ITEMS = 500
 _VERSION = "1"
 _NOTE = "terms version"
 _BLOCK = 1000
-_EVERY_ITEM = ""  # a term that no text has, and every item is counted under
-
-
-class Counts:
-    """Document frequencies of one collection: committed ones and those of the running batch.
-
-    Attributes:
-        frequency: in how many items a term occurs.
-        changes: what the running batch has added to it.
-    """
-
-    def __init__(self, frequencies: Counter[str]) -> None:
-        self._frequencies = frequencies
-        self.changes: Counter[str] = Counter()
-        self.frequency: Callable[[str], int] = frequencies.__getitem__  # asked a thousand times for each item
-
-    @property
-    def documents(self) -> int:
-        """How many items there are."""
-        return self._frequencies.get(_EVERY_ITEM, 0)
-
-    def change(self, terms: Iterable[str], by: int) -> None:
-        """One item more (1) or less (-1) with these terms."""
-        frequencies, changes = self._frequencies, self.changes
-        for term in (_EVERY_ITEM, *terms):
-            frequencies[term] += by
-            changes[term] += by
-            if not frequencies[term]:
-                del frequencies[term]
 
 
 class Words:
@@ -56,6 +31,7 @@ class Words:
         self._store = store
         self._collections = collections
         self._counts: dict[int, Counts] = {}
+        self._postings = Postings(store)
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
 
@@ -68,42 +44,47 @@ class Words:
         """An item has arrived; nothing happens where the collection does not look at words."""
         if not self._reads(collection):
             return
-        terms = item_terms(item).whole.counts
-        self._of(collection).change(terms, 1)
-        self._store.words.add(collection, seq, terms)
+        terms, counts = item_terms(item).terms, self._of(collection)
+        first = [terms[place] for place in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
+        counts.change(terms, 1)
+        self._postings.add(collection, seq, terms, first)
 
     def remove(self, collection: int, seq: int, item: Item) -> None:
         """An item has gone; it must say what it said when it was added."""
         if not self._reads(collection):
             return
-        terms = item_terms(item).whole.counts
+        terms = item_terms(item).terms
         self._of(collection).change(terms, -1)
-        self._store.words.remove(collection, seq, terms)
+        self._postings.remove(collection, seq, terms)
 
     def search(self, collection: int, item: Item, limit: int) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
         if not self._reads(collection):
             return []
         counts = self._of(collection)
-        known = [term for term in item_terms(item).whole.counts if 1 <= counts.frequency(term) <= MOST_ITEMS]
-        weights = rarity(counts, known)
-        scores: dict[int, float] = {}
-        for term in sorted(known, key=lambda term: (-weights[term], term))[:TERMS_READ]:
-            weight = weights[term]
-            for seq in self._store.words.having(collection, term):
-                scores[seq] = scores.get(seq, 0.0) + weight
-        return sorted(scores, key=lambda seq: (-scores[seq], seq))[:limit]
+        said = item_terms(item)
+        frequencies = counts.frequencies(said.terms)
+        weights = rarities(frequencies, said.background, counts.documents)
+        known = np.flatnonzero((frequencies >= 1) & (frequencies <= MOST_ITEMS))
+        terms = [said.terms[place] for place in known.tolist()]
+        rarest = sorted(zip((-weights[known]).tolist(), terms, strict=True))[:TERMS_READ]
+        if not rarest:
+            return []
+        having = [self._postings.having(collection, term) for _, term in rarest]
+        each = np.repeat([-weight for weight, _ in rarest], [len(numbers) for numbers in having])
+        return _best(np.concatenate(having), each, limit)
 
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""
         for collection, counts in self._counts.items():
             if counts.changes:
                 self._store.words.change_counts(collection, counts.changes)
-                counts.changes = Counter()
+                counts.flushed()
 
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._counts.clear()
+        self._postings.reload()
 
     def _reads(self, collection: int) -> bool:
         return self._collections.by_id(collection).settings.rule != "cosine"
@@ -126,3 +107,20 @@ class Words:
                     last = rows[-1].seq
             self.flush()
             self._store.set_note(_NOTE, _VERSION)
+
+
+def _best(numbers: Numbers, weights: NDArray[np.float64], limit: int) -> list[int]:
+    """The numbers with the highest sums of weights, best first; among equals the smallest.
+
+    Args:
+        numbers: shape (n,); a number may occur several times.
+        weights: shape (n,), summed in this order.
+        limit: how many, at least 1.
+    """
+    distinct, places = np.unique(numbers, return_inverse=True)
+    scores = np.bincount(places, weights)
+    if len(scores) > limit:
+        high = scores >= np.partition(scores, -limit)[-limit]
+        distinct, scores = distinct[high], scores[high]
+    best: list[int] = distinct[np.lexsort((distinct, -scores))[:limit]].tolist()
+    return best

@@ -3,8 +3,8 @@
 from recommender.store.answers import Answer
 from recommender.store.collections import Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
-from recommender.store.items import Member, Saying, StoredItem, Verdict
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox, OutboxRow, Reply
+from recommender.store.rows import Member, Saying, StoredItem, Verdict
 from recommender.store.sqlite import SqliteStore
 
 __all__ = [

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Collection
 from typing import Literal
 
-from recommender.store.items import Member
+from recommender.store.recent_items import RecentItems
+from recommender.store.rows import Member
 
 CanonicalRule = Literal["earliest", "latest", "longest"]
 
@@ -23,17 +24,27 @@ _MEMBER = "SELECT seq, id, point, grp FROM items WHERE grp=?"
 class GroupTable:
     """Reads and writes groups; every call runs in the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
         self._db = connection
+        self._recent = recent
 
     def canonical(self, groups: Collection[str], rule: CanonicalRule = "earliest") -> dict[str, str]:
         """Id of the item that stands for each group; among equally long texts the earliest."""
+        recent = self._recent.canonical_by(rule)
+        found = recent.among(groups)
+        if len(found) < len(groups):
+            for group, id_ in self._read_canonical([group for group in groups if group not in found], rule):
+                found[group] = id_
+                recent.put(group, id_)
+        return found
+
+    def _read_canonical(self, groups: list[str], rule: CanonicalRule) -> list[tuple[str, str]]:
         rows = self._db.execute(
             "SELECT grp, items.id FROM json_each(?) AS groups JOIN items ON items.seq ="  # noqa: S608
             f" (SELECT seq FROM items WHERE grp = groups.value ORDER BY {_CANONICAL[rule]} LIMIT 1)",
-            (json.dumps(sorted(groups)),),
+            (json.dumps(groups),),
         )
-        return dict(rows.fetchall())
+        return rows.fetchall()
 
     def earliest(self, group: str, limit: int) -> list[Member]:
         """The earliest items of a group, at most ``limit`` (-1: all), in order of arrival."""
@@ -58,3 +69,4 @@ class GroupTable:
         self._db.execute(
             "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
         )
+        self._recent.rearranged()

@@ -5,87 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 from recommender.items import Band, Item, PairVerdict
-from recommender.items.values import AttributeValue
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was decided about an item when it arrived: the best pair, and the arrival number of the other side."""
-
-    pair: PairVerdict | None
-    matched_seq: int | None
-
-    @property
-    def band(self) -> Band:
-        """``new`` when there was nothing to compare with."""
-        return Band.NEW if self.pair is None else self.pair.band
-
-
-@dataclass(frozen=True, slots=True)
-class StoredItem:
-    """One row of the items table.
-
-    Attributes:
-        seq: order of arrival in the partition; smaller is earlier.
-        revision: 1 for a new item, counted up by every change.
-        version: the producer's, if it gives one.
-        fingerprint: of the canonical text.
-        vector: row of its vector.
-        point: its label in the vector index, shared with items of (nearly) the same vector.
-        group: the group it belongs to.
-        verdict: on the best pair when it arrived, or as corrected since.
-        at_ms: stream time of its arrival.
-    """
-
-    seq: int
-    collection: int
-    item: Item
-    revision: int
-    version: int | None
-    fingerprint: bytes
-    vector: int
-    point: int
-    group: str
-    verdict: Verdict
-    at_ms: int
-
-
-class Member(NamedTuple):
-    """An item as its point or group knows it."""
-
-    seq: int
-    id: str
-    point: int
-    group: str
-
-
-Values = Mapping[str, AttributeValue]
-"""Attributes or fields by name."""
-
-
-class Saying(NamedTuple):
-    """What an item says, for comparison.
-
-    Attributes:
-        item: without its vector.
-        fingerprint: of its canonical text.
-        vector: row of its vector.
-        at_ms: stream time of its arrival.
-    """
-
-    item: Item
-    fingerprint: bytes
-    vector: int
-    at_ms: int
-
-
-Sayings = Iterator[tuple[Member, Saying]]
+from recommender.store.recent_items import LONGEST_KEPT, RecentItems
+from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, Sayings, StoredItem, Values, Verdict
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
@@ -97,19 +24,19 @@ _HAS_VALUE = (
     " ELSE json_extract(content, ?) END IS ?"
 )
 _PLAIN_NAME = re.compile(r"[\w -]+")
-# How many items of one point are looked at: more twins than this add nothing to a verdict.
-_MEMBERS_PER_POINT = 8
 
 
 class ItemTable:
     """Reads and writes items; every call runs in the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
         self._db = connection
+        self._recent = recent
         self._counts: dict[int, int] | None = None
 
-    def forget_counts(self) -> None:
-        """Count anew when next asked: a transaction was undone."""
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._recent.clear()
         self._counts = None
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
@@ -119,11 +46,15 @@ class ItemTable:
 
     def id_of(self, seq: int) -> str | None:
         """Id of the item that arrived as number ``seq``, while it is there."""
+        if (said := self._recent.sayings.get(seq)) is not None:
+            return said.item.id
         row = self._db.execute("SELECT id FROM items WHERE seq=?", (seq,)).fetchone()
         return None if row is None else str(row[0])
 
     def by_seq(self, seqs: Collection[int]) -> dict[int, StoredItem]:
         """Items by order of arrival."""
+        if not seqs:
+            return {}
         rows = self._db.execute(
             f"{_SELECT} WHERE seq IN (SELECT value FROM json_each(?))",  # noqa: S608 (constant)
             (json.dumps(list(seqs)),),
@@ -132,12 +63,22 @@ class ItemTable:
 
     def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
         """What items of a collection say, by order of arrival."""
+        found = self._recent.sayings.among(seqs)
+        if len(found) < len(seqs):
+            found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
+        return found
+
+    def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, Saying]]:
         rows = self._db.execute(
             "SELECT seq, id, content, attributes, fingerprint, vector, at_ms FROM items"
             " WHERE seq IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(seqs)),),
+            (json.dumps(seqs),),
         )
-        return {row[0]: Saying(_item(row[1], collection, row[2], row[3]), *row[4:]) for row in rows}
+        for seq, id_, content, attributes, *others in rows:
+            said = Saying(_item(id_, collection, content, attributes), *others)
+            if len(said.item.content) <= LONGEST_KEPT:
+                self._recent.sayings.put(seq, said)
+            yield seq, said
 
     def prints(self, collection: int, ids: Iterable[str]) -> dict[str, tuple[bytes, bytes]]:
         """Fingerprint and key of the vector, by id, of those that exist."""
@@ -176,6 +117,7 @@ class ItemTable:
             ),
         )
         self._count(row.collection, 1)
+        self._recent.arrived(row)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
         """Put another verdict in place of the one on arrival."""
@@ -185,16 +127,21 @@ class ItemTable:
 
     def update(self, seq: int, item: Item, revision: int, version: int | None) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
-        self._db.execute(
-            "UPDATE items SET content=?, attributes=?, revision=?, version=? WHERE seq=?",
+        groups = self._db.execute(
+            "UPDATE items SET content=?, attributes=?, revision=?, version=? WHERE seq=? RETURNING grp",
             (_content(item), _json(item.attributes), revision, version, seq),
-        )
+        ).fetchall()
+        self._recent.sayings.drop(seq)
+        for (group,) in groups:
+            self._recent.regrouped(group)  # by length another one may stand for it
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
-        gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection", (seq,)).fetchone()
+        gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection, point, grp", (seq,)).fetchone()
         if gone is not None:
-            self._count(gone[0], -1)
+            collection, point, group = gone
+            self._count(collection, -1)
+            self._recent.left(seq, point, group)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
             " WHERE matched_seq=?",
@@ -203,12 +150,23 @@ class ItemTable:
 
     def members(self, points: Collection[int]) -> list[Member]:
         """The earliest items of each point, in order of arrival."""
+        known = self._recent.members.among(points)
+        if len(known) < len(points):
+            known.update(self._read_members([point for point in points if point not in known]))
+        return sorted(chain.from_iterable(known.values()))
+
+    def _read_members(self, points: list[int]) -> dict[int, list[Member]]:
         rows = self._db.execute(
             "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points JOIN items ON items.seq IN"
             " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
-            (json.dumps(list(points)), _MEMBERS_PER_POINT),
+            (json.dumps(points), MEMBERS_PER_POINT),
         )
-        return list(map(Member._make, rows))
+        found: dict[int, list[Member]] = {}
+        for row in rows:
+            found.setdefault(row[2], []).append(Member(*row))
+        for point, members in found.items():
+            self._recent.members.put(point, members)
+        return found
 
     def by_number(self, seqs: Collection[int]) -> list[Member]:
         """Items by order of arrival, those that are there."""
@@ -370,8 +328,9 @@ def _item(item_id: str, collection: str, content: str, attributes: str) -> Item:
 
 
 def _content(item: Item) -> str:
-    return _json(item.model_dump(mode="json", include={"text", "fields", "timestamp"}))
+    timestamp = None if item.timestamp is None else item.model_dump(mode="json", include={"timestamp"})["timestamp"]
+    return _json({"text": item.text, "fields": item.fields, "timestamp": timestamp})
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+# Made once: ``json.dumps`` makes one at each call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recommender.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
+from recommender.store.recent import Recent
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
+
+_UNUSED_KEPT = 4096  # keys; each is asked for twice: before its item is embedded, and when the command is carried out
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class Outbox:
     def __init__(self, connection: sqlite3.Connection, source: str) -> None:
         self._db = connection
         self._source = source
+        self._unused: Recent[str, None] = Recent(_UNUSED_KEPT)
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._unused.clear()
 
     def add(self, event: Event) -> None:
         """Remember an event for publishing."""
@@ -104,7 +112,11 @@ class Outbox:
 
     def outcome_of(self, key: str, now_ms: int) -> EntryId | None:
         """The first outcome under this key, if it was used within the window before ``now_ms``."""
+        if key in self._unused:
+            return None
         row = self._db.execute("SELECT ms, event_ms, event_n FROM keys WHERE key=?", (key,)).fetchone()
+        if row is None:
+            self._unused.put(key, None)
         if row is None or now_ms - row[0] >= KEY_WINDOW_MS:
             return None
         return EntryId(row[1], row[2])
@@ -116,6 +128,7 @@ class Outbox:
 
     def remember_key(self, key: str, ms: int, outcome: EntryId) -> None:
         """This key has been used; what came of it is ``outcome``."""
+        self._unused.drop(key)
         self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
 
     def forget_keys(self, now_ms: int) -> None:

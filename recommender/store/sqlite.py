@@ -17,6 +17,7 @@ from recommender.store.failures import explained
 from recommender.store.groups import GroupTable
 from recommender.store.items import ItemTable
 from recommender.store.outbox import Outbox
+from recommender.store.recent_items import RecentItems
 from recommender.store.schema import connect
 from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
@@ -42,9 +43,10 @@ class SqliteStore:
         self._copying = False
         self._db = connect(path)
         self.collections = CollectionTable(self._db)
-        self.items = ItemTable(self._db)
-        self.groups = GroupTable(self._db)
-        self.vectors = VectorTable(self._db)
+        recent = RecentItems()
+        self.items = ItemTable(self._db, recent)
+        self.groups = GroupTable(self._db, recent)
+        self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
         self.outbox = Outbox(self._db, source)
@@ -63,7 +65,8 @@ class SqliteStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                self.items.forget_counts()
+                for kept_in_memory in (self.items, self.vectors, self.outbox):
+                    kept_in_memory.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise

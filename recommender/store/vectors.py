@@ -4,37 +4,73 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.store.recent import Recent
+from recommender.store.recent_items import RecentItems
+
 Vector = NDArray[np.float32]
 Labels = NDArray[np.int64]
+
+_VECTORS_KEPT = 16_384
+_UNKNOWN_KEPT = 4096  # keys; an item asks for its own twice: before it is embedded, and when it is stored
 
 
 class VectorTable:
     """Reads and writes vectors and points; every call runs in the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, items: RecentItems) -> None:
         self._db = connection
+        self._items = items
+        self._recent: Recent[int, Vector] = Recent(_VECTORS_KEPT)
+        self._unknown: Recent[tuple[str, bytes], None] = Recent(_UNKNOWN_KEPT)
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._recent.clear()
+        self._unknown.clear()
 
     def find(self, model: str, key: bytes) -> tuple[int, Vector, bool] | None:
         """Row, vector of shape (dimension,) and truncation flag of what was embedded before under this key."""
+        if (model, key) in self._unknown:
+            return None
         row = self._db.execute(
             "SELECT id, data, truncated FROM vectors WHERE model=? AND key=?", (model, key)
         ).fetchone()
-        return None if row is None else (row[0], np.frombuffer(row[1], np.float32), bool(row[2]))
+        if row is None:
+            self._unknown.put((model, key), None)
+            return None
+        return row[0], np.frombuffer(row[1], np.float32), bool(row[2])
 
     def row(self, model: str, key: bytes) -> int | None:
         """Row of what was embedded before under this key."""
+        if (model, key) in self._unknown:
+            return None
         found = self._db.execute("SELECT id FROM vectors WHERE model=? AND key=?", (model, key)).fetchone()
-        return None if found is None else int(found[0])
+        if found is None:
+            self._unknown.put((model, key), None)
+            return None
+        return int(found[0])
 
     def get(self, row: int) -> Vector:
         """The vector of an item, shape (dimension,)."""
-        (data,) = self._db.execute("SELECT data FROM vectors WHERE id=?", (row,)).fetchone()
-        return np.frombuffer(data, np.float32)
+        return self.several([row])[row]
+
+    def several(self, rows: Collection[int]) -> dict[int, Vector]:
+        """The vectors of items by row, each of shape (dimension,)."""
+        found = self._recent.among(rows)
+        missing = [row for row in rows if row not in found]
+        if missing:
+            read = self._db.execute(
+                "SELECT id, data FROM vectors WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(missing),)
+            )
+            for row, data in read:
+                found[row] = np.frombuffer(data, np.float32)
+                self._recent.put(row, found[row])
+        return found
 
     def key(self, row: int) -> bytes:
         """The key under which the vector of an item was recorded."""
@@ -43,16 +79,21 @@ class VectorTable:
 
     def add(self, model: str, key: bytes, vector: Vector, truncated: bool) -> int:
         """Record a vector; returns its row."""
+        self._unknown.drop((model, key))
+        data = np.ascontiguousarray(vector, np.float32).tobytes()
         cursor = self._db.execute(
-            "INSERT INTO vectors (model, key, truncated, data) VALUES (?,?,?,?)",
-            (model, key, truncated, np.ascontiguousarray(vector, np.float32).tobytes()),
+            "INSERT INTO vectors (model, key, truncated, data) VALUES (?,?,?,?)", (model, key, truncated, data)
         )
-        return int(cursor.lastrowid or 0)
+        row = int(cursor.lastrowid or 0)
+        self._recent.put(row, np.frombuffer(data, np.float32))
+        return row
 
     def add_point(self, collection: int, vector: int) -> int:
         """A new label for the collection's index."""
         cursor = self._db.execute("INSERT INTO points (collection, vector) VALUES (?,?)", (collection, vector))
-        return int(cursor.lastrowid or 0)
+        point = int(cursor.lastrowid or 0)
+        self._items.made(point)
+        return point
 
     def release(self, point: int, vector: int) -> bool:
         """Drop the point and the vector if nothing hangs on them any more; true if the point went."""
@@ -61,6 +102,7 @@ class VectorTable:
             (point,),
         ).fetchone()
         for row in {vector, *(dropped or ())}:
+            self._recent.drop(row)  # its number may be used again
             self._db.execute(
                 "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
                 " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=?1)",

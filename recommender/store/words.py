@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 
 class WordTable:
@@ -62,5 +63,6 @@ def _hashes(collection: int, terms: Iterable[str]) -> str:
     return " ".join([_hash(collection, term) for term in terms])
 
 
+@lru_cache(maxsize=65_536)
 def _hash(collection: int, term: str) -> str:
     return hashlib.blake2b(f"{collection} {term}".encode(), digest_size=8).hexdigest()

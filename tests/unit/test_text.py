@@ -145,3 +145,9 @@ def test_white_space_and_latin_case_do_not_matter(word: str, data: st.DataObject
 @given(texts)
 def test_the_fingerprint_is_a_sha256(text: str) -> None:
     assert len(print_of(text)) == 32
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=40))
+def test_ascii_is_cleaned_as_any_other_text(text: str) -> None:
+    alone = clean(text)
+    assert clean(f"é {text} é") == (f"é {alone} é" if alone else "é é")

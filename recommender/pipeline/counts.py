@@ -1,0 +1,94 @@
+"""How common each term of a collection is: committed counts and those of the running batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.store.recent import Recent
+
+EVERY_ITEM = ""
+"""A term that no text has, and every item is counted under."""
+
+# Numbers of the terms of so many items are kept; they are asked for whenever one of them is a candidate.
+_ITEMS_KEPT = 16_384
+# As many numbers may stand for terms that no item has any more, beside as many as stand for those that some have.
+_UNUSED = 1024
+
+
+class Counts:
+    """Document frequencies of one collection.
+
+    Each term has a number, so that those of an item are found in one step.
+
+    Args:
+        frequencies: in how many items each term occurs, as committed.
+
+    Attributes:
+        changes: what the running batch has added to them.
+    """
+
+    def __init__(self, frequencies: Mapping[str, int]) -> None:
+        self.changes: Counter[str] = Counter()
+        self._numbers: Recent[tuple[str, ...], NDArray[np.int64]] = Recent(_ITEMS_KEPT)
+        self._renumber(frequencies)
+
+    @property
+    def documents(self) -> int:
+        """How many items there are."""
+        return self.frequency(EVERY_ITEM)
+
+    def frequency(self, term: str) -> int:
+        """In how many items a term occurs."""
+        number = self._number.get(term)
+        return 0 if number is None else int(self._frequencies[number])
+
+    def frequencies(self, terms: tuple[str, ...]) -> NDArray[np.float64]:
+        """The same of several terms, shape (terms,)."""
+        numbers = self._numbered(terms)  # first: it may make room for more
+        return self._frequencies[numbers]
+
+    def change(self, terms: tuple[str, ...], by: int) -> None:
+        """One item more (1) or less (-1) with these terms, each given once."""
+        numbers = self._numbered(terms)  # first: it may make room for more
+        self._frequencies[numbers] += by
+        self._frequencies[self._number[EVERY_ITEM]] += by
+        changes = self.changes
+        for term in (EVERY_ITEM, *terms):
+            changes[term] += by
+
+    def flushed(self) -> None:
+        """The changes are written."""
+        self.changes = Counter()
+        used = np.count_nonzero(self._frequencies)
+        if len(self._number) > 2 * used + _UNUSED:
+            found = zip(self._number, self._frequencies.tolist(), strict=False)
+            self._renumber({term: int(frequency) for term, frequency in found if frequency})
+
+    def _renumber(self, frequencies: Mapping[str, int]) -> None:
+        self._numbers.clear()
+        self._number = {EVERY_ITEM: 0}
+        self._frequencies = np.zeros(0)
+        terms = tuple(frequencies)
+        numbers = self._new_numbers(terms)
+        self._frequencies[numbers] = np.fromiter(frequencies.values(), np.float64, len(terms))
+
+    def _numbered(self, terms: tuple[str, ...]) -> NDArray[np.int64]:
+        """Numbers of terms, shape (terms,)."""
+        found = self._numbers.get(terms)
+        if found is None:
+            found = self._new_numbers(terms)
+            self._numbers.put(terms, found)
+        return found
+
+    def _new_numbers(self, terms: tuple[str, ...]) -> NDArray[np.int64]:
+        number = self._number
+        found = np.fromiter([number.setdefault(term, len(number)) for term in terms], np.int64, len(terms))
+        if len(number) > len(self._frequencies):
+            room = np.zeros(2 * len(number))
+            room[: len(self._frequencies)] = self._frequencies
+            self._frequencies = room
+        return found

@@ -1,0 +1,91 @@
+"""Which items have a term: read from the store once, and kept up to date in memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.store import SqliteStore
+
+# How many arrival numbers are kept in all, of eight bytes each, and of one term at most.
+NUMBERS_KEPT = 1_000_000
+LONGEST_KEPT = 512
+_NUMBER = "q"
+
+Numbers = NDArray[np.int64]
+
+
+class Postings:
+    """The arrival numbers of the items that have a term, for terms that came up of late.
+
+    What was kept for longest goes first, whole terms at a time. A term that very many items have is read each time.
+
+    Args:
+        store: has all of them.
+        most: how many numbers are kept.
+    """
+
+    def __init__(self, store: SqliteStore, most: int = NUMBERS_KEPT) -> None:
+        self._store = store
+        self._most = most
+        self._kept: dict[tuple[int, str], array[int]] = {}
+        self._numbers = 0
+
+    def __len__(self) -> int:
+        return self._numbers
+
+    def having(self, collection: int, term: str) -> Numbers:
+        """Arrival numbers of the items that have the term; shape (items,), to be read at once."""
+        found = self._kept.get((collection, term))
+        if found is None:
+            found = array(_NUMBER, self._store.words.having(collection, term))
+            self._keep((collection, term), found)
+        return np.array(found, np.int64)  # a copy: an array that is looked at cannot grow
+
+    def add(self, collection: int, seq: int, terms: Iterable[str], first: Iterable[str]) -> None:
+        """An item has arrived.
+
+        Args:
+            terms: that it has.
+            first: those of them that no other item has.
+        """
+        self._store.words.add(collection, seq, terms)
+        for term in terms:
+            kept = self._kept.get((collection, term))
+            if kept is not None:
+                kept.append(seq)
+                self._numbers += 1
+                if len(kept) > LONGEST_KEPT:
+                    self._drop((collection, term))
+        for term in first:
+            self._keep((collection, term), array(_NUMBER, (seq,)))
+        self._make_room()
+
+    def remove(self, collection: int, seq: int, terms: Iterable[str]) -> None:
+        """An item has gone."""
+        self._store.words.remove(collection, seq, terms)
+        for term in terms:
+            self._drop((collection, term))
+
+    def reload(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._kept.clear()
+        self._numbers = 0
+
+    def _keep(self, key: tuple[int, str], numbers: array[int]) -> None:
+        self._drop(key)
+        if len(numbers) > LONGEST_KEPT:
+            return
+        self._kept[key] = numbers
+        self._numbers += len(numbers)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._numbers > self._most:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[int, str]) -> None:
+        self._numbers -= len(self._kept.pop(key, ()))

@@ -1,0 +1,216 @@
+"""What the engine keeps of what it read: bounded, and never anything that holds no longer."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommender import Entry, Recommender, open_recommender
+from recommender.items import CollectionSettings, EntryId
+from recommender.matching import LearnedMatcher
+from recommender.pipeline import counts as counts_module
+from recommender.pipeline import postings as postings_module
+from recommender.pipeline.counts import Counts
+from recommender.pipeline.postings import Postings
+from recommender.store import SqliteStore, outbox, recent_items, vectors
+from recommender.store.recent import Recent
+from recommender.testing import DeterministicEncoder
+from tests.support.engine import Log, Models, outbox_lines
+
+WORDS = ("printer", "jams", "again", "order", "1042", "1043", "lost", "black", "white", "router", "of", "the")
+BOUNDS = (
+    (recent_items, "_SAYINGS_KEPT"),
+    (recent_items, "_POINTS_KEPT"),
+    (recent_items, "_GROUPS_KEPT"),
+    (vectors, "_VECTORS_KEPT"),
+    (vectors, "_UNKNOWN_KEPT"),
+    (outbox, "_UNUSED_KEPT"),
+    (counts_module, "_ITEMS_KEPT"),
+    (postings_module, "LONGEST_KEPT"),
+)
+
+
+def test_what_was_put_longest_ago_goes_first() -> None:
+    kept: Recent[str, int] = Recent(2)
+    for number, key in enumerate("abc"):
+        kept.put(key, number)
+    assert (len(kept), kept.get("a"), kept.among("abc")) == (2, None, {"b": 1, "c": 2})
+    kept.drop("b")
+    kept.drop("never there")
+    assert ("b" in kept, "c" in kept) == (False, True)
+    kept.clear()
+    assert len(kept) == 0
+
+
+# -- the same decisions, whatever is kept ------------------------------------------------------------------------------
+
+
+def commands(seed: int, count: int = 120) -> list[Entry]:
+    """Items that come, change, go and come back, with answers and settings that change who stands for a group."""
+    chance, log = random.Random(seed), Log()
+    entries = [log.configure(canonical="longest")]
+    while len(entries) < count:
+        id_, other = (f"i{chance.randrange(25)}" for _ in range(2))
+        text = " ".join(chance.choices(WORDS, k=chance.choice((3, 4, 9))))
+        key = chance.choice((None, f"key {chance.randrange(60)}"))
+        writes: dict[Callable[[], Entry], int] = {
+            lambda: log.upsert(id_, text, key=key): 12,  # noqa: B023 (called at once)
+            lambda: log.upsert(id_, text.upper(), attributes={"price": chance.randrange(3)}): 4,  # noqa: B023
+            lambda: log.patch(id_, {"price": chance.randrange(3)}): 2,  # noqa: B023
+            lambda: log.delete(id_): 3,  # noqa: B023
+            lambda: log.erase(id_): 1,  # noqa: B023
+            lambda: log.feedback(id_, chance.choice(("same", "different", "unsure")), other): 3,  # noqa: B023
+            lambda: log.configure(canonical=chance.choice(("earliest", "latest", "longest"))): 1,
+        }
+        (write,) = chance.choices(list(writes), list(writes.values()))
+        entries.append(write())
+    return entries
+
+
+def batches(entries: Sequence[Entry], size: int = 9) -> Iterator[Sequence[Entry]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+class Undone(Exception):
+    """A commit that fails."""
+
+
+def decided(entries: Sequence[Entry], *, commits_fail: bool = False) -> list[str]:
+    """What is published; with ``commits_fail`` each batch is carried out once more than it is committed."""
+    fails = False
+
+    def before_commit() -> None:
+        if fails:
+            raise Undone("not this time")
+
+    engine = open_recommender(
+        None, Models(DeterministicEncoder(64)), matcher=LearnedMatcher, before_commit=before_commit
+    )
+    for batch in batches(entries):
+        if commits_fail:
+            fails = True
+            with pytest.raises(Undone, match="not this time"):
+                engine.process(batch)
+            fails = False
+        engine.process(batch)
+    said = outbox_lines(engine)
+    engine.close()
+    return said
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_is_decided_when_nothing_is_kept_and_when_commits_fail(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = commands(seed)
+    expected = decided(entries)
+    assert decided(entries, commits_fail=True) == expected
+    for module, bound in BOUNDS:
+        monkeypatch.setattr(module, bound, 0)
+    assert decided(entries) == expected
+
+
+def test_a_process_that_starts_anew_decides_as_one_that_kept_everything(tmp_path: Path) -> None:
+    entries = commands(9)
+    for batch in batches(entries, 30):
+        engine = open_recommender(tmp_path, Models(DeterministicEncoder(64)), matcher=LearnedMatcher)
+        engine.process(batch)
+        said = outbox_lines(engine)
+        engine.close()
+    assert said == decided(entries)
+
+
+def test_nothing_of_an_undone_batch_is_remembered() -> None:
+    log, fails = Log(), False
+
+    def before_commit() -> None:
+        if fails:
+            raise Undone("not this time")
+
+    engine: Recommender = open_recommender(None, Models(), before_commit=before_commit)
+    engine.process([log.upsert("a", "the printer jams")])
+    fails, undone = True, [log.delete("a"), log.upsert("b", "the router is lost", key="k")]
+    with pytest.raises(Undone, match="not this time"):
+        engine.process(undone)
+    store = engine._store
+    assert [member.id for member in store.items.members([1, 2])] == ["a"]
+    assert store.items.sayings([1, 2], "default").keys() == {1}
+    assert store.groups.canonical(["g1", "g2"]) == {"g1": "a"}
+    assert store.vectors.several([1, 2]).keys() == {1}
+    assert store.outbox.outcome_of("k", 0) is None
+    engine.close()
+
+
+def test_a_key_that_is_used_after_it_was_asked_for_is_known() -> None:
+    store = SqliteStore()
+    assert store.outbox.outcome_of("k", 5) is None
+    store.outbox.remember_key("k", 5, EntryId(7, 0))
+    assert store.outbox.outcome_of("k", 5) == EntryId(7, 0)
+    store.close()
+
+
+# -- terms -------------------------------------------------------------------------------------------------------------
+
+steps = st.lists(
+    st.tuples(st.integers(1, 12), st.lists(st.sampled_from(WORDS), unique=True, max_size=4).map(tuple), st.booleans()),
+    max_size=40,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps, st.integers(0, 12), st.integers(0, 4))
+def test_postings_are_those_of_the_store(
+    taken: list[tuple[int, tuple[str, ...], bool]], most: int, longest: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postings_module, "LONGEST_KEPT", longest)
+        store = SqliteStore()
+        store.collections.create("one", CollectionSettings())
+        postings = Postings(store, most)
+        there: dict[int, tuple[str, ...]] = {}
+        for seq, terms, goes in taken:
+            if seq in there:
+                postings.remove(1, seq, there.pop(seq))
+            if not goes:
+                known = {term for has in there.values() for term in has}
+                postings.add(1, seq, terms, [term for term in terms if term not in known])
+                there[seq] = terms
+            assert len(postings) <= most
+            for term in WORDS[seq % 3 :: 3]:
+                assert sorted(postings.having(1, term).tolist()) == [
+                    number for number in sorted(there) if term in there[number]
+                ]
+        postings.reload()
+        assert len(postings) == 0
+        assert all(set(postings.having(1, term)) == set(store.words.having(1, term)) for term in WORDS)
+        store.close()
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps, st.integers(0, 3), st.integers(0, 3))
+def test_counts_stay_true_when_terms_are_numbered_anew(
+    taken: list[tuple[int, tuple[str, ...], bool]], kept: int, unused: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts_module, "_ITEMS_KEPT", kept)
+        patch.setattr(counts_module, "_UNUSED", unused)
+        counts, there = Counts({"": 1, "printer": 1}), {0: ("printer",)}
+        for seq, terms, flushes in taken:
+            if seq in there:
+                counts.change(there.pop(seq), -1)
+            else:
+                counts.change(terms, 1)
+                there[seq] = terms
+            if flushes:
+                counts.flushed()
+            expected = Counter(term for has in there.values() for term in has)
+            assert counts.documents == len(there)
+            assert counts.frequencies(WORDS).tolist() == [expected[term] for term in WORDS]
+            assert counts.frequency("unheard of") == 0
