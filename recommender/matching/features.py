@@ -65,6 +65,7 @@ MONOTONE: dict[str, int] = {
     "labels_shared": 1,
     "price_ratio": 1,
     "days_apart": 0,
+    "arrivals_apart": 0,
 }
 FEATURES = tuple(MONOTONE)
 
@@ -120,6 +121,7 @@ class Comparison(NamedTuple):
     dimensions: Agreement[str]
     titles_contradict: bool
     substituted: Agreement[str]
+    arrivals_apart: int | None
 
     @property
     def contested(self) -> bool:
@@ -156,8 +158,15 @@ class Comparison(NamedTuple):
         return self.dimensions.contradicts and not self.dimensions.shared
 
 
-def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
-    """Compare two items; ``cosine`` is that of their embeddings."""
+def compare(one: Profile, other: Profile, cosine: float, arrivals_apart: int | None = None) -> Comparison:
+    """Compare two items.
+
+    Args:
+        one: the item.
+        other: the candidate.
+        cosine: of their embeddings.
+        arrivals_apart: see `Candidate`.
+    """
     here, there = one.said.whole, other.said.whole
     return Comparison(
         one=one,
@@ -171,6 +180,7 @@ def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
         dimensions=plain(here.dimensions, there.dimensions),
         titles_contradict=titles_contradict(one.said, other.said),
         substituted=substituted(one.said, other.said),
+        arrivals_apart=arrivals_apart,
     )
 
 
@@ -213,6 +223,7 @@ def features(pair: Comparison, context: Context) -> list[float]:
         _labels_shared(pair),
         _price_ratio(pair),
         _days_apart(pair),
+        nan if pair.arrivals_apart is None else log(1.0 + pair.arrivals_apart),
     ]
 
 

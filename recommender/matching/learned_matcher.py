@@ -107,7 +107,10 @@ class LearnedMatcher:
         mine = profile(item, item_terms(item), statistics)
         others = [one.other.item for one in candidates]
         theirs = [profile(other, item_terms(other), statistics) for other in others]
-        return [compare(mine, other, one.similarity) for other, one in zip(theirs, candidates, strict=True)]
+        return [
+            compare(mine, other, one.similarity, one.arrivals_apart)
+            for other, one in zip(theirs, candidates, strict=True)
+        ]
 
 
 class _Judged:

@@ -154,23 +154,23 @@ class Judging:
             chosen[member.seq] = member
         found = list(chosen.values())
         said = self._store.items.sayings([member.seq for member in found], collection.name)
+        seq = self._seq(subject)
         return Judged(
             self._matcher,
             Comparable(subject.item, subject.fingerprint),
-            [self._candidate(said[member.seq], similarity[member.point]) for member in found],
+            [self._candidate(said[member.seq], similarity[member.point], seq - member.seq) for member in found],
             found,
             collection.settings,
             forbidden,
         )
 
-    def _candidate(self, said: Saying, similarity: float) -> Candidate:
+    def _candidate(self, said: Saying, similarity: float, arrivals_apart: int) -> Candidate:
         vector = self._store.vectors.get(said.vector)
-        return Candidate(Comparable(said.item, said.fingerprint), similarity, vector)
+        return Candidate(Comparable(said.item, said.fingerprint), similarity, vector, arrivals_apart=arrivals_apart)
 
     def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
         """The verdict on one pair, whatever other candidates there are."""
-        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
-        candidate = Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))
+        candidate = self._single(collection, subject, other)
         item = Comparable(subject.item, subject.fingerprint)
         if explained:
             return self.pair(item, candidate, collection.settings)
@@ -186,8 +186,7 @@ class Judging:
 
     def seen_alone(self, collection: Collection, subject: Subject, other: Member) -> Seen:
         """What the matcher makes of one pair, whatever other candidates there are."""
-        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
-        candidates = [Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))]
+        candidates = [self._single(collection, subject, other)]
         item = Comparable(subject.item, subject.fingerprint)
         (verdict,) = self._matcher.judge(item, candidates, collection.settings)
         return Seen(verdict.probability, self._matcher.row(item, candidates, 0))
@@ -200,6 +199,17 @@ class Judging:
         """A stored item as one that is judged."""
         said = self._store.items.sayings([member.seq], collection.name)[member.seq]
         return Subject(said.item, said.fingerprint, self._store.vectors.get(said.vector), said.at_ms, member.seq)
+
+    def _single(self, collection: Collection, subject: Subject, other: Member) -> Candidate:
+        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
+        return Candidate(
+            Comparable(said.item, said.fingerprint),
+            self.similarity(subject, said),
+            arrivals_apart=abs(self._seq(subject) - other.seq),
+        )
+
+    def _seq(self, subject: Subject) -> int:
+        return self._store.items.next_seq() if subject.seq is None else subject.seq
 
     def _of_each_point(
         self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
