@@ -17,7 +17,7 @@ from recommender.matching.trees import Booleans, Floats
 # How long duplicates keep coming differs from one collection to the next: bug reports repeat what is new, a catalogue
 # anything. So the shipped model reads none of these, and a collection learns them from its own answers. Logarithms:
 # what is usual, and how far values lie apart.
-_TIMES = {"days_apart": (3.0, 2.0), "arrivals_apart": (5.0, 2.0)}
+_TIMES = {"days_apart": (4.0, 1.5), "arrivals_apart": (6.0, 1.5)}
 UNIVERSAL = tuple(name for name in FEATURES if name not in _TIMES)
 
 # From so many labelled pairs on, and so many of the rarer kind, a model of the collection's own beats an adapted one.
