@@ -59,7 +59,12 @@ def arriving_rows(items: Sequence[Item], pairs: np.ndarray, vectors: np.ndarray)
         arrived = number + 1
         mine = profile(items[number], said[number], counted)
         compared = [
-            compare(mine, profile(items[other], said[other], counted), float(vectors[number] @ vectors[other]))
+            compare(
+                mine,
+                profile(items[other], said[other], counted),
+                float(vectors[number] @ vectors[other]),
+                number - int(other),
+            )
             for other in pairs[start:end, 1]
         ]
         found = contexts(compared, cosines_among(vectors[pairs[start:end, 1]]))

@@ -69,6 +69,7 @@ MONOTONE: dict[str, int] = {
     "labels_shared": 1,
     "price_ratio": 1,
     "days_apart": 0,
+    "arrivals_apart": 0,
 }
 FEATURES = tuple(MONOTONE)
 
@@ -105,6 +106,7 @@ class Comparison(NamedTuple):
         disputed: the kinds of evidence on which the two contradict each other.
         contested: same text, different thing: like wording, or like titles, that differ in a number, code, size or
             colour; or nothing differs but a word that the titles have in each other's place.
+        arrivals_apart: see `Candidate`.
     """
 
     one: Profile
@@ -121,6 +123,7 @@ class Comparison(NamedTuple):
     substituted: Agreement[str] = NOTHING
     disputed: tuple[str, ...] = ()
     contested: bool = False
+    arrivals_apart: int | None = None
 
     def contested_only_by(self, kind: str) -> bool:
         """Whether ``identifiers``, ``numbers``, ``colours``, ``measures`` or ``words`` alone make the pair contested.
@@ -131,23 +134,34 @@ class Comparison(NamedTuple):
         return [*disputed, *(["words"] if self.substituted.contradicts else [])] == [kind]
 
 
-def compare(one: Profile, other: Profile, cosine: float) -> Comparison:
-    """Compare two items; ``cosine`` is that of their embeddings."""
-    return comparisons(one, [other], [cosine])[0]
+def compare(one: Profile, other: Profile, cosine: float, arrivals_apart: int | None = None) -> Comparison:
+    """Compare two items.
+
+    Args:
+        one: the item.
+        other: the candidate.
+        cosine: of their embeddings.
+        arrivals_apart: see `Candidate`.
+    """
+    return comparisons(one, [other], [cosine], [arrivals_apart])[0]
 
 
-def comparisons(one: Profile, others: Sequence[Profile], cosines: Sequence[float]) -> list[Comparison]:
-    """Compare an item with each of some others; ``cosines`` are those of its embedding with theirs."""
+def comparisons(
+    one: Profile, others: Sequence[Profile], cosines: Sequence[float], arrivals_apart: Sequence[int | None]
+) -> list[Comparison]:
+    """Compare an item with each of some others, as `compare` does with one."""
     return [
-        _comparison(one, other, cosine, wording)
-        for other, cosine, wording in zip(others, cosines, wordings(one, others), strict=True)
+        _comparison(one, other, cosine, wording, apart)
+        for other, cosine, wording, apart in zip(others, cosines, wordings(one, others), arrivals_apart, strict=True)
     ]
 
 
-def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -> Comparison:
+def _comparison(
+    one: Profile, other: Profile, cosine: float, wording: Wording, arrivals_apart: int | None
+) -> Comparison:
     words_shared = _jaccard(one.said.words, other.said.words)
     if one.said.plain and other.said.plain:  # as nearly all short texts are
-        return Comparison(one, other, cosine, wording, words_shared)
+        return Comparison(one, other, cosine, wording, words_shared, arrivals_apart=arrivals_apart)
     here, there = one.said.whole, other.said.whole
     named = identifiers(here, there)
     numbers = plain(here.numbers, there.numbers)
@@ -179,6 +193,7 @@ def _comparison(one: Profile, other: Profile, cosine: float, wording: Wording) -
         substituted=variants,
         disputed=disputed,
         contested=contradict or variants.contradicts or same_wording,
+        arrivals_apart=arrivals_apart,
     )
 
 
@@ -204,6 +219,7 @@ def features(pair: Comparison, context: Context) -> list[float]:
         _labels_shared(pair),
         _price_ratio(pair),
         _days_apart(pair),
+        nan if pair.arrivals_apart is None else log(1.0 + pair.arrivals_apart),
     ]
 
 

@@ -105,7 +105,9 @@ class LearnedMatcher:
     def _compare(self, item: Item, candidates: Sequence[Candidate]) -> list[Comparison]:
         items = [item, *(one.other.item for one in candidates)]
         mine, *theirs = profiles(items, [item_terms(one) for one in items], self._statistics(item.collection))
-        return comparisons(mine, theirs, [one.similarity for one in candidates])
+        return comparisons(
+            mine, theirs, [one.similarity for one in candidates], [one.arrivals_apart for one in candidates]
+        )
 
 
 class _Judged:

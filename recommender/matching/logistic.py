@@ -42,6 +42,26 @@ class Logistic:
         """The figures that are weighed, shape (n, 2 * features)."""
         return _standardised(rows, self.typical, self.mean, self.scale)
 
+    def widened(self, typical: Floats, scale: Floats) -> Logistic:
+        """The same, with further features behind the others that weigh nothing yet.
+
+        Args:
+            typical: of each of them, shape (further,); also their mean.
+            scale: the same shape, positive.
+        """
+        count, none = len(self.typical), np.zeros(len(typical))
+
+        def put(figures: Floats, values: Floats, missing: Floats) -> Floats:
+            return np.concatenate([figures[:count], values, figures[count:], missing])
+
+        return Logistic(
+            typical=np.append(self.typical, typical),
+            mean=put(self.mean, typical, none),
+            scale=put(self.scale, scale, none + 1.0),
+            weights=put(self.weights, none, none),
+            bias=self.bias,
+        )
+
 
 def regress(rows: Floats, labels: Booleans, weights: Floats, l2: float) -> Logistic:
     """Fit by Newton's method.

@@ -34,12 +34,14 @@ class Candidate:
     Attributes:
         other: the earlier item.
         similarity: cosine of the two embeddings, in [-1, 1].
+        arrivals_apart: how many arrivals the one came after the other, at least 1; ``None`` unless both have arrived.
         vector: its embedding, shape (dimension,), unit length; ``None`` where candidates are not to be compared with
             each other.
     """
 
     other: Comparable
     similarity: float
+    arrivals_apart: int | None = field(default=None, kw_only=True)
     vector: Vector | None = field(default=None, compare=False, repr=False)
 
 

@@ -56,6 +56,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "titles": (("title_words", "title_contained_most", "title_contained_least", "title_characters", "title_elsewhere")),
     "labels": ("labels_shared",),
     "prices": ("price_ratio",),
+    "time": ("days_apart", "arrivals_apart"),
 }
 _COLUMNS = {kind: [FEATURES.index(name) for name in names] for kind, names in _KINDS.items()}
 _DISPUTED = ("identifiers", "numbers", "measures", "colours")
@@ -129,6 +130,7 @@ def reasons(
         *_words(pair, shares, texts),
         *_values(pair, shares, texts),
         *_fields(pair, shares),
+        *_time(pair, shares.get("time", 0.0)),
     ]
     said.sort(key=lambda one: -abs(one.weight))
     telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING or _holds_back(pair, one)] or said[:1]
@@ -303,6 +305,19 @@ def _fields(pair: Comparison, weights: Mapping[str, float]) -> Iterator[_Said]:
         apart = 1.0 - min(one.price, other.price) / max(one.price, other.price)
         text = f"the prices are {apart:.0%} apart" if apart else "same price"
         yield _said("prices", "price_difference", text, weights.get("prices", 0.0), here=one.price, there=other.price)
+
+
+def _time(pair: Comparison, weight: float) -> Iterator[_Said]:
+    """How far apart they came: by their timestamps, or else by what arrived between them."""
+    mine, theirs, apart = pair.one.timestamp, pair.other.timestamp, pair.arrivals_apart
+    only = "only " if weight > 0 else ""
+    if mine is not None and theirs is not None:
+        days = abs((mine - theirs).total_seconds()) / 86_400
+        text = f"{only}{days:,.0f} days lie between the two"
+        yield _said("time", "time_apart", text, weight, days=round(days, 2))
+    elif apart is not None:
+        text = f"{only}{apart - 1:,} others arrived between the two"
+        yield _said("time", "time_apart", text, weight, arrivals=apart)
 
 
 def _titles(name: str, share: float, weight: float) -> Iterator[_Said]:

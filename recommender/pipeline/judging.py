@@ -194,10 +194,11 @@ class Judging:
         found = list(chosen.values())
         said = self._store.items.sayings([member.seq for member in found], collection.name)
         vectors = self._store.vectors.several({one.vector for one in said.values()})
+        seq = self._seq(subject)
         return Judged(
             self._learned,
             Comparable(subject.item, subject.fingerprint),
-            [_candidate(said[member.seq], similarity[member.point], vectors) for member in found],
+            [_candidate(said[member.seq], similarity[member.point], vectors, seq - member.seq) for member in found],
             found,
             collection.settings,
             forbidden,
@@ -205,8 +206,7 @@ class Judging:
 
     def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
         """The verdict on one pair, whatever other candidates there are."""
-        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
-        candidate = Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))
+        candidate = self._single(collection, subject, other)
         item = Comparable(subject.item, subject.fingerprint)
         if explained:
             return self.pair(item, candidate, collection.settings)
@@ -222,8 +222,7 @@ class Judging:
 
     def seen_alone(self, collection: Collection, subject: Subject, other: Member) -> Seen:
         """What the matcher makes of one pair, whatever other candidates there are."""
-        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
-        candidates = [Candidate(Comparable(said.item, said.fingerprint), self.similarity(subject, said))]
+        candidates = [self._single(collection, subject, other)]
         item = Comparable(subject.item, subject.fingerprint)
         matcher = self._matcher(collection.settings)
         (verdict,) = matcher.judge(item, candidates, collection.settings)
@@ -240,6 +239,17 @@ class Judging:
 
     def _matcher(self, settings: CollectionSettings) -> Matcher:
         return self._by_cosine if settings.rule == "cosine" else self._learned
+
+    def _single(self, collection: Collection, subject: Subject, other: Member) -> Candidate:
+        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
+        return Candidate(
+            Comparable(said.item, said.fingerprint),
+            self.similarity(subject, said),
+            arrivals_apart=abs(self._seq(subject) - other.seq),
+        )
+
+    def _seq(self, subject: Subject) -> int:
+        return self._store.items.next_seq() if subject.seq is None else subject.seq
 
     def _of_each_point(
         self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
@@ -284,8 +294,10 @@ class Judging:
         return None
 
 
-def _candidate(said: Saying, similarity: float, vectors: Mapping[int, Vector]) -> Candidate:
-    return Candidate(Comparable(said.item, said.fingerprint), similarity, vectors[said.vector])
+def _candidate(said: Saying, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:
+    return Candidate(
+        Comparable(said.item, said.fingerprint), similarity, vectors[said.vector], arrivals_apart=arrivals_apart
+    )
 
 
 def contradicted(verdict: PairVerdict) -> PairVerdict:

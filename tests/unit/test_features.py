@@ -131,7 +131,8 @@ def test_a_short_text_within_a_long_one() -> None:
 def test_what_cannot_be_compared_is_missing() -> None:
     found = row("plain words here", "other words there")
     missing = {name for name, value in found.items() if math.isnan(value)}
-    assert missing >= {*CONTEXT, *FIELDS, "price_ratio", "days_apart", "identifiers_shared", "colours_shared"}
+    assert missing >= {*CONTEXT, *FIELDS, "price_ratio", "days_apart", "arrivals_apart", "identifiers_shared"}
+    assert math.isnan(found["colours_shared"])
     assert not math.isnan(found["cosine"])
 
 
@@ -154,6 +155,13 @@ def test_fields_prices_and_times() -> None:
     assert found["labels_shared"] == 1.0
     assert found["price_ratio"] == 0.75
     assert found["days_apart"] == pytest.approx(math.log(2))
+
+
+def test_arrivals_count_in_orders_of_magnitude() -> None:
+    counted = statistics()
+    one, other = side("printer jams", counted), side("printer jammed", counted)
+    next_to, far = (named(compare(one, other, 0.9, apart))["arrivals_apart"] for apart in (1, 1000))
+    assert (next_to, far) == pytest.approx((math.log(2), math.log(1001)))
 
 
 def test_context_of_candidates() -> None:

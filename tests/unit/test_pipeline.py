@@ -15,13 +15,14 @@ import pytest
 from recommender import Entry, Event, Recommender, open_recommender
 from recommender.embedding import Embeddings, Encoder, ModelIdentity
 from recommender.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
-from recommender.items import START, EntryId, Item, ItemProcessed, limits
-from recommender.matching import LearnedMatcher
+from recommender.items import START, CollectionSettings, EntryId, Item, ItemProcessed, PairVerdict, limits
+from recommender.matching import Candidate, Comparable, LearnedMatcher
 from recommender.pipeline import indexes
 from recommender.pipeline.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
 from recommender.store import KEY_WINDOW_MS
 from recommender.testing import DeterministicEncoder
-from tests.support.engine import Log, Models, data_of, is_correction, lines, opened, outbox_lines
+from tests.support.engine import Log, Models, at, data_of, is_correction, lines, opened, outbox_lines
+from tests.support.matchers import CosineMatcher
 
 SHOP = "the card payment was declined at the shop"
 SHOPS = "the card payment was declined at the shops"  # a near-duplicate of it
@@ -130,6 +131,30 @@ def test_a_twin_is_found_behind_others_on_its_point(log: Log) -> None:
     found = outcome(engine, log.upsert("twin", texts[-1]))
     assert found["truncated"] is True
     assert (found["matched_id"], found["probability"]) == ("i11", 1.0)
+
+
+class Noting(CosineMatcher):
+    """Notes how many arrivals lie between the items it is asked about."""
+
+    def __init__(self) -> None:
+        self.apart: dict[tuple[str, str], int | None] = {}
+
+    def judge(
+        self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
+    ) -> list[PairVerdict]:
+        self.apart |= {(item.item.id, one.other.item.id): one.arrivals_apart for one in candidates}
+        return super().judge(item, candidates, settings)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_matcher_is_told_how_many_arrivals_apart_two_items_came(log: Log, together: bool) -> None:
+    matcher = Noting()
+    engine = opened(matcher=lambda statistics, models: matcher)
+    entries = [log.upsert(id_, f"words of {id_}", vector=at(10.0 * n)) for n, id_ in enumerate("abc")]
+    entries += [log.upsert("a", "other words of a", vector=at(5)), log.feedback("b", "different", "c")]
+    for batch in [entries] if together else [[entry] for entry in entries]:
+        engine.process(batch)
+    assert matcher.apart == {("b", "a"): 1, ("c", "a"): 2, ("c", "b"): 1, ("a", "b"): 2, ("a", "c"): 1}
 
 
 def test_an_edit_arrives_anew(engine: Recommender, log: Log) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from time import process_time
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_something_is_always_said() -> None:
 
 def test_contributions_are_zero_for_an_ordinary_pair() -> None:
     model = default_model()
-    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 11)
+    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 12)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,25 @@ def test_what_else_the_other_is_close_to(weight: float, closer: int, expected: s
     found = reasons(pair, {"company": weight}, context=Context(their_rank=float(closer)))
     told = [one.text for one in found if one.code in {"mutual_match", "common_topic"}]
     assert told == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("weight", "arrivals", "days", "expected"),
+    [
+        (0.4, 1, None, "only 0 others arrived between the two"),
+        (-0.4, 1235, None, "1,234 others arrived between the two"),
+        (-0.4, 1235, 60, "60 days lie between the two"),
+        (0.4, None, None, None),
+    ],
+)
+def test_time_between_the_two(weight: float, arrivals: int | None, days: int | None, expected: str | None) -> None:
+    pair = compared("Kettle leaks", "The kettle is leaking", 0.9)._replace(arrivals_apart=arrivals)
+    if days is not None:
+        noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        one, other = pair.one._replace(timestamp=noon), pair.other._replace(timestamp=noon - timedelta(days))
+        pair = pair._replace(one=one, other=other)
+    found = reasons(pair, {"time": weight})
+    assert [one.text for one in found if one.code == "time_apart"] == ([] if expected is None else [expected])
 
 
 def judged(one: Said, other: Said, cosine: float) -> PairVerdict:
