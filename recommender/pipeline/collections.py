@@ -22,6 +22,7 @@ class Collections:
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
         self._expiring: list[Collection] | None = None
+        self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
         self.reload()
         for collection in self._by_name.values():
             self._check_model(collection)
@@ -76,7 +77,7 @@ class Collections:
         """Collections whose items expire, oldest first."""
         if self._expiring is None:
             self._expiring = [one for one in self.all() if one.settings.ttl_seconds is not None]
-        return self._expiring
+        return [one for one in self._expiring if one.name not in self.frozen]
 
     def awaiting_summary(self) -> list[Collection]:
         """Collections with silent commands since their last summary, oldest first."""
@@ -89,6 +90,13 @@ class Collections:
             self._silent[collection.id] = collection
         else:
             self._silent.pop(collection.id, None)
+
+    def retire(self, collection: Collection) -> None:
+        """It has left; its name may be used again."""
+        del self._by_name[collection.name]
+        self._changed.pop(collection.id, None)
+        self._silent.pop(collection.id, None)
+        self._expiring = None
 
     def flush(self) -> list[Collection]:
         """Write what has changed, and return it; part of the running transaction."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,13 @@ class Indexes:
                 self._open(collection, restored=None)
             elif overlay is not None:
                 self._apply(collection.id, overlay)
+
+    def forget(self, collection: Collection) -> None:
+        """A collection has left: neither index nor snapshot of it is needed."""
+        self._close(collection)
+        self._changes.pop(collection.id, None)
+        if self._directory is not None:
+            shutil.rmtree(self._directory / str(collection.id), ignore_errors=True)
 
     def stats(self, collection: Collection) -> dict[str, Any]:
         """Kind that serves now, and number of points."""

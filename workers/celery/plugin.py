@@ -14,9 +14,9 @@ from kombu.entity import Queue
 from redis import Redis
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
-from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
+from workers.broker.partitions import Partitions
 from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier
 from workers.celery.tasks import TASKS
@@ -46,33 +46,44 @@ class Plugin:
         self.settings = settings
         self.owner: Owner | None = None
         self._encoders = encoders
-        self._log: CommandsLog | None = None
+        self._partitions: Partitions | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
-
-    @property
-    def keys(self) -> PartitionKeys:
-        """Keys of the partition."""
-        return PartitionKeys.of(self.settings.partition)
 
     def register_tasks(self, **_: object) -> None:
         """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
         for task in TASKS:
-            queue = Queue(self.keys.queue, routing_key=self.keys.queue)  # type: ignore[no-untyped-call]
+            queue = self.queue_of(self.settings.home)
             bound = type(task.__name__, (task,), {"port": self, "queue": queue, "__module__": task.__module__})
             self.app.register_task(bound())
 
-    def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
-        """Append commands to the log, with the Celery requests that wait for their outcome."""
+    def append(
+        self, commands: Sequence[CommandFields], requests: dict[str, str], collection: str | None = None
+    ) -> None:
+        """Append commands to the log of a collection, with the Celery requests that wait for their outcome."""
+        self._connected().append(collection, list(commands), requests)
+
+    def partition_of(self, collection: str | None) -> str:
+        """The partition that a collection belongs to."""
+        if not self.settings.partitions:
+            return self.settings.home
+        return self._connected().routing.partition_of(collection)
+
+    def queue_of(self, partition: str) -> Queue:
+        """The queue that a partition's owner consumes."""
+        name = PartitionKeys.of(partition).queue
+        return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
+
+    def _connected(self) -> Partitions:
         with self._lock:
-            if self._log is None or self._pid != os.getpid():  # a forked child has connections of its own
-                self._log, self._pid = CommandsLog(self._connect(), self.keys, self.settings.most_waiting), os.getpid()
-            log_ = self._log
-        log_.append(commands, requests)
+            if self._partitions is None or self._pid != os.getpid():  # a forked child has connections of its own
+                self._partitions, self._pid = Partitions(self._connect(), self.settings), os.getpid()
+            return self._partitions
 
     def start_owner(self, partition: str) -> Owner:
         """Own ``partition`` in this process, on a thread of its own."""
         self.settings = self.settings.replaced(partition=partition)
+        self._partitions = None
         carrier = Carrier(self.app, self.settings, self._connect())
         self.owner = Owner(
             self.settings, self._encoders or catalogue(self.settings), self._connect, carrier, _end_worker

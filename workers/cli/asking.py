@@ -93,7 +93,7 @@ def _ask_owner(app: Celery, task: type[QuestionTask], args: Any, kwargs: Any) ->
 
 def _ask_here(engine: Recommender, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:
     class Here(task):  # type: ignore[valid-type, misc]
-        def ask(self, question: Callable[[Recommender], Any]) -> Any:
+        def ask(self, question: Callable[[Recommender], Any], about: str | None = None) -> Any:
             return question(engine)
 
     return Here().run(*args, **kwargs)

@@ -32,12 +32,14 @@ from workers.owner.courier import Job
 from workers.owner.deciding import RETRY_S, Deciding
 from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
+from workers.owner.forwarding import Forwarding
 from workers.owner.health import serve_health
 from workers.owner.holding import Holding
 from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox, Question
 from workers.owner.intake import Intake
 from workers.owner.lease_keeper import LeaseKeeper
+from workers.owner.membership import Membership
 from workers.owner.metrics import Metrics
 from workers.owner.pace import Pace
 from workers.owner.publisher import Publisher
@@ -78,6 +80,7 @@ class Owner(threading.Thread):
     ) -> None:
         super().__init__(name="recommender-owner", daemon=True)
         self._settings = settings
+        self.partition = settings.partition
         self._encoders = encoders
         self._connect = redis
         self._on_end = on_end
@@ -102,6 +105,8 @@ class Owner(threading.Thread):
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._trimming = Trimming(self._redis, self._keys, self._lease)
         self._recovery = Recovery(self._redis, self._keys)
+        self._forwarding = Forwarding(settings.partition, self._redis, self._lease)
+        self._membership = Membership(settings, redis(), self._recovery.passed_on)
         self._backups = BackupKeeper(settings)
         self._holding = Holding(self._redis, self._keys, self._commands, self._lease, self._trimming, self._backups)
         self._reporting = Reporting(
@@ -184,6 +189,7 @@ class Owner(threading.Thread):
             stack.callback(in_hand.close)
             quarantined = self._examine(engine, in_hand)
             engine.warm_up()
+            self._patiently(lambda: self._join(engine))
             intake = Intake(
                 CommandsLog(self._connect(), self._keys),
                 self._inbox,
@@ -191,6 +197,7 @@ class Owner(threading.Thread):
                 self._recovery.read_at_ms,
                 self._clock.now_ms,
                 quarantined,
+                self._membership.place,
             )
             self._holding.reads(lambda: intake.position)
             intake.start()
@@ -219,6 +226,7 @@ class Owner(threading.Thread):
                 deciding.decide(engine, part)
                 self._patiently(lambda: self._recovery.follow(engine))
             self._publish(engine)
+            self._forwarding.send(engine)
             if entries:
                 self._after_batch(engine)
             self._offer(engine)
@@ -259,7 +267,7 @@ class Owner(threading.Thread):
         except AWAY as error:
             self._holding.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
-        self.status.update(position=str(engine.position), held=self._trimming.held)
+        self.status.update(position=str(engine.position), held=self._trimming.held, passing=engine.moves.passing())
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""
@@ -281,6 +289,7 @@ class Owner(threading.Thread):
         """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""
         steps: tuple[Callable[[], object], ...] = (
             lambda: self._publish(engine),
+            lambda: self._forwarding.send(engine),
             lambda: self._dispatch.offer(engine),
             lambda: self._dispatch.finish(engine, _FLUSH_S),
             lambda: self._holding.trim(engine),
@@ -341,6 +350,12 @@ class Owner(threading.Thread):
                 self._stopping.wait(RETRY_S)
             else:
                 return
+
+    def _join(self, engine: Recommender) -> None:
+        """Say which collections are here, and wait for the owners that have not said it yet."""
+        self._membership.keep(name for name in engine.settings() if engine.moves.of(name) is None)
+        self.status.update(partitions=self._settings.all_partitions)
+        self._membership.await_others(engine, self._stopping)
 
     def _close(self, engine: Recommender) -> None:
         """Write snapshots and close. A model that hangs does not keep the process from ending."""
