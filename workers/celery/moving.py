@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workers.celery.questions import QuestionTask
 
 
-class MoveStatus(QuestionTask):
+class MoveQuestion(QuestionTask):
+    """A question to one partition, wherever the collection is."""
+
+    abstract = True
+
+    def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """None: it goes where it is sent."""
+        return None
+
+
+class MoveStatus(MoveQuestion):
     """Where a collection stands in this partition that is moved, or has been."""
 
     name = "recommender.move_status"
@@ -18,7 +29,7 @@ class MoveStatus(QuestionTask):
         return found
 
 
-class MovePageTask(QuestionTask):
+class MovePageTask(MoveQuestion):
     """A page of a collection that is leaving this partition."""
 
     name = "recommender.move_page"

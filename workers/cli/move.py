@@ -26,8 +26,8 @@ _SHOWN = ("place", "move", "source", "target", "page", "items", "waiting")
 def move(collection: str, target: str | None, *, status: bool, dry_run: bool, cancel: bool, as_json: bool) -> None:
     """Move COLLECTION to another partition, while producers go on.
 
-    Both partitions need a worker. Commands that come meanwhile wait, and are decided when it has arrived, in their order.
-    If anything is killed, here or there, the same command goes on where it stopped: docs/guide/partitions.md.
+    Both partitions need a worker. Commands that come meanwhile wait, and are decided when it has arrived, in their
+    order. If anything is killed, here or there, the same command goes on where it stopped: docs/guide/partitions.md.
     Exit code 1 when it has stopped.
 
     \b
@@ -38,9 +38,8 @@ def move(collection: str, target: str | None, *, status: bool, dry_run: bool, ca
         raise click.UsageError("give --to PARTITION, or --status, or --cancel")
     settings = load_settings()
     if target is not None and target not in settings.partitions:
-        raise click.UsageError(
-            f"--to {target!r} is not one of RECOMMENDER_PARTITIONS ({', '.join(settings.partitions)})"
-        )
+        listed = ", ".join(settings.partitions)
+        raise click.UsageError(f"--to {target!r} is not one of RECOMMENDER_PARTITIONS ({listed})")
     require_answers(settings)
     with connect(redis_url(settings)) as redis, progress_bar() as bar:
         mover = Mover(settings, redis, collection, target or settings.home, _Shown(bar))

@@ -1,6 +1,6 @@
 """Drives a collection's move from one partition to another, from wherever it stands.
 
-Every step is a command on the log of an owner, and takes effect there only if it follows from where the collection stands.
+Every step is a command on the log of an owner, and takes effect only if it follows from where the collection stands.
 What has been done is asked of the owners. So whoever comes after a crash, there or here, goes on where it stopped.
 """
 
@@ -177,8 +177,8 @@ class Mover:
         self._await_decided(self._target, last or START)
         if self._status(self._target)["page"] is not None:
             raise MoveFailed(
-                f"the owner of {self._target} has refused records: look at `recommender dead-letters list`, mend it and go"
-                " on, or --cancel"
+                f"the owner of {self._target} has refused records (`recommender dead-letters list`): mend it and go on,"
+                " or --cancel"
             )
         self._say(self._target, self._step(source, move, "arrived"))
 

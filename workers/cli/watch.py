@@ -28,7 +28,7 @@ from workers.settings import Settings
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
-    """Follow the events of all partitions until Ctrl-C, one line an event: verdicts, revised verdicts, groups, feedback.
+    """Follow the events of all partitions until Ctrl-C: verdicts, revised verdicts, groups, feedback, a line each.
 
     A consumer that has missed events, since the stream was trimmed, gets them again with `--from` and the id of the
     last one it has seen; 0-0 gives all that are kept.
