@@ -68,7 +68,7 @@ class Moving:
             case "sealed":
                 self._seal(entry, command, move, batch)
             case "begun":
-                self._begin(command, move)
+                self._begin(command, move, batch)
             case "arrived":
                 offset = self._arrive(command, move)
             case "released":
@@ -87,7 +87,11 @@ class Moving:
             Move(command.collection, command.move, "leaving", command.source, command.target, origins=origins)
         )
 
-    def _begin(self, command: MoveCollection, move: Move | None) -> None:
+    def _begin(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+        if move is not None and move.place == "arriving" and move.move != command.move:
+            self._retire(command, batch)  # what an earlier move has left behind
+            self._moves.remove(command.collection)
+            move = None
         if (move is not None and move.place != "left") or self._collections.find(command.collection) is not None:
             raise _unexpected(command, move)
         arrivals, points_there = command.arrivals or 0, command.points or 0

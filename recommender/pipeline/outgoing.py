@@ -35,11 +35,13 @@ class MovePage(Value):
     Attributes:
         data: a JSON array of records.
         sha256: of its bytes.
+        items: how many of the records are items.
         next: name of the page behind it, ``None`` behind the last.
     """
 
     data: str
     sha256: str
+    items: int
     next: str | None
 
 
@@ -74,7 +76,8 @@ class Outgoing:
             records, behind = make(collection, last)
             following = f"{kind} {behind}" if behind is not None else self._behind(kind)
         data = PAGE.dump_json(records)
-        return MovePage(data=data.decode(), sha256=hashlib.sha256(data).hexdigest(), next=following)
+        items = sum(isinstance(record, ItemRecord) for record in records)
+        return MovePage(data=data.decode(), sha256=hashlib.sha256(data).hexdigest(), items=items, next=following)
 
     def _begin(self, kind: str) -> str:
         return f"{kind} 0" if kind in ("points", "items", "answers") else f"{kind} "

@@ -16,7 +16,12 @@ from tests.support.matchers import cosine_matcher
 
 
 class Side:
-    """One partition: an engine, its log, and everything it has said."""
+    """One partition: an engine, its log, and everything it has said.
+
+    Args:
+        name: of the partition.
+        directory: for its state; ``None`` keeps it in memory.
+    """
 
     def __init__(self, name: str, directory: Path | None = None) -> None:
         self.name = name
@@ -25,9 +30,6 @@ class Side:
         self.engine = self._opened()
         self.entries: list[Entry] = []
         self.events: list[Event] = []
-
-    def _opened(self) -> Recommender:
-        return open_recommender(self._directory, Models(), partition=self.name, matcher=cosine_matcher)
 
     def add(
         self, type_: str, data: Any, *, via: tuple[str, ...] = (), elsewhere: str | None = None, **named: Any
@@ -43,14 +45,21 @@ class Side:
             self.events += self.engine.process(waiting[start : start + batch])
 
     def reopen(self) -> None:
-        """As after a kill: nothing but what is committed."""
+        """As after a kill: nothing is left but what is committed."""
         if self._directory is not None:
             self.engine.close()
             self.engine = self._opened()
 
+    def _opened(self) -> Recommender:
+        return open_recommender(self._directory, Models(), partition=self.name, matcher=cosine_matcher)
+
 
 class Pair:
-    """The partitions ``a`` and ``b``."""
+    """The partitions ``a`` and ``b``.
+
+    Args:
+        directory: for their states; ``None`` keeps them in memory.
+    """
 
     def __init__(self, directory: Path | None = None) -> None:
         self.sides = {name: Side(name, None if directory is None else directory / name) for name in ("a", "b")}
@@ -59,64 +68,72 @@ class Pair:
         return self.sides[name]
 
     def pump(self, *, twice: bool = False) -> bool:
-        """Pass on what is to be passed on; ``twice``: as after a crash before it was noted."""
-        moved = False
+        """Pass on what is to be passed on; ``twice``: as after a crash before that was noted."""
+        passed = False
         for side in self.sides.values():
             forwards = side.engine.moves.forwards(1000)
             for one in [*forwards, *(forwards if twice else ())]:
                 command = dict(one.command)
-                via = (*command["via"], side.name)
                 named = {"key": command["key"], "reply_to": command["reply_to"]}
+                via = (*command["via"], side.name)
                 self.sides[one.target].add(command["type"], command["data"].encode(), via=via, **named)
-                moved = True
+                passed = True
             side.engine.moves.sent(forwards)
-        return moved
+        return passed
 
-    def settle(self, batch: int = 1000) -> None:
+    def settle(self, batch: int = 1000, *, twice: bool = False) -> None:
         """Until nothing waits and nothing is to be passed on."""
         for _ in range(20):
             for side in self.sides.values():
                 side.decide(batch)
-            if not self.pump():
+            if not self.pump(twice=twice):
                 return
         raise AssertionError("commands go round in circles")
 
-    def move(self, collection: str, source: str, target: str, move: str = "m1") -> Iterator[str]:
-        """A move, step by step; yields before each command, so that anything can happen there."""
-        here, there = self.sides[source], self.sides[target]
-        said = {"collection": collection, "move": move, "source": source, "target": target}
+    def step(self, at: str, name: str, source: str, target: str, move: str = "m1", **more: int) -> None:
+        """Say one step of moving the collection ``c`` on the log of a partition, and have it decided."""
+        said = {"collection": "c", "move": move, "source": source, "target": target, "step": name, **more}
+        self.sides[at].add("collection.moved", said)
+        self.sides[at].decide()
 
-        def step(side: Side, name: str, **more: Any) -> None:
-            side.add("collection.moved", {**said, "step": name, **more}, key=f"move {move} {name} {side.name}")
-            side.decide()
-
+    def move(self, source: str = "a", target: str = "b", move: str = "m1", part_bytes: int = 1000) -> Iterator[str]:
+        """Move the collection ``c``; yields before each step, so that anything can happen there."""
         yield "sealed"
-        step(here, "sealed")
+        self.step(source, "sealed", source, target, move)
         yield "begun"
-        status = here.engine.moving.status(collection)
-        step(there, "begun", arrivals=status["arrivals"], points=status["points"])
+        status = self.sides[source].engine.moving.status("c")
+        numbers = {"arrivals": status["arrivals"], "points": status["points"]}
+        self.step(target, "begun", source, target, move, **numbers)
         page: str | None = FIRST_PAGE
         while page is not None:
-            yield f"page {page}"
-            found = here.engine.moving.page(collection, page)
-            data = {
-                "collection": collection,
+            yield page
+            for part in self.parts(source, move, page, part_bytes):
+                self.sides[target].add("collection.records", part)
+            self.sides[target].decide()
+            page = self.sides[target].engine.moving.status("c")["page"]
+        yield "arrived"
+        self.step(target, "arrived", source, target, move)
+        yield "released"
+        self.step(source, "released", source, target, move)
+
+    def parts(self, source: str, move: str, page: str, part_bytes: int = 1000) -> list[dict[str, Any]]:
+        """A page as the commands that bring it."""
+        found = self.sides[source].engine.moving.page("c", page)
+        data = found.data.encode()
+        parts = [data[start : start + part_bytes] for start in range(0, len(data), part_bytes)]
+        return [
+            {
+                "collection": "c",
                 "move": move,
                 "page": page,
-                "part": 0,
-                "parts": 1,
-                "next": found.next,
+                "part": number,
+                "parts": len(parts),
+                "data": base64.b64encode(part).decode(),
                 "sha256": found.sha256,
-                "data": base64.b64encode(found.data.encode()).decode(),
+                "next": found.next,
             }
-            there.add("collection.records", data, key=f"move {move} {page} 0")
-            there.decide()
-            page = there.engine.moving.status(collection)["page"]
-        yield "arrived"
-        step(there, "arrived")
-        yield "released"
-        step(here, "released")
-        yield "done"
+            for number, part in enumerate(parts)
+        ]
 
     def close(self) -> None:
         for side in self.sides.values():

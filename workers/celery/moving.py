@@ -35,7 +35,7 @@ class MovePageTask(MoveQuestion):
     name = "recommender.move_page"
 
     def run(self, collection: str, page: str) -> dict[str, Any]:
-        """``data`` (JSON), its ``sha256``, and the name of the ``next`` page."""
+        """``data`` (JSON), its ``sha256``, how many ``items`` are in it, and the name of the ``next`` page."""
         found: dict[str, Any] = self.ask(lambda engine: engine.moving.page(collection, page)).model_dump(mode="json")
         return found
 

@@ -168,11 +168,12 @@ class Mover:
             there = self._status(self._target)
         if there["place"] == "here":
             return
-        page, part, last = there["page"], there["part"], None
+        page, part, last, copied = there["page"], there["part"], None, there["items"]
         while page is not None:
-            self._tell("copying", self._status(self._target)["items"], here["items"])
+            self._tell("copying", copied, here["items"])
             found = self._ask(source, MovePageTask, self._collection, page)
             last = self._send_page(move, page, found, part) or last
+            copied += found["items"]
             page, part = found["next"], 0
         self._await_decided(self._target, last or START)
         if self._status(self._target)["page"] is not None:
