@@ -266,17 +266,18 @@ class Client:
         """
         deadline = time.monotonic() + timeout_s
         start = after or EntryId(max(position.ms - 1, 0), 0)
-        said, wanted = "id", str(position)
-        partition: str | None = getattr(position, "partition", self.home)
-        while partition is not None:
-            here, partition = partition, None
-            for event in follow(self._redis, {here: start}, lambda: time.monotonic() > deadline):
-                if event.event["data"]["command"][said] != wanted:
+        home = getattr(position, "partition", self.home)
+        said, wanted, places = "id", str(position), {home: start}
+        while time.monotonic() <= deadline:
+            for read in follow(self._redis, places, lambda: time.monotonic() > deadline):
+                if read.event["data"]["command"][said] != wanted:
                     continue
-                if is_outcome(event.event):
-                    return event.event
-                if event.event["type"] == CommandForwarded.type:  # its outcome is there, under its key
-                    said, wanted, partition = "key", event.event["data"]["key"], event.event["data"]["to"]
+                if is_outcome(read.event):
+                    return read.event
+                if said == "id" and read.event["type"] == CommandForwarded.type:
+                    # Its outcome is there under its key, or where the collection has gone since.
+                    said, wanted = "key", read.event["data"]["key"]
+                    places = dict.fromkeys((home, read.event["data"]["to"], *self._settings.all_partitions), start)
                     break
         raise TimeoutError(f"no event for {position} within {timeout_s} s")
 

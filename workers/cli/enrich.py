@@ -74,7 +74,7 @@ def enrich(
     added = tuple(prefix + name for name in ADDED)
     if clash := sorted(set(columns) & set(added)):
         raise ConfigurationError(f"{source} has a column {clash[0]!r} already: choose other names with --prefix")
-    client = Client(located(settings, mapping.collection))
+    client = Client(located(settings, mapping.collection or "default"))
     identity = file_identity(source, "enrich", mapping, settings.home)
     checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=restart)
     if checkpoint.rows:
@@ -83,7 +83,7 @@ def enrich(
     # Opened first: what cannot be written is said before an hour's work.
     with resumable(), open_writer(target, columns, added) as writer, progress_bar() as bar:
         _send(client, source, mapping, file_format, checkpoint, bar)
-        now = located(settings, mapping.collection)
+        now = located(settings, mapping.collection or "default")
         with (
             owner_or_state(now) as ask,
             opened(source, mapping, file_format) as (reader, item_mapping),

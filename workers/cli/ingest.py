@@ -51,7 +51,7 @@ def ingest(
     zcat dump.jsonl.gz | recommender ingest - --format jsonl
     """
     settings = load_settings()
-    client = Client(located(settings, mapping.collection))
+    client = Client(located(settings, mapping.collection or "default"))
     checkpoint = _checkpoint(file, mapping, settings, silent=silent, restart=restart)
     if checkpoint.rows:
         err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
