@@ -90,12 +90,12 @@ class TransferTable:
     def retired(self) -> int | None:
         """A collection whose rows are to be cleared away."""
         row = self._db.execute(
-            "SELECT id FROM collections WHERE instr(name, ?) ORDER BY id LIMIT 1", (_GONE,)
+            "SELECT id FROM collections WHERE instr(name, ?) > 1 ORDER BY id LIMIT 1", (_GONE,)
         ).fetchone()
         return None if row is None else int(row[0])
 
     def clear_rest(self, collection: int) -> None:
-        """Delete a retired collection, which has no items any more."""
+        """Delete what is left of a retired collection without items, but for its number: much goes by that."""
         vectors = self._db.execute("DELETE FROM points WHERE collection=? RETURNING vector", (collection,)).fetchall()
         self._db.executemany(
             "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
@@ -104,4 +104,5 @@ class TransferTable:
         )
         for table in ("tombstones", "answers", "models", "terms"):
             self._db.execute(f"DELETE FROM {table} WHERE collection=?", (collection,))  # noqa: S608 (constant)
-        self._db.execute("DELETE FROM collections WHERE id=?", (collection,))
+        gone = (f"{_GONE}{collection}", collection)
+        self._db.execute("UPDATE collections SET name=?, settings='{}' WHERE id=?", gone)

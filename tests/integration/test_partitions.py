@@ -219,7 +219,8 @@ SOME = [("page", "target"), ("arrived", "mover"), ("released", "source")]
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(SOME, id="some"), pytest.param(EVERY, id="all", marks=pytest.mark.slow)]
+    "kills",
+    [pytest.param(SOME, id="some"), pytest.param(EVERY, id="all", marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
 )
 def test_moves_under_load_with_kills_lose_nothing_and_decide_nothing_twice(
     installed: Installation, client: Client, kills: list[tuple[str, str]]

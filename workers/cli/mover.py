@@ -33,6 +33,7 @@ _PART_BYTES = 120_000
 _MOST_WAITING = 32  # commands before the target: what others send there waits for no more than these
 _POLL_S = 0.05
 _ANSWER_WITHIN_S = 90.0
+_ASKED_TIMES = 3
 _STEP_WITHIN_S = 600.0
 
 Told = dict[str, Any]
@@ -255,11 +256,13 @@ class Mover:
     def _ask(self, partition: str, task: type[QuestionTask], *args: str) -> Any:
         if partition not in self._apps:
             self._apps[partition], _ = make_app(self._settings.replaced(partition=partition))
-        result = self._apps[partition].tasks[task.name].apply_async(args, expires=_ANSWER_WITHIN_S)
-        try:
-            found = result.get(timeout=_ANSWER_WITHIN_S)
-        except CeleryTimeoutError:
-            raise MoveFailed(f"the owner of {partition} does not answer: the same command goes on") from None
-        with suppress(RedisError):
-            result.forget()  # pages together are as large as the collection
-        return found
+        for _ in range(_ASKED_TIMES):
+            result = self._apps[partition].tasks[task.name].apply_async(args, expires=_ANSWER_WITHIN_S)
+            try:
+                found = result.get(timeout=_ANSWER_WITHIN_S)
+            except (CeleryTimeoutError, TimeoutError):  # it was killed with the question in hand, or has much to do
+                continue
+            with suppress(RedisError):
+                result.forget()  # pages together are as large as the collection
+            return found
+        raise MoveFailed(f"the owner of {partition} does not answer: the same command goes on")
