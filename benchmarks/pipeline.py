@@ -17,7 +17,6 @@ from recommender.items import ItemProcessed
 from workers.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
 from workers.benchmark.encoders import Encoders
 from workers.benchmark.vectors import WITHOUT_VERDICTS
-from workers.owner.owner import state_directory
 from workers.sandbox import RunningWorker
 from workers.settings import Settings
 
@@ -104,7 +103,7 @@ def _by_stream(settings: Settings, name: str, texts: Texts, index: str, plain: b
 
 
 def _sampled_recall(settings: Settings) -> float | str:
-    engine = open_recommender(state_directory(settings))
+    engine = open_recommender(settings.partition_dir)
     try:
         recalls = engine.sampled_recall()
     finally:

@@ -7,6 +7,8 @@ python tools/generate_schemas.py --check    # exit 1 if one is stale
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import inspect
 import json
 import re
@@ -33,6 +35,10 @@ COMMENT = "Written by tools/generate_schemas.py: change the code, then run it."
 SOURCE = "/recommender/default"
 Schema = dict[str, Any]
 
+EXAMPLE_PAGE = (
+    b'[{"kind":"collection","settings":{},"model":null,"dimension":null,"next_us":null,"answers":0,"pending":0,'
+    b'"matcher":null,"origins":["b"]}]'
+)
 EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "collection.configured",
@@ -86,6 +92,32 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
             "payload_bytes": 5,
         },
     ),
+    (
+        "collection.moved",
+        {
+            "collection": "archive",
+            "move": "m-1",
+            "step": "begun",
+            "source": "b",
+            "target": "default",
+            "arrivals": 1200,
+            "points": 900,
+        },
+    ),
+    (
+        "collection.records",
+        {
+            "collection": "archive",
+            "move": "m-1",
+            "page": "collection",
+            "part": 0,
+            "parts": 1,
+            "data": base64.b64encode(EXAMPLE_PAGE).decode(),
+            "sha256": hashlib.sha256(EXAMPLE_PAGE).hexdigest(),
+            "next": "points 0",
+        },
+    ),
+    ("item.upsert", {"collection": "archive", "id": "A-1", "text": "Is passed on until the collection is here"}),
 )
 """A history in which every type of command and of event appears; all but the one with ``txt`` are good."""
 _BETWEEN_MS = 1000

@@ -5,24 +5,34 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from redis import Redis
 
 from recommender.errors import InvalidCommand
-from recommender.items import EntryId, GiveFeedback, GroupChanged, ItemDeleted, ItemRevised, ItemsBackfilled
+from recommender.items import (
+    CommandForwarded,
+    EntryId,
+    GiveFeedback,
+    GroupChanged,
+    ItemDeleted,
+    ItemRevised,
+    ItemsBackfilled,
+)
 from recommender.items.limits import MAX_MESSAGE_BYTES
-from workers.broker.commands_log import CommandsLog
-from workers.broker.connections import BLOCK_MS, connect
+from workers.broker.connections import connect
 from workers.broker.embedded import EmbeddedServer
-from workers.broker.keys import PartitionKeys
-from workers.broker.pacing import Pacing
+from workers.broker.following import follow, last_event, so_far
+from workers.broker.partitions import Partition, Partitions, Placed
+from workers.broker.routing import collection_of
 from workers.settings import Settings
 
 CommandFields = dict[str, str | int]
 
-_CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type}
+_CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type, CommandForwarded.type}
 
 
 def redis_url(settings: Settings) -> str:
@@ -34,7 +44,7 @@ def is_outcome(event: Mapping[str, Any]) -> bool:
     """Whether an event is the one that answers its command, and not something that the command brought about.
 
     A summary, an item whose time was up, a corrected verdict and a changed group name the command with which they fell
-    due as their cause, and some of them come before its outcome.
+    due as their cause, and some of them come before its outcome. One that was passed on has its outcome elsewhere.
     """
     expired = event["type"] == ItemDeleted.type and event["data"].get("expired", False)
     return event["type"] not in _CONSEQUENCES and not expired
@@ -71,9 +81,11 @@ def command_fields(
 
 
 class Client:
-    """Appends commands to a partition and follows its events.
+    """Appends commands and follows events.
 
-    Every command carries a key (a random one if none is given), so that a write which is retried has one effect.
+    Every command carries a key (a random one if none is given), so that a write which is retried has one effect. With
+    several partitions each goes to that of its collection; one that has moved is followed within seconds, and what a
+    producer sends to one collection keeps its order.
 
     Args:
         settings: which server and partition; the environment's by default.
@@ -83,9 +95,8 @@ class Client:
     def __init__(self, settings: Settings | None = None, redis: Redis | None = None) -> None:
         self._settings = settings or Settings.from_environment()
         self._redis = redis or connect(redis_url(self._settings))
-        self.keys = PartitionKeys.of(self._settings.partition)
-        self.log = CommandsLog(self._redis, self.keys, self._settings.most_waiting)
-        self.pacing = Pacing(self._redis, self.keys, self._settings.batch_items, self._settings.batch_bytes)
+        self.partitions = Partitions(self._redis, self._settings)
+        self.home, self.keys, self.log, self.pacing = self.partitions.of(self._settings.home)
 
     @property
     def redis(self) -> Redis:
@@ -93,7 +104,7 @@ class Client:
         return self._redis
 
     def ingest(self, item: Mapping[str, Any], *, key: str | None = None) -> EntryId:
-        """Append one ``item.upsert``; returns its position.
+        """Append one ``item.upsert``; returns its position, which knows its partition.
 
         Raises:
             InvalidCommand: it is no JSON, or larger than 256 KiB.
@@ -108,7 +119,7 @@ class Client:
         key: Callable[[Mapping[str, Any]], str] | None = None,
         block: int = 500,
     ) -> list[EntryId]:
-        """Append many items at once, ``block`` to a round trip; returns their positions.
+        """Append many items at once, ``block`` to a round trip; returns their positions, in the order of the items.
 
         What others send meanwhile waits behind all of them: for a whole catalogue there is ``backfill``.
 
@@ -120,14 +131,17 @@ class Client:
         Raises:
             Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
         """
-        positions: list[EntryId] = []
-        pending: list[CommandFields] = []
-        for item in items:
-            pending.append(command_fields("item.upsert", item, key=key(item) if key else None))
-            if len(pending) >= block:
-                positions += self.log.append(pending)
-                pending = []
-        return positions + (self.log.append(pending) if pending else [])
+        positions: dict[int, EntryId] = {}
+        named = (
+            (collection_of(item), (place, command_fields("item.upsert", item, key=key(item) if key else None)))
+            for place, item in enumerate(items)
+        )
+        for partition, group in self.partitions.groups(named):
+            members = iter(group)
+            while pending := list(islice(members, block)):
+                placed = self._append(partition, [(collection, fields) for collection, (_, fields) in pending])
+                positions.update(zip((place for _, (place, _) in pending), placed, strict=True))
+        return [positions[place] for place in sorted(positions)]
 
     def backfill(
         self,
@@ -150,11 +164,15 @@ class Client:
             Overloaded: too much waits although nobody is at work; what came before is appended.
         """
         said = ({**item, "silent": True} if silent else item for item in items)
-        commands = (command_fields("item.upsert", item, key=key(item) if key else None) for item in said)
+        named = (
+            (collection_of(item), command_fields("item.upsert", item, key=key(item) if key else None)) for item in said
+        )
         last: EntryId | None = None
-        for pending in self.pacing.blocks(commands):
-            self.pacing.wait_for_room(pending)
-            last = self.log.append(pending)[-1]
+        for partition, group in self.partitions.groups(named):
+            collections: deque[str | None] = deque()
+            for pending in partition.pacing.blocks(_noting(group, collections)):
+                partition.pacing.wait_for_room(pending)
+                last = self._append(partition, [(collections.popleft(), fields) for fields in pending])[-1]
         return last
 
     def patch(
@@ -202,35 +220,35 @@ class Client:
 
     def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
         """Append one command of any type; returns its position."""
-        return self.log.append([command_fields(type_, data, key=key)])[0]
+        return self.partitions.append(collection_of(data), [command_fields(type_, data, key=key)])[0]
 
-    def events(self, after: EntryId, *, until: Callable[[], bool] = lambda: False) -> Iterator[dict[str, Any]]:
-        """Follow the events stream from behind ``after``, for ever or until ``until()`` is true.
+    def events(
+        self, after: EntryId | Mapping[str, EntryId], *, until: Callable[[], bool] = lambda: False
+    ) -> Iterator[dict[str, Any]]:
+        """Follow the events streams of all partitions, for ever or until ``until()`` is true.
+
+        Args:
+            after: where to begin, by partition (see `last_events`); one id for all of them is a moment, to the
+                millisecond.
+            until: looked at about once a second.
 
         Yields:
-            CloudEvents as dictionaries, in order.
+            CloudEvents as dictionaries, those of each partition (``source``) in order.
         """
-        while not until():
-            reply: Any = self._redis.xread({self.keys.events: str(after)}, count=500, block=BLOCK_MS)
-            for _, entries in reply or []:
-                for id_, fields in entries:
-                    after = EntryId.parse(id_.decode())
-                    yield json.loads(fields[b"event"])
+        everywhere = dict.fromkeys(self._settings.all_partitions, after) if isinstance(after, EntryId) else after
+        return (read.event for read in follow(self._redis, everywhere, until))
 
     def events_so_far(self, after: EntryId) -> Iterator[dict[str, Any]]:
-        """Events behind ``after`` that are there now."""
-        while True:
-            reply: Any = self._redis.xrange(self.keys.events, min=f"({after}", count=500)
-            for id_, fields in reply:
-                after = EntryId.parse(id_.decode())
-                yield json.loads(fields[b"event"])
-            if not reply:
-                return
+        """Events of the home partition behind ``after`` that are there now."""
+        return so_far(self._redis, self.keys, after)
 
     def last_event(self) -> EntryId:
-        """Id of the newest event so far."""
-        reply: Any = self._redis.xrevrange(self.keys.events, count=1)
-        return EntryId.parse(reply[0][0].decode()) if reply else EntryId(0, 0)
+        """Id of the newest event of the home partition so far."""
+        return last_event(self._redis, self.keys)
+
+    def last_events(self) -> dict[str, EntryId]:
+        """Id of the newest event so far of each partition."""
+        return {name: last_event(self._redis, self.partitions.of(name).keys) for name in self._settings.all_partitions}
 
     def outcome(self, position: EntryId, *, timeout_s: float = 30.0, after: EntryId | None = None) -> dict[str, Any]:
         """Wait for the event that answers the command at ``position``.
@@ -248,18 +266,45 @@ class Client:
         """
         deadline = time.monotonic() + timeout_s
         start = after or EntryId(max(position.ms - 1, 0), 0)
-        for event in self.events(start, until=lambda: time.monotonic() > deadline):
-            if event["data"]["command"]["id"] == str(position) and is_outcome(event):
-                return event
+        home = getattr(position, "partition", self.home)
+        said, wanted, places = "id", str(position), {home: start}
+        while time.monotonic() <= deadline:
+            for read in follow(self._redis, places, lambda: time.monotonic() > deadline):
+                if read.event["data"]["command"][said] != wanted:
+                    continue
+                if is_outcome(read.event):
+                    return read.event
+                if said == "id" and read.event["type"] == CommandForwarded.type:
+                    # Its outcome is there under its key, or where the collection has gone since.
+                    said, wanted = "key", read.event["data"]["key"]
+                    places = dict.fromkeys((home, read.event["data"]["to"], *self._settings.all_partitions), start)
+                    break
         raise TimeoutError(f"no event for {position} within {timeout_s} s")
 
     def close(self) -> None:
         """Close the connection."""
         self._redis.close()
 
+    def _append(
+        self, partition: Partition, commands: Sequence[tuple[str | None, Mapping[str, str | int]]]
+    ) -> list[Placed]:
+        placed = [Placed.at(one, partition.name) for one in partition.log.append([fields for _, fields in commands])]
+        for (collection, _), one in zip(commands, placed, strict=True):
+            self.partitions.appended(collection, [one])
+        return placed
+
     def _send_item(self, type_: str, item_id: str, collection: str, options: dict[str, Any], **data: Any) -> EntryId:
         key = options.pop("key", None)
         return self.send(type_, {"id": item_id, "collection": collection, **data, **options}, key=key)
+
+
+def _noting(
+    commands: Iterable[tuple[str | None, CommandFields]], collections: deque[str | None]
+) -> Iterator[CommandFields]:
+    """The commands; their collections are noted as they pass."""
+    for collection, fields in commands:
+        collections.append(collection)
+        yield fields
 
 
 def _not_json(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from recommender.errors import ConfigurationError
 
@@ -28,7 +28,12 @@ class Settings(BaseModel):
         result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
         result_expires_s: for how long results are kept.
         state_dir: database, index snapshots and the server of our own.
-        partition: which commands and events streams clients talk to.
+        partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which one a
+            worker owns.
+        partitions: all partitions of this installation, comma-separated, when there are several: each collection
+            belongs to one of them by a hash of its name; empty: everything is in ``RECOMMENDER_PARTITION``.
+        routes: collections that belong to a partition whatever the hash says, comma-separated:
+            ``COLLECTION=PARTITION``. Where a collection has been moved, or was kept, counts before that.
         models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
         threads: CPU threads of the model; empty: one for each processor that a container's quota, too, allows.
         encoder: what computes the embeddings: ``auto`` measures for a second each what there is and takes the fastest
@@ -82,6 +87,8 @@ class Settings(BaseModel):
     result_expires_s: Annotated[int, Field(ge=1)] = 3600
     state_dir: Path = Path(".recommender")
     partition: str = "default"
+    partitions: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     encoder: Literal[
@@ -125,7 +132,39 @@ class Settings(BaseModel):
         """Batches that may be with the fleet: one in hand and one waiting at each worker, and a little more."""
         return 2 * self.embed_workers + 2 if self.embed_workers else 0
 
-    @field_validator("models", "deliver_types", mode="before")
+    @property
+    def partition_dir(self) -> Path:
+        """Where the state of the partition lives."""
+        return self.state_dir / "state" / self.partition
+
+    @property
+    def all_partitions(self) -> tuple[str, ...]:
+        """Every partition, in the order in which they are listed."""
+        return self.partitions or (self.partition,)
+
+    @property
+    def home(self) -> str:
+        """The partition for what belongs to no collection."""
+        return self.partition if self.partition in self.all_partitions else self.partitions[0]
+
+    def require_member(self) -> None:
+        """See to it that the partition that a worker is to own is one of those that are listed.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        if self.partition not in self.all_partitions:
+            raise ConfigurationError(
+                f"{variable('partition')}={self.partition!r}: it is not one of {variable('partitions')}"
+                f" ({', '.join(self.partitions)})"
+            )
+
+    @property
+    def route_of(self) -> dict[str, str]:
+        """Partitions by collection, as far as they are set."""
+        return {collection: partition for collection, _, partition in (one.rpartition("=") for one in self.routes)}
+
+    @field_validator("models", "deliver_types", "partitions", "routes", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -140,6 +179,24 @@ class Settings(BaseModel):
     def _plain(cls, value: str) -> str:
         if not _PARTITION.fullmatch(value):
             raise ValueError("letters, digits, - and _ only, at most 64")
+        return value
+
+    @field_validator("partitions")
+    @classmethod
+    def _plain_and_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for partition in value:
+            cls._plain(partition)
+        if len(set(value)) < len(value):
+            raise ValueError("a partition stands there twice")
+        return value
+
+    @field_validator("routes")
+    @classmethod
+    def _to_partitions(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for route in value:
+            collection, _, partition = route.rpartition("=")
+            if not collection or partition not in info.data.get("partitions", ()):
+                raise ValueError(f"{route!r} is not COLLECTION=PARTITION with one of RECOMMENDER_PARTITIONS")
         return value
 
     @classmethod

@@ -24,6 +24,8 @@ from recommender.items.entry_id import START, EntryId
 from recommender.items.events import (
     Cause,
     CollectionConfigured,
+    CollectionMoved,
+    CommandForwarded,
     CommandIgnored,
     CommandRejected,
     Event,
@@ -39,6 +41,7 @@ from recommender.items.events import (
     Timings,
 )
 from recommender.items.item import Item, ItemKey
+from recommender.items.moves import MoveCollection, ReceiveRecords
 from recommender.items.values import Attributes
 
 __all__ = [
@@ -48,8 +51,10 @@ __all__ = [
     "Band",
     "Cause",
     "CollectionConfigured",
+    "CollectionMoved",
     "CollectionSettings",
     "Command",
+    "CommandForwarded",
     "CommandIgnored",
     "CommandRejected",
     "ConfigureCollection",
@@ -70,10 +75,12 @@ __all__ = [
     "ItemRevised",
     "ItemsBackfilled",
     "Malformed",
+    "MoveCollection",
     "PairVerdict",
     "PatchItem",
     "QuarantineCommand",
     "Reason",
+    "ReceiveRecords",
     "Recommendation",
     "RefuseMessage",
     "Revision",

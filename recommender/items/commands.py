@@ -13,6 +13,7 @@ from recommender.items import limits
 from recommender.items.collection import CollectionSettings
 from recommender.items.entry_id import EntryId
 from recommender.items.item import Item, ItemKey
+from recommender.items.moves import MoveCollection, ReceiveRecords
 from recommender.items.values import Attributes, Id, Key, Position, Sentence, Value, Version
 
 
@@ -157,6 +158,8 @@ Command = (
     | TickClock
     | QuarantineCommand
     | RefuseMessage
+    | MoveCollection
+    | ReceiveRecords
 )
 COMMAND_TYPES: dict[str, type[Command]] = {
     model.type: model
@@ -170,6 +173,8 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         TickClock,
         QuarantineCommand,
         RefuseMessage,
+        MoveCollection,
+        ReceiveRecords,
     )
 }
 M = TypeVar("M", bound=Value)
@@ -203,6 +208,9 @@ class Entry:
         key: the producer's name for it; a repeat within 24 hours has no second effect.
         reply_to: who waits for the outcome (a Celery task id), if anybody.
         at_ms: stream time in milliseconds since 1970 where the id cannot be believed; by default that of the id.
+        via: partitions that have passed it on.
+        elsewhere: the partition that it is for, by the settings, if it is not the one that reads it. It counts only
+            while the collection is not there.
     """
 
     id: EntryId
@@ -210,6 +218,8 @@ class Entry:
     key: str | None = None
     reply_to: str | None = None
     at_ms: int | None = None
+    via: tuple[str, ...] = ()
+    elsewhere: str | None = None
 
     @property
     def time_ms(self) -> int:

@@ -236,6 +236,43 @@ class ItemsBackfilled(EventData):
     bands: dict[Band, int]
 
 
+class CommandForwarded(EventData):
+    """The command is for a collection of another partition, and was passed on: its outcome is in that one's events.
+
+    Attributes:
+        collection: which it is about; ``item_id`` is the item, if it is about one.
+        to: the partition.
+        key: the command's key there: its own, or one made of its position.
+    """
+
+    type: ClassVar = "recommender.command.forwarded.v1"
+    collection: str
+    item_id: str | None
+    to: str
+    key: str
+
+
+class CollectionMoved(EventData):
+    """A step of a collection's move from one partition to another.
+
+    Attributes:
+        move: names the move.
+        step: the ``source`` has it ``sealed``, and at the end ``released``; at the ``target`` it has ``begun`` to
+            arrive, is ``receiving``, has ``arrived``; or the move was ``cancelled``.
+        items: how many items it has where the step is done.
+        groups_offset: when it has arrived: the group ``g7`` of the source is ``g(7 + groups_offset)`` from now on.
+    """
+
+    type: ClassVar = "recommender.collection.moved.v1"
+    collection: str
+    move: str
+    step: Literal["sealed", "begun", "receiving", "arrived", "released", "cancelled"]
+    source: str
+    target: str
+    items: int
+    groups_offset: int | None
+
+
 EVENT_TYPES: dict[str, type[EventData]] = {
     model.type: model
     for model in (
@@ -249,6 +286,8 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         CommandRejected,
         CollectionConfigured,
         ItemsBackfilled,
+        CommandForwarded,
+        CollectionMoved,
     )
 }
 

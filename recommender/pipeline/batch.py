@@ -14,6 +14,7 @@ class Batch:
         events: in order, with their entry ids.
         overlays: changes to the vector indexes, by collection id.
         changed: collections with points or settings that have changed, by id.
+        retired: collections that have left for another partition.
     """
 
     def __init__(self, store: SqliteStore) -> None:
@@ -24,14 +25,19 @@ class Batch:
         self.events: list[Event] = []
         self.overlays: dict[int, CollectionOverlay] = {}
         self.changed: dict[int, Collection] = {}
+        self.retired: list[Collection] = []
 
     def emit(self, entry: Entry, data: EventData, *, silent: bool = False) -> EntryId:
         """Give an event its place in the events stream and remember it for publishing."""
-        self._last_event = self._last_event.next_at(entry.time_ms)
-        event = Event(self._last_event, data, silent)
+        event = Event(self.next_event(entry), data, silent)
         self._store.outbox.add(event)
         self.events.append(event)
         return event.id
+
+    def next_event(self, entry: Entry) -> EntryId:
+        """The place of the next event."""
+        self._last_event = self._last_event.next_at(entry.time_ms)
+        return self._last_event
 
     def overlay(self, collection: Collection, dimension: int) -> CollectionOverlay:
         """The changes to one collection's index."""

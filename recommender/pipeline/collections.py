@@ -19,6 +19,7 @@ class Collections:
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
         self._expiring: list[Collection] | None = None
+        self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
         self.reload()
 
     def check_models(self) -> None:
@@ -38,9 +39,9 @@ class Collections:
         """The collection, if it exists."""
         return self._by_name.get(name)
 
-    def by_id(self, id_: int) -> Collection:
-        """The collection with this number, which exists."""
-        return self._by_id[id_]
+    def by_id(self, id_: int) -> Collection | None:
+        """The collection with this number, unless it has left for another partition."""
+        return self._by_id.get(id_)
 
     def settings(self, name: str) -> CollectionSettings:
         """Settings of a collection, the defaults for one that does not exist yet."""
@@ -90,7 +91,7 @@ class Collections:
         """Collections whose items expire, oldest first."""
         if self._expiring is None:
             self._expiring = [one for one in self.all() if one.settings.ttl_seconds is not None]
-        return self._expiring
+        return [one for one in self._expiring if one.name not in self.frozen]
 
     def awaiting_summary(self) -> list[Collection]:
         """Collections with silent commands since their last summary, oldest first."""
@@ -103,6 +104,13 @@ class Collections:
             self._silent[collection.id] = collection
         else:
             self._silent.pop(collection.id, None)
+
+    def retire(self, collection: Collection) -> None:
+        """It has left; its name may be used again."""
+        del self._by_name[collection.name], self._by_id[collection.id]
+        self._changed.pop(collection.id, None)
+        self._silent.pop(collection.id, None)
+        self._expiring = None
 
     def flush(self) -> list[Collection]:
         """Write what has changed, and return it; part of the running transaction."""

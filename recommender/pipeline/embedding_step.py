@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from recommender.items import CollectionSettings, Entry, Item, UpsertItem
 from recommender.pipeline.ahead import Ahead, Embedding, EmbeddingExecutor, LocalExecutor
 from recommender.store import SqliteStore
 from recommender.text import clean, fingerprint
+
+log = logging.getLogger(__name__)
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
@@ -66,6 +69,13 @@ class EmbeddingStep:
     def identity(self, settings: CollectionSettings) -> ModelIdentity:
         """The model that the collection's vectors come from."""
         return self._encoders.encoder(settings.model).identity
+
+    def warm_up(self, settings: Iterable[CollectionSettings]) -> None:
+        """Load the models that collections with these settings use."""
+        started = time.perf_counter()
+        for one in {one.model: one for one in settings}.values():
+            self.identity(one)
+        log.info("engine.models_ready", extra={"seconds": round(time.perf_counter() - started, 2)})
 
     def begin(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> None:
         """Begin to embed what a batch will need, in a thread of its own, as far as it is not in hand."""

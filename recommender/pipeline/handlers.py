@@ -21,7 +21,9 @@ from recommender.items import (
     ItemKey,
     ItemPatched,
     Malformed,
+    MoveCollection,
     PatchItem,
+    ReceiveRecords,
     RefuseMessage,
     UpsertItem,
     claimed_item,
@@ -33,6 +35,8 @@ from recommender.pipeline.collections import Collections
 from recommender.pipeline.departures import Departures
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.feedback import Feedback
+from recommender.pipeline.moves import Moves
+from recommender.pipeline.moving import Moving
 from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
 from recommender.pipeline.upserts import Upserts
@@ -50,6 +54,8 @@ class Handlers:
         departures: Departures,
         feedback: Feedback,
         outcomes: Outcomes,
+        moves: Moves,
+        moving: Moving,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -57,6 +63,8 @@ class Handlers:
         self._departures = departures
         self._feedback = feedback
         self._outcomes = outcomes
+        self._moves = moves
+        self._moving = moving
 
     def is_repeat(self, entry: Entry) -> bool:
         """Whether its key has been used within the last 24 hours of stream time."""
@@ -76,7 +84,10 @@ class Handlers:
         return sum(1 for id_, prints in before.items() if not _harmless(touched[id_], prints))
 
     def handle(self, prepared: Prepared, batch: Batch) -> None:
-        """Apply one entry: exactly one outcome, which also answers every later repeat of its key."""
+        """Apply one entry: exactly one outcome, which also answers every later repeat of its key.
+
+        One that is passed on has its outcome where it goes, and so have its repeats.
+        """
         entry = prepared.entry
         outcome = self._first_outcome(entry)
         if outcome is None:
@@ -92,6 +103,8 @@ class Handlers:
     def _apply(self, prepared: Prepared, batch: Batch) -> EntryId | None:
         entry, command = prepared.entry, prepared.entry.command
         try:
+            if prepared.elsewhere is not None:
+                return self._moves.forward(entry, prepared.elsewhere, batch)
             if prepared.refusal is not None:
                 raise prepared.refusal
             return self._carry_out(prepared, batch)
@@ -117,6 +130,8 @@ class Handlers:
                 return self._give_feedback(entry, command, batch)
             case RefuseMessage():
                 return batch.emit(entry, _refused_elsewhere(entry, command))
+            case MoveCollection() | ReceiveRecords():
+                return self._moving.carry_out(entry, command, batch)
             case _:
                 return None  # the clock: what was due has been emitted; a quarantine: for the record
 
@@ -173,6 +188,7 @@ class Handlers:
             self._feedback.forget(collection.id, command.id)
         self._store.outbox.redact(command.collection, command.id)
         self._store.erased(entry.id)
+        self._moves.tell_erasure(entry, command)
         outcome = batch.emit(entry, _deleted(entry, command, erased=True))
         if collection is not None and gone is not None:
             self._departures.publish(gone, entry, collection, "item_deleted", batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ class Indexes:
                 self._open(collection, self._store.vectors.labels(collection.id), restored=None)
             elif overlay is not None:
                 self._apply(collection.id, overlay)
+
+    def forget(self, collection: Collection) -> None:
+        """A collection has left: neither index nor snapshot of it is needed."""
+        self._close(collection)
+        self._changes.pop(collection.id, None)
+        if self._directory is not None:
+            shutil.rmtree(self._directory / str(collection.id), ignore_errors=True)
 
     def stats(self, collection: Collection) -> dict[str, Any]:
         """Kind that serves now, number of points, and recall@10 when it was last sampled (1 while exact)."""

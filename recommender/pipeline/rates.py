@@ -42,7 +42,7 @@ class Rates:
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""
         for id_ in sorted(self._changed):
-            self._store.set_note(_note(id_), str(self._next_us[id_]))
+            self._store.set_note(rate_note(id_), str(self._next_us[id_]))
         self._changed.clear()
 
     def reload(self) -> None:
@@ -74,7 +74,7 @@ class Rates:
 
     def _next(self, collection: int) -> int:
         if collection not in self._next_us:
-            self._next_us[collection] = int(self._store.note(_note(collection)) or 0)
+            self._next_us[collection] = int(self._store.note(rate_note(collection)) or 0)
         return self._next_us[collection]
 
 
@@ -83,5 +83,6 @@ def _burst(settings: CollectionSettings) -> int:
     return settings.burst or max(1, int(settings.commands_per_second or 1))
 
 
-def _note(collection: int) -> str:
+def rate_note(collection: int) -> str:
+    """Where the store keeps when a steady sender would send next."""
     return f"next command of collection {collection}, microseconds"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +12,6 @@ from recommender.embedding import Encoders
 from recommender.errors import InvalidCommand, StateFull
 from recommender.items import (
     CollectionSettings,
-    ConfigureCollection,
     Entry,
     EntryId,
     EraseItem,
@@ -40,9 +37,11 @@ from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
 from recommender.pipeline.loading import load
+from recommender.pipeline.moves import Moves
+from recommender.pipeline.moving import Moving
 from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.outcomes import Outcomes
-from recommender.pipeline.prepared import Prepared
+from recommender.pipeline.prepared import Prepared, segments
 from recommender.pipeline.rates import Rates
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
 from recommender.pipeline.requery import Requery
@@ -52,8 +51,6 @@ from recommender.pipeline.summaries import Summaries
 from recommender.pipeline.upserts import Upserts
 from recommender.pipeline.words import Words
 from recommender.store import DatabaseCopy, Outbox, SqliteStore
-
-log = logging.getLogger(__name__)
 
 MatcherFactory = Callable[[StatisticsOf, ModelOf], Matcher]
 """Makes a matcher from the document frequencies and the models of collections, by name."""
@@ -115,7 +112,11 @@ class Recommender:
         )
         outcomes = Outcomes(self._summaries)
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
-        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes)
+        self.moves = Moves(store, self._collections)
+        caches = (self._answers, self._models)
+        self.moving = Moving(store, encoders, self._collections, self._words, self._summaries, self.moves, caches)
+        moves = self.moves, self.moving
+        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *moves)
         self._reads = Reads(
             store, self._embedding, self._collections, self._indexes, arrivals, judging, self._answers, standings
         )
@@ -136,11 +137,13 @@ class Recommender:
         """
         with self._transaction() as batch:
             fresh = [entry for entry in entries if entry.id > batch.position]
-            for segment in _segments(fresh):
+            for segment in segments(fresh):
                 for prepared in self._prepare(segment, batch):
                     self._decide(prepared, batch)
         self._embedding.committed()
         self._indexes.apply(batch.changed.values(), batch.overlays)
+        for collection in batch.retired:
+            self._indexes.forget(collection)
         if any(isinstance(entry.command, EraseItem) for entry in fresh):
             with suppress(StateFull):  # the batch is committed; this is noted as due, and ``prune`` tries again
                 self._store.scrub()
@@ -148,11 +151,15 @@ class Recommender:
 
     def embed_ahead(self, entries: Sequence[Entry]) -> None:
         """Begin to embed the texts of this batch or the next beside it; no decision is different for it."""
-        self._embedding.begin(entries, self._collections.settings)
+        self._embedding.begin(self._ours(entries), self._collections.settings)
 
     def embed_remotely(self, entries: Sequence[Entry]) -> bool:
         """The same for a batch however far ahead, by ``remote``; whether nothing of it is left to be embedded here."""
-        return self._embedding.begin_remotely(entries, self._collections.settings)
+        return self._embedding.begin_remotely(self._ours(entries), self._collections.settings)
+
+    def _ours(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those that are not to be passed on."""
+        return [entry for entry in entries if self.moves.destination(entry) is None]
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:
@@ -166,14 +173,17 @@ class Recommender:
                 batch.finish()
                 self._before_commit()
         except BaseException:
-            for kept_in_memory in (self._collections, self._words, self._models, self._answers, self._rates):
-                kept_in_memory.reload()
+            kept_in_memory = self._collections, self._words, self._models, self._answers, self._rates, self.moves
+            for kept in kept_in_memory:
+                kept.reload()
             raise
 
     def _prepare(self, entries: Sequence[Entry], batch: Batch) -> Iterator[Prepared]:
         """Embed what must be embedded and ask the indexes once for all of it."""
-        refused = self._rates.refusals(entries)
-        new = [entry for entry in entries if entry.id not in refused and not self._handlers.is_repeat(entry)]
+        elsewhere = {entry.id: where for entry in entries if (where := self.moves.destination(entry)) is not None}
+        ours = [entry for entry in entries if entry.id not in elsewhere]
+        refused = self._rates.refusals(ours)
+        new = [entry for entry in ours if entry.id not in refused and not self._handlers.is_repeat(entry)]
         upserts = [(entry, entry.command) for entry in new if isinstance(entry.command, UpsertItem)]
         embedded = self._embedding.embed(
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
@@ -182,7 +192,7 @@ class Recommender:
         neighbours = self._neighbours(by_entry, entries, batch)
         for entry in entries:
             near = neighbours.get(getattr(entry.command, "collection", ""))
-            yield Prepared(entry, by_entry.get(entry.id), near, refused.get(entry.id))
+            yield Prepared(entry, by_entry.get(entry.id), near, refused.get(entry.id), elsewhere.get(entry.id))
 
     def _neighbours(
         self, embedded: dict[EntryId, Embedded | InvalidCommand], entries: Sequence[Entry], batch: Batch
@@ -256,6 +266,11 @@ class Recommender:
     def settings(self) -> dict[str, CollectionSettings]:
         """Settings of all collections, by name."""
         return {collection.name: collection.settings for collection in self._collections.all()}
+
+    def has(self, collection: str) -> bool:
+        """Whether a collection is here as a whole."""
+        move = self.moves.of(collection)
+        return self._collections.find(collection) is not None and (move is None or move.place != "arriving")
 
     def stats(self) -> dict[str, Any]:
         """Counts by collection, index kinds and sizes, position."""
@@ -373,11 +388,7 @@ class Recommender:
 
     def warm_up(self) -> None:
         """Load the models of all collections, so that the first command does not wait for them."""
-        started = time.perf_counter()
-        for settings in {one.settings.model: one.settings for one in self._collections.all()}.values():
-            self._embedding.identity(settings)
-        self._embedding.identity(CollectionSettings())
-        log.info("engine.models_ready", extra={"seconds": round(time.perf_counter() - started, 2)})
+        self._embedding.warm_up([CollectionSettings(), *(one.settings for one in self._collections.all())])
 
     def close(self) -> None:
         """Write snapshots and close the store."""
@@ -387,14 +398,3 @@ class Recommender:
         finally:
             self._store.close()
             self._on_close()
-
-
-def _segments(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Cut after every change of settings, since it decides how the entries behind it are prepared."""
-    start = 0
-    for place, entry in enumerate(entries):
-        if isinstance(entry.command, ConfigureCollection):
-            yield entries[start : place + 1]
-            start = place + 1
-    if start < len(entries):
-        yield entries[start:]

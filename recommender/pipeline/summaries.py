@@ -34,17 +34,23 @@ class Summaries:
         for collection in self._collections.awaiting_summary():
             if collection.silent_commands < SUMMARY_COMMANDS and entry.time_ms < _due_ms(collection):
                 continue
-            batch.emit(
-                entry,
-                ItemsBackfilled(
-                    command=cause(entry),
-                    collection=collection.name,
-                    commands=collection.silent_commands,
-                    bands=dict(sorted(collection.silent_bands.items())),
-                ),
-            )
-            collection.silent_commands, collection.silent_bands = 0, Counter()
-            self._collections.touch(collection)
+            self.emit_now(entry, collection, batch)
+
+    def emit_now(self, entry: Entry, collection: Collection, batch: Batch) -> None:
+        """Publish the summary of a collection, if there is anything to say."""
+        if not collection.silent_commands:
+            return
+        batch.emit(
+            entry,
+            ItemsBackfilled(
+                command=cause(entry),
+                collection=collection.name,
+                commands=collection.silent_commands,
+                bands=dict(sorted(collection.silent_bands.items())),
+            ),
+        )
+        collection.silent_commands, collection.silent_bands = 0, Counter()
+        self._collections.touch(collection)
 
     def due_ms(self) -> int | None:
         """Stream time of the next summary, or ``None``."""

@@ -87,7 +87,8 @@ class Words:
         self._postings.reload()
 
     def _reads(self, collection: int) -> bool:
-        return self._collections.by_id(collection).settings.rule != "cosine"
+        known = self._collections.by_id(collection)
+        return self._of(collection).documents > 0 if known is None else known.settings.rule != "cosine"
 
     def _of(self, collection: int) -> Counts:
         found = self._counts.get(collection)

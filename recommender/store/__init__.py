@@ -3,6 +3,7 @@
 from recommender.store.answers import Answer
 from recommender.store.collections import Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
+from recommender.store.moves import Forward, Move
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox, OutboxRow, Reply
 from recommender.store.rows import Member, Saying, StoredItem, Verdict
 from recommender.store.sqlite import SqliteStore
@@ -12,7 +13,9 @@ __all__ = [
     "Answer",
     "Collection",
     "DatabaseCopy",
+    "Forward",
     "Member",
+    "Move",
     "Outbox",
     "OutboxRow",
     "Reply",

@@ -85,6 +85,11 @@ class AnswerTable:
         row = self._db.execute("SELECT answers, model FROM models WHERE collection=?", (collection,)).fetchone()
         return None if row is None else (int(row[0]), json.loads(row[1]))
 
+    def model_text(self, collection: int) -> str | None:
+        """The learned model as it is stored."""
+        row = self._db.execute("SELECT model FROM models WHERE collection=?", (collection,)).fetchone()
+        return None if row is None else str(row[0])
+
     def put_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
         """Keep a learned model in place of the one before."""
         self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,0,?)", (collection, answers, json.dumps(model)))

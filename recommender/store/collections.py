@@ -39,10 +39,10 @@ class CollectionTable:
         self._db = connection
 
     def all(self) -> list[Collection]:
-        """Every collection, oldest first."""
+        """Every collection, oldest first, without those that have left for another partition."""
         rows = self._db.execute(
             "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms"
-            " FROM collections ORDER BY id"
+            " FROM collections WHERE NOT instr(name, char(10)) ORDER BY id"
         )
         return [
             Collection(

@@ -13,6 +13,7 @@ KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
 
 _UNUSED_KEPT = 4096  # keys; each is asked for twice: before its item is embedded, and when the command is carried out
+_ADOPTED = 2  # silent as well: the outcome of a command on another partition's log
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,13 @@ class Outbox:
             ),
         )
 
+    def adopt(self, row: OutboxRow, collection: str, item_id: str | None, matched_id: str | None) -> None:
+        """Keep the outcome of a command of another partition for repeats of its key; it is published there."""
+        self._db.execute(
+            "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?)",
+            (*row.id, row.type, collection if item_id else None, item_id, matched_id, _ADOPTED, row.event),
+        )
+
     def after(self, position: EntryId, limit: int) -> list[OutboxRow]:
         """Events to publish that come after ``position``, in order."""
         rows = self._db.execute(
@@ -90,7 +98,8 @@ class Outbox:
         """Positions of the commands from ``since`` on that the stored events come of, with their keys."""
         rows = self._db.execute(
             "SELECT json_extract(event, '$.data.command.id'), json_extract(event, '$.data.command.key') FROM outbox"
-            " ORDER BY ms DESC, n DESC"
+            " WHERE silent < ? ORDER BY ms DESC, n DESC",
+            (_ADOPTED,),
         )
         found: dict[EntryId, str | None] = {}
         for id_, key in rows:
@@ -130,6 +139,32 @@ class Outbox:
         """This key has been used; what came of it is ``outcome``."""
         self._unused.drop(key)
         self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
+
+    def adopt_key(self, key: str, ms: int, outcome: EntryId) -> None:
+        """As ``remember_key``, unless it is known here."""
+        self._unused.drop(key)
+        self._db.execute("INSERT OR IGNORE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
+
+    def keys_of(
+        self, collection: str, after: str, limit: int
+    ) -> tuple[list[tuple[str, int, str, str | None, str | None, str]], str | None]:
+        """Keys whose outcomes concern a collection: key, time, type, item, matched item and event.
+
+        Args:
+            collection: its name.
+            after: the last key that was looked at.
+            limit: how many are looked at, of all collections.
+
+        Returns:
+            Those found, and the last key that was looked at; ``None`` when there are no more.
+        """
+        rows = self._db.execute(
+            "SELECT key, k.ms, type, item_id, matched_id, event, COALESCE(collection, json_extract(event,"
+            " '$.data.collection')) FROM (SELECT * FROM keys WHERE key > ? ORDER BY key LIMIT ?) k"
+            " LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n ORDER BY key",
+            (after, limit),
+        ).fetchall()
+        return [row[:6] for row in rows if row[6] == collection], rows[-1][0] if len(rows) == limit else None
 
     def forget_keys(self, now_ms: int) -> None:
         """Drop keys past their window."""
@@ -174,7 +209,7 @@ class Outbox:
             (collection, item_id),
         )
         self._db.execute(
-            "UPDATE outbox SET matched_id=NULL, silent=1, event=json_set(event, '$.data', json_object("
+            "UPDATE outbox SET matched_id=NULL, silent=max(silent, 1), event=json_set(event, '$.data', json_object("
             "'command', json_extract(event, '$.data.command'), 'item_id', item_id, 'collection', collection,"
             " 'erased', json('true'))) WHERE collection=? AND item_id=?",
             (collection, item_id),

@@ -10,7 +10,7 @@ from recommender.errors import StateDamaged, StateLocked, StateTooNew
 from recommender.store.failures import RESTORE
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -140,6 +140,21 @@ CREATE TABLE models (
 
 UPDATE items SET at_ms = COALESCE((SELECT value FROM meta WHERE key = 'clock_ms'), 0);
 UPDATE collections SET settings = json_remove(settings, '$.duplicate_from', '$.review_from');
+""",
+    3: """
+-- Collections that go to another partition, have gone, or have come from one.
+CREATE TABLE moves (collection TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+
+-- Commands for other partitions, until they stand in the streams there.
+CREATE TABLE forwards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their commands
+    collection TEXT NOT NULL,
+    target TEXT NOT NULL,
+    held INTEGER NOT NULL,                 -- until the collection has arrived there
+    command TEXT NOT NULL                  -- JSON
+);
+CREATE INDEX forwards_by_turn ON forwards (held, id);
+CREATE INDEX forwards_by_collection ON forwards (collection);
 """,
 }
 

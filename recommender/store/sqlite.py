@@ -16,9 +16,11 @@ from recommender.store.copying import DatabaseCopy, facts_of
 from recommender.store.failures import explained
 from recommender.store.groups import GroupTable
 from recommender.store.items import ItemTable
+from recommender.store.moves import MoveTable
 from recommender.store.outbox import Outbox
 from recommender.store.recent_items import RecentItems
 from recommender.store.schema import connect
+from recommender.store.transfer import TransferTable
 from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
 
@@ -39,6 +41,7 @@ class SqliteStore:
 
     def __init__(self, path: Path | None = None, source: str = "/recommender/default") -> None:
         self._path = path
+        self.source = source
         self._descriptor: int | None = None
         self._copying = False
         self._db = connect(path)
@@ -50,6 +53,8 @@ class SqliteStore:
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
         self.outbox = Outbox(self._db, source)
+        self.moves = MoveTable(self._db)
+        self.transfer = TransferTable(self._db)
         self.scrub()  # the process before may have died right after an erasure
 
     @contextmanager

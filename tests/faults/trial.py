@@ -30,7 +30,6 @@ from tests.support.streams import KEYS, PROCESSED, Published, published, traces
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
 from workers.broker.status import read_status
-from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 # Beside SIGKILL of the worker at each point: how else a trial disturbs, each so many times in a round of trials.
@@ -136,7 +135,7 @@ class Bench:
                 pid = fork_worker(life)
                 code = _wait(pid, lambda: self._drained(pid, workload, None), self.drain_timeout_s, leave=True)
                 code = _terminate(pid) if code is None else code
-                outcome = collect(self.redis, state_directory(life.settings), workload, self._encoders)
+                outcome = collect(self.redis, life.settings.partition_dir, workload, self._encoders)
                 hits = json.loads(life.hits.read_text())
                 wrong = differences(outcome, outcome, workload, ordered=True, tolerance=0.0)
                 if code or wrong:
@@ -210,7 +209,7 @@ class Bench:
 
     def collect(self, life: Life, workload: Workload) -> Outcome:
         """What is left when the worker has ended."""
-        return collect(self.redis, state_directory(life.settings), workload, self._encoders)
+        return collect(self.redis, life.settings.partition_dir, workload, self._encoders)
 
     @property
     def tolerance(self) -> float:

@@ -23,7 +23,6 @@ from tests.support.waiting import wait_until
 from workers.broker.connections import connect
 from workers.celery.app import make_app
 from workers.client import Client, command_fields
-from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -140,13 +139,13 @@ def test_a_second_owner_names_the_first(settings: Settings, client: Client, owne
     first = owner_process("first").running()
     second = owner_process("second").start()
     assert second.wait() == os.EX_SOFTWARE
-    assert f"{state_directory(settings)} is owned by process {first.pid}" in second.output
+    assert f"{settings.partition_dir} is owned by process {first.pid}" in second.output
     assert client.outcome(client.ingest(tickets(1)[0]))["data"]["item_id"] == "T-0"
 
 
 @one_server
 def test_a_locked_state_directory_ends_the_worker(settings: Settings, owner_process: Owners) -> None:
-    lock = lock_directory(state_directory(settings))
+    lock = lock_directory(settings.partition_dir)
     try:
         owner = owner_process().start()
         assert owner.wait() == os.EX_SOFTWARE
@@ -161,7 +160,7 @@ def test_a_damaged_database_ends_the_worker(settings: Settings, client: Client, 
     owner = owner_process().running()
     client.outcome(client.ingest_many(tickets(100))[-1])
     assert owner.terminate() == 0
-    database = state_directory(settings) / DATABASE
+    database = settings.partition_dir / DATABASE
     with database.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(8192))
@@ -191,11 +190,11 @@ def test_an_older_copy_of_the_state_is_refused(
     owner = owner_process().running()
     client.outcome(client.ingest(tickets(1)[0]))
     owner.terminate()
-    copy = (state_directory(settings) / DATABASE).read_bytes()
+    copy = (settings.partition_dir / DATABASE).read_bytes()
     owner = owner_process("second").running()
     client.outcome(client.ingest({"id": "T-1", "text": "lost with the newer copy"}))
     owner.terminate()
-    (state_directory(settings) / DATABASE).write_bytes(copy)
+    (settings.partition_dir / DATABASE).write_bytes(copy)
     owner = owner_process("third").start()
     assert owner.wait() == os.EX_SOFTWARE
     assert "it is an older copy" in owner.output
@@ -212,7 +211,7 @@ def test_another_state_directory_does_not_take_a_partition_over(
     assert owner.terminate() == 0
     elsewhere = tmp_path / "elsewhere"
     if others:
-        engine = open_recommender(state_directory(settings.replaced(state_dir=elsewhere)), FixedEncoders())
+        engine = open_recommender(settings.replaced(state_dir=elsewhere).partition_dir, FixedEncoders())
         log = Log()
         engine.process([log.upsert(f"other {n}", f"text {n}") for n in range(others)])
         engine.close()

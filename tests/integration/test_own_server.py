@@ -20,7 +20,6 @@ from tests.support.waiting import wait_until
 from workers.broker.embedded import EmbeddedServer
 from workers.cli.main import main
 from workers.client import Client
-from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -79,7 +78,7 @@ def test_a_worker_leaves_its_server_to_those_who_are_connected(tmp_path: Path) -
 
 def test_stats_start_no_server(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "own")
-    open_recommender(state_directory(settings), FixedEncoders(), partition=settings.partition).close()
+    open_recommender(settings.partition_dir, FixedEncoders(), partition=settings.partition).close()
     before = sorted(settings.state_dir.iterdir())
     for arguments in (("stats", "--json"), ("stats",)):
         done = subprocess.run(

@@ -25,7 +25,6 @@ from tests.support.streams import KEYS, PROCESSED, Published, answered, erasures
 from tests.support.waiting import wait_until
 from workers.celery.app import make_app
 from workers.client import Client, command_fields
-from workers.owner.owner import state_directory
 from workers.owner.recovery import _alike
 from workers.settings import Settings
 
@@ -238,7 +237,7 @@ def test_a_backup_older_than_what_was_trimmed_is_refused_and_the_newest_is_not(
     refused = recommender("restore", str(old.path), status=1)
     assert "is owned by process" in refused.stderr
     lose_disk(settings, owner)
-    backups.restore(old, state_directory(settings), None)
+    backups.restore(old, settings.partition_dir, None)
     before = published(redis)
     owner = owner_process("second").start()
     assert owner.wait() != 0
@@ -265,13 +264,13 @@ def test_a_backup_is_refused_when_the_server_has_lost_what_was_kept_for_it_and_a
     position = client.ingest({"id": "T-20", "text": "kept for the second backup"})
     client.outcome(position)
     lose_disk(settings, owner)
-    backups.restore(old, state_directory(settings), None)
+    backups.restore(old, settings.partition_dir, None)
     before = events_of(redis)
     owner = owner_process("second").start()
     assert owner.wait() != 0
     assert "have been trimmed up to" in owner.output
-    shutil.rmtree(state_directory(settings))
-    backups.restore(newest(settings), state_directory(settings), None)
+    shutil.rmtree(settings.partition_dir)
+    backups.restore(newest(settings), settings.partition_dir, None)
     owner = owner_process("third").running()
     owner.until(lambda: position_of(owner) >= position, "the commands since to be decided again")
     assert client.outcome(client.ingest({"id": "T-21", "text": "goes on"}))["data"]["item_id"] == "T-21"
@@ -313,7 +312,7 @@ def test_a_lost_write_ahead_log_is_noticed(
     owner.until(lambda: kept or redis.xlen(KEYS.commands) == 0, "the commands to be trimmed")
     before = events_of(redis)
     owner.kill()
-    log_file = state_directory(settings) / "state.sqlite3-wal"
+    log_file = settings.partition_dir / "state.sqlite3-wal"
     assert log_file.stat().st_size > 0
     log_file.unlink()
     owner = owner_process("second", changes=changes).start()

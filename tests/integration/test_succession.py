@@ -37,7 +37,6 @@ from workers.broker.status import read_status
 from workers.broker.trimming import Trimming
 from workers.client import Client
 from workers.owner.lease_keeper import LeaseKeeper
-from workers.owner.owner import state_directory
 from workers.owner.status import Announcer, Status
 from workers.owner.succession import Succession
 from workers.settings import Settings
@@ -359,7 +358,7 @@ def test_an_owner_that_slept_has_no_second_voice(
     wait_until(lambda: redis.xlen(KEYS.events) >= 20, "the first events")
     first.signal(signal.SIGSTOP)
     copy = settings.replaced(state_dir=tmp_path / "copy", lease_s=2.0, standby=True)
-    shutil.copytree(state_directory(settings), state_directory(copy))
+    shutil.copytree(settings.partition_dir, copy.partition_dir)
     second = owner_process("second", changes={"state_dir": copy.state_dir, "lease_s": 2.0, "standby": True}).start()
     second.wait_ready()
     first.signal(signal.SIGCONT)

@@ -11,7 +11,15 @@ from typing import Any
 from recommender import Entry, EntryId, Event, Recommender, decode_entry, open_recommender
 from recommender.embedding import Encoder
 from recommender.errors import ConfigurationError
-from recommender.items import DEFAULT_MODEL, START, GroupChanged, ItemDeleted, ItemRevised, ItemsBackfilled
+from recommender.items import (
+    DEFAULT_MODEL,
+    START,
+    CommandForwarded,
+    GroupChanged,
+    ItemDeleted,
+    ItemRevised,
+    ItemsBackfilled,
+)
 from recommender.pipeline import MatcherFactory
 from recommender.testing import DeterministicEncoder
 from tests.support.matchers import cosine_matcher
@@ -103,7 +111,7 @@ def is_outcome(event: Event) -> bool:
     """Whether an event is the one answer that a command gets."""
     if isinstance(event.data, ItemDeleted):
         return not event.data.expired
-    return not is_correction(event) and not isinstance(event.data, ItemsBackfilled)
+    return not is_correction(event) and not isinstance(event.data, ItemsBackfilled | CommandForwarded)
 
 
 def data_of(event: Event) -> dict[str, Any]:

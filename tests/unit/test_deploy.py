@@ -42,7 +42,8 @@ Services = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def services() -> Services:
-    found: Services = yaml.safe_load(COMPOSE.read_text())["services"]
+    unset = re.sub(r"\$\{\w+:-(\w*)\}", r"\1", COMPOSE.read_text())
+    found: Services = yaml.safe_load(unset)["services"]
     return found
 
 
@@ -57,7 +58,7 @@ def test_compose_file_is_valid() -> None:
 
 def test_compose_environment_is_known_and_accepted(services: Services) -> None:
     given = {name: service["environment"] for name, service in services.items() if "environment" in service}
-    assert given.keys() == {"worker", "embed-worker", "demo"}
+    assert given.keys() == {"worker", "worker-b", "embed-worker", "demo"}
     for environment in given.values():
         assert environment.keys() <= VARIABLES
         environment = {name: _interpolated(value) for name, value in environment.items()}
@@ -91,6 +92,15 @@ def test_compose_state_survives_the_container(services: Services) -> None:
     assert worker["environment"]["RECOMMENDER_STATE_DIR"] in [volume.split(":")[1] for volume in worker["volumes"]]
     assert "/data" in [volume.split(":")[1] for volume in services["redis"]["volumes"]]
     assert worker["stop_grace_period"] == "60s"
+
+
+def test_compose_gives_each_partition_a_state_of_its_own(services: Services) -> None:
+    first, second = services["worker"], services["worker-b"]
+    assert not {*first["volumes"]} & {*second["volumes"]}
+    assert not {*first["ports"]} & {*second["ports"]}
+    listed = {**second["environment"], "RECOMMENDER_PARTITIONS": "default,b"}
+    Settings.from_environment(listed).require_member()
+    assert second["profiles"] == ["partitions"]
 
 
 def test_compose_mounts_what_is_there(services: Services) -> None:

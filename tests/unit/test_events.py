@@ -16,7 +16,9 @@ from recommender.items import (
     Band,
     Cause,
     CollectionConfigured,
+    CollectionMoved,
     CollectionSettings,
+    CommandForwarded,
     CommandIgnored,
     CommandRejected,
     EntryId,
@@ -137,6 +139,17 @@ EXAMPLES: tuple[EventData, ...] = (
     ),
     CollectionConfigured(command=CAUSE, collection="tickets", settings=CollectionSettings()),
     ItemsBackfilled(command=CAUSE, collection="tickets", commands=3, bands={Band.NEW: 2, Band.DUPLICATE: 1}),
+    CommandForwarded(command=CAUSE, collection="tickets", item_id="T-1", to="b", key="k"),
+    CollectionMoved(
+        command=CAUSE,
+        collection="tickets",
+        move="m",
+        step="arrived",
+        source="a",
+        target="b",
+        items=3,
+        groups_offset=7,
+    ),
 )
 
 examples = pytest.mark.parametrize("data", EXAMPLES, ids=lambda data: type(data).__name__)

@@ -1201,11 +1201,11 @@ def test_a_snapshot_is_completed_with_what_was_committed_behind_it(tmp_path: Pat
     engine = crowded_directory(tmp_path, log)
     engine.snapshot(all_changes=True)
     engine.process([log.delete("i7"), log.upsert("late", SHOP), log.upsert("i8", WEATHER)])
-    expected = engine.stats(), engine.recommend("late")
+    expected = engine.sizes(), engine.recommend("late")
     crash(engine)
 
     again = opened(tmp_path)
-    assert (again.stats(), again.recommend("late")) == expected
+    assert (again.sizes(), again.recommend("late")) == expected
     assert outcome(again, log.upsert("twin", SHOP))["duplicate_of"] == "late"
     assert "i7" not in [hit.id for hit in again.search("text 7", limit=100)]
     again.close()

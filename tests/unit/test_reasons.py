@@ -181,8 +181,7 @@ def test_time_between_the_two(weight: float, arrivals: int | None, days: int | N
     pair = compared("Kettle leaks", "The kettle is leaking", 0.9)._replace(arrivals_apart=arrivals)
     if days is not None:
         noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-        one, other = pair.one._replace(timestamp=noon), pair.other._replace(timestamp=noon - timedelta(days))
-        pair = pair._replace(one=one, other=other)
+        pair.one.timestamp, pair.other.timestamp = noon, noon - timedelta(days)
     found = reasons(pair, {"time": weight})
     assert [one.text for one in found if one.code == "time_apart"] == ([] if expected is None else [expected])
 

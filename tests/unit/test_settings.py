@@ -14,6 +14,8 @@ FULL = {
     "RECOMMENDER_RESULT_EXPIRES_S": "60",
     "RECOMMENDER_STATE_DIR": "/var/lib/recommender",
     "RECOMMENDER_PARTITION": "shop-1",
+    "RECOMMENDER_PARTITIONS": "shop-1,shop-2",
+    "RECOMMENDER_ROUTES": "tickets=shop-2",
     "RECOMMENDER_MODELS": "a=/models/a, b=org/b@0123456789012345678901234567890123456789,",
     "RECOMMENDER_THREADS": "2",
     "RECOMMENDER_ENCODER": "openvino-bfloat16",

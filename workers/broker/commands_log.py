@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -141,9 +142,11 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | No
     if size_of(fields) > _MAX_ENTRY_BYTES:
         return _oversized(entry_id, fields, now_ms)
     reply_to = fields.get(b"reply_to", b"").decode(errors="replace") or None
+    via = fields.get(b"via", b"").decode(errors="replace")
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
-    entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms))
+    passed = tuple(via.split(",")) if via else ()
+    entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms), via=passed)
     refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
     if refusal is None:
         return entry
@@ -159,10 +162,11 @@ def size_of(fields: Fields) -> int:
 
 _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
 _MAX_REPLY_TO_BYTES = 512
+_VIA = re.compile(rb"[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64}){0,15}")
 # A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
 # keys expire and summaries fall due.
 _CLOCK_TOLERANCE_MS = 60_000
-_KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms"})
+_KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms", b"via"})
 
 
 def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
@@ -177,6 +181,8 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
         return InvalidCommand("expired", "nobody came for the command before it expired")
     if len(fields.get(b"reply_to", b"")) > _MAX_REPLY_TO_BYTES:
         return InvalidCommand("too_large", f"reply_to is longer than {_MAX_REPLY_TO_BYTES} bytes", "reply_to")
+    if b"via" in fields and not _VIA.fullmatch(fields[b"via"]):
+        return InvalidCommand("invalid_value", "via is what owners write who pass a command on", "via")
     if b"data" not in fields:
         return InvalidCommand("missing_field", "the entry has no field data", "data")
     return None

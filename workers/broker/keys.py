@@ -59,5 +59,8 @@ class PartitionKeys(NamedTuple):
         )
 
 
+ROUTES = "recommender:routes"
+"""Hash of collections that are not where hash and settings put them: the partition of each, of all partitions."""
+
 GROUP = "recommender"
 """A consumer group beside the commands stream, moved along so that standard tools see the lag."""

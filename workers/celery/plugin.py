@@ -17,9 +17,9 @@ from redis import Redis
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
 from recommender.items.limits import MAX_WINDOWS
-from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
+from workers.broker.partitions import Partitions
 from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier
 from workers.celery.embed import Embed, asking
@@ -56,7 +56,7 @@ class Plugin:
         self.owner: Owner | None = None
         self.guard: Guard = lambda texts: nullcontext()
         self._given = encoders
-        self._log: CommandsLog | None = None
+        self._partitions: Partitions | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
 
@@ -69,16 +69,10 @@ class Plugin:
     def _serving(self) -> EmbedServing:
         return EmbedServing(self.encoders, self._connect, self.guard)
 
-    @property
-    def keys(self) -> PartitionKeys:
-        """Keys of the partition."""
-        return PartitionKeys.of(self.settings.partition)
-
     def register_tasks(self, **_: object) -> None:
         """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
         for task in (*TASKS, Embed):
-            name = self.settings.embed_queue if task is Embed else self.keys.queue
-            queue = Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
+            queue = _queue(self.settings.embed_queue) if task is Embed else self.queue_of(self.settings.home)
             bound = type(task.__name__, (task,), {"port": self, "queue": queue, "__module__": task.__module__})
             self.app.register_task(bound())
 
@@ -87,17 +81,32 @@ class Plugin:
         keys = PartitionKeys.of(self.settings.replaced(partition=partition).partition)  # of a name that can be one
         return self._serving.answer(keys, request_id)
 
-    def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
-        """Append commands to the log, with the Celery requests that wait for their outcome."""
+    def append(
+        self, commands: Sequence[CommandFields], requests: dict[str, str], collection: str | None = None
+    ) -> None:
+        """Append commands to the log of a collection, with the Celery requests that wait for their outcome."""
+        self._connected().append(collection, list(commands), requests)
+
+    def partition_of(self, collection: str | None) -> str:
+        """The partition that a collection belongs to."""
+        if not self.settings.partitions:
+            return self.settings.home
+        return self._connected().routing.partition_of(collection)
+
+    def queue_of(self, partition: str) -> Queue:
+        """The queue that a partition's owner consumes."""
+        return _queue(PartitionKeys.of(partition).queue)
+
+    def _connected(self) -> Partitions:
         with self._lock:
-            if self._log is None or self._pid != os.getpid():  # a forked child has connections of its own
-                self._log, self._pid = CommandsLog(self._connect(), self.keys, self.settings.most_waiting), os.getpid()
-            log_ = self._log
-        log_.append(commands, requests)
+            if self._partitions is None or self._pid != os.getpid():  # a forked child has connections of its own
+                self._partitions, self._pid = Partitions(self._connect(), self.settings), os.getpid()
+            return self._partitions
 
     def start_owner(self, partition: str) -> Owner:
         """Own ``partition`` in this process, on a thread of its own."""
         self.settings = self.settings.replaced(partition=partition)
+        self._partitions = None
         carrier = Carrier(self.app, self.settings, self._connect())
         self.owner = Owner(
             self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
@@ -154,6 +163,10 @@ def catalogue(settings: Settings) -> ModelCatalogue:
     by_name = {source.name: source for source in (*KNOWN_MODELS, *declared)}
     windows = MAX_WINDOWS if settings.long_texts == "windows" else 1
     return ModelCatalogue(by_name.values(), settings.threads, settings.encoder, settings.state_dir / "cache", windows)
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
 
 
 def _end_worker(error: BaseException | None) -> None:

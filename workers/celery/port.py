@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from celery import Task
@@ -27,8 +27,16 @@ class Port(Protocol):
     def embed(self, partition: str, request_id: str) -> bool:
         """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
 
-    def append(self, commands: Sequence[CommandFields], requests: dict[str, str]) -> None:
-        """Append commands to the log, with the Celery requests that wait for their outcome."""
+    def append(
+        self, commands: Sequence[CommandFields], requests: dict[str, str], collection: str | None = None
+    ) -> None:
+        """Append commands to the log of a collection, with the Celery requests that wait for their outcome."""
+
+    def partition_of(self, collection: str | None) -> str:
+        """The partition that a collection belongs to."""
+
+    def queue_of(self, partition: str) -> Queue:
+        """The queue that a partition's owner consumes."""
 
 
 class PortTask(Task):
@@ -41,6 +49,16 @@ class PortTask(Task):
     acks_late = True
     reject_on_worker_lost = True
     typing = True
+
+    def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """The collection that a call is about, if it is about one."""
+        return None
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """As Celery's; unless the call says otherwise it goes to the owner of the collection that it is about."""
+        if "queue" not in options and (collection := self.about(args or (), kwargs or {})) is not None:
+            options["queue"] = self.port.queue_of(self.port.partition_of(collection))
+        return super().apply_async(args, kwargs, **options)
 
     def AsyncResult(self, task_id: str, **options: Any) -> LookedUpResult:  # noqa: N802 (Celery's name)
         """The result of a task, to wait for."""

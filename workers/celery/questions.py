@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from recommender import Recommender
 from recommender.errors import InvalidCommand
@@ -19,6 +20,7 @@ _ANSWER_TIMEOUT_S = 60.0
 _PAGE_BYTES = 4 << 20
 _PAGE_STEP = 20  # the payload of a rejected command can have 350 kB
 _BACKUP_TIMEOUT_S = 3600.0
+_MOST_HOPS = 8
 
 
 class QuestionTask(PortTask):
@@ -27,9 +29,30 @@ class QuestionTask(PortTask):
     abstract = True
     acks_late = False  # a question that was lost is asked again by whoever wants to know
 
-    def ask(self, question: Callable[[Recommender], Any]) -> Any:
-        """Put it to the engine thread of this process and wait."""
-        return self.owner().ask(question).result(_ANSWER_TIMEOUT_S)
+    def ask(self, question: Callable[[Recommender], Any], about: str | None = None) -> Any:
+        """Put it to the engine thread of this process and wait.
+
+        Args:
+            question: what to ask.
+            about: a collection; if it is another partition's the task goes there, and whoever waits for it waits on.
+        """
+        owner = self.owner()
+        found = owner.ask(lambda engine: _Elsewhere.of(engine, about) or question(engine)).result(_ANSWER_TIMEOUT_S)
+        if not isinstance(found, _Elsewhere):
+            return found
+        partition = found.partition or self.port.partition_of(about)
+        if partition == owner.partition:  # it is nowhere yet
+            return owner.ask(question).result(_ANSWER_TIMEOUT_S)
+        raise self.retry(queue=self.port.queue_of(partition), countdown=0, max_retries=_MOST_HOPS)
+
+    def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """The collection that the question is about, where it has such an argument."""
+        parameters = inspect.signature(self.run).parameters
+        if "collection" not in parameters:
+            return None
+        place = list(parameters).index("collection")
+        asked = args[place] if len(args) > place else kwargs.get("collection", parameters["collection"].default)
+        return asked if isinstance(asked, str) else None
 
     def owner(self) -> Owner:
         """The owner in this process.
@@ -43,6 +66,23 @@ class QuestionTask(PortTask):
         return owner
 
 
+class _Elsewhere(NamedTuple):
+    """What a question is about is not here.
+
+    Attributes:
+        partition: where it is, as far as the log tells.
+    """
+
+    partition: str | None
+
+    @classmethod
+    def of(cls, engine: Recommender, collection: str | None) -> _Elsewhere | None:
+        """Whether a collection is elsewhere, or nowhere. One that is leaving is still read here."""
+        if collection is None or engine.has(collection):
+            return None
+        return cls(engine.moves.partition_of(collection))
+
+
 class Search(QuestionTask):
     """Text in, similar items out; nothing is stored."""
 
@@ -50,7 +90,7 @@ class Search(QuestionTask):
 
     def run(self, text: str, collection: str = "default", limit: int = 10) -> list[dict[str, Any]]:
         """Items with ``id``, ``score``, ``group``, ``text`` and ``attributes``, best first, duplicates once."""
-        hits = self.ask(lambda engine: engine.search(_text(text), collection, _limit(limit)))
+        hits = self.ask(lambda engine: engine.search(_text(text), collection, _limit(limit)), collection)
         return [hit.model_dump(mode="json") for hit in hits]
 
 
@@ -62,7 +102,7 @@ class Recommend(QuestionTask):
     def run(self, item_id: str | list[str], collection: str = "default", limit: int = 10) -> Any:
         """As for ``search``, ``None`` when the item is not there; for a list of ids, a list."""
         many = _many(item_id, "item_id")
-        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many])
+        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many], collection)
         found = [None if hits is None else [hit.model_dump(mode="json") for hit in hits] for hits in lists]
         return found if isinstance(item_id, list) else found[0]
 
@@ -77,7 +117,7 @@ class Compare(QuestionTask):
     ) -> dict[str, Any]:
         """``band``, ``probability``, ``similarity``, ``reasons`` and ``explanation``."""
         items = [_item(side, collection) for side in (one, other)]
-        verdict: dict[str, Any] = self.ask(lambda engine: engine.compare(*items)).model_dump(mode="json")
+        verdict: dict[str, Any] = self.ask(lambda engine: engine.compare(*items), collection).model_dump(mode="json")
         return verdict
 
 
@@ -89,7 +129,7 @@ class Get(QuestionTask):
     def run(self, item_id: str | list[str], collection: str = "default") -> Any:
         """The item, ``None`` when it is not there; for a list of ids, a list."""
         many = _many(item_id, "item_id")
-        views = self.ask(lambda engine: [engine.get(one, collection) for one in many])
+        views = self.ask(lambda engine: [engine.get(one, collection) for one in many], collection)
         found = [None if view is None else view.model_dump(mode="json") for view in views]
         return found if isinstance(item_id, list) else found[0]
 
@@ -138,7 +178,7 @@ class Answers(QuestionTask):
 
     def run(self, collection: str = "default") -> list[dict[str, Any]]:
         """Answers in the order in which they were given; see ``Recommender.answers``."""
-        return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection))]
+        return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection), collection)]
 
 
 class Export(QuestionTask):
@@ -154,7 +194,8 @@ class Export(QuestionTask):
             after: ``next`` of the page before.
             last: the newest so many items only.
         """
-        page = self.ask(lambda engine: engine.export(collection, _count(after, "after"), last and _count(last, "last")))
+        start, most = _count(after, "after"), last and _count(last, "last")
+        page = self.ask(lambda engine: engine.export(collection, start, most), collection)
         return None if page is None else page.model_dump(mode="json")
 
 

@@ -14,6 +14,8 @@ from redis.exceptions import RedisError
 
 from recommender.errors import InvalidCommand, RecommenderError
 from workers.broker.admission import Overloaded
+from workers.broker.routing import collection_of
+from workers.celery.moving import MOVING
 from workers.celery.port import MOST_ITEMS, PortTask
 from workers.celery.questions import QUESTIONS
 from workers.celery.requests import request_from_context
@@ -48,6 +50,7 @@ class CommandTask(PortTask):
         """
         if not self._needs_broker(options):
             options["producer"] = StreamProducer(self._append_sent)
+            options.setdefault("queue", self.queue)
         return super().apply_async(args, kwargs, **options)
 
     def _needs_broker(self, options: Mapping[str, Any]) -> bool:
@@ -59,8 +62,15 @@ class CommandTask(PortTask):
         """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner."""
         task_id = self.request.id
         fields = self._fields(task_id, None, data, key)
-        self.port.append(fields, {task_id: request_from_context(self.request)})
+        self.port.append(fields, {task_id: request_from_context(self.request)}, self._collection(data))
         raise Ignore
+
+    def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """The collection that a call is about."""
+        return collection_of(args[0] if args else kwargs.get("data"))
+
+    def _collection(self, data: Any) -> str | None:
+        return collection_of(data)
 
     def retry(self, *args: Any, **kwargs: Any) -> Any:
         """Try again later; where the broker does not take the task back, Celery would drop it."""
@@ -79,7 +89,8 @@ class CommandTask(PortTask):
 
     def _append_sent(self, sent: SentTask) -> None:
         fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)
-        self.port.append(fields, {sent.task_id: sent.request})
+        data = sent.args[0] if sent.args else sent.kwargs.get("data")
+        self.port.append(fields, {sent.task_id: sent.request}, self._collection(data))
 
     def _fields(
         self, task_id: str, expires_ms: int | None, data: Mapping[str, Any], key: str | None = None
@@ -134,8 +145,26 @@ class IngestMany(CommandTask):
     command_type = "item.upsert"
 
     def run(self, data: list[dict[str, Any]], key: str | None = None) -> Any:  # type: ignore[override]
-        """As for one."""
+        """As for one.
+
+        Raises:
+            InvalidCommand: the items belong to several partitions; send a list to each.
+        """
         return super().run(data, key)  # type: ignore[arg-type]
+
+    def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """The collection of the first item."""
+        data = args[0] if args else kwargs.get("data")
+        return collection_of(data[0]) if isinstance(data, list) and data else None
+
+    def _collection(self, data: Any) -> str | None:
+        """A collection of the items; all must be in one partition, since one reply answers for them."""
+        collections = dict.fromkeys(map(collection_of, data))
+        if len({self.port.partition_of(one) for one in collections}) > 1:
+            raise InvalidCommand(
+                "several_partitions", "the items belong to collections of several partitions: send a list for each"
+            )
+        return next(iter(collections))
 
     def _fields(self, task_id: str, expires_ms: int | None, data: Any, key: str | None = None) -> list[CommandFields]:
         if not isinstance(data, Sequence) or not 1 <= len(data) <= MOST_ITEMS:
@@ -155,7 +184,7 @@ class IngestMany(CommandTask):
         ]
 
 
-TASKS: tuple[type[PortTask], ...] = (Ingest, Patch, Delete, Erase, Feedback, IngestMany, *QUESTIONS)
+TASKS: tuple[type[PortTask], ...] = (Ingest, Patch, Delete, Erase, Feedback, IngestMany, *QUESTIONS, *MOVING)
 
 
 class CommandRefused(RecommenderError):

@@ -19,7 +19,6 @@ from workers.broker.status import read_status
 from workers.celery.app import make_app
 from workers.celery.plugin import catalogue
 from workers.celery.questions import QuestionTask
-from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 _ANSWER_TIMEOUT_S = 90.0
@@ -41,7 +40,7 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
         app, _ = make_app(settings)
         yield lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
         return
-    directory = state_directory(settings)
+    directory = settings.partition_dir
     if not directory.exists():
         raise click.ClickException(
             f"no worker is running and there is no state in {directory}: start one with `recommender worker`"
@@ -93,7 +92,7 @@ def _ask_owner(app: Celery, task: type[QuestionTask], args: Any, kwargs: Any) ->
 
 def _ask_here(engine: Recommender, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:
     class Here(task):  # type: ignore[valid-type, misc]
-        def ask(self, question: Callable[[Recommender], Any]) -> Any:
+        def ask(self, question: Callable[[Recommender], Any], about: str | None = None) -> Any:
             return question(engine)
 
     return Here().run(*args, **kwargs)

@@ -17,7 +17,6 @@ from workers.celery.questions import Backup as BackupTask
 from workers.cli.asking import owner_is_at_work, require_answers
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.backups import CREATED_BY, backup_directory
-from workers.owner.owner import state_directory
 from workers.settings import Settings
 
 _TIMEOUT_S = 3600.0
@@ -45,7 +44,7 @@ def backup(destination: Path | None, *, as_json: bool) -> None:
         made = _fetch(_by_owner(settings), where, settings)
     else:
         origin = Origin(settings.partition, datetime.now(UTC), CREATED_BY)
-        made = backups.back_up_directory(state_directory(settings), where, origin)
+        made = backups.back_up_directory(settings.partition_dir, where, origin)
     if as_json:
         print_json(_told(made))
     else:
@@ -66,7 +65,7 @@ def restore(source: Path, *, force: bool, as_json: bool) -> None:
     recommender restore /mnt/backups
     """
     settings = load_settings()
-    chosen, state = backups.find(source, settings.partition), state_directory(settings)
+    chosen, state = backups.find(source, settings.partition), settings.partition_dir
     aside = state.with_name(f"{state.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
     replaced = backups.restore(chosen, state, aside if force else None)
     if as_json:
@@ -91,7 +90,7 @@ def verify(context: click.Context, path: Path | None, *, as_json: bool) -> None:
     recommender verify /mnt/backups/default.20261124T090000000Z.1764000000000-0
     recommender verify
     """
-    target = path or state_directory(load_settings())
+    target = path or load_settings().partition_dir
     try:
         found = _verified(target)
     except StateError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def dead_letters() -> None:
 def list_(reason: str | None, limit: int, *, as_json: bool) -> None:
     """Show letters, the newest first."""
     with _letters() as letters:
-        found = list(islice(_chosen(letters, reason), limit + 1))
+        found = [letter for _, letter in islice(_chosen(letters, reason), limit + 1)]
     shown, more = found[:limit], len(found) > limit
     if as_json:
         print_json([_as_json(letter) for letter in shown])
@@ -80,7 +81,7 @@ def list_(reason: str | None, limit: int, *, as_json: bool) -> None:
 def show(id_: EntryId, *, as_json: bool) -> None:
     """Show one letter and what it said."""
     with _letters() as letters:
-        letter = _get(letters, id_)
+        _, letter = _get(letters, id_)
     if as_json:
         print_json(_as_json(letter))
         return
@@ -150,34 +151,41 @@ def _do(
     with _letters() as letters:
         # As many as there are now: one that is rejected again comes back as a new letter.
         chosen = [_get(letters, id_) for id_ in ids] if ids else list(_chosen(letters, reason))
-        for letter in sorted(chosen, key=lambda letter: letter.id):
-            if act(letters, letter):
+        for home, letter in sorted(chosen, key=lambda one: one[1].id):
+            if act(home, letter):
                 done[letter.code] += 1
     return done
 
 
 @contextmanager
-def _letters() -> Iterator[DeadLetters]:
+def _letters() -> Iterator[list[DeadLetters]]:
+    """Those of every partition."""
     settings = load_settings()
     server = redis_url(settings)
     broker = settings.broker_url or server
+    every = [PartitionKeys.of(partition) for partition in settings.all_partitions]
     with connect(server) as redis:
         if urlsplit(broker).scheme not in _REDIS:
-            yield DeadLetters(redis, PartitionKeys.of(settings.partition))
+            yield [DeadLetters(redis, keys) for keys in every]
             return
         with connect(broker) as celery:
-            yield DeadLetters(redis, PartitionKeys.of(settings.partition), celery)
+            yield [DeadLetters(redis, keys, celery) for keys in every]
 
 
-def _chosen(letters: DeadLetters, reason: str | None) -> Iterator[Letter]:
-    return (letter for letter in letters.newest_first() if reason is None or letter.code == reason)
+def _chosen(letters: list[DeadLetters], reason: str | None) -> Iterator[tuple[DeadLetters, Letter]]:
+    """Letters with the partition's that hold them, the newest first."""
+    of_each = (((home, letter) for letter in home.newest_first()) for home in letters)
+    newest_first = heapq.merge(*of_each, key=lambda one: one[1].id, reverse=True)
+    return ((home, letter) for home, letter in newest_first if reason is None or letter.code == reason)
 
 
-def _get(letters: DeadLetters, id_: EntryId) -> Letter:
-    letter = letters.get(id_)
-    if letter is None:
+def _get(letters: list[DeadLetters], id_: EntryId) -> tuple[DeadLetters, Letter]:
+    found = [(home, letter) for home in letters if (letter := home.get(id_)) is not None]
+    if not found:
         raise click.ClickException(f"there is no dead letter {id_}")
-    return letter
+    if len(found) > 1:
+        raise click.ClickException(f"{len(found)} partitions have a dead letter {id_}: choose by --reason")
+    return found[0]
 
 
 def _as_json(letter: Letter) -> dict[str, Any]:

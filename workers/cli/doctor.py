@@ -27,6 +27,8 @@ from workers.cli.asking import server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.findings import Finding, State
 from workers.cli.fleet import check_fleet
+from workers.cli.locating import every_partition
+from workers.cli.place_checks import check_places
 from workers.cli.storage_checks import check_backups, check_disk
 from workers.settings import Settings, unknown_variables, variable
 
@@ -117,7 +119,9 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
             advice = "" if state == "ok" else "6.2 is the oldest that will do"
             yield Finding("server", state, f"{masked(url)}, version {shown}", advice)
             yield from _check_persistence(redis)
-            yield from _check_owner(redis, settings)
+            for one in every_partition(settings):
+                yield from _check_owner(redis, one)
+            yield from check_places(redis, settings)
     except RedisError as error:
         yield Finding(
             "server", "failed", f"{masked(url)}: {error}", "is it running, and is RECOMMENDER_REDIS_URL right?"
@@ -180,6 +184,8 @@ def _position(settings: Settings) -> EntryId | None:
 def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
     keys = PartitionKeys.of(settings.partition)
     status = read_status(redis, keys)
+    if settings.partitions:
+        yield Finding("partition", "ok", settings.partition)
     if status is None:
         waiting = int(redis.xlen(keys.commands))
         state: State = "warning" if waiting else "ok"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -14,6 +15,7 @@ from workers.celery.questions import Get, Outcomes, Recommend
 from workers.cli.asking import Ask, owner_or_state, require_answers
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import why
+from workers.cli.locating import located
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.sending import Checkpoint, OwnerGone, file_identity, resumable, send_rows, wait_until_decided
 from workers.client import Client
@@ -34,6 +36,7 @@ ADDED = (
 """Columns that OUT has beside those of IN."""
 
 _BLOCK = 200
+_FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
 
 
 @click.command()
@@ -71,8 +74,8 @@ def enrich(
     added = tuple(prefix + name for name in ADDED)
     if clash := sorted(set(columns) & set(added)):
         raise ConfigurationError(f"{source} has a column {clash[0]!r} already: choose other names with --prefix")
-    client = Client(settings)
-    identity = file_identity(source, "enrich", mapping, settings.partition)
+    client = Client(located(settings, mapping.collection or "default"))
+    identity = file_identity(source, "enrich", mapping, settings.home)
     checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=restart)
     if checkpoint.rows:
         err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
@@ -80,7 +83,13 @@ def enrich(
     # Opened first: what cannot be written is said before an hour's work.
     with resumable(), open_writer(target, columns, added) as writer, progress_bar() as bar:
         _send(client, source, mapping, file_format, checkpoint, bar)
-        with owner_or_state(settings) as ask, opened(source, mapping, file_format) as (reader, item_mapping):
+        now = located(settings, mapping.collection or "default")
+        with (
+            owner_or_state(now) as ask,
+            opened(source, mapping, file_format) as (reader, item_mapping),
+        ):
+            if now.home != client.home:
+                _wait_for_last(ask, checkpoint)
             task = bar.add_task("written", total=checkpoint.rows)
             for rows in _blocks(reader):
                 for values in _enriched(rows, item_mapping, checkpoint, ask, similar):
@@ -121,6 +130,15 @@ def _send(
             "no worker is running: start one with `recommender worker`, then give the same command again"
         ) from None
     bar.update(deciding, completed=checkpoint.rows)
+
+
+def _wait_for_last(ask: Ask, checkpoint: Checkpoint) -> None:
+    """Wait for a collection that was moved meanwhile: its last rows are decided where it is now."""
+    deadline_s = time.monotonic() + _FORWARDED_WITHIN_S
+    while checkpoint.position is not None and time.monotonic() < deadline_s:
+        if ask(Outcomes, [checkpoint.key(checkpoint.last_sent)])[0] is not None:
+            return
+        time.sleep(_POLL_S)
 
 
 def _blocks(rows: Iterator[Row | BadRow]) -> Iterator[list[Row | BadRow]]:

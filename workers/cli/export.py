@@ -10,6 +10,7 @@ import numpy as np
 
 from workers.cli.asking import owner_or_state
 from workers.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.locating import located
 from workers.cli.replay import pages
 from workers.records import RecordFormat, open_writer
 
@@ -32,7 +33,7 @@ def export(collection: str, target: str, last: int | None, *, vectors: bool, as_
     rows = 0
     with (
         progress_bar() as bar,
-        owner_or_state(load_settings()) as ask,
+        owner_or_state(located(load_settings(), collection)) as ask,
         open_writer(target, (), file_format=RecordFormat.JSONL) as writer,
     ):
         task = bar.add_task("written", total=None)

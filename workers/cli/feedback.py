@@ -15,6 +15,7 @@ from workers.celery.questions import Answers
 from workers.cli.asking import owner_or_state
 from workers.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from workers.cli.event_lines import event_line, laid_out
+from workers.cli.locating import located
 from workers.cli.sending import OwnerGone, outcome_of, wait_until_decided
 from workers.client import Client
 
@@ -76,7 +77,7 @@ _of_a_verdict("wrong", "The `duplicate` verdict on the item with this ID is wron
 @json_option
 def export(collection: str, *, as_json: bool) -> None:
     """Print all answers on the items of a collection, in the order in which they were given: CSV, or JSON."""
-    with owner_or_state(load_settings()) as ask:
+    with owner_or_state(located(load_settings(), collection)) as ask:
         answers = ask(Answers, collection=collection)
     rows = [{**answer, "at": _utc(answer["at_ms"])} for answer in answers]
     if as_json:
@@ -95,7 +96,7 @@ def _give(
     *,
     as_json: bool,
 ) -> None:
-    client = Client(load_settings())
+    client = Client(located(load_settings(), collection))
     after = client.last_event()
     position = client.feedback(item_id, answer, other, collection=collection, by=by)
     outcome = outcome_of(client, position)

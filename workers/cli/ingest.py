@@ -11,6 +11,7 @@ from rich.text import Text
 
 from recommender.items import EntryId
 from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.locating import located
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
 from workers.cli.sending import Checkpoint, OwnerGone, file_identity, resumable, send_rows, wait_until_decided
 from workers.client import Client
@@ -50,7 +51,7 @@ def ingest(
     zcat dump.jsonl.gz | recommender ingest - --format jsonl
     """
     settings = load_settings()
-    client = Client(settings)
+    client = Client(located(settings, mapping.collection or "default"))
     checkpoint = _checkpoint(file, mapping, settings, silent=silent, restart=restart)
     if checkpoint.rows:
         err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
@@ -80,7 +81,7 @@ def ingest(
 def _checkpoint(file: str, mapping: MappingOptions, settings: Settings, *, silent: bool, restart: bool) -> Checkpoint:
     if file == "-":
         return Checkpoint(None, "", restart=True)
-    identity = file_identity(file, "ingest", mapping, settings.partition, silent)
+    identity = file_identity(file, "ingest", mapping, settings.home, silent)
     return Checkpoint(settings.state_dir / "sent", identity, restart=restart)
 
 
@@ -97,6 +98,7 @@ class _Summary:
         self._bands: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._decided = False
+        self._forwarded: Counter[str] = Counter()
 
     @property
     def nothing_sent(self) -> bool:
@@ -130,6 +132,7 @@ class _Summary:
             "decided": self._decided,
             "bands": dict(self._bands),
             "rejected": dict(self._rejected),
+            "forwarded": dict(self._forwarded),
             "bad_rows": [{"row": bad.number, "error": bad.error} for bad in self._bad],
         }
 
@@ -142,6 +145,8 @@ class _Summary:
                 out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))
         for code, count in self._rejected.most_common():
             out.print(printable(f"  rejected   {count:>8,}  {code}"))
+        for partition, count in self._forwarded.most_common():
+            out.print(printable(f"  forwarded  {count:>8,}  the collection has moved to partition {partition}"))
         for bad in self._bad[:_BAD_ROWS_SHOWN]:
             out.print(printable(f"  row {bad.number}: {bad.error}"))
         if len(self._bad) > _BAD_ROWS_SHOWN:
@@ -159,3 +164,5 @@ class _Summary:
                 self._bands[data["band"]] += 1
             elif event["type"] == "recommender.command.rejected.v1":
                 self._rejected[data["code"]] += 1
+            elif event["type"] == "recommender.command.forwarded.v1":
+                self._forwarded[data["to"]] += 1

@@ -34,6 +34,7 @@ _COMMANDS = {
     "backup": "workers.cli.backup",
     "restore": "workers.cli.backup",
     "verify": "workers.cli.backup",
+    "move": "workers.cli.move",
     "dead-letters": "workers.cli.dead_letters",
     "bench": "workers.cli.bench",
     "doctor": "workers.cli.doctor",

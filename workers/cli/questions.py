@@ -20,6 +20,7 @@ from workers.cli.common import (
     printable,
 )
 from workers.cli.event_lines import why
+from workers.cli.locating import located
 
 _TEXT_SHOWN = 100
 
@@ -35,7 +36,7 @@ def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
     \b
     recommender search "the app crashes when I open it" --collection tickets
     """
-    with owner_or_state(load_settings()) as ask:
+    with owner_or_state(located(load_settings(), collection)) as ask:
         hits = ask(Search, text, collection=collection, limit=limit)
     if as_json:
         print_json(hits)
@@ -59,7 +60,7 @@ def compare(one: str, other: str, collection: str, *, as_json: bool) -> None:
     \b
     recommender compare "Refund for order 1042" "Refund for order 1043"
     """
-    with owner_or_state(load_settings()) as ask:
+    with owner_or_state(located(load_settings(), collection)) as ask:
         verdict = ask(Compare, one, other, collection=collection)
     if as_json:
         print_json(verdict)
@@ -74,7 +75,7 @@ def compare(one: str, other: str, collection: str, *, as_json: bool) -> None:
 @click.pass_context
 def get(context: click.Context, item_id: str, collection: str, *, as_json: bool) -> None:
     """Show the item with this ID and where it stands now. Exit code 1 when there is none."""
-    with owner_or_state(load_settings()) as ask:
+    with owner_or_state(located(load_settings(), collection)) as ask:
         view = ask(Get, item_id, collection=collection)
     if as_json:
         print_json(view)

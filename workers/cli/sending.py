@@ -61,11 +61,13 @@ class Checkpoint:
         digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
         self._path = None if directory is None else directory / f"{digest}.json"
         self.rows = 0
+        self.last_sent = 0
         self.run = uuid.uuid4().hex
         self.position: EntryId | None = None
         if self._path is not None and self._path.exists() and not restart:
             known = json.loads(self._path.read_text())
             self.rows, self.run = known["rows"], known["run"]
+            self.last_sent = known.get("last_sent", self.rows)
             self.position = EntryId.parse(known["position"]) if known["position"] else None
 
     def key(self, row: int) -> str:
@@ -82,7 +84,8 @@ class Checkpoint:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             position = str(self.position) if self.position else None
-            text = json.dumps({"rows": self.rows, "run": self.run, "position": position})
+            said = {"rows": self.rows, "last_sent": self.last_sent, "run": self.run, "position": position}
+            text = json.dumps(said)
             temporary = self._path.with_suffix(".tmp")
             temporary.write_text(text)
             temporary.replace(self._path)
@@ -140,6 +143,8 @@ def _command(
 def _flush(client: Client, pending: list[CommandFields], bad: list[BadRow], rows: int, checkpoint: Checkpoint) -> Block:
     client.pacing.wait_for_room(pending)
     position = client.log.append(pending)[-1] if pending else checkpoint.position
+    if pending:
+        checkpoint.last_sent = int(str(pending[-1]["key"]).rpartition(" ")[2])
     checkpoint.advance(rows, position)
     return Block(rows, len(pending), tuple(bad), position)
 

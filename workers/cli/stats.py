@@ -15,19 +15,28 @@ from workers.celery.questions import Stats
 from workers.cli.asking import owner_or_state, server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.fleet import fleet_sentence
+from workers.cli.locating import every_partition
 from workers.settings import Settings
 
 
 @click.command()
 @json_option
 def stats(*, as_json: bool) -> None:
-    """Show what the partition holds, what waits, and how its owner is."""
+    """Show what the partition holds, what waits, and how its owner is; with several partitions, of each.
+
+    With --json and several partitions, a list.
+    """
     settings = load_settings()
-    with owner_or_state(settings) as ask:
-        result = {"partition": settings.partition, **_on_the_server(settings), **ask(Stats)}
+    results = []
+    for one in every_partition(settings):
+        with owner_or_state(one) as ask:
+            results.append({"partition": one.partition, **_on_the_server(one), **ask(Stats)})
     if as_json:
-        print_json(result)
-    else:
+        print_json(results if settings.partitions else results[0])
+        return
+    for place, result in enumerate(results):
+        if place:
+            out.print()
         _show(result)
 
 

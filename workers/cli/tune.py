@@ -15,6 +15,7 @@ from recommender.errors import ConfigurationError
 from recommender.items import Band, CollectionSettings, ItemProcessed, ItemRevised
 from workers.cli.asking import owner_or_state
 from workers.cli.common import BAND_STYLES, json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.locating import located
 from workers.cli.policies import checked, read_policies, settings_of
 from workers.cli.replay import Seen, commands, gathered, replay
 
@@ -47,7 +48,7 @@ def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: in
     recommender tune tickets equal=requester window_seconds=604800 --last 5000
     """
     changes = _changes(collection, settings, file)
-    with progress_bar() as bar, owner_or_state(load_settings()) as ask:
+    with progress_bar() as bar, owner_or_state(located(load_settings(), collection)) as ask:
         fetching = bar.add_task("fetched", total=None)
         seen = gathered(ask, collection, last, lambda count, total: bar.update(fetching, advance=count, total=total))
         # Those of now count as said, so that only what is changed can be wrong.

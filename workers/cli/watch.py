@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from recommender.items import EntryId
+from recommender.items import START, EntryId
 from workers.celery.questions import Events
 from workers.cli.asking import owner_or_state
 from workers.cli.common import err, json_text, load_settings, out
 from workers.cli.event_lines import event_line, laid_out
+from workers.cli.locating import every_partition
 from workers.client import Client
 from workers.settings import Settings
 
@@ -27,7 +28,7 @@ from workers.settings import Settings
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
-    """Follow the events stream until Ctrl-C, one line an event: verdicts, revised verdicts, groups, feedback.
+    """Follow the events of all partitions until Ctrl-C: verdicts, revised verdicts, groups, feedback, a line each.
 
     A consumer that has missed events, since the stream was trimmed, gets them again with `--from` and the id of the
     last one it has seen; 0-0 gives all that are kept.
@@ -36,12 +37,13 @@ def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
         raise click.UsageError("give --from-start or --from, not both")
     settings = load_settings()
     client = Client(settings)
-    start = EntryId(0, 0) if from_start else client.last_event()
+    start = dict.fromkeys(settings.all_partitions, START) if from_start else client.last_events()
     if after is not None:
-        start = _entry_id(after)
-        for event in _stored(settings, start):
-            _show(event, as_json=as_json)
-            start = EntryId.parse(event["id"])
+        for one in every_partition(settings):
+            start[one.partition] = _entry_id(after)
+            for event in _stored(one, start[one.partition]):
+                _show(event, as_json=as_json)
+                start[one.partition] = EntryId.parse(event["id"])
     for event in client.events(start):
         _show(event, as_json=as_json)
 

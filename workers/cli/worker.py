@@ -28,6 +28,7 @@ def worker(context: click.Context, partition: str | None, concurrency: int, stan
     that a supervisor starts it again.
     """
     settings = load_settings(partition=partition, standby=standby or None)
+    settings.require_member()
     configure_logs(settings)
     server = None
     if not settings.redis_url:

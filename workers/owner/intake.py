@@ -6,9 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from recommender.items import EntryId
+from recommender.items import Entry, EntryId
 from workers.broker.availability import AWAY
-from workers.broker.commands_log import CommandsLog, decode, size_of
+from workers.broker.commands_log import CommandsLog, Fields, decode, size_of
 from workers.owner.inbox import Inbox, Waiting
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Intake(threading.Thread):
         read_at_ms: when a command was read first, given its position and the time now.
         now_ms: milliseconds since 1970, by which commands are late.
         quarantined: why commands at these positions may not be decided.
+        place: says of an entry whether it is for another partition.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Intake(threading.Thread):
         read_at_ms: Callable[[EntryId, int], int],
         now_ms: Callable[[], int],
         quarantined: Mapping[EntryId, str],
+        place: Callable[[Entry], Entry] = lambda entry: entry,
     ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
@@ -68,6 +70,7 @@ class Intake(threading.Thread):
         self._read_at_ms = read_at_ms
         self._now_ms = now_ms
         self._quarantined = quarantined
+        self._place = place
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -113,9 +116,12 @@ class Intake(threading.Thread):
         self._size.saw(sizes)
         now_ms = self._now_ms()
         return [
-            Waiting(decode(id_, fields, self._read_at_ms(id_, now_ms), self._quarantined.get(id_)), size)
+            Waiting(self._decoded(id_, fields, now_ms), size)
             for (id_, fields), size in zip(entries, sizes, strict=True)
         ]
+
+    def _decoded(self, id_: EntryId, fields: Fields, now_ms: int) -> Entry:
+        return self._place(decode(id_, fields, self._read_at_ms(id_, now_ms), self._quarantined.get(id_)))
 
     def stop(self) -> None:
         """Read no more."""

@@ -69,6 +69,9 @@ class Metrics:
         self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
         self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
+        self._passing = gauge(
+            "recommender_passing_commands", "Commands for other partitions that have not been passed on to them yet."
+        )
         self._stream = gauge("recommender_events_stream_entries", "Events in their stream.")
         self._behind = gauge(
             "recommender_events_group_behind_seconds",
@@ -147,6 +150,10 @@ class Metrics:
     def unpublished(self, events: int) -> None:
         """What is committed and not published."""
         self._unpublished.labels(self._partition).set(events)
+
+    def passing(self, commands: int) -> None:
+        """What is to be passed on to other partitions."""
+        self._passing.labels(self._partition).set(commands)
 
     def events_stream(self, entries: int, behind_s: Mapping[str, float]) -> None:
         """What stands in the events stream, and how far its groups are behind."""

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from redis import Redis
@@ -33,12 +32,14 @@ from workers.owner.courier import Job
 from workers.owner.deciding import RETRY_S, Deciding
 from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
+from workers.owner.forwarding import Forwarding
 from workers.owner.health import serve_health
 from workers.owner.holding import Holding
 from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox, Question
 from workers.owner.intake import Intake
 from workers.owner.lease_keeper import LeaseKeeper
+from workers.owner.membership import Membership
 from workers.owner.metrics import Metrics
 from workers.owner.pace import Pace
 from workers.owner.publisher import Publisher
@@ -81,6 +82,7 @@ class Owner(threading.Thread):
     ) -> None:
         super().__init__(name="recommender-owner", daemon=True)
         self._settings = settings
+        self.partition = settings.partition
         self._encoders = encoders
         self._connect = redis
         self._on_end = on_end
@@ -95,7 +97,7 @@ class Owner(threading.Thread):
         self._pace = Pace()
         self.status = Status(settings.stall_after_s)
         self._stopping = threading.Event()
-        self._succession = Succession(state_directory(settings), self._lease, settings.standby, self._stopping)
+        self._succession = Succession(settings.partition_dir, self._lease, settings.standby, self._stopping)
         self._clock = ServerClock(self._redis)
         self.elected = threading.Event()
         self.ready = threading.Event()
@@ -106,6 +108,8 @@ class Owner(threading.Thread):
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._trimming = Trimming(self._redis, self._keys, self._lease)
         self._recovery = Recovery(self._redis, self._keys)
+        self._forwarding = Forwarding(settings.partition, self._redis, self._lease)
+        self._membership = Membership(settings, redis(), self._recovery.passed_on)
         self._backups = BackupKeeper(settings)
         self._holding = Holding(self._redis, self._keys, self._commands, self._lease, self._trimming, self._backups)
         self._reporting = Reporting(
@@ -185,10 +189,11 @@ class Owner(threading.Thread):
             announcer = Announcer(self.status, self._connect(), self._keys)
             announcer.start()
             stack.callback(announcer.stop)
-            in_hand = BatchInHand(state_directory(self._settings) / "in-hand.json")
+            in_hand = BatchInHand(self._settings.partition_dir / "in-hand.json")
             stack.callback(in_hand.close)
             quarantined = self._examine(engine, in_hand)
             engine.warm_up()
+            self._patiently(lambda: self._membership.join(engine, self._stopping))
             if self._fleet is not None:
                 self._fleet.start()
                 stack.callback(self._fleet.close)
@@ -199,6 +204,7 @@ class Owner(threading.Thread):
                 self._recovery.read_at_ms,
                 self._clock.now_ms,
                 quarantined,
+                self._membership.place,
             )
             self._holding.reads(lambda: intake.position)
             intake.start()
@@ -207,6 +213,7 @@ class Owner(threading.Thread):
             self._patiently(lambda: self._dispatch.start(engine))
             stack.callback(self._backups.stop, engine)
             self._backups.start()
+            self.status.update(partitions=self._settings.all_partitions)
             self.status.update(state="running", encoder=self._encoders.encoder(DEFAULT_MODEL).identity.variant)
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
@@ -227,6 +234,7 @@ class Owner(threading.Thread):
                 deciding.decide(engine, part)
                 self._patiently(lambda: self._recovery.follow(engine))
             self._publish(engine)
+            self._forwarding.send(engine)
             if entries:
                 self._after_batch(engine)
             self._offer(engine)
@@ -273,7 +281,7 @@ class Owner(threading.Thread):
         except AWAY as error:
             self._holding.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
-        self.status.update(position=str(engine.position), held=self._trimming.held)
+        self.status.update(position=str(engine.position), held=self._trimming.held, passing=engine.moves.passing())
 
     def _publish(self, engine: Recommender) -> None:
         """Publish what is committed; a server that is away gets it later."""
@@ -295,6 +303,7 @@ class Owner(threading.Thread):
         """Ordered end: publish, let the courier finish, trim. What cannot be done now is done at the next start."""
         steps: tuple[Callable[[], object], ...] = (
             lambda: self._publish(engine),
+            lambda: self._forwarding.send(engine),
             lambda: self._dispatch.offer(engine),
             lambda: self._dispatch.finish(engine, _FLUSH_S),
             lambda: self._holding.trim(engine),
@@ -309,7 +318,7 @@ class Owner(threading.Thread):
 
     def _open(self) -> Recommender:
         return open_recommender(
-            state_directory(self._settings),
+            self._settings.partition_dir,
             self._encoders,
             partition=self._settings.partition,
             created_by="celery-recommender",
@@ -387,8 +396,3 @@ class Owner(threading.Thread):
         return serve_health(
             self._settings.metrics_host, self._settings.metrics_port, self._metrics.registry, self.status.health
         )
-
-
-def state_directory(settings: Settings) -> Path:
-    """Where the state of the partition lives."""
-    return settings.state_dir / "state" / settings.partition

@@ -18,7 +18,7 @@ from typing import Any
 from redis import Redis
 
 from recommender import Recommender
-from recommender.items import START, CommandRejected, Entry, EntryId
+from recommender.items import START, CommandForwarded, CommandRejected, Entry, EntryId
 from recommender.store import OutboxRow
 from workers.broker.availability import AWAY
 from workers.broker.events_stream import EventsConflict
@@ -48,6 +48,7 @@ class Recovery:
         self._last_event = START
         self._until = START
         self._read_at: dict[EntryId, int | None] = {}
+        self._passed_on: dict[EntryId, str] = {}
         self._compared = START
         self.counts = dict.fromkeys(("same", "different", "absent", "unknown"), 0)
 
@@ -93,6 +94,10 @@ class Recovery:
         noted = self._read_at.get(entry, entry.ms)
         return now_ms if noted is None else noted
 
+    def passed_on(self, entry: EntryId, partition: str | None) -> str | None:
+        """The partition that a command went to when it was read first; ``partition`` if that is now."""
+        return partition if entry > self._until else self._passed_on.get(entry)
+
     def parts(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """The entries, cut where the recovery ends."""
         cut = sum(entry.id <= self._until for entry in entries) if self.running else 0
@@ -133,10 +138,13 @@ class Recovery:
             start = f"({entries[-1][0].decode()}"
 
     def _note_time(self, id_: EntryId, event: Event) -> None:
-        """Commands that were late, or whose own id lay ahead of the clock, when they were read first."""
+        """Commands that were late or another partition's, or whose own id lay ahead of the clock, when they were read
+        first."""
         command = _command_of(event)
         if command is None:
             return
+        if event.get("type") == CommandForwarded.type:
+            self._passed_on[command] = event["data"]["to"]
         if event.get("type") == CommandRejected.type and event["data"].get("code") == "expired":
             self._read_at[command] = None
         elif id_.ms < command.ms:

@@ -77,6 +77,8 @@ class Reporting:
         if recalls := engine.recalls():
             self._metrics.recall(min(recalls.values()))
         self._metrics.unpublished(self._publisher.backlog(engine))
+        passing = engine.moves.passing()
+        self._metrics.passing(passing)
         held = self._trimming.held
         lag, oldest_s = self._backlog(engine, held)
         self._metrics.backlog(lag, oldest_s)
@@ -87,6 +89,8 @@ class Reporting:
             items=items,
             lag=lag,
             held=held,
+            passing=passing,
+            moving=engine.moves.under_way(),
             oldest_waiting_s=oldest_s,
             commands_per_s=round(self._pace.per_s, 1),
             **self._backups.told(),

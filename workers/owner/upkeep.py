@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 1.0
 _SNAPSHOT_EVERY_S = 600.0
+_CLEARING_S, _CLEARED_AT_ONCE = 0.2, 50
 
 
 class Upkeep:
@@ -112,6 +113,8 @@ class Upkeep:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
     def _tend_state(self, engine: Recommender, now_s: float) -> None:
+        while time.monotonic() < now_s + _CLEARING_S and engine.moving.clear(_CLEARED_AT_ONCE):
+            pass  # what has left for another partition
         due = now_s >= self._next_snapshot_s
         try:
             engine.snapshot(all_changes=due)

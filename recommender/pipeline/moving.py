@@ -1,0 +1,218 @@
+"""The steps of a collection's move to another partition, on the log of either.
+
+Both logs hold all that a move does: the source's that the collection is sealed and released, the target's every record
+of it. So a replay of either gives the same state, and a step that is said twice has one effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from recommender.embedding import Encoders
+from recommender.errors import InvalidCommand
+from recommender.items import CollectionMoved, Entry, EntryId, MoveCollection, ReceiveRecords
+from recommender.items.moves import FIRST_PAGE
+from recommender.pipeline.answers import Answers
+from recommender.pipeline.batch import Batch, cause
+from recommender.pipeline.collections import Collections
+from recommender.pipeline.incoming import Incoming
+from recommender.pipeline.learning import Models
+from recommender.pipeline.moves import Moves
+from recommender.pipeline.outgoing import MovePage, Outgoing
+from recommender.pipeline.summaries import Summaries
+from recommender.pipeline.words import Words
+from recommender.store import Move, SqliteStore
+
+
+class Moving:
+    """Carries out steps, shows how far they are, and clears away what has left.
+
+    Args:
+        caches: what is kept in memory of a collection, from before it was whole.
+    """
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        collections: Collections,
+        words: Words,
+        summaries: Summaries,
+        moves: Moves,
+        caches: Sequence[Answers | Models],
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._words = words
+        self._summaries = summaries
+        self._moves = moves
+        self._caches = caches
+        self._outgoing = Outgoing(store, moves)
+        self._incoming = Incoming(store, encoders, collections, words, moves)
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    def carry_out(self, entry: Entry, command: MoveCollection | ReceiveRecords, batch: Batch) -> EntryId:
+        """Carry out one step, or take some records, of which nothing is published.
+
+        Raises:
+            InvalidCommand: it does not follow from where the collection stands.
+        """
+        if isinstance(command, ReceiveRecords):
+            self._incoming.receive(entry, command, batch)
+            return batch.emit(entry, self._told(entry, command, "receiving", None), silent=True)
+        move, offset = self._moves.of(command.collection), None
+        match command.step:
+            case "sealed":
+                self._seal(entry, command, move, batch)
+            case "begun":
+                self._begin(command, move, batch)
+            case "arrived":
+                offset = self._arrive(command, move)
+            case "released":
+                self._release(command, move, batch)
+            case "cancelled":
+                self._cancel(command, move, batch)
+        return batch.emit(entry, self._told(entry, command, command.step, offset))
+
+    def _seal(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+        collection = self._collections.find(command.collection)
+        if (move is not None and move.place != "here") or collection is None:
+            raise _unexpected(command, move)
+        self._summaries.emit_now(entry, collection, batch)
+        origins = () if move is None else move.origins
+        self._moves.put(
+            Move(command.collection, command.move, "leaving", command.source, command.target, origins=origins)
+        )
+
+    def _begin(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+        if move is not None and move.place == "arriving" and move.move != command.move:
+            self._retire(command, batch)  # what an earlier move has left behind
+            self._moves.remove(command.collection)
+            move = None
+        if (move is not None and move.place != "left") or self._collections.find(command.collection) is not None:
+            raise _unexpected(command, move)
+        arrivals, points_there = command.arrivals or 0, command.points or 0
+        offset, points = self._store.transfer.reserve(arrivals, points_there)
+        self._moves.put(
+            Move(
+                command.collection,
+                command.move,
+                "arriving",
+                command.source,
+                command.target,
+                offset,
+                points,
+                offset + arrivals,
+                points + points_there,
+                FIRST_PAGE,
+            )
+        )
+
+    def _arrive(self, command: MoveCollection, move: Move | None) -> int:
+        if move is None or (move.place, move.move, move.page) != ("arriving", command.move, None):
+            raise _unexpected(command, move)
+        self._moves.put(replace(move, place="here"))
+        for cache in self._caches:
+            cache.reload()
+        return move.offset
+
+    def _release(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+        if move is None or (move.place, move.move) != ("leaving", command.move):
+            raise _unexpected(command, move)
+        self._retire(command, batch)
+        self._moves.put(replace(move, place="left"))
+        self._store.moves.let_go(command.collection, move.target)
+
+    def _cancel(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+        if move is None or move.move != command.move or move.place not in ("leaving", "arriving"):
+            raise _unexpected(command, move)
+        if move.place == "arriving":
+            self._retire(command, batch)
+            self._moves.remove(command.collection)
+            return
+        # Those that waited come to this partition's own stream once more, behind what is there.
+        self._store.moves.let_go(command.collection, move.source)
+        if move.origins:
+            self._moves.put(replace(move, place="here"))
+        else:
+            self._moves.remove(command.collection)
+
+    def _retire(self, command: MoveCollection, batch: Batch) -> None:
+        collection = self._collections.find(command.collection)
+        if collection is not None:
+            self._collections.retire(collection)
+            self._store.transfer.retire(collection.id, collection.name, command.move)
+            batch.retired.append(collection)
+
+    def _told(
+        self, entry: Entry, command: MoveCollection | ReceiveRecords, step: Any, offset: int | None
+    ) -> CollectionMoved:
+        move, collection = self._moves.of(command.collection), self._collections.find(command.collection)
+        source, target = (move.source, move.target) if move is not None else ("", "")
+        if isinstance(command, MoveCollection):
+            source, target = command.source, command.target
+        return CollectionMoved(
+            command=cause(entry),
+            collection=command.collection,
+            move=command.move,
+            step=step,
+            source=source,
+            target=target,
+            items=0 if collection is None else self._store.items.count(collection.id),
+            groups_offset=offset,
+        )
+
+    # -- questions and upkeep ------------------------------------------------------------------------------------------
+
+    def status(self, collection: str) -> dict[str, Any]:
+        """Where a collection stands here, for whoever moves it."""
+        move, found = self._moves.of(collection), self._collections.find(collection)
+        last_seq, last_point = self._store.transfer.last_numbers()
+        return {
+            "place": ("absent" if found is None else "here") if move is None else move.place,
+            "move": None if move is None else move.move,
+            "source": None if move is None else move.source,
+            "target": None if move is None else move.target,
+            "page": None if move is None else move.page,
+            "part": 0 if move is None else len(move.parts),
+            "items": 0 if found is None else self._store.items.count(found.id),
+            "waiting": self._store.moves.waiting(collection),
+            "arrivals": last_seq,
+            "points": last_point,
+        }
+
+    def page(self, collection: str, page: str) -> MovePage:
+        """A page of a collection that is leaving.
+
+        Raises:
+            InvalidCommand: it is not leaving, or there is no such page.
+        """
+        move, found = self._moves.of(collection), self._collections.find(collection)
+        if found is None or move is None or move.place != "leaving":
+            raise InvalidCommand("unknown_move", "the collection is not leaving this partition", "collection")
+        return self._outgoing.page(found, page)
+
+    def clear(self, limit: int) -> bool:
+        """Clear away at most ``limit`` items of a collection that has left; false when there is none."""
+        retired = self._store.transfer.retired()
+        if retired is None:
+            return False
+        with self._store.transaction():
+            rows = self._store.items.after(retired, 0, limit)
+            for row in rows:
+                self._words.remove(retired, row.seq, row.item)
+                self._store.items.delete(row.seq)
+                self._store.vectors.release(row.point, row.vector)
+            self._words.flush()
+            if not rows:
+                self._store.transfer.clear_rest(retired)
+                self._store.vectors.forget()  # their numbers may be used again
+        return True
+
+
+def _unexpected(command: MoveCollection, move: Move | None) -> InvalidCommand:
+    stands = "it has to do with no other partition" if move is None else f"it is {move.place} ({move.move})"
+    return InvalidCommand("unknown_move", f"{command.step!r} does not follow here: {stands}", "step")

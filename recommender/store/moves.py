@@ -1,0 +1,109 @@
+"""Collections on their way between partitions, and commands that wait to be passed on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Place = Literal["leaving", "left", "arriving", "here"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a collection stands that has to do with another partition.
+
+    Attributes:
+        collection: its name.
+        move: names the move; the last one that concerned it.
+        place: it is sealed and ``leaving``, has ``left``, is ``arriving``, or has arrived and is ``here``.
+        source: the partition that it comes from.
+        target: the partition that it goes to.
+        offset: what is added to arrival and group numbers of the source.
+        points: what is added to its points' numbers.
+        last_arrival: the highest number that was kept free for its items …
+        last_point: … and for its points.
+        page: the page that comes next; ``None`` behind the last.
+        parts: what there is of it, in base64.
+        origins: partitions that it has been in, with events about it.
+    """
+
+    collection: str
+    move: str
+    place: Place
+    source: str
+    target: str
+    offset: int = 0
+    points: int = 0
+    last_arrival: int = 0
+    last_point: int = 0
+    page: str | None = None
+    parts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A command for another partition.
+
+    Attributes:
+        id: in the order of the commands.
+        target: the partition.
+        command: ``type``, ``data``, ``key``, ``reply_to`` (or ``None``) and ``via``, the partitions that it has passed.
+    """
+
+    id: int
+    target: str
+    command: Mapping[str, Any]
+
+
+class MoveTable:
+    """Reads and writes both; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def all(self) -> list[Move]:
+        """Every collection that has to do with another partition, by name."""
+        rows = self._db.execute("SELECT state FROM moves ORDER BY collection")
+        found = (json.loads(state) for (state,) in rows)
+        return [Move(**{**one, "parts": tuple(one["parts"]), "origins": tuple(one["origins"])}) for one in found]
+
+    def put(self, move: Move) -> None:
+        """Write it down in place of what was known of the collection."""
+        self._db.execute("INSERT OR REPLACE INTO moves VALUES (?,?)", (move.collection, json.dumps(asdict(move))))
+
+    def remove(self, collection: str) -> None:
+        """It has nothing to do with another partition."""
+        self._db.execute("DELETE FROM moves WHERE collection=?", (collection,))
+
+    # -- commands to be passed on --------------------------------------------------------------------------------------
+
+    def forward(self, collection: str, target: str, command: Mapping[str, Any], *, held: bool) -> None:
+        """Pass a command on, at once or, ``held``, when the collection has arrived."""
+        self._db.execute(
+            "INSERT INTO forwards (collection, target, held, command) VALUES (?,?,?,?)",
+            (collection, target, held, json.dumps(command, ensure_ascii=False)),
+        )
+
+    def forwards(self, limit: int) -> list[Forward]:
+        """Commands that are to be passed on now, in their order."""
+        rows = self._db.execute("SELECT id, target, command FROM forwards WHERE held = 0 ORDER BY id LIMIT ?", (limit,))
+        return [Forward(id_, target, json.loads(command)) for id_, target, command in rows]
+
+    def sent(self, ids: Sequence[int]) -> None:
+        """These stand in the streams of their partitions."""
+        self._db.executemany("DELETE FROM forwards WHERE id=?", [(id_,) for id_ in ids])
+
+    def waiting(self, collection: str | None = None) -> int:
+        """How many commands, for a collection or for all, have not been passed on."""
+        asked = "SELECT count(*) FROM forwards"
+        if collection is None:
+            return int(self._db.execute(asked).fetchone()[0])
+        return int(self._db.execute(f"{asked} WHERE collection=?", (collection,)).fetchone()[0])  # constant
+
+    def let_go(self, collection: str, target: str) -> None:
+        """What was held for a collection is to be passed on now, to ``target``."""
+        self._db.execute("UPDATE forwards SET held=0, target=? WHERE collection=? AND held", (target, collection))

@@ -1,0 +1,108 @@
+"""A collection's rows as they leave one database, come into another, and are cleared away where they were."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+_GONE = "\n"  # in the name of a collection that has left; no id holds it
+
+
+class TransferTable:
+    """Reads and writes; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    # -- leaving -------------------------------------------------------------------------------------------------------
+
+    def last_numbers(self) -> tuple[int, int]:
+        """The highest arrival number and the highest number of a point that were ever given."""
+        found: dict[str, int] = dict(self._db.execute("SELECT name, seq FROM sqlite_sequence"))
+        return found.get("items", 0), found.get("points", 0)
+
+    def points(self, collection: int, after: int, limit: int) -> list[tuple[int, bytes, int, bytes]]:
+        """Points behind number ``after``: number, key of the vector, truncation flag, float32 bytes."""
+        return self._db.execute(
+            "SELECT points.id, key, truncated, data FROM points JOIN vectors ON vectors.id = vector"
+            " WHERE collection=? AND points.id > ? ORDER BY points.id LIMIT ?",
+            (collection, after, limit),
+        ).fetchall()
+
+    def own_vector(self, seq: int) -> tuple[bytes, int, bytes] | None:
+        """Key, truncation flag and bytes of an item's vector, if it is not that of its point."""
+        row: Any = self._db.execute(
+            "SELECT key, truncated, data FROM items JOIN points ON points.id = point JOIN vectors ON"
+            " vectors.id = items.vector WHERE seq=? AND points.vector <> items.vector",
+            (seq,),
+        ).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def tombstones(self, collection: int, after: str, limit: int) -> list[tuple[str, int]]:
+        """Ids of deleted items behind ``after``, with their versions."""
+        return self._db.execute(
+            "SELECT id, version FROM tombstones WHERE collection=? AND id > ? ORDER BY id LIMIT ?",
+            (collection, after, limit),
+        ).fetchall()
+
+    def pending(self, collection: int) -> int:
+        """Answers that the collection's matcher has not learned from."""
+        row = self._db.execute("SELECT pending FROM models WHERE collection=?", (collection,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    # -- arriving ------------------------------------------------------------------------------------------------------
+
+    def reserve(self, arrivals: int, points: int) -> tuple[int, int]:
+        """Keep so many arrival and point numbers free; returns the last ones before them."""
+        last_seq, last_point = self.last_numbers()
+        for name, number in (("items", last_seq + arrivals), ("points", last_point + points)):
+            if not self._db.execute("UPDATE sqlite_sequence SET seq=? WHERE name=?", (number, name)).rowcount:
+                self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?,?)", (name, number))
+        return last_seq, last_point
+
+    def taken(self, collection: int, seq: int, item_id: str) -> bool:
+        """Whether an item has this arrival number, or one of the collection this id."""
+        row = self._db.execute(
+            "SELECT 1 FROM items WHERE seq=? UNION ALL SELECT 1 FROM items WHERE collection=? AND id=? LIMIT 1",
+            (seq, collection, item_id),
+        ).fetchone()
+        return row is not None
+
+    def add_point(self, id_: int, collection: int, vector: int) -> None:
+        """A point under a number that was reserved."""
+        self._db.execute("INSERT INTO points (id, collection, vector) VALUES (?,?,?)", (id_, collection, vector))
+
+    def vector_of(self, point: int) -> tuple[int, int] | None:
+        """Collection and vector of a point, if there is one."""
+        row = self._db.execute("SELECT collection, vector FROM points WHERE id=?", (point,)).fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def keep_model(self, collection: int, answers: int, pending: int, model: str) -> None:
+        """What the matcher has learned, as it came."""
+        self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,?,?)", (collection, answers, pending, model))
+
+    # -- gone ----------------------------------------------------------------------------------------------------------
+
+    def retire(self, collection: int, name: str, move: str) -> None:
+        """Free the name; what was under it is cleared away bit by bit."""
+        self._db.execute("UPDATE collections SET name=? WHERE id=?", (f"{name}{_GONE}{move} {collection}", collection))
+
+    def retired(self) -> int | None:
+        """A collection whose rows are to be cleared away."""
+        row = self._db.execute(
+            "SELECT id FROM collections WHERE instr(name, ?) > 1 ORDER BY id LIMIT 1", (_GONE,)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def clear_rest(self, collection: int) -> None:
+        """Delete what is left of a retired collection without items, but for its number: much goes by that."""
+        vectors = self._db.execute("DELETE FROM points WHERE collection=? RETURNING vector", (collection,)).fetchall()
+        self._db.executemany(
+            "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
+            " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=?1)",
+            vectors,
+        )
+        for table in ("tombstones", "answers", "models", "terms"):
+            self._db.execute(f"DELETE FROM {table} WHERE collection=?", (collection,))  # noqa: S608 (constant)
+        gone = (f"{_GONE}{collection}", collection)
+        self._db.execute("UPDATE collections SET name=?, settings='{}' WHERE id=?", gone)

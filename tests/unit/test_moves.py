@@ -1,0 +1,442 @@
+"""A collection moves between partitions: nothing is lost, nothing is decided twice, whatever comes meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recommender import Recommender
+from recommender.items import START, CommandForwarded, CommandRejected, Event, ItemDeleted
+from recommender.items.moves import FIRST_PAGE
+from recommender.pipeline.moves import MOST_HOPS
+from recommender.store import KEY_WINDOW_MS
+from tests.support.engine import data_of, is_outcome, lines
+from tests.support.partitions import Pair, Side
+
+TEXTS = (
+    "card payment declined at the shop",
+    "CARD payment declined at the shop",
+    "card payment declined at the shop today",
+    "heavy rain up north",
+    "heavy rain up north again",
+    "the lid of the box is missing",
+)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    yield pair
+    pair.close()
+
+
+def upsert(id_: str, text: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    return "item.upsert", {"id": id_, "collection": "c", "text": text, **more}
+
+
+def filled(pair: Pair, count: int = 12) -> None:
+    """Items of ``c`` in ``a``, and others in both, so that numbers differ."""
+    for n in range(3):
+        pair["b"].add("item.upsert", {"id": f"o{n}", "collection": "other", "text": TEXTS[n]})
+    for n in range(count):
+        pair["a"].add(*upsert(f"i{n}", TEXTS[n % 6]), key=f"k{n}")
+    pair["a"].add("item.upsert", {"id": "o", "collection": "other", "text": TEXTS[0]})
+    pair.settle()
+
+
+def moved(pair: Pair, source: str = "a", target: str = "b", move: str = "m1") -> None:
+    for _ in pair.move(source, target, move):
+        pass
+    pair.settle()
+
+
+def standing(engine: Recommender, ids: Sequence[str]) -> dict[str, Any]:
+    """Where items stand, and who shares a group with whom; a group's id is its partition's."""
+    views = {id_: view for id_ in ids if (view := engine.get(id_, "c")) is not None}
+    members: dict[str, set[str]] = {}
+    for id_, view in views.items():
+        members.setdefault(view.group, set()).add(id_)
+    return {
+        id_: {**view.model_dump(exclude={"group"}), "group": sorted(members[view.group])} for id_, view in views.items()
+    }
+
+
+def said(events: Sequence[Event]) -> list[Event]:
+    """Outcomes as consumers see them."""
+    return [event for event in events if is_outcome(event) and not event.silent]
+
+
+# -- with and without a move -------------------------------------------------------------------------------------------
+
+IDS = ("p", "q", "r", "s", "t")
+upserts = st.tuples(st.just("upsert"), st.sampled_from(IDS), st.sampled_from(TEXTS))
+others = st.one_of(
+    st.tuples(st.sampled_from(("delete", "erase", "patch")), st.sampled_from(IDS), st.just("")),
+    st.tuples(st.just("feedback"), st.sampled_from(IDS), st.sampled_from(IDS)),
+)
+operations = st.lists(st.one_of(upserts, upserts, others), min_size=1, max_size=30)
+
+
+def command_of(operation: tuple[str, str, str]) -> tuple[str, dict[str, Any]]:
+    kind, id_, more = operation
+    of_item = {"id": id_, "collection": "c"}
+    if kind == "upsert":
+        return upsert(id_, more)
+    if kind == "patch":
+        return "item.patch", {**of_item, "attributes": {"seen": True}}
+    if kind == "feedback":
+        return "feedback.given", {**of_item, "other": more, "answer": "different"}
+    return f"item.{kind}", of_item
+
+
+@settings(max_examples=40)
+@given(
+    operations=operations,
+    pauses=st.lists(st.integers(0, 4), min_size=12, max_size=12),
+    batch=st.integers(1, 5),
+    keyed=st.booleans(),
+    twice=st.booleans(),
+)
+def test_a_move_at_any_point_changes_nothing(
+    operations: list[tuple[str, str, str]], pauses: list[int], batch: int, keyed: bool, twice: bool
+) -> None:
+    pair, reference = Pair(), Side("a")
+    try:
+        pair["b"].add("item.upsert", {"id": "p", "collection": "other", "text": TEXTS[0]})
+        first = upsert("first", TEXTS[0])
+        waiting = [first, *map(command_of, operations)]
+        for number, (type_, data) in enumerate(waiting):
+            reference.add(type_, data, key=f"k{number}")
+        reference.decide(batch)
+        coming = iter(enumerate(waiting))
+
+        def send(count: int) -> None:
+            for number, (type_, data) in [one for one in (next(coming, None) for _ in range(count)) if one]:
+                pair["a"].add(type_, data, key=f"k{number}" if keyed else None)
+
+        send(1)
+        pair.settle(batch)
+        for place, _ in enumerate(pair.move()):
+            send(pauses[place % len(pauses)])
+            pair["a"].decide(batch)
+            pair.pump(twice=twice)
+        pair.settle(batch, twice=twice)
+        send(len(waiting))
+        pair.settle(batch, twice=twice)
+
+        ids = ("first", *IDS)
+        assert standing(pair["b"].engine, ids) == standing(reference.engine, ids)
+        assert standing(pair["a"].engine, ids) == {}
+        asked = [one.model_dump(exclude={"at_ms"}) for one in pair["b"].engine.answers("c")]
+        assert asked == [one.model_dump(exclude={"at_ms"}) for one in reference.engine.answers("c")]
+        ours = Counter(
+            data_of(event)["type"]
+            for side in pair.sides.values()
+            for event in said(side.events)
+            if "collection.moved" not in event.data.type and data_of(event).get("collection") == "c"
+        )
+        assert ours == Counter(data_of(event)["type"] for event in said(reference.events))
+    finally:
+        pair.close()
+        reference.engine.close()
+
+
+def test_either_log_gives_the_same_again(pair: Pair) -> None:
+    filled(pair)
+    for place, _ in enumerate(pair.move()):
+        pair["a"].add(*upsert(f"during {place}", TEXTS[place % 6]))
+        pair["a"].decide()
+    pair.settle()
+    for side in pair.sides.values():
+        again = Side(side.name)
+        again.entries = side.entries
+        again.decide(3)
+        assert lines(again.events) == lines(side.events)
+        assert again.engine.stats()["collections"] == side.engine.stats()["collections"]
+        again.engine.close()
+
+
+def test_every_step_survives_a_restart(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    filled(pair)
+    before = standing(pair["a"].engine, [f"i{n}" for n in range(12)])
+    for _ in pair.move():
+        for side in pair.sides.values():
+            side.reopen()
+    for side in pair.sides.values():
+        side.reopen()
+    pair.settle()
+    assert standing(pair["b"].engine, [f"i{n}" for n in range(12)]) == before
+    pair.close()
+
+
+def test_there_and_back_again(pair: Pair) -> None:
+    filled(pair)
+    ids = [f"i{n}" for n in range(12)]
+    before = standing(pair["a"].engine, ids)
+    moved(pair)
+    moved(pair, "b", "a", "m2")
+    assert standing(pair["a"].engine, ids) == before
+    pair["b"].add(*upsert("i0", TEXTS[0]))
+    pair.settle()
+    assert pair["a"].events[-1].data.type == "recommender.item.processed.v1"
+
+
+def test_groups_have_ids_of_their_partition(pair: Pair) -> None:
+    filled(pair)
+    before = pair["a"].engine.get("i0", "c")
+    moved(pair)
+    after = pair["b"].engine.get("i0", "c")
+    offset = next(
+        data_of(event)["groups_offset"] for event in pair["b"].events if data_of(event).get("step") == "arrived"
+    )
+    assert before is not None
+    assert after is not None
+    assert int(after.group.removeprefix("g")) == int(before.group.removeprefix("g")) + offset
+    assert pair["b"].engine.get("o0", "other").group != after.group  # type: ignore[union-attr]
+
+
+# -- keys, replies, answers --------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_was_used_before_the_move_has_no_second_effect_behind_it(pair: Pair) -> None:
+    filled(pair)
+    first = pair["a"].engine.outcome("k3")
+    moved(pair)
+    told = len(said(pair["b"].events))
+    pair["b"].add(*upsert("i3", "something else"), key="k3", reply_to="0 task")
+    pair.settle()
+    assert len(said(pair["b"].events)) == told
+    assert pair["b"].engine.outcome("k3") == first
+    assert [reply.reply_to for reply in pair["b"].engine.outbox.replies(0, 10)] == ["0 task"]
+
+
+def test_who_waits_is_told_where_it_is_decided(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    pair["a"].add(*upsert("late", TEXTS[0]), key="late", reply_to="0 task")
+    pair.settle()
+    assert pair["a"].engine.outbox.replies(0, 10) == []
+    assert [reply.reply_to for reply in pair["b"].engine.outbox.replies(0, 10)] == ["0 task"]
+    assert pair["a"].engine.outcome("late") is None
+
+
+def test_a_command_without_a_key_is_passed_on_under_its_position(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    entry = pair["a"].add(*upsert("late", TEXTS[0]))
+    pair.settle(twice=True)
+    (forwarded,) = [event.data for event in pair["a"].events if isinstance(event.data, CommandForwarded)]
+    assert (forwarded.key, forwarded.to) == (f"/recommender/a {entry.id}", "b")
+    assert sum(data_of(event).get("item_id") == "late" for event in said(pair["b"].events)) == 1
+
+
+# -- what is erased, what expires --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("door", ["a", "b"])
+def test_an_erasure_reaches_what_was_said_before_the_move(pair: Pair, door: str) -> None:
+    filled(pair)
+    moved(pair)
+    pair[door].add("item.erase", {"id": "i1", "collection": "c"}, key="erase")
+    pair.settle()
+    for side in pair.sides.values():
+        kept = [json.loads(row.event) for row in side.engine.outbox.after(START, 1000)]
+        about = [event for event in kept if event["data"].get("item_id") == "i1"]
+        assert all(event["type"] != "recommender.item.processed.v1" for event in about), side.name
+    erased = [
+        event for side in pair.sides.values() for event in said(side.events) if isinstance(event.data, ItemDeleted)
+    ]
+    assert len(erased) == 1
+    assert pair["a"].engine.outbox.redactions()
+
+
+def test_nothing_expires_on_the_way(pair: Pair) -> None:
+    pair["a"].add("collection.configured", {"collection": "c", "settings": {"ttl_seconds": 1}})
+    filled(pair, 3)
+    for _ in pair.move():
+        for side in pair.sides.values():
+            side.add("clock.ticked", {}, later_ms=5000)
+            side.decide()
+    expired = [event for event in pair["a"].events if isinstance(event.data, ItemDeleted)]
+    assert len(expired) == 3, "all before it was sealed"
+    pair["b"].add("clock.ticked", {})
+    pair.settle()
+    assert pair["b"].engine.stats()["collections"]["c"]["items"] == 0
+
+
+def test_what_has_left_is_cleared_away(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    engine = pair["a"].engine
+    assert "c" not in engine.settings()
+    while engine.moving.clear(5):
+        pass
+    store = engine._store
+    assert [store.items.count(), len(store.collections.all())] == [1, 1]
+    left = {table: store._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("points", "vectors")}
+    assert left == {"points": 1, "vectors": 1}
+    numbers = [id_ for (id_,) in store._db.execute("SELECT id FROM collections")]
+    assert (len(numbers), store.transfer.retired()) == (2, None), "no number is used twice"
+
+
+# -- commands for other partitions -------------------------------------------------------------------------------------
+
+
+def test_a_command_for_a_collection_of_another_partition_is_passed_on(pair: Pair) -> None:
+    pair["a"].add(*upsert("x", TEXTS[0]), elsewhere="b")
+    pair.settle()
+    assert pair["a"].engine.settings() == {}
+    assert pair["b"].engine.get("x", "c") is not None
+
+
+def test_what_is_here_stays_here_whatever_the_settings_say(pair: Pair) -> None:
+    filled(pair)
+    pair["a"].add(*upsert("x", TEXTS[0]), elsewhere="b")
+    pair.settle()
+    assert pair["a"].engine.get("x", "c") is not None
+
+
+def test_partitions_that_disagree_do_not_send_in_circles(pair: Pair) -> None:
+    entry = pair["a"].add(*upsert("x", TEXTS[0]), elsewhere="b")
+    pair["a"].decide()
+    pair.pump()
+    pair["b"].entries[-1] = replace(pair["b"].entries[-1], elsewhere="a")
+    pair["b"].decide()
+    (rejected,) = [event.data for event in pair["b"].events if isinstance(event.data, CommandRejected)]
+    assert rejected.code == "misrouted"
+    assert rejected.command.key == f"/recommender/a {entry.id}"
+    assert json.loads(rejected.payload)["id"] == "x"
+
+
+def test_a_command_is_passed_on_so_many_times_at_most(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    pair["a"].add(*upsert("x", TEXTS[0]), via=("z",) * MOST_HOPS)
+    pair.settle()
+    assert isinstance(pair["a"].events[-1].data, CommandRejected)
+
+
+def test_a_rejected_command_is_rejected_where_it_comes(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    pair["a"].add("item.upsert", {"id": "x", "collection": "c"})
+    pair.settle()
+    assert isinstance(pair["a"].events[-1].data, CommandRejected)
+
+
+# -- a move that is undone ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_cancelled_move_leaves_everything_where_it_was(pair: Pair, steps: int, told: bool) -> None:
+    filled(pair)
+    list(islice(pair.move(), steps + 1))
+    pair["a"].add(*upsert("meanwhile", TEXTS[0]), key="meanwhile")
+    pair["a"].decide()
+    if steps > 1 and told:
+        pair.step("b", "cancelled", "a", "b")
+        assert "c" not in pair["b"].engine.settings()
+        while pair["b"].engine.moving.clear(100):
+            pass
+    pair.step("a", "cancelled", "a", "b")
+    pair.settle()
+    assert pair["a"].engine.get("meanwhile", "c") is not None
+    assert pair["a"].engine.stats()["collections"]["c"]["items"] == 13
+    moved(pair, move="m2")
+    assert pair["b"].engine.stats()["collections"]["c"]["items"] == 13
+
+
+# -- steps that do not follow ------------------------------------------------------------------------------------------
+
+
+def rejections(side: Side) -> list[str]:
+    return [event.data.code for event in side.events if isinstance(event.data, CommandRejected)]
+
+
+@pytest.mark.parametrize("step", ["arrived", "released", "cancelled"])
+def test_a_step_that_does_not_follow_is_rejected(pair: Pair, step: str) -> None:
+    filled(pair)
+    pair.step("a", step, "a", "b")
+    assert rejections(pair["a"]) == ["unknown_move"]
+    assert pair["a"].engine.moving.status("c")["place"] == "here"
+
+
+def test_steps_that_are_said_twice_have_one_effect(pair: Pair) -> None:
+    filled(pair)
+    steps = pair.move()
+    next(steps), next(steps)
+    pair.step("a", "sealed", "a", "b")
+    next(steps)
+    pair.step("b", "begun", "a", "b", arrivals=5, points=5)
+    for part in pair.parts("a", "m1", FIRST_PAGE):
+        pair["b"].add("collection.records", part)
+    for part in pair.parts("a", "m1", FIRST_PAGE):
+        pair["b"].add("collection.records", part)
+    pair["b"].decide()
+    assert set(rejections(pair["b"])) == {"unknown_move", "out_of_order"}
+    assert rejections(pair["a"]) == ["unknown_move"]
+
+
+def test_a_collection_of_the_same_name_is_not_mixed(pair: Pair) -> None:
+    filled(pair)
+    pair["b"].add(*upsert("theirs", TEXTS[0]))
+    pair.settle()
+    pair.step("a", "sealed", "a", "b")
+    pair.step("b", "begun", "a", "b", arrivals=50, points=50)
+    assert rejections(pair["b"]) == ["unknown_move"]
+
+
+def _spoiled(part: dict[str, Any], records: list[dict[str, Any]] | None = None, **change: Any) -> dict[str, Any]:
+    if records is not None:
+        data = json.dumps(records).encode()
+        change |= {"data": base64.b64encode(data).decode(), "sha256": hashlib.sha256(data).hexdigest()}
+    return {**part, **change}
+
+
+@pytest.mark.parametrize("change", ["sum", "json", "kind", "vector", "seq", "point", "same id"])
+def test_records_that_are_none_are_rejected_and_harm_nothing(pair: Pair, change: str) -> None:
+    filled(pair)
+    steps = pair.move(part_bytes=1_000_000)
+    for name in steps:
+        if name.startswith("items"):
+            break
+    (part,) = pair.parts("a", "m1", name, 1_000_000)
+    records = json.loads(base64.b64decode(part["data"]))
+    spoiled = {
+        "sum": lambda: _spoiled(part, sha256="0" * 64),
+        "json": lambda: _spoiled(part, data="AAAA"),
+        "kind": lambda: _spoiled(part, [{"kind": "other"}]),
+        "vector": lambda: _spoiled(part, [{**records[0], "key": "aa", "vector": "AAAA"}]),
+        "seq": lambda: _spoiled(part, [{**records[0], "seq": 10**9}]),
+        "point": lambda: _spoiled(part, [{**records[0], "point": 10**9}]),
+        "same id": lambda: _spoiled(part, [records[0], {**records[1], "item": records[0]["item"]}]),
+    }[change]()
+    pair["b"].add("collection.records", spoiled)
+    pair["b"].add("item.upsert", {"id": "next", "collection": "other", "text": TEXTS[3]})
+    pair["b"].decide()
+    assert len(rejections(pair["b"])) == 1
+    assert pair["b"].engine.get("next", "other") is not None
+    pair.step("b", "cancelled", "a", "b")
+    assert "c" not in pair["b"].engine.settings()
+
+
+def test_keys_are_kept_for_as_long_as_ever(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    pair["b"].add("clock.ticked", {}, later_ms=KEY_WINDOW_MS + 1)
+    pair["b"].add(*upsert("i3", TEXTS[3]), key="k3")
+    pair.settle()
+    assert data_of(said(pair["b"].events)[-1])["revision"] == 2

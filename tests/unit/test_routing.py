@@ -1,0 +1,122 @@
+"""Which partition a collection belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recommender.errors import ConfigurationError
+from recommender.items import EntryId
+from workers.broker import routing
+from workers.broker.partitions import Placed
+from workers.broker.routing import STALE_AFTER_S, Routing, by_hash, collection_of
+from workers.settings import Settings
+
+SETTINGS = Settings(partition="b", partitions=("a", "b", "c"), routes=("fixed=c", "odd=name=a"))
+
+
+class Hash:
+    """The one key that is read, and how often it was."""
+
+    def __init__(self, **moved: str) -> None:
+        self.moved = {name.encode(): partition.encode() for name, partition in moved.items()}
+        self.reads = 0
+
+    def hgetall(self, key: str) -> dict[bytes, bytes]:
+        assert key == "recommender:routes"
+        self.reads += 1
+        return dict(self.moved)
+
+    def hget(self, key: str, field: str) -> bytes | None:
+        return self.moved.get(field.encode())
+
+
+@pytest.mark.parametrize(
+    ("collection", "two", "three"),
+    [("tickets", "b", "b"), ("products", "b", "c"), ("tenant 7", "a", "a"), ("Überraschung", "a", "c")],
+)
+def test_the_hash_is_the_same_in_every_release(collection: str, two: str, three: str) -> None:
+    """Producers in other languages compute it, and a collection must not change its place with a release."""
+    assert (by_hash(collection, ("a", "b")), by_hash(collection, ("a", "b", "c"))) == (two, three)
+
+
+def test_one_partition_more_takes_its_share_and_moves_nothing_else() -> None:
+    names = [f"tenant {n}" for n in range(3000)]
+    before = {name: by_hash(name, ("a", "b", "c")) for name in names}
+    after = {name: by_hash(name, ("a", "d", "b", "c")) for name in names}
+    changed = [name for name in names if before[name] != after[name]]
+    assert {after[name] for name in changed} == {"d"}
+    assert 600 < len(changed) < 900
+    assert all(800 < list(before.values()).count(partition) < 1200 for partition in ("a", "b", "c"))
+
+
+def test_what_was_moved_counts_before_what_is_set_and_that_before_the_hash() -> None:
+    routing = Routing(Hash(moved="c", fixed="a", gone="nowhere"), SETTINGS)  # type: ignore[arg-type]
+    assert routing.partition_of("moved") == "c"
+    assert routing.partition_of("fixed") == "a"
+    assert Routing(Hash(), SETTINGS).partition_of("fixed") == "c"  # type: ignore[arg-type]
+    assert routing.partition_of("odd=name") == "a"
+    assert routing.partition_of("gone") == by_hash("gone", SETTINGS.partitions)
+    assert routing.partition_of(None) == "b"
+
+
+def test_what_is_known_is_a_few_seconds_old_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(routing.time, "monotonic", lambda: now_s)
+    server = Hash()
+    known = Routing(server, SETTINGS)  # type: ignore[arg-type]
+    before = known.partition_of("tickets")
+    server.moved[b"tickets"] = other = b"a" if before != "a" else b"b"
+    now_s += STALE_AFTER_S - 0.1
+    assert (known.partition_of("tickets"), server.reads) == (before, 1)
+    assert known.asked_now("tickets") == other.decode()
+    now_s += 0.2
+    assert (known.partition_of("tickets"), server.reads) == (other.decode(), 2)
+
+
+def test_with_one_partition_nothing_is_asked() -> None:
+    server = Hash(tickets="b")
+    assert Routing(server, Settings(partition="x")).partition_of("tickets") == "x"  # type: ignore[arg-type]
+    assert server.reads == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "collection"),
+    [
+        ({"id": "1"}, "default"),
+        ({"collection": "c"}, "c"),
+        ({"collection": 7}, None),
+        ({"collection": "\n"}, None),
+        ([], None),
+    ],
+)
+def test_a_sender_sees_what_a_command_is_about(data: Any, collection: str | None) -> None:
+    assert collection_of(data) == collection
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"PARTITIONS": "a,a"}, "RECOMMENDER_PARTITIONS.*twice"),
+        ({"PARTITIONS": "a,b c"}, "RECOMMENDER_PARTITIONS.*letters"),
+        ({"PARTITIONS": "a,b", "ROUTES": "tickets"}, "RECOMMENDER_ROUTES.*COLLECTION=PARTITION"),
+        ({"PARTITIONS": "a,b", "ROUTES": "tickets=c"}, "RECOMMENDER_ROUTES.*one of RECOMMENDER_PARTITIONS"),
+        ({"ROUTES": "tickets=c"}, "RECOMMENDER_ROUTES"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Settings.from_environment({f"RECOMMENDER_{name}": value for name, value in variables.items()})
+
+
+def test_a_worker_owns_one_of_those_that_are_listed() -> None:
+    with pytest.raises(ConfigurationError, match=r"RECOMMENDER_PARTITION=.x.: it is not one of .*a, b"):
+        Settings(partition="x", partitions=("a", "b")).require_member()
+    Settings(partition="x").require_member()
+    assert Settings(partitions=("a", "b")).home == "a"
+
+
+def test_a_position_knows_its_partition_and_is_one_nevertheless() -> None:
+    placed = Placed.at(EntryId(5, 1), "a")
+    assert (placed, str(placed), placed.partition) == (EntryId(5, 1), "5-1", "a")

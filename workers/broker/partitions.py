@@ -1,0 +1,120 @@
+"""The partitions as a producer sees them: a log and a pace for each, and the order of what it sends to a collection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from redis import Redis
+
+from recommender.items import EntryId
+from workers.broker.commands_log import CommandsLog
+from workers.broker.keys import PartitionKeys
+from workers.broker.pacing import Pacing
+from workers.broker.routing import Routing
+from workers.broker.status import read_status
+from workers.settings import Settings
+
+T = TypeVar("T")
+
+_RUN = 256
+_PASSED_ON_WITHIN_S = 10.0
+_POLL_S = 0.05
+
+
+class Partition(NamedTuple):
+    """One partition."""
+
+    name: str
+    keys: PartitionKeys
+    log: CommandsLog
+    pacing: Pacing
+
+
+class Placed(EntryId):
+    """The position of a command, and the partition whose stream it is in.
+
+    Attributes:
+        partition: its name.
+    """
+
+    partition: str
+
+    @classmethod
+    def at(cls, position: EntryId, partition: str) -> Placed:
+        """A position in a partition."""
+        placed = cls(*position)
+        placed.partition = partition
+        return placed
+
+
+class Partitions:
+    """All partitions of one producer.
+
+    Args:
+        redis: the server.
+        settings: which there are.
+    """
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self.routing = Routing(redis, settings)
+        self._opened: dict[str, Partition] = {}
+        self._last: dict[str, Placed] = {}
+
+    def of(self, name: str) -> Partition:
+        """One of them."""
+        if name not in self._opened:
+            keys, settings = PartitionKeys.of(name), self._settings
+            log = CommandsLog(self._redis, keys, settings.most_waiting)
+            pacing = Pacing(self._redis, keys, settings.batch_items, settings.batch_bytes)
+            self._opened[name] = Partition(name, keys, log, pacing)
+        return self._opened[name]
+
+    def append(
+        self, collection: str | None, commands: list[dict[str, str | int]], requests: Mapping[str, str] | None = None
+    ) -> list[Placed]:
+        """Append commands of one collection where it belongs; arguments and errors are those of `CommandsLog`."""
+        partition = self.belongs(collection)
+        placed = [Placed.at(one, partition.name) for one in partition.log.append(commands, requests)]
+        self.appended(collection, placed[-1:])
+        return placed
+
+    def belongs(self, collection: str | None) -> Partition:
+        """Where a collection belongs. If it has moved since this producer sent something, that has been passed on."""
+        name = self.routing.partition_of(collection)
+        before = None if collection is None else self._last.get(collection)
+        if before is not None and before.partition != name:
+            self._await(before)
+        return self.of(name)
+
+    def appended(self, collection: str | None, placed: Iterable[Placed]) -> None:
+        """So far this producer has come with a collection."""
+        if collection is not None and self.routing.several:
+            self._last.update((collection, one) for one in placed)
+
+    def groups(self, values: Iterable[tuple[str | None, T]]) -> Iterator[tuple[Partition, list[tuple[str | None, T]]]]:
+        """Values, each with its collection, by partition: each partition's in their order, a few hundred at a time."""
+        waiting = iter(values)
+        if not self.routing.several:
+            yield self.of(self._settings.home), waiting  # type: ignore[misc]  # one by one, as they come
+            return
+        while run := list(islice(waiting, _RUN)):
+            where = {collection: self.belongs(collection).name for collection in dict(run)}
+            grouped: dict[str, list[tuple[str | None, T]]] = {}
+            for collection, value in run:
+                grouped.setdefault(where[collection], []).append((collection, value))
+            for name, group in grouped.items():
+                yield self.of(name), group
+
+    def _await(self, before: Placed) -> None:
+        """Wait until what was sent to the partition of before has been passed on: else what follows overtakes it."""
+        deadline_s = time.monotonic() + _PASSED_ON_WITHIN_S
+        while time.monotonic() < deadline_s:
+            status: Any = read_status(self._redis, self.of(before.partition).keys)
+            if status is None or (EntryId.parse(status.get("position", "0-0")) >= before and not status.get("passing")):
+                return
+            time.sleep(_POLL_S)

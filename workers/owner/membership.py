@@ -1,0 +1,103 @@
+"""An owner among others: whose the collections are that its commands are about."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from redis import Redis
+
+from recommender import Recommender
+from recommender.items import START, Entry, EntryId
+from workers.broker.keys import PartitionKeys
+from workers.broker.routing import Routing
+from workers.broker.status import read_status
+from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.2
+
+
+class Membership:
+    """What an owner has to do with the other partitions.
+
+    Args:
+        settings: which there are.
+        redis: the server.
+        passed_on: where a command went when it was read first, given its position and where it would go now.
+
+    Raises:
+        ConfigurationError: its own partition is not among those that are listed.
+    """
+
+    def __init__(
+        self, settings: Settings, redis: Redis, passed_on: Callable[[EntryId, str | None], str | None]
+    ) -> None:
+        settings.require_member()
+        self._partition = settings.partition
+        self._others = [name for name in settings.all_partitions if name != settings.partition]
+        self._redis = redis
+        self._routing = Routing(redis, settings)
+        self._passed_on = passed_on
+        self._ours: set[str] = set()
+
+    def place(self, entry: Entry) -> Entry:
+        """The entry, with the partition it is for by the settings, if that is another one.
+
+        What was once ours stays ours as far as settings go: only the log takes a collection away.
+
+        Raises:
+            RedisError: nobody can tell.
+        """
+        collection = getattr(entry.command, "collection", None)
+        if collection is None or not self._routing.several:
+            return entry
+        partition = self._partition if collection in self._ours else self._routing.asked_now(collection)
+        if partition == self._partition:
+            self._ours.add(collection)
+        elsewhere = self._passed_on(entry.id, None if partition == self._partition else partition)
+        return replace(entry, elsewhere=elsewhere) if elsewhere else entry
+
+    def join(self, engine: Recommender, stopping: threading.Event) -> None:
+        """Say which collections are here, and wait for the owners that have not said it yet."""
+        self.keep(name for name in engine.settings() if engine.moves.of(name) is None)
+        self.await_others(engine, stopping)
+
+    def keep(self, collections: Iterable[str]) -> None:
+        """Tell everybody that collections which are here stay here, whatever their names' hashes say.
+
+        So a list with one partition more changes nothing that exists, until somebody moves it.
+        """
+        if not self._routing.several:
+            return
+        for collection in collections:
+            partition = self._routing.partition_of(collection)
+            if partition == self._partition:
+                continue
+            self._routing.keep(collection, self._partition, replace=False)
+            if self._routing.asked_now(collection) == self._partition:
+                log.info("owner.collection_kept", extra={"collection": collection, "by_settings": partition})
+            else:
+                log.error("owner.collection_elsewhere", extra={"collection": collection, "partition": partition})
+
+    def await_others(self, engine: Recommender, stopping: threading.Event) -> None:
+        """A new partition waits until those that were there before have said which collections they keep."""
+        told = False
+        while engine.position == START and not stopping.is_set() and (name := self._silent()) is not None:
+            if not told:
+                log.warning("owner.waits_for_partition", extra={"partition": name})
+            told = True
+            stopping.wait(_LOOK_EVERY_S)
+
+    def _silent(self) -> str | None:
+        """A partition that has a state, and whose owner has not said that it knows of this one."""
+        for name in self._others:
+            keys = PartitionKeys.of(name)
+            if not self._redis.exists(keys.state):
+                continue
+            if self._partition not in (read_status(self._redis, keys) or {}).get("partitions", ()):
+                return name
+        return None
