@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,10 +34,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the command keeps what it needs while it runs; a path short enough for a socket."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        monkeypatch.setenv("TMPDIR", name)
+        yield Path(name)
 
 
 def running_in(directory: Path) -> list[int]:

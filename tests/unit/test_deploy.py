@@ -65,9 +65,9 @@ def test_compose_environment_is_known_and_accepted(services: Services) -> None:
         assert Settings.from_environment(environment).redis_url == "redis://redis:6379/0"
 
 
-def _interpolated(value: str) -> str:
+def _interpolated(value: str | None) -> str:
     """As Compose reads it where the variable is not set."""
-    return re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+    return "" if value is None else re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
 
 
 def test_compose_services_are_hardened(services: Services) -> None:
