@@ -194,7 +194,7 @@ def values_of(field: FieldInfo) -> str:
     ]
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
-    kinds: dict[Any, str] = {int: "whole number", float: "number", Path: "path"}
+    kinds: dict[Any, str] = {bool: "true or false", int: "whole number", float: "number", Path: "path"}
     kind = next(
         (kinds[part] for part in parts(field.annotation) if part in kinds),
         "list" if "tuple" in str(field.annotation) else "text",

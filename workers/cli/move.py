@@ -39,7 +39,10 @@ def move(collection: str, target: str | None, *, status: bool, dry_run: bool, ca
     settings = load_settings()
     if target is not None and target not in settings.partitions:
         listed = ", ".join(settings.partitions)
-        raise click.UsageError(f"--to {target!r} is not one of RECOMMENDER_PARTITIONS ({listed})")
+        there = (
+            f"is not one of RECOMMENDER_PARTITIONS ({listed})" if listed else "needs RECOMMENDER_PARTITIONS to be set"
+        )
+        raise click.UsageError(f"--to {target!r} {there}")
     require_answers(settings)
     with connect(redis_url(settings)) as redis, progress_bar() as bar:
         mover = Mover(settings, redis, collection, target or settings.home, _Shown(bar))
