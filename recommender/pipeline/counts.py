@@ -13,10 +13,21 @@ from recommender.store.recent import Recent
 EVERY_ITEM = ""
 """A term that no text has, and every item is counted under."""
 
-# Numbers of the terms of so many items are kept; they are asked for whenever one of them is a candidate.
-_ITEMS_KEPT = 16_384
+_NO_ITEM = "\n"
+"""A term that no text has either, and nothing is counted under: it stands for all that no item has."""
+
+# Numbers of so many terms are kept, of whole items; they are asked for whenever one of them is a candidate.
+_TERMS_KEPT = 500_000
 # As many numbers may stand for terms that no item has any more, beside as many as stand for those that some have.
 _UNUSED = 1024
+
+
+Numbers = Recent[tuple[object, tuple[str, ...]], NDArray[np.int64]]
+
+
+def numbers_kept() -> Numbers:
+    """What the counts of all collections keep together."""
+    return Recent(_TERMS_KEPT, lambda key, numbers: 1 + len(numbers))
 
 
 class Counts:
@@ -26,14 +37,15 @@ class Counts:
 
     Args:
         frequencies: in how many items each term occurs, as committed.
+        kept: shared with the counts of other collections.
 
     Attributes:
         changes: what the running batch has added to them.
     """
 
-    def __init__(self, frequencies: Mapping[str, int]) -> None:
+    def __init__(self, frequencies: Mapping[str, int], kept: Numbers | None = None) -> None:
         self.changes: Counter[str] = Counter()
-        self._numbers: Recent[tuple[str, ...], NDArray[np.int64]] = Recent(_ITEMS_KEPT)
+        self._kept = numbers_kept() if kept is None else kept
         self._renumber(frequencies)
 
     @property
@@ -48,7 +60,12 @@ class Counts:
 
     def frequencies(self, terms: tuple[str, ...]) -> NDArray[np.float64]:
         """The same of several terms, shape (terms,)."""
-        numbers = self._numbered(terms)  # first: it may make room for more
+        numbers = self._kept.get((self._numbering, terms))
+        if numbers is None:
+            number, unknown = self._number, self._number[_NO_ITEM]
+            numbers = np.fromiter([number.get(term, unknown) for term in terms], np.int64, len(terms))
+            if unknown not in numbers:
+                self._kept.put((self._numbering, terms), numbers)
         return self._frequencies[numbers]
 
     def change(self, terms: tuple[str, ...], by: int) -> None:
@@ -69,19 +86,19 @@ class Counts:
             self._renumber({term: int(frequency) for term, frequency in found if frequency})
 
     def _renumber(self, frequencies: Mapping[str, int]) -> None:
-        self._numbers.clear()
-        self._number = {EVERY_ITEM: 0}
-        self._frequencies = np.zeros(0)
+        self._numbering = object()  # what is kept under another is found no more
+        self._number = {EVERY_ITEM: 0, _NO_ITEM: 1}
+        self._frequencies = np.zeros(2)
         terms = tuple(frequencies)
         numbers = self._new_numbers(terms)
         self._frequencies[numbers] = np.fromiter(frequencies.values(), np.float64, len(terms))
 
     def _numbered(self, terms: tuple[str, ...]) -> NDArray[np.int64]:
         """Numbers of terms, shape (terms,)."""
-        found = self._numbers.get(terms)
+        found = self._kept.get((self._numbering, terms))
         if found is None:
             found = self._new_numbers(terms)
-            self._numbers.put(terms, found)
+            self._kept.put((self._numbering, terms), found)
         return found
 
     def _new_numbers(self, terms: tuple[str, ...]) -> NDArray[np.int64]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from recommender.store import SqliteStore
 
-# How many arrival numbers are kept in all, of eight bytes each, and of one term at most.
-NUMBERS_KEPT = 1_000_000
+# How many arrival numbers are kept in all, of eight bytes each, and of one term at most. Most terms are those of one
+# item alone, so what a term takes counts as well.
+NUMBERS_KEPT = 8_000_000
 LONGEST_KEPT = 512
+_A_TERM = 32
 _NUMBER = "q"
 
 Numbers = NDArray[np.int64]
@@ -25,7 +27,7 @@ class Postings:
 
     Args:
         store: has all of them.
-        most: how many numbers are kept.
+        most: how many numbers are kept, each term counted as 32 more.
     """
 
     def __init__(self, store: SqliteStore, most: int = NUMBERS_KEPT) -> None:
@@ -80,7 +82,7 @@ class Postings:
         if len(numbers) > LONGEST_KEPT:
             return
         self._kept[key] = numbers
-        self._numbers += len(numbers)
+        self._numbers += len(numbers) + _A_TERM
         self._make_room()
 
     def _make_room(self) -> None:
@@ -88,4 +90,5 @@ class Postings:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: tuple[int, str]) -> None:
-        self._numbers -= len(self._kept.pop(key, ()))
+        if key in self._kept:
+            self._numbers -= len(self._kept.pop(key)) + _A_TERM

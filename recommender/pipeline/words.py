@@ -11,7 +11,7 @@ from recommender.items import Item
 from recommender.matching import TermStatistics, item_terms
 from recommender.matching.statistics import rarities
 from recommender.pipeline.collections import Collections
-from recommender.pipeline.counts import Counts
+from recommender.pipeline.counts import Counts, numbers_kept
 from recommender.pipeline.postings import Numbers, Postings
 from recommender.store import SqliteStore
 
@@ -31,6 +31,7 @@ class Words:
         self._store = store
         self._collections = collections
         self._counts: dict[int, Counts] = {}
+        self._kept = numbers_kept()
         self._postings = Postings(store)
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
@@ -84,6 +85,7 @@ class Words:
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._counts.clear()
+        self._kept.clear()
         self._postings.reload()
 
     def _reads(self, collection: int) -> bool:
@@ -93,14 +95,14 @@ class Words:
     def _of(self, collection: int) -> Counts:
         found = self._counts.get(collection)
         if found is None:
-            found = self._counts[collection] = Counts(self._store.words.counts(collection))
+            found = self._counts[collection] = Counts(self._store.words.counts(collection), self._kept)
         return found
 
     def _rebuild(self) -> None:
         with self._store.transaction():
             self._store.words.clear()
             for collection in self._collections.all():
-                self._counts[collection.id] = Counts(Counter())
+                self._counts[collection.id] = Counts(Counter(), self._kept)
                 last = 0
                 while rows := self._store.items.after(collection.id, last, _BLOCK):
                     for row in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -15,14 +15,17 @@ class Recent(Generic[K, V]):
     Whoever changes what it tells of drops the key in the same call; a transaction that is undone clears all of it.
 
     Args:
-        most: how many entries are kept.
+        most: how much is kept: entries, or what they weigh together.
+        weigh: what a key weighs with its value, each time the same; by default 1.
     """
 
-    __slots__ = ("_kept", "_most")
+    __slots__ = ("_kept", "_most", "_weigh", "_weight")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, weigh: Callable[[K, V], int] = lambda key, value: 1) -> None:
         self._most = most
+        self._weigh = weigh
         self._kept: dict[K, V] = {}
+        self._weight = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -41,14 +44,18 @@ class Recent(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Keep a value."""
+        self.drop(key)
         self._kept[key] = value
-        if len(self._kept) > self._most:
-            del self._kept[next(iter(self._kept))]
+        self._weight += self._weigh(key, value)
+        while self._weight > self._most:
+            self.drop(next(iter(self._kept)))
 
     def drop(self, key: K) -> None:
         """The value holds no longer."""
-        self._kept.pop(key, None)
+        if key in self._kept:
+            self._weight -= self._weigh(key, self._kept.pop(key))
 
     def clear(self) -> None:
         """Nothing of it may hold any longer."""
         self._kept.clear()
+        self._weight = 0

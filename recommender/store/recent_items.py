@@ -6,8 +6,9 @@ from recommender.items import Item
 from recommender.store.recent import Recent
 from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, StoredItem
 
-# What is kept of items that were read of late; those with longer texts, in characters, are read each time.
-_SAYINGS_KEPT = 16_384
+# What is kept of items that were read of late, in characters; those with longer texts are read each time.
+_SAYINGS_KEPT = 32_000_000
+_A_SAYING = 1000
 _POINTS_KEPT = 32_768
 _GROUPS_KEPT = 32_768
 LONGEST_KEPT = 4000
@@ -23,7 +24,7 @@ class RecentItems:
     """
 
     def __init__(self) -> None:
-        self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT)
+        self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT, _size_of)
         self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
         self.canonical: dict[str, Recent[str, str]] = {}
 
@@ -66,6 +67,12 @@ class RecentItems:
         """Forget everything."""
         self.sayings.clear()
         self.rearranged()
+
+
+def _size_of(seq: int, said: Saying) -> int:
+    """About how many characters it takes."""
+    item = said.item
+    return _A_SAYING + len(item.content) + sum([len(str(value)) for value in item.attributes.values()])
 
 
 def _without_vector(item: Item) -> Item:

@@ -31,7 +31,7 @@ BOUNDS = (
     (vectors, "_VECTORS_KEPT"),
     (vectors, "_UNKNOWN_KEPT"),
     (outbox, "_UNUSED_KEPT"),
-    (counts_module, "_ITEMS_KEPT"),
+    (counts_module, "_TERMS_KEPT"),
     (postings_module, "LONGEST_KEPT"),
 )
 
@@ -165,7 +165,7 @@ steps = st.lists(
 
 
 @settings(max_examples=25, deadline=None)
-@given(steps, st.integers(0, 12), st.integers(0, 4))
+@given(steps, st.integers(0, 400), st.integers(0, 4))
 def test_postings_are_those_of_the_store(
     taken: list[tuple[int, tuple[str, ...], bool]], most: int, longest: int
 ) -> None:
@@ -199,7 +199,7 @@ def test_counts_stay_true_when_terms_are_numbered_anew(
     taken: list[tuple[int, tuple[str, ...], bool]], kept: int, unused: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts_module, "_ITEMS_KEPT", kept)
+        patch.setattr(counts_module, "_TERMS_KEPT", 3 * kept)
         patch.setattr(counts_module, "_UNUSED", unused)
         counts, there = Counts({"": 1, "printer": 1}), {0: ("printer",)}
         for seq, terms, flushes in taken:
@@ -214,3 +214,22 @@ def test_counts_stay_true_when_terms_are_numbered_anew(
             assert counts.documents == len(there)
             assert counts.frequencies(WORDS).tolist() == [expected[term] for term in WORDS]
             assert counts.frequency("unheard of") == 0
+
+
+def test_what_no_item_has_is_looked_up_and_not_kept() -> None:
+    counts = Counts({"": 1, "printer": 1})
+    before = len(counts._number)
+    for n in range(100):
+        assert counts.frequencies((f"unheard of {n}", "printer")).tolist() == [0, 1]
+    assert len(counts._number) == before
+
+
+def test_long_items_are_kept_as_far_as_their_terms_go() -> None:
+    kept = Recent[str, int](10, lambda key, value: value)
+    for key, value in (("a", 4), ("b", 4), ("b", 5), ("c", 1)):
+        kept.put(key, value)
+    assert [key in kept for key in "abc"] == [True, True, True]
+    kept.put("d", 2)
+    assert [key in kept for key in "abcd"] == [False, True, True, True]
+    kept.put("e", 11)
+    assert len(kept) == 0
