@@ -137,6 +137,21 @@ def test_a_sample_that_fails_is_dropped_and_the_index_goes_on(
     assert index.recall not in (None, figure)
 
 
+def test_a_graph_built_anew_is_searched_as_widely_as_the_one_before() -> None:
+    index = AdaptiveIndex(DIMENSION, switch_at=1_000)
+    index.add(np.arange(1_000), unit(1_000))
+    assert index.settle(timeout_s=60)
+    first = index.hnsw
+    assert first is not None
+    first.widen(150)
+    index.remove(np.arange(300))
+    assert index.settle(timeout_s=60)
+    assert index.hnsw is not None
+    assert index.hnsw is not first
+    assert index.hnsw.widened_to == 150
+    index.close()
+
+
 def test_vectors_that_come_faster_than_a_build_links_them_are_linked_by_who_adds_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
