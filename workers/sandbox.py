@@ -21,6 +21,7 @@ from types import FrameType
 
 from recommender.errors import RecommenderError
 from workers.broker.embedded import EmbeddedServer
+from workers.broker.keys import PartitionKeys
 from workers.broker.status import read_status
 from workers.client import Client
 from workers.settings import Settings, process_environment
@@ -83,6 +84,30 @@ class RunningWorker:
         return Client(self.settings)
 
 
+def sandboxed(settings: Settings, **changes: object) -> Settings:
+    """The settings without what concerns others: other partitions, their routes and workers, backups, tasks, brokers.
+
+    Args:
+        settings: as they were set.
+        changes: made besides.
+
+    Raises:
+        ConfigurationError: a change is not valid.
+    """
+    alone: dict[str, object] = {
+        "broker_url": "",
+        "result_backend": "",
+        "partitions": (),
+        "routes": (),
+        "deliver_task": "",
+        "backup_dir": None,
+        "standby": False,
+        "embed_workers": 0,
+        "metrics_port": 0,
+    }
+    return settings.replaced(**{**alone, **changes})
+
+
 @contextmanager
 def surroundings(settings: Settings, prefix: str) -> Iterator[Settings]:
     """The settings with a state directory of their own, and a server in it unless they name one; gone afterwards.
@@ -114,13 +139,15 @@ def running_worker(
     """A worker process that serves, for the length of a block; the keys of its partition are gone afterwards.
 
     Args:
-        settings: of the worker; they name a server.
+        settings: of the worker; they name a server, and a partition that nobody else has.
         command: that starts it.
         preload: called with a client before it is started.
 
     Raises:
+        ConfigurationError: clients with these settings would talk to another partition.
         ProcessFailed: it did not start.
     """
+    settings.require_member()
     client = Client(settings)
     try:
         if preload is not None:
@@ -134,7 +161,7 @@ def running_worker(
         finally:
             stop(process)
     finally:
-        client.redis.delete(*client.keys)
+        client.redis.delete(*PartitionKeys.of(settings.partition))
         client.close()
 
 

@@ -28,8 +28,8 @@ class Settings(BaseModel):
         result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
         result_expires_s: for how long results are kept.
         state_dir: database, index snapshots and the server of our own.
-        partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which one a
-            worker owns.
+        partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which of
+            those a worker owns.
         partitions: all partitions of this installation, comma-separated, when there are several: each collection
             belongs to one of them by a hash of its name; empty: everything is in ``RECOMMENDER_PARTITION``.
         routes: collections that belong to a partition whatever the hash says, comma-separated:
@@ -144,11 +144,18 @@ class Settings(BaseModel):
 
     @property
     def home(self) -> str:
-        """The partition for what belongs to no collection."""
-        return self.partition if self.partition in self.all_partitions else self.partitions[0]
+        """The partition for what belongs to no collection: the first that is listed, where none is named.
+
+        Raises:
+            ConfigurationError: one is named, and not listed; no other takes its place.
+        """
+        if self.partition == type(self).model_fields["partition"].default:
+            return self.partition if self.partition in self.all_partitions else self.partitions[0]
+        self.require_member()
+        return self.partition
 
     def require_member(self) -> None:
-        """See to it that the partition that a worker is to own is one of those that are listed.
+        """See to it that the partition that is named is one of those that are listed.
 
         Raises:
             ConfigurationError: it is not.

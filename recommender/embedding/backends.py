@@ -124,9 +124,9 @@ def another_model(name: str) -> str:
     """How a backend's model differs from the one in the files, as it decides what the vectors are; mostly empty."""
     if name != INT8:
         return ""
-    from recommender.embedding.quantising import RECIPE
+    from recommender.embedding.quantising import recipe
 
-    return RECIPE
+    return recipe()
 
 
 def make_backend(name: str, loaded: Loaded) -> Backend:

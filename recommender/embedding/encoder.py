@@ -19,7 +19,7 @@ class ModelIdentity:
     Attributes:
         name: what the settings call it, for example ``all-MiniLM-L6-v2``.
         fingerprint: short SHA-256 over weights, tokenizer, pooling, maximum length, and what makes another model of
-            them: quantisation, windows over long texts.
+            them: quantisation and the releases that quantise, windows over long texts.
         dimension: length of its vectors.
         max_tokens: tokens of a text that are read; the rest is cut off.
         variant: what computes them, as library and number type; not part of the identity, since variants agree.

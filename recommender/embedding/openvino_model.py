@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from recommender.embedding.backends import Loaded, transformer_of
+from recommender.embedding.quantising import quantised, recipe
 
 
 def load_openvino() -> Any:
@@ -38,11 +39,11 @@ class KeptModels:
 
     def plain(self) -> Any:
         """In float32, as it is."""
-        return self._kept(f"openvino-{_release('openvino')}", self._convert)
+        return self._kept(f"openvino-{metadata.version('openvino')}", self._convert)
 
     def int8(self) -> Any:
         """Weights and activations in 8 bits where that pays."""
-        return self._kept(f"openvino-{_release('openvino')}-int8-{_release('nncf')}", self._quantise)
+        return self._kept(recipe(), self._quantise)
 
     def _kept(self, kind: str, make: Callable[[], Any]) -> Any:
         cache = self._loaded.cache
@@ -68,14 +69,8 @@ class KeptModels:
             return self._openvino.convert_model(transformer, example_input=example)
 
     def _quantise(self) -> Any:
-        from recommender.embedding.quantising import quantised
-
         with _quiet():
             return quantised(self.plain(), self._loaded.tokens)
-
-
-def _release(package: str) -> str:
-    return metadata.version(package)
 
 
 @contextmanager

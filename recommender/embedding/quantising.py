@@ -5,13 +5,21 @@ Importing this module imports nothing large; the library that quantises is neede
 
 from __future__ import annotations
 
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any
 
 from recommender.embedding.tokens import Tokens
 
-RECIPE = "int8 1"
+_RECIPE = 1
 """Counted up with every change that changes vectors, here or in ``calibration.txt``: another recipe, another model."""
+
+
+def recipe() -> str:
+    """What the quantised model depends on besides the files, in one word; another recipe, another model.
+
+    The releases are in it because another may convert, quantise or round otherwise.
+    """
+    return f"int8-{_RECIPE}-openvino-{metadata.version('openvino')}-nncf-{metadata.version('nncf')}"
 
 
 def quantised(model: Any, tokens: Tokens) -> Any:

@@ -224,6 +224,8 @@ class AdaptiveIndex:
         _log.info("index.graph_serves", extra={"live": len(self), "linked_at_switch": missing})
 
     def _serve(self, hnsw: HnswIndex) -> None:
+        if self._hnsw is not None:
+            hnsw.widen(self._hnsw.widened_to)  # the same vectors: samples would only find out again what they need
         self._hnsw = hnsw
         self._keeper = RecallKeeper(hnsw, self._parameters.target_recall, self._k)
         self._keeper.sample()

@@ -23,6 +23,8 @@ _SHARE_OF_CHANGES = 16  # … or this part of the index, if that is more
 _WIDER = 1.5
 _MAX_WIDTH = 1_024
 
+_FAILED = "index.recall_sample_failed"
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,8 @@ class RecallKeeper:
     """Samples the recall of one graph and widens its searches while they find too little.
 
     The queries are vectors of the index, evenly spread. What the graph finds is asked at once, what exact search finds
-    in a thread of its own over the vectors as they were: nobody waits for it until the next sample is due.
+    in a thread of its own over the vectors as they were: nobody waits for it until the next sample is due. A sample
+    that fails is logged and dropped: the index serves as before, and the last figure stands.
 
     Args:
         index: whose graph it is.
@@ -65,20 +68,24 @@ class RecallKeeper:
         self.settle()
         self._changes = 0
         if len(self._index) > self._k:
-            self._sample = _Sample(self._index, self._k)
+            try:
+                self._sample = _Sample(self._index, self._k)
+            except Exception:  # of the disk, the memory or the threads: a figure is not worth the change it came with
+                _log.exception(_FAILED)
 
     def look(self) -> float | None:
         """Recall of the last sample that is complete, in [0, 1]; widths wait until the next is due."""
-        if self._sample is not None and self._sample.done:
-            return self._sample.recall()
-        return self._last
+        sampled = self._sample.recall() if self._sample is not None and self._sample.done else None
+        return self._last if sampled is None else sampled
 
     def settle(self) -> None:
         """Wait for the sample under way, and act on it."""
         if self._sample is None:
             return
-        self._last = self._sample.recall()
-        self._sample = None
+        sampled, self._sample = self._sample.recall(), None
+        if sampled is None:
+            return
+        self._last = sampled
         if self._last >= self._target:
             return
         width = self._index.width(self._k)
@@ -99,8 +106,7 @@ class _Sample:
         labels = index.labels()
         self._queries = index.vectors(labels[:: -(-len(labels) // QUERIES)])
         self._found = index.search(self._queries, k).labels[:, :RECALL_AT]
-        self._truth: Labels = np.empty((0, RECALL_AT), np.int64)
-        self._error: Exception | None = None
+        self._truth: Labels | None = None
         self._thread = threading.Thread(target=self._run, args=(index.exact.frozen(),), name="index-recall")
         self._thread.start()
 
@@ -108,19 +114,17 @@ class _Sample:
     def done(self) -> bool:
         return not self._thread.is_alive()
 
-    def recall(self) -> float:
-        """Share of the nearest that were found; waits for the thread, and raises what ended it."""
+    def recall(self) -> float | None:
+        """Share of the nearest that were found, or ``None`` if that failed; waits for the thread."""
         self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return recall_of(self._found, self._truth)
+        return None if self._truth is None else recall_of(self._found, self._truth)
 
     def _run(self, searched: Searched) -> None:
         try:
             self._truth = searched.nearest(self._queries, RECALL_AT).labels
-        except Exception as error:
-            self._error = error
-        searched.rows.let_go()  # it has read all of them
+            searched.rows.let_go()  # it has read all of them
+        except Exception:
+            _log.exception(_FAILED)
 
 
 def recall_of(found: Labels, truth: Labels) -> float:

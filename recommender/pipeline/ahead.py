@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recommender.embedding import Embeddings, ModelIdentity
 
-_MOST_IN_HAND = 4  # this batch and the next, each of which may have grown since it was first seen
+_MOST_BATCHES = 4  # this batch and the next, each of which may have grown since it was first seen
 
 
 class Embedding(NamedTuple):
@@ -101,8 +101,9 @@ class LocalExecutor:
 
 @dataclass(slots=True, eq=False)
 class _InHand:
-    """A batch that was handed over; ``places`` are those of its texts that nobody has taken yet."""
+    """A batch's texts for one model that were handed over; ``places`` are those that nobody has taken yet."""
 
+    batch: int
     executor: EmbeddingExecutor
     name: str
     places: dict[str, int]
@@ -111,6 +112,20 @@ class _InHand:
     def has_failed(self) -> bool:
         """Whether nothing will come of it."""
         return self.made.done() and self.made.exception() is not None
+
+
+class TextsOfModel(NamedTuple):
+    """What a batch needs of one model.
+
+    Attributes:
+        name: what the model is called here.
+        identity: which it must be.
+        texts: all different.
+    """
+
+    name: str
+    identity: ModelIdentity
+    texts: Iterable[str]
 
 
 class Ahead:
@@ -123,25 +138,18 @@ class Ahead:
     def __init__(self) -> None:
         self._in_hand: deque[_InHand] = deque()
         self._widest = 0
+        self._batch = 0
 
-    def begin(self, executor: EmbeddingExecutor, name: str, identity: ModelIdentity, texts: Iterable[str]) -> bool:
-        """Have an executor embed those texts that are not in hand, or on which another has failed.
+    def begin(self, executor: EmbeddingExecutor, batch: Iterable[TextsOfModel]) -> bool:
+        """Have an executor embed those texts of a batch that are not in hand, or on which another has failed.
 
         Returns:
             Whether all of them are in hand now.
         """
+        self._batch += 1
         self._in_hand = deque(one for one in self._in_hand if one.executor is executor or not one.has_failed())
-        in_hand = {text for one in self._in_hand if one.name == name for text in one.places}
-        wanted = [text for text in texts if text not in in_hand]
-        if not wanted:
-            return True
-        self._widest = max(self._widest, executor.window)
-        while len(self._in_hand) >= _MOST_IN_HAND + self._widest:  # nobody came for it
-            self._in_hand.popleft().made.cancel()
-        made = executor.submit(name, identity, wanted)
-        if made is not None:
-            self._in_hand.append(_InHand(executor, name, {text: place for place, text in enumerate(wanted)}, made))
-        return made is not None
+        begun = [self._begin(executor, *needed) for needed in batch]
+        return all(begun)
 
     def take(self, name: str, texts: Iterable[str]) -> dict[str, Embedding]:
         """What there is of these texts; waits for what is in hand. Each is given once."""
@@ -159,3 +167,21 @@ class Ahead:
             if not one.places:
                 self._in_hand.remove(one)
         return found
+
+    def _begin(self, executor: EmbeddingExecutor, name: str, identity: ModelIdentity, texts: Iterable[str]) -> bool:
+        in_hand = {text for one in self._in_hand if one.name == name for text in one.places}
+        wanted = [text for text in texts if text not in in_hand]
+        if not wanted:
+            return True
+        self._widest = max(self._widest, executor.window)
+        self._drop_those_nobody_came_for(_MOST_BATCHES + self._widest)
+        made = executor.submit(name, identity, wanted)
+        if made is not None:
+            places = {text: place for place, text in enumerate(wanted)}
+            self._in_hand.append(_InHand(self._batch, executor, name, places, made))
+        return made is not None
+
+    def _drop_those_nobody_came_for(self, most: int) -> None:
+        """Make room for this batch among at most so many, the oldest first; each is in hand for one or more models."""
+        while len({one.batch for one in self._in_hand} | {self._batch}) > most:
+            self._in_hand.popleft().made.cancel()

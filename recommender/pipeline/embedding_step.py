@@ -13,7 +13,7 @@ import numpy as np
 from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity, require_unit_vectors
 from recommender.errors import EncodingError, InvalidCommand
 from recommender.items import CollectionSettings, Entry, Item, UpsertItem
-from recommender.pipeline.ahead import Ahead, Embedding, EmbeddingExecutor, LocalExecutor
+from recommender.pipeline.ahead import Ahead, Embedding, EmbeddingExecutor, LocalExecutor, TextsOfModel
 from recommender.store import SqliteStore
 from recommender.text import clean, fingerprint
 
@@ -126,11 +126,10 @@ class EmbeddingStep:
             text = clean(item.content)
             if self._at_hand(item, text, settings) is None:
                 waiting.setdefault(settings.model, {})[text] = None
-        begun = [
-            self._ahead.begin(executor, name, self._encoders.encoder(name).identity, texts)
-            for name, texts in waiting.items()
-        ]
-        return all(begun)
+        return self._ahead.begin(
+            executor,
+            [TextsOfModel(name, self._encoders.encoder(name).identity, texts) for name, texts in waiting.items()],
+        )
 
     def _embed(
         self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], Embedding]

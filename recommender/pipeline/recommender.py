@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from recommender.embedding import Encoders
@@ -173,9 +173,9 @@ class Recommender:
                 batch.finish()
                 self._before_commit()
         except BaseException:
-            kept_in_memory = self._collections, self._words, self._models, self._answers, self._rates, self.moves
-            for kept in kept_in_memory:
-                kept.reload()
+            with ExitStack() as reloads:  # each of them, whatever becomes of the others
+                for kept in (self.moves, self._rates, self._answers, self._models, self._words, self._collections):
+                    reloads.callback(kept.reload)
             raise
 
     def _prepare(self, entries: Sequence[Entry], batch: Batch) -> Iterator[Prepared]:

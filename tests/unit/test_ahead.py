@@ -11,7 +11,7 @@ from recommender import Recommender, open_recommender
 from recommender.embedding import Embeddings, ModelIdentity
 from recommender.errors import EncodingError, StateFull
 from recommender.items import DEFAULT_MODEL, CommandRejected, Entry, Event
-from recommender.pipeline.ahead import Ahead, LocalExecutor
+from recommender.pipeline.ahead import Ahead, LocalExecutor, TextsOfModel
 from recommender.testing import DeterministicEncoder
 from tests.support.engine import Log, is_outcome
 from tests.support.waiting import wait_until
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 class Watched:
     """An encoder, and ``Encoders`` of it, that notes in which thread it was asked for what, and can fail."""
 
-    names = (DEFAULT_MODEL,)
+    names = (DEFAULT_MODEL, "second", "third")
 
     def __init__(self) -> None:
         self._encoder = DeterministicEncoder()
@@ -131,12 +131,30 @@ def test_a_batch_that_grew_is_embedded_once(engine: Recommender, encoder: Watche
 def test_what_nobody_comes_for_is_dropped(encoder: Watched) -> None:
     ahead, executor = Ahead(), LocalExecutor(lambda name, texts: encoder.encode(texts))
     for n in range(10):
-        ahead.begin(executor, "model", encoder.identity, [f"text {n}"])
+        ahead.begin(executor, [TextsOfModel("model", encoder.identity, [f"text {n}"])])
     assert ahead.take("model", ["text 0"]) == {}
     assert ahead.take("another", ["text 9"]) == {}
     assert ahead.take("model", ["text 9"]).keys() == {"text 9"}
     assert ahead.take("model", ["text 9"]) == {}, "each is given once"
     executor.close()
+
+
+def test_two_batches_of_several_models_are_in_hand(engine: Recommender, encoder: Watched) -> None:
+    log = Log()
+    engine.process([log.configure(collection=name, model=name) for name in encoder.names])
+    batches = [
+        [log.upsert(f"i{batch}", f"text of {name} in batch {batch}", collection=name) for name in encoder.names]
+        for batch in range(3)
+    ]
+    encoder.free.clear()
+    engine.embed_ahead(batches[0][:1])
+    engine.embed_ahead(batches[0])
+    engine.embed_ahead(batches[1])
+    encoder.free.set()
+    for batch in batches[:2]:
+        assert len(outcomes(engine.process(batch))) == len(batch)
+    assert encoder.texts("engine") == []
+    assert len(encoder.texts("ahead")) == 6
 
 
 def test_a_batch_that_is_undone_is_not_embedded_again(encoder: Watched) -> None:

@@ -89,6 +89,21 @@ def test_int8_without_its_extra_says_what_to_install(
         make_backend(INT8, loaded("cpu"))
 
 
-def test_fewer_bits_are_another_model_and_other_number_types_are_not() -> None:
-    assert backends.another_model(INT8)
+@pytest.fixture
+def releases(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What is installed here, to be changed."""
+    installed = {"openvino": "2026.1.0", "nncf": "3.4.0"}
+    monkeypatch.setattr("importlib.metadata.version", installed.__getitem__)
+    return installed
+
+
+@pytest.mark.parametrize("upgraded", ["openvino", "nncf"])
+def test_int8_of_another_release_is_another_model(upgraded: str, releases: dict[str, str]) -> None:
+    before = backends.another_model(INT8)
+    assert before
+    releases[upgraded] += ".1"
+    assert backends.another_model(INT8) != before
+
+
+def test_other_number_types_are_the_same_model() -> None:
     assert not any(backends.another_model(name) for device in ("cpu", "cuda") for name in available(device))

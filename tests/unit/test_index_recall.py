@@ -10,6 +10,7 @@ import pytest
 
 from recommender.index import AdaptiveIndex, FlatIndex, HnswIndex, HnswParameters, Vectors, recall_of
 from recommender.index.graph import HnswGraph
+from recommender.index.nearest import Searched
 from recommender.index.recall import RecallKeeper
 from tests.support.logs import logged
 
@@ -101,6 +102,54 @@ def test_a_graph_that_finds_too_little_at_its_widest_is_built_anew(
     events = [event for event, _ in logged(caplog)]
     assert events.index("index.recall_below_target") < events.index("index.build_started")
     assert sorted(index.labels().tolist()) == list(range(12_000))
+
+
+@pytest.mark.parametrize("failing", ["in its thread", "before there is a thread"])
+def test_a_sample_that_fails_is_dropped_and_the_index_goes_on(
+    failing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    vectors = unit(8_000)
+    index = AdaptiveIndex(DIMENSION, POOR, switch_at=0)
+    index.add(np.arange(2_000), vectors[:2_000])
+    assert index._keeper is not None
+    index._keeper.settle()
+    figure = index.recall
+    assert figure is not None
+
+    def failed(*_: object) -> Any:
+        raise OSError("the disk is gone")
+
+    if failing == "in its thread":
+        monkeypatch.setattr(Searched, "nearest", failed)
+    else:
+        monkeypatch.setattr(FlatIndex, "frozen", failed)
+    for start in range(2_000, 8_000, 2_000):
+        index.add(np.arange(start, start + 2_000), vectors[start : start + 2_000])
+        index._keeper.settle()
+        assert index.recall == figure
+    index.close()
+    assert len(index) == 8_000
+    failures = [event for event, _ in logged(caplog)].count("index.recall_sample_failed")
+    assert failures == 3, "one for each sample, and each was taken"
+    monkeypatch.undo()
+    index._keeper.sample()
+    index._keeper.settle()
+    assert index.recall not in (None, figure)
+
+
+def test_a_graph_built_anew_is_searched_as_widely_as_the_one_before() -> None:
+    index = AdaptiveIndex(DIMENSION, switch_at=1_000)
+    index.add(np.arange(1_000), unit(1_000))
+    assert index.settle(timeout_s=60)
+    first = index.hnsw
+    assert first is not None
+    first.widen(150)
+    index.remove(np.arange(300))
+    assert index.settle(timeout_s=60)
+    assert index.hnsw is not None
+    assert index.hnsw is not first
+    assert index.hnsw.widened_to == 150
+    index.close()
 
 
 def test_vectors_that_come_faster_than_a_build_links_them_are_linked_by_who_adds_them(

@@ -148,6 +148,24 @@ def test_nothing_of_an_undone_batch_is_remembered() -> None:
     engine.close()
 
 
+def test_all_that_is_kept_is_read_again_even_if_some_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def undone() -> None:
+        raise Undone("not this time")
+
+    def unread() -> None:
+        raise OSError("the disk is gone")
+
+    engine: Recommender = open_recommender(None, Models(), before_commit=undone)
+    kept = engine._collections, engine._words, engine._models, engine._answers, engine._rates, engine.moves
+    read_again: list[object] = []
+    for one in kept:
+        monkeypatch.setattr(one, "reload", lambda one=one: read_again.append(one) or unread())
+    with pytest.raises(OSError, match="the disk is gone"):
+        engine.process([Log().upsert("a", "the printer jams")])
+    assert read_again == list(kept)
+    engine.close()
+
+
 def test_a_key_that_is_used_after_it_was_asked_for_is_known() -> None:
     store = SqliteStore()
     assert store.outbox.outcome_of("k", 5) is None

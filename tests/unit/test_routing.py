@@ -117,6 +117,12 @@ def test_a_worker_owns_one_of_those_that_are_listed() -> None:
     assert Settings(partitions=("a", "b")).home == "a"
 
 
+def test_no_partition_takes_the_place_of_one_that_is_named() -> None:
+    assert Settings(partition="b", partitions=("a", "b")).home == "b"
+    with pytest.raises(ConfigurationError, match=r"RECOMMENDER_PARTITION=.x.: it is not one of .*a, b"):
+        _ = Settings(partition="x", partitions=("a", "b")).home
+
+
 def test_a_position_knows_its_partition_and_is_one_nevertheless() -> None:
     placed = Placed.at(EntryId(5, 1), "a")
     assert (placed, str(placed), placed.partition) == (EntryId(5, 1), "5-1", "a")

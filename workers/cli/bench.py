@@ -20,7 +20,7 @@ from workers.cli.common import err, json_option, load_settings, out, print_json,
 from workers.cli.mapping_options import mapping_options, opened, print_notes
 from workers.cli.samples import SAMPLES, sample_file
 from workers.records import BadRow, MappingOptions, RecordFormat
-from workers.sandbox import surroundings
+from workers.sandbox import sandboxed, surroundings
 from workers.settings import Settings
 
 _ENOUGH_TEXTS = 2000
@@ -91,16 +91,7 @@ def bench(
 
 def _settings() -> Settings:
     """What was set, on a server of its own, and without what concerns others."""
-    return load_settings().replaced(
-        redis_url="",
-        broker_url="",
-        result_backend="",
-        deliver_task="",
-        backup_dir=None,
-        standby=False,
-        metrics_port=0,
-        log_level="WARNING",
-    )
+    return sandboxed(load_settings(), redis_url="", log_level="WARNING")
 
 
 def _read(file: str | None, mapping: MappingOptions, file_format: RecordFormat | None) -> Iterator[str]:

@@ -20,7 +20,7 @@ from workers.cli.scoring import Score, score
 from workers.cli.sending import Checkpoint, send_rows
 from workers.client import Client, is_outcome
 from workers.records import MappingOptions, RecordFormat, Row
-from workers.sandbox import running_worker, surroundings
+from workers.sandbox import running_worker, sandboxed, surroundings
 from workers.settings import Settings
 
 _DECIDE_TIMEOUT_S = 600.0
@@ -65,7 +65,7 @@ def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFor
 
 def _settings() -> Settings:
     """A partition of the demo's own, on the user's server if there is one."""
-    return load_settings(partition=f"demo-{uuid.uuid4().hex[:8]}", metrics_port=0, batch_items=_BATCH)
+    return sandboxed(load_settings(), partition=f"demo-{uuid.uuid4().hex[:8]}", batch_items=_BATCH)
 
 
 @dataclass
