@@ -177,7 +177,6 @@ class Moving:
             "source": None if move is None else move.source,
             "target": None if move is None else move.target,
             "page": None if move is None else move.page,
-            "part": 0 if move is None else len(move.parts),
             "items": 0 if found is None else self._store.items.count(found.id),
             "waiting": self._store.moves.waiting(collection),
             "arrivals": last_seq,

@@ -390,6 +390,39 @@ def test_steps_that_are_said_twice_have_one_effect(pair: Pair) -> None:
     assert rejections(pair["a"]) == ["unknown_move"]
 
 
+def test_a_page_that_was_cut_short_begins_anew_though_it_has_changed(pair: Pair) -> None:
+    """The mover was killed inside a page of keys, and some came to the end of their time before the next one came."""
+    filled(pair)
+    steps = pair.move()
+    for name in steps:
+        if name.startswith("keys"):
+            break
+    before = pair.parts("a", "m1", name)
+    pair["b"].add("collection.records", before[0])
+    pair["b"].decide()
+    pair["a"].add("clock.ticked", {}, later_ms=KEY_WINDOW_MS + 1)
+    pair["a"].decide()
+    pair["a"].engine.prune(0, pair["a"].engine.last_event)
+    assert pair.parts("a", "m1", name) != before
+    for _ in steps:
+        pass
+    pair.settle()
+    assert rejections(pair["b"]) == []
+    assert pair["b"].engine.stats()["collections"]["c"]["items"] == 12
+
+
+def test_a_part_that_is_missing_is_noticed(pair: Pair) -> None:
+    filled(pair)
+    for name in pair.move():
+        if name.startswith("items"):
+            break
+    parts = pair.parts("a", "m1", name)
+    for part in (parts[0], parts[2]):
+        pair["b"].add("collection.records", part)
+    pair["b"].decide()
+    assert rejections(pair["b"]) == ["out_of_order"]
+
+
 def test_a_collection_of_the_same_name_is_not_mixed(pair: Pair) -> None:
     filled(pair)
     pair["b"].add(*upsert("theirs", TEXTS[0]))
