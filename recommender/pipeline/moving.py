@@ -19,6 +19,7 @@ from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.incoming import Incoming
 from recommender.pipeline.learning import Models
+from recommender.pipeline.leftovers import Leftovers
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.outgoing import MovePage, Outgoing
 from recommender.pipeline.summaries import Summaries
@@ -41,13 +42,14 @@ class Moving:
         words: Words,
         summaries: Summaries,
         moves: Moves,
+        leftovers: Leftovers,
         caches: Sequence[Answers | Models],
     ) -> None:
         self._store = store
         self._collections = collections
-        self._words = words
         self._summaries = summaries
         self._moves = moves
+        self._leftovers = leftovers
         self._caches = caches
         self._outgoing = Outgoing(store, moves)
         self._incoming = Incoming(store, encoders, collections, words, moves)
@@ -72,7 +74,7 @@ class Moving:
             case "arrived":
                 offset = self._arrive(command, move)
             case "released":
-                self._release(command, move, batch)
+                self._release(entry, command, move, batch)
             case "cancelled":
                 self._cancel(command, move, batch)
         return batch.emit(entry, self._told(entry, command, command.step, offset))
@@ -119,11 +121,14 @@ class Moving:
             cache.reload()
         return move.offset
 
-    def _release(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+    def _release(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:
         if move is None or (move.place, move.move) != ("leaving", command.move):
             raise _unexpected(command, move)
         self._retire(command, batch)
         self._moves.put(replace(move, place="left"))
+        for item_id in self._store.moves.held_erasures(command.collection):
+            self._leftovers.erase(command.collection, item_id)
+            self._store.erased(entry.id)  # backups made since the erasure came still hold the item
         self._store.moves.let_go(command.collection, move.target)
 
     def _cancel(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
@@ -196,20 +201,7 @@ class Moving:
 
     def clear(self, limit: int) -> bool:
         """Clear away at most ``limit`` items of a collection that has left; false when there is none."""
-        retired = self._store.transfer.retired()
-        if retired is None:
-            return False
-        with self._store.transaction():
-            rows = self._store.items.after(retired, 0, limit)
-            for row in rows:
-                self._words.remove(retired, row.seq, row.item)
-                self._store.items.delete(row.seq)
-                self._store.vectors.release(row.point, row.vector)
-            self._words.flush()
-            if not rows:
-                self._store.transfer.clear_rest(retired)
-                self._store.vectors.forget()  # their numbers may be used again
-        return True
+        return self._leftovers.clear(limit)
 
 
 def _unexpected(command: MoveCollection, move: Move | None) -> InvalidCommand:

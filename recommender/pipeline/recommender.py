@@ -36,6 +36,7 @@ from recommender.pipeline.handlers import Handlers
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
+from recommender.pipeline.leftovers import Leftovers
 from recommender.pipeline.loading import load
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.moving import Moving
@@ -112,9 +113,12 @@ class Recommender:
         )
         outcomes = Outcomes(self._summaries)
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
-        self.moves = Moves(store, self._collections)
+        leftovers = Leftovers(store, self._words)
+        self.moves = Moves(store, self._collections, leftovers)
         caches = (self._answers, self._models)
-        self.moving = Moving(store, encoders, self._collections, self._words, self._summaries, self.moves, caches)
+        self.moving = Moving(
+            store, encoders, self._collections, self._words, self._summaries, self.moves, leftovers, caches
+        )
         moves = self.moves, self.moving
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *moves)
         self._reads = Reads(
@@ -144,7 +148,7 @@ class Recommender:
         self._indexes.apply(batch.changed.values(), batch.overlays)
         for collection in batch.retired:
             self._indexes.forget(collection)
-        if any(isinstance(entry.command, EraseItem) for entry in fresh):
+        if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
             with suppress(StateFull):  # the batch is committed; this is noted as due, and ``prune`` tries again
                 self._store.scrub()
         return batch.events

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import Recommender
-from recommender.items import START, CommandForwarded, CommandRejected, Event, ItemDeleted
+from recommender.items import START, CommandForwarded, CommandRejected, EntryId, Event, ItemDeleted
 from recommender.items.moves import FIRST_PAGE
 from recommender.pipeline.moves import MOST_HOPS
 from recommender.store import KEY_WINDOW_MS
@@ -260,6 +260,92 @@ def test_an_erasure_reaches_what_was_said_before_the_move(pair: Pair, door: str)
     ]
     assert len(erased) == 1
     assert pair["a"].engine.outbox.redactions()
+
+
+def copies_of(side: Side, item_id: str) -> int:
+    """Rows of an item, in whatever copy of its collection."""
+    rows = side.engine._store._db.execute("SELECT count(*) FROM items WHERE id=?", (item_id,))
+    return int(rows.fetchone()[0])
+
+
+@pytest.mark.parametrize("door", ["a", "b"])
+def test_an_erasure_reaches_the_copy_that_has_left(pair: Pair, door: str) -> None:
+    pair["a"].add(*upsert("secret", "zanzibar is the password"))
+    filled(pair)
+    moved(pair)
+    pair[door].add("item.erase", {"id": "secret", "collection": "c"}, key="erase")
+    pair.settle()
+    assert [copies_of(side, "secret") for side in pair.sides.values()] == [0, 0]
+    while pair["a"].engine.moving.clear(5):
+        pass
+    assert pair["b"].engine.stats()["collections"]["c"]["items"] == 12
+
+
+@pytest.mark.parametrize("door", ["a", "b"])
+@pytest.mark.parametrize("at", ["begun", "points 0", "arrived", "released"])
+def test_an_erasure_during_the_move_leaves_nothing_and_backups_between_count_as_unclean(
+    pair: Pair, door: str, at: str
+) -> None:
+    pair["a"].add(*upsert("secret", "zanzibar is the password"))
+    filled(pair)
+    for step in pair.move():
+        if step == at:
+            pair[door].add("item.erase", {"id": "secret", "collection": "c"}, elsewhere="a" if door == "b" else None)
+            pair.settle()
+            between = pair["a"].engine.position
+    pair.settle(twice=True)
+    assert [copies_of(side, "secret") for side in pair.sides.values()] == [0, 0]
+    store = pair["a"].engine._store
+    assert EntryId.parse(store.note("last_erasure") or "0-0") > between
+    erased = [
+        event for side in pair.sides.values() for event in said(side.events) if isinstance(event.data, ItemDeleted)
+    ]
+    assert len(erased) == 1
+
+
+def test_an_erasure_does_not_come_back_for_an_item_that_came_after_it(pair: Pair) -> None:
+    """The source, which has not been released yet, cannot know that the target has decided it."""
+    filled(pair)
+    for step in pair.move():
+        if step == "released":
+            pair["b"].add("item.erase", {"id": "i1", "collection": "c"})
+            pair.settle()
+            pair["b"].add(*upsert("i1", TEXTS[3]))
+            pair.settle()
+    pair.settle()
+    assert copies_of(pair["a"], "i1") == 0
+    assert pair["b"].engine.get("i1", "c") is not None
+
+
+def test_an_erasure_reaches_an_older_copy_where_the_collection_came_back(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    moved(pair, "b", "a", "m2")
+    assert copies_of(pair["a"], "i1") == 2
+    pair["a"].add("item.erase", {"id": "i1", "collection": "c"})
+    pair.settle()
+    assert [copies_of(side, "i1") for side in pair.sides.values()] == [0, 0]
+
+
+def test_a_clearing_that_fails_leaves_the_counts_as_they_are(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(pair)
+    moved(pair)
+    engine = pair["a"].engine
+    store, words = engine._store, engine._words
+    (retired,) = store.transfer.retired_as("c")
+    before = words._of(retired).documents
+    assert before == 12
+
+    def fail(*_: object) -> bool:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.vectors, "release", fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            engine.moving.clear(5)
+    assert words._of(retired).documents == before
+    while engine.moving.clear(5):
+        pass
 
 
 def test_nothing_expires_on_the_way(pair: Pair) -> None:
