@@ -127,7 +127,8 @@ class Incoming:
         vector = _vector(record.vector, collection)
         row = self._vector_row(collection, bytes.fromhex(record.key), vector, truncated=record.truncated)
         self._store.transfer.add_point(point, collection.id, row)
-        batch.overlay(collection, len(vector)).add(point, vector)
+        kept = self._store.vectors.get(row)  # the one that was here, if the text was known here
+        batch.overlay(collection, len(kept)).add(point, kept)
 
     def _item(self, record: ItemRecord, collection: Collection, move: Move) -> None:
         point, seq = record.point + move.points, record.seq + move.offset

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -550,6 +551,28 @@ def test_records_that_are_none_are_rejected_and_harm_nothing(pair: Pair, change:
     assert pair["b"].engine.get("next", "other") is not None
     pair.step("b", "cancelled", "a", "b")
     assert "c" not in pair["b"].engine.settings()
+
+
+def test_a_text_that_was_known_here_keeps_the_vector_it_has_here(tmp_path: Path) -> None:
+    """The index and the state have the same one, so a restart changes nothing."""
+    pair = Pair(tmp_path)
+    filled(pair, 1)
+    steps = pair.move(part_bytes=1_000_000)
+    for name in steps:
+        if name.startswith("points"):
+            break
+    (part,) = pair.parts("a", "m1", name, 1_000_000)
+    (record,) = json.loads(base64.b64decode(part["data"]))
+    other = -np.frombuffer(base64.b64decode(record["vector"]), "<f4")
+    spoiled = _spoiled(part, [{**record, "vector": base64.b64encode(other.tobytes()).decode()}])
+    pair["b"].add("collection.records", spoiled)
+    pair["b"].decide()
+    for _ in steps:
+        pass
+    (before,) = pair["b"].engine.search(TEXTS[0], "c")
+    pair["b"].reopen()
+    assert pair["b"].engine.search(TEXTS[0], "c") == [before]
+    pair.close()
 
 
 def test_keys_are_kept_for_as_long_as_ever(pair: Pair) -> None:
