@@ -62,8 +62,11 @@ class Membership:
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
 
     def join(self, engine: Recommender, stopping: threading.Event) -> None:
-        """Say which collections are here, and wait for the owners that have not said it yet."""
-        self.keep(name for name in engine.settings() if engine.moves.of(name) is None)
+        """Say which collections are here, and wait for the owners that have not said it yet.
+
+        Those that have arrived from another partition are here like any: their route may never have been written.
+        """
+        self.keep(name for name in engine.settings() if engine.moves.partition_of(name) is None)
         self.await_others(engine, stopping)
 
     def keep(self, collections: Iterable[str]) -> None:
