@@ -20,6 +20,7 @@ from recommender.items import (
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.leftovers import Leftovers
+from recommender.pipeline.words import Words
 from recommender.store import Forward, Move, SqliteStore
 
 MOST_HOPS = 8
@@ -28,12 +29,16 @@ _PASSED_ON = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollecti
 
 
 class Moves:
-    """Knows of each collection whether it is here; kept in memory, written with the batch that changes it."""
+    """Knows of each collection whether it is here; kept in memory, written with the batch that changes it.
 
-    def __init__(self, store: SqliteStore, collections: Collections, leftovers: Leftovers) -> None:
+    Attributes:
+        leftovers: of those that have left.
+    """
+
+    def __init__(self, store: SqliteStore, collections: Collections, words: Words) -> None:
         self._store = store
         self._collections = collections
-        self._leftovers = leftovers
+        self.leftovers = Leftovers(store, words)
         self._by_name: dict[str, Move] = {}
         self.reload()
 
@@ -122,7 +127,7 @@ class Moves:
     def forget(self, entry: Entry, command: EraseItem) -> None:
         """Drop what was said of an item here, and what copies of its collection that have left hold of it."""
         self._store.outbox.redact(command.collection, command.id)
-        self._leftovers.erase(command.collection, command.id)
+        self.leftovers.erase(command.collection, command.id)
         self._store.erased(entry.id)
 
     def tell_erasure(self, entry: Entry, command: EraseItem, outcome: EntryId | None) -> None:

@@ -19,7 +19,6 @@ from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.incoming import Incoming
 from recommender.pipeline.learning import Models
-from recommender.pipeline.leftovers import Leftovers
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.outgoing import MovePage, Outgoing
 from recommender.pipeline.summaries import Summaries
@@ -42,14 +41,12 @@ class Moving:
         words: Words,
         summaries: Summaries,
         moves: Moves,
-        leftovers: Leftovers,
         caches: Sequence[Answers | Models],
     ) -> None:
         self._store = store
         self._collections = collections
         self._summaries = summaries
         self._moves = moves
-        self._leftovers = leftovers
         self._caches = caches
         self._outgoing = Outgoing(store, moves)
         self._incoming = Incoming(store, encoders, collections, words, moves)
@@ -127,7 +124,7 @@ class Moving:
         self._retire(command, batch)
         self._moves.put(replace(move, place="left"))
         for item_id in self._store.moves.held_erasures(command.collection):
-            self._leftovers.erase(command.collection, item_id)
+            self._moves.leftovers.erase(command.collection, item_id)
             self._store.erased(entry.id)  # backups made since the erasure came still hold the item
         self._store.moves.let_go(command.collection, move.target)
 
@@ -201,7 +198,7 @@ class Moving:
 
     def clear(self, limit: int) -> bool:
         """Clear away at most ``limit`` items of a collection that has left; false when there is none."""
-        return self._leftovers.clear(limit)
+        return self._moves.leftovers.clear(limit)
 
 
 def _unexpected(command: MoveCollection, move: Move | None) -> InvalidCommand:

@@ -36,7 +36,6 @@ from recommender.pipeline.handlers import Handlers
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.learning import Models
-from recommender.pipeline.leftovers import Leftovers
 from recommender.pipeline.loading import load
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.moving import Moving
@@ -113,12 +112,9 @@ class Recommender:
         )
         outcomes = Outcomes(self._summaries)
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
-        leftovers = Leftovers(store, self._words)
-        self.moves = Moves(store, self._collections, leftovers)
+        self.moves = Moves(store, self._collections, self._words)
         caches = (self._answers, self._models)
-        self.moving = Moving(
-            store, encoders, self._collections, self._words, self._summaries, self.moves, leftovers, caches
-        )
+        self.moving = Moving(store, encoders, self._collections, self._words, self._summaries, self.moves, caches)
         moves = self.moves, self.moving
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *moves)
         self._reads = Reads(
