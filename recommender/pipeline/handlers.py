@@ -186,10 +186,9 @@ class Handlers:
                 gone = self._departures.take_out(stored, collection, batch)
             self._store.items.unbury(collection.id, command.id)
             self._feedback.forget(collection.id, command.id)
-        self._store.outbox.redact(command.collection, command.id)
-        self._store.erased(entry.id)
-        self._moves.tell_erasure(entry, command)
+        self._moves.forget(entry, command)
         outcome = batch.emit(entry, _deleted(entry, command, erased=True))
+        self._moves.tell_erasure(entry, command, outcome)
         if collection is not None and gone is not None:
             self._departures.publish(gone, entry, collection, "item_deleted", batch)
         return outcome

@@ -49,15 +49,18 @@ class Incoming:
     def receive(self, entry: Entry, command: ReceiveRecords, batch: Batch) -> None:
         """Take a part of a page; with the last one, the page.
 
+        Part 0 begins the page anew: whoever goes on after a crash may find it changed (keys come and go).
+
         Raises:
             InvalidCommand: it is not the one that comes next, or damaged, or fits nothing that is here.
         """
         move = self._moves.of(command.collection)
         if move is None or move.place != "arriving" or move.move != command.move:
             raise InvalidCommand("unknown_move", "no such move brings this collection here", "move")
-        if (command.page, command.part) != (move.page, len(move.parts)) or command.part >= command.parts:
+        before = move.parts if command.part else ()
+        if (command.page, command.part) != (move.page, len(before)) or command.part >= command.parts:
             raise InvalidCommand("out_of_order", f"next is part {len(move.parts)} of page {move.page!r}", "page")
-        parts = (*move.parts, command.data)
+        parts = (*before, command.data)
         if len(parts) < command.parts:
             self._moves.put(replace(move, parts=parts))
             return
@@ -124,7 +127,8 @@ class Incoming:
         vector = _vector(record.vector, collection)
         row = self._vector_row(collection, bytes.fromhex(record.key), vector, truncated=record.truncated)
         self._store.transfer.add_point(point, collection.id, row)
-        batch.overlay(collection, len(vector)).add(point, vector)
+        kept = self._store.vectors.get(row)  # the one that was here, if the text was known here
+        batch.overlay(collection, len(kept)).add(point, kept)
 
     def _item(self, record: ItemRecord, collection: Collection, move: Move) -> None:
         point, seq = record.point + move.points, record.seq + move.offset

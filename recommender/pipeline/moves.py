@@ -19,6 +19,8 @@ from recommender.items import (
 )
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
+from recommender.pipeline.leftovers import Leftovers
+from recommender.pipeline.words import Words
 from recommender.store import Forward, Move, SqliteStore
 
 MOST_HOPS = 8
@@ -27,11 +29,16 @@ _PASSED_ON = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollecti
 
 
 class Moves:
-    """Knows of each collection whether it is here; kept in memory, written with the batch that changes it."""
+    """Knows of each collection whether it is here; kept in memory, written with the batch that changes it.
 
-    def __init__(self, store: SqliteStore, collections: Collections) -> None:
+    Attributes:
+        leftovers: of those that have left.
+    """
+
+    def __init__(self, store: SqliteStore, collections: Collections, words: Words) -> None:
         self._store = store
         self._collections = collections
+        self.leftovers = Leftovers(store, words)
         self._by_name: dict[str, Move] = {}
         self.reload()
 
@@ -91,13 +98,12 @@ class Moves:
         if not isinstance(command, _PASSED_ON):
             raise TypeError(f"not passed on: {type(command)}")
         name, move = command.collection, self.of(command.collection)
-        if isinstance(command, EraseItem):  # what was said of the item here is here
-            self._store.outbox.redact(name, command.id)
-            self._store.erased(entry.id)
-            if target in entry.via:
+        if isinstance(command, EraseItem):
+            self.forget(entry, command)
+            if target in entry.via and (move is None or move.place != "leaving"):
                 erased = ItemDeleted(command=cause(entry), item_id=command.id, collection=name, erased=True)
                 return batch.emit(entry, erased, silent=True)
-            self.tell_erasure(entry, command)
+            self.tell_erasure(entry, command, None)
         if len(entry.via) >= MOST_HOPS or (move is None and target in entry.via):
             raise InvalidCommand(
                 "misrouted",
@@ -118,11 +124,23 @@ class Moves:
         batch.emit(entry, forwarded)
         return None
 
-    def tell_erasure(self, entry: Entry, command: EraseItem) -> None:
-        """Have an item erased from the events of partitions that its collection has been in as well."""
+    def forget(self, entry: Entry, command: EraseItem) -> None:
+        """Drop what was said of an item here, and what copies of its collection that have left hold of it."""
+        self._store.outbox.redact(command.collection, command.id)
+        self.leftovers.erase(command.collection, command.id)
+        self._store.erased(entry.id)
+
+    def tell_erasure(self, entry: Entry, command: EraseItem, outcome: EntryId | None) -> None:
+        """Have an item erased from the partitions that its collection has been in as well.
+
+        Args:
+            outcome: of the command, if it was decided here: one of them may send it back, not knowing that.
+        """
         move = self.of(command.collection)
         for partition in () if move is None else move.origins:
             if partition not in entry.via:
+                if outcome is not None:
+                    self._store.outbox.remember_key(self._key(entry), entry.time_ms, outcome)
                 self._store.moves.forward(command.collection, partition, self._fields(entry, command), held=False)
 
     def _fields(self, entry: Entry, command: _PASSED_ON) -> dict[str, object]:

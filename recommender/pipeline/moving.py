@@ -45,7 +45,6 @@ class Moving:
     ) -> None:
         self._store = store
         self._collections = collections
-        self._words = words
         self._summaries = summaries
         self._moves = moves
         self._caches = caches
@@ -72,7 +71,7 @@ class Moving:
             case "arrived":
                 offset = self._arrive(command, move)
             case "released":
-                self._release(command, move, batch)
+                self._release(entry, command, move, batch)
             case "cancelled":
                 self._cancel(command, move, batch)
         return batch.emit(entry, self._told(entry, command, command.step, offset))
@@ -119,11 +118,14 @@ class Moving:
             cache.reload()
         return move.offset
 
-    def _release(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+    def _release(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:
         if move is None or (move.place, move.move) != ("leaving", command.move):
             raise _unexpected(command, move)
         self._retire(command, batch)
         self._moves.put(replace(move, place="left"))
+        for item_id in self._store.moves.held_erasures(command.collection):
+            self._moves.leftovers.erase(command.collection, item_id)
+            self._store.erased(entry.id)  # backups made since the erasure came still hold the item
         self._store.moves.let_go(command.collection, move.target)
 
     def _cancel(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
@@ -177,7 +179,6 @@ class Moving:
             "source": None if move is None else move.source,
             "target": None if move is None else move.target,
             "page": None if move is None else move.page,
-            "part": 0 if move is None else len(move.parts),
             "items": 0 if found is None else self._store.items.count(found.id),
             "waiting": self._store.moves.waiting(collection),
             "arrivals": last_seq,
@@ -197,20 +198,7 @@ class Moving:
 
     def clear(self, limit: int) -> bool:
         """Clear away at most ``limit`` items of a collection that has left; false when there is none."""
-        retired = self._store.transfer.retired()
-        if retired is None:
-            return False
-        with self._store.transaction():
-            rows = self._store.items.after(retired, 0, limit)
-            for row in rows:
-                self._words.remove(retired, row.seq, row.item)
-                self._store.items.delete(row.seq)
-                self._store.vectors.release(row.point, row.vector)
-            self._words.flush()
-            if not rows:
-                self._store.transfer.clear_rest(retired)
-                self._store.vectors.forget()  # their numbers may be used again
-        return True
+        return self._moves.leftovers.clear(limit)
 
 
 def _unexpected(command: MoveCollection, move: Move | None) -> InvalidCommand:

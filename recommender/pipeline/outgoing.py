@@ -46,7 +46,9 @@ class MovePage(Value):
 
 
 class Outgoing:
-    """Reads pages. A sealed collection does not change, so a page is the same whenever it is asked for."""
+    """Reads pages. A sealed collection does not change, but its keys come to the end of their time: a page of them may
+    be another one when it is asked for again.
+    """
 
     def __init__(self, store: SqliteStore, moves: Moves) -> None:
         self._store = store

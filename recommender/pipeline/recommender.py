@@ -112,7 +112,7 @@ class Recommender:
         )
         outcomes = Outcomes(self._summaries)
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
-        self.moves = Moves(store, self._collections)
+        self.moves = Moves(store, self._collections, self._words)
         caches = (self._answers, self._models)
         self.moving = Moving(store, encoders, self._collections, self._words, self._summaries, self.moves, caches)
         moves = self.moves, self.moving
@@ -144,7 +144,7 @@ class Recommender:
         self._indexes.apply(batch.changed.values(), batch.overlays)
         for collection in batch.retired:
             self._indexes.forget(collection)
-        if any(isinstance(entry.command, EraseItem) for entry in fresh):
+        if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
             with suppress(StateFull):  # the batch is committed; this is noted as due, and ``prune`` tries again
                 self._store.scrub()
         return batch.events

@@ -104,6 +104,15 @@ class MoveTable:
             return int(self._db.execute(asked).fetchone()[0])
         return int(self._db.execute(f"{asked} WHERE collection=?", (collection,)).fetchone()[0])  # constant
 
+    def held_erasures(self, collection: str) -> list[str]:
+        """Ids of the items whose erasure is held."""
+        rows = self._db.execute(
+            "SELECT json_extract(command, '$.data') FROM forwards WHERE collection=? AND held"
+            " AND json_extract(command, '$.type')='item.erase' ORDER BY id",
+            (collection,),
+        )
+        return [json.loads(data)["id"] for (data,) in rows]
+
     def let_go(self, collection: str, target: str) -> None:
         """What was held for a collection is to be passed on now, to ``target``."""
         self._db.execute("UPDATE forwards SET held=0, target=? WHERE collection=? AND held", (target, collection))

@@ -94,6 +94,13 @@ class TransferTable:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def retired_as(self, name: str) -> list[int]:
+        """Collections that had this name and whose rows are to be cleared away."""
+        rows = self._db.execute(
+            "SELECT id FROM collections WHERE substr(name, 1, length(?1)) = ?1 ORDER BY id", (name + _GONE,)
+        )
+        return [row[0] for row in rows]
+
     def clear_rest(self, collection: int) -> None:
         """Delete what is left of a retired collection without items, but for its number: much goes by that."""
         vectors = self._db.execute("DELETE FROM points WHERE collection=? RETURNING vector", (collection,)).fetchall()

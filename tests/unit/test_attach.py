@@ -8,6 +8,7 @@ import click
 import pytest
 from celery import Celery, _state
 
+from recommender.errors import InvalidCommand
 from workers import attach
 from workers.settings import Settings
 
@@ -33,6 +34,22 @@ def consumed(app: Celery, **options: Any) -> list[str]:
     """Queues from which a worker of the app would consume."""
     app.WorkController(pool_cls="threads", **options)
     return sorted(app.amqp.queues.consume_from)
+
+
+def test_a_list_of_items_of_several_collections_needs_a_single_partition(app: Celery) -> None:
+    """What is in one partition now may be in two when the last item is decided, and one reply answers for all."""
+    items = [{"id": "1", "collection": name, "text": "t"} for name in ("c", "d")]
+    attach(app, Settings(redis_url=NOWHERE, partition="a", partitions=("a", "b"), routes=("c=a", "d=a")))
+    many = app.tasks["recommender.ingest_many"]
+    with pytest.raises(InvalidCommand, match="several collections"):
+        many.delay(items)
+    assert many._collection([*items[:1], {"id": "2", "collection": 7}]) == "c", "any owner can reject the second"
+
+
+def test_with_one_partition_a_list_may_name_several_collections(app: Celery) -> None:
+    attached(app)
+    items = [{"id": "1", "collection": name, "text": "t"} for name in ("c", "d")]
+    assert app.tasks["recommender.ingest_many"]._collection(items) == "c"
 
 
 def test_what_stands_below_still_has_its_effect(app: Celery) -> None:

@@ -12,12 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import Recommender
-from recommender.items import START, CommandForwarded, CommandRejected, Event, ItemDeleted
+from recommender.items import START, CommandForwarded, CommandRejected, EntryId, Event, ItemDeleted
 from recommender.items.moves import FIRST_PAGE
 from recommender.pipeline.moves import MOST_HOPS
 from recommender.store import KEY_WINDOW_MS
@@ -262,6 +263,92 @@ def test_an_erasure_reaches_what_was_said_before_the_move(pair: Pair, door: str)
     assert pair["a"].engine.outbox.redactions()
 
 
+def copies_of(side: Side, item_id: str) -> int:
+    """Rows of an item, in whatever copy of its collection."""
+    rows = side.engine._store._db.execute("SELECT count(*) FROM items WHERE id=?", (item_id,))
+    return int(rows.fetchone()[0])
+
+
+@pytest.mark.parametrize("door", ["a", "b"])
+def test_an_erasure_reaches_the_copy_that_has_left(pair: Pair, door: str) -> None:
+    pair["a"].add(*upsert("secret", "zanzibar is the password"))
+    filled(pair)
+    moved(pair)
+    pair[door].add("item.erase", {"id": "secret", "collection": "c"}, key="erase")
+    pair.settle()
+    assert [copies_of(side, "secret") for side in pair.sides.values()] == [0, 0]
+    while pair["a"].engine.moving.clear(5):
+        pass
+    assert pair["b"].engine.stats()["collections"]["c"]["items"] == 12
+
+
+@pytest.mark.parametrize("door", ["a", "b"])
+@pytest.mark.parametrize("at", ["begun", "points 0", "arrived", "released"])
+def test_an_erasure_during_the_move_leaves_nothing_and_backups_between_count_as_unclean(
+    pair: Pair, door: str, at: str
+) -> None:
+    pair["a"].add(*upsert("secret", "zanzibar is the password"))
+    filled(pair)
+    for step in pair.move():
+        if step == at:
+            pair[door].add("item.erase", {"id": "secret", "collection": "c"}, elsewhere="a" if door == "b" else None)
+            pair.settle()
+            between = pair["a"].engine.position
+    pair.settle(twice=True)
+    assert [copies_of(side, "secret") for side in pair.sides.values()] == [0, 0]
+    store = pair["a"].engine._store
+    assert EntryId.parse(store.note("last_erasure") or "0-0") > between
+    erased = [
+        event for side in pair.sides.values() for event in said(side.events) if isinstance(event.data, ItemDeleted)
+    ]
+    assert len(erased) == 1
+
+
+def test_an_erasure_does_not_come_back_for_an_item_that_came_after_it(pair: Pair) -> None:
+    """The source, which has not been released yet, cannot know that the target has decided it."""
+    filled(pair)
+    for step in pair.move():
+        if step == "released":
+            pair["b"].add("item.erase", {"id": "i1", "collection": "c"})
+            pair.settle()
+            pair["b"].add(*upsert("i1", TEXTS[3]))
+            pair.settle()
+    pair.settle()
+    assert copies_of(pair["a"], "i1") == 0
+    assert pair["b"].engine.get("i1", "c") is not None
+
+
+def test_an_erasure_reaches_an_older_copy_where_the_collection_came_back(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    moved(pair, "b", "a", "m2")
+    assert copies_of(pair["a"], "i1") == 2
+    pair["a"].add("item.erase", {"id": "i1", "collection": "c"})
+    pair.settle()
+    assert [copies_of(side, "i1") for side in pair.sides.values()] == [0, 0]
+
+
+def test_a_clearing_that_fails_leaves_the_counts_as_they_are(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(pair)
+    moved(pair)
+    engine = pair["a"].engine
+    store, words = engine._store, engine._words
+    (retired,) = store.transfer.retired_as("c")
+    before = words._of(retired).documents
+    assert before == 12
+
+    def fail(*_: object) -> bool:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.vectors, "release", fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            engine.moving.clear(5)
+    assert words._of(retired).documents == before
+    while engine.moving.clear(5):
+        pass
+
+
 def test_nothing_expires_on_the_way(pair: Pair) -> None:
     pair["a"].add("collection.configured", {"collection": "c", "settings": {"ttl_seconds": 1}})
     filled(pair, 3)
@@ -390,6 +477,39 @@ def test_steps_that_are_said_twice_have_one_effect(pair: Pair) -> None:
     assert rejections(pair["a"]) == ["unknown_move"]
 
 
+def test_a_page_that_was_cut_short_begins_anew_though_it_has_changed(pair: Pair) -> None:
+    """The mover was killed inside a page of keys, and some came to the end of their time before the next one came."""
+    filled(pair)
+    steps = pair.move()
+    for name in steps:
+        if name.startswith("keys"):
+            break
+    before = pair.parts("a", "m1", name)
+    pair["b"].add("collection.records", before[0])
+    pair["b"].decide()
+    pair["a"].add("clock.ticked", {}, later_ms=KEY_WINDOW_MS + 1)
+    pair["a"].decide()
+    pair["a"].engine.prune(0, pair["a"].engine.last_event)
+    assert pair.parts("a", "m1", name) != before
+    for _ in steps:
+        pass
+    pair.settle()
+    assert rejections(pair["b"]) == []
+    assert pair["b"].engine.stats()["collections"]["c"]["items"] == 12
+
+
+def test_a_part_that_is_missing_is_noticed(pair: Pair) -> None:
+    filled(pair)
+    for name in pair.move():
+        if name.startswith("items"):
+            break
+    parts = pair.parts("a", "m1", name)
+    for part in (parts[0], parts[2]):
+        pair["b"].add("collection.records", part)
+    pair["b"].decide()
+    assert rejections(pair["b"]) == ["out_of_order"]
+
+
 def test_a_collection_of_the_same_name_is_not_mixed(pair: Pair) -> None:
     filled(pair)
     pair["b"].add(*upsert("theirs", TEXTS[0]))
@@ -431,6 +551,28 @@ def test_records_that_are_none_are_rejected_and_harm_nothing(pair: Pair, change:
     assert pair["b"].engine.get("next", "other") is not None
     pair.step("b", "cancelled", "a", "b")
     assert "c" not in pair["b"].engine.settings()
+
+
+def test_a_text_that_was_known_here_keeps_the_vector_it_has_here(tmp_path: Path) -> None:
+    """The index and the state have the same one, so a restart changes nothing."""
+    pair = Pair(tmp_path)
+    filled(pair, 1)
+    steps = pair.move(part_bytes=1_000_000)
+    for name in steps:
+        if name.startswith("points"):
+            break
+    (part,) = pair.parts("a", "m1", name, 1_000_000)
+    (record,) = json.loads(base64.b64decode(part["data"]))
+    other = -np.frombuffer(base64.b64decode(record["vector"]), "<f4")
+    spoiled = _spoiled(part, [{**record, "vector": base64.b64encode(other.tobytes()).decode()}])
+    pair["b"].add("collection.records", spoiled)
+    pair["b"].decide()
+    for _ in steps:
+        pass
+    (before,) = pair["b"].engine.search(TEXTS[0], "c")
+    pair["b"].reopen()
+    assert pair["b"].engine.search(TEXTS[0], "c") == [before]
+    pair.close()
 
 
 def test_keys_are_kept_for_as_long_as_ever(pair: Pair) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,25 @@ def test_an_event_whose_command_is_gone_is_refused(entries: list[Entry]) -> None
         recovered(entries[:4], events)
     with pytest.raises(EventsConflict, match="the commands between them are gone"):
         recovered(entries[:2], {}, last=max(events))
+
+
+def test_what_was_misrouted_is_rejected_again(entries: list[Entry]) -> None:
+    """Settings have been mended since; the record stays as it is."""
+    log = Log()
+    log.upsert("x", "text")
+    lost = log.add("item.upsert", {"id": "y", "collection": "c", "text": "text"})
+    entries = [*entries[:1], replace(lost, via=("b", "c"), elsewhere="b")]
+    events = decided(entries, 1)
+    assert [json.loads(event)["data"]["code"] for event in events.values()] == ["misrouted"]
+    recovery = Recovery(Streams(entries, events), KEYS)  # type: ignore[arg-type]
+    with closing(opened()) as engine:
+        engine.process(entries[:1])
+        recovery.begin(engine, max(events))
+        mended = replace(entries[-1], elsewhere=None)
+        elsewhere = recovery.passed_on(mended, None)
+        engine.process([replace(mended, elsewhere=elsewhere)])
+        recovery.follow(engine)
+    assert recovery.counts == {"same": 1, "different": 0, "absent": 0, "unknown": 0}
 
 
 def test_the_record_tells_when_a_command_was_read(entries: list[Entry]) -> None:

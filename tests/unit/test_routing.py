@@ -8,8 +8,8 @@ import pytest
 
 from recommender.errors import ConfigurationError
 from recommender.items import EntryId
-from workers.broker import routing
-from workers.broker.partitions import Placed
+from workers.broker import partitions, routing
+from workers.broker.partitions import Partitions, Placed
 from workers.broker.routing import STALE_AFTER_S, Routing, by_hash, collection_of
 from workers.settings import Settings
 
@@ -79,6 +79,27 @@ def test_with_one_partition_nothing_is_asked() -> None:
     server = Hash(tickets="b")
     assert Routing(server, Settings(partition="x")).partition_of("tickets") == "x"  # type: ignore[arg-type]
     assert server.reads == 0
+
+
+def test_a_producer_waits_for_an_owner_that_is_away_as_for_one_that_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has sent there has not been passed on, and what it sends now would overtake it."""
+    late: list[dict[str, Any] | None] = [
+        None,
+        {"position": "4-0", "passing": 0},
+        {"position": "5-0", "passing": 1},
+        {"position": "5-0", "passing": 0},
+    ]
+    asked = iter(late)
+    monkeypatch.setattr(partitions, "read_status", lambda *_: next(asked))
+    monkeypatch.setattr(partitions, "_POLL_S", 0)
+    producer = Partitions(Hash(c="a"), SETTINGS)  # type: ignore[arg-type]
+    producer.appended("c", [Placed.at(EntryId(5, 0), "b")])
+    assert producer.belongs("c").name == "a"
+    assert list(asked) == []
+
+    monkeypatch.setattr(partitions, "read_status", lambda *_: None)
+    monkeypatch.setattr(partitions, "_PASSED_ON_WITHIN_S", 0.01)
+    assert producer.belongs("c").name == "a", "it does not wait for ever"
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,14 @@ class Partitions:
                 yield self.of(name), group
 
     def _await(self, before: Placed) -> None:
-        """Wait until what was sent to the partition of before has been passed on: else what follows overtakes it."""
+        """Wait until what was sent to the partition of before has been passed on: else what follows overtakes it.
+
+        An owner that is away has not passed it on either, and may be back in time.
+        """
         deadline_s = time.monotonic() + _PASSED_ON_WITHIN_S
         while time.monotonic() < deadline_s:
             status: Any = read_status(self._redis, self.of(before.partition).keys)
-            if status is None or (EntryId.parse(status.get("position", "0-0")) >= before and not status.get("passing")):
+            decided = status is not None and EntryId.parse(status.get("position", "0-0")) >= before
+            if decided and not status.get("passing"):
                 return
             time.sleep(_POLL_S)

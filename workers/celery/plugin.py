@@ -87,6 +87,11 @@ class Plugin:
         """Append commands to the log of a collection, with the Celery requests that wait for their outcome."""
         self._connected().append(collection, list(commands), requests)
 
+    @property
+    def several(self) -> bool:
+        """Whether there are several partitions."""
+        return len(self.settings.all_partitions) > 1
+
     def partition_of(self, collection: str | None) -> str:
         """The partition that a collection belongs to."""
         if not self.settings.partitions:

@@ -32,6 +32,10 @@ class Port(Protocol):
     ) -> None:
         """Append commands to the log of a collection, with the Celery requests that wait for their outcome."""
 
+    @property
+    def several(self) -> bool:
+        """Whether there are several partitions."""
+
     def partition_of(self, collection: str | None) -> str:
         """The partition that a collection belongs to."""
 

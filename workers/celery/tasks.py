@@ -148,7 +148,7 @@ class IngestMany(CommandTask):
         """As for one.
 
         Raises:
-            InvalidCommand: the items belong to several partitions; send a list to each.
+            InvalidCommand: the items belong to several collections, and there are several partitions.
         """
         return super().run(data, key)  # type: ignore[arg-type]
 
@@ -158,13 +158,18 @@ class IngestMany(CommandTask):
         return collection_of(data[0]) if isinstance(data, list) and data else None
 
     def _collection(self, data: Any) -> str | None:
-        """A collection of the items; all must be in one partition, since one reply answers for them."""
-        collections = dict.fromkeys(map(collection_of, data))
-        if len({self.port.partition_of(one) for one in collections}) > 1:
+        """The collection of the items. One reply answers for them, so all must be decided in one partition.
+
+        Collections that are in the same one now may not be when the last of the items is decided.
+        """
+        named = dict.fromkeys(one for one in map(collection_of, data) if one is not None)
+        if len(named) > 1 and self.port.several:
             raise InvalidCommand(
-                "several_partitions", "the items belong to collections of several partitions: send a list for each"
+                "several_partitions",
+                "the items belong to several collections, and there are several partitions: send"
+                " a list for each collection",
             )
-        return next(iter(collections))
+        return next(iter(named), None)
 
     def _fields(self, task_id: str, expires_ms: int | None, data: Any, key: str | None = None) -> list[CommandFields]:
         if not isinstance(data, Sequence) or not 1 <= len(data) <= MOST_ITEMS:

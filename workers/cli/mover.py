@@ -169,13 +169,13 @@ class Mover:
             there = self._status(self._target)
         if there["place"] == "here":
             return
-        page, part, last, copied = there["page"], there["part"], None, there["items"]
+        page, last, copied = there["page"], None, there["items"]
         while page is not None:
             self._tell("copying", copied, here["items"])
             found = self._ask(source, MovePageTask, self._collection, page)
-            last = self._send_page(move, page, found, part) or last
+            last = self._send_page(move, page, found) or last
             copied += found["items"]
-            page, part = found["next"], 0
+            page = found["next"]
         self._await_decided(self._target, last or START)
         if self._status(self._target)["page"] is not None:
             raise MoveFailed(
@@ -184,11 +184,11 @@ class Mover:
             )
         self._say(self._target, self._step(source, move, "arrived"))
 
-    def _send_page(self, move: str, page: str, found: Told, first: int) -> Placed | None:
+    def _send_page(self, move: str, page: str, found: Told) -> Placed | None:
         data = found["data"].encode()
         parts = [data[start : start + _PART_BYTES] for start in range(0, len(data), _PART_BYTES)]
         last: Placed | None = None
-        for number, part in enumerate(parts[first:], start=first):
+        for number, part in enumerate(parts):
             said = {
                 "collection": self._collection,
                 "move": move,

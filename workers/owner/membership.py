@@ -10,7 +10,7 @@ from dataclasses import replace
 from redis import Redis
 
 from recommender import Recommender
-from recommender.items import START, Entry, EntryId
+from recommender.items import START, Entry
 from workers.broker.keys import PartitionKeys
 from workers.broker.routing import Routing
 from workers.broker.status import read_status
@@ -27,15 +27,13 @@ class Membership:
     Args:
         settings: which there are.
         redis: the server.
-        passed_on: where a command went when it was read first, given its position and where it would go now.
+        passed_on: where a command went when it was read first, given the entry and where it would go now.
 
     Raises:
         ConfigurationError: its own partition is not among those that are listed.
     """
 
-    def __init__(
-        self, settings: Settings, redis: Redis, passed_on: Callable[[EntryId, str | None], str | None]
-    ) -> None:
+    def __init__(self, settings: Settings, redis: Redis, passed_on: Callable[[Entry, str | None], str | None]) -> None:
         settings.require_member()
         self._partition = settings.partition
         self._others = [name for name in settings.all_partitions if name != settings.partition]
@@ -58,12 +56,15 @@ class Membership:
         partition = self._partition if collection in self._ours else self._routing.asked_now(collection)
         if partition == self._partition:
             self._ours.add(collection)
-        elsewhere = self._passed_on(entry.id, None if partition == self._partition else partition)
+        elsewhere = self._passed_on(entry, None if partition == self._partition else partition)
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
 
     def join(self, engine: Recommender, stopping: threading.Event) -> None:
-        """Say which collections are here, and wait for the owners that have not said it yet."""
-        self.keep(name for name in engine.settings() if engine.moves.of(name) is None)
+        """Say which collections are here, and wait for the owners that have not said it yet.
+
+        Those that have arrived from another partition are here like any: their route may never have been written.
+        """
+        self.keep(name for name in engine.settings() if engine.moves.partition_of(name) is None)
         self.await_others(engine, stopping)
 
     def keep(self, collections: Iterable[str]) -> None:

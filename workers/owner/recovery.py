@@ -49,6 +49,7 @@ class Recovery:
         self._until = START
         self._read_at: dict[EntryId, int | None] = {}
         self._passed_on: dict[EntryId, str] = {}
+        self._misrouted: set[EntryId] = set()
         self._compared = START
         self.counts = dict.fromkeys(("same", "different", "absent", "unknown"), 0)
 
@@ -94,9 +95,15 @@ class Recovery:
         noted = self._read_at.get(entry, entry.ms)
         return now_ms if noted is None else noted
 
-    def passed_on(self, entry: EntryId, partition: str | None) -> str | None:
-        """The partition that a command went to when it was read first; ``partition`` if that is now."""
-        return partition if entry > self._until else self._passed_on.get(entry)
+    def passed_on(self, entry: Entry, partition: str | None) -> str | None:
+        """The partition that a command went to when it was read first; ``partition`` if that is now.
+
+        One that was rejected as misrouted would have gone back to where it came from.
+        """
+        if entry.id > self._until:
+            return partition
+        back = entry.via[-1] if entry.via and entry.id in self._misrouted else None
+        return self._passed_on.get(entry.id, back)
 
     def parts(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """The entries, cut where the recovery ends."""
@@ -145,7 +152,10 @@ class Recovery:
             return
         if event.get("type") == CommandForwarded.type:
             self._passed_on[command] = event["data"]["to"]
-        if event.get("type") == CommandRejected.type and event["data"].get("code") == "expired":
+        rejected = event["data"].get("code") if event.get("type") == CommandRejected.type else None
+        if rejected == "misrouted":
+            self._misrouted.add(command)
+        if rejected == "expired":
             self._read_at[command] = None
         elif id_.ms < command.ms:
             self._read_at[command] = id_.ms

@@ -1,0 +1,47 @@
+"""What a collection leaves behind that has left for another partition."""
+
+from __future__ import annotations
+
+from recommender.pipeline.words import Words
+from recommender.store import SqliteStore, StoredItem
+
+
+class Leftovers:
+    """Clears away copies that nobody reads: bit by bit, and at once what is erased."""
+
+    def __init__(self, store: SqliteStore, words: Words) -> None:
+        self._store = store
+        self._words = words
+
+    def clear(self, limit: int) -> bool:
+        """Clear away at most ``limit`` items; false when there is nothing left. A transaction of its own."""
+        retired = self._store.transfer.retired()
+        if retired is None:
+            return False
+        try:
+            with self._store.transaction():
+                rows = self._store.items.after(retired, 0, limit)
+                for row in rows:
+                    self._drop(row)
+                self._words.flush()
+                if not rows:
+                    self._store.transfer.clear_rest(retired)
+                    self._store.vectors.forget()  # their numbers may be used again
+        except BaseException:
+            self._words.reload()
+            raise
+        return True
+
+    def erase(self, name: str, item_id: str) -> None:
+        """Drop every trace of an item from the copies of a collection; part of the running transaction."""
+        for collection in self._store.transfer.retired_as(name):
+            row = self._store.items.get(collection, item_id)
+            if row is not None:
+                self._drop(row)
+            self._store.items.unbury(collection, item_id)
+            self._store.answers.forget(collection, item_id)
+
+    def _drop(self, row: StoredItem) -> None:
+        self._words.remove(row.collection, row.seq, row.item)
+        self._store.items.delete(row.seq)
+        self._store.vectors.release(row.point, row.vector)

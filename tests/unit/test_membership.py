@@ -1,0 +1,60 @@
+"""An owner among others: what it says of its collections when it starts."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.support.partitions import Pair
+from workers.broker.keys import ROUTES
+from workers.broker.routing import by_hash
+from workers.owner.membership import Membership
+from workers.settings import Settings
+
+PARTITIONS = ("a", "b")
+
+
+class Routes:
+    """The hash of routes, and nothing else."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, bytes] = {}
+
+    def hgetall(self, key: str) -> dict[bytes, bytes]:
+        assert key == ROUTES
+        return dict(self.kept)
+
+    def hget(self, key: str, field: str) -> bytes | None:
+        assert key == ROUTES
+        return self.kept.get(field.encode())
+
+    def hsetnx(self, key: str, field: str, value: str) -> None:
+        assert key == ROUTES
+        self.kept.setdefault(field.encode(), value.encode())
+
+    def exists(self, key: str) -> int:
+        """No other partition has a state."""
+        return 0
+
+
+def kept_by(pair: Pair, name: str) -> dict[bytes, bytes]:
+    """The routes that an owner notes when it starts."""
+    routes = Routes()
+    settings = Settings(partition=name, partitions=PARTITIONS)
+    membership = Membership(settings, routes, lambda entry, partition: partition)  # type: ignore[arg-type]
+    membership.join(pair[name].engine, threading.Event())
+    return routes.kept
+
+
+def test_a_collection_that_has_arrived_is_kept_as_one_that_began_here() -> None:
+    """The mover was killed before it wrote the route, or the routes were lost, or the list has grown since."""
+    pair = Pair()
+    source = by_hash("c", PARTITIONS)
+    (target,) = {*PARTITIONS} - {source}
+    pair[source].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
+    pair[source].decide()
+    on_the_way = [(step, kept_by(pair, target), kept_by(pair, source)) for step in pair.move(source, target)]
+    assert all(at_target == {} for step, at_target, _ in on_the_way if step != "released")
+    assert all(at_source == {} for _, _, at_source in on_the_way)
+    assert kept_by(pair, target) == {b"c": target.encode()}
+    assert kept_by(pair, source) == {}
+    pair.close()
