@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from tests.support.partitions import Pair
 from workers.broker.keys import ROUTES
 from workers.broker.routing import by_hash
@@ -41,7 +39,7 @@ def kept_by(pair: Pair, name: str) -> dict[bytes, bytes]:
     routes = Routes()
     settings = Settings(partition=name, partitions=PARTITIONS)
     membership = Membership(settings, routes, lambda entry, partition: partition)  # type: ignore[arg-type]
-    membership.join(pair[name].engine, threading.Event())
+    membership.keep(pair[name].engine)
     return routes.kept
 
 

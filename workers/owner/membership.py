@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from redis import Redis
@@ -59,22 +59,15 @@ class Membership:
         elsewhere = self._passed_on(entry, None if partition == self._partition else partition)
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
 
-    def join(self, engine: Recommender, stopping: threading.Event) -> None:
-        """Say which collections are here, and wait for the owners that have not said it yet.
-
-        Those that have arrived from another partition are here like any: their route may never have been written.
-        """
-        self.keep(name for name in engine.settings() if engine.moves.partition_of(name) is None)
-        self.await_others(engine, stopping)
-
-    def keep(self, collections: Iterable[str]) -> None:
+    def keep(self, engine: Recommender) -> None:
         """Tell everybody that collections which are here stay here, whatever their names' hashes say.
 
-        So a list with one partition more changes nothing that exists, until somebody moves it.
+        So a list with one partition more changes nothing that exists, until somebody moves it. Those that have arrived
+        from another partition are here like any: their route may never have been written.
         """
         if not self._routing.several:
             return
-        for collection in collections:
+        for collection in (name for name in engine.settings() if engine.moves.partition_of(name) is None):
             partition = self._routing.partition_of(collection)
             if partition == self._partition:
                 continue

@@ -54,8 +54,7 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_IDLE_S = 0.5
-_FLUSH_S = 10.0
+_IDLE_S, _FLUSH_S = 0.5, 10.0
 _LATER: tuple[type[Exception], ...] = (*AWAY, StateFull)
 
 
@@ -193,7 +192,9 @@ class Owner(threading.Thread):
             stack.callback(in_hand.close)
             quarantined = self._examine(engine, in_hand)
             engine.warm_up()
-            self._patiently(lambda: self._membership.join(engine, self._stopping))
+            self._patiently(lambda: self._membership.keep(engine))
+            self.status.update(partitions=self._settings.all_partitions)  # others may wait for this
+            self._patiently(lambda: self._membership.await_others(engine, self._stopping))
             if self._fleet is not None:
                 self._fleet.start()
                 stack.callback(self._fleet.close)
@@ -213,7 +214,6 @@ class Owner(threading.Thread):
             self._patiently(lambda: self._dispatch.start(engine))
             stack.callback(self._backups.stop, engine)
             self._backups.start()
-            self.status.update(partitions=self._settings.all_partitions)
             self.status.update(state="running", encoder=self._encoders.encoder(DEFAULT_MODEL).identity.variant)
             self.ready.set()
             log.info("owner.ready", extra={"partition": self._settings.partition, "position": str(engine.position)})
