@@ -256,7 +256,8 @@ def decode_entry(
 
 
 def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
-    """Keep what a rejected message said, within bounds."""
+    """Keep what a rejected message said, within bounds; not the frames in which it was found out."""
+    error.__traceback__ = error.__context__ = None
     return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
 
 
@@ -297,7 +298,10 @@ def validate(model: type[M], value: dict[str, Any]) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _explained(error) from None
+        refused = _explained(error)
+    # Out here, so that it has no context: what our own validators raise is held by pydantic's error where the garbage
+    # collector does not see it, and their frames would hold whatever holds this one, for ever.
+    raise refused
 
 
 def parse_json(data: bytes) -> Any:

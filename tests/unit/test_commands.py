@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from datetime import UTC, datetime
 from typing import Any
 
@@ -452,3 +454,17 @@ def test_larger_integers_are_rejected(number: int) -> None:
     error = error_of(decode(f'{{"id":"T-1","text":"refund","attributes":{{"n":{number}}}}}'))
     assert (error.code, error.field) == ("invalid_value", "attributes.n")
     assert "64 bits" in str(error)
+
+
+@pytest.mark.parametrize("data", [b'{"id": "says nothing"}', b'{"id": 1}', b"{"])
+def test_nothing_is_left_of_a_message_that_was_rejected(data: bytes) -> None:
+    """Not even where the garbage collector does not look: errors hold frames, and frames hold messages."""
+
+    def decoded() -> weakref.ref[InvalidCommand]:
+        entry = decode_entry(EntryId(1, 0), "item.upsert", data)
+        assert isinstance(entry.command, Malformed)
+        return weakref.ref(entry.command.error)
+
+    said = decoded()
+    gc.collect()
+    assert said() is None
