@@ -69,7 +69,7 @@ def test_everything_is_measured_and_nothing_is_left(settings: Settings, temporar
     assert any("only" in remark and "--input" in remark for remark in found["remarks"]), "so few are said to be few"
     assert not list(temporary.glob("recommender-bench-*"))
     assert not settings.state_dir.exists()
-    assert running_in(temporary) == []
+    wait_until(lambda: running_in(temporary) == [], "all processes to be gone", 10)
 
 
 def test_an_interrupt_leaves_no_process_behind(settings: Settings, temporary: Path) -> None:
@@ -91,7 +91,7 @@ def test_an_interrupt_leaves_no_process_behind(settings: Settings, temporary: Pa
         process.wait()
     assert process.returncode == 130
     assert "interrupted" in said
-    assert running_in(temporary) == []
+    wait_until(lambda: running_in(temporary) == [], "all processes to be gone", 10)
     assert not list(temporary.glob("recommender-bench-*"))
 
 
