@@ -114,8 +114,8 @@ class Arrivals:
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        known = self._store.vectors.row(embedded.model.key, embedded.vector_key)
-        vector = self._record(embedded) if known is None else known
+        known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
+        vector = self._record(embedded) if known is None else known[0]
         same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
         row = StoredItem(
             seq=place.seq,

@@ -102,11 +102,11 @@ class Moving:
                 "arriving",
                 command.source,
                 command.target,
-                offset,
-                points,
-                offset + arrivals,
-                points + points_there,
-                FIRST_PAGE,
+                offset=offset,
+                points=points,
+                last_arrival=offset + arrivals,
+                last_point=points + points_there,
+                page=FIRST_PAGE,
             )
         )
 

@@ -45,16 +45,6 @@ class VectorTable:
             return None
         return row[0], np.frombuffer(row[1], np.float32), bool(row[2])
 
-    def row(self, model: str, key: bytes) -> int | None:
-        """Row of what was embedded before under this key."""
-        if (model, key) in self._unknown:
-            return None
-        found = self._db.execute("SELECT id FROM vectors WHERE model=? AND key=?", (model, key)).fetchone()
-        if found is None:
-            self._unknown.put((model, key), None)
-            return None
-        return int(found[0])
-
     def get(self, row: int) -> Vector:
         """The vector of an item, shape (dimension,)."""
         return self.several([row])[row]

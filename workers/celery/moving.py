@@ -24,7 +24,7 @@ class MoveStatus(MoveQuestion):
     name = "recommender.move_status"
 
     def run(self, collection: str) -> dict[str, Any]:
-        """``place``, ``move``, ``source``, ``target``, ``page``, ``part``, ``items``, ``waiting``."""
+        """``place``, ``move``, ``source``, ``target``, ``page``, ``items``, ``waiting``, ``arrivals``, ``points``."""
         found: dict[str, Any] = self.ask(lambda engine: engine.moving.status(collection))
         return found
 
