@@ -1,17 +1,10 @@
-"""One encoder in a process of its own: ``python -m benchmarks.encoder_process NAME TEXTS.json VECTORS.npy``.
-
-Reads one word a line on standard input, does it, and answers with one line of JSON: ``texts`` embeds all texts once,
-``products`` multiplies the matrices that the model multiplies, ``one`` embeds single texts, ``vectors`` writes the
-vectors of all texts. Ends with its input.
-"""
+"""``python -m benchmarks.encoder_process``: one encoder in a process of its own, which measures on request."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +15,7 @@ from transformers import AutoConfig
 from recommender.embedding.model_files import locate
 from recommender.embedding.model_source import ALL_MINILM_L6_V2
 from recommender.embedding.processors import usable_processors
+from workers.benchmark.child import Answer, serve
 
 STOCK = "stock"
 _SINGLE = 50
@@ -43,10 +37,9 @@ class Stock:
 class Ours:
     """The encoder of a worker, its backend one that is named."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, cache: Path) -> None:
         from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
 
-        cache = Path(sys.argv[3]).parent / "cache"
         self._encoder = SentenceTransformerEncoder(ALL_MINILM_L6_V2, backend=name, cache=cache)
 
     def vectors(self, texts: list[str]) -> Any:
@@ -137,23 +130,50 @@ def gflop(texts: list[str]) -> float:
     return float((lengths * products.flop_per_token + lengths**2 * products.flop_per_pair).sum() / 1e9)
 
 
-def main() -> None:
-    name, texts = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
-    encoder = Stock() if name == STOCK else Ours(name)
-    encoder.vectors(texts[:64])
-    answers: dict[str, Callable[[], Any]] = {
-        "texts": lambda: timed(lambda: encoder.vectors(texts)),
-        "one": lambda: statistics.median(timed(lambda: encoder.vectors([text])) for text in texts[:_SINGLE]) * 1000,  # noqa: B023
-        "products": lambda: gflop_per_s(name),
-        "gflop": lambda: gflop(texts),
-        "vectors": lambda: np.save(sys.argv[3], encoder.vectors(texts)),
-    }
-    out = sys.stdout
-    sys.stdout = sys.stderr  # what libraries print is no answer
-    print(json.dumps("ready"), file=out, flush=True)
-    for line in sys.stdin:
-        print(json.dumps(answers[line.strip()]()), file=out, flush=True)
+class Measured:
+    """An encoder and the texts that it is measured on."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._texts: list[str] = []
+        self._encoder: Stock | Ours | None = None
+
+    def load(self, request: Mapping[str, Any]) -> Answer:
+        """Load the encoder ``name``; ``cache`` may keep its files, and ``texts`` are what it is measured on."""
+        self._name, self._texts = request["name"], request["texts"]
+        self._encoder = Stock() if self._name == STOCK else Ours(self._name, Path(request["cache"]))
+        self._vectors(self._texts[:64])
+        return {}
+
+    def texts(self, request: Mapping[str, Any]) -> Answer:
+        """How long all texts take in one call; ``save_to`` names a file for their vectors."""
+        found: list[Any] = []
+        seconds = timed(lambda: found.append(self._vectors(self._texts)))
+        if "save_to" in request:
+            np.save(Path(request["save_to"]), found[0], allow_pickle=False)
+        return {"seconds": seconds}
+
+    def one(self, request: Mapping[str, Any]) -> Answer:
+        """How long one text takes: the median of several."""
+        return {"seconds": statistics.median(self._seconds([text]) for text in self._texts[:_SINGLE])}
+
+    def products(self, request: Mapping[str, Any]) -> Answer:
+        """How fast the matrices that the model multiplies are multiplied."""
+        return {"gflop_per_s": gflop_per_s(self._name)}
+
+    def work(self, request: Mapping[str, Any]) -> Answer:
+        """What all texts need."""
+        return {"gflop": gflop(self._texts)}
+
+    def _seconds(self, texts: list[str]) -> float:
+        return timed(lambda: self._vectors(texts))
+
+    def _vectors(self, texts: list[str]) -> Any:
+        if self._encoder is None:
+            raise LookupError("not loaded")
+        return self._encoder.vectors(texts)
 
 
 if __name__ == "__main__":
-    main()
+    measured = Measured()
+    serve({name: getattr(measured, name) for name in ("load", "texts", "one", "products", "work")})

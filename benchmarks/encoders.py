@@ -7,11 +7,7 @@ type, and which part of that the encoder achieves.
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,57 +21,12 @@ from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import load_texts
 from recommender.embedding.backends import INT8, available
+from workers.benchmark.child import Child
+from workers.settings import environment_of_others, process_environment
 
 ROUNDS = 7
 TEXTS = 3000
 COLUMNS = ("texts/s", "x stock", "GFLOP/s", "products GFLOP/s", "one text ms", "cosine min", "cosine mean")
-
-
-class Process:
-    """An encoder at work elsewhere."""
-
-    def __init__(self, name: str, texts: Path) -> None:
-        self._vectors = texts.parent / f"{name}.npy"
-        command = [sys.executable, "-m", "benchmarks.encoder_process", name, str(texts), str(self._vectors)]
-        # As in a worker; the stock call runs as anybody's would.
-        environment = dict(os.environ) if name == STOCK else {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=60)
-
-    def ready(self) -> None:
-        """Wait until the model is loaded."""
-        self._answer()
-
-    def ask(self, what: str) -> Any:
-        """One measurement."""
-        assert self._process.stdin is not None
-        print(what, file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def vectors(self) -> Any:
-        """Vectors of all texts, of unit length."""
-        self.ask("vectors")
-        found = np.load(self._vectors)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the encoder ended with code {self._process.wait(60)}")
-        return json.loads(line)
 
 
 @click.command()
@@ -92,31 +43,49 @@ def encoders(texts: int, rounds: int) -> None:
 def measure(count: int, rounds: int) -> Report:
     """Figures of each encoder, each in a process of its own."""
     names = (STOCK, *available("cpu"), *((INT8,) if importlib.util.find_spec("nncf") else ()))
+    texts = load_texts("banking77", count)
     with tempfile.TemporaryDirectory(prefix="recommender-bench-") as folder, ExitStack() as stack:
-        texts = Path(folder) / "texts.json"
-        texts.write_text(json.dumps(load_texts("banking77", count)))
-        processes = {name: stack.enter_context(Process(name, texts)) for name in names}
+        processes = {name: stack.enter_context(_child(name, Path(folder))) for name in names}
+        for name, process in processes.items():  # they load side by side, and measure one after the other
+            process.begin("load", name=name, texts=texts, cache=f"{folder}/cache")
+        for process in processes.values():
+            process.answer()
         seconds: dict[str, list[float]] = {name: [] for name in names}
-        for process in processes.values():  # they load side by side, and measure one after the other
-            process.ready()
         for _ in range(rounds):
             for name, process in processes.items():
-                seconds[name].append(process.ask("texts"))
-        gflop, reference = processes[STOCK].ask("gflop"), processes[STOCK].vectors()
+                seconds[name].append(process.ask("texts")["seconds"])
+        gflop = processes[STOCK].ask("work")["gflop"]
+        reference = _vectors(processes[STOCK], Path(folder))
         count = len(reference)
         rows = {}
         for name, process in processes.items():
-            took, cosines = statistics.median(seconds[name]), (process.vectors() * reference).sum(axis=1)
+            took, cosines = statistics.median(seconds[name]), (_vectors(process, Path(folder)) * reference).sum(axis=1)
             ratios = [stock / one for stock, one in zip(seconds[STOCK], seconds[name], strict=True)]
             figures = (
                 round(count / took, 1),
                 round(statistics.median(ratios), 2),
                 round(gflop / took, 1),
-                round(process.ask("products"), 1),
-                round(process.ask("one"), 2),
+                round(process.ask("products")["gflop_per_s"], 1),
+                round(1000 * process.ask("one")["seconds"], 2),
                 round(float(cosines.min()), 5),
                 round(float(cosines.mean()), 5),
             )
             rows[name] = dict(zip(COLUMNS, figures, strict=True))
     subject = f"Banking77, {count:,} texts, {rounds} rounds"
     return Report("encoders", "Encoders beside stock encode in float32", subject, facts=rows)
+
+
+def _child(name: str, directory: Path) -> Child:
+    """A process for an encoder: ours as in a worker, the stock call as anybody's would run."""
+    ours = {"OMP_WAIT_POLICY": "PASSIVE", **process_environment()}
+    return Child(
+        "benchmarks.encoder_process", environment_of_others() if name == STOCK else ours, directory / f"{name}.log"
+    )
+
+
+def _vectors(process: Child, directory: Path) -> Any:
+    """Vectors of all texts, of unit length."""
+    path = directory / "vectors.npy"
+    process.ask("texts", save_to=str(path))
+    found = np.load(path, allow_pickle=False)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
