@@ -13,7 +13,7 @@ from recommender.index.adaptive import AUTO_HNSW_FROM, AdaptiveIndex
 from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender.index.hnsw import HnswIndex
-from recommender.index.nearest import cosines
+from recommender.index.nearest import cosines, rounding_margin
 from recommender.index.recall import RECALL_AT, recall_of
 from recommender.index.vector_index import NO_LABEL, Labels, Neighbours, VectorIndex, Vectors
 
@@ -34,6 +34,7 @@ __all__ = [
     "cosines",
     "make_index",
     "recall_of",
+    "rounding_margin",
 ]
 
 IndexKind = Literal["auto", "exact", "hnsw"]

@@ -50,8 +50,7 @@ class Searched:
 
     def _possible(self, queries: Vectors, k: int) -> _Pairs:
         """Pairs that certainly hold the ``k`` nearest of each query: few more than that."""
-        # Twice the largest rounding error of a float32 dot product of two vectors of unit length.
-        margin = queries.shape[1] * float(np.finfo(np.float32).eps)
+        margin = rounding_margin(queries.shape[1])
         best: Vectors = np.full((len(queries), k), -np.inf, np.float32)  # of each query so far, in no order
         found = [_Pairs.none()]
         for start, vectors in self._blocks():
@@ -99,6 +98,11 @@ class _Pairs(NamedTuple):
         matrix: Vectors = np.full((queries, int(places.max(initial=-1)) + 1), -np.inf, np.float32)
         matrix[self.queries, places] = self.rough
         return matrix
+
+
+def rounding_margin(dimension: int) -> float:
+    """Twice the largest rounding error of a float32 dot product of two vectors of unit length."""
+    return dimension * float(np.finfo(np.float32).eps)
 
 
 def no_neighbours(queries: int, k: int) -> Neighbours:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.index import cosines
+from recommender.index import cosines, rounding_margin
 from recommender.pipeline.embedding_step import Vector
 
 _MIN_CAPACITY = 64
@@ -29,8 +29,7 @@ class CollectionOverlay:
         self._labels: NDArray[np.int64] = np.empty(0, np.int64)
         self._matrix: NDArray[np.float32] = np.empty((0, dimension), np.float32)
         self._used = 0
-        # Twice the largest rounding error of a float32 dot product of two vectors of unit length.
-        self._margin = dimension * float(np.finfo(np.float32).eps)
+        self._margin = rounding_margin(dimension)
 
     def __contains__(self, point: int) -> bool:
         return point in self._rows

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 
 import click
-from celery.utils.nodenames import host_format
 
 from recommender.items import DEFAULT_MODEL
-from workers.broker.embedded import EmbeddedServer
 from workers.celery.app import make_embed_app
 from workers.cli.common import load_settings
+from workers.cli.serving import serve, with_server
 from workers.logs import configure_logs
 
 
@@ -27,24 +26,8 @@ def embed_worker(context: click.Context) -> None:
     """
     settings = load_settings()
     configure_logs(settings)
-    server = None
-    if not settings.redis_url:
-        server = EmbeddedServer(settings.state_dir / "redis")
-        settings = settings.replaced(redis_url=server.ensure())
-    try:
+    with with_server(settings) as settings:
         app, plugin = make_embed_app(settings)
         plugin.encoders.encoder(DEFAULT_MODEL)  # before anybody waits for it
-        celery_worker = app.Worker(
-            hostname=host_format(f"recommender-embed-{os.getpid()}@%h"),
-            pool_cls="threads",
-            concurrency=1,
-            loglevel=settings.log_level,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-        )
-        celery_worker.start()
-    finally:
-        if server is not None:
-            server.release()
-    context.exit(celery_worker.exitcode or 0)
+        code = serve(app, f"recommender-embed-{os.getpid()}", settings, concurrency=1)
+    context.exit(code)

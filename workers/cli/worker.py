@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import click
-from celery.utils.nodenames import host_format
 
-from workers.broker.embedded import EmbeddedServer
 from workers.celery.app import make_app
 from workers.cli.common import load_settings
+from workers.cli.serving import serve, with_server
 from workers.logs import configure_logs
 
 
@@ -30,24 +29,8 @@ def worker(context: click.Context, partition: str | None, concurrency: int, stan
     settings = load_settings(partition=partition, standby=standby or None)
     settings.require_member()
     configure_logs(settings)
-    server = None
-    if not settings.redis_url:
-        server = EmbeddedServer(settings.state_dir / "redis")
-        settings = settings.replaced(redis_url=server.ensure())
-    try:
+    with with_server(settings) as settings:
         app, _ = make_app(settings)
-        celery_worker = app.Worker(
-            hostname=host_format(f"recommender-{settings.partition}@%h"),
-            pool_cls="threads",
-            concurrency=concurrency,
-            loglevel=settings.log_level,
-            recommender=settings.partition,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-        )
-        celery_worker.start()
-    finally:
-        if server is not None:
-            server.release()
-    context.exit(celery_worker.exitcode or 0)
+        name = f"recommender-{settings.partition}"
+        code = serve(app, name, settings, concurrency=concurrency, recommender=settings.partition)
+    context.exit(code)
