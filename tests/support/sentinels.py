@@ -31,9 +31,9 @@ class Watched:
         self._sentinel_port = sentinel_port
 
     def master_port(self) -> int:
-        """Where the master is by the sentinel's word."""
+        """Where the master is by the sentinel's word, as clients read it: the new one once the failover is over."""
         with Redis(port=self._sentinel_port) as sentinel:
-            return int(sentinel.sentinel_get_master_addr_by_name(SERVICE)[1])
+            return int(sentinel.sentinel_masters()[SERVICE]["port"])
 
     def master(self) -> RedisServer:
         port = self.master_port()

@@ -115,11 +115,20 @@ def _without_credentials(url: str) -> tuple[str, dict[str, str]]:
     return f"{place}?{rest}", credentials
 
 
+class _Sentinel(Sentinel):
+    """Names no master while a failover is under way: the old one may be up again and would lose what it is sent."""
+
+    def check_master_state(self, state: dict[str, Any], service_name: str) -> bool:
+        """Whether ``state``, the sentinel's view of the master, is one to connect to."""
+        fit: bool = super().check_master_state(state, service_name)  # type: ignore[no-untyped-call]
+        return fit and "failover_in_progress" not in state["flags"]
+
+
 def _from_sentinel(address: SentinelAddress, options: dict[str, Any]) -> Redis:
     options = {**options, "db": address.db, "username": address.username, "password": address.password}
     if address.tls:
         options["ssl"] = True
-    sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_TIMEOUTS, **options)  # type: ignore[no-untyped-call]
+    sentinel = _Sentinel(list(address.hosts), sentinel_kwargs=_TIMEOUTS, **options)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(address.service)  # type: ignore[no-untyped-call]
     return client
 
