@@ -26,7 +26,7 @@ from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["redis-server"], indirect=True)]
 
-TIMEOUT_S = 1.5
+TIMEOUT_S = 4.5
 BATCH = 8
 PARTS, PART = 5, 10 * BATCH
 

@@ -34,6 +34,19 @@ TEXTS = ["one text", "another text", "a third"]
 ENCODER = DeterministicEncoder()
 
 
+class ManualClock:
+    """Time passes when the test says so, however busy the machine is."""
+
+    def __init__(self) -> None:
+        self._now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self._now_s
+
+    def advance(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
 class Encoders(FixedEncoders):
     """One model, which is what the test says."""
 
@@ -81,10 +94,12 @@ class Broker:
         self.worker(encoder).answer(KEYS, request_id)
         return request_id
 
-    def said(self, request_id: str, kind: str = "vectors", embeddings: Embeddings | None = None) -> None:
+    def said(
+        self, request_id: str, kind: str = "vectors", embeddings: Embeddings | None = None, worker: str = "stranger:1"
+    ) -> None:
         """Leave a reply of the test's own."""
         key = ENCODER.identity.key
-        self.exchange.reply(EmbedReply(request_id, "stranger:1", kind, key, "", 0.1, embeddings).encode())  # type: ignore[arg-type]
+        self.exchange.reply(EmbedReply(request_id, worker, kind, key, "", 0.1, embeddings).encode())  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -93,7 +108,12 @@ def broker(redis: Redis, url: str) -> Broker:
 
 
 @pytest.fixture
-def fleet(broker: Broker) -> Iterator[Fleet]:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def fleet(broker: Broker, clock: ManualClock) -> Iterator[Fleet]:
     """One that has not been answered yet."""
     made = Fleet(
         Sizing(workers=2, window=6, least_bytes=20, least_texts=3, timeout_s=TIMEOUT_S),
@@ -102,6 +122,7 @@ def fleet(broker: Broker) -> Iterator[Fleet]:
         broker.exchange,
         broker.ask,
         broker.outcomes.append,
+        clock,
     )
     made.start()
     yield made
@@ -170,20 +191,31 @@ def test_the_window_is_bounded(serving: Fleet) -> None:
     assert sum(future is not None for future in futures) == 8
 
 
-def test_a_lost_batch_is_sent_again(serving: Fleet, broker: Broker) -> None:
-    made = submitted(serving)
+def begun_and_lost(fleet: Fleet, broker: Broker, clock: ManualClock, worker: str) -> str:
+    """A worker takes the next batch in hand and dies; the id of the request."""
+    known = fleet.status()["workers"]
     lost = broker.asked()
-    broker.said(lost, "started")  # and then the worker died
+    broker.said(lost, "started", worker=worker)
+    wait_until(lambda: fleet.status()["workers"] > known, "the fleet to hear of it")
+    clock.advance(TIMEOUT_S + 0.1)
+    return lost
+
+
+def test_a_lost_batch_is_sent_again(serving: Fleet, broker: Broker, clock: ManualClock) -> None:
+    made = submitted(serving)
+    lost = begun_and_lost(serving, broker, clock, "stranger:1")
     again = broker.answer()
     assert again == lost
     assert made.result(10).embeddings.vectors.shape == (3, 64)
     assert broker.outcomes == ["resent", "answered"]
 
 
-def test_a_batch_that_is_lost_twice_is_given_to_nobody_else(serving: Fleet, broker: Broker, redis: Redis) -> None:
+def test_a_batch_that_is_lost_twice_is_given_to_nobody_else(
+    serving: Fleet, broker: Broker, redis: Redis, clock: ManualClock
+) -> None:
     made = submitted(serving)
-    for _ in range(2):
-        broker.said(broker.asked(), "started")
+    for n in range(2):
+        begun_and_lost(serving, broker, clock, f"stranger:{n}")
     with pytest.raises(EncodingError, match="no answer in time"):
         made.result(10)
     wait_until(lambda: not redis.exists(KEYS.embed_requests), "the request to be withdrawn")
@@ -284,8 +316,11 @@ def test_what_is_no_id_of_a_request_is_refused(broker: Broker, request_id: str) 
         broker.worker().answer(KEYS, request_id)
 
 
-def test_when_nobody_answers_it_is_silent_and_one_who_comes_back_is_heard(serving: Fleet, broker: Broker) -> None:
+def test_when_nobody_answers_it_is_silent_and_one_who_comes_back_is_heard(
+    serving: Fleet, broker: Broker, clock: ManualClock
+) -> None:
     made = [submitted(serving), submitted(serving, [text.upper() for text in TEXTS])]
+    clock.advance(TIMEOUT_S)
     for future in made:
         with pytest.raises(EncodingError, match="no embed worker answers"):
             future.result(10)
