@@ -33,6 +33,7 @@ from workers.owner.deciding import RETRY_S, Deciding
 from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
 from workers.owner.forwarding import Forwarding
+from workers.owner.garbage import collected_by_the_clock
 from workers.owner.health import serve_health
 from workers.owner.holding import Holding
 from workers.owner.in_hand import BatchInHand
@@ -175,6 +176,7 @@ class Owner(threading.Thread):
     def _own(self) -> None:
         with ExitStack() as stack:
             stack.callback(self._serve_health())
+            stack.enter_context(collected_by_the_clock())
             if self._settings.standby:
                 self._stand_by()
             engine = self._succession.open(self._open)
