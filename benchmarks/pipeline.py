@@ -16,14 +16,13 @@ from recommender import open_recommender
 from recommender.items import ItemProcessed
 from workers.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
 from workers.benchmark.encoders import Encoders
-from workers.benchmark.vectors import WITHOUT_VERDICTS
 from workers.sandbox import RunningWorker
 from workers.settings import Settings
 
 STOCK = "SentenceTransformer.encode(batch_size=32), float32"
 ALONE = "the worker's encoder alone, all texts at once"
 FULL = "the pipeline, with verdicts"
-PLAIN = "the pipeline, neighbours only"
+PLAIN = "the pipeline, judging by cosine alone"
 DOOR = "the pipeline with verdicts, through ingest.delay"
 
 
@@ -122,7 +121,7 @@ def _by_celery(settings: Settings, name: str, texts: Texts, index: str) -> float
 
 
 def _configure(worker: RunningWorker, index: str, plain: bool) -> None:
-    settings = {"index": index, **(WITHOUT_VERDICTS if plain else {})}
+    settings = {"index": index, "rule": "cosine" if plain else "learned"}
     worker.client.outcome(worker.client.configure("default", settings))
 
 

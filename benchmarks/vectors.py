@@ -1,4 +1,4 @@
-"""Items that bring their vector, without verdicts: beside hnswlib alone with the same parameters."""
+"""Items that bring their vector, judged by cosine alone: beside hnswlib alone with the same parameters."""
 
 from __future__ import annotations
 

@@ -32,12 +32,17 @@ def restricts(settings: CollectionSettings) -> bool:
     return bool(settings.equal or settings.only or settings.window_seconds or settings.min_length)
 
 
+def may_be_duplicate(settings: CollectionSettings, item: Item) -> bool:
+    """Whether the item can be a duplicate of anything, or anything of it."""
+    return len(item.content) >= settings.min_length
+
+
 def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:
     """Whether the later item may be a duplicate of the earlier one.
 
     An attribute or field that is not there has no value, which equals no value on the other side.
     """
-    if settings.min_length and min(len(later.item.content), len(earlier.item.content)) < settings.min_length:
+    if not (may_be_duplicate(settings, later.item) and may_be_duplicate(settings, earlier.item)):
         return False
     if any(not _same(_value(later.item, name), _value(earlier.item, name)) for name in settings.equal):
         return False

@@ -14,6 +14,7 @@ from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judgi
 from recommender.pipeline.neighbours import Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.words import Words
+from recommender.policy import may_be_duplicate
 from recommender.ranking import ScoredMember, recommend
 from recommender.store import Collection, Member, SqliteStore, StoredItem, Verdict
 
@@ -87,7 +88,8 @@ class Arrivals:
 
     def hints(self, collection: Collection, subject: Subject) -> Hints:
         """Twin and word search; neither asks the vector index."""
-        by_words = self._words.search(collection.id, subject.item, BY_WORDS)
+        compared = may_be_duplicate(collection.settings, subject.item)
+        by_words = self._words.search(collection.id, subject.item, BY_WORDS) if compared else []
         found = self._store.items.by_number(by_words) if by_words else []
         return Hints(self._judging.twin(collection, subject), found)
 

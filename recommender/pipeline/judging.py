@@ -12,7 +12,7 @@ from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reaso
 from recommender.matching import Candidate, Comparable, CosineMatcher, Matcher, by_cosine, only_meaning
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
-from recommender.policy import Dated, allows, restricts, shared
+from recommender.policy import Dated, allows, may_be_duplicate, restricts, shared
 from recommender.store import Collection, Member, Saying, SqliteStore
 
 # How many candidates are judged: the nearest by their vectors, and those that share the rarest words.
@@ -155,7 +155,7 @@ class Judging:
 
     def twin(self, collection: Collection, subject: Subject) -> Member | None:
         """The earliest item with the same text that the policy allows; none where texts are not compared."""
-        if collection.settings.rule == "cosine":
+        if collection.settings.rule == "cosine" or not may_be_duplicate(collection.settings, subject.item):
             return None
         if not restricts(collection.settings):
             twin = self._store.items.twin(collection.id, subject.fingerprint)
@@ -182,6 +182,8 @@ class Judging:
             similarity: cosine by point.
             forbidden: ids that a person said are something else.
         """
+        if not may_be_duplicate(collection.settings, subject.item):
+            by_words, members = (), ()
         if collection.settings.rule == "cosine":
             nearest = self._of_each_point(collection, subject, members, NEAREST)
             return JudgedByCosine(nearest, similarity, collection.settings, forbidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,10 @@ import numpy as np
 from recommender.embedding.encoder import Vectors
 from recommender.index import DEFAULT_PARAMETERS
 from recommender.items import CollectionSettings
-from recommender.items.limits import MAX_TEXT_BYTES
 from workers.benchmark.child import Child
 from workers.benchmark.doors import Passage, through_stream
 from workers.sandbox import RunningWorker
 
-WITHOUT_VERDICTS: dict[str, Any] = {"min_length": MAX_TEXT_BYTES}
-"""Settings of a collection in which no text is long enough to be a duplicate: the matcher is never asked."""
-
-_DIGITS = 7  # as many as a float has
 _PARENTS = 3
 
 
@@ -67,13 +63,12 @@ def through_index(child: Child, path: Path, block: int, threads: int = DEFAULT_P
 
 
 def through_worker(worker: RunningWorker, vectors: Vectors, collection: str) -> Passage:
-    """Send the vectors as items to an HNSW index, without verdicts, and wait for every outcome."""
-    settings = {"index": "hnsw", **WITHOUT_VERDICTS}
-    worker.client.outcome(worker.client.configure(collection, settings))
+    """Send the vectors as items to an HNSW index, judged by cosine alone, and wait for every outcome."""
+    worker.client.outcome(worker.client.configure(collection, {"index": "hnsw", "rule": "cosine"}))
     return through_stream(worker, list(_items(vectors, collection)))
 
 
 def _items(vectors: Vectors, collection: str) -> Iterator[dict[str, Any]]:
     for place, vector in enumerate(vectors):
-        numbers = [round(float(number), _DIGITS) for number in vector]
-        yield {"id": str(place), "collection": collection, "text": f"item {place}", "vector": numbers}
+        given = b64encode(vector.astype("<f4").tobytes()).decode()
+        yield {"id": str(place), "collection": collection, "text": f"item {place}", "vector": given}

@@ -30,6 +30,7 @@ class _Outcome(Task):
     name = "recommender.outcome"
     ignore_result = False
     store_eager_result = True
+    resultrepr_maxsize = 80  # of what Celery logs; the whole outcome in words would cost as much as storing it
 
     def run(self, outcome: Any) -> Any:
         """Return the outcome."""

@@ -61,7 +61,7 @@ def bench(
     pipeline_vs_encoder          stream to published verdict / the worker's encoder alone
     pipeline_vs_hand_written     stream to published verdict / a Celery task for each item, with hnswlib
     celery_door_vs_stream_door   through ingest.delay / through the stream
-    vectors_vs_hnswlib           items that bring their vector, no verdicts / hnswlib alone, asking and adding
+    vectors_vs_hnswlib           items that bring their vector, by cosine alone / hnswlib alone, asking and adding
 
     `single_encode_ms`: one text to the encoder alone, median. `idle_p50_ms` and `idle_p99_ms`: one item to an idle
     worker, from append to event, in turns with that text. `items`: what each was given in its turn.
@@ -196,7 +196,7 @@ def _show(measured: Comparison, remarks: Sequence[str]) -> None:
         ("a hand-written Celery worker", measured.hand_written, "", ""),
         ("… and the pipeline again", measured.pipeline, "pipeline_vs_hand_written", "the hand-written worker"),
         ("hnswlib alone", measured.hnswlib, "", ""),
-        ("vectors given, without verdicts", measured.given, "vectors_vs_hnswlib", "hnswlib alone"),
+        ("vectors given, judged by cosine alone", measured.given, "vectors_vs_hnswlib", "hnswlib alone"),
     ):
         ratio = f"{ratios[name][0].over(ratios[name][1]):.2f}" if name else ""
         table.add_row(what, f"{figure.median:,.0f}", ratio, of)
