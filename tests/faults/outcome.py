@@ -181,7 +181,9 @@ def _tables(database: sqlite3.Connection, end_ms: int) -> dict[str, list[Any]]:
         tuple(_TIMINGS.sub("", value) if isinstance(value, str) else value for value in row) for row in outbox
     ]
     tables["keys"] = database.execute(
-        "SELECT * FROM keys WHERE ms > ? ORDER BY key", (end_ms - KEY_WINDOW_MS,)
+        # Findings of an examination have the time of the examination.
+        "SELECT * FROM keys WHERE ms > ? AND key NOT LIKE 'quarantine %' ORDER BY key",
+        (end_ms - KEY_WINDOW_MS,),
     ).fetchall()
     return tables
 
