@@ -107,6 +107,8 @@ def _stats(state: Path, workload: Workload, encoders: Encoders) -> dict[str, Any
         engine.close()
     if EntryId.parse(stats["position"]) >= workload.last:
         stats["position"] = "the end"  # or a tick of the clock behind it
+    for collection in stats["collections"].values():
+        del collection["recall"]  # of when it was last sampled, if it was since the index was loaded
     return stats
 
 
@@ -181,9 +183,7 @@ def _tables(database: sqlite3.Connection, end_ms: int) -> dict[str, list[Any]]:
         tuple(_TIMINGS.sub("", value) if isinstance(value, str) else value for value in row) for row in outbox
     ]
     tables["keys"] = database.execute(
-        # Findings of an examination have the time of the examination.
-        "SELECT * FROM keys WHERE ms > ? AND key NOT LIKE 'quarantine %' ORDER BY key",
-        (end_ms - KEY_WINDOW_MS,),
+        "SELECT * FROM keys WHERE ms > ? ORDER BY key", (end_ms - KEY_WINDOW_MS,)
     ).fetchall()
     return tables
 

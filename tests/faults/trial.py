@@ -253,6 +253,11 @@ class Bench:
         noted: Any = self.redis.hget(KEYS.trimmed, "position")
         return EntryId.parse(noted.decode()) if noted else START
 
+    def findings_are_on_the_log(self, last: EntryId) -> bool:
+        """Whether something is behind the workload, where something is set aside: nothing else comes there."""
+        info: Any = self.redis.xinfo_stream(KEYS.commands)
+        return not self.redis.exists(KEYS.quarantined) or EntryId.parse(info["last-generated-id"].decode()) > last
+
     def decided(self, position: EntryId) -> bool:
         """Whether some worker says that it has come so far."""
         return EntryId.parse((read_status(self.redis, KEYS) or {}).get("position", "0-0")) >= position
@@ -307,11 +312,11 @@ class _Run:
             wrong += self._lose_much()
         for disturbance in plan:
             wrong += self._disturb(disturbance)
-            wrong += self._look_at_backups(forgetful=forgetful)
+            wrong += self._look_around(forgetful=forgetful)
         if self._scene is Scene.BACKUPS and plan and not forgetful and self._chance.random() < _LOST_AT_LAST:
             self._lose_disk()
         wrong += self._end(ordered=ordered, carried=not forgetful)
-        wrong += self._look_at_backups(forgetful=forgetful)
+        wrong += self._look_around(forgetful=forgetful)
         self.outcome = outcome = self._bench.collect(self._life, workload)
         expected = expected or outcome
         self.delivered_again = sum(outcome.delivered.values()) - len(outcome.delivered)
@@ -348,12 +353,19 @@ class _Run:
         directory = self._life.settings.backup_dir
         return backups.listed(directory, self._life.settings.partition) if directory else []
 
+    # -- what must hold whenever no worker is running ------------------------------------------------------------------
+
+    def _look_around(self, *, forgetful: bool) -> list[str]:
+        self._bench.revive()
+        if self._scene is Scene.POISON and not self._bench.findings_are_on_the_log(self._reference.workload.last):
+            return ["a message is set aside, and the log does not say so"]
+        return self._look_at_backups(forgetful=forgetful)
+
     def _look_at_backups(self, *, forgetful: bool) -> list[str]:
-        """Whatever looks like a backup is one, and what is trimmed is in one; no worker is running."""
+        """Whatever looks like a backup is one, and what is trimmed is in one."""
         directory = self._life.settings.backup_dir
         if directory is None or not directory.exists():
             return []
-        self._bench.revive()
         wrong, newest = [], START
         for path in directory.iterdir():
             if path.name.startswith("."):  # cleared by the next one
@@ -414,7 +426,7 @@ class _Run:
 
     def _end(self, *, ordered: bool, carried: bool) -> list[str]:
         """The last worker: runs until nothing waits; without disturbances that must come to pass. A message that ends
-        processes ends some before it, but not one more than it takes to suspect it."""
+        processes ends some before it."""
         self._bench.revive()
         drained = False
         for _ in range(self._starts):
@@ -436,8 +448,12 @@ class _Run:
 
     @property
     def _starts(self) -> int:
-        """How often a worker is started at the most, as a supervisor does it, until one gets through."""
-        return 1 + self._life.settings.suspect_after if self._scene is Scene.POISON else 1
+        """How often a worker is started at the most, as a supervisor does it, until one gets through.
+
+        So many deaths bring about a search. One that begins with a kill of ours looks at what was in hand then, and if
+        the message came later it takes another.
+        """
+        return 1 + 2 * self._life.settings.suspect_after if self._scene is Scene.POISON else 1
 
 
 # How a worker may end, and ``None`` for one that had nothing more to do; where not told, killed or stopped in order.
