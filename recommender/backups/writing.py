@@ -6,6 +6,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +92,7 @@ def prune(newest: Backup, keep: int) -> list[Path]:
         erased = erasure is not None and one.position < erasure
         if one.path != newest.path and (number >= keep or erased):
             try:
-                shutil.rmtree(one.path)
+                _delete(one.path)
             except OSError as error:
                 raise StateError(f"the backup {one.path} could not be deleted: {error}") from error
             gone.append(one.path)
@@ -124,7 +125,8 @@ def move(backup: Backup, directory: Path) -> Backup:
         StateError: it could not be written there; then it stays where it is.
     """
     copied = copy(backup, directory)
-    shutil.rmtree(backup.path, ignore_errors=True)
+    with suppress(OSError):
+        _delete(backup.path)
     return copied
 
 
@@ -161,6 +163,17 @@ def _manifest(database: DatabaseCopy, origin: Origin, digest: str) -> Manifest:
 def _name(origin: Origin, facts: StateFacts) -> str:
     at, ms = origin.created_at, origin.created_at.microsecond // 1000
     return f"{origin.partition}.{at:%Y%m%dT%H%M%S}{ms:03}Z.{facts.position}"  # no partition has a dot in its name
+
+
+def _delete(path: Path) -> None:
+    """Delete a backup. A crash meanwhile leaves behind what the next backup clears, never a database that no manifest
+    tells of, which nobody would look for."""
+    going = path.with_name(f".{path.name}.tmp")
+    if going.exists():
+        shutil.rmtree(going)
+    path.rename(going)
+    fsync(path.parent)
+    shutil.rmtree(going)
 
 
 def _clear(directory: Path, partition: str) -> None:

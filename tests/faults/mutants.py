@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from recommender import Recommender
-from recommender.items import START, EntryId
+from recommender.backups import writing
+from recommender.items import START, EntryId, QuarantineCommand
 from recommender.store import OutboxRow
 from tests.support.streams import KEYS
 from workers.broker.commands_log import CommandsLog, Fields
 from workers.broker.events_stream import EventsStream
+from workers.broker.quarantine import Quarantine
+from workers.owner.backups import BackupKeeper
 from workers.owner.dispatch import Dispatch
 from workers.owner.publisher import Publisher
+from workers.owner.recovery import Recovery
 
 
 def position_first() -> None:
@@ -74,7 +82,60 @@ def replies_once() -> None:
     Dispatch.offer = broken  # type: ignore[method-assign]
 
 
+def finding_in_two_steps() -> None:
+    """What is set aside is written first, and the record of it on the log in another transaction."""
+
+    def broken(quarantine: Quarantine, position: EntryId, reason: str) -> None:
+        data = json.dumps({"entry": str(position), "reason": reason})
+        record: Any = {"type": QuarantineCommand.type, "data": data, "key": f"quarantine {position}"}
+        quarantine._lease.execute(lambda pipe: pipe.hset(quarantine._keys.quarantined, str(position), reason))
+        quarantine._lease.execute(lambda pipe: pipe.xadd(quarantine._keys.commands, record))
+
+    Quarantine.add = broken  # type: ignore[method-assign]
+
+
+def trimmed_without_backup() -> None:
+    """Commands leave the stream when they are committed, whether they are in a backup or not."""
+    BackupKeeper.keep_from = property(lambda keeper: None)  # type: ignore[method-assign, assignment]
+
+
+def backup_written_in_place() -> None:
+    """A backup has its name before it is whole."""
+
+    @contextmanager
+    def broken(path: Path) -> Iterator[Path]:
+        path.mkdir()
+        yield path
+
+    writing.whole_directory = broken  # type: ignore[attr-defined]
+
+
+def backup_deleted_in_place() -> None:
+    """A backup loses file after file while it has its name."""
+    writing._delete = shutil.rmtree
+
+
+def recovery_skipped() -> None:
+    """A restored state goes on behind its events as if it knew them."""
+
+    def broken(recovery: Recovery, engine: Recommender, last: EntryId) -> None:
+        engine.continue_after(last)
+
+    Recovery.begin = broken  # type: ignore[method-assign]
+
+
 _START: dict[int, EntryId] = {}
 MUTANTS: dict[str, Callable[[], None]] = {
-    function.__name__: function for function in (position_first, trimmed_when_read, outbox_forgotten, replies_once)
+    function.__name__: function
+    for function in (
+        position_first,
+        trimmed_when_read,
+        outbox_forgotten,
+        replies_once,
+        finding_in_two_steps,
+        trimmed_without_backup,
+        backup_written_in_place,
+        backup_deleted_in_place,
+        recovery_skipped,
+    )
 }

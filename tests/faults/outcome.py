@@ -107,6 +107,8 @@ def _stats(state: Path, workload: Workload, encoders: Encoders) -> dict[str, Any
         engine.close()
     if EntryId.parse(stats["position"]) >= workload.last:
         stats["position"] = "the end"  # or a tick of the clock behind it
+    for collection in stats["collections"].values():
+        del collection["recall"]  # of when it was last sampled, if it was since the index was loaded
     return stats
 
 

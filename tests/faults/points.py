@@ -74,6 +74,11 @@ _COMMANDS = "workers.broker.commands_log:CommandsLog"
 _ENGINE = "recommender.pipeline.recommender:Recommender"
 _SNAPSHOT = "recommender.index.snapshot"
 _OWNER = "workers.owner.owner:Owner"
+_IN_HAND = "workers.owner.in_hand:BatchInHand"
+_QUARANTINE = "workers.broker.quarantine:Quarantine"
+_EXAMINATION = "workers.owner.examination"
+_RECOVERY = "workers.owner.recovery:Recovery"
+_BACKUPS, _WRITING = "recommender.backups", "recommender.backups.writing"
 
 POINTS = (
     # A fresh or a known state is opened.
@@ -148,6 +153,56 @@ POINTS = (
     Point("stop: lease released", "workers.broker.lease:Lease.release", "after"),
     Point("stop: before the last snapshots", f"{_ENGINE}.close", "before"),
     Point("stop: closed", f"{_ENGINE}.close", "after"),
+    # The note of the batch in hand.
+    Point("in hand: before it is noted", f"{_IN_HAND}.take", "before"),
+    Point("in hand: noted", f"{_IN_HAND}.take", "after"),
+    Point("stop: before the batch is put down", f"{_IN_HAND}.put_down", "before"),
+    Point("stop: batch put down", f"{_IN_HAND}.put_down", "after"),
+    # A batch over which processes have died is searched.
+    Point("examination: suspicion found", f"{_IN_HAND}.suspicion", "after", something),
+    Point("examination: before", f"{_EXAMINATION}:Examiner.culprits", "before"),
+    Point("examination: process ready", f"{_EXAMINATION}:_Stage._start", "after"),
+    Point("examination: before a part", f"{_EXAMINATION}:_Stage.harm", "before"),
+    Point("examination: after a part", f"{_EXAMINATION}:_Stage.harm", "after"),
+    Point("examination: harm seen", f"{_EXAMINATION}:_Stage.harm", "after", something),
+    Point("examination: culprits found", f"{_EXAMINATION}:Examiner.culprits", "after", something),
+    # What is found is set aside.
+    Point("quarantine: before old findings go", f"{_QUARANTINE}.forget", "before"),
+    Point("quarantine: old findings gone", f"{_QUARANTINE}.forget", "after"),
+    Point("quarantine: findings read", f"{_QUARANTINE}.read", "after"),
+    Point("quarantine: before", f"{_QUARANTINE}.add", "before"),
+    Point("quarantine: half of MULTI/EXEC sent", f"{_QUARANTINE}.add", "half sent"),
+    Point("quarantine: MULTI/EXEC sent, no reply", f"{_QUARANTINE}.add", "sent"),
+    Point("quarantine: after", f"{_QUARANTINE}.add", "after"),
+    Point("quarantine: before the suspicion is cleared", f"{_IN_HAND}.clear", "before"),
+    Point("quarantine: suspicion cleared", f"{_IN_HAND}.clear", "after"),
+    # A restored state catches up with its events.
+    Point("recovery: before", f"{_RECOVERY}.begin", "before"),
+    Point("recovery: time of a command noted", f"{_RECOVERY}._note_time", "after"),
+    Point("recovery: begun", f"{_RECOVERY}.begin", "after"),
+    Point("recovery: before a batch is compared", f"{_RECOVERY}._compare", "before"),
+    Point("recovery: batch compared", f"{_RECOVERY}._compare", "after"),
+    Point("recovery: before going on behind the stream", f"{_ENGINE}.continue_after", "before"),
+    Point("recovery: going on behind the stream", f"{_ENGINE}.continue_after", "after"),
+    # Backups.
+    Point("backup: before the database is held still", f"{_ENGINE}.begin_copy", "before"),
+    Point("backup: database held still", f"{_ENGINE}.begin_copy", "after"),
+    Point("backup: before", f"{_BACKUPS}:write", "before"),
+    Point("backup: leftovers cleared", f"{_WRITING}:_clear", "after"),
+    Point("backup: before the database is copied", f"{_WRITING}:_write_database", "before"),
+    Point("backup: database there, no manifest", f"{_WRITING}:_write_database", "after"),
+    Point("backup: manifest in a temporary file", f"{_WRITING}:whole_file", "leaving", context=True),
+    Point("backup: manifest there, nothing verified", f"{_WRITING}:whole_file", "after", context=True),
+    Point("backup: verified", f"{_WRITING}:verify", "after"),
+    Point("backup: before the rename", f"{_WRITING}:whole_directory", "leaving", context=True),
+    Point("backup: in its place", f"{_WRITING}:whole_directory", "after", context=True),
+    Point("backup: before older ones go", f"{_BACKUPS}:prune", "before"),
+    Point("backup: before an older one goes", f"{_WRITING}:_delete", "before"),
+    Point("backup: a file deleted", "os:unlink", "after"),
+    Point("backup: an older one gone", f"{_WRITING}:_delete", "after"),
+    Point("backup: older ones gone", f"{_BACKUPS}:prune", "after"),
+    Point("backup: before it is noted", "workers.owner.backups:BackupKeeper._end", "before"),
+    Point("backup: noted", "workers.owner.backups:BackupKeeper._end", "after"),
 )
 BY_NAME = {point.name: point for point in POINTS}
 assert len(BY_NAME) == len(POINTS), "two points have one name"

@@ -50,6 +50,7 @@ class Saboteur:
         self._strike = strike or send_signals
         self._lock = threading.Lock()
         self._sending = threading.local()
+        self._process = 0
 
     def aim(self, shot: Shot | None) -> None:
         """Begin anew, with another shot."""
@@ -63,6 +64,7 @@ class Saboteur:
             points: the seam.
             set_: replaces an attribute.
         """
+        self._process = os.getpid()
         by_target: dict[str, list[Point]] = {}
         for point in points:
             by_target.setdefault(point.target, []).append(point)
@@ -79,6 +81,8 @@ class Saboteur:
         path.write_text(json.dumps(self.hits))
 
     def _reached(self, point: Point, first: Callable[[], None] = lambda: None) -> None:
+        if os.getpid() != self._process:  # a child of it
+            return
         with self._lock:
             self.hits[point.name] += 1
             shot = self._shot

@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.mutants import MUTANTS
 from tests.faults.points import POINTS
+from tests.faults.trial import ROUND
 from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.server
@@ -41,6 +42,7 @@ def test_there_are_points_at_every_step() -> None:
     assert len(POINTS) >= 20
     assert steps >= {"read", "decode", "embed", "candidates", "decide", "transaction", "commit", "index", "publish"}
     assert steps >= {"acknowledge", "prune", "courier", "trim", "snapshot", "stop", "open", "redact", "scrub"}
+    assert steps >= {"in hand", "examination", "quarantine", "recovery", "backup"}
 
 
 def test_killed_workers_leave_behind_what_undisturbed_ones_do(tmp_path: Path) -> None:
@@ -55,10 +57,31 @@ def test_killed_workers_leave_behind_what_undisturbed_ones_do(tmp_path: Path) ->
     assert disagree == 0
 
 
+SEEDS = {  # the first, and how many: their points lie where it is broken; 15: in the transaction and behind it
+    "finding_in_two_steps": (75, 2),
+    "trimmed_without_backup": (88, 3),
+    "backup_written_in_place": (91, 3),
+    "backup_deleted_in_place": (100, 2),
+    "recovery_skipped": (81, 1),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_broken_product_is_noticed(tmp_path: Path, mutant: str) -> None:
-    """Seeds whose points lie in the transaction, at its end and behind it."""
-    run = crash(tmp_path / "crash", "--trials", "25", "--seed", "15", "--drain-s", "5", "--break", mutant)
+    seed, trials = SEEDS.get(mutant, (15, 25))
+    options = ("--trials", str(trials), "--seed", str(seed), "--drain-s", "5", "--break", mutant)
+    run = crash(tmp_path / "crash", *options)
     assert run.returncode == 1
-    assert not run.stdout.rstrip().endswith(" 0 disagree"), run.stdout
+    assert "disagree" in run.stdout, run.stdout
+    assert not run.stdout.rstrip().endswith(" 0 disagree") or "the undisturbed run" in run.stdout, run.stdout
+
+
+@pytest.mark.parametrize(
+    "point", ["quarantine: MULTI/EXEC sent, no reply", "recovery: batch compared", "backup: before the rename"]
+)
+def test_what_lies_beside_the_main_path_is_disturbed_as_well(tmp_path: Path, point: str) -> None:
+    run = crash(tmp_path / "crash", "--trials", "1", "--seed", str(ROUND.index(point)))
+    assert run.stdout.rstrip().endswith(" 0 disagree"), run.stdout + run.stderr
+    (told,) = [line for line in run.stdout.splitlines() if line.startswith(f"{point} ")]
+    assert told.split()[-1] != "0", "it was not struck"

@@ -17,14 +17,19 @@ from typing import Any, NamedTuple, Self
 
 from redis.exceptions import RedisError
 
+from recommender import backups
+from recommender.backups import Backup
 from recommender.embedding import Encoders
-from recommender.items import EntryId
+from recommender.errors import StateError
+from recommender.items import START, EntryId
 from tests.faults.outcome import DELIVERIES, Outcome, collect, delivered, differences
 from tests.faults.points import BY_NAME, POINTS
 from tests.faults.saboteur import Shot
+from tests.faults.scenes import ONE_BACKUP, Scene, possible, scene_for, settings_of
 from tests.faults.worker import Life, fork_worker
 from tests.faults.workload import COMMANDS, Workload, make_workload
 from tests.support.encoders import FixedEncoders
+from tests.support.poison import PoisonEncoders
 from tests.support.servers import make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, published, traces
 from tests.support.waiting import wait_until
@@ -44,6 +49,7 @@ TRIALS_PER_WORKLOAD = 50
 
 _END_TIMEOUT_S = 30.0
 _LATEST_KILL_S = 0.6
+_LOST_AT_LAST = 0.5
 _TOLERANCE = 2e-4
 """By how much the real model's vectors may differ: a text may be embedded again in another batch."""
 
@@ -86,10 +92,10 @@ class Report(NamedTuple):
 
 
 class Undisturbed(NamedTuple):
-    """The run that the others are compared with."""
+    """The run that the others are compared with; as long as there is none, there is no outcome."""
 
     workload: Workload
-    outcome: Outcome
+    outcome: Outcome | None
     hits: dict[str, int]
 
 
@@ -110,7 +116,7 @@ class Bench:
         self._real_model = real_model
         self._encoders: Encoders | None = None if real_model else FixedEncoders()
         self._start_ms = time.time_ns() // 1_000_000 - 3_600_000
-        self._undisturbed: dict[int, Undisturbed] = {}
+        self._undisturbed: dict[tuple[int, Scene], Undisturbed] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -125,42 +131,48 @@ class Bench:
     ) -> None:
         self._stack.close()
 
-    def undisturbed(self, seed: int) -> Undisturbed:
-        """The workload of a seed and what comes of it when nothing happens."""
-        if seed not in self._undisturbed:
-            workload = make_workload(seed, self._start_ms, 30 if self._real_model else COMMANDS)
-            with self._fresh(f"undisturbed-{seed}") as directory:
-                workload.append(self.redis)
-                life = self._life(directory, batch_items=8, read_count=256)
-                pid = fork_worker(life)
-                code = _wait(pid, lambda: self._drained(pid, workload, None), self.drain_timeout_s, leave=True)
-                code = _terminate(pid) if code is None else code
-                outcome = collect(self.redis, life.settings.partition_dir, workload, self._encoders)
+    def undisturbed(self, number: int, scene: Scene) -> Undisturbed:
+        """A workload in a scene, and what comes of it when nothing happens that is not of the scene.
+
+        Backups, a lost disk and a restore may not change anything: what came of it without them is what must come.
+        """
+        if (number, scene) not in self._undisturbed:
+            expected = self.undisturbed(number, Scene.PLAIN).outcome if scene.has_backups else None
+            commands = 30 if self._real_model else COMMANDS
+            workload = make_workload(number, self._start_ms, commands, poisoned=scene is Scene.POISON)
+            with self._fresh(f"undisturbed-{number}-{scene.name}") as directory:
+                chance = random.Random(f"undisturbed {number}")
+                life = self._life(directory, scene, chance, batch_items=8, read_count=256)
+                run = _Run(self, life, Undisturbed(workload, expected, {}), scene, chance)
+                wrong = run.execute([], ordered=True)
+                if wrong:
+                    raise RuntimeError(f"the undisturbed run of workload {number} ({scene}): {wrong}")
                 hits = json.loads(life.hits.read_text())
-                wrong = differences(outcome, outcome, workload, ordered=True, tolerance=0.0)
-                if code or wrong:
-                    raise RuntimeError(f"the undisturbed run of workload {seed} ended with {code}: {wrong}")
-            self._undisturbed[seed] = Undisturbed(workload, outcome, hits)
-        return self._undisturbed[seed]
+            self._undisturbed[number, scene] = Undisturbed(workload, run.outcome, hits)
+        return self._undisturbed[number, scene]
 
     def trial(self, seed: int) -> Report:
         """Run the trial of a seed."""
         started = time.monotonic()
-        reference = self.undisturbed(seed // TRIALS_PER_WORKLOAD)
         chance = random.Random(f"trial {seed}")
-        plan = list(_plan(seed, chance, reference.hits))
+        scene = scene_for(ROUND[seed % len(ROUND)], chance)
+        reference = self.undisturbed(seed // TRIALS_PER_WORKLOAD, scene)
+        assert reference.outcome is not None
+        plan = list(_plan(seed, scene, chance, reference.hits))
         with self._fresh(f"trial-{seed}") as directory:
-            life = self._life(directory, batch_items=chance.choice((1, 3, 8, 16)), read_count=chance.choice((7, 256)))
-            run = _Run(self, life, reference)
+            sizes = {"batch_items": chance.choice((1, 3, 8, 16)), "read_count": chance.choice((7, 256))}
+            life = self._life(directory, scene, chance, **sizes)
+            run = _Run(self, life, reference, scene, chance)
             wrong = run.execute(plan, ordered=chance.random() < 0.25)
+            told = f"{scene}: {', '.join(map(str, plan))}"
             if wrong:
                 kept = directory.with_name(f"failed-{seed}")
                 shutil.copytree(directory, kept)
-                (kept / "plan.txt").write_text("\n".join([*map(str, plan), *wrong]))
+                (kept / "plan.txt").write_text("\n".join([told, *wrong]))
                 directory = kept
         return Report(
             seed=seed,
-            plan=", ".join(map(str, plan)),
+            plan=told,
             aimed=[one.name for one in plan],
             fell=run.fell,
             reached=[name for name, times in reference.hits.items() if times],
@@ -232,7 +244,25 @@ class Bench:
             return False
         return not carried or _processed(events) <= set(delivered(self.redis))
 
-    def _life(self, directory: Path, batch_items: int, read_count: int) -> Life:
+    def forget_lease(self) -> None:
+        """As if its time had passed: whoever comes from another directory need not wait for that."""
+        self.redis.delete(KEYS.lease)
+
+    def trimmed(self) -> EntryId:
+        """Up to where commands are gone from their stream."""
+        noted: Any = self.redis.hget(KEYS.trimmed, "position")
+        return EntryId.parse(noted.decode()) if noted else START
+
+    def findings_are_on_the_log(self, last: EntryId) -> bool:
+        """Whether something is behind the workload, where something is set aside: nothing else comes there."""
+        info: Any = self.redis.xinfo_stream(KEYS.commands)
+        return not self.redis.exists(KEYS.quarantined) or EntryId.parse(info["last-generated-id"].decode()) > last
+
+    def decided(self, position: EntryId) -> bool:
+        """Whether some worker says that it has come so far."""
+        return EntryId.parse((read_status(self.redis, KEYS) or {}).get("position", "0-0")) >= position
+
+    def _life(self, directory: Path, scene: Scene, chance: random.Random, batch_items: int, read_count: int) -> Life:
         settings = Settings(
             redis_url=self._server.url,
             state_dir=directory,
@@ -240,8 +270,10 @@ class Bench:
             deliver_task="project.receive",
             deliver_queue=DELIVERIES,
             threads=1,
+            **settings_of(scene, directory, chance),
         )
-        return Life(settings, directory, read_count, encoders=self._encoders)
+        encoders = PoisonEncoders() if scene is Scene.POISON else self._encoders
+        return Life(settings, directory, read_count, encoders=encoders)
 
     @contextmanager
     def _fresh(self, name: str) -> Iterator[Path]:
@@ -254,36 +286,99 @@ class Bench:
 
 
 class _Run:
-    """The disturbed run of a trial."""
+    """A run: disturbed, or of the scene alone."""
 
-    def __init__(self, bench: Bench, life: Life, reference: Undisturbed) -> None:
+    def __init__(self, bench: Bench, life: Life, reference: Undisturbed, scene: Scene, chance: random.Random) -> None:
         self._bench = bench
         self._life = life
         self._reference = reference
+        self._scene = scene
+        self._chance = chance
+        self.outcome: Outcome | None = None
         self.fell: list[str] = []
         self.delivered_again = 0
         self.forgotten = 0
 
     def execute(self, plan: list[Disturbance], *, ordered: bool) -> list[str]:
         """Disturb, end well, and say in what the run differs from the undisturbed one."""
-        self._reference.workload.append(self._bench.redis)
+        workload, expected = self._reference.workload, self._reference.outcome
+        workload.append(self._bench.redis)
         # With `everysec` a server puts a write off while an fsync is under way, and answers all the same: what it said
         # it had of results and calls of the user's task may be gone. Commands and events are not: they come again.
         forgetful = any(one.name == SERVER["everysec"] for one in plan)
         ordered = ordered or forgetful
         wrong: list[str] = []
+        if self._scene is Scene.LOST_DISK:
+            wrong += self._lose_much()
         for disturbance in plan:
             wrong += self._disturb(disturbance)
+            wrong += self._look_around(forgetful=forgetful)
+        if self._scene is Scene.BACKUPS and plan and not forgetful and self._chance.random() < _LOST_AT_LAST:
+            self._lose_disk()
         wrong += self._end(ordered=ordered, carried=not forgetful)
-        reference, tolerance = self._reference.outcome, self._bench.tolerance
-        outcome = self._bench.collect(self._life, self._reference.workload)
+        wrong += self._look_around(forgetful=forgetful)
+        self.outcome = outcome = self._bench.collect(self._life, workload)
+        expected = expected or outcome
         self.delivered_again = sum(outcome.delivered.values()) - len(outcome.delivered)
         if forgetful:
             self.forgotten = len(outcome.undelivered) + len(outcome.untold)
-            outcome = outcome.without_carried(reference)
+            outcome = outcome.without_carried(expected)
         return wrong + differences(
-            outcome, reference, self._reference.workload, ordered=ordered and not wrong, tolerance=tolerance
+            outcome, expected, workload, ordered=ordered and not wrong, tolerance=self._bench.tolerance
         )
+
+    # -- the disk ------------------------------------------------------------------------------------------------------
+
+    def _lose_much(self) -> list[str]:
+        """A worker whose only backup is of the beginning; it is killed later, and its disk is gone."""
+        settings = self._life.settings.replaced(**ONE_BACKUP)
+        log = self._reference.workload.log
+        until, _ = self._chance.choice(log[len(log) // 2 :])
+        pid = fork_worker(self._life._replace(settings=settings))
+        code = _wait(pid, lambda: bool(self._backups()) and self._bench.decided(until), self._bench.drain_timeout_s)
+        if code is not None or not self._backups():
+            return [f"the worker whose disk is to be lost ended with {code}, with {len(self._backups())} backups"]
+        self._lose_disk()
+        return []
+
+    def _lose_disk(self) -> None:
+        """The disk is empty, and the newest backup is put in its place; nothing happens while there is none."""
+        self._bench.revive()
+        if known := self._backups():
+            shutil.rmtree(self._life.settings.partition_dir)
+            backups.restore(known[0], self._life.settings.partition_dir, None)
+            self._bench.forget_lease()
+
+    def _backups(self) -> list[Backup]:
+        directory = self._life.settings.backup_dir
+        return backups.listed(directory, self._life.settings.partition) if directory else []
+
+    # -- what must hold whenever no worker is running ------------------------------------------------------------------
+
+    def _look_around(self, *, forgetful: bool) -> list[str]:
+        self._bench.revive()
+        if self._scene is Scene.POISON and not self._bench.findings_are_on_the_log(self._reference.workload.last):
+            return ["a message is set aside, and the log does not say so"]
+        return self._look_at_backups(forgetful=forgetful)
+
+    def _look_at_backups(self, *, forgetful: bool) -> list[str]:
+        """Whatever looks like a backup is one, and what is trimmed is in one."""
+        directory = self._life.settings.backup_dir
+        if directory is None or not directory.exists():
+            return []
+        wrong, newest = [], START
+        for path in directory.iterdir():
+            if path.name.startswith("."):  # cleared by the next one
+                continue
+            try:
+                newest = max(newest, backups.verify(path).position)
+            except StateError as error:
+                wrong.append(f"{path.name} is no backup: {error}")
+        if (trimmed := self._bench.trimmed()) > newest and not forgetful:
+            wrong.append(f"commands are trimmed up to {trimmed}, and the newest backup is of {newest}")
+        return wrong
+
+    # -- lives ---------------------------------------------------------------------------------------------------------
 
     def _disturb(self, disturbance: Disturbance) -> list[str]:
         shot, name = disturbance.shot, disturbance.name
@@ -292,9 +387,22 @@ class _Run:
             if name == server and shot is not None:
                 self._bench.use_appendfsync(policy)
                 shot = shot._replace(target=self._bench.server_pid())
-        pid = fork_worker(self._life._replace(shot=shot))
         if shot is None:
-            return self._kill_after(pid, disturbance)
+            return self._kill_after(fork_worker(self._life), disturbance)
+        code: int | None = None
+        for _ in range(self._starts):
+            code = self._live(name, shot)
+            if code != -signal.SIGKILL or self._life.record.exists():
+                break
+        if self._life.record.exists():
+            self.fell.append(name)
+        if code == -signal.SIGKILL and self._scene is Scene.POISON:  # the message's work
+            return []
+        return [] if code in _EXPECTED.get(name, (None, -signal.SIGKILL, 0)) else [f"{disturbance}: ended with {code}"]
+
+    def _live(self, name: str, shot: Shot) -> int | None:
+        """A worker that is shot at; how it ended, ``None`` if it had nothing more to do."""
+        pid = fork_worker(self._life._replace(shot=shot))
         asked_to_stop = False
 
         def over() -> bool:
@@ -306,34 +414,46 @@ class _Run:
                 self._bench.revive()
             return not asked_to_stop and self._bench.drained(pid, self._reference)
 
-        code = _wait(pid, over, self._bench.drain_timeout_s)
-        if self._life.record.exists():
-            self.fell.append(name)
-        return [] if code in _EXPECTED.get(name, (None, -signal.SIGKILL, 0)) else [f"{disturbance}: ended with {code}"]
+        return _wait(pid, over, self._bench.drain_timeout_s)
 
     def _kill_after(self, pid: int, disturbance: Disturbance) -> list[str]:
         at = time.monotonic() + disturbance.after_s
         code = _wait(pid, lambda: time.monotonic() >= at, self._bench.drain_timeout_s)
+        if code == -signal.SIGKILL and self._scene is Scene.POISON:
+            return []
         self.fell.append(disturbance.name)
         return [] if code is None else [f"{disturbance}: ended with {code} by itself"]
 
     def _end(self, *, ordered: bool, carried: bool) -> list[str]:
-        """The last worker: runs until nothing waits; without disturbances that must come to pass."""
+        """The last worker: runs until nothing waits; without disturbances that must come to pass. A message that ends
+        processes ends some before it."""
         self._bench.revive()
-        pid = fork_worker(self._life)
         drained = False
+        for _ in range(self._starts):
+            pid = fork_worker(self._life)
 
-        def enough() -> bool:
-            nonlocal drained
-            drained = self._bench.drained(pid, self._reference, carried=carried)
-            return drained
+            def enough(pid: int = pid) -> bool:
+                nonlocal drained
+                drained = self._bench.drained(pid, self._reference, carried=carried)
+                return drained
 
-        code = _wait(pid, enough, self._bench.drain_timeout_s, leave=ordered)
+            code = _wait(pid, enough, self._bench.drain_timeout_s, leave=ordered)
+            if code != -signal.SIGKILL:
+                break
         if code is not None:
             return [f"the last worker ended with {code}"]
         if ordered and (code := _terminate(pid)):
             return [f"an ordered end with status {code}"]
         return [] if drained else [f"not drained {self._bench.drain_timeout_s:g} s after the last disturbance"]
+
+    @property
+    def _starts(self) -> int:
+        """How often a worker is started at the most, as a supervisor does it, until one gets through.
+
+        So many deaths bring about a search. One that begins with a kill of ours looks at what was in hand then, and if
+        the message came later it takes another.
+        """
+        return 1 + 2 * self._life.settings.suspect_after if self._scene is Scene.POISON else 1
 
 
 # How a worker may end, and ``None`` for one that had nothing more to do; where not told, killed or stopped in order.
@@ -344,20 +464,20 @@ _EXPECTED: dict[str, tuple[int | None, ...]] = {
 }
 
 
-def _plan(seed: int, chance: random.Random, hits: dict[str, int]) -> Iterator[Disturbance]:
+def _plan(seed: int, scene: Scene, chance: random.Random, hits: dict[str, int]) -> Iterator[Disturbance]:
     """One to three disturbances: the first is the seed's turn in the round, the others are any."""
-    yield _disturbance(ROUND[seed % len(ROUND)], chance, hits)
+    yield _disturbance(ROUND[seed % len(ROUND)], scene, chance, hits)
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
-        yield _disturbance(chance.choice(ROUND), chance, {})
+        yield _disturbance(chance.choice(possible(ROUND, scene)), scene, chance, {})
 
 
-def _disturbance(name: str, chance: random.Random, hits: dict[str, int]) -> Disturbance:
+def _disturbance(name: str, scene: Scene, chance: random.Random, hits: dict[str, int]) -> Disturbance:
     if name == ANY_TIME:
         return Disturbance(name, None, chance.uniform(0.02, _LATEST_KILL_S))
     if name in BY_NAME:
         return Disturbance(name, Shot(name, _hit(name, chance, hits)))
     reachable = [point.name for point in POINTS if point.step not in ("open", "stop", "snapshot", "redact", "scrub")]
-    point = chance.choice(reachable)
+    point = chance.choice(possible(reachable, scene))
     numbers = {TERM: (signal.SIGTERM,), TERM_TWICE: (signal.SIGTERM,) * 2}.get(name, (signal.SIGKILL,))
     return Disturbance(name, Shot(point, _hit(point, chance, hits), numbers))
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from celery.bin.celery import celery as command_line
 
 from recommender.embedding import Encoders
+from tests.faults.rehearsals import forking
 from tests.faults.saboteur import Saboteur, Shot, send_signals
-from tests.support.encoders import FixedEncoders
 from tests.support.processes import QUIET
 from workers.celery.app import make_app
 from workers.logs import configure_logs
@@ -31,7 +31,7 @@ for _name in (
     importlib.import_module(_name)
 
 # A trial waits for these: what the owner does once a second it does here many times a second.
-PACE = {
+PACE: dict[str, Any] = {
     "workers.owner.owner:_IDLE_S": 0.05,
     "workers.owner.upkeep:_EVERY_S": 0.05,
     "workers.owner.deciding:RETRY_S": 0.05,
@@ -39,6 +39,7 @@ PACE = {
     "workers.owner.intake:_RETRY_AFTER_S": 0.05,
     "workers.owner.status:_EVERY_S": 0.02,
     "workers.owner.courier:_LAST_RETRY_S": 0.2,
+    "workers.owner.examination:get_context": forking,
 }
 
 
@@ -50,7 +51,7 @@ class Life(NamedTuple):
         directory: where its log and what the saboteur notes go.
         read_count: commands that the intake reads at once.
         shot: what happens to it, if anything.
-        encoders: its models; the deterministic encoder by default.
+        encoders: its models; those that the settings name by default.
     """
 
     settings: Settings
@@ -102,7 +103,7 @@ def _work(life: Life) -> int:
     saboteur = Saboteur(life.shot, strike)
     saboteur.arm()
     configure_logs(life.settings)
-    app, _ = make_app(life.settings, life.encoders or FixedEncoders())
+    app, _ = make_app(life.settings, life.encoders)
     options = ["--pool=threads", "--concurrency=1", f"--recommender={life.settings.partition}", "--hostname=owner@%h"]
     command_line.params[0].default = app  # as `app.start()` does it, which does not tell the exit status
     try:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from recommender.items import EntryId
+from tests.support.poison import KILLS
 from tests.support.streams import KEYS
 from workers.owner.replies import reply_address
 
@@ -52,15 +53,16 @@ class Workload(NamedTuple):
             pipe.execute()
 
 
-def make_workload(seed: int, start_ms: int, commands: int = COMMANDS) -> Workload:
+def make_workload(seed: int, start_ms: int, commands: int = COMMANDS, *, poisoned: bool = False) -> Workload:
     """The workload of a seed.
 
     Args:
         seed: everything but the ids follows from it.
         start_ms: of the log, in the past; some of its commands are three days older.
         commands: about how many.
+        poisoned: whether one more, in the midst of them, ends every process that embeds it.
     """
-    return _Writer(random.Random(f"workload {seed}"), start_ms).write(commands)
+    return _Writer(random.Random(f"workload {seed}"), start_ms).write(commands, poisoned=poisoned)
 
 
 class _Writer:
@@ -74,7 +76,7 @@ class _Writer:
         self._repeats = 0
         self._items: list[dict[str, str]] = []
 
-    def write(self, commands: int) -> Workload:
+    def write(self, commands: int, *, poisoned: bool) -> Workload:
         for name in COLLECTIONS:
             self._configure(name)
         for _ in range(4):  # days ago: by the end their events are due to be dropped from the store
@@ -83,7 +85,11 @@ class _Writer:
         self._ms = self._start_ms
         self._add("item.upsert", self._item())
         kinds = self._kinds()
+        deadly = self._chance.randrange(len(self._log), commands - 10) if poisoned else commands
         while len(self._log) < commands - 3:
+            if len(self._log) >= deadly:
+                self._add("item.upsert", {**self._item(), "text": f"{KILLS} since order {deadly}"})
+                deadly = commands
             (write,) = self._chance.choices(list(kinds), list(kinds.values()))
             write()
         self._add("item.erase", self._items[0])  # at the least this one, long published

@@ -9,10 +9,11 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -369,6 +370,40 @@ def test_what_a_crash_left_behind_is_cleared(state: Path, folder: Path) -> None:
         back_up(engine, folder)
     assert not left.exists()
     assert others.exists(), "it is another partition's, which may be at work"
+
+
+class Killed(BaseException):
+    """The process has ended."""
+
+
+@pytest.mark.parametrize("files", [0, 1, 2])
+def test_a_kill_while_an_old_backup_is_deleted_leaves_no_part_of_it(
+    state: Path, folder: Path, files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever file went first: a database without its manifest would never be looked for again."""
+    left = [files]
+    unlink = os.unlink
+
+    def unlink_until_killed(*args: Any, **kwargs: Any) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        unlink(*args, **kwargs)
+
+    with engine_in(state) as engine:
+        log = filled(engine)
+        engine.process([log.upsert("secret", SECRET)])
+        back_up(engine, folder)
+        engine.process([log.erase("secret")])
+        new = back_up(engine, folder, minutes=1)
+        with monkeypatch.context() as patched, suppress(Killed):
+            patched.setattr(os, "unlink", unlink_until_killed)
+            backups.prune(new, keep=9)
+        assert [path for path in folder.iterdir() if not path.name.startswith(".")] == [new.path]
+        engine.process([log.upsert("later", "another text")])
+        newest = back_up(engine, folder, minutes=2)
+    assert sorted(folder.iterdir()) == [new.path, newest.path]
+    assert not holds(folder, SECRET)
 
 
 # -- a failing disk ----------------------------------------------------------------------------------------------------
