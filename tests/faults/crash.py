@@ -21,6 +21,7 @@ import click
 
 from tests.faults.mutants import MUTANTS
 from tests.faults.points import POINTS
+from tests.faults.scenes import needed
 from tests.faults.trial import Bench, Report
 
 _MODELS = ("deterministic", "real")
@@ -112,7 +113,9 @@ def _conclude(reports: list[Report], broken: int, directory: Path) -> int:
     click.echo(f"{'point':42} {'aimed at':>9} {'struck':>7}")
     for name in [point.name for point in POINTS] + sorted(set(aimed) - {point.name for point in POINTS}):
         click.echo(f"{name:42} {aimed[name]:9} {fell[name]:7}")
-    never = [point.name for point in POINTS if not fell[point.name] and not reached[point.name]]
+    played = {None, *(report.plan.partition(":")[0] for report in reports)}  # few trials need not have every scene
+    possible = [point.name for point in POINTS if needed(point.name) in played]
+    never = [name for name in possible if not fell[name] and not reached[name]]
     disagree = sum(bool(report.differences) for report in reports)
     for name in never:
         click.echo(f"never reached: {name}")
