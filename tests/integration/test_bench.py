@@ -74,7 +74,11 @@ def test_everything_is_measured_and_nothing_is_left(settings: Settings, temporar
 
 def test_an_interrupt_leaves_no_process_behind(settings: Settings, temporary: Path) -> None:
     process = subprocess.Popen(
-        command("bench", "--quick"), env=environment(settings), stderr=subprocess.PIPE, text=True
+        command("bench", "--quick"),
+        env=environment(settings),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     try:
         hand_written = "workers.benchmark.hand_written"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 from redis import Redis
@@ -30,6 +30,7 @@ from workers.settings import Settings
 pytestmark = pytest.mark.server
 
 COMMANDS = 1200
+ENCODER: Final = "torch-float32"  # in bfloat16 the batch that a text is in moves what is published
 SUBJECTS = ("printer", "screen", "keyboard", "invoice", "router", "password", "payment", "parcel", "login", "phone")
 TROUBLES = ("is broken", "stays black", "does not answer", "was sent twice", "is lost", "shows an error", "is too slow")
 
@@ -127,7 +128,7 @@ def finish(owner: OwnerProcess, redis: Redis, log: Log) -> Outcome:
 def run_undisturbed(directory: Path, log: Log, app: str) -> Outcome:
     with running(make_server("embedded", directory / "server")) as server, connect(server.url) as redis:
         append(redis, log)
-        settings = Settings(redis_url=server.url, state_dir=directory / "state")
+        settings = Settings(redis_url=server.url, state_dir=directory / "state", encoder=ENCODER)
         with OwnerProcess(settings, directory / "undisturbed.log", app) as owner:
             return finish(owner.running(), redis, log)
 
@@ -172,7 +173,7 @@ def disturbed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Distur
         connect(server.url) as redis,
     ):
         # Small batches: many commits, and so many places to be killed at.
-        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", batch_items=32)
+        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", batch_items=32, encoder=ENCODER)
         yield Disturbed(settings, redis, tmp_path, app, stack)
         stack.close()
 
