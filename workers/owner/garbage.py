@@ -32,9 +32,11 @@ def collected_by_the_clock(every_s: float = EVERY_S) -> Iterator[None]:
         while not ended.wait(every_s):
             gc.collect()
 
-    threading.Thread(target=collect, name="recommender-garbage", daemon=True).start()
+    thread = threading.Thread(target=collect, name="recommender-garbage", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         ended.set()
+        thread.join()
         gc.set_threshold(young, middle, old)

@@ -43,6 +43,7 @@ from workers.owner.lease_keeper import LeaseKeeper
 from workers.owner.membership import Membership
 from workers.owner.metrics import Metrics
 from workers.owner.pace import Pace
+from workers.owner.priorities import warm_up
 from workers.owner.publisher import Publisher
 from workers.owner.recovery import Recovery
 from workers.owner.reporting import Reporting
@@ -99,8 +100,7 @@ class Owner(threading.Thread):
         self._stopping = threading.Event()
         self._succession = Succession(settings.partition_dir, self._lease, settings.standby, self._stopping)
         self._clock = ServerClock(self._redis)
-        self.elected = threading.Event()
-        self.ready = threading.Event()
+        self.elected, self.ready = threading.Event(), threading.Event()
         self._commands = CommandsLog(self._redis, self._keys)
         lengths = settings.events_max_length, settings.dead_letters_max_length
         events = EventsStream(self._redis, self._keys, *lengths, self._lease)
@@ -193,7 +193,7 @@ class Owner(threading.Thread):
             in_hand = BatchInHand(self._settings.partition_dir / "in-hand.json")
             stack.callback(in_hand.close)
             quarantined = self._examine(engine, in_hand)
-            engine.warm_up()
+            warm_up(engine)
             self._patiently(lambda: self._membership.keep(engine))
             self.status.update(partitions=self._settings.all_partitions)  # others may wait for this
             self._patiently(lambda: self._membership.await_others(engine, self._stopping))
