@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -112,15 +113,24 @@ def test_several_at_once_and_a_replay_that_agrees(
 
 @pytest.mark.slow
 def test_the_finding_is_a_command_on_the_log(redis: Redis, client: Client, owner_process: Owners) -> None:
-    seen: list[dict[bytes, bytes]] = []
-    position = client.ingest({"id": "bad", "text": poison.KILLS})
+    seen: list[tuple[str, dict[bytes, bytes]]] = []
+    over = threading.Event()
 
-    def over() -> bool:
-        seen.extend(fields for _, fields in redis.xrange(KEYS.commands))
-        return len(answers(redis)) == 1
+    def follow() -> None:  # whoever waits at the stream gets what comes before anybody can trim it
+        while not over.is_set():
+            last = seen[-1][0] if seen else "0"
+            for _, entries in redis.xread({KEYS.commands: last}, block=200) or []:
+                seen.extend((id_.decode(), fields) for id_, fields in entries)
 
-    supervised(owner_process, over)
-    findings = [json.loads(fields[b"data"]) for fields in seen if fields.get(b"type") == b"command.quarantined"]
+    follower = threading.Thread(target=follow)
+    follower.start()
+    try:
+        position = client.ingest({"id": "bad", "text": poison.KILLS})
+        supervised(owner_process, lambda: len(answers(redis)) == 1)
+    finally:
+        over.set()
+        follower.join()
+    findings = [json.loads(fields[b"data"]) for _, fields in seen if fields.get(b"type") == b"command.quarantined"]
     assert findings
     assert findings[0]["entry"] == str(position)
 
