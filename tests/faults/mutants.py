@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,11 +109,6 @@ def backup_written_in_place() -> None:
     writing.whole_directory = broken  # type: ignore[attr-defined]
 
 
-def backup_deleted_in_place() -> None:
-    """A backup loses file after file while it has its name."""
-    writing._delete = shutil.rmtree
-
-
 def recovery_skipped() -> None:
     """A restored state goes on behind its events as if it knew them."""
 
@@ -135,7 +129,6 @@ MUTANTS: dict[str, Callable[[], None]] = {
         finding_in_two_steps,
         trimmed_without_backup,
         backup_written_in_place,
-        backup_deleted_in_place,
         recovery_skipped,
     )
 }
