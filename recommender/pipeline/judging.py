@@ -183,7 +183,7 @@ class Judging:
             forbidden: ids that a person said are something else.
         """
         if not may_be_duplicate(collection.settings, subject.item):
-            by_words, members = (), ()
+            members = ()  # none of them would be allowed, and asking the store of each would take long
         if collection.settings.rule == "cosine":
             nearest = self._of_each_point(collection, subject, members, NEAREST)
             return JudgedByCosine(nearest, similarity, collection.settings, forbidden)

@@ -90,9 +90,8 @@ def _fork(place: Path, seeds: list[int], kind: str, model: str, drain_s: float, 
                 file.write(json.dumps(report._asdict()) + "\n")
                 file.flush()
                 if report.differences:
-                    click.echo(
-                        f"seed {seed}: {report.plan}: {'; '.join(report.differences)[:2000]} ({report.directory})"
-                    )
+                    told = "; ".join(report.differences)[:2000]
+                    click.echo(f"seed {seed}: {report.scene}: {report.plan}: {told} ({report.directory})")
         status = 0
     except BaseException as error:
         click.echo(f"the trials ended early: {error!r}")
@@ -113,7 +112,7 @@ def _conclude(reports: list[Report], broken: int, directory: Path) -> int:
     click.echo(f"{'point':42} {'aimed at':>9} {'struck':>7}")
     for name in [point.name for point in POINTS] + sorted(set(aimed) - {point.name for point in POINTS}):
         click.echo(f"{name:42} {aimed[name]:9} {fell[name]:7}")
-    played = {None, *(report.plan.partition(":")[0] for report in reports)}  # few trials need not have every scene
+    played = {None, *(report.scene for report in reports)}  # few trials need not have every scene
     possible = [point.name for point in POINTS if needed(point.name) in played]
     never = [name for name in possible if not fell[name] and not reached[name]]
     disagree = sum(bool(report.differences) for report in reports)

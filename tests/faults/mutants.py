@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,11 @@ def backup_written_in_place() -> None:
     writing.whole_directory = broken  # type: ignore[attr-defined]
 
 
+def backup_deleted_in_place() -> None:
+    """A backup loses file after file while it has its name."""
+    writing._delete = shutil.rmtree
+
+
 def recovery_skipped() -> None:
     """A restored state goes on behind its events as if it knew them."""
 
@@ -129,6 +135,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
         finding_in_two_steps,
         trimmed_without_backup,
         backup_written_in_place,
+        backup_deleted_in_place,
         recovery_skipped,
     )
 }

@@ -198,7 +198,7 @@ POINTS = (
     Point("backup: in its place", f"{_WRITING}:whole_directory", "after", context=True),
     Point("backup: before older ones go", f"{_BACKUPS}:prune", "before"),
     Point("backup: before an older one goes", f"{_WRITING}:_delete", "before"),
-    Point("backup: a file deleted", "os:unlink", "after"),
+    Point("backup: its files deleted, its directory there", "os:rmdir", "before"),
     Point("backup: an older one gone", f"{_WRITING}:_delete", "after"),
     Point("backup: older ones gone", f"{_BACKUPS}:prune", "after"),
     Point("backup: before it is noted", "workers.owner.backups:BackupKeeper._end", "before"),

@@ -61,6 +61,7 @@ SEEDS = {  # the first, and how many: their points lie where it is broken; 15: i
     "finding_in_two_steps": (75, 2),
     "trimmed_without_backup": (88, 3),
     "backup_written_in_place": (91, 3),
+    "backup_deleted_in_place": (100, 2),
     "recovery_skipped": (81, 1),
 }
 

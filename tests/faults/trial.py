@@ -77,6 +77,7 @@ class Report(NamedTuple):
     """What came of one trial; plain values, to be written as JSON."""
 
     seed: int
+    scene: str
     plan: str
     aimed: list[str]
     fell: list[str]
@@ -164,14 +165,15 @@ class Bench:
             life = self._life(directory, scene, chance, **sizes)
             run = _Run(self, life, reference, scene, chance)
             wrong = run.execute(plan, ordered=chance.random() < 0.25)
-            told = f"{scene}: {', '.join(map(str, plan))}"
+            told = ", ".join(map(str, plan))
             if wrong:
                 kept = directory.with_name(f"failed-{seed}")
                 shutil.copytree(directory, kept)
-                (kept / "plan.txt").write_text("\n".join([told, *wrong]))
+                (kept / "plan.txt").write_text("\n".join([scene, told, *wrong]))
                 directory = kept
         return Report(
             seed=seed,
+            scene=scene,
             plan=told,
             aimed=[one.name for one in plan],
             fell=run.fell,

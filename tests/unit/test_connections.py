@@ -41,6 +41,21 @@ def test_redis_py_connects_with(url: str, kind: type) -> None:
         assert issubclass(client.connection_pool.connection_class, kind)
 
 
+@pytest.mark.parametrize(
+    ("flags", "fit"),
+    [
+        ({"master"}, True),
+        ({"master", "failover_in_progress"}, False),  # it is up again, and about to become a replica
+        ({"master", "o_down", "failover_in_progress"}, False),
+    ],
+)
+def test_a_master_in_the_midst_of_a_failover_is_none_to_connect_to(flags: set[str], fit: bool) -> None:
+    state = {"flags": flags, "is_master": True, "is_sdown": False, "is_odown": "o_down" in flags}
+    with connect("sentinel://one/main") as client:
+        manager = client.connection_pool.sentinel_manager
+        assert manager.check_master_state({**state, "num-other-sentinels": 0}, "main") is fit
+
+
 def test_redis_py_asks_the_sentinels() -> None:
     with connect(SENTINEL) as client:
         pool = client.connection_pool
