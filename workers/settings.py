@@ -95,7 +95,7 @@ class Settings(BaseModel):
         "auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16", "openvino-int8"
     ] = "auto"
     long_texts: Literal["truncate", "windows"] = "truncate"
-    batch_tokens: Annotated[int, Field(ge=1)] = 16_384
+    batch_tokens: Annotated[int, Field(ge=1)] = 65_536
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
     most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
     deliver_task: str = ""
