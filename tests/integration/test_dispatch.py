@@ -30,10 +30,11 @@ class Courier(list[Job]):
 
     broken = False
 
-    def __call__(self, job: Job) -> None:
+    def __call__(self, jobs: Sequence[Job]) -> int:
         if self.broken:
             raise ConnectionError("closed")
-        self.append(job)
+        self += jobs
+        return len(jobs)
 
     def replies(self) -> list[ReplyJob]:
         return [job for job in self if isinstance(job, ReplyJob)]

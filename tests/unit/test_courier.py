@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from recommender.items import EntryId
 from tests.support.waiting import wait_until
-from workers.owner.courier import Courier, DeliveryJob, Job
+from workers.owner.courier import CAPACITY, Courier, DeliveryJob, Job
 
 
 def jobs(*places: int) -> list[Job]:
@@ -21,14 +21,16 @@ class Road:
     def __init__(self, *, is_open: bool = True) -> None:
         self.open = is_open
         self.attempts = 0
+        self.at_once = 100
         self.carried: list[int] = []
 
-    def carry(self, job: Job) -> None:
-        assert isinstance(job, DeliveryJob)
+    def carry(self, jobs: Sequence[Job]) -> int:
         self.attempts += 1
         if not self.open:
             raise ConnectionError("closed")
-        self.carried.append(job.id.ms)
+        arrived = jobs[: self.at_once]
+        self.carried += [job.id.ms for job in arrived if isinstance(job, DeliveryJob)]
+        return len(arrived)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_jobs_are_carried_in_order(courier: Courier, road: Road) -> None:
 
 def test_what_has_arrived_is_told_once(courier: Courier, road: Road) -> None:
     courier.put(jobs(1, 2))
-    wait_until(lambda: courier.room == 1000 and len(road.carried) == 2, "the jobs to be carried", 5)
+    wait_until(lambda: courier.room == CAPACITY and len(road.carried) == 2, "the jobs to be carried", 5)
     assert courier.arrived() == jobs(1, 2)
     assert courier.arrived() == []
 
@@ -69,12 +71,20 @@ def test_a_job_is_tried_until_it_arrives(courier: Courier, road: Road) -> None:
     wait_until(lambda: road.carried == [1, 2], "both to be carried", 5)
 
 
+def test_of_several_jobs_those_that_did_not_arrive_are_carried_again(courier: Courier, road: Road) -> None:
+    road.at_once = 3
+    courier.put(jobs(*range(50)))
+    wait_until(lambda: len(road.carried) == 50, "all to be carried", 5)
+    assert road.carried == list(range(50))
+    assert road.attempts > 50 // 3
+
+
 def test_room_shrinks_with_what_waits(courier: Courier, road: Road) -> None:
     road.open = False
-    assert courier.room == 1000
+    assert courier.room == CAPACITY
     courier.put(jobs(*range(400)))
-    assert courier.room == 600
-    courier.put(jobs(*range(700)))
+    assert courier.room == CAPACITY - 400
+    courier.put(jobs(*range(CAPACITY)))
     assert courier.room == 0
 
 
@@ -99,9 +109,10 @@ def test_finish_gives_up_in_time(courier: Courier, road: Road) -> None:
 def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
     taken, given = threading.Event(), threading.Event()
 
-    def carry(job: Job) -> None:
+    def carry(jobs: Sequence[Job]) -> int:
         taken.set()
         assert given.wait(5)
+        return len(jobs)
 
     courier = Courier(carry)
     courier.start()

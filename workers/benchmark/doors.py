@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import TimeoutError as ResultLate
 
-from recommender.items import EntryId, ItemProcessed
+from recommender.items import CommandRejected, EntryId, ItemProcessed
 from workers.celery.app import make_app
+from workers.celery.tasks import CommandRefused
 from workers.client import is_outcome
 from workers.sandbox import ProcessFailed, RunningWorker
 
@@ -50,11 +52,17 @@ def through_stream(worker: RunningWorker, items: Items) -> Passage:
     Raises:
         ProcessFailed: the worker ended, or fell silent.
     """
-    return _measured(worker, items, lambda: worker.client.ingest_many(items))
+    after = worker.client.last_event()
+    started = time.perf_counter()
+    worker.client.ingest_many(items)
+    told = _Told()
+    for event in _outcomes(worker, after, len(items)):
+        told.note(event["type"], event["data"])
+    return told.passage(len(items), time.perf_counter() - started)
 
 
 def through_celery(worker: RunningWorker, app: Celery, items: Items) -> Passage:
-    """Call ``ingest.delay`` for each, and wait for every outcome in the events stream and for the last result.
+    """Call ``ingest.delay`` for each, and wait for every result as any caller of a Celery task does.
 
     Args:
         worker: that decides.
@@ -62,16 +70,23 @@ def through_celery(worker: RunningWorker, app: Celery, items: Items) -> Passage:
         items: to send.
 
     Raises:
-        ProcessFailed: the worker ended, or fell silent.
+        ProcessFailed: no result came for a long time.
     """
     ingest = app.tasks["recommender.ingest"]
-    results: list[Any] = []
-    return _measured(
-        worker,
-        items,
-        lambda: results.extend(ingest.delay(dict(item)) for item in items),
-        lambda: results[-1].get(timeout=_SILENCE_S),
-    )
+    started = time.perf_counter()
+    results = [ingest.delay(dict(item)) for item in items]
+    told = _Told()
+    for result in results:
+        try:
+            outcome = result.get(timeout=_SILENCE_S)
+        except CommandRefused:
+            told.note(CommandRejected.type, {})
+        except ResultLate as error:
+            worker.require()
+            raise ProcessFailed("no result came") from error
+        else:
+            told.note(outcome["type"], outcome)
+    return told.passage(len(items), time.perf_counter() - started)
 
 
 def items_of(texts: Sequence[str], collection: str = "default") -> list[dict[str, str]]:
@@ -86,33 +101,38 @@ def celery_app(worker: RunningWorker) -> Celery:
     return app
 
 
-def _measured(
-    worker: RunningWorker, items: Items, send: Callable[[], object], finish: Callable[[], object] = lambda: None
-) -> Passage:
-    after = worker.client.last_event()
-    started = time.perf_counter()
-    send()
-    events, embed_ms, decide_ms = _outcomes(worker, after, len(items))
-    finish()
-    return Passage(len(items), time.perf_counter() - started, events, embed_ms, decide_ms)
+class _Told:
+    """What outcomes say."""
+
+    def __init__(self) -> None:
+        self._types: Counter[str] = Counter()
+        self._embed_ms = self._decide_ms = 0.0
+
+    def note(self, type_: str, data: Mapping[str, Any]) -> None:
+        """One more event."""
+        self._types[type_] += 1
+        if type_ == ItemProcessed.type:
+            self._embed_ms += data["timings"]["embed_ms"]
+            self._decide_ms += data["timings"]["decide_ms"]
+
+    def passage(self, items: int, seconds: float) -> Passage:
+        """All of it."""
+        return Passage(items, seconds, self._types, self._embed_ms, self._decide_ms)
 
 
-def _outcomes(worker: RunningWorker, after: EntryId, count: int) -> tuple[Counter[str], float, float]:
+def _outcomes(worker: RunningWorker, after: EntryId, count: int) -> Iterator[dict[str, Any]]:
+    """Events, up to so many outcomes."""
     heard = time.monotonic()
 
     def silent() -> bool:
         worker.require()
         return time.monotonic() - heard > _SILENCE_S
 
-    events: Counter[str] = Counter()
-    outcomes, embed_ms, decide_ms = 0, 0.0, 0.0
+    outcomes = 0
     for event in worker.client.events(after, until=silent):
         heard = time.monotonic()
-        events[event["type"]] += 1
+        yield event
         outcomes += is_outcome(event)
-        if event["type"] == ItemProcessed.type:
-            embed_ms += event["data"]["timings"]["embed_ms"]
-            decide_ms += event["data"]["timings"]["decide_ms"]
         if outcomes >= count:
-            return events, embed_ms, decide_ms
+            return
     raise ProcessFailed(f"only {outcomes} of {count} outcomes came")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, Task
@@ -38,7 +39,7 @@ class _Outcome(Task):
 
 
 class Carrier:
-    """Carries one job at a time; an exception means it has not arrived.
+    """Carries jobs in order; how many come at once makes no difference to those who wait.
 
     Args:
         app: whose result backend, broker and tasks are used.
@@ -57,24 +58,46 @@ class Carrier:
         # of the task, for good, because a broker was away for a moment.
         self._trace = build_tracer(outcome.name, outcome, app=app, eager=True, propagate=True)
 
-    def __call__(self, job: Job) -> None:
-        """Carry it."""
-        if isinstance(job, ReplyJob):
-            self._reply(job)
-        else:
-            self._deliver(job)
+    def __call__(self, jobs: Sequence[Job]) -> int:
+        """Carry them; how many have arrived, the first ones. An exception means that none has."""
+        requests = self._requests(jobs)
+        carried: list[Job] = []
+        try:
+            for job in jobs:
+                self._carry(job, requests)
+                carried.append(job)
+        except Exception:  # the job that did not arrive is the first one the next time
+            if not carried:
+                raise
+        told = [job.task_id for job in carried if isinstance(job, ReplyJob)]
+        if told:
+            self._redis.hdel(self._keys.replies, *told)
+        return len(carried)
 
-    def _reply(self, job: ReplyJob) -> None:
-        # A reply address that nobody registered belongs to no task of ours: whoever can only append to the stream
-        # cannot write results or start tasks.
-        kept: Any = self._redis.hget(self._keys.replies, job.task_id)
-        if kept is None:
-            return
+    def _requests(self, jobs: Sequence[Job]) -> dict[str, bytes | None]:
+        """Of each task that waits its request, if it is kept.
+
+        An address that nobody registered belongs to no task of ours: whoever can only append to the stream cannot write
+        results or start tasks.
+        """
+        waiting = [job.task_id for job in jobs if isinstance(job, ReplyJob)]
+        if not waiting:
+            return {}
+        kept: Any = self._redis.hmget(self._keys.replies, waiting)
+        return dict(zip(waiting, kept, strict=True))
+
+    def _carry(self, job: Job, requests: dict[str, bytes | None]) -> None:
+        if isinstance(job, DeliveryJob):
+            self._deliver(job)
+        elif (kept := requests.get(job.task_id)) is not None:
+            self._reply(job, kept)
+            requests[job.task_id] = None  # a task is told once
+
+    def _reply(self, job: ReplyJob, kept: bytes) -> None:
         try:
             self._complete(job, load_request(kept))
         except _HOPELESS as error:  # a fault of this one task, and others wait behind it
             log.error("carrier.gave_up", extra={"task_id": job.task_id, "error": repr(error)})
-        self._redis.hdel(self._keys.replies, job.task_id)
 
     def _complete(self, job: ReplyJob, request: dict[str, Any]) -> None:
         outcome: Any = list(job.outcomes) if job.many else job.outcomes[0]

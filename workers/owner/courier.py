@@ -9,15 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from recommender.items import EntryId
 
 log = logging.getLogger(__name__)
 
-_CAPACITY = 1000
+CAPACITY = 2048
+"""Jobs that a courier has at a time: the outcomes of a batch beside those of the last."""
+
+_AT_ONCE = 16  # so many may be carried twice after a crash
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 10.0
 
 
@@ -48,15 +52,18 @@ class DeliveryJob:
 
 Job = ReplyJob | DeliveryJob
 
+Carry = Callable[[Sequence[Job]], int]
+"""Carries jobs in order. Returns how many of them have arrived, the first ones; an exception means that none has."""
+
 
 class Courier(threading.Thread):
-    """Carries jobs in order, each until it arrives or the courier is stopped.
+    """Carries jobs in order, a few at a time, each until it arrives or the courier is stopped.
 
     Args:
-        carry: does one job; an exception means it has not arrived.
+        carry: does them.
     """
 
-    def __init__(self, carry: Callable[[Job], None]) -> None:
+    def __init__(self, carry: Carry) -> None:
         super().__init__(name="recommender-courier", daemon=True)
         self._carry = carry
         self._jobs: deque[Job] = deque()
@@ -67,7 +74,7 @@ class Courier(threading.Thread):
     @property
     def room(self) -> int:
         """How many more jobs it takes."""
-        return max(0, _CAPACITY - len(self._jobs))
+        return max(0, CAPACITY - len(self._jobs))
 
     def put(self, jobs: list[Job]) -> None:
         """Add jobs."""
@@ -89,11 +96,12 @@ class Courier(threading.Thread):
                 self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
                 if self._stopping.is_set() and not self._jobs:
                     return
-                job = self._jobs[0]
-            if not self._persist(job):
+                jobs = list(islice(self._jobs, _AT_ONCE))
+            arrived = self._persist(jobs)
+            if not arrived:
                 return
             with self._changed:
-                self._done.append(self._jobs.popleft())
+                self._done.extend(self._jobs.popleft() for _ in range(arrived))
                 self._changed.notify_all()
 
     def finish(self, timeout_s: float) -> None:
@@ -104,15 +112,14 @@ class Courier(threading.Thread):
             self._changed.notify_all()
         self.join(timeout_s)
 
-    def _persist(self, job: Job) -> bool:
+    def _persist(self, jobs: Sequence[Job]) -> int:
+        """How many have arrived: at least one, unless the courier was stopped before."""
         retry_s = _FIRST_RETRY_S
         while True:
             try:
-                self._carry(job)
+                return self._carry(jobs)
             except Exception as error:
                 log.warning("courier.retry", extra={"error": repr(error)[:200], "retry_s": retry_s})
-                if self._stopping.wait(retry_s):
-                    return False
-                retry_s = min(2 * retry_s, _LAST_RETRY_S)
-            else:
-                return True
+            if self._stopping.wait(retry_s):
+                return 0
+            retry_s = min(2 * retry_s, _LAST_RETRY_S)

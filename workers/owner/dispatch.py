@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from recommender import Recommender
 from recommender.items import START, EntryId
 from workers.broker.commands_log import CommandsLog
-from workers.owner.courier import Courier, DeliveryJob, Job, ReplyJob
+from workers.owner.courier import Carry, Courier, DeliveryJob, Job, ReplyJob
 from workers.owner.replies import resolve_reply, task_of
 from workers.settings import Settings
+
+_IDLE_S, _SOON_S = 0.5, 0.05
 
 
 class Dispatch:
@@ -19,13 +20,17 @@ class Dispatch:
     Args:
         settings: which task of the user's own is called, and with which events.
         commands: the log, which knows whose requests are kept.
-        carry: takes one outcome into Celery; an exception means it has not arrived.
+        carry: takes outcomes into Celery.
+
+    Attributes:
+        idle_s: for how long nothing need be offered: not long while the courier may have had no room for all there was.
     """
 
-    def __init__(self, settings: Settings, commands: CommandsLog, carry: Callable[[Job], None]) -> None:
+    def __init__(self, settings: Settings, commands: CommandsLog, carry: Carry) -> None:
         self._settings = settings
         self._commands = commands
         self._courier = Courier(carry)
+        self.idle_s = _IDLE_S
         self._offered_event = START
         self._undelivered = 0  # offered, and not seen to arrive
         self._offered_reply = 0
@@ -40,7 +45,10 @@ class Dispatch:
 
     def offer(self, engine: Recommender) -> None:
         """Give the courier what it has room for."""
-        self._courier.put([*self._replies(engine), *self._deliveries(engine)])
+        room = self._courier.room
+        jobs: list[Job] = [*self._replies(engine), *self._deliveries(engine)]
+        self._courier.put(jobs)
+        self.idle_s = _IDLE_S if len(jobs) < room else _SOON_S
 
     def acknowledge(self, engine: Recommender) -> None:
         """Note what has arrived."""

@@ -28,7 +28,7 @@ from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
 from workers.fleet.making import make_fleet
 from workers.owner.backups import BackupKeeper
-from workers.owner.courier import Job
+from workers.owner.courier import Carry
 from workers.owner.deciding import RETRY_S, Deciding
 from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
@@ -56,7 +56,7 @@ from workers.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_IDLE_S, _FLUSH_S = 0.5, 10.0
+_FLUSH_S = 10.0
 _LATER: tuple[type[Exception], ...] = (*AWAY, StateFull)
 
 
@@ -67,7 +67,7 @@ class Owner(threading.Thread):
         settings: of the process; ``settings.partition`` is the partition.
         encoders: the embedding models.
         redis: makes a connection to the server that holds the streams; each thread has one of its own.
-        carry: takes one outcome into Celery; an exception means it has not arrived.
+        carry: takes outcomes into Celery.
         ask: has an embed worker look at a request, by its id.
         on_end: called when the thread has ended, with what ended it or ``None`` after ``stop()``.
     """
@@ -77,7 +77,7 @@ class Owner(threading.Thread):
         settings: Settings,
         encoders: Encoders,
         redis: Callable[[], Redis],
-        carry: Callable[[Job], None],
+        carry: Carry,
         ask: Callable[[str], None],
         on_end: Callable[[BaseException | None], None] = lambda error: None,
     ) -> None:
@@ -229,7 +229,7 @@ class Owner(threading.Thread):
         while not self._stopping.is_set():
             intake.check()
             self._keeper.check()
-            entries, questions = self._inbox.take(_IDLE_S)
+            entries, questions = self._inbox.take(self._dispatch.idle_s)
             if entries:
                 self.status.working()
             for part in self._recovery.parts(entries):
