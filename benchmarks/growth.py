@@ -36,10 +36,11 @@ from recommender.opening import DATABASE
 from recommender.pipeline import Indexes
 from recommender.store import SqliteStore
 from recommender.testing import DeterministicEncoder
+from workers.owner.garbage import collected_by_the_clock
 
 SIZES = (1_000, 10_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 SEED = 1
-BATCH = 256
+BATCH = 1_024  # as the worker takes them
 WINDOW = 2_048  # items before each size that are timed
 CANDIDATES = 50
 TEXTS = 2_500
@@ -82,7 +83,7 @@ def measure(most: int) -> Report:
     sizes = [size for size in SIZES if size <= most] or [most]
     base = base_vectors()
     rows = []
-    with tempfile.TemporaryDirectory(prefix="growth-", dir=RESULTS) as folder:
+    with tempfile.TemporaryDirectory(prefix="growth-", dir=RESULTS) as folder, collected_by_the_clock():
         nothing = opened_elsewhere(Path(folder) / "nothing")
         run = _Run(Path(folder) / "state", base, sizes[-1])
         for size in sizes:
