@@ -40,7 +40,7 @@ class GroupTable:
 
     def _read_canonical(self, groups: list[str], rule: CanonicalRule) -> list[tuple[str, str]]:
         rows = self._db.execute(
-            "SELECT grp, items.id FROM json_each(?) AS groups JOIN items ON items.seq ="  # noqa: S608
+            "SELECT grp, items.id FROM json_each(?) AS groups CROSS JOIN items ON items.seq ="  # noqa: S608
             f" (SELECT seq FROM items WHERE grp = groups.value ORDER BY {_CANONICAL[rule]} LIMIT 1)",
             (json.dumps(groups),),
         )

@@ -157,7 +157,7 @@ class ItemTable:
 
     def _read_members(self, points: list[int]) -> dict[int, list[Member]]:
         rows = self._db.execute(
-            "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points JOIN items ON items.seq IN"
+            "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points CROSS JOIN items ON items.seq IN"
             " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
             (json.dumps(points), MEMBERS_PER_POINT),
         )

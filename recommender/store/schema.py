@@ -191,6 +191,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
         if new:
             _create(connection)
         _check(connection)
+        _forget_statistics(connection)
         _upgrade(connection)
     except sqlite3.OperationalError as error:
         connection.close()
@@ -216,6 +217,17 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     if version > SCHEMA_VERSION:
         raise StateTooNew(f"the state has schema {version}, this release knows {SCHEMA_VERSION}: upgrade it")
     return int(application) == 0
+
+
+def _forget_statistics(connection: sqlite3.Connection) -> None:
+    """Statements go by their indexes. Counts taken of a small table have SQLite read all of it once it is large."""
+    found = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE name IN ('sqlite_stat1', 'sqlite_stat4')"
+    ).fetchall()
+    for (table,) in found:
+        connection.execute(f"DROP TABLE {table}")
+    if found:
+        connection.execute("PRAGMA writable_schema=RESET")  # reads the schema again, without them
 
 
 def _create(connection: sqlite3.Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,12 +162,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the database; what is committed is durable already."""
-        try:
-            self._db.execute("PRAGMA optimize")
-        except sqlite3.Error:
-            pass  # statistics only
-        finally:
-            self._db.close()
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+        self._db.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,96 @@
+"""What a batch asks of the database goes by an index, however large the tables grow."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recommender import Recommender
+from recommender.matching import LearnedMatcher
+from recommender.pipeline import counts as counts_module
+from recommender.pipeline import postings as postings_module
+from recommender.store import SqliteStore, outbox, recent_items, vectors
+from tests.support.engine import Log, Models
+
+GROWING = ("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones")
+WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?! VIRTUAL TABLE)")
+
+
+def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is asked of the database each time."""
+    for module, bound in (
+        (recent_items, "_SAYINGS_KEPT"),
+        (recent_items, "_POINTS_KEPT"),
+        (recent_items, "_GROUPS_KEPT"),
+        (vectors, "_VECTORS_KEPT"),
+        (vectors, "_UNKNOWN_KEPT"),
+        (outbox, "_UNUSED_KEPT"),
+        (counts_module, "_TERMS_KEPT"),
+        (postings_module, "LONGEST_KEPT"),
+    ):
+        monkeypatch.setattr(module, bound, 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, nothing_kept: None) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "state.sqlite3")
+    yield store
+    store.close()
+
+
+def asked(store: SqliteStore) -> list[str]:
+    """Every statement of a life of items."""
+    statements: dict[str, str] = {}
+    store._db.set_trace_callback(lambda said: statements.setdefault(re.sub(r"'[^']*'|\d+", "?", said), said))
+    engine, log = Recommender(store, Models(), matcher=LearnedMatcher), Log()
+    words = ("printer", "jams", "again", "order", "1042", "1043", "lost", "router")
+    engine.process([log.configure(canonical="longest", window_days=30)])
+    engine.process([log.upsert(f"i{n}", " ".join(words[n % 8 :] + words[: n % 5]), key=f"k{n}") for n in range(40)])
+    engine.process([log.upsert(f"i{n}", f"changed {words[n % 8]} {n}") for n in range(0, 40, 3)])
+    engine.process([log.delete(f"i{n}") for n in range(0, 40, 7)])
+    engine.process([log.feedback("i1", "same", "i2"), log.feedback("i4", "different", "i5")])
+    engine.process([log.patch("i2", {"state": "open"}), log.erase("i8"), log.tick(86_400_000 * 40)])
+    engine.process([log.configure(ttl_days=1), log.tick(86_400_000 * 2), log.upsert("i1", "printer jams")])
+    engine.search("printer jams again")
+    engine.recommend("i1")
+    engine.get("i1")
+    store._db.set_trace_callback(None)
+    return [said for said in statements.values() if said.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+
+
+def test_no_statement_of_a_batch_reads_all_of_a_table(store: SqliteStore) -> None:
+    statements = asked(store)
+    assert len(statements) > 30
+    whole = {said: steps for said in statements if any(map(WHOLE.search, steps := plan(store._db, said)))}
+    assert whole == {}
+
+
+def test_statistics_of_small_tables_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    engine, log = Recommender(SqliteStore(path), Models()), Log()
+    engine.process([log.upsert(f"i{n}", f"text {n}") for n in range(3)])
+    engine.close()
+    lookup = (
+        "SELECT items.id FROM json_each('[1]') AS wanted JOIN items ON items.seq IN"
+        " (SELECT seq FROM items WHERE point = wanted.value ORDER BY seq LIMIT 8)"
+    )
+    other = sqlite3.connect(path)
+    other.execute("ANALYZE")
+    misled = plan(other, lookup)
+    other.close()
+    store = SqliteStore(path)
+    found = plan(store._db, lookup)
+    tables = store._db.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'").fetchall()
+    store.close()
+    assert any(map(WHOLE.search, misled))
+    assert not any(map(WHOLE.search, found))
+    assert tables == []
