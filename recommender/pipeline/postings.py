@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import OrderedDict
 from collections.abc import Iterable
 
 import numpy as np
@@ -33,7 +34,7 @@ class Postings:
     def __init__(self, store: SqliteStore, most: int = NUMBERS_KEPT) -> None:
         self._store = store
         self._most = most
-        self._kept: dict[tuple[int, str], array[int]] = {}
+        self._kept: OrderedDict[tuple[int, str], array[int]] = OrderedDict()  # a dict is slow to find its oldest key
         self._numbers = 0
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
@@ -24,7 +25,7 @@ class Recent(Generic[K, V]):
     def __init__(self, most: int, weigh: Callable[[K, V], int] = lambda key, value: 1) -> None:
         self._most = most
         self._weigh = weigh
-        self._kept: dict[K, V] = {}
+        self._kept: OrderedDict[K, V] = OrderedDict()  # a dict is slow to find its oldest key
         self._weight = 0
 
     def __len__(self) -> int:
@@ -48,7 +49,7 @@ class Recent(Generic[K, V]):
         self._kept[key] = value
         self._weight += self._weigh(key, value)
         while self._weight > self._most:
-            self.drop(next(iter(self._kept)))
+            self._weight -= self._weigh(*self._kept.popitem(last=False))
 
     def drop(self, key: K) -> None:
         """The value holds no longer."""
