@@ -92,9 +92,7 @@ def _by_stream(settings: Settings, name: str, texts: Texts, index: str, plain: b
     with fresh_worker(settings, name) as worker:
         _configure(worker, index, plain)
         before = worker.cpu_s()
-        passage = through_stream(worker, items_of(texts.texts))
-        if passage.events[ItemProcessed.type] != passage.items:
-            raise RuntimeError(f"{passage.items} items, but {passage.events}")
+        passage = _whole(through_stream(worker, items_of(texts.texts)))
         cpu_ms = (worker.cpu_s() - before) * 1000 / passage.items
         peak_mb = worker.peak_memory_mb()
         worker.stop()
@@ -115,9 +113,15 @@ def _by_celery(settings: Settings, name: str, texts: Texts, index: str) -> float
         _configure(worker, index, plain=False)
         app = celery_app(worker)
         try:
-            return through_celery(worker, app, items_of(texts.texts)).items_per_s
+            return _whole(through_celery(worker, app, items_of(texts.texts))).items_per_s
         finally:
             app.close()
+
+
+def _whole(passage: Passage) -> Passage:
+    if passage.events[ItemProcessed.type] != passage.items:
+        raise RuntimeError(f"{passage.items} items, but {passage.events}")
+    return passage
 
 
 def _configure(worker: RunningWorker, index: str, plain: bool) -> None:

@@ -34,7 +34,9 @@ class Postings:
     def __init__(self, store: SqliteStore, most: int = NUMBERS_KEPT) -> None:
         self._store = store
         self._most = most
-        self._kept: OrderedDict[tuple[int, str], array[int]] = OrderedDict()  # a dict is slow to find its oldest key
+        self._kept: OrderedDict[tuple[int, str], array[int]] = (
+            OrderedDict()
+        )  # a dict looks through all that was dropped before
         self._numbers = 0
 
     def __len__(self) -> int:

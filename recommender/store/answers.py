@@ -74,7 +74,8 @@ class AnswerTable:
 
     def forget(self, collection: int, item_id: str) -> None:
         """Drop every answer on an item."""
-        self._db.execute("DELETE FROM answers WHERE collection=?1 AND (one=?2 OR other=?2)", (collection, item_id))
+        self._db.execute("DELETE FROM answers WHERE collection=? AND one=?", (collection, item_id))
+        self._db.execute("DELETE FROM answers WHERE collection=? AND other=?", (collection, item_id))
 
     def count(self, collection: int) -> int:
         """How many there are."""

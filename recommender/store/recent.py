@@ -25,7 +25,8 @@ class Recent(Generic[K, V]):
     def __init__(self, most: int, weigh: Callable[[K, V], int] = lambda key, value: 1) -> None:
         self._most = most
         self._weigh = weigh
-        self._kept: OrderedDict[K, V] = OrderedDict()  # a dict is slow to find its oldest key
+        # A dict that its oldest key is asked for looks through all that was dropped before.
+        self._kept: OrderedDict[K, V] = OrderedDict()
         self._weight = 0
 
     def __len__(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from recommender.errors import StateDamaged, StateLocked, StateTooNew
 from recommender.store.failures import RESTORE
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -156,6 +157,9 @@ CREATE TABLE forwards (
 CREATE INDEX forwards_by_turn ON forwards (held, id);
 CREATE INDEX forwards_by_collection ON forwards (collection);
 """,
+    4: """
+CREATE INDEX items_by_collection ON items (collection, seq);
+""",
 }
 
 
@@ -220,14 +224,18 @@ def _is_new(connection: sqlite3.Connection) -> bool:
 
 
 def _forget_statistics(connection: sqlite3.Connection) -> None:
-    """Statements go by their indexes. Counts taken of a small table have SQLite read all of it once it is large."""
+    """Statements go by their indexes. Counts taken of a small table have SQLite read all of it once it is large.
+
+    A disk that is full leaves them for the next start.
+    """
     found = connection.execute(
         "SELECT name FROM sqlite_schema WHERE name IN ('sqlite_stat1', 'sqlite_stat4')"
     ).fetchall()
-    for (table,) in found:
-        connection.execute(f"DROP TABLE {table}")
-    if found:
-        connection.execute("PRAGMA writable_schema=RESET")  # reads the schema again, without them
+    with suppress(sqlite3.OperationalError):
+        for (table,) in found:
+            connection.execute(f"DROP TABLE {table}")
+        if found:
+            connection.execute("PRAGMA writable_schema=RESET")  # reads the schema again, without them
 
 
 def _create(connection: sqlite3.Connection) -> None:

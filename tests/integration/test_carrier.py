@@ -139,6 +139,26 @@ def test_a_task_whose_command_was_sent_twice_is_told_once(settings: Settings, re
     assert redis.llen("celery") == 1
 
 
+def test_a_request_that_could_not_be_forgotten_is_not_carried_again(
+    settings: Settings, redis: Redis, app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for_reply(redis, callbacks=[LINK])
+    carrier = Carrier(app, settings, redis)
+
+    def closed(*args: object) -> None:
+        raise RedisConnectionError("closed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(redis, "hdel", closed)
+        assert carrier([job()]) == 1
+        with pytest.raises(RedisConnectionError, match="closed"):
+            carrier([job()])
+    assert redis.hexists(KEYS.replies, "t")
+    assert carrier([job()]) == 1
+    assert redis.llen("celery") == 1
+    assert not redis.exists(KEYS.replies)
+
+
 def test_results_over_rpc_come_back_to_the_sender(settings: Settings, redis: Redis, owner_process: Owners) -> None:
     over_rpc = {"result_backend": "rpc://"}
     owner_process(changes=over_rpc).running()

@@ -22,10 +22,14 @@ class Road:
         self.open = is_open
         self.attempts = 0
         self.at_once = 100
+        self.most = 0
+        self.pause_s = 0.0
         self.carried: list[int] = []
 
     def carry(self, jobs: Sequence[Job]) -> int:
         self.attempts += 1
+        self.most = max(self.most, len(jobs))
+        time.sleep(self.pause_s)
         if not self.open:
             raise ConnectionError("closed")
         arrived = jobs[: self.at_once]
@@ -86,6 +90,22 @@ def test_room_shrinks_with_what_waits(courier: Courier, road: Road) -> None:
     assert courier.room == CAPACITY - 400
     courier.put(jobs(*range(CAPACITY)))
     assert courier.room == 0
+
+
+def test_few_are_carried_at_once(courier: Courier, road: Road) -> None:
+    courier.put(jobs(*range(50)))
+    wait_until(lambda: len(road.carried) == 50, "all to be carried", 5)
+    assert road.most == 16
+
+
+def test_after_the_time_to_finish_nothing_more_is_carried(courier: Courier, road: Road) -> None:
+    road.at_once, road.pause_s = 1, 0.2
+    courier.put(jobs(*range(50)))
+    wait_until(lambda: road.carried, "the first to be carried", 5)
+    courier.finish(0)
+    courier.join(5)
+    assert not courier.is_alive()
+    assert len(road.carried) < 10
 
 
 def test_finish_carries_what_is_there(courier: Courier, road: Road) -> None:

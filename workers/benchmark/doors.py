@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import TimeoutError as ResultLate
+from celery.result import AsyncResult
 
 from recommender.items import CommandRejected, EntryId, ItemProcessed
 from workers.celery.app import make_app
@@ -70,7 +71,7 @@ def through_celery(worker: RunningWorker, app: Celery, items: Items) -> Passage:
         items: to send.
 
     Raises:
-        ProcessFailed: no result came for a long time.
+        ProcessFailed: the worker ended, or no result came for a long time.
     """
     ingest = app.tasks["recommender.ingest"]
     started = time.perf_counter()
@@ -78,12 +79,9 @@ def through_celery(worker: RunningWorker, app: Celery, items: Items) -> Passage:
     told = _Told()
     for result in results:
         try:
-            outcome = result.get(timeout=_SILENCE_S)
+            outcome = _result(worker, result)
         except CommandRefused:
             told.note(CommandRejected.type, {})
-        except ResultLate as error:
-            worker.require()
-            raise ProcessFailed("no result came") from error
         else:
             told.note(outcome["type"], outcome)
     return told.passage(len(items), time.perf_counter() - started)
@@ -99,6 +97,19 @@ def celery_app(worker: RunningWorker) -> Celery:
     app, _ = make_app(worker.settings)
     app.finalize()
     return app
+
+
+def _result(worker: RunningWorker, result: AsyncResult) -> dict[str, Any]:
+    waited_until = time.monotonic() + _SILENCE_S
+    while True:
+        try:
+            outcome: dict[str, Any] = result.get(timeout=1.0)
+        except ResultLate as error:
+            worker.require()
+            if time.monotonic() > waited_until:
+                raise ProcessFailed("no result came") from error
+        else:
+            return outcome
 
 
 class _Told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery, Task
@@ -11,6 +12,7 @@ from celery.app.task import Context
 from celery.app.trace import build_tracer
 from kombu.exceptions import EncodeError
 from redis import Redis
+from redis.exceptions import RedisError
 
 from recommender.items import CommandRejected
 from workers.broker.keys import PartitionKeys
@@ -52,6 +54,7 @@ class Carrier:
         self._settings = settings
         self._redis = redis
         self._keys = PartitionKeys.of(settings.partition)
+        self._told: list[str] = []
         outcome = _Outcome()
         outcome.bind(app)
         # Traced as eager tasks are, an outcome that cannot be passed on raises; else the tracer would make it a failure
@@ -60,6 +63,7 @@ class Carrier:
 
     def __call__(self, jobs: Sequence[Job]) -> int:
         """Carry them; how many have arrived, the first ones. An exception means that none has."""
+        self._forget()  # what the server did not hear the last time: they have been told
         requests = self._requests(jobs)
         carried: list[Job] = []
         try:
@@ -69,10 +73,16 @@ class Carrier:
         except Exception:  # the job that did not arrive is the first one the next time
             if not carried:
                 raise
-        told = [job.task_id for job in carried if isinstance(job, ReplyJob)]
-        if told:
-            self._redis.hdel(self._keys.replies, *told)
+        self._told = [job.task_id for job in carried if isinstance(job, ReplyJob)]
+        with suppress(RedisError):
+            self._forget()
         return len(carried)
+
+    def _forget(self) -> None:
+        """Forget the requests of those that have been told."""
+        if self._told:
+            self._redis.hdel(self._keys.replies, *self._told)
+            self._told = []
 
     def _requests(self, jobs: Sequence[Job]) -> dict[str, bytes | None]:
         """Of each task that waits its request, if it is kept.

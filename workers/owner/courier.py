@@ -19,9 +19,9 @@ from recommender.items import EntryId
 log = logging.getLogger(__name__)
 
 CAPACITY = 2048
-"""Jobs that a courier has at a time: the outcomes of a batch beside those of the last."""
+"""Jobs that a courier is given at a time: the outcomes of a batch beside those of the last."""
 
-_AT_ONCE = 16  # so many may be carried twice after a crash
+_AT_ONCE = 16  # so many results may be carried twice after a crash
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 10.0
 
 
@@ -94,7 +94,7 @@ class Courier(threading.Thread):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
-                if self._stopping.is_set() and not self._jobs:
+                if self._stopping.is_set():
                     return
                 jobs = list(islice(self._jobs, _AT_ONCE))
             arrived = self._persist(jobs)

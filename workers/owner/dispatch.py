@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from recommender import Recommender
 from recommender.items import START, EntryId
+from recommender.store import OutboxRow, Reply
 from workers.broker.commands_log import CommandsLog
-from workers.owner.courier import Carry, Courier, DeliveryJob, Job, ReplyJob
+from workers.owner.courier import Carry, Courier, DeliveryJob, ReplyJob
 from workers.owner.replies import resolve_reply, task_of
 from workers.settings import Settings
 
@@ -23,7 +25,7 @@ class Dispatch:
         carry: takes outcomes into Celery.
 
     Attributes:
-        idle_s: for how long nothing need be offered: not long while the courier may have had no room for all there was.
+        idle_s: for how long nothing need be offered: not long where the courier had no room for all there was.
     """
 
     def __init__(self, settings: Settings, commands: CommandsLog, carry: Carry) -> None:
@@ -46,9 +48,10 @@ class Dispatch:
     def offer(self, engine: Recommender) -> None:
         """Give the courier what it has room for."""
         room = self._courier.room
-        jobs: list[Job] = [*self._replies(engine), *self._deliveries(engine)]
-        self._courier.put(jobs)
-        self.idle_s = _IDLE_S if len(jobs) < room else _SOON_S
+        waiting = engine.outbox.replies(self._offered_reply, room)
+        events = engine.outbox.after(self._offered_event, room) if self._settings.deliver_task else []
+        self._courier.put([*self._replies(engine, waiting), *self._deliveries(events)])
+        self.idle_s = _SOON_S if room in (len(waiting), len(events)) and room else _IDLE_S
 
     def acknowledge(self, engine: Recommender) -> None:
         """Note what has arrived."""
@@ -78,9 +81,8 @@ class Dispatch:
         """Up to where events have reached everybody they are for."""
         return min(published, engine.delivered or START) if self._settings.deliver_task else published
 
-    def _replies(self, engine: Recommender) -> list[ReplyJob]:
+    def _replies(self, engine: Recommender, waiting: Sequence[Reply]) -> list[ReplyJob]:
         """Outcomes for tasks that wait. An address that nobody registered is none of ours, whoever wrote it."""
-        waiting = engine.outbox.replies(self._offered_reply, self._courier.room)
         if not waiting:
             return []
         known = self._commands.known_requests([task_of(reply) for reply in waiting])
@@ -88,12 +90,11 @@ class Dispatch:
         self._unclaimed += [reply.id for reply in waiting if task_of(reply) not in known]
         return [resolve_reply(reply, engine) for reply in waiting if task_of(reply) in known]
 
-    def _deliveries(self, engine: Recommender) -> list[DeliveryJob]:
-        if not self._settings.deliver_task:
-            return []
-        rows = engine.outbox.after(self._offered_event, self._courier.room)
-        if rows:
-            self._offered_event = rows[-1].id
-        jobs = [DeliveryJob(row.id, json.loads(row.event)) for row in rows if row.type in self._settings.deliver_types]
+    def _deliveries(self, events: Sequence[OutboxRow]) -> list[DeliveryJob]:
+        if events:
+            self._offered_event = events[-1].id
+        jobs = [
+            DeliveryJob(row.id, json.loads(row.event)) for row in events if row.type in self._settings.deliver_types
+        ]
         self._undelivered += len(jobs)
         return jobs
