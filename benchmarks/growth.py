@@ -70,7 +70,7 @@ def opened(directory: Path, dimension: int) -> tuple[Recommender, Indexes]:
 @click.command()
 @click.option("--most", type=int, default=1_000_000, show_default=True, help="How far it grows, in items.")
 def growth(most: int) -> None:
-    """What an item costs as a collection grows; to a million it takes an hour and a half."""
+    """What an item costs as a collection grows; to a million it takes half an hour."""
     report = measure(most)
     show(report)
     publish([report])
