@@ -32,7 +32,7 @@ for _name in (
 
 # A trial waits for these: what the owner does once a second it does here many times a second.
 PACE: dict[str, Any] = {
-    "workers.owner.owner:_IDLE_S": 0.05,
+    "workers.owner.dispatch:_IDLE_S": 0.05,
     "workers.owner.upkeep:_EVERY_S": 0.05,
     "workers.owner.deciding:RETRY_S": 0.05,
     "workers.owner.owner:RETRY_S": 0.05,
