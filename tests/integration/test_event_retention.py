@@ -70,7 +70,7 @@ def test_a_dead_consumer_holds_nothing_up(
     owner = owner_process(changes={"events_retention": "groups", "events_max_length": 1000}).running()
     count = 1200
     first = client.ingest_many(items(count // 2))
-    owner.until(lambda: "dead" in groups_of(owner), "the group to be seen")
+    owner.until(lambda: groups_of(owner).get("dead", {}).get("behind_s"), "the group to be seen behind")
     positions = first + client.ingest_many(items(count // 2, first=count // 2))
     answered(redis, positions)
     wait_until(lambda: redis.xlen(KEYS.commands) == 0, "the commands to be trimmed")
