@@ -64,11 +64,11 @@ class Carrier:
     def __call__(self, jobs: Sequence[Job]) -> int:
         """Carry them; how many have arrived, the first ones. An exception means that none has."""
         self._forget()  # what the server did not hear the last time: they have been told
-        requests = self._requests(jobs)
+        kept = self._requests(jobs)
         carried: list[Job] = []
         try:
             for job in jobs:
-                self._carry(job, requests)
+                self._carry(job, kept)
                 carried.append(job)
         except Exception:  # the job that did not arrive is the first one the next time
             if not carried:
@@ -96,16 +96,16 @@ class Carrier:
         kept: Any = self._redis.hmget(self._keys.replies, waiting)
         return dict(zip(waiting, kept, strict=True))
 
-    def _carry(self, job: Job, requests: dict[str, bytes | None]) -> None:
+    def _carry(self, job: Job, kept: dict[str, bytes | None]) -> None:
         if isinstance(job, DeliveryJob):
             self._deliver(job)
-        elif (kept := requests.get(job.task_id)) is not None:
-            self._reply(job, kept)
-            requests[job.task_id] = None  # a task is told once
+        elif (request := kept.get(job.task_id)) is not None:
+            self._reply(job, request)
+            kept[job.task_id] = None  # a task is told once
 
-    def _reply(self, job: ReplyJob, kept: bytes) -> None:
+    def _reply(self, job: ReplyJob, request: bytes) -> None:
         try:
-            self._complete(job, load_request(kept))
+            self._complete(job, load_request(request))
         except _HOPELESS as error:  # a fault of this one task, and others wait behind it
             log.error("carrier.gave_up", extra={"task_id": job.task_id, "error": repr(error)})
 
