@@ -34,9 +34,8 @@ class Postings:
     def __init__(self, store: SqliteStore, most: int = NUMBERS_KEPT) -> None:
         self._store = store
         self._most = most
-        self._kept: OrderedDict[tuple[int, str], array[int]] = (
-            OrderedDict()
-        )  # a dict looks through all that was dropped before
+        # A dict that its oldest key is asked for looks through all that was dropped before.
+        self._kept: OrderedDict[tuple[int, str], array[int]] = OrderedDict()
         self._numbers = 0
 
     def __len__(self) -> int:

@@ -86,6 +86,8 @@ def test_strangers_are_told_nothing_and_forgotten(
     entries += [log.upsert("z", "a text", reply_to=reply_address("last"))]
     engine.process(entries)
     assert len(engine.outbox.replies(0, 10_000)) == STRANGERS + 2
+    one.offer(engine)
+    assert one.idle_s < 0.1, "there is more than the courier had room for"
 
     def none_left() -> bool:
         one.offer(engine)
@@ -93,6 +95,7 @@ def test_strangers_are_told_nothing_and_forgotten(
         return not engine.outbox.replies(0, 1)
 
     wait_until(none_left, "every reply to be settled")
+    assert one.idle_s == 0.5
     assert [job.task_id for job in carried.replies()] == ["first", "last"]
     assert [job.outcomes[0]["item_id"] for job in carried.replies()] == ["a", "z"]
     assert engine.prune(outbox_ms=0, sent=engine.last_event) > STRANGERS, "they keep no event from being dropped"

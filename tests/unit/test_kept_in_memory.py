@@ -18,22 +18,13 @@ from recommender.pipeline import counts as counts_module
 from recommender.pipeline import postings as postings_module
 from recommender.pipeline.counts import Counts
 from recommender.pipeline.postings import Postings
-from recommender.store import SqliteStore, outbox, recent_items, vectors
+from recommender.store import SqliteStore
 from recommender.store.recent import Recent
 from recommender.testing import DeterministicEncoder
+from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models, outbox_lines
 
 WORDS = ("printer", "jams", "again", "order", "1042", "1043", "lost", "black", "white", "router", "of", "the")
-BOUNDS = (
-    (recent_items, "_SAYINGS_KEPT"),
-    (recent_items, "_POINTS_KEPT"),
-    (recent_items, "_GROUPS_KEPT"),
-    (vectors, "_VECTORS_KEPT"),
-    (vectors, "_UNKNOWN_KEPT"),
-    (outbox, "_UNUSED_KEPT"),
-    (counts_module, "_TERMS_KEPT"),
-    (postings_module, "LONGEST_KEPT"),
-)
 
 
 def test_what_was_put_longest_ago_goes_first() -> None:
@@ -112,8 +103,7 @@ def test_the_same_is_decided_when_nothing_is_kept_and_when_commits_fail(
     entries = commands(seed)
     expected = decided(entries)
     assert decided(entries, commits_fail=True) == expected
-    for module, bound in BOUNDS:
-        monkeypatch.setattr(module, bound, 0)
+    keep_nothing(monkeypatch)
     assert decided(entries) == expected
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from recommender import Recommender
 from recommender.matching import LearnedMatcher
-from recommender.pipeline import counts as counts_module
-from recommender.pipeline import postings as postings_module
-from recommender.store import SqliteStore, outbox, recent_items, vectors
+from recommender.store import SqliteStore
+from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models
 
 GROWING = ("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones")
@@ -25,23 +24,8 @@ def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
 
 
 @pytest.fixture
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is asked of the database each time."""
-    for module, bound in (
-        (recent_items, "_SAYINGS_KEPT"),
-        (recent_items, "_POINTS_KEPT"),
-        (recent_items, "_GROUPS_KEPT"),
-        (vectors, "_VECTORS_KEPT"),
-        (vectors, "_UNKNOWN_KEPT"),
-        (outbox, "_UNUSED_KEPT"),
-        (counts_module, "_TERMS_KEPT"),
-        (postings_module, "LONGEST_KEPT"),
-    ):
-        monkeypatch.setattr(module, bound, 0)
-
-
-@pytest.fixture
-def store(tmp_path: Path, nothing_kept: None) -> Iterator[SqliteStore]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
+    keep_nothing(monkeypatch)
     store = SqliteStore(tmp_path / "state.sqlite3")
     yield store
     store.close()
@@ -53,13 +37,13 @@ def asked(store: SqliteStore) -> list[str]:
     store._db.set_trace_callback(lambda said: statements.setdefault(re.sub(r"'[^']*'|\d+", "?", said), said))
     engine, log = Recommender(store, Models(), matcher=LearnedMatcher), Log()
     words = ("printer", "jams", "again", "order", "1042", "1043", "lost", "router")
-    engine.process([log.configure(canonical="longest", window_days=30)])
+    engine.process([log.configure(canonical="longest", window_seconds=86_400 * 30)])
     engine.process([log.upsert(f"i{n}", " ".join(words[n % 8 :] + words[: n % 5]), key=f"k{n}") for n in range(40)])
     engine.process([log.upsert(f"i{n}", f"changed {words[n % 8]} {n}") for n in range(0, 40, 3)])
     engine.process([log.delete(f"i{n}") for n in range(0, 40, 7)])
     engine.process([log.feedback("i1", "same", "i2"), log.feedback("i4", "different", "i5")])
     engine.process([log.patch("i2", {"state": "open"}), log.erase("i8"), log.tick(86_400_000 * 40)])
-    engine.process([log.configure(ttl_days=1), log.tick(86_400_000 * 2), log.upsert("i1", "printer jams")])
+    engine.process([log.configure(ttl_seconds=86_400), log.tick(86_400_000 * 2), log.upsert("i1", "printer jams")])
     engine.search("printer jams again")
     engine.recommend("i1")
     engine.get("i1")

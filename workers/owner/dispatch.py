@@ -51,7 +51,7 @@ class Dispatch:
         waiting = engine.outbox.replies(self._offered_reply, room)
         events = engine.outbox.after(self._offered_event, room) if self._settings.deliver_task else []
         self._courier.put([*self._replies(engine, waiting), *self._deliveries(events)])
-        self.idle_s = _SOON_S if room in (len(waiting), len(events)) and room else _IDLE_S
+        self.idle_s = _SOON_S if 0 < room in (len(waiting), len(events)) else _IDLE_S
 
     def acknowledge(self, engine: Recommender) -> None:
         """Note what has arrived."""
