@@ -14,7 +14,7 @@ from recommender.errors import StateError, StateLocked
 from recommender.index import HnswParameters
 from recommender.matching import LearnedMatcher
 from recommender.pipeline import EmbeddingExecutor, Indexes, MatcherFactory, Recommender
-from recommender.store import SqliteStore
+from recommender.store import SqliteStore, explained
 
 DATABASE = "state.sqlite3"
 LOCK = "owner.lock"
@@ -61,7 +61,8 @@ def open_recommender(
             HnswParameters(threads=index_threads or usable_processors()),
             created_by,
         )
-        return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
+        with explained():  # it is read while it is being checked
+            return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
     except BaseException:
         store.close()
         release(lock)

@@ -220,7 +220,7 @@ class AdaptiveIndex:
             self._switch(graph, len(self._pending))
 
     def _switch(self, graph: HnswGraph, missing: int) -> None:
-        self._serve(HnswIndex(self._exact, graph))
+        self._serve(HnswIndex.caught_up(self._exact, graph))
         _log.info("index.graph_serves", extra={"live": len(self), "linked_at_switch": missing})
 
     def _serve(self, hnsw: HnswIndex) -> None:

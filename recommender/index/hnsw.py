@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
 from recommender.index.flat import FlatIndex
-from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
+from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters, stored_vectors
 from recommender.index.rows import FileRows
 from recommender.index.unit_vectors import unit_vectors
 from recommender.index.vector_index import Labels, Neighbours, Vectors
@@ -31,13 +32,18 @@ class HnswIndex:
     kind: Final[Literal["hnsw"]] = "hnsw"
 
     def __init__(self, exact: FlatIndex, graph: HnswGraph) -> None:
-        """Search ``exact`` through ``graph``, which is first brought up to date with it. Both belong to this index."""
+        """Search ``exact`` through ``graph``, which holds the same. Both belong to this index."""
         self._exact = exact
         self._graph = graph
+
+    @classmethod
+    def caught_up(cls, exact: FlatIndex, graph: HnswGraph) -> HnswIndex:
+        """Search ``exact`` through ``graph``, which is first brought up to date with it."""
         live, linked = exact.labels(), graph.labels()
         graph.remove(np.setdiff1d(linked, live))
         for labels, vectors in exact.freeze(np.setdiff1d(live, linked)).chunks(_LOAD_CHUNK):
             graph.add(labels, vectors)
+        return cls(exact, graph)
 
     @classmethod
     def empty(cls, dimension: int, parameters: HnswParameters = DEFAULT_PARAMETERS) -> HnswIndex:
@@ -145,24 +151,29 @@ class HnswIndex:
         dimension: int,
         parameters: HnswParameters = DEFAULT_PARAMETERS,
         directory: Path | None = None,
+        require_whole: Callable[[], None] = lambda: None,
     ) -> HnswIndex:
-        """Read what ``save`` wrote. The file must be known to be whole; ``snapshot.read`` is what checks that.
+        """Read what ``save`` wrote. The file must be whole; ``snapshot.read`` is what sees to that.
 
         Args:
             path: the file.
             dimension: length of the vectors.
             parameters: of the graph.
             directory: on whose disk the vectors that the graph holds too may lie; without one they are in memory.
+            require_whole: raises if the file is not; called before anything depends on it.
 
         Raises:
             ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or is not such a file.
             OSError: the file cannot be read.
         """
-        graph, stored = HnswGraph.load(path, dimension, parameters)
         exact = FlatIndex(dimension, None if directory is None else FileRows(directory, dimension))
-        live = np.flatnonzero(~stored.deleted)
-        rows = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
-        for start in range(0, len(rows), _LOAD_CHUNK):
-            part = rows[start : start + _LOAD_CHUNK]
-            exact.add(stored.labels[part], stored.vectors[part])
-        return cls(exact, graph)
+        try:
+            stored = stored_vectors(path, dimension, parameters)
+            live = np.flatnonzero(~stored.deleted)
+            rows = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
+            for start in range(0, len(rows), _LOAD_CHUNK):
+                part = rows[start : start + _LOAD_CHUNK]
+                exact.add(stored.labels[part], stored.vectors[part])
+        finally:
+            require_whole()  # if it is not, then that is what is wrong with it
+        return cls(exact, HnswGraph.load(path, stored, parameters))

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,22 @@ _SNAPSHOT_SHARE = 10
 
 _SAMPLE = 50
 
+_NO_LABELS: Labels = np.empty(0, np.int64)
+
+
+class Wanted(NamedTuple):
+    """What the index of a collection is to hold.
+
+    Attributes:
+        collection: whose index it is.
+        labels: of its points, ascending, shape (n,).
+        trusted: digests of the snapshots that were made of it.
+    """
+
+    collection: Collection
+    labels: Labels
+    trusted: tuple[str, ...]
+
 
 class Indexes:
     """One index per collection.
@@ -61,17 +77,45 @@ class Indexes:
         self._kinds: dict[int, str] = {}
         self._changes: dict[int, int] = {}
 
-    def open(self, collections: Iterable[Collection]) -> None:
-        """Read snapshots and complete them from the store."""
-        for collection in collections:
-            live = self._store.vectors.labels(collection.id)
-            self._open(collection, live, self._restore(collection, len(live)))
+    def wanted(self, collection: Collection) -> Wanted:
+        """What the store says of the index of a collection."""
+        return Wanted(collection, self._store.vectors.labels(collection.id), tuple(self._trusted(collection)))
 
-    def discard(self) -> None:
-        """Stop building, and write nothing."""
-        for index in self._indexes.values():
-            if isinstance(index, AdaptiveIndex):
-                index.close()
+    def restored(self, wanted: Wanted) -> HnswIndex | None:
+        """The graph of a collection from its last snapshot, if there is one that can be believed; asks no store."""
+        collection = wanted.collection
+        if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
+            return None
+        if collection.settings.index == "auto" and len(wanted.labels) < AUTO_HNSW_FROM:
+            return None  # a graph from the time when it was larger, or configured otherwise
+        expected = snapshot.Expectations(collection.dimension, str(collection.model), self._parameters)
+        found = snapshot.read(self._directory / str(collection.id), expected, wanted.trusted)
+        return None if found is None else found[0]
+
+    def open(self, wanted: Wanted, restored: HnswIndex | None = None) -> None:
+        """Have an index for a collection: the graph from a snapshot, or an empty one, completed from the store."""
+        collection = wanted.collection
+        if collection.dimension is None:
+            return
+        settings = collection.settings
+        index = make_index(
+            settings.index,
+            collection.dimension,
+            self._parameters,
+            restored,
+            expected=len(wanted.labels),
+            directory=None if self._directory is None else self._directory / str(collection.id),
+            k=settings.candidates,
+        )
+        present, missing = index.labels(), _NO_LABELS
+        if not np.array_equal(present, wanted.labels):  # a snapshot from a while ago
+            index.remove(np.setdiff1d(present, wanted.labels, assume_unique=True))
+            missing = np.setdiff1d(wanted.labels, present, assume_unique=True)
+        for labels, vectors in self._store.vectors.points(missing):
+            index.add(labels, vectors)
+        self._indexes[collection.id] = index
+        self._kinds[collection.id] = collection.settings.index
+        self._changes[collection.id] = len(missing)
 
     def neighbours(
         self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int
@@ -92,7 +136,7 @@ class Indexes:
                 self._close(collection)
             overlay = overlays.get(collection.id)
             if collection.id not in self._indexes:
-                self._open(collection, self._store.vectors.labels(collection.id), restored=None)
+                self.open(self.wanted(collection))
             elif overlay is not None:
                 self._apply(collection.id, overlay)
 
@@ -165,37 +209,6 @@ class Indexes:
         finally:
             for collection in collections:
                 self._close(collection)
-
-    def _restore(self, collection: Collection, points: int) -> HnswIndex | None:
-        if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
-            return None
-        if collection.settings.index == "auto" and points < AUTO_HNSW_FROM:
-            return None  # a graph from the time when it was larger, or configured otherwise
-        expected = snapshot.Expectations(collection.dimension, str(collection.model), self._parameters)
-        found = snapshot.read(self._directory / str(collection.id), expected, self._trusted(collection))
-        return None if found is None else found[0]
-
-    def _open(self, collection: Collection, live: Labels, restored: HnswIndex | None) -> None:
-        if collection.dimension is None:
-            return
-        settings = collection.settings
-        index = make_index(
-            settings.index,
-            collection.dimension,
-            self._parameters,
-            restored,
-            expected=len(live),
-            directory=None if self._directory is None else self._directory / str(collection.id),
-            k=settings.candidates,
-        )
-        present = index.labels()
-        index.remove(np.setdiff1d(present, live))
-        missing = np.setdiff1d(live, present)
-        for labels, vectors in self._store.vectors.points(missing):
-            index.add(labels, vectors)
-        self._indexes[collection.id] = index
-        self._kinds[collection.id] = collection.settings.index
-        self._changes[collection.id] = len(missing)
 
     def _apply(self, collection: int, overlay: CollectionOverlay) -> None:
         index, added = self._indexes[collection], overlay.labels()

@@ -1,4 +1,4 @@
-"""What takes long when an engine is opened: its indexes and its models, read side by side."""
+"""What takes long when an engine is opened, side by side: the check of its database, its indexes, its models."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.indexes import Indexes
+from recommender.store import SqliteStore
 
 
-def load(collections: Collections, indexes: Indexes) -> None:
-    """Read the indexes in this thread, which alone may use the store, while the models load in another.
+def load(store: SqliteStore, collections: Collections, indexes: Indexes) -> None:
+    """Read the snapshots of the indexes while one thread has the store and checks it, and another loads the models.
 
     Raises:
+        StateDamaged: the store failed its check.
         ModelError: a collection holds vectors of a model other than the one its settings name now.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="recommender-models") as thread:
-        checked = thread.submit(collections.check_models)
-        indexes.open(collections.all())
-    try:
-        checked.result()
-    except BaseException:
-        indexes.discard()
-        raise
+    wanted = [indexes.wanted(collection) for collection in collections.all()]
+    with ThreadPoolExecutor(2, thread_name_prefix="recommender-opening") as threads:
+        checks = (threads.submit(store.check), threads.submit(collections.check_models))
+        restored = [indexes.restored(one) for one in wanted]
+    for check in checks:
+        check.result()
+    for one, index in zip(wanted, restored, strict=True):
+        indexes.open(one, index)

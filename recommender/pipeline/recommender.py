@@ -92,7 +92,7 @@ class Recommender:
         self._embedding = EmbeddingStep(store, encoders, remote)
         self._collections = Collections(store, encoders)
         self._indexes = indexes or Indexes(store)
-        load(self._collections, self._indexes)
+        load(store, self._collections, self._indexes)
         self._words = Words(store, self._collections)
         self._models = Models(store, self._collections)
         self._answers = Answers(store)

@@ -3,6 +3,7 @@
 from recommender.store.answers import Answer
 from recommender.store.collections import Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
+from recommender.store.failures import explained
 from recommender.store.moves import Forward, Move
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox, OutboxRow, Reply
 from recommender.store.rows import Member, Saying, StoredItem, Verdict
@@ -26,5 +27,6 @@ __all__ = [
     "Verdict",
     "examine_copy",
     "examine_state",
+    "explained",
     "stopped_copy",
 ]

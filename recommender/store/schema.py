@@ -164,14 +164,14 @@ CREATE INDEX items_by_collection ON items (collection, seq);
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """Open (or create) the database; ``None`` keeps it in memory.
+    """Open (or create) the database; ``None`` keeps it in memory. ``check`` it before anything is written.
 
     The lock is exclusive and taken at once: it is the guard against a second owner on this machine, and one connection
     stays clear of SQLite's WAL-reset bug (versions before 3.51.3).
 
     Raises:
         StateLocked: another process has it open.
-        StateDamaged: it is not our database, or it failed its quick check.
+        StateDamaged: it is not our database.
         StateTooNew: a newer release wrote it.
     """
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -194,9 +194,10 @@ def connect(path: Path | None) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {pragma}")
         if new:
             _create(connection)
-        _check(connection)
-        _forget_statistics(connection)
-        _upgrade(connection)
+        _take_lock(connection)
+        if _version(connection) < SCHEMA_VERSION:
+            check(connection)  # what is about to be changed
+            _upgrade(connection)
     except sqlite3.OperationalError as error:
         connection.close()
         if "locked" in str(error):
@@ -214,7 +215,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 def _is_new(connection: sqlite3.Connection) -> bool:
     """Whether the file is empty; raises if it is another program's or from a newer release."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application not in (0, APPLICATION_ID) or (application == 0 and tables):
         raise StateDamaged("the database belongs to another program")
@@ -223,7 +224,7 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     return int(application) == 0
 
 
-def _forget_statistics(connection: sqlite3.Connection) -> None:
+def forget_statistics(connection: sqlite3.Connection) -> None:
     """Statements go by their indexes. Counts taken of a small table have SQLite read all of it once it is large.
 
     A disk that is full leaves them for the next start.
@@ -244,8 +245,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date, one schema after the other, each in a transaction of its own."""
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    for version in range(found + 1, SCHEMA_VERSION + 1):
+    for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
         _run(connection, UPGRADES[version], version)
 
 
@@ -258,9 +258,23 @@ def _run(connection: sqlite3.Connection, statements: str, version: int) -> None:
     connection.execute("COMMIT")
 
 
-def _check(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")  # takes the lock for good
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _take_lock(connection: sqlite3.Connection) -> None:
+    """For good."""
+    connection.execute("BEGIN IMMEDIATE")
     connection.execute("COMMIT")
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Read all of the database; a gigabyte takes about a second, and longer if it comes from the disk.
+
+    Raises:
+        StateDamaged: its quick check failed.
+    """
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StateDamaged(f"the quick check of the state failed ({' '.join(verdict.split())}): {RESTORE}")

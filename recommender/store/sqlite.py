@@ -18,7 +18,7 @@ from recommender.store.items import ItemTable
 from recommender.store.moves import MoveTable
 from recommender.store.outbox import Outbox
 from recommender.store.recent_items import RecentItems
-from recommender.store.schema import connect
+from recommender.store.schema import check, connect, forget_statistics
 from recommender.store.transfer import TransferTable
 from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
@@ -29,6 +29,8 @@ _CHECKPOINT_PAGES = 1000
 
 class SqliteStore:
     """Items, vectors, decisions, outbox and position; effects and position commit in one transaction.
+
+    What was written by another process is to be checked (``check``) before anything is changed.
 
     Args:
         path: the database file; ``None`` keeps everything in memory.
@@ -54,7 +56,19 @@ class SqliteStore:
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
         self.transfer = TransferTable(self._db)
-        self.scrub()  # the process before may have died right after an erasure
+
+    def check(self) -> None:
+        """Read all of the database, and finish what the process before may have left undone.
+
+        Another thread may call it while nobody else uses the store.
+
+        Raises:
+            StateDamaged: it is not as SQLite wrote it; nothing was changed.
+        """
+        with explained():
+            check(self._db)
+            forget_statistics(self._db)
+        self.scrub()  # it may have died right after an erasure
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -238,6 +239,7 @@ def test_an_erased_text_is_gone_although_the_process_died_right_after(tmp_path: 
     assert ended.returncode == 3
     assert b"Wilhelmina" in path.with_name(f"{path.name}-wal").read_bytes()
     store = SqliteStore(path)
+    store.check()
     files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"Quentin" in files
     assert b"Wilhelmina" not in files
@@ -725,8 +727,8 @@ def test_a_database_that_is_not_ours_or_not_whole_is_refused(
     path = tmp_path / "state.sqlite3"
     spoil(path)
     before = path.read_bytes()
-    with pytest.raises(error, match=message):
-        SqliteStore(path)
+    with pytest.raises(error, match=message), closing(SqliteStore(path)) as store:
+        store.check()
     assert path.read_bytes() == before
 
 

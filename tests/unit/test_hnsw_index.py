@@ -119,7 +119,7 @@ def test_a_graph_is_brought_up_to_date_with_the_vectors_it_serves() -> None:
     exact, graph = FlatIndex(DIMENSION), HnswGraph(DIMENSION, NARROW)
     exact.add(np.arange(20, 100), vectors[20:])
     graph.add(np.arange(70), vectors[:70])
-    index = HnswIndex(exact, graph)
+    index = HnswIndex.caught_up(exact, graph)
     assert sorted(graph.labels().tolist()) == list(range(20, 100))
     assert index.search(vectors[20:], 1).labels[:, 0].tolist() == list(range(20, 100))
     assert index.tombstones == 20

@@ -83,5 +83,6 @@ def test_what_was_counted_of_small_tables_is_forgotten(tmp_path: Path) -> None:
     other.close()
     for _ in range(2):
         store = SqliteStore(path)
+        store.check()
         assert store._db.execute(counted).fetchone() == (0,)
         store.close()
