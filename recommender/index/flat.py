@@ -63,6 +63,13 @@ class FlatIndex:
         self._used = 0
         self._dead = 0
 
+    @classmethod
+    def over(cls, dimension: int, labels: Labels, rows: Rows) -> FlatIndex:
+        """An index of rows that are there already, of unit length, under ascending labels, shape (n,)."""
+        index = cls(dimension, rows)
+        index._labels, index._live, index._used = labels, np.ones(len(labels), np.bool_), len(labels)
+        return index
+
     def __len__(self) -> int:
         return self._used - self._dead
 
@@ -73,8 +80,8 @@ class FlatIndex:
 
     @property
     def on_disk(self) -> bool:
-        """Whether the vectors lie in a file."""
-        return isinstance(self._rows, FileRows)
+        """Whether the vectors lie in files."""
+        return not isinstance(self._rows, MemoryRows)
 
     def labels(self) -> Labels:
         """Live labels, ascending, shape (n,)."""

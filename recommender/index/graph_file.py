@@ -6,6 +6,7 @@ links on the lowest layer, the vector, its label. The links of the upper layers 
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from recommender.index.vector_index import Labels, Vectors
 
 _HEADER = struct.Struct("<QQQQQQiIQQQdQ")
+_TOO_SHORT = "the graph file is too short"
 _DELETED = 1  # lowest bit of the third byte of a block
 
 
@@ -44,11 +46,13 @@ class GraphVectors:
         labels: int64, shape (n,).
         vectors: float32, shape (n, dimension).
         deleted: bool, shape (n,).
+        file: in which ``vectors`` lie; ``None`` if there are none.
     """
 
     labels: Labels
     vectors: Vectors
     deleted: NDArray[np.bool_]
+    file: mmap.mmap | None
 
 
 def read_header(path: Path) -> GraphHeader:
@@ -61,7 +65,7 @@ def read_header(path: Path) -> GraphHeader:
     with path.open("rb") as file:
         data = file.read(_HEADER.size)
     if len(data) < _HEADER.size:
-        raise ValueError("the graph file is too short")
+        raise ValueError(_TOO_SHORT)
     level0, capacity, count, block, label_at, vector_at, _, _, max_m, max_m0, m, _, ef = _HEADER.unpack(data)
     dimension = (label_at - vector_at) // 4
     consistent = (
@@ -87,7 +91,12 @@ def read_vectors(path: Path, header: GraphHeader) -> GraphVectors:
     links_bytes = 4 + 8 * header.m
     block = np.dtype([("links", "u1", (links_bytes,)), ("vector", "<f4", (header.dimension,)), ("label", "<i8")])
     if header.count == 0:
-        blocks = np.empty(0, block)
-    else:
-        blocks = np.memmap(path, block, mode="r", offset=_HEADER.size, shape=(header.count,))
-    return GraphVectors(blocks["label"].copy(), blocks["vector"], (blocks["links"][:, 2] & _DELETED).astype(np.bool_))
+        empty = np.empty(0, block)
+        return GraphVectors(empty["label"], empty["vector"], np.empty(0, np.bool_), None)
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    if len(mapped) < _HEADER.size + header.count * block.itemsize:
+        raise ValueError(_TOO_SHORT)
+    blocks = np.frombuffer(mapped, block, header.count, _HEADER.size)
+    deleted = (blocks["links"][:, 2] & _DELETED).astype(np.bool_)
+    return GraphVectors(blocks["label"].copy(), blocks["vector"], deleted, mapped)

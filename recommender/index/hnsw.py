@@ -11,7 +11,8 @@ import numpy as np
 
 from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters, stored_vectors
-from recommender.index.rows import FileRows
+from recommender.index.graph_file import GraphVectors
+from recommender.index.rows import FileRows, GraphRows, RowNumbers
 from recommender.index.unit_vectors import unit_vectors
 from recommender.index.vector_index import Labels, Neighbours, Vectors
 
@@ -26,7 +27,7 @@ class HnswIndex:
     The exact index holds the truth: which labels live, their vectors, their similarities. The graph only proposes, so
     similarities and the order of equals are those of ``FlatIndex``, and any doubt about the graph ends in an exact
     search. Vectors are therefore held twice, since hnswlib hands its own out 80 times slower than a matrix does; where
-    there is a disk the second copy lies in a file.
+    there is a disk the second copy lies in files, the snapshot that the graph was read from first of all.
     """
 
     kind: Final[Literal["hnsw"]] = "hnsw"
@@ -159,21 +160,31 @@ class HnswIndex:
             path: the file.
             dimension: length of the vectors.
             parameters: of the graph.
-            directory: on whose disk the vectors that the graph holds too may lie; without one they are in memory.
+            directory: on whose disk vectors that come later may lie; without one, all lie in memory.
             require_whole: raises if the file is not; called before anything depends on it.
 
         Raises:
             ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or is not such a file.
             OSError: the file cannot be read.
         """
-        exact = FlatIndex(dimension, None if directory is None else FileRows(directory, dimension))
         try:
             stored = stored_vectors(path, dimension, parameters)
             live = np.flatnonzero(~stored.deleted)
-            rows = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
-            for start in range(0, len(rows), _LOAD_CHUNK):
-                part = rows[start : start + _LOAD_CHUNK]
-                exact.add(stored.labels[part], stored.vectors[part])
+            order = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
         finally:
             require_whole()  # if it is not, then that is what is wrong with it
+        exact = _exact(stored, order, directory)
         return cls(exact, HnswGraph.load(path, stored, parameters))
+
+
+def _exact(stored: GraphVectors, order: RowNumbers, directory: Path | None) -> FlatIndex:
+    """The live vectors of a graph, where they are; in memory if there is no place for those that come later."""
+    dimension, labels = stored.vectors.shape[1], stored.labels[order]
+    if directory is not None and stored.file is not None:
+        rows = GraphRows(stored.vectors, order, stored.file, FileRows(directory, dimension))
+        return FlatIndex.over(dimension, labels, rows)
+    exact = FlatIndex(dimension)
+    for start in range(0, len(order), _LOAD_CHUNK):
+        part = slice(start, start + _LOAD_CHUNK)
+        exact.add(labels[part], stored.vectors[order[part]])
+    return exact

@@ -1,5 +1,7 @@
 """Where the rows of an exact index lie: in memory while they are all there is, on disk once a graph holds them too.
 
+After a start they lie in the snapshot that the graph was read from, so nothing is copied.
+
 A row is written once and never changes. That is what lets another thread read rows while more are added.
 """
 
@@ -79,6 +81,67 @@ class MemoryRows:
 
     def let_go(self) -> None:
         """Nothing: what is here is nowhere else."""
+
+
+class GraphRows:
+    """Rows of which the first lie in the file that a graph was read from; those that come later lie elsewhere.
+
+    A newer snapshot takes the name of that file, not its contents: they are there as long as this is.
+
+    Args:
+        vectors: in the file, shape (n, dimension).
+        order: which of them are rows, shape (rows,).
+        file: that is mapped.
+        later: for the rows that come, empty.
+    """
+
+    def __init__(self, vectors: Vectors, order: RowNumbers, file: mmap.mmap, later: FileRows) -> None:
+        self._vectors = vectors
+        self._order = order
+        self._file = file
+        self._later = later
+
+    def __len__(self) -> int:
+        return len(self._order) + len(self._later)
+
+    def append(self, vectors: Vectors) -> None:
+        """Write behind the last, shape (n, dimension); all of them or, on an error, none.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        self._later.append(vectors)
+
+    def take(self, rows: RowNumbers) -> Vectors:
+        """Copies of rows, shape (n, dimension), in the order asked for."""
+        first = len(self._order)
+        stored = rows < first
+        if stored.all():
+            return self._vectors[self._order[rows]]
+        found = np.empty((len(rows), self._vectors.shape[1]), np.float32)
+        found[stored] = self._vectors[self._order[rows[stored]]]
+        found[~stored] = self._later.take(rows[~stored] - first)
+        return found
+
+    def block(self, start: int, end: int) -> Vectors:
+        """The rows from ``start`` up to ``end``, shape (n, dimension), to be read only."""
+        first = len(self._order)
+        if start >= first:
+            return self._later.block(start - first, end - first)
+        return self.take(np.arange(start, min(end, len(self))))
+
+    def empty(self) -> FileRows:
+        """None yet, of the kind of those that come later.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        return self._later.empty()
+
+    def let_go(self) -> None:
+        """Count the pages that were read as the page cache's own again, and no longer as this process's."""
+        self._file.madvise(mmap.MADV_DONTNEED)
+        self._later.let_go()
 
 
 class FileRows:

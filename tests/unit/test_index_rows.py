@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.index import AdaptiveIndex, FlatIndex, Vectors
+from recommender.index import AdaptiveIndex, FlatIndex, HnswIndex, Vectors
 from recommender.index.rows import FileRows
 from tests.support.logs import logged
 
@@ -41,6 +41,43 @@ def test_on_disk_everything_is_as_in_memory(tmp_path: Path) -> None:
     assert disk.on_disk
     assert_same(disk, memory, unit(40, seed=9))
     np.testing.assert_array_equal(disk.vectors(disk.labels()), memory.vectors(memory.labels()))
+
+
+def test_after_a_start_vectors_stay_in_the_snapshot(tmp_path: Path) -> None:
+    vectors = unit(3_000)
+    shuffled = np.random.default_rng(3).permutation(2_000)  # as several threads number them
+    saved = HnswIndex.empty(DIMENSION)
+    saved.add(shuffled, vectors[shuffled])
+    saved.remove(np.arange(0, 2_000, 7))
+    saved.save(tmp_path / "graph")
+    loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
+    (tmp_path / "graph").unlink()  # a newer one takes its place
+    assert loaded.exact.on_disk
+    for index in (saved, loaded):
+        index.add(np.arange(2_000, 3_000), vectors[2_000:])
+        index.remove(np.arange(1_990, 2_010))
+    assert_same(loaded.exact, saved.exact, unit(40, seed=9))
+    np.testing.assert_array_equal(loaded.vectors(loaded.labels()), vectors[loaded.labels()])
+    across = np.array([2_500, 1, 2_999, 1_989])
+    np.testing.assert_array_equal(loaded.vectors(across), vectors[across])
+    loaded.exact.frozen().rows.let_go()
+    for index in (saved, loaded):
+        index.remove(np.arange(1_000))  # so many that the rows are written anew
+    assert_same(loaded.exact, saved.exact, unit(40, seed=10))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_copies_no_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = HnswIndex.empty(DIMENSION)
+    saved.add(np.arange(500), unit(500))
+    saved.save(tmp_path / "graph")
+
+    def refused(*_: object) -> int:
+        raise AssertionError("written")
+
+    monkeypatch.setattr(os, "pwrite", refused)
+    loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
+    np.testing.assert_array_equal(loaded.vectors(np.arange(500)), unit(500))
 
 
 def test_the_file_has_no_name_and_goes_with_the_index(tmp_path: Path) -> None:
