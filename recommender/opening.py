@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
 from recommender.embedding.processors import usable_processors
-from recommender.errors import StateError, StateLocked
+from recommender.errors import RecommenderError, StateError, StateLocked
 from recommender.index import HnswParameters
 from recommender.matching import LearnedMatcher
 from recommender.pipeline import EmbeddingExecutor, Indexes, MatcherFactory, Recommender
@@ -61,11 +61,24 @@ def open_recommender(
             HnswParameters(threads=index_threads or usable_processors()),
             created_by,
         )
-        with explained():  # it is read while it is being checked
+        with _checked_if_it_fails(store):
             return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
     except BaseException:
         store.close()
         release(lock)
+        raise
+
+
+@contextmanager
+def _checked_if_it_fails(store: SqliteStore) -> Iterator[None]:
+    """What is read while the database is being checked can end in any error; then it is the check that tells why."""
+    try:
+        with explained():
+            yield
+    except RecommenderError:
+        raise
+    except Exception:
+        store.check()
         raise
 
 

@@ -49,7 +49,8 @@ class FlatIndex:
     Similarities are summed in float64 and then rounded, so a pair has the same number whatever else is in the batch
     and however many threads multiply the matrices. Equal similarities are ordered by label.
 
-    Beside its vector an item costs nine bytes: rows are in the order of their labels, so a label is found by bisection.
+    Beside its vector an item costs nine bytes, and eight more where vectors lie in a snapshot: rows are in the order of
+    their labels, so a label is found by bisection.
     """
 
     kind: Final[Literal["exact"]] = "exact"

@@ -151,32 +151,21 @@ class HnswGraph:
         self._hnsw.save_index(str(path))
 
     @classmethod
-    def load(cls, path: Path, stored: GraphVectors, parameters: HnswParameters) -> HnswGraph:
-        """Read a graph from a file that is known to be whole: a damaged one can crash the process.
+    def load(cls, path: Path, dimension: int, parameters: HnswParameters) -> tuple[HnswGraph, GraphVectors]:
+        """Read a graph and its vectors from a file that is known to be whole: a damaged one can crash the process.
 
-        Args:
-            path: the file.
-            stored: what ``stored_vectors`` has read of it with these parameters.
-            parameters: how it was built, and is to be searched.
+        Raises:
+            ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or its header is damaged.
+            OSError: the file cannot be read.
         """
-        count, dimension = stored.vectors.shape
+        header = read_header(path)
+        found = (header.dimension, header.m, header.ef_construction)
+        if found != (dimension, parameters.m, parameters.ef_construction):
+            raise ValueError(f"the graph file is for (dimension, m, ef_construction) = {found}")
+        stored = read_vectors(path, header)
         graph = cls(dimension, parameters)
         graph._tombstones = set(stored.labels[stored.deleted].tolist())
         graph._hnsw = hnswlib.Index(space=SPACE, dim=dimension)
-        graph._hnsw.load_index(str(path), max_elements=max(_MIN_CAPACITY, count))
+        graph._hnsw.load_index(str(path), max_elements=max(_MIN_CAPACITY, header.count))
         graph._hnsw.set_num_threads(parameters.threads)
-        return graph
-
-
-def stored_vectors(path: Path, dimension: int, parameters: HnswParameters) -> GraphVectors:
-    """The vectors in a graph's file. One that is not whole gives wrong ones, or an error, and does no other harm.
-
-    Raises:
-        ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or its header is damaged.
-        OSError: the file cannot be read.
-    """
-    header = read_header(path)
-    found = (header.dimension, header.m, header.ef_construction)
-    if found != (dimension, parameters.m, parameters.ef_construction):
-        raise ValueError(f"the graph file is for (dimension, m, ef_construction) = {found}")
-    return read_vectors(path, header)
+        return graph, stored

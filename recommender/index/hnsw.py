@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
 from recommender.index.flat import FlatIndex
-from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters, stored_vectors
+from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
 from recommender.index.graph_file import GraphVectors
 from recommender.index.rows import FileRows, GraphRows, RowNumbers
 from recommender.index.unit_vectors import unit_vectors
@@ -152,29 +151,23 @@ class HnswIndex:
         dimension: int,
         parameters: HnswParameters = DEFAULT_PARAMETERS,
         directory: Path | None = None,
-        require_whole: Callable[[], None] = lambda: None,
     ) -> HnswIndex:
-        """Read what ``save`` wrote. The file must be whole; ``snapshot.read`` is what sees to that.
+        """Read what ``save`` wrote. The file must be known to be whole; ``snapshot.read`` is what checks that.
 
         Args:
             path: the file.
             dimension: length of the vectors.
             parameters: of the graph.
             directory: on whose disk vectors that come later may lie; without one, all lie in memory.
-            require_whole: raises if the file is not; called before anything depends on it.
 
         Raises:
             ValueError: it was written for another dimension, ``m`` or ``ef_construction``, or is not such a file.
             OSError: the file cannot be read.
         """
-        try:
-            stored = stored_vectors(path, dimension, parameters)
-            live = np.flatnonzero(~stored.deleted)
-            order = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
-        finally:
-            require_whole()  # if it is not, then that is what is wrong with it
-        exact = _exact(stored, order, directory)
-        return cls(exact, HnswGraph.load(path, stored, parameters))
+        graph, stored = HnswGraph.load(path, dimension, parameters)
+        live = np.flatnonzero(~stored.deleted)
+        order = live[np.argsort(stored.labels[live], kind="stable")]  # several threads add in an order of their own
+        return cls(_exact(stored, order, directory), graph)
 
 
 def _exact(stored: GraphVectors, order: RowNumbers, directory: Path | None) -> FlatIndex:

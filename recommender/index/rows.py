@@ -86,7 +86,8 @@ class MemoryRows:
 class GraphRows:
     """Rows of which the first lie in the file that a graph was read from; those that come later lie elsewhere.
 
-    A newer snapshot takes the name of that file, not its contents: they are there as long as this is.
+    The file is not to be written to; when newer snapshots have taken its place it loses its name, and is there as long
+    as this is.
 
     Args:
         vectors: in the file, shape (n, dimension).

@@ -14,7 +14,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -235,13 +234,8 @@ def _check_expected(manifest: Manifest, expected: Expectations) -> None:
 
 
 def _read_graph(path: Path, manifest: Manifest, parameters: HnswParameters) -> HnswIndex:
-    with ThreadPoolExecutor(1, thread_name_prefix="index-checksum") as thread:
-        checksum = thread.submit(sha256, path)
-
-        def require_whole() -> None:
-            if checksum.result() != manifest.sha256:
-                raise ValueError("the graph file has another checksum than its manifest says")
-
-        index = HnswIndex.load(path, manifest.dimension, parameters, path.parent, require_whole)
+    if sha256(path) != manifest.sha256:  # by reading it: where the disk is broken, a mapping would end the process
+        raise ValueError("the graph file has another checksum than its manifest says")
+    index = HnswIndex.load(path, manifest.dimension, parameters, path.parent)
     index.widen(manifest.ef)
     return index

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Sequence
 from math import nan
-from operator import neg
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,9 +58,9 @@ def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[C
         return [Context()]
     cosines, words = [pair.cosine for pair in pairs], [pair.wording.cosine for pair in pairs]
     theirs = [(nan, nan, nan)] * len(pairs) if among is None else _from_their_side(np.array(cosines), among)
-    falling = sorted(cosines, reverse=True)
+    rising = sorted(cosines)
     return [
-        Context(margin, lead, float(bisect_left(falling, -cosine, key=neg)), *their, *of_words)
+        Context(margin, lead, float(len(rising) - bisect_right(rising, cosine)), *their, *of_words)
         for cosine, (margin, lead), their, of_words in zip(
             cosines, _standings(cosines), theirs, _standings(words), strict=True
         )

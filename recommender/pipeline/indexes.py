@@ -81,7 +81,7 @@ class Indexes:
         """What the store says of the index of a collection."""
         return Wanted(collection, self._store.vectors.labels(collection.id), tuple(self._trusted(collection)))
 
-    def restored(self, wanted: Wanted) -> HnswIndex | None:
+    def read_snapshot(self, wanted: Wanted) -> HnswIndex | None:
         """The graph of a collection from its last snapshot, if there is one that can be believed; asks no store."""
         collection = wanted.collection
         if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
@@ -116,6 +116,12 @@ class Indexes:
         self._indexes[collection.id] = index
         self._kinds[collection.id] = collection.settings.index
         self._changes[collection.id] = len(missing)
+
+    def discard(self) -> None:
+        """Stop building, and write nothing."""
+        for index in self._indexes.values():
+            if isinstance(index, AdaptiveIndex):
+                index.close()
 
     def neighbours(
         self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int

@@ -19,8 +19,12 @@ def load(store: SqliteStore, collections: Collections, indexes: Indexes) -> None
     wanted = [indexes.wanted(collection) for collection in collections.all()]
     with ThreadPoolExecutor(2, thread_name_prefix="recommender-opening") as threads:
         checks = (threads.submit(store.check), threads.submit(collections.check_models))
-        restored = [indexes.restored(one) for one in wanted]
+        restored = [indexes.read_snapshot(one) for one in wanted]
     for check in checks:
         check.result()
-    for one, index in zip(wanted, restored, strict=True):
-        indexes.open(one, index)
+    try:
+        for one, index in zip(wanted, restored, strict=True):
+            indexes.open(one, index)
+    except BaseException:
+        indexes.discard()
+        raise

@@ -57,7 +57,10 @@ class Neighbours:
             there &= ~np.isin(labels, list(overlay.removed))
         labels, found = labels[there], found[there]
         if len(overlay):
-            fresh, close = overlay.nearest(query, self._k)
+            least = (
+                float(found[self._k - 1]) if len(found) >= self._k else -1.0
+            )  # those behind are not among the nearest
+            fresh, close = overlay.nearest(query, self._k, least)
             labels, found = np.concatenate([labels, fresh]), np.concatenate([found, close])
         also = frozenset(also)
         if unknown := also.difference(labels.tolist()):

@@ -56,17 +56,17 @@ class CollectionOverlay:
         else:
             self._matrix[row] = np.nan
 
-    def nearest(self, query: Vector, k: int) -> Found:
-        """New points that hold the ``k`` nearest of a unit vector, and perhaps a few more, in no order."""
+    def nearest(self, query: Vector, k: int, least: float = -1.0) -> Found:
+        """New points that hold those of the ``k`` nearest of a unit vector whose cosine is at least ``least``.
+
+        Perhaps a few more, and in no order.
+        """
         matrix = self._matrix[: self._used]
-        rough = matrix @ query
-        live = len(self._rows)
-        if live < self._used:
-            rough[np.isnan(rough)] = -np.inf
-        if 0 < k < live:
-            rows = np.flatnonzero(rough >= np.partition(rough, len(rough) - k)[len(rough) - k] - self._margin)
-        else:
-            rows = np.flatnonzero(rough > -np.inf)
+        rough = matrix @ query  # NaN where a point has gone: it reaches nothing
+        rows = np.flatnonzero(rough >= least - self._margin)
+        if 0 < k < len(rows):
+            reaching = rough[rows]
+            rows = rows[reaching >= np.partition(reaching, len(rows) - k)[len(rows) - k] - self._margin]
         return self._labels[rows], cosines(query, matrix[rows])
 
     def vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -171,7 +171,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
     Raises:
         StateLocked: another process has it open.
-        StateDamaged: it is not our database.
+        StateDamaged: it is not our database, it cannot be read, or it is to be upgraded and failed its check.
         StateTooNew: a newer release wrote it.
     """
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -196,7 +196,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
             _create(connection)
         _take_lock(connection)
         if _version(connection) < SCHEMA_VERSION:
-            check(connection)  # what is about to be changed
+            check(connection, path)  # what is about to be changed
             _upgrade(connection)
     except sqlite3.OperationalError as error:
         connection.close()
@@ -269,12 +269,15 @@ def _take_lock(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def check(connection: sqlite3.Connection) -> None:
+def check(connection: sqlite3.Connection, path: Path | None) -> None:
     """Read all of the database; a gigabyte takes about a second, and longer if it comes from the disk.
 
     Raises:
-        StateDamaged: its quick check failed.
+        StateDamaged: its quick check failed, or it cannot be read.
     """
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    try:
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StateDamaged(f"{path} is damaged ({error}): {RESTORE}") from error
     if verdict != "ok":
         raise StateDamaged(f"the quick check of the state failed ({' '.join(verdict.split())}): {RESTORE}")

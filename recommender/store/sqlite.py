@@ -63,10 +63,10 @@ class SqliteStore:
         Another thread may call it while nobody else uses the store.
 
         Raises:
-            StateDamaged: it is not as SQLite wrote it; nothing was changed.
+            StateDamaged: it is not as SQLite wrote it, and was left as it is.
         """
+        check(self._db, self._path)
         with explained():
-            check(self._db)
             forget_statistics(self._db)
         self.scrub()  # it may have died right after an erasure
 

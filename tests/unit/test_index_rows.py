@@ -51,7 +51,7 @@ def test_after_a_start_vectors_stay_in_the_snapshot(tmp_path: Path) -> None:
     saved.remove(np.arange(0, 2_000, 7))
     saved.save(tmp_path / "graph")
     loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
-    (tmp_path / "graph").unlink()  # a newer one takes its place
+    (tmp_path / "graph").unlink()  # newer ones have taken its place
     assert loaded.exact.on_disk
     for index in (saved, loaded):
         index.add(np.arange(2_000, 3_000), vectors[2_000:])
@@ -65,6 +65,53 @@ def test_after_a_start_vectors_stay_in_the_snapshot(tmp_path: Path) -> None:
         index.remove(np.arange(1_000))  # so many that the rows are written anew
     assert_same(loaded.exact, saved.exact, unit(40, seed=10))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_after_a_start_a_full_disk_costs_memory_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved = HnswIndex.empty(DIMENSION)
+    saved.add(np.arange(500), unit(500))
+    saved.save(tmp_path / "graph")
+    loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    loaded.add(np.arange(500, 600), unit(100, seed=8))
+    assert not loaded.exact.on_disk
+    assert ("index.disk_refused", {"vectors": 500}) in logged(caplog)
+    np.testing.assert_array_equal(loaded.vectors(np.arange(600)), np.concatenate([unit(500), unit(100, seed=8)]))
+
+
+def test_a_snapshot_in_which_nothing_lives(tmp_path: Path) -> None:
+    saved = HnswIndex.empty(DIMENSION)
+    saved.add(np.arange(300), unit(300))
+    saved.remove(np.arange(300))
+    saved.save(tmp_path / "graph")
+    loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
+    assert len(loaded) == 0
+    loaded.add(np.arange(300, 400), unit(100))
+    assert loaded.search(unit(100), 1).labels[:, 0].tolist() == list(range(300, 400))
+
+
+def test_a_snapshot_that_is_let_go_is_closed(tmp_path: Path) -> None:
+    saved = HnswIndex.empty(DIMENSION)
+    saved.add(np.arange(1_000), unit(1_000))
+    saved.save(tmp_path / "graph")
+    before = descriptors()
+    loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
+    assert "/graph" in Path("/proc/self/maps").read_text()
+    loaded.remove(np.arange(600))  # what is left is written anew
+    assert "/graph" not in Path("/proc/self/maps").read_text()
+    del loaded
+    assert descriptors() == before
+
+
+def descriptors() -> int:
+    """How many files are open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_start_copies_no_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,11 +129,11 @@ def test_a_start_copies_no_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_file_has_no_name_and_goes_with_the_index(tmp_path: Path) -> None:
     index = FlatIndex(DIMENSION, FileRows(tmp_path, DIMENSION))
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
     index.add(np.arange(10), unit(10))
     assert list(tmp_path.iterdir()) == []
     del index
-    assert len(list(Path("/proc/self/fd").iterdir())) < before
+    assert descriptors() < before
 
 
 def test_a_disk_that_is_full_costs_memory_and_nothing_else(

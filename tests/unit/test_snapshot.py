@@ -154,6 +154,35 @@ def test_another_indexs_file_is_refused(directory: Path, tmp_path: Path, caplog:
     assert ("index.snapshot_refused", {"generation": 1, "reason": reason}) in logged(caplog)
 
 
+def test_a_disk_that_cannot_read_it_is_met_by_reading_and_not_by_a_mapping(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of the disk behind a mapping ends the process."""
+    record = snapshot.write(directory, index_of(60), STAMP)
+
+    def broken(path: Path) -> str:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(snapshot, "sha256", broken)
+    monkeypatch.setattr(HnswIndex, "load", pytest.fail)
+    assert snapshot.read(directory, EXPECTED, {record.digest}) is None
+    assert "Input/output error" in str(logged(caplog))
+
+
+def test_a_snapshot_serves_on_when_newer_ones_have_taken_its_place(directory: Path) -> None:
+    record = snapshot.write(directory, index_of(400), STAMP)
+    restored = snapshot.read(directory, EXPECTED, {record.digest})
+    assert restored is not None
+    index, _ = restored
+    for number in range(3):
+        index.add(np.array([1_000 + number]), unit(1, seed=number))
+        snapshot.write(directory, index, STAMP)
+    assert not graph_of(directory, 1).exists()
+    index.exact.frozen().rows.let_go()
+    np.testing.assert_array_equal(index.vectors(np.arange(1, 401)), unit(400))
+    assert index.search(unit(400), 1).labels[:, 0].tolist() == list(range(1, 401))
+
+
 @pytest.mark.parametrize(
     ("expected", "reason"),
     [

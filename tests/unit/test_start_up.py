@@ -49,32 +49,79 @@ def test_everything_that_takes_long_is_under_way_at_once(state: Path, monkeypatc
     from recommender import open_recommender
 
     met = threading.Barrier(3)
-    check, restored = SqliteStore.check, Indexes.restored
+    check, read = SqliteStore.check, Indexes.read_snapshot
 
     def check_(self: SqliteStore) -> None:
         met.wait(DEADLINE_S)
         check(self)
 
-    def restored_(self: Indexes, wanted: Wanted) -> HnswIndex | None:
+    def read_(self: Indexes, wanted: Wanted) -> HnswIndex | None:
         met.wait(DEADLINE_S)
-        return restored(self, wanted)
+        return read(self, wanted)
 
     monkeypatch.setattr(SqliteStore, "check", check_)
-    monkeypatch.setattr(Indexes, "restored", restored_)
+    monkeypatch.setattr(Indexes, "read_snapshot", read_)
     open_recommender(state, Meeting(met)).close()
 
 
+def page_of(state: Path, name: str) -> int:
+    """Where the root of a table or index begins, in bytes."""
+    with closing(sqlite3.connect(state / DATABASE)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name=?", (name,)).fetchone()
+    return (int(page) - 1) * PAGE
+
+
 def test_a_database_that_fails_its_check_is_not_written_to(state: Path) -> None:
-    """Its indexes have been read by then, and its models loaded."""
+    """Although there are statistics to drop, words to compact, and a snapshot that has been read by then."""
+    log = Log(1_800_000_000_000)
+    with closing(opened(state)) as engine:
+        engine.process([log.configure(index="hnsw"), *(log.upsert(f"i{n}", f"ticket {n}") for n in range(30))])
+        engine.snapshot(all_changes=True)
     with closing(sqlite3.connect(state / DATABASE)) as database, database:
-        (index,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name='items_by_match'").fetchone()
+        database.execute("ANALYZE")
+        database.execute("INSERT OR REPLACE INTO meta VALUES ('something was erased', '1')")
     with (state / DATABASE).open("r+b") as file:
-        file.seek((index - 1) * PAGE)
+        file.seek(page_of(state, "items_by_match"))
         file.write(b"\xff" * PAGE)
     before = (state / DATABASE).read_bytes()
     with pytest.raises(StateDamaged, match="recommender restore"):
         opened(state)
     assert (state / DATABASE).read_bytes() == before
+
+
+def test_whatever_damage_does_to_the_start_the_check_says_what_it_is(state: Path) -> None:
+    """A page of another table in the place of one that is read before the check is done."""
+    with (state / DATABASE).open("r+b") as file:
+        file.seek(page_of(state, "sqlite_sequence"))
+        page = file.read(PAGE)
+        file.seek(page_of(state, "collections"))
+        file.write(page)
+    with pytest.raises(StateDamaged, match="recommender restore"):
+        opened(state)
+
+
+def test_an_error_of_a_state_that_is_whole_stays_what_it_is(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Indexes, wanted: Wanted) -> HnswIndex | None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Indexes, "read_snapshot", fail)
+    with pytest.raises(ZeroDivisionError):
+        opened(state)
+    monkeypatch.undo()
+    opened(state).close()
+
+
+def test_an_index_that_cannot_be_opened_lets_the_others_go(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    discarded: list[bool] = []
+    monkeypatch.setattr(Indexes, "discard", lambda self: discarded.append(True))
+
+    def fail(self: Indexes, wanted: Wanted, restored: HnswIndex | None = None) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Indexes, "open", fail)
+    with pytest.raises(ZeroDivisionError):
+        opened(state)
+    assert discarded == [True]
 
 
 def test_a_state_with_vectors_of_another_model_is_not_opened(state: Path) -> None:
