@@ -51,6 +51,9 @@ def watched(directory: Path, *options: str) -> Iterator[Watched]:
         directory: where their files go.
         options: further ones of both servers.
     """
+    program = shutil.which("redis-sentinel")
+    if program is None:  # before anything is started that would have to be stopped
+        pytest.skip("needs the program redis-sentinel")
     with ExitStack() as stack:
         first = RedisServer(directory / "one", ["--port", "{port}", *options])
         stack.enter_context(running(first))
@@ -58,17 +61,14 @@ def watched(directory: Path, *options: str) -> Iterator[Watched]:
         second = RedisServer(directory / "two", following)
         stack.enter_context(running(second))
         wait_until(lambda: _linked(second), "the replica to follow")
-        port = stack.enter_context(_sentinel(directory, first.port))
+        port = stack.enter_context(_sentinel(program, directory, first.port))
         watched = Watched((first, second), port)
         wait_until(lambda: _knows_replica(port), "the sentinel to know the replica")
         yield watched
 
 
 @contextmanager
-def _sentinel(directory: Path, master_port: int) -> Iterator[int]:
-    program = shutil.which("redis-sentinel")
-    if program is None:
-        pytest.skip("needs the program redis-sentinel")
+def _sentinel(program: str, directory: Path, master_port: int) -> Iterator[int]:
     port = free_port()
     config = directory / "sentinel.conf"
     config.write_text(
