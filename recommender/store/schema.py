@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from recommender.errors import StateDamaged, StateLocked, StateTooNew
+from recommender.files import read_ahead
 from recommender.store.failures import RESTORE
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
@@ -270,11 +271,13 @@ def _take_lock(connection: sqlite3.Connection) -> None:
 
 
 def check(connection: sqlite3.Connection, path: Path | None) -> None:
-    """Read all of the database; a gigabyte takes about a second, and longer if it comes from the disk.
+    """Read all of the database: about a second for a gigabyte, and the time that the disk takes for it.
 
     Raises:
         StateDamaged: its quick check failed, or it cannot be read.
     """
+    if path is not None:
+        read_ahead(path)  # the check goes through it table by table
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:

@@ -120,7 +120,7 @@ def test_workers_come_and_go_and_nothing_is_different(
     wait_until(lambda: tasks(first) > before and in_flight(redis), "the first to have a batch in hand")
     first.kill()
     answered(redis, ids)
-    # What it had is sent again; what it had not begun and nothing overtook is embedded by the owner, which then asks anew.
+    # What it had is sent again; what it had not begun, and nothing overtook, the owner embeds, and then asks anew.
     assert "fleet.resent" in owner.output or "fleet.silent" in owner.output
     wait_for(owner, "serving")
 
