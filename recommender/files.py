@@ -73,17 +73,17 @@ def require_room(directory: Path, size_bytes: int) -> None:
         raise StateFull(f"{directory} has room for {free:,} bytes, and {size_bytes:,} are needed")
 
 
-def read_ahead(path: Path) -> None:
+def read_ahead(descriptor: int) -> None:
     """Bring a file into the page cache that is about to be read in an order of its own, which a disk is far slower at.
 
     Nothing happens with one that takes more than half of the memory, or that cannot be read.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    buffer = memoryview(bytearray(CHUNK_BYTES))
-    with suppress(OSError), path.open("rb", buffering=0) as file:
-        if 2 * os.fstat(file.fileno()).st_size <= memory:
-            while file.readinto(buffer):
-                pass
+    buffer, place = bytearray(CHUNK_BYTES), 0
+    with suppress(OSError):
+        if 2 * os.fstat(descriptor).st_size <= memory:
+            while read := os.preadv(descriptor, [buffer], place):
+                place += read
 
 
 def fsync(path: Path) -> None:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from recommender.errors import StateDamaged, StateLocked, StateTooNew
-from recommender.files import read_ahead
 from recommender.store.failures import RESTORE
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
@@ -276,8 +275,6 @@ def check(connection: sqlite3.Connection, path: Path | None) -> None:
     Raises:
         StateDamaged: its quick check failed, or it cannot be read.
     """
-    if path is not None:
-        read_ahead(path)  # the check goes through it table by table
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recommender.errors import StateError
+from recommender.files import read_ahead
 from recommender.items import START, EntryId
 from recommender.store.answers import AnswerTable
 from recommender.store.collections import CollectionTable
@@ -65,6 +66,8 @@ class SqliteStore:
         Raises:
             StateDamaged: it is not as SQLite wrote it, and was left as it is.
         """
+        if self._path is not None:
+            read_ahead(self._file(self._path))  # the check goes through it table by table
         check(self._db, self._path)
         with explained():
             forget_statistics(self._db)
@@ -139,11 +142,10 @@ class SqliteStore:
         if self._path is None or self._copying:
             raise StateError("there is no file to copy" if self._path is None else "the state is being copied already")
         self.scrub()
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = self._file(self._path)
         self._db.execute("PRAGMA wal_autocheckpoint=0")
         self._copying = True
-        copy = DatabaseCopy(self._path, self._descriptor, facts_of(self._db))
+        copy = DatabaseCopy(self._path, descriptor, facts_of(self._db))
         if copy.log_bytes():
             self.end_copy()
             raise StateError("the write-ahead log could not be moved into the database")
@@ -173,6 +175,12 @@ class SqliteStore:
         """Keep a small fact; part of the caller's transaction if there is one."""
         with explained():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
+
+    def _file(self, path: Path) -> int:
+        """The database as a plain file. It stays open: closing it would take the lock from SQLite, in silence."""
+        if self._descriptor is None:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor
 
     def close(self) -> None:
         """Close the database; what is committed is durable already."""

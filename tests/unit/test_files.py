@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +11,50 @@ import pytest
 
 from recommender.files import CHUNK_BYTES, read_ahead
 
+SIZE = 2 * CHUNK_BYTES + 5
 
-def watched(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Makes the file, and tells the bytes of each read from then on."""
-    path.write_bytes(b"x" * (2 * CHUNK_BYTES + 5))
+
+@pytest.fixture
+def descriptor(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "file").write_bytes(b"x" * SIZE)
+    opened = os.open(tmp_path / "file", os.O_RDONLY)
+    yield opened
+    os.close(opened)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of each read."""
     found: list[int] = []
+    real = os.preadv
 
-    class Watched(io.FileIO):
-        def readinto(self, buffer: Any) -> int | None:
-            found.append(super().readinto(buffer) or 0)
-            return found[-1]
+    def preadv(*arguments: Any) -> int:
+        found.append(real(*arguments))
+        return found[-1]
 
-    monkeypatch.setattr(Path, "open", lambda self, mode, buffering: Watched(self, mode))
+    monkeypatch.setattr(os, "preadv", preadv)
     return found
 
 
-def test_all_of_it_is_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = watched(tmp_path / "file", monkeypatch)
-    read_ahead(tmp_path / "file")
+def test_all_of_it_is_read_in_order(descriptor: int, reads: list[int]) -> None:
+    read_ahead(descriptor)
     assert reads == [CHUNK_BYTES, CHUNK_BYTES, 5, 0]
 
 
-@pytest.mark.parametrize(("memory", "read"), [(4 * CHUNK_BYTES + 10, True), (4 * CHUNK_BYTES + 9, False)])
+@pytest.mark.parametrize(("memory", "read"), [(2 * SIZE, True), (2 * SIZE - 1, False)])
 def test_what_is_too_large_to_be_kept_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, read: bool
+    descriptor: int, reads: list[int], monkeypatch: pytest.MonkeyPatch, memory: int, read: bool
 ) -> None:
-    reads = watched(tmp_path / "file", monkeypatch)
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": memory, "SC_PAGE_SIZE": 1}.__getitem__)
-    read_ahead(tmp_path / "file")
+    read_ahead(descriptor)
     assert bool(reads) == read
 
 
-def test_a_file_that_is_not_there_is_no_matter(tmp_path: Path) -> None:
-    read_ahead(tmp_path / "nothing")
+def test_a_disk_that_cannot_be_read_is_met_by_whoever_reads_it_next(
+    descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", broken)
+    read_ahead(descriptor)
