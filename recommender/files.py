@@ -76,7 +76,7 @@ def require_room(directory: Path, size_bytes: int) -> None:
 def read_ahead(descriptor: int) -> None:
     """Bring a file into the page cache that is about to be read in an order of its own, which a disk is far slower at.
 
-    Nothing happens with one that takes more than half of the memory, or that cannot be read.
+    Nothing happens with one that takes more than half of the machine's memory, or that cannot be read.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     buffer, place = bytearray(CHUNK_BYTES), 0

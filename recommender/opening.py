@@ -54,16 +54,17 @@ def open_recommender(
     except BaseException:
         release(lock)
         raise
+    indexes = Indexes(
+        store,
+        None if directory is None else directory / "index",
+        HnswParameters(threads=index_threads or usable_processors()),
+        created_by,
+    )
     try:
-        indexes = Indexes(
-            store,
-            None if directory is None else directory / "index",
-            HnswParameters(threads=index_threads or usable_processors()),
-            created_by,
-        )
         with _checked_if_it_fails(store):
             return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
     except BaseException:
+        indexes.discard()
         store.close()
         release(lock)
         raise
@@ -71,7 +72,10 @@ def open_recommender(
 
 @contextmanager
 def _checked_if_it_fails(store: SqliteStore) -> Iterator[None]:
-    """What is read while the database is being checked can end in any error; then it is the check that tells why."""
+    """What is read while the database is being checked can end in any error; then it is the check that tells why.
+
+    A database that passes is left as one that was opened and closed.
+    """
     try:
         with explained():
             yield

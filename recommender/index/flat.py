@@ -56,7 +56,7 @@ class FlatIndex:
     kind: Final[Literal["exact"]] = "exact"
 
     def __init__(self, dimension: int, rows: Rows | None = None) -> None:
-        """Start empty; ``rows``, empty too, is where the vectors are to lie (by default in memory)."""
+        """Start empty; ``rows`` is where the vectors are to lie (by default in memory); see ``over`` if it has some."""
         self._dimension = dimension
         self._rows: Rows = MemoryRows(dimension) if rows is None else rows
         self._labels: Labels = np.empty(0, np.int64)  # by row, ascending; longer than what is used

@@ -99,4 +99,6 @@ def read_vectors(path: Path, header: GraphHeader) -> GraphVectors:
         raise ValueError(_TOO_SHORT)
     blocks = np.frombuffer(mapped, block, header.count, _HEADER.size)
     deleted = (blocks["links"][:, 2] & _DELETED).astype(np.bool_)
-    return GraphVectors(blocks["label"].copy(), blocks["vector"], deleted, mapped)
+    labels = blocks["label"].copy()
+    mapped.madvise(mmap.MADV_DONTNEED)  # the vectors lie between them, and nobody has asked for one yet
+    return GraphVectors(labels, blocks["vector"], deleted, mapped)

@@ -174,8 +174,12 @@ def _exact(stored: GraphVectors, order: RowNumbers, directory: Path | None) -> F
     """The live vectors of a graph, where they are; in memory if there is no place for those that come later."""
     dimension, labels = stored.vectors.shape[1], stored.labels[order]
     if directory is not None and stored.file is not None:
-        rows = GraphRows(stored.vectors, order, stored.file, FileRows(directory, dimension))
-        return FlatIndex.over(dimension, labels, rows)
+        try:
+            rows = GraphRows(stored.vectors, order, stored.file, FileRows(directory, dimension))
+        except OSError:
+            _log.exception("index.disk_refused", extra={"vectors": len(order)})
+        else:
+            return FlatIndex.over(dimension, labels, rows)
     exact = FlatIndex(dimension)
     for start in range(0, len(order), _LOAD_CHUNK):
         part = slice(start, start + _LOAD_CHUNK)

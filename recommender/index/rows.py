@@ -132,7 +132,7 @@ class GraphRows:
         return self.take(np.arange(start, min(end, len(self))))
 
     def empty(self) -> FileRows:
-        """None yet, of the kind of those that come later.
+        """None yet, of the kind that comes later: there is no graph's file that holds them.
 
         Raises:
             OSError: the disk is full or broken.

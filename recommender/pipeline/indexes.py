@@ -35,8 +35,6 @@ _SNAPSHOT_SHARE = 10
 
 _SAMPLE = 50
 
-_NO_LABELS: Labels = np.empty(0, np.int64)
-
 
 class Wanted(NamedTuple):
     """What the index of a collection is to hold.
@@ -107,15 +105,18 @@ class Indexes:
             directory=None if self._directory is None else self._directory / str(collection.id),
             k=settings.candidates,
         )
-        present, missing = index.labels(), _NO_LABELS
-        if not np.array_equal(present, wanted.labels):  # a snapshot from a while ago
-            index.remove(np.setdiff1d(present, wanted.labels, assume_unique=True))
-            missing = np.setdiff1d(wanted.labels, present, assume_unique=True)
-        for labels, vectors in self._store.vectors.points(missing):
-            index.add(labels, vectors)
         self._indexes[collection.id] = index
         self._kinds[collection.id] = collection.settings.index
-        self._changes[collection.id] = len(missing)
+        self._changes[collection.id] = 0
+        present = index.labels()
+        if np.array_equal(present, wanted.labels):
+            return
+        gone = np.setdiff1d(present, wanted.labels, assume_unique=True)  # since the snapshot
+        missing = np.setdiff1d(wanted.labels, present, assume_unique=True)
+        index.remove(gone)
+        for labels, vectors in self._store.vectors.points(missing):
+            index.add(labels, vectors)
+        self._changes[collection.id] = len(gone) + len(missing)
 
     def discard(self) -> None:
         """Stop building, and write nothing."""

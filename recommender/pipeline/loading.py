@@ -22,9 +22,5 @@ def load(store: SqliteStore, collections: Collections, indexes: Indexes) -> None
         restored = [indexes.read_snapshot(one) for one in wanted]
     for check in checks:
         check.result()
-    try:
-        for one, index in zip(wanted, restored, strict=True):
-            indexes.open(one, index)
-    except BaseException:
-        indexes.discard()
-        raise
+    for one, index in zip(wanted, restored, strict=True):
+        indexes.open(one, index)

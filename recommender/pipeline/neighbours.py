@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,8 @@ class Neighbours:
             there &= ~np.isin(labels, list(overlay.removed))
         labels, found = labels[there], found[there]
         if len(overlay):
-            least = (
-                float(found[self._k - 1]) if len(found) >= self._k else -1.0
-            )  # those behind are not among the nearest
+            # What is behind the last of enough committed points is not among the nearest.
+            least = float(found[self._k - 1]) if len(found) >= self._k else -inf
             fresh, close = overlay.nearest(query, self._k, least)
             labels, found = np.concatenate([labels, fresh]), np.concatenate([found, close])
         also = frozenset(also)

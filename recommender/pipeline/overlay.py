@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +58,7 @@ class CollectionOverlay:
         else:
             self._matrix[row] = np.nan
 
-    def nearest(self, query: Vector, k: int, least: float = -1.0) -> Found:
+    def nearest(self, query: Vector, k: int, least: float = -inf) -> Found:
         """New points that hold those of the ``k`` nearest of a unit vector whose cosine is at least ``least``.
 
         Perhaps a few more, and in no order.

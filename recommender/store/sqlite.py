@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recommender.errors import StateError
@@ -67,7 +67,8 @@ class SqliteStore:
             StateDamaged: it is not as SQLite wrote it, and was left as it is.
         """
         if self._path is not None:
-            read_ahead(self._file(self._path))  # the check goes through it table by table
+            with suppress(OSError):  # then the check is slower, or meets it
+                read_ahead(self._plain_descriptor(self._path))  # the check goes through it table by table
         check(self._db, self._path)
         with explained():
             forget_statistics(self._db)
@@ -142,7 +143,7 @@ class SqliteStore:
         if self._path is None or self._copying:
             raise StateError("there is no file to copy" if self._path is None else "the state is being copied already")
         self.scrub()
-        descriptor = self._file(self._path)
+        descriptor = self._plain_descriptor(self._path)
         self._db.execute("PRAGMA wal_autocheckpoint=0")
         self._copying = True
         copy = DatabaseCopy(self._path, descriptor, facts_of(self._db))
@@ -176,8 +177,8 @@ class SqliteStore:
         with explained():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
 
-    def _file(self, path: Path) -> int:
-        """The database as a plain file. It stays open: closing it would take the lock from SQLite, in silence."""
+    def _plain_descriptor(self, path: Path) -> int:
+        """Of the database as a plain file. It stays open: closing it would take the lock from SQLite, in silence."""
         if self._descriptor is None:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return self._descriptor

@@ -122,6 +122,7 @@ def test_workers_come_and_go_and_nothing_is_different(
     answered(redis, ids)
     # What it had is sent again; what it had not begun, and nothing overtook, the owner embeds, and then asks anew.
     assert "fleet.resent" in owner.output or "fleet.silent" in owner.output
+    wait_until(lambda: owner.output.count("fleet.serving") > owner.output.count("fleet.silent"), "the fleet to be back")
     wait_for(owner, "serving")
 
     ids = append(redis, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,23 @@ def test_after_a_start_a_full_disk_costs_memory_and_nothing_else(
     assert not loaded.exact.on_disk
     assert ("index.disk_refused", {"vectors": 500}) in logged(caplog)
     np.testing.assert_array_equal(loaded.vectors(np.arange(600)), np.concatenate([unit(500), unit(100, seed=8)]))
+
+
+def test_a_start_on_a_disk_that_takes_no_file_costs_memory_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved = HnswIndex.empty(DIMENSION)
+    saved.add(np.arange(500), unit(500))
+    saved.save(tmp_path / "graph")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
+    assert not loaded.exact.on_disk
+    assert ("index.disk_refused", {"vectors": 500}) in logged(caplog)
+    np.testing.assert_array_equal(loaded.vectors(np.arange(500)), unit(500))
 
 
 def test_a_snapshot_in_which_nothing_lives(tmp_path: Path) -> None:

@@ -43,6 +43,12 @@ def test_the_nearest_that_are_near_enough_are_among_those_found(
     np.testing.assert_array_equal(found, exact[labels])
 
 
+def test_vectors_that_are_a_little_longer_than_one_are_found_however_far_they_are() -> None:
+    query = unit(1, seed=2)[0]
+    overlay = overlay_of(np.asarray([-1.005 * query], np.float32))
+    assert overlay.nearest(query, 5)[0].tolist() == [0]
+
+
 def test_what_cannot_be_among_the_nearest_is_not_compared() -> None:
     vectors, query = unit(500, seed=1), unit(1, seed=2)[0]
     overlay = overlay_of(vectors)

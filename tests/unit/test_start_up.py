@@ -11,11 +11,13 @@ import pytest
 
 from recommender.embedding import Encoder
 from recommender.errors import ModelError, StateDamaged
-from recommender.index import HnswIndex
+from recommender.index import AdaptiveIndex, HnswIndex
 from recommender.opening import DATABASE
 from recommender.pipeline import Indexes
 from recommender.pipeline.indexes import Wanted
+from recommender.pipeline.learning import Models as LearnedModels
 from recommender.store import SqliteStore
+from recommender.store.vectors import VectorTable
 from recommender.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, opened
 
@@ -111,17 +113,30 @@ def test_an_error_of_a_state_that_is_whole_stays_what_it_is(state: Path, monkeyp
     opened(state).close()
 
 
-def test_an_index_that_cannot_be_opened_lets_the_others_go(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    discarded: list[bool] = []
-    monkeypatch.setattr(Indexes, "discard", lambda self: discarded.append(True))
+@pytest.mark.parametrize("late", [(VectorTable, "points"), (LearnedModels, "__init__")])
+def test_a_start_that_fails_late_leaves_no_index_behind(
+    state: Path, monkeypatch: pytest.MonkeyPatch, late: tuple[type, str]
+) -> None:
+    closed: list[AdaptiveIndex] = []
+    monkeypatch.setattr(AdaptiveIndex, "close", lambda self: closed.append(self))
 
-    def fail(self: Indexes, wanted: Wanted, restored: HnswIndex | None = None) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Indexes, "open", fail)
+    monkeypatch.setattr(*late, fail)
     with pytest.raises(ZeroDivisionError):
         opened(state)
-    assert discarded == [True]
+    assert len(closed) == 1
+
+
+def test_a_database_is_read_in_the_disks_order_before_it_is_checked(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("recommender.store.sqlite.read_ahead", lambda descriptor: order.append("read"))
+    monkeypatch.setattr("recommender.store.sqlite.check", lambda *_: order.append("checked"))
+    opened(state).close()
+    assert order == ["read", "checked"]
 
 
 def test_a_state_with_vectors_of_another_model_is_not_opened(state: Path) -> None:
