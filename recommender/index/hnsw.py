@@ -40,8 +40,8 @@ class HnswIndex:
     def caught_up(cls, exact: FlatIndex, graph: HnswGraph) -> HnswIndex:
         """Search ``exact`` through ``graph``, which is first brought up to date with it."""
         live, linked = exact.labels(), graph.labels()
-        graph.remove(np.setdiff1d(linked, live))
-        for labels, vectors in exact.freeze(np.setdiff1d(live, linked)).chunks(_LOAD_CHUNK):
+        graph.remove(np.setdiff1d(linked, live, assume_unique=True))
+        for labels, vectors in exact.freeze(np.setdiff1d(live, linked, assume_unique=True)).chunks(_LOAD_CHUNK):
             graph.add(labels, vectors)
         return cls(exact, graph)
 

@@ -105,18 +105,14 @@ class Indexes:
             directory=None if self._directory is None else self._directory / str(collection.id),
             k=settings.candidates,
         )
+        try:
+            changes = self._complete(index, wanted.labels)
+        except BaseException:
+            index.close()
+            raise
         self._indexes[collection.id] = index
         self._kinds[collection.id] = collection.settings.index
-        self._changes[collection.id] = 0
-        present = index.labels()
-        if np.array_equal(present, wanted.labels):
-            return
-        gone = np.setdiff1d(present, wanted.labels, assume_unique=True)  # since the snapshot
-        missing = np.setdiff1d(wanted.labels, present, assume_unique=True)
-        index.remove(gone)
-        for labels, vectors in self._store.vectors.points(missing):
-            index.add(labels, vectors)
-        self._changes[collection.id] = len(gone) + len(missing)
+        self._changes[collection.id] = changes
 
     def discard(self) -> None:
         """Stop building, and write nothing."""
@@ -216,6 +212,18 @@ class Indexes:
         finally:
             for collection in collections:
                 self._close(collection)
+
+    def _complete(self, index: FlatIndex | AdaptiveIndex, wanted: Labels) -> int:
+        """Have an index hold these points, ascending; how many came or went since its snapshot."""
+        present = index.labels()
+        if np.array_equal(present, wanted):
+            return 0
+        gone = np.setdiff1d(present, wanted, assume_unique=True)
+        missing = np.setdiff1d(wanted, present, assume_unique=True)
+        index.remove(gone)
+        for labels, vectors in self._store.vectors.points(missing):
+            index.add(labels, vectors)
+        return len(gone) + len(missing)
 
     def _apply(self, collection: int, overlay: CollectionOverlay) -> None:
         index, added = self._indexes[collection], overlay.labels()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +17,7 @@ from redis import Redis
 from recommender.items import EntryId
 from tests.support import poison
 from tests.support.command_line import command, environment
-from tests.support.fleet_app import SLEEP_S
+from tests.support.fleet_app import BEGUN, ENDED, SLEEP_S
 from tests.support.processes import EmbedProcess, OwnerProcess
 from tests.support.servers import RedisServer, make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, answered, outcomes, published
@@ -66,6 +68,21 @@ def tasks(worker: EmbedProcess) -> int:
     return worker.output.count("Task recommender.embed")
 
 
+def kill_at_work(worker: EmbedProcess) -> None:
+    """Kill it in the middle of a batch: it has said that it has begun, and has not answered."""
+
+    def stopped_at_work() -> bool:
+        worker.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
+        if worker.output.count(BEGUN) > worker.output.count(ENDED):
+            return True
+        worker.signal(signal.SIGCONT)
+        return False
+
+    wait_until(stopped_at_work, "it to be at work")
+    worker.kill()
+
+
 def append(redis: Redis, part: int) -> list[EntryId]:
     """A part of the log, under ids that do not depend on the moment."""
     ids = [EntryId(1_700_000_000_000 + 1000 * part + n, 0) for n in range(PART)]
@@ -103,7 +120,7 @@ def test_workers_come_and_go_and_nothing_is_different(
     embedder: Embedders,
     events_without_fleet: Callable[[], list[Published]],
 ) -> None:
-    first, second = embedder("first"), embedder("second")
+    first, second = embedder("first", environment={SLEEP_S: "0.2"}), embedder("second")
     owner = owner_process().start()
     for worker in (first, second):
         worker.wait_ready()
@@ -115,15 +132,11 @@ def test_workers_come_and_go_and_nothing_is_different(
     redis.lpush(owner.settings.embed_queue, *RUBBISH)
     wait_until(lambda: (first.output + second.output).count("door.refused") == len(RUBBISH), "rubbish to be dropped")
 
-    before = tasks(first)
     ids = append(redis, 1)
-    wait_until(lambda: tasks(first) > before and in_flight(redis), "the first to have a batch in hand")
-    first.kill()
+    kill_at_work(first)
     answered(redis, ids)
-    # What it had is sent again; what it had not begun, and nothing overtook, the owner embeds, and then asks anew.
-    assert "fleet.resent" in owner.output or "fleet.silent" in owner.output
-    wait_until(lambda: owner.output.count("fleet.serving") > owner.output.count("fleet.silent"), "the fleet to be back")
-    wait_for(owner, "serving")
+    assert "fleet.resent" in owner.output
+    assert told(owner)["state"] == "serving"
 
     ids = append(redis, 2)
     wait_until(lambda: in_flight(redis), "batches in flight")

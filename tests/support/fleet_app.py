@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -14,6 +15,11 @@ from recommender.testing import DeterministicEncoder
 from workers.celery.app import make_app, make_embed_app
 from workers.logs import configure_logs
 from workers.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BEGUN, ENDED = "model.begun", "model.ended"
+"""What the log says around each batch."""
 
 SLEEP_S = "FLEET_SLEEP_S"
 """Names the seconds that a batch takes; none without it."""
@@ -36,7 +42,9 @@ class SleepingEncoder:
         return self
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
+        log.info(BEGUN)
         time.sleep(self._sleep_s)
+        log.info(ENDED)
         return self._encoder.encode(texts)
 
 

@@ -61,9 +61,6 @@ class Embedded:
         self._server.stop()
 
 
-_STOP_S = 60  # a master waits ten seconds for its replicas, and a busy disk for longer
-
-
 class RedisServer:
     """``redis-server`` on a free port of 127.0.0.1.
 
@@ -121,7 +118,7 @@ class RedisServer:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(_STOP_S)
+            self._process.wait(15)
 
     @property
     def _log(self) -> Path:

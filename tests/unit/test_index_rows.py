@@ -22,6 +22,23 @@ def unit(count: int, seed: int = 7) -> Vectors:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def save(directory: Path, count: int) -> None:
+    """A graph of so many vectors in the file ``graph``."""
+    index = HnswIndex.empty(DIMENSION)
+    index.add(np.arange(count), unit(count))
+    index.save(directory / "graph")
+
+
+def full(*_: object, **__: object) -> int:
+    """What a full disk says to whoever writes."""
+    raise OSError(28, "No space left on device")
+
+
+def descriptors() -> int:
+    """How many files are open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def assert_same(one: FlatIndex, other: FlatIndex, queries: Vectors) -> None:
     np.testing.assert_array_equal(one.labels(), other.labels())
     for found, expected in zip(one.search(queries, 7), other.search(queries, 7), strict=True):
@@ -71,13 +88,8 @@ def test_after_a_start_vectors_stay_in_the_snapshot(tmp_path: Path) -> None:
 def test_after_a_start_a_full_disk_costs_memory_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saved = HnswIndex.empty(DIMENSION)
-    saved.add(np.arange(500), unit(500))
-    saved.save(tmp_path / "graph")
+    save(tmp_path, 500)
     loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
-
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
     loaded.add(np.arange(500, 600), unit(100, seed=8))
@@ -89,12 +101,7 @@ def test_after_a_start_a_full_disk_costs_memory_and_nothing_else(
 def test_a_start_on_a_disk_that_takes_no_file_costs_memory_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    saved = HnswIndex.empty(DIMENSION)
-    saved.add(np.arange(500), unit(500))
-    saved.save(tmp_path / "graph")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+    save(tmp_path, 500)
 
     monkeypatch.setattr(tempfile, "mkstemp", full)
     loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
@@ -115,9 +122,7 @@ def test_a_snapshot_in_which_nothing_lives(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_that_is_let_go_is_closed(tmp_path: Path) -> None:
-    saved = HnswIndex.empty(DIMENSION)
-    saved.add(np.arange(1_000), unit(1_000))
-    saved.save(tmp_path / "graph")
+    save(tmp_path, 1_000)
     before = descriptors()
     loaded = HnswIndex.load(tmp_path / "graph", DIMENSION, directory=tmp_path)
     assert "/graph" in Path("/proc/self/maps").read_text()
@@ -127,15 +132,8 @@ def test_a_snapshot_that_is_let_go_is_closed(tmp_path: Path) -> None:
     assert descriptors() == before
 
 
-def descriptors() -> int:
-    """How many files are open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_a_start_copies_no_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = HnswIndex.empty(DIMENSION)
-    saved.add(np.arange(500), unit(500))
-    saved.save(tmp_path / "graph")
+    save(tmp_path, 500)
 
     def refused(*_: object) -> int:
         raise AssertionError("written")
@@ -159,9 +157,6 @@ def test_a_disk_that_is_full_costs_memory_and_nothing_else(
 ) -> None:
     index = FlatIndex(DIMENSION, FileRows(tmp_path, DIMENSION))
     index.add(np.arange(1_000), unit(1_000))
-
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
     index.add(np.arange(1_000, 1_100), unit(100, seed=8))

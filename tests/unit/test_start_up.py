@@ -139,7 +139,10 @@ def test_a_database_is_read_in_the_disks_order_before_it_is_checked(
     assert order == ["read", "checked"]
 
 
-def test_a_state_with_vectors_of_another_model_is_not_opened(state: Path) -> None:
+def test_indexes_of_a_state_that_is_not_opened_are_let_go(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    discarded: list[bool] = []
+    monkeypatch.setattr(Indexes, "discard", lambda self: discarded.append(True))
     with pytest.raises(ModelError, match="bring back the files and settings of the first"):
         opened(state, DeterministicEncoder(32))
+    assert discarded == [True]
     opened(state).close()
