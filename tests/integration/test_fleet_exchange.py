@@ -22,7 +22,7 @@ from tests.support.servers import Embedded, running
 from tests.support.streams import KEYS
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
-from workers.fleet.exchange import Exchange
+from workers.fleet.exchange import MOST_REPLIES, Exchange
 from workers.fleet.fleet import Fleet, Sizing
 from workers.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
 from workers.fleet.serving import EmbedServing
@@ -258,6 +258,31 @@ def test_what_is_no_unit_vector_for_each_text_is_not_used(serving: Fleet, broker
     assert broker.outcomes == len(USELESS) * ["invalid", "resent", "answered"]
 
 
+@pytest.mark.parametrize(
+    "seconds", [float("nan"), float("inf"), 10**400, -1.0, 1e9], ids=lambda seconds: str(seconds)[:5]
+)
+def test_a_reply_whose_time_cannot_be_is_damaged_and_its_batch_is_sent_again(
+    serving: Fleet, broker: Broker, seconds: float
+) -> None:
+    """The time stands in events: it must not come to them, nor end the thread."""
+    made = submitted(serving)
+    request = broker.asked()
+    reply = EmbedReply(request, "stranger:1", "vectors", ENCODER.identity.key, "", seconds, ENCODER.encode(TEXTS))
+    broker.exchange.reply(reply.encode())
+    assert broker.answer() == request
+    assert 0 <= made.result(10).of(0).embed_ms < 60_000
+    assert broker.outcomes == ["invalid", "resent", "answered"]
+
+
+def test_a_flood_of_replies_is_dropped_and_what_they_answered_is_sent_again(redis: Redis, broker: Broker) -> None:
+    for _ in range(MOST_REPLIES):
+        redis.rpush(KEYS.embed_replies, b"x")
+    assert not broker.exchange.drop_flood()
+    redis.rpush(KEYS.embed_replies, b"one too many")
+    assert broker.exchange.drop_flood()
+    assert not redis.exists(KEYS.embed_replies)
+
+
 def test_rubbish_in_the_list_of_replies_is_passed_over(serving: Fleet, broker: Broker) -> None:
     made = submitted(serving)
     for raw in (b"", b"\x80\x04.", b"RCE1" + b"\xff" * 100):
@@ -282,7 +307,7 @@ def test_a_worker_without_the_model_refuses(broker: Broker) -> None:
     request = EmbedRequest("cd" * 16, "another-model", "another@1", 8, ("text",))
     broker.exchange.put(request.id, request.encode())
     broker.worker().answer(KEYS, request.id)
-    *_, reply = (EmbedReply.decode(raw) for raw in broker.exchange.take_replies(1))
+    *_, reply = (EmbedReply.decode(raw) for raw in iter(lambda: broker.exchange.take_reply(0.1), None))
     assert (reply.kind, reply.message) == ("refused", "asked for the model 'another-model', which is not here")
 
 

@@ -68,15 +68,52 @@ def test_vectors_come_as_they_went_bit_for_bit() -> None:
         (REPLY.encode()[:-1], "checksum"),
         (REPLY.encode()[:-1] + b"\x00", "checksum"),
         (altered(REPLY.encode(), shape=[3, 3]), "size"),
-        (altered(REPLY.encode(), shape=[-2, -3]), "size"),
+        (altered(REPLY.encode(), shape=[-2, -3]), "header"),
         (altered(REPLY.encode(), shape="2x3"), "header"),
         (altered(REPLY.encode(), kind="pickled"), "header"),
-        (altered(REPLY.encode(), request=7), "header"),
+        (altered(REPLY.encode(), request=7), "no request"),
+        (altered(REPLY.encode(), request="a" * 65), "no request"),
+        (altered(REPLY.encode(), shape=[True, 3]), "header"),
+        (altered(REPLY.encode(), shape=[10**30, 10**30]), "header"),
+        *(
+            (altered(REPLY.encode(), seconds=seconds), "header")
+            for seconds in (float("nan"), float("inf"), -float("inf"), 10**400, -0.001, 86_401, True, "0.1", None)
+        ),
+        (REPLY.encode().replace(b'"seconds": 0.25', b'"seconds": 1e99'), "header"),
     ],
 )
 def test_what_is_not_whole_is_refused(raw: bytes, why: str) -> None:
     with pytest.raises(InvalidMessage, match=why):
         EmbedReply.decode(raw)
+
+
+def test_a_damaged_reply_still_says_what_it_was_for() -> None:
+    for raw in (REPLY.encode()[:-1], altered(REPLY.encode(), seconds=float("nan")), altered(REPLY.encode(), kind="?")):
+        with pytest.raises(InvalidMessage, match=r"checksum|header") as refused:
+            EmbedReply.decode(raw)
+        assert refused.value.request == REQUEST.id
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.just(10**400)
+    | st.sampled_from(["", "vectors", "started", "a\x1b\ud800" * 200])
+)
+JSON = SCALARS | st.lists(SCALARS, max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(header_of(REPLY.encode()))), JSON))
+def test_whatever_a_header_says_a_reply_is_bounded_or_refused(changes: dict[str, object]) -> None:
+    try:
+        reply = EmbedReply.decode(altered(REPLY.encode(), **changes))
+    except InvalidMessage:
+        return
+    assert 0 <= reply.seconds <= 86_400
+    assert max(map(len, (reply.request, reply.worker, reply.model, reply.message))) <= 300
+    assert reply.embeddings is None or reply.embeddings.vectors.shape == VECTORS.shape
 
 
 def test_what_strangers_say_cannot_forge_a_log_line() -> None:

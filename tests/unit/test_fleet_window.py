@@ -45,6 +45,16 @@ def test_patience_follows_what_was_seen_of_late(window: Window) -> None:
     assert window.patience_s == TIMEOUT_S, "never more"
 
 
+def test_names_of_workers_are_bounded(window: Window) -> None:
+    """A reply may carry any name, and each may carry another."""
+    for number in range(3000):
+        window.seen(f"w{number}", 1.0)
+    assert window.workers(1.0) == 1024
+    assert window.idle_s(1.0) == 0
+    window.seen("w0", 100.0)
+    assert window.workers(100.0) == 1
+
+
 def test_what_a_worker_keeps_too_long_is_lost(window: Window) -> None:
     lost = flight(window, "a", 0.0)
     assert window.lost(1000.0) == [], "nobody has taken it up"

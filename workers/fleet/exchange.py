@@ -15,7 +15,8 @@ from redis import Redis
 from workers.broker.keys import PartitionKeys
 
 _KEPT_S = 600  # when nobody has touched it for so long; an owner that lives looks more often
-_MOST_AT_ONCE = 64
+MOST_REPLIES = 1024
+"""So many replies wait at most, more than any fleet leaves. Then all are dropped: what they answered is sent again."""
 
 
 class Exchange:
@@ -48,13 +49,18 @@ class Exchange:
             pipe.expire(self._requests, _KEPT_S)
             pipe.execute()
 
-    def take_replies(self, timeout_s: float) -> list[bytes]:
-        """What was answered, in order; waits for something at most ``timeout_s`` seconds."""
-        first: Any = self._redis.blpop([self._replies], timeout_s)
-        if first is None:
-            return []
-        more: Any = self._redis.lpop(self._replies, _MOST_AT_ONCE)
-        return [first[1], *(more or ())]
+    def take_reply(self, timeout_s: float) -> bytes | None:
+        """The next reply; waits for one at most ``timeout_s`` seconds. One at a time: each may be as long as the server
+        takes a value to be."""
+        found: Any = self._redis.blpop([self._replies], timeout_s)
+        return None if found is None else bytes(found[1])
+
+    def drop_flood(self) -> bool:
+        """Drop the replies if there are more than any fleet leaves; whether there were."""
+        flood = int(self._redis.llen(self._replies)) > MOST_REPLIES
+        if flood:
+            self._redis.delete(self._replies)
+        return flood
 
     def clear(self) -> None:
         """Leave nothing behind."""

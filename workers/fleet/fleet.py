@@ -32,6 +32,7 @@ _AWAY_S = 1.0
 _REFUSED_S = 30.0
 _REMEMBERED_S = 300.0  # a refusal; one worker of many that has another model is not asked every minute
 _TOUCH_EVERY_S = 60.0
+_COUNT_EVERY_S = 5.0
 
 
 class Sizing(NamedTuple):
@@ -90,7 +91,7 @@ class Fleet(threading.Thread):
         self._serving = False
         self._refused_until_s: dict[str, float] = {}
         self._complaint, self._complained_s = "", 0.0
-        self._touched_s = 0.0
+        self._touched_s = self._counted_s = 0.0
         self._stopping = threading.Event()
 
     # -- for the engine ------------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class Fleet(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._tend()
-                for raw in self._exchange.take_replies(_LOOK_EVERY_S):
+                if (raw := self._exchange.take_reply(_LOOK_EVERY_S)) is not None:
                     self._receive(raw)
                 away = False
             except RedisError as error:
@@ -184,6 +185,10 @@ class Fleet(threading.Thread):
         if now_s - self._touched_s > _TOUCH_EVERY_S:
             self._touched_s = now_s
             self._later(self._forget, ())
+        if now_s - self._counted_s > _COUNT_EVERY_S:
+            self._counted_s = now_s
+            if self._exchange.drop_flood():
+                log.error("fleet.replies_dropped", extra={"error": "more replies wait than a fleet leaves"})
 
     # -- replies -------------------------------------------------------------------------------------------------------
 
@@ -192,6 +197,7 @@ class Fleet(threading.Thread):
             reply = EmbedReply.decode(raw)
         except InvalidMessage as error:
             self._invalid(str(error))
+            self._lose_damaged(error)
             return
         now_s = self._clock_s()
         with self._lock:
@@ -204,6 +210,13 @@ class Fleet(threading.Thread):
             self._probed(reply, now_s)
         elif flight is not None:  # or else it was answered or given up before
             self._settle(flight, reply, now_s)
+
+    def _lose_damaged(self, error: InvalidMessage) -> None:
+        """What a damaged reply was for is sent again at once, if the reply still says what that was."""
+        with self._lock:
+            flight = None if error.request is None else self._window.find(error.request)
+        if flight is not None:
+            self._lose(flight, str(error))
 
     def _settle(self, flight: Flight, reply: EmbedReply, now_s: float) -> None:
         if reply.kind == "refused":

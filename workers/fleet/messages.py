@@ -19,10 +19,21 @@ _MAGIC = b"RCE1"
 _HEAD = struct.Struct("<4sI")  # what it is, bytes of the header
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_SENTENCE = 300
+_MOST_ID = 64
+_MOST_SECONDS = 86_400.0
+_MOST_ROWS, _MOST_COLUMNS = 1_000_000, 65_536
 
 
 class InvalidMessage(RecommenderError):
-    """Bytes that are no message of ours, or not whole."""
+    """Bytes that are no message of ours, or not whole.
+
+    Attributes:
+        request: the request that a damaged reply names, as far as that can be read.
+    """
+
+    def __init__(self, message: str, request: str | None = None) -> None:
+        super().__init__(message)
+        self.request = request
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class EmbedRequest:
                 "model": str(model),
                 "dimension": int(dimension),
                 "texts": [_, *_] as texts,
-            } if all(isinstance(text, str) for text in texts):
+            } if all(isinstance(text, str) for text in texts) and _within(dimension, 1, _MOST_COLUMNS):
                 return cls(id_, name, model, dimension, tuple(texts))
         raise InvalidMessage("no request for embeddings")
 
@@ -77,7 +88,7 @@ class EmbedReply:
             ``failed``: the model failed.
         model: identity of the worker's model.
         message: why it refused or failed.
-        seconds: that the model took.
+        seconds: that the model took, in [0, 86,400].
         embeddings: with ``vectors``; whether they are unit vectors is for the receiver to see.
     """
 
@@ -112,15 +123,24 @@ class EmbedReply:
 
     @classmethod
     def decode(cls, raw: bytes) -> EmbedReply:
-        """Read it.
+        """Read it: a whole reply whose every number is finite and in its range, or none.
 
         Raises:
             InvalidMessage: it is none, or has been damaged.
         """
         header, body = _split(raw)
+        request = header.get("request") if isinstance(header, dict) else None
+        if not isinstance(request, str) or len(request) > _MOST_ID:
+            raise InvalidMessage("a reply to no request")
+        try:
+            return cls._of(request, header, body)
+        except InvalidMessage as error:
+            raise InvalidMessage(str(error), request) from None
+
+    @classmethod
+    def _of(cls, request: str, header: dict[str, Any], body: bytes) -> EmbedReply:
         match header:
             case {
-                "request": str(request),
                 "worker": str(worker),
                 "kind": "started" | "vectors" | "refused" | "failed" as kind,
                 "model": str(model),
@@ -128,13 +148,22 @@ class EmbedReply:
                 "seconds": int() | float() as seconds,
                 "shape": [int(rows), int(columns)],
                 "checksum": str(checksum),
-            }:
+            } if (
+                _within(seconds, 0, _MOST_SECONDS)
+                and _within(rows, 0, _MOST_ROWS)
+                and _within(columns, 0, _MOST_COLUMNS)
+            ):
                 if checksum != _checksum(body):
                     raise InvalidMessage("a reply whose checksum is wrong")
                 embeddings = _embeddings(body, rows, columns) if kind == "vectors" else None
                 said = _sentence(message)
                 return cls(request, _sentence(worker), kind, _sentence(model), said, float(seconds), embeddings)
         raise InvalidMessage("a reply whose header is wrong")
+
+
+def _within(number: float, least: float, most: float) -> bool:
+    """Whether a number is in its range: JSON also reads NaN, the infinities, and integers of any length."""
+    return not isinstance(number, bool) and least <= number <= most
 
 
 def _split(raw: bytes) -> tuple[Any, bytes]:

@@ -18,6 +18,7 @@ _REMEMBERED = 32
 _LATE = 4.0  # times the slowest of late: a batch can be longer, and a machine busier
 _LEAST_PATIENCE_S = 2.0
 _SEEN_S = 60.0
+_MOST_WORKERS = 1024  # names of workers remembered; a reply may carry any
 
 
 @dataclass(slots=True, eq=False)
@@ -89,7 +90,9 @@ class Window:
 
     def seen(self, worker: str, now_s: float) -> None:
         """A worker has said something."""
-        self._sign_s = self._seen_s[worker] = now_s
+        self._sign_s = now_s
+        if worker in self._seen_s or len(self._seen_s) < _MOST_WORKERS or self.workers(now_s) < _MOST_WORKERS:
+            self._seen_s[worker] = now_s
 
     def started(self, request_id: str, now_s: float) -> None:
         """A worker has a batch in hand."""
