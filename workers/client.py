@@ -236,7 +236,7 @@ class Client:
             CloudEvents as dictionaries, those of each partition (``source``) in order.
         """
         everywhere = dict.fromkeys(self._settings.all_partitions, after) if isinstance(after, EntryId) else after
-        return (read.event for read in follow(self._redis, everywhere, until))
+        return (read.event for read in follow(self._redis, everywhere, until, self._settings.key_prefix))
 
     def events_so_far(self, after: EntryId) -> Iterator[dict[str, Any]]:
         """Events of the home partition behind ``after`` that are there now."""
@@ -269,7 +269,7 @@ class Client:
         home = getattr(position, "partition", self.home)
         said, wanted, places = "id", str(position), {home: start}
         while time.monotonic() <= deadline:
-            for read in follow(self._redis, places, lambda: time.monotonic() > deadline):
+            for read in follow(self._redis, places, lambda: time.monotonic() > deadline, self._settings.key_prefix):
                 if read.event["data"]["command"][said] != wanted:
                     continue
                 if is_outcome(read.event):

@@ -161,7 +161,7 @@ def running_worker(
         finally:
             stop(process)
     finally:
-        client.redis.delete(*PartitionKeys.of(settings.partition))
+        client.redis.delete(*PartitionKeys.of(settings.partition, settings.key_prefix))
         client.close()
 
 

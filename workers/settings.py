@@ -16,6 +16,7 @@ PREFIX = "RECOMMENDER_"
 _OF_OTHERS = {"RECOMMENDER_TORCH", "RECOMMENDER_TEST_DATA"}
 BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9:._-]{0,63}[:._-]")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -28,6 +29,9 @@ class Settings(BaseModel):
         result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
         result_expires_s: for how long results are kept.
         state_dir: database, index snapshots and the server of our own.
+        key_prefix: what every key in Redis begins with, on a server that is shared: streams, queues and results of the
+            worker that ``recommender worker`` starts; it ends with one of ``: _ - .``. In a Celery app of yours the
+            queues follow the app's own ``global_keyprefix``.
         partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which of
             those a worker owns.
         partitions: all partitions of this installation, comma-separated, when there are several: each collection
@@ -86,6 +90,7 @@ class Settings(BaseModel):
     result_backend: Annotated[str, Field(repr=False)] = ""
     result_expires_s: Annotated[int, Field(ge=1)] = 3600
     state_dir: Path = Path(".recommender")
+    key_prefix: str = ""
     partition: str = "default"
     partitions: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
@@ -180,6 +185,13 @@ class Settings(BaseModel):
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _ends_visibly(cls, value: str) -> str:
+        if value and not _KEY_PREFIX.fullmatch(value):
+            raise ValueError("letters, digits and : . _ - only, at most 64, and one of : . _ - at the end")
+        return value
 
     @field_validator("partition")
     @classmethod

@@ -26,12 +26,13 @@ class GuardedServer(RedisServer):
     Args:
         directory: where its files go.
         program: one of the ``PROGRAMS``: the embedded server's, or the machine's own.
+        key_prefix: put before every pattern of a key or channel, as docs/security.md says.
     """
 
-    def __init__(self, directory: Path, program: str) -> None:
+    def __init__(self, directory: Path, program: str, key_prefix: str = "") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         users = directory / "users.acl"
-        text = USERS_ACL.read_text()
+        text = re.sub("[~&]", rf"\g<0>{key_prefix}", USERS_ACL.read_text())
         for role in ROLES:
             text = text.replace(_placeholder(role), hashlib.sha256(role.encode()).hexdigest())
         users.write_text(text + _INSPECTOR)

@@ -174,6 +174,6 @@ class OwnerProcess(WorkerProcess):
         """What the owner last said; ``None`` as well while the server is away."""
         try:
             with connect(self.settings.redis_url) as redis:
-                return read_status(redis, PartitionKeys.of(self.settings.partition))
+                return read_status(redis, PartitionKeys.of(self.settings.partition, self.settings.key_prefix))
         except RedisError:
             return None

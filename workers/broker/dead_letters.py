@@ -129,7 +129,7 @@ class DeadLetters:
             message["headers"]["replayed"] = str(letter.id)  # else it would be the same bytes, which were refused
         except (ValueError, TypeError, KeyError, RecursionError):
             raise NotReplayable(f"{letter.id}: what came was no message of Celery's") from None
-        self._broker.lpush(self._keys.queue, json.dumps(message))
+        self._broker.lpush(self._keys.queue_key, json.dumps(message))
         self.drop([letter.id])
 
 

@@ -23,12 +23,15 @@ class Read(NamedTuple):
     event: dict[str, Any]
 
 
-def follow(redis: Redis, after: Mapping[str, EntryId], until: Callable[[], bool]) -> Iterator[Read]:
+def follow(
+    redis: Redis, after: Mapping[str, EntryId], until: Callable[[], bool], key_prefix: str = ""
+) -> Iterator[Read]:
     """Events of partitions behind the ids given, those of each in order, for ever or until ``until()`` is true."""
     places = dict(after)
-    names = {PartitionKeys.of(partition).events.encode(): partition for partition in places}
+    keys = {partition: PartitionKeys.of(partition, key_prefix).events for partition in places}
+    names = {key.encode(): partition for partition, key in keys.items()}
     while not until():
-        streams = {PartitionKeys.of(partition).events: str(id_) for partition, id_ in places.items()}
+        streams = {keys[partition]: str(id_) for partition, id_ in places.items()}
         reply: Any = redis.xread(streams, count=_AT_ONCE, block=BLOCK_MS)  # type: ignore[arg-type]
         for key, entries in reply or []:
             partition = names[key]

@@ -21,7 +21,8 @@ class PartitionKeys(NamedTuple):
         quarantined: hash of commands that end every process which decides them, by position.
         embed_requests: hash of batches of texts that embed workers are asked for, by request.
         embed_replies: list of what they say.
-        queue: the Celery queue that only the owner consumes.
+        queue: the Celery queue that only the owner consumes, by its name; kombu puts the prefix before it.
+        queue_key: the list that holds it.
     """
 
     commands: str
@@ -37,11 +38,17 @@ class PartitionKeys(NamedTuple):
     embed_requests: str
     embed_replies: str
     queue: str
+    queue_key: str
 
     @classmethod
-    def of(cls, partition: str) -> PartitionKeys:
-        """The keys of ``partition``."""
-        prefix = f"recommender:{partition}"
+    def of(cls, partition: str, key_prefix: str = "") -> PartitionKeys:
+        """The keys of ``partition``.
+
+        Args:
+            partition: its name.
+            key_prefix: of every key (``RECOMMENDER_KEY_PREFIX``).
+        """
+        prefix = f"{key_prefix}recommender:{partition}"
         return cls(
             f"{prefix}:commands",
             f"{prefix}:events",
@@ -56,11 +63,14 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:embed-requests",
             f"{prefix}:embed-replies",
             f"recommender.{partition}",
+            f"{key_prefix}recommender.{partition}",
         )
 
 
 ROUTES = "recommender:routes"
-"""Hash of collections that are not where hash and settings put them: the partition of each, of all partitions."""
+"""Hash of collections that are not where hash and settings put them: the partition of each, of all partitions.
+
+The key prefix stands before it too."""
 
 GROUP = "recommender"
 """A consumer group beside the commands stream, moved along so that standard tools see the lag."""

@@ -68,7 +68,7 @@ class Partitions:
     def of(self, name: str) -> Partition:
         """One of them."""
         if name not in self._opened:
-            keys, settings = PartitionKeys.of(name), self._settings
+            keys, settings = PartitionKeys.of(name, self._settings.key_prefix), self._settings
             log = CommandsLog(self._redis, keys, settings.most_waiting)
             pacing = Pacing(self._redis, keys, settings.batch_items, settings.batch_bytes)
             self._opened[name] = Partition(name, keys, log, pacing)

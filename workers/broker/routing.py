@@ -47,6 +47,7 @@ class Routing:
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
+        self._key = settings.key_prefix + ROUTES
         self._partitions = settings.all_partitions
         self._set = settings.route_of
         self._home = settings.home
@@ -69,7 +70,7 @@ class Routing:
             return self._home
         with self._lock:
             if time.monotonic() >= self._until_s:
-                self._known = _decoded(self._redis.hgetall(ROUTES))
+                self._known = _decoded(self._redis.hgetall(self._key))
                 self._until_s = time.monotonic() + STALE_AFTER_S
             known = self._known
         return self._choose(collection, known.get(collection))
@@ -78,15 +79,15 @@ class Routing:
         """As ``partition_of``, from the server."""
         if not self.several:
             return self._home
-        found: Any = self._redis.hget(ROUTES, collection)
+        found: Any = self._redis.hget(self._key, collection)
         return self._choose(collection, None if found is None else found.decode())
 
     def keep(self, collection: str, partition: str, *, replace: bool = True) -> None:
         """From now on the collection is there, whatever hash and settings say."""
         if replace:
-            self._redis.hset(ROUTES, collection, partition)
+            self._redis.hset(self._key, collection, partition)
         else:
-            self._redis.hsetnx(ROUTES, collection, partition)
+            self._redis.hsetnx(self._key, collection, partition)
         self.forget()
 
     def forget(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from celery import Celery
 from kombu.entity import Queue
 
@@ -29,11 +31,12 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
     """
     server = _server(settings)
     backend = settings.result_backend or server
-    app = _plain_app(settings.broker_url or server, None if backend == "disabled" else celery_url(backend))
+    prefixed = _prefixed(settings)
+    app = _plain_app(settings.broker_url or server, prefixed, None if backend == "disabled" else celery_url(backend))
     app.conf.update(
         result_serializer="json",
         result_expires=settings.result_expires_s,
-        result_backend_transport_options={} if backend == "disabled" else transport_options(backend),
+        result_backend_transport_options={} if backend == "disabled" else transport_options(backend) | prefixed,
         **backend_options(backend),
         worker_eta_task_limit=1000,  # tasks that wait to be tried again are kept in memory
     )
@@ -57,11 +60,12 @@ def make_embed_app(settings: Settings, encoders: Encoders | None = None) -> tupl
     """
     server = _server(settings)
     broker, queue = settings.broker_url or server, settings.embed_queue
-    app = _plain_app(broker, None)
+    prefixed = _prefixed(settings)
+    app = _plain_app(broker, prefixed, None)
     app.conf.task_queues = [Queue(queue, routing_key=queue)]  # type: ignore[no-untyped-call]
     # What is unacknowledged lies where no other worker's messages do, so that a user of this role need not see those.
     apart = {name: f"{queue}.{name.removesuffix('_key')}" for name in _BOOKS}
-    app.conf.broker_transport_options = {**transport_options(broker), **apart}
+    app.conf.broker_transport_options = {**transport_options(broker), **apart, **prefixed}
     plugin = attach(app, settings.replaced(redis_url=server), encoders)
     plugin.guard = lambda texts: watched(limit_s(settings.hang_after_s, texts))
     guard(app, lambda commands, requests: None, (Embed.name,))
@@ -74,12 +78,17 @@ def _server(settings: Settings) -> str:
     return server
 
 
-def _plain_app(broker: str, backend: str | None) -> Celery:
+def _prefixed(settings: Settings) -> dict[str, str]:
+    """Celery's transport options for the key prefix."""
+    return {"global_keyprefix": settings.key_prefix} if settings.key_prefix else {}
+
+
+def _plain_app(broker: str, prefixed: Mapping[str, str], backend: str | None) -> Celery:
     app = Celery("recommender", broker=celery_url(broker), backend=backend, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
-        broker_transport_options=transport_options(broker),
+        broker_transport_options={**transport_options(broker), **prefixed},
         visibility_timeout=600,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

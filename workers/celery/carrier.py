@@ -53,7 +53,7 @@ class Carrier:
         self._app = app
         self._settings = settings
         self._redis = redis
-        self._keys = PartitionKeys.of(settings.partition)
+        self._keys = PartitionKeys.of(settings.partition, settings.key_prefix)
         self._told: list[str] = []
         outcome = _Outcome()
         outcome.bind(app)

@@ -78,7 +78,8 @@ class Plugin:
 
     def embed(self, partition: str, request_id: str) -> bool:
         """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
-        keys = PartitionKeys.of(self.settings.replaced(partition=partition).partition)  # of a name that can be one
+        name = self.settings.replaced(partition=partition).partition  # of a name that can be one
+        keys = PartitionKeys.of(name, self.settings.key_prefix)
         return self._serving.answer(keys, request_id)
 
     def append(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty
 from time import monotonic, time
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ from kombu.utils import json
 
 from recommender.errors import InvalidCommand
 from workers.celery.gate import Envelope, open_envelope
+from workers.celery.prefixed import PrefixedClient
 
 Refuse = Callable[[bytes, InvalidCommand], None]
 """Keeps the bytes of a message that no transport could take, and why; an exception means that they are not kept."""
@@ -87,6 +89,11 @@ class SafePop(Channel):
         self._orphans: set[bytes] = set()
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
 
+    def _get_client(self) -> Any:
+        if not self.global_keyprefix:
+            return super()._get_client()  # type: ignore[no-untyped-call]
+        return partial(PrefixedClient, global_keyprefix=self.global_keyprefix)
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         for queue in self._queue_cycle.consume(1):
             if queue not in self._taken_over:
@@ -95,7 +102,8 @@ class SafePop(Channel):
             self._in_poll = self.client.connection
             self._brpop_sent_at = monotonic()  # type: ignore[assignment]
             wait_s = self.brpop_timeout if timeout is None else timeout
-            self.client.connection.send_command("BLMOVE", queue, in_transit(queue), "RIGHT", "LEFT", wait_s or 0)
+            source, target = (self.global_keyprefix + name for name in (queue, in_transit(queue)))
+            self.client.connection.send_command("BLMOVE", source, target, "RIGHT", "LEFT", wait_s or 0)
 
     def _brpop_read(self, **options: Any) -> bool:
         try:

@@ -80,7 +80,7 @@ def owner_is_at_work(settings: Settings) -> bool:
     if url is None:
         return False
     with connect(url) as redis:
-        return read_status(redis, PartitionKeys.of(settings.partition)) is not None
+        return read_status(redis, PartitionKeys.of(settings.partition, settings.key_prefix)) is not None
 
 
 def _ask_owner(app: Celery, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:

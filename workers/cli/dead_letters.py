@@ -163,7 +163,7 @@ def _letters() -> Iterator[list[DeadLetters]]:
     settings = load_settings()
     server = redis_url(settings)
     broker = settings.broker_url or server
-    every = [PartitionKeys.of(partition) for partition in settings.all_partitions]
+    every = [PartitionKeys.of(partition, settings.key_prefix) for partition in settings.all_partitions]
     with connect(server) as redis:
         if urlsplit(broker).scheme not in _REDIS:
             yield [DeadLetters(redis, keys) for keys in every]

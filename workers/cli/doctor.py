@@ -176,13 +176,13 @@ def _position(settings: Settings) -> EntryId | None:
     with suppress(RedisError, StateError):
         if (url := server_at_work(settings)) is not None:
             with connect(url) as redis:
-                status = read_status(redis, PartitionKeys.of(settings.partition)) or {}
+                status = read_status(redis, PartitionKeys.of(settings.partition, settings.key_prefix)) or {}
                 return EntryId.parse(status["position"]) if "position" in status else None
     return None
 
 
 def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
-    keys = PartitionKeys.of(settings.partition)
+    keys = PartitionKeys.of(settings.partition, settings.key_prefix)
     status = read_status(redis, keys)
     if settings.partitions:
         yield Finding("partition", "ok", settings.partition)

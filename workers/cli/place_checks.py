@@ -18,7 +18,7 @@ def check_places(redis: Redis, settings: Settings) -> Iterator[Finding]:
     if not settings.partitions:
         return
     for partition in settings.partitions:
-        status = read_status(redis, PartitionKeys.of(partition)) or {}
+        status = read_status(redis, PartitionKeys.of(partition, settings.key_prefix)) or {}
         listed = status.get("partitions")
         if listed is not None and set(listed) != set(settings.partitions):
             yield Finding(
@@ -34,7 +34,7 @@ def check_places(redis: Redis, settings: Settings) -> Iterator[Finding]:
                 f"collection {one['collection']!r} is {one['place']}: {one['source']} to {one['target']}",
                 f"give the command again: recommender move {one['collection']} --to {one['target']}",
             )
-    found: Any = redis.hgetall(ROUTES)
+    found: Any = redis.hgetall(settings.key_prefix + ROUTES)
     for name, partition in sorted(found.items()):
         if partition.decode(errors="replace") not in settings.partitions:
             yield Finding(

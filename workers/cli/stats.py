@@ -45,7 +45,7 @@ def _on_the_server(settings: Settings) -> dict[str, Any]:
     url = server_at_work(settings)
     if url is None:
         return {"owner": None, "streams": None}
-    keys = PartitionKeys.of(settings.partition)
+    keys = PartitionKeys.of(settings.partition, settings.key_prefix)
     with connect(url) as redis:
         return {
             "owner": read_status(redis, keys),

@@ -42,5 +42,5 @@ def make_fleet(
         max(2, settings.batch_items // _LEAST_SHARE),
         min(settings.embed_timeout_s, settings.hang_after_s / _WAITS),
     )
-    exchange = Exchange(connect(), PartitionKeys.of(settings.partition))
+    exchange = Exchange(connect(), PartitionKeys.of(settings.partition, settings.key_prefix))
     return Fleet(sizing, DEFAULT_MODEL, lambda: encoders.encoder(DEFAULT_MODEL).identity, exchange, ask, count)

@@ -30,11 +30,13 @@ class Forwarding:
         partition: the one that passes them on.
         redis: the server.
         lease: without which nothing is sent.
+        key_prefix: of every key.
     """
 
-    def __init__(self, partition: str, redis: Redis, lease: Lease) -> None:
+    def __init__(self, partition: str, redis: Redis, lease: Lease, key_prefix: str = "") -> None:
         self._partition = partition
-        self._keys = PartitionKeys.of(partition)
+        self._keys = PartitionKeys.of(partition, key_prefix)
+        self._key_prefix = key_prefix
         self._redis = redis
         self._lease = lease
 
@@ -58,7 +60,7 @@ class Forwarding:
 
         def fill(pipe: Pipeline) -> None:
             for one, task_id in zip(forwards, waiting, strict=True):
-                target, request = PartitionKeys.of(one.target), requests[task_id]
+                target, request = PartitionKeys.of(one.target, self._key_prefix), requests[task_id]
                 if request is not None and one.target != self._partition:
                     pipe.hset(target.replies, task_id, request)
                     pipe.hdel(self._keys.replies, task_id)

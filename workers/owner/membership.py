@@ -36,6 +36,7 @@ class Membership:
     def __init__(self, settings: Settings, redis: Redis, passed_on: Callable[[Entry, str | None], str | None]) -> None:
         settings.require_member()
         self._partition = settings.partition
+        self._key_prefix = settings.key_prefix
         self._others = [name for name in settings.all_partitions if name != settings.partition]
         self._redis = redis
         self._routing = Routing(redis, settings)
@@ -89,7 +90,7 @@ class Membership:
     def _silent(self) -> str | None:
         """A partition that has a state, and whose owner has not said that it knows of this one."""
         for name in self._others:
-            keys = PartitionKeys.of(name)
+            keys = PartitionKeys.of(name, self._key_prefix)
             if not self._redis.exists(keys.state):
                 continue
             if self._partition not in (read_status(self._redis, keys) or {}).get("partitions", ()):

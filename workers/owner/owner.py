@@ -87,7 +87,7 @@ class Owner(threading.Thread):
         self._encoders = encoders
         self._connect = redis
         self._on_end = on_end
-        self._keys = PartitionKeys.of(settings.partition)
+        self._keys = PartitionKeys.of(settings.partition, settings.key_prefix)
         self._redis = redis()
         self._lease = Lease(self._redis, self._keys, secrets.token_hex(16), settings.lease_s)
         self._keeper = LeaseKeeper(self._lease)
@@ -108,7 +108,7 @@ class Owner(threading.Thread):
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._trimming = Trimming(self._redis, self._keys, self._lease)
         self._recovery = Recovery(self._redis, self._keys)
-        self._forwarding = Forwarding(settings.partition, self._redis, self._lease)
+        self._forwarding = Forwarding(settings.partition, self._redis, self._lease, settings.key_prefix)
         self._membership = Membership(settings, redis(), self._recovery.passed_on)
         self._backups = BackupKeeper(settings)
         self._holding = Holding(self._redis, self._keys, self._commands, self._lease, self._trimming, self._backups)
