@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recommender.errors import ConfigurationError
-from workers.records import BadRow, Progress, RecordFormat, Row, open_records, open_writer, scan_columns
+from workers.records import BadRow, Fault, Progress, RecordFormat, Row, open_records, open_writer, scan_columns
 from workers.records import parquet as parquet_module
 
 TEXT_ENDINGS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
@@ -239,10 +239,10 @@ def test_bad_csv_rows_cost_themselves_only(tmp_path: Path) -> None:
 
     assert read(path) == [
         Row(1, {"id": "1", "text": "good"}),
-        BadRow(2, "line 3: 1 columns where the header has 2"),
-        BadRow(3, "line 4: 3 columns where the header has 2"),
-        BadRow(4, f"line 5: {NOT_UTF8}"),
-        BadRow(5, "line 6: ',' expected after '\"'"),
+        BadRow(2, "line 3: 1 columns where the header has 2", Fault.COLUMNS),
+        BadRow(3, "line 4: 3 columns where the header has 2", Fault.COLUMNS),
+        BadRow(4, f"line 5: {NOT_UTF8}", Fault.ENCODING),
+        BadRow(5, "line 6: ',' expected after '\"'", Fault.QUOTE),
         Row(6, {"id": "6", "text": "good"}),
     ]
 
@@ -250,7 +250,7 @@ def test_bad_csv_rows_cost_themselves_only(tmp_path: Path) -> None:
 def test_a_quote_that_never_closes_is_told(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "items.csv", b'id,text\n1,good\n2,"open\n3,swallowed\n')
 
-    assert read(path) == [Row(1, {"id": "1", "text": "good"}), BadRow(2, "line 3: unexpected end of data")]
+    assert read(path) == [Row(1, {"id": "1", "text": "good"}), BadRow(2, "line 3: unexpected end of data", Fault.QUOTE)]
 
 
 def test_bad_json_lines_cost_themselves_only(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_parquet_text_that_is_not_utf8_costs_one_row(tmp_path: Path) -> None:
 
     assert read(path) == [
         Row(1, {"text": "good"}),
-        BadRow(2, "not UTF-8"),
+        BadRow(2, "not UTF-8", Fault.VALUE),
         Row(3, {"text": None}),
         Row(4, {"text": "also good"}),
     ]

@@ -3,17 +3,22 @@
 Reading gives ``Row`` and ``BadRow`` values one at a time; writing is atomic; ``ItemMapping`` makes items of rows.
 """
 
+from workers.records.dialect import Dialect
 from workers.records.formats import RecordFormat
 from workers.records.mapping import ItemMapping, MappingOptions, resolve_mapping
-from workers.records.reader import RecordReader, open_records, scan_columns
-from workers.records.rows import BadRow, Progress, Row
+from workers.records.reader import ReadOptions, RecordReader, open_records, scan_columns
+from workers.records.rows import UNREADABLE, BadRow, Fault, Progress, Row
 from workers.records.writer import RecordWriter, open_writer
 
 __all__ = [
+    "UNREADABLE",
     "BadRow",
+    "Dialect",
+    "Fault",
     "ItemMapping",
     "MappingOptions",
     "Progress",
+    "ReadOptions",
     "RecordFormat",
     "RecordReader",
     "RecordWriter",

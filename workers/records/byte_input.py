@@ -124,3 +124,8 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def readable(text: str) -> str:
+    """The text with bytes that are not UTF-8 as ``\\xe9``, so that it can be shown and written."""
+    return text if is_utf8(text) else text.encode(errors="surrogateescape").decode(errors="backslashreplace")

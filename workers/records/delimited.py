@@ -9,9 +9,11 @@ from itertools import chain
 from typing import Any, TextIO
 
 from recommender.errors import ConfigurationError
-from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, UnreadableLineError, is_utf8
+from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, UnreadableLineError, is_utf8, readable
 from workers.records.columns import distinct_columns, known_columns
-from workers.records.rows import BadRow, Progress, Row
+from workers.records.dialect import Dialect
+from workers.records.formats import RecordFormat
+from workers.records.rows import BadRow, Fault, Progress, Row
 from workers.records.values import to_text
 
 _CONVERT = "(convert the file, for example with iconv -f WINDOWS-1252 -t UTF-8)"
@@ -39,8 +41,10 @@ class DelimitedSource:
         self._lines = data.lines(newline="")
         first = self._first_line()
         # Strict, because a lenient parser silently glues together what a stray quote has torn apart.
-        self._parser = csv.reader(chain([first], self._lines), delimiter=delimiter or _delimiter(first), strict=True)
+        self._delimiter = delimiter or _delimiter(first)
+        self._parser = csv.reader(chain([first], self._lines), delimiter=self._delimiter, strict=True)
         self.columns: tuple[str, ...] = self._header()
+        self.dialect = Dialect(format=RecordFormat.CSV, delimiter=self._delimiter, header=self.columns)
 
     @property
     def progress(self) -> Progress:
@@ -58,7 +62,7 @@ class DelimitedSource:
                 return
             except (csv.Error, UnreadableLineError) as error:
                 number += 1
-                yield BadRow(number, f"line {line}: {error}")
+                yield BadRow(number, f"line {line}: {error}", Fault.QUOTE)
                 continue
             if cells:  # a blank line is no row
                 number += 1
@@ -70,10 +74,18 @@ class DelimitedSource:
 
     def _row(self, number: int, line: int, cells: list[str]) -> Row | BadRow:
         if len(cells) != len(self.columns):
-            return BadRow(number, f"line {line}: {len(cells)} columns where the header has {len(self.columns)}")
+            error = f"line {line}: {len(cells)} columns where the header has {len(self.columns)}"
+            return BadRow(number, error, Fault.COLUMNS, self._own(cells))
         if not all(map(is_utf8, cells)):
-            return BadRow(number, f"line {line}: not UTF-8 {_CONVERT}")
+            return BadRow(number, f"line {line}: not UTF-8 {_CONVERT}", Fault.ENCODING, self._own(cells))
         return Row(number, dict(zip(self.columns, cells, strict=True)))
+
+    def _own(self, cells: list[str]) -> dict[str, str]:
+        """The cells by column; what has none is joined to the last."""
+        last = len(self.columns) - 1
+        if len(cells) > len(self.columns) > 0:
+            cells = [*cells[:last], self._delimiter.join(cells[last:])]
+        return dict(zip(self.columns, map(readable, cells), strict=False))
 
     def _first_line(self) -> str:
         try:

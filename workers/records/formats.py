@@ -21,6 +21,16 @@ class RecordFormat(StrEnum):
     JSONL = "jsonl"
     PARQUET = "parquet"
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the file is text, in some encoding."""
+        return self is not RecordFormat.PARQUET
+
+    @property
+    def is_delimited(self) -> bool:
+        """Whether the file has cells between delimiters."""
+        return self in (RecordFormat.CSV, RecordFormat.TSV)
+
 
 _BY_SUFFIX = {
     ".csv": RecordFormat.CSV,

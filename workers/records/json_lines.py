@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from workers.records.byte_input import ByteInput, UnreadableLineError, is_utf8
-from workers.records.rows import BadRow, Progress, Row
+from workers.records.byte_input import ByteInput, UnreadableLineError, is_utf8, readable
+from workers.records.dialect import Dialect
+from workers.records.formats import RecordFormat
+from workers.records.rows import UNREADABLE, BadRow, Fault, Progress, Row
 from workers.records.values import to_json
 
 
@@ -16,6 +18,7 @@ class JsonLinesSource:
 
     typed = True
     columns = None
+    dialect = Dialect(format=RecordFormat.JSONL)
 
     def __init__(self, data: ByteInput) -> None:
         self._data = data
@@ -36,7 +39,7 @@ class JsonLinesSource:
                 return
             except UnreadableLineError as error:
                 number += 1
-                yield BadRow(number, f"line {self._lines.number}: {error}")
+                yield BadRow(number, f"line {self._lines.number}: {error}", Fault.LENGTH)
                 continue
             if not line.isspace():
                 number += 1
@@ -50,7 +53,7 @@ class JsonLinesSource:
         try:
             return Row(number, _parse(line))
         except (ValueError, RecursionError) as error:
-            return BadRow(number, f"line {self._lines.number}: {error}")
+            return BadRow(number, f"line {self._lines.number}: {error}", Fault.JSON, {UNREADABLE: readable(line)})
 
 
 class JsonLinesSink:

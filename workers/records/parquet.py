@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from recommender.errors import ConfigurationError
 from workers.records.columns import distinct_columns, known_columns
-from workers.records.formats import FilePath
-from workers.records.rows import BadRow, Progress, Row
+from workers.records.dialect import Dialect
+from workers.records.formats import FilePath, RecordFormat
+from workers.records.rows import BadRow, Fault, Progress, Row
 from workers.records.values import to_text
 
 READ_BATCH_ROWS = 256
@@ -47,6 +48,11 @@ class ParquetSource:
             raise
 
     @property
+    def dialect(self) -> Dialect:
+        """The types of its columns."""
+        return Dialect(format=RecordFormat.PARQUET, schema=self._file.schema_arrow)
+
+    @property
     def progress(self) -> Progress:
         """Rows read until now."""
         return Progress(self._done, self._file.metadata.num_rows, "rows")
@@ -57,7 +63,9 @@ class ParquetSource:
             for batch in self._file.iter_batches(batch_size=READ_BATCH_ROWS):
                 for values in _python_values(batch):
                     self._done += 1
-                    yield BadRow(self._done, values) if isinstance(values, str) else Row(self._done, values)
+                    yield (
+                        BadRow(self._done, values, Fault.VALUE) if isinstance(values, str) else Row(self._done, values)
+                    )
         except pa.ArrowException as error:
             raise OSError(str(error)) from error
 

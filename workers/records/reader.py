@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,6 +13,7 @@ from typing import Protocol, Self
 from recommender.errors import ConfigurationError
 from workers.records.byte_input import ByteInput
 from workers.records.delimited import DelimitedSource
+from workers.records.dialect import Dialect
 from workers.records.extras import load_parquet
 from workers.records.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
 from workers.records.json_lines import JsonLinesSource
@@ -23,10 +25,30 @@ _DAMAGED = (OSError, EOFError, zlib.error)
 """What the bytes of a broken file raise."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """What a person said about a file; ``None`` lets it be found out.
+
+    Attributes:
+        encoding: of its text, by any name that Python knows.
+        sheet: the name or number (from 1) of the sheet of a workbook.
+    """
+
+    encoding: str | None = None
+    sheet: str | None = None
+
+
+AS_FOUND = ReadOptions()
+
+
 class RowSource(Protocol):
     """An open file of one format."""
 
     typed: bool
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the file writes its rows."""
 
     @property
     def columns(self) -> tuple[str, ...] | None:
@@ -71,6 +93,11 @@ class RecordReader(Iterator[Row | BadRow]):
         self._records = chain(sample, rows)
 
     @property
+    def dialect(self) -> Dialect:
+        """How the file writes its rows; for ``open_writer``, and for people: ``dialect.describe()``."""
+        return self._source.dialect
+
+    @property
     def progress(self) -> Progress:
         """How much has been read, and of how much."""
         return self._source.progress
@@ -103,19 +130,22 @@ class RecordReader(Iterator[Row | BadRow]):
             raise ConfigurationError(f"{self._name} is damaged or cut off after row {number}: {error}") from error
 
 
-def open_records(path: FilePath, file_format: str | None = None, *, start_after: int = 0) -> RecordReader:
+def open_records(
+    path: FilePath, file_format: str | None = None, *, start_after: int = 0, options: ReadOptions = AS_FOUND
+) -> RecordReader:
     """Open a record file, gzipped or not.
 
     Args:
         path: the file, or ``-`` for standard input.
         file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``.
         start_after: rows up to this number are left out, for going on after an interruption.
+        options: what a person said about the file; what is left out is found out.
 
     Raises:
         ConfigurationError: format unknown, file unreadable or damaged (also while reading), header unusable, or
             pyarrow missing.
     """
-    source = _open_source(path, choose_format(path, file_format))
+    source = _open_source(path, choose_format(path, file_format), options)
     try:
         return RecordReader(source, path, start_after=start_after)
     except BaseException:
@@ -123,7 +153,7 @@ def open_records(path: FilePath, file_format: str | None = None, *, start_after:
         raise
 
 
-def scan_columns(path: FilePath, file_format: str | None = None) -> tuple[str, ...]:
+def scan_columns(path: FilePath, file_format: str | None = None, *, options: ReadOptions = AS_FOUND) -> tuple[str, ...]:
     """All columns of a file, in the order of their first appearance. JSONL is read to the end for it.
 
     Raises:
@@ -133,13 +163,13 @@ def scan_columns(path: FilePath, file_format: str | None = None) -> tuple[str, .
         raise ConfigurationError(
             "the columns of standard input are not known before its end: write JSONL, or give a file"
         )
-    with open_records(path, file_format) as reader:
+    with open_records(path, file_format, options=options) as reader:
         if choose_format(path, file_format) is not RecordFormat.JSONL:
             return reader.columns
-        return tuple(dict.fromkeys(key for record in reader if isinstance(record, Row) for key in record.values))
+        return tuple(dict.fromkeys(key for record in reader for key in record.values))
 
 
-def _open_source(path: FilePath, chosen: RecordFormat) -> RowSource:
+def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> RowSource:
     if chosen is RecordFormat.PARQUET:
         source: RowSource = load_parquet().ParquetSource(path)
         return source

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 
@@ -12,11 +14,24 @@ class Row:
 
     Attributes:
         number: 1 for the first data row; unreadable rows count, blank lines and the header do not.
-        values: by column name, in the order of the file. Text only from CSV and TSV, typed from JSONL and Parquet.
+        values: by column name, in the order of the file. Text only from CSV and TSV, typed from the other formats.
     """
 
     number: int
     values: dict[str, Any]
+
+
+class Fault(StrEnum):
+    """What is wrong with a row that could not be read; for counting."""
+
+    ENCODING = "encoding"
+    QUOTE = "quote"
+    COLUMNS = "columns"
+    HEADER = "header"
+    LENGTH = "length"
+    JSON = "json"
+    VALUE = "value"
+    ITEM = "item"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +41,19 @@ class BadRow:
     Attributes:
         number: as in ``Row``.
         error: a sentence for people; it never quotes the text of the record.
+        kind: what is wrong, in one word; of what was read, a ``Fault``.
+        values: the record's own cells by column name, as far as they can be told apart. What has no column is joined to
+            the last one, or stands under ``UNREADABLE`` where a format has no columns.
     """
 
     number: int
     error: str
+    kind: str = Fault.ITEM
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+UNREADABLE = "unreadable"
+"""The column that holds the text of a record that is no JSON."""
 
 
 @dataclass(frozen=True, slots=True)

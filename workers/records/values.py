@@ -28,6 +28,13 @@ def to_text(value: Any) -> str:
     return str(value if isinstance(value, Decimal) else _plain(value))
 
 
+def to_id(value: Any) -> str:
+    """The value as an id: a whole number without the point that a column of floats or decimals gives it."""
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    return to_text(value)
+
+
 def is_missing(value: Any) -> bool:
     """Whether the value stands for none: ``None``, NaN or an infinity."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))

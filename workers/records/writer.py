@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from recommender.errors import ConfigurationError
 from workers.records.columns import distinct_columns
 from workers.records.delimited import DelimitedSink
+from workers.records.dialect import Dialect
 from workers.records.extras import load_parquet
 from workers.records.formats import FilePath, RecordFormat, choose_format, is_standard_input
 from workers.records.json_lines import JsonLinesSink
@@ -92,7 +93,12 @@ class RecordWriter:
 
 
 def open_writer(
-    path: FilePath, columns: Sequence[str], added: Sequence[str] = (), *, file_format: str | None = None
+    path: FilePath,
+    columns: Sequence[str],
+    added: Sequence[str] = (),
+    *,
+    file_format: str | None = None,
+    like: Dialect | None = None,
 ) -> RecordWriter:
     """Open a record file for writing.
 
@@ -101,6 +107,7 @@ def open_writer(
         columns: those of the input, in its order; see ``scan_columns``. JSONL needs none: its rows keep their own.
         added: further columns, written after those; one of the input with the same name is overwritten in its place.
         file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``.
+        like: the dialect of a file that was read: one of the same format is written alike.
 
     Raises:
         ConfigurationError: format unknown, place not writable, a column named twice, or pyarrow missing.
