@@ -205,12 +205,13 @@ class Entry:
     Attributes:
         id: its position in the log; entries are processed in this order.
         command: what it asks for, or why it cannot be read.
-        key: the producer's name for it; a repeat within 24 hours has no second effect.
+        key: the producer's name for it in its collection; a repeat within 24 hours has no second effect.
         reply_to: who waits for the outcome (a Celery task id), if anybody.
         at_ms: stream time in milliseconds since 1970 where the id cannot be believed; by default that of the id.
         via: partitions that have passed it on.
         elsewhere: the partition that it is for, by the settings, if it is not the one that reads it. It counts only
             while the collection is not there.
+        said: what it asked for, where it is refused unread: its key stands for that.
     """
 
     id: EntryId
@@ -220,6 +221,7 @@ class Entry:
     at_ms: int | None = None
     via: tuple[str, ...] = ()
     elsewhere: str | None = None
+    said: Command | None = None
 
     @property
     def time_ms(self) -> int:

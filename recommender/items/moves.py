@@ -153,7 +153,7 @@ class AnswerRecord(Value):
 
 
 class KeyRecord(Value):
-    """A key of the last 24 hours, and the event (JSON) that answers its repeat."""
+    """A key of the last 24 hours, the event (JSON) that answers its repeat, and the digest of its command."""
 
     kind: Literal["key"] = "key"
     key: Key
@@ -162,6 +162,7 @@ class KeyRecord(Value):
     item_id: Id | None
     matched_id: Id | None
     event: str
+    digest: _Hex | None = None
 
 
 Record = CollectionRecord | PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | KeyRecord

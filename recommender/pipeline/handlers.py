@@ -30,6 +30,7 @@ from recommender.items import (
     limits,
     malformed,
 )
+from recommender.items.repeats import digest_of, repeats, scope_of
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.departures import Departures
@@ -40,7 +41,7 @@ from recommender.pipeline.moving import Moving
 from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
 from recommender.pipeline.upserts import Upserts
-from recommender.store import Collection, SqliteStore, StoredItem
+from recommender.store import Collection, KeyUse, SqliteStore, StoredItem
 
 
 class Handlers:
@@ -67,8 +68,8 @@ class Handlers:
         self._moving = moving
 
     def is_repeat(self, entry: Entry) -> bool:
-        """Whether its key has been used within the last 24 hours of stream time."""
-        return self._first_outcome(entry) is not None
+        """Whether its key has been used in its collection within the last 24 hours of stream time."""
+        return self._first_use(entry) is not None
 
     def possible_removals(self, collection: str, entries: Sequence[Entry], embedded: Mapping[EntryId, Embedded]) -> int:
         """How many committed points the entries can remove from the collection's index at most."""
@@ -89,16 +90,33 @@ class Handlers:
         One that is passed on has its outcome where it goes, and so have its repeats.
         """
         entry = prepared.entry
-        outcome = self._first_outcome(entry)
-        if outcome is None:
+        first = self._first_use(entry)
+        if first is None:
             outcome = self._apply(prepared, batch)
             if outcome is not None and entry.key is not None:
-                self._store.outbox.remember_key(entry.key, entry.time_ms, outcome)
+                use = KeyUse(outcome, digest_of(entry))
+                self._store.outbox.remember_key(scope_of(entry), entry.key, entry.time_ms, use)
+        elif repeats(entry, first.digest):
+            outcome = first.outcome
+        else:
+            outcome = self._refuse_reuse(entry, batch)
         if outcome is not None and entry.reply_to is not None:
             self._store.outbox.promise(entry.reply_to, outcome)
 
-    def _first_outcome(self, entry: Entry) -> EntryId | None:
-        return None if entry.key is None else self._store.outbox.outcome_of(entry.key, entry.time_ms)
+    def _first_use(self, entry: Entry) -> KeyUse | None:
+        return None if entry.key is None else self._store.outbox.used(scope_of(entry), entry.key, entry.time_ms)
+
+    def _refuse_reuse(self, entry: Entry, batch: Batch) -> EntryId:
+        """Another command under a key that has been used: the key stays with the first."""
+        if isinstance(entry.command, Malformed):  # what is wrong with it says more
+            return batch.emit(entry, _rejected(entry, entry.command))
+        error = InvalidCommand(
+            "key_reused",
+            "another command of this collection came under this key within the last 24 hours, and that one counts:"
+            " send this one under a key of its own",
+            "key",
+        )
+        return batch.emit(entry, _rejected(entry, _refused(entry.command, error)))
 
     def _apply(self, prepared: Prepared, batch: Batch) -> EntryId | None:
         entry, command = prepared.entry, prepared.entry.command

@@ -169,12 +169,13 @@ class Incoming:
         self._store.answers.put(collection.id, answer)
 
     def _key(self, record: KeyRecord, collection: Collection, entry: Entry, batch: Batch) -> None:
-        if self._store.outbox.outcome_of(record.key, record.ms) is not None:
+        if self._store.outbox.used(collection.name, record.key, record.ms) is not None:
             return
         outcome = batch.next_event(entry)
         row = OutboxRow(outcome, record.type, record.event)
         self._store.outbox.adopt(row, collection.name, record.item_id, record.matched_id)
-        self._store.outbox.adopt_key(record.key, record.ms, outcome)
+        digest = None if record.digest is None else bytes.fromhex(record.digest)
+        self._store.outbox.adopt_key(collection.name, record.key, record.ms, outcome, digest)
 
 
 def _page(parts: tuple[str, ...], sha256: str) -> list[Record]:

@@ -17,11 +17,12 @@ from recommender.items import (
     PatchItem,
     UpsertItem,
 )
+from recommender.items.repeats import digest_of
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.leftovers import Leftovers
 from recommender.pipeline.words import Words
-from recommender.store import Forward, Move, SqliteStore
+from recommender.store import Forward, KeyUse, Move, SqliteStore
 
 MOST_HOPS = 8
 _SHOWN = 20
@@ -140,7 +141,8 @@ class Moves:
         for partition in () if move is None else move.origins:
             if partition not in entry.via:
                 if outcome is not None:
-                    self._store.outbox.remember_key(self._key(entry), entry.time_ms, outcome)
+                    use = KeyUse(outcome, digest_of(entry))
+                    self._store.outbox.remember_key(command.collection, self._key(entry), entry.time_ms, use)
                 self._store.moves.forward(command.collection, partition, self._fields(entry, command), held=False)
 
     def _fields(self, entry: Entry, command: _PASSED_ON) -> dict[str, object]:

@@ -169,8 +169,11 @@ class Outgoing:
         rows, looked = self._store.outbox.keys_of(collection.name, after, _KEYS)
         taken: list[Record] = []
         size = 0
-        for key, ms, type_, item_id, matched_id, event in rows:
-            taken.append(KeyRecord(key=key, ms=ms, type=type_, item_id=item_id, matched_id=matched_id, event=event))
+        for key, ms, type_, item_id, matched_id, event, digest in rows:
+            said = digest.hex() if digest else None
+            taken.append(
+                KeyRecord(key=key, ms=ms, type=type_, item_id=item_id, matched_id=matched_id, event=event, digest=said)
+            )
             size += len(event)
             if size > _BYTES:
                 return taken, key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections import Counter
 from datetime import datetime
 from typing import Any
@@ -224,6 +225,25 @@ class Reads:
             attributes=stored.item.attributes,
             **standing.fields(),
         )
+
+    def outcome(self, key: str, collection: str | None) -> dict[str, Any] | None:
+        """The event that answered the command with this key, or ``None`` if the key was not used of late.
+
+        Raises:
+            InvalidCommand: several collections have used the key, and none is named.
+        """
+        found = {
+            name: json.loads(row.event) for name, row in self._store.outbox.answers(key, self._store.clock_ms).items()
+        }
+        if collection is not None:
+            unread = found.get("")  # it could not be read whole; what it says of its collection is in the event
+            about = None if unread is None else unread["data"].get("collection")
+            return found.get(collection, unread if about == collection else None)
+        if len(found) > 1:
+            raise InvalidCommand(
+                "ambiguous_key", f"several collections have used the key {key!r}: name the collection", "collection"
+            )
+        return next(iter(found.values()), None)
 
     def answers(self, collection: str) -> list[AnswerView]:
         """What people said of the items of a collection, in the order in which they said it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -257,11 +256,12 @@ class Recommender:
         """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""
         return self._reads.export(collection, after, last)
 
-    def outcome(self, key: str) -> dict[str, Any] | None:
-        """The event that answered the command with this key, or ``None`` if the key was not used of late."""
-        row = self._store.outbox.answer(key, self._store.clock_ms)
-        event: dict[str, Any] | None = None if row is None else json.loads(row.event)
-        return event
+    def outcome(self, key: str, collection: str | None = None) -> dict[str, Any] | None:
+        """The event that answered the command with this key, or ``None`` if the key was not used of late.
+
+        Without the collection, one alone must have used the key, else ``InvalidCommand`` is raised.
+        """
+        return self._reads.outcome(key, collection)
 
     def settings(self) -> dict[str, CollectionSettings]:
         """Settings of all collections, by name."""

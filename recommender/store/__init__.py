@@ -5,7 +5,7 @@ from recommender.store.collections import Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender.store.failures import explained
 from recommender.store.moves import Forward, Move
-from recommender.store.outbox import KEY_WINDOW_MS, Outbox, OutboxRow, Reply
+from recommender.store.outbox import KEY_WINDOW_MS, KeyUse, Outbox, OutboxRow, Reply
 from recommender.store.rows import Member, Saying, StoredItem, Verdict
 from recommender.store.sqlite import SqliteStore
 
@@ -15,6 +15,7 @@ __all__ = [
     "Collection",
     "DatabaseCopy",
     "Forward",
+    "KeyUse",
     "Member",
     "Move",
     "Outbox",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from recommender.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
 from recommender.store.recent import Recent
@@ -25,6 +26,18 @@ class OutboxRow:
     event: str
 
 
+class KeyUse(NamedTuple):
+    """The first use of a key.
+
+    Attributes:
+        outcome: the event that answers the command.
+        digest: of what the command says; empty where the key alone tells, or the digest is not known.
+    """
+
+    outcome: EntryId
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A caller that waits: a number that grows with the order of commands, its address, and the outcome."""
@@ -40,7 +53,7 @@ class Outbox:
     def __init__(self, connection: sqlite3.Connection, source: str) -> None:
         self._db = connection
         self._source = source
-        self._unused: Recent[str, None] = Recent(_UNUSED_KEPT)
+        self._unused: Recent[tuple[str, str], None] = Recent(_UNUSED_KEPT)
 
     def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
@@ -119,36 +132,50 @@ class Outbox:
 
     # -- keys: a repeat returns the first outcome ----------------------------------------------------------------------
 
-    def outcome_of(self, key: str, now_ms: int) -> EntryId | None:
-        """The first outcome under this key, if it was used within the window before ``now_ms``."""
-        if key in self._unused:
+    def used(self, collection: str, key: str, now_ms: int) -> KeyUse | None:
+        """The first command of a collection under this key, if it came within the window before ``now_ms``."""
+        if (collection, key) in self._unused:
             return None
-        row = self._db.execute("SELECT ms, event_ms, event_n FROM keys WHERE key=?", (key,)).fetchone()
+        row = self._db.execute(
+            "SELECT ms, event_ms, event_n, digest FROM keys WHERE key=?1 AND (collection=?2 OR (collection='' AND"
+            " digest IS NULL)) ORDER BY collection DESC LIMIT 1",  # the last: from before keys had a collection
+            (key, collection),
+        ).fetchone()
         if row is None:
-            self._unused.put(key, None)
+            self._unused.put((collection, key), None)
         if row is None or now_ms - row[0] >= KEY_WINDOW_MS:
             return None
-        return EntryId(row[1], row[2])
+        return KeyUse(EntryId(row[1], row[2]), bytes(row[3] or b""))
 
-    def answer(self, key: str, now_ms: int) -> OutboxRow | None:
-        """The event that answered the command with this key."""
-        id_ = self.outcome_of(key, now_ms)
-        return None if id_ is None else self.get(id_)
+    def answers(self, key: str, now_ms: int) -> dict[str, OutboxRow]:
+        """The events that answered the commands with this key, by collection; empty for those that named none."""
+        rows = self._db.execute(
+            "SELECT k.collection, o.ms, o.n, type, event FROM keys k JOIN outbox o ON o.ms = event_ms AND o.n = event_n"
+            " WHERE key=? AND k.ms > ? ORDER BY k.collection",
+            (key, now_ms - KEY_WINDOW_MS),
+        )
+        return {collection: OutboxRow(EntryId(ms, n), type_, event) for collection, ms, n, type_, event in rows}
 
-    def remember_key(self, key: str, ms: int, outcome: EntryId) -> None:
-        """This key has been used; what came of it is ``outcome``."""
-        self._unused.drop(key)
-        self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
+    def remember_key(self, collection: str, key: str, ms: int, use: KeyUse) -> None:
+        """This key has been used."""
+        self._unused.drop((collection, key))
+        self._db.execute(
+            "INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?)", (key, collection, ms, *use.outcome, use.digest)
+        )
 
-    def adopt_key(self, key: str, ms: int, outcome: EntryId) -> None:
-        """As ``remember_key``, unless it is known here."""
-        self._unused.drop(key)
-        self._db.execute("INSERT OR IGNORE INTO keys VALUES (?,?,?,?)", (key, ms, *outcome))
+    def adopt_key(self, collection: str, key: str, ms: int, outcome: EntryId, digest: bytes | None) -> None:
+        """As ``remember_key``, unless it is known here.
+
+        Args:
+            digest: ``None`` where it is not known; then any body counts as a repeat.
+        """
+        self._unused.drop((collection, key))
+        self._db.execute("INSERT OR IGNORE INTO keys VALUES (?,?,?,?,?,?)", (key, collection, ms, *outcome, digest))
 
     def keys_of(
         self, collection: str, after: str, limit: int
-    ) -> tuple[list[tuple[str, int, str, str | None, str | None, str]], str | None]:
-        """Keys whose outcomes concern a collection: key, time, type, item, matched item and event.
+    ) -> tuple[list[tuple[str, int, str, str | None, str | None, str, bytes | None]], str | None]:
+        """Keys of a collection: key, time, type, item, matched item, event, and digest of the command.
 
         Args:
             collection: its name.
@@ -159,12 +186,13 @@ class Outbox:
             Those found, and the last key that was looked at; ``None`` when there are no more.
         """
         rows = self._db.execute(
-            "SELECT key, k.ms, type, item_id, matched_id, event, COALESCE(collection, json_extract(event,"
-            " '$.data.collection')) FROM (SELECT * FROM keys WHERE key > ? ORDER BY key LIMIT ?) k"
-            " LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n ORDER BY key",
-            (after, limit),
+            "SELECT looked.key, k.ms, type, item_id, matched_id, event, digest FROM"
+            " (SELECT DISTINCT key FROM keys WHERE key > ? ORDER BY key LIMIT ?) looked"
+            " LEFT JOIN keys k ON k.key = looked.key AND k.collection = ?"
+            " LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n ORDER BY looked.key",
+            (after, limit, collection),
         ).fetchall()
-        return [row[:6] for row in rows if row[6] == collection], rows[-1][0] if len(rows) == limit else None
+        return [row for row in rows if row[5] is not None], rows[-1][0] if len(rows) == limit else None
 
     def forget_keys(self, now_ms: int) -> None:
         """Drop keys past their window."""
@@ -194,13 +222,18 @@ class Outbox:
     # -- erasure -------------------------------------------------------------------------------------------------------
 
     def redact(self, collection: str, item_id: str) -> None:
-        """Empty the item's events, and note their entries for removal from the events stream.
+        """Empty the item's events, note their entries for removal from the events stream, forget its commands' digests.
 
         Verdicts on others whose reasons may quote the item lose these reasons here; entries of others that are in the
         stream already stay, since a consumer may not have read them yet.
         """
         self._db.execute(
             "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=? AND item_id=? AND NOT silent",
+            (collection, item_id),
+        )
+        self._db.execute(
+            "UPDATE keys SET digest=x'' WHERE collection=?1 AND key IN (SELECT json_extract(event,"
+            " '$.data.command.key') FROM outbox WHERE collection=?1 AND item_id=?2)",
             (collection, item_id),
         )
         self._db.execute(

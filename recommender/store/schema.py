@@ -11,7 +11,7 @@ from recommender.errors import StateDamaged, StateLocked, StateTooNew
 from recommender.store.failures import RESTORE
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -159,6 +159,22 @@ CREATE INDEX forwards_by_collection ON forwards (collection);
 """,
     4: """
 CREATE INDEX items_by_collection ON items (collection, seq);
+""",
+    5: """
+-- A key belongs to the collection of its command.
+ALTER TABLE keys RENAME TO keys_of_all;
+CREATE TABLE keys (
+    key TEXT NOT NULL,
+    collection TEXT NOT NULL,  -- its name; empty: of a command that names none
+    ms INTEGER NOT NULL,
+    event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL,
+    digest BLOB,               -- of what the command says; NULL: not known, empty: the key alone tells
+    PRIMARY KEY (key, collection)
+) WITHOUT ROWID;
+INSERT INTO keys SELECT key, COALESCE(collection, json_extract(event, '$.data.collection'), ''), k.ms, event_ms,
+    event_n, NULL FROM keys_of_all k LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n;
+DROP TABLE keys_of_all;
+CREATE INDEX keys_by_time ON keys (ms);
 """,
 }
 

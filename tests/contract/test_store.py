@@ -33,7 +33,7 @@ from recommender.items import (
     Timings,
 )
 from recommender.opening import lock_directory, open_recommender, release
-from recommender.store import KEY_WINDOW_MS, Answer, SqliteStore, StoredItem, Verdict
+from recommender.store import KEY_WINDOW_MS, Answer, KeyUse, SqliteStore, StoredItem, Verdict
 from recommender.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from tests.support.engine import Models
 
@@ -138,7 +138,7 @@ def test_an_error_leaves_nothing_behind(store: SqliteStore) -> None:
             shelf.put("a", row, store.vectors.add_point(shelf.collection, row))
             store.items.bury(shelf.collection, "b", 3)
             store.outbox.add(deleted("a", 1))
-            store.outbox.remember_key("key", MS, entry_id(1))
+            store.outbox.remember_key("default", "key", MS, KeyUse(entry_id(1), b""))
             store.outbox.promise("task", entry_id(1))
             store.outbox.redact("default", "a")
             store.set_note("note", "here")
@@ -162,7 +162,7 @@ def test_an_error_leaves_nothing_behind(store: SqliteStore) -> None:
     assert store.outbox.after(START, 10) == []
     assert store.outbox.replies(0, 10) == []
     assert store.outbox.redactions() == []
-    assert store.outbox.outcome_of("key", MS) is None
+    assert store.outbox.used("default", "key", MS) is None
     assert store.note("note") is None
     assert (store.words.having(1, "word"), store.words.counts(1)) == ([], {})
     assert (store.answers.all(1), store.answers.model(1)) == ([], None)
@@ -279,25 +279,25 @@ def test_pruning_keeps_what_is_young_unpublished_or_waited_for(store: SqliteStor
 
 
 def test_a_key_is_known_for_a_day_of_stream_time(store: SqliteStore) -> None:
-    store.outbox.remember_key("k", MS, entry_id(1))
-    assert store.outbox.outcome_of("k", MS) == entry_id(1)
-    assert store.outbox.outcome_of("k", MS + KEY_WINDOW_MS - 1) == entry_id(1)
-    assert store.outbox.outcome_of("k", MS + KEY_WINDOW_MS) is None
-    assert store.outbox.outcome_of("K", MS) is None
+    store.outbox.remember_key("c", "k", MS, KeyUse(entry_id(1), b"d"))
+    assert store.outbox.used("c", "k", MS) == (entry_id(1), b"d")
+    assert store.outbox.used("c", "k", MS + KEY_WINDOW_MS - 1) == (entry_id(1), b"d")
+    assert store.outbox.used("c", "k", MS + KEY_WINDOW_MS) is None
+    assert store.outbox.used("c", "K", MS) is None
 
 
 def test_a_key_that_is_used_again_after_its_window_counts_from_then(store: SqliteStore) -> None:
-    store.outbox.remember_key("k", MS, entry_id(1))
-    store.outbox.remember_key("k", MS + KEY_WINDOW_MS, entry_id(2))
-    assert store.outbox.outcome_of("k", MS + 2 * KEY_WINDOW_MS - 1) == entry_id(2)
+    store.outbox.remember_key("c", "k", MS, KeyUse(entry_id(1), b"d"))
+    store.outbox.remember_key("c", "k", MS + KEY_WINDOW_MS, KeyUse(entry_id(2), b"d"))
+    assert store.outbox.used("c", "k", MS + 2 * KEY_WINDOW_MS - 1) == (entry_id(2), b"d")
 
 
 def test_only_keys_past_their_window_are_forgotten(store: SqliteStore) -> None:
-    store.outbox.remember_key("old", MS, entry_id(1))
-    store.outbox.remember_key("young", MS + 1, entry_id(2))
+    store.outbox.remember_key("c", "old", MS, KeyUse(entry_id(1), b"d"))
+    store.outbox.remember_key("c", "young", MS + 1, KeyUse(entry_id(2), b"d"))
     store.outbox.forget_keys(MS + KEY_WINDOW_MS)
-    assert store.outbox.outcome_of("old", MS) is None
-    assert store.outbox.outcome_of("young", MS + KEY_WINDOW_MS) == entry_id(2)
+    assert store.outbox.used("c", "old", MS) is None
+    assert store.outbox.used("c", "young", MS + KEY_WINDOW_MS) == (entry_id(2), b"d")
 
 
 def test_replies_wait_in_order_until_settled(store: SqliteStore) -> None:

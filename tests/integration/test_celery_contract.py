@@ -172,9 +172,20 @@ def test_ignored_results_are_not_kept(project: Project) -> None:
 
 def test_a_repeated_key_returns_the_first_outcome(project: Project) -> None:
     first = project.ingest.delay(item("keyed", "first"), key="key 1").get(timeout=TIMEOUT_S)
-    second = project.ingest.delay(item("keyed", "second"), key="key 1").get(timeout=TIMEOUT_S)
+    second = project.ingest.delay(item("keyed", "first"), key="key 1").get(timeout=TIMEOUT_S)
     assert second == first
     assert len(project.events_of("keyed")) == 1
+
+
+def test_a_key_with_another_body_fails_and_the_first_outcome_stays(project: Project) -> None:
+    first = project.ingest.delay(item("reused", "first"), key="key 2").get(timeout=TIMEOUT_S)
+    with pytest.raises(CommandRefused, match="key_reused"):
+        project.ingest.delay(item("reused", "second"), key="key 2").get(timeout=TIMEOUT_S)
+    (known,) = project.app.send_task("recommender.outcomes", [["key 2"], "default"], queue=KEYS.queue).get(
+        timeout=TIMEOUT_S
+    )
+    assert known["data"]["item_id"] == first["item_id"]
+    assert known["type"] == first["type"]
 
 
 def test_a_repeated_task_id_returns_the_first_outcome(project: Project) -> None:

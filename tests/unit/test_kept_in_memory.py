@@ -18,7 +18,7 @@ from recommender.pipeline import counts as counts_module
 from recommender.pipeline import postings as postings_module
 from recommender.pipeline.counts import Counts
 from recommender.pipeline.postings import Postings
-from recommender.store import SqliteStore
+from recommender.store import KeyUse, SqliteStore
 from recommender.store.recent import Recent
 from recommender.testing import DeterministicEncoder
 from tests.support.bounds import keep_nothing
@@ -134,7 +134,7 @@ def test_nothing_of_an_undone_batch_is_remembered() -> None:
     assert store.items.sayings([1, 2], "default").keys() == {1}
     assert store.groups.canonical(["g1", "g2"]) == {"g1": "a"}
     assert store.vectors.several([1, 2]).keys() == {1}
-    assert store.outbox.outcome_of("k", 0) is None
+    assert store.outbox.used("default", "k", 0) is None
     engine.close()
 
 
@@ -158,9 +158,9 @@ def test_all_that_is_kept_is_read_again_even_if_some_cannot_be(monkeypatch: pyte
 
 def test_a_key_that_is_used_after_it_was_asked_for_is_known() -> None:
     store = SqliteStore()
-    assert store.outbox.outcome_of("k", 5) is None
-    store.outbox.remember_key("k", 5, EntryId(7, 0))
-    assert store.outbox.outcome_of("k", 5) == EntryId(7, 0)
+    assert store.outbox.used("c", "k", 5) is None
+    store.outbox.remember_key("c", "k", 5, KeyUse(EntryId(7, 0), b"d"))
+    assert store.outbox.used("c", "k", 5) == (EntryId(7, 0), b"d")
     store.close()
 
 

@@ -216,7 +216,7 @@ def test_a_key_that_was_used_before_the_move_has_no_second_effect_behind_it(pair
     first = pair["a"].engine.outcome("k3")
     moved(pair)
     told = len(said(pair["b"].events))
-    pair["b"].add(*upsert("i3", "something else"), key="k3", reply_to="0 task")
+    pair["b"].add(*upsert("i3", TEXTS[3]), key="k3", reply_to="0 task")
     pair.settle()
     assert len(said(pair["b"].events)) == told
     assert pair["b"].engine.outcome("k3") == first

@@ -18,7 +18,7 @@ from recommender.matching import LearnedMatcher
 from recommender.opening import DATABASE
 from recommender.pipeline import MatcherFactory
 from recommender.pipeline.embedding_step import EmbeddingStep
-from recommender.store import SqliteStore, schema
+from recommender.store import KEY_WINDOW_MS, SqliteStore, schema
 from recommender.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, data_of, is_outcome, opened, outbox_lines
 from tests.support.matchers import cosine_matcher
@@ -168,6 +168,26 @@ def test_what_comes_next_finds_what_was_there(engine: Recommender) -> None:
     assert told[-1]["revision"] == 2
     old = next(row for row in engine.outbox.after(START, 1))
     assert json.loads(old.event)["data"]["reasons"] == []
+    engine.close()
+
+
+def test_keys_of_old_belong_to_the_collections_of_their_outcomes(tmp_path: Path) -> None:
+    path = version_1(tmp_path)
+    database = sqlite3.connect(path)
+    database.executemany("INSERT INTO keys VALUES (?,?,?,0)", [("k", CLOCK_MS, CLOCK_MS), ("lost", CLOCK_MS, 7)])
+    database.commit()
+    database.close()
+    engine, log = opened(tmp_path), later()
+    assert engine.process([log.upsert("b", "whatever it said", key="k")]) == [], "nothing is known of what it said"
+    assert (
+        engine.process([log.upsert("b", "whatever", key="lost"), log.upsert("b", "it", collection="c", key="lost")])
+        == []
+    )
+    assert len(engine.process([log.upsert("b", "of another collection", collection="c", key="k")])) == 1
+    found = engine.outcome("k", "default")
+    assert found is not None
+    assert found["id"] == OLD_EVENT["id"]
+    assert len(engine.process([log.upsert("d", "a day later", key="lost", later_ms=KEY_WINDOW_MS)])) == 1
     engine.close()
 
 

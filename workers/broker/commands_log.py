@@ -152,7 +152,8 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | No
         return entry
     # The key stays with it, so that a write that was retried is rejected once.
     raw = fields.get(b"data", _shown(fields))
-    return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])))
+    said = None if isinstance(entry.command, Malformed) else entry.command
+    return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])), said=said)
 
 
 def size_of(fields: Fields) -> int:

@@ -139,10 +139,20 @@ class Outcomes(QuestionTask):
 
     name = "recommender.outcomes"
 
-    def run(self, keys: list[str]) -> list[dict[str, Any] | None]:
-        """For each key the event that answered it (a CloudEvent), ``None`` where the key is not known."""
+    def run(self, keys: list[str], collection: str | None = None) -> list[dict[str, Any] | None]:
+        """For each key the event that answered it (a CloudEvent), ``None`` where the key is not known.
+
+        Args:
+            keys: of commands.
+            collection: of the commands; may be left out for keys that one collection alone has used.
+
+        Raises:
+            InvalidCommand: several collections have used a key, and none is named.
+        """
         many = _many(keys, "keys")
-        found: list[dict[str, Any] | None] = self.ask(lambda engine: [engine.outcome(key) for key in many])
+        found: list[dict[str, Any] | None] = self.ask(
+            lambda engine: [engine.outcome(key, collection) for key in many], collection
+        )
         return found
 
 

@@ -38,8 +38,15 @@ def resolve_reply(reply: Reply, engine: Recommender) -> ReplyJob:
     count = int(number) if number.isdecimal() else 0
     if not 0 < count <= MOST_COMMANDS:
         return ReplyJob(reply.id, task_id, (_data(reply.outcome),), many=False)
-    rows = (engine.outbox.answer(command_key(task_id, place), reply.outcome.id.ms) for place in range(count))
-    return ReplyJob(reply.id, task_id, tuple(_data(row) for row in rows if row is not None), many=True)
+    before = [_answer(engine, command_key(task_id, place), reply) for place in range(count - 1)]
+    rows = (row for row in (*before, reply.outcome) if row is not None)
+    return ReplyJob(reply.id, task_id, tuple(_data(row) for row in rows), many=True)
+
+
+def _answer(engine: Recommender, key: str, reply: Reply) -> OutboxRow | None:
+    """What came of a command of the caller's before its last one; the items of a list may be of several collections."""
+    found = engine.outbox.answers(key, reply.outcome.id.ms).values()
+    return max((row for row in found if row.id <= reply.outcome.id), key=lambda row: row.id, default=None)
 
 
 def _data(row: OutboxRow) -> dict[str, Any]:

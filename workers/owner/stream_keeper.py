@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from recommender import Recommender
 from recommender.items import START, EntryId
+from recommender.items.repeats import repeats, scope_of
 from recommender.store import KEY_WINDOW_MS
-from workers.broker.commands_log import CommandsLog, Fields, size_of
+from workers.broker.commands_log import CommandsLog, Fields, decode, size_of
 from workers.broker.continuity import Continuity
 from workers.broker.lease import Lease
 from workers.owner.intake import ReadSize
@@ -127,9 +128,11 @@ class _Decided:
     def __call__(self, id_: EntryId, fields: Fields) -> bool:
         if fields.get(b"type") == _TICK:
             return True
-        key = fields[b"key"].decode(errors="replace") if b"key" in fields else None
-        if key is not None and self._outbox.outcome_of(key, id_.ms) is not None:
-            return True
+        entry = decode(id_, fields, id_.ms)
+        if entry.key is not None:
+            first = self._outbox.used(scope_of(entry), entry.key, id_.ms)
+            if first is not None and repeats(entry, first.digest):
+                return True
         if self._anew:
             return False
         if id_.ms < self._oldest_ms:  # nobody can tell any more, and an old copy of the stream is full of those
@@ -137,7 +140,7 @@ class _Decided:
             return True
         if self._commands is None:
             self._commands = self._outbox.commands(id_)  # asked for in rising order
-        return self._commands.get(id_, _NONE) in (key, None)
+        return self._commands.get(id_, _NONE) in (entry.key, None)
 
 
 _NONE = "\n"  # no key

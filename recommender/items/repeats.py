@@ -1,0 +1,62 @@
+"""When two commands under one key are the same command."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+import numpy as np
+
+from recommender.items.commands import (
+    Command,
+    ConfigureCollection,
+    DeleteItem,
+    Entry,
+    EraseItem,
+    GiveFeedback,
+    Malformed,
+    PatchItem,
+    RefuseMessage,
+    UpsertItem,
+)
+
+ANY_BODY = b""
+"""The digest of a command whose key alone tells what it is."""
+
+_PRODUCED = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback | Malformed
+_DIGEST_BYTES = 16
+
+
+def scope_of(entry: Entry) -> str:
+    """The collection that a key belongs to; empty for a command that names none, or cannot be read."""
+    command = _said(entry)
+    if isinstance(command, RefuseMessage):
+        return ""  # the collection is what the refused message spoke of
+    return str(getattr(command, "collection", ""))
+
+
+def digest_of(entry: Entry) -> bytes:
+    """What a command says, however it is written: the order of names, white space and defaults make no difference."""
+    command = _said(entry)
+    if not isinstance(command, _PRODUCED):
+        return ANY_BODY  # made by an owner or a mover, which make the key from what is said
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    if isinstance(command, Malformed):
+        digest.update(f"{command.type} {command.size} ".encode(errors="backslashreplace"))
+        digest.update(command.payload)
+        return digest.digest()
+    said = command.model_dump(mode="json", exclude={"vector"}, exclude_defaults=True)
+    digest.update(json.dumps([command.type, said], sort_keys=True).encode())
+    if isinstance(command, UpsertItem) and command.vector is not None:
+        vector = command.vector
+        digest.update(vector if isinstance(vector, bytes) else np.asarray(vector, "<f4").tobytes())
+    return digest.digest()
+
+
+def repeats(entry: Entry, digest: bytes) -> bool:
+    """Whether an entry says what the first command under its key said, going by the digest of that one."""
+    return digest in (ANY_BODY, digest_of(entry))
+
+
+def _said(entry: Entry) -> Command | Malformed:
+    return entry.command if entry.said is None else entry.said
