@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from recommender.items import CollectionSettings, Item
+from recommender.items.placeholders import says_nothing
 from recommender.items.values import AttributeValue
 
 
@@ -33,8 +34,13 @@ def restricts(settings: CollectionSettings) -> bool:
 
 
 def may_be_duplicate(settings: CollectionSettings, item: Item) -> bool:
-    """Whether the item can be a duplicate of anything, or anything of it."""
-    return len(item.content) >= settings.min_length
+    """Whether the item can be a duplicate of anything, or anything of it: placeholders are alike and mean nothing."""
+    return len(item.content) >= settings.min_length and not means_nothing(settings, item)
+
+
+def means_nothing(settings: CollectionSettings, item: Item) -> bool:
+    """Whether the item's text is a placeholder (``N/A``, ``-``), in a collection whose texts are compared."""
+    return settings.rule != "cosine" and says_nothing(item.content)
 
 
 def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:

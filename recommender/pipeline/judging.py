@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from recommender.grouping import JudgedMember
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender.items.placeholders import says_nothing
 from recommender.matching import Candidate, Comparable, CosineMatcher, Matcher, by_cosine, only_meaning
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
@@ -43,6 +44,11 @@ class Subject:
     vector: Vector
     at_ms: int
     seq: int | None = None
+
+    @property
+    def brings_nothing(self) -> bool:
+        """Whether it arrives with a placeholder for a text and no vector of its own."""
+        return self.seq is None and self.item.vector is None and says_nothing(self.item.content)
 
     def comes_after(self, member: Member) -> bool:
         """Whether the member was there before it."""
@@ -185,6 +191,7 @@ class Judging:
         if not may_be_duplicate(collection.settings, subject.item):
             members = ()  # none of them would be allowed, and asking the store of each would take long
         if collection.settings.rule == "cosine":
+            members = () if subject.brings_nothing else members
             nearest = self._of_each_point(collection, subject, members, NEAREST)
             return JudgedByCosine(nearest, similarity, collection.settings, forbidden)
         chosen = {} if twin is None else {twin.seq: twin}
@@ -193,8 +200,8 @@ class Judging:
                 chosen[member.seq] = member
         for member in self._allowed(collection, subject, by_words):
             chosen[member.seq] = member
-        found = list(chosen.values())
-        said = self._store.items.sayings([member.seq for member in found], collection.name)
+        said = self._store.items.sayings(list(chosen), collection.name)
+        found = [member for seq, member in chosen.items() if not says_nothing(said[seq].item.content)]
         vectors = self._store.vectors.several({one.vector for one in said.values()})
         seq = self._seq(subject)
         return Judged(

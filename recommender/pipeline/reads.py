@@ -23,7 +23,8 @@ from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.neighbours import Neighbourhood, similarities
 from recommender.pipeline.overlay import CollectionOverlay
-from recommender.pipeline.standings import Standings
+from recommender.pipeline.standings import SAYS_NOTHING, Standings
+from recommender.policy import means_nothing
 from recommender.store import Collection, SqliteStore, StoredItem
 
 
@@ -204,10 +205,19 @@ class Reads:
         """
         mine, theirs = self._embed(one), self._embed(other.model_copy(update={"collection": one.collection}))
         similarity = float(similarities(mine.vector, theirs.vector[None])[0])
+        settings = self._collections.settings(one.collection)
+        if means_nothing(settings, one) or means_nothing(settings, other):
+            return PairVerdict(
+                band=Band.NEW,
+                probability=0.0,
+                similarity=similarity,
+                reasons=(SAYS_NOTHING,),
+                explanation=SAYS_NOTHING.text,
+            )
         return self._judging.pair(
             Comparable(mine.item, mine.fingerprint),
             Candidate(Comparable(theirs.item, theirs.fingerprint), similarity),
-            self._collections.settings(one.collection),
+            settings,
         )
 
     def get(self, item_id: str, collection: str) -> ItemView | None:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.items import Band, CollectionSettings, PairVerdict
+from recommender.items import Band, CollectionSettings, PairVerdict, Reason
+from recommender.policy import means_nothing
 from recommender.store import SqliteStore, StoredItem, Verdict
+
+SAYS_NOTHING = Reason(code="says_nothing", text="the text is a placeholder and says nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Standing:
         duplicate_of: the earliest item of its group, if that is another one.
         canonical_id: the item that stands for its group.
         matched_id: the item that the verdict speaks about, while it is there.
+        alone: why the item was compared with nothing, if there is a reason.
     """
 
     band: Band
@@ -27,10 +31,12 @@ class Standing:
     group: str
     matched_id: str | None
     pair: PairVerdict | None
+    alone: Reason | None = None
 
     def fields(self) -> dict[str, Any]:
         """As events and views carry it."""
         pair = self.pair
+        reasons = pair.reasons if pair else (self.alone,) if self.alone else ()
         return {
             "band": self.band,
             "duplicate_of": self.duplicate_of,
@@ -39,8 +45,8 @@ class Standing:
             "matched_id": self.matched_id,
             "probability": pair.probability if pair else 0.0,
             "similarity": pair.similarity if pair else None,
-            "reasons": pair.reasons if pair else (),
-            "explanation": pair.explanation if pair else "",
+            "reasons": reasons,
+            "explanation": pair.explanation if pair else self.alone.text if self.alone else "",
         }
 
 
@@ -56,7 +62,7 @@ class Standings:
         canonical = earliest
         if settings.canonical != "earliest":
             canonical = self._store.groups.canonical([row.group], settings.canonical)
-        return self._standing(row, earliest, canonical)
+        return self._standing(row, earliest, canonical, settings)
 
     def of_group(self, group: str, settings: CollectionSettings, limit: int) -> list[tuple[StoredItem, Standing]]:
         """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
@@ -68,9 +74,11 @@ class Standings:
         if settings.canonical != "earliest":
             canonical = self._store.groups.canonical([group], settings.canonical)
         rows = self._store.items.by_seq([member.seq for member in members])
-        return [(row := rows[member.seq], self._standing(row, earliest, canonical)) for member in members]
+        return [(row := rows[member.seq], self._standing(row, earliest, canonical, settings)) for member in members]
 
-    def _standing(self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str]) -> Standing:
+    def _standing(
+        self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str], settings: CollectionSettings
+    ) -> Standing:
         first = earliest[row.group]
         repeats = first != row.item.id
         band = Band.DUPLICATE if repeats else unrepeated(row.verdict)
@@ -78,7 +86,8 @@ class Standings:
         matched_id = None if seq is None else self._store.items.id_of(seq)
         # With the matched item gone, what was found out about it still tells why the band is what it is.
         pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
-        return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair)
+        alone = SAYS_NOTHING if pair is None and means_nothing(settings, row.item) else None
+        return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair, alone)
 
 
 def unrepeated(verdict: Verdict) -> Band:

@@ -1,0 +1,124 @@
+"""Placeholders say nothing: they are nobody's twin, whatever stands beside them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from recommender import Event, Recommender
+from recommender.items import Item, ItemProcessed
+from recommender.items.placeholders import says_nothing
+from tests.support.engine import Log, at, data_of, opened
+
+SHOP = "the card payment was declined at the shop"
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    engine = opened()
+    yield engine
+    engine.close()
+
+
+def originals(events: Iterable[Event]) -> list[str | None]:
+    """Of each item that was processed, what it repeats."""
+    return [event.data.duplicate_of for event in events if isinstance(event.data, ItemProcessed)]
+
+
+PLACEHOLDERS = (
+    "N/A|n.a.|N / A|#N/A|NULL|<null>|nan|NaT|None|-|\N{EN DASH}|\N{EM DASH}|...|\N{HORIZONTAL ELLIPSIS}|?|???|\\N"
+    "|unknown|(Unknown)|TBD|t.b.d|see attachment|Please see attached.|#REF!|#DIV/0!| n/a |\N{NO-BREAK SPACE}n/a"
+    "|k.A.|k. A.|Keine Angabe|unbekannt|nicht verfügbar|siehe Anhang|#NV|entfällt|Non renseigné|néant|voir pièce jointe"
+    "|n/d|s/d|sin datos|ver adjunto|vacío|sconosciuto|vedi allegato|n.v.t.|zie bijlage|não disponível|ver anexo"
+    "|brak danych|nie dotyczy|zob. załącznik|N/A\n-\nunknown"
+)
+
+
+@pytest.mark.parametrize("text", PLACEHOLDERS.split("|"))
+def test_placeholders_in_eight_languages(text: str) -> None:
+    assert says_nothing(text)
+    assert says_nothing(text.upper())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no",
+        "test",
+        "42",
+        "0",
+        "N",
+        "A/N",
+        "👍",
+        "€",
+        "unknown error",
+        "printer unknown",
+        "N/A\nPrinter",
+        "見る",
+        "nand",
+    ],
+)
+def test_what_says_something(text: str) -> None:
+    assert not says_nothing(text)
+
+
+def test_long_texts_cost_little() -> None:
+    started = time.perf_counter()
+    assert says_nothing("-" * 98_000)
+    assert not says_nothing("n/a " * 24_000)
+    assert time.perf_counter() - started < 0.25
+
+
+@pytest.mark.parametrize("text", ["N/A", "-", "Unbekannt", "see attachment"])
+def test_placeholders_are_nobodys_twin(engine: Recommender, log: Log, text: str) -> None:
+    events = engine.process([log.upsert(id_, text) for id_ in "abc"])
+    told = [data_of(event) for event in events]
+    assert [(one["band"], one["duplicate_of"], one["matched_id"]) for one in told] == [("new", None, None)] * 3
+    assert len({one["group"] for one in told}) == 3
+    assert [[reason["code"] for reason in one["reasons"]] for one in told] == [["says_nothing"]] * 3
+    view = engine.get("b")
+    assert view is not None
+    assert (view.band, view.explanation) == ("new", "the text is a placeholder and says nothing")
+
+
+def test_fields_that_all_say_nothing(engine: Recommender, log: Log) -> None:
+    blank = {"title": "N/A", "description": "-"}
+    events = engine.process([log.add("item.upsert", id=id_, fields=blank) for id_ in "ab"])
+    assert [data_of(event)["band"] for event in events] == ["new", "new"]
+    named = {**blank, "title": SHOP}
+    events = engine.process([log.add("item.upsert", id=id_, fields=named) for id_ in "cd"])
+    assert originals(events) == [None, "c"]
+
+
+def test_a_placeholder_is_no_candidate_of_what_says_something(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert("a", "N/A", vector=at(0))])
+    (event,) = engine.process([log.upsert("b", SHOP, vector=at(1))])
+    assert data_of(event)["matched_id"] is None
+
+
+def test_vectors_that_decide_alone_need_no_text(engine: Recommender, log: Log) -> None:
+    engine.process([log.configure(rule="cosine", duplicate_cosine=0.97)])
+    events = engine.process([log.upsert("a", "-", vector=at(0)), log.upsert("b", "-", vector=at(1))])
+    assert originals(events) == [None, "a"]
+    events = engine.process([log.upsert("c", "N/A"), log.upsert("d", "N/A")])
+    assert originals(events) == [None, None]
+
+
+def test_people_can_say_that_two_placeholders_are_the_same(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert("a", "N/A"), log.upsert("b", "N/A"), log.feedback("b", "same", "a")])
+    view = engine.get("b")
+    assert view is not None
+    assert view.duplicate_of == "a"
+
+
+def test_compared_with_each_other(engine: Recommender) -> None:
+    verdict = engine.compare(Item(id="a", text="N/A"), Item(id="b", text="N/A"))
+    assert (verdict.band, verdict.probability) == ("new", 0.0)
+    assert [reason.code for reason in verdict.reasons] == ["says_nothing"]
