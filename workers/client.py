@@ -12,7 +12,7 @@ from typing import Any
 
 from redis import Redis
 
-from recommender.errors import InvalidCommand
+from recommender.errors import ConfigurationError, InvalidCommand
 from recommender.items import (
     CommandForwarded,
     EntryId,
@@ -36,8 +36,22 @@ _CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type, Comm
 
 
 def redis_url(settings: Settings) -> str:
-    """The server that the settings name; without one, our own in the state directory, started if need be."""
-    return settings.redis_url or EmbeddedServer(settings.state_dir / "redis").ensure()
+    """The server that the settings name; without one, the private server of a worker that runs on the state directory.
+
+    None is started: what a producer put into a server of its own, nobody would read.
+
+    Raises:
+        ConfigurationError: the settings name no server, and no worker with a private one runs.
+    """
+    if settings.redis_url:
+        return settings.redis_url
+    server = EmbeddedServer(settings.state_dir / "redis")
+    if not server.is_running():
+        raise ConfigurationError(
+            f"RECOMMENDER_REDIS_URL is not set, and no worker with a private server runs on {settings.state_dir}: "
+            "set it to the Redis or Valkey server of the streams, or start `recommender worker`"
+        )
+    return server.url
 
 
 def is_outcome(event: Mapping[str, Any]) -> bool:
@@ -90,6 +104,9 @@ class Client:
     Args:
         settings: which server and partition; the environment's by default.
         redis: a connection to use instead of one of our own.
+
+    Raises:
+        ConfigurationError: the settings name no server, and no worker with a private one runs; none is started.
     """
 
     def __init__(self, settings: Settings | None = None, redis: Redis | None = None) -> None:

@@ -24,7 +24,9 @@ class Settings(BaseModel):
     """Everything that can be set; each field is the variable ``RECOMMENDER_`` + its name in capitals.
 
     Attributes:
-        redis_url: the Redis server that holds the streams; empty: a server of our own in the state directory.
+        redis_url: the Redis or Valkey server that holds the streams. Empty: in a Celery app of yours the app's broker,
+            if it is one; on the command line a private server in the state directory, which ``recommender worker``
+            starts.
         broker_url: the Celery broker of the worker that ``recommender worker`` starts; empty: the Redis server.
         result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
         result_expires_s: for how long results are kept.
@@ -51,7 +53,8 @@ class Settings(BaseModel):
         most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
             0: any number.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
-        deliver_queue: the queue it is sent to.
+        deliver_queue: the queue it is sent to; empty: where the app sends that task (``task_routes``, or its default
+            queue).
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
         events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
         events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
@@ -104,7 +107,7 @@ class Settings(BaseModel):
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
     most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
     deliver_task: str = ""
-    deliver_queue: str = "celery"
+    deliver_queue: str = ""
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
     events_retention: Literal["size", "age", "groups"] = "size"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import threading
 from typing import Any
 
 import click
@@ -112,3 +115,15 @@ def test_a_pool_that_forks_is_refused(app: Celery, pool: str) -> None:
     attached(app)
     with pytest.raises(click.UsageError, match="does not work with the prefork pool: use --pool threads"):
         app.WorkController(pool_cls=pool, recommender="default")
+
+
+def test_attaching_changes_nothing_of_the_process(app: Celery) -> None:
+    environment, thresholds, threads = dict(os.environ), gc.get_threshold(), threading.enumerate()
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    try:
+        attached(app)
+        app.finalize()
+        assert "OMP_WAIT_POLICY" not in os.environ
+    finally:
+        os.environ.update(environment)
+    assert (gc.get_threshold(), threading.enumerate()) == (thresholds, threads)

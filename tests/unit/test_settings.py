@@ -13,6 +13,7 @@ FULL = {
     "RECOMMENDER_RESULT_BACKEND": "disabled",
     "RECOMMENDER_RESULT_EXPIRES_S": "60",
     "RECOMMENDER_STATE_DIR": "/var/lib/recommender",
+    "RECOMMENDER_KEY_PREFIX": "team1:",
     "RECOMMENDER_PARTITION": "shop-1",
     "RECOMMENDER_PARTITIONS": "shop-1,shop-2",
     "RECOMMENDER_ROUTES": "tickets=shop-2",

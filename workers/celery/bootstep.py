@@ -11,15 +11,17 @@ from celery.concurrency.solo import TaskPool as SoloPool
 from celery.concurrency.thread import TaskPool as ThreadPool
 from kombu.entity import Queue
 
+from recommender.errors import ConfigurationError
 from workers.broker.keys import PartitionKeys
 
 
 def make_owner_step(
-    start_owner: Callable[[str], object], stop_owner: Callable[[], None]
+    locate: Callable[[], object], start_owner: Callable[[str], object], stop_owner: Callable[[], None]
 ) -> type[bootsteps.StartStopStep]:
     """A step class for one app; active only in a worker started with ``--recommender PARTITION``.
 
     Args:
+        locate: called in such a worker before anything else; raises if there is no server for the streams.
         start_owner: called with the name of the partition.
         stop_owner: called when the worker stops; returns when what was in hand is done.
     """
@@ -36,6 +38,7 @@ def make_owner_step(
             self.enabled = bool(recommender)
             if recommender:
                 _check_pool(parent)
+                _check_server(locate)
                 _consume_own_queue(parent, recommender)
 
         def start(self, parent: Any) -> None:
@@ -59,6 +62,13 @@ def _check_pool(worker: Any) -> None:
             f"--recommender does not work with the {name} pool: use --pool threads (or --pool solo). "
             "Your other workers can keep theirs."
         )
+
+
+def _check_server(locate: Callable[[], object]) -> None:
+    try:
+        locate()
+    except ConfigurationError as error:
+        raise click.UsageError(f"--recommender: {error}") from error
 
 
 def _consume_own_queue(worker: Any, partition: str) -> None:

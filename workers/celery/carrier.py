@@ -132,7 +132,7 @@ class Carrier:
         self._app.send_task(
             self._settings.deliver_task,
             args=[job.event],
-            queue=self._settings.deliver_queue,
+            queue=self._settings.deliver_queue or None,
             task_id=f"{self._settings.partition}:{job.id}",
             ignore_result=True,
             serializer="json",

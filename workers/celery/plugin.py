@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property
 
 import click
@@ -14,17 +14,20 @@ from celery import Celery
 from celery.worker import state as worker_state
 from kombu.entity import Queue
 from redis import Redis
+from redis.exceptions import RedisError
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
 from recommender.items.limits import MAX_WINDOWS
-from workers.broker.connections import connect
+from workers.broker.connections import connect, masked
 from workers.broker.keys import PartitionKeys
 from workers.broker.partitions import Partitions
+from workers.broker.status import read_status
+from workers.celery.app_server import with_server_of
 from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier
 from workers.celery.embed import Embed, asking
 from workers.celery.tasks import TASKS
-from workers.client import CommandFields, redis_url
+from workers.client import CommandFields
 from workers.fleet.serving import EmbedServing, Guard
 from workers.owner.owner import Owner
 from workers.settings import Settings, wait_passively
@@ -57,17 +60,32 @@ class Plugin:
         self.guard: Guard = lambda texts: nullcontext()
         self._given = encoders
         self._partitions: Partitions | None = None
+        self._looked_for: set[str] = set()
         self._pid = os.getpid()
         self._lock = threading.Lock()
 
     @cached_property
     def encoders(self) -> Encoders:
-        """The embedding models; none is loaded before it is used."""
+        """The embedding models; none is loaded before it is used.
+
+        Only a process that embeds (the owner's, or an embed worker's) comes here: there the model's threads are told to
+        sleep while they wait, before torch is imported. A producer's environment stays as it is.
+        """
+        wait_passively()
         return self._given or catalogue(self.settings)
 
     @cached_property
     def _serving(self) -> EmbedServing:
         return EmbedServing(self.encoders, self._connect, self.guard)
+
+    def located(self) -> Settings:
+        """The settings with a server: what they name, or else the app's broker. The app is asked at the first use.
+
+        Raises:
+            ConfigurationError: they name none, and the app's broker cannot be it.
+        """
+        self.settings = with_server_of(self.app, self.settings)
+        return self.settings
 
     def register_tasks(self, **_: object) -> None:
         """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
@@ -78,15 +96,31 @@ class Plugin:
 
     def embed(self, partition: str, request_id: str) -> bool:
         """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
-        name = self.settings.replaced(partition=partition).partition  # of a name that can be one
-        keys = PartitionKeys.of(name, self.settings.key_prefix)
+        settings = self.located()
+        name = settings.replaced(partition=partition).partition  # of a name that can be one
+        keys = PartitionKeys.of(name, settings.key_prefix)
         return self._serving.answer(keys, request_id)
 
     def append(
         self, commands: Sequence[CommandFields], requests: dict[str, str], collection: str | None = None
     ) -> None:
         """Append commands to the log of a collection, with the Celery requests that wait for their outcome."""
-        self._connected().append(collection, list(commands), requests)
+        partitions = self._connected()
+        (*_, last) = partitions.append(collection, list(commands), requests)
+        if last.partition not in self._looked_for:
+            self._looked_for.add(last.partition)
+            self._look_for_owner(partitions.of(last.partition).keys, last.partition)
+
+    def _look_for_owner(self, keys: PartitionKeys, partition: str) -> None:
+        """Once for each partition: say where commands go while nobody reads them."""
+        with suppress(RedisError):
+            if read_status(self._connect(), keys) is None:
+                server = masked(self.located().redis_url)
+                log.warning(
+                    f"producer.no_owner: no worker owns the partition {partition!r} on {server} at present; commands "
+                    f"wait there in {keys.commands} until one is started with this server",
+                    extra={"partition": partition, "server": server},
+                )
 
     @property
     def several(self) -> bool:
@@ -106,12 +140,12 @@ class Plugin:
     def _connected(self) -> Partitions:
         with self._lock:
             if self._partitions is None or self._pid != os.getpid():  # a forked child has connections of its own
-                self._partitions, self._pid = Partitions(self._connect(), self.settings), os.getpid()
+                self._partitions, self._pid = Partitions(self._connect(), self.located()), os.getpid()
             return self._partitions
 
     def start_owner(self, partition: str) -> Owner:
         """Own ``partition`` in this process, on a thread of its own."""
-        self.settings = self.settings.replaced(partition=partition)
+        self.settings = self.located().replaced(partition=partition)
         self._partitions = None
         carrier = Carrier(self.app, self.settings, self._connect())
         self.owner = Owner(
@@ -134,7 +168,7 @@ class Plugin:
             worker_state.maybe_shutdown()  # raises what Celery ends with
 
     def _connect(self) -> Redis:
-        return connect(redis_url(self.settings))
+        return connect(self.located().redis_url)
 
 
 def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | None = None) -> Plugin:
@@ -145,10 +179,11 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
 
     Args:
         app: the app.
-        settings: read from the environment by default.
+        settings: read from the environment by default. Where they name no Redis server, the app's broker is taken, if
+            it is Redis or Valkey, with its ``global_keyprefix``; if it is not, the first use of a task raises
+            ``ConfigurationError``. No server is started.
         encoders: embedding models to use instead of those the settings name.
     """
-    wait_passively()
     plugin = Plugin(app, settings or Settings.from_environment(), encoders)
     # Registering a task finalises the app, which would be too early here: what the user connects to its signals and
     # configures below this call must still have its effect.
@@ -159,7 +194,7 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
         ("--recommender",), metavar="PARTITION", help="Own this partition: read its commands, decide, publish."
     )
     app.user_options["worker"].add(option)
-    app.steps["worker"].add(make_owner_step(plugin.start_owner, plugin.stop_owner))
+    app.steps["worker"].add(make_owner_step(plugin.located, plugin.start_owner, plugin.stop_owner))
     return plugin
 
 

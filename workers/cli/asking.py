@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,16 +13,18 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from recommender import Recommender, open_recommender
 from recommender.errors import ConfigurationError, StateLocked
-from workers.broker.connections import connect
+from workers.broker.connections import connect, masked
 from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import read_status
 from workers.celery.app import make_app
 from workers.celery.plugin import catalogue
 from workers.celery.questions import QuestionTask
+from workers.client import redis_url
 from workers.settings import Settings
 
 _ANSWER_TIMEOUT_S = 90.0
+_STARTING_S, _POLL_S = 5.0, 0.1
 
 Ask = Callable[..., Any]
 """``ask(TaskClass, *args, **kwargs)`` gives what the task's ``.get()`` would."""
@@ -43,7 +46,8 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
     directory = settings.partition_dir
     if not directory.exists():
         raise click.ClickException(
-            f"no worker is running and there is no state in {directory}: start one with `recommender worker`"
+            f"no worker is running{_where(settings)} and there is no state in {directory}: start one with "
+            "`recommender worker`, or set RECOMMENDER_REDIS_URL or RECOMMENDER_STATE_DIR to where one is"
         )
     try:
         engine = open_recommender(directory, catalogue(settings), partition=settings.partition)
@@ -74,6 +78,20 @@ def server_at_work(settings: Settings) -> str | None:
     return settings.redis_url or (server.url if server.is_running() else None)
 
 
+def require_server(settings: Settings) -> Settings:
+    """The settings with the URL of the server; of a private one, which a worker may only just be starting, it waits.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if settings.redis_url:
+        return settings
+    deadline_s = time.monotonic() + _STARTING_S
+    while (url := server_at_work(settings)) is None and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+    return settings.replaced(redis_url=url or redis_url(settings))
+
+
 def owner_is_at_work(settings: Settings) -> bool:
     """Whether a worker says that it owns the partition."""
     url = server_at_work(settings)
@@ -96,3 +114,7 @@ def _ask_here(engine: Recommender, task: type[QuestionTask], args: Any, kwargs: 
             return question(engine)
 
     return Here().run(*args, **kwargs)
+
+
+def _where(settings: Settings) -> str:
+    return f" on {masked(settings.redis_url)}" if settings.redis_url else ""

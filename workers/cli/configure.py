@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from recommender.items import CommandRejected
+from workers.cli.asking import require_server
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.policies import checked, read_policies, settings_of
 from workers.cli.sending import outcome_of
@@ -43,7 +44,7 @@ def configure(
     policies = _policies(collection, settings, file)
     for name, wanted in policies.items():
         checked(name, wanted)
-    client = Client(load_settings())
+    client = Client(require_server(load_settings()))
     positions = [client.configure(name, wanted) for name, wanted in policies.items()]
     outcomes = [outcome_of(client, position) for position in positions]
     client.close()

@@ -18,8 +18,8 @@ from recommender.items import EntryId
 from workers.broker.connections import connect
 from workers.broker.dead_letters import DeadLetters, Letter, NotReplayable
 from workers.broker.keys import PartitionKeys
+from workers.cli.asking import require_server
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable
-from workers.client import redis_url
 
 _REDIS = {"redis", "rediss", "unix", "sentinel", "sentinels"}
 _SHOWN = ("code", "message", "field", "source", "command_type", "item_id", "collection", "payload_bytes")
@@ -160,8 +160,8 @@ def _do(
 @contextmanager
 def _letters() -> Iterator[list[DeadLetters]]:
     """Those of every partition."""
-    settings = load_settings()
-    server = redis_url(settings)
+    settings = require_server(load_settings())
+    server = settings.redis_url
     broker = settings.broker_url or server
     every = [PartitionKeys.of(partition, settings.key_prefix) for partition in settings.all_partitions]
     with connect(server) as redis:

@@ -109,7 +109,7 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
             yield Finding("server", "failed", str(error), "set RECOMMENDER_STATE_DIR to a shorter path, or TMPDIR")
             return
         if not running:
-            yield _embedded_not_running()
+            yield _embedded_not_running(settings)
             return
     try:
         with connect(url) as redis:
@@ -128,7 +128,14 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _embedded_not_running() -> Finding:
+def _embedded_not_running(settings: Settings) -> Finding:
+    if not settings.partition_dir.exists() and not (settings.state_dir / "redis").exists():
+        return Finding(
+            "server",
+            "failed",
+            f"none: RECOMMENDER_REDIS_URL is not set, and there is no state in {settings.state_dir}",
+            "set it to the server of the streams, or start `recommender worker`, which brings a private one",
+        )
     try:
         program = find_server_program()
     except ConfigurationError as error:

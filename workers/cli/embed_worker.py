@@ -8,8 +8,9 @@ import click
 
 from recommender.items import DEFAULT_MODEL
 from workers.celery.app import make_embed_app
+from workers.cli.asking import require_server
 from workers.cli.common import load_settings
-from workers.cli.serving import serve, with_server
+from workers.cli.serving import serve
 from workers.logs import configure_logs
 
 
@@ -26,8 +27,8 @@ def embed_worker(context: click.Context) -> None:
     """
     settings = load_settings()
     configure_logs(settings)
-    with with_server(settings) as settings:
-        app, plugin = make_embed_app(settings)
-        plugin.encoders.encoder(DEFAULT_MODEL)  # before anybody waits for it
-        code = serve(app, f"recommender-embed-{os.getpid()}", settings, concurrency=1)
+    settings = require_server(settings)
+    app, plugin = make_embed_app(settings)
+    plugin.encoders.encoder(DEFAULT_MODEL)  # before anybody waits for it
+    code = serve(app, f"recommender-embed-{os.getpid()}", settings, concurrency=1)
     context.exit(code)

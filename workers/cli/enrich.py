@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from recommender.errors import ConfigurationError
 from workers.celery.questions import Get, Outcomes, Recommend
-from workers.cli.asking import Ask, owner_or_state, require_answers
+from workers.cli.asking import Ask, owner_or_state, require_answers, require_server
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import why
 from workers.cli.locating import located
@@ -68,7 +68,7 @@ def enrich(
     similar_ids, error
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march
     """
-    settings = load_settings()
+    settings = require_server(load_settings())
     require_answers(settings)
     columns = scan_columns(source, file_format)
     added = tuple(prefix + name for name in ADDED)

@@ -12,7 +12,7 @@ import click
 
 from recommender.items import CommandIgnored, CommandRejected, EntryId, GroupChanged, ItemRevised
 from workers.celery.questions import Answers
-from workers.cli.asking import owner_or_state
+from workers.cli.asking import owner_or_state, require_server
 from workers.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from workers.cli.event_lines import event_line, laid_out
 from workers.cli.locating import located
@@ -96,7 +96,7 @@ def _give(
     *,
     as_json: bool,
 ) -> None:
-    client = Client(located(load_settings(), collection))
+    client = Client(located(require_server(load_settings()), collection))
     after = client.last_event()
     position = client.feedback(item_id, answer, other, collection=collection, by=by)
     outcome = outcome_of(client, position)

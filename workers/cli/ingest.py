@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from recommender.items import EntryId
+from workers.cli.asking import require_server
 from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.locating import located
 from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
@@ -50,7 +51,7 @@ def ingest(
     recommender ingest catalogue.parquet --attribute price --attribute stock --silent
     zcat dump.jsonl.gz | recommender ingest - --format jsonl
     """
-    settings = load_settings()
+    settings = require_server(load_settings())
     client = Client(located(settings, mapping.collection or "default"))
     checkpoint = _checkpoint(file, mapping, settings, silent=silent, restart=restart)
     if checkpoint.rows:

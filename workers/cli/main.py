@@ -104,7 +104,8 @@ def main() -> None:
     When in doubt:   recommender doctor
 
     Settings come from the environment: RECOMMENDER_REDIS_URL, RECOMMENDER_STATE_DIR … (docs/reference/settings.md).
-    Without RECOMMENDER_REDIS_URL a private server is started in the state directory (.recommender).
+    Without RECOMMENDER_REDIS_URL `recommender worker` starts a private server in the state directory (.recommender),
+    and the other commands there use it.
 
     \b
     Exit codes:  0 done   1 failed, the reason is on standard error   2 wrong usage   130 interrupted

@@ -8,10 +8,9 @@ import click
 from rich.progress import Progress
 
 from workers.broker.connections import connect
-from workers.cli.asking import require_answers
+from workers.cli.asking import require_answers, require_server
 from workers.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.mover import MoveFailed, Mover
-from workers.client import redis_url
 
 _SHOWN = ("place", "move", "source", "target", "page", "items", "waiting")
 
@@ -44,7 +43,8 @@ def move(collection: str, target: str | None, *, status: bool, dry_run: bool, ca
         )
         raise click.UsageError(f"--to {target!r} {there}")
     require_answers(settings)
-    with connect(redis_url(settings)) as redis, progress_bar() as bar:
+    settings = require_server(settings)
+    with connect(settings.redis_url) as redis, progress_bar() as bar:
         mover = Mover(settings, redis, collection, target or settings.home, _Shown(bar))
         try:
             if status:

@@ -9,7 +9,7 @@ import click
 
 from recommender.items import START, EntryId
 from workers.celery.questions import Events
-from workers.cli.asking import owner_or_state
+from workers.cli.asking import owner_or_state, require_server
 from workers.cli.common import err, json_text, load_settings, out
 from workers.cli.event_lines import event_line, laid_out
 from workers.cli.locating import every_partition
@@ -35,7 +35,7 @@ def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
     """
     if from_start and after is not None:
         raise click.UsageError("give --from-start or --from, not both")
-    settings = load_settings()
+    settings = require_server(load_settings())
     client = Client(settings)
     start = dict.fromkeys(settings.all_partitions, START) if from_start else client.last_events()
     if after is not None:
