@@ -159,7 +159,7 @@ class Handlers:
         collection, stored = self._lookup(command)
         if collection is None or stored is None:
             return self._outcomes.ignore(entry, command, "unknown_item", batch)
-        if is_older(self._store, collection, command, stored):
+        if is_older(self._store, collection, command, stored, entry.time_ms):
             return self._outcomes.ignore(entry, command, "older_version", batch)
         merged = {**stored.item.attributes, **command.attributes}
         attributes: Attributes = {name: value for name, value in merged.items() if value is not None}
@@ -183,11 +183,11 @@ class Handlers:
         collection, stored = self._lookup(command)
         if collection is None:
             return self._outcomes.ignore(entry, command, "unknown_item", batch)
-        if is_older(self._store, collection, command, stored):
+        if is_older(self._store, collection, command, stored, entry.time_ms):
             return self._outcomes.ignore(entry, command, "older_version", batch)
         version = command.version if command.version is not None or stored is None else stored.version
         if version is not None:
-            self._store.items.bury(collection.id, command.id, version)
+            self._store.tombstones.bury(collection.id, command.id, version, entry.time_ms)
         if stored is None:
             return self._outcomes.ignore(entry, command, "unknown_item", batch)
         gone = self._departures.take_out(stored, collection, batch)
@@ -202,7 +202,7 @@ class Handlers:
         if collection is not None:
             if stored is not None:
                 gone = self._departures.take_out(stored, collection, batch)
-            self._store.items.unbury(collection.id, command.id)
+            self._store.tombstones.remove(collection.id, command.id)
             self._feedback.forget(collection.id, command.id)
         self._moves.forget(entry, command)
         outcome = batch.emit(entry, _deleted(entry, command, erased=True))
@@ -215,7 +215,7 @@ class Handlers:
         """Delete items whose time is up."""
         for row in rows:
             if row.version is not None:
-                self._store.items.bury(collection.id, row.item.id, row.version)
+                self._store.tombstones.bury(collection.id, row.item.id, row.version, entry.time_ms)
             batch.emit(entry, _deleted(entry, row.item, expired=True))
         self._departures.take_out_all(rows, entry, collection, batch, "item_expired")
 

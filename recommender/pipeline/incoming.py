@@ -114,7 +114,7 @@ class Incoming:
             case ItemRecord():
                 self._item(record, collection, move)
             case TombstoneRecord():
-                self._store.items.bury(collection.id, record.id, record.version)
+                self._store.tombstones.bury(collection.id, record.id, record.version, entry.time_ms)
             case AnswerRecord():
                 self._answer(record, collection)
             case KeyRecord():

@@ -38,7 +38,7 @@ class Leftovers:
             row = self._store.items.get(collection, item_id)
             if row is not None:
                 self._drop(row)
-            self._store.items.unbury(collection, item_id)
+            self._store.tombstones.remove(collection, item_id)
             self._store.answers.forget(collection, item_id)
 
     def _drop(self, row: StoredItem) -> None:

@@ -41,10 +41,17 @@ class Outcomes:
 
 
 def is_older(
-    store: SqliteStore, collection: Collection, command: UpsertItem | PatchItem | DeleteItem, stored: StoredItem | None
+    store: SqliteStore,
+    collection: Collection,
+    command: UpsertItem | PatchItem | DeleteItem,
+    stored: StoredItem | None,
+    now_ms: int,
 ) -> bool:
-    """Whether a later version of the item has been seen; a command without a version is never older."""
+    """Whether a later version of the item has been seen; a command without a version is never older.
+
+    The version of an item that is gone is known for a week of stream time.
+    """
     if command.version is None:
         return False
-    last = stored.version if stored else store.items.buried_version(collection.id, command.id)
+    last = stored.version if stored else store.tombstones.version(collection.id, command.id, now_ms)
     return last is not None and command.version < last

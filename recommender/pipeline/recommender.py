@@ -47,6 +47,7 @@ from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
+from recommender.pipeline.tidying import Tidying
 from recommender.pipeline.upserts import Upserts
 from recommender.pipeline.words import Words
 from recommender.store import DatabaseCopy, Outbox, SqliteStore
@@ -114,6 +115,7 @@ class Recommender:
         self.moves = Moves(store, self._collections, self._words)
         caches = (self._answers, self._models)
         self.moving = Moving(store, encoders, self._collections, self._words, self._summaries, self.moves, caches)
+        self.tidying = Tidying(store, self.moves.leftovers)
         moves = self.moves, self.moving
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *moves)
         self._reads = Reads(
@@ -340,17 +342,12 @@ class Recommender:
         return None if noted is None else EntryId.parse(noted)
 
     def prune(self, outbox_ms: int, sent: EntryId) -> int:
-        """Drop events up to ``sent`` that are older than ``outbox_ms`` of stream time, and keys past their window.
+        """Drop events up to ``sent`` older than ``outbox_ms``, and what else is past its time; how many events."""
+        return self.tidying.prune(outbox_ms, sent)
 
-        Returns:
-            How many events were dropped.
-        """
-        now_ms = self._store.clock_ms
-        with self._store.transaction():
-            self._store.outbox.forget_keys(now_ms)
-            dropped = self._store.outbox.prune(now_ms - outbox_ms, sent)
+    def scrub(self) -> None:
+        """Leave no trace of what was erased, if it was put off."""
         self._store.scrub()
-        return dropped
 
     @property
     def position(self) -> EntryId:

@@ -56,7 +56,7 @@ class Upserts:
             raise AssertionError("an upsert that is not a repeat has been prepared")
         collection = self._collections.ensure(command.collection, prepared.embedded.model)
         stored = self._store.items.get(collection.id, command.id)
-        if is_older(self._store, collection, command, stored):
+        if is_older(self._store, collection, command, stored, prepared.entry.time_ms):
             return self._outcomes.ignore(prepared.entry, command, "older_version", batch)
         if stored is not None and self._says_the_same(stored, prepared.embedded):
             return self._refresh(prepared, prepared.embedded, command, stored, collection, batch)
@@ -104,7 +104,7 @@ class Upserts:
         surroundings = self._surroundings(prepared, collection, subject, hints, batch)
         place = self._arrivals.decide(collection, subject, hints, surroundings)
         before = self._before(collection, place, gone)
-        self._store.items.unbury(collection.id, command.id)
+        self._store.tombstones.remove(collection.id, command.id)
         row = self._arrivals.store(
             collection,
             embedded,

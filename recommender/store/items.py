@@ -282,23 +282,6 @@ class ItemTable:
         if self._counts is not None:
             self._counts[collection] = self._counts.get(collection, 0) + change
 
-    # -- versions of deleted items ------------------------------------------------------------------------------------
-
-    def bury(self, collection: int, item_id: str, version: int) -> None:
-        """Remember the version under which an item was deleted."""
-        self._db.execute("INSERT OR REPLACE INTO tombstones VALUES (?,?,?)", (collection, item_id, version))
-
-    def buried_version(self, collection: int, item_id: str) -> int | None:
-        """The version under which it was deleted, if any."""
-        row = self._db.execute(
-            "SELECT version FROM tombstones WHERE collection=? AND id=?", (collection, item_id)
-        ).fetchone()
-        return None if row is None else int(row[0])
-
-    def unbury(self, collection: int, item_id: str) -> None:
-        """The item lives again, or is to be forgotten altogether."""
-        self._db.execute("DELETE FROM tombstones WHERE collection=? AND id=?", (collection, item_id))
-
 
 def _stored(row: Any) -> StoredItem:
     seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *others = row

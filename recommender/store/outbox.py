@@ -122,12 +122,13 @@ class Outbox:
             found.setdefault(position, key)
         return found
 
-    def prune(self, before_ms: int, published: EntryId) -> int:
-        """Drop published events older than ``before_ms`` that nobody waits for; returns how many."""
+    def prune(self, before_ms: int, published: EntryId, limit: int) -> int:
+        """Drop published events older than ``before_ms`` that nobody waits for, at most ``limit``; returns how many."""
         return self._db.execute(
-            "DELETE FROM outbox WHERE ms < ? AND (ms, n) <= (?, ?) AND NOT EXISTS"
-            " (SELECT 1 FROM replies WHERE event_ms = outbox.ms AND event_n = outbox.n)",
-            (before_ms, *published),
+            "DELETE FROM outbox WHERE (ms, n) IN (SELECT ms, n FROM outbox WHERE ms < ? AND (ms, n) <= (?, ?)"
+            " AND NOT EXISTS (SELECT 1 FROM replies WHERE event_ms = outbox.ms AND event_n = outbox.n)"
+            " ORDER BY ms, n LIMIT ?)",
+            (before_ms, *published, limit),
         ).rowcount
 
     # -- keys: a repeat returns the first outcome ----------------------------------------------------------------------
@@ -194,9 +195,12 @@ class Outbox:
         ).fetchall()
         return [row for row in rows if row[5] is not None], rows[-1][0] if len(rows) == limit else None
 
-    def forget_keys(self, now_ms: int) -> None:
-        """Drop keys past their window."""
-        self._db.execute("DELETE FROM keys WHERE ms <= ?", (now_ms - KEY_WINDOW_MS,))
+    def forget_keys(self, now_ms: int, limit: int) -> int:
+        """Drop keys past their window, at most ``limit``; returns how many."""
+        return self._db.execute(
+            "DELETE FROM keys WHERE (key, collection) IN (SELECT key, collection FROM keys WHERE ms <= ? LIMIT ?)",
+            (now_ms - KEY_WINDOW_MS, limit),
+        ).rowcount
 
     # -- replies -------------------------------------------------------------------------------------------------------
 

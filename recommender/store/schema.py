@@ -175,6 +175,9 @@ INSERT INTO keys SELECT key, COALESCE(collection, json_extract(event, '$.data.co
     event_n, NULL FROM keys_of_all k LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n;
 DROP TABLE keys_of_all;
 CREATE INDEX keys_by_time ON keys (ms);
+ALTER TABLE tombstones ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;  -- stream time of the deletion
+UPDATE tombstones SET at_ms = COALESCE((SELECT value FROM meta WHERE key = 'clock_ms'), 0);
+CREATE INDEX tombstones_by_time ON tombstones (at_ms);
 """,
 }
 
@@ -195,6 +198,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
         connection.execute("PRAGMA busy_timeout=1000")
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # before WAL, so that no shared-memory file is used
         new = _is_new(connection)  # before WAL, which would change another program's file
+        if new:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before WAL, which makes it a file
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",

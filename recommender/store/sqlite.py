@@ -20,6 +20,8 @@ from recommender.store.moves import MoveTable
 from recommender.store.outbox import Outbox
 from recommender.store.recent_items import RecentItems
 from recommender.store.schema import check, connect, forget_statistics
+from recommender.store.space import give_back, let_shrink
+from recommender.store.tombstones import TombstoneTable
 from recommender.store.transfer import TransferTable
 from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
@@ -54,6 +56,7 @@ class SqliteStore:
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
+        self.tombstones = TombstoneTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
         self.transfer = TransferTable(self._db)
@@ -72,6 +75,7 @@ class SqliteStore:
         check(self._db, self._path)
         with explained():
             forget_statistics(self._db)
+            let_shrink(self._db)
         self.scrub()  # it may have died right after an erasure
 
     @contextmanager
@@ -87,7 +91,7 @@ class SqliteStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                for kept_in_memory in (self.items, self.vectors, self.outbox):
+                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox):
                     kept_in_memory.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -133,6 +137,14 @@ class SqliteStore:
                 self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
         with explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def give_back(self) -> bool:
+        """Give some pages that hold nothing back to the disk; false when there is nothing to give.
+
+        While the database is being copied it is put off: what is given back would go to the write-ahead log.
+        """
+        with explained():
+            return not self._copying and give_back(self._db)
 
     def begin_copy(self) -> DatabaseCopy:
         """Hold the database file as it is now; commits go to the write-ahead log until ``end_copy``.

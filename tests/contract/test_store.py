@@ -136,7 +136,7 @@ def test_an_error_leaves_nothing_behind(store: SqliteStore) -> None:
             shelf = Shelf(store)
             row = store.vectors.add("m@1", b"k", vector(0), truncated=False)
             shelf.put("a", row, store.vectors.add_point(shelf.collection, row))
-            store.items.bury(shelf.collection, "b", 3)
+            store.tombstones.bury(shelf.collection, "b", 3, MS)
             store.outbox.add(deleted("a", 1))
             store.outbox.remember_key("default", "key", MS, KeyUse(entry_id(1), b""))
             store.outbox.promise("task", entry_id(1))
@@ -156,7 +156,7 @@ def test_an_error_leaves_nothing_behind(store: SqliteStore) -> None:
     assert store.collections.all() == []
     assert store.items.count() == 0
     assert store.items.next_seq() == 1
-    assert store.items.buried_version(1, "b") is None
+    assert store.tombstones.version(1, "b", MS) is None
     assert store.vectors.find("m@1", b"k") is None
     assert store.vectors.labels(1).tolist() == []
     assert store.outbox.after(START, 10) == []
@@ -272,10 +272,10 @@ def test_pruning_keeps_what_is_young_unpublished_or_waited_for(store: SqliteStor
     for n in range(5):
         store.outbox.add(deleted("a", n))
     store.outbox.promise("task", entry_id(0))
-    assert store.outbox.prune(before_ms=MS + 4, published=entry_id(2)) == 2
+    assert store.outbox.prune(before_ms=MS + 4, published=entry_id(2), limit=10) == 2
     assert [row.id for row in store.outbox.after(START, 10)] == [entry_id(0), entry_id(3), entry_id(4)]
     store.outbox.settle([reply.id for reply in store.outbox.replies(0, 10)])
-    assert store.outbox.prune(before_ms=MS + 4, published=entry_id(2)) == 1
+    assert store.outbox.prune(before_ms=MS + 4, published=entry_id(2), limit=10) == 1
 
 
 def test_a_key_is_known_for_a_day_of_stream_time(store: SqliteStore) -> None:
@@ -295,7 +295,7 @@ def test_a_key_that_is_used_again_after_its_window_counts_from_then(store: Sqlit
 def test_only_keys_past_their_window_are_forgotten(store: SqliteStore) -> None:
     store.outbox.remember_key("c", "old", MS, KeyUse(entry_id(1), b"d"))
     store.outbox.remember_key("c", "young", MS + 1, KeyUse(entry_id(2), b"d"))
-    store.outbox.forget_keys(MS + KEY_WINDOW_MS)
+    store.outbox.forget_keys(MS + KEY_WINDOW_MS, 10)
     assert store.outbox.used("c", "old", MS) is None
     assert store.outbox.used("c", "young", MS + KEY_WINDOW_MS) == (entry_id(2), b"d")
 

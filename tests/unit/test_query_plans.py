@@ -75,7 +75,7 @@ def test_what_was_counted_of_small_tables_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite3"
     SqliteStore(path).close()
     other = sqlite3.connect(path)
-    other.execute("INSERT INTO tombstones VALUES (1, 'a', 1)")
+    other.execute("INSERT INTO tombstones VALUES (1, 'a', 1, 0)")
     other.commit()
     other.execute("ANALYZE")
     counted = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'"

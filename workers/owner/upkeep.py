@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 1.0
 _SNAPSHOT_EVERY_S = 600.0
-_CLEARING_S, _CLEARED_AT_ONCE = 0.2, 50
+_TIDYING_S = 0.2  # of each second
 
 
 class Upkeep:
@@ -113,17 +113,18 @@ class Upkeep:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
     def _tend_state(self, engine: Recommender, now_s: float) -> None:
-        while time.monotonic() < now_s + _CLEARING_S and engine.moving.clear(_CLEARED_AT_ONCE):
-            pass  # what has left for another partition
+        sent = self._dispatch.sent(engine, self._publisher.published)
+        until_s = time.monotonic() + _TIDYING_S
+        while engine.tidying.some(self._outbox_ms, sent) and time.monotonic() < until_s:
+            pass
         due = now_s >= self._next_snapshot_s
         try:
             engine.snapshot(all_changes=due)
         except StateError as error:
             log.error("owner.snapshot_failed", extra={"error": str(error)})
-        if not due:
-            return
-        self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
-        engine.prune(self._outbox_ms, self._dispatch.sent(engine, self._publisher.published))
+        if due:
+            self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
+            engine.scrub()
 
     def _tick(self, engine: Recommender) -> None:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""

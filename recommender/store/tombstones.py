@@ -1,0 +1,93 @@
+"""Versions of deleted items: for a time, so that an older command that comes late still loses."""
+
+from __future__ import annotations
+
+import sqlite3
+
+TOMBSTONE_WINDOW_MS = 7 * 24 * 3600 * 1000
+"""For how long of stream time the version of a deleted item is kept."""
+
+MOST_TOMBSTONES = 1_000_000
+"""How many are kept in a partition; the oldest go first."""
+
+
+class TombstoneTable:
+    """Reads and writes versions; every call runs in the caller's transaction.
+
+    Who goes by number is a function of the commands alone: what has left with its collection, or is past its time, is
+    read by nobody, and makes no difference however soon it is cleared away.
+
+    Args:
+        connection: the database.
+        most: how many are kept.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, most: int = MOST_TOMBSTONES) -> None:
+        self._db = connection
+        self._most = most
+        self._counts: dict[int, int] | None = None  # of collections that are here
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._counts = None
+
+    def bury(self, collection: int, item_id: str, version: int, now_ms: int) -> None:
+        """Remember the version under which an item was deleted; make room for it if need be."""
+        counts = self._counted()
+        known = self._db.execute("SELECT 1 FROM tombstones WHERE collection=? AND id=?", (collection, item_id))
+        if known.fetchone() is None:
+            counts[collection] = counts.get(collection, 0) + 1
+        self._db.execute(
+            "INSERT OR REPLACE INTO tombstones (collection, id, version, at_ms) VALUES (?,?,?,?)",
+            (collection, item_id, version, now_ms),
+        )
+        while sum(counts.values()) > self._most:
+            self._drop_oldest(counts)
+
+    def version(self, collection: int, item_id: str, now_ms: int) -> int | None:
+        """The version under which it was deleted, if it was within the window before ``now_ms``."""
+        row = self._db.execute(
+            "SELECT version FROM tombstones WHERE collection=? AND id=? AND at_ms > ?",
+            (collection, item_id, now_ms - TOMBSTONE_WINDOW_MS),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def remove(self, collection: int, item_id: str) -> None:
+        """The item lives again, or is to be forgotten altogether."""
+        gone = self._db.execute("DELETE FROM tombstones WHERE collection=? AND id=?", (collection, item_id)).rowcount
+        if gone and self._counts is not None and collection in self._counts:
+            self._counts[collection] -= 1
+
+    def forget_old(self, now_ms: int, limit: int) -> int:
+        """Drop at most ``limit`` versions past their window; returns how many."""
+        gone = self._db.execute(
+            "DELETE FROM tombstones WHERE (collection, id) IN"
+            " (SELECT collection, id FROM tombstones WHERE at_ms <= ? ORDER BY at_ms LIMIT ?) RETURNING collection",
+            (now_ms - TOMBSTONE_WINDOW_MS, limit),
+        ).fetchall()
+        for (collection,) in gone:
+            if self._counts is not None and collection in self._counts:
+                self._counts[collection] -= 1
+        return len(gone)
+
+    def retire(self, collection: int) -> None:
+        """The collection has left; its versions count no more."""
+        self._counted().pop(collection, None)
+
+    def _counted(self) -> dict[int, int]:
+        if self._counts is None:
+            self._counts = dict(
+                self._db.execute(
+                    "SELECT collection, count(*) FROM tombstones WHERE collection IN"
+                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
+                )
+            )
+        return self._counts
+
+    def _drop_oldest(self, counts: dict[int, int]) -> None:
+        (collection,) = self._db.execute(
+            "DELETE FROM tombstones WHERE (collection, id) IN"
+            " (SELECT collection, id FROM tombstones ORDER BY at_ms, collection, id LIMIT 1) RETURNING collection"
+        ).fetchone()
+        if collection in counts:
+            counts[collection] -= 1
