@@ -37,7 +37,14 @@ def settings_page() -> Iterator[str]:
     yield from (
         "Every process of the recommender (worker, command line, a Celery app with the recommender attached) reads its",
         "settings from environment variables, once, when it starts. A value that cannot be is an error that names the",
-        "variable. Lists are separated by commas.",
+        "variable. Lists are separated by commas. Blanks and a pair of quotes around a value are left out, an empty",
+        "variable is not set, and levels and other words may be written in any case.",
+        "",
+        "* `RECOMMENDER_REDIS_URL_FILE`, `RECOMMENDER_BROKER_URL_FILE` and `RECOMMENDER_RESULT_BACKEND_FILE` name a file that",
+        "  holds the value, as secret stores write them.",
+        "* A variable that begins with `RECOMMENDER_` and is no setting is told, with the nearest name.",
+        "* What Kubernetes makes for a Service called `recommender-…` (`RECOMMENDER_METRICS_PORT=tcp://…`,",
+        "  `…_SERVICE_HOST`, `…_PORT_6379_TCP_ADDR` …) is ignored; `recommender doctor` lists it.",
         "",
         "Settings of a *collection* (model, thresholds, index) are not here: they are a command, see",
         "[commands](commands.md#collectionconfigured).",
@@ -48,6 +55,32 @@ def settings_page() -> Iterator[str]:
     meanings = attributes_of(Settings)
     for name, field in Settings.model_fields.items():
         yield f"| `{variable(name)}` | {shown_default(field)} | {values_of(field)} | {cell(sentence(meanings[name]))} |"
+    yield from URLS
+
+
+URLS = (
+    "",
+    "## URLs",
+    "",
+    "Client, worker, Celery's side of it and `recommender doctor` read a URL the same way:",
+    "",
+    "| form | reaches |",
+    "| --- | --- |",
+    "| `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `valkey://…` | a server; an IPv6 address stands in brackets |",
+    "| `rediss://…`, `valkeys://…` | the same over TLS |",
+    "| `unix://[USER:PASSWORD@]/PATH[?db=DB]`, `redis+socket://…?virtual_host=DB` | a socket of this machine |",
+    "| `sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/SERVICE[/DB]` | the master of SERVICE |",
+    "| `sentinel://HOST:PORT/DB;sentinel://HOST:PORT/DB?master_name=SERVICE` | the same, as Celery writes it |",
+    "",
+    "A user or password that holds one of `# / ? @ : % [ ]` is percent-encoded. Behind a `?` may stand `db`,",
+    "`virtual_host`, `username`, `password`, `client_name`, `socket_timeout`, `socket_connect_timeout`, `ssl_cert_reqs`,",
+    "`ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_check_hostname`, and for Sentinels `master_name`,",
+    "`sentinel_username` and `sentinel_password`. Sentinels that want a password get the one of the server unless",
+    "another is given. Options that concern a library (`protocol`, `decode_responses`, `max_connections` …) are ignored.",
+    "",
+    "Refused, with a sentence that says what to change and never shows the password: Redis Cluster, lists of servers",
+    "(`redis://a;redis://b`), other options.",
+)
 
 
 def metrics_page() -> Iterator[str]:

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from recommender.errors import ConfigurationError
+from workers import variables
+from workers.urls import ServerAddress, check_foreign, is_redis
+from workers.variables import PREFIX, Unknown, variable
 
-PREFIX = "RECOMMENDER_"
-_OF_OTHERS = {"RECOMMENDER_TORCH", "RECOMMENDER_TEST_DATA"}
+__all__ = [
+    "BYTES_PER_TOKEN",
+    "PREFIX",
+    "SECRETS",
+    "Settings",
+    "environment_of_others",
+    "process_environment",
+    "unknown_variables",
+    "variable",
+    "variables_of_the_platform",
+    "wait_passively",
+]
+
+log = logging.getLogger(__name__)
+
+SECRETS = frozenset({"redis_url", "broker_url", "result_backend"})
+"""Settings that may hold a password."""
 BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
+_SAID_OTHERWISE = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9:._-]{0,63}[:._-]")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -85,7 +106,7 @@ class Settings(BaseModel):
         log_format: ``text`` for people, ``json`` for machines.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # A URL may hold a password, and a representation ends up in logs.
     redis_url: Annotated[str, Field(repr=False)] = ""
@@ -184,10 +205,31 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("encoder", "long_texts", "events_retention", "log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        choices = get_args(cls.model_fields[str(info.field_name)].annotation)
+        meant = _SAID_OTHERWISE.get(value.upper(), value) if info.field_name == "log_level" else value
+        return next((choice for choice in choices if choice.lower() == meant.lower()), value)
+
     @field_validator("threads", "backup_dir", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
+
+    @field_validator("redis_url", "broker_url", "result_backend")
+    @classmethod
+    def _can_be_read(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            if info.field_name == "redis_url" or is_redis(value):
+                ServerAddress.parse(value) if value else None
+            else:
+                check_foreign(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @field_validator("key_prefix")
     @classmethod
@@ -229,8 +271,11 @@ class Settings(BaseModel):
             ConfigurationError: names the variable and what is wrong with its value.
         """
         environment = os.environ if environment is None else environment
-        given = {name: environment[variable(name)] for name in cls.model_fields if variable(name) in environment}
-        return cls._validated(given)
+        for one in unknown_variables(environment):
+            _warn_once(str(one))
+        if ignored := variables.from_the_platform(environment):
+            log.debug("settings.of_the_platform", extra={"ignored": ",".join(ignored)})
+        return cls._validated(variables.values(environment, cls.model_fields, SECRETS))
 
     def replaced(self, **changes: object) -> Self:
         """The same with some values changed, validated again.
@@ -248,20 +293,22 @@ class Settings(BaseModel):
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0])
             message = first["msg"].removeprefix("Value error, ")
-            raise ConfigurationError(f"{variable(name)}={values[name]!r}: {message}") from None
+            shown = "" if name in SECRETS else f"={values[name]!r}"
+            raise ConfigurationError(f"{variable(name)}{shown}: {message}") from None
 
     def to_environment(self) -> dict[str, str]:
         """Variables from which another process reads the same settings."""
-        result = {}
+        result = {variable(name) + variables.FILE: "" for name in SECRETS}
         for name, value in self.model_dump().items():
             text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
             result[variable(name)] = text
         return result
 
 
-def variable(field: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + field.upper()
+@cache
+def _warn_once(text: str) -> None:
+    """A process reads its settings more than once."""
+    log.warning(text)
 
 
 _WAIT_POLICY = "OMP_WAIT_POLICY"
@@ -286,8 +333,11 @@ def environment_of_others() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != _WAIT_POLICY}
 
 
-def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Variables with our prefix that are no setting, misspelt perhaps; those of the set-up and of tests are known."""
-    environment = os.environ if environment is None else environment
-    known = {variable(name) for name in Settings.model_fields} | _OF_OTHERS
-    return tuple(sorted(name for name in environment if name.startswith(PREFIX) and name not in known))
+def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[Unknown, ...]:
+    """Variables with our prefix that are no setting, and what may be meant."""
+    return variables.unknown(os.environ if environment is None else environment, Settings.model_fields, SECRETS)
+
+
+def variables_of_the_platform() -> tuple[str, ...]:
+    """Variables that only look like ours: Kubernetes has made them for its Services."""
+    return variables.from_the_platform(os.environ)

@@ -176,7 +176,7 @@ def test_a_file_without_an_item_is_a_failure(recommender: Run, client: Client, t
 @pytest.mark.parametrize(
     ("arguments", "changed", "told"),
     [
-        (("worker",), {"REDIS_URL": "nope"}, "Error: nope: the URL must begin with one of redis://"),
+        (("worker",), {"REDIS_URL": "nope"}, "Error: RECOMMENDER_REDIS_URL: the URL must begin with one of redis://"),
         (
             ("watch",),
             {"REDIS_URL": "redis://:secret@127.0.0.1:1/0"},

@@ -120,7 +120,7 @@ def test_a_wrong_password_is_not_repeated(server: RedisServer, tmp_path: Path) -
         ("redis://user:tiger@127.0.0.1:port", "redis://user:***@127.0.0.1:port"),
         ("redis://user:tiger@127.0.0.1/0?socket_timeout=soon", "socket_timeout"),
         ("redis://user:tiger@127.0.0.1:1", "redis://user:***@127.0.0.1:1"),
-        ("unix:///none.sock?password=tiger", "unix:///none.sock?password=***"),
+        ("unix:///none.sock?password=tiger", "unix://:***@/none.sock"),
         ("sentinel://user:tiger@127.0.0.1", "is not sentinel://"),
         ("rediss://user:tiger@127.0.0.1:1/0?ssl_ca_certs=/none.pem", "rediss://user:***@127.0.0.1:1"),
     ],
@@ -130,7 +130,7 @@ def test_a_wrong_password_is_not_repeated(server: RedisServer, tmp_path: Path) -
 def test_an_address_that_leads_nowhere_keeps_its_password(
     tmp_path: Path, url: str, reason: str, options: list[str]
 ) -> None:
-    environment = Settings(state_dir=tmp_path, redis_url=url).to_environment()
+    environment = {**Settings(state_dir=tmp_path).to_environment(), "RECOMMENDER_REDIS_URL": url}
     result = CliRunner().invoke(main, ["doctor", *options], env=environment)
     assert result.exit_code == 1
     assert reason in result.output

@@ -93,10 +93,9 @@ def test_another_process_reads_the_same(settings: Settings) -> None:
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("LOG_FORMAT", "xml", "'text' or 'json'"),
         ("PARTITION", "a:b", "letters, digits, - and _ only, at most 64"),
-        ("PARTITION", "", "letters, digits, - and _ only, at most 64"),
         ("PARTITION", "../x", "letters, digits, - and _ only, at most 64"),
         ("PARTITION", "x" * 65, "letters, digits, - and _ only, at most 64"),
-        ("PARTITION", "x\n", "letters, digits, - and _ only, at most 64"),
+        ("PARTITION", "x\ny", "letters, digits, - and _ only, at most 64"),
     ],
 )
 def test_an_error_names_the_variable(name: str, value: str, problem: str) -> None:
@@ -118,7 +117,9 @@ def test_a_change_is_validated_again() -> None:
 def test_a_variable_that_is_no_setting_is_found() -> None:
     assert unknown_variables(FULL) == ()
     strays = {"RECOMMENDER_REDIS_UR": "x", "RECOMMENDER_TORCH": "cuda", "REDIS_URL": "y", "RECOMMENDER_THREADS": "2"}
-    assert unknown_variables(strays) == ("RECOMMENDER_REDIS_UR",)
+    assert [str(one) for one in unknown_variables(strays)] == [
+        "RECOMMENDER_REDIS_UR is no setting: is RECOMMENDER_REDIS_URL meant?"
+    ]
 
 
 def test_settings_are_frozen() -> None:

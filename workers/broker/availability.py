@@ -92,10 +92,10 @@ class _SentinelTlsConnection(_Understanding, SentinelManagedSSLConnection):
 
 
 UNDERSTANDING: dict[str, type] = {
-    "redis": _TcpConnection,
-    "rediss": _TlsConnection,
+    "tcp": _TcpConnection,
+    "tls": _TlsConnection,
     "unix": _UnixConnection,
     "sentinel": _SentinelConnection,
-    "sentinels": _SentinelTlsConnection,
+    "sentinel-tls": _SentinelTlsConnection,
 }
-"""The kind of connection for each scheme of URL."""
+"""The class of connection for each kind of address."""

@@ -1,20 +1,21 @@
-"""One URL, understood by redis-py and by Celery alike."""
+"""Connections to the server that a URL names, and what Celery needs to reach the same one."""
 
 from __future__ import annotations
 
-import re
 import socket
-from dataclasses import dataclass
+import time
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from redis import Redis
-from redis.backoff import ExponentialBackoff
+from redis import ConnectionPool, Redis
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, TimeoutError  # noqa: A004
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import MasterNotFoundError, Sentinel
 
-from recommender.errors import ConfigurationError
-from workers.broker.availability import UNDERSTANDING
+from workers.broker.availability import UNDERSTANDING, Denied
+from workers.urls import ServerAddress, is_redis, masked
+
+__all__ = ["backend_options", "celery_url", "connect", "is_redis", "masked", "memory_share", "transport_options"]
 
 BLOCK_MS = 1000
 """How long a read of a stream waits at the server; below the socket timeout."""
@@ -34,43 +35,9 @@ _KEEPALIVE: dict[str, Any] = {
         if hasattr(socket, name)
     },
 }
-_SCHEMES = ("redis", "rediss", "unix", "sentinel", "sentinels")
-
-
-@dataclass(frozen=True)
-class SentinelAddress:
-    """What a ``sentinel://[user:password@]host:port[,host:port…]/SERVICE[/DB]`` URL says."""
-
-    hosts: tuple[tuple[str, int], ...]
-    service: str
-    db: int
-    username: str | None
-    password: str | None
-    tls: bool
-
-    @classmethod
-    def parse(cls, url: str) -> SentinelAddress:
-        """Read the URL.
-
-        Raises:
-            ConfigurationError: it has no service name or no host.
-        """
-        parts = urlsplit(url)
-        credentials, _, hosts = parts.netloc.rpartition("@")
-        user, _, password = credentials.partition(":")
-        service, _, db = parts.path.strip("/").partition("/")
-        if not service or not hosts or not re.fullmatch(r"\d*", db):
-            raise ConfigurationError(
-                f"{masked(url)} is not sentinel://[user:password@]host:port[,host:port…]/SERVICE[/DB]"
-            )
-        return cls(
-            tuple((host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))),
-            service,
-            int(db or 0),
-            unquote(user) or None,
-            unquote(password) or None,
-            parts.scheme == "sentinels",
-        )
+# Sentinels are asked one after the other, and there are several.
+_SENTINEL_TIMEOUTS: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0}
+_ALL_AWAY_FOR_S = 2.0
 
 
 def connect(url: str) -> Redis:
@@ -79,88 +46,147 @@ def connect(url: str) -> Redis:
     Writes are retried a few times, so everything that is written carries a key or an explicit id.
 
     Raises:
-        ConfigurationError: the URL is of no kind we know.
+        ConfigurationError: the URL cannot be understood; says what to change, and not its password.
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in _SCHEMES:
-        raise ConfigurationError(
-            f"{masked(url)}: the URL must begin with one of {', '.join(s + '://' for s in _SCHEMES)}"
-        )
+    address = ServerAddress.parse(url)
     options: dict[str, Any] = {
         **_TIMEOUTS,
+        **address.timeouts,
+        "db": address.db,
+        "username": address.username,
+        "password": address.password,
+        "client_name": address.client_name,
         "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
         "protocol": 2,  # replies of one shape, whatever redis-py's default
         "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
-        "connection_class": UNDERSTANDING[scheme],
+        "connection_class": UNDERSTANDING[address.kind],
+        **address.tls,
     }
-    if scheme in ("sentinel", "sentinels"):
-        return _from_sentinel(SentinelAddress.parse(url), options | _KEEPALIVE)
-    if scheme == "unix":
-        url, credentials = _without_credentials(url)
-        options |= credentials
-    else:
-        options |= _KEEPALIVE
-    try:
-        return Redis.from_url(url, **options)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"{masked(url)}: {error}") from None
+    if address.kind == "unix":
+        return Redis.from_pool(ConnectionPool(path=address.path, **options))
+    options |= _KEEPALIVE
+    if address.over_sentinel:
+        return _from_sentinel(address, options)
+    host, port = address.hosts[0]
+    return Redis.from_pool(ConnectionPool(host=host, port=port, **options))
 
 
-def _without_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """The URL without the user and password of its query, and these: before release 8, redis-py decodes them twice."""
-    place, _, said = url.partition("?")
-    query = parse_qsl(said, keep_blank_values=True)
-    credentials = {name: value for name, value in query if name in ("username", "password")}
-    rest = urlencode([(name, value) for name, value in query if name not in credentials])
-    return f"{place}?{rest}", credentials
+class SentinelLogin:
+    """Logs in at a Sentinel, with the password that it wants if it wants one.
+
+    Many set-ups have one password for servers and Sentinels, as many have Sentinels without any, and a Sentinel that
+    has none refuses one.
+
+    Args:
+        address: what the URL says.
+    """
+
+    def __init__(self, address: ServerAddress) -> None:
+        self._logins: list[tuple[str, ...]]
+        if address.sentinel_password is not None:
+            user, password = address.sentinel_username, address.sentinel_password
+            self._logins = [(user, password) if user else (password,)]
+        elif address.password is not None:
+            self._logins = [(address.password,)]
+            if address.username:
+                self._logins.append((address.username, address.password))
+        else:
+            self._logins = []
+
+    def __call__(self, connection: Any) -> None:
+        """Begin a connection, as redis-py does after it has connected."""
+        for command in (("PING",), *(("AUTH", *login) for login in self._logins)):
+            # As redis-py begins. Again each time: a parser that has raised this kind of error would read it once more.
+            connection._parser.on_connect(connection)  # noqa: SLF001
+            connection.send_command(*command, check_health=False)
+            try:
+                connection.read_response(disconnect_on_error=False)
+            except AuthenticationError as error:
+                refused = error
+            else:
+                return
+        raise refused
 
 
 class _Sentinel(Sentinel):
-    """Names no master while a failover is under way: the old one may be up again and would lose what it is sent."""
+    """Names no master while a failover is under way: the old one may be up again and would lose what it is sent.
+
+    What is wrong it says in one sentence. While no Sentinel answers, they are not all asked again for each attempt.
+    """
+
+    _asked_again_s = 0.0
+    _all_away = ""
 
     def check_master_state(self, state: dict[str, Any], service_name: str) -> bool:
         """Whether ``state``, the sentinel's view of the master, is one to connect to."""
         fit: bool = super().check_master_state(state, service_name)  # type: ignore[no-untyped-call]
         return fit and "failover_in_progress" not in state["flags"]
 
+    def discover_master(self, service_name: str) -> Any:
+        """Address of the master.
 
-def _from_sentinel(address: SentinelAddress, options: dict[str, Any]) -> Redis:
-    options = {**options, "db": address.db, "username": address.username, "password": address.password}
-    if address.tls:
-        options["ssl"] = True
-    sentinel = _Sentinel(list(address.hosts), sentinel_kwargs=_TIMEOUTS, **options)  # type: ignore[no-untyped-call]
+        Raises:
+            MasterNotFoundError: there is none at the moment, or no Sentinel answers.
+            Denied: no Sentinel lets us in.
+        """
+        if time.monotonic() < self._asked_again_s:
+            raise MasterNotFoundError(self._all_away)
+        refusals: list[RedisError] = []
+        unknown = False
+        for number, sentinel in enumerate(self.sentinels):
+            try:
+                masters: Any = sentinel.sentinel_masters()
+                state = masters.get(service_name)
+            except (ConnectionError, TimeoutError) as error:
+                refusals.append(error)
+                continue
+            if state and self.check_master_state(state, service_name):
+                self.sentinels[0], self.sentinels[number] = sentinel, self.sentinels[0]
+                return state["ip"], state["port"]
+            unknown = unknown or not state
+        raise self._why(service_name, refusals, unknown)
+
+    def _why(self, service_name: str, refusals: list[RedisError], unknown: bool) -> RedisError:
+        sentinels = ", ".join(
+            f"{place['host']}:{place['port']}"
+            for place in (one.connection_pool.connection_kwargs for one in self.sentinels)
+        )
+        if len(refusals) < len(self.sentinels):
+            what = "they do not know it: is the service's name right?" if unknown else "it is down, or being replaced"
+            return MasterNotFoundError(f"the Sentinels {sentinels} name no master for {service_name!r}: {what}")
+        if denied := [one for one in refusals if isinstance(one, AuthenticationError)]:
+            return Denied(
+                f"the Sentinels {sentinels} refuse the password, or want one: ?sentinel_password=… (and"
+                f" ?sentinel_username=…) in the URL says it; they say: {denied[0]}"
+            )
+        self._asked_again_s = time.monotonic() + _ALL_AWAY_FOR_S
+        self._all_away = f"none of the Sentinels {sentinels} answers: {refusals[0]}"
+        return MasterNotFoundError(self._all_away)
+
+
+def _sentinel_options(address: ServerAddress) -> dict[str, Any]:
+    """Of the connections to the Sentinels themselves."""
+    return {
+        **_SENTINEL_TIMEOUTS,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "redis_connect_func": SentinelLogin(address),
+    }
+
+
+def _from_sentinel(address: ServerAddress, options: dict[str, Any]) -> Redis:
+    sentinel = _Sentinel(list(address.hosts), sentinel_kwargs=_sentinel_options(address), **options)  # type: ignore[no-untyped-call]
     client: Redis = sentinel.master_for(address.service)  # type: ignore[no-untyped-call]
     return client
 
 
-def celery_url(url: str) -> str:
-    """The same server as Celery's broker and result backend name it.
+def celery_url(url: str, *, backend: bool = False) -> str:
+    """The same server as Celery's broker, or its result backend, names it; a URL of another kind as it is.
 
     Raises:
-        ConfigurationError: Celery would reach it without the TLS that the URL asks for.
+        ConfigurationError: it cannot be understood, or Celery would reach it without the TLS that it asks for.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        query = dict(parse_qsl(parts.query))
-        user = unquote(parts.username or "") or query.get("username")
-        password = unquote(parts.password or "") or query.get("password")
-        return f"redis+socket://{_credentials(user, password)}{parts.path}?virtual_host={query.get('db', '0')}"
-    if parts.scheme == "sentinels":
-        raise ConfigurationError(
-            f"{masked(url)}: Celery does not reach a server behind Sentinel over TLS; name another server with "
-            "RECOMMENDER_BROKER_URL and RECOMMENDER_RESULT_BACKEND"
-        )
-    if parts.scheme == "sentinel":
-        address = SentinelAddress.parse(url)
-        user = _credentials(address.username, address.password)
-        return ";".join(f"sentinel://{user}{host}:{port}/{address.db}" for host, port in address.hosts)
-    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
-        return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
-    return url
-
-
-def _credentials(user: str | None, password: str | None) -> str:
-    return f"{quote(user or '', safe='')}:{quote(password, safe='')}@" if password else ""
+    return ServerAddress.parse(url).celery_url(backend=backend) if is_redis(url) else url
 
 
 def transport_options(url: str) -> dict[str, Any]:
@@ -173,10 +199,16 @@ def transport_options(url: str) -> dict[str, Any]:
         "priority_steps": [0],
         **_TIMEOUTS,
     }
-    if urlsplit(url).scheme != "unix":
+    if not is_redis(url):
+        return options | _KEEPALIVE
+    address = ServerAddress.parse(url)
+    options |= address.timeouts
+    if address.client_name:
+        options["client_name"] = address.client_name
+    if address.kind != "unix":
         options |= _KEEPALIVE
-    if urlsplit(url).scheme in ("sentinel", "sentinels"):
-        options["master_name"] = SentinelAddress.parse(url).service
+    if address.over_sentinel:
+        options |= {"master_name": address.service, "sentinel_kwargs": _sentinel_options(address)}
     return options
 
 
@@ -189,17 +221,16 @@ def memory_share(redis: Redis) -> float | None:
 
 def backend_options(url: str) -> dict[str, Any]:
     """Celery's settings for a result backend at ``url``: of its transport options it does not read the timeouts."""
+    address = ServerAddress.parse(url) if is_redis(url) else None
+    timeouts = {**_TIMEOUTS, **(address.timeouts if address else {})}
     options: dict[str, Any] = {
-        "redis_socket_timeout": _TIMEOUTS["socket_timeout"],
-        "redis_socket_connect_timeout": _TIMEOUTS["socket_connect_timeout"],
+        "redis_socket_timeout": timeouts["socket_timeout"],
+        "redis_socket_connect_timeout": timeouts["socket_connect_timeout"],
         "redis_backend_health_check_interval": _HEALTH_CHECK_INTERVAL_S,
         "redis_retry_on_timeout": True,
     }
-    if urlsplit(url).scheme != "unix":
+    if address is None or address.kind != "unix":
         options["redis_socket_keepalive"] = True
+    if address is not None and "ssl_check_hostname" in address.tls:
+        options["redis_backend_use_ssl"] = dict(address.tls)
     return options
-
-
-def masked(url: str) -> str:
-    """The URL without its password, for messages and logs."""
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(//[^:@/?#]*):[^/?#]*@", r"\1:***@", url))

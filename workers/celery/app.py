@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 from recommender.embedding import Encoders
-from workers.broker.connections import backend_options, celery_url, connect, transport_options
+from workers.broker.connections import backend_options, celery_url, transport_options
 from workers.celery.door import guard
 from workers.celery.embed import Embed
 from workers.celery.plugin import Plugin, attach
@@ -27,12 +27,14 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
         encoders: embedding models to use instead of those the settings name.
 
     Raises:
-        ConfigurationError: the server's URL is none.
+        ConfigurationError: Celery does not reach the server.
     """
-    server = _server(settings)
+    server = redis_url(settings)
     backend = settings.result_backend or server
     prefixed = _prefixed(settings)
-    app = _plain_app(settings.broker_url or server, prefixed, None if backend == "disabled" else celery_url(backend))
+    app = _plain_app(
+        settings.broker_url or server, prefixed, None if backend == "disabled" else celery_url(backend, backend=True)
+    )
     app.conf.update(
         result_serializer="json",
         result_expires=settings.result_expires_s,
@@ -56,9 +58,9 @@ def make_embed_app(settings: Settings, encoders: Encoders | None = None) -> tupl
         encoders: embedding models to use instead of those the settings name.
 
     Raises:
-        ConfigurationError: the server's URL is none.
+        ConfigurationError: Celery does not reach the server.
     """
-    server = _server(settings)
+    server = redis_url(settings)
     broker, queue = settings.broker_url or server, settings.embed_queue
     prefixed = _prefixed(settings)
     app = _plain_app(broker, prefixed, None)
@@ -70,12 +72,6 @@ def make_embed_app(settings: Settings, encoders: Encoders | None = None) -> tupl
     plugin.guard = lambda texts: watched(limit_s(settings.hang_after_s, texts))
     guard(app, lambda commands, requests: None, (Embed.name,))
     return app, plugin
-
-
-def _server(settings: Settings) -> str:
-    server = redis_url(settings)
-    connect(server).close()  # it has not connected, but it has read the URL
-    return server
 
 
 def _prefixed(settings: Settings) -> dict[str, str]:

@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 from rich.table import Table
 from rich.text import Text
 
 from recommender.items import EntryId
-from workers.broker.connections import connect
+from workers.broker.connections import connect, is_redis
 from workers.broker.dead_letters import DeadLetters, Letter, NotReplayable
 from workers.broker.keys import PartitionKeys
 from workers.cli.asking import require_server
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable
 
-_REDIS = {"redis", "rediss", "unix", "sentinel", "sentinels"}
 _SHOWN = ("code", "message", "field", "source", "command_type", "item_id", "collection", "payload_bytes")
 
 
@@ -165,7 +163,7 @@ def _letters() -> Iterator[list[DeadLetters]]:
     broker = settings.broker_url or server
     every = [PartitionKeys.of(partition, settings.key_prefix) for partition in settings.all_partitions]
     with connect(server) as redis:
-        if urlsplit(broker).scheme not in _REDIS:
+        if not is_redis(broker):
             yield [DeadLetters(redis, keys) for keys in every]
             return
         with connect(broker) as celery:

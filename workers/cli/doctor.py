@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from workers.cli.fleet import check_fleet
 from workers.cli.locating import every_partition
 from workers.cli.place_checks import check_places
 from workers.cli.storage_checks import check_backups, check_disk
-from workers.settings import Settings, unknown_variables, variable
+from workers.settings import Settings, unknown_variables, variables_of_the_platform
 
 _OLDEST_SERVER = (6, 2)
 _MEMORY_FULL = 0.7
@@ -69,11 +68,11 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
 
 
 def _check_variables() -> Iterator[Finding]:
-    known = [variable(name) for name in Settings.model_fields]
-    for name in unknown_variables():
-        meant = get_close_matches(name, known, n=1)
-        advice = f"is {meant[0]} meant?" if meant else "docs/reference/settings.md lists them all"
-        yield Finding("environment", "warning", f"{name} is no setting", advice)
+    for one in unknown_variables():
+        found, _, advice = str(one).partition(": ")
+        yield Finding("environment", "warning", found, advice)
+    if ignored := variables_of_the_platform():
+        yield Finding("environment", "ok", f"{', '.join(ignored)}: made by Kubernetes for a Service, ignored")
 
 
 def _check_models(settings: Settings) -> Iterator[Finding]:
