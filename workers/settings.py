@@ -37,7 +37,7 @@ SECRETS = frozenset({"redis_url", "broker_url", "result_backend"})
 BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
 _SAID_OTHERWISE = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
-_KEY_PREFIX = re.compile(r"[A-Za-z0-9:._-]{0,63}[:._-]")
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9:._/-]{0,64}")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -53,8 +53,8 @@ class Settings(BaseModel):
         result_expires_s: for how long results are kept.
         state_dir: database, index snapshots and the server of our own.
         key_prefix: what every key in Redis begins with, on a server that is shared: streams, queues and results of the
-            worker that ``recommender worker`` starts; it ends with one of ``: _ - .``. In a Celery app of yours the
-            queues follow the app's own ``global_keyprefix``.
+            worker that ``recommender worker`` starts. In a Celery app of yours the queues follow the app's own
+            ``global_keyprefix``.
         partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which of
             those a worker owns.
         partitions: all partitions of this installation, comma-separated, when there are several: each collection
@@ -233,9 +233,9 @@ class Settings(BaseModel):
 
     @field_validator("key_prefix")
     @classmethod
-    def _ends_visibly(cls, value: str) -> str:
-        if value and not _KEY_PREFIX.fullmatch(value):
-            raise ValueError("letters, digits and : . _ - only, at most 64, and one of : . _ - at the end")
+    def _of_plain_characters(cls, value: str) -> str:
+        if not _KEY_PREFIX.fullmatch(value):
+            raise ValueError("letters, digits and : . _ / - only, at most 64")
         return value
 
     @field_validator("partition")

@@ -17,9 +17,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from recommender.errors import ConfigurationError
+from workers.url_options import ADVICE, DB, SECRETS, SERVICE, WrongUrl, decoded, read_options, timeouts, tls_options
 
 Kind = Literal["tcp", "tls", "unix", "sentinel", "sentinel-tls"]
 
@@ -36,40 +37,13 @@ _KINDS: dict[str, Kind] = {
     "sentinels": "sentinel-tls",
     "rediss+sentinel": "sentinel-tls",
 }
+_SCHEMES = {"tcp": "redis", "tls": "rediss", "unix": "unix", "sentinel": "sentinel", "sentinel-tls": "sentinels"}
+_BESIDE = ("client_name", "sentinel_username", "sentinel_password")
 _SHOWN = ("redis", "rediss", "unix", "sentinel", "sentinels", "valkey", "valkeys", "redis+socket")
 _FORM = "sentinel://[user:password@]host:port[,host:port…]/SERVICE[/DB]"
-_ADVICE = "if a user or password holds one of # / ? @ : % [ ], percent-encode it (# is %23, / is %2F)"
 _NO_CLUSTER = "Redis Cluster is not supported: name a server that is not in cluster mode, or Sentinels"
 _PORTS = {"sentinel": 26379, "sentinel-tls": 26379}
-# What concerns the library behind the URL, and is the same for every process of ours whatever the URL says.
-_OURS = frozenset(
-    {
-        *("protocol", "decode_responses", "encoding", "encoding_errors", "legacy_responses"),
-        *("health_check_interval", "max_connections", "retry_on_timeout", "retry_on_error", "timeout"),
-        *("single_connection_client", "socket_keepalive", "lib_name", "lib_version", "min_other_sentinels"),
-        *("visibility_timeout", "fanout_prefix", "fanout_patterns"),
-    }
-)
-_TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
-_LEAST_TIMEOUT_S = 2.0  # a read of a stream waits for a second at the server
-_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_CERTIFICATES = {"required": "required", "optional": "optional", "none": "none"}
-_DB = ("db", "virtual_host")
-_SERVICE = ("master_name", "service_name", "service", "sentinel_service")
-_SECRETS = ("username", "password", "sentinel_username", "sentinel_password")
-_KNOWN = _OURS | {
-    *_TIMEOUTS,
-    *_TLS_FILES,
-    *_DB,
-    *_SERVICE,
-    *_SECRETS,
-    *("ssl_cert_reqs", "ssl_check_hostname", "client_name"),
-}
 _HOST = re.compile(r"[^\s/@?#\[\]:]+|\[[0-9A-Fa-f:.]+(?:%(?:25)?\w+)?\]")
-
-
-class _Wrong(ValueError):
-    """What is wrong with a URL, in words that hold nothing of its secrets."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +91,7 @@ class ServerAddress:
         """
         try:
             return _parsed(url.strip(), service)
-        except _Wrong as error:
+        except WrongUrl as error:
             outline = _in_outline(url)
             raise ConfigurationError(f"{outline}: {error}" if outline else str(error)) from None
 
@@ -133,8 +107,18 @@ class ServerAddress:
         if self.kind == "unix":
             return f"unix://{login}{self.path}" + (f"?db={self.db}" if self.db else "")
         hosts = ",".join(_at(host, port) for host, port in self.hosts)
-        scheme = {"tcp": "redis", "tls": "rediss", "sentinel": "sentinel", "sentinel-tls": "sentinels"}[self.kind]
-        return f"{scheme}://{login}{hosts}/{f'{self.service}/' if self.service else ''}{self.db}"
+        return f"{_SCHEMES[self.kind]}://{login}{hosts}/{f'{self.service}/' if self.service else ''}{self.db}"
+
+    def url(self) -> str:
+        """The same as one URL, with everything that it says."""
+        login = _login(self.username, self.password)
+        said: dict[str, Any] = {**self.timeouts, **self.tls}
+        said |= {name: value for name in _BESIDE if (value := getattr(self, name))}
+        if self.kind == "unix":
+            return f"unix://{login}{quote(self.path)}{_query({'db': self.db, **said})}"
+        hosts = ",".join(_at(host, port) for host, port in self.hosts)
+        service = f"{quote(self.service, safe='')}/" if self.service else ""
+        return f"{_SCHEMES[self.kind]}://{login}{hosts}/{service}{self.db}{_query(said)}"
 
     def celery_url(self, *, backend: bool = False) -> str:
         """The same server as Celery's broker names it, or its result backend.
@@ -142,9 +126,7 @@ class ServerAddress:
         Raises:
             ConfigurationError: Celery would reach it without the TLS that the URL asks for.
         """
-        login = ""
-        if self.password is not None or self.username:
-            login = f"{quote(self.username or '', safe='')}:{quote(self.password or '', safe='')}@"
+        login = _login(self.username, self.password)
         if self.kind == "sentinel-tls":
             raise ConfigurationError(
                 f"{self.shown()}: Celery does not reach a server behind Sentinel over TLS; name another server with "
@@ -190,7 +172,7 @@ def check_foreign(url: str) -> None:
         host = authority.rpartition("@")[2]
         port = host.rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
         if found and scheme in ("amqp", "amqps", "pyamqp", "librabbitmq", "py-amqp") and not re.fullmatch(r"\d*", port):
-            raise ConfigurationError(f"{_in_outline(one)}: the port is no number; {_ADVICE}")
+            raise ConfigurationError(f"{_in_outline(one)}: the port is no number; {ADVICE}")
 
 
 def _in_outline(url: str) -> str:
@@ -213,17 +195,17 @@ def _in_outline(url: str) -> str:
 def _parsed(url: str, service: str) -> ServerAddress:
     scheme = url.partition("://")[0].lower()
     if "cluster" in scheme:
-        raise _Wrong(_NO_CLUSTER)
+        raise WrongUrl(_NO_CLUSTER)
     if scheme not in _KINDS or "://" not in url:
-        raise _Wrong(f"the URL must begin with one of {', '.join(f'{known}://' for known in _SHOWN)}")
+        raise WrongUrl(f"the URL must begin with one of {', '.join(f'{known}://' for known in _SHOWN)}")
     if not url.isprintable() or " " in url:
-        raise _Wrong("a URL holds no blanks and no control characters: percent-encode them")
+        raise WrongUrl("a URL holds no blanks and no control characters: percent-encode them")
     parts = re.split(rf"[;,](?=(?:{'|'.join(re.escape(known) for known in _KINDS)})://)", url.rstrip(";"))
     read = [_one(part, service) for part in parts]
     if len(read) == 1:
         return _whole(read[0])
     if not all(one.over_sentinel for one in read):
-        raise _Wrong(
+        raise WrongUrl(
             "a list of servers is not supported, since each would get a part of what is sent: name one server, or"
             " Sentinels (sentinel://…), which know the master"
         )
@@ -236,7 +218,7 @@ def _merged(read: list[ServerAddress]) -> ServerAddress:
     for name in ("kind", "service", "db", "username", "password", "sentinel_username", "sentinel_password"):
         said = {getattr(one, name) for one in read} - ({None, "", 0} if name != "kind" else set())
         if len(said) > 1:
-            raise _Wrong(f"the Sentinels of the list do not agree in their {name.replace('_', ' ')}")
+            raise WrongUrl(f"the Sentinels of the list do not agree in their {name.replace('_', ' ')}")
         merged[name] = said.pop() if said else getattr(read[0], name)
     hosts = tuple(host for one in read for host in one.hosts)
     timeouts = {name: value for one in read for name, value in one.timeouts.items()}
@@ -246,7 +228,7 @@ def _merged(read: list[ServerAddress]) -> ServerAddress:
 
 def _whole(address: ServerAddress) -> ServerAddress:
     if address.over_sentinel and not address.service:
-        raise _Wrong(
+        raise WrongUrl(
             f"it is not {_FORM}: the name that the Sentinels give the master is missing (in Sentinel's own"
             " configuration: sentinel monitor NAME …); ?master_name=NAME says it, too"
         )
@@ -257,40 +239,38 @@ def _one(url: str, service: str) -> ServerAddress:
     scheme, _, rest = url.partition("://")
     kind = _KINDS[scheme.lower()]
     if "#" in rest:
-        raise _Wrong(f"a # ends a URL; {_ADVICE}")
+        raise WrongUrl(f"a # ends a URL; {ADVICE}")
     place, _, query = rest.partition("?")
     authority, slash, path = place.partition("/")
     login, _, hosts = authority.rpartition("@")
-    options = _options(query)
-    if "@" in path or "@" in "".join(
-        value for name, value in options.items() if name not in (*_SECRETS, "client_name")
-    ):
-        raise _Wrong(f"there is an @ behind the server's name; {_ADVICE}")
+    options = read_options(query)
+    if "@" in path or "@" in "".join(value for name, value in options.items() if name not in (*SECRETS, "client_name")):
+        raise WrongUrl(f"there is an @ behind the server's name; {ADVICE}")
     user, colon, password = login.partition(":")
     if login and not colon and "password" not in options:
-        raise _Wrong("a user without a password; a password alone stands behind a colon, redis://:PASSWORD@host")
+        raise WrongUrl("a user without a password; a password alone stands behind a colon, redis://:PASSWORD@host")
     said: dict[str, Any] = {
         "kind": kind,
-        "username": _decoded(user) or options.get("username") or None,
-        "password": (_decoded(password) if colon else None) or options.get("password") or None,
+        "username": decoded(user) or options.get("username") or None,
+        "password": (decoded(password) if colon else None) or options.get("password") or None,
         **{
             name: options[name]
             for name in ("sentinel_username", "sentinel_password", "client_name")
             if options.get(name)
         },
-        "timeouts": _timeouts(options),
-        "tls": _tls(options, kind),
+        "timeouts": timeouts(options),
+        "tls": tls_options(options, kind in ("tls", "sentinel-tls")),
     }
     if kind == "unix":
-        return _unix(said, hosts, _decoded(slash + path), options)
+        return _unix(said, hosts, decoded(slash + path), options)
     return _over_network(said, hosts, path, options, service)
 
 
 def _unix(said: dict[str, Any], host: str, path: str, options: Mapping[str, str]) -> ServerAddress:
     if host:
-        raise _Wrong(f"the path of a socket begins with a third slash: unix:///run/redis.sock; {_ADVICE}")
+        raise WrongUrl(f"the path of a socket begins with a third slash: unix:///run/redis.sock; {ADVICE}")
     if not path.strip("/"):
-        raise _Wrong("the path of the socket is missing: unix:///run/redis.sock")
+        raise WrongUrl("the path of the socket is missing: unix:///run/redis.sock")
     return ServerAddress(path=path, db=_db("", options), **said)
 
 
@@ -303,12 +283,12 @@ def _over_network(
         named, _, db = db.partition("/")
         if not db and named.isdecimal():  # Celery's form: the database and nothing else
             named, db = "", named
-        others = [options[name] for name in _SERVICE if name in options]
-        said["service"] = _decoded(named) or (others[0] if others else "") or service
+        others = [options[name] for name in SERVICE if name in options]
+        said["service"] = decoded(named) or (others[0] if others else "") or service
         if not hosts or not re.fullmatch(r"\d*", db):
-            raise _Wrong(f"it is not {_FORM}; {_ADVICE}")
+            raise WrongUrl(f"it is not {_FORM}; {ADVICE}")
     elif "," in hosts:
-        raise _Wrong("one server is named, not a list; behind Sentinels: sentinel://host:port,host:port/SERVICE")
+        raise WrongUrl("one server is named, not a list; behind Sentinels: sentinel://host:port,host:port/SERVICE")
     port = _PORTS.get(kind, 6379)
     read = tuple(_host(one, port) for one in re.split(r",(?![^\[]*\])", hosts))
     return ServerAddress(hosts=read, db=_db(db, options), **said)
@@ -317,80 +297,30 @@ def _over_network(
 def _host(text: str, port: int) -> tuple[str, int]:
     match = re.fullmatch(rf"({_HOST.pattern})?(?::(.*))?", text)
     if match is None:
-        raise _Wrong(f"host and port are not HOST:PORT (an IPv6 address stands in brackets: [::1]:6379); {_ADVICE}")
+        raise WrongUrl(f"host and port are not HOST:PORT (an IPv6 address stands in brackets: [::1]:6379); {ADVICE}")
     host, given = match[1] or "localhost", match[2]
     if given and not (re.fullmatch(r"[0-9]{1,5}", given) and 0 < int(given) < 65536):
-        raise _Wrong(f"the port is no number from 1 to 65535; {_ADVICE}")
-    return _decoded(host.strip("[]")), int(given or port)
+        raise WrongUrl(f"the port is no number from 1 to 65535; {ADVICE}")
+    return decoded(host.strip("[]")), int(given or port)
 
 
 def _db(path: str, options: Mapping[str, str]) -> int:
-    said = {value.strip("/") for value in (path, *(options[name] for name in _DB if name in options))} - {""}
+    said = {value.strip("/") for value in (path, *(options[name] for name in DB if name in options))} - {""}
     if not all(re.fullmatch(r"[0-9]{1,9}", one) for one in said):
-        raise _Wrong(f"the database is no number, as in redis://host:6379/0; {_ADVICE}")
+        raise WrongUrl(f"the database is no number, as in redis://host:6379/0; {ADVICE}")
     if len({int(one) for one in said}) > 1:
-        raise _Wrong("it names two databases: in its path and as ?db= or ?virtual_host=")
+        raise WrongUrl("it names two databases: in its path and as ?db= or ?virtual_host=")
     return int(said.pop()) if said else 0
 
 
-def _options(query: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict")
-    except ValueError:
-        raise _Wrong(f"what stands behind the ? is not OPTION=VALUE&OPTION=VALUE; {_ADVICE}") from None
-    options: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in _KNOWN:
-            # Behind a ? or & in a password everything looks like an option.
-            shown = "" if "@" in query or "password" in query or not name.isidentifier() else f" ({name})"
-            known = ", ".join(sorted(_KNOWN - _OURS))
-            raise _Wrong(f"it has an option{shown} that is not known here; known are {known}; {_ADVICE}")
-        if options.setdefault(name, value) != value:
-            raise _Wrong(f"it says {name} twice")
-    return options
+def _login(username: str | None, password: str | None) -> str:
+    if password is None and not username:
+        return ""
+    return f"{quote(username or '', safe='')}:{quote(password or '', safe='')}@"
 
 
-def _timeouts(options: Mapping[str, str]) -> dict[str, float]:
-    result = {}
-    for name in _TIMEOUTS:
-        if not options.get(name):
-            continue
-        try:
-            result[name] = float(options[name])
-        except ValueError:
-            raise _Wrong(f"{name} is no number of seconds") from None
-        if not result[name] >= (_LEAST_TIMEOUT_S if name == "socket_timeout" else 0.1) or result[name] > 3600:
-            raise _Wrong(f"{name} must be from {_LEAST_TIMEOUT_S:.0f} to 3600 seconds")
-    return result
-
-
-def _tls(options: Mapping[str, str], kind: Kind) -> dict[str, Any]:
-    given = {name: value for name, value in options.items() if name.startswith("ssl_") and value}
-    if not given:
-        return {}
-    if kind not in ("tls", "sentinel-tls"):
-        raise _Wrong(f"{', '.join(sorted(given))} is for TLS: begin with rediss:// instead")
-    result: dict[str, Any] = {name: given[name] for name in _TLS_FILES if name in given}
-    if "ssl_cert_reqs" in given:
-        asked = given["ssl_cert_reqs"].lower().removeprefix("ssl.").removeprefix("cert_")
-        if asked not in _CERTIFICATES:
-            raise _Wrong("ssl_cert_reqs is one of required, optional, none")
-        result["ssl_cert_reqs"] = _CERTIFICATES[asked]
-    if "ssl_check_hostname" in given:
-        asked = given["ssl_check_hostname"].lower()
-        if asked not in ("true", "false", "yes", "no", "1", "0"):
-            raise _Wrong("ssl_check_hostname is true or false")
-        result["ssl_check_hostname"] = asked in ("true", "yes", "1")
-    if result.get("ssl_cert_reqs") == "none":
-        result["ssl_check_hostname"] = False  # there is nothing to hold it against
-    return result
-
-
-def _decoded(text: str) -> str:
-    try:
-        return unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        raise _Wrong("what is percent-encoded is not UTF-8") from None
+def _query(said: Mapping[str, Any]) -> str:
+    return f"?{urlencode(said)}" if said else ""
 
 
 def _at(host: str, port: int) -> str:

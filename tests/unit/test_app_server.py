@@ -38,25 +38,30 @@ def no_server_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     ("broker", "configuration", "server"),
     [
         ("redis://h:6390/3", {}, "redis://h:6390/3"),
-        ("redis://h", {}, "redis://h/"),
+        ("redis://h", {}, "redis://h:6379/0"),
         ("redis://u:p%40ss@h:6390/3", {}, "redis://u:p%40ss@h:6390/3"),
         ("valkey://h:6390/3", {}, "redis://h:6390/3"),
         ("redis://[::1]:6390/3", {}, "redis://[::1]:6390/3"),
         ("redis://h:6390?virtual_host=4", {}, "redis://h:6390/4"),
-        ("rediss://h/0?ssl_cert_reqs=CERT_NONE", {}, "rediss://h/0?ssl_cert_reqs=none"),
+        ("rediss://h/0?ssl_cert_reqs=CERT_NONE", {}, "rediss://h:6379/0?ssl_cert_reqs=none&ssl_check_hostname=False"),
         (
             "redis://h/0",
             {"broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": "/ca.pem"}},
-            "rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs=%2Fca.pem",
+            "rediss://h:6379/0?ssl_cert_reqs=required&ssl_ca_certs=%2Fca.pem",
         ),
         ("redis+socket:///run/redis.sock?virtual_host=2", {}, "unix:///run/redis.sock?db=2"),
-        ("redis+socket://u:p%40@/run/redis.sock", {}, "unix:///run/redis.sock?db=0&username=u&password=p%40"),
+        ("redis+socket://u:p%40@/run/redis.sock", {}, "unix://u:p%40@/run/redis.sock?db=0"),
         (
             "sentinel://:pw@a:26379/1;sentinel://:pw@b:26380/1",
             {"broker_transport_options": {"master_name": "main"}},
             "sentinel://:pw@a:26379,b:26380/main/1",
         ),
-        (["redis://h/5"], {}, "redis://h/5"),
+        (
+            "sentinel://a",
+            {"broker_transport_options": {"master_name": "main", "sentinel_kwargs": {"password": "p/w"}}},
+            "sentinel://a:26379/main/0?sentinel_password=p%2Fw",
+        ),
+        (["redis://h/5"], {}, "redis://h:6379/5"),
     ],
 )
 def test_a_broker_that_is_redis_or_valkey_holds_the_streams(
@@ -81,14 +86,15 @@ def test_streams_take_the_prefix_of_the_queues() -> None:
     [
         ("amqp://u:secret@h//", {}, r"broker \(amqp://u:\*\*\*@h//\) is neither Redis nor Valkey"),
         ("memory://", {}, "neither Redis nor Valkey"),
-        ("redis://a/3;redis://b/3", {}, "broker_url names 2 servers"),
-        ("sentinel://a:26379", {}, r"master_name'\] is not set"),
+        ("redis://a/3;redis://b/3", {}, "a list of servers is not supported"),
+        ("sentinel://a:26379", {}, r"master_name'\].*is missing"),
         (
             "sentinel://a:26379",
-            {"broker_transport_options": {"master_name": "m", "sentinel_kwargs": {"password": "p"}}},
-            "sentinel_kwargs",
+            {"broker_transport_options": {"master_name": "m", "sentinel_kwargs": {"ssl": True}}},
+            r"sentinel_kwargs'\]\['ssl'",
         ),
-        ("redis://h/0", {"broker_transport_options": {"global_keyprefix": "shop"}}, "global_keyprefix"),
+        ("redis://h/0", {"broker_transport_options": {"global_keyprefix": "the shop"}}, "global_keyprefix"),
+        ("redis://:p#secret@h/0", {}, "percent-encode"),
         ("redis://h/0", {"broker_use_ssl": {"keyfile": "k"}}, r"broker_use_ssl\['keyfile'\]"),
         ("redis://h/0?credential_provider=a.B", {}, "credential_provider"),
     ],
@@ -113,7 +119,7 @@ def test_what_is_configured_below_attach_counts(tmp_path: Path) -> None:
     app = Celery("shop", set_as_current=False)
     plugin = attach(app, Settings(state_dir=tmp_path / "state"))
     app.conf.broker_url = "redis://below/2"
-    assert plugin.located().redis_url == "redis://below/2"
+    assert plugin.located().redis_url == "redis://below:6379/2"
 
 
 def test_a_client_without_a_server_says_so(tmp_path: Path) -> None:
