@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check audit lock fuzz matrix bench soak crash simulate clean
+.PHONY: help demo test check audit lock fuzz fuzz-cost matrix bench soak crash simulate clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -9,7 +9,7 @@ NODE = examples/node-producer
 NODE_MODULES = $(NODE)/node_modules/.package-lock.json
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...]
 	@$(BIN)/recommender demo $${INPUT:+--input "$$INPUT"} $(ARGS)
@@ -37,6 +37,9 @@ lock: $(DEV) ## Write deploy/requirements*.lock anew
 fuzz: $(DEV) ## Feed the decoder and the policy parser whatever comes [SECONDS=300]
 	@$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	@$(BIN)/python tools/fuzz.py $${SECONDS:-300}
+
+fuzz-cost: $(DEV) ## Look for texts that cost more than their size [SECONDS=300]
+	@$(BIN)/python -m tests.support.costs $${SECONDS:-300}
 
 matrix: $(DEV) ## Run the broker's tests under other releases of redis-py and Redis [ARGS=...]
 	@$(BIN)/python tools/matrix.py $(ARGS)

@@ -92,7 +92,8 @@ def _words(text: str) -> list[tuple[str, int, int]]:
     """Runs of letters and digits, folded, with their ranges in the text."""
     if text.isascii():
         return [(match[0], *match.span()) for match in _RUN.finditer(text.lower())]
-    pieces = [fold(character) for character in text]
+    folded = {character: fold(character) for character in set(text)}
+    pieces = [folded[character] for character in text]
     origins = [place for place, piece in enumerate(pieces) for _ in piece]
     found = []
     for match in _RUN.finditer("".join(pieces)):

@@ -25,7 +25,10 @@ _MEASURE = re.compile(
     + r")(?!\w)"
 )
 _TIMES = re.compile(r" ?[x\u00d7*] ?")
-_DIMENSIONS = re.compile(rf"(?<![\w.,]){_NUMBER}(?: ?[x\u00d7*] ?{_NUMBER})+(?!\w)")
+_DIMENSIONS = re.compile(rf"{_NUMBER}(?: ?[x\u00d7*] ?{_NUMBER})+(?!\w)")
+# All that may be dimensions, taken at once. Where no end of it is one, no later start has one either: to try each of
+# them takes time by the square of "1x 1x 1x ... 1z".
+_PRODUCT = re.compile(rf"(?<![\w.,])(?>{_NUMBER}(?: ?[x\u00d7*] ?{_NUMBER})+)")
 _PLAIN = re.compile(rf"{_NUMBER}\Z")
 _POINT_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+\Z")
 _COMMA_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z")
@@ -35,6 +38,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:t[\d:.z+-]*)?\Z|\d\d?:\d\d(?::\d\d)?(?:
 
 # A mail thread or a log says what it is about on its first pages; the cost of a comparison must have a bound.
 MOST_READ = 20_000
+_MOST_FOLDED = 2 * MOST_READ  # "ß" is folded to two letters, and some ligatures to eighteen
 
 # A number of so many digits is somebody's name for something: an order, a customer, an invoice.
 _IDENTIFIER_DIGITS = 5
@@ -79,7 +83,7 @@ def fold(text: str) -> str:
 
 def terms_of(text: str) -> Terms:
     """Take a text apart; of a longer one than `MOST_READ` characters, the beginning."""
-    folded = fold(text[:MOST_READ])
+    folded = fold(text[:MOST_READ])[:_MOST_FOLDED]
     gathered = _Gathered()
     gathered.take(gathered.take_measures(folded) if _DIGIT.search(folded) else folded)
     counts = gathered.counts
@@ -114,10 +118,13 @@ class _Gathered:
     def take_measures(self, folded: str) -> str:
         """Note dimensions and measures; what is left of the text."""
 
-        def dimensions(match: re.Match[str]) -> str:
+        def dimensions(product: re.Match[str]) -> str:
+            match = _DIMENSIONS.match(folded, product.start())
+            if match is None:
+                return product[0]
             self.dimensions.append(_TIMES.sub("x", match[0]))
             self._count(self.dimensions[-1])
-            return " "
+            return " " + folded[match.end() : product.end()]
 
         def measure(match: re.Match[str]) -> str:
             number, gap, unit = match.groups()
@@ -131,7 +138,7 @@ class _Gathered:
             self._count(term)
             return " "
 
-        return _MEASURE.sub(measure, _DIMENSIONS.sub(dimensions, folded))
+        return _MEASURE.sub(measure, _PRODUCT.sub(dimensions, folded))
 
     def take(self, running: str) -> None:
         """Note the rest: words, numbers, codes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection as Some
 from collections.abc import Iterable
 
 from recommender.store import Answer, SqliteStore
@@ -77,6 +78,10 @@ class Answers:
         """Every trace of an item goes."""
         self._store.answers.forget(collection, item_id)
         self._said.pop(collection, None)
+
+    def ids(self, collection: int) -> Some[str]:
+        """Ids of all items that people compared with others."""
+        return self._of(collection).keys()
 
     def count(self, collection: int) -> int:
         """How many answers there are."""

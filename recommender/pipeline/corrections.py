@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from recommender.items import Band, Entry, GroupChanged, ItemRevised, Revision
 from recommender.pipeline.batch import Batch, cause
+from recommender.pipeline.groups import Moved
 from recommender.pipeline.standings import Standing, Standings
-from recommender.store import Collection, Member, SqliteStore, StoredItem
+from recommender.store import Collection, SqliteStore, StoredItem
 
 # Of a larger group only the items are looked at whose band can change; `group.changed` speaks for the rest.
 _LARGEST_GROUP = 100
@@ -23,12 +24,14 @@ class Before:
     Attributes:
         standings: by arrival number.
         canonical: id of the canonical item by group.
-        members: all items by group, of groups that may merge or split.
+        shapes: groups that may merge or split.
+        moved: items that changed their group since, as they were before.
     """
 
     standings: dict[int, Standing] = field(default_factory=dict)
     canonical: dict[str, str] = field(default_factory=dict)
-    members: dict[str, list[Member]] = field(default_factory=dict)
+    shapes: list[str] = field(default_factory=list)
+    moved: Moved = field(default_factory=dict)
 
 
 class Corrections:
@@ -45,17 +48,17 @@ class Corrections:
         groups: Iterable[str],
         also: Iterable[StoredItem] = (),
         *,
-        members: bool = False,
+        shapes: bool = False,
     ) -> Before:
         """Note how groups, and single items, stand, unless it has been noted.
 
         Args:
             before: where to note it; returned.
-            members: whether the groups may merge or split.
+            shapes: whether the groups may merge or split.
         """
         for group in dict.fromkeys(groups):
-            if members:
-                before.members.setdefault(group, self._store.groups.all(group))
+            if shapes and group not in before.shapes:
+                before.shapes.append(group)
             for row, standing in self._group(collection, group):
                 before.standings.setdefault(row.seq, standing)
                 before.canonical.setdefault(group, standing.canonical_id)
@@ -67,8 +70,8 @@ class Corrections:
     def publish(self, before: Before, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
         """Publish groups that merged or split, new canonical items, then every verdict that differs."""
         settings = collection.settings
-        for group, members in before.members.items():
-            self._tell_of_moves(before, group, members, entry, collection, batch)
+        for group in before.shapes:
+            self._tell_of_moves(before, group, entry, collection, batch)
         for group, was in before.canonical.items():
             now = self._store.groups.canonical([group], settings.canonical).get(group)
             if now is not None and now != was:
@@ -78,11 +81,9 @@ class Corrections:
             if _differs(was_standing, standing):
                 batch.emit(entry, _revised(entry, collection, row, was_standing, standing, why))
 
-    def _tell_of_moves(
-        self, before: Before, group: str, members: list[Member], entry: Entry, collection: Collection, batch: Batch
-    ) -> None:
+    def _tell_of_moves(self, before: Before, group: str, entry: Entry, collection: Collection, batch: Batch) -> None:
         now_in: dict[str, list[str]] = {}
-        for now in self._store.items.by_number([member.seq for member in members]):
+        for now in self._store.items.by_number([seq for seq, was in before.moved.items() if was.group == group]):
             now_in.setdefault(now.group, []).append(now.id)
         now_in.pop(group, None)
         for other, ids in now_in.items():
@@ -90,7 +91,7 @@ class Corrections:
                 self.tell(entry, collection, other, "merged", ids, batch, other_group=group)
                 continue
             self.tell(entry, collection, group, "split", ids, batch, other_group=other)
-            if other in before.members:
+            if other in before.shapes:
                 self.tell(entry, collection, other, "joined", ids, batch)
 
     def tell(

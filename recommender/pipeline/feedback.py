@@ -92,7 +92,7 @@ class Feedback:
             collection,
             [one.group, other.group],
             self._store.items.by_seq([one.seq, other.seq]).values(),
-            members=True,
+            shapes=True,
         )
         if answer == "unsure":
             self._answers.take_back(collection.id, one.id, other.id)
@@ -104,9 +104,9 @@ class Feedback:
                 Answer(small, large, answer == "same", entry.id, command.by, seen.probability, seen.features),
             )
             if answer == "same":
-                self._reshaping.unite(collection, one, other)
+                self._reshaping.unite(collection, one, other, before.moved)
             else:
-                self._reshaping.part(collection, one, other)
+                self._reshaping.part(collection, one, other, before.moved)
         self._models.answered(collection.id)
         accepted = FeedbackAccepted(
             command=cause(entry),

@@ -19,6 +19,10 @@ _MERGED = 3
 GROUP_DISAGREES = Reason(code="group_disagrees", text="it is like one item of that group, but not like the others")
 
 
+Moved = dict[int, Member]
+"""By arrival number, items that changed their group, as they were before."""
+
+
 class Place(NamedTuple):
     """Where a new item belongs.
 
@@ -127,15 +131,21 @@ class Groups:
 
     def kept_apart(self, collection: Collection, one: str, other: str) -> bool:
         """Whether people said that an item of one group is not the same as one of the other."""
-        if not self._answers.count(collection.id):
-            return False
-        ids = self._store.items.answered_in(collection.id, one)
-        return self._holds_any(collection, other, self._answers.apart(collection.id, ids))
+        ids = [member.id for member in self.answered(collection, one)]
+        return bool(ids) and self._holds_any(collection, other, self._answers.apart(collection.id, ids))
 
-    def merge(self, collection: Collection, one: str, other: str, told: int | None = None) -> str:
+    def answered(self, collection: Collection, group: str) -> list[Member]:
+        """The items of a group of which people said something, in order of arrival."""
+        ids = self._answers.ids(collection.id)
+        if len(ids) > self._store.groups.size(group):
+            return [member for member in self._store.groups.all(group) if member.id in ids]
+        return [member for member in self._store.items.named(collection.id, ids) if member.group == group]
+
+    def merge(self, collection: Collection, one: str, other: str, moved: Moved, told: int | None = None) -> str:
         """Make two groups one; the one founded first keeps its id, which is returned.
 
         Args:
+            moved: where to note the items that change their group.
             told: arrival number of an item whose verdict says already what it repeats.
         """
         kept = older(one, other)
@@ -144,8 +154,14 @@ class Groups:
         if second.seq != told:
             pair = self._judging.stored(collection, second, first)
             self._store.items.correct(second.seq, Verdict(pair.model_copy(update={"band": Band.DUPLICATE}), first.seq))
-        self._store.groups.move([member.seq for member in self._store.groups.all(gone)], kept)
+        self.move(self._store.groups.all(gone), kept, moved)
         return kept
+
+    def move(self, members: Sequence[Member], group: str, moved: Moved) -> None:
+        """Put items into another group, and note where each was at first."""
+        for member in members:
+            moved.setdefault(member.seq, member)
+        self._store.groups.move([member.seq for member in members], group)
 
     def _heads(self, one: str, other: str) -> tuple[Member, Member]:
         """The earliest items of two groups, in order of arrival."""

@@ -116,7 +116,7 @@ class Upserts:
             version=command.version if command.version is not None or stored is None else stored.version,
         )
         if place.merges:
-            row = self._merge(collection, row, place)
+            row = self._merge(collection, row, place, before)
             surroundings = self._arrivals.surroundings(surroundings.similarity)  # under the groups of now
         event = self._processed(entry, collection, row, embedded, surroundings, started)
         outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
@@ -136,15 +136,16 @@ class Upserts:
         """How everything stands that the arrival can change for others than itself."""
         before = Before() if gone is None else gone.before
         if place.merges:
-            return self._corrections.note(before, collection, [place.group, *place.merges], members=True)
+            return self._corrections.note(before, collection, [place.group, *place.merges], shapes=True)
         if collection.settings.canonical != "earliest":
             return self._corrections.note(before, collection, [place.group])
         return before  # whoever joins a group comes last, and nothing changes for those who came before
 
-    def _merge(self, collection: Collection, row: StoredItem, place: Place) -> StoredItem:
+    def _merge(self, collection: Collection, row: StoredItem, place: Place, before: Before) -> StoredItem:
         kept = row.group
         for group in place.merges:
-            kept = self._groups.merge(collection, kept, group)
+            kept = self._groups.merge(collection, kept, group, before.moved)
+        before.moved.pop(row.seq, None)  # it has just come
         return self._store.items.by_seq([row.seq])[row.seq]
 
     def _publish(

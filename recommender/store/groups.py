@@ -64,6 +64,32 @@ class GroupTable:
         """How many items a group has."""
         return int(self._db.execute("SELECT count(*) FROM items WHERE grp=?", (group,)).fetchone()[0])
 
+    def vectors(self, group: str) -> dict[int, int]:
+        """Row of the vector of every item of a group, by arrival number, in order of arrival."""
+        return dict(self._db.execute("SELECT seq, vector FROM items WHERE grp=? ORDER BY seq", (group,)))
+
+    def with_vector(self, group: str, collection: int, vector: int) -> list[Member]:
+        """The items of a group that have this very vector, in order of arrival."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE vector=? AND collection=? AND +grp=? ORDER BY seq",
+            (vector, collection, group),
+        )
+        return [Member(*row) for row in rows]
+
+    def matched_across(self, group: str, other: str) -> list[int]:
+        """Arrival numbers of the items of a group whose verdict speaks of an item of the other, ascending.
+
+        It takes time by the smaller of the two.
+        """
+        ours = "items AS mine CROSS JOIN items AS theirs ON theirs.seq = mine.matched_seq"
+        others = "items AS theirs CROSS JOIN items AS mine ON mine.matched_seq = theirs.seq"
+        rows = self._db.execute(
+            f"SELECT mine.seq FROM {ours if self.size(group) <= self.size(other) else others}"  # noqa: S608 (constants)
+            " WHERE mine.grp=? AND theirs.grp=? ORDER BY mine.seq",
+            (group, other),
+        )
+        return [row[0] for row in rows]
+
     def move(self, seqs: Collection[int], group: str) -> None:
         """Put items into a group."""
         self._db.execute(

@@ -125,6 +125,14 @@ class ItemTable:
             "UPDATE items SET verdict=?, matched_seq=? WHERE seq=?", (_verdict_json(verdict), verdict.matched_seq, seq)
         )
 
+    def rematch(self, seqs: Collection[int], matched_seq: int) -> None:
+        """The verdicts of these items, all of them duplicates, speak of another item now, without its reasons."""
+        self._db.execute(
+            "UPDATE items SET matched_seq=?, verdict=json_set(verdict, '$.band', 'duplicate', '$.reasons', json('[]'),"
+            " '$.explanation', '') WHERE seq IN (SELECT value FROM json_each(?)) AND verdict IS NOT NULL",
+            (matched_seq, json.dumps(list(seqs))),
+        )
+
     def update(self, seq: int, item: Item, revision: int, version: int | None) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
         groups = self._db.execute(
@@ -184,15 +192,6 @@ class ItemTable:
             (collection, json.dumps(sorted(ids))),
         )
         return [Member(*row) for row in rows]
-
-    def answered_in(self, collection: int, group: str) -> list[str]:
-        """Ids of the items of a group of which people said something."""
-        rows = self._db.execute(
-            "SELECT id FROM items WHERE grp=?2 AND (EXISTS (SELECT 1 FROM answers WHERE collection=?1 AND one=items.id)"
-            " OR EXISTS (SELECT 1 FROM answers WHERE collection=?1 AND other=items.id)) ORDER BY seq",
-            (collection, group),
-        )
-        return [row[0] for row in rows]
 
     def twin(self, collection: int, fingerprint: bytes) -> Member | None:
         """The earliest item of the collection with the same text."""

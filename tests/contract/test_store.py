@@ -593,12 +593,19 @@ def test_a_learned_model_is_kept_replaced_and_dropped(store: SqliteStore) -> Non
     assert store.answers.model(collection) is None
 
 
-def test_the_items_of_a_group_on_which_there_are_answers(store: SqliteStore) -> None:
-    shelf, _ = shelved(store, *"abcd")
-    store.answers.put(shelf.collection, answer("gone", "i2", 1))
-    store.answers.put(shelf.collection, answer("i0", "x", 2))
-    store.answers.put(shelf.collection + 1, answer("i1", "i3", 3))
-    assert store.items.answered_in(shelf.collection, "g1") == ["i0", "i2"]
+def test_verdicts_that_speak_of_another_group_are_found_from_either_side(store: SqliteStore) -> None:
+    shelf, rows = shelved(store, *"abcdef")
+    store.groups.move([rows[0].seq, rows[1].seq], "g9")
+    for row, matched in ((rows[1], rows[0]), (rows[2], rows[0]), (rows[3], rows[1]), (rows[4], rows[2])):
+        store.items.correct(row.seq, Verdict(None, matched.seq))
+    assert store.groups.matched_across("g1", "g9") == [rows[2].seq, rows[3].seq]
+    assert store.groups.matched_across("g9", "g1") == []
+    store.items.correct(rows[0].seq, Verdict(None, rows[5].seq))
+    assert store.groups.matched_across("g9", "g1") == [rows[0].seq]
+    assert store.groups.vectors("g9") == {row.seq: row.vector for row in rows[:2]}
+    assert [one.seq for one in store.groups.with_vector("g1", shelf.collection, rows[0].vector)] == [
+        row.seq for row in rows[2:]
+    ]
 
 
 # -- one owner, one schema, no damage ----------------------------------------------------------------------------------

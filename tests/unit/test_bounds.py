@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recommender.items import EntryId, Malformed, commands, decode_entry, limits
 from recommender.items.marks import MOST_MARKS, legible
 from recommender.matching import terms
-from recommender.text import clean, fingerprint
+from recommender.text import MOST_COMPOSED, clean, fingerprint
+from tests.support import costs
 from tests.support.engine import Log, data_of, opened
 
 PLACE = EntryId(1_700_000_000_000, 0)
@@ -88,3 +92,51 @@ def test_a_text_of_the_largest_size_is_decided_like_any_other(text: str) -> None
     outcome, *_ = engine.process([log.add("item.upsert", said), log.upsert("good", "goes on")])
     assert data_of(outcome)["band"] == "new"
     engine.close()
+
+
+# In each of these something once took time by the square of the text.
+HOSTILE = {
+    "joiners between letters": ("\u200d", "家", "家"),
+    "joiners without a letter": ("\u200c", "a ", " a"),
+    "products that end in a letter": ("1x ", "", "1z"),
+    "products after products": ("1x 1x ", "1 x 1 x ", "1z"),
+    "marks once they are decomposed": ("\u0f73", "x ", ""),
+    "voiced marks of half width": ("\uff9e", "x ", ""),
+    "ligatures": ("\ufdfa", "", ""),
+    "digits and points": ("1.", "", "z"),
+    "signs and letters": ("a-", "", ""),
+    "measures": ("5'\"", "", "z"),
+}
+
+
+@pytest.fixture(scope="module")
+def ordinary_s() -> float:
+    """What a text of the largest size costs that somebody has written."""
+    return costs.cost_s(costs.repeated("the export button does nothing ", limits.MAX_TEXT_BYTES - 200, numbered=True))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_no_text_costs_much_more_than_an_ordinary_one_of_its_size(ordinary_s: float, kind: str) -> None:
+    unit, head, tail = HOSTILE[kind]
+    text = costs.repeated(unit, limits.MAX_TEXT_BYTES - 200, head, tail)
+    assert costs.cost_s(text) <= 8 * ordinary_s  # by the square it is 50 times as much and more
+
+
+def test_a_composed_form_has_a_bound() -> None:
+    assert len(clean("\ufdfa" * 32_000)) <= MOST_COMPOSED
+    assert clean(clean("\ufdfa" * 32_000)) == clean("\ufdfa" * 32_000)
+
+
+@given(st.text(alphabet="12x* .,\u00d7z", max_size=24))
+def test_dimensions_are_those_that_a_search_from_each_place_finds(text: str) -> None:
+    number = r"\d+(?:[.,]\d+)*"
+    plain = re.compile(rf"(?<![\w.,]){number}(?: ?[x\u00d7*] ?{number})+(?!\w)")
+    expected = {re.sub(r" ?[x\u00d7*] ?", "x", found[0]) for found in plain.finditer(text)}
+    assert terms.terms_of(text).dimensions == expected
+
+
+@given(st.text(alphabet="\u200c\u200d a\n\u0301éक家", max_size=16))
+def test_joiners_stay_between_letters_that_are_not_ascii(text: str) -> None:
+    joined = re.compile("(?<![^\\s\\x00-\\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\\s\\x00-\\x7f])")
+    expected = joined.sub("", unicodedata.normalize("NFKC", text))
+    assert clean(text) == re.sub(r"\s+", " ", unicodedata.normalize("NFKC", expected)).strip()

@@ -1,0 +1,107 @@
+"""What one message costs in processor time: texts made of what makes patterns and normal forms work hard.
+
+``python -m tests.support.costs [SECONDS] [SEED]`` makes such texts at random and fails on one that costs more than
+`MOST_S` at the largest size, or much more than twice what half of it costs.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from contextlib import closing
+
+import click
+
+from recommender.items import Entry, limits
+from recommender.matching import LearnedMatcher
+from tests.support.engine import Log, opened
+
+MOST_S = 0.25
+"""Of processor time, on a quiet machine."""
+MOST_DOUBLED = 2.5
+_WORTH_COMPARING_S = 0.03
+_NEAR = 6  # items that say nearly the same are stored already
+_SIZE = limits.MAX_TEXT_BYTES - 200
+
+UNITS = [
+    *("\u200d", "\u200c", "a\u200d", "\u0301", "a\u0301", "\u0344", "\u0f73", "\u0f75", "\uff9e", "\u1e9b\u0323"),
+    *("\ufdfa", "\ufb03", "\u00df", "\u0130", "\u2126", "\u0958", "\uac00", "\u1100\u1161", "\u0e33", "\u00bd"),
+    *("1x 1", "1x ", "1 x 1 ", "1x1", "1\u00d7", "1*1 ", "1.", "1,", "1.1,", "1-", "1:", "1/2 ", "1e9", "20-30 "),
+    *("2 gb ", "3in ", "5'\"", "1 -", "12:00 ", "2025-01-01 ", "1,250.00 ", "٣", "१", "9", "0"),
+    *("A-", "a-1 ", "-", "_", "@", "a@b.", "a.b.c.", "http://a.b/", "a+b+", "ab12 ", "ERR-1 ", "DSC - W120 "),
+    *(
+        "a ",
+        "aa bb ",
+        "red ",
+        "two ",
+        "x",
+        "aA",
+        "家",
+        "ไทย",
+        "\U0001f469\u200d\U0001f469",
+        "<b>",
+        "&amp;",
+        "[[",
+        "((",
+        '"',
+    ),
+    *("\t", "\r\n", "\u00a0", "\u2028", "\u00ad", "\u200b", "€", "=", "\\"),
+]
+_HEADS = ("", "a", "1", " ", "x ")
+_TAILS = ("", "z", " z", "1", "\u200d", "9z")
+
+
+def repeated(unit: str, size: int, head: str = "", tail: str = "", *, numbered: bool = False) -> str:
+    """A text of about so many bytes; ``numbered`` makes each repetition another word."""
+    length = len(unit.encode())
+    if not numbered:
+        return head + unit * max(1, size // length) + tail
+    return head + "".join(f"{unit}{number} " for number in range(max(1, size // (length + 6)))) + tail
+
+
+def cost_s(text: str, *, fields: bool = False, tries: int = 2) -> float:
+    """Processor time that one item with this text takes where others say nearly the same; the least of some tries."""
+    log = Log()
+
+    def item(id_: str, ending: str) -> Entry:
+        said = text + ending
+        if not fields:
+            return log.add("item.upsert", json.dumps({"id": id_, "text": said}, ensure_ascii=False).encode())
+        part = len(said) // 4 + 1
+        named = {f"f{number}": said[number * part : (number + 1) * part] or "x" for number in range(4)}
+        return log.add("item.upsert", json.dumps({"id": id_, "fields": named}, ensure_ascii=False).encode())
+
+    with closing(opened(matcher=LearnedMatcher)) as engine:
+        engine.process([item(f"near{number}", f" w{number} common") for number in range(_NEAR)])
+        costs = []
+        for number in range(tries):
+            started = time.process_time()
+            engine.process([item(f"i{number}", f" last{number}")])
+            costs.append(time.process_time() - started)
+        return min(costs)
+
+
+def main() -> int:
+    """Fuzz for so many seconds."""
+    seconds, seed = (*map(int, sys.argv[1:]), *(300, 0)[len(sys.argv) - 1 :])
+    until, found, texts = time.monotonic() + seconds, 0, 0
+    while time.monotonic() < until:
+        rng = random.Random(seed + texts)
+        unit = "".join(rng.choices(UNITS, k=rng.choice([1, 1, 1, 2, 2, 3])))
+        around = rng.choice(_HEADS), rng.choice(_TAILS)
+        numbered, fields = rng.random() < 0.3, rng.random() < 0.35
+        whole = cost_s(repeated(unit, _SIZE, *around, numbered=numbered), fields=fields)
+        half = cost_s(repeated(unit, _SIZE // 2, *around, numbered=numbered), fields=fields)
+        texts += 1
+        if whole > MOST_S or whole > max(MOST_DOUBLED * half, _WORTH_COMPARING_S):
+            found += 1
+            kind = f"{unit!r} {around} numbered={numbered} fields={fields}"
+            click.echo(f"seed {seed + texts - 1}: {kind}: {half:.3f} s, {whole:.3f} s")
+    click.echo(f"{texts} texts, {found} cost too much")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
