@@ -1,4 +1,9 @@
-"""Commands: what producers say. One class per type, decoded from the plain JSON of a stream entry."""
+"""Commands: what producers say. One class per type, decoded from the plain JSON of a stream entry.
+
+Each class says whether it is ``privileged``: such a command is carried out only if an owner or a mover has appended it,
+which is proven where entries are read (``workers/broker/proofs.py``). All that destroys more than an item, or switches
+what others depend on, is.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,7 @@ class UpsertItem(Item):
     """
 
     type: ClassVar = "item.upsert"
+    privileged: ClassVar = False
     version: Version | None = None
     silent: bool = False
 
@@ -34,6 +40,7 @@ class PatchItem(ItemKey):
     """Change attributes (price, stock, status); ``null`` removes one. Nothing is embedded again."""
 
     type: ClassVar = "item.patch"
+    privileged: ClassVar = False
     attributes: Attributes = Field(min_length=1)
     version: Version | None = None
     silent: bool = False
@@ -43,6 +50,7 @@ class DeleteItem(ItemKey):
     """Take the item out; it appears in no later event."""
 
     type: ClassVar = "item.delete"
+    privileged: ClassVar = False
     version: Version | None = None
     silent: bool = False
 
@@ -51,12 +59,14 @@ class EraseItem(ItemKey):
     """Delete the item and every stored trace of its text."""
 
     type: ClassVar = "item.erase"
+    privileged: ClassVar = False
 
 
 class ConfigureCollection(Value):
     """Set the settings of a collection; keys left out take their defaults."""
 
     type: ClassVar = "collection.configured"
+    privileged: ClassVar = False
     collection: Id
     settings: CollectionSettings
 
@@ -73,6 +83,7 @@ class GiveFeedback(ItemKey):
     """
 
     type: ClassVar = "feedback.given"
+    privileged: ClassVar = False
     other: Id | None = None
     answer: Literal["same", "different", "unsure", "right", "wrong"]
     by: Id | None = None
@@ -93,6 +104,7 @@ class TickClock(Value):
     """Appended by the owner when something falls due on a quiet stream."""
 
     type: ClassVar = "clock.ticked"
+    privileged: ClassVar = True
 
 
 class QuarantineCommand(Value):
@@ -106,6 +118,7 @@ class QuarantineCommand(Value):
     """
 
     type: ClassVar = "command.quarantined"
+    privileged: ClassVar = True
     entry: Position
     reason: Sentence
 
@@ -124,6 +137,7 @@ class RefuseMessage(Value):
     """
 
     type: ClassVar = "message.refused"
+    privileged: ClassVar = True
     source: Literal["celery"]
     code: Literal[
         "invalid_key",

@@ -37,6 +37,7 @@ class MoveCollection(Value):
     """
 
     type: ClassVar = "collection.moved"
+    privileged: ClassVar = True
     collection: Id
     move: Id
     step: Literal["sealed", "begun", "arrived", "released", "cancelled"]
@@ -69,6 +70,7 @@ class ReceiveRecords(Value):
     """
 
     type: ClassVar = "collection.records"
+    privileged: ClassVar = True
     collection: Id
     move: Id
     page: PageName

@@ -39,6 +39,7 @@ from recommender.pipeline.loading import load
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.moving import Moving
 from recommender.pipeline.neighbours import Neighbours
+from recommender.pipeline.notes import Notes
 from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared, segments
 from recommender.pipeline.rates import Rates
@@ -118,6 +119,7 @@ class Recommender:
         self.tidying = Tidying(store, self.moves.leftovers)
         moves = self.moves, self.moving
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *moves)
+        self.notes = Notes(store)
         self._reads = Reads(
             store, self._embedding, self._collections, self._indexes, arrivals, judging, self._answers, standings
         )
@@ -288,22 +290,6 @@ class Recommender:
     def outbox(self) -> Outbox:
         """Committed events, and who waits for them."""
         return self._store.outbox
-
-    def identify(self, proposal: str) -> str:
-        """What tells this state from any other: what it was called first, which is ``proposal`` if it had no name."""
-        known = self._store.note("identity")
-        if known is None:
-            self._store.set_note("identity", proposal)
-        return known or proposal
-
-    @property
-    def epoch(self) -> int:
-        """Number of the last reign over this state, as noted; 0 before the first."""
-        return int(self._store.note("epoch") or 0)
-
-    def begin_epoch(self, number: int) -> None:
-        """Note that a reign has begun."""
-        self._store.set_note("epoch", str(number))
 
     @property
     def last_event(self) -> EntryId:

@@ -263,6 +263,14 @@ def all_but(*roles: str) -> tuple[str, ...]:
         # Who waits for an outcome is registered by those who call tasks, and read by the owner only.
         (("producer", "consumer", "dashboard", "auditor"), "HSET recommender:default:replies task {}"),
         (("producer", "consumer", "celery-producer"), "HGET recommender:default:replies task"),
+        # By what is proven that an owner or a mover gave a command.
+        (all_but("worker"), "HGET recommender:default:private:proof secret"),
+        (all_but("worker"), "HGETALL recommender:default:private:proof"),
+        (all_but("worker"), "HSET recommender:default:private:proof secret mine"),
+        (all_but("worker"), "HSETNX recommender:default:private:proof secret mine"),
+        (all_but("worker"), "DEL recommender:default:private:proof"),
+        (all_but("worker"), "GET recommender:default:private:proof"),
+        (all_but("worker"), "EXISTS recommender:default:private:proof"),
         (all_but("worker"), "SET recommender:default:state mine"),
         (all_but("worker"), "SET recommender:default:status {}"),
         # Results are written by workers only.

@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Recommender]:
     with closing(opened(tmp_path / "state")) as engine:
-        engine.identify("the identity")
+        engine.notes.identify("the identity")
         yield engine
 
 

@@ -38,7 +38,7 @@ def origin(minutes: int = 0, partition: str = "default") -> Origin:
 @contextmanager
 def engine_in(directory: Path) -> Iterator[Recommender]:
     with closing(opened(directory)) as engine:
-        engine.identify("the identity")
+        engine.notes.identify("the identity")
         yield engine
 
 
@@ -333,7 +333,7 @@ def test_only_the_newest_are_kept_and_others_left_alone(state: Path, folder: Pat
             made.append(back_up(engine, folder, minute))
         others = back_up(engine, folder, 9, partition="other")
     with closing(opened(tmp_path / "foreign")) as engine:
-        engine.identify("another identity")
+        engine.notes.identify("another identity")
         foreign = back_up(engine, folder, 10)
     assert backups.prune(made[-1], keep=2) == [made[2].path, made[1].path, made[0].path]
     assert {path.name for path in folder.iterdir()} == {one.path.name for one in (*made[3:], others, foreign)}

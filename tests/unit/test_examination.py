@@ -11,7 +11,9 @@ from recommender.items import CollectionSettings, EntryId
 from tests.support import poison
 from tests.support.encoders import FixedEncoders
 from tests.support.poison import PoisonEncoders
+from tests.support.streams import KEYS
 from workers.broker.commands_log import Fields
+from workers.broker.proofs import Secrets
 from workers.owner.examination import Examiner, Inconclusive
 
 SETTINGS = {"default": CollectionSettings()}
@@ -25,7 +27,7 @@ def batch(texts: list[str]) -> list[tuple[EntryId, Fields]]:
 
 
 def examiner(encoders: object) -> Examiner:
-    return Examiner(encoders, SETTINGS, 60.0, lambda messages: 3.0)  # type: ignore[arg-type]
+    return Examiner(encoders, SETTINGS, Secrets(KEYS.commands), 60.0, lambda messages: 3.0)  # type: ignore[arg-type]
 
 
 def test_it_finds_each_culprit_among_many() -> None:

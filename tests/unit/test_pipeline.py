@@ -1277,12 +1277,12 @@ def test_event_ids_rise_whatever_the_ids_of_commands(engine: Recommender) -> Non
 
 def test_a_state_keeps_the_first_name_it_was_given(tmp_path: Path) -> None:
     engine, other = opened(tmp_path / "one"), opened(tmp_path / "two")
-    assert engine.identify("first") == engine.identify("second") == "first"
-    assert other.identify("second") == "second"
+    assert engine.notes.identify("first") == engine.notes.identify("second") == "first"
+    assert other.notes.identify("second") == "second"
     engine.close()
     other.close()
     again = opened(tmp_path / "one")
-    assert again.identify("third") == "first"
+    assert again.notes.identify("third") == "first"
     again.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,28 +20,36 @@ from workers.broker.connections import BLOCK_MS
 from workers.broker.continuity import Continuity, continuity, group_and_last_id
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.proofs import PROOF, Proofs, is_privileged, nobody
 
 Fields = Mapping[bytes, bytes]
 
 
 class CommandsLog:
-    """Reads and appends; holds no state but the connection, and how much waited when it last appended.
+    """Reads and appends; holds no state but the connection, how much waited when it last appended, and by what is
+    proven who appended.
 
     Args:
         redis: the server.
         keys: of the partition.
         most_waiting: commands that may wait before an append is refused; 0: any number.
+
+    Attributes:
+        proofs: of commands that only owners and movers may give.
     """
 
     def __init__(self, redis: Redis, keys: PartitionKeys, most_waiting: int = 0) -> None:
         self._redis = redis
         self._keys = keys
         self._admission = Admission(redis, keys, most_waiting)
+        self.proofs = Proofs(redis, keys)
 
     def append(
         self, commands: Iterable[Mapping[str, str | int]], requests: Mapping[str, str] | None = None
     ) -> list[EntryId]:
         """Append commands in one round trip; all of them or, if the server dies between, none.
+
+        Those of owners and movers get their proof here.
 
         Args:
             commands: stream fields: ``type``, ``data``, and optionally ``key``, ``reply_to``, ``expires_ms``.
@@ -49,13 +57,15 @@ class CommandsLog:
 
         Raises:
             Overloaded: too many wait already, or the server has no memory left; nothing was appended.
+            NotPermitted: one is a command of owners and movers, and this process has no right to give it.
         """
         self._admission.require_room()
+        entries = [self.proofs.signed(command) for command in commands]
         with self._redis.pipeline(transaction=True) as pipe:
             for task_id, request in (requests or {}).items():
                 pipe.hset(self._keys.replies, task_id, request)
-            for command in commands:
-                pipe.xadd(self._keys.commands, dict(command))  # type: ignore[arg-type]
+            for entry in entries:
+                pipe.xadd(self._keys.commands, entry)  # type: ignore[arg-type]
             pipe.xlen(self._keys.commands)
             try:
                 *results, depth = pipe.execute()
@@ -130,7 +140,13 @@ class CommandsLog:
         lease.execute(fill)
 
 
-def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | None = None) -> Entry:
+def decode(
+    entry_id: EntryId,
+    fields: Fields,
+    now_ms: int,
+    quarantined: str | None = None,
+    permits: Callable[[EntryId, Fields], bool] = nobody,
+) -> Entry:
     """One stream entry as the engine takes it; whatever is wrong with it is inside, never raised.
 
     Args:
@@ -138,6 +154,7 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | No
         fields: as the producer gave them.
         now_ms: the time, for commands that are too late.
         quarantined: why nobody may decide it, if it is known to end the process.
+        permits: says of an entry whether it comes from one who may give commands of owners and movers.
     """
     if size_of(fields) > _MAX_ENTRY_BYTES:
         return _oversized(entry_id, fields, now_ms)
@@ -148,6 +165,13 @@ def decode(entry_id: EntryId, fields: Fields, now_ms: int, quarantined: str | No
     passed = tuple(via.split(",")) if via else ()
     entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms), via=passed)
     refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
+    if refusal is None and is_privileged(type_) and not permits(entry_id, fields):
+        refusal = InvalidCommand(
+            "not_permitted",
+            f"{claimed_type(type_)} is taken from owners and movers only, and the entry does not prove that one of them"
+            " appended it",
+            "type",
+        )
     if refusal is None:
         return entry
     # The key stays with it, so that a write that was retried is rejected once.
@@ -171,7 +195,8 @@ _KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms", b"via"
 
 
 def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
-    unknown = sorted(set(fields) - _KNOWN)
+    known = _KNOWN | {PROOF} if is_privileged(fields.get(b"type", b"")[:64]) else _KNOWN
+    unknown = sorted(set(fields) - known)
     if unknown:
         name = unknown[0][:64].decode(errors="backslashreplace")
         return InvalidCommand("unknown_field", f"an entry has no field {name!r}; there are type, data and key", name)
@@ -215,6 +240,8 @@ def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
 def _shown(fields: Fields) -> bytes:
     shown = b""
     for name, value in fields.items():
+        if name == PROOF:
+            continue
         shown += b" " * bool(shown) + name[:MAX_MESSAGE_BYTES] + b"=" + value[:MAX_MESSAGE_BYTES]
         if len(shown) >= MAX_MESSAGE_BYTES:
             break

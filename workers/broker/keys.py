@@ -21,6 +21,8 @@ class PartitionKeys(NamedTuple):
         quarantined: hash of commands that end every process which decides them, by position.
         embed_requests: hash of batches of texts that embed workers are asked for, by request.
         embed_replies: list of what they say.
+        proof: hash of the secret by which commands of owners and movers are proven. Only they may read it; no other key
+            behind the name of the partition begins with a ``p``, which is what users are kept off by.
         queue: the Celery queue that only the owner consumes, by its name; kombu puts the prefix before it.
         queue_key: the list that holds it.
     """
@@ -37,6 +39,7 @@ class PartitionKeys(NamedTuple):
     quarantined: str
     embed_requests: str
     embed_replies: str
+    proof: str
     queue: str
     queue_key: str
 
@@ -62,6 +65,7 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:quarantined",
             f"{prefix}:embed-requests",
             f"{prefix}:embed-replies",
+            f"{prefix}:private:proof",
             f"recommender.{partition}",
             f"{key_prefix}recommender.{partition}",
         )

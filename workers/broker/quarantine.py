@@ -11,6 +11,7 @@ from redis.client import Pipeline
 from recommender.items import EntryId, QuarantineCommand
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.proofs import Proofs
 
 
 class Quarantine:
@@ -30,6 +31,7 @@ class Quarantine:
         self._redis = redis
         self._keys = keys
         self._lease = lease
+        self._proofs = Proofs(redis, keys)
 
     def read(self) -> dict[EntryId, str]:
         """Reasons by position."""
@@ -43,7 +45,8 @@ class Quarantine:
             LeaseLost: another process owns the partition; nothing was written.
         """
         data = json.dumps({"entry": str(position), "reason": reason})
-        record = {"type": QuarantineCommand.type, "data": data, "key": f"quarantine {position}"}
+        key = f"quarantine {position}"
+        record = self._proofs.signed({"type": QuarantineCommand.type, "data": data, "key": key})
 
         def fill(pipe: Pipeline) -> None:
             pipe.hset(self._keys.quarantined, str(position), reason)

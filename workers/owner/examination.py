@@ -13,6 +13,7 @@ from recommender.embedding import Encoders
 from recommender.errors import RecommenderError
 from recommender.items import CollectionSettings, EntryId
 from workers.broker.commands_log import Fields
+from workers.broker.proofs import Secrets
 from workers.owner.rehearsal import FAILED, PASSED, READY, rehearse_on_demand
 
 _PARTS = 16  # a process that is ended costs loading the model again, a part that passes next to nothing
@@ -30,6 +31,7 @@ class Examiner:
     Args:
         encoders: the embedding models; they travel to another process.
         settings: of the collections concerned, by name.
+        secrets: by which commands of owners and movers are proven.
         start_s: how long a process may take until it is ready.
         part_s: how long a part of so many messages may take.
     """
@@ -38,11 +40,13 @@ class Examiner:
         self,
         encoders: Encoders,
         settings: Mapping[str, CollectionSettings],
+        secrets: Secrets,
         start_s: float,
         part_s: Callable[[int], float],
     ) -> None:
         self._encoders = encoders
         self._settings = settings
+        self._secrets = secrets
         self._start_s = start_s
         self._part_s = part_s
 
@@ -53,7 +57,7 @@ class Examiner:
             Inconclusive: no process could be got to work.
         """
         found = {}
-        with _Stage(self._encoders, self._settings, batch, self._start_s) as stage:
+        with _Stage((self._encoders, self._settings, self._secrets, batch), self._start_s) as stage:
             parts = _cut(0, len(batch))
             while parts:
                 start, end = parts.pop(0)
@@ -76,9 +80,11 @@ class _Stage:
     """A process that rehearses; when it has been ended, another one."""
 
     def __init__(
-        self, encoders: Encoders, settings: Mapping[str, CollectionSettings], batch: Sequence[Raw], start_s: float
+        self,
+        arguments: tuple[Encoders, Mapping[str, CollectionSettings], Secrets, Sequence[Raw]],
+        start_s: float,
     ) -> None:
-        self._arguments = encoders, dict(settings), list(batch)
+        self._arguments = arguments
         self._start_s = start_s
         # Not forked: torch, threads and connections do not survive that.
         self._context = get_context("spawn")

@@ -10,6 +10,7 @@ from redis import Redis
 from recommender import Recommender
 from recommender.items import START, EntryId
 from workers.broker.commands_log import CommandsLog
+from workers.broker.continuity import group_and_last_id
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.trimming import Trimming
@@ -43,12 +44,13 @@ class Holding:
         self._keys = keys
         self._trimming = trimming
         self._backups = backups
+        self._proofs = commands.proofs
         self._stream_keeper = StreamKeeper(commands, lease, self._note_broken)
         self._read: Callable[[], EntryId] = lambda: START
 
     def identity(self, engine: Recommender) -> str:
         """What tells the state from any other."""
-        return engine.identify(secrets.token_hex(16))
+        return engine.notes.identify(secrets.token_hex(16))
 
     def claim(self, engine: Recommender) -> None:
         """See to it that the partition is ours.
@@ -57,6 +59,9 @@ class Holding:
             NotOurs: it is another state directory's.
         """
         Ownership(self._redis, self._keys, self.identity(engine)).claim()
+        noted = engine.notes.secrets()
+        if (known := self._proofs.keep(noted, self._before_proofs(engine, noted))) != noted:
+            engine.notes.keep_secrets(known)
 
     def reads(self, read: Callable[[], EntryId]) -> None:
         """From now on ``read`` says which entry of the commands stream has been read last."""
@@ -77,6 +82,12 @@ class Holding:
             return
         if not self._trimming.trim(self.identity(engine), engine.position, read, self._backups.keep_from):
             self._stream_keeper.check(engine, read)
+
+    def _before_proofs(self, engine: Recommender, noted: list[str]) -> EntryId:
+        """Up to where commands stand that were appended for a state of a release that knew no proofs."""
+        if noted or engine.position == START:
+            return START
+        return group_and_last_id(self._redis, self._keys.commands)[1] or START
 
     def _last_read(self, engine: Recommender) -> EntryId:
         return max(self._read(), engine.position)

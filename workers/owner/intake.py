@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from recommender.items import Entry, EntryId
 from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog, Fields, decode, size_of
+from workers.broker.proofs import nobody
 from workers.owner.inbox import Inbox, Waiting
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Intake(threading.Thread):
         now_ms: milliseconds since 1970, by which commands are late.
         quarantined: why commands at these positions may not be decided.
         place: says of an entry whether it is for another partition.
+        permits: says of an entry whether it comes from one who may give commands of owners and movers.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Intake(threading.Thread):
         now_ms: Callable[[], int],
         quarantined: Mapping[EntryId, str],
         place: Callable[[Entry], Entry] = lambda entry: entry,
+        permits: Callable[[EntryId, Fields], bool] = nobody,
     ) -> None:
         super().__init__(name="recommender-intake", daemon=True)
         self._commands = commands
@@ -71,6 +74,7 @@ class Intake(threading.Thread):
         self._now_ms = now_ms
         self._quarantined = quarantined
         self._place = place
+        self._permits = permits
         self._stopping = threading.Event()
         self._error: Exception | None = None
 
@@ -121,7 +125,8 @@ class Intake(threading.Thread):
         ]
 
     def _decoded(self, id_: EntryId, fields: Fields, now_ms: int) -> Entry:
-        return self._place(decode(id_, fields, self._read_at_ms(id_, now_ms), self._quarantined.get(id_)))
+        read_ms, reason = self._read_at_ms(id_, now_ms), self._quarantined.get(id_)
+        return self._place(decode(id_, fields, read_ms, reason, self._permits))
 
     def stop(self) -> None:
         """Read no more."""

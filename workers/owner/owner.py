@@ -175,7 +175,9 @@ class Owner(threading.Thread):
 
     def _own(self) -> None:
         with ExitStack() as stack:
-            stack.callback(self._serve_health())
+            if port := self._settings.metrics_port:
+                host, registry = self._settings.metrics_host, self._metrics.registry
+                stack.callback(serve_health(host, port, registry, self.status.health))
             stack.enter_context(collected_by_the_clock())
             if self._settings.standby:
                 self._stand_by()
@@ -208,6 +210,7 @@ class Owner(threading.Thread):
                 self._clock.now_ms,
                 quarantined,
                 self._membership.place,
+                self._commands.proofs.permits,
             )
             self._holding.reads(lambda: intake.position)
             intake.start()
@@ -391,10 +394,3 @@ class Owner(threading.Thread):
 
         self._patiently(examine)
         return found
-
-    def _serve_health(self) -> Callable[[], None]:
-        if not self._settings.metrics_port:
-            return lambda: None
-        return serve_health(
-            self._settings.metrics_host, self._settings.metrics_port, self._metrics.registry, self.status.health
-        )

@@ -16,6 +16,7 @@ from recommender.embedding import Encoders
 from recommender.errors import EncodingError
 from recommender.items import CollectionSettings, Entry, EntryId, decode_entry
 from workers.broker.commands_log import Fields, decode
+from workers.broker.proofs import Secrets
 
 READY, PASSED, FAILED = b"ready", b"passed", b"failed "
 _GRACE_S = 5.0
@@ -25,6 +26,7 @@ _HARMLESS = "hello"
 def rehearse_on_demand(
     encoders: Encoders,
     settings: Mapping[str, CollectionSettings],
+    secrets: Secrets,
     raw: Sequence[tuple[EntryId, Fields]],
     connection: Connection,
 ) -> None:
@@ -35,11 +37,13 @@ def rehearse_on_demand(
     Args:
         encoders: the embedding models.
         settings: of the collections concerned, by name.
+        secrets: by which commands of owners and movers are proven.
         raw: the commands, as they stand in the log.
         connection: asks for places from .. to, with a limit in seconds.
     """
     _expect_the_worst()
-    entries = [decode(id_, fields, id_.ms) for id_, fields in raw]  # none is late: the owner died over them
+    # None is late: the owner died over them.
+    entries = [decode(id_, fields, id_.ms, permits=secrets.permits) for id_, fields in raw]
     connection.send_bytes(_rehearse(encoders, settings, ()) or READY)
     while True:
         try:

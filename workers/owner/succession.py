@@ -64,9 +64,9 @@ class Succession:
         place = place_of((self._directory / LOCK).stat())
         give_up_s = time.monotonic() + self._lease.duration_s + _MARGIN_S
         while not self._stopping.is_set():
-            holder = self._lease.acquire(place, engine.epoch)
+            holder = self._lease.acquire(place, engine.notes.epoch)
             if holder is None:
-                engine.begin_epoch(self._lease.epoch)
+                engine.notes.begin_epoch(self._lease.epoch)
                 log.info("owner.epoch_begun", extra={"epoch": self._lease.epoch})
                 return True
             held = f"the partition is owned by process {holder.pid} on {holder.host}, with a copy of this state"

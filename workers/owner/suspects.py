@@ -78,14 +78,14 @@ class Suspects:
         hang_after_s = self._settings.hang_after_s
         return Examiner(
             self._encoders,
-            _settings_of(engine, batch),
+            self._settings_of(engine, batch),
+            self._commands.proofs.secrets,
             max(hang_after_s, _LEAST_START_S),
             lambda messages: max(limit_s(hang_after_s, _PATIENCE * messages) / _PATIENCE, _LEAST_PART_S),
         )
 
-
-def _settings_of(engine: Recommender, batch: Sequence[Raw]) -> dict[str, CollectionSettings]:
-    """Settings of the collections that the batch speaks of."""
-    names = {getattr(decode(id_, fields, id_.ms).command, "collection", None) for id_, fields in batch}
-    settings = engine.settings()
-    return {name: settings.get(name, CollectionSettings()) for name in sorted(filter(None, names))}
+    def _settings_of(self, engine: Recommender, batch: Sequence[Raw]) -> dict[str, CollectionSettings]:
+        """Settings of the collections that the batch speaks of."""
+        names = {getattr(decode(id_, fields, id_.ms).command, "collection", None) for id_, fields in batch}
+        settings = engine.settings()
+        return {name: settings.get(name, CollectionSettings()) for name in sorted(filter(None, names))}

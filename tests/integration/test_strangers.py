@@ -1,0 +1,162 @@
+"""What a producer can append, with the users of ``deploy/redis/users.acl``: it costs its own messages and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender.items import EntryId
+from tests.support.access import GuardedServer
+from tests.support.command_line import run
+from tests.support.engine import Log, opened
+from tests.support.processes import OwnerProcess
+from tests.support.servers import running
+from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
+from tests.support.waiting import wait_until
+from workers.broker.connections import connect
+from workers.broker.proofs import NotPermitted
+from workers.client import Client
+from workers.settings import Settings
+
+pytestmark = pytest.mark.server
+
+CALL = {
+    "body": "W1t7ImlkIjogIngiLCAidGV4dCI6ICJ5In1dLCB7fSwgeyJjYWxsYmFja3MiOiBbeyJ0YXNrIjogInNob3AucmVmdW5kIn1dfV0=",
+    "headers": {"task": "recommender.ingest", "id": "t-1", "lang": "py"},
+    "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "d"},
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+}
+MOVE = {"collection": "victim", "move": "m", "source": "default", "target": "nowhere"}
+FORGED: list[tuple[str, dict[str, Any]]] = [
+    ("collection.moved", {**MOVE, "step": "sealed"}),
+    ("collection.moved", {**MOVE, "step": "released"}),
+    ("collection.moved", {**MOVE, "source": "b", "target": "default", "step": "begun", "arrivals": 9, "points": 9}),
+    (
+        "collection.records",
+        {
+            **{"collection": "victim", "move": "m", "page": "collection", "part": 0, "parts": 1, "data": "W10="},
+            **{"sha256": "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945", "next": None},
+        },
+    ),
+    (
+        "message.refused",
+        {
+            **{"source": "celery", "code": "not_json", "message": "no", "payload_encoding": "utf-8"},
+            **{"payload": json.dumps(CALL), "payload_bytes": len(json.dumps(CALL))},
+        },
+    ),
+    ("command.quarantined", {"entry": "1-1", "reason": "it kills"}),
+    ("clock.ticked", {}),
+]
+
+
+class System:
+    """A guarded server, a partition on it, and whoever comes."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self.server = GuardedServer(directory / "server", "valkey-server")
+        stack.enter_context(running(self.server))
+        self.directory = directory
+        self._stack = stack
+        self.inspector = stack.enter_context(connect(self.server.url))
+        self.producer = stack.enter_context(connect(self.server.url_of("producer")))
+        self.client = Client(self.settings("producer"), self.producer)
+
+    def settings(self, role: str) -> Settings:
+        return Settings(redis_url=self.server.url_of(role), state_dir=self.directory / "state")
+
+    def owner(self, name: str) -> OwnerProcess:
+        return self._stack.enter_context(OwnerProcess(self.settings("worker"), self.directory / f"{name}.log"))
+
+    def forge(self, type_: str, data: dict[str, Any], **more: str) -> EntryId:
+        fields = {"type": type_, "data": json.dumps(data), **more}
+        position: Any = self.producer.xadd(KEYS.commands, fields)  # type: ignore[arg-type]
+        return EntryId.parse(position.decode())
+
+    def outcome(self, position: EntryId) -> dict[str, Any]:
+        return self.client.outcome(position)
+
+    def events(self) -> list[Published]:
+        return outcomes(published(self.inspector))
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    with ExitStack() as stack:
+        yield System(tmp_path, stack)
+
+
+def test_commands_of_owners_and_movers_are_not_taken_from_a_producer(system: System) -> None:
+    """Nor when an operator sends the dead letters again: that never signs them, and none reaches Celery."""
+    owner = system.owner("owner").running()
+    system.client.ingest({"id": "v", "collection": "victim", "text": "the lid is missing"})
+    forged = [system.forge(type_, data) for type_, data in FORGED]
+    made_up = f"{forged[0].ms}.{'0' * 64}"
+    forged += [system.forge(type_, data, key=f"k {n}", proof=made_up) for n, (type_, data) in enumerate(FORGED)]
+    good = system.client.ingest({"id": "w", "collection": "victim", "text": "the lid is missing again"})
+    told = [system.outcome(position) for position in forged]
+    assert {(one["type"], one["data"]["code"]) for one in told} == {(REJECTED, "not_permitted")}
+    assert {one["data"]["source"] for one in told} == {"stream"}
+    assert system.outcome(good)["type"] == PROCESSED
+
+    before = len(system.events())
+    again = run(system.settings("worker"), "dead-letters", "replay", "--all", "--json")
+    assert json.loads(again.stdout)["replayed"] >= len(FORGED)
+    replayed = json.loads(again.stdout)["replayed"]
+    wait_until(lambda: len(system.events()) == before + replayed, "what was sent again to be rejected again")
+    assert {event.type for event in system.events()[before:]} == {REJECTED}
+    assert system.inspector.llen(KEYS.queue) == 0
+    assert not owner.ended
+    assert system.inspector.keys("recommender:nowhere*") == []
+
+
+def test_a_producer_that_asks_for_one_is_told_what_is_missing(system: System) -> None:
+    with pytest.raises(NotPermitted, match=r"clock\.ticked is a command of owners and movers"):
+        system.client.send("clock.ticked", {})
+    assert system.inspector.exists(KEYS.commands) == 0
+
+
+def test_a_secret_that_the_server_has_lost_comes_back(system: System) -> None:
+    """A flushed server gets it from the owner at work, one that was emptied meanwhile from the state."""
+    owner = system.owner("first").running()
+    secret = system.inspector.hget(KEYS.proof, "secret")
+    assert secret is not None
+    system.inspector.delete(KEYS.proof)
+    wait_until(lambda: system.inspector.hget(KEYS.proof, "secret") == secret, "the owner to put it back")
+    assert owner.terminate() == 0
+
+    # Somebody was faster, and signed with another: both count, whatever is lost next.
+    system.inspector.delete(KEYS.proof)
+    mover = Client(system.settings("worker"), system.inspector)
+    said = dict(FORGED[4][1])
+    position = mover.send("message.refused", said)
+    assert system.inspector.hget(KEYS.proof, "secret") not in (None, secret)
+    system.owner("second").running()
+    assert system.outcome(position)["data"]["source"] == "celery"
+
+
+def test_what_an_earlier_release_has_appended_is_taken_once(system: System) -> None:
+    """A state that knows no proofs: what stands in the stream when the first owner comes that does, is as it was."""
+    engine = opened(system.settings("worker").partition_dir)
+    log = Log()
+    engine.process([log.add("item.upsert", {"id": "old", "text": "of an earlier release"})])
+    engine.close()
+    type_, said = FORGED[4]
+    old = system.forge(type_, said)
+    system.owner("owner").running()
+    assert system.outcome(old)["data"]["source"] == "celery"
+    new = system.forge(type_, said)
+    assert system.outcome(new)["data"]["code"] == "not_permitted"
+
+
+def test_a_fresh_partition_takes_nothing_unsigned(system: System) -> None:
+    """What came before its first owner did."""
+    position = system.forge(*FORGED[4])
+    system.owner("owner").running()
+    assert system.outcome(position)["data"]["code"] == "not_permitted"
