@@ -101,7 +101,7 @@ def command_of(operation: tuple[str, str, str]) -> tuple[str, dict[str, Any]]:
     return f"item.{kind}", of_item
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     operations=operations,
     pauses=st.lists(st.integers(0, 4), min_size=12, max_size=12),
