@@ -1,4 +1,4 @@
-"""What a producer can append, with the users of ``deploy/redis/users.acl``: it costs its own messages and nothing else."""
+"""What a producer can append, with the users of ``deploy/redis/users.acl``: it costs its own messages, and no more."""
 
 from __future__ import annotations
 
@@ -40,15 +40,25 @@ FORGED: list[tuple[str, dict[str, Any]]] = [
     (
         "collection.records",
         {
-            **{"collection": "victim", "move": "m", "page": "collection", "part": 0, "parts": 1, "data": "W10="},
-            **{"sha256": "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945", "next": None},
+            "collection": "victim",
+            "move": "m",
+            "page": "collection",
+            "part": 0,
+            "parts": 1,
+            "data": "W10=",
+            "sha256": "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945",
+            "next": None,
         },
     ),
     (
         "message.refused",
         {
-            **{"source": "celery", "code": "not_json", "message": "no", "payload_encoding": "utf-8"},
-            **{"payload": json.dumps(CALL), "payload_bytes": len(json.dumps(CALL))},
+            "source": "celery",
+            "code": "not_json",
+            "message": "no",
+            "payload_encoding": "utf-8",
+            "payload": json.dumps(CALL),
+            "payload_bytes": len(json.dumps(CALL)),
         },
     ),
     ("command.quarantined", {"entry": "1-1", "reason": "it kills"}),
