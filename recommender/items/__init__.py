@@ -10,9 +10,6 @@ from recommender.items.commands import (
     GiveFeedback,
     Malformed,
     PatchItem,
-    QuarantineCommand,
-    RefuseMessage,
-    TickClock,
     UpsertItem,
     claimed_item,
     decode_entry,
@@ -42,6 +39,7 @@ from recommender.items.events import (
 )
 from recommender.items.item import Item, ItemKey
 from recommender.items.moves import MoveCollection, ReceiveRecords
+from recommender.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender.items.values import Attributes
 
 __all__ = [

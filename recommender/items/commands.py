@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
@@ -19,7 +19,8 @@ from recommender.items.collection import CollectionSettings
 from recommender.items.entry_id import EntryId
 from recommender.items.item import Item, ItemKey
 from recommender.items.moves import MoveCollection, ReceiveRecords
-from recommender.items.values import Attributes, Id, Key, Position, Sentence, Value, Version
+from recommender.items.owners import QuarantineCommand, RefuseMessage, TickClock
+from recommender.items.values import Attributes, Id, Key, Value, Version
 
 
 class UpsertItem(Item):
@@ -98,68 +99,6 @@ class GiveFeedback(ItemKey):
         elif self.other == self.id:
             raise ValueError("'id' and 'other' are one and the same item")
         return self
-
-
-class TickClock(Value):
-    """Appended by the owner when something falls due on a quiet stream."""
-
-    type: ClassVar = "clock.ticked"
-    privileged: ClassVar = True
-
-
-class QuarantineCommand(Value):
-    """Appended by the owner, for the record: the command at ``entry`` ends every process that decides it.
-
-    The owner rejects that command in its own place, which is earlier; this one has no outcome.
-
-    Attributes:
-        entry: position of the command.
-        reason: what it does to a process, in a sentence.
-    """
-
-    type: ClassVar = "command.quarantined"
-    privileged: ClassVar = True
-    entry: Position
-    reason: Sentence
-
-
-class RefuseMessage(Value):
-    """Appended by a door other than the stream: it was handed something that is no command.
-
-    Attributes:
-        source: which door.
-        code: why, in a word.
-        message: the same in a sentence.
-        payload: what it was handed, cut if it was too long.
-        payload_encoding: how ``payload`` holds the bytes: as UTF-8 text, or in base64.
-        payload_bytes: length of what it was handed.
-        item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
-    """
-
-    type: ClassVar = "message.refused"
-    privileged: ClassVar = True
-    source: Literal["celery"]
-    code: Literal[
-        "invalid_key",
-        "invalid_value",
-        "missing_field",
-        "not_accepted",
-        "not_base64",
-        "not_json",
-        "not_unicode",
-        "not_utf8",
-        "too_deep",
-        "too_large",
-        "unknown_task",
-        "wrong_arguments",
-        "wrong_type",
-    ]
-    message: Sentence
-    payload: str
-    payload_encoding: Literal["utf-8", "base64"]
-    payload_bytes: Annotated[int, Field(ge=0, lt=2**53)]
-    item_id: Id | None = None
-    collection: Id | None = None
 
 
 Command = (

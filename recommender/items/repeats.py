@@ -16,9 +16,9 @@ from recommender.items.commands import (
     GiveFeedback,
     Malformed,
     PatchItem,
-    RefuseMessage,
     UpsertItem,
 )
+from recommender.items.owners import RefuseMessage
 
 ANY_BODY = b""
 """The digest of a command whose key alone tells what it is."""
