@@ -5,8 +5,9 @@ Reading gives ``Row`` and ``BadRow`` values one at a time; writing is atomic; ``
 
 from workers.records.dialect import Dialect
 from workers.records.formats import RecordFormat
-from workers.records.mapping import ItemMapping, MappingOptions, resolve_mapping
+from workers.records.mapping import Finding, ItemMapping, MappingOptions, Remark
 from workers.records.reader import ReadOptions, RecordReader, open_records, scan_columns
+from workers.records.resolving import resolve_mapping
 from workers.records.rows import UNREADABLE, BadRow, Fault, Progress, Row
 from workers.records.writer import RecordWriter, open_writer
 
@@ -15,6 +16,7 @@ __all__ = [
     "BadRow",
     "Dialect",
     "Fault",
+    "Finding",
     "ItemMapping",
     "MappingOptions",
     "Progress",
@@ -22,6 +24,7 @@ __all__ = [
     "RecordFormat",
     "RecordReader",
     "RecordWriter",
+    "Remark",
     "Row",
     "open_records",
     "open_writer",

@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
-from recommender.errors import ConfigurationError
-from recommender.items import limits
-from workers.records.reader import RecordReader
+from workers.records.blanks import Blanks
+from workers.records.dates import DateForm, NotADateError, Order, stands_for_none
+from workers.records.guessing import is_price
+from workers.records.quantities import DecimalMark, NumberForm
 from workers.records.rows import BadRow, Row
-from workers.records.values import is_missing, to_text
+from workers.records.values import is_missing, to_id, to_text
 
-_HEADINGS = ("title", "name", "subject", "summary")
-_BODIES = ("description", "body", "content", "message")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][+-]?[0-9]{1,3})?")
-_DATE = TypeAdapter(dt.datetime)
+_CUT_BY_A_SHEET = re.compile(r"[0-9]([.,][0-9]+)?[Ee]\+[0-9]{2,3}")
+_MADE_A_FLOAT = re.compile(r"[0-9]+\.0")
+_EXACT = 2**53
+
+
+class NoItem(StrEnum):
+    """Why a row that could be read is no item; for counting."""
+
+    NO_ID = "no_id"
+    NO_TEXT = "no_text"
+    CONTINUES = "continues_row_above"
+    REPEATED_ID = "repeated_id"
+
+
+class Finding(StrEnum):
+    """What is odd in a row that is an item all the same; for counting."""
+
+    BAD_DATE = "bad_date"
+    EMPTY_DATE = "empty_date"
+    PRICE_AS_TEXT = "price_as_text"
+    CUT_ID = "id_in_scientific_notation"
+    FLOAT_ID = "id_with_a_point"
+    PADDED_ID = "id_with_blanks_around"
+
+
+class Remark(NamedTuple):
+    """One finding.
+
+    Attributes:
+        kind: which.
+        text: a sentence for people; it never quotes the cell.
+    """
+
+    kind: Finding
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +66,11 @@ class MappingOptions:
         attributes: columns to carry along as filterable attributes.
         timestamp_field: the column that says when the item came into being.
         collection: the collection of all items; left to the receiver when ``None``.
+        date_order: what comes first in 3/4/2025.
+        excel_dates: whether numbers are days since 1900.
+        decimal: the decimal mark of numbers.
+        placeholders: words that say nothing, beside the known ones.
+        known_placeholders: whether the known ones (``N/A``, ``-`` …) count.
     """
 
     id_field: str | None = None
@@ -42,6 +78,11 @@ class MappingOptions:
     attributes: tuple[str, ...] = ()
     timestamp_field: str | None = None
     collection: str | None = None
+    date_order: Order | None = None
+    excel_dates: bool = False
+    decimal: DecimalMark | None = None
+    placeholders: tuple[str, ...] = ()
+    known_placeholders: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +93,16 @@ class ItemMapping:
         id_field: the column with the ids; without one the id is ``id_prefix``, a dash and the row number.
         text_fields: one column for ``text``, several for named ``fields``.
         attributes: columns that become attributes of the same name.
-        timestamp_field: column with a date, or with seconds or milliseconds since the Unix epoch.
+        timestamp_field: the column with the dates.
         collection: put into every item unless ``None``.
         id_prefix: for ids made of row numbers.
         parse_attributes: whether attributes are text that may mean a number or a truth value.
+        dates: how the dates are written.
+        numbers: how the numbers are written, of attributes that have units, decimal commas or marks of thousands.
+        blanks: which cells say nothing.
         notes: for people, what was chosen without being asked for.
+        guessed: whether the id or the text was chosen without being asked for.
+        doubt: why the choice may be wrong, and what to say instead; empty where there is no doubt.
     """
 
     id_field: str | None = None
@@ -66,136 +112,118 @@ class ItemMapping:
     collection: str | None = None
     id_prefix: str = "row"
     parse_attributes: bool = False
+    dates: DateForm = DateForm()  # noqa: RUF009
+    numbers: Mapping[str, NumberForm] = field(default_factory=dict)
+    blanks: Blanks = Blanks()  # noqa: RUF009
     notes: tuple[str, ...] = ()
+    guessed: bool = False
+    doubt: str = ""
 
     def item(self, row: Row) -> dict[str, Any] | BadRow:
-        """The data of an ``item.upsert`` command, or why the row cannot be an item (no id, no text, no date)."""
+        """The data of an ``item.upsert`` command, or why the row cannot be an item (no id, no text)."""
+        return self.read(row)[0]
+
+    def read(self, row: Row) -> tuple[dict[str, Any] | BadRow, tuple[Remark, ...]]:
+        """The same, and what is odd in it."""
+        remarks: list[Remark] = []
         try:
-            data: dict[str, Any] = {"id": self._id(row)}
+            data: dict[str, Any] = {"id": self._id(row, remarks)}
             if self.collection is not None:
                 data["collection"] = self.collection
             data |= self._content(row)
-            if attributes := self._attributes(row):
+            if attributes := self._attributes(row, remarks):
                 data["attributes"] = attributes
-            if (timestamp := self._timestamp(row)) is not None:
+            if (timestamp := self._timestamp(row, remarks)) is not None:
                 data["timestamp"] = timestamp
         except _RowError as error:
-            return BadRow(row.number, str(error))
-        return data
+            return BadRow(row.number, str(error), error.kind, row.values), ()
+        return data, tuple(remarks)
 
-    def _id(self, row: Row) -> str:
+    def id_of(self, row: Row | BadRow) -> str | None:
+        """The id of a row, also of one that is no item for other reasons."""
+        value = row.values.get(self.id_field) if self.id_field is not None else None
+        return None if self.blanks.holds(value) else to_id(value)
+
+    def _id(self, row: Row, remarks: list[Remark]) -> str:
         if self.id_field is None:
             return f"{self.id_prefix}-{row.number}"
         value = row.values.get(self.id_field)
-        if isinstance(value, float) and value.is_integer():  # what pandas makes of integers when one is missing
-            value = int(value)
-        if _is_blank(value):
-            raise _RowError(f"no id in column {self.id_field!r}")
-        return to_text(value)
+        if self.blanks.holds(value):
+            raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}{_placeholder(value)}")
+        text = to_id(value)
+        if finding := _odd_id(value, text):
+            kind, what = finding
+            remarks.append(Remark(kind, f"column {self.id_field!r}: {what}"))
+        return text
 
     def _content(self, row: Row) -> dict[str, Any]:
-        texts = {name: _text(row.values[name]) for name in self.text_fields if not _is_blank(row.values.get(name))}
+        said = {name: _text(row.values.get(name)) for name in self.text_fields}
+        texts = {name: text for name, text in said.items() if not self.blanks.holds(text)}
         if not texts:
-            raise _RowError(f"no text in column {_listed(self.text_fields)}" if self.text_fields else "no text column")
+            where = f"no text in column {_listed(self.text_fields)}" if self.text_fields else "no text column"
+            raise _RowError(NoItem.NO_TEXT, where + _placeholder("".join(said.values())))
         return {"fields": texts} if len(self.text_fields) > 1 else {"text": texts[self.text_fields[0]]}
 
-    def _attributes(self, row: Row) -> dict[str, Any]:
-        convert = _parsed if self.parse_attributes else _attribute
-        values = {name: convert(row.values.get(name)) for name in self.attributes}
+    def _attributes(self, row: Row, remarks: list[Remark]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name in self.attributes:
+            cell = row.values.get(name)
+            if self.blanks.is_null(cell) and (self.parse_attributes or cell != ""):
+                continue
+            value = values[name] = self._attribute(name, cell)
+            if isinstance(value, str) and is_price(name):
+                remarks.append(
+                    Remark(Finding.PRICE_AS_TEXT, f"column {name!r}: not a number; it is kept, and not compared")
+                )
         return {name: value for name, value in values.items() if value is not None}
 
-    def _timestamp(self, row: Row) -> str | None:
+    def _attribute(self, name: str, cell: Any) -> str | int | float | bool | None:
+        form = self.numbers.get(name)
+        if form is not None and isinstance(cell, str):
+            number = form.read(cell)
+            return cell if number is None else number
+        return parsed(cell) if self.parse_attributes else _attribute(cell)
+
+    def _timestamp(self, row: Row, remarks: list[Remark]) -> str | None:
         value = row.values.get(self.timestamp_field) if self.timestamp_field is not None else None
-        if _is_blank(value):
+        if self.blanks.holds(value):
             return None
         try:
-            moment = _DATE.validate_python(value)
-        except ValidationError:
-            raise _RowError(f"not a date in column {self.timestamp_field!r}") from None
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)).isoformat()
-
-
-def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMapping:
-    """Complete the options from the columns and the first row of the file.
-
-    Without an id column, ``id`` is taken, else the row number behind the stem of the file name. Without text columns,
-    ``text``, else ``title`` (or ``name``, ``subject``, ``summary``) and ``description`` (or ``body``, ``content``,
-    ``message``), else the column with the longest text in the first row; upper and lower case do not matter here. Where
-    reading starts makes no difference. Dates without an offset are UTC.
-
-    Raises:
-        ConfigurationError: a column is not there, there are more of them than an item may have, or none holds text.
-    """
-    named = [options.id_field, options.timestamp_field, *options.text_fields, *options.attributes]
-    _check([name for name in named if name is not None], reader.columns)
-    id_field, text_fields = options.id_field, tuple(dict.fromkeys(options.text_fields))
-    notes = []
-    if id_field is None:
-        id_field = _called("id", reader.columns)
-        notes.append(
-            f"id: column {id_field!r}" if id_field is not None else f"id: {reader.stem}-ROW, with the row number"
-        )
-    if not text_fields:
-        taken = {id_field, options.timestamp_field, *options.attributes}
-        text_fields = _guess_text(reader.first, [name for name in reader.columns if name not in taken])
-        notes.append(f"text: column {_listed(text_fields)}" if text_fields else "text: no row to choose a column by")
-    attributes = tuple(dict.fromkeys(options.attributes))
-    _check_size("text columns", text_fields, limits.MAX_FIELDS)
-    _check_size("attributes", attributes, limits.MAX_ATTRIBUTES)
-    return ItemMapping(
-        id_field=id_field,
-        text_fields=text_fields,
-        attributes=attributes,
-        timestamp_field=options.timestamp_field,
-        collection=options.collection,
-        id_prefix="".join(char if char.isprintable() else "_" for char in reader.stem),
-        parse_attributes=not reader.typed,
-        notes=tuple(notes),
-    )
+            moment = self.dates.read(value)
+        except NotADateError as error:
+            remarks.append(Remark(Finding.BAD_DATE, f"column {self.timestamp_field!r}: {error}; the item has none"))
+            return None
+        if moment is not None and stands_for_none(moment):
+            text = f"column {self.timestamp_field!r}: a date that many systems write where they have none"
+            remarks.append(Remark(Finding.EMPTY_DATE, text))
+        return None if moment is None else moment.isoformat()
 
 
 class _RowError(ValueError):
     """One row cannot be an item."""
 
-
-def _check(names: Iterable[str], columns: Sequence[str]) -> None:
-    missing = list(dict.fromkeys(name for name in names if name not in columns))
-    if missing and columns:  # a file without any column has no rows either
-        raise ConfigurationError(f"no column {_listed(missing)}; there are {_listed(columns)}")
+    def __init__(self, kind: NoItem, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
-def _check_size(what: str, names: Sequence[str], most: int) -> None:
-    if len(names) > most:
-        raise ConfigurationError(f"{len(names)} {what}, but an item has at most {most}")
-    too_long = [name for name in names if len(name) > limits.MAX_NAME_CHARS]
-    if too_long:
-        raise ConfigurationError(f"longer than {limits.MAX_NAME_CHARS} characters: column {_listed(too_long)}")
+def _odd_id(value: Any, text: str) -> tuple[Finding, str] | None:
+    """What is odd about an id, if anything: it may be another one than the file had before a program rounded it."""
+    if isinstance(value, float) and abs(value) >= _EXACT:
+        return Finding.CUT_ID, "a number that has been rounded; several items may have the same"
+    if not isinstance(value, str):
+        return None
+    if _CUT_BY_A_SHEET.fullmatch(text):
+        return Finding.CUT_ID, "a number that a spreadsheet has cut short; several items may have the same"
+    if _MADE_A_FLOAT.fullmatch(text):
+        return Finding.FLOAT_ID, "a whole number that a program has given a point; it is kept as it stands"
+    if text != text.strip():
+        return Finding.PADDED_ID, "blanks around it; they are kept, and tell it from one without"
+    return None
 
 
-def _called(wanted: str, columns: Iterable[str]) -> str | None:
-    return next((name for name in columns if name.casefold() == wanted), None)
-
-
-def _first_called(wanted: Iterable[str], columns: Sequence[str]) -> str | None:
-    return next((name for word in wanted if (name := _called(word, columns)) is not None), None)
-
-
-def _guess_text(first: Row | None, columns: Sequence[str]) -> tuple[str, ...]:
-    if (text := _called("text", columns)) is not None:
-        return (text,)
-    heading, body = (_first_called(words, columns) for words in (_HEADINGS, _BODIES))
-    if heading is not None and body is not None:
-        return (heading, body)
-    if first is None:
-        return ()
-    lengths = {name: len(value) for name in columns if isinstance(value := first.values.get(name), str)}
-    if not lengths:
-        raise ConfigurationError(f"no column holds text; there are {_listed(list(first.values))}")
-    return (max(lengths, key=lengths.__getitem__),)
-
-
-def _is_blank(value: Any) -> bool:
-    return is_missing(value) or (isinstance(value, str) and not value.strip())
+def _placeholder(value: Any) -> str:
+    return " (a placeholder says nothing)" if isinstance(value, str) and value.strip() else ""
 
 
 def _text(value: Any) -> str:
@@ -213,18 +241,19 @@ def _attribute(value: Any) -> str | int | float | bool | None:
     return value if isinstance(value, str | int | float) else to_text(value)
 
 
-def _parsed(value: str | None) -> str | int | float | bool | None:
+def parsed(value: str | None) -> str | int | float | bool | None:
     """What the text of a CSV cell means. Codes stay text: leading zeros, a plus sign, an exponent without a point."""
     if value is None or not value.strip():
         return None
-    if value.casefold() in ("true", "false"):
-        return value.casefold() == "true"
-    if _INTEGER.fullmatch(value):
-        return int(value)
-    if _DECIMAL.fullmatch(value) and math.isfinite(number := float(value)):
+    figure = value.strip()
+    if figure.casefold() in ("true", "false"):
+        return figure.casefold() == "true"
+    if _INTEGER.fullmatch(figure):
+        return int(figure)
+    if _DECIMAL.fullmatch(figure) and math.isfinite(number := float(figure)):
         return number
     return value
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))

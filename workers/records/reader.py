@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -19,7 +19,7 @@ from workers.records.formats import FilePath, RecordFormat, choose_format, file_
 from workers.records.json_lines import JsonLinesSource
 from workers.records.rows import BadRow, Progress, Row
 
-SAMPLE_RECORDS = 100
+SAMPLE_RECORDS = 200
 
 _DAMAGED = (OSError, EOFError, zlib.error)
 """What the bytes of a broken file raise."""
@@ -84,13 +84,25 @@ class RecordReader(Iterator[Row | BadRow]):
         self.typed = source.typed
         rows = self._rows()
         # A pipe may be typed by hand: wait there for no more than one row.
-        wanted = 1 if source.columns is not None or is_standard_input(path) else SAMPLE_RECORDS
-        sample = _sample(rows, wanted)
-        good = [record for record in sample if isinstance(record, Row)]
+        self._live = is_standard_input(path)
+        wanted = 1 if source.columns is not None or self._live else SAMPLE_RECORDS
+        self._ahead = _sample(rows, wanted)
+        self._rest = rows
+        good = _good(self._ahead)
         self.first = good[0] if good else None
         keys = dict.fromkeys(key for row in good for key in row.values)
         self.columns = tuple(keys) if source.columns is None else source.columns
-        self._records = chain(sample, rows)
+        self._records = self._all()
+
+    def sample(self, *, waiting: bool) -> list[Row]:
+        """The readable ones among the first rows of the file, wherever the reading starts; to be asked before reading.
+
+        Args:
+            waiting: whether to wait for many rows of a pipe too, and not only for the first.
+        """
+        if waiting or not self._live:
+            self._ahead += islice(self._rest, max(0, SAMPLE_RECORDS - len(self._ahead)))
+        return _good(self._ahead)
 
     @property
     def dialect(self) -> Dialect:
@@ -119,6 +131,11 @@ class RecordReader(Iterator[Row | BadRow]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _all(self) -> Iterator[Row | BadRow]:
+        yield from self._ahead
+        self._ahead = []
+        yield from self._rest
 
     def _rows(self) -> Iterator[Row | BadRow]:
         number = 0
@@ -194,3 +211,7 @@ def _sample(rows: Iterator[Row | BadRow], wanted: int) -> list[Row | BadRow]:
         if not wanted:
             break
     return sample
+
+
+def _good(records: Iterable[Row | BadRow]) -> list[Row]:
+    return [record for record in records if isinstance(record, Row)]

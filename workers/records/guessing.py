@@ -1,0 +1,262 @@
+"""Which columns of a file are what, where nobody has said it: by their names in several languages, and their cells."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from recommender.items.placeholders import bare, is_placeholder
+from workers.records.dates import looks_like_a_date
+from workers.records.quantities import is_number
+from workers.records.rows import Row
+from workers.records.values import is_missing
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in words.split(","))
+
+
+# Names in their bare form: lower case, no accents, blanks for all that is no letter or digit; the most telling first.
+_ID = _names(
+    "id, issue key, key, number, no, nr, nummer, num, numero, numer, ticket, uuid, guid, identifier, sku, gtin,"
+    " ean, upc, asin, isbn, handle, external id, reference, ref, kennung, artikelnummer, artikelnr, art nr,"
+    " bestellnummer, ticketnummer, identifiant, identificador, identificativo, codice, codigo, code, slug"
+)
+_TEXT = _names("text, full text, volltext, texte, texto, testo, tekst")
+_HEADING = _names(
+    "title, subject, summary, name, headline, short description, heading, titel, betreff, bezeichnung,"
+    " kurzbeschreibung, uberschrift, zusammenfassung, produktname, artikelname, artikelbezeichnung, titre, objet,"
+    " sujet, intitule, nom, libelle, designation, resume, titulo, asunto, nombre, titolo, oggetto, nome, assunto,"
+    " onderwerp, naam, samenvatting, resumo, tytul, temat, nazwa"
+)
+_BODY = _names(
+    "description, body, content, message, body html, details, question, long description, full description,"
+    " beschreibung, langbeschreibung, beschreibungstext, produktbeschreibung, problembeschreibung, inhalt,"
+    " nachricht, anfrage, contenu, corps, detail, descriptif, descripcion, cuerpo, contenido, mensaje, detalles,"
+    " descrizione, corpo, contenuto, messaggio, dettagli, omschrijving, beschrijving, inhoud, bericht, descricao,"
+    " conteudo, mensagem, opis, tresc, wiadomosc"
+)
+_PRICE = _names("price, preis, verkaufspreis, prix, precio, prezzo, prijs, preco, cena, amount, cost, betrag")
+_BRAND = _names("brand, vendor, manufacturer, marke, hersteller, marque, fabricant, marca, merk, fabrikant, producent")
+_DATE = _names(
+    "created, created at, created on, date, timestamp, opened, opened at, published, published at, creation date,"
+    " updated, erstellt, erstellt am, datum, angelegt, angelegt am, eingang, date de creation, cree le, fecha,"
+    " fecha de creacion, creado, data, data di creazione, aangemaakt, aangemaakt op, criado em, utworzono, zeit"
+)
+_OF_WHAT = frozenset(
+    _names(
+        "ticket, issue, product, produkt, produit, producto, prodotto, produto, item, article, artikel, articulo,"
+        " articolo, artigo, case, incident, request, question, offer, listing, post, task, order, job, book, film, bug,"
+        " variant, record, entry"
+    )
+)
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+_MOST = 0.8  # of the cells that say something
+_PLACE = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{1,9}://|www\.|mailto:|data:|//)\S+|\S+@\S+\.\w+|[\w.~-]*/\S*\.\w{2,5}", re.IGNORECASE
+)
+_LONGEST_PLACE = 2000
+_IDENTIFIER = re.compile(r"(?=\S*\d)[0-9a-f-]{16,}|[0-9]{6,}(-[0-9]+)*", re.IGNORECASE)
+_CODE = re.compile(r"(?=\S*\d)[\w.:/#+=*-]+")
+_MARKUP_OF_DATA = ("{", "[")
+_PROSE_WORDS = 3.0
+_CLEARLY = 1.5
+_REPEATING = 0.2
+_ROWS_THAT_TELL = 20
+
+
+class Kind(StrEnum):
+    """What the cells of a column hold, most of them."""
+
+    NOTHING = "nothing"
+    PLACE = "a URL or an address"
+    NUMBER = "a number"
+    DATE = "a date"
+    DATA = "JSON"
+    IDENTIFIER = "an id"
+    CODE = "a code"
+    TEXT = "text"
+
+
+class Guess(NamedTuple):
+    """What was chosen for the text.
+
+    Attributes:
+        columns: one, or a heading and a body.
+        sure: whether names or cells leave no doubt.
+        others: columns that hold text too.
+    """
+
+    columns: tuple[str, ...]
+    sure: bool
+    others: tuple[str, ...] = ()
+
+
+class Columns:
+    """The columns of a file with what their cells hold.
+
+    Args:
+        names: all columns.
+        sample: some rows.
+    """
+
+    def __init__(self, names: Sequence[str], sample: Sequence[Row]) -> None:
+        self._names = names
+        self._sample = sample
+        self._bare = {name: bare_names(name) for name in names}
+        self._kinds: dict[str, Kind] = {}
+
+    def kind(self, name: str) -> Kind:
+        """What the cells of a column hold."""
+        if name not in self._kinds:
+            self._kinds[name] = kind_of(self.cells(name))
+        return self._kinds[name]
+
+    def cells(self, name: str) -> list[Any]:
+        """The cells of a column in the sample that say something."""
+        return [value for row in self._sample if not _says_nothing(value := row.values.get(name))]
+
+    def id(self, taken: Iterable[str] = ()) -> str | None:
+        """The column with the ids: one called ``id``, or one of another usual name whose cells do not repeat."""
+        free = [name for name in self._names if name not in set(taken)]
+        if (exact := next((name for name in free if bare(name) == "id"), None)) is not None:
+            return exact
+        named = (name for wanted in _ID for name in self._called(wanted, free))
+        return next((name for name in named if self._tells_apart(name)), None)
+
+    def text(self, taken: Iterable[str]) -> Guess:
+        """The columns that hold the text; none where no column does."""
+        free = [name for name in self._names if name not in set(taken)]
+        texts = [name for name in free if self.kind(name) is Kind.TEXT]
+        able = [name for name in free if self.kind(name) in _MAY_BE_CALLED_TEXT]
+        if (text := self._first(_TEXT, able)) is not None:
+            return Guess((text,), True)
+        heading = self._first(_HEADING, able)
+        body = self._first(_BODY, [name for name in able if name != heading])
+        if heading is not None or body is not None:
+            chosen = tuple(name for name in (heading, body) if name is not None)
+            return Guess(chosen, True)
+        ranked = sorted(texts, key=self._weight, reverse=True)
+        if not ranked:
+            return Guess((), False)
+        best, others = ranked[0], tuple(ranked[1:])
+        clear = not others or self._weight(best) >= _CLEARLY * self._weight(others[0])
+        return Guess((best,), not others or (clear and self._words(best) >= _PROSE_WORDS), others)
+
+    def unused(self, taken: Iterable[str]) -> dict[str, str]:
+        """Options that would take further columns along, by their names."""
+        free = [name for name in self._names if name not in set(taken)]
+        found = {}
+        for option, words, kinds in (
+            ("--attribute", _PRICE, (Kind.NUMBER,)),
+            ("--attribute", _BRAND, (Kind.TEXT, Kind.CODE)),
+            ("--timestamp-field", _DATE, (Kind.DATE, Kind.NUMBER)),
+        ):
+            if (name := self._first(words, [name for name in free if self.kind(name) in kinds])) is not None:
+                found[name] = option
+        return found
+
+    def _called(self, wanted: str, names: Iterable[str]) -> list[str]:
+        return [name for name in names if wanted in self._bare[name]]
+
+    def _first(self, words: Iterable[str], names: Sequence[str]) -> str | None:
+        return next((name for wanted in words for name in self._called(wanted, names)), None)
+
+    def _tells_apart(self, name: str) -> bool:
+        cells = [str(cell) for cell in self.cells(name)]
+        return len(set(cells)) == len(cells) == len(self._sample) > 0
+
+    def _weight(self, name: str) -> float:
+        """How much a column says: the length of its cells, less where few of them differ."""
+        cells = [str(cell) for cell in self.cells(name)]
+        weight = sum(map(len, cells)) / max(len(self._sample), 1)
+        repeats = len(self._sample) >= _ROWS_THAT_TELL and len(set(cells)) < _REPEATING * len(cells)
+        return weight / 10 if repeats else weight
+
+    def _words(self, name: str) -> float:
+        cells = [str(cell) for cell in self.cells(name)]
+        return sum(len(cell.split()) for cell in cells) / max(len(cells), 1)
+
+
+def kind_of(cells: Sequence[Any]) -> Kind:
+    """What most of some cells hold, which all say something."""
+    if not cells:
+        return Kind.NOTHING
+    for kind, holds in _TESTS.items():
+        if sum(map(holds, cells)) >= _MOST * len(cells):
+            return kind
+    return Kind.TEXT
+
+
+def is_price(name: str) -> bool:
+    """Whether a column is called a price."""
+    words = " ".join(bare_names(name)).split()
+    return any(word in _PRICE for word in words)
+
+
+def bare_names(name: str) -> frozenset[str]:
+    """A name in its bare form, and without the word for what it is the name of: ``product_id`` is an ``id``."""
+    whole = bare(_CAMEL.sub(" ", name))
+    first, _, rest = whole.partition(" ")
+    return frozenset({whole, rest} if rest and first in _OF_WHAT else {whole})
+
+
+def matching(wanted: str, columns: Sequence[str]) -> str | None:
+    """The column that a person means: of that very name, or of the only one that differs in case, blanks or form."""
+    if wanted in columns:
+        return wanted
+    alike = [name for name in columns if _folded(name) == _folded(wanted)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _says_nothing(value: Any) -> bool:
+    return is_missing(value) or (isinstance(value, str) and is_placeholder(value))
+
+
+def _is_place(cell: Any) -> bool:
+    return isinstance(cell, str) and len(cell) <= _LONGEST_PLACE and _PLACE.fullmatch(cell.strip()) is not None
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, bool) or is_number(cell)
+
+
+def _is_data(cell: Any) -> bool:
+    if isinstance(cell, Mapping):
+        return True
+    if isinstance(cell, list):
+        return not all(isinstance(part, str) for part in cell)
+    if not isinstance(cell, str) or not cell.lstrip().startswith(_MARKUP_OF_DATA):
+        return False
+    try:
+        return isinstance(json.loads(cell), dict | list)
+    except ValueError:
+        return False
+
+
+def _is_identifier(cell: Any) -> bool:
+    return isinstance(cell, str) and len(cell) <= 80 and _IDENTIFIER.fullmatch(cell.strip()) is not None
+
+
+def _is_code(cell: Any) -> bool:
+    return isinstance(cell, str) and len(cell) <= 80 and _CODE.fullmatch(cell.strip()) is not None
+
+
+_MAY_BE_CALLED_TEXT = (Kind.TEXT, Kind.CODE, Kind.NOTHING)
+_TESTS = {
+    Kind.PLACE: _is_place,
+    Kind.DATE: looks_like_a_date,
+    Kind.NUMBER: _is_number,
+    Kind.DATA: _is_data,
+    Kind.IDENTIFIER: _is_identifier,
+    Kind.CODE: _is_code,
+}

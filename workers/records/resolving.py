@@ -1,0 +1,150 @@
+"""What a person left open about the columns of a file, from their names and the first rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from recommender.errors import ConfigurationError
+from recommender.items import limits
+from workers.records.blanks import Blanks
+from workers.records.dates import date_form
+from workers.records.guessing import Columns, is_price, matching
+from workers.records.mapping import ItemMapping, MappingOptions, parsed
+from workers.records.quantities import DecimalMark, NumberForm, Undecided, number_form
+from workers.records.reader import RecordReader
+from workers.records.rows import Row
+
+
+def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMapping:
+    """Complete the options from the names of the columns and the first rows of the file.
+
+    Names are matched whatever their case and the blanks around them. Without an id column, ``id`` is taken, or a column
+    of another usual name (``number``, ``sku``, ``Ticketnummer`` …) whose cells do not repeat, else the row number
+    behind the stem of the file name. Without text columns, ``text``, else a heading (``title``, ``Betreff``, ``objet``
+    …) and a body (``description``, ``Nachricht``, ``descripción`` …), else the column that says most; never one that
+    holds URLs, numbers, dates, ids or JSON. Where reading starts makes no difference. Dates without an offset are UTC.
+
+    Raises:
+        ConfigurationError: a column is not there, there are more of them than an item may have, or none holds text.
+    """
+    given = _found(options, reader.columns)
+    sample = reader.sample(waiting=not options.text_fields)
+    columns = Columns(reader.columns, sample)
+    id_field, text_fields, doubt = given.id_field, given.text_fields, ""
+    notes = []
+    taken = set(filter(None, [given.id_field, given.timestamp_field, *given.attributes]))
+    if id_field is None:
+        id_field = columns.id({*taken, *text_fields})
+        taken.update(filter(None, [id_field]))
+        notes.append(
+            f"id: column {id_field!r}" if id_field is not None else f"id: {reader.stem}-ROW, with the row number"
+        )
+    if not text_fields:
+        text_fields, doubt = _guessed_text(columns, sample, reader.columns, taken)
+        notes.append(f"text: column {_listed(text_fields)}" if text_fields else "text: no row to choose a column by")
+        if unused := columns.unused({*text_fields, *taken}):
+            notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
+    _check_size("text columns", text_fields, limits.MAX_FIELDS)
+    _check_size("attributes", given.attributes, limits.MAX_ATTRIBUTES)
+    numbers, told = _numbers(columns, given, typed=reader.typed)
+    return ItemMapping(
+        id_field=id_field,
+        text_fields=text_fields,
+        attributes=given.attributes,
+        timestamp_field=given.timestamp_field,
+        collection=options.collection,
+        id_prefix="".join(char if char.isprintable() else "_" for char in reader.stem),
+        parse_attributes=not reader.typed,
+        dates=date_form(
+            columns.cells(given.timestamp_field) if given.timestamp_field is not None else (),
+            order=options.date_order,
+            sheet_days=options.excel_dates,
+        ),
+        numbers=numbers,
+        blanks=Blanks.of(options.placeholders, known=options.known_placeholders),
+        notes=(*notes, *told),
+        guessed=options.id_field is None or not options.text_fields,
+        doubt=doubt,
+    )
+
+
+class _Given(NamedTuple):
+    """The columns that a person named, as they stand in the file."""
+
+    id_field: str | None
+    text_fields: tuple[str, ...]
+    attributes: tuple[str, ...]
+    timestamp_field: str | None
+    decimal: DecimalMark | None
+
+
+def _found(options: MappingOptions, columns: Sequence[str]) -> _Given:
+    named = [options.id_field, options.timestamp_field, *options.text_fields, *options.attributes]
+    found = {name: matching(name, columns) for name in named if name is not None}
+    missing = [name for name, column in found.items() if column is None]
+    if missing and columns:  # a file without any column has no rows either
+        raise ConfigurationError(f"no column {_listed(missing)}; there are {_listed(columns)}")
+    known = {name: column or name for name, column in found.items()}
+
+    def several(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(known[name] for name in names))
+
+    return _Given(
+        known.get(options.id_field or ""),
+        several(options.text_fields),
+        several(options.attributes),
+        known.get(options.timestamp_field or ""),
+        options.decimal,
+    )
+
+
+def _guessed_text(
+    columns: Columns, sample: Sequence[Row], names: Sequence[str], taken: Iterable[str]
+) -> tuple[tuple[str, ...], str]:
+    """The columns with the text, and why they may be the wrong ones."""
+    guess = columns.text(taken)
+    if not guess.columns and sample:
+        raise ConfigurationError(
+            f"no column holds text; there are {_listed(names)} (--text-field COLUMN takes one all the same)"
+        )
+    if guess.sure or not guess.columns:
+        return guess.columns, ""
+    more = f", or {_listed(guess.others)}" if guess.others else ""
+    return (
+        guess.columns,
+        f"it is not sure that column {_listed(guess.columns)} is the text{more}: say --text-field COLUMN",
+    )
+
+
+def _numbers(columns: Columns, given: _Given, *, typed: bool) -> tuple[dict[str, NumberForm], list[str]]:
+    """How the numbers of attributes are written, and what is to be told of it."""
+    forms: dict[str, NumberForm] = {}
+    told: list[str] = []
+    for name in given.attributes:
+        mark = given.decimal
+        if mark is None and typed and is_price(name) and _all_plain(columns.cells(name)):
+            mark = "point"  # a price that a program has written as text
+        form = number_form(columns.cells(name), mark)
+        if isinstance(form, NumberForm):
+            forms[name] = form
+            told.append(f"attribute {name!r}: {form.describe()}")
+        elif isinstance(form, Undecided):
+            told.append(f"attribute {name!r}: kept as text: {form.reason}")
+    return forms, told
+
+
+def _all_plain(cells: Sequence[Any]) -> bool:
+    return bool(cells) and all(isinstance(cell, str) and not isinstance(parsed(cell), str) for cell in cells)
+
+
+def _check_size(what: str, names: Sequence[str], most: int) -> None:
+    if len(names) > most:
+        raise ConfigurationError(f"{len(names)} {what}, but an item has at most {most}")
+    too_long = [name for name in names if len(name) > limits.MAX_NAME_CHARS]
+    if too_long:
+        raise ConfigurationError(f"longer than {limits.MAX_NAME_CHARS} characters: column {_listed(too_long)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
