@@ -76,6 +76,8 @@ class Settings(BaseModel):
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
         deliver_queue: the queue it is sent to; empty: where the app sends that task (``task_routes``, or its default
             queue).
+        deliver_retry_s: for how long a delivery waits for a broker that is away; then, and after three attempts where
+            no wait helps (a queue that does not exist), it becomes a dead letter and the next one is tried.
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
         events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
         events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
@@ -129,6 +131,7 @@ class Settings(BaseModel):
     most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
     deliver_task: str = ""
     deliver_queue: str = ""
+    deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
     events_retention: Literal["size", "age", "groups"] = "size"

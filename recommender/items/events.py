@@ -197,7 +197,8 @@ class CommandRejected(EventData):
         command_type: the type it claimed.
         payload: the original; UTF-8 text, or base64 where ``payload_encoding`` says so.
         payload_bytes: length of the original; longer than ``payload`` when that was cut.
-        source: how it came: through the ``stream``, or as a message to ``celery`` that is no command.
+        source: how it came: through the ``stream``, as a message to ``celery`` that is no command, or from the
+            ``delivery`` of an event that the user's task could not be called with.
     """
 
     type: ClassVar = "recommender.command.rejected.v1"
@@ -210,7 +211,7 @@ class CommandRejected(EventData):
     payload: str
     payload_encoding: Literal["utf-8", "base64"]
     payload_bytes: int
-    source: Literal["stream", "celery"] = "stream"
+    source: Literal["stream", "celery", "delivery"] = "stream"
 
 
 class CollectionConfigured(EventData):

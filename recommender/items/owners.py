@@ -33,10 +33,10 @@ class QuarantineCommand(Value):
 
 
 class RefuseMessage(Value):
-    """Appended by a door other than the stream: it was handed something that is no command.
+    """Appended by another door than the stream: it was handed what is no command, or could not hand an event on.
 
     Attributes:
-        source: which door.
+        source: which door: ``celery``, or the ``delivery`` of events to the user's task.
         code: why, in a word.
         message: the same in a sentence.
         payload: what it was handed, cut if it was too long.
@@ -47,13 +47,14 @@ class RefuseMessage(Value):
 
     type: ClassVar = "message.refused"
     privileged: ClassVar = True
-    source: Literal["celery"]
+    source: Literal["celery", "delivery"]
     code: Literal[
         "invalid_key",
         "invalid_value",
         "missing_field",
         "not_accepted",
         "not_base64",
+        "not_delivered",
         "not_json",
         "not_unicode",
         "not_utf8",

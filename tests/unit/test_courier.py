@@ -8,7 +8,7 @@ import pytest
 
 from recommender.items import EntryId
 from tests.support.waiting import wait_until
-from workers.owner.courier import CAPACITY, Courier, DeliveryJob, Job
+from workers.owner.courier import CAPACITY, Courier, DeliveryJob, Failure, Job, Lane
 
 
 def jobs(*places: int) -> list[Job]:
@@ -37,14 +37,31 @@ class Road:
         return len(arrived)
 
 
+class PatientLane:
+    """Tries each job until it arrives."""
+
+    name = "test"
+
+    def failed(self, failure: Failure) -> bool:
+        return False
+
+    def let_pass(self, failure: Failure) -> bool:
+        return False
+
+
 @pytest.fixture
 def road() -> Road:
     return Road()
 
 
 @pytest.fixture
-def courier(road: Road) -> Iterator[Courier]:
-    courier = Courier(road.carry)
+def lane() -> Lane:
+    return PatientLane()
+
+
+@pytest.fixture
+def courier(road: Road, lane: Lane) -> Iterator[Courier]:
+    courier = Courier(road.carry, lane)
     courier.start()
     yield courier
     courier.finish(0.1)
@@ -134,7 +151,7 @@ def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
         assert given.wait(5)
         return len(jobs)
 
-    courier = Courier(carry)
+    courier = Courier(carry, PatientLane())
     courier.start()
     courier.put(jobs(1))
     assert taken.wait(5)

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -192,10 +192,10 @@ def _code_of(call: ast.Call) -> set[str]:
 
 
 def _codes() -> set[str]:
-    """Codes that the sources give: first arguments of ``InvalidCommand``, and what validation errors become."""
-    from recommender.items import commands
+    from recommender.items import RefuseMessage, commands
 
     codes = {*commands._CODES.values(), "wrong_type", "invalid_value"}
+    codes |= set(get_args(RefuseMessage.model_fields["code"].annotation))
     for path in [*(ROOT / "recommender").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "InvalidCommand":

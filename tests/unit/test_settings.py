@@ -25,6 +25,7 @@ FULL = {
     "RECOMMENDER_BATCH_ITEMS": "64",
     "RECOMMENDER_DELIVER_TASK": "shop.tasks.on_similar",
     "RECOMMENDER_DELIVER_QUEUE": "shop",
+    "RECOMMENDER_DELIVER_RETRY_S": "60",
     "RECOMMENDER_DELIVER_TYPES": "recommender.item.processed.v1,recommender.item.deleted.v1",
     "RECOMMENDER_EVENTS_MAX_LENGTH": "5000",
     "RECOMMENDER_MOST_WAITING": "0",

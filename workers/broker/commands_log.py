@@ -24,6 +24,8 @@ from workers.broker.proofs import PROOF, Proofs, is_privileged, nobody
 
 Fields = Mapping[bytes, bytes]
 
+_FOLLOWING = (b'"callbacks"', b'"errbacks"', b'"chain"', b'"chord"')
+
 
 class CommandsLog:
     """Reads and appends; holds no state but the connection, how much waited when it last appended, and by what is
@@ -84,12 +86,18 @@ class CommandsLog:
         reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", max=str(last), count=count)
         return [(EntryId.parse(id_.decode()), fields) for id_, fields in reply]
 
-    def known_requests(self, task_ids: Sequence[str]) -> set[str]:
-        """Those of the tasks whose Celery requests are kept."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for task_id in task_ids:
-                pipe.hexists(self._keys.replies, task_id)
-            return {task_id for task_id, known in zip(task_ids, pipe.execute(), strict=True) if known}
+    def known_requests(self, task_ids: Sequence[str]) -> dict[str, bool]:
+        """Those of the tasks whose Celery requests are kept; whether other tasks follow, which needs the broker."""
+        kept: Any = self._redis.hmget(self._keys.replies, list(task_ids))
+        return {
+            task_id: any(name in request for name in _FOLLOWING)
+            for task_id, request in zip(task_ids, kept, strict=True)
+            if request is not None
+        }
+
+    def forget_request(self, task_id: str) -> None:
+        """Drop the Celery request of a task: nobody will be told."""
+        self._redis.hdel(self._keys.replies, task_id)
 
     def length(self) -> int:
         """Entries in the stream."""

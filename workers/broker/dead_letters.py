@@ -1,10 +1,11 @@
-"""Dead letters: messages that were rejected, set aside, or refused at the Celery door, kept until somebody looks."""
+"""Dead letters: messages that were rejected, set aside, refused at the Celery door, or could not be delivered, kept
+until somebody looks."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,12 +71,20 @@ class DeadLetters:
         redis: the server of the streams.
         keys: of the partition.
         broker: Celery's broker; ``None`` if it is no Redis.
+        deliver: calls the user's task with an event; ``None`` if no task is named.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys, broker: Redis | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        keys: PartitionKeys,
+        broker: Redis | None = None,
+        deliver: Callable[[dict[str, Any]], object] | None = None,
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._broker = broker
+        self._deliver = deliver
 
     def newest_first(self) -> Iterator[Letter]:
         """All letters."""
@@ -107,6 +116,8 @@ class DeadLetters:
         """
         if letter.data["source"] == "celery":
             self._replay_task(letter)
+        elif letter.data["source"] == "delivery":
+            self._replay_delivery(letter)
         else:
             self._replay_command(letter)
 
@@ -130,6 +141,12 @@ class DeadLetters:
         except (ValueError, TypeError, KeyError, RecursionError):
             raise NotReplayable(f"{letter.id}: what came was no message of Celery's") from None
         self._broker.lpush(self._keys.queue_key, json.dumps(message))
+        self.drop([letter.id])
+
+    def _replay_delivery(self, letter: Letter) -> None:
+        if self._deliver is None:
+            raise NotReplayable(f"{letter.id}: RECOMMENDER_DELIVER_TASK names no task that could be called")
+        self._deliver(json.loads(letter.whole_payload()))
         self.drop([letter.id])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,7 +42,7 @@ class _Outcome(Task):
 
 
 class Carrier:
-    """Carries jobs in order; how many come at once makes no difference to those who wait.
+    """Carries jobs in order; how many come at once makes no difference to those who wait. Called by several threads.
 
     Args:
         app: whose result backend, broker and tasks are used.
@@ -55,6 +56,7 @@ class Carrier:
         self._redis = redis
         self._keys = PartitionKeys.of(settings.partition, settings.key_prefix)
         self._told: list[str] = []
+        self._lock = threading.Lock()
         outcome = _Outcome()
         outcome.bind(app)
         # Traced as eager tasks are, an outcome that cannot be passed on raises; else the tracer would make it a failure
@@ -73,16 +75,24 @@ class Carrier:
         except Exception:  # the job that did not arrive is the first one the next time
             if not carried:
                 raise
-        self._told = [job.task_id for job in carried if isinstance(job, ReplyJob)]
+        with self._lock:
+            self._told += [job.task_id for job in carried if isinstance(job, ReplyJob)]
         with suppress(RedisError):
             self._forget()
         return len(carried)
 
     def _forget(self) -> None:
         """Forget the requests of those that have been told."""
-        if self._told:
-            self._redis.hdel(self._keys.replies, *self._told)
-            self._told = []
+        with self._lock:
+            told, self._told = self._told, []
+        if not told:
+            return
+        try:
+            self._redis.hdel(self._keys.replies, *told)
+        except BaseException:
+            with self._lock:
+                self._told += told
+            raise
 
     def _requests(self, jobs: Sequence[Job]) -> dict[str, bytes | None]:
         """Of each task that waits its request, if it is kept.
@@ -107,7 +117,10 @@ class Carrier:
         try:
             self._complete(job, load_request(request))
         except _HOPELESS as error:  # a fault of this one task, and others wait behind it
-            log.error("carrier.gave_up", extra={"task_id": job.task_id, "error": repr(error)})
+            log.error(
+                f"carrier.gave_up: task {job.task_id}: {error!r}"[:300],
+                extra={"task_id": job.task_id, "error": repr(error)},
+            )
 
     def _complete(self, job: ReplyJob, request: dict[str, Any]) -> None:
         outcome: Any = list(job.outcomes) if job.many else job.outcomes[0]
@@ -129,11 +142,26 @@ class Carrier:
         )
 
     def _deliver(self, job: DeliveryJob) -> None:
-        self._app.send_task(
-            self._settings.deliver_task,
-            args=[job.event],
-            queue=self._settings.deliver_queue or None,
-            task_id=f"{self._settings.partition}:{job.id}",
-            ignore_result=True,
-            serializer="json",
-        )
+        call_task(self._app, self._settings, job.event)
+
+
+def call_task(app: Celery, settings: Settings, event: Mapping[str, Any]) -> None:
+    """Call the user's task with an event; the id of the call is made of the event's, so that a repetition shows."""
+    app.send_task(
+        settings.deliver_task,
+        args=[event],
+        queue=settings.deliver_queue or None,
+        task_id=f"{settings.partition}:{event['id']}",
+        ignore_result=True,
+        serializer="json",
+    )
+
+
+def queue_of_deliveries(app: Celery, settings: Settings) -> str:
+    """The queue that calls of the user's task go to; empty if there is none, or no such task."""
+    if not settings.deliver_task or settings.deliver_queue:
+        return settings.deliver_queue
+    try:
+        return str(app.amqp.router.route({}, settings.deliver_task)["queue"].name)
+    except (LookupError, TypeError, AttributeError):  # a router of the user's own, or no such queue
+        return ""

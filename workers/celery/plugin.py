@@ -24,7 +24,7 @@ from workers.broker.partitions import Partitions
 from workers.broker.status import read_status
 from workers.celery.app_server import with_server_of
 from workers.celery.bootstep import make_owner_step
-from workers.celery.carrier import Carrier
+from workers.celery.carrier import Carrier, queue_of_deliveries
 from workers.celery.embed import Embed, asking
 from workers.celery.tasks import TASKS
 from workers.client import CommandFields
@@ -151,6 +151,7 @@ class Plugin:
         self.owner = Owner(
             self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
         )
+        self.owner.status.update(deliver_queue=queue_of_deliveries(self.app, self.settings))
         self.owner.start()
         if self.settings.standby:
             self._await_election(self.owner)

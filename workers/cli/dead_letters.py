@@ -6,6 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -17,8 +18,11 @@ from recommender.items import EntryId
 from workers.broker.connections import connect, is_redis
 from workers.broker.dead_letters import DeadLetters, Letter, NotReplayable
 from workers.broker.keys import PartitionKeys
+from workers.celery.app import make_app
+from workers.celery.carrier import call_task
 from workers.cli.asking import require_server
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable
+from workers.settings import Settings
 
 _SHOWN = ("code", "message", "field", "source", "command_type", "item_id", "collection", "payload_bytes")
 
@@ -35,7 +39,8 @@ def dead_letters() -> None:
     """See what could not be accepted, send it again, or drop it.
 
     A dead letter is a message that was rejected (the reason is a code: docs/reference/limits-and-errors.md), one that
-    ends every process which decides it (code `quarantined`), or one that came through Celery and is no task of ours.
+    ends every process which decides it (code `quarantined`), one that came through Celery and is no task of ours, or an
+    event that your task could not be called with (code `not_delivered`; replay calls it again).
     The newest ten thousand are kept (RECOMMENDER_DEAD_LETTERS_MAX_LENGTH), in a stream of their own.
 
     \b
@@ -161,13 +166,24 @@ def _letters() -> Iterator[list[DeadLetters]]:
     settings = require_server(load_settings())
     server = settings.redis_url
     broker = settings.broker_url or server
+    deliver = partial(_deliver, settings) if settings.deliver_task else None
     every = [PartitionKeys.of(partition, settings.key_prefix) for partition in settings.all_partitions]
     with connect(server) as redis:
         if not is_redis(broker):
-            yield [DeadLetters(redis, keys) for keys in every]
+            yield [DeadLetters(redis, keys, None, deliver) for keys in every]
             return
         with connect(broker) as celery:
-            yield [DeadLetters(redis, keys, celery) for keys in every]
+            yield [DeadLetters(redis, keys, celery, deliver) for keys in every]
+
+
+def _deliver(settings: Settings, event: dict[str, Any]) -> None:
+    """Call the user's task with an event, under the id of the call that the owner would have made."""
+    app, _ = make_app(settings)
+    partition = str(event["source"]).rpartition("/")[2]
+    try:
+        call_task(app, settings.replaced(partition=partition), event)
+    finally:
+        app.close()
 
 
 def _chosen(letters: list[DeadLetters], reason: str | None) -> Iterator[tuple[DeadLetters, Letter]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +28,7 @@ from workers.cli.findings import Finding, State
 from workers.cli.fleet import check_fleet
 from workers.cli.locating import every_partition
 from workers.cli.place_checks import check_places
+from workers.cli.queue_checks import check_lanes, check_queues
 from workers.cli.storage_checks import check_backups, check_disk
 from workers.settings import Settings, unknown_variables, variables_of_the_platform
 
@@ -119,7 +120,8 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
             yield Finding("server", state, f"{masked(url)}, version {shown}", advice)
             yield from _check_persistence(redis)
             for one in every_partition(settings):
-                yield from _check_owner(redis, one)
+                status = yield from _check_owner(redis, one)
+                yield from check_queues(redis, one.replaced(redis_url=url), status)
             yield from check_places(redis, settings)
     except RedisError as error:
         yield Finding(
@@ -187,7 +189,7 @@ def _position(settings: Settings) -> EntryId | None:
     return None
 
 
-def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
+def _check_owner(redis: Redis, settings: Settings) -> Generator[Finding, None, dict[str, Any] | None]:
     keys = PartitionKeys.of(settings.partition, settings.key_prefix)
     status = read_status(redis, keys)
     if settings.partitions:
@@ -198,7 +200,7 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "owner", state, f"none; {waiting:,} commands in the stream", "start one with `recommender worker`"
         )
-        return
+        return None
     healthy: State = "ok" if status["healthy"] else "failed"
     yield Finding(
         "owner",
@@ -217,6 +219,8 @@ def _check_owner(redis: Redis, settings: Settings) -> Iterator[Finding]:
     yield from check_fleet(status)
     yield from _check_room(redis, keys, status, settings)
     yield from _check_groups(status, settings)
+    yield from check_lanes(status)
+    return status
 
 
 def _check_room(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:

@@ -1,15 +1,18 @@
-"""Between the outbox and the courier: what has to go into Celery, and what has arrived there."""
+"""Between the outbox and the couriers: what has to go into Celery, and what has arrived there."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
+from typing import Any
 
 from recommender import Recommender
 from recommender.items import START, EntryId
 from recommender.store import OutboxRow, Reply
 from workers.broker.commands_log import CommandsLog
 from workers.owner.courier import Carry, Courier, DeliveryJob, ReplyJob
+from workers.owner.lanes import DeliveryLane, ResultLane
 from workers.owner.replies import resolve_reply, task_of
 from workers.settings import Settings
 
@@ -17,7 +20,9 @@ _IDLE_S, _SOON_S = 0.5, 0.05
 
 
 class Dispatch:
-    """Feeds a courier. What it has offered and not seen arrive is offered again after a restart.
+    """Feeds a courier for each lane: results, results that other tasks follow, deliveries to the user's task.
+
+    What it has offered and not seen arrive is offered again after a restart.
 
     Args:
         settings: which task of the user's own is called, and with which events.
@@ -31,7 +36,13 @@ class Dispatch:
     def __init__(self, settings: Settings, commands: CommandsLog, carry: Carry) -> None:
         self._settings = settings
         self._commands = commands
-        self._courier = Courier(carry)
+        deliveries = DeliveryLane(
+            lambda fields: commands.append([fields]), settings.deliver_task, settings.deliver_retry_s
+        )
+        self._results = Courier(carry, ResultLane("results", commands.forget_request))
+        self._followed = Courier(carry, ResultLane("links", commands.forget_request))
+        self._delivering = Courier(carry, deliveries)
+        self._couriers = (self._results, self._followed, self._delivering)
         self.idle_s = _IDLE_S
         self._offered_event = START
         self._undelivered = 0  # offered, and not seen to arrive
@@ -43,19 +54,23 @@ class Dispatch:
         if self._settings.deliver_task and engine.delivered is None:
             engine.acknowledge(delivered=engine.last_event)
         self._offered_event = engine.delivered or engine.last_event
-        self._courier.start()
+        for courier in self._couriers if self._settings.deliver_task else self._couriers[:2]:
+            courier.start()
 
     def offer(self, engine: Recommender) -> None:
-        """Give the courier what it has room for."""
-        room = self._courier.room
+        """Give the couriers what they have room for."""
+        room = min(self._results.room, self._followed.room)
         waiting = engine.outbox.replies(self._offered_reply, room)
-        events = engine.outbox.after(self._offered_event, room) if self._settings.deliver_task else []
-        self._courier.put([*self._replies(engine, waiting), *self._deliveries(events)])
-        self.idle_s = _SOON_S if 0 < room in (len(waiting), len(events)) else _IDLE_S
+        self._offer_replies(engine, waiting)
+        space = self._delivering.room
+        events = engine.outbox.after(self._offered_event, space) if self._settings.deliver_task else []
+        self._delivering.put(self._deliveries(events))
+        more = 0 < room == len(waiting) or 0 < space == len(events)
+        self.idle_s = _SOON_S if more else _IDLE_S
 
     def acknowledge(self, engine: Recommender) -> None:
         """Note what has arrived."""
-        arrived = self._courier.arrived()
+        arrived = [job for courier in self._couriers for job in courier.arrived()]
         replied = [job.id for job in arrived if isinstance(job, ReplyJob)] + self._unclaimed
         deliveries = [job.id for job in arrived if isinstance(job, DeliveryJob)]
         self._undelivered -= len(deliveries)
@@ -67,28 +82,36 @@ class Dispatch:
             self._unclaimed = []
 
     def finish(self, engine: Recommender, timeout_s: float) -> None:
-        """Let the courier carry what it has, for at most ``timeout_s`` seconds, and note what arrived."""
-        if self._courier.is_alive():
-            self._courier.finish(timeout_s)
+        """Let the couriers carry what they have, for at most ``timeout_s`` seconds, and note what arrived."""
+        deadline_s = time.monotonic() + timeout_s
+        for courier in self._couriers:
+            if courier.is_alive():
+                courier.finish(max(0.0, deadline_s - time.monotonic()))
         self.acknowledge(engine)
 
     def stop(self) -> None:
         """Carry no more, whatever is left."""
-        if self._courier.is_alive():
-            self._courier.finish(0.0)
+        for courier in self._couriers:
+            if courier.is_alive():
+                courier.finish(0.0)
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """By lane: what waits, and why if it is tried in vain."""
+        return {courier.lane.name: courier.told() for courier in self._couriers}
 
     def sent(self, engine: Recommender, published: EntryId) -> EntryId:
         """Up to where events have reached everybody they are for."""
         return min(published, engine.delivered or START) if self._settings.deliver_task else published
 
-    def _replies(self, engine: Recommender, waiting: Sequence[Reply]) -> list[ReplyJob]:
+    def _offer_replies(self, engine: Recommender, waiting: Sequence[Reply]) -> None:
         """Outcomes for tasks that wait. An address that nobody registered is none of ours, whoever wrote it."""
         if not waiting:
-            return []
+            return
         known = self._commands.known_requests([task_of(reply) for reply in waiting])
         self._offered_reply = waiting[-1].id
         self._unclaimed += [reply.id for reply in waiting if task_of(reply) not in known]
-        return [resolve_reply(reply, engine) for reply in waiting if task_of(reply) in known]
+        for courier, followed in ((self._results, False), (self._followed, True)):
+            courier.put([resolve_reply(reply, engine) for reply in waiting if known.get(task_of(reply)) is followed])
 
     def _deliveries(self, events: Sequence[OutboxRow]) -> list[DeliveryJob]:
         if events:

@@ -104,7 +104,7 @@ class Upkeep:
             self._holding.trim(engine)
             self._clock.adjust()
             self._tick(engine)
-            self._status.update(events=self._event_keeper.tend(self._clock.now_ms()))
+            self._status.update(events=self._event_keeper.tend(self._clock.now_ms()), lanes=self._dispatch.told())
             self._reporting.report(engine)
         except (OutOfMemoryError, Overloaded) as error:  # it is full, and the same as before
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
