@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from recommender.grouping import ranked
@@ -10,11 +10,13 @@ from recommender.items import Band, Item, Recommendation
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.groups import Groups, Place
-from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judging, Seen, Subject
-from recommender.pipeline.neighbours import Neighbourhood
+from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judging, Seen
+from recommender.pipeline.neighbours import Having, Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.spots import Spots, spot_of
+from recommender.pipeline.subject import Subject
 from recommender.pipeline.words import Words
-from recommender.policy import may_be_duplicate
+from recommender.policy import may_be_duplicate, restricts
 from recommender.ranking import ScoredMember, recommend
 from recommender.store import Collection, Member, SqliteStore, StoredItem, Verdict
 
@@ -30,15 +32,19 @@ class Hints(NamedTuple):
     Attributes:
         twin: the item with the same text.
         by_words: items that share the rarest words.
+        allowed: points of all that the item may repeat, if its policy leaves few.
+        having: where the policy leaves many, tells of points which have an item that it may repeat.
     """
 
     twin: Member | None
     by_words: list[Member]
+    allowed: Sequence[int] = ()
+    having: Having | None = None
 
     @property
     def points(self) -> set[int]:
         """Their points."""
-        return {member.point for member in (*self.by_words, *([self.twin] if self.twin else []))}
+        return {*self.allowed, *(member.point for member in (*self.by_words, *([self.twin] if self.twin else [])))}
 
 
 class Surroundings:
@@ -79,8 +85,11 @@ class Surroundings:
 class Arrivals:
     """Decides items of one collection, one after another."""
 
-    def __init__(self, store: SqliteStore, words: Words, judging: Judging, answers: Answers, groups: Groups) -> None:
+    def __init__(
+        self, store: SqliteStore, words: Words, spots: Spots, judging: Judging, answers: Answers, groups: Groups
+    ) -> None:
         self._store = store
+        self._spots = spots
         self._words = words
         self._judging = judging
         self._answers = answers
@@ -88,10 +97,17 @@ class Arrivals:
 
     def hints(self, collection: Collection, subject: Subject) -> Hints:
         """Twin and word search; neither asks the vector index."""
-        compared = may_be_duplicate(collection.settings, subject.item)
-        by_words = self._words.search(collection.id, subject.item, BY_WORDS) if compared else []
-        found = self._store.items.by_number(by_words) if by_words else []
-        return Hints(self._judging.twin(collection, subject), found)
+        if not may_be_duplicate(collection.settings, subject.item):
+            return Hints(None, [])
+        twin = self._judging.twin(collection, subject)
+        if not restricts(collection.settings):
+            by_words = self._words.search(collection.id, subject.item, BY_WORDS)
+            return Hints(twin, self._store.items.by_number(by_words) if by_words else [])
+        keep = self._spots.among(collection, subject)
+        by_words = self._words.search(collection.id, subject.item, BY_WORDS, keep)
+        few = self._spots.near(collection, subject)
+        having = self._spots.having(collection, subject) if few is None else None
+        return Hints(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
 
     def surroundings(self, neighbourhood: Neighbourhood) -> Surroundings:
         """The items on the points of a neighbourhood."""
@@ -132,7 +148,7 @@ class Arrivals:
             verdict=place.verdict,
             at_ms=subject.at_ms,
         )
-        self._store.items.insert(row)
+        self._store.items.insert(row, spot_of(collection, row.item, row.at_ms))
         self._words.add(collection.id, place.seq, subject.item)
         return row
 
@@ -162,7 +178,7 @@ class Arrivals:
         reworded = (item.text, item.fields) != (row.item.text, row.item.fields)  # in case, or in the names of fields
         if reworded:
             self._words.remove(collection.id, row.seq, row.item)
-        self._store.items.update(row.seq, item, revision, version)
+        self._store.items.update(row.seq, item, revision, version, spot_of(collection, item, row.at_ms))
         if reworded:
             self._words.add(collection.id, row.seq, item)
         return self._store.items.by_seq([row.seq])[row.seq]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from recommender.embedding import Encoders, ModelIdentity
 from recommender.errors import InvalidCommand, ModelError
 from recommender.items import CollectionSettings
+from recommender.policy import same_spots
 from recommender.store import Collection, SqliteStore
 
 
@@ -18,6 +19,7 @@ class Collections:
         self._by_id: dict[int, Collection] = {}
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
+        self._unsorted: dict[int, Collection] = {}
         self._expiring: list[Collection] | None = None
         self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
         self.reload()
@@ -82,6 +84,8 @@ class Collections:
                 f"settings.rule: it has items under {collection.settings.rule!r}; another rule needs a new collection",
                 "settings.rule",
             )
+        if not same_spots(collection.settings, settings):
+            collection.unsorted_seq = self._store.items.next_seq() - 1
         collection.settings = settings
         self._expiring = None
         self.touch(collection)
@@ -97,9 +101,17 @@ class Collections:
         """Collections with silent commands since their last summary, oldest first."""
         return [self._silent[id_] for id_ in sorted(self._silent)]
 
+    def unsorted(self) -> list[Collection]:
+        """Collections of which items have yet to be given their spot, oldest first."""
+        return [self._unsorted[id_] for id_ in sorted(self._unsorted)]
+
     def touch(self, collection: Collection) -> None:
         """Note that it has changed in memory."""
         self._changed[collection.id] = collection
+        if collection.unsorted_seq:
+            self._unsorted[collection.id] = collection
+        else:
+            self._unsorted.pop(collection.id, None)
         if collection.silent_commands:
             self._silent[collection.id] = collection
         else:
@@ -110,6 +122,7 @@ class Collections:
         del self._by_name[collection.name], self._by_id[collection.id]
         self._changed.pop(collection.id, None)
         self._silent.pop(collection.id, None)
+        self._unsorted.pop(collection.id, None)
         self._expiring = None
 
     def flush(self) -> list[Collection]:
@@ -127,6 +140,7 @@ class Collections:
         self._changed = {}
         self._expiring = None
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
+        self._unsorted = {collection.id: collection for collection in self.all() if collection.unsorted_seq}
 
     def _create(self, name: str, settings: CollectionSettings) -> Collection:
         collection = self._by_name[name] = self._store.collections.create(name, settings)

@@ -9,8 +9,8 @@ from recommender.items import Band, Entry, Revision
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.corrections import Before, Corrections
-from recommender.pipeline.judging import Subject
 from recommender.pipeline.requery import Requery
+from recommender.pipeline.subject import Subject
 from recommender.store import Collection, SqliteStore, StoredItem
 
 # Open questions ("are these two the same?") about one item that are asked anew when it goes.

@@ -27,13 +27,6 @@ class Expiry:
                 rows = self._store.items.by_seq(seqs)
                 yield collection, [rows[seq] for seq in seqs]
 
-    def at_most(self, collection: Collection, entries: int, until_ms: int) -> int:
-        """How many items of a collection can expire during so many entries, the last of them at ``until_ms``."""
-        ttl = collection.settings.ttl_seconds
-        if ttl is None:
-            return 0
-        return len(self._store.items.arrived_until(collection.id, until_ms - ttl * 1000, entries * MOST_AT_ONCE))
-
     def due_ms(self) -> int | None:
         """Stream time at which the next item expires, or ``None``."""
         times = [

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from recommender.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
 from recommender.items import Band, Reason
 from recommender.pipeline.answers import Answers
-from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, Subject, confirmed
+from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, confirmed
+from recommender.pipeline.subject import Subject
 from recommender.store import Collection, Member, SqliteStore, Verdict
 
 # A new item is compared with its group: the earliest of it and so many of the latest.

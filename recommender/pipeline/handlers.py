@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from recommender.errors import InvalidCommand
 from recommender.items import (
@@ -34,12 +34,12 @@ from recommender.items.repeats import digest_of, repeats, scope_of
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.departures import Departures
-from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.feedback import Feedback
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.moving import Moving
 from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
+from recommender.pipeline.spots import spot_of
 from recommender.pipeline.upserts import Upserts
 from recommender.store import Collection, KeyUse, SqliteStore, StoredItem
 
@@ -70,19 +70,6 @@ class Handlers:
     def is_repeat(self, entry: Entry) -> bool:
         """Whether its key has been used in its collection within the last 24 hours of stream time."""
         return self._first_use(entry) is not None
-
-    def possible_removals(self, collection: str, entries: Sequence[Entry], embedded: Mapping[EntryId, Embedded]) -> int:
-        """How many committed points the entries can remove from the collection's index at most."""
-        found = self._collections.find(collection)
-        if found is None:
-            return 0
-        touched: dict[str, list[Embedded | None]] = {}
-        for entry in entries:
-            command = entry.command
-            if isinstance(command, UpsertItem | DeleteItem | EraseItem) and command.collection == collection:
-                touched.setdefault(command.id, []).append(embedded.get(entry.id))
-        before = self._store.items.prints(found.id, touched)
-        return sum(1 for id_, prints in before.items() if not _harmless(touched[id_], prints))
 
     def handle(self, prepared: Prepared, batch: Batch) -> None:
         """Apply one entry: exactly one outcome, which also answers every later repeat of its key.
@@ -169,7 +156,8 @@ class Handlers:
             )
         version = stored.version if command.version is None else command.version
         item = stored.item.model_copy(update={"attributes": attributes})
-        self._store.items.update(stored.seq, item, stored.revision + 1, version)
+        spot = spot_of(collection, item, stored.at_ms)
+        self._store.items.update(stored.seq, item, stored.revision + 1, version, spot)
         patched = ItemPatched(
             command=cause(entry),
             item_id=command.id,
@@ -247,12 +235,6 @@ class Handlers:
     def _lookup(self, key: ItemKey) -> tuple[Collection | None, StoredItem | None]:
         collection = self._collections.find(key.collection)
         return collection, None if collection is None else self._store.items.get(collection.id, key.id)
-
-
-def _harmless(arrivals: list[Embedded | None], prints: tuple[bytes, bytes]) -> bool:
-    """Whether an item keeps its point for sure: touched once, by an upsert that says the same."""
-    (first, *more) = arrivals
-    return first is not None and not more and (first.fingerprint, first.vector_key) == prints
 
 
 def _refused(command: Command | Malformed, error: InvalidCommand) -> Malformed:

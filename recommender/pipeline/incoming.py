@@ -28,6 +28,7 @@ from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.rates import rate_note
+from recommender.pipeline.spots import spot_of
 from recommender.pipeline.words import Words
 from recommender.store import Answer, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
 
@@ -155,7 +156,7 @@ class Incoming:
             verdict=Verdict(record.verdict, None if record.matched is None else record.matched + move.offset),
             at_ms=record.at_ms,
         )
-        self._store.items.insert(stored)
+        self._store.items.insert(stored, spot_of(collection, stored.item, stored.at_ms))
         self._words.add(collection.id, stored.seq, stored.item)
 
     def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:

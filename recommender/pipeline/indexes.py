@@ -121,11 +121,11 @@ class Indexes:
                 index.close()
 
     def neighbours(
-        self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int, removals: int
+        self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int
     ) -> Neighbours:
         """Neighbours of a batch of items in one collection; ``None`` stands for one that does not exist yet."""
         index = None if collection is None else self._indexes.get(collection.id)
-        return Neighbours(index if index is not None else FlatIndex(dimension), queries, k, removals)
+        return Neighbours(index if index is not None else FlatIndex(dimension), queries, k)
 
     def apply(self, changed: Iterable[Collection], overlays: Mapping[int, CollectionOverlay]) -> None:
         """Bring the indexes up to date with what has just been committed.

@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 from recommender.grouping import JudgedMember
-from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender.items import Band, CollectionSettings, PairVerdict, Reason
 from recommender.items.placeholders import says_nothing
 from recommender.matching import Candidate, Comparable, CosineMatcher, Matcher, by_cosine, only_meaning
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
-from recommender.policy import Dated, allows, may_be_duplicate, restricts, shared
+from recommender.pipeline.spots import Spots
+from recommender.pipeline.subject import Subject
+from recommender.policy import may_be_duplicate, restricts
 from recommender.store import Collection, Member, Saying, SqliteStore
 
 # How many candidates are judged: the nearest by their vectors, and those that share the rarest words.
 NEAREST = 10
 BY_WORDS = 3
-# How many items with (nearly) the same vector are looked through for one that the policy allows.
-_READ = 10_000
 
 _CLAIMS_NOTHING = (Band.SIMILAR, Band.NEW)
 _CANNOT_LINK = Reason(code="people_say_different", text="a person said that these two are not the same")
 _MUST_LINK = Reason(code="people_say_same", text="a person said that these two are the same")
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The item that is judged.
-
-    Attributes:
-        item: what it says.
-        fingerprint: of its canonical text.
-        vector: float32, shape (dimension,), unit length.
-        at_ms: stream time of its arrival.
-        seq: its arrival number; candidates came before it. ``None`` for one that arrives now.
-    """
-
-    item: Item
-    fingerprint: bytes
-    vector: Vector
-    at_ms: int
-    seq: int | None = None
-
-    @property
-    def brings_nothing(self) -> bool:
-        """Whether it arrives with a placeholder for a text and no vector of its own."""
-        return self.seq is None and self.item.vector is None and says_nothing(self.item.content)
-
-    def comes_after(self, member: Member) -> bool:
-        """Whether the member was there before it."""
-        return member.id != self.item.id and (self.seq is None or member.seq < self.seq)
 
 
 class Seen(NamedTuple):
@@ -154,8 +124,9 @@ class JudgedByCosine:
 class Judging:
     """Chooses candidates by policy and has the matcher judge them."""
 
-    def __init__(self, store: SqliteStore, matcher: Matcher) -> None:
+    def __init__(self, store: SqliteStore, spots: Spots, matcher: Matcher) -> None:
         self._store = store
+        self._spots = spots
         self._learned = matcher
         self._by_cosine = CosineMatcher()
 
@@ -166,10 +137,7 @@ class Judging:
         if not restricts(collection.settings):
             twin = self._store.items.twin(collection.id, subject.fingerprint)
             return twin if twin is not None and subject.comes_after(twin) else None
-        twins = self._store.items.twins(
-            collection.id, subject.fingerprint, collection.name, shared(collection.settings, subject.item), _READ
-        )
-        return self._first_allowed(collection, subject, twins)
+        return self._spots.twin(collection, subject)
 
     def judge(
         self,
@@ -184,22 +152,22 @@ class Judging:
         """Verdicts on the item with the same text, the nearest, and those that share its rarest words.
 
         Args:
+            by_words: those that the policy allows.
             members: the items on the nearest points, the nearest first; of each point the earliest allowed is judged.
-            similarity: cosine by point.
+            similarity: cosine by point, best first.
             forbidden: ids that a person said are something else.
         """
-        if not may_be_duplicate(collection.settings, subject.item):
-            members = ()  # none of them would be allowed, and asking the store of each would take long
+        nearest = self._of_each_point(collection, subject, members, similarity)
         if collection.settings.rule == "cosine":
-            members = () if subject.brings_nothing else members
-            nearest = self._of_each_point(collection, subject, members, NEAREST)
+            nearest = [] if subject.brings_nothing else nearest
             return JudgedByCosine(nearest, similarity, collection.settings, forbidden)
         chosen = {} if twin is None else {twin.seq: twin}
-        for member in self._of_each_point(collection, subject, members, NEAREST):
+        for member in nearest:
             if twin is None or member.point != twin.point:
                 chosen[member.seq] = member
-        for member in self._allowed(collection, subject, by_words):
-            chosen[member.seq] = member
+        for member in by_words:
+            if subject.comes_after(member):
+                chosen[member.seq] = member
         said = self._store.items.sayings(list(chosen), collection.name)
         found = [member for seq, member in chosen.items() if not says_nothing(said[seq].item.content)]
         vectors = self._store.vectors.several({one.vector for one in said.values()})
@@ -261,46 +229,20 @@ class Judging:
         return self._store.items.next_seq() if subject.seq is None else subject.seq
 
     def _of_each_point(
-        self, collection: Collection, subject: Subject, members: Iterable[Member], most: int
+        self, collection: Collection, subject: Subject, members: Iterable[Member], points: Neighbourhood
     ) -> list[Member]:
-        """Of each point, in the order given, the first item that the policy allows."""
-        restricted = restricts(collection.settings)
+        """Of each point, the nearest first, the earliest item that the policy allows."""
+        if not may_be_duplicate(collection.settings, subject.item):
+            return []
+        if restricts(collection.settings):
+            return self._spots.on_points(collection, subject, points, NEAREST)
         first: dict[int, Member] = {}
         for member in members:
             if member.point not in first and subject.comes_after(member):
                 first[member.point] = member
-                if len(first) == most and not restricted:
+                if len(first) == NEAREST:
                     break
-        if not restricted:
-            return list(first.values())
-        equal = shared(collection.settings, subject.item)
-        found = (
-            self._first_allowed(collection, subject, self._store.items.on_point(point, collection.name, equal, _READ))
-            for point in first
-        )
-        return list(islice((member for member in found if member is not None), most))
-
-    def _allowed(self, collection: Collection, subject: Subject, members: Iterable[Member]) -> list[Member]:
-        """Those that came before and that the policy allows."""
-        earlier = [member for member in members if subject.comes_after(member)]
-        if not restricts(collection.settings):
-            return earlier
-        said = self._store.items.sayings([member.seq for member in earlier], collection.name)
-        later = Dated(subject.item, subject.at_ms)
-        return [
-            member
-            for member in earlier
-            if allows(collection.settings, later, Dated(said[member.seq].item, said[member.seq].at_ms))
-        ]
-
-    def _first_allowed(
-        self, collection: Collection, subject: Subject, pool: Iterable[tuple[Member, Saying]]
-    ) -> Member | None:
-        later = Dated(subject.item, subject.at_ms)
-        for member, said in pool:
-            if subject.comes_after(member) and allows(collection.settings, later, Dated(said.item, said.at_ms)):
-                return member
-        return None
+        return list(first.values())
 
 
 def _candidate(said: Saying, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:

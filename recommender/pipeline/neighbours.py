@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 
 import numpy as np
@@ -13,9 +13,19 @@ from recommender.items import EntryId
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.overlay import CollectionOverlay, Found
 
+# So many more than enough are asked for, since a batch takes out some points itself.
+_SPARE = 8
+# Where too few count, so many times more are asked for. Of those that matter so many are enough; among so many of the
+# nearest they are looked for.
+_WIDER = 4
+_MATTER = 10
+_WIDEST = 3200
 # Similarities are rounded to what float32 vectors can tell; the ranking is made before, in the order of the indexes.
 _DECIMALS = 6
 _NOTHING: Found = np.empty(0, np.int64), np.empty(0, np.float32)
+
+Having = Callable[[Sequence[int]], list[int]]
+"""Chooses of some points those that matter, in their order."""
 
 Neighbourhood = dict[int, float]
 """Cosine similarity by point, best first."""
@@ -30,47 +40,87 @@ class Neighbours:
     """Neighbours of the items of one collection in one batch.
 
     The index is asked once for the whole batch, before any item is decided. What the batch adds or removes meanwhile is
-    taken from the overlay, so every item sees exactly the state that the items before it left.
+    taken from the overlay, so every item sees exactly the state that the items before it left. Where too few of what
+    was found count, the index is asked again for more.
 
     Args:
         index: the committed points.
         queries: vector by place in the batch.
         k: how many neighbours each item gets.
-        removals: how many committed points this batch can remove at most.
     """
 
-    def __init__(self, index: VectorIndex, queries: Mapping[EntryId, Vector], k: int, removals: int) -> None:
+    def __init__(self, index: VectorIndex, queries: Mapping[EntryId, Vector], k: int) -> None:
         self._index = index
         self._queries = queries
         self._k = k
         self._committed: dict[EntryId, Found] = {}
-        wanted = min(k + removals, len(index))
-        if queries and wanted:
-            found = index.search(np.stack(list(queries.values())), wanted)
+        self._asked = min(k + _SPARE, len(index))
+        if queries and self._asked:
+            found = index.search(np.stack(list(queries.values())), self._asked)
             self._committed = dict(zip(queries, zip(*found, strict=True), strict=True))
 
-    def of(self, place: EntryId, overlay: CollectionOverlay, also: Iterable[int] = ()) -> Neighbourhood:
-        """The nearest points of the item at ``place``, and those named in ``also``, whatever their distance."""
+    def of(
+        self, place: EntryId, overlay: CollectionOverlay, also: Iterable[int] = (), having: Having | None = None
+    ) -> Neighbourhood:
+        """The nearest points of the item at ``place``, best first.
+
+        Args:
+            place: of the item.
+            overlay: what has come and gone since.
+            also: points that belong to it, whatever their distance.
+            having: tells of points which matter more than others: of these the nearest belong to it, though there may
+                be many others that are nearer.
+        """
         query = self._queries[place]
-        labels, found = self._committed.get(place, _NOTHING)
-        there = labels != NO_LABEL
-        if overlay.removed:
-            there &= ~np.isin(labels, list(overlay.removed))
-        labels, found = labels[there], found[there]
-        if len(overlay):
-            # What is behind the last of enough committed points is not among the nearest.
-            least = float(found[self._k - 1]) if len(found) >= self._k else -inf
-            fresh, close = overlay.nearest(query, self._k, least)
-            labels, found = np.concatenate([labels, fresh]), np.concatenate([found, close])
+        labels, found = self._nearest(place, overlay, self._k)
         also = frozenset(also)
+        if having is not None:
+            more, near = self._nearest_of(place, overlay, having)
+            new = ~np.isin(more, labels)
+            labels, found = np.concatenate([labels, more[new]]), np.concatenate([found, near[new]])
         if unknown := also.difference(labels.tolist()):
             far = np.array(sorted(unknown), np.int64)
             labels, found = np.concatenate([labels, far]), np.concatenate([found, self._cosines(query, far, overlay)])
         order = np.lexsort((labels, -found))
-        if len(order) > self._k:
-            rest = order[self._k :]
-            order = np.concatenate([order[: self._k], rest[np.isin(labels[rest], list(also))]])
         return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
+
+    def _nearest_of(self, place: EntryId, overlay: CollectionOverlay, having: Having) -> Found:
+        """Of the points that matter the nearest, as far as they are among the nearest of all."""
+        count, looked = self._k, 0
+        matter: list[int] = []
+        while True:
+            labels, found = self._nearest(place, overlay, count)
+            matter += having(labels[looked:].tolist())
+            looked = len(labels)
+            if len(matter) >= _MATTER or looked < count or count >= _WIDEST:
+                mine = np.isin(labels, matter[:_MATTER])
+                return labels[mine], found[mine]
+            count *= _WIDER
+
+    def _nearest(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Found:
+        """The ``count`` nearest points there are now, best first."""
+        labels, found = self._there(place, overlay, count)
+        if len(overlay):
+            # What is behind the last of enough committed points is not among the nearest.
+            least = float(found[count - 1]) if len(found) >= count else -inf
+            fresh, close = overlay.nearest(self._queries[place], count, least)
+            labels, found = np.concatenate([labels, fresh]), np.concatenate([found, close])
+        order = np.lexsort((labels, -found))[:count]
+        return labels[order], found[order]
+
+    def _there(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Found:
+        """At least the ``count`` nearest of the committed points that have not gone, if there are as many."""
+        labels, found = self._committed.get(place, _NOTHING)
+        asked = self._asked
+        while True:
+            there = labels != NO_LABEL
+            if overlay.removed:
+                there &= ~np.isin(labels, list(overlay.removed))
+            if there.sum() >= count or asked >= len(self._index):
+                return labels[there], found[there]
+            asked = min(max(_WIDER * asked, count + _SPARE), len(self._index))
+            more = self._index.search(self._queries[place][None], asked)
+            labels, found = more.labels[0], more.similarities[0]
 
     def _cosines(self, query: Vector, points: NDArray[np.int64], overlay: CollectionOverlay) -> NDArray[np.float32]:
         """Cosines to points, of which the overlay has some."""

@@ -338,7 +338,6 @@ class Reads:
             {_QUESTION: vector},
             dimension=len(vector),
             k=max(collection.settings.candidates, 2 * limit),
-            removals=0,
         )
         return neighbours.of(_QUESTION, CollectionOverlay(len(vector)))
 

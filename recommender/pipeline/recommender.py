@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -46,6 +46,7 @@ from recommender.pipeline.rates import Rates
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
 from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
+from recommender.pipeline.spots import Spots
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
 from recommender.pipeline.tidying import Tidying
@@ -100,11 +101,12 @@ class Recommender:
         self._summaries = Summaries(self._collections)
         self._expiry = Expiry(store, self._collections)
         self._rates = Rates(store, self._collections)
-        judging = Judging(store, matcher(self._words.statistics, self._models.of))
+        self._spots = Spots(store, self._collections)
+        judging = Judging(store, self._spots, matcher(self._words.statistics, self._models.of))
         groups = Groups(store, judging, self._answers)
         standings = Standings(store)
         corrections = Corrections(store, standings)
-        arrivals = Arrivals(store, self._words, judging, self._answers, groups)
+        arrivals = Arrivals(store, self._words, self._spots, judging, self._answers, groups)
         requery = Requery(arrivals, self._indexes)
         departures = Departures(store, arrivals, requery, corrections)
         reshaping = Reshaping(store, judging, self._answers, groups)
@@ -141,7 +143,7 @@ class Recommender:
         with self._transaction() as batch:
             fresh = [entry for entry in entries if entry.id > batch.position]
             for segment in segments(fresh):
-                for prepared in self._prepare(segment, batch):
+                for prepared in self._prepare(segment):
                     self._decide(prepared, batch)
         self._embedding.committed()
         self._indexes.apply(batch.changed.values(), batch.overlays)
@@ -181,7 +183,7 @@ class Recommender:
                     reloads.callback(kept.reload)
             raise
 
-    def _prepare(self, entries: Sequence[Entry], batch: Batch) -> Iterator[Prepared]:
+    def _prepare(self, entries: Sequence[Entry]) -> Iterator[Prepared]:
         """Embed what must be embedded and ask the indexes once for all of it."""
         elsewhere = {entry.id: where for entry in entries if (where := self.moves.destination(entry)) is not None}
         ours = [entry for entry in entries if entry.id not in elsewhere]
@@ -192,14 +194,12 @@ class Recommender:
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
         )
         by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
-        neighbours = self._neighbours(by_entry, entries, batch)
+        neighbours = self._neighbours(by_entry)
         for entry in entries:
             near = neighbours.get(getattr(entry.command, "collection", ""))
             yield Prepared(entry, by_entry.get(entry.id), near, refused.get(entry.id), elsewhere.get(entry.id))
 
-    def _neighbours(
-        self, embedded: dict[EntryId, Embedded | InvalidCommand], entries: Sequence[Entry], batch: Batch
-    ) -> dict[str, Neighbours]:
+    def _neighbours(self, embedded: dict[EntryId, Embedded | InvalidCommand]) -> dict[str, Neighbours]:
         queries: dict[str, dict[EntryId, Embedded]] = {}
         for id_, one in embedded.items():
             if isinstance(one, Embedded):
@@ -212,24 +212,14 @@ class Recommender:
                 {id_: one.vector for id_, one in members.items()},
                 dimension=next(iter(members.values())).model.dimension,
                 k=self._collections.settings(name).candidates,
-                removals=self._possible_removals(name, entries, members, batch),
             )
         return found
-
-    def _possible_removals(
-        self, name: str, entries: Sequence[Entry], members: Mapping[EntryId, Embedded], batch: Batch
-    ) -> int:
-        """How many points of the index that the batch was opened with may be gone when its last entry is decided."""
-        collection = self._collections.find(name)
-        if collection is None:
-            return 0
-        expired = self._expiry.at_most(collection, len(entries), max(entry.time_ms for entry in entries))
-        return batch.removed(collection) + expired + self._handlers.possible_removals(name, entries, members)
 
     def _decide(self, prepared: Prepared, batch: Batch) -> None:
         entry = prepared.entry
         for collection, rows in self._expiry.due(entry):
             self._handlers.expire(entry, collection, rows, batch)
+        self._spots.sort(entry.command)
         self._summaries.emit_due(entry, batch)
         self._handlers.handle(prepared, batch)
         batch.position, batch.clock_ms = entry.id, entry.time_ms

@@ -6,8 +6,8 @@ from recommender.items import EntryId
 from recommender.pipeline.arrivals import Arrivals, Hints, Surroundings
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.indexes import Indexes
-from recommender.pipeline.judging import Subject
 from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.subject import Subject
 from recommender.store import Collection
 
 _QUERY = EntryId(0, 0)  # the place of a single query
@@ -29,9 +29,8 @@ class Requery:
             {_QUERY: subject.vector},
             dimension=len(subject.vector),
             k=collection.settings.candidates,
-            removals=len(overlay.removed),
         )
-        return hints, self._arrivals.surroundings(neighbours.of(_QUERY, overlay, hints.points))
+        return hints, self._arrivals.surroundings(neighbours.of(_QUERY, overlay, hints.points, hints.having))
 
     def overlay(self, collection: Collection, batch: Batch) -> CollectionOverlay:
         """What the batch has changed in the collection's index so far."""

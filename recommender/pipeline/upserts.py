@@ -14,10 +14,10 @@ from recommender.pipeline.corrections import Before, Corrections
 from recommender.pipeline.departures import Departures, Gone
 from recommender.pipeline.embedding_step import Embedded, made_from_text
 from recommender.pipeline.groups import Groups, Place
-from recommender.pipeline.judging import Subject
 from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
 from recommender.pipeline.standings import Standings
+from recommender.pipeline.subject import Subject
 from recommender.store import Collection, SqliteStore, StoredItem
 
 
@@ -130,7 +130,9 @@ class Upserts:
         if prepared.neighbours is None:
             raise AssertionError("an upsert that is not a repeat has been prepared")
         overlay = batch.overlay(collection, len(subject.vector))
-        return self._arrivals.surroundings(prepared.neighbours.of(prepared.entry.id, overlay, hints.points))
+        return self._arrivals.surroundings(
+            prepared.neighbours.of(prepared.entry.id, overlay, hints.points, hints.having)
+        )
 
     def _before(self, collection: Collection, place: Place, gone: Gone | None) -> Before:
         """How everything stands that the arrival can change for others than itself."""

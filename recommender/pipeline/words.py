@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ MOST_ITEMS = 500
 _VERSION = "1"
 _NOTE = "terms version"
 _BLOCK = 1000
+_WIDER = 16  # so many times more are looked at where too few of the best count
+
+Keep = Callable[[Sequence[int]], list[int]]
 
 
 class Words:
@@ -58,8 +62,15 @@ class Words:
         self._of(collection).change(terms, -1)
         self._postings.remove(collection, seq, terms)
 
-    def search(self, collection: int, item: Item, limit: int) -> list[int]:
-        """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first."""
+    def search(self, collection: int, item: Item, limit: int, keep: Keep | None = None) -> list[int]:
+        """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first.
+
+        Args:
+            collection: its number.
+            item: whose terms.
+            limit: how many at most.
+            keep: chooses of some numbers those that count, in their order; by default all do.
+        """
         if not self._reads(collection):
             return []
         counts = self._of(collection)
@@ -73,7 +84,16 @@ class Words:
             return []
         having = [self._postings.having(collection, term) for _, term in rarest]
         each = np.repeat([-weight for weight, _ in rarest], [len(numbers) for numbers in having])
-        return _best(np.concatenate(having), each, limit)
+        numbers = np.concatenate(having)
+        if keep is None:
+            return _best(numbers, each, limit)
+        asked = limit
+        while True:
+            best = _best(numbers, each, asked)
+            found = keep(best)
+            if len(found) >= limit or len(best) < asked:
+                return found[:limit]
+            asked *= _WIDER
 
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""

@@ -7,6 +7,7 @@ from recommender.store.failures import explained
 from recommender.store.moves import Forward, Move
 from recommender.store.outbox import KEY_WINDOW_MS, KeyUse, Outbox, OutboxRow, Reply
 from recommender.store.rows import Member, Saying, StoredItem, Verdict
+from recommender.store.spots import Sought
 from recommender.store.sqlite import SqliteStore
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "OutboxRow",
     "Reply",
     "Saying",
+    "Sought",
     "SqliteStore",
     "StateFacts",
     "StoredItem",

@@ -20,6 +20,7 @@ class Collection:
         silent_commands: silent commands since the last summary.
         silent_bands: bands of the items among them.
         silent_since_ms: stream time of the first of them.
+        unsorted_seq: items up to this arrival number have yet to be given their spot under these settings.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Collection:
     silent_commands: int = 0
     silent_bands: Counter[Band] = field(default_factory=Counter)
     silent_since_ms: int = 0
+    unsorted_seq: int = 0
 
 
 class CollectionTable:
@@ -41,7 +43,7 @@ class CollectionTable:
     def all(self) -> list[Collection]:
         """Every collection, oldest first, without those that have left for another partition."""
         rows = self._db.execute(
-            "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms"
+            "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms, unsorted_seq"
             " FROM collections WHERE NOT instr(name, char(10)) ORDER BY id"
         )
         return [
@@ -53,9 +55,9 @@ class CollectionTable:
                 dimension,
                 commands,
                 Counter({Band(band): count for band, count in json.loads(bands).items()}),
-                since_ms,
+                *others,
             )
-            for id_, name, settings, model, dimension, commands, bands, since_ms in rows
+            for id_, name, settings, model, dimension, commands, bands, *others in rows
         ]
 
     def create(self, name: str, settings: CollectionSettings) -> Collection:
@@ -71,7 +73,7 @@ class CollectionTable:
         """Write everything but its name."""
         self._db.execute(
             "UPDATE collections SET settings=?, model=?, dimension=?, silent_commands=?, silent_bands=?,"
-            " silent_since_ms=? WHERE id=?",
+            " silent_since_ms=?, unsorted_seq=? WHERE id=?",
             (
                 collection.settings.model_dump_json(),
                 collection.model,
@@ -79,6 +81,7 @@ class CollectionTable:
                 collection.silent_commands,
                 json.dumps(collection.silent_bands),
                 collection.silent_since_ms,
+                collection.unsorted_seq,
                 collection.id,
             ),
         )

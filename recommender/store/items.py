@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
@@ -12,18 +11,12 @@ from typing import Any
 
 from recommender.items import Band, Item, PairVerdict
 from recommender.store.recent_items import LONGEST_KEPT, RecentItems
-from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, Sayings, StoredItem, Values, Verdict
+from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, SpotOf, StoredItem, Verdict
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
     "matched_seq, at_ms, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
 )
-# Whether an item has a value under a name: as an attribute, or else as a field.
-_HAS_VALUE = (
-    " AND CASE WHEN json_type(attributes, ?) IS NOT NULL THEN json_extract(attributes, ?)"
-    " ELSE json_extract(content, ?) END IS ?"
-)
-_PLAIN_NAME = re.compile(r"[\w -]+")
 
 
 class ItemTable:
@@ -75,7 +68,7 @@ class ItemTable:
             (json.dumps(seqs),),
         )
         for seq, id_, content, attributes, *others in rows:
-            said = Saying(_item(id_, collection, content, attributes), *others)
+            said = Saying(item_of(id_, collection, content, attributes), *others)
             if len(said.item.content) <= LONGEST_KEPT:
                 self._recent.sayings.put(seq, said)
             yield seq, said
@@ -94,11 +87,16 @@ class ItemTable:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='items'").fetchone()
         return 1 if row is None else int(row[0]) + 1
 
-    def insert(self, row: StoredItem) -> None:
-        """A new arrival; ``row.seq`` comes from ``next_seq``."""
+    def insert(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+        """A new arrival; ``row.seq`` comes from ``next_seq``.
+
+        Args:
+            row: what it is.
+            spot: where it stands among those that later ones may repeat.
+        """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict, matched_seq, at_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq, at_ms, scope, moment) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -114,6 +112,7 @@ class ItemTable:
                 _verdict_json(row.verdict),
                 row.verdict.matched_seq,
                 row.at_ms,
+                *spot,
             ),
         )
         self._count(row.collection, 1)
@@ -133,11 +132,12 @@ class ItemTable:
             (matched_seq, json.dumps(list(seqs))),
         )
 
-    def update(self, seq: int, item: Item, revision: int, version: int | None) -> None:
+    def update(self, seq: int, item: Item, revision: int, version: int | None, spot: SpotOf = (None, None)) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
         groups = self._db.execute(
-            "UPDATE items SET content=?, attributes=?, revision=?, version=? WHERE seq=? RETURNING grp",
-            (_content(item), _json(item.attributes), revision, version, seq),
+            "UPDATE items SET content=?, attributes=?, revision=?, version=?, scope=?, moment=? WHERE seq=?"
+            " RETURNING grp",
+            (_content(item), _json(item.attributes), revision, version, *spot, seq),
         ).fetchall()
         self._recent.sayings.drop(seq)
         for (group,) in groups:
@@ -188,7 +188,7 @@ class ItemTable:
         """Items by their ids, those that are there, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
-            " ORDER BY seq",
+            " ORDER BY +seq",  # by itself it would rather read the collection than sort a few
             (collection, json.dumps(sorted(ids))),
         )
         return [Member(*row) for row in rows]
@@ -200,30 +200,6 @@ class ItemTable:
             (fingerprint, collection),
         ).fetchone()
         return None if row is None else Member(*row)
-
-    def twins(self, collection: int, fingerprint: bytes, name: str, equal: Values, limit: int) -> Sayings:
-        """Items with the same text, in order of arrival, at most ``limit``.
-
-        Args:
-            name: of the collection.
-            equal: attributes or fields that they must have, by name; where names are unusual they are not looked at.
-        """
-        return self._saying("fingerprint=? AND collection=?", (fingerprint, collection), name, equal, limit)
-
-    def on_point(self, point: int, name: str, equal: Values, limit: int) -> Sayings:
-        """Items on a point, likewise."""
-        return self._saying("point=?", (point,), name, equal, limit)
-
-    def _saying(self, where: str, values: tuple[Any, ...], name: str, equal: Values, limit: int) -> Sayings:
-        asked = {key: value for key, value in equal.items() if _PLAIN_NAME.fullmatch(key)}
-        paths = [part for key in asked for part in (f'$."{key}"', f'$."{key}"', f'$.fields."{key}"', asked[key])]
-        rows = self._db.execute(
-            "SELECT seq, id, point, grp, content, attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
-            f" WHERE {where}{_HAS_VALUE * len(asked)} ORDER BY seq LIMIT ?",  # constants all
-            (*values, *paths, limit),
-        )
-        for seq, id_, point, group, content, attributes, *others in rows:
-            yield Member(seq, id_, point, group), Saying(_item(id_, name, content, attributes), *others)
 
     def point_of_vector(self, collection: int, vector: int) -> int | None:
         """The point on which items of the collection with this very vector hang."""
@@ -286,7 +262,7 @@ def _stored(row: Any) -> StoredItem:
     seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *others = row
     pair, matched_seq, at_ms, name = others
     verdict = Verdict(None if pair is None else PairVerdict.model_validate_json(pair), matched_seq)
-    item = _item(item_id, name, content, attributes)
+    item = item_of(item_id, name, content, attributes)
     return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms)
 
 
@@ -294,7 +270,7 @@ def _verdict_json(verdict: Verdict) -> str | None:
     return None if verdict.pair is None else _json(verdict.pair.model_dump(mode="json"))
 
 
-def _item(item_id: str, collection: str, content: str, attributes: str) -> Item:
+def item_of(item_id: str, collection: str, content: str, attributes: str) -> Item:
     """An item from its row; it was validated when it came in."""
     said = json.loads(content)
     timestamp = said["timestamp"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender.items import Band, Item, PairVerdict
-from recommender.items.values import AttributeValue
 
 MEMBERS_PER_POINT = 8
 """How many items of one point are looked at: more twins than this add nothing to a verdict."""
@@ -64,8 +62,8 @@ class Member(NamedTuple):
     group: str
 
 
-Values = Mapping[str, AttributeValue]
-"""Attributes or fields by name."""
+SpotOf = tuple[int | None, int | None]
+"""Scope and moment of an item: where it stands among those that later ones may repeat."""
 
 
 class Saying(NamedTuple):
@@ -82,6 +80,3 @@ class Saying(NamedTuple):
     fingerprint: bytes
     vector: int
     at_ms: int
-
-
-Sayings = Iterator[tuple[Member, Saying]]

@@ -178,6 +178,18 @@ CREATE INDEX keys_by_time ON keys (ms);
 ALTER TABLE tombstones ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;  -- stream time of the deletion
 UPDATE tombstones SET at_ms = COALESCE((SELECT value FROM meta WHERE key = 'clock_ms'), 0);
 CREATE INDEX tombstones_by_time ON tombstones (at_ms);
+
+-- Where an item stands among those that later ones may repeat, in collections whose policy restricts that.
+ALTER TABLE items ADD COLUMN scope INTEGER;   -- what has to be equal; NULL where nothing may repeat it
+ALTER TABLE items ADD COLUMN moment INTEGER;  -- its time in microseconds where a window counts, else 0
+CREATE INDEX items_by_scope_text ON items (scope, fingerprint, moment, seq) WHERE scope IS NOT NULL;
+CREATE INDEX items_by_scope_point ON items (scope, point, moment, seq) WHERE scope IS NOT NULL;
+CREATE INDEX items_by_scope_time ON items (scope, moment, point) WHERE scope IS NOT NULL;
+-- Items up to this arrival number have yet to be given their spot under the settings of now.
+ALTER TABLE collections ADD COLUMN unsorted_seq INTEGER NOT NULL DEFAULT 0;
+UPDATE collections SET unsorted_seq = COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0)
+    WHERE json_array_length(settings, '$.equal') > 0 OR json_extract(settings, '$.only') NOT IN ('{}')
+    OR json_extract(settings, '$.window_seconds') IS NOT NULL OR json_extract(settings, '$.min_length') > 0;
 """,
 }
 

@@ -21,6 +21,7 @@ from recommender.store.outbox import Outbox
 from recommender.store.recent_items import RecentItems
 from recommender.store.schema import check, connect, forget_statistics
 from recommender.store.space import give_back, let_shrink
+from recommender.store.spots import SpotTable
 from recommender.store.tombstones import TombstoneTable
 from recommender.store.transfer import TransferTable
 from recommender.store.vectors import VectorTable
@@ -53,6 +54,7 @@ class SqliteStore:
         recent = RecentItems()
         self.items = ItemTable(self._db, recent)
         self.groups = GroupTable(self._db, recent)
+        self.spots = SpotTable(self._db)
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)

@@ -87,7 +87,7 @@ def test_an_answer_is_confirmed_with_what_the_matcher_had_thought(engine: Recomm
         "probability": before.probability,
         "answers": 1,
     }
-    assert engine.process([log.feedback("b", "different", "a", key="k")]) == [], "a repeat has no second effect"
+    assert engine.process([log.feedback("b", "same", "a", by="ada", key="k")]) == [], "a repeat has no second effect"
 
 
 def test_the_same_means_one_group(engine: Recommender, log: Log) -> None:

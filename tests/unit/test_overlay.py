@@ -70,6 +70,6 @@ def test_index_and_overlay_together_find_what_one_index_finds(committed: int, k:
     for point in removed:
         overlay.remove(point)
     places = [EntryId(1, number) for number in range(len(queries))]
-    neighbours = Neighbours(index, dict(zip(places, queries, strict=True)), k, removals=len(removed))
+    neighbours = Neighbours(index, dict(zip(places, queries, strict=True)), k)
     for place, (labels, _) in zip(places, zip(*whole.search(queries, k), strict=True), strict=True):
         assert list(neighbours.of(place, overlay)) == labels[labels >= 0].tolist()

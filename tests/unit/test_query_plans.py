@@ -58,6 +58,15 @@ def test_no_statement_of_a_batch_reads_all_of_a_table(store: SqliteStore) -> Non
     assert whole == {}
 
 
+def test_items_that_are_named_are_not_looked_for_among_all_of_a_collection(store: SqliteStore) -> None:
+    asked(store)
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    assert store.items.named(1, ["i1", "i2"])
+    (steps,) = (plan(store._db, said) for said in statements)
+    assert any("(collection=? AND id=?)" in step for step in steps)
+
+
 def test_a_page_of_items_is_not_sorted(store: SqliteStore) -> None:
     asked(store)
     statements: list[str] = []
