@@ -11,12 +11,13 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from recommender.errors import StateDamaged, StateError
-from recommender.items import EntryId
+from recommender.items import START, EntryId
 from recommender.items.values import Value
 
 MANIFEST: Final = "manifest.json"
 
 _MAX_MANIFEST_BYTES = 64 * 1024
+_MOST_AHEAD_MS = 7 * 24 * 3600 * 1000
 
 _log = logging.getLogger(__name__)
 
@@ -52,8 +53,11 @@ class Manifest(Value):
 
     @property
     def place(self) -> tuple[EntryId, str]:
-        """By which backups of one state are sorted."""
-        return EntryId.parse(self.position), self.created_at
+        """By which backups of one state are sorted: one whose position no clock has reached comes before all others.
+        The state has gone on from a lower one, and cannot use it any more."""
+        position = EntryId.parse(self.position)
+        ahead_ms = position.ms - datetime.fromisoformat(self.created_at).timestamp() * 1000
+        return (START if ahead_ms > _MOST_AHEAD_MS else position), self.created_at
 
 
 @dataclass(frozen=True, slots=True)

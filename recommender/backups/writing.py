@@ -89,7 +89,7 @@ def prune(newest: Backup, keep: int) -> list[Path]:
     erasure = None if said.last_erasure is None else EntryId.parse(said.last_erasure)
     gone = []
     for number, one in enumerate(ours):
-        erased = erasure is not None and one.position < erasure
+        erased = erasure is not None and one.manifest.place[0] < erasure
         if one.path != newest.path and (number >= keep or erased):
             try:
                 _delete(one.path)

@@ -31,8 +31,9 @@ class EntryId(NamedTuple):
         return f"{self.ms}-{self.n}"
 
     def next_at(self, ms: int) -> EntryId:
-        """The smallest id after this one whose milliseconds are not before ``ms``."""
-        return EntryId(ms, 0) if ms > self.ms else EntryId(self.ms, self.n + 1)
+        """The smallest id after this one whose milliseconds are not before ``ms``; behind the highest there is
+        none but itself."""
+        return EntryId(ms, 0) if ms > self.ms else self.successor
 
     @property
     def successor(self) -> EntryId:

@@ -286,10 +286,10 @@ class Recommender:
         """Id of the last event that was given one."""
         return self._store.last_event
 
-    def continue_after(self, last_event: EntryId) -> None:
-        """Give the next events ids behind ``last_event``, the last in a stream that this state was behind."""
-        with self._store.transaction():
-            self._store.last_event = last_event
+    def continue_after(self, last_event: EntryId | None = None, *, position: EntryId | None = None) -> None:
+        """Give the next events ids behind ``last_event``, the last in a stream that this state was behind; or go on
+        behind another ``position`` of the commands stream, whose entries have other ids now."""
+        self._store.continue_after(last_event, position)
 
     def acknowledge(
         self,

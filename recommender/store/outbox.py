@@ -14,6 +14,7 @@ KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
 
 _UNUSED_KEPT = 4096  # keys; each is asked for twice: before its item is embedded, and when the command is carried out
+_LARGEST = 2**63 - 1  # that SQLite stores
 _ADOPTED = 2  # silent as well: the outcome of a command on another partition's log
 
 
@@ -86,7 +87,7 @@ class Outbox:
         """Events to publish that come after ``position``, in order."""
         rows = self._db.execute(
             "SELECT ms, n, type, event FROM outbox WHERE (ms, n) > (?, ?) AND NOT silent ORDER BY ms, n LIMIT ?",
-            (*position, limit),
+            (*(min(part, _LARGEST) for part in position), limit),  # anybody may ask behind any id
         )
         return [OutboxRow(EntryId(ms, n), type_, event) for ms, n, type_, event in rows]
 

@@ -28,6 +28,7 @@ from recommender.store.vectors import VectorTable
 from recommender.store.words import WordTable
 
 _ERASED = "something was erased"
+_LAST_ERASURE = "last_erasure"
 _CHECKPOINT_PAGES = 1000
 
 
@@ -124,7 +125,7 @@ class SqliteStore:
             by: the command that erases; backups made before it hold what it erased.
         """
         self.set_note(_ERASED, "1")
-        self.set_note("last_erasure", str(by))
+        self.set_note(_LAST_ERASURE, str(by))
 
     def scrub(self) -> None:
         """Leave no trace of what was erased: rewrite the words, move the write-ahead log into the database, cut it.
@@ -180,6 +181,17 @@ class SqliteStore:
     @last_event.setter
     def last_event(self, value: EntryId) -> None:
         self.set_note("last_event", str(value))
+
+    def continue_after(self, last_event: EntryId | None, position: EntryId | None) -> None:
+        """Go on behind this event, or behind this position: the streams are other ones than they were."""
+        with self.transaction():
+            if last_event is not None:
+                self.last_event = last_event
+            if position is not None:
+                self.position = position
+                erasure = self.note(_LAST_ERASURE)
+                if erasure is not None and EntryId.parse(erasure) > position:
+                    self.set_note(_LAST_ERASURE, str(position))
 
     def note(self, key: str) -> str | None:
         """A small fact kept beside the tables."""

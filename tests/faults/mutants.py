@@ -14,9 +14,10 @@ from recommender.backups import writing
 from recommender.items import START, EntryId, QuarantineCommand
 from recommender.store import OutboxRow
 from tests.support.streams import KEYS
-from workers.broker.commands_log import CommandsLog, Fields
+from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import EventsStream
 from workers.broker.quarantine import Quarantine
+from workers.broker.ranges import Fields
 from workers.owner.backups import BackupKeeper
 from workers.owner.dispatch import Dispatch
 from workers.owner.publisher import Publisher

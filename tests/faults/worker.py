@@ -93,7 +93,7 @@ def fork_worker(life: Life) -> int:
 
 
 def _work(life: Life) -> int:
-    for target, value in {**PACE, "workers.owner.intake:ReadSize.MOST": life.read_count}.items():
+    for target, value in {**PACE, "workers.broker.read_size:ReadSize.MOST": life.read_count}.items():
         _set(target, value)
 
     def strike(shot: Shot) -> None:

@@ -185,7 +185,7 @@ def test_what_time_has_changed_is_decided_as_it_was(
     ahead = EntryId(time.time_ns() // 1_000_000 + 90_000, 5)
     item = {"id": "T-3", "text": "from the future"}
     redis.xadd(KEYS.commands, dict(command_fields("item.upsert", item, key="k")), id=str(ahead))
-    answered(redis, [ahead])
+    wait_until(lambda: len(events_of(redis)) == 4, "the command to get another id, and an answer")
     before = events_of(redis)
     assert [event.data.get("code") for event in before] == [None, "expired", None, None]
     wait_until(lambda: time.time_ns() // 1_000_000 > in_time_ms, "the command to be late")

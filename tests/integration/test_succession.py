@@ -30,7 +30,7 @@ from tests.support.streams import KEYS, Published, answered, published
 from tests.support.waiting import wait_until
 from workers.broker.commands_log import CommandsLog
 from workers.broker.connections import connect
-from workers.broker.events_stream import EventsStream
+from workers.broker.events_stream import Bounds, EventsStream
 from workers.broker.keys import GROUP
 from workers.broker.lease import Lease, LeaseLost, place_of
 from workers.broker.status import read_status
@@ -134,7 +134,7 @@ def test_whoever_has_the_directory_follows_at_once(claim: Claims) -> None:
 def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) -> None:
     first, second = claim("one"), claim("two")
     assert first.acquire("here", 0) is None
-    events, log = EventsStream(redis, KEYS, 1000, 1000, first), CommandsLog(redis, KEYS)
+    events, log = EventsStream(redis, KEYS, Bounds(1000, 1000), first), CommandsLog(redis, KEYS)
     log.append([{"type": "item.upsert", "data": "{}"}])
     events.publish([row(1)], START)
     assert second.acquire("here", 0) is None
@@ -143,7 +143,7 @@ def test_an_owner_without_the_lease_writes_nothing(claim: Claims, redis: Redis) 
     with pytest.raises(LeaseLost, match="owned by"):
         Trimming(redis, KEYS, first).trim("ours", EntryId(2**62, 0), START, keep_from=None)
     assert (redis.xlen(KEYS.events), redis.xlen(KEYS.commands)) == (1, 1)
-    EventsStream(redis, KEYS, 1000, 1000, second).publish([row(2)], row(1).id)
+    EventsStream(redis, KEYS, Bounds(1000, 1000), second).publish([row(2)], row(1).id)
     assert redis.xlen(KEYS.events) == 2
 
 
@@ -177,7 +177,7 @@ def test_a_server_that_lost_its_data_is_told_again(claim: Claims, redis: Redis) 
     first, second = claim("one"), claim("two")
     assert first.acquire("here", 7) is None
     redis.flushall()
-    EventsStream(redis, KEYS, 1000, 1000, first).publish([row(1)], START)
+    EventsStream(redis, KEYS, Bounds(1000, 1000), first).publish([row(1)], START)
     holder = second.acquire("there", 0)
     assert holder is not None
     assert holder.token == "one"

@@ -52,18 +52,33 @@ def test_order_is_by_number_and_not_by_text() -> None:
     assert min(ids) > START
 
 
-@given(entry_ids, whole)
+HIGHEST = EntryId(2**64 - 1, 2**64 - 1)
+# Where sums overflow, and in between.
+edges = st.sampled_from([0, 1, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]) | whole
+edge_ids = st.builds(EntryId, edges, edges)
+
+
+@given(edge_ids, edges)
 def test_next_is_later_and_no_earlier_than_asked(id_: EntryId, ms: int) -> None:
     after = id_.next_at(ms)
-    assert after > id_
+    assert after > id_ or after == id_ == HIGHEST
     assert after.ms >= ms
+    assert after <= HIGHEST, "no server knows it"
 
 
-@given(entry_ids, whole)
+@given(edge_ids, edges)
 def test_next_leaves_no_smaller_id_out(id_: EntryId, ms: int) -> None:
     after = id_.next_at(ms)
+    if after == id_ == HIGHEST:
+        return
     before = EntryId(after.ms, after.n - 1) if after.n else EntryId(after.ms - 1, 2**64 - 1)
     assert before <= id_ or before.ms < ms
+
+
+@given(edge_ids)
+def test_nothing_is_between_an_id_and_its_successor(id_: EntryId) -> None:
+    after = id_.successor
+    assert after == (id_ if id_ == HIGHEST else id_.next_at(0))
 
 
 @pytest.mark.parametrize(

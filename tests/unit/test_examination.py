@@ -12,8 +12,8 @@ from tests.support import poison
 from tests.support.encoders import FixedEncoders
 from tests.support.poison import PoisonEncoders
 from tests.support.streams import KEYS
-from workers.broker.commands_log import Fields
 from workers.broker.proofs import Secrets
+from workers.broker.ranges import Fields
 from workers.owner.examination import Examiner, Inconclusive
 
 SETTINGS = {"default": CollectionSettings()}

@@ -12,10 +12,12 @@ from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 from workers.broker.commands_log import CommandsLog
 from workers.broker.keys import PartitionKeys
+from workers.broker.read_size import ReadSize
 from workers.owner.inbox import Inbox
-from workers.owner.intake import Intake, ReadSize
+from workers.owner.intake import Intake
 
 KEYS = PartitionKeys.of("default")
+END = EntryId(2**64 - 1, 2**64 - 1)
 
 
 class BrokenLog(CommandsLog):
@@ -35,7 +37,7 @@ def nowhere() -> Redis:
 
 
 def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
-    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {})
+    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {}, lambda read: END)
     intake.check()
     intake.start()
     intake.join(5)
@@ -45,7 +47,7 @@ def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
 
 
 def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {})
+    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {}, lambda read: END)
     intake.start()
     wait_until(lambda: "intake.server_away" in caplog.messages, "the intake to say so", 5)
     intake.check()

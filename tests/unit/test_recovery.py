@@ -29,12 +29,12 @@ class Streams:
             KEYS.events: dict(events),
         }
 
-    def xrange(self, key: str, start: str, stop: str, count: int = 10**9) -> list[Any]:
-        low = EntryId.parse(start.removeprefix("("))
+    def xrange(self, key: str, min: str, max: str, count: int | None = None) -> list[Any]:  # noqa: A002
+        low, high = EntryId.parse(min), EntryId.parse(max)
         found = [
             (str(id_).encode(), {b"event": event})
             for id_, event in sorted(self._entries[key].items())
-            if id_ <= EntryId.parse(stop) and (id_ > low or (id_ == low and not start.startswith("(")))
+            if low <= id_ <= high
         ]
         return found[:count]
 

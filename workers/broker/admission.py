@@ -85,6 +85,14 @@ class Admission:
             retry_after_s=retry_after_s,
         )
 
+    def out_of_ids(self) -> Overloaded:
+        """The refusal when somebody has given an entry the highest id that there is."""
+        return Overloaded(
+            f"the stream {self._keys.commands} holds the highest id that there is, and takes no entry behind it: its"
+            f" owner brings it back to ids of now; try again in {_SOONEST_S:.0f} s",
+            retry_after_s=_SOONEST_S,
+        )
+
     def _retry_after_s(self) -> float:
         """How long the owner takes to make room worth speaking of, as far as it tells."""
         try:

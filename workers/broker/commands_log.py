@@ -16,13 +16,13 @@ from recommender.items import Entry, EntryId, Malformed, decode_entry, malformed
 from recommender.items.commands import claimed_type
 from recommender.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 from workers.broker.admission import Admission
+from workers.broker.believing import CLOCK_TOLERANCE_MS
 from workers.broker.connections import BLOCK_MS
 from workers.broker.continuity import Continuity, continuity, group_and_last_id
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.proofs import PROOF, Proofs, is_privileged, nobody
-
-Fields = Mapping[bytes, bytes]
+from workers.broker.ranges import Fields, entries_behind
 
 _FOLLOWING = (b'"callbacks"', b'"errbacks"', b'"chain"', b'"chord"')
 
@@ -73,6 +73,10 @@ class CommandsLog:
                 *results, depth = pipe.execute()
             except OutOfMemoryError as error:
                 raise self._admission.out_of_memory() from error
+            except ResponseError as error:
+                if _NO_IDS not in str(error):
+                    raise
+                raise self._admission.out_of_ids() from error
         self._admission.saw(depth)
         return [EntryId.parse(id_.decode()) for id_ in results[len(requests or {}) :]]
 
@@ -83,8 +87,7 @@ class CommandsLog:
 
     def between(self, after: EntryId, last: EntryId, count: int | None = None) -> list[tuple[EntryId, Fields]]:
         """Entries behind ``after`` up to ``last``, at most ``count``."""
-        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", max=str(last), count=count)
-        return [(EntryId.parse(id_.decode()), fields) for id_, fields in reply]
+        return entries_behind(self._redis, self._keys.commands, after, last, count)
 
     def known_requests(self, task_ids: Sequence[str]) -> dict[str, bool]:
         """Those of the tasks whose Celery requests are kept; whether other tasks follow, which needs the broker."""
@@ -105,8 +108,8 @@ class CommandsLog:
 
     def oldest_waiting_ms(self, after: EntryId) -> int | None:
         """Milliseconds part of the first entry behind ``after``, or ``None``."""
-        reply: Any = self._redis.xrange(self._keys.commands, min=f"({after}", count=1)
-        return EntryId.parse(reply[0][0].decode()).ms if reply else None
+        found = entries_behind(self._redis, self._keys.commands, after, count=1)
+        return found[0][0].ms if found else None
 
     def keep_above(self, position: EntryId) -> Continuity:
         """See to it that stream and group are there, and that new entries come behind ``position``.
@@ -195,10 +198,8 @@ def size_of(fields: Fields) -> int:
 
 _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
 _MAX_REPLY_TO_BYTES = 512
+_NO_IDS = "exhausted the last possible ID"
 _VIA = re.compile(rb"[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64}){0,15}")
-# A producer may give ids of its own. One that lies further ahead than clocks differ does not move stream time, by which
-# keys expire and summaries fall due.
-_CLOCK_TOLERANCE_MS = 60_000
 _KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms", b"via"})
 
 
@@ -223,8 +224,9 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
 
 
 def _believed_ms(entry_id: EntryId, now_ms: int) -> int | None:
-    """Stream time of an entry whose id cannot be believed; ``None`` where it can."""
-    return now_ms if entry_id.ms > now_ms + _CLOCK_TOLERANCE_MS else None
+    """Stream time of an entry whose id lies further ahead than clocks differ, ``None`` where it does not: keys expire
+    and summaries fall due by it. Such ids are given where a server's clock was set back."""
+    return now_ms if entry_id.ms > now_ms + CLOCK_TOLERANCE_MS else None
 
 
 def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:

@@ -4,7 +4,7 @@ stands there twice."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -15,6 +15,7 @@ from recommender.items import START, CommandRejected, EntryId
 from recommender.store import OutboxRow
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.settings import Settings
 
 
 class EventsConflict(RecommenderError):
@@ -28,24 +29,39 @@ class EventsSetBack(Exception):
     """The events stream ends before what was published last: it was lost, or its server came back with older data."""
 
 
+class Bounds(NamedTuple):
+    """How much is kept.
+
+    Attributes:
+        events: about how many entries of the events stream …
+        letters: … and how many dead letters.
+    """
+
+    events: int
+    letters: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Bounds:
+        """What the settings say."""
+        return cls(settings.events_max_length, settings.dead_letters_max_length)
+
+
 class EventsStream:
     """Publishes, removes, trims. A rejection is a dead letter as well, under the same id.
 
     Args:
         redis: the server.
         keys: of the partition.
-        max_length: about how many entries are kept …
-        max_letters: … and how many dead letters.
+        bounds: how much is kept.
         lease: without which nothing is written.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys, max_length: int, max_letters: int, lease: Lease) -> None:
+    def __init__(self, redis: Redis, keys: PartitionKeys, bounds: Bounds, lease: Lease) -> None:
         self._redis = redis
         self._lease = lease
         self._key = keys.events
         self._letters_key = keys.dead_letters
-        self._max_length = max_length
-        self._max_letters = max_letters
+        self._bounds = bounds
 
     def publish(self, rows: Sequence[OutboxRow], after: EntryId) -> None:
         """Append events under their own ids; one that stands there already is not written again.
@@ -71,9 +87,9 @@ class EventsStream:
                 pipe.xadd(self._key, {"type": row.type, "event": row.event}, id=str(row.id))
             for row in letters:
                 pipe.xadd(self._letters_key, {"event": row.event}, id=str(row.id))
-            pipe.xtrim(self._key, maxlen=self._max_length, approximate=True)
+            pipe.xtrim(self._key, maxlen=self._bounds.events, approximate=True)
             if letters:
-                pipe.xtrim(self._letters_key, maxlen=self._max_letters, approximate=True)
+                pipe.xtrim(self._letters_key, maxlen=self._bounds.letters, approximate=True)
 
         results = self._lease.execute(fill, watch=(self._key,), check=check, raise_on_error=False)
         self._check_results(rows, letters, results)

@@ -11,6 +11,7 @@ from redis import Redis
 from recommender.items import START, EntryId
 from workers.broker.connections import BLOCK_MS
 from workers.broker.keys import PartitionKeys
+from workers.broker.ranges import entries_behind
 
 _AT_ONCE = 500
 
@@ -43,12 +44,12 @@ def follow(
 def so_far(redis: Redis, keys: PartitionKeys, after: EntryId) -> Iterator[dict[str, Any]]:
     """Events of a partition behind ``after`` that are there now."""
     while True:
-        reply: Any = redis.xrange(keys.events, min=f"({after}", count=_AT_ONCE)
-        for id_, fields in reply:
-            after = EntryId.parse(id_.decode())
+        found = entries_behind(redis, keys.events, after, count=_AT_ONCE)
+        for _, fields in found:
             yield json.loads(fields[b"event"])
-        if not reply:
+        if not found:
             return
+        after = found[-1][0]
 
 
 def last_event(redis: Redis, keys: PartitionKeys) -> EntryId:

@@ -11,6 +11,7 @@ class PartitionKeys(NamedTuple):
     Attributes:
         commands: the commands stream.
         events: the events stream.
+        rewritten: the commands stream while it is written anew, with other ids.
         replies: hash of Celery requests that wait for an outcome, by task id.
         status: what the owner last said about itself.
         state: identity of the state directory that owns the partition.
@@ -29,6 +30,7 @@ class PartitionKeys(NamedTuple):
 
     commands: str
     events: str
+    rewritten: str
     replies: str
     status: str
     state: str
@@ -55,6 +57,7 @@ class PartitionKeys(NamedTuple):
         return cls(
             f"{prefix}:commands",
             f"{prefix}:events",
+            f"{prefix}:commands-rewritten",
             f"{prefix}:replies",
             f"{prefix}:status",
             f"{prefix}:state",

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 
 class ServerClock:
@@ -24,13 +25,21 @@ class ServerClock:
         self._ahead_s = time.time() - time.monotonic()
 
     def adjust(self) -> None:
-        """Ask the server. One that does not tell (before Redis 7) is taken to have the time of this machine."""
+        """Ask the server. One that does not tell (before Redis 7) is asked with ``TIME``; where our user may not, it is
+        taken to have the time of this machine."""
         asked_s = time.monotonic()
         info: Any = self._redis.info("server")
         answered_s = time.monotonic()
         said_us = info.get("server_time_usec")
-        at_server_s = time.time() if said_us is None else int(said_us) / 1_000_000
+        at_server_s = self._told_s() if said_us is None else int(said_us) / 1_000_000
         self._ahead_s = at_server_s - (asked_s + answered_s) / 2
+
+    def _told_s(self) -> float:
+        try:
+            told: Any = self._redis.time()
+        except NoPermissionError:
+            return time.time()
+        return int(told[0]) + int(told[1]) / 1_000_000
 
     def now_ms(self) -> int:
         """The time now."""

@@ -17,6 +17,7 @@ from recommender.items import START, EntryId
 from workers.broker.continuity import Continuity, continuity, group_and_last_id
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.ranges import entries_behind
 
 _COUNT_AT_ONCE = 1000
 _TRIES = 5
@@ -61,7 +62,7 @@ class Trimming:
         """
         noted: dict[bytes, bytes] = self._redis.hgetall(self._keys.trimmed)  # type: ignore[assignment]
         if noted.get(b"state") != state.encode():
-            self.held = self._count("-", position)
+            self.held = self._count(START, position)
             return False
         trimmed = EntryId.parse(noted[b"position"].decode())
         if trimmed > position:
@@ -136,7 +137,7 @@ class Trimming:
         (noted,) = self._lease.execute_in_need(fill)
         if isinstance(noted, Exception) and not isinstance(noted, OutOfMemoryError):  # else the next trim notes it
             raise noted
-        self.held = self._count("-", position)
+        self.held = self._count(START, position)
 
     def committed(self, entries: int) -> None:
         """So many more entries are durable and still in the stream."""
@@ -151,18 +152,18 @@ class Trimming:
     def _still_held(self, noted: dict[bytes, bytes], position: EntryId) -> int:
         """From what was noted last, corrected by what has been committed since, or is to be decided again."""
         if not noted.get(b"held"):
-            return self._count("-", position)
+            return self._count(START, position)
         held, counted = int(noted[b"held"]), EntryId.parse(noted[b"counted"].decode())
         if counted <= position:
-            return held + self._count(f"({counted}", position)
-        return max(0, held - self._count(f"({position}", counted))
+            return held + self._count(counted, position)
+        return max(0, held - self._count(position, counted))
 
-    def _count(self, start: str, last: EntryId) -> int:
-        """Entries of the commands stream from ``start`` to ``last``."""
+    def _count(self, after: EntryId, last: EntryId) -> int:
+        """Entries of the commands stream behind ``after`` up to ``last``."""
         count = 0
         while True:
-            entries: Any = self._redis.xrange(self._keys.commands, start, str(last), count=_COUNT_AT_ONCE)
+            entries = entries_behind(self._redis, self._keys.commands, after, last, _COUNT_AT_ONCE)
             count += len(entries)
             if len(entries) < _COUNT_AT_ONCE:
                 return count
-            start = f"({entries[-1][0].decode()}"
+            after = entries[-1][0]

@@ -12,8 +12,8 @@ from typing import Self
 from recommender.embedding import Encoders
 from recommender.errors import RecommenderError
 from recommender.items import CollectionSettings, EntryId
-from workers.broker.commands_log import Fields
 from workers.broker.proofs import Secrets
+from workers.broker.ranges import Fields
 from workers.owner.rehearsal import FAILED, PASSED, READY, rehearse_on_demand
 
 _PARTS = 16  # a process that is ended costs loading the model again, a part that passes next to nothing

@@ -13,9 +13,13 @@ from workers.broker.commands_log import CommandsLog
 from workers.broker.continuity import group_and_last_id
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
 from workers.owner.backups import BackupKeeper
+from workers.owner.id_keeper import IdKeeper
+from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
+from workers.owner.status import Status
 from workers.owner.stream_keeper import StreamKeeper
 
 
@@ -29,6 +33,9 @@ class Holding:
         lease: without which nothing is moved or dropped.
         trimming: of that stream.
         backups: which say what may be trimmed.
+        clock: the server's.
+        metrics: where to count.
+        status: where to tell.
     """
 
     def __init__(
@@ -39,12 +46,16 @@ class Holding:
         lease: Lease,
         trimming: Trimming,
         backups: BackupKeeper,
+        clock: ServerClock,
+        metrics: Metrics,
+        status: Status,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._trimming = trimming
         self._backups = backups
         self._proofs = commands.proofs
+        self._ids = IdKeeper(redis, keys, lease, clock, metrics, status)
         self._stream_keeper = StreamKeeper(commands, lease, self._note_broken)
         self._read: Callable[[], EntryId] = lambda: START
 
@@ -71,9 +82,28 @@ class Holding:
         """The server was away: what it holds now has to be looked at."""
         self._stream_keeper.doubt()
 
-    def keep_stream(self, engine: Recommender) -> None:
-        """See to it that the commands stream is there, and that nothing in it is passed over."""
+    def begin(self, engine: Recommender) -> bool:
+        """See to it, before anybody reads, that the commands stream is there, that its ids are believed, and that
+        nothing in it is passed over; whether this very state has trimmed it before.
+
+        Raises:
+            OlderThanTrimmed: the state is an older copy.
+        """
+        lowered = self._ids.begin(engine, self.identity(engine))
+        known = self._trimming.begin(self.identity(engine), engine.position)
         self._stream_keeper.check(engine, self._last_read(engine))
+        if lowered:
+            self._note_broken(engine)
+        return known
+
+    @property
+    def believed(self) -> Callable[[EntryId], EntryId]:
+        """Says of a position which ids behind it are believed."""
+        return self._ids.belief.reading
+
+    def believe(self, engine: Recommender) -> None:
+        """Bring the commands stream back if it has come to ids that are not believed."""
+        self._ids.check(engine, self._last_read(engine))
 
     def trim(self, engine: Recommender) -> None:
         """Drop commands whose effects are durable, if it is still the stream that was read."""

@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from recommender.items import Entry, EntryId
 from workers.broker.availability import AWAY
-from workers.broker.commands_log import CommandsLog, Fields, decode, size_of
+from workers.broker.commands_log import CommandsLog, decode, size_of
 from workers.broker.proofs import nobody
+from workers.broker.ranges import Fields
+from workers.broker.read_size import ReadSize
 from workers.owner.inbox import Inbox, Waiting
 
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 0.5
-
-
-class ReadSize:
-    """How many entries to read at once, so that they take about as much memory as we want.
-
-    The server bounds one value, if at all, by tens of megabytes, and a read cannot be bounded by bytes. So few are read
-    at first, twice as many each time while they are small, and one by one where they are large. More than a few at once
-    would not be faster: reading runs beside deciding, which takes far longer.
-
-    Attributes:
-        count: entries to ask for next.
-    """
-
-    MOST = 16
-    TARGET_BYTES = 4 << 20
-
-    def __init__(self) -> None:
-        self.count = 1
-
-    def saw(self, sizes: Sequence[int]) -> None:
-        """These many bytes had the entries of the last read."""
-        fitting = self.TARGET_BYTES // max(sizes) if sizes and max(sizes) else self.MOST
-        self.count = max(1, min(2 * self.count, fitting, self.MOST))
 
 
 class Intake(threading.Thread):
@@ -50,6 +29,7 @@ class Intake(threading.Thread):
         read_at_ms: when a command was read first, given its position and the time now.
         now_ms: milliseconds since 1970, by which commands are late.
         quarantined: why commands at these positions may not be decided.
+        believed: the highest id that is believed of entries behind one.
         place: says of an entry whether it is for another partition.
         permits: says of an entry whether it comes from one who may give commands of owners and movers.
     """
@@ -62,6 +42,7 @@ class Intake(threading.Thread):
         read_at_ms: Callable[[EntryId, int], int],
         now_ms: Callable[[], int],
         quarantined: Mapping[EntryId, str],
+        believed: Callable[[EntryId], EntryId],
         place: Callable[[Entry], Entry] = lambda entry: entry,
         permits: Callable[[EntryId, Fields], bool] = nobody,
     ) -> None:
@@ -73,6 +54,7 @@ class Intake(threading.Thread):
         self._read_at_ms = read_at_ms
         self._now_ms = now_ms
         self._quarantined = quarantined
+        self._believed = believed
         self._place = place
         self._permits = permits
         self._stopping = threading.Event()
@@ -99,7 +81,7 @@ class Intake(threading.Thread):
         away = False
         while not self._stopping.is_set():
             try:
-                waiting = self._read_some()
+                waiting, believed = self._read_some()
             except AWAY as error:
                 if not away:
                     log.warning("intake.server_away", extra={"error": str(error)})
@@ -112,17 +94,25 @@ class Intake(threading.Thread):
             if waiting:
                 self._inbox.put(waiting)
                 self._position = waiting[-1].entry.id
+            if not believed:  # the engine thread brings the stream back
+                self._stopping.wait(_RETRY_AFTER_S)
 
-    def _read_some(self) -> list[Waiting]:
-        """The next entries, decoded; what is too large is cut, and nothing else of it stays in memory."""
-        entries = self._commands.read(self._position, self._size.count)
+    def _read_some(self) -> tuple[list[Waiting], bool]:
+        """The next entries, decoded, up to the first whose id is not believed, and whether there was none.
+
+        What is too large is cut, and nothing else of it stays in memory.
+        """
+        last = self._believed(self._position)
+        found = self._commands.read(self._position, self._size.count)
+        entries = [(id_, fields) for id_, fields in found if id_ <= last]
         sizes = [size_of(fields) for _, fields in entries]
         self._size.saw(sizes)
         now_ms = self._now_ms()
-        return [
+        waiting = [
             Waiting(self._decoded(id_, fields, now_ms), size)
             for (id_, fields), size in zip(entries, sizes, strict=True)
         ]
+        return waiting, len(entries) == len(found)
 
     def _decoded(self, id_: EntryId, fields: Fields, now_ms: int) -> Entry:
         read_ms, reason = self._read_at_ms(id_, now_ms), self._quarantined.get(id_)

@@ -94,6 +94,13 @@ class Metrics:
             labelnames=("partition", "outcome"),
             registry=registry,
         )
+        self._brought_back = Counter(
+            "recommender_commands_brought_back",
+            "Commands whose ids lay too far ahead of the clock, and that were given others.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._brought_back.labels(partition)
         self._backup_failures = gauge("recommender_backup_failures", "Backups that failed since the worker started.")
 
     @contextmanager
@@ -119,6 +126,10 @@ class Metrics:
                     self._truncated.labels(self._partition).inc()
             elif isinstance(event.data, CommandRejected):
                 self._rejected.labels(self._partition, event.data.code).inc()
+
+    def brought_back(self, commands: int) -> None:
+        """So many commands were given other ids."""
+        self._brought_back.labels(self._partition).inc(commands)
 
     def room(self, most_waiting: int, memory_share: float) -> None:
         """What bounds how much may wait."""

@@ -20,7 +20,7 @@ from recommender.errors import StateError, StateFull
 from recommender.items import DEFAULT_MODEL, START, EntryId, Event
 from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
-from workers.broker.events_stream import EventsStream
+from workers.broker.events_stream import Bounds, EventsStream
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.quarantine import Quarantine
@@ -97,13 +97,11 @@ class Owner(threading.Thread):
         self._fleet = make_fleet(settings, encoders, redis, ask, self._metrics.fleet_batch)
         self._pace = Pace()
         self.status = Status(settings.stall_after_s)
-        self._stopping = threading.Event()
+        self._stopping, self.elected, self.ready = (threading.Event() for _ in range(3))
         self._succession = Succession(settings.partition_dir, self._lease, settings.standby, self._stopping)
         self._clock = ServerClock(self._redis)
-        self.elected, self.ready = threading.Event(), threading.Event()
         self._commands = CommandsLog(self._redis, self._keys)
-        lengths = settings.events_max_length, settings.dead_letters_max_length
-        events = EventsStream(self._redis, self._keys, *lengths, self._lease)
+        events = EventsStream(self._redis, self._keys, Bounds.of(settings), self._lease)
         self._publisher = Publisher(events)
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._trimming = Trimming(self._redis, self._keys, self._lease)
@@ -111,7 +109,9 @@ class Owner(threading.Thread):
         self._forwarding = Forwarding(settings.partition, self._redis, self._lease, settings.key_prefix)
         self._membership = Membership(settings, redis(), self._recovery.passed_on)
         self._backups = BackupKeeper(settings)
-        self._holding = Holding(self._redis, self._keys, self._commands, self._lease, self._trimming, self._backups)
+        told = self._clock, self._metrics, self.status
+        log_of = self._redis, self._keys, self._commands
+        self._holding = Holding(*log_of, self._lease, self._trimming, self._backups, *told)
         self._reporting = Reporting(
             settings.most_waiting,
             self._redis,
@@ -209,6 +209,7 @@ class Owner(threading.Thread):
                 self._recovery.read_at_ms,
                 self._clock.now_ms,
                 quarantined,
+                self._holding.believed,
                 self._membership.place,
                 self._commands.proofs.permits,
             )
@@ -345,8 +346,7 @@ class Owner(threading.Thread):
             self._succession.acquire(engine)
 
         def look_around() -> None:
-            known = self._trimming.begin(self._holding.identity(engine), engine.position)
-            self._holding.keep_stream(engine)
+            known = self._holding.begin(engine)
             recover = self._recovery.begin if known or engine.position != START else None
             self._publisher.take_over(engine, recover)
 

@@ -23,6 +23,7 @@ from recommender.store import OutboxRow
 from workers.broker.availability import AWAY
 from workers.broker.events_stream import EventsConflict
 from workers.broker.keys import PartitionKeys
+from workers.broker.ranges import entries_behind
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,9 @@ class Recovery:
             EventsConflict: what stands there cannot come from the commands that this state has yet to decide.
         """
         position = engine.position
-        told = list(self._events(str(last), last))
-        until = _command_of(told[0][1]) if told else self._command_before(last)
-        if told and until == position:  # the end of a recovery that was cut short
+        told = self._event(last)
+        until = _command_of(told) if told is not None else self._command_before(last)
+        if told is not None and until == position:  # the end of a recovery that was cut short
             engine.continue_after(last)
             return
         if until is None or until <= position or not self._redis.xrange(self._keys.commands, str(until), str(until)):
@@ -81,7 +82,7 @@ class Recovery:
                 " its place with `recommender restore`"
             )
         self._until, self._last_event, self._compared = until, last, engine.last_event
-        for id_, event in self._events(f"({engine.last_event}", last):
+        for id_, event in self._events(engine.last_event, last):
             self._note_time(id_, event)
         log.warning("recovery.begun", extra={"position": str(position), "until": str(until), "last_event": str(last)})
 
@@ -134,15 +135,20 @@ class Recovery:
         found: Any = self._redis.xrevrange(self._keys.commands, max=str(last.ms), count=1)
         return EntryId.parse(found[0][0].decode()) if found else None
 
-    def _events(self, start: str, last: EntryId) -> Iterator[tuple[EntryId, Event]]:
-        """Entries of the events stream from ``start`` to ``last``."""
+    def _event(self, id_: EntryId) -> Event | None:
+        """One entry of the events stream."""
+        found: Any = self._redis.xrange(self._keys.events, str(id_), str(id_))
+        return _parsed(found[0][1].get(b"event", b"")) if found else None
+
+    def _events(self, after: EntryId, last: EntryId) -> Iterator[tuple[EntryId, Event]]:
+        """Entries of the events stream behind ``after`` up to ``last``."""
         while True:
-            entries: Any = self._redis.xrange(self._keys.events, start, str(last), count=_AT_ONCE)
+            entries = entries_behind(self._redis, self._keys.events, after, last, _AT_ONCE)
             for id_, fields in entries:
-                yield EntryId.parse(id_.decode()), _parsed(fields.get(b"event", b""))
+                yield id_, _parsed(fields.get(b"event", b""))
             if len(entries) < _AT_ONCE:
                 return
-            start = f"({entries[-1][0].decode()}"
+            after = entries[-1][0]
 
     def _note_time(self, id_: EntryId, event: Event) -> None:
         """Commands that were late or another partition's, or whose own id lay ahead of the clock, when they were read
@@ -164,7 +170,7 @@ class Recovery:
         up_to = min(engine.last_event, self._last_event)
         if up_to <= self._compared:
             return
-        record = dict(self._events(f"({self._compared}", up_to))
+        record = dict(self._events(self._compared, up_to))
         for row in _rows(engine, self._compared, up_to):
             told = record.pop(row.id, None)
             if told is None:  # erased since, or trimmed

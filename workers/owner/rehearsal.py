@@ -15,8 +15,9 @@ from recommender import open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError
 from recommender.items import CollectionSettings, Entry, EntryId, decode_entry
-from workers.broker.commands_log import Fields, decode
+from workers.broker.commands_log import decode
 from workers.broker.proofs import Secrets
+from workers.broker.ranges import Fields
 
 READY, PASSED, FAILED = b"ready", b"passed", b"failed "
 _GRACE_S = 5.0

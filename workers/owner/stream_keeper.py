@@ -14,10 +14,11 @@ from recommender import Recommender
 from recommender.items import START, EntryId
 from recommender.items.repeats import repeats, scope_of
 from recommender.store import KEY_WINDOW_MS
-from workers.broker.commands_log import CommandsLog, Fields, decode, size_of
+from workers.broker.commands_log import CommandsLog, decode, size_of
 from workers.broker.continuity import Continuity
 from workers.broker.lease import Lease
-from workers.owner.intake import ReadSize
+from workers.broker.ranges import Fields
+from workers.broker.read_size import ReadSize
 
 log = logging.getLogger(__name__)
 

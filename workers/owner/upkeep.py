@@ -101,6 +101,7 @@ class Upkeep:
         try:
             self._holding.claim(engine)
             self._publisher.check(engine)
+            self._holding.believe(engine)
             self._holding.trim(engine)
             self._clock.adjust()
             self._tick(engine)
