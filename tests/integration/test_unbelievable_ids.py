@@ -242,7 +242,7 @@ def test_a_state_at_such_a_position_goes_on_from_one_that_is_believed(
     with closing(opened(settings.partition_dir)) as engine:
         believed, other = entries(EntryId(now - 1000, 0), lost)
         engine.process([believed, replace(other, at_ms=now)])
-        identity = engine.identify("ab" * 16)
+        identity = engine.notes.identify("ab" * 16)
         assert engine.position == lost
     redis.set(KEYS.state, identity)
     noted = {"state": identity, "position": f"{now - 2000}-0", "held": "2", "counted": str(lost)}
