@@ -150,8 +150,8 @@ class Recommender:
         for collection in batch.retired:
             self._indexes.forget(collection)
         if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
-            with suppress(StateFull):  # the batch is committed; this is noted as due, and ``prune`` tries again
-                self._store.scrub()
+            with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
+                self._store.cut_log()
         return batch.events
 
     def embed_ahead(self, entries: Sequence[Entry]) -> None:
@@ -321,9 +321,9 @@ class Recommender:
         """Drop events up to ``sent`` older than ``outbox_ms``, and what else is past its time; how many events."""
         return self.tidying.prune(outbox_ms, sent)
 
-    def scrub(self) -> None:
-        """Leave no trace of what was erased, if it was put off."""
-        self._store.scrub()
+    def cut_log(self) -> None:
+        """Move the write-ahead log into the database, and cut it."""
+        self._store.cut_log()
 
     @property
     def position(self) -> EntryId:

@@ -14,7 +14,8 @@ _ITEMS = 50  # of a collection that has left: their words go with them
 
 
 class Tidying:
-    """Drops old events, keys and versions of deleted items, what collections have left behind, and empty pages."""
+    """Drops old events, keys and versions of deleted items, leftovers of collections, traces of what was erased, and
+    empty pages."""
 
     def __init__(self, store: SqliteStore, leftovers: Leftovers) -> None:
         self._store = store
@@ -28,7 +29,8 @@ class Tidying:
             sent: events behind it have not reached their receivers, and stay.
         """
         events, others = self._prune(outbox_ms, sent)
-        return bool(events + others) or self._leftovers.clear(_ITEMS) or self._store.give_back()
+        scrubbed = self._store.scrub_some()
+        return bool(events + others) or scrubbed or self._leftovers.clear(_ITEMS) or self._store.give_back()
 
     def prune(self, outbox_ms: int, sent: EntryId) -> int:
         """Drop all events, keys and versions that are kept no longer; returns how many events."""

@@ -190,6 +190,8 @@ ALTER TABLE collections ADD COLUMN unsorted_seq INTEGER NOT NULL DEFAULT 0;
 UPDATE collections SET unsorted_seq = COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0)
     WHERE json_array_length(settings, '$.equal') > 0 OR json_extract(settings, '$.only') NOT IN ('{}')
     OR json_extract(settings, '$.window_seconds') IS NOT NULL OR json_extract(settings, '$.min_length') > 0;
+-- Whether the word index holds marks of what was removed.
+INSERT INTO meta SELECT 'words were removed', EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'items');
 """,
 }
 

@@ -29,6 +29,7 @@ from recommender.store.words import WordTable
 
 _ERASED = "something was erased"
 _LAST_ERASURE = "last_erasure"
+_DUE, _BEGUN, _AGAIN = "1", "begun", "again"  # how far the words are rewritten for it
 _CHECKPOINT_PAGES = 1000
 
 
@@ -79,7 +80,7 @@ class SqliteStore:
         with explained():
             forget_statistics(self._db)
             let_shrink(self._db)
-        self.scrub()  # it may have died right after an erasure
+        self.cut_log()  # it may have died right after an erasure
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -94,7 +95,7 @@ class SqliteStore:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox):
+                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox, self.words):
                     kept_in_memory.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -119,27 +120,50 @@ class SqliteStore:
         self.set_note("clock_ms", str(value))
 
     def erased(self, by: EntryId) -> None:
-        """Part of the caller's transaction: what it deletes must leave no trace, so ``scrub`` is due.
+        """Part of the caller's transaction: what was removed must leave no trace, so ``scrub`` is due.
+
+        Nothing is due where nothing was removed, neither now nor earlier.
 
         Args:
             by: the command that erases; backups made before it hold what it erased.
         """
-        self.set_note(_ERASED, "1")
         self.set_note(_LAST_ERASURE, str(by))
+        if self.words.marked:
+            self.set_note(_ERASED, _AGAIN if self.note(_ERASED) in (_BEGUN, _AGAIN) else _DUE)
 
     def scrub(self) -> None:
-        """Leave no trace of what was erased: rewrite the words, move the write-ahead log into the database, cut it.
+        """Leave no trace of what was erased: rewrite the words, and cut the write-ahead log.
 
         While the database is being copied it is put off until the copy is done.
         """
-        if self._copying:
-            return
-        if self.note(_ERASED):
-            with self.transaction():
-                self.words.compact()
-                self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
-        with explained():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        while self.scrub_some():
+            pass
+        self.cut_log()
+
+    def scrub_some(self) -> bool:
+        """Rewrite some of the words where an erasure asks for it; false when nothing is left to do.
+
+        It takes some milliseconds, however large the state is.
+        """
+        state = self.note(_ERASED)
+        if self._copying or state is None:
+            return False
+        with self.transaction():
+            if state == _DUE:
+                self.words.begin_compaction()
+                self.set_note(_ERASED, _BEGUN)
+            elif not self.words.compact():
+                if state == _AGAIN:
+                    self.set_note(_ERASED, _DUE)
+                else:
+                    self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
+        return True
+
+    def cut_log(self) -> None:
+        """Move the write-ahead log into the database, and cut it: it holds pages as they were before an erasure."""
+        if not self._copying:
+            with explained():
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def give_back(self) -> bool:
         """Give some pages that hold nothing back to the disk; false when there is nothing to give.
@@ -171,7 +195,7 @@ class SqliteStore:
         """Let the file change again."""
         self._copying = False
         self._db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-        self.scrub()
+        self.cut_log()
 
     @property
     def last_event(self) -> EntryId:

@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+_MARKED = "words were removed"
+_PAGES = 64  # some milliseconds
+
 
 class WordTable:
     """Reads and writes terms; every call runs in the caller's transaction.
@@ -17,6 +20,11 @@ class WordTable:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._noted = False
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._noted = False
 
     def counts(self, collection: int) -> Counter[str]:
         """In how many items of the collection each term occurs."""
@@ -39,7 +47,10 @@ class WordTable:
         self._db.execute("INSERT INTO words (rowid, terms) VALUES (?,?)", (seq, _hashes(collection, terms)))
 
     def remove(self, collection: int, seq: int, terms: Iterable[str]) -> None:
-        """Take back what ``add`` said; the terms must be the same."""
+        """Take back what ``add`` said; the terms must be the same. What it removes is only marked until `compact`."""
+        if not self._noted:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,'1')", (_MARKED,))
+            self._noted = True
         self._db.execute(
             "INSERT INTO words (words, rowid, terms) VALUES ('delete',?,?)", (seq, _hashes(collection, terms))
         )
@@ -49,9 +60,27 @@ class WordTable:
         rows = self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (_hash(collection, term),))
         return [row[0] for row in rows]
 
-    def compact(self) -> None:
-        """Leave no trace of what was removed, which is only marked until then. Rewrites the whole index."""
-        self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
+    @property
+    def marked(self) -> bool:
+        """Whether something was removed since the last compaction began."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (_MARKED,)).fetchone()
+        return row is None or row[0] == "1"
+
+    def begin_compaction(self) -> None:
+        """Begin to rewrite the index without what was removed until now."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,'0')", (_MARKED,))
+        self._noted = False
+        self._merge(-_PAGES)
+
+    def compact(self) -> bool:
+        """Rewrite some more of it; false once all of it is done."""
+        return self._merge(_PAGES) > 1
+
+    def _merge(self, pages: int) -> int:
+        """Merge about so many pages of the index; a negative number begins with all of it. Returns changes made."""
+        before = self._db.total_changes
+        self._db.execute("INSERT INTO words (words, rank) VALUES ('merge',?)", (pages,))
+        return self._db.total_changes - before
 
     def clear(self) -> None:
         """Forget everything."""

@@ -116,8 +116,8 @@ POINTS = (
     # F: the indexes in memory, and what an erasure leaves in the file.
     Point("index: before", "recommender.pipeline.indexes:Indexes.apply", "before"),
     Point("index: after", "recommender.pipeline.indexes:Indexes.apply", "after"),
-    Point("scrub: before", "recommender.store.sqlite:SqliteStore.scrub", "before"),
-    Point("scrub: after", "recommender.store.sqlite:SqliteStore.scrub", "after"),
+    Point("scrub: before", "recommender.store.sqlite:SqliteStore.cut_log", "before"),
+    Point("scrub: after", "recommender.store.sqlite:SqliteStore.cut_log", "after"),
     # G: publish.
     Point("publish: before", f"{_EVENTS}.publish", "before"),
     Point("publish: half of MULTI/EXEC sent", f"{_EVENTS}.publish", "half sent"),

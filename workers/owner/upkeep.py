@@ -125,7 +125,7 @@ class Upkeep:
             log.error("owner.snapshot_failed", extra={"error": str(error)})
         if due:
             self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
-            engine.scrub()
+            engine.cut_log()
 
     def _tick(self, engine: Recommender) -> None:
         """Time passes through commands only: when something falls due on a quiet stream, say so on the stream."""

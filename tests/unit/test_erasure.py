@@ -1,0 +1,127 @@
+"""An erasure leaves no trace, and costs by what it removes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from recommender import Recommender
+from recommender.matching import LearnedMatcher
+from recommender.store import words as word_index
+from tests.support.engine import Log, opened
+
+NOTE = "something was erased"
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    with closing(opened(matcher=LearnedMatcher)) as engine:
+        yield engine
+
+
+def fill(engine: Recommender, log: Log, items: int) -> None:
+    engine.process([log.upsert(f"i{n}", " ".join(f"w{n}x{m}" for m in range(30))) for n in range(items)])
+
+
+def merges(engine: Recommender) -> list[str]:
+    """Statements that rewrite the word index, from now on."""
+    found: list[str] = []
+    engine._store._db.set_trace_callback(lambda said: found.append(said) if "'merge'" in said else None)
+    return found
+
+
+def test_an_erasure_of_nothing_rewrites_nothing(engine: Recommender, log: Log) -> None:
+    fill(engine, log, 300)
+    finish(engine)
+    rewritten = merges(engine)
+    for number in range(5):
+        engine.process([log.upsert(f"new{number}", "a new one"), log.erase(f"nobody{number}")])
+        engine.process([log.erase("nobody", collection="nowhere")])
+    assert not engine.tidying.some(10**12, engine.last_event)
+    assert not rewritten
+
+
+def finish(engine: Recommender) -> int:
+    """Tidy until nothing is left to do; how many parts it took."""
+    parts = 0
+    while engine.tidying.some(10**12, engine.last_event):
+        parts += 1
+        assert parts < 1000
+    return parts
+
+
+def test_an_erasure_waits_for_no_rewriting_and_the_rest_goes_in_parts(
+    engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_index, "_PAGES", 2)
+    fill(engine, log, 300)
+    rewritten = merges(engine)
+    engine.process([log.erase("i7")])
+    assert not rewritten, "the command does not wait for it"
+    assert finish(engine) > 5
+    assert engine._store.note(NOTE) is None
+    assert not engine._store.words.marked
+    done = len(rewritten)
+    finish(engine)
+    assert len(rewritten) == done
+
+
+def test_what_is_erased_while_the_index_is_rewritten_goes_in_the_next_round(
+    engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_index, "_PAGES", 2)
+    fill(engine, log, 200)
+    hashes = [word_index._hash(1, f"w{n}x3") for n in (5, 6)]
+    engine.process([log.erase("i5")])
+    assert engine.tidying.some(10**12, engine.last_event)
+    engine.process([log.erase("i6"), log.upsert("j", "something else")])
+    finish(engine)
+    assert not engine._store.words.marked
+    pages = b"".join(row[0] for row in engine._store._db.execute("SELECT block FROM words_data"))
+    kept = word_index._hash(1, "w9x3").encode()
+    # Terms lie beside each other in order, each without what it begins with like the one before.
+    assert tail_of(kept) in pages
+    assert not any(tail_of(said.encode()) in pages for said in hashes)
+
+
+def tail_of(term: bytes) -> bytes:
+    return term[6:]
+
+
+def test_a_batch_that_is_undone_forgets_nothing_of_what_is_to_be_rewritten(engine: Recommender, log: Log) -> None:
+    fill(engine, log, 20)
+    finish(engine)
+    steps = count()
+
+    def refuse() -> None:
+        if next(steps) == 0:
+            raise RuntimeError("undone")
+
+    engine._before_commit = refuse
+    entries = [log.delete("i3"), log.delete("i4")]
+    with pytest.raises(RuntimeError, match="undone"):
+        engine.process(entries)
+    assert not engine._store.words.marked
+    engine.process(entries)
+    assert engine._store.words.marked
+
+
+def test_a_rewriting_goes_on_after_a_restart(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_index, "_PAGES", 2)
+    with closing(opened(tmp_path, matcher=LearnedMatcher)) as engine:
+        fill(engine, log, 200)
+        engine.process([log.erase("i5")])
+        assert engine.tidying.some(10**12, engine.last_event)
+    with closing(opened(tmp_path, matcher=LearnedMatcher)) as engine:
+        assert engine._store.note(NOTE) is not None
+        assert finish(engine) > 1
+        assert engine._store.note(NOTE) is None
