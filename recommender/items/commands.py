@@ -277,7 +277,7 @@ def parse_json(data: bytes) -> Any:
         raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels") from None
     except ValueError as error:
         raise InvalidCommand("not_json", f"not JSON: {error}") from None
-    if _deeper_than(value, limits.MAX_NESTING):
+    if deeper_than(value, limits.MAX_NESTING):
         raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels")
     if "\\u" in text and not _encodable(value):
         raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair")
@@ -312,11 +312,12 @@ def _encodable(value: Any) -> bool:
     return True
 
 
-def _deeper_than(value: Any, depth: int) -> bool:
+def deeper_than(value: Any, depth: int) -> bool:
+    """Whether parsed JSON is nested deeper than so many levels."""
     if isinstance(value, dict):
-        return depth == 0 or any(_deeper_than(child, depth - 1) for child in value.values())
+        return depth == 0 or any(deeper_than(child, depth - 1) for child in value.values())
     if isinstance(value, list):
-        return depth == 0 or any(_deeper_than(child, depth - 1) for child in value)
+        return depth == 0 or any(deeper_than(child, depth - 1) for child in value)
     return False
 
 

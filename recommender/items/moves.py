@@ -14,7 +14,9 @@ from recommender.items.values import Id, Key, Position, Value, Version
 
 Partition = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 PageName = Annotated[str, Field(min_length=1, max_length=1024)]
-Count = Annotated[int, Field(ge=0, lt=2**48)]
+MOST_NUMBERS = 2**48
+"""Arrivals and points of a partition are numbered below this."""
+Count = Annotated[int, Field(ge=0, lt=MOST_NUMBERS)]
 _Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,64}$")]
 _Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 
@@ -97,7 +99,7 @@ class CollectionRecord(Value):
     settings: CollectionSettings
     model: str | None
     dimension: Annotated[int, Field(ge=1, le=limits.MAX_VECTOR_DIMENSION)] | None
-    next_us: int | None
+    next_us: Annotated[int, Field(ge=0, lt=2**63)] | None
     answers: Count
     pending: Count
     matcher: str | None
@@ -151,7 +153,13 @@ class AnswerRecord(Value):
     entry: Position
     by: Id | None
     probability: Probability
-    features: dict[str, float]
+    features: dict[str, Annotated[float, Field(ge=-1e9, le=1e9)]]
+
+    @model_validator(mode="after")
+    def _of_two(self) -> Self:
+        if self.one == self.other:
+            raise ValueError("'one' and 'other' are one and the same item")
+        return self
 
 
 class KeyRecord(Value):

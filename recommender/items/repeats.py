@@ -25,13 +25,14 @@ ANY_BODY = b""
 
 _PRODUCED = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback | Malformed
 _DIGEST_BYTES = 16
+_OF_OWNERS = "\n"  # no collection is called that, so that no producer uses up a key of theirs
 
 
 def scope_of(entry: Entry) -> str:
     """The collection that a key belongs to; empty for a command that names none, or cannot be read."""
     command = _said(entry)
     if isinstance(command, RefuseMessage):
-        return ""  # the collection is what the refused message spoke of
+        return _OF_OWNERS  # the collection is what the refused message spoke of
     return str(getattr(command, "collection", ""))
 
 

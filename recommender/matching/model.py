@@ -17,6 +17,7 @@ from recommender.matching.operating_points import OperatingPoint, threshold
 from recommender.matching.trees import Floats, Integers, Trees
 
 DEFAULT_FILE = "default_model.json"
+_LARGEST, _DEEPEST = 1e9, 16  # of what is read from elsewhere: numbers, and levels of a tree
 # Of a model that nobody has measured: its probabilities are taken at their word.
 _AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
 
@@ -139,10 +140,51 @@ class PairModel:
             review_from=float(said["review_from"]),
         )
 
+    @classmethod
+    def checked(cls, text: str) -> PairModel:
+        """Read what another process says is a model, and see to it that it can judge any pair.
+
+        Raises:
+            ValueError: it is none, or what it would compute is no number.
+        """
+        try:
+            model = cls.from_json(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"no model of this version ({type(error).__name__})") from None
+        if not _is_sound(model):
+            raise ValueError("a model whose parts do not fit together, or with numbers out of range")
+        return model
+
 
 def probability(log_odds: Floats) -> Floats:
     """The logistic function."""
     return 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+
+
+def _is_sound(model: PairModel) -> bool:
+    columns, linear, trees = len(model.features), model.logistic, model.trees
+    if columns == 0 or len(set(model.features)) != columns or trees.features.ndim != 2:
+        return False
+    depth = trees.features.shape[1]
+    shapes = (
+        (linear.typical, (columns,)),
+        *((one, (2 * columns,)) for one in (linear.mean, linear.scale, linear.weights)),
+        *((one, trees.features.shape) for one in (trees.thresholds, trees.missing)),
+        (trees.values, (len(trees.features), 2 ** min(depth, _DEEPEST))),
+    )
+    if depth > _DEEPEST or any(one.shape != shape for one, shape in shapes):
+        return False
+    numbers = [linear.typical, linear.mean, linear.scale, linear.weights, trees.thresholds, trees.values]
+    alone = [linear.bias, trees.base, model.slope, model.intercept]
+    points = np.array(model.operating_points, np.float64)
+    return bool(
+        all((np.abs(one) <= _LARGEST).all() for one in (*numbers, np.array(alone)))
+        and (linear.scale > 1 / _LARGEST).all()
+        and ((trees.features >= 0) & (trees.features < columns)).all()
+        and points.size
+        and ((points > 0) & (points < 1)).all()
+        and 0 <= model.review_from <= 1
+    )
 
 
 @cache

@@ -24,6 +24,7 @@ Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 _HARMLESS = "hello"  # tells a model that fails on one text from one that fails on all
 # First byte of a vector's key.
 _FROM_TEXT, _GIVEN = b"t", b"v"
+_KEY_BYTES = 1 + 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +171,12 @@ class EmbeddingStep:
 
     def _known(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | None:
         model, key = self.identity(settings), _text_key(text)
-        found = self._store.vectors.find(model.key, key)
-        if found is None:
-            return None
-        _, vector, truncated = found
-        return Embedded(item, fingerprint(text), key, vector, truncated, model, embed_ms=0.0)
+        # What the collection brought from elsewhere comes first, whatever else is embedded in the same batch.
+        for one in (moved_key(key, item.collection), key):
+            if (found := self._store.vectors.find(model.key, one)) is not None:
+                _, vector, truncated = found
+                return Embedded(item, fingerprint(text), one, vector, truncated, model, embed_ms=0.0)
+        return None
 
     def _encode(
         self,
@@ -240,6 +242,19 @@ def _checked(encoder: Encoder, texts: list[str]) -> Embeddings:
 def made_from_text(vector_key: bytes) -> bool:
     """Whether the vector comes from the model and not from the producer."""
     return vector_key.startswith(_FROM_TEXT)
+
+
+def shared_key(key: bytes, vector: Vector) -> bytes | None:
+    """The key under which a vector that arrives serves all collections; ``None`` if nothing shows that it is right.
+
+    A vector that a producer gave is named by its own hash. What a text is embedded as only the model here can say.
+    """
+    return key if key == _GIVEN + hashlib.sha256(vector.tobytes()).digest() else None
+
+
+def moved_key(key: bytes, collection: str) -> bytes:
+    """The key under which a vector that arrived with a collection serves this collection and no other."""
+    return key[:_KEY_BYTES] + hashlib.blake2b(collection.encode(), digest_size=8).digest()
 
 
 def _text_key(cleaned: str) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from recommender.embedding import Encoders
 from recommender.errors import InvalidCommand, ModelError
 from recommender.items import Entry, EntryId
+from recommender.items.commands import deeper_than
 from recommender.items.moves import (
     PAGE,
     AnswerRecord,
@@ -23,15 +26,18 @@ from recommender.items.moves import (
     Record,
     TombstoneRecord,
 )
+from recommender.matching import PairModel
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.collections import Collections
-from recommender.pipeline.embedding_step import Vector
+from recommender.pipeline.embedding_step import Vector, moved_key, shared_key
 from recommender.pipeline.moves import Moves
-from recommender.pipeline.rates import rate_note
+from recommender.pipeline.rates import latest_us, rate_note
 from recommender.pipeline.spots import spot_of
 from recommender.pipeline.words import Words
 from recommender.store import Answer, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
 
+_MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page of ours has about 100 kB, or one record more than fits into that
+_DEEPEST = 64  # levels of an event; one of ours has ten
 _UNIT = 1e-3  # how far a vector's length may be from one
 
 
@@ -58,22 +64,32 @@ class Incoming:
         move = self._moves.of(command.collection)
         if move is None or move.place != "arriving" or move.move != command.move:
             raise InvalidCommand("unknown_move", "no such move brings this collection here", "move")
-        before = move.parts if command.part else ()
-        if (command.page, command.part) != (move.page, len(before)) or command.part >= command.parts:
-            raise InvalidCommand("out_of_order", f"next is part {len(move.parts)} of page {move.page!r}", "page")
-        parts = (*before, command.data)
-        if len(parts) < command.parts:
-            self._moves.put(replace(move, parts=parts))
+        before = move.part if command.part else 0
+        if (command.page, command.part) != (move.page, before) or command.part >= command.parts:
+            raise InvalidCommand("out_of_order", f"next is part {move.part} of page {move.page!r}", "page")
+        size = len(command.data) + (move.part_bytes if command.part else 0)
+        if size > _MOST_PAGE_BYTES:
+            raise InvalidCommand("too_large", f"a page has at most {_MOST_PAGE_BYTES} bytes in base64", "data")
+        if command.part + 1 < command.parts:
+            if not command.part:
+                self._store.moves.drop_parts(command.collection)
+            self._store.moves.add_part(command.collection, command.part, command.data)
+            self._moves.put(replace(move, part=command.part + 1, part_bytes=size))
             return
-        records = _page(parts, command.sha256)
+        records = _page((*self._parts(command), command.data), command.sha256)
         origins = move.origins
         for record in records:
             if isinstance(record, CollectionRecord):
-                self._open(record, move)
+                self._open(record, move, entry)
                 origins = tuple(one for one in record.origins if one != move.target)
             else:
                 self._take(record, self._collection(move), move, entry, batch)
-        self._moves.put(replace(move, page=command.next, parts=(), origins=origins))
+        self._store.moves.drop_parts(command.collection)
+        self._moves.put(replace(move, page=command.next, part=0, part_bytes=0, origins=origins))
+
+    def _parts(self, command: ReceiveRecords) -> list[str]:
+        """Those that came before this one."""
+        return self._store.moves.parts(command.collection) if command.part else []
 
     def _collection(self, move: Move) -> Collection:
         found = self._collections.find(move.collection)
@@ -81,16 +97,19 @@ class Incoming:
             raise InvalidCommand("out_of_order", "the first page is missing", "page")
         return found
 
-    def _open(self, record: CollectionRecord, move: Move) -> None:
+    def _open(self, record: CollectionRecord, move: Move, entry: Entry) -> None:
         if self._collections.find(move.collection) is not None:
             raise InvalidCommand("collection_exists", "there is a collection of this name", "collection")
-        if record.model is not None:
+        if record.model is not None or record.dimension is not None:
             self._require_model(record)
+        if record.matcher is not None:
+            _require_matcher(record.matcher)
         collection = self._collections.configure(move.collection, record.settings)
         collection.model, collection.dimension = record.model, record.dimension
         self._collections.touch(collection)
         if record.next_us is not None:
-            self._store.set_note(rate_note(collection.id), str(record.next_us))
+            next_us = min(record.next_us, latest_us(record.settings, entry.time_ms * 1000))
+            self._store.set_note(rate_note(collection.id), str(next_us))
         if record.matcher is not None:
             self._store.transfer.keep_model(collection.id, record.answers, record.pending, record.matcher)
 
@@ -113,7 +132,7 @@ class Incoming:
             case PointRecord():
                 self._point(record, collection, move, batch)
             case ItemRecord():
-                self._item(record, collection, move)
+                self._item(record, collection, move, entry)
             case TombstoneRecord():
                 self._store.tombstones.bury(collection.id, record.id, record.version, entry.time_ms)
             case AnswerRecord():
@@ -131,7 +150,7 @@ class Incoming:
         kept = self._store.vectors.get(row)  # the one that was here, if the text was known here
         batch.overlay(collection, len(kept)).add(point, kept)
 
-    def _item(self, record: ItemRecord, collection: Collection, move: Move) -> None:
+    def _item(self, record: ItemRecord, collection: Collection, move: Move, entry: Entry) -> None:
         point, seq = record.point + move.points, record.seq + move.offset
         numbers = (seq, record.group + move.offset, (record.matched or 1) + move.offset)
         fitting = all(move.offset < number <= move.last_arrival for number in numbers)
@@ -154,14 +173,18 @@ class Incoming:
             point=point,
             group=f"g{record.group + move.offset}",
             verdict=Verdict(record.verdict, None if record.matched is None else record.matched + move.offset),
-            at_ms=record.at_ms,
+            at_ms=min(record.at_ms, entry.time_ms),  # what has not been yet would never be over
         )
         self._store.items.insert(stored, spot_of(collection, stored.item, stored.at_ms))
         self._words.add(collection.id, stored.seq, stored.item)
 
     def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:
-        found = self._store.vectors.find(str(collection.model), key)
-        return self._store.vectors.add(str(collection.model), key, vector, truncated) if found is None else found[0]
+        """Where the vector is kept: what is here already stays, what comes serves the collection that it came with."""
+        model, moved = str(collection.model), moved_key(key, collection.name)
+        for one in (key, moved):
+            if (found := self._store.vectors.find(model, one)) is not None:
+                return found[0]
+        return self._store.vectors.add(model, shared_key(key, vector) or moved, vector, truncated)
 
     def _answer(self, record: AnswerRecord, collection: Collection) -> None:
         one, other = sorted((record.one, record.other))
@@ -170,13 +193,43 @@ class Incoming:
         self._store.answers.put(collection.id, answer)
 
     def _key(self, record: KeyRecord, collection: Collection, entry: Entry, batch: Batch) -> None:
-        if self._store.outbox.used(collection.name, record.key, record.ms) is not None:
+        _require_event(record)
+        used_ms = min(record.ms, entry.time_ms)  # one that has not come yet would be remembered for ever
+        if self._store.outbox.used(collection.name, record.key, used_ms) is not None:
             return
         outcome = batch.next_event(entry)
         row = OutboxRow(outcome, record.type, record.event)
         self._store.outbox.adopt(row, collection.name, record.item_id, record.matched_id)
         digest = None if record.digest is None else bytes.fromhex(record.digest)
-        self._store.outbox.adopt_key(collection.name, record.key, record.ms, outcome, digest)
+        self._store.outbox.adopt_key(collection.name, record.key, used_ms, outcome, digest)
+
+
+def _require_matcher(text: str) -> None:
+    try:
+        PairModel.checked(text)
+    except ValueError as error:
+        raise InvalidCommand("invalid_value", f"what the matcher has learned is {error}", "matcher") from None
+
+
+def _require_event(record: KeyRecord) -> None:
+    """See to it that what answers a repeat is an event: it is told to callers, and emptied by an erasure."""
+    try:
+        said = json.loads(record.event, parse_constant=_no_number)
+        json.dumps(said, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        said = None
+    if (
+        not isinstance(said, dict)
+        or said.get("type") != record.type
+        or not isinstance(data := said.get("data"), dict)
+        or not isinstance(data.get("command"), dict)
+        or deeper_than(said, _DEEPEST)
+    ):
+        raise InvalidCommand("invalid_value", "what answers a key is no event", "event")
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _page(parts: tuple[str, ...], sha256: str) -> list[Record]:

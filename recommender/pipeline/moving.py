@@ -13,7 +13,7 @@ from typing import Any
 from recommender.embedding import Encoders
 from recommender.errors import InvalidCommand
 from recommender.items import CollectionMoved, Entry, EntryId, MoveCollection, ReceiveRecords
-from recommender.items.moves import FIRST_PAGE
+from recommender.items.moves import FIRST_PAGE, MOST_NUMBERS
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
@@ -62,6 +62,7 @@ class Moving:
         if isinstance(command, ReceiveRecords):
             self._incoming.receive(entry, command, batch)
             return batch.emit(entry, self._told(entry, command, "receiving", None), silent=True)
+        self._require_concerned(command)
         move, offset = self._moves.of(command.collection), None
         match command.step:
             case "sealed":
@@ -76,6 +77,15 @@ class Moving:
                 self._cancel(command, move, batch)
         return batch.emit(entry, self._told(entry, command, command.step, offset))
 
+    def _require_concerned(self, command: MoveCollection) -> None:
+        """See to it that the step is one of this partition's."""
+        role = {"sealed": "source", "released": "source", "begun": "target", "arrived": "target"}.get(command.step)
+        ours = (command.source, command.target) if role is None else (getattr(command, role),)
+        if self._store.partition not in ours:
+            raise InvalidCommand(
+                "unknown_move", f"{command.step!r} is a step of {' or '.join(ours)}, not of this partition", role
+            )
+
     def _seal(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:
         collection = self._collections.find(command.collection)
         if (move is not None and move.place != "here") or collection is None:
@@ -87,13 +97,16 @@ class Moving:
         )
 
     def _begin(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+        arrivals, points_there = command.arrivals or 0, command.points or 0
+        last_seq, last_point = self._store.transfer.last_numbers()
+        if max(last_seq + arrivals, last_point + points_there) >= MOST_NUMBERS:
+            raise InvalidCommand("invalid_value", "there are not so many numbers left for what arrives", "arrivals")
         if move is not None and move.place == "arriving" and move.move != command.move:
             self._retire(command, batch)  # what an earlier move has left behind
             self._moves.remove(command.collection)
             move = None
         if (move is not None and move.place != "left") or self._collections.find(command.collection) is not None:
             raise _unexpected(command, move)
-        arrivals, points_there = command.arrivals or 0, command.points or 0
         offset, points = self._store.transfer.reserve(arrivals, points_there)
         self._moves.put(
             Move(

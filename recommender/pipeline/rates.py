@@ -64,7 +64,7 @@ class Rates:
         settings = collection.settings
         if settings.commands_per_second is None:
             return True
-        interval_us = max(1, round(_SECOND_US / settings.commands_per_second))
+        interval_us = _interval_us(settings)
         next_us = max(self._next(collection.id), now_us)
         if next_us - now_us > (_burst(settings) - 1) * interval_us:
             return False
@@ -78,9 +78,18 @@ class Rates:
         return self._next_us[collection]
 
 
+def _interval_us(settings: CollectionSettings) -> int:
+    return max(1, round(_SECOND_US / (settings.commands_per_second or 1)))
+
+
 def _burst(settings: CollectionSettings) -> int:
     """How many commands may come at one moment."""
     return settings.burst or max(1, int(settings.commands_per_second or 1))
+
+
+def latest_us(settings: CollectionSettings, now_us: int) -> int:
+    """The latest time at which a steady sender to a collection would send next, whatever came until now."""
+    return now_us + (_burst(settings) * _interval_us(settings) if settings.commands_per_second else 0)
 
 
 def rate_note(collection: int) -> str:

@@ -26,7 +26,8 @@ class Move:
         last_arrival: the highest number that was kept free for its items …
         last_point: … and for its points.
         page: the page that comes next; ``None`` behind the last.
-        parts: what there is of it, in base64.
+        part: how many parts of it are here …
+        part_bytes: … and how many bytes they have, in base64.
         origins: partitions that it has been in, with events about it.
     """
 
@@ -40,7 +41,8 @@ class Move:
     last_arrival: int = 0
     last_point: int = 0
     page: str | None = None
-    parts: tuple[str, ...] = ()
+    part: int = 0
+    part_bytes: int = 0
     origins: tuple[str, ...] = ()
 
 
@@ -69,7 +71,7 @@ class MoveTable:
         """Every collection that has to do with another partition, by name."""
         rows = self._db.execute("SELECT state FROM moves ORDER BY collection")
         found = (json.loads(state) for (state,) in rows)
-        return [Move(**{**one, "parts": tuple(one["parts"]), "origins": tuple(one["origins"])}) for one in found]
+        return [Move(**{**one, "origins": tuple(one["origins"])}) for one in found]
 
     def put(self, move: Move) -> None:
         """Write it down in place of what was known of the collection."""
@@ -78,6 +80,22 @@ class MoveTable:
     def remove(self, collection: str) -> None:
         """It has nothing to do with another partition."""
         self._db.execute("DELETE FROM moves WHERE collection=?", (collection,))
+        self.drop_parts(collection)
+
+    # -- parts of the page that arrives --------------------------------------------------------------------------------
+
+    def add_part(self, collection: str, part: int, data: str) -> None:
+        """Keep a part until the last one is there."""
+        self._db.execute("INSERT OR REPLACE INTO move_parts VALUES (?,?,?)", (collection, part, data))
+
+    def parts(self, collection: str) -> list[str]:
+        """Those that are here, in their order."""
+        rows = self._db.execute("SELECT data FROM move_parts WHERE collection=? ORDER BY part", (collection,))
+        return [data for (data,) in rows]
+
+    def drop_parts(self, collection: str) -> None:
+        """The page is whole, or begins anew, or is not wanted any more."""
+        self._db.execute("DELETE FROM move_parts WHERE collection=?", (collection,))
 
     # -- commands to be passed on --------------------------------------------------------------------------------------
 

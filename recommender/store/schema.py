@@ -192,6 +192,13 @@ UPDATE collections SET unsorted_seq = COALESCE((SELECT seq FROM sqlite_sequence 
     OR json_extract(settings, '$.window_seconds') IS NOT NULL OR json_extract(settings, '$.min_length') > 0;
 -- Whether the word index holds marks of what was removed.
 INSERT INTO meta SELECT 'words were removed', EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'items');
+-- Parts of a page of a collection that arrives, until the last is there.
+CREATE TABLE move_parts (
+    collection TEXT NOT NULL, part INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (collection, part)
+);
+INSERT INTO move_parts SELECT collection, key, value FROM moves, json_each(state, '$.parts');
+UPDATE moves SET state = json_set(json_remove(state, '$.parts'), '$.part', json_array_length(state, '$.parts'),
+    '$.part_bytes', (SELECT coalesce(sum(length(value)), 0) FROM json_each(state, '$.parts')));
 """,
 }
 

@@ -49,6 +49,7 @@ class SqliteStore:
     def __init__(self, path: Path | None = None, source: str = "/recommender/default") -> None:
         self._path = path
         self.source = source
+        self.partition = source.rpartition("/")[2]
         self._descriptor: int | None = None
         self._copying = False
         self._db = connect(path)

@@ -11,6 +11,7 @@ from typing import Any
 
 from recommender import Entry, Event, Recommender, open_recommender
 from recommender.items.moves import FIRST_PAGE
+from recommender.pipeline import MatcherFactory
 from tests.support.engine import Log, Models
 from tests.support.matchers import cosine_matcher
 
@@ -21,12 +22,14 @@ class Side:
     Args:
         name: of the partition.
         directory: for its state; ``None`` keeps it in memory.
+        matcher: makes its verdicts.
     """
 
-    def __init__(self, name: str, directory: Path | None = None) -> None:
+    def __init__(self, name: str, directory: Path | None = None, matcher: MatcherFactory = cosine_matcher) -> None:
         self.name = name
         self.log = Log()
         self._directory = directory
+        self._matcher = matcher
         self.engine = self._opened()
         self.entries: list[Entry] = []
         self.events: list[Event] = []
@@ -51,7 +54,7 @@ class Side:
             self.engine = self._opened()
 
     def _opened(self) -> Recommender:
-        return open_recommender(self._directory, Models(), partition=self.name, matcher=cosine_matcher)
+        return open_recommender(self._directory, Models(), partition=self.name, matcher=self._matcher)
 
 
 class Pair:
@@ -59,10 +62,11 @@ class Pair:
 
     Args:
         directory: for their states; ``None`` keeps them in memory.
+        matcher: makes their verdicts.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self.sides = {name: Side(name, None if directory is None else directory / name) for name in ("a", "b")}
+    def __init__(self, directory: Path | None = None, matcher: MatcherFactory = cosine_matcher) -> None:
+        self.sides = {name: Side(name, None if directory is None else directory / name, matcher) for name in ("a", "b")}
 
     def __getitem__(self, name: str) -> Side:
         return self.sides[name]

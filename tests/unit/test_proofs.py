@@ -52,7 +52,7 @@ def test_without_a_proof_it_costs_one_message(type_: str) -> None:
     ):
         found = decode(NOW, fields, NOW_MS, permits=SECRETS.permits)
         assert isinstance(found.command, Malformed)
-        assert (found.command.error.code, found.command.payload, found.key) == ("not_permitted", data, "k")
+        assert (found.command.error.code, found.command.payload, found.key) == ("not_permitted", data, None)
 
 
 def test_with_one_it_is_decided() -> None:

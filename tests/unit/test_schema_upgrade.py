@@ -191,6 +191,36 @@ def test_keys_of_old_belong_to_the_collections_of_their_outcomes(tmp_path: Path)
     engine.close()
 
 
+def test_a_move_on_its_way_goes_on_with_the_parts_that_are_here(tmp_path: Path) -> None:
+    path = version_1(tmp_path)
+    database = sqlite3.connect(path, isolation_level=None)
+    with pytest.MonkeyPatch.context() as then:
+        then.setattr(schema, "SCHEMA_VERSION", 4)
+        schema._upgrade(database)
+    state = {
+        "collection": "c",
+        "move": "m",
+        "place": "arriving",
+        "source": "a",
+        "target": "default",
+        "offset": 1,
+        "points": 2,
+        "last_arrival": 3,
+        "last_point": 4,
+        "page": "items 0",
+        "origins": ["a"],
+        "parts": ["AAAA", "BBBBBBBB"],
+    }
+    database.execute("INSERT INTO moves VALUES ('c', ?)", (json.dumps(state),))
+    database.close()
+    engine = opened(tmp_path)
+    move = engine.moves.of("c")
+    assert move is not None
+    assert (move.page, move.part, move.part_bytes, move.origins) == ("items 0", 2, 12, ("a",))
+    assert engine._store.moves.parts("c") == ["AAAA", "BBBBBBBB"]
+    engine.close()
+
+
 def test_items_are_as_old_as_the_state(tmp_path: Path) -> None:
     version_1(tmp_path)
     engine, log = opened(tmp_path), later()

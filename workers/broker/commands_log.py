@@ -177,18 +177,24 @@ def decode(
     entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms), via=passed)
     refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
     if refusal is None and is_privileged(type_) and not permits(entry_id, fields):
-        refusal = InvalidCommand(
-            "not_permitted",
-            f"{claimed_type(type_)} is taken from owners and movers only, and the entry does not prove that one of them"
-            " appended it",
-            "type",
-        )
+        # Without its key: nobody who may not give a command uses up the key of one who may.
+        return replace(entry, command=_not_permitted(fields, type_), key=None)
     if refusal is None:
         return entry
     # The key stays with it, so that a write that was retried is rejected once.
     raw = fields.get(b"data", _shown(fields))
     said = None if isinstance(entry.command, Malformed) else entry.command
     return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])), said=said)
+
+
+def _not_permitted(fields: Fields, type_: bytes) -> Malformed:
+    said = claimed_type(type_[:64])
+    error = InvalidCommand(
+        "not_permitted",
+        f"{said} is taken from owners and movers only, and the entry does not prove that one of them appended it",
+        "type",
+    )
+    return malformed(error, fields.get(b"data", b""), said)
 
 
 def size_of(fields: Fields) -> int:
