@@ -1,5 +1,17 @@
-"""``python -m workers`` is the ``recommender`` command."""
+"""``recommender``, and ``python -m workers``."""
 
-from workers.cli import main
+from __future__ import annotations
 
-main()
+
+def run() -> None:
+    """The command. What it needs is imported once it can be told to end."""
+    from workers.ending import end_on_sigterm
+
+    end_on_sigterm()
+    from workers.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    run()

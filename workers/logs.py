@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
+from types import TracebackType
 from typing import Any
 
-from workers.settings import Settings
+from workers.settings import Settings, log_format
+
+log = logging.getLogger(__name__)
 
 _OURS = ("recommender", "workers")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "data"}
@@ -37,13 +42,38 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send the log of this process to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else _KeyValueFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    """Send the log of this process to standard error: with it Python's warnings, and what ends a thread or all."""
+    _send(settings.log_format)
     for name in (*_OURS, "celery.worker"):
         logging.getLogger(name).setLevel(settings.log_level)
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+    logging.getLogger("celery.redirected").setLevel(logging.WARNING)
+
+
+def begin_logs() -> None:
+    """The same before the settings are known, or can be: so that what is wrong with them has the format that is set."""
+    _send(log_format())
+
+
+def _send(format_: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonFormatter() if format_ == "json" else _KeyValueFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda said: _log_uncaught(said.exc_type, said.exc_value, said.exc_traceback, said.thread)
+
+
+def _log_uncaught(
+    kind: type[BaseException],
+    error: BaseException | None,
+    traceback: TracebackType | None,
+    thread: threading.Thread | None = None,
+) -> None:
+    if issubclass(kind, SystemExit):
+        return
+    extra = {"error": repr(error), **({"thread": thread.name} if thread else {})}
+    log.critical("process.failed", exc_info=(kind, error or kind(), traceback), extra=extra)
 
 
 def _event(record: logging.LogRecord) -> str:

@@ -24,6 +24,7 @@ from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import read_status
 from workers.client import Client
+from workers.ending import leave_it_to_others
 from workers.settings import Settings, process_environment
 
 WORKER = (sys.executable, "-m", "workers", "worker")
@@ -227,6 +228,7 @@ def _ended_in_order() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    leave_it_to_others()  # what has been started here has to be stopped
     before = {number: signal.signal(number, _interrupt) for number in _ENDING}
     try:
         yield

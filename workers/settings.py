@@ -23,6 +23,7 @@ __all__ = [
     "SECRETS",
     "Settings",
     "environment_of_others",
+    "log_format",
     "process_environment",
     "unknown_variables",
     "variable",
@@ -339,6 +340,12 @@ def environment_of_others() -> dict[str, str]:
 def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[Unknown, ...]:
     """Variables with our prefix that are no setting, and what may be meant."""
     return variables.unknown(os.environ if environment is None else environment, Settings.model_fields, SECRETS)
+
+
+def log_format() -> str:
+    """The format of the log, whatever else is set or wrong."""
+    said = variables.values(os.environ, ["log_format"], ()).get("log_format", "").lower()
+    return said if said in get_args(Settings.model_fields["log_format"].annotation) else "text"
 
 
 def variables_of_the_platform() -> tuple[str, ...]:

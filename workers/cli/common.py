@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -50,10 +52,16 @@ def printable(text: object) -> Text:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """JSON in which only what is printable stands as itself; everything else is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = json.dumps(value, ensure_ascii=not _takes_everything(), indent=indent)
     return "".join(
         character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
     )
+
+
+def _takes_everything() -> bool:
+    """Whether standard output can show any character; what it cannot is escaped, as JSON does it, in JSON."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return codecs.lookup(encoding).name.startswith("utf")
 
 
 def print_json(value: object) -> None:

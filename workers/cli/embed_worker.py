@@ -11,7 +11,7 @@ from workers.celery.app import make_embed_app
 from workers.cli.asking import require_server
 from workers.cli.common import load_settings
 from workers.cli.serving import serve
-from workers.logs import configure_logs
+from workers.logs import begin_logs, configure_logs
 
 
 @click.command()
@@ -25,6 +25,7 @@ def embed_worker(context: click.Context) -> None:
 
     It stops on SIGTERM or Ctrl-C after the batch in hand.
     """
+    begin_logs()
     settings = load_settings()
     configure_logs(settings)
     settings = require_server(settings)

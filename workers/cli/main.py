@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
+import logging
+import sys
 from typing import Any
 
 import click
 from redis.exceptions import RedisError
 
 from recommender.errors import InvalidCommand, RecommenderError
-from workers.settings import wait_passively
+from workers.settings import log_format, wait_passively
 
 # Name and home of each command, in the order in which a newcomer needs them. A module is imported when its command is
 # called, so `--help` and `watch` do not pay for what `worker` needs.
@@ -41,6 +44,8 @@ _COMMANDS = {
 }
 
 EXIT_INTERRUPTED = 130
+_SERVICES = ("worker", "embed-worker")
+_log = logging.getLogger(__name__)
 
 
 class _Commands(click.Group):
@@ -56,8 +61,24 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(home), cmd_name.replace("-", "_"))
         return command
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Be the command; what the output cannot encode is escaped."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         wait_passively()
+        try:
+            return self._invoke(ctx)
+        except click.ClickException as error:
+            if _logs_json(ctx):
+                _log.critical("command.failed", extra={"error": error.format_message(), "command": _named(ctx)})
+                raise click.exceptions.Exit(error.exit_code) from error
+            raise
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except InvalidCommand as error:
@@ -73,6 +94,18 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+
+
+def _named(ctx: click.Context) -> str:
+    return ctx.invoked_subcommand or ""
+
+
+def _logs_json(ctx: click.Context) -> bool:
+    """Whether the command's standard error is a log, and that log is for machines."""
+    if _named(ctx) not in _SERVICES or log_format() != "json":
+        return False
+    importlib.import_module("workers.logs").begin_logs()
+    return True
 
 
 def _server() -> str:

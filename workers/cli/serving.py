@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from celery.apps.worker import Worker
 from celery.utils.nodenames import host_format
+from celery.worker import state
 
 from workers.broker.embedded import EmbeddedServer
+from workers.ending import leave_it_to_others
 from workers.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -35,14 +45,48 @@ def serve(app: Celery, name: str, settings: Settings, **options: object) -> int:
         settings: of this process.
         options: of the worker; ``concurrency`` among them.
     """
-    worker = app.Worker(
+    signals.setup_logging.connect(_leave_logs_alone)
+    worker = _worker_class(app)(
         hostname=host_format(f"{name}@%h"),
         pool_cls="threads",
         loglevel=settings.log_level,
+        quiet=settings.log_format == "json",
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
         **options,
     )
+    leave_it_to_others()
     worker.start()
     return worker.exitcode or 0
+
+
+def _worker_class(app: Celery) -> type[Worker]:
+    base: type[Worker] = app.Worker
+
+    class QuietWorker(base):
+        """Celery's worker, but for what it prints past the log when it is told to stop."""
+
+        def install_platform_tweaks(self, worker: Any) -> None:
+            """Handlers of signals."""
+            super().install_platform_tweaks(worker)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, _stop)
+
+        def on_close(self) -> None:
+            """It ends in order from here on."""
+            log.info("worker.stopping")
+            super().on_close()
+
+    return QuietWorker
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End in order. The second Ctrl-C does not wait for tasks in hand."""
+    if number == signal.SIGINT and state.should_stop is not None:
+        state.should_terminate = os.EX_SOFTWARE
+    state.should_stop = os.EX_OK
+
+
+def _leave_logs_alone(**_: object) -> None:
+    """Celery configures no log where somebody else does; without this the log of tasks has a format of its own."""

@@ -7,7 +7,7 @@ import click
 from workers.celery.app import make_app
 from workers.cli.common import load_settings
 from workers.cli.serving import serve, with_server
-from workers.logs import configure_logs
+from workers.logs import begin_logs, configure_logs
 
 
 @click.command()
@@ -26,6 +26,7 @@ def worker(context: click.Context, partition: str | None, concurrency: int, stan
     It stops on SIGTERM or Ctrl-C after the batch in hand. If it cannot go on it exits with a code other than 0, so
     that a supervisor starts it again.
     """
+    begin_logs()
     settings = load_settings(partition=partition, standby=standby or None)
     settings.require_member()
     configure_logs(settings)

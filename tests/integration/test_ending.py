@@ -1,0 +1,152 @@
+"""SIGTERM ends every command within seconds, in every phase, also where nothing but the kernel is above it (PID 1)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import command, environment
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
+from workers.ending import ENDED_BY_SIGTERM
+from workers.settings import Settings
+
+WITHIN_S = 10.0
+PID_1 = ("unshare", "--fork", "--pid", "--kill-child")
+
+
+@contextmanager
+def first_process(arguments: Sequence[str], settings: Settings, log: Path) -> Iterator[First]:
+    """A command as the first process of a PID namespace; the test is skipped where none may be made."""
+    if shutil.which("unshare") is None or subprocess.run([*PID_1, "true"], check=False).returncode:
+        pytest.skip("needs the right to make PID namespaces")
+    with log.open("wb") as output:
+        above = subprocess.Popen(
+            [*PID_1, *command(*arguments)],
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield First(above, log)
+    finally:
+        above.kill()
+        above.wait()
+
+
+class First:
+    """A process whose namespace it is the first of."""
+
+    def __init__(self, above: subprocess.Popen[bytes], log: Path) -> None:
+        self.above = above
+        self.log = log
+
+    def pid(self) -> int:
+        found = Path(f"/proc/{self.above.pid}/task/{self.above.pid}/children").read_text().split()
+        return int(found[0]) if found else 0
+
+    def listens(self) -> bool:
+        """Whether it has a handler for SIGTERM: what its status calls caught."""
+        if not (pid := self.pid()):
+            return False
+        caught = next(
+            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
+        )
+        return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+    def has_mapped(self, name: str) -> bool:
+        return bool(pid := self.pid()) and name in Path(f"/proc/{pid}/maps").read_text()
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def ends(self) -> int:
+        os.kill(self.pid(), signal.SIGTERM)
+        return self.above.wait(WITHIN_S)
+
+
+PHASES: dict[str, Callable[[First], bool]] = {
+    "its first moment": lambda process: True,
+    "imports": lambda process: process.has_mapped("pydantic_core"),
+    "Celery": lambda process: process.has_mapped("sqlite3"),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_worker_ends_while_it_starts(phase: str, tmp_path: Path) -> None:
+    settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", state_dir=tmp_path / "state")
+    with first_process(["worker"], settings, tmp_path / "log") as process:
+        wait_until(process.listens, "a handler for SIGTERM", 30)
+        wait_until(lambda: PHASES[phase](process), phase, 60)
+        assert process.ends() in (0, ENDED_BY_SIGTERM), process.said()
+
+
+def test_an_embed_worker_ends_while_it_loads_its_model(tmp_path: Path) -> None:
+    settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", state_dir=tmp_path / "state")
+    with first_process(["embed-worker"], settings, tmp_path / "log") as process:
+        wait_until(lambda: process.has_mapped("libtorch_cpu"), "the model's library", 60)
+        assert process.ends() == ENDED_BY_SIGTERM, process.said()
+
+
+def test_a_worker_ends_while_it_waits_for_its_server(tmp_path: Path) -> None:
+    settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", state_dir=tmp_path / "state")
+    with first_process(["worker"], settings, tmp_path / "log") as process:
+        wait_until(lambda: "server_away" in process.said(), "the server to be missed", 60)
+        assert process.ends() == 0, process.said()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("embed-worker",),
+        ("watch",),
+        ("ingest", "items.csv", "--text-field", "text"),
+        ("enrich", "items.csv", "out.csv", "--text-field", "text"),
+        ("pairs", "items.csv", "out.csv", "--text-field", "text"),
+        ("bench", "--quick"),
+        ("demo",),
+        ("backup", "backups"),
+        ("restore", "backups"),
+        ("move", "tickets", "--to", "b"),
+        ("doctor",),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_command_ends_as_the_first_process(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its first moment, when nothing of it has been imported."""
+    monkeypatch.chdir(tmp_path)
+    Path("items.csv").write_text("id,text\n1,a kettle\n")
+    settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", state_dir=tmp_path / "state")
+    with first_process(arguments, settings, tmp_path / "log") as process:
+        wait_until(process.listens, "a handler for SIGTERM", 30)
+        assert process.ends() == ENDED_BY_SIGTERM, process.said()
+
+
+def test_a_computation_that_does_not_listen_is_ended_all_the_same(tmp_path: Path) -> None:
+    """A handler of Python's does not run while a library computes, or where somebody catches everything."""
+    program = (
+        "from workers.ending import end_on_sigterm\nend_on_sigterm()\nimport ctypes\nprint('begun', flush=True)\n"
+        "while True:\n    try: ctypes.CDLL(None).sleep(60)\n    except BaseException: pass\n"
+    )
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command()[:1], "-c", program], env=environment(), stdin=subprocess.DEVNULL, stdout=output
+        )
+    try:
+        wait_until(lambda: "begun" in log.read_text(), "it to begin")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == ENDED_BY_SIGTERM
+    finally:
+        process.kill()
+        process.wait()

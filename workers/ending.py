@@ -1,0 +1,53 @@
+"""How a command ends when it is told to: within seconds, whatever it does, also as the first process of a container.
+
+The kernel gives the first process of a container (PID 1) no default for SIGTERM: without a handler the signal is lost.
+So a handler is there before anything large is imported. It ends the command with an exception, so that what has to be
+put away is put away; a thread sees to it that this does not take longer than a few seconds, since a handler of Python's
+does not run while a library computes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
+"""Exit code of a command that was told to end before it was done."""
+
+GRACE_S = 5.0
+"""For how long it may put things away."""
+
+
+def end_on_sigterm() -> None:
+    """From now on SIGTERM ends this process; to be called in its main thread, before anything large is imported."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return  # whoever has started it has other plans
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGTERM, _end)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_see_to_it, args=(reading,), name="recommender-ending", daemon=True).start()
+
+
+def leave_it_to_others() -> None:
+    """Whoever calls this has handlers of its own, and an end that may take its time."""
+    signal.set_wakeup_fd(-1)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, _end_at_once)
+    sys.exit(ENDED_BY_SIGTERM)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    os._exit(ENDED_BY_SIGTERM)
+
+
+def _see_to_it(reading: int) -> None:
+    while os.read(reading, 1) != bytes([signal.SIGTERM]):
+        pass
+    threading.Event().wait(GRACE_S)
+    os._exit(ENDED_BY_SIGTERM)
