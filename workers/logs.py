@@ -9,18 +9,19 @@ import threading
 from types import TracebackType
 from typing import Any
 
+from recommender.event_log import event_log, shown
 from workers.settings import Settings, log_format
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _OURS = ("recommender", "workers")
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "data"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "data", "event"}
 
 
 class _KeyValueFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, its keys, and an indented traceback if there is one; nothing said can begin a line of its own."""
-        keys = " ".join(f"{key}={_shown(value)}" for key, value in _extra(record).items())
+        keys = " ".join(f"{key}={shown(value)}" for key, value in _extra(record).items())
         time = self.formatTime(record, "%H:%M:%S")
         line = f"{time} {record.levelname.lower():7} {_one_line(_event(record))}{' ' if keys else ''}{keys}"
         return f"{line}\n{_indented(self.formatException(record.exc_info))}" if record.exc_info else line
@@ -72,23 +73,18 @@ def _log_uncaught(
 ) -> None:
     if issubclass(kind, SystemExit):
         return
-    extra = {"error": repr(error), **({"thread": thread.name} if thread else {})}
+    extra = {"error": repr(error), **({"where": thread.name} if thread else {})}
     log.critical("process.failed", exc_info=(kind, error or kind(), traceback), extra=extra)
 
 
 def _event(record: logging.LogRecord) -> str:
     """What happened. Below their first line, messages of Celery quote the task at hand, and so the text of an item."""
-    message = record.getMessage()
+    message = str(getattr(record, "event", None) or record.getMessage())
     return message if record.name.partition(".")[0] in _OURS else message.strip().partition("\n")[0]
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-
-
-def _shown(value: Any) -> str:
-    text = str(value)
-    return text if text and text.isprintable() and " " not in text and "=" not in text else json.dumps(text)
 
 
 def _indented(traceback: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from recommender.errors import ConfigurationError
+from recommender.event_log import event_log
 from workers import variables
 from workers.urls import ServerAddress, check_foreign, is_redis
 from workers.variables import PREFIX, Unknown, variable
@@ -31,7 +31,7 @@ __all__ = [
     "wait_passively",
 ]
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 SECRETS = frozenset({"redis_url", "broker_url", "result_backend"})
 """Settings that may hold a password."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from recommender.errors import StateDamaged, StateError
+from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from recommender.items.values import Value
 
@@ -19,7 +19,7 @@ MANIFEST: Final = "manifest.json"
 _MAX_MANIFEST_BYTES = 64 * 1024
 _MOST_AHEAD_MS = 7 * 24 * 3600 * 1000
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class Manifest(Value):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Final
 from recommender.backups.checking import verify
 from recommender.backups.manifest import MANIFEST, Backup, Manifest, Origin, listed
 from recommender.errors import StateError
+from recommender.event_log import event_log
 from recommender.files import copy_file, fsync, require_room, whole_directory, whole_file
 from recommender.items import EntryId
 from recommender.opening import DATABASE, locked
@@ -20,7 +20,7 @@ from recommender.store import DatabaseCopy, StateFacts, stopped_copy
 
 _FORMAT: Final = 1
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class BackupCancelled(StateError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import platform
 import tempfile
 import time
@@ -17,8 +16,9 @@ from recommender.embedding.computing import embed
 from recommender.embedding.encoder import Vectors
 from recommender.embedding.tokens import Tokens
 from recommender.errors import ModelError, RecommenderError
+from recommender.event_log import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LEAST_COSINE = 0.999
 """A backend whose vectors are further from the reference's is another model."""

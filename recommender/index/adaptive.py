@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from recommender.event_log import event_log
 from recommender.index.background import BackgroundBuild
 from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
@@ -27,7 +27,7 @@ _CATCH_UP = 128  # vectors that the calling thread links itself: about a twentie
 _CATCH_UP_SHARE = 3  # … and, while a graph is behind, so many for each that is added
 _CHANGES_BEFORE_RETRY = 1_000
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class AdaptiveIndex:

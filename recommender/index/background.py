@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
+from recommender.event_log import event_log
 from recommender.index.flat import FrozenVectors
 from recommender.index.graph import HnswGraph
 
 _CHUNK = 256  # vectors between two looks at whether to stop: about a tenth of a second
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class BackgroundBuild:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,6 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.event_log import event_log
 from recommender.index.nearest import Searched, no_neighbours, pair_cosines, rank_into
 from recommender.index.rows import FileRows, MemoryRows, RowNumbers, Rows
 from recommender.index.unit_vectors import unit_vectors, whole_labels
@@ -18,7 +18,7 @@ from recommender.index.vector_index import Labels, Neighbours, Vectors
 _MIN_CAPACITY = 256
 _MOVED_AT_ONCE = 4_096  # rows that are copied at a time
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 @dataclass(frozen=True)

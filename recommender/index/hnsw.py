@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
+from recommender.event_log import event_log
 from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
 from recommender.index.graph_file import GraphVectors
@@ -17,7 +17,7 @@ from recommender.index.vector_index import Labels, Neighbours, Vectors
 
 _LOAD_CHUNK = 16_384
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class HnswIndex:

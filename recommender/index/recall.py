@@ -6,11 +6,11 @@ changes lead to the same widths. What is measured in a thread takes effect at a 
 
 from __future__ import annotations
 
-import logging
 import threading
 
 import numpy as np
 
+from recommender.event_log import event_log
 from recommender.index.hnsw import HnswIndex
 from recommender.index.nearest import Searched
 from recommender.index.vector_index import Labels
@@ -25,7 +25,7 @@ _MAX_WIDTH = 1_024
 
 _FAILED = "index.recall_sample_failed"
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class RecallKeeper:

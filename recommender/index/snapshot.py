@@ -11,7 +11,6 @@ keeps the manifest's own SHA-256 in its database, so a file that somebody else p
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from recommender.errors import StateError
+from recommender.event_log import event_log
 from recommender.files import sha256, whole_file
 from recommender.index.graph import SPACE, HnswParameters
 from recommender.index.hnsw import HnswIndex
@@ -33,7 +33,7 @@ _FORMAT: Final = 1
 _MAX_MANIFEST_BYTES = 64 * 1024
 _FILE_NAME = re.compile(r"index-(\d{12})\.(hnsw|json)", re.ASCII)
 
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,13 @@ import numpy as np
 
 from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity, require_unit_vectors
 from recommender.errors import EncodingError, InvalidCommand
+from recommender.event_log import event_log
 from recommender.items import CollectionSettings, Entry, Item, UpsertItem
 from recommender.pipeline.ahead import Ahead, Embedding, EmbeddingExecutor, LocalExecutor, TextsOfModel
 from recommender.store import SqliteStore
 from recommender.text import clean, fingerprint
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 

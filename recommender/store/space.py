@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import suppress
 
-log = logging.getLogger(__name__)
+from recommender.event_log import event_log
+
+log = event_log(__name__)
 
 _INCREMENTAL = 2
 # Pages are used again, so a part of the file may hold nothing: so many of them, and one page in so many.

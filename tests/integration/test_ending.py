@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -97,10 +98,14 @@ def test_an_embed_worker_ends_while_it_loads_its_model(tmp_path: Path) -> None:
 
 
 def test_a_worker_ends_while_it_waits_for_its_server(tmp_path: Path) -> None:
-    settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", state_dir=tmp_path / "state")
+    """And its log is one for machines from the first line to the last."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    settings = Settings(redis_url=url, state_dir=tmp_path / "state", log_format="json")
     with first_process(["worker"], settings, tmp_path / "log") as process:
         wait_until(lambda: "server_away" in process.said(), "the server to be missed", 60)
         assert process.ends() == 0, process.said()
+        events = [json.loads(line)["event"] for line in process.said().splitlines()]
+        assert "worker.stopping" in events
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "event"}
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, Any]]]:
     """Events in order, each with its keys."""
-    return [(record.getMessage(), _keys(record)) for record in caplog.records]
+    return [(getattr(record, "event", None) or record.getMessage(), _keys(record)) for record in caplog.records]
 
 
 def _keys(record: logging.LogRecord) -> dict[str, Any]:

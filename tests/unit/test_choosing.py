@@ -18,6 +18,7 @@ from recommender.embedding.computing import embed
 from recommender.embedding.encoder import Vectors
 from recommender.embedding.tokens import Inputs, Tokenised, passes
 from recommender.errors import ConfigurationError, EncodingError, ModelError
+from tests.support.logs import logged
 
 DIMENSION = 8
 
@@ -114,9 +115,7 @@ def test_the_fastest_is_taken() -> None:
 
 def test_one_that_makes_other_vectors_is_not(caplog: pytest.LogCaptureFixture) -> None:
     assert chosen(three(fast=Made("fast", turned=0.5))) == "middling"
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "encoder.disagrees"
-    ]
+    assert [record.event for record in caplog.records if record.levelno == logging.WARNING] == ["encoder.disagrees"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ def test_one_that_makes_other_vectors_is_not(caplog: pytest.LogCaptureFixture) -
 )
 def test_one_that_fails_is_not(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     assert chosen(three(fast=error)) == "middling"
-    assert "encoder.unusable" in caplog.messages
+    assert "encoder.unusable" in {event for event, _ in logged(caplog)}
 
 
 def test_a_choice_is_kept(tmp_path: Path) -> None:
@@ -169,7 +168,7 @@ def test_a_choice_is_made_anew_when_anything_has_changed(change: Callable[[Path]
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     assert chosen(three(), tmp_path / "file") == "fast"
-    assert "encoder.choice_not_kept" in caplog.messages
+    assert "encoder.choice_not_kept" in {event for event, _ in logged(caplog)}
 
 
 def test_one_that_was_asked_for_must_be_the_model() -> None:

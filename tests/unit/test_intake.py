@@ -49,7 +49,7 @@ def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
 def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
     intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {}, lambda read: END)
     intake.start()
-    wait_until(lambda: "intake.server_away" in caplog.messages, "the intake to say so", 5)
+    wait_until(lambda: "intake.server_away" in caplog.text, "the intake to say so", 5)
     intake.check()
     assert intake.is_alive()
     intake.stop()

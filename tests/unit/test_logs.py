@@ -4,14 +4,17 @@ import io
 import json
 import logging
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from workers.logs import configure_logs
+from recommender.event_log import EventLog, event_log
+from workers.logs import begin_logs, configure_logs
 from workers.settings import Settings
 
-LOGGERS = ("", "recommender", "workers", "celery.worker", "celery.app.trace")
+LOGGERS = ("", "py.warnings", "recommender", "workers", "celery.worker", "celery.app.trace")
 FORGED = "x\n12:00:00 critical owner.failed\r\u2028\x85\x1b[2J"
 
 
@@ -21,25 +24,28 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr(sys, "stderr", stream)
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    hooks = sys.excepthook, threading.excepthook
     yield stream
+    sys.excepthook, threading.excepthook = hooks
+    logging.captureWarnings(False)
     for logger, level, handlers in before:
         logger.setLevel(level)
         logger.handlers[:] = handlers
 
 
 @pytest.fixture
-def log(output: io.StringIO) -> logging.Logger:
+def log(output: io.StringIO) -> EventLog:
     configure_logs(Settings(log_format="text"))
-    return logging.getLogger("workers.test")
+    return event_log("workers.test")
 
 
 @pytest.fixture
-def json_log(output: io.StringIO) -> logging.Logger:
+def json_log(output: io.StringIO) -> EventLog:
     configure_logs(Settings(log_format="json"))
-    return logging.getLogger("workers.test")
+    return event_log("workers.test")
 
 
-def test_a_line_names_the_event_and_its_keys(log: logging.Logger, output: io.StringIO) -> None:
+def test_a_line_names_the_event_and_its_keys(log: EventLog, output: io.StringIO) -> None:
     log.warning("intake.server_away", extra={"attempts": 3, "server": "", "error": "no route", "where": "a=b"})
     time, level, event, rest = output.getvalue().split(maxsplit=3)
     assert len(time.split(":")) == 3
@@ -48,7 +54,7 @@ def test_a_line_names_the_event_and_its_keys(log: logging.Logger, output: io.Str
 
 
 @pytest.mark.parametrize("message", ["event", FORGED])
-def test_nothing_said_can_begin_a_line(log: logging.Logger, output: io.StringIO, message: str) -> None:
+def test_nothing_said_can_begin_a_line(log: EventLog, output: io.StringIO, message: str) -> None:
     log.error(message, extra={"item": FORGED})
     written = output.getvalue()
     assert written.endswith("\n")
@@ -56,7 +62,7 @@ def test_nothing_said_can_begin_a_line(log: logging.Logger, output: io.StringIO,
     assert len(written.splitlines()) == 1
 
 
-def test_a_traceback_follows_its_line(log: logging.Logger, output: io.StringIO) -> None:
+def test_a_traceback_follows_its_line(log: EventLog, output: io.StringIO) -> None:
     try:
         raise ValueError("wrong")
     except ValueError:
@@ -68,7 +74,7 @@ def test_a_traceback_follows_its_line(log: logging.Logger, output: io.StringIO) 
 
 
 @pytest.mark.parametrize("said", [FORGED, 'x"\n12:00:00 critical owner.failed error="\ud800'])
-def test_no_exception_can_forge_a_line(log: logging.Logger, output: io.StringIO, said: str) -> None:
+def test_no_exception_can_forge_a_line(log: EventLog, output: io.StringIO, said: str) -> None:
     try:
         raise ValueError(said)
     except ValueError:
@@ -94,7 +100,40 @@ def test_what_celery_quotes_of_a_task_is_left_out(output: io.StringIO) -> None:
     assert "secret" not in output.getvalue()
 
 
-def test_json_is_one_object_a_line(json_log: logging.Logger, output: io.StringIO) -> None:
+def test_a_formatter_that_knows_no_keys_shows_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """In a Celery app of a user's, whose format is their own."""
+    event_log("workers.test").warning("courier.retry", extra={"error": "100 % full: a=b", "attempts": 3})
+    assert caplog.messages == ['courier.retry error="100 % full: a=b" attempts=3']
+    record = caplog.records[0]
+    assert (record.event, record.attempts) == ("courier.retry", 3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("any_log")
+def test_warnings_and_what_ends_a_thread_are_lines_of_the_log(output: io.StringIO) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        logging.captureWarnings(True)
+        warnings.warn("two\nlines", UserWarning, stacklevel=1)
+    thread = threading.Thread(target=lambda: 1 / 0, name="doomed")
+    thread.start()
+    thread.join()
+    sys.excepthook(ValueError, ValueError("a\nb"), None)
+    lines = output.getvalue().splitlines()
+    assert all(line.startswith(("{", "    ")) or line[2] == ":" for line in lines)
+    assert sum("process.failed" in line for line in lines) == 2
+    assert any("doomed" in line for line in lines)
+
+
+def test_the_format_is_known_before_the_settings_are(output: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_LOG_FORMAT", ' "JSON" ')
+    monkeypatch.setenv("RECOMMENDER_PARTITION", "..")
+    monkeypatch.setattr(sys, "stderr", output)  # pytest has put its own there since
+    begin_logs()
+    event_log("workers.test").error("worker.failed", extra={"error": "x"})
+    assert json.loads(output.getvalue())["event"] == "worker.failed"
+
+
+def test_json_is_one_object_a_line(json_log: EventLog, output: io.StringIO) -> None:
     json_log.warning("some %s", "event", extra={"item": FORGED, "count": 3, "path": Settings().state_dir})
     try:
         raise ValueError(FORGED)
@@ -113,7 +152,7 @@ def test_json_is_one_object_a_line(json_log: logging.Logger, output: io.StringIO
     assert "ValueError: x\n12:00:00" in second["traceback"]
 
 
-def test_nothing_said_changes_another_field(json_log: logging.Logger, output: io.StringIO) -> None:
+def test_nothing_said_changes_another_field(json_log: EventLog, output: io.StringIO) -> None:
     json_log.error('owner.failed", "level": "info', extra={"item": '", "event": "all.is.well'})
     (said,) = map(json.loads, output.getvalue().splitlines())
     assert (said["level"], said["event"]) == ("error", 'owner.failed", "level": "info')
@@ -131,7 +170,7 @@ def errors_only(output: io.StringIO) -> None:
 def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
     for name in ("workers.test", "recommender.test", "elsewhere"):
         logging.getLogger(name).info("unheard")
-    logging.getLogger("workers.test").warning("unheard")
+    event_log("workers.test").warning("unheard")
     logging.getLogger("elsewhere").warning("heard")
     logging.getLogger("recommender.test").error("heard")
     assert len(output.getvalue().splitlines()) == 2

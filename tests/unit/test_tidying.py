@@ -177,6 +177,6 @@ def test_a_file_of_an_earlier_release_is_written_anew_if_that_is_soon_done(
     assert engine._store._db.execute("PRAGMA auto_vacuum").fetchone() == (mode,)
     assert engine.get("a") is not None
     engine.close()
-    assert [record.message for record in caplog.records if record.name == space.__name__] == (
+    assert [record.event for record in caplog.records if record.name == space.__name__] == (
         [] if mode else ["store.does_not_shrink"]
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.util
-import logging
 import os
 import shutil
 import signal
@@ -20,8 +19,9 @@ from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
 from recommender.errors import ConfigurationError, StateError
+from recommender.event_log import event_log
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 LARGEST_VALUE = "64mb"
 """Most that the server takes as one value. Not less: a Celery result is one, with up to 1,000 outcomes or items."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from kombu.exceptions import EncodeError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from recommender.event_log import event_log
 from recommender.items import CommandRejected
 from workers.broker.keys import PartitionKeys
 from workers.celery.requests import load_request
@@ -22,7 +22,7 @@ from workers.celery.tasks import CommandRefused
 from workers.owner.courier import DeliveryJob, Job, ReplyJob
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 # What no further attempt mends: a link that is no signature, a request that is no JSON.
 _HOPELESS = (EncodeError, LookupError, TypeError, ValueError, AttributeError)

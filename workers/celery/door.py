@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from kombu.message import Message
 from kombu.transport.redis import Transport
 
 from recommender.errors import InvalidCommand
+from recommender.event_log import event_log
 from recommender.items import ItemKey, RefuseMessage, claimed_item
 from recommender.items.limits import MAX_SENTENCE_BYTES
 from workers.celery.gate import Call, Envelope, check_arguments, check_message
@@ -24,7 +24,7 @@ from workers.celery.safe_pop import guarded_transport
 from workers.celery.tasks import TASKS, CommandRefused, CommandTask
 from workers.client import CommandFields, command_fields
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _KEPT_BYTES = 128 * 1024  # as much as a command can hold, in base64 or with everything escaped
 _MOST_ESCAPED_BYTES = 192 * 1024

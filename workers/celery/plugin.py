@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
+from recommender.event_log import event_log
 from recommender.items.limits import MAX_WINDOWS
 from workers.broker.connections import connect, masked
 from workers.broker.keys import PartitionKeys
@@ -32,7 +32,7 @@ from workers.fleet.serving import EmbedServing, Guard
 from workers.owner.owner import Owner
 from workers.settings import Settings, wait_passively
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _GRACE_S = 30.0
 _LOOK_EVERY_S = 0.1
@@ -215,7 +215,6 @@ def _end_worker(error: BaseException | None) -> None:
     """The owner has ended: without it this worker is of no use, so end it with a code that makes a supervisor act."""
     if error is None:
         return
-    click.echo(f"Error: {error}", err=True)  # the log format of a user's app shows no keys
     worker_state.should_stop = os.EX_SOFTWARE
     timer = threading.Timer(_GRACE_S, os._exit, (os.EX_SOFTWARE,))  # in case the main thread does not come round
     timer.daemon = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import io
-import logging
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ import click
 from redis.exceptions import RedisError
 
 from recommender.errors import InvalidCommand, RecommenderError
+from recommender.event_log import event_log
 from workers.settings import log_format, wait_passively
 
 # Name and home of each command, in the order in which a newcomer needs them. A module is imported when its command is
@@ -45,7 +45,7 @@ _COMMANDS = {
 
 EXIT_INTERRUPTED = 130
 _SERVICES = ("worker", "embed-worker")
-_log = logging.getLogger(__name__)
+_log = event_log(__name__)
 
 
 class _Commands(click.Group):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -15,11 +14,12 @@ from celery.apps.worker import Worker
 from celery.utils.nodenames import host_format
 from celery.worker import state
 
+from recommender.event_log import event_log
 from workers.broker.embedded import EmbeddedServer
 from workers.ending import leave_it_to_others
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 @contextmanager

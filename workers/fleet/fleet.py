@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -15,13 +14,14 @@ from redis.exceptions import RedisError
 
 from recommender.embedding import ModelIdentity, require_unit_vectors
 from recommender.errors import EncodingError
+from recommender.event_log import event_log
 from recommender.pipeline import TimedEmbeddings
 from workers.fleet.exchange import Exchange
 from workers.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
 from workers.fleet.probe import Probe
 from workers.fleet.window import MOST_ATTEMPTS, Flight, Window
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 Outcome = Literal["answered", "resent", "lost", "refused", "failed", "invalid"]
 OUTCOMES: tuple[Outcome, ...] = ("answered", "resent", "lost", "refused", "failed", "invalid")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import socket
@@ -14,11 +13,12 @@ from redis import Redis
 
 from recommender.embedding import Encoders, require_unit_vectors
 from recommender.errors import EncodingError, RecommenderError
+from recommender.event_log import event_log
 from workers.broker.keys import PartitionKeys
 from workers.fleet.exchange import Exchange
 from workers.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage, Kind
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 Guard = Callable[[int], AbstractContextManager[None]]
 """Makes something that is around the model's work on so many texts, and may end the process if it takes too long."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -13,11 +12,12 @@ from pathlib import Path
 from recommender import Recommender, backups
 from recommender.backups import Backup, Origin
 from recommender.errors import StateError
+from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from recommender.store import DatabaseCopy
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 CREATED_BY = "celery-recommender"
 

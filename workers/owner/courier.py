@@ -7,7 +7,6 @@ store a little later, and sent again after a crash in between.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter, deque
@@ -16,9 +15,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from recommender.event_log import event_log
 from recommender.items import EntryId
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 CAPACITY = 2048
 """Jobs that a courier is given at a time: the outcomes of a batch beside those of the last."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from redis.exceptions import RedisError
 
 from recommender import Recommender
 from recommender.errors import EncodingError, StateFull
+from recommender.event_log import event_log
 from recommender.items import START, Entry, Event
 from recommender.pipeline import EmbeddingExecutor
 from workers.broker.availability import AWAY
@@ -19,7 +19,7 @@ from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox
 from workers.owner.watchdog import limit_s, watched
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 RETRY_S = 1.0
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from redis import Redis
 
+from recommender.event_log import event_log
 from recommender.items import EntryId
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
@@ -15,7 +15,7 @@ from workers.broker.retention import MOST_TOLD, EventGroup, event_groups, first_
 from workers.owner.metrics import Metrics
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 class EventKeeper:

@@ -6,19 +6,19 @@ it has a key, so it is decided once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from redis import Redis
 from redis.client import Pipeline
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.store import Forward
 from workers.broker.availability import AWAY
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _AT_ONCE = 200
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from recommender.event_log import event_log
 from recommender.items import Entry, EntryId
 from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog, decode, size_of
@@ -14,7 +14,7 @@ from workers.broker.ranges import Fields
 from workers.broker.read_size import ReadSize
 from workers.owner.inbox import Inbox, Waiting
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _RETRY_AFTER_S = 0.5
 

@@ -7,20 +7,20 @@ nothing waits behind it for ever: a result is given up with an error in the log,
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
 
+from recommender.event_log import event_log
 from recommender.items import CommandRejected, RefuseMessage
 from recommender.items.limits import MAX_SENTENCE_BYTES
 from workers.broker.availability import AWAY
 from workers.client import CommandFields, command_fields
 from workers.owner.courier import DeliveryJob, Failure
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _AWAY_OF_CELERY = (ReadOnlyError, MasterDownError)  # on connections of Celery's; AWAY is about those that we make
 _NOT_NOW = frozenset({"BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED"})

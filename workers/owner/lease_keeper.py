@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
+from recommender.event_log import event_log
 from workers.broker.availability import AWAY
 from workers.broker.lease import Lease
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _RENEWALS = 3  # within the time that a lease lasts
 

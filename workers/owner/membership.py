@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,13 +9,14 @@ from dataclasses import replace
 from redis import Redis
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.items import START, Entry
 from workers.broker.keys import PartitionKeys
 from workers.broker.routing import Routing
 from workers.broker.status import read_status
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _LOOK_EVERY_S = 0.2
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from recommender import Recommender, open_recommender
 from recommender.backups import Backup
 from recommender.embedding import Encoders
 from recommender.errors import StateError, StateFull
+from recommender.event_log import event_log
 from recommender.items import DEFAULT_MODEL, START, EntryId, Event
 from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
@@ -54,7 +54,7 @@ from workers.owner.upkeep import Upkeep
 from workers.owner.watchdog import limit_s, watched
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _FLUSH_S = 10.0
 _LATER: tuple[type[Exception], ...] = (*AWAY, StateFull)

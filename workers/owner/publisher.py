@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from redis.exceptions import OutOfMemoryError
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from workers.broker.availability import AWAY
 from workers.broker.events_stream import EventsSetBack, EventsStream
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _AT_ONCE = 500
 

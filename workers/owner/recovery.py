@@ -18,6 +18,7 @@ from typing import Any
 from redis import Redis
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.items import START, CommandForwarded, CommandRejected, Entry, EntryId
 from recommender.store import OutboxRow
 from workers.broker.availability import AWAY
@@ -25,7 +26,7 @@ from workers.broker.events_stream import EventsConflict
 from workers.broker.keys import PartitionKeys
 from workers.broker.ranges import entries_behind
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _AT_ONCE = 1000
 _NOISE = 0.01  # by which numbers may differ when vectors were computed again

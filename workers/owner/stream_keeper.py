@@ -7,10 +7,10 @@ the stream above what has been read, and gives what came before that a new place
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from recommender.items.repeats import repeats, scope_of
 from recommender.store import KEY_WINDOW_MS
@@ -20,7 +20,7 @@ from workers.broker.lease import Lease
 from workers.broker.ranges import Fields
 from workers.broker.read_size import ReadSize
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 # A server that took over may have a clock that is behind, but hardly more than this.
 _CLOCK_DIFFERENCE_MS = 600_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +9,11 @@ from pathlib import Path
 
 from recommender import Recommender
 from recommender.errors import StateLocked
+from recommender.event_log import event_log
 from recommender.opening import LOCK
 from workers.broker.lease import Lease, place_of
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _LOOK_EVERY_S = 0.1
 _MARGIN_S = 1.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from recommender import Recommender
 from recommender.embedding import Encoders
+from recommender.event_log import event_log
 from recommender.items import CollectionSettings, EntryId
 from workers.broker.commands_log import CommandsLog, decode
 from workers.broker.quarantine import Quarantine
@@ -15,7 +15,7 @@ from workers.owner.in_hand import BatchInHand, Suspicion
 from workers.owner.watchdog import limit_s
 from workers.settings import Settings
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _PATIENCE = 10  # in a rehearsal the model is loaded already, and nothing else is done
 _LEAST_START_S, _LEAST_PART_S = 120.0, 2.0  # however little time a batch is given

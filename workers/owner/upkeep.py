@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from redis.exceptions import OutOfMemoryError
 
 from recommender import Recommender
 from recommender.errors import StateError, StateFull
+from recommender.event_log import event_log
 from workers.broker.admission import Overloaded
 from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
@@ -25,7 +25,7 @@ from workers.owner.recovery import Recovery
 from workers.owner.reporting import Reporting
 from workers.owner.status import Status
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 _EVERY_S = 1.0
 _SNAPSHOT_EVERY_S = 600.0
