@@ -149,7 +149,7 @@ def test_image_runs_as_nobody_special_and_stops_in_order() -> None:
     final = dict(_instructions())  # the last of each kind
     assert final["USER"] == "10001:10001"
     assert final["STOPSIGNAL"] == "SIGTERM"
-    assert final["ENTRYPOINT"] == '["recommender"]'
+    assert final["ENTRYPOINT"] == '["tini", "--", "recommender"]'
     assert final["HEALTHCHECK"].endswith("]")
     assert "HF_HUB_OFFLINE=1" in final["ENV"]
 

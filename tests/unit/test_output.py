@@ -14,7 +14,7 @@ from workers.settings import Settings
 TEXT = "Käse ≥ 5 € 🧀 …"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_command_shows_what_it_can_and_escapes_the_rest(encoding: str, tmp_path: Path) -> None:
     program = (
         "import click, sys\n"
@@ -43,7 +43,7 @@ def test_a_command_shows_what_it_can_and_escapes_the_rest(encoding: str, tmp_pat
 
 def test_help_and_doctor_go_through_a_narrow_pipe(tmp_path: Path) -> None:
     spoilt = {**environment(Settings(state_dir=tmp_path / "käse")), "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
-    for arguments in (["--help"], ["worker", "--help"], ["doctor"], ["doctor", "--json"]):
+    for arguments in (["--help"], ["doctor"]):
         done = subprocess.run(command(*arguments), env=spoilt, capture_output=True, text=True, timeout=60, check=False)
         assert "Traceback" not in done.stderr
         assert "Usage" in done.stdout or "state directory" in done.stdout
