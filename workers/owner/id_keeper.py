@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from redis import Redis
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from workers.broker.believing import Belief, is_lost, last_believed
 from workers.broker.bringing_back import BringingBack, BroughtBack, last_given, lowered, lowering
@@ -18,7 +18,7 @@ from workers.broker.trimming import OlderThanTrimmed
 from workers.owner.metrics import Metrics
 from workers.owner.status import Status
 
-log = logging.getLogger(__name__)
+log = event_log(__name__)
 
 
 class IdKeeper:
