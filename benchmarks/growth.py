@@ -128,7 +128,7 @@ class _Run:
         grown_s = time.perf_counter() - started
         stats = self._engine.stats()["collections"]["c"]
         recall = self._engine.sampled_recall().get("c", 1.0)
-        self._engine.prune(0, self._engine.last_event)
+        self._engine.tidying.prune(0, self._engine.last_event)
         snapshot_s, close_s = self._restart()
         served = opened_elsewhere(self._directory)
         self._engine, self._indexes = opened(self._directory, self._dimension)

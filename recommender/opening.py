@@ -13,7 +13,7 @@ from recommender.embedding.processors import usable_processors
 from recommender.errors import RecommenderError, StateError, StateLocked
 from recommender.index import HnswParameters
 from recommender.matching import LearnedMatcher
-from recommender.pipeline import EmbeddingExecutor, Indexes, MatcherFactory, Recommender
+from recommender.pipeline import MOST_COLLECTIONS, EmbeddingExecutor, Indexes, MatcherFactory, Recommender
 from recommender.store import SqliteStore, explained
 
 DATABASE = "state.sqlite3"
@@ -30,6 +30,7 @@ def open_recommender(
     index_threads: int | None = None,
     before_commit: Callable[[], None] = lambda: None,
     remote: EmbeddingExecutor | None = None,
+    most_collections: int = MOST_COLLECTIONS,
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
 
@@ -42,6 +43,7 @@ def open_recommender(
         index_threads: that link and search many vectors at once; by default one for each usable processor.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         remote: embeds batches ahead of their turn, elsewhere.
+        most_collections: how many there may be; a command that would make one more is rejected.
 
     Raises:
         StateError: the directory is owned by another process, damaged, or written by a newer release.
@@ -62,7 +64,9 @@ def open_recommender(
     )
     try:
         with _checked_if_it_fails(store):
-            return Recommender(store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote)
+            return Recommender(
+                store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote, most_collections
+            )
     except BaseException:
         indexes.discard()
         store.close()

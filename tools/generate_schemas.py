@@ -118,6 +118,7 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     ("item.upsert", {"collection": "archive", "id": "A-1", "text": "Is passed on until the collection is here"}),
+    ("collection.deleted", {"collection": "tickets"}),
 )
 """A history in which every type of command and of event appears; all but the one with ``txt`` are good."""
 _BETWEEN_MS = 1000

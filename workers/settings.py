@@ -74,6 +74,8 @@ class Settings(BaseModel):
         batch_items: … and up to this many commands.
         most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
             0: any number.
+        max_collections: how many collections there may be in a partition; a command that would make one more is
+            rejected. The same number should stay while commands wait that were appended under it.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
         deliver_queue: the queue it is sent to; empty: where the app sends that task (``task_routes``, or its default
             queue).
@@ -130,6 +132,7 @@ class Settings(BaseModel):
     batch_tokens: Annotated[int, Field(ge=1)] = 65_536
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
     most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
+    max_collections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     deliver_task: str = ""
     deliver_queue: str = ""
     deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0

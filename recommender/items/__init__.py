@@ -4,6 +4,7 @@ from recommender.items.collection import DEFAULT_MODEL, CollectionSettings
 from recommender.items.commands import (
     Command,
     ConfigureCollection,
+    DeleteCollection,
     DeleteItem,
     Entry,
     EraseItem,
@@ -21,6 +22,7 @@ from recommender.items.entry_id import START, EntryId
 from recommender.items.events import (
     Cause,
     CollectionConfigured,
+    CollectionDeleted,
     CollectionMoved,
     CommandForwarded,
     CommandIgnored,
@@ -49,6 +51,7 @@ __all__ = [
     "Band",
     "Cause",
     "CollectionConfigured",
+    "CollectionDeleted",
     "CollectionMoved",
     "CollectionSettings",
     "Command",
@@ -56,6 +59,7 @@ __all__ = [
     "CommandIgnored",
     "CommandRejected",
     "ConfigureCollection",
+    "DeleteCollection",
     "DeleteItem",
     "Entry",
     "EntryId",

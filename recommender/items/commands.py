@@ -72,6 +72,17 @@ class ConfigureCollection(Value):
     settings: CollectionSettings
 
 
+class DeleteCollection(Value):
+    """Delete a collection with all that is in it; appended by whoever may, see ``recommender delete-collection``.
+
+    Nobody finds it from then on, and its name may be used anew. Its rows are cleared away bit by bit.
+    """
+
+    type: ClassVar = "collection.deleted"
+    privileged: ClassVar = True
+    collection: Id
+
+
 class GiveFeedback(ItemKey):
     """What a person says of two items, or of the verdict on one. It holds for ever, and the matcher learns from it.
 
@@ -107,6 +118,7 @@ Command = (
     | DeleteItem
     | EraseItem
     | ConfigureCollection
+    | DeleteCollection
     | GiveFeedback
     | TickClock
     | QuarantineCommand
@@ -122,6 +134,7 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         DeleteItem,
         EraseItem,
         ConfigureCollection,
+        DeleteCollection,
         GiveFeedback,
         TickClock,
         QuarantineCommand,

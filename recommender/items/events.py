@@ -222,6 +222,18 @@ class CollectionConfigured(EventData):
     settings: CollectionSettings
 
 
+class CollectionDeleted(EventData):
+    """A collection is gone with all that was in it.
+
+    Attributes:
+        items: how many it had; 0 where there was no such collection.
+    """
+
+    type: ClassVar = "recommender.collection.deleted.v1"
+    collection: str
+    items: int
+
+
 class ItemsBackfilled(EventData):
     """Summary of silent commands since the last summary.
 
@@ -286,6 +298,7 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         CommandIgnored,
         CommandRejected,
         CollectionConfigured,
+        CollectionDeleted,
         ItemsBackfilled,
         CommandForwarded,
         CollectionMoved,

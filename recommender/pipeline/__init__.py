@@ -1,11 +1,13 @@
 """The main path: commands in, events out."""
 
 from recommender.pipeline.ahead import EmbeddingExecutor, TimedEmbeddings
+from recommender.pipeline.collections import MOST_COLLECTIONS
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.reads import ItemView, SearchHit
 from recommender.pipeline.recommender import MatcherFactory, Recommender
 
 __all__ = [
+    "MOST_COLLECTIONS",
     "EmbeddingExecutor",
     "Indexes",
     "ItemView",

@@ -87,6 +87,10 @@ class Answers:
         """How many answers there are."""
         return sum(map(len, self._of(collection).values())) // 2
 
+    def retire(self, collection: int) -> None:
+        """A collection has left."""
+        self._said.pop(collection, None)
+
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._said.clear()

@@ -8,13 +8,22 @@ from recommender.items import CollectionSettings
 from recommender.policy import same_spots
 from recommender.store import Collection, SqliteStore
 
+MOST_COLLECTIONS = 10_000
+
 
 class Collections:
-    """Finds and creates collections by name."""
+    """Finds and creates collections by name.
 
-    def __init__(self, store: SqliteStore, encoders: Encoders) -> None:
+    Args:
+        store: where they are.
+        encoders: the models that their settings may name.
+        most: how many there may be.
+    """
+
+    def __init__(self, store: SqliteStore, encoders: Encoders, most: int = MOST_COLLECTIONS) -> None:
         self._store = store
         self._encoders = encoders
+        self._most = most
         self._by_name: dict[str, Collection] = {}
         self._by_id: dict[int, Collection] = {}
         self._changed: dict[int, Collection] = {}
@@ -51,7 +60,11 @@ class Collections:
         return found.settings if found else CollectionSettings()
 
     def ensure(self, name: str, model: ModelIdentity) -> Collection:
-        """The collection, created at need, with the identity of its vectors fixed by the first of them."""
+        """The collection, created at need, with the identity of its vectors fixed by the first of them.
+
+        Raises:
+            InvalidCommand: it would be one too many.
+        """
         collection = self._by_name.get(name) or self._create(name, CollectionSettings())
         if collection.model is None:
             collection.model, collection.dimension = model.key, model.dimension
@@ -62,7 +75,8 @@ class Collections:
         """Set the settings.
 
         Raises:
-            InvalidCommand: the model is not one of ours, or another one than that of the vectors already there.
+            InvalidCommand: the model is not one of ours, or another one than that of the vectors already there; or it
+                would be one collection too many.
         """
         if settings.model not in self._encoders.names:
             known = ", ".join(self._encoders.names)
@@ -142,7 +156,22 @@ class Collections:
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
         self._unsorted = {collection.id: collection for collection in self.all() if collection.unsorted_seq}
 
+    def require_room(self) -> None:
+        """See to it that there may be one more.
+
+        Raises:
+            InvalidCommand: there are as many as there may be.
+        """
+        if len(self._by_name) >= self._most:
+            raise InvalidCommand(
+                "too_many_collections",
+                f"there are {self._most} collections (RECOMMENDER_MAX_COLLECTIONS): delete those that nobody needs"
+                " (recommender delete-collection), or raise the setting of the worker",
+                "collection",
+            )
+
     def _create(self, name: str, settings: CollectionSettings) -> Collection:
+        self.require_room()
         collection = self._by_name[name] = self._store.collections.create(name, settings)
         self._by_id[collection.id] = collection
         self._expiring = None

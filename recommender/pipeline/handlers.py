@@ -12,6 +12,7 @@ from recommender.items import (
     Command,
     CommandRejected,
     ConfigureCollection,
+    DeleteCollection,
     DeleteItem,
     Entry,
     EntryId,
@@ -33,6 +34,7 @@ from recommender.items import (
 from recommender.items.repeats import digest_of, repeats, scope_of
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
+from recommender.pipeline.deletion import Deletion
 from recommender.pipeline.departures import Departures
 from recommender.pipeline.feedback import Feedback
 from recommender.pipeline.moves import Moves
@@ -57,6 +59,7 @@ class Handlers:
         outcomes: Outcomes,
         moves: Moves,
         moving: Moving,
+        deletion: Deletion,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -66,6 +69,7 @@ class Handlers:
         self._outcomes = outcomes
         self._moves = moves
         self._moving = moving
+        self._deletion = deletion
 
     def is_repeat(self, entry: Entry) -> bool:
         """Whether its key has been used in its collection within the last 24 hours of stream time."""
@@ -135,8 +139,8 @@ class Handlers:
                 return self._give_feedback(entry, command, batch)
             case RefuseMessage():
                 return batch.emit(entry, _refused_elsewhere(entry, command))
-            case MoveCollection() | ReceiveRecords():
-                return self._moving.carry_out(entry, command, batch)
+            case DeleteCollection() | MoveCollection() | ReceiveRecords():
+                return self._take_away(entry, command, batch)
             case _:
                 return None  # the clock: what was due has been emitted; a quarantine: for the record
 
@@ -229,6 +233,13 @@ class Handlers:
             entry,
             CollectionConfigured(command=cause(entry), collection=collection.name, settings=collection.settings),
         )
+
+    def _take_away(
+        self, entry: Entry, command: DeleteCollection | MoveCollection | ReceiveRecords, batch: Batch
+    ) -> EntryId:
+        if isinstance(command, DeleteCollection):
+            return self._deletion.apply(entry, command, batch)
+        return self._moving.carry_out(entry, command, batch)
 
     # -- shared --------------------------------------------------------------------------------------------------------
 

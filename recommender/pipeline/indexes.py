@@ -114,6 +114,15 @@ class Indexes:
         self._kinds[collection.id] = collection.settings.index
         self._changes[collection.id] = changes
 
+    def sweep(self, collections: Iterable[Collection]) -> None:
+        """Delete the snapshots of collections that are not here: a process may have died before it did."""
+        here = {str(collection.id) for collection in collections}
+        if self._directory is None or not self._directory.is_dir():
+            return
+        for path in self._directory.iterdir():
+            if path.name.isdecimal() and path.name not in here:
+                shutil.rmtree(path, ignore_errors=True)
+
     def discard(self) -> None:
         """Stop building, and write nothing."""
         for index in self._indexes.values():
@@ -142,6 +151,10 @@ class Indexes:
                 self.open(self.wanted(collection))
             elif overlay is not None:
                 self._apply(collection.id, overlay)
+
+    def retire(self, collection: int) -> None:
+        """A collection leaves with the running transaction: nothing of its snapshots is to be believed."""
+        self._store.drop_note(_note(collection))
 
     def forget(self, collection: Collection) -> None:
         """A collection has left: neither index nor snapshot of it is needed."""
@@ -202,7 +215,7 @@ class Indexes:
             stamp = snapshot.Stamp(str(collection.model), str(self._store.position), self._created_by)
             record = snapshot.write(self._directory / str(collection.id), hnsw, stamp)
             known = [record.digest, *self._trusted(collection)][: snapshot.GENERATIONS_KEPT]
-            self._store.set_note(_note(collection), json.dumps(known))
+            self._store.set_note(_note(collection.id), json.dumps(known))
             self._changes[collection.id] = 0
 
     def close(self, collections: Iterable[Collection]) -> None:
@@ -241,7 +254,7 @@ class Indexes:
             index.close()
 
     def _trusted(self, collection: Collection) -> list[str]:
-        digests: list[str] = json.loads(self._store.note(_note(collection)) or "[]")
+        digests: list[str] = json.loads(self._store.note(_note(collection.id)) or "[]")
         return digests
 
 
@@ -249,5 +262,5 @@ def _hnsw(index: FlatIndex | AdaptiveIndex | None) -> HnswIndex | None:
     return index.hnsw if isinstance(index, AdaptiveIndex) else None
 
 
-def _note(collection: Collection) -> str:
-    return f"snapshots of collection {collection.id}"
+def _note(collection: int) -> str:
+    return f"snapshots of collection {collection}"

@@ -50,6 +50,11 @@ class Models:
         self._models.pop(collection, None)
         self._learned_from.pop(collection, None)
 
+    def retire(self, collection: int) -> None:
+        """A collection has left."""
+        self._models.pop(collection, None)
+        self._learned_from.pop(collection, None)
+
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._models.clear()

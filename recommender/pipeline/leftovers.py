@@ -1,9 +1,11 @@
-"""What a collection leaves behind that has left for another partition."""
+"""What a collection leaves behind that has left: for another partition, or for good."""
 
 from __future__ import annotations
 
 from recommender.pipeline.words import Words
 from recommender.store import SqliteStore, StoredItem
+
+_ROWS_FOR_AN_ITEM = 10  # that has no words and no vector
 
 
 class Leftovers:
@@ -18,18 +20,14 @@ class Leftovers:
         retired = self._store.transfer.retired()
         if retired is None:
             return False
-        try:
-            with self._store.transaction():
-                rows = self._store.items.after(retired, 0, limit)
-                for row in rows:
-                    self._drop(row)
-                self._words.flush()
-                if not rows:
-                    self._store.transfer.clear_rest(retired)
-                    self._store.vectors.forget()  # their numbers may be used again
-        except BaseException:
-            self._words.reload()
-            raise
+        with self._store.transaction():
+            rows = self._store.items.after(retired, 0, limit)
+            indexed = self._has_words(retired)
+            for row in rows:
+                self._drop(row, indexed=indexed)
+            if not rows:
+                self._store.transfer.clear(retired, _ROWS_FOR_AN_ITEM * limit)
+                self._store.vectors.forget()  # their numbers may be used again
         return True
 
     def erase(self, name: str, item_id: str) -> None:
@@ -37,11 +35,15 @@ class Leftovers:
         for collection in self._store.transfer.retired_as(name):
             row = self._store.items.get(collection, item_id)
             if row is not None:
-                self._drop(row)
+                self._drop(row, indexed=self._has_words(collection))
             self._store.tombstones.remove(collection, item_id)
             self._store.answers.forget(collection, item_id)
 
-    def _drop(self, row: StoredItem) -> None:
-        self._words.remove(row.collection, row.seq, row.item)
+    def _has_words(self, collection: int) -> bool:
+        return self._store.transfer.rule_of(collection) != "cosine"
+
+    def _drop(self, row: StoredItem, *, indexed: bool) -> None:
+        if indexed:
+            self._words.discard(row.collection, row.seq, row.item)
         self._store.items.delete(row.seq)
         self._store.vectors.release(row.point, row.vector)

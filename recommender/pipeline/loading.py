@@ -22,5 +22,6 @@ def load(store: SqliteStore, collections: Collections, indexes: Indexes) -> None
         restored = [indexes.read_snapshot(one) for one in wanted]
     for check in checks:
         check.result()
+    indexes.sweep(collections.all())
     for one, index in zip(wanted, restored, strict=True):
         indexes.open(one, index)

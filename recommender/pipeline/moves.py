@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from recommender.errors import InvalidCommand
 from recommender.items import (
+    CollectionDeleted,
     CommandForwarded,
     ConfigureCollection,
+    DeleteCollection,
     DeleteItem,
     Entry,
     EntryId,
@@ -26,7 +28,7 @@ from recommender.store import Forward, KeyUse, Move, SqliteStore
 
 MOST_HOPS = 8
 _SHOWN = 20
-_PASSED_ON = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback
+_PASSED_ON = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | DeleteCollection | GiveFeedback
 
 
 class Moves:
@@ -99,6 +101,12 @@ class Moves:
         if not isinstance(command, _PASSED_ON):
             raise TypeError(f"not passed on: {type(command)}")
         name, move = command.collection, self.of(command.collection)
+        if isinstance(command, DeleteCollection) and target in entry.via and move is not None and move.place == "left":
+            self.remove(name)  # it was deleted where it is
+            gone = CollectionDeleted(command=cause(entry), collection=name, items=0)
+            outcome = batch.emit(entry, gone, silent=True)
+            self._store.outbox.void_keys(name, entry.time_ms, outcome)
+            return outcome
         if isinstance(command, EraseItem):
             self.forget(entry, command)
             if target in entry.via and (move is None or move.place != "leaving"):
@@ -144,6 +152,15 @@ class Moves:
                     use = KeyUse(outcome, digest_of(entry))
                     self._store.outbox.remember_key(command.collection, self._key(entry), entry.time_ms, use)
                 self._store.moves.forward(command.collection, partition, self._fields(entry, command), held=False)
+
+    def deleted(self, entry: Entry, command: DeleteCollection) -> None:
+        """It has nothing to do with another partition any more, nor have those that it has been in with it."""
+        move = self.of(command.collection)
+        if move is None:
+            return
+        for partition in move.origins:
+            self._store.moves.forward(command.collection, partition, self._fields(entry, command), held=False)
+        self.remove(command.collection)
 
     def _fields(self, entry: Entry, command: _PASSED_ON) -> dict[str, object]:
         return {

@@ -21,6 +21,7 @@ from recommender.pipeline.incoming import Incoming
 from recommender.pipeline.learning import Models
 from recommender.pipeline.moves import Moves
 from recommender.pipeline.outgoing import MovePage, Outgoing
+from recommender.pipeline.retirement import Retirement
 from recommender.pipeline.summaries import Summaries
 from recommender.pipeline.words import Words
 from recommender.store import Move, SqliteStore
@@ -41,12 +42,14 @@ class Moving:
         words: Words,
         summaries: Summaries,
         moves: Moves,
+        retirement: Retirement,
         caches: Sequence[Answers | Models],
     ) -> None:
         self._store = store
         self._collections = collections
         self._summaries = summaries
         self._moves = moves
+        self._retirement = retirement
         self._caches = caches
         self._outgoing = Outgoing(store, moves)
         self._incoming = Incoming(store, encoders, collections, words, moves)
@@ -107,6 +110,7 @@ class Moving:
             move = None
         if (move is not None and move.place != "left") or self._collections.find(command.collection) is not None:
             raise _unexpected(command, move)
+        self._collections.require_room()
         offset, points = self._store.transfer.reserve(arrivals, points_there)
         self._moves.put(
             Move(
@@ -158,9 +162,7 @@ class Moving:
     def _retire(self, command: MoveCollection, batch: Batch) -> None:
         collection = self._collections.find(command.collection)
         if collection is not None:
-            self._collections.retire(collection)
-            self._store.transfer.retire(collection.id, collection.name, command.move)
-            batch.retired.append(collection)
+            self._retirement.retire(collection, command.move, batch)
 
     def _told(
         self, entry: Entry, command: MoveCollection | ReceiveRecords, step: Any, offset: int | None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from recommender.errors import InvalidCommand
-from recommender.items import ConfigureCollection, Entry, MoveCollection, ReceiveRecords
+from recommender.items import ConfigureCollection, DeleteCollection, Entry, MoveCollection, ReceiveRecords
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.neighbours import Neighbours
 
@@ -34,7 +34,7 @@ def segments(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
     """Cut after every change of settings or place, since it decides how the entries behind it are prepared."""
     start = 0
     for place, entry in enumerate(entries):
-        if isinstance(entry.command, ConfigureCollection | MoveCollection | ReceiveRecords):
+        if isinstance(entry.command, ConfigureCollection | DeleteCollection | MoveCollection | ReceiveRecords):
             yield entries[start : place + 1]
             start = place + 1
     if start < len(entries):

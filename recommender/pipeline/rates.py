@@ -45,6 +45,12 @@ class Rates:
             self._store.set_note(rate_note(id_), str(self._next_us[id_]))
         self._changed.clear()
 
+    def retire(self, collection: int) -> None:
+        """A collection has left."""
+        self._next_us.pop(collection, None)
+        self._changed.discard(collection)
+        self._store.drop_note(rate_note(collection))
+
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._next_us.clear()

@@ -24,8 +24,9 @@ from recommender.pipeline.ahead import EmbeddingExecutor
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
-from recommender.pipeline.collections import Collections
+from recommender.pipeline.collections import MOST_COLLECTIONS, Collections
 from recommender.pipeline.corrections import Corrections
+from recommender.pipeline.deletion import Deletion
 from recommender.pipeline.departures import Departures
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep
 from recommender.pipeline.expiry import Expiry
@@ -46,6 +47,7 @@ from recommender.pipeline.rates import Rates
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
 from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
+from recommender.pipeline.retirement import Retirement
 from recommender.pipeline.spots import Spots
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
@@ -73,6 +75,7 @@ class Recommender:
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         on_close: called after the store has been closed.
         remote: embeds further ahead than the next batch, elsewhere; it is closed with the engine.
+        most_collections: how many there may be; a command that would make one more is rejected.
 
     Raises:
         ModelError: a collection holds vectors of a model other than the one its settings name.
@@ -87,12 +90,13 @@ class Recommender:
         before_commit: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
         remote: EmbeddingExecutor | None = None,
+        most_collections: int = MOST_COLLECTIONS,
     ) -> None:
         self._before_commit = before_commit
         self._on_close = on_close
         self._store = store
         self._embedding = EmbeddingStep(store, encoders, remote)
-        self._collections = Collections(store, encoders)
+        self._collections = Collections(store, encoders, most_collections)
         self._indexes = indexes or Indexes(store)
         load(store, self._collections, self._indexes)
         self._words = Words(store, self._collections)
@@ -117,10 +121,14 @@ class Recommender:
         upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
         self.moves = Moves(store, self._collections, self._words)
         caches = (self._answers, self._models)
-        self.moving = Moving(store, encoders, self._collections, self._words, self._summaries, self.moves, caches)
+        kept = (*caches, self._words, self._rates, self._indexes)
+        retirement = Retirement(store, self._collections, kept)
+        shared = self._collections, self._words, self._summaries, self.moves
+        self.moving = Moving(store, encoders, *shared, retirement, caches)
+        deletion = Deletion(store, self._collections, self._summaries, self.moves, retirement)
         self.tidying = Tidying(store, self.moves.leftovers)
-        moves = self.moves, self.moving
-        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *moves)
+        whole = self.moves, self.moving, deletion
+        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
         self.notes = Notes(store)
         self._reads = Reads(
             store, self._embedding, self._collections, self._indexes, arrivals, judging, self._answers, standings

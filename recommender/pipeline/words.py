@@ -62,6 +62,14 @@ class Words:
         self._of(collection).change(terms, -1)
         self._postings.remove(collection, seq, terms)
 
+    def discard(self, collection: int, seq: int, item: Item) -> None:
+        """The same of a collection that has left, where nobody asks how common a term is."""
+        self._postings.remove(collection, seq, item_terms(item).terms)
+
+    def retire(self, collection: int) -> None:
+        """A collection has left."""
+        self._counts.pop(collection, None)
+
     def search(self, collection: int, item: Item, limit: int, keep: Keep | None = None) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first.
 
@@ -110,7 +118,7 @@ class Words:
 
     def _reads(self, collection: int) -> bool:
         known = self._collections.by_id(collection)
-        return self._of(collection).documents > 0 if known is None else known.settings.rule != "cosine"
+        return known is not None and known.settings.rule != "cosine"
 
     def _of(self, collection: int) -> Counts:
         found = self._counts.get(collection)

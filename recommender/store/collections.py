@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from recommender.items import Band, CollectionSettings
 
+_LAST_NUMBER = "last collection"
+
 
 @dataclass(slots=True)
 class Collection:
@@ -61,13 +63,19 @@ class CollectionTable:
         ]
 
     def create(self, name: str, settings: CollectionSettings) -> Collection:
-        """A new, empty collection."""
-        cursor = self._db.execute(
-            "INSERT INTO collections (name, settings, silent_commands, silent_bands, silent_since_ms)"
-            " VALUES (?,?,0,'{}',0)",
-            (name, settings.model_dump_json()),
+        """A new, empty collection, under a number that none has had: much goes by that, and goes later than it."""
+        (last,) = self._db.execute(
+            "SELECT max(COALESCE((SELECT max(id) FROM collections), 0),"
+            " CAST(COALESCE((SELECT value FROM meta WHERE key=?), 0) AS INTEGER))",
+            (_LAST_NUMBER,),
+        ).fetchone()
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (_LAST_NUMBER, str(last + 1)))
+        self._db.execute(
+            "INSERT INTO collections (id, name, settings, silent_commands, silent_bands, silent_since_ms)"
+            " VALUES (?,?,?,0,'{}',0)",
+            (last + 1, name, settings.model_dump_json()),
         )
-        return Collection(int(cursor.lastrowid or 0), name, settings)
+        return Collection(last + 1, name, settings)
 
     def save(self, collection: Collection) -> None:
         """Write everything but its name."""

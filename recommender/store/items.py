@@ -244,17 +244,26 @@ class ItemTable:
         return 0 if row is None else int(row[0])
 
     def count(self, collection: int | None = None) -> int:
-        """Items in the collection, or in all; counted once, and kept up to date."""
+        """Items in the collection, or in all that are here; counted once, and kept up to date."""
         counts = self._counted()
         return sum(counts.values()) if collection is None else counts.get(collection, 0)
 
     def _counted(self) -> dict[int, int]:
         if self._counts is None:
-            self._counts = dict(self._db.execute("SELECT collection, count(*) FROM items GROUP BY collection"))
+            self._counts = dict(
+                self._db.execute(
+                    "SELECT collection, count(*) FROM items WHERE collection IN"
+                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
+                )
+            )
         return self._counts
 
+    def retire(self, collection: int) -> None:
+        """The collection has left; its items count no more."""
+        self._counted().pop(collection, None)
+
     def _count(self, collection: int, change: int) -> None:
-        if self._counts is not None:
+        if self._counts is not None and (change > 0 or collection in self._counts):
             self._counts[collection] = self._counts.get(collection, 0) + change
 
 

@@ -54,11 +54,13 @@ class Outbox:
     def __init__(self, connection: sqlite3.Connection, source: str) -> None:
         self._db = connection
         self._source = source
+        self._voided: dict[str, EntryId] | None = None
         self._unused: Recent[tuple[str, str], None] = Recent(_UNUSED_KEPT)
 
     def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._unused.clear()
+        self._voided = None
 
     def add(self, event: Event) -> None:
         """Remember an event for publishing."""
@@ -145,7 +147,7 @@ class Outbox:
         ).fetchone()
         if row is None:
             self._unused.put((collection, key), None)
-        if row is None or now_ms - row[0] >= KEY_WINDOW_MS:
+        if row is None or now_ms - row[0] >= KEY_WINDOW_MS or self._is_void(collection, row[1:3]):
             return None
         return KeyUse(EntryId(row[1], row[2]), bytes(row[3] or b""))
 
@@ -156,7 +158,11 @@ class Outbox:
             " WHERE key=? AND k.ms > ? ORDER BY k.collection",
             (key, now_ms - KEY_WINDOW_MS),
         )
-        return {collection: OutboxRow(EntryId(ms, n), type_, event) for collection, ms, n, type_, event in rows}
+        return {
+            collection: OutboxRow(EntryId(ms, n), type_, event)
+            for collection, ms, n, type_, event in rows
+            if not self._is_void(collection, (ms, n))
+        }
 
     def remember_key(self, collection: str, key: str, ms: int, use: KeyUse) -> None:
         """This key has been used."""
@@ -166,13 +172,13 @@ class Outbox:
         )
 
     def adopt_key(self, collection: str, key: str, ms: int, outcome: EntryId, digest: bytes | None) -> None:
-        """As ``remember_key``, unless it is known here.
+        """As ``remember_key``, for one that is not known here (``used``).
 
         Args:
             digest: ``None`` where it is not known; then any body counts as a repeat.
         """
         self._unused.drop((collection, key))
-        self._db.execute("INSERT OR IGNORE INTO keys VALUES (?,?,?,?,?,?)", (key, collection, ms, *outcome, digest))
+        self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?)", (key, collection, ms, *outcome, digest))
 
     def keys_of(
         self, collection: str, after: str, limit: int
@@ -188,20 +194,38 @@ class Outbox:
             Those found, and the last key that was looked at; ``None`` when there are no more.
         """
         rows = self._db.execute(
-            "SELECT looked.key, k.ms, type, item_id, matched_id, event, digest FROM"
+            "SELECT looked.key, k.ms, type, item_id, matched_id, event, digest, event_ms, event_n FROM"
             " (SELECT DISTINCT key FROM keys WHERE key > ? ORDER BY key LIMIT ?) looked"
             " LEFT JOIN keys k ON k.key = looked.key AND k.collection = ?"
             " LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n ORDER BY looked.key",
             (after, limit, collection),
         ).fetchall()
-        return [row for row in rows if row[5] is not None], rows[-1][0] if len(rows) == limit else None
+        found = [row[:7] for row in rows if row[5] is not None and not self._is_void(collection, row[7:])]
+        return found, rows[-1][0] if len(rows) == limit else None
 
     def forget_keys(self, now_ms: int, limit: int) -> int:
         """Drop keys past their window, at most ``limit``; returns how many."""
+        if self._db.execute("DELETE FROM deletions WHERE ms <= ?", (now_ms - KEY_WINDOW_MS,)).rowcount:
+            self._voided = None
         return self._db.execute(
             "DELETE FROM keys WHERE (key, collection) IN (SELECT key, collection FROM keys WHERE ms <= ? LIMIT ?)",
             (now_ms - KEY_WINDOW_MS, limit),
         ).rowcount
+
+    def void_keys(self, collection: str, ms: int, by: EntryId) -> None:
+        """A collection was deleted: what was said of one of its name before the event ``by`` is no first command."""
+        self._db.execute("INSERT OR REPLACE INTO deletions VALUES (?,?,?,?)", (collection, ms, *by))
+        self._deletions()[collection] = by
+
+    def _is_void(self, collection: str, outcome: tuple[int, int]) -> bool:
+        by = self._deletions().get(collection)
+        return by is not None and EntryId(*outcome) < by
+
+    def _deletions(self) -> dict[str, EntryId]:
+        if self._voided is None:
+            rows = self._db.execute("SELECT collection, event_ms, event_n FROM deletions")
+            self._voided = {name: EntryId(ms, n) for name, ms, n in rows}
+        return self._voided
 
     # -- replies -------------------------------------------------------------------------------------------------------
 

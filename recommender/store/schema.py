@@ -199,6 +199,17 @@ CREATE TABLE move_parts (
 INSERT INTO move_parts SELECT collection, key, value FROM moves, json_each(state, '$.parts');
 UPDATE moves SET state = json_set(json_remove(state, '$.parts'), '$.part', json_array_length(state, '$.parts'),
     '$.part_bytes', (SELECT coalesce(sum(length(value)), 0) FROM json_each(state, '$.parts')));
+
+
+
+-- Collections that were deleted within the last 24 hours: keys used before that count no more.
+CREATE TABLE deletions (
+    collection TEXT PRIMARY KEY, ms INTEGER NOT NULL, event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The last number given stands there; rows of collections that have left need not.
+INSERT OR REPLACE INTO meta SELECT 'last collection', max(id) FROM collections HAVING max(id) IS NOT NULL;
+DELETE FROM collections WHERE instr(name, char(10)) = 1;
 """,
 }
 

@@ -132,6 +132,12 @@ class SqliteStore:
         if self.words.marked:
             self.set_note(_ERASED, _AGAIN if self.note(_ERASED) in (_BEGUN, _AGAIN) else _DUE)
 
+    def retire(self, collection: int, name: str, why: str) -> None:
+        """A collection is here no longer; what was under its name is cleared away bit by bit (``transfer.clear``)."""
+        self.transfer.retire(collection, name, why)
+        self.items.retire(collection)
+        self.tombstones.retire(collection)
+
     def scrub(self) -> None:
         """Leave no trace of what was erased: rewrite the words, and cut the write-ahead log.
 
@@ -222,6 +228,10 @@ class SqliteStore:
         """A small fact kept beside the tables."""
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
         return None if row is None else str(row[0])
+
+    def drop_note(self, key: str) -> None:
+        """Keep a small fact no longer; part of the caller's transaction."""
+        self._db.execute("DELETE FROM meta WHERE key=?", (key,))
 
     def set_note(self, key: str, value: str) -> None:
         """Keep a small fact; part of the caller's transaction if there is one."""

@@ -101,15 +101,28 @@ class TransferTable:
         )
         return [row[0] for row in rows]
 
-    def clear_rest(self, collection: int) -> None:
-        """Delete what is left of a retired collection without items, but for its number: much goes by that."""
-        vectors = self._db.execute("DELETE FROM points WHERE collection=? RETURNING vector", (collection,)).fetchall()
+    def rule_of(self, collection: int) -> str:
+        """The rule of a retired collection: whether its texts were indexed."""
+        row = self._db.execute("SELECT settings ->> '$.rule' FROM collections WHERE id=?", (collection,)).fetchone()
+        return str(row[0])
+
+    def clear(self, collection: int, limit: int) -> None:
+        """Delete at most ``limit`` rows of each kind of a retired collection without items; with the last, itself."""
+        vectors = self._db.execute(
+            "DELETE FROM points WHERE id IN (SELECT id FROM points WHERE collection=? LIMIT ?) RETURNING vector",
+            (collection, limit),
+        ).fetchall()
         self._db.executemany(
             "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
             " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=?1)",
             vectors,
         )
-        for table in ("tombstones", "answers", "models", "terms"):
-            self._db.execute(f"DELETE FROM {table} WHERE collection=?", (collection,))  # noqa: S608 (constant)
-        gone = (f"{_GONE}{collection}", collection)
-        self._db.execute("UPDATE collections SET name=?, settings='{}' WHERE id=?", gone)
+        gone = len(vectors)
+        for table, key in (("tombstones", "id"), ("answers", "id"), ("terms", "term"), ("models", "collection")):
+            gone += self._db.execute(
+                f"DELETE FROM {table} WHERE collection=?1 AND {key} IN"  # noqa: S608 (constants)
+                f" (SELECT {key} FROM {table} WHERE collection=?1 LIMIT ?2)",
+                (collection, limit),
+            ).rowcount
+        if not gone:
+            self._db.execute("DELETE FROM collections WHERE id=?", (collection,))

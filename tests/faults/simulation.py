@@ -200,7 +200,7 @@ class Simulation:
             self._publisher.check(self._engine)
         except ServerAway:
             self.faults["upkeep failed"] += 1
-        self._engine.prune(_OUTBOX_MS, self._publisher.published)
+        self._engine.tidying.prune(_OUTBOX_MS, self._publisher.published)
         self._engine.acknowledge(delivered=self._engine.last_event)
 
     def _waiting(self) -> bool:

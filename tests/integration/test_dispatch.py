@@ -98,7 +98,9 @@ def test_strangers_are_told_nothing_and_forgotten(
     assert one.idle_s == 0.5
     assert [job.task_id for job in carried.replies()] == ["first", "last"]
     assert [job.outcomes[0]["item_id"] for job in carried.replies()] == ["a", "z"]
-    assert engine.prune(outbox_ms=0, sent=engine.last_event) > STRANGERS, "they keep no event from being dropped"
+    assert engine.tidying.prune(outbox_ms=0, sent=engine.last_event) > STRANGERS, (
+        "they keep no event from being dropped"
+    )
 
 
 def test_an_address_that_names_more_commands_than_there_are_is_harmless(

@@ -16,6 +16,7 @@ from recommender.errors import InvalidCommand
 from recommender.items import (
     CollectionSettings,
     ConfigureCollection,
+    DeleteCollection,
     DeleteItem,
     Entry,
     EntryId,
@@ -91,6 +92,7 @@ def item(**fields: Any) -> dict[str, Any]:
             GiveFeedback(id="a", other="b", answer="same", by="ada"),
         ),
         ("feedback.given", {"id": "a", "answer": "wrong"}, GiveFeedback(id="a", answer="wrong")),
+        ("collection.deleted", {"collection": "c"}, DeleteCollection(collection="c")),
         ("clock.ticked", {}, TickClock()),
         (
             "command.quarantined",

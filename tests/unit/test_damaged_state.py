@@ -81,7 +81,7 @@ def test_an_erasure_that_finds_no_room_to_scrub_is_committed_and_scrubbed_later(
             assert engine.process([log.erase("T-1")]), "its events are told, not lost"
         assert engine.get("T-1") is None
         assert engine._store.note("something was erased") is not None
-        engine.prune(0, engine.last_event)
+        engine.tidying.prune(0, engine.last_event)
         assert engine._store.note("something was erased") is None
 
 

@@ -16,6 +16,7 @@ from recommender.items import (
     Band,
     Cause,
     CollectionConfigured,
+    CollectionDeleted,
     CollectionMoved,
     CollectionSettings,
     CommandForwarded,
@@ -138,6 +139,7 @@ EXAMPLES: tuple[EventData, ...] = (
         payload_bytes=1,
     ),
     CollectionConfigured(command=CAUSE, collection="tickets", settings=CollectionSettings()),
+    CollectionDeleted(command=CAUSE, collection="tickets", items=3),
     ItemsBackfilled(command=CAUSE, collection="tickets", commands=3, bands={Band.NEW: 2, Band.DUPLICATE: 1}),
     CommandForwarded(command=CAUSE, collection="tickets", item_id="T-1", to="b", key="k"),
     CollectionMoved(

@@ -615,7 +615,7 @@ def test_an_id_that_cannot_be_believed_does_not_move_stream_time(engine: Recomme
     (event,) = engine.process([strange])
     assert (event.id.ms, data_of(event)["command"]["id"]) == (start.id.ms + 5, str(ahead))
     assert (engine.position, engine.due_ms()) == (ahead, due_ms)
-    assert engine.prune(outbox_ms=KEY_WINDOW_MS, sent=event.id) == 0
+    assert engine.tidying.prune(outbox_ms=KEY_WINDOW_MS, sent=event.id) == 0
     assert engine.outcome("k") is not None
 
     def follows(seq: int, later_ms: int, entry: Entry) -> Entry:
@@ -1302,8 +1302,8 @@ def test_pruning_drops_old_events_and_keys(engine: Recommender, log: Log) -> Non
     engine.process([log.upsert("b", WEATHER, key="k2", later_ms=2 * KEY_WINDOW_MS)])
     assert engine.outcome("k2") is not None
     first, _ = engine.outbox.after(START, 10)
-    assert engine.prune(outbox_ms=KEY_WINDOW_MS, sent=START) == 0, "what has not reached its receivers stays"
-    assert engine.prune(outbox_ms=KEY_WINDOW_MS, sent=first.id) == 1
+    assert engine.tidying.prune(outbox_ms=KEY_WINDOW_MS, sent=START) == 0, "what has not reached its receivers stays"
+    assert engine.tidying.prune(outbox_ms=KEY_WINDOW_MS, sent=first.id) == 1
     assert len(engine.outbox.after(START, 10)) == 1
     assert engine.outcome("k") is None
     found = engine.outcome("k2")

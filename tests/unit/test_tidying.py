@@ -152,7 +152,7 @@ def test_nothing_is_given_back_while_the_database_is_being_copied(
     engine.process([log.upsert(f"i{n}", f"{TEXT} {n} " * 20) for n in range(60)])
     engine.process([log.delete(f"i{n}") for n in range(60)])
     engine.process([log.tick(later_ms=DAY_MS)])
-    engine.prune(0, engine.last_event)
+    engine.tidying.prune(0, engine.last_event)
     engine.begin_copy()
     assert not engine._store.give_back()
     engine.end_copy()

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from recommender.items import (
     CollectionConfigured,
+    CollectionDeleted,
     CollectionSettings,
     CommandIgnored,
     CommandRejected,
@@ -152,6 +153,11 @@ def _configured(data: Data) -> Text:
     return _line(f"{'settings':10} ", "green", f"of {data['collection']}: {settings or 'all as by default'}")
 
 
+def _collection_deleted(data: Data) -> Text:
+    items = f"{data['items']:,} item{'' if data['items'] == 1 else 's'}"
+    return _line(f"{'deleted':10} ", "bold magenta", f"the collection {data['collection']} with {items}")
+
+
 def _backfilled(data: Data) -> Text:
     bands = ", ".join(f"{count:,} {band}" for band, count in data["bands"].items() if count)
     said = f"{data['commands']:,} silent commands in {data['collection']}"
@@ -169,6 +175,7 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemPatched.type: _patched,
     ItemsBackfilled.type: _backfilled,
     CollectionConfigured.type: _configured,
+    CollectionDeleted.type: _collection_deleted,
 }
 
 

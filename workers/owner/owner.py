@@ -330,6 +330,7 @@ class Owner(threading.Thread):
             created_by="celery-recommender",
             before_commit=self._lease.require,
             remote=self._fleet,
+            most_collections=self._settings.max_collections,
         )
 
     def _stand_by(self) -> None:
