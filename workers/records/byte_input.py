@@ -1,7 +1,8 @@
-"""The bytes of a file or of standard input: unzipped, counted, and cut into lines of bounded length."""
+"""The bytes of a file or of standard input: unzipped, counted, made text, and cut into lines of bounded length."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -12,27 +13,52 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from recommender.errors import ConfigurationError
+from workers.records.encodings import HEAD_BYTES, Survey, TextEncoding, find_encoding, survey
 from workers.records.formats import FilePath, is_standard_input
 from workers.records.rows import Progress
 
 MAX_LINE_CHARS = 16 * 1024 * 1024
-"""Longest line, and longest CSV field, that is read; a file without line ends must not fill the memory."""
+"""Longest line, and longest record, that is read; a file without line ends must not fill the memory."""
+
+KEPT_CHARS = 64 * 1024
+"""So much is kept of a line that is too long."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_PIPE_BYTES = 64 * 1024
+_OTHERWISE = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook: unpack it, or give it a name that ends in .xlsx",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as .xlsx or as CSV",
+    b"PAR1": "a Parquet file: give it a name that ends in .parquet",
+    b"%PDF": "a PDF",
+    b"BZh": "packed with bzip2: unpack it, or pack it with gzip",
+    b"\xfd7zXZ": "packed with xz: unpack it, or pack it with gzip",
+    b"\x28\xb5\x2f\xfd": "packed with Zstandard: unpack it, or pack it with gzip",
+    b"SQLite format 3": "an SQLite database: export a table of it",
+}
+_UNREADABLE = "recommender.unreadable"
 
 
 class UnreadableLineError(ValueError):
-    """A line was skipped because it is too long."""
+    """A line was skipped because it is too long; ``beginning`` is what is kept of it."""
+
+    def __init__(self, beginning: str) -> None:
+        super().__init__(f"longer than {MAX_LINE_CHARS} characters; its beginning is kept")
+        self.beginning = beginning
 
 
 class Lines(Iterator[str]):
-    """Lines with their ends; bytes that are not UTF-8 come as lone surrogates, see ``is_utf8``.
+    """Lines with their ends; bytes that mean nothing come as lone surrogates, see ``is_utf8`` and ``readable``.
 
     A line that is too long is skipped and raises ``UnreadableLineError``; the iteration can go on after it.
+
+    Args:
+        text: the text.
+        other: the codec for lines that are not UTF-8.
     """
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, other: str | None = None) -> None:
         self._text = text
+        self._other = other
         self.number = 0
 
     def __next__(self) -> str:
@@ -41,37 +67,72 @@ class Lines(Iterator[str]):
             raise StopIteration
         self.number += 1
         if len(line) == MAX_LINE_CHARS and not line.endswith(("\n", "\r")):
+            beginning = line[:KEPT_CHARS]
             while line and not line.endswith(("\n", "\r")):
                 line = self._text.readline(MAX_LINE_CHARS)
-            raise UnreadableLineError(f"longer than {MAX_LINE_CHARS} characters")
+            raise UnreadableLineError(readable(beginning))
+        if self._other is not None and not is_utf8(line):
+            return line.encode(errors="surrogateescape").decode(self._other, _UNREADABLE)
         return line
 
 
 class ByteInput:
     """An open file or standard input. Gzip is told by the first bytes, whatever the name says.
 
+    Attributes:
+        head: the first bytes, unzipped: of a file many, of a pipe those that are there.
+
+    Args:
+        path: the file, or a dash.
+        encoding: what a person has said of it.
+
     Raises:
-        ConfigurationError: the file cannot be opened.
+        ConfigurationError: the file cannot be opened, is no text, or its encoding is not the one that was named.
     """
 
-    def __init__(self, path: FilePath) -> None:
-        try:
-            self._file: Any = sys.stdin.buffer if is_standard_input(path) else Path(path).open("rb")  # noqa: SIM115
-        except OSError as error:
-            raise ConfigurationError(f"cannot read {os.fspath(path)}: {error.strerror}") from error
-        self._owned = not is_standard_input(path)
-        self._total = _size(self._file.fileno()) if self._owned else None
-        self._counted = _CountedBytes(self._file)
+    def __init__(self, path: FilePath, encoding: str | None = None) -> None:
         self._texts: list[TextIO] = []
+        self._owned = not is_standard_input(path)
+        self._file: Any = _opened(path) if self._owned else sys.stdin.buffer
+        try:
+            self._total = _size(self._file.fileno()) if self._owned else None
+            self._counted = _CountedBytes(self._file)
+            self._stream: Any = io.BufferedReader(self._counted, _PIPE_BYTES if not self._owned else 8192)
+            if self._counted.is_gzip:
+                self._stream = io.BufferedReader(gzip.GzipFile(fileobj=self._stream, mode="rb"))
+            found = _survey(path) if self._owned else _glance(self._stream.peek(1)[:HEAD_BYTES])
+            self.head = found.head
+            for magic, what in _OTHERWISE.items():
+                if found.head.startswith(magic):
+                    raise ConfigurationError(f"{os.fspath(path)} is {what}")
+            self.encoding: TextEncoding = find_encoding(found, encoding, os.fspath(path))
+        except BaseException:
+            self.close()
+            raise
 
     def lines(self, *, newline: str) -> Lines:
         """The lines as text without a byte order mark; ``newline`` as for ``open``. To be called once."""
-        stream: Any = io.BufferedReader(self._counted)
-        if self._counted.is_gzip:
-            stream = gzip.GzipFile(fileobj=stream, mode="rb")
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+        return Lines(self.text(newline=newline), self.encoding.other)
+
+    def text(self, *, newline: str) -> TextIO:
+        """The text without a byte order mark. To be called once."""
+        codecs.register_error(_UNREADABLE, _as_surrogates)
+        self._stream.read(len(self.encoding.mark))
+        text = io.TextIOWrapper(self._stream, encoding=self.encoding.name, errors=_UNREADABLE, newline=newline)
         self._texts.append(text)
-        return Lines(text)
+        return text
+
+    def decoded_head(self) -> str:
+        """The first lines as text, for a look at them; ends of lines as they are."""
+        codecs.register_error(_UNREADABLE, _as_surrogates)
+        data = self.head.removeprefix(self.encoding.mark)
+        text = codecs.getincrementaldecoder(self.encoding.name)(_UNREADABLE).decode(data)
+        if self.encoding.other is None or is_utf8(text):
+            return text
+        return "".join(
+            line if is_utf8(line) else line.encode(errors="surrogateescape").decode(self.encoding.other, _UNREADABLE)
+            for line in io.StringIO(text, newline="")
+        )
 
     @property
     def progress(self) -> Progress:
@@ -100,23 +161,15 @@ class _CountedBytes(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._head:
-            data, self._head = self._head, b""
-        else:
-            data = self._file.read1(len(buffer))  # what is there, without waiting for more: a pipe may be slow
+        # What is there, without waiting for more: a pipe may be slow.
+        data, self._head = self._head + self._file.read1(len(buffer) - len(self._head)), b""
         buffer[: len(data)] = data
         self.count += len(data)
         return len(data)
 
 
-def _size(descriptor: int) -> int | None:
-    """Bytes of a regular file; a pipe has no size."""
-    status = os.fstat(descriptor)
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
 def is_utf8(text: str) -> bool:
-    """Whether the text can be written as UTF-8, that is, came from UTF-8."""
+    """Whether the text can be written as UTF-8, that is, came from bytes that mean something."""
     if text.isascii():
         return True
     try:
@@ -127,5 +180,44 @@ def is_utf8(text: str) -> bool:
 
 
 def readable(text: str) -> str:
-    """The text with bytes that are not UTF-8 as ``\\xe9``, so that it can be shown and written."""
-    return text if is_utf8(text) else text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    """The text with bytes that mean nothing as ``\\xe9``, so that it can be shown and written."""
+    if is_utf8(text):
+        return text
+    return "".join(_written(char) if "\ud800" <= char <= "\udfff" else char for char in text)
+
+
+def _written(char: str) -> str:
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc00" <= char <= "\udcff" else f"\\u{ord(char):04x}"
+
+
+def _as_surrogates(error: UnicodeError) -> tuple[str, int]:
+    """Each byte that means nothing as a lone surrogate, in any codec; ``surrogateescape`` knows some of them only."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+def _opened(path: FilePath) -> Any:
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {os.fspath(path)}: {error.strerror}") from error
+
+
+def _survey(path: FilePath) -> Survey:
+    """Look through the whole file, beside the reading."""
+    with _opened(path) as file:
+        magic = file.read(len(_GZIP_MAGIC))
+        file.seek(0)
+        return survey(gzip.GzipFile(fileobj=file, mode="rb") if magic == _GZIP_MAGIC else file)
+
+
+def _glance(head: bytes) -> Survey:
+    """What the beginning tells, where the rest has not come yet: up to the last line that is whole."""
+    return survey(io.BytesIO(head[: head.rfind(b"\n") + 1] or head))
+
+
+def _size(descriptor: int) -> int | None:
+    """Bytes of a regular file; a pipe has no size."""
+    status = os.fstat(descriptor)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -1,50 +1,58 @@
-"""CSV and TSV: RFC 4180 with a header row, in UTF-8; a CSV file may have semicolons, as spreadsheets write it."""
+"""CSV, TSV and their relatives: delimited text with a header row, as spreadsheets, shops and databases export it."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
-from typing import Any, TextIO
+from collections.abc import Iterator
 
 from recommender.errors import ConfigurationError
-from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, UnreadableLineError, is_utf8, readable
-from workers.records.columns import distinct_columns, known_columns
-from workers.records.dialect import Dialect
+from workers.records.byte_input import ByteInput, UnreadableLineError, is_utf8, readable
+from workers.records.cells import Cells
+from workers.records.columns import column_names
+from workers.records.dialect import Dialect, Marks
 from workers.records.formats import RecordFormat
+from workers.records.repair import Record, Records
 from workers.records.rows import BadRow, Fault, Progress, Row
-from workers.records.values import to_text
+from workers.records.sniffing import sniff
 
-_CONVERT = "(convert the file, for example with iconv -f WINDOWS-1252 -t UTF-8)"
-_DELIMITERS = (",", ";", "\t", "|")
-_QUOTED = re.compile(r'"[^"]*(?:"|$)')
+_MARK = "\ufeff"
 
 
 class DelimitedSource:
-    """Rows of a CSV or TSV file; every value is text.
+    """Rows of a delimited file; every value is text, or ``None`` where the file says that there is none.
 
     Args:
         data: the file.
-        delimiter: between columns; ``None`` takes the one that the header row has most of.
+        file_format: CSV, or TSV for one whose name promises tabs.
 
     Raises:
-        ConfigurationError: the header cannot be read, is not UTF-8, or names a column twice.
+        ConfigurationError: the header cannot be read.
     """
 
     typed = False
 
-    def __init__(self, data: ByteInput, *, delimiter: str | None) -> None:
-        # The limit is one for the whole process: raised at need, never lowered under somebody who needs more.
-        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARS))
+    def __init__(self, data: ByteInput, file_format: RecordFormat) -> None:
         self._data = data
+        text = data.decoded_head()
+        layout = sniff(text, "\t" if file_format is RecordFormat.TSV else None)
+        self._marks = layout.marks
         self._lines = data.lines(newline="")
-        first = self._first_line()
-        # Strict, because a lenient parser silently glues together what a stray quote has torn apart.
-        self._delimiter = delimiter or _delimiter(first)
-        self._parser = csv.reader(chain([first], self._lines), delimiter=self._delimiter, strict=True)
-        self.columns: tuple[str, ...] = self._header()
-        self.dialect = Dialect(format=RecordFormat.CSV, delimiter=self._delimiter, header=self.columns)
+        above = self._above(layout.hint + layout.preamble)
+        self._records = Records(self._lines, layout.marks, len(above))
+        header = self._header()
+        self.columns: tuple[str, ...] = column_names(header)
+        self._names = [name.strip() for name in header]
+        self._records.width = len(header)
+        self.dialect = Dialect(
+            format=file_format,
+            encoding=data.encoding,
+            # A file of one column has no delimiter; one that is written alike gets further columns.
+            marks=layout.marks if len(header) > 1 else Marks(),
+            quote_all=layout.quote_all,
+            line_end=layout.line_end,
+            hint=layout.hint,
+            preamble=tuple(above[layout.hint :]),
+            header=header,
+        )
 
     @property
     def progress(self) -> Progress:
@@ -52,88 +60,75 @@ class DelimitedSource:
         return self._data.progress
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """The rows after the header, once."""
-        number = 0
-        while True:
-            line = self._lines.number + 1
-            try:
-                cells = next(self._parser)
-            except StopIteration:
-                return
-            except (csv.Error, UnreadableLineError) as error:
-                number += 1
-                yield BadRow(number, f"line {line}: {error}", Fault.QUOTE)
+        """The rows after the header, once. Lines of nothing but delimiters at the end of the file are no rows."""
+        number = empty = 0
+        for record in self._records:
+            if not record.cells:  # a blank line is no row
                 continue
-            if cells:  # a blank line is no row
+            if record.fault is None and not any(record.cells) and len(record.cells) > 1:
+                empty += 1
+                continue
+            for _ in range(empty):
                 number += 1
-                yield self._row(number, line, cells)
+                yield Row(number, dict.fromkeys(self.columns, ""))
+            empty = 0
+            number += 1
+            yield self._row(number, record)
 
     def close(self) -> None:
         """Close the file."""
         self._data.close()
 
-    def _row(self, number: int, line: int, cells: list[str]) -> Row | BadRow:
-        if len(cells) != len(self.columns):
-            error = f"line {line}: {len(cells)} columns where the header has {len(self.columns)}"
-            return BadRow(number, error, Fault.COLUMNS, self._own(cells))
-        if not all(map(is_utf8, cells)):
-            return BadRow(number, f"line {line}: not UTF-8 {_CONVERT}", Fault.ENCODING, self._own(cells))
-        return Row(number, dict(zip(self.columns, cells, strict=True)))
+    def _row(self, number: int, record: Record) -> Row | BadRow:
+        cells = record.cells
+        if isinstance(cells[0], str):
+            cells[0] = cells[0].removeprefix(_MARK)  # of a file that was put behind another
+        fault, error = record.fault, record.error
+        width = len(self.columns)
+        if fault is None:
+            cells = cells[:width] if not any(cells[width:]) else cells
+            fault, error = self._fault(cells)
+        if fault is not None:
+            return BadRow(number, f"line {record.line}: {error}", fault, self._own(cells))
+        return Row(number, dict(zip(self.columns, cells, strict=False)))
 
-    def _own(self, cells: list[str]) -> dict[str, str]:
+    def _fault(self, cells: Cells) -> tuple[Fault, str] | tuple[None, str]:
+        if not all(cell is None or is_utf8(cell) for cell in cells):
+            return Fault.ENCODING, f"bytes that are no {self._encoding}; name the encoding with --encoding"
+        if len(cells) > 1 and [(cell or "").strip() for cell in cells] == self._names:
+            return Fault.HEADER, "the header row once more"
+        if len(cells) > len(self.columns) or any(self._names[len(cells) :]):
+            return Fault.COLUMNS, f"{len(cells)} columns where the header has {len(self.columns)}"
+        if len(cells) < len(self.columns):
+            cells += [""] * (len(self.columns) - len(cells))
+        return None, ""
+
+    @property
+    def _encoding(self) -> str:
+        return " and no ".join(filter(None, (self._data.encoding.name, self._data.encoding.other)))
+
+    def _own(self, cells: Cells) -> dict[str, str | None]:
         """The cells by column; what has none is joined to the last."""
         last = len(self.columns) - 1
         if len(cells) > len(self.columns) > 0:
-            cells = [*cells[:last], self._delimiter.join(cells[last:])]
-        return dict(zip(self.columns, map(readable, cells), strict=False))
+            cells = [*cells[:last], self._marks.delimiter.join(cell or "" for cell in cells[last:])]
+        shown = [None if cell is None else readable(cell) for cell in cells]
+        return dict(zip(self.columns, shown, strict=False))
 
-    def _first_line(self) -> str:
+    def _above(self, lines: int) -> list[str]:
+        """The lines above the header."""
         try:
-            return next((line for line in self._lines if line.strip("\r\n")), "")
+            return [readable(next(self._lines, "")).rstrip("\r\n") for _ in range(lines)]
         except UnreadableLineError as error:
             raise ConfigurationError(f"the header row cannot be read: {error}") from error
 
     def _header(self) -> tuple[str, ...]:
-        try:
-            names = next((cells for cells in self._parser if cells), [])
-        except (csv.Error, UnreadableLineError) as error:
-            raise ConfigurationError(f"the header row cannot be read: {error}") from error
+        record = next((one for one in self._records if one.cells), None)
+        if record is None:
+            return ()
+        names = [cell or "" for cell in record.cells]
+        if record.fault is not None:
+            raise ConfigurationError(f"the header row cannot be read: {record.error}")
         if not all(map(is_utf8, names)):
-            raise ConfigurationError(f"the header row is not UTF-8 {_CONVERT}")
-        return distinct_columns(names)
-
-
-def _delimiter(header: str) -> str:
-    """What separates the columns of a header row: of two that are as frequent, the one that is more usual."""
-    bare = _QUOTED.sub("", header)
-    return max(_DELIMITERS, key=bare.count)
-
-
-class DelimitedSink:
-    """Writes rows as CSV or TSV; nested values as JSON, nothing for ``None``."""
-
-    def __init__(self, text: TextIO, columns: Sequence[str], *, delimiter: str) -> None:
-        self._columns = tuple(columns)
-        self._known = frozenset(columns)
-        self._plain = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-        # The writer quotes only the characters of its own line end, yet a bare carriage return ends a line too.
-        self._quoted = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        if self._columns:
-            # Whoever reads the file may tell the delimiter from its header, as we do: it shall not be misled.
-            misleading = any(mark in name for name in self._columns for mark in _DELIMITERS)
-            (self._quoted.writerow if misleading else self._write)(self._columns)
-
-    def write(self, values: Mapping[str, Any]) -> None:
-        """Write one row; columns it lacks stay empty."""
-        known_columns(values, self._known)
-        self._write([to_text(values.get(name)) for name in self._columns])
-
-    def finish(self) -> None:
-        """Nothing is held back."""
-
-    def discard(self) -> None:
-        """Nothing is held back."""
-
-    def _write(self, cells: Sequence[str]) -> None:
-        writer = self._quoted if any("\r" in cell for cell in cells) else self._plain
-        writer.writerow(cells)
+            raise ConfigurationError(f"the header row holds bytes that are no {self._encoding}: see --encoding")
+        return (names[0].removeprefix(_MARK), *names[1:])

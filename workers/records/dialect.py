@@ -5,11 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from workers.records.encodings import TextEncoding
 from workers.records.formats import RecordFormat
 
-UTF_8 = "utf-8"
-
 _NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}
+
+_UTF_8 = TextEncoding()
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What holds the cells of a line apart.
+
+    Attributes:
+        delimiter: between cells.
+        quote: around a cell that holds delimiters or line ends; empty where quotes are characters like others.
+        escaping: whether a backslash takes the meaning from the character behind it, and ``\\N`` is no value.
+        blanks: whether blanks behind a delimiter belong to nothing.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    escaping: bool = False
+    blanks: bool = False
+
+
+_USUAL = Marks()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,45 +39,75 @@ class Dialect:
 
     Attributes:
         format: of the file.
-        encoding: the codec of its text, by Python's name; without meaning for formats that are no text.
-        other_encoding: of the lines that ``encoding`` cannot read, where a file mixes two.
-        mark: whether it begins with a byte order mark.
-        delimiter: between the cells of a line.
-        quoting: whether quotes hold cells together; where not, they are characters like others.
-        escaping: whether a backslash takes the meaning from the character behind it.
+        encoding: of its text.
+        marks: of a delimited file.
+        quote_all: whether every cell stands in quotes.
         line_end: what ends a line.
         hint: whether ``sep=`` and the delimiter stand on the first line.
+        preamble: lines above the header.
         header: the names of the columns as they stand in the file, with blanks, gaps and repeats.
-        layout: ``lines`` for one JSON value on each line, ``array`` for values in brackets.
+        array: whether JSON values stand in brackets, and not each on a line of its own.
+        wrapper: the key under which an object holds the values.
         schema: the types of the columns of a Parquet file, as pyarrow holds them.
         sheet: the sheet of a workbook that was read.
     """
 
     format: RecordFormat
-    encoding: str = UTF_8
-    other_encoding: str | None = None
-    mark: bool = False
-    delimiter: str = ","
-    quoting: bool = True
-    escaping: bool = False
+    encoding: TextEncoding = _UTF_8
+    marks: Marks = _USUAL
+    quote_all: bool = False
     line_end: str = "\n"
     hint: bool = False
+    preamble: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
-    layout: str = "lines"
+    array: bool = False
+    wrapper: str | None = None
     schema: Any = None
     sheet: str | None = None
 
     def describe(self) -> str:
-        """What was found, in a few words for people."""
-        parts = [self.format.value.upper()]
-        if self.format.is_text:
-            parts.append(self.encoding + (" with a mark" if self.mark else ""))
-        if self.other_encoding is not None:
-            parts.append(f"some lines {self.other_encoding}")
-        if self.format.is_delimited:
-            parts.append(f"separated by {_NAMES.get(self.delimiter, repr(self.delimiter))}")
-        if not self.quoting:
-            parts.append("quotes are characters")
+        """What was found, in one line for people: ``CSV, cp1252, separated by semicolons``."""
+        return ", ".join([self.format.value.upper(), *self._text(), *self._cells(), *self._rest()])
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether there is nothing to say: UTF-8 throughout, and what the name of the format says."""
+        delimiter = "\t" if self.format is RecordFormat.TSV else ","
+        plain = self.encoding.name == self.encoding.written == "utf-8" and self.encoding.doubt is None
+        marks = not self.format.is_delimited or self.marks == Marks(delimiter)
+        return plain and self.encoding.other is None and marks and not (self.preamble or self.wrapper or self.hint)
+
+    def _text(self) -> list[str]:
+        if not self.format.is_text:
+            return []
+        one = self.encoding
+        if one.other is None:
+            said = one.name + (" with a byte order mark" if one.mark else "")
+        elif one.written == one.other:
+            said = one.other
+        else:
+            said = f"utf-8, and {one.other} in the lines that are not"
+        if one.guessed:
+            said += " (a guess: --encoding says which)"
+        return [said if one.doubt is None else f"{said} ({one.doubt})"]
+
+    def _cells(self) -> list[str]:
+        if not self.format.is_delimited:
+            return []
+        said = [f"separated by {_NAMES.get(self.marks.delimiter, repr(self.marks.delimiter))}"]
+        if self.marks.quote != '"':
+            said.append(f"cells in {self.marks.quote}" if self.marks.quote else "quotes are characters")
+        if self.marks.escaping:
+            said.append("backslashes escape")
+        return said
+
+    def _rest(self) -> list[str]:
+        said = []
+        if self.preamble:
+            lines = len(self.preamble)
+            said.append(f"{lines} line{'' if lines == 1 else 's'} above the header left out")
+        if self.wrapper is not None:
+            said.append(f"the list under {self.wrapper!r}")
         if self.sheet is not None:
-            parts.append(f"sheet {self.sheet!r}")
-        return ", ".join(parts)
+            said.append(f"sheet {self.sheet!r}")
+        return said

@@ -19,27 +19,38 @@ class RecordFormat(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     JSONL = "jsonl"
+    JSON = "json"
     PARQUET = "parquet"
+    XLSX = "xlsx"
 
     @property
     def is_text(self) -> bool:
         """Whether the file is text, in some encoding."""
-        return self is not RecordFormat.PARQUET
+        return self not in (RecordFormat.PARQUET, RecordFormat.XLSX)
 
     @property
     def is_delimited(self) -> bool:
         """Whether the file has cells between delimiters."""
         return self in (RecordFormat.CSV, RecordFormat.TSV)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the file holds JSON values."""
+        return self in (RecordFormat.JSONL, RecordFormat.JSON)
+
 
 _BY_SUFFIX = {
     ".csv": RecordFormat.CSV,
+    ".txt": RecordFormat.CSV,
     ".tsv": RecordFormat.TSV,
     ".tab": RecordFormat.TSV,
     ".jsonl": RecordFormat.JSONL,
     ".ndjson": RecordFormat.JSONL,
+    ".json": RecordFormat.JSON,
     ".parquet": RecordFormat.PARQUET,
     ".pq": RecordFormat.PARQUET,
+    ".xlsx": RecordFormat.XLSX,
+    ".xlsm": RecordFormat.XLSX,
 }
 
 
@@ -88,6 +99,7 @@ def choose_format(path: FilePath, file_format: str | None = None) -> RecordForma
                 f"perhaps with .gz, or the format be named"
             )
         chosen = _BY_SUFFIX[suffix]
-    if chosen is RecordFormat.PARQUET and (is_standard_input(path) or is_gzip_name(path)):
-        raise ConfigurationError("Parquet is read from a file of its own: neither from standard input nor gzipped")
+    if not chosen.is_text and (is_standard_input(path) or is_gzip_name(path)):
+        name = "Parquet" if chosen is RecordFormat.PARQUET else "A workbook"
+        raise ConfigurationError(f"{name} is read from a file of its own: neither from standard input nor gzipped")
     return chosen

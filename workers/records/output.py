@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from recommender.errors import ConfigurationError
+from workers.records.encodings import TextEncoding
 from workers.records.formats import FilePath, is_gzip_name
 
 
@@ -46,15 +47,19 @@ class AtomicFile:
 
 
 class TextOutput:
-    """An open text file in UTF-8, gzipped when the final name ends in ``.gz``."""
+    """An open text file, gzipped when the final name ends in ``.gz``.
 
-    def __init__(self, target: AtomicFile) -> None:
+    What the encoding does not have is written as ``\\u20ac``.
+    """
+
+    def __init__(self, target: AtomicFile, encoding: TextEncoding) -> None:
         self._file = target.part.open("wb")
         stream: Any = self._file
         if is_gzip_name(target.path):
             # Neither name nor time inside: the same rows give the same bytes.
             stream = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=self._file, mtime=0)
-        self.text: TextIO = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        stream.write(encoding.mark)
+        self.text: TextIO = io.TextIOWrapper(stream, encoding=encoding.written, errors="backslashreplace", newline="")
 
     def close(self) -> None:
         """Write what is buffered and close, whatever fails on the way."""

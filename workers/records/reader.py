@@ -190,16 +190,17 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> 
     if chosen is RecordFormat.PARQUET:
         source: RowSource = load_parquet().ParquetSource(path)
         return source
-    data = ByteInput(path)
+    data = None
     try:
-        if chosen is RecordFormat.JSONL:
+        data = ByteInput(path, options.encoding)
+        if chosen.is_json:
             return JsonLinesSource(data)
-        return DelimitedSource(data, delimiter="\t" if chosen is RecordFormat.TSV else None)
+        return DelimitedSource(data, chosen)
     except _DAMAGED as error:
-        data.close()
-        raise ConfigurationError(f"{os.fspath(path)} is damaged: {error}") from error
+        raise ConfigurationError(f"{os.fspath(path)} is damaged or cut off: {error}") from error
     except ConfigurationError:
-        data.close()
+        if data is not None:
+            data.close()
         raise
 
 

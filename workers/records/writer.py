@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from recommender.errors import ConfigurationError
 from workers.records.columns import distinct_columns
-from workers.records.delimited import DelimitedSink
-from workers.records.dialect import Dialect
+from workers.records.delimited_sink import DelimitedSink
+from workers.records.dialect import Dialect, Marks
 from workers.records.extras import load_parquet
 from workers.records.formats import FilePath, RecordFormat, choose_format, is_standard_input
 from workers.records.json_lines import JsonLinesSink
@@ -116,13 +117,32 @@ def open_writer(
         raise ConfigurationError("the output needs a file of its own, so that it is whole or not there")
     chosen = choose_format(path, file_format)
     names = distinct_columns(columns) + tuple(name for name in distinct_columns(added) if name not in columns)
+    dialect = _written(chosen, like)
     if chosen is RecordFormat.PARQUET:
         parquet = load_parquet()
         target = AtomicFile(path)
         return RecordWriter(target, parquet.ParquetSink(target.part, names))
     target = AtomicFile(path)
-    output = TextOutput(target)
-    if chosen is RecordFormat.JSONL:
+    output = TextOutput(target, dialect.encoding)
+    if chosen.is_json:
         return RecordWriter(target, JsonLinesSink(output.text), output)
-    delimiter = "\t" if chosen is RecordFormat.TSV else ","
-    return RecordWriter(target, DelimitedSink(output.text, names, delimiter=delimiter), output)
+    return RecordWriter(target, DelimitedSink(output.text, names, dialect), output)
+
+
+def _written(chosen: RecordFormat, like: Dialect | None) -> Dialect:
+    """The dialect to write: that of the file that was read, as far as it goes with the format."""
+    usual = Marks("\t") if chosen is RecordFormat.TSV else Marks()
+    if like is None or not (chosen.is_text and like.format.is_text):
+        kept = like if like is not None and like.format is chosen else None
+        return kept or Dialect(format=chosen, marks=usual, array=chosen is RecordFormat.JSON)
+    if like.format is chosen:
+        return like
+    if chosen.is_delimited and like.format.is_delimited:
+        return replace(like, format=chosen, marks=replace(like.marks, delimiter=usual.delimiter), hint=False)
+    return Dialect(
+        format=chosen,
+        encoding=like.encoding,
+        line_end=like.line_end,
+        marks=usual,
+        array=chosen is RecordFormat.JSON,
+    )
