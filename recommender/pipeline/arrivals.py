@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from recommender.grouping import ranked
@@ -15,6 +15,7 @@ from recommender.pipeline.neighbours import Having, Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.spots import Spots, spot_of
 from recommender.pipeline.subject import Subject
+from recommender.pipeline.surroundings import Surroundings, Wider
 from recommender.pipeline.words import Words
 from recommender.policy import may_be_duplicate, restricts
 from recommender.ranking import ScoredMember, recommend
@@ -22,8 +23,6 @@ from recommender.store import Collection, Member, SqliteStore, StoredItem, Verdi
 
 # Vectors closer than this are one point of the index: near-identical ones wreck the graph of HNSW.
 _SAME_POINT = 1.0 - 1e-6
-# How many points are turned into items at a time; most items need no more than these.
-_POINTS_AT_ONCE = 14
 
 
 class Hints(NamedTuple):
@@ -45,41 +44,6 @@ class Hints(NamedTuple):
     def points(self) -> set[int]:
         """Their points."""
         return {*self.allowed, *(member.point for member in (*self.by_words, *([self.twin] if self.twin else [])))}
-
-
-class Surroundings:
-    """What an item finds when it arrives.
-
-    Attributes:
-        similarity: cosine by point, best first.
-    """
-
-    def __init__(self, similarity: Neighbourhood, store: SqliteStore) -> None:
-        self.similarity = similarity
-        self._store = store
-        self._points = list(similarity)
-        self._asked = 0
-        self._members: list[Member] = []
-
-    def members(self) -> Iterator[Member]:
-        """The earliest items on those points, the nearest first; read as far as they are asked for."""
-        place = 0
-        while place < len(self._members) or self._read():
-            yield self._members[place]
-            place += 1
-
-    def _read(self) -> bool:
-        """Read the items of some more points; points that are equally near are read at once. Whether there are more."""
-        read = len(self._members)
-        while len(self._members) == read and self._asked < len(self._points):
-            end = min(self._asked + _POINTS_AT_ONCE, len(self._points))
-            last = self.similarity[self._points[end - 1]]
-            while end < len(self._points) and self.similarity[self._points[end]] == last:
-                end += 1
-            found = self._store.items.members(self._points[self._asked : end])
-            self._asked = end
-            self._members += sorted(found, key=lambda member: (-self.similarity[member.point], member.seq))
-        return len(self._members) > read
 
 
 class Arrivals:
@@ -109,9 +73,9 @@ class Arrivals:
         having = self._spots.having(collection, subject) if few is None else None
         return Hints(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
 
-    def surroundings(self, neighbourhood: Neighbourhood) -> Surroundings:
-        """The items on the points of a neighbourhood."""
-        return Surroundings(neighbourhood, self._store)
+    def surroundings(self, neighbourhood: Neighbourhood, wider: Wider | None = None) -> Surroundings:
+        """The items on the points of a neighbourhood, and those beyond as far as they are asked for."""
+        return Surroundings(self._store, neighbourhood, wider)
 
     def decide(self, collection: Collection, subject: Subject, hints: Hints, surroundings: Surroundings) -> Place:
         """Where a new arrival belongs, and why."""
@@ -197,8 +161,7 @@ class Arrivals:
         settings = collection.settings
         most = settings.recommendations if limit is None else limit
         nearest: dict[str, ScoredMember] = {}
-        for member in surroundings.members():  # the nearest first, so the first of a group is its nearest
-            similarity = surroundings.similarity[member.point]
+        for member, similarity in surroundings.nearest():  # so the first of a group is its nearest
             if similarity < settings.similar_from or len(nearest) == most:
                 break
             if member.group != but and member.group not in nearest:

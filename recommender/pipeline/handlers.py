@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import assert_never
 
 from recommender.errors import InvalidCommand
 from recommender.items import (
@@ -24,8 +25,10 @@ from recommender.items import (
     Malformed,
     MoveCollection,
     PatchItem,
+    QuarantineCommand,
     ReceiveRecords,
     RefuseMessage,
+    TickClock,
     UpsertItem,
     claimed_item,
     limits,
@@ -137,12 +140,24 @@ class Handlers:
                 return self._configure(entry, command, batch)
             case GiveFeedback():
                 return self._give_feedback(entry, command, batch)
+            case _:
+                return self._carry_out_of_owners(entry, command, batch)
+
+    def _carry_out_of_owners(
+        self,
+        entry: Entry,
+        command: RefuseMessage | DeleteCollection | MoveCollection | ReceiveRecords | TickClock | QuarantineCommand,
+        batch: Batch,
+    ) -> EntryId | None:
+        match command:
             case RefuseMessage():
                 return batch.emit(entry, _refused_elsewhere(entry, command))
             case DeleteCollection() | MoveCollection() | ReceiveRecords():
                 return self._take_away(entry, command, batch)
-            case _:
+            case TickClock() | QuarantineCommand():
                 return None  # the clock: what was due has been emitted; a quarantine: for the record
+            case _:
+                assert_never(command)  # a command without an arm fails the check of types
 
     # -- items change and go -------------------------------------------------------------------------------------------
 

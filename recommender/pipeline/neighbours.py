@@ -84,6 +84,11 @@ class Neighbours:
         order = np.lexsort((labels, -found))
         return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
 
+    def nearest(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Neighbourhood:
+        """The ``count`` nearest points of the item at ``place``, or all, best first."""
+        labels, found = self._nearest(place, overlay, count)
+        return dict(zip(labels.tolist(), _rounded(found).tolist(), strict=True))
+
     def _nearest_of(self, place: EntryId, overlay: CollectionOverlay, having: Having) -> Found:
         """Of the points that matter the nearest, as far as they are among the nearest of all."""
         count, looked = self._k, 0

@@ -6,6 +6,7 @@ import base64
 import json
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
-from recommender.pipeline.neighbours import Neighbourhood, similarities
+from recommender.pipeline.neighbours import similarities
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.standings import SAYS_NOTHING, Standings
+from recommender.pipeline.surroundings import Surroundings
 from recommender.policy import means_nothing
 from recommender.store import Collection, SqliteStore, StoredItem
 
@@ -128,6 +130,7 @@ class ExportPage(Value):
 # A page is read between two batches and travels as one message.
 _PAGE_ITEMS = 200
 _PAGE_CHARACTERS = 4_000_000
+_WIDEST = 25_600  # points that are looked at for an answer at most: where a few groups have nearly all that are near
 _QUESTION = EntryId(0, 0)  # the place of a question in a batch of its own
 
 
@@ -319,9 +322,8 @@ class Reads:
         )
 
     def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
-        neighbourhood = self._neighbourhood(collection, vector, limit)
         found = self._arrivals.recommendations(
-            collection, self._arrivals.surroundings(neighbourhood), but=but, limit=limit
+            collection, self._surroundings(collection, vector, limit), but=but, limit=limit
         )
         rows = {one.id: self._store.items.get(collection.id, one.id) for one in found}
         return [
@@ -332,14 +334,12 @@ class Reads:
             if (row := rows[one.id]) is not None
         ]
 
-    def _neighbourhood(self, collection: Collection, vector: Vector, limit: int) -> Neighbourhood:
-        neighbours = self._indexes.neighbours(
-            collection,
-            {_QUESTION: vector},
-            dimension=len(vector),
-            k=max(collection.settings.candidates, 2 * limit),
+    def _surroundings(self, collection: Collection, vector: Vector, limit: int) -> Surroundings:
+        k, overlay = max(collection.settings.candidates, 2 * limit), CollectionOverlay(len(vector))
+        neighbours = self._indexes.neighbours(collection, {_QUESTION: vector}, dimension=len(vector), k=k)
+        return self._arrivals.surroundings(
+            neighbours.of(_QUESTION, overlay), (k, _WIDEST, partial(neighbours.nearest, _QUESTION, overlay))
         )
-        return neighbours.of(_QUESTION, CollectionOverlay(len(vector)))
 
     def _embed(self, item: Item) -> Embedded:
         embedded = self._embedding.embed_question(item, self._collections.settings(item.collection))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from recommender.items import EntryId
-from recommender.pipeline.arrivals import Arrivals, Hints, Surroundings
+from recommender.pipeline.arrivals import Arrivals, Hints
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.subject import Subject
+from recommender.pipeline.surroundings import Surroundings
 from recommender.store import Collection
 
 _QUERY = EntryId(0, 0)  # the place of a single query

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from recommender.errors import InvalidCommand
 from recommender.grouping import founded_by
 from recommender.items import Entry, EntryId, ItemProcessed, Revision, Timings, UpsertItem
-from recommender.pipeline.arrivals import Arrivals, Hints, Surroundings
+from recommender.pipeline.arrivals import Arrivals, Hints
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.corrections import Before, Corrections
@@ -18,7 +19,11 @@ from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.subject import Subject
+from recommender.pipeline.surroundings import Surroundings
 from recommender.store import Collection, SqliteStore, StoredItem
+
+# So many points are looked at for recommendations at most: where items of the item's own group are nearest.
+_WIDEST = 3200
 
 
 class Upserts:
@@ -117,7 +122,7 @@ class Upserts:
         )
         if place.merges:
             row = self._merge(collection, row, place, before)
-            surroundings = self._arrivals.surroundings(surroundings.similarity)  # under the groups of now
+            surroundings = surroundings.regrouped()
         event = self._processed(entry, collection, row, embedded, surroundings, started)
         outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
@@ -127,11 +132,13 @@ class Upserts:
     def _surroundings(
         self, prepared: Prepared, collection: Collection, subject: Subject, hints: Hints, batch: Batch
     ) -> Surroundings:
-        if prepared.neighbours is None:
+        neighbours, place = prepared.neighbours, prepared.entry.id
+        if neighbours is None:
             raise AssertionError("an upsert that is not a repeat has been prepared")
         overlay = batch.overlay(collection, len(subject.vector))
         return self._arrivals.surroundings(
-            prepared.neighbours.of(prepared.entry.id, overlay, hints.points, hints.having)
+            neighbours.of(place, overlay, hints.points, hints.having),
+            (collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay)),
         )
 
     def _before(self, collection: Collection, place: Place, gone: Gone | None) -> Before:
