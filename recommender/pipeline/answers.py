@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from recommender.store import Answer, SqliteStore
 
+Chain = list[tuple[str, str]]
+"""Ids, each with what it is to the one before it: ``=`` or ``\u2260``."""
+
 Said = dict[str, dict[str, bool]]
 """By id, the other items that people compared it with, and whether the two are the same."""
 
@@ -47,20 +50,20 @@ class Answers:
                     far.update(_reached(said, other))
         return frozenset(far)
 
-    def chain_of_same(self, collection: int, one: str, other: str) -> str | None:
-        """How people's answers make the two the same, in words; ``None`` if they do not."""
+    def chain_of_same(self, collection: int, one: str, other: str) -> Chain | None:
+        """How people's answers make the two the same; ``None`` if they do not."""
         path = _reached(self._of(collection), one)
-        return _spelled(path, other) if other in path else None
+        return _linked(_path(path, other)[::-1]) if other in path else None
 
-    def chain_of_different(self, collection: int, one: str, other: str) -> str | None:
-        """How people's answers make the two different, in words; ``None`` if they do not."""
+    def chain_of_different(self, collection: int, one: str, other: str) -> Chain | None:
+        """How people's answers make the two different; ``None`` if they do not."""
         said = self._of(collection)
         here, there = _reached(said, one), _reached(said, other)
         for near in here:
             for far, same in said.get(near, {}).items():
                 if not same and far in there:
-                    back = " = ".join(repr(id_) for id_ in _path(there, far))
-                    return f"{_spelled(here, near)} ≠ {back}"
+                    (_, first), *rest = _linked(_path(there, far))
+                    return [*_linked(_path(here, near)[::-1]), ("\u2260", first), *rest]
         return None
 
     def put(self, collection: int, answer: Answer) -> None:
@@ -132,5 +135,5 @@ def _path(before: dict[str, str], end: str) -> list[str]:
     return path
 
 
-def _spelled(before: dict[str, str], end: str) -> str:
-    return " = ".join(repr(id_) for id_ in reversed(_path(before, end)))
+def _linked(path: list[str]) -> Chain:
+    return [("=", id_) for id_ in path]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from recommender.errors import InvalidCommand
 from recommender.items import Band, Entry, FeedbackAccepted, GiveFeedback
-from recommender.pipeline.answers import Answers
+from recommender.pipeline.answers import Answers, Chain
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.corrections import Before, Corrections
@@ -16,6 +16,8 @@ from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.standings import Standings
 from recommender.store import Answer, Collection, Member, SqliteStore, StoredItem
+
+_DELETED = "a deleted item"
 
 AnswerWord = Literal["same", "different", "unsure"]
 
@@ -135,4 +137,13 @@ class Feedback:
         elif answer == "different":
             chain = self._answers.chain_of_same(collection, one, other)
         if chain is not None:
-            raise InvalidCommand("contradiction", f"answer: people said before that {chain}", "answer")
+            raise InvalidCommand(
+                "contradiction", f"answer: people said before that {self._spelled(collection, chain)}", "answer"
+            )
+
+    def _spelled(self, collection: int, chain: Chain) -> str:
+        """A chain for people; an item that was deleted appears in no event, not by its id either."""
+        there = {member.id for member in self._store.items.named(collection, {id_ for _, id_ in chain})}
+        (_, first), *rest = chain
+        shown = [repr(first), *(f"{sign} {repr(id_) if id_ in there else _DELETED}" for sign, id_ in rest)]
+        return " ".join(shown)
