@@ -113,7 +113,7 @@ class Client:
         self._settings = settings or Settings.from_environment()
         self._redis = redis or connect(redis_url(self._settings))
         self.partitions = Partitions(self._redis, self._settings)
-        self.home, self.keys, self.log, self.pacing = self.partitions.of(self._settings.home)
+        self.home, self.keys, self.log, self.pacing, _ = self.partitions.of(self._settings.home)
 
     @property
     def redis(self) -> Redis:

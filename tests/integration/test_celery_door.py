@@ -101,7 +101,7 @@ REFUSED = {
     "msgpack": Bad("not_accepted", call([], body=b"\x93\x90\x80\x80", **{"content-type": "application/x-msgpack"})),
     "unknown content type": Bad("not_accepted", call([ITEM], **{"content-type": "application/x-none"})),
     "compressed bomb": Bad(
-        "not_accepted",
+        "too_large",
         call([], body=gzip.compress(b"\0" * 50_000_000), headers={"compression": "application/x-gzip"}),
     ),
     "unknown task": Bad("unknown_task", call([ITEM], "evil.task")),

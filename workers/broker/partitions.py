@@ -31,6 +31,7 @@ class Partition(NamedTuple):
     keys: PartitionKeys
     log: CommandsLog
     pacing: Pacing
+    redis: Redis
 
 
 class Placed(EntryId):
@@ -71,7 +72,7 @@ class Partitions:
             keys, settings = PartitionKeys.of(name, self._settings.key_prefix), self._settings
             log = CommandsLog(self._redis, keys, settings.most_waiting)
             pacing = Pacing(self._redis, keys, settings.batch_items, settings.batch_bytes)
-            self._opened[name] = Partition(name, keys, log, pacing)
+            self._opened[name] = Partition(name, keys, log, pacing, self._redis)
         return self._opened[name]
 
     def append(

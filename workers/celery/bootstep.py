@@ -40,6 +40,7 @@ def make_owner_step(
                 _check_pool(parent)
                 _check_server(locate)
                 _consume_own_queue(parent, recommender)
+                _accept_json(parent.app)
 
         def start(self, parent: Any) -> None:
             """Own the partition."""
@@ -62,6 +63,13 @@ def _check_pool(worker: Any) -> None:
             f"--recommender does not work with the {name} pool: use --pool threads (or --pool solo). "
             "Your other workers can keep theirs."
         )
+
+
+def _accept_json(app: Any) -> None:
+    """Our tasks are sent in JSON whatever the app's are; in this worker it is accepted beside what the app accepts."""
+    accepted = list(app.conf.accept_content or ())
+    if not {"json", "application/json"} & set(accepted):
+        app.conf.accept_content = [*accepted, "json"]
 
 
 def _check_server(locate: Callable[[], object]) -> None:

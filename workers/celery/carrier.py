@@ -117,10 +117,7 @@ class Carrier:
         try:
             self._complete(job, load_request(request))
         except _HOPELESS as error:  # a fault of this one task, and others wait behind it
-            log.error(
-                f"carrier.gave_up: task {job.task_id}: {error!r}"[:300],
-                extra={"task_id": job.task_id, "error": repr(error)},
-            )
+            log.error("carrier.gave_up", extra={"task_id": job.task_id, "error": repr(error)[:200]})
 
     def _complete(self, job: ReplyJob, request: dict[str, Any]) -> None:
         outcome: Any = list(job.outcomes) if job.many else job.outcomes[0]

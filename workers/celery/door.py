@@ -19,7 +19,7 @@ from recommender.errors import InvalidCommand
 from recommender.event_log import event_log
 from recommender.items import ItemKey, RefuseMessage, claimed_item
 from recommender.items.limits import MAX_SENTENCE_BYTES
-from workers.celery.gate import Call, Envelope, check_arguments, check_message
+from workers.celery.gate import MOST_BYTES, Call, Envelope, check_arguments, check_message
 from workers.celery.safe_pop import guarded_transport
 from workers.celery.tasks import TASKS, CommandRefused, CommandTask
 from workers.client import CommandFields, command_fields
@@ -79,13 +79,14 @@ class Door:
             self._keep(_raw(message), _identity(message), error, _about(call))
 
     def refuse_raw(self, raw: bytes, error: InvalidCommand) -> None:
-        """Keep bytes that are no message."""
+        """Keep bytes that are no message, and tell the caller where one is named in them."""
         self._keep(raw, raw, error, None)
+        self._tell(*_caller(raw), error)
 
     def refuse(self, message: Message, error: InvalidCommand) -> None:
         """Keep a message that is not to be executed, and tell its caller. Nothing else that it asks for is done."""
         self._keep(_raw(message), _identity(message), error, None)
-        self._tell(message, error)
+        self._tell(_mapping(message.headers), _mapping(message.properties), error)
 
     def _keep(self, raw: bytes, identity: bytes, error: InvalidCommand, about: ItemKey | None) -> None:
         text, encoding = _encoded(raw[:_KEPT_BYTES])
@@ -103,9 +104,8 @@ class Door:
         self._append([command_fields(RefuseMessage.type, data, key=key)], {})
         log.warning("door.refused", extra={"code": error.code, "bytes": len(raw)})
 
-    def _tell(self, message: Message, error: InvalidCommand) -> None:
-        headers: Any = message.headers
-        task_id = headers.get("id") if isinstance(headers, dict) else None
+    def _tell(self, headers: Mapping[str, Any], properties: Mapping[str, Any], error: InvalidCommand) -> None:
+        task_id = headers.get("id") or properties.get("correlation_id")  # protocol 1 has it in a body that is not read
         if not isinstance(task_id, str) or not 0 < len(task_id) <= 256 or not task_id.isprintable():
             return
         if headers.get("ignore_result"):
@@ -167,6 +167,21 @@ def _guarded_consumer(door: Door) -> type[Consumer]:
             message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]
 
     return GuardedConsumer
+
+
+def _caller(raw: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Headers and properties of a message that could not be taken, as far as they can be read."""
+    if len(raw) > MOST_BYTES:
+        return {}, {}
+    try:
+        said = json.loads(raw)
+        return _mapping(said["headers"]), _mapping(said["properties"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}, {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _raw(message: Message) -> bytes:

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recommender.errors import InvalidCommand
 from recommender.items.values import Id
+from workers.celery.unpacking import decompressed, is_protocol_1, protocol_2
 
 MOST_BYTES = 32 * 1024 * 1024
 """Largest message that is looked at: a thousand items of more than twenty kilobytes each."""
@@ -72,7 +73,7 @@ class Call(NamedTuple):
 
 
 def open_envelope(raw: bytes, queue: str, tag: str) -> Envelope:
-    """Read what stands in a list of the Redis transport.
+    """Read what stands in a list of the Redis transport; uncompressed, and in protocol 2.
 
     Address and tag are ours, whatever the message says: with them it is put back if need be, and told from others.
 
@@ -88,9 +89,9 @@ def open_envelope(raw: bytes, queue: str, tag: str) -> Envelope:
     headers, properties = value.get("headers"), value.get("properties")
     if not isinstance(headers, dict) or not isinstance(properties, dict):
         raise InvalidCommand("missing_field", "no message of Celery's: it needs headers and properties")
-    if headers.get("compression"):
-        raise InvalidCommand("not_accepted", "compressed messages are not accepted", "headers.compression")
     _check_body(value.get("body"), properties.get("body_encoding"))
+    if properties.get("body_encoding") == "base64":
+        value = _in_one_shape(value, headers)
     address = {"exchange": "", "routing_key": queue}
     properties = {**properties, "delivery_tag": tag, "delivery_info": address}
     return Envelope({**value, "properties": properties}, raw)
@@ -151,6 +152,22 @@ def _check_body(body: object, encoding: object) -> None:
             base64.b64decode(body, validate=True)
         except ValueError:
             raise InvalidCommand("not_base64", "the body is no base64", "body") from None
+
+
+def _in_one_shape(value: dict[str, Any], headers: dict[str, Any]) -> dict[str, Any]:
+    """The same message uncompressed, and in protocol 2."""
+    body, headers = base64.b64decode(value["body"]), dict(headers)
+    if kind := headers.pop("compression", None):
+        body = decompressed(body, kind, MOST_BYTES)
+    if "task" not in headers and value.get("content-type") == "application/json":
+        try:
+            said = json.loads(body.decode())  # type: ignore[no-untyped-call]
+        except Exception:  # what is wrong with it is said where bodies are read
+            said = None
+        if is_protocol_1(headers, said):
+            more, parts = protocol_2(said)
+            headers, body = {**headers, **more}, json.dumps(parts).encode()  # type: ignore[no-untyped-call]
+    return {**value, "headers": headers, "body": base64.b64encode(body).decode()}
 
 
 def _payload(message: Message) -> Any:

@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
+from recommender.errors import ConfigurationError
 from recommender.event_log import event_log
 from recommender.items.limits import MAX_WINDOWS
 from workers.broker.connections import connect, masked
@@ -26,6 +27,7 @@ from workers.celery.app_server import with_server_of
 from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier, queue_of_deliveries
 from workers.celery.embed import Embed, asking
+from workers.celery.result_check import ResultCheck, ResultMarker
 from workers.celery.tasks import TASKS
 from workers.client import CommandFields
 from workers.fleet.serving import EmbedServing, Guard
@@ -60,6 +62,8 @@ class Plugin:
         self.guard: Guard = lambda texts: nullcontext()
         self._given = encoders
         self._partitions: Partitions | None = None
+        self._results = ResultCheck(app)
+        self._marker: ResultMarker | None = None
         self._looked_for: set[str] = set()
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -116,10 +120,10 @@ class Plugin:
         with suppress(RedisError):
             if read_status(self._connect(), keys) is None:
                 server = masked(self.located().redis_url)
+                advice = "commands wait until a worker with this server owns the partition"
                 log.warning(
-                    f"producer.no_owner: no worker owns the partition {partition!r} on {server} at present; commands "
-                    f"wait there in {keys.commands} until one is started with this server",
-                    extra={"partition": partition, "server": server},
+                    "producer.no_owner",
+                    extra={"partition": partition, "server": server, "key": keys.commands, "advice": advice},
                 )
 
     @property
@@ -137,6 +141,34 @@ class Plugin:
         """The queue that a partition's owner consumes."""
         return _queue(PartitionKeys.of(partition).queue)
 
+    def require_results(self, partition: str) -> None:
+        """See to it that this app can read what the owner of a partition answers.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        if self.owner is not None:  # in its own process they are its own
+            return
+        one = self._connected().of(partition)
+        self._results.require(one.redis, one.keys, partition)
+
+    def how_it_stands(self) -> str:
+        """What may keep a result from coming, in a sentence."""
+        home = self.settings.home
+        try:
+            settings = self.located()
+            status = read_status(self._connect(), PartitionKeys.of(home, settings.key_prefix))
+        except (RedisError, ConfigurationError) as error:
+            return f"the server of the streams cannot be used: {error}"
+        server = masked(settings.redis_url)
+        if status is None:
+            return f"no worker owns the partition {home!r} on {server}: start one with this server"
+        where = (status.get("results") or {}).get("where", "unknown")
+        return (
+            f"the owner of {home!r} on {server} is {status['state']}, {status.get('lag', 0)} commands wait, its results"
+            f" go to {where}; `recommender doctor` looks at the rest"
+        )
+
     def _connected(self) -> Partitions:
         with self._lock:
             if self._partitions is None or self._pid != os.getpid():  # a forked child has connections of its own
@@ -152,6 +184,8 @@ class Plugin:
             self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
         )
         self.owner.status.update(deliver_queue=queue_of_deliveries(self.app, self.settings))
+        self._marker = ResultMarker(self.app, partition, self.owner.status)
+        self._marker.start()
         self.owner.start()
         if self.settings.standby:
             self._await_election(self.owner)
@@ -159,6 +193,8 @@ class Plugin:
 
     def stop_owner(self) -> None:
         """Stop it, in order."""
+        if self._marker is not None:
+            self._marker.stop()
         if self.owner is not None:
             self.owner.stop()
             self.owner = None

@@ -42,6 +42,12 @@ class Port(Protocol):
     def queue_of(self, partition: str) -> Queue:
         """The queue that a partition's owner consumes."""
 
+    def require_results(self, partition: str) -> None:
+        """See to it that this app can read what the owner of a partition answers."""
+
+    def how_it_stands(self) -> str:
+        """What may keep a result from coming, in a sentence."""
+
 
 class PortTask(Task):
     """Base of our tasks: JSON only, on a queue that only the owner consumes, given back if its worker dies."""
@@ -50,6 +56,7 @@ class PortTask(Task):
     port: ClassVar[Port]
     queue: ClassVar[Queue]
     serializer = "json"
+    priority = 0  # whatever task_default_priority says: a reader with other priority_steps would not look there
     acks_late = True
     reject_on_worker_lost = True
     typing = True
@@ -59,11 +66,24 @@ class PortTask(Task):
         return None
 
     def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-        """As Celery's; unless the call says otherwise it goes to the owner of the collection that it is about."""
-        if "queue" not in options and (collection := self.about(args or (), kwargs or {})) is not None:
-            options["queue"] = self.port.queue_of(self.port.partition_of(collection))
+        """As Celery's; unless the call says otherwise it goes to the owner of the collection that it is about.
+
+        Raises:
+            ConfigurationError: the result could not be read here; or there is no server for the streams.
+        """
+        if "queue" not in options:
+            collection = self.about(args or (), kwargs or {})
+            partition = self.port.partition_of(collection)
+            if not options.get("ignore_result", self.ignore_result):
+                self.port.require_results(partition)
+            if collection is not None:
+                options["queue"] = self.port.queue_of(partition)
+            # task_routes may name an exchange of the app's own, which does not lead to the owner's queue.
+            options.setdefault("exchange", "")
         return super().apply_async(args, kwargs, **options)
 
     def AsyncResult(self, task_id: str, **options: Any) -> LookedUpResult:  # noqa: N802 (Celery's name)
         """The result of a task, to wait for."""
-        return LookedUpResult(task_id, backend=self.backend, task_name=self.name, app=self.app, **options)
+        result = LookedUpResult(task_id, backend=self.backend, task_name=self.name, app=self.app, **options)
+        result.advice = self.port.how_it_stands
+        return result

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from queue import Empty
 from time import monotonic, time
 from typing import Any, ClassVar
@@ -19,10 +20,18 @@ from uuid import uuid4
 from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS, Transport
 from kombu.utils import json
+from redis.exceptions import NoPermissionError
 
 from recommender.errors import InvalidCommand
+from recommender.event_log import event_log
+from workers.broker.priorities import priority_lists
 from workers.celery.gate import Envelope, open_envelope
 from workers.celery.prefixed import PrefixedClient
+
+log = event_log(__name__)
+
+_GATHER_EVERY_S = 1.0
+_MOST_GATHERED = 1000
 
 Refuse = Callable[[bytes, InvalidCommand], None]
 """Keeps the bytes of a message that no transport could take, and why; an exception means that they are not kept."""
@@ -87,6 +96,7 @@ class SafePop(Channel):
         self._asked = ""
         self._taken_over: set[str] = set()
         self._orphans: set[bytes] = set()
+        self._gathered_s = 0.0
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
 
     def _get_client(self) -> Any:
@@ -98,6 +108,7 @@ class SafePop(Channel):
         for queue in self._queue_cycle.consume(1):
             if queue not in self._taken_over:
                 self._take_over(queue)
+            self._gather(queue)
             self._asked = queue
             self._in_poll = self.client.connection
             self._brpop_sent_at = monotonic()  # type: ignore[assignment]
@@ -137,6 +148,28 @@ class SafePop(Channel):
             while redis.lmove(in_transit(queue), queue, "LEFT", "RIGHT") is not None:
                 pass
         self._taken_over.add(queue)
+
+    def _gather(self, queue: str) -> None:
+        """About once a second: what senders have put into lists of their priorities goes into the queue itself.
+
+        Which lists there are is a setting of each sender's app, and one connection waits for one list.
+        """
+        if monotonic() < self._gathered_s + _GATHER_EVERY_S:
+            return
+        self._gathered_s = monotonic()
+        lists = priority_lists(queue)
+        try:
+            with self.conn_or_acquire() as redis:
+                for _ in range(_MOST_GATHERED):
+                    with redis.pipeline(transaction=False) as pipe:
+                        for name in lists:
+                            pipe.lmove(name, queue, "RIGHT", "LEFT")
+                        lists = tuple(name for name, moved in zip(lists, pipe.execute(), strict=True) if moved)
+                    if not lists:
+                        return
+        except NoPermissionError:
+            self._gathered_s = inf  # a user that sees nothing but the queue
+            log.warning("door.priorities_not_read", extra={"key": priority_lists(queue)[0]})
 
     def return_orphans(self) -> None:
         """Put back what is in transit twice in a row: a reply that went to a connection which is gone.

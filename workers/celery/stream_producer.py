@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from workers.celery.requests import request_from_message
+from workers.celery.unpacking import is_protocol_1, protocol_2
 
 Append = Callable[["SentTask"], None]
 
@@ -29,11 +30,15 @@ class SentTask:
         kwargs: keyword arguments.
         expires_ms: wall-clock milliseconds after which nobody wants it, if it expires.
         request: its Celery request as JSON.
+        ignore_result: whether nobody wants to know what came of it.
     """
 
-    def __init__(self, body: tuple[Any, Any, Any], headers: Mapping[str, Any], properties: Mapping[str, Any]) -> None:
+    def __init__(self, body: Any, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> None:
+        if is_protocol_1(headers, body):  # the app's task_protocol is 1
+            headers, body = protocol_2(body)
         self.args, self.kwargs, embed = body
         self.task_id = str(headers["id"])
+        self.ignore_result = bool(headers.get("ignore_result"))
         self.expires_ms = _milliseconds(headers.get("expires"))
         self.request = request_from_message(headers, embed, properties)
 

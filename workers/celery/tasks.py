@@ -90,7 +90,10 @@ class CommandTask(PortTask):
     def _append_sent(self, sent: SentTask) -> None:
         fields = self._fields(sent.task_id, sent.expires_ms, *sent.args, **sent.kwargs)
         data = sent.args[0] if sent.args else sent.kwargs.get("data")
-        self.port.append(fields, {sent.task_id: sent.request}, self._collection(data))
+        collection = self._collection(data)
+        if not sent.ignore_result:
+            self.port.require_results(self.port.partition_of(collection))
+        self.port.append(fields, {sent.task_id: sent.request}, collection)
 
     def _fields(
         self, task_id: str, expires_ms: int | None, data: Mapping[str, Any], key: str | None = None

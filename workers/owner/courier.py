@@ -183,13 +183,13 @@ class Courier(threading.Thread):
         failure = Failure(job, error, self._attempts[job.id], now_s - self._failing_since_s)
         self._reason = failure.reason
         log.warning(
-            f"courier.retry: {self.lane.name}: {failure.reason}",  # a user's own log format shows no keys
+            "courier.retry",
             extra={"lane": self.lane.name, "error": failure.reason, "retry_s": retry_s, "waiting": len(self._jobs)},
         )
         try:
             given_up = self.lane.failed(failure)
         except Exception as caught:  # where it was to be kept instead is away as well
-            log.warning(f"courier.not_kept: {self.lane.name}: {shown(caught)}", extra={"lane": self.lane.name})
+            log.warning("courier.not_kept", extra={"lane": self.lane.name, "error": shown(caught)})
             return retry_s
         if given_up:
             self._attempts.pop(job.id, None)

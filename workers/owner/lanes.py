@@ -51,10 +51,7 @@ class ResultLane:
             return False
         task_id = str(getattr(failure.job, "task_id", ""))
         self._forget(task_id)
-        log.error(
-            f"courier.gave_up: {self.name}: task {task_id}: {failure.reason}",
-            extra={"lane": self.name, "task_id": task_id, "error": failure.reason},
-        )
+        log.error("courier.gave_up", extra={"lane": self.name, "task_id": task_id, "error": failure.reason})
         return True
 
     def let_pass(self, failure: Failure) -> bool:
@@ -90,8 +87,8 @@ class DeliveryLane:
         if isinstance(job, DeliveryJob) and not _is_letter(job.event):
             self._keep(_letter(job, f"{self._task} was not called: {failure.reason}"))
         log.error(
-            f"courier.gave_up: {self.name}: {self._task}: {failure.reason}",
-            extra={"lane": self.name, "event_id": str(job.id), "error": failure.reason},
+            "courier.gave_up",
+            extra={"lane": self.name, "task": self._task, "event_id": str(job.id), "error": failure.reason},
         )
         self._given_up = True
         return True
