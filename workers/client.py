@@ -210,6 +210,14 @@ class Client:
         """Set the settings of a collection."""
         return self.send("collection.configured", {"collection": collection, "settings": dict(settings)}, key=key)
 
+    def delete_collection(self, collection: str, *, key: str | None = None) -> EntryId:
+        """Delete a collection with all that is in it.
+
+        Raises:
+            NotPermitted: this process has another user of the server than one that may do what a worker does.
+        """
+        return self.send("collection.deleted", {"collection": collection}, key=key)
+
     def feedback(
         self,
         item_id: str,

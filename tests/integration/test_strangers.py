@@ -63,6 +63,7 @@ FORGED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("command.quarantined", {"entry": "1-1", "reason": "it kills"}),
     ("clock.ticked", {}),
+    ("collection.deleted", {"collection": "victim"}),
 ]
 
 

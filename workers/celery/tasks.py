@@ -141,6 +141,37 @@ class Feedback(CommandTask):
     command_type = "feedback.given"
 
 
+class DeleteCollection(CommandTask):
+    """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``.
+
+    It is appended by the process that calls it, which must have a user of the server that may do what a worker does.
+    Through the broker it is not taken: whoever may give a task to a queue would destroy with it.
+    """
+
+    name = "recommender.delete_collection"
+    command_type = "collection.deleted"
+
+    def objection(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> InvalidCommand | None:
+        """It came through the broker."""
+        return InvalidCommand(
+            "not_permitted",
+            f"{self.name} is not taken through the broker: call it where `attach` has been called, without countdown or"
+            " eta, or use `recommender delete-collection`",
+            "task",
+        )
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Append to the stream.
+
+        Raises:
+            InvalidCommand: it would go through the broker.
+            NotPermitted: this process may not do it.
+        """
+        if self._needs_broker(options) and (refusal := self.objection(args or (), kwargs or {})) is not None:
+            raise refusal
+        return super().apply_async(args, kwargs, **options)
+
+
 class IngestMany(CommandTask):
     """Many items at once: ``ingest_many.delay([{…}, {…}])``; the result is the list of their outcomes, in order."""
 
@@ -192,7 +223,17 @@ class IngestMany(CommandTask):
         ]
 
 
-TASKS: tuple[type[PortTask], ...] = (Ingest, Patch, Delete, Erase, Feedback, IngestMany, *QUESTIONS, *MOVING)
+TASKS: tuple[type[PortTask], ...] = (
+    Ingest,
+    Patch,
+    Delete,
+    Erase,
+    Feedback,
+    DeleteCollection,
+    IngestMany,
+    *QUESTIONS,
+    *MOVING,
+)
 
 
 class CommandRefused(RecommenderError):

@@ -30,6 +30,7 @@ _COMMANDS = {
     "stats": "workers.cli.stats",
     "feedback": "workers.cli.feedback",
     "configure": "workers.cli.configure",
+    "delete-collection": "workers.cli.delete_collection",
     "pairs": "workers.cli.pairs",
     "tune": "workers.cli.tune",
     "export": "workers.cli.export",

@@ -7,6 +7,7 @@ it has a key, so it is decided once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
@@ -17,6 +18,7 @@ from recommender.store import Forward
 from workers.broker.availability import AWAY
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.proofs import NotPermitted, Proofs
 
 log = event_log(__name__)
 
@@ -56,17 +58,30 @@ class Forwarding:
 
     def _send(self, forwards: Sequence[Forward]) -> None:
         waiting = [_task_of(one) for one in forwards]
+        entries = [self._signed(one) for one in forwards]
         requests = dict(zip(waiting, self._redis.hmget(self._keys.replies, waiting), strict=True))
 
         def fill(pipe: Pipeline) -> None:
-            for one, task_id in zip(forwards, waiting, strict=True):
+            for one, entry, task_id in zip(forwards, entries, waiting, strict=True):
                 target, request = PartitionKeys.of(one.target, self._key_prefix), requests[task_id]
                 if request is not None and one.target != self._partition:
                     pipe.hset(target.replies, task_id, request)
                     pipe.hdel(self._keys.replies, task_id)
-                pipe.xadd(target.commands, self._fields(one))  # type: ignore[arg-type]
+                pipe.xadd(target.commands, entry)  # type: ignore[arg-type]
 
         self._lease.execute(fill)
+
+    def _signed(self, one: Forward) -> dict[str, Any]:
+        """With a proof for the other partition's stream, if its command needs one: it had one for this.
+
+        Where this owner may not make it, the other one rejects the command and says so.
+        """
+        fields = self._fields(one)
+        try:
+            return Proofs(self._redis, PartitionKeys.of(one.target, self._key_prefix)).signed(fields)
+        except NotPermitted as error:
+            log.error("forwarding.unproven", extra={"target": one.target, "error": str(error)})
+            return dict(fields)
 
     def _fields(self, one: Forward) -> dict[str, str]:
         said = {name: one.command[name] for name in ("type", "data", "key", "reply_to")}
