@@ -128,6 +128,7 @@ def command_line_page() -> Iterator[str]:
         "| 0 | done |",
         "| 1 | failed; the reason is on standard error |",
         "| 2 | wrong usage |",
+        "| 3 | `ingest`, `enrich`, `pairs`, `evaluate`: some rows of the file failed, the others did not |",
         "| 130 | interrupted |",
     )
     context = click.Context(command_line, info_name="recommender")

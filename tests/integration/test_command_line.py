@@ -49,7 +49,7 @@ COLUMNS = ("--id-field", "number", "--text-field", "subject", "--text-field", "b
 
 def test_ingest_search_compare_get_stats(owner_process: Owners, recommender: Run, tickets: Path) -> None:
     owner_process().running()
-    summary = json.loads(recommender("ingest", str(tickets), *COLUMNS, "--json").stdout)
+    summary = json.loads(recommender("ingest", str(tickets), *COLUMNS, "--json", status=3).stdout)
     assert summary["sent"] == 4
     assert summary["decided"]
     assert summary["bands"]["duplicate"] == 1
@@ -78,7 +78,7 @@ def test_questions_are_answered_from_the_state_when_no_owner_is_at_work(
 ) -> None:
     recommender("search", "anything", status=1)
     owner = owner_process(app=REAL_MODEL_APP).running()
-    recommender("ingest", str(tickets), *COLUMNS)
+    recommender("ingest", str(tickets), *COLUMNS, status=3)
     assert owner.terminate() == 0
     stats = json.loads(recommender("stats", "--json").stdout)
     assert stats["owner"] is None
@@ -115,8 +115,8 @@ def test_enrich_writes_every_row_back(
 ) -> None:
     owner_process().running()
     target = tmp_path / f"out.{suffix}"
-    done = json.loads(recommender("enrich", str(tickets), str(target), *COLUMNS, "--json").stdout)
-    assert done == {"out": str(target), "rows": 6, "errors": 2}
+    done = json.loads(recommender("enrich", str(tickets), str(target), *COLUMNS, "--json", status=3).stdout)
+    assert (done["out"], done["rows"], done["items"], done["errors"]) == (str(target), 6, 4, 2)
     rows = read_rows(target)
     assert [row["number"] for row in rows[:4]] == ["T1", "T2", "T3", "T4"]
     assert set(ADDED) <= set(rows[0])
@@ -135,12 +135,13 @@ def test_enrich_writes_what_holds_after_the_last_row(
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("id,text\nA,the printer is on fire\nB,the printer is on FIRE\nA,my password is not accepted\n")
     owner_process().running()
-    recommender("enrich", str(source), str(target))
+    recommender("enrich", str(source), str(target), "--on-repeat", "last")
     events = {(event["type"], event["data"].get("item_id")) for event in client.events_so_far(EntryId(0, 0))}
     assert ("recommender.item.revised.v1", "B") in events
     rows = read_rows(target)
-    assert [(row["band"], row["duplicate_of"]) for row in rows] == [("new", "")] * 3
-    assert rows[0]["group"] != rows[1]["group"]
+    assert [(row["band"], row["duplicate_of"]) for row in rows] == [("", ""), ("new", ""), ("new", "")]
+    assert rows[0]["error"] == "row 3 has the same id, and has replaced it"
+    assert rows[1]["group"] != rows[2]["group"]
 
 
 def test_enrich_without_a_worker_says_so_and_goes_on_later(
@@ -151,7 +152,8 @@ def test_enrich_without_a_worker_says_so_and_goes_on_later(
     assert "no worker is running" in failed.stderr
     assert not target.exists()
     owner_process().running()
-    done = recommender("enrich", str(tickets), str(target), *COLUMNS, "--json")
+    assert "4 items of the rows up to 6 have been sent to the collection 'tickets'" in failed.stderr
+    done = recommender("enrich", str(tickets), str(target), *COLUMNS, "--json", status=3)
     assert "going on after row 6" in done.stderr
     assert json.loads(done.stdout)["errors"] == 2
 
@@ -161,6 +163,7 @@ def test_enrich_says_what_it_cannot_write_before_it_sends_anything(
 ) -> None:
     failed = recommender("enrich", str(tickets), str(tmp_path / "nowhere" / "out.csv"), *COLUMNS, status=1)
     assert "cannot write" in failed.stderr
+    assert "nothing has been sent" in failed.stderr
     assert client.log.length() == 0
 
 
@@ -170,7 +173,8 @@ def test_a_file_without_an_item_is_a_failure(recommender: Run, client: Client, t
     done = json.loads(recommender("ingest", str(path), "--json", status=1).stdout)
     assert (done["sent"], [bad["row"] for bad in done["bad_rows"]]) == (0, [1, 2])
     path.write_text("id,text\n")
-    assert recommender("ingest", str(path)).stdout == "0 items sent\n", "no rows are no failure"
+    told = recommender("ingest", str(path), status=1).stdout
+    assert "0 rows read: 0 items, 0 failed" in told, "nothing was done"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_configure_and_its_rejection(owner_process: Owners, recommender: Run) ->
 
 def test_watch_follows_the_events(owner_process: Owners, recommender: Run, tickets: Path, settings: Settings) -> None:
     owner_process().running()
-    recommender("ingest", str(tickets), *COLUMNS)
+    recommender("ingest", str(tickets), *COLUMNS, status=3)
     watcher = subprocess.Popen(
         command("watch", "--from-start", "--json"), env=environment(settings), stdout=subprocess.PIPE, text=True
     )

@@ -60,7 +60,7 @@ def pairs(tmp_path: Path) -> Path:
 
 def test_pairs(pairs: Path) -> None:
     options = ("--vectors", "vectors.npz", "--plot", "out.png", "--errors", "errors.csv", "--json")
-    done = run(pairs, "pairs", "pairs.csv", "--learn", "--curve", *options)
+    done = run(pairs, "pairs", "pairs.csv", "--learn", "--curve", *options, status=3)
     said: dict[str, Any] = json.loads(done.stdout)
     keys = {"average_precision", "best_f1", "f1", "precision", "recall", "threshold", "expected_calibration_error"}
     assert keys <= said.keys()
@@ -81,7 +81,7 @@ def test_pairs(pairs: Path) -> None:
 
 
 def test_pairs_for_people(pairs: Path) -> None:
-    shown = run(pairs, "pairs", "pairs.csv", "--vectors", "vectors.npz").stdout
+    shown = run(pairs, "pairs", "pairs.csv", "--vectors", "vectors.npz", status=3).stdout
     assert "20 pairs judged (test), 10 of them the same thing" in shown
     assert "as shipped" in shown
     assert "skipped pairs.csv, row 81: column 'split'" in shown
@@ -95,7 +95,7 @@ def test_stream(tmp_path: Path) -> None:
     (tmp_path / "same.csv").write_text("one,other\nagain,3\nonce more,again\n")
     record(tmp_path / "vectors.npz", list(texts.values()))
     options = ("--id-field", "number", "--text-field", "body", "--vectors", "vectors.npz", "--errors", "errors.csv")
-    said = json.loads(run(tmp_path, "stream", "tickets.csv", "same.csv", *options, "--json").stdout)
+    said = json.loads(run(tmp_path, "stream", "tickets.csv", "same.csv", *options, "--json", status=3).stdout)
     assert said["items"] == len(texts)
     assert said["twins"] == 2
     assert said["pair_recall"] == 1.0

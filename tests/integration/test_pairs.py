@@ -32,17 +32,17 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_most_similar_come_first(recommender: Run, file: Path, tmp_path: Path, settings: Settings) -> None:
-    found = json.loads(recommender("pairs", str(file), "--top", "2", "--json").stdout)
+    found = json.loads(recommender("pairs", str(file), "--top", "2", "--json", status=3).stdout)
     assert [(pair["id1"], pair["id2"]) for pair in found["pairs"]] == [("T-2", "T-5"), ("T-1", "T-3")]
     assert (found["items"], found["bad_rows"]) == (5, 1)
     assert found["pairs"][0]["similarity"] >= found["pairs"][1]["similarity"] > 0.6
     written = tmp_path / "pairs.csv"
-    done = recommender("pairs", str(file), "--at-least", "0.6", "--no-repeats", "--output", str(written))
-    assert "5 items, 1 rows left out that are no items" in done.stderr
+    done = recommender("pairs", str(file), "--at-least", "0.6", "--no-repeats", "--output", str(written), status=3)
+    assert "6 rows read: 5 items, 1 failed; 0 repeated ids, 1 empty texts" in done.stderr
     with written.open(newline="") as opened:
         rows = list(csv.DictReader(opened))
     assert [(row["id1"], row["id2"], row["text1"]) for row in rows] == [("T-1", "T-3", TEXTS["T-1"])]
-    shown = recommender("pairs", str(file), "--top", "1").stdout.splitlines()
+    shown = recommender("pairs", str(file), "--top", "1", status=3).stdout.splitlines()
     assert [line.split()[-1] for line in shown] == ["card?", "card?"]
     assert not (settings.state_dir / "state").exists(), "nothing is stored"
 

@@ -15,9 +15,11 @@ from recommender.items import EntryId, parse_command
 from tests.support.servers import Embedded, running
 from tests.support.waiting import wait_until
 from workers import Overloaded
-from workers.cli.sending import Checkpoint, send_rows
+from workers.cli.checkpoint import Checkpoint
+from workers.cli.sending import send_rows, upsert
+from workers.cli.tally import Tally
 from workers.client import Client, command_fields, is_outcome
-from workers.records import MappingOptions, open_records, resolve_mapping
+from workers.records import Items, MappingOptions, open_records, resolve_mapping
 from workers.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -92,8 +94,10 @@ def test_the_run_has_its_id_before_the_first_row_is_sent(server: Embedded, clien
     client.log.length()
     server.stop()
     first = Checkpoint(tmp_path / "sent", "identity", restart=False)
-    with open_records(str(path)) as reader, pytest.raises(RedisError, match="sock"):
-        list(send_rows(client, reader, resolve_mapping(reader, MappingOptions()), first, silent=False))
+    with open_records(str(path)) as reader:
+        items = Items(reader, resolve_mapping(reader, MappingOptions()))
+        with pytest.raises(RedisError, match="sock"):
+            list(send_rows(client, items, first, Tally(), upsert))
     second = Checkpoint(tmp_path / "sent", "identity", restart=False)
     assert (second.rows, second.position) == (0, None)
     assert second.key(1) == first.key(1)

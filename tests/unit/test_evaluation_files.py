@@ -126,9 +126,10 @@ def test_files_of_two_kinds(tmp_path: Path) -> None:
 def test_items_come_once(tmp_path: Path) -> None:
     file = written(tmp_path / "i.csv", "id,text\n1,one\n2,\n1,one more\n3,three\n")
     with open_records(str(file)) as reader:
-        items, bad = read_items(reader, resolve_mapping(reader, MappingOptions(collection="default")), "i.csv")
+        items, bad, tally = read_items(reader, resolve_mapping(reader, MappingOptions(collection="default")), "i.csv")
     assert [(one.id, one.text) for one in items] == [("1", "one"), ("3", "three")]
     assert [(one.row, one.error) for one in bad] == [(2, "no text in column 'text'"), (3, "the id of row 1 once more")]
+    assert (tally.rows, tally.items, tally.repeated, tally.empty_texts) == (4, 2, 1, 1)
 
 
 def test_truth_is_in_the_first_two_columns(tmp_path: Path) -> None:

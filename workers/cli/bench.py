@@ -17,9 +17,9 @@ from recommender.text import clean
 from workers.benchmark.comparison import FULL, QUICK, Comparison, compare
 from workers.benchmark.figures import Figure, percentile
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
-from workers.cli.mapping_options import mapping_options, opened, print_notes
+from workers.cli.mapping_options import FileOptions, mapping_options, opened, print_notes
 from workers.cli.samples import SAMPLES, sample_file
-from workers.records import BadRow, MappingOptions, RecordFormat
+from workers.records import BadRow
 from workers.sandbox import sandboxed, surroundings
 from workers.settings import Settings
 
@@ -40,8 +40,7 @@ _MOST_TEXTS = 50_000
 @json_option
 def bench(
     input_file: str | None,
-    mapping: MappingOptions,
-    file_format: RecordFormat | None,
+    given: FileOptions,
     *,
     items: int | None,
     quick: bool,
@@ -71,7 +70,7 @@ def bench(
     recommender bench --input tickets.csv --text-field subject --text-field body --json > figures.json
     """
     started = time.monotonic()
-    texts = list(_distinct(_read(input_file, mapping, file_format), items or _MOST_TEXTS))
+    texts = list(_distinct(_read(input_file, given), items or _MOST_TEXTS))
     plan = QUICK if quick else FULL
     with surroundings(_settings(), "recommender-bench-") as settings, progress_bar() as bar:
         task = bar.add_task("measuring", total=plan.steps)
@@ -94,18 +93,18 @@ def _settings() -> Settings:
     return sandboxed(load_settings(), redis_url="", log_level="WARNING")
 
 
-def _read(file: str | None, mapping: MappingOptions, file_format: RecordFormat | None) -> Iterator[str]:
+def _read(file: str | None, given: FileOptions) -> Iterator[str]:
     with ExitStack() as stack:
         if file is not None:
-            yield from _texts(file, mapping, file_format)
+            yield from _texts(file, given)
             return
         for name, options in SAMPLES.items():
-            yield from _texts(str(stack.enter_context(sample_file(name))), options, None)
+            yield from _texts(str(stack.enter_context(sample_file(name))), FileOptions(mapping=options))
 
 
-def _texts(file: str, mapping: MappingOptions, file_format: RecordFormat | None) -> Iterator[str]:
-    with opened(file, mapping, file_format) as (reader, item_mapping):
-        print_notes(item_mapping)
+def _texts(file: str, given: FileOptions) -> Iterator[str]:
+    with opened(file, given) as (reader, item_mapping):
+        print_notes(reader, item_mapping)
         for row in reader:
             item = row if isinstance(row, BadRow) else item_mapping.item(row)
             if isinstance(item, BadRow):

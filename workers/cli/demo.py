@@ -12,14 +12,16 @@ import click
 from rich.progress import Progress, TaskID
 
 from recommender.items import EntryId, ItemProcessed, ItemRevised
+from workers.cli.checkpoint import Checkpoint
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.event_lines import event_line, laid_out
-from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
+from workers.cli.mapping_options import FileOptions, estimated_rows, mapping_options, opened, print_notes
 from workers.cli.samples import SAMPLES, sample_file
 from workers.cli.scoring import Score, score
-from workers.cli.sending import Checkpoint, send_rows
+from workers.cli.sending import acceptable, send_rows, upsert
+from workers.cli.tally import Tally
 from workers.client import Client, is_outcome
-from workers.records import MappingOptions, RecordFormat, Row
+from workers.records import Items
 from workers.sandbox import running_worker, sandboxed, surroundings
 from workers.settings import Settings
 
@@ -37,7 +39,7 @@ _SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
 @click.option("input_file", "--input", type=click.Path(exists=True, dir_okay=False), help="A file of yours instead.")
 @mapping_options
 @json_option
-def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFormat | None, *, as_json: bool) -> None:
+def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
     """Send tickets and products through a real server, worker, model and index, and show what comes out.
 
     Nothing is left behind: it runs on a state directory of its own. With --input the rows of that file are sent; a
@@ -49,13 +51,13 @@ def demo(input_file: str | None, mapping: MappingOptions, file_format: RecordFor
         err.print("starting a worker: it loads the model, which takes some seconds", style="dim")
         with running_worker(settings) as worker:
             if input_file:
-                run.send(worker.client, input_file, mapping, file_format)
+                run.send(worker.client, input_file, given)
             else:
                 for name, options in SAMPLES.items():
                     if name in _SAMPLE_SETTINGS:
                         worker.client.configure(name, _SAMPLE_SETTINGS[name])
                     with sample_file(name) as path:
-                        run.send(worker.client, str(path), options, None)
+                        run.send(worker.client, str(path), FileOptions(mapping=options))
     summary = run.summary(time.monotonic() - started)
     if as_json:
         print_json(summary)
@@ -104,16 +106,17 @@ class _Run:
         self._collections: dict[str, _Sent] = {}
         self._seconds = 0.0
 
-    def send(self, client: Client, file: str, options: MappingOptions, file_format: RecordFormat | None) -> None:
+    def send(self, client: Client, file: str, given: FileOptions) -> None:
         """Send a file and wait for all its verdicts."""
-        sent = self._collections.setdefault(str(options.collection), _Sent())
+        sent = self._collections.setdefault(given.collection, _Sent())
         checkpoint = Checkpoint(None, "", restart=True)
         after, started, expected = client.last_event(), time.monotonic(), 0
-        _read_labels(file, options, file_format, sent)
-        with opened(file, options, file_format) as (reader, mapping), progress_bar() as bar:
-            sending = bar.add_task(f"{options.collection}: sent", total=None)
+        _read_labels(file, given, sent)
+        with opened(file, given) as (reader, mapping), progress_bar() as bar:
+            sending = bar.add_task(f"{given.collection}: sent", total=None)
             deciding = bar.add_task("decided", total=None)
-            for block in send_rows(client, reader, mapping, checkpoint, silent=False):
+            items = Items(reader, mapping, given.on_repeat, acceptable)
+            for block in send_rows(client, items, checkpoint, Tally(given.on_repeat), upsert):
                 expected += block.sent
                 bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
             bar.update(sending, total=checkpoint.rows)
@@ -205,16 +208,19 @@ class _Run:
         ]
 
 
-def _read_labels(file: str, options: MappingOptions, file_format: RecordFormat | None, sent: _Sent) -> None:
-    with opened(file, options, file_format) as (reader, mapping):
-        print_notes(mapping)
-        for row in reader:
-            item = mapping.item(row) if isinstance(row, Row) else None
-            if not isinstance(row, Row) or not isinstance(item, dict):
+def _read_labels(file: str, given: FileOptions, sent: _Sent) -> None:
+    with opened(file, given) as (reader, mapping):
+        print_notes(reader, mapping)
+        tally = Tally(given.on_repeat)
+        for one in Items(reader, mapping, given.on_repeat, acceptable):
+            tally.add(one)
+            if not isinstance(one.item, dict):
                 continue
-            sent.texts[item["id"]] = item.get("text") or next(iter(item["fields"].values()))
-            if label := row.values.get(_LABEL):
-                sent.labels[item["id"]] = str(label)
+            sent.texts[one.item["id"]] = one.item.get("text") or next(iter(one.item["fields"].values()))
+            if label := one.row.values.get(_LABEL):
+                sent.labels[one.item["id"]] = str(label)
+        for line in tally.lines():
+            err.print(printable(line), style="dim")
 
 
 def _against_labels(one: dict[str, Any]) -> str:

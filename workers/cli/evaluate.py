@@ -27,7 +27,7 @@ from recommender.items import DEFAULT_MODEL, CollectionSettings, ConfigureCollec
 from recommender.items.commands import validate
 from recommender.text import clean
 from workers.celery.plugin import catalogue
-from workers.cli.common import err, json_option, load_settings, print_json, printable, progress_bar
+from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.evaluation_output import (
     PAIR_ERROR_COLUMNS,
     STREAM_ERROR_COLUMNS,
@@ -44,9 +44,9 @@ from workers.cli.evaluation_output import (
     write_rows,
 )
 from workers.cli.labelled_files import read_items, read_pairs, read_truth
-from workers.cli.mapping_options import mapping_options, opened, print_notes
+from workers.cli.mapping_options import FileOptions, mapping_options, opened, print_notes
 from workers.cli.policies import settings_of
-from workers.records import MappingOptions, RecordFormat
+from workers.cli.tally import exit_code
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,10 +112,11 @@ def evaluate() -> None:
     help="Share of right ones in the duplicate band.",
 )
 @_shared_options
+@click.pass_context
 def pairs(
+    context: click.Context,
     files: tuple[str, ...],
-    mapping: MappingOptions,
-    file_format: RecordFormat | None,
+    given: FileOptions,
     *,
     learn: bool,
     curve: bool,
@@ -134,13 +135,14 @@ def pairs(
     used are reported and skipped. Columns are named without `left_` and `right_` in the options.
 
     \b
+    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     recommender evaluate pairs pairs.csv
     recommender evaluate pairs train.csv valid.csv test.csv --learn --curve
     recommender evaluate pairs products.csv.gz --text-field title --text-field brand --attribute price --json
     """
     if picture is not None:
         require_plots()
-    read = read_pairs(files, mapping, file_format)
+    read = read_pairs(files, given.mapping, given.file_format, given.reading)
     for note in read.notes:
         err.print(printable(note), style="dim")
     gathered = gather(read.pairs)
@@ -171,6 +173,7 @@ def pairs(
     else:
         show_pairs(said)
         show_bad(read.bad)
+    context.exit(exit_code(len(read.pairs), len(read.bad)))
 
 
 @evaluate.command()
@@ -185,11 +188,12 @@ def pairs(
     help="A setting of the collection, as for `configure`; repeatable.",
 )
 @_shared_options
+@click.pass_context
 def stream(
+    context: click.Context,
     items: str,
     truth: str,
-    mapping: MappingOptions,
-    file_format: RecordFormat | None,
+    given: FileOptions,
     *,
     settings: tuple[str, ...],
     model: str,
@@ -204,15 +208,16 @@ def stream(
     too. The state is kept in memory and gone afterwards.
 
     \b
+    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     recommender evaluate stream tickets.csv duplicates.csv --text-field subject --text-field body
     recommender evaluate stream products.jsonl same.csv --collection-settings target_precision=0.9 --json
     """
     if picture is not None:
         require_plots()
-    chosen = _collection_settings(mapping.collection or "default", model, settings)
-    with opened(items, mapping, file_format) as (reader, item_mapping):
-        print_notes(item_mapping)
-        found, bad = read_items(reader, item_mapping, items)
+    chosen = _collection_settings(given.collection, model, settings)
+    with opened(items, given) as (reader, item_mapping):
+        print_notes(reader, item_mapping)
+        found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
     links, bad_links = read_truth(truth)
     encoders = RecordedEncoders(catalogue(load_settings()), chosen.model, vectors)
     with _kept(encoders), progress_bar() as bar:
@@ -224,10 +229,13 @@ def stream(
     if errors is not None:
         write_rows(errors, STREAM_ERROR_COLUMNS, stream_errors(found, verdicts))
     if as_json:
-        print_json({**plain(figures), "bad_rows": bad_rows([*bad, *bad_links])})
+        print_json({**plain(figures), "read": tally.as_dict(), "bad_rows": bad_rows([*bad, *bad_links])})
     else:
         show_stream(figures)
+        for line in tally.lines():
+            out.print(printable(line))
         show_bad([*bad, *bad_links])
+    context.exit(exit_code(len(found), len(bad) + len(bad_links)))
 
 
 def _collection_settings(collection: str, model: str, said: Iterable[str]) -> CollectionSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -11,15 +10,25 @@ from rich.text import Text
 
 from recommender.items import EntryId
 from workers.cli.asking import require_server
+from workers.cli.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
 from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.locating import located
-from workers.cli.mapping_options import estimated_rows, mapping_options, opened, print_notes
-from workers.cli.sending import Checkpoint, OwnerGone, file_identity, resumable, send_rows, wait_until_decided
+from workers.cli.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
+from workers.cli.sending import (
+    OwnerGone,
+    acceptable,
+    removal,
+    send_rows,
+    silent_upsert,
+    upsert,
+    wait_until_decided,
+)
+from workers.cli.tally import Tally, show
 from workers.client import Client
-from workers.records import BadRow, MappingOptions, RecordFormat
+from workers.records import BadRow, Items
 from workers.settings import Settings
 
-_BAD_ROWS_SHOWN = 10
+_RUNS = (("ingest", False), ("ingest", True), ("enrich", False))
 
 
 @click.command()
@@ -28,88 +37,98 @@ _BAD_ROWS_SHOWN = 10
 @click.option("--silent", is_flag=True, help="Backfill: change the state, publish nothing but summaries.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until every row has been decided.")
 @click.option("--restart", is_flag=True, help="Send from the first row, even if an earlier run got further.")
+@click.option("--take-back", is_flag=True, help="Delete the items of FILE from the collection, by their ids.")
 @json_option
 @click.pass_context
 def ingest(
     context: click.Context,
     file: str,
-    mapping: MappingOptions,
-    file_format: RecordFormat | None,
+    given: FileOptions,
     *,
     silent: bool,
     wait: bool,
     restart: bool,
+    take_back: bool,
     as_json: bool,
 ) -> None:
     """Send every row of FILE into the queue as an item.
 
     FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not; `-` reads standard input. If it is interrupted, the same
-    command goes on where it stopped. Rows that are no items are reported and skipped; exit code 1 when all are.
+    command goes on where it stopped. What is guessed about FILE is shown with three rows before anything is sent; on a
+    terminal it is asked for, and elsewhere a guess in doubt ends the command. Rows that are no items are reported and
+    skipped. A date that is none costs the date, and not the row.
 
     \b
+    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     recommender ingest tickets.csv --id-field number --text-field subject --text-field body --collection tickets
     recommender ingest catalogue.parquet --attribute price --attribute stock --silent
     zcat dump.jsonl.gz | recommender ingest - --format jsonl
+    recommender ingest catalogue.parquet --take-back
     """
     settings = require_server(load_settings())
-    client = Client(located(settings, mapping.collection or "default"))
-    checkpoint = _checkpoint(file, mapping, settings, silent=silent, restart=restart)
-    if checkpoint.rows:
-        err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
-    summary = _Summary(client, checkpoint)
-    with (
-        resumable() if file != "-" else nullcontext(),
-        opened(file, mapping, file_format, start_after=checkpoint.rows) as (reader, item_mapping),
-        progress_bar() as bar,
-    ):
-        print_notes(item_mapping)
-        sending = bar.add_task("sent", total=None)
-        for block in send_rows(client, reader, item_mapping, checkpoint, silent=silent):
-            summary.add(block.sent, block.bad)
-            bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
-        bar.update(sending, total=checkpoint.rows)
-        if wait and checkpoint.position is not None:
-            summary.wait(bar, checkpoint.position)
+    client = Client(located(settings, given.collection))
+    checkpoint = _checkpoint(file, given, settings, silent=silent, take_back=take_back, restart=restart)
+    say_where_it_goes_on(checkpoint)
+    tally = Tally(given.on_repeat)
+    summary = _Summary(client, checkpoint, tally)
+    command = removal if take_back else silent_upsert if silent else upsert
+    with accounted(checkpoint, given.collection, file), opened(file, given) as (reader, mapping):
+        agree(reader, mapping, given, from_input=file == "-")
+        items = Items(reader, mapping, given.on_repeat, acceptable)
+        with progress_bar() as bar:
+            sending = bar.add_task("sent", total=None)
+            for block in send_rows(client, items, checkpoint, tally, command):
+                summary.add(block.sent)
+                bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
+            bar.update(sending, total=checkpoint.rows)
+            if wait and checkpoint.position is not None:
+                summary.wait(bar, checkpoint.position)
     checkpoint.finish()
+    if take_back:
+        _forget(file, given, settings)
     client.close()
     if as_json:
-        print_json(summary.as_dict())
+        print_json({**summary.as_dict(), "collection": given.collection, "run": checkpoint.run})
     else:
         summary.show()
-    context.exit(1 if summary.nothing_sent else 0)
+    context.exit(tally.exit_code)
 
 
-def _checkpoint(file: str, mapping: MappingOptions, settings: Settings, *, silent: bool, restart: bool) -> Checkpoint:
+def _checkpoint(
+    file: str, given: FileOptions, settings: Settings, *, silent: bool, take_back: bool, restart: bool
+) -> Checkpoint:
     if file == "-":
         return Checkpoint(None, "", restart=True)
-    identity = file_identity(file, "ingest", mapping, settings.home, silent)
+    identity = file_identity(file, "take back" if take_back else "ingest", given.identity, settings.home, silent)
     return Checkpoint(settings.state_dir / "sent", identity, restart=restart)
+
+
+def _forget(file: str, given: FileOptions, settings: Settings) -> None:
+    """What has been taken back has not been sent: the next run begins with the first row."""
+    for command, silent in _RUNS if file != "-" else ():
+        identity = file_identity(file, command, given.identity, settings.home, silent)
+        Checkpoint(settings.state_dir / "sent", identity, restart=True).finish()
 
 
 class _Summary:
     """Counts what was sent and what came of it."""
 
-    def __init__(self, client: Client, checkpoint: Checkpoint) -> None:
+    def __init__(self, client: Client, checkpoint: Checkpoint, tally: Tally) -> None:
         self._client = client
         self._checkpoint = checkpoint
+        self._tally = tally
         self._run = f"{checkpoint.run} "
         self._after = client.last_event()
         self._sent = 0
-        self._bad: list[BadRow] = []
         self._bands: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._decided = False
         self._forwarded: Counter[str] = Counter()
+        self._deleted = 0
 
-    @property
-    def nothing_sent(self) -> bool:
-        """Whether there were rows, and none of them was an item."""
-        return bool(self._bad) and not self._checkpoint.position
-
-    def add(self, sent: int, bad: tuple[BadRow, ...]) -> None:
+    def add(self, sent: int) -> None:
         """A block has been sent; read what has been decided meanwhile."""
         self._sent += sent
-        self._bad += bad
         self._read_events()
 
     def wait(self, bar: Any, position: EntryId) -> None:
@@ -134,7 +153,9 @@ class _Summary:
             "bands": dict(self._bands),
             "rejected": dict(self._rejected),
             "forwarded": dict(self._forwarded),
-            "bad_rows": [{"row": bad.number, "error": bad.error} for bad in self._bad],
+            "deleted": self._deleted,
+            **self._tally.as_dict(),
+            "bad_rows": [{"row": bad.number, "error": bad.error} for bad in self._tally.bad],
         }
 
     def show(self) -> None:
@@ -144,14 +165,13 @@ class _Summary:
         for band, style in BAND_STYLES.items():
             if self._bands[band]:
                 out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))
+        if self._deleted:
+            out.print(f"  deleted    {self._deleted:>8,}")
         for code, count in self._rejected.most_common():
             out.print(printable(f"  rejected   {count:>8,}  {code}"))
         for partition, count in self._forwarded.most_common():
             out.print(printable(f"  forwarded  {count:>8,}  the collection has moved to partition {partition}"))
-        for bad in self._bad[:_BAD_ROWS_SHOWN]:
-            out.print(printable(f"  row {bad.number}: {bad.error}"))
-        if len(self._bad) > _BAD_ROWS_SHOWN:
-            out.print(f"  … and {len(self._bad) - _BAD_ROWS_SHOWN:,} more rows that are no items")
+        show(self._tally)
 
     def _read_events(self) -> None:
         for event in self._client.events_so_far(self._after):
@@ -161,9 +181,16 @@ class _Summary:
                 continue
             if data.get("erased"):
                 continue  # nothing is left of the outcome but that there was one
-            if event["type"] == "recommender.item.processed.v1":
-                self._bands[data["band"]] += 1
-            elif event["type"] == "recommender.command.rejected.v1":
-                self._rejected[data["code"]] += 1
-            elif event["type"] == "recommender.command.forwarded.v1":
-                self._forwarded[data["to"]] += 1
+            self._take(event["type"], data)
+
+    def _take(self, type_: str, data: dict[str, Any]) -> None:
+        if type_ == "recommender.item.processed.v1":
+            self._bands[data["band"]] += 1
+        elif type_ == "recommender.item.deleted.v1":
+            self._deleted += 1
+        elif type_ == "recommender.command.rejected.v1":
+            self._rejected[data["code"]] += 1
+            row = int(data["command"]["key"].removeprefix(self._run))
+            self._tally.reject(BadRow(row, f"{data['code']}: {data['message']}", data["code"]))
+        elif type_ == "recommender.command.forwarded.v1":
+            self._forwarded[data["to"]] += 1

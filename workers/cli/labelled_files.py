@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from recommender.errors import ConfigurationError, InvalidCommand
 from recommender.evaluation import LabelledPair, Split
 from recommender.items import Item, UpsertItem
 from recommender.items.commands import validate
-from workers.records import BadRow, ItemMapping, MappingOptions, RecordFormat, Row, open_records
-from workers.records.values import is_missing, to_text
+from workers.cli.sending import acceptable
+from workers.cli.tally import Tally
+from workers.records import (
+    BadRow,
+    ItemMapping,
+    Items,
+    MappingOptions,
+    OnRepeat,
+    ReadOptions,
+    RecordFormat,
+    Row,
+    open_records,
+)
+from workers.records.blanks import Blanks
+from workers.records.dates import date_form
+from workers.records.guessing import Columns, matching
+from workers.records.quantities import is_number
+from workers.records.reader import AS_FOUND
+from workers.records.resolving import number_forms
+from workers.records.values import is_missing, to_id, to_text
 
 _TEXTS = ("text1", "text2")
 _SIDES = ("left", "right")
@@ -69,19 +86,26 @@ class _Columns:
         sides: for each of the two, by what people call it, the column of the file by its name in the item.
         mapping: makes an item of such a side.
         split: of all rows of a file that is named after it.
+        label: the column with the labels.
+        split_column: the column with the splits, if there is one.
+        notes: for people, beside which columns are which.
     """
 
     sides: Mapping[str, Mapping[str, str]]
     mapping: ItemMapping
     split: Split | None
+    label: str
+    split_column: str | None
+    notes: tuple[str, ...] = ()
 
     def pair(self, row: Row) -> LabelledPair | BadRow:
-        label = _LABELS.get(to_text(row.values.get("label")).strip().casefold())
+        label = _LABELS.get(to_text(row.values.get(self.label)).strip().casefold())
         if label is None:
             return BadRow(row.number, "column 'label': neither 1 nor 0 (nor true, false, yes, no)")
         split = self.split
-        if not _is_blank(row.values.get("split")):
-            split = _SPLITS.get(to_text(row.values["split"]).strip().casefold())
+        said = None if self.split_column is None else row.values.get(self.split_column)
+        if not _is_blank(said):
+            split = _SPLITS.get(to_text(said).strip().casefold())
             if split is None:
                 return BadRow(row.number, f"column 'split': none of {', '.join(_SPLITS)}")
         left, right = (self._item(row, name, side) for name, side in self.sides.items())
@@ -99,7 +123,12 @@ class _Columns:
             return BadRow(row.number, f"{name}: {error}")
 
 
-def read_pairs(files: Iterable[str], options: MappingOptions, file_format: RecordFormat | None) -> LabelledFiles:
+def read_pairs(
+    files: Iterable[str],
+    options: MappingOptions,
+    file_format: RecordFormat | None,
+    reading: ReadOptions = AS_FOUND,
+) -> LabelledFiles:
     """Read labelled pairs: ``text1,text2,label`` or ``left_*``, ``right_*`` and ``label``; ``split`` if it is there.
 
     A file without the column ``split`` whose name is ``train``, ``valid`` or ``test`` is that split.
@@ -109,6 +138,7 @@ def read_pairs(files: Iterable[str], options: MappingOptions, file_format: Recor
         options: which of the ``left_*`` columns, named without the prefix, are text and which are attributes. By
             default all are text but for those that hold nothing but numbers, and ``id``.
         file_format: by the name of each file if ``None``.
+        reading: encoding and sheet.
 
     Raises:
         ConfigurationError: columns are missing, or the files are of two kinds.
@@ -116,7 +146,7 @@ def read_pairs(files: Iterable[str], options: MappingOptions, file_format: Recor
     found = LabelledFiles()
     kinds: set[tuple[str, ...]] = set()
     for file in files:
-        with open_records(file, file_format) as reader:
+        with open_records(file, file_format, options=reading) as reader:
             rows = list(reader)
             columns = _columns(file, reader.columns, options, rows, typed=reader.typed)
         kinds.add(tuple(columns.sides))
@@ -133,25 +163,35 @@ def read_pairs(files: Iterable[str], options: MappingOptions, file_format: Recor
     return found
 
 
-def read_items(rows: Iterable[Row | BadRow], mapping: ItemMapping, file: str) -> tuple[list[UpsertItem], list[FileRow]]:
+class ReadItems(NamedTuple):
+    """What a file of items holds.
+
+    Attributes:
+        items: in the order of the file, each id once.
+        bad: rows that are none.
+        tally: what became of the rows.
+    """
+
+    items: list[UpsertItem]
+    bad: list[FileRow]
+    tally: Tally
+
+
+def read_items(
+    rows: Iterable[Row | BadRow], mapping: ItemMapping, file: str, on_repeat: OnRepeat = OnRepeat.ERROR
+) -> ReadItems:
     """Items in the order of the file, each id once, and the rows that are none."""
-    items: list[UpsertItem] = []
+    found: dict[int, UpsertItem] = {}
     bad: list[FileRow] = []
-    seen: dict[str, int] = {}
-    for row in rows:
-        said = mapping.item(row) if isinstance(row, Row) else row
-        try:
-            item = said if isinstance(said, BadRow) else validate(UpsertItem, said)
-        except InvalidCommand as error:
-            item = BadRow(row.number, str(error))
-        if isinstance(item, UpsertItem) and item.id in seen:
-            item = BadRow(row.number, f"the id of row {seen[item.id]} once more")
-        if isinstance(item, BadRow):
-            bad.append(FileRow(file, item.number, item.error))
-            continue
-        seen[item.id] = row.number
-        items.append(item)
-    return items, bad
+    tally = Tally(on_repeat)
+    items = Items(rows, mapping, on_repeat, acceptable)
+    for one in items:
+        tally.add(one)
+        if isinstance(one.item, BadRow):
+            bad.append(FileRow(file, one.item.number, one.item.error))
+        else:
+            found[one.row.number] = validate(UpsertItem, one.item)
+    return ReadItems([item for row, item in found.items() if row not in items.replaced], bad, tally)
 
 
 def read_truth(file: str) -> tuple[list[tuple[str, str]], list[FileRow]]:
@@ -172,19 +212,22 @@ def read_truth(file: str) -> tuple[list[tuple[str, str]], list[FileRow]]:
             elif _is_blank(row.values.get(one)):
                 bad.append(FileRow(file, row.number, f"no id in column {one!r}"))
             elif not _is_blank(row.values.get(other)):
-                links.append((_id(row.values[one]), _id(row.values[other])))
+                links.append((to_id(row.values[one]), to_id(row.values[other])))
     return links, bad
 
 
 def _columns(
     file: str, names: Sequence[str], options: MappingOptions, rows: Sequence[Row | BadRow], *, typed: bool
 ) -> _Columns:
-    if "label" not in names:
+    label, split_column = matching("label", names), matching("split", names)
+    if label is None:
         raise ConfigurationError(f"{file} has no column 'label'; there are {_listed(names)}")
-    split = None if "split" in names else _SPLITS.get(Path(file).name.partition(".")[0].casefold())
-    if set(_TEXTS) <= set(names):
-        mapping = ItemMapping(text_fields=("text",), collection=options.collection)
-        return _Columns({name: {"text": name} for name in _TEXTS}, mapping, split)
+    split = _SPLITS.get(Path(file).name.partition(".")[0].casefold()) if split_column is None else None
+    texts = [matching(name, names) for name in _TEXTS]
+    if all(texts):
+        mapping = ItemMapping(text_fields=("text",), collection=options.collection, blanks=_blanks(options))
+        sides = {name: {"text": column or name} for name, column in zip(_TEXTS, texts, strict=True)}
+        return _Columns(sides, mapping, split, label, split_column)
     parts = [name.removeprefix("left_") for name in names if name.startswith("left_")]
     common = [part for part in parts if f"right_{part}" in names]
     if not common:
@@ -196,48 +239,58 @@ def _columns(
         raise ConfigurationError(
             f"{file} has no columns left_ and right_ {_listed(missing)}; there are {_listed(common)}"
         )
+    sides = {side: {part: f"{side}_{part}" for part in common} for side in _SIDES}
+    mapping, told = _of_two_lists(common, sides, options, rows, typed=typed)
+    return _Columns(sides, mapping, split, label, split_column, tuple(told))
+
+
+def _of_two_lists(
+    parts: Sequence[str],
+    sides: Mapping[str, Mapping[str, str]],
+    options: MappingOptions,
+    rows: Sequence[Row | BadRow],
+    *,
+    typed: bool,
+) -> tuple[ItemMapping, list[str]]:
+    """What is what in ``left_*`` and ``right_*``, and what is to be told of it."""
     good = [row for row in rows if isinstance(row, Row)]
+    halves = [
+        Row(row.number, {part: row.values.get(column) for part, column in side.items()})
+        for row in good
+        for side in sides.values()
+    ]
+    columns = Columns(parts, halves)
     taken = {"id", options.id_field, options.timestamp_field, *options.text_fields}
-    free = [part for part in common if part not in taken]
-    attributes = options.attributes or tuple(part for part in free if _holds_numbers(part, good))
-    texts = options.text_fields or tuple(part for part in free if part not in attributes)
+    free = [part for part in parts if part not in taken]
+    numeric = [part for part in free if (cells := columns.cells(part)) and all(map(is_number, cells))]
+    attributes = options.attributes or tuple(numeric)
+    numbers, told = number_forms(columns, attributes, options.decimal, typed=typed)
     mapping = ItemMapping(
-        text_fields=texts,
+        text_fields=options.text_fields or tuple(part for part in free if part not in attributes),
         attributes=attributes,
         timestamp_field=options.timestamp_field,
         collection=options.collection,
         parse_attributes=not typed,
+        numbers=numbers,
+        blanks=_blanks(options),
+        dates=date_form(
+            columns.cells(options.timestamp_field) if options.timestamp_field else (),
+            order=options.date_order,
+            sheet_days=options.excel_dates,
+        ),
     )
-    sides = {side: {part: f"{side}_{part}" for part in common} for side in _SIDES}
-    return _Columns(sides, mapping, split)
+    return mapping, told
 
 
-def _holds_numbers(part: str, rows: Sequence[Row]) -> bool:
-    values = [row.values.get(f"{side}_{part}") for row in rows for side in _SIDES]
-    known = [value for value in values if not _is_blank(value)]
-    return bool(known) and all(map(_is_number, known))
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except ValueError:
-        return False
+def _blanks(options: MappingOptions) -> Blanks:
+    return Blanks.of(options.placeholders, known=options.known_placeholders)
 
 
 def _notes(columns: _Columns) -> list[str]:
     notes = [f"text: {_listed(columns.mapping.text_fields)}"]
     if columns.mapping.attributes:
         notes.append(f"attributes: {_listed(columns.mapping.attributes)}")
-    return notes
-
-
-def _id(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():  # what pandas makes of integers when one is missing
-        value = int(value)
-    return to_text(value)
+    return [*notes, *columns.notes]
 
 
 def _is_blank(value: Any) -> bool:

@@ -142,5 +142,6 @@ def main() -> None:
     and the other commands there use it.
 
     \b
-    Exit codes:  0 done   1 failed, the reason is on standard error   2 wrong usage   130 interrupted
+    Exit codes:  0 done   1 failed, the reason is on standard error   2 wrong usage   3 some rows of a file failed
+                 130 interrupted
     """

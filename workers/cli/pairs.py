@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from recommender.embedding.encoder import Vectors
-from recommender.errors import ConfigurationError, InvalidCommand
+from recommender.errors import ConfigurationError
 from recommender.items import DEFAULT_MODEL, UpsertItem
 from recommender.items.commands import validate
 from recommender.mining import SimilarPair, most_similar_pairs
 from recommender.text import clean, fingerprint
 from workers.celery.plugin import catalogue
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
-from workers.cli.mapping_options import mapping_options, opened, print_notes
-from workers.records import BadRow, MappingOptions, RecordFormat, open_writer
+from workers.cli.mapping_options import FileOptions, mapping_options, opened, print_notes
+from workers.cli.sending import acceptable
+from workers.cli.tally import Tally, show
+from workers.records import BadRow, Items, NoItem, open_writer
 
 _AT_ONCE = 2048
 _SHOWN_CHARACTERS = 70
@@ -30,14 +32,14 @@ class _Texts(NamedTuple):
     """What a file holds.
 
     Attributes:
-        ids: of its rows.
+        ids: of its items.
         texts: the same.
-        bad: rows that are no items.
+        tally: what became of its rows.
     """
 
     ids: list[str]
     texts: list[str]
-    bad: int
+    tally: Tally
 
 
 @click.command()
@@ -51,10 +53,11 @@ class _Texts(NamedTuple):
     "--output", metavar="OUT", type=click.Path(dir_okay=False), help="Write them to a CSV, JSONL or Parquet file."
 )
 @json_option
+@click.pass_context
 def pairs(
+    context: click.Context,
     file: str,
-    mapping: MappingOptions,
-    file_format: RecordFormat | None,
+    given: FileOptions,
     *,
     top: int,
     at_least: float,
@@ -69,11 +72,13 @@ def pairs(
     is needed. Similar is not the same: verdicts come from `recommender enrich`.
 
     \b
+    Exit codes: 0 all rows   3 some rows failed   1 there are no two items
     recommender pairs tickets.csv --text-field subject --text-field body --top 20
     recommender pairs catalogue.parquet --at-least 0.9 --no-repeats --output pairs.csv
     """
-    read = _read(file, mapping, file_format)
+    read = _read(file, given)
     if len(read.ids) < 2:
+        show(read.tally, err)
         raise ConfigurationError(f"{file} holds {len(read.ids)} items; a pair takes two")
     started = time.perf_counter()
     with progress_bar() as bar:
@@ -95,30 +100,35 @@ def pairs(
                 writer.write(row)
     seconds = {"embedding": round(embedded_s, 3), "comparing": round(time.perf_counter() - started - embedded_s, 3)}
     if as_json:
-        print_json({"items": len(read.ids), "bad_rows": read.bad, "seconds": seconds, "pairs": rows})
+        counted = {**read.tally.as_dict(), "items": len(read.ids), "bad_rows": read.tally.failed}
+        print_json({**counted, "seconds": seconds, "pairs": rows})
     elif output is None:
         _show(rows)
     _tell(read, seconds, output, len(rows))
+    context.exit(read.tally.exit_code)
 
 
-def _read(file: str, mapping: MappingOptions, file_format: RecordFormat | None) -> _Texts:
-    ids: list[str] = []
-    texts: list[str] = []
-    bad = 0
-    with opened(file, mapping, file_format) as (reader, item_mapping):
-        print_notes(item_mapping)
-        for row in reader:
-            item = row if isinstance(row, BadRow) else item_mapping.item(row)
-            try:
-                content = "" if isinstance(item, BadRow) else clean(validate(UpsertItem, item).content)
-            except InvalidCommand:
-                content = ""
-            if content:
-                ids.append(str(item["id"]))  # type: ignore[index]
-                texts.append(content)
-            else:
-                bad += 1
-    return _Texts(ids, texts, bad)
+def _read(file: str, given: FileOptions) -> _Texts:
+    ids: dict[int, str] = {}
+    texts: dict[int, str] = {}
+    tally = Tally(given.on_repeat)
+    with opened(file, given) as (reader, item_mapping):
+        print_notes(reader, item_mapping)
+        items = Items(reader, item_mapping, given.on_repeat, acceptable)
+        for one in items:
+            tally.add(one)
+            if isinstance(one.item, BadRow):
+                continue
+            number = one.row.number
+            text = clean(validate(UpsertItem, one.item).content)
+            if not text:
+                tally.reject(BadRow(number, "no text that can be seen", NoItem.NO_TEXT))
+                continue
+            ids[number], texts[number] = str(one.item["id"]), text
+    for number in items.replaced:
+        ids.pop(number, None)
+        texts.pop(number, None)
+    return _Texts(list(ids.values()), list(texts.values()), tally)
 
 
 def _embedded(texts: list[str], model: str, bar: Any) -> Vectors:
@@ -161,12 +171,7 @@ def _short(text: str) -> str:
 
 
 def _tell(read: _Texts, seconds: dict[str, float], output: str | None, count: int) -> None:
-    bad = f", {read.bad:,} rows left out that are no items" if read.bad else ""
     where = f"; {count:,} pairs in {output}" if output else ""
-    err.print(
-        printable(
-            f"{len(read.ids):,} items{bad}; embedded in {seconds['embedding']:.1f} s, "
-            f"compared in {seconds['comparing']:.1f} s{where}"
-        ),
-        style="dim",
-    )
+    took = f"embedded in {seconds['embedding']:.1f} s, compared in {seconds['comparing']:.1f} s"
+    err.print(printable(f"{len(read.ids):,} items; {took}{where}"), style="dim")
+    show(read.tally, err)

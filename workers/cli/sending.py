@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
-from recommender.errors import InvalidCommand
-from recommender.items import EntryId
+from recommender.items import DeleteItem, EntryId, UpsertItem
+from recommender.items.commands import validate
 from workers.broker.pacing import BLOCK, size_of_command
 from workers.broker.status import commands_waiting, read_status
+from workers.cli.checkpoint import Checkpoint
 from workers.cli.common import err
+from workers.cli.tally import Tally
 from workers.client import Client, CommandFields, command_fields
-from workers.records import BadRow, ItemMapping, RecordReader, Row
+from workers.records import BadRow, Items
+
+Making = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
+"""Type and data of the command for an item."""
 
 _POLL_S = 0.05
 # How long an owner may take to start, and one that was there to come back: a supervisor's pause and loading the model.
@@ -33,120 +33,73 @@ class Block:
     """What one round trip has sent.
 
     Attributes:
-        rows: rows read so far, bad ones included.
+        rows: rows dealt with so far, bad ones included.
         sent: commands appended by this block.
-        bad: rows that are no items.
         position: of the last command so far, if any.
     """
 
     rows: int
     sent: int
-    bad: tuple[BadRow, ...]
     position: EntryId | None
 
 
-class Checkpoint:
-    """How far a file has been sent, kept in the state directory until it is through.
-
-    The commands of one run carry keys made of the run's id and the row number, so that rows sent again after a crash
-    have no second effect.
+def send_rows(client: Client, items: Items, checkpoint: Checkpoint, tally: Tally, command: Making) -> Iterator[Block]:
+    """Send the rows behind the checkpoint, block by block; yields after each round trip.
 
     Args:
-        directory: where checkpoints are kept; ``None`` keeps none (standard input).
-        identity: what tells this file and its options from others.
-        restart: forget how far an earlier run came.
+        items: all rows of the file: those that have been sent are needed to tell which ids come again.
+        tally: counts all of them.
+        command: what to send for an item.
     """
-
-    def __init__(self, directory: Path | None, identity: str, *, restart: bool) -> None:
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
-        self._path = None if directory is None else directory / f"{digest}.json"
-        self.rows = 0
-        self.last_sent = 0
-        self.run = uuid.uuid4().hex
-        self.position: EntryId | None = None
-        if self._path is not None and self._path.exists() and not restart:
-            known = json.loads(self._path.read_text())
-            self.rows, self.run = known["rows"], known["run"]
-            self.last_sent = known.get("last_sent", self.rows)
-            self.position = EntryId.parse(known["position"]) if known["position"] else None
-
-    def key(self, row: int) -> str:
-        """The key of a row's command."""
-        return f"{self.run} {row}"
-
-    def advance(self, rows: int, position: EntryId | None) -> None:
-        """So many rows have been sent."""
-        self.rows, self.position = rows, position
-        self.save()
-
-    def save(self) -> None:
-        """Write it down; before the first row is sent as well, or a crash would send the first block under new keys."""
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            position = str(self.position) if self.position else None
-            said = {"rows": self.rows, "last_sent": self.last_sent, "run": self.run, "position": position}
-            text = json.dumps(said)
-            temporary = self._path.with_suffix(".tmp")
-            temporary.write_text(text)
-            temporary.replace(self._path)
-
-    def finish(self) -> None:
-        """The file is through."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-
-
-def file_identity(path: str, *options: object) -> str:
-    """What tells a file with its options from others: where it lies, its size and time of change."""
-    stat = Path(path).stat()
-    return repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, *options))
-
-
-def send_rows(
-    client: Client, reader: RecordReader, mapping: ItemMapping, checkpoint: Checkpoint, *, silent: bool
-) -> Iterator[Block]:
-    """Send the rows behind the checkpoint, block by block; yields after each round trip."""
     checkpoint.save()
-    rows = checkpoint.rows
+    start, rows, unsent, size = checkpoint.rows, checkpoint.rows, 0, 0
     pending: list[CommandFields] = []
-    bad: list[BadRow] = []
-    size = 0
-    for row in reader:
-        rows = row.number
-        fields = _command(row, mapping, checkpoint, silent=silent)
-        if isinstance(fields, BadRow):
-            bad.append(fields)
+    for one in items:
+        tally.add(one)
+        if one.row.number <= start:
+            continue
+        rows = one.row.number
+        if isinstance(one.item, BadRow):
+            unsent += 1
         else:
+            type_, data = command(one.item)
+            fields = command_fields(type_, data, key=checkpoint.key(rows))
             pending.append(fields)
             size += size_of_command(fields)
-        if len(pending) + len(bad) >= BLOCK or size >= client.pacing.batch_bytes:
-            yield _flush(client, pending, bad, rows, checkpoint)
-            pending, bad, size = [], [], 0
-    if pending or bad:
-        yield _flush(client, pending, bad, rows, checkpoint)
+        if len(pending) + unsent >= BLOCK or size >= client.pacing.batch_bytes:
+            yield _flush(client, pending, rows, checkpoint)
+            pending, unsent, size = [], 0, 0
+    if pending or unsent:
+        yield _flush(client, pending, rows, checkpoint)
 
 
-def _command(
-    row: Row | BadRow, mapping: ItemMapping, checkpoint: Checkpoint, *, silent: bool
-) -> CommandFields | BadRow:
-    item: dict[str, Any] | BadRow = row if isinstance(row, BadRow) else mapping.item(row)
-    if isinstance(item, BadRow):
-        return item
-    try:
-        return command_fields(
-            "item.upsert", {**item, "silent": True} if silent else item, key=checkpoint.key(row.number)
-        )
-    except InvalidCommand as error:
-        return BadRow(row.number, f"{error.code}: {error}")
+def upsert(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The command that creates or replaces an item."""
+    return UpsertItem.type, item
 
 
-def _flush(client: Client, pending: list[CommandFields], bad: list[BadRow], rows: int, checkpoint: Checkpoint) -> Block:
+def silent_upsert(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The same for a backfill: nothing is published but summaries."""
+    return UpsertItem.type, {**item, "silent": True}
+
+
+def removal(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The command that takes an item out again."""
+    return DeleteItem.type, {name: item[name] for name in ("id", "collection") if name in item}
+
+
+def acceptable(item: dict[str, Any]) -> None:
+    """Raise ``InvalidCommand`` for an item that no owner would accept: a rejection less, and no dead letter."""
+    validate(UpsertItem, item)
+
+
+def _flush(client: Client, pending: list[CommandFields], rows: int, checkpoint: Checkpoint) -> Block:
     client.pacing.wait_for_room(pending)
     position = client.log.append(pending)[-1] if pending else checkpoint.position
     if pending:
         checkpoint.last_sent = int(str(pending[-1]["key"]).rpartition(" ")[2])
-    checkpoint.advance(rows, position)
-    return Block(rows, len(pending), tuple(bad), position)
+    checkpoint.advance(rows, len(pending), position)
+    return Block(rows, len(pending), position)
 
 
 def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:
@@ -192,16 +145,6 @@ def outcome_of(client: Client, position: EntryId) -> dict[str, Any]:
             "no worker has answered: the command waits in the stream, and takes effect when one comes to it"
             " (`recommender worker` starts one, `recommender doctor` says what is wrong)"
         ) from error
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Say how to go on when it is interrupted."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("what has been sent is safe: the same command goes on where this one stopped")
-        raise
 
 
 class OwnerGone(Exception):

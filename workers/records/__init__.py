@@ -5,7 +5,8 @@ Reading gives ``Row`` and ``BadRow`` values one at a time; writing is atomic; ``
 
 from workers.records.dialect import Dialect
 from workers.records.formats import RecordFormat
-from workers.records.mapping import Finding, ItemMapping, MappingOptions, Remark
+from workers.records.items import ItemRow, Items, OnRepeat
+from workers.records.mapping import Finding, ItemMapping, MappingOptions, NoItem, Remark
 from workers.records.reader import ReadOptions, RecordReader, open_records, scan_columns
 from workers.records.resolving import resolve_mapping
 from workers.records.rows import UNREADABLE, BadRow, Fault, Progress, Row
@@ -18,7 +19,11 @@ __all__ = [
     "Fault",
     "Finding",
     "ItemMapping",
+    "ItemRow",
+    "Items",
     "MappingOptions",
+    "NoItem",
+    "OnRepeat",
     "Progress",
     "ReadOptions",
     "RecordFormat",

@@ -31,7 +31,7 @@ class Blanks:
         return cls(frozenset(map(bare, more)), known)
 
     def holds(self, value: Any) -> bool:
-        """Whether a cell says nothing where a text, an id or a date is expected."""
+        """Whether a cell says nothing where a text or a date is expected."""
         if not isinstance(value, str):
             return is_missing(value)
         return not value.strip() or (self.known and says_nothing(value)) or self._added(value)
@@ -43,6 +43,10 @@ class Blanks:
         if not value.strip() or self._added(value):
             return True
         return self.known and says_nothing(value) and (not (word := bare(value)) or word in _WRITTEN_BY_PROGRAMS)
+
+    def names_nothing(self, value: Any) -> bool:
+        """Whether a cell is no id: a missing value, also as programs write it. Other words may be somebody's ids."""
+        return self.is_null(value) or (self.known and isinstance(value, str) and value.strip().casefold() == "none")
 
     def _added(self, value: str) -> bool:
         return bool(self.more) and bare(value) in self.more

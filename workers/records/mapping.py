@@ -142,13 +142,13 @@ class ItemMapping:
     def id_of(self, row: Row | BadRow) -> str | None:
         """The id of a row, also of one that is no item for other reasons."""
         value = row.values.get(self.id_field) if self.id_field is not None else None
-        return None if self.blanks.holds(value) else to_id(value)
+        return None if self.blanks.names_nothing(value) else to_id(value)
 
     def _id(self, row: Row, remarks: list[Remark]) -> str:
         if self.id_field is None:
             return f"{self.id_prefix}-{row.number}"
         value = row.values.get(self.id_field)
-        if self.blanks.holds(value):
+        if self.blanks.names_nothing(value):
             raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}{_placeholder(value)}")
         text = to_id(value)
         if finding := _odd_id(value, text):

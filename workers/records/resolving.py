@@ -47,7 +47,7 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
             notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
     _check_size("text columns", text_fields, limits.MAX_FIELDS)
     _check_size("attributes", given.attributes, limits.MAX_ATTRIBUTES)
-    numbers, told = _numbers(columns, given, typed=reader.typed)
+    numbers, told = number_forms(columns, given.attributes, options.decimal, typed=reader.typed)
     return ItemMapping(
         id_field=id_field,
         text_fields=text_fields,
@@ -76,7 +76,6 @@ class _Given(NamedTuple):
     text_fields: tuple[str, ...]
     attributes: tuple[str, ...]
     timestamp_field: str | None
-    decimal: DecimalMark | None
 
 
 def _found(options: MappingOptions, columns: Sequence[str]) -> _Given:
@@ -95,7 +94,6 @@ def _found(options: MappingOptions, columns: Sequence[str]) -> _Given:
         several(options.text_fields),
         several(options.attributes),
         known.get(options.timestamp_field or ""),
-        options.decimal,
     )
 
 
@@ -117,12 +115,14 @@ def _guessed_text(
     )
 
 
-def _numbers(columns: Columns, given: _Given, *, typed: bool) -> tuple[dict[str, NumberForm], list[str]]:
+def number_forms(
+    columns: Columns, attributes: Iterable[str], decimal: DecimalMark | None, *, typed: bool
+) -> tuple[dict[str, NumberForm], list[str]]:
     """How the numbers of attributes are written, and what is to be told of it."""
     forms: dict[str, NumberForm] = {}
     told: list[str] = []
-    for name in given.attributes:
-        mark = given.decimal
+    for name in attributes:
+        mark = decimal
         if mark is None and typed and is_price(name) and _all_plain(columns.cells(name)):
             mark = "point"  # a price that a program has written as text
         form = number_form(columns.cells(name), mark)
