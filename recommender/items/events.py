@@ -197,8 +197,9 @@ class CommandRejected(EventData):
         command_type: the type it claimed.
         payload: the original; UTF-8 text, or base64 where ``payload_encoding`` says so.
         payload_bytes: length of the original; longer than ``payload`` when that was cut.
-        source: how it came: through the ``stream``, as a message to ``celery`` that is no command, or from the
-            ``delivery`` of an event that the user's task could not be called with.
+        source: how it came: through the ``stream``, as a message to ``celery`` that is no command, from the
+            ``delivery`` of an event that the user's task could not be called with, or from the ``forward`` of a command
+            that could not be passed on to another partition.
     """
 
     type: ClassVar = "recommender.command.rejected.v1"
@@ -211,7 +212,7 @@ class CommandRejected(EventData):
     payload: str
     payload_encoding: Literal["utf-8", "base64"]
     payload_bytes: int
-    source: Literal["stream", "celery", "delivery"] = "stream"
+    source: Literal["stream", "celery", "delivery", "forward"] = "stream"
 
 
 class CollectionConfigured(EventData):

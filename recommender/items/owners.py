@@ -33,21 +33,23 @@ class QuarantineCommand(Value):
 
 
 class RefuseMessage(Value):
-    """Appended by another door than the stream: it was handed what is no command, or could not hand an event on.
+    """Appended by another door than the stream: it was handed what is no command, or could not hand something on.
 
     Attributes:
-        source: which door: ``celery``, or the ``delivery`` of events to the user's task.
+        source: which door: ``celery``, the ``delivery`` of events to the user's task, or the ``forward`` of a command
+            to another partition.
         code: why, in a word.
         message: the same in a sentence.
         payload: what it was handed, cut if it was too long.
         payload_encoding: how ``payload`` holds the bytes: as UTF-8 text, or in base64.
         payload_bytes: length of what it was handed.
         item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
+        command_type: type of the command that could not be passed on.
     """
 
     type: ClassVar = "message.refused"
     privileged: ClassVar = True
-    source: Literal["celery", "delivery"]
+    source: Literal["celery", "delivery", "forward"]
     code: Literal[
         "invalid_key",
         "invalid_value",
@@ -56,10 +58,12 @@ class RefuseMessage(Value):
         "not_base64",
         "not_delivered",
         "not_json",
+        "not_permitted",
         "not_unicode",
         "not_utf8",
         "too_deep",
         "too_large",
+        "unknown_partition",
         "unknown_task",
         "wrong_arguments",
         "wrong_type",
@@ -70,3 +74,4 @@ class RefuseMessage(Value):
     payload_bytes: Annotated[int, Field(ge=0, lt=2**53)]
     item_id: Id | None = None
     collection: Id | None = None
+    command_type: Annotated[str, Field(max_length=256)] | None = None

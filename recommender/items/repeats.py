@@ -32,7 +32,8 @@ def scope_of(entry: Entry) -> str:
     """The collection that a key belongs to; empty for a command that names none, or cannot be read."""
     command = _said(entry)
     if isinstance(command, RefuseMessage):
-        return _OF_OWNERS  # the collection is what the refused message spoke of
+        # Otherwise the collection is what the refused message spoke of.
+        return _OF_OWNERS + (command.collection or "") if command.source == "forward" else _OF_OWNERS
     return str(getattr(command, "collection", ""))
 
 

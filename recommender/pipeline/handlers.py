@@ -275,7 +275,8 @@ def _deleted(entry: Entry, key: ItemKey, *, erased: bool = False, expired: bool 
 
 
 def _refused_elsewhere(entry: Entry, command: RefuseMessage) -> CommandRejected:
-    return CommandRejected(command=cause(entry), field=None, command_type=command.type, **command.model_dump())
+    said = {**command.model_dump(), "command_type": command.command_type or command.type}
+    return CommandRejected(command=cause(entry), field=None, **said)
 
 
 def _rejected(entry: Entry, command: Malformed) -> CommandRejected:

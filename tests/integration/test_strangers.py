@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
 from workers.broker.proofs import NotPermitted
-from workers.client import Client
+from workers.client import Client, command_fields
 from workers.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -79,11 +80,12 @@ class System:
         self.producer = stack.enter_context(connect(self.server.url_of("producer")))
         self.client = Client(self.settings("producer"), self.producer)
 
-    def settings(self, role: str) -> Settings:
-        return Settings(redis_url=self.server.url_of(role), state_dir=self.directory / "state")
+    def settings(self, role: str, **changes: Any) -> Settings:
+        return Settings(redis_url=self.server.url_of(role), state_dir=self.directory / "state", **changes)
 
-    def owner(self, name: str) -> OwnerProcess:
-        return self._stack.enter_context(OwnerProcess(self.settings("worker"), self.directory / f"{name}.log"))
+    def owner(self, name: str, **changes: Any) -> OwnerProcess:
+        settings = self.settings("worker", **changes)
+        return self._stack.enter_context(OwnerProcess(settings, self.directory / f"{name}.log"))
 
     def forge(self, type_: str, data: dict[str, Any], **more: str) -> EntryId:
         fields = {"type": type_, "data": json.dumps(data), **more}
@@ -171,3 +173,68 @@ def test_a_fresh_partition_takes_nothing_unsigned(system: System) -> None:
     position = system.forge(*FORGED[4])
     system.owner("owner").running()
     assert system.outcome(position)["data"]["code"] == "not_permitted"
+
+
+def test_a_command_that_cannot_be_passed_on_is_set_aside_and_holds_up_no_other(system: System) -> None:
+    """To a partition that nobody lists, and to one whose keys the owner may not use; now and at the next start."""
+    engine = opened(system.settings("worker").partition_dir)
+    log = Log()
+    lost = log.add("item.upsert", {"id": "lost", "collection": "gone", "text": "of a partition that is no more"})
+    engine.process([replace(lost, elsewhere="nowhere")])
+    engine.close()
+    two: dict[str, Any] = {"partitions": ("default", "b"), "routes": ("mine=default", "theirs=b")}
+    owner = system.owner("first", **two).running()
+    client = Client(system.settings("worker", **two), system.inspector)
+
+    def send(id_: str) -> EntryId:
+        fields = command_fields("item.upsert", {"id": id_, "collection": "theirs", "text": "the lid is missing"})
+        return client.partitions.of("default").log.append([fields])[0]
+
+    theirs = send("x")
+    mine = client.ingest({"id": "y", "collection": "mine", "text": "the box is missing"})
+    assert client.outcome(mine)["type"] == PROCESSED
+    told = client.outcome(theirs)["data"]
+    assert (told["code"], told["source"], told["item_id"]) == ("not_permitted", "forward", "x")
+    assert "recommender dead-letters replay" in told["message"]
+    assert owner.terminate() == 0
+    owner = system.owner("second", **two).running()
+    refused = {event.data["code"]: event.data for event in system.events() if event.type == REJECTED}
+    assert refused.keys() == {"not_permitted", "unknown_partition"}
+    assert refused["unknown_partition"]["item_id"] == "lost"
+    assert system.inspector.keys("recommender:nowhere*") == []
+
+    assert client.outcome(send("z"))["data"]["code"] == "not_permitted"
+    doctor = run(system.settings("worker", **two), "doctor", "--json")
+    (finding,) = [one for one in json.loads(doctor.stdout) if one["check"] == "passing on"]
+    assert finding["state"] == "failed"
+    assert "'b'" in finding["found"]
+
+    # What was missing is there, and the letters go on their way.
+    system.inspector.execute_command("ACL", "SETUSER", "worker", "(+xadd %W~recommender:b:commands)")
+    run(system.settings("worker"), "dead-letters", "replay", "--reason", "not_permitted")
+    wait_until(lambda: system.inspector.xlen("recommender:b:commands") == 2, "both commands to be passed on")
+    assert not owner.ended
+
+
+def test_a_move_between_partitions_that_nobody_lists_is_refused(system: System) -> None:
+    """Also if it comes from one who may move collections."""
+    system.owner("owner").running()
+    mover = Client(system.settings("worker"), system.inspector)
+    position = mover.send("collection.moved", {**MOVE, "step": "sealed"})
+    assert system.outcome(position)["data"]["code"] == "unknown_partition"
+
+
+def test_only_letters_of_the_door_go_back_through_it(system: System) -> None:
+    """What stood in the stream before there were proofs may be anybody's: such a letter does not go to Celery."""
+    engine = opened(system.settings("worker").partition_dir)
+    log = Log()
+    engine.process([log.add("item.upsert", {"id": "old", "text": "of an earlier release"})])
+    engine.close()
+    forged = system.forge(*FORGED[4])
+    owner = system.owner("owner").running()
+    assert system.outcome(forged)["data"]["source"] == "celery"
+    again = run(system.settings("worker"), "dead-letters", "replay", "--all", "--json")
+    assert (again.returncode, json.loads(again.stdout)["replayed"]) == (1, 0)
+    assert "nothing shows that the door left it" in json.loads(again.stdout)["kept"][0]
+    assert not owner.ended
+    assert not [event for event in system.events() if event.data.get("item_id") == "x"]

@@ -140,8 +140,18 @@ class DeadLetters:
             message["headers"]["replayed"] = str(letter.id)  # else it would be the same bytes, which were refused
         except (ValueError, TypeError, KeyError, RecursionError):
             raise NotReplayable(f"{letter.id}: what came was no message of Celery's") from None
+        self._require_door(letter)
         self._broker.lpush(self._keys.queue_key, json.dumps(message))
         self.drop([letter.id])
+
+    def _require_door(self, letter: Letter) -> None:
+        """See to it that Celery's door has left the letter, and not somebody who could only append to the stream."""
+        since: Any = self._redis.hget(self._keys.proof, "since")
+        if since is None or EntryId.parse(letter.data["command"]["id"]) <= EntryId.parse(since.decode()):
+            raise NotReplayable(
+                f"{letter.id}: it is from before commands of the door carried a proof, so nothing shows that the door"
+                " left it; send the task again from where it came"
+            )
 
     def _replay_delivery(self, letter: Letter) -> None:
         if self._deliver is None:

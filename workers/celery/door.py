@@ -18,7 +18,7 @@ from kombu.transport.redis import Transport
 from recommender.errors import InvalidCommand
 from recommender.event_log import event_log
 from recommender.items import ItemKey, RefuseMessage, claimed_item
-from recommender.items.limits import MAX_SENTENCE_BYTES
+from workers.broker.refusals import payload_of, sentence
 from workers.celery.gate import MOST_BYTES, Call, Envelope, check_arguments, check_message
 from workers.celery.safe_pop import guarded_transport
 from workers.celery.tasks import TASKS, CommandRefused, CommandTask
@@ -26,8 +26,6 @@ from workers.client import CommandFields, command_fields
 
 log = event_log(__name__)
 
-_KEPT_BYTES = 128 * 1024  # as much as a command can hold, in base64 or with everything escaped
-_MOST_ESCAPED_BYTES = 192 * 1024
 _NAMES = frozenset(task.name for task in TASKS)
 
 Append = Callable[[Sequence[CommandFields], dict[str, str]], None]
@@ -89,14 +87,11 @@ class Door:
         self._tell(_mapping(message.headers), _mapping(message.properties), error)
 
     def _keep(self, raw: bytes, identity: bytes, error: InvalidCommand, about: ItemKey | None) -> None:
-        text, encoding = _encoded(raw[:_KEPT_BYTES])
         data = {
             "source": "celery",
             "code": error.code,
-            "message": _sentence(str(error)),
-            "payload": text,
-            "payload_encoding": encoding,
-            "payload_bytes": len(raw),
+            "message": sentence(str(error)),
+            **payload_of(raw),
             "item_id": about and about.id,
             "collection": about and about.collection,
         }
@@ -202,19 +197,3 @@ def _about(call: Call) -> ItemKey | None:
     """The item that a call is about, if it is about one."""
     data = call.args[0] if call.args else call.kwargs.get("data")
     return claimed_item(json.dumps(data, default=repr).encode()) if isinstance(data, Mapping) else None
-
-
-def _encoded(raw: bytes) -> tuple[str, str]:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = None
-    if text is not None and len(json.dumps(text, ensure_ascii=False).encode()) <= _MOST_ESCAPED_BYTES:
-        return text, "utf-8"
-    return base64.b64encode(raw).decode(), "base64"
-
-
-def _sentence(text: str) -> str:
-    """Fit to stand in a command, whatever strangers made the error say."""
-    shown = "".join(character if character.isprintable() else "·" for character in text)
-    return shown.encode()[: MAX_SENTENCE_BYTES - 1].decode(errors="ignore") or "no reason given"

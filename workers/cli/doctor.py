@@ -27,7 +27,7 @@ from workers.cli.common import json_option, load_settings, out, print_json, prin
 from workers.cli.findings import Finding, State
 from workers.cli.fleet import check_fleet
 from workers.cli.locating import every_partition
-from workers.cli.place_checks import check_places
+from workers.cli.place_checks import check_forwards, check_places
 from workers.cli.queue_checks import check_lanes, check_queues
 from workers.cli.storage_checks import check_backups, check_disk
 from workers.cli.stream_checks import check_ids
@@ -218,6 +218,7 @@ def _check_owner(redis: Redis, settings: Settings) -> Generator[Finding, None, d
         f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
         "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
     )
+    yield from check_forwards(status)
     yield from check_fleet(status)
     yield from _check_room(redis, keys, status, settings)
     yield from _check_groups(status, settings)

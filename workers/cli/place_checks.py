@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from redis import Redis
@@ -11,6 +11,14 @@ from workers.broker.keys import ROUTES, PartitionKeys
 from workers.broker.status import read_status
 from workers.cli.findings import Finding
 from workers.settings import Settings
+
+
+def check_forwards(status: Mapping[str, Any]) -> Iterator[Finding]:
+    """Commands that an owner could not pass on to another partition."""
+    for target, told in sorted(status.get("not_passed_on", {}).items()):
+        yield Finding(
+            "passing on", "failed", f"{told['commands']:,} commands for {target!r} are dead letters", told["reason"]
+        )
 
 
 def check_places(redis: Redis, settings: Settings) -> Iterator[Finding]:

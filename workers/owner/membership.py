@@ -9,8 +9,9 @@ from dataclasses import replace
 from redis import Redis
 
 from recommender import Recommender
+from recommender.errors import InvalidCommand
 from recommender.event_log import event_log
-from recommender.items import START, Entry
+from recommender.items import START, Entry, EntryId, MoveCollection, malformed
 from workers.broker.keys import PartitionKeys
 from workers.broker.routing import Routing
 from workers.broker.status import read_status
@@ -28,29 +29,44 @@ class Membership:
         settings: which there are.
         redis: the server.
         passed_on: where a command went when it was read first, given the entry and where it would go now.
+        listed: whether the partitions of a move were listed when it was read first, given the entry and whether they
+            are now.
 
     Raises:
         ConfigurationError: its own partition is not among those that are listed.
     """
 
-    def __init__(self, settings: Settings, redis: Redis, passed_on: Callable[[Entry, str | None], str | None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        passed_on: Callable[[Entry, str | None], str | None],
+        listed: Callable[[EntryId, bool], bool],
+    ) -> None:
         settings.require_member()
         self._partition = settings.partition
         self._key_prefix = settings.key_prefix
+        self._all = frozenset(settings.all_partitions)
         self._others = [name for name in settings.all_partitions if name != settings.partition]
         self._redis = redis
         self._routing = Routing(redis, settings)
         self._passed_on = passed_on
+        self._listed = listed
         self._ours: set[str] = set()
 
     def place(self, entry: Entry) -> Entry:
         """The entry, with the partition it is for by the settings, if that is another one.
+
+        A step of a move between partitions of which one is not listed becomes one that cannot be accepted.
 
         What was once ours stays ours as far as settings go: only the log takes a collection away.
 
         Raises:
             RedisError: nobody can tell.
         """
+        if isinstance(entry.command, MoveCollection) and (error := self._objection(entry.id, entry.command)):
+            raw = entry.command.model_dump_json(exclude_unset=True).encode()
+            return replace(entry, command=malformed(error, raw, entry.command.type), said=entry.command)
         collection = getattr(entry.command, "collection", None)
         if collection is None or not self._routing.several:
             return entry
@@ -59,6 +75,14 @@ class Membership:
             self._ours.add(collection)
         elsewhere = self._passed_on(entry, None if partition == self._partition else partition)
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
+
+    def _objection(self, entry: EntryId, command: MoveCollection) -> InvalidCommand | None:
+        strange = next((one for one in (command.source, command.target) if one not in self._all), None)
+        if self._listed(entry, strange is None):
+            return None
+        return InvalidCommand(
+            "unknown_partition", f"{strange or 'one of the two'!r} is none of the partitions (RECOMMENDER_PARTITIONS)"
+        )
 
     def keep(self, engine: Recommender) -> None:
         """Tell everybody that collections which are here stay here, whatever their names' hashes say.

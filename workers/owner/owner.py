@@ -106,8 +106,8 @@ class Owner(threading.Thread):
         self._dispatch = Dispatch(settings, self._commands, carry)
         self._trimming = Trimming(self._redis, self._keys, self._lease)
         self._recovery = Recovery(self._redis, self._keys)
-        self._forwarding = Forwarding(settings.partition, self._redis, self._lease, settings.key_prefix)
-        self._membership = Membership(settings, redis(), self._recovery.passed_on)
+        self._forwarding = Forwarding(settings, self._redis, self._lease, self._commands.proofs, self.status)
+        self._membership = Membership(settings, redis(), self._recovery.passed_on, self._recovery.listed)
         self._backups = BackupKeeper(settings)
         told = self._clock, self._metrics, self.status
         log_of = self._redis, self._keys, self._commands

@@ -52,6 +52,7 @@ class Recovery:
         self._read_at: dict[EntryId, int | None] = {}
         self._passed_on: dict[EntryId, str] = {}
         self._misrouted: set[EntryId] = set()
+        self._unlisted: set[EntryId] = set()
         self._compared = START
         self.counts = dict.fromkeys(("same", "different", "absent", "unknown"), 0)
 
@@ -106,6 +107,10 @@ class Recovery:
             return partition
         back = entry.via[-1] if entry.via and entry.id in self._misrouted else None
         return self._passed_on.get(entry.id, back)
+
+    def listed(self, entry: EntryId, now: bool) -> bool:
+        """Whether the partitions of a move were listed when the command was read first; ``now`` if that is now."""
+        return now if entry > self._until else entry not in self._unlisted
 
     def parts(self, entries: Sequence[Entry]) -> list[list[Entry]]:
         """The entries, cut where the recovery ends."""
@@ -162,6 +167,8 @@ class Recovery:
         rejected = event["data"].get("code") if event.get("type") == CommandRejected.type else None
         if rejected == "misrouted":
             self._misrouted.add(command)
+        if rejected == "unknown_partition":
+            self._unlisted.add(command)
         if rejected == "expired":
             self._read_at[command] = None
         elif id_.ms < command.ms:
