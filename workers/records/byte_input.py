@@ -71,6 +71,13 @@ class Lines(Iterator[str]):
             while line and not line.endswith(("\n", "\r")):
                 line = self._text.readline(MAX_LINE_CHARS)
             raise UnreadableLineError(readable(beginning))
+        return self._meant(line)
+
+    def piece(self, size: int) -> str:
+        """Up to the end of a line, or so many characters; nothing at the end of the text."""
+        return self._meant(self._text.readline(size))
+
+    def _meant(self, line: str) -> str:
         if self._other is not None and not is_utf8(line):
             return line.encode(errors="surrogateescape").decode(self._other, _UNREADABLE)
         return line

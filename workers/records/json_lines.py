@@ -1,28 +1,37 @@
-"""JSON Lines: one JSON object on each line, in UTF-8."""
+"""JSON: one object on each line, a list of objects, or objects one after the other."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from workers.records.byte_input import ByteInput, UnreadableLineError, is_utf8, readable
+from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, Lines, UnreadableLineError
 from workers.records.dialect import Dialect
 from workers.records.formats import RecordFormat
-from workers.records.rows import UNREADABLE, BadRow, Fault, Progress, Row
+from workers.records.json_text import read_object, too_long
+from workers.records.json_values import Values, shape_of
+from workers.records.rows import BadRow, Progress, Row
 from workers.records.values import to_json
 
 
-class JsonLinesSource:
-    """Rows of a JSON Lines file; each line may have keys of its own."""
+class JsonSource:
+    """Rows of a JSON file; each may have keys of its own."""
 
     typed = True
     columns = None
-    dialect = Dialect(format=RecordFormat.JSONL)
 
-    def __init__(self, data: ByteInput) -> None:
+    def __init__(self, data: ByteInput, file_format: RecordFormat) -> None:
         self._data = data
+        head = data.decoded_head()
+        self._shape = shape_of(head)
         self._lines = data.lines(newline="\n")
+        self.dialect = Dialect(
+            format=file_format,
+            encoding=data.encoding,
+            line_end="\r\n" if "\r\n" in head else "\n",
+            array=self._shape.array,
+            wrapper=self._shape.wrapper,
+        )
 
     @property
     def progress(self) -> Progress:
@@ -30,7 +39,14 @@ class JsonLinesSource:
         return self._data.progress
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """One row for each line that is not blank, once."""
+        """The rows, once."""
+        return self._of_lines() if self._shape.lines else self._of_values()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._data.close()
+
+    def _of_lines(self) -> Iterator[Row | BadRow]:
         number = 0
         while True:
             try:
@@ -39,47 +55,59 @@ class JsonLinesSource:
                 return
             except UnreadableLineError as error:
                 number += 1
-                yield BadRow(number, f"line {self._lines.number}: {error}", Fault.LENGTH)
+                yield too_long(number, f"line {self._lines.number}", error.beginning, error)
                 continue
             if not line.isspace():
                 number += 1
-                yield self._row(number, line)
+                yield read_object(number, f"line {self._lines.number}", line.lstrip("\ufeff"))
 
-    def close(self) -> None:
-        """Close the file."""
-        self._data.close()
-
-    def _row(self, number: int, line: str) -> Row | BadRow:
-        try:
-            return Row(number, _parse(line))
-        except (ValueError, RecursionError) as error:
-            return BadRow(number, f"line {self._lines.number}: {error}", Fault.JSON, {UNREADABLE: readable(line)})
+    def _of_values(self) -> Iterator[Row | BadRow]:
+        for number, value in enumerate(Values(_Pieces(self._lines), self._shape), 1):
+            where = f"line {value.line}"
+            if value.too_long:
+                yield too_long(number, where, value.text, f"longer than {MAX_LINE_CHARS} characters")
+            else:
+                yield read_object(number, where, value.text)
 
 
-class JsonLinesSink:
-    """Writes rows as JSON Lines, each with its own keys in its own order."""
+class _Pieces:
+    """Lines, or pieces of them, with their encoding seen to."""
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def readline(self, size: int) -> str:
+        """Up to the end of a line, or so many characters."""
+        return self._lines.piece(size)
+
+
+class JsonSink:
+    """Writes objects, each with its own keys in its own order: on lines, or as a list."""
+
+    def __init__(self, text: TextIO, dialect: Dialect) -> None:
         self._text = text
+        self._end = dialect.line_end
+        self._array = dialect.array
+        self._wrapper = dialect.wrapper
+        self._rows = 0
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Write one row."""
-        self._text.write(to_json(dict(values)) + "\n")
+        text = to_json(dict(values))
+        self._text.write(self._before() + text if self._array else text + self._end)
+        self._rows += 1
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """Close the list."""
+        if self._array:
+            opened = "" if self._rows else self._before()
+            closing = "]" if self._wrapper is None else "]}"
+            self._text.write(opened + self._end + closing + self._end)
 
     def discard(self) -> None:
         """Nothing is held back."""
 
-
-def _parse(line: str) -> dict[str, Any]:
-    if not is_utf8(line):
-        raise ValueError("not UTF-8")
-    value = json.loads(line)
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    # An escape may name half of a surrogate pair: valid JSON, but no text that could ever be written again.
-    if "\\ud" in line.lower() and not is_utf8(json.dumps(value, ensure_ascii=False)):
-        raise ValueError("holds half of a surrogate pair")
-    return value
+    def _before(self) -> str:
+        if self._rows:
+            return "," + self._end
+        return ("[" if self._wrapper is None else f"{{{to_json(self._wrapper)}: [") + self._end

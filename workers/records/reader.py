@@ -16,7 +16,7 @@ from workers.records.delimited import DelimitedSource
 from workers.records.dialect import Dialect
 from workers.records.extras import load_parquet
 from workers.records.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
-from workers.records.json_lines import JsonLinesSource
+from workers.records.json_lines import JsonSource
 from workers.records.rows import BadRow, Progress, Row
 
 SAMPLE_RECORDS = 200
@@ -71,7 +71,7 @@ class RecordReader(Iterator[Row | BadRow]):
     Attributes:
         stem: name of the file without folder and endings; ``stdin`` for standard input.
         typed: whether values have types; ``False`` where all of them are text.
-        columns: all columns; for JSONL those of the first rows.
+        columns: all columns; for JSON those of the first rows.
         first: the first readable row of the file, wherever the reading starts; ``None`` when there is none near the
             beginning.
     """
@@ -171,7 +171,7 @@ def open_records(
 
 
 def scan_columns(path: FilePath, file_format: str | None = None, *, options: ReadOptions = AS_FOUND) -> tuple[str, ...]:
-    """All columns of a file, in the order of their first appearance. JSONL is read to the end for it.
+    """All columns of a file, in the order of their first appearance. JSON is read to the end for it.
 
     Raises:
         ConfigurationError: as ``open_records``, and for standard input, which can be read only once.
@@ -181,7 +181,7 @@ def scan_columns(path: FilePath, file_format: str | None = None, *, options: Rea
             "the columns of standard input are not known before its end: write JSONL, or give a file"
         )
     with open_records(path, file_format, options=options) as reader:
-        if choose_format(path, file_format) is not RecordFormat.JSONL:
+        if not choose_format(path, file_format).is_json:
             return reader.columns
         return tuple(dict.fromkeys(key for record in reader for key in record.values))
 
@@ -194,7 +194,7 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> 
     try:
         data = ByteInput(path, options.encoding)
         if chosen.is_json:
-            return JsonLinesSource(data)
+            return JsonSource(data, chosen)
         return DelimitedSource(data, chosen)
     except _DAMAGED as error:
         raise ConfigurationError(f"{os.fspath(path)} is damaged or cut off: {error}") from error

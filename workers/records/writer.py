@@ -14,7 +14,7 @@ from workers.records.delimited_sink import DelimitedSink
 from workers.records.dialect import Dialect, Marks
 from workers.records.extras import load_parquet
 from workers.records.formats import FilePath, RecordFormat, choose_format, is_standard_input
-from workers.records.json_lines import JsonLinesSink
+from workers.records.json_lines import JsonSink
 from workers.records.output import AtomicFile, TextOutput
 
 
@@ -125,7 +125,7 @@ def open_writer(
     target = AtomicFile(path)
     output = TextOutput(target, dialect.encoding)
     if chosen.is_json:
-        return RecordWriter(target, JsonLinesSink(output.text), output)
+        return RecordWriter(target, JsonSink(output.text, dialect), output)
     return RecordWriter(target, DelimitedSink(output.text, names, dialect), output)
 
 
