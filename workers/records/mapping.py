@@ -150,6 +150,8 @@ class ItemMapping:
         value = row.values.get(self.id_field)
         if self.blanks.names_nothing(value):
             raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}{_placeholder(value)}")
+        if isinstance(value, bytes):
+            raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}: bytes that are no text")
         text = to_id(value)
         if finding := _odd_id(value, text):
             kind, what = finding
@@ -157,7 +159,8 @@ class ItemMapping:
         return text
 
     def _content(self, row: Row) -> dict[str, Any]:
-        said = {name: _text(row.values.get(name)) for name in self.text_fields}
+        cells = {name: row.values.get(name) for name in self.text_fields}
+        said = {name: "" if isinstance(cell, bytes) else _text(cell) for name, cell in cells.items()}
         texts = {name: text for name, text in said.items() if not self.blanks.holds(text)}
         if not texts:
             where = f"no text in column {_listed(self.text_fields)}" if self.text_fields else "no text column"

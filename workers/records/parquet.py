@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.errors import ConfigurationError
-from workers.records.columns import distinct_columns, known_columns
+from workers.records.columns import column_names, known_columns
 from workers.records.dialect import Dialect
 from workers.records.formats import FilePath, RecordFormat
 from workers.records.rows import BadRow, Fault, Progress, Row
@@ -26,11 +28,34 @@ _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
 """What pyarrow raises for values that do not fit a type."""
 
 
+class Nanoseconds(dt.datetime):
+    """A moment to the nanosecond; as a ``datetime``, to the microsecond below it.
+
+    Attributes:
+        total: nanoseconds since 1970, in UTC.
+    """
+
+    total: int
+
+    @classmethod
+    def of(cls, total: int, moment: dt.datetime) -> Nanoseconds:
+        """The moment with its nanoseconds."""
+        made = cls.combine(moment.date(), moment.timetz())
+        made.total = total
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    error: str
+    values: dict[str, Any]
+
+
 class ParquetSource:
     """Rows of a Parquet file, with Python values.
 
     Raises:
-        ConfigurationError: the file is missing, is not Parquet, or names a column twice.
+        ConfigurationError: the file is missing, or is not Parquet.
     """
 
     typed = True
@@ -42,10 +67,10 @@ class ParquetSource:
             raise ConfigurationError(f"cannot read {os.fspath(path)} as Parquet: {error}") from error
         self._done = 0
         try:
-            self.columns: tuple[str, ...] = distinct_columns(self._file.schema_arrow.names)
-        except ConfigurationError:
+            self.columns: tuple[str, ...] = _names(self._file.schema_arrow)
+        except pa.ArrowException as error:
             self.close()
-            raise
+            raise ConfigurationError(f"cannot read {os.fspath(path)} as Parquet: {error}") from error
 
     @property
     def dialect(self) -> Dialect:
@@ -61,11 +86,12 @@ class ParquetSource:
         """The rows, once."""
         try:
             for batch in self._file.iter_batches(batch_size=READ_BATCH_ROWS):
-                for values in _python_values(batch):
+                for values in _python_values(batch, self.columns):
                     self._done += 1
-                    yield (
-                        BadRow(self._done, values, Fault.VALUE) if isinstance(values, str) else Row(self._done, values)
-                    )
+                    if isinstance(values, _Unreadable):
+                        yield BadRow(self._done, values.error, Fault.VALUE, values.values)
+                    else:
+                        yield Row(self._done, values)
         except pa.ArrowException as error:
             raise OSError(str(error)) from error
 
@@ -77,17 +103,26 @@ class ParquetSource:
 class ParquetSink:
     """Writes rows as Parquet.
 
-    The type of a column is that of its first chunk. When a later chunk does not fit, the type is widened and what has
-    been written is written again; where no type fits all values, the column holds text (JSON for nested values).
+    The type of a column is that of the file that was read, or of its first chunk. When a later chunk does not fit, the
+    type is widened and what has been written is written again; where no type fits all values, the column holds text
+    (JSON for nested values).
+
+    Args:
+        path: of the file.
+        columns: names of all columns.
+        like: the schema of the file that was read; what it says of columns of other names does not matter.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], like: Any = None) -> None:
         self._path = path
         self._columns = tuple(columns)
+        fields = [] if like is None else list(like)
+        self._given = dict(zip(_names(fields), fields, strict=True))
+        self._metadata = None if like is None else like.metadata
         self._known = frozenset(columns)
         self._rows: list[Mapping[str, Any]] = []
         self._chars = 0
-        self._schema = pa.schema([(name, pa.null()) for name in self._columns])
+        self._schema = pa.schema([self._given.get(name, pa.field(name, pa.null())) for name in self._columns])
         self._writer: Any = None
 
     def write(self, values: Mapping[str, Any]) -> None:
@@ -112,13 +147,16 @@ class ParquetSink:
 
     def _flush(self) -> None:
         values = {name: [row.get(name) for row in self._rows] for name in self._columns}
-        schema = pa.schema([(name, _fitting_type(values[name], self._schema.field(name).type)) for name in values])
+        fitting = [
+            _fitting(values[name], self._schema.field(at), name in self._given) for at, name in enumerate(values)
+        ]
+        schema = pa.schema(fitting, metadata=self._metadata)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, _storable(schema))
         elif schema != self._schema:
             schema = self._widen(schema)
         self._schema = schema
-        self._writer.write_table(_table(values, _storable(schema)))
+        self._writer.write_table(_table(list(values.values()), _storable(schema)))
         self._rows.clear()
         self._chars = 0
 
@@ -132,7 +170,8 @@ class ParquetSink:
                 [
                     new if new == old else new.with_type(pa.string())
                     for new, old in zip(schema, self._schema, strict=True)
-                ]
+                ],
+                metadata=self._metadata,
             )
             self._rewrite(schema)
         return schema
@@ -143,7 +182,7 @@ class ParquetSink:
         try:
             with pq.ParquetFile(self._path) as written:
                 for batch in written.iter_batches(batch_size=READ_BATCH_ROWS):
-                    writer.write_table(_table(batch.to_pydict(), _storable(schema)))
+                    writer.write_table(_table([_values(column) for column in batch.columns], _storable(schema)))
             wider.replace(self._path)
         except BaseException:
             writer.close()
@@ -152,29 +191,96 @@ class ParquetSink:
         self._writer = writer
 
 
-def _python_values(batch: Any) -> Iterator[dict[str, Any] | str]:
-    """Each row of the batch as a dict, or as the reason why it has no Python values."""
-    batch = _in_microseconds(batch)
+def _names(fields: Iterable[Any]) -> tuple[str, ...]:
+    """The names of the columns, told apart where one comes twice."""
+    names = tuple(field.name for field in fields)
+    return names if len(set(names)) == len(names) else column_names(names)
+
+
+def _python_values(batch: Any, columns: Sequence[str]) -> Iterator[dict[str, Any] | _Unreadable]:
+    """Each row of the batch as a dict, or as the reason why some of it has no Python values."""
     try:
-        yield from batch.to_pylist()
+        lists = [_values(column) for column in batch.columns]
     except _UNFIT:  # raised before the first row is given, so that the batch can be taken row by row
         for at in range(batch.num_rows):
-            try:
-                yield from batch.slice(at, 1).to_pylist()
-            except _UNFIT as error:
-                yield "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            yield _one_by_one(batch.slice(at, 1), columns)
+        return
+    for cells in zip(*lists, strict=True) if lists else [()] * batch.num_rows:
+        yield dict(zip(columns, cells, strict=True))
 
 
-def _in_microseconds(batch: Any) -> Any:
-    """Python's own datetime ends at microseconds; the nanoseconds of pandas are mostly zeros."""
-    fields = [
-        field.with_type(pa.timestamp("us", field.type.tz)) if pa.types.is_timestamp(field.type) else field
-        for field in batch.schema
-    ]
-    return pa.record_batch(
-        [column.cast(field.type, safe=False) for column, field in zip(batch, fields, strict=True)],
-        schema=pa.schema(fields),
-    )
+def _one_by_one(row: Any, columns: Sequence[str]) -> dict[str, Any] | _Unreadable:
+    values: dict[str, Any] = {}
+    error = None
+    for name, column in zip(columns, row.columns, strict=True):
+        try:
+            (values[name],) = _values(column)
+        except UnicodeDecodeError:
+            error = f"column {name!r} is not UTF-8"
+            values[name] = column.cast(pa.binary())[0].as_py().decode(errors="backslashreplace")
+        except _UNFIT as unfit:
+            error = f"column {name!r}: {unfit}"
+            values[name] = str(column[0])
+    return values if error is None else _Unreadable(error, values)
+
+
+def _values(column: Any) -> list[Any]:
+    """Python's values: nanoseconds are kept, and bytes that are UTF-8 are text."""
+    kind = column.type
+    if _holds(kind, _is_fine):
+        return [_fine(scalar) for scalar in column]
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return [_text_or_bytes(value) for value in column.to_pylist()]
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _text_or_bytes(value: bytes | None) -> str | bytes | None:
+    """Text, where a writer left out the mark for it, as Spark, Impala and old versions of Hive do."""
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _is_fine(kind: Any) -> bool:
+    timed = pa.types.is_timestamp(kind) or pa.types.is_duration(kind) or pa.types.is_time64(kind)
+    return timed and bool(kind.unit == "ns")
+
+
+def _holds(kind: Any, wanted: Callable[[Any], bool]) -> bool:
+    if pa.types.is_nested(kind):
+        return any(_holds(kind.field(at).type, wanted) for at in range(kind.num_fields))
+    return wanted(kind)
+
+
+def _fine(scalar: Any) -> Any:
+    """The Python value of a scalar that holds nanoseconds somewhere inside."""
+    kind = scalar.type
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_struct(kind):
+        return {name: _fine(part) for name, part in scalar.items()}
+    if pa.types.is_map(kind):
+        return [(_fine(entry["key"]), _fine(entry["value"])) for entry in scalar.values]
+    if pa.types.is_nested(kind):
+        return [_fine(part) for part in scalar.values]
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return Nanoseconds.of(scalar.value, scalar.cast(pa.timestamp("us", kind.tz), safe=False).as_py())
+    return scalar.cast(pa.duration("us"), safe=False).as_py() if pa.types.is_duration(kind) else scalar.as_py()
+
+
+def _fitting(values: list[Any], field: Any, given: bool) -> Any:
+    """The field as it is if the values fit it, else one that they fit."""
+    if given:
+        try:
+            nullable = field.nullable or _array(values, field.type).null_count
+            return field.with_nullable(bool(nullable))
+        except _UNFIT:
+            pass
+    return field.with_type(_fitting_type(values, field.type)).with_nullable(True)
 
 
 def _fitting_type(values: list[Any], before: Any) -> Any:
@@ -206,12 +312,14 @@ def _storable(schema: Any) -> Any:
 
     Inside a list as well: pyarrow writes a list of nulls that it cannot read again.
     """
-    return pa.schema([field.with_type(_storable_type(field.type)) for field in schema])
+    return pa.schema([field.with_type(_storable_type(field.type)) for field in schema], metadata=schema.metadata)
 
 
 def _storable_type(kind: Any) -> Any:
     if pa.types.is_null(kind):
         return pa.string()
+    if not _holds(kind, pa.types.is_null):
+        return kind
     if pa.types.is_list(kind):
         return pa.list_(_storable_type(kind.value_type))
     if pa.types.is_struct(kind):
@@ -219,11 +327,25 @@ def _storable_type(kind: Any) -> Any:
     return kind
 
 
-def _table(values: Mapping[str, list[Any]], schema: Any) -> Any:
-    return pa.table([_array(values[field.name], field.type) for field in schema], schema=schema)
+def _table(columns: Sequence[list[Any]], schema: Any) -> Any:
+    arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _array(values: list[Any], kind: Any) -> Any:
-    if pa.types.is_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         values = [value if value is None or isinstance(value, str) else to_text(value) for value in values]
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        values = [value.encode() if isinstance(value, str) else value for value in values]
+    elif _holds(kind, _is_fine):
+        values = [_whole(value) for value in values]
     return pa.array(values, type=kind)
+
+
+def _whole(value: Any) -> Any:
+    """Moments as nanoseconds, which is how pyarrow takes them whole."""
+    if isinstance(value, Nanoseconds):
+        return value.total
+    if isinstance(value, dict):
+        return {name: _whole(part) for name, part in value.items()}
+    return [_whole(part) for part in value] if isinstance(value, list) else value

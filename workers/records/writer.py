@@ -121,7 +121,7 @@ def open_writer(
     if chosen is RecordFormat.PARQUET:
         parquet = load_parquet()
         target = AtomicFile(path)
-        return RecordWriter(target, parquet.ParquetSink(target.part, names))
+        return RecordWriter(target, parquet.ParquetSink(target.part, names, dialect.schema))
     target = AtomicFile(path)
     output = TextOutput(target, dialect.encoding)
     if chosen.is_json:
