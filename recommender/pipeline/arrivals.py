@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Sequence
+=======
+from collections.abc import Callable, Iterable, Iterator, Sequence
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 from typing import NamedTuple
 
 from recommender.grouping import ranked
@@ -46,6 +50,45 @@ class Hints(NamedTuple):
         return {*self.allowed, *(member.point for member in (*self.by_words, *([self.twin] if self.twin else [])))}
 
 
+<<<<<<< HEAD
+=======
+class Surroundings:
+    """What an item finds when it arrives.
+
+    Attributes:
+        similarity: cosine by point, best first.
+    """
+
+    def __init__(self, similarity: Neighbourhood, store: SqliteStore, hidden_ms: int | None) -> None:
+        self.similarity = similarity
+        self._store = store
+        self._hidden_ms = hidden_ms
+        self._points = list(similarity)
+        self._asked = 0
+        self._members: list[Member] = []
+
+    def members(self) -> Iterator[Member]:
+        """The earliest items on those points, the nearest first; read as far as they are asked for."""
+        place = 0
+        while place < len(self._members) or self._read():
+            yield self._members[place]
+            place += 1
+
+    def _read(self) -> bool:
+        """Read the items of some more points; points that are equally near are read at once. Whether there are more."""
+        read = len(self._members)
+        while len(self._members) == read and self._asked < len(self._points):
+            end = min(self._asked + _POINTS_AT_ONCE, len(self._points))
+            last = self.similarity[self._points[end - 1]]
+            while end < len(self._points) and self.similarity[self._points[end]] == last:
+                end += 1
+            found = self._store.items.members(self._points[self._asked : end], self._hidden_ms)
+            self._asked = end
+            self._members += sorted(found, key=lambda member: (-self.similarity[member.point], member.seq))
+        return len(self._members) > read
+
+
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 class Arrivals:
     """Decides items of one collection, one after another."""
 
@@ -65,7 +108,7 @@ class Arrivals:
             return Hints(None, [])
         twin = self._judging.twin(collection, subject)
         if not restricts(collection.settings):
-            by_words = self._words.search(collection.id, subject.item, BY_WORDS)
+            by_words = self._words.search(collection.id, subject.item, BY_WORDS, self._seen(collection))
             return Hints(twin, self._store.items.by_number(by_words) if by_words else [])
         keep = self._spots.among(collection, subject)
         by_words = self._words.search(collection.id, subject.item, BY_WORDS, keep)
@@ -73,14 +116,44 @@ class Arrivals:
         having = self._spots.having(collection, subject) if few is None else None
         return Hints(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
 
+<<<<<<< HEAD
     def surroundings(self, neighbourhood: Neighbourhood, wider: Wider | None = None) -> Surroundings:
         """The items on the points of a neighbourhood, and those beyond as far as they are asked for."""
         return Surroundings(self._store, neighbourhood, wider)
+=======
+    def _seen(self, collection: Collection) -> Having | None:
+        """Chooses the arrival numbers of items that are to be seen; ``None`` where all are."""
+        hidden_ms = collection.hidden_ms
+        return None if hidden_ms is None else lambda seqs: self._store.items.seen(seqs, hidden_ms)
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 
-    def decide(self, collection: Collection, subject: Subject, hints: Hints, surroundings: Surroundings) -> Place:
-        """Where a new arrival belongs, and why."""
+    def there(self, collection: Collection) -> Having | None:
+        """Chooses the points on which an item hangs that is to be seen; ``None`` where all have one."""
+        hidden_ms = collection.hidden_ms
+        return None if hidden_ms is None else lambda points: self._store.items.seen_points(points, hidden_ms)
+
+    def surroundings(self, collection: Collection, neighbourhood: Neighbourhood) -> Surroundings:
+        """The items on the points of a neighbourhood."""
+        return Surroundings(neighbourhood, self._store, collection.hidden_ms)
+
+    def decide(
+        self,
+        collection: Collection,
+        subject: Subject,
+        hints: Hints,
+        surroundings: Surroundings,
+        settle: Callable[[Iterable[str]], None],
+    ) -> Place:
+        """Where a new arrival belongs, and why.
+
+        Args:
+            settle: lets groups be without their items that are gone; called before they are looked at.
+        """
         forbidden = self._answers.different(collection.id, subject.item.id)
         judged = self._judge(collection, subject, hints, surroundings, forbidden)
+        if collection.hiding:
+            same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
+            settle([*(one.group for one in judged.members), *(member.group for member in same)])
         return self._groups.place(collection, subject, hints.twin, judged, forbidden)
 
     def store(
@@ -166,7 +239,7 @@ class Arrivals:
                 break
             if member.group != but and member.group not in nearest:
                 nearest[member.group] = ScoredMember(member.group, member.seq, similarity)
-        canonical = self._store.groups.canonical(list(nearest), settings.canonical)
+        canonical = self._store.groups.canonical(list(nearest), settings.canonical, collection.hidden_ms)
         return recommend(nearest.values(), canonical, floor=settings.similar_from, limit=most)
 
     def _judge(

@@ -29,7 +29,7 @@ class Collections:
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
         self._unsorted: dict[int, Collection] = {}
-        self._expiring: list[Collection] | None = None
+        self.restless: dict[int, Collection] = {}  # whose items may be due at another time than was noted
         self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
         self.reload()
 
@@ -100,16 +100,11 @@ class Collections:
             )
         if not same_spots(collection.settings, settings):
             collection.unsorted_seq = self._store.items.next_seq() - 1
+        if settings.ttl_seconds != collection.settings.ttl_seconds:
+            self.restless[collection.id] = collection
         collection.settings = settings
-        self._expiring = None
         self.touch(collection)
         return collection
-
-    def with_ttl(self) -> list[Collection]:
-        """Collections whose items expire, oldest first."""
-        if self._expiring is None:
-            self._expiring = [one for one in self.all() if one.settings.ttl_seconds is not None]
-        return [one for one in self._expiring if one.name not in self.frozen]
 
     def awaiting_summary(self) -> list[Collection]:
         """Collections with silent commands since their last summary, oldest first."""
@@ -131,13 +126,18 @@ class Collections:
         else:
             self._silent.pop(collection.id, None)
 
+    def stir(self, name: str) -> None:
+        """It has items of which nobody has noted when they are due."""
+        collection = self._by_name[name]
+        self.restless[collection.id] = collection
+
     def retire(self, collection: Collection) -> None:
         """It has left; its name may be used again."""
         del self._by_name[collection.name], self._by_id[collection.id]
         self._changed.pop(collection.id, None)
         self._silent.pop(collection.id, None)
         self._unsorted.pop(collection.id, None)
-        self._expiring = None
+        self.restless.pop(collection.id, None)
 
     def flush(self) -> list[Collection]:
         """Write what has changed, and return it; part of the running transaction."""
@@ -152,7 +152,6 @@ class Collections:
         self._by_name = {collection.name: collection for collection in self._store.collections.all()}
         self._by_id = {collection.id: collection for collection in self.all()}
         self._changed = {}
-        self._expiring = None
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
         self._unsorted = {collection.id: collection for collection in self.all() if collection.unsorted_seq}
 
@@ -174,7 +173,6 @@ class Collections:
         self.require_room()
         collection = self._by_name[name] = self._store.collections.create(name, settings)
         self._by_id[collection.id] = collection
-        self._expiring = None
         return collection
 
     def _check_model(self, collection: Collection) -> None:

@@ -64,20 +64,19 @@ class Corrections:
                 before.canonical.setdefault(group, standing.canonical_id)
         for row in also:
             if row.seq not in before.standings:
-                before.standings[row.seq] = self._standings.of(row, collection.settings)
+                before.standings[row.seq] = self._standings.of(row, collection)
         return before
 
     def publish(self, before: Before, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
         """Publish groups that merged or split, new canonical items, then every verdict that differs."""
-        settings = collection.settings
         for group in before.shapes:
             self._tell_of_moves(before, group, entry, collection, batch)
         for group, was in before.canonical.items():
-            now = self._store.groups.canonical([group], settings.canonical).get(group)
+            now = self._store.groups.canonical([group], collection.settings.canonical).get(group)
             if now is not None and now != was:
                 self.tell(entry, collection, group, "canonical_changed", [now], batch)
         for seq, row in sorted(self._store.items.by_seq(list(before.standings)).items()):
-            was_standing, standing = before.standings[seq], self._standings.of(row, settings)
+            was_standing, standing = before.standings[seq], self._standings.of(row, collection)
             if _differs(was_standing, standing):
                 batch.emit(entry, _revised(entry, collection, row, was_standing, standing, why))
 
@@ -119,7 +118,7 @@ class Corrections:
 
     def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, Standing]]:
         size = self._store.groups.size(group)
-        return self._standings.of_group(group, collection.settings, size if size <= _LARGEST_GROUP else 2)
+        return self._standings.of_group(group, collection, size if size <= _LARGEST_GROUP else 2)
 
 
 def _differs(one: Standing, other: Standing) -> bool:

@@ -55,7 +55,7 @@ class Feedback:
         """
         if command.other is not None and command.answer not in {"right", "wrong"}:
             return command.other, command.answer  # type: ignore[return-value]
-        standing = self._standings.of(stored, collection.settings)
+        standing = self._standings.of(stored, collection)
         if standing.band is not Band.DUPLICATE or standing.duplicate_of is None:
             raise InvalidCommand(
                 "no_duplicate",

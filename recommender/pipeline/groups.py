@@ -92,6 +92,8 @@ class Groups:
         """The earliest of the items that people said are the same."""
         same = self._answers.same(collection.id, subject.item.id) - {subject.item.id}
         partners = self._store.items.named(collection.id, same) if same else []
+        seen = self._store.items.seen([member.seq for member in partners], collection.hidden_ms)
+        partners = [member for member in partners if member.seq in seen]
         if not partners:
             return None
         member = partners[0]

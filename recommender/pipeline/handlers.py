@@ -224,7 +224,7 @@ class Handlers:
             if row.version is not None:
                 self._store.tombstones.bury(collection.id, row.item.id, row.version, entry.time_ms)
             batch.emit(entry, _deleted(entry, row.item, expired=True))
-        self._departures.take_out_all(rows, entry, collection, batch, "item_expired")
+        self._departures.expire(rows, entry, collection, batch)
 
     # -- people, settings ----------------------------------------------------------------------------------------------
 

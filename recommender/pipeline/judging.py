@@ -135,7 +135,7 @@ class Judging:
         if collection.settings.rule == "cosine" or not may_be_duplicate(collection.settings, subject.item):
             return None
         if not restricts(collection.settings):
-            twin = self._store.items.twin(collection.id, subject.fingerprint)
+            twin = self._store.items.twin(collection.id, subject.fingerprint, collection.hidden_ms)
             return twin if twin is not None and subject.comes_after(twin) else None
         return self._spots.twin(collection, subject)
 

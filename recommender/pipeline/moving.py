@@ -133,6 +133,7 @@ class Moving:
         self._moves.put(replace(move, place="here"))
         for cache in self._caches:
             cache.reload()
+        self._collections.stir(command.collection)
         return move.offset
 
     def _release(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:

@@ -60,7 +60,12 @@ class Neighbours:
             self._committed = dict(zip(queries, zip(*found, strict=True), strict=True))
 
     def of(
-        self, place: EntryId, overlay: CollectionOverlay, also: Iterable[int] = (), having: Having | None = None
+        self,
+        place: EntryId,
+        overlay: CollectionOverlay,
+        also: Iterable[int] = (),
+        having: Having | None = None,
+        there: Having | None = None,
     ) -> Neighbourhood:
         """The nearest points of the item at ``place``, best first.
 
@@ -70,12 +75,13 @@ class Neighbours:
             also: points that belong to it, whatever their distance.
             having: tells of points which matter more than others: of these the nearest belong to it, though there may
                 be many others that are nearer.
+            there: chooses the points that are to be seen; by default all are.
         """
         query = self._queries[place]
-        labels, found = self._nearest(place, overlay, self._k)
+        labels, found = self._nearest(place, overlay, self._k, there)
         also = frozenset(also)
         if having is not None:
-            more, near = self._nearest_of(place, overlay, having)
+            more, near = self._nearest_of(place, overlay, having, there)
             new = ~np.isin(more, labels)
             labels, found = np.concatenate([labels, more[new]]), np.concatenate([found, near[new]])
         if unknown := also.difference(labels.tolist()):
@@ -84,17 +90,21 @@ class Neighbours:
         order = np.lexsort((labels, -found))
         return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
 
+<<<<<<< HEAD
     def nearest(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Neighbourhood:
         """The ``count`` nearest points of the item at ``place``, or all, best first."""
         labels, found = self._nearest(place, overlay, count)
         return dict(zip(labels.tolist(), _rounded(found).tolist(), strict=True))
 
     def _nearest_of(self, place: EntryId, overlay: CollectionOverlay, having: Having) -> Found:
+=======
+    def _nearest_of(self, place: EntryId, overlay: CollectionOverlay, having: Having, there: Having | None) -> Found:
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
         """Of the points that matter the nearest, as far as they are among the nearest of all."""
         count, looked = self._k, 0
         matter: list[int] = []
         while True:
-            labels, found = self._nearest(place, overlay, count)
+            labels, found = self._nearest(place, overlay, count, there)
             matter += having(labels[looked:].tolist())
             looked = len(labels)
             if len(matter) >= _MATTER or looked < count or count >= _WIDEST:
@@ -102,27 +112,28 @@ class Neighbours:
                 return labels[mine], found[mine]
             count *= _WIDER
 
-    def _nearest(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Found:
+    def _nearest(self, place: EntryId, overlay: CollectionOverlay, count: int, there: Having | None) -> Found:
         """The ``count`` nearest points there are now, best first."""
-        labels, found = self._there(place, overlay, count)
+        labels, found = self._committed_nearest(place, overlay, count, there)
         if len(overlay):
             # What is behind the last of enough committed points is not among the nearest.
             least = float(found[count - 1]) if len(found) >= count else -inf
-            fresh, close = overlay.nearest(self._queries[place], count, least)
+            fresh, close = _chosen(*overlay.nearest(self._queries[place], 0 if there else count, least), there)
             labels, found = np.concatenate([labels, fresh]), np.concatenate([found, close])
         order = np.lexsort((labels, -found))[:count]
         return labels[order], found[order]
 
-    def _there(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Found:
+    def _committed_nearest(self, place: EntryId, overlay: CollectionOverlay, count: int, there: Having | None) -> Found:
         """At least the ``count`` nearest of the committed points that have not gone, if there are as many."""
         labels, found = self._committed.get(place, _NOTHING)
         asked = self._asked
         while True:
-            there = labels != NO_LABEL
+            present = labels != NO_LABEL
             if overlay.removed:
-                there &= ~np.isin(labels, list(overlay.removed))
-            if there.sum() >= count or asked >= len(self._index):
-                return labels[there], found[there]
+                present &= ~np.isin(labels, list(overlay.removed))
+            left = _chosen(labels[present], found[present], there)
+            if len(left[0]) >= count or asked >= len(self._index):
+                return left
             asked = min(max(_WIDER * asked, count + _SPARE), len(self._index))
             more = self._index.search(self._queries[place][None], asked)
             labels, found = more.labels[0], more.similarities[0]
@@ -136,6 +147,13 @@ class Neighbours:
         if not fresh.all():
             found[~fresh] = cosines(query, self._index.vectors(points[~fresh]))
         return found
+
+
+def _chosen(labels: NDArray[np.int64], found: NDArray[np.float32], there: Having | None) -> Found:
+    if there is None:
+        return labels, found
+    seen = np.isin(labels, there(labels.tolist()))
+    return labels[seen], found[seen]
 
 
 def _rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -137,7 +137,7 @@ class Outgoing:
             key=None if own is None else own[0].hex(),
             truncated=own is not None and bool(own[1]),
             vector=None if own is None else _base64(own[2]),
-            group=int(row.group.removeprefix("g")),
+            group=int(row.group.removeprefix("g") or row.seq),  # of one that is gone, and soon deleted, its own
             verdict=row.verdict.pair,
             matched=row.verdict.matched_seq,
             at_ms=row.at_ms,

@@ -195,7 +195,7 @@ class Reads:
     def recommend(self, item_id: str, collection: str, limit: int) -> list[SearchHit] | None:
         """Items similar to a stored one, or ``None`` when it is not there."""
         found = self._collections.find(collection)
-        stored = None if found is None else self._store.items.get(found.id, item_id)
+        stored = None if found is None else self._stored(found, item_id)
         if found is None or stored is None:
             return None
         return self._hits(found, self._store.vectors.get(stored.vector), limit, but=stored.group)
@@ -226,10 +226,10 @@ class Reads:
     def get(self, item_id: str, collection: str) -> ItemView | None:
         """The item and where it stands now."""
         found = self._collections.find(collection)
-        stored = None if found is None else self._store.items.get(found.id, item_id)
+        stored = None if found is None else self._stored(found, item_id)
         if found is None or stored is None:
             return None
-        standing = self._standings.of(stored, found.settings)
+        standing = self._standings.of(stored, found, hidden_ms=found.hidden_ms)
         return ItemView(
             item_id=item_id,
             collection=collection,
@@ -289,7 +289,7 @@ class Reads:
         if after == 0 and total < count:
             after = self._store.items.before_last(found.id, total)
         items: list[ExportedItem] = []
-        rows = self._store.items.after(found.id, after, _PAGE_ITEMS + 1)
+        rows = self._store.items.after(found.id, after, _PAGE_ITEMS + 1, found.hidden_ms)
         characters = 0
         for row in rows[:_PAGE_ITEMS]:
             characters += len(row.item.content)
@@ -304,8 +304,13 @@ class Reads:
             next=rows[len(items) - 1].seq if len(items) < len(rows) else None,
         )
 
+    def _stored(self, collection: Collection, item_id: str) -> StoredItem | None:
+        """An item, unless it is gone."""
+        row = self._store.items.get(collection.id, item_id)
+        return row if row is None or collection.hidden_ms is None or row.at_ms > collection.hidden_ms else None
+
     def _exported(self, row: StoredItem, collection: Collection) -> ExportedItem:
-        standing = self._standings.of(row, collection.settings)
+        standing = self._standings.of(row, collection, hidden_ms=collection.hidden_ms)
         vector = np.ascontiguousarray(self._store.vectors.get(row.vector), "<f4")
         return ExportedItem(
             id=row.item.id,
@@ -323,9 +328,13 @@ class Reads:
 
     def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
         found = self._arrivals.recommendations(
+<<<<<<< HEAD
             collection, self._surroundings(collection, vector, limit), but=but, limit=limit
+=======
+            collection, self._arrivals.surroundings(collection, neighbourhood), but=but, limit=limit
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
         )
-        rows = {one.id: self._store.items.get(collection.id, one.id) for one in found}
+        rows = {one.id: self._stored(collection, one.id) for one in found}
         return [
             SearchHit(
                 id=one.id, score=one.score, group=one.group, text=row.item.content, attributes=row.item.attributes
@@ -340,6 +349,10 @@ class Reads:
         return self._arrivals.surroundings(
             neighbours.of(_QUESTION, overlay), (k, _WIDEST, partial(neighbours.nearest, _QUESTION, overlay))
         )
+<<<<<<< HEAD
+=======
+        return neighbours.of(_QUESTION, CollectionOverlay(len(vector)), there=self._arrivals.there(collection))
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 
     def _embed(self, item: Item) -> Embedded:
         embedded = self._embedding.embed_question(item, self._collections.settings(item.collection))

@@ -112,13 +112,14 @@ class Recommender:
         corrections = Corrections(store, standings)
         arrivals = Arrivals(store, self._words, self._spots, judging, self._answers, groups)
         requery = Requery(arrivals, self._indexes)
-        departures = Departures(store, arrivals, requery, corrections)
+        self._departures = departures = Departures(store, arrivals, requery, corrections)
         reshaping = Reshaping(store, judging, self._answers, groups)
         feedback = Feedback(
             store, judging, arrivals, requery, self._answers, reshaping, self._models, standings, corrections
         )
         outcomes = Outcomes(self._summaries)
-        upserts = Upserts(store, self._collections, arrivals, departures, groups, standings, corrections, outcomes)
+        parts = arrivals, departures, self._expiry, groups, standings, corrections, outcomes
+        upserts = Upserts(store, self._collections, *parts)
         self.moves = Moves(store, self._collections, self._words)
         caches = (self._answers, self._models)
         kept = (*caches, self._words, self._rates, self._indexes)
@@ -187,7 +188,15 @@ class Recommender:
                 self._before_commit()
         except BaseException:
             with ExitStack() as reloads:  # each of them, whatever becomes of the others
-                for kept in (self.moves, self._rates, self._answers, self._models, self._words, self._collections):
+                for kept in (
+                    self._expiry,
+                    self.moves,
+                    self._rates,
+                    self._answers,
+                    self._models,
+                    self._words,
+                    self._collections,
+                ):
                     reloads.callback(kept.reload)
             raise
 
@@ -227,6 +236,8 @@ class Recommender:
         entry = prepared.entry
         for collection, rows in self._expiry.due(entry):
             self._handlers.expire(entry, collection, rows, batch)
+        for collection, groups in self._expiry.concerned(entry):
+            self._departures.settle(groups, entry, collection, batch)
         self._spots.sort(entry.command)
         self._summaries.emit_due(entry, batch)
         self._handlers.handle(prepared, batch)

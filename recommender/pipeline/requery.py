@@ -31,7 +31,9 @@ class Requery:
             dimension=len(subject.vector),
             k=collection.settings.candidates,
         )
-        return hints, self._arrivals.surroundings(neighbours.of(_QUERY, overlay, hints.points, hints.having))
+        there = self._arrivals.there(collection)
+        near = neighbours.of(_QUERY, overlay, hints.points, hints.having, there)
+        return hints, self._arrivals.surroundings(collection, near)
 
     def overlay(self, collection: Collection, batch: Batch) -> CollectionOverlay:
         """What the batch has changed in the collection's index so far."""

@@ -11,7 +11,7 @@ from recommender.pipeline.collections import Collections
 from recommender.pipeline.subject import Subject
 from recommender.policy import NOWHERE, Dated, Spot, allows, reach, restricts, spot
 from recommender.store import Collection, Member, Sought, SqliteStore
-from recommender.store.spots import Sharing
+from recommender.store.spots import LAST_SEQ, Sharing
 
 # How many items get their spot under new settings before one command; more before one that says that time has passed.
 SORTED_AT_ONCE = 100
@@ -62,10 +62,14 @@ class Spots:
         found = reach(collection.settings, collection.id, later)
         if found is None:
             return Allowed(collection, later, None)
-        own = self._store.items.named(collection.id, [subject.item.id])
-        sought = Sought(*found, behind=collection.unsorted_seq, but=own[0].seq if own else 0)
-        if subject.seq is not None:
-            sought = Sought(*found, behind=collection.unsorted_seq, before=subject.seq)
+        own = self._store.items.named(collection.id, [subject.item.id]) if subject.seq is None else []
+        sought = Sought(
+            *found,
+            behind=collection.unsorted_seq,
+            but=own[0].seq if own else 0,
+            hidden_ms=collection.hidden_ms,
+            before=LAST_SEQ if subject.seq is None else subject.seq,
+        )
         return Allowed(collection, later, sought)
 
     def twin(self, collection: Collection, subject: Subject) -> Member | None:
@@ -116,6 +120,7 @@ class Spots:
                 return []
             known = set(self._store.spots.among(seqs, allowed.sought))
             waiting = [seq for seq in seqs if seq <= allowed.sought.behind and seq < allowed.sought.before]
+            waiting = self._store.items.seen(waiting, allowed.sought.hidden_ms)
             said = self._store.items.sayings(waiting, collection.name) if waiting else {}
             known.update(
                 seq
@@ -150,7 +155,7 @@ class Spots:
         earliest = self._store.spots.earliest(sharing, values, sought)
         if sought.behind:
             for place, value in enumerate(values):
-                waiting = self._store.spots.unsorted(collection.id, sharing, value, sought.behind, collection.name)
+                waiting = self._store.spots.unsorted(collection.id, sharing, value, sought, collection.name)
                 for member, said in waiting:
                     if subject.comes_after(member) and allows(collection.settings, later, Dated(said.item, said.at_ms)):
                         earliest[place] = member.seq

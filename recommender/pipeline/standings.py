@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.items import Band, CollectionSettings, PairVerdict, Reason
+from recommender.items import Band, PairVerdict, Reason
 from recommender.policy import means_nothing
-from recommender.store import SqliteStore, StoredItem, Verdict
+from recommender.store import Collection, SqliteStore, StoredItem, Verdict
 
 SAYS_NOTHING = Reason(code="says_nothing", text="the text is a placeholder and says nothing")
 
@@ -56,37 +56,41 @@ class Standings:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def of(self, row: StoredItem, settings: CollectionSettings) -> Standing:
-        """Where a stored item stands."""
-        earliest = self._store.groups.canonical([row.group])
-        canonical = earliest
-        if settings.canonical != "earliest":
-            canonical = self._store.groups.canonical([row.group], settings.canonical)
-        return self._standing(row, earliest, canonical, settings)
+    def of(self, row: StoredItem, collection: Collection, *, hidden_ms: int | None = None) -> Standing:
+        """Where a stored item stands.
 
-    def of_group(self, group: str, settings: CollectionSettings, limit: int) -> list[tuple[StoredItem, Standing]]:
+        Args:
+            row: the item.
+            collection: in which it is.
+            hidden_ms: for a question, where groups may hold items that are gone: those that arrived up to this stream
+                time are not to be seen.
+        """
+        rule = collection.settings.canonical
+        earliest = self._store.groups.canonical([row.group], hidden_ms=hidden_ms)
+        canonical = earliest if rule == "earliest" else self._store.groups.canonical([row.group], rule, hidden_ms)
+        return self._standing(row, earliest, canonical, collection)
+
+    def of_group(self, group: str, collection: Collection, limit: int) -> list[tuple[StoredItem, Standing]]:
         """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
         members = self._store.groups.earliest(group, limit)
         if not members:
             return []
-        earliest = {group: members[0].id}
-        canonical = earliest
-        if settings.canonical != "earliest":
-            canonical = self._store.groups.canonical([group], settings.canonical)
+        earliest, rule = {group: members[0].id}, collection.settings.canonical
+        canonical = earliest if rule == "earliest" else self._store.groups.canonical([group], rule)
         rows = self._store.items.by_seq([member.seq for member in members])
-        return [(row := rows[member.seq], self._standing(row, earliest, canonical, settings)) for member in members]
+        return [(row := rows[member.seq], self._standing(row, earliest, canonical, collection)) for member in members]
 
     def _standing(
-        self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str], settings: CollectionSettings
+        self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str], collection: Collection
     ) -> Standing:
         first = earliest[row.group]
         repeats = first != row.item.id
         band = Band.DUPLICATE if repeats else unrepeated(row.verdict)
         seq = row.verdict.matched_seq
-        matched_id = None if seq is None else self._store.items.id_of(seq)
+        matched_id = None if seq is None else self._store.items.id_of(seq, collection.hidden_ms)
         # With the matched item gone, what was found out about it still tells why the band is what it is.
         pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
-        alone = SAYS_NOTHING if pair is None and means_nothing(settings, row.item) else None
+        alone = SAYS_NOTHING if pair is None and means_nothing(collection.settings, row.item) else None
         return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair, alone)
 
 

@@ -14,6 +14,7 @@ from recommender.pipeline.collections import Collections
 from recommender.pipeline.corrections import Before, Corrections
 from recommender.pipeline.departures import Departures, Gone
 from recommender.pipeline.embedding_step import Embedded, made_from_text
+from recommender.pipeline.expiry import Expiry
 from recommender.pipeline.groups import Groups, Place
 from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
@@ -35,6 +36,7 @@ class Upserts:
         collections: Collections,
         arrivals: Arrivals,
         departures: Departures,
+        expiry: Expiry,
         groups: Groups,
         standings: Standings,
         corrections: Corrections,
@@ -44,6 +46,7 @@ class Upserts:
         self._collections = collections
         self._arrivals = arrivals
         self._departures = departures
+        self._expiry = expiry
         self._groups = groups
         self._standings = standings
         self._corrections = corrections
@@ -104,10 +107,19 @@ class Upserts:
         """A new item, or one whose text has changed: it arrives behind all others."""
         started, entry = time.perf_counter(), prepared.entry
         gone = None if stored is None else self._departures.take_out(stored, collection, batch)
-        subject = Subject(command, embedded.fingerprint, embedded.vector, entry.time_ms)
+        at_ms = max(
+            entry.time_ms, collection.gone_ms + 1
+        )  # whatever the server's clock says, it is not gone as it comes
+        subject = Subject(command, embedded.fingerprint, embedded.vector, at_ms)
         hints = self._arrivals.hints(collection, subject)
         surroundings = self._surroundings(prepared, collection, subject, hints, batch)
-        place = self._arrivals.decide(collection, subject, hints, surroundings)
+        place = self._arrivals.decide(
+            collection,
+            subject,
+            hints,
+            surroundings,
+            settle=lambda groups: self._departures.settle(groups, entry, collection, batch),
+        )
         before = self._before(collection, place, gone)
         self._store.tombstones.remove(collection.id, command.id)
         row = self._arrivals.store(
@@ -120,9 +132,14 @@ class Upserts:
             revision=stored.revision + 1 if stored else 1,
             version=command.version if command.version is not None or stored is None else stored.version,
         )
+        self._expiry.arrived(collection, row.at_ms)
         if place.merges:
             row = self._merge(collection, row, place, before)
+<<<<<<< HEAD
             surroundings = surroundings.regrouped()
+=======
+            surroundings = self._arrivals.surroundings(collection, surroundings.similarity)  # under the groups of now
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
         event = self._processed(entry, collection, row, embedded, surroundings, started)
         outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
@@ -136,10 +153,16 @@ class Upserts:
         if neighbours is None:
             raise AssertionError("an upsert that is not a repeat has been prepared")
         overlay = batch.overlay(collection, len(subject.vector))
+<<<<<<< HEAD
         return self._arrivals.surroundings(
             neighbours.of(place, overlay, hints.points, hints.having),
             (collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay)),
         )
+=======
+        there = self._arrivals.there(collection)
+        near = prepared.neighbours.of(prepared.entry.id, overlay, hints.points, hints.having, there)
+        return self._arrivals.surroundings(collection, near)
+>>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 
     def _before(self, collection: Collection, place: Place, gone: Gone | None) -> Before:
         """How everything stands that the arrival can change for others than itself."""
@@ -191,7 +214,7 @@ class Upserts:
         surroundings: Surroundings,
         started: float,
     ) -> ItemProcessed:
-        standing = self._standings.of(row, collection.settings)
+        standing = self._standings.of(row, collection)
         return ItemProcessed(
             command=cause(entry),
             item_id=row.item.id,

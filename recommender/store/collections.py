@@ -23,6 +23,8 @@ class Collection:
         silent_bands: bands of the items among them.
         silent_since_ms: stream time of the first of them.
         unsorted_seq: items up to this arrival number have yet to be given their spot under these settings.
+        gone_ms: items that arrived up to this stream time are gone.
+        hiding: whether some of them have yet to be deleted.
     """
 
     id: int
@@ -34,6 +36,13 @@ class Collection:
     silent_bands: Counter[Band] = field(default_factory=Counter)
     silent_since_ms: int = 0
     unsorted_seq: int = 0
+    gone_ms: int = 0
+    hiding: bool = False
+
+    @property
+    def hidden_ms(self) -> int | None:
+        """Stored items that arrived up to this stream time are not to be seen; ``None`` where all are."""
+        return self.gone_ms if self.hiding else None
 
 
 class CollectionTable:
@@ -45,7 +54,8 @@ class CollectionTable:
     def all(self) -> list[Collection]:
         """Every collection, oldest first, without those that have left for another partition."""
         rows = self._db.execute(
-            "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms, unsorted_seq"
+            "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms,"
+            " unsorted_seq, gone_ms"
             " FROM collections WHERE NOT instr(name, char(10)) ORDER BY id"
         )
         return [
@@ -81,7 +91,7 @@ class CollectionTable:
         """Write everything but its name."""
         self._db.execute(
             "UPDATE collections SET settings=?, model=?, dimension=?, silent_commands=?, silent_bands=?,"
-            " silent_since_ms=?, unsorted_seq=? WHERE id=?",
+            " silent_since_ms=?, unsorted_seq=?, gone_ms=? WHERE id=?",
             (
                 collection.settings.model_dump_json(),
                 collection.model,
@@ -90,6 +100,7 @@ class CollectionTable:
                 json.dumps(collection.silent_bands),
                 collection.silent_since_ms,
                 collection.unsorted_seq,
+                collection.gone_ms,
                 collection.id,
             ),
         )

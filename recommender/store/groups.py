@@ -28,8 +28,18 @@ class GroupTable:
         self._db = connection
         self._recent = recent
 
-    def canonical(self, groups: Collection[str], rule: CanonicalRule = "earliest") -> dict[str, str]:
-        """Id of the item that stands for each group; among equally long texts the earliest."""
+    def canonical(
+        self, groups: Collection[str], rule: CanonicalRule = "earliest", hidden_ms: int | None = None
+    ) -> dict[str, str]:
+        """Id of the item that stands for each group; among equally long texts the earliest.
+
+        Args:
+            groups: which.
+            rule: how it is chosen.
+            hidden_ms: items that arrived up to this stream time are not to be seen.
+        """
+        if hidden_ms is not None:
+            return dict(self._read_canonical(list(groups), rule, hidden_ms))
         recent = self._recent.canonical_by(rule)
         found = recent.among(groups)
         if len(found) < len(groups):
@@ -38,11 +48,11 @@ class GroupTable:
                 recent.put(group, id_)
         return found
 
-    def _read_canonical(self, groups: list[str], rule: CanonicalRule) -> list[tuple[str, str]]:
+    def _read_canonical(self, groups: list[str], rule: CanonicalRule, hidden_ms: int = -1) -> list[tuple[str, str]]:
         rows = self._db.execute(
             "SELECT grp, items.id FROM json_each(?) AS groups CROSS JOIN items ON items.seq ="  # noqa: S608
-            f" (SELECT seq FROM items WHERE grp = groups.value ORDER BY {_CANONICAL[rule]} LIMIT 1)",
-            (json.dumps(groups),),
+            f" (SELECT seq FROM items WHERE grp = groups.value AND at_ms > ? ORDER BY {_CANONICAL[rule]} LIMIT 1)",
+            (json.dumps(groups), hidden_ms),
         )
         return rows.fetchall()
 
@@ -95,4 +105,21 @@ class GroupTable:
         self._db.execute(
             "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
         )
+        self._recent.rearranged()
+
+    def gone(self, group: str, until_ms: int) -> list[Member]:
+        """Items of a group that arrived up to a stream time, in order of arrival."""
+        rows = self._db.execute(f"{_MEMBER} AND at_ms <= ? ORDER BY seq", (group, until_ms))
+        return [Member(*row) for row in rows]
+
+    def first_behind(self, group: str, until_ms: int) -> int | None:
+        """Number of the earliest item of a group that arrived behind a stream time."""
+        row = self._db.execute(
+            "SELECT seq FROM items WHERE grp=? AND at_ms > ? ORDER BY seq LIMIT 1", (group, until_ms)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def leave(self, group: str, until_ms: int) -> None:
+        """Take the items that arrived up to a stream time out of a group; they are in none from then on."""
+        self._db.execute("UPDATE items SET grp='' WHERE grp=? AND at_ms <= ?", (group, until_ms))
         self._recent.rearranged()

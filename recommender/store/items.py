@@ -37,11 +37,16 @@ class ItemTable:
         rows = self._db.execute(f"{_SELECT} WHERE collection=? AND id=?", (collection, item_id))
         return next(map(_stored, rows), None)
 
-    def id_of(self, seq: int) -> str | None:
-        """Id of the item that arrived as number ``seq``, while it is there."""
-        if (said := self._recent.sayings.get(seq)) is not None:
+    def id_of(self, seq: int, hidden_ms: int | None = None) -> str | None:
+        """Id of the item that arrived as number ``seq``, while it is there.
+
+        Args:
+            seq: its number.
+            hidden_ms: those that arrived up to this stream time are not to be seen; so in other methods.
+        """
+        if hidden_ms is None and (said := self._recent.sayings.get(seq)) is not None:
             return said.item.id
-        row = self._db.execute("SELECT id FROM items WHERE seq=?", (seq,)).fetchone()
+        row = self._db.execute("SELECT id FROM items WHERE seq=? AND at_ms > ?", (seq, _since(hidden_ms))).fetchone()
         return None if row is None else str(row[0])
 
     def by_seq(self, seqs: Collection[int]) -> dict[int, StoredItem]:
@@ -156,24 +161,27 @@ class ItemTable:
             (seq,),
         )
 
-    def members(self, points: Collection[int]) -> list[Member]:
+    def members(self, points: Collection[int], hidden_ms: int | None = None) -> list[Member]:
         """The earliest items of each point, in order of arrival."""
+        if hidden_ms is not None:
+            return sorted(chain.from_iterable(self._read_members(list(points), hidden_ms).values()))
         known = self._recent.members.among(points)
         if len(known) < len(points):
-            known.update(self._read_members([point for point in points if point not in known]))
+            read = self._read_members([point for point in points if point not in known])
+            for point, members in read.items():
+                self._recent.members.put(point, members)
+            known.update(read)
         return sorted(chain.from_iterable(known.values()))
 
-    def _read_members(self, points: list[int]) -> dict[int, list[Member]]:
+    def _read_members(self, points: list[int], hidden_ms: int | None = None) -> dict[int, list[Member]]:
         rows = self._db.execute(
             "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points CROSS JOIN items ON items.seq IN"
-            " (SELECT seq FROM items WHERE point = points.value ORDER BY seq LIMIT ?) ORDER BY items.seq",
-            (json.dumps(points), MEMBERS_PER_POINT),
+            " (SELECT seq FROM items WHERE point = points.value AND at_ms > ? ORDER BY seq LIMIT ?) ORDER BY items.seq",
+            (json.dumps(points), _since(hidden_ms), MEMBERS_PER_POINT),
         )
         found: dict[int, list[Member]] = {}
         for row in rows:
             found.setdefault(row[2], []).append(Member(*row))
-        for point, members in found.items():
-            self._recent.members.put(point, members)
         return found
 
     def by_number(self, seqs: Collection[int]) -> list[Member]:
@@ -184,20 +192,40 @@ class ItemTable:
         )
         return [Member(*row) for row in rows]
 
+    def seen_points(self, points: Collection[int], hidden_ms: int) -> list[int]:
+        """Those of the points on which an item hangs that is to be seen, in the order given."""
+        rows = self._db.execute(
+            "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM items WHERE point = value AND at_ms > ?)"
+            " ORDER BY key",
+            (json.dumps(list(points)), hidden_ms),
+        )
+        return [row[0] for row in rows]
+
+    def seen(self, seqs: Collection[int], hidden_ms: int | None) -> list[int]:
+        """Those of the items that are to be seen, in the order given."""
+        if hidden_ms is None:
+            return list(seqs)
+        rows = self._db.execute(
+            "SELECT value FROM json_each(?) JOIN items ON seq = value WHERE at_ms > ? ORDER BY json_each.key",
+            (json.dumps(list(seqs)), hidden_ms),
+        )
+        return [row[0] for row in rows]
+
     def named(self, collection: int, ids: Collection[str]) -> list[Member]:
-        """Items by their ids, those that are there, in order of arrival."""
+        """Items by their ids, those that are in a group, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
-            " ORDER BY +seq",  # by itself it would rather read the collection than sort a few
+            " AND grp <> '' ORDER BY +seq",  # by itself it would rather read the collection than sort a few
             (collection, json.dumps(sorted(ids))),
         )
         return [Member(*row) for row in rows]
 
-    def twin(self, collection: int, fingerprint: bytes) -> Member | None:
+    def twin(self, collection: int, fingerprint: bytes, hidden_ms: int | None = None) -> Member | None:
         """The earliest item of the collection with the same text."""
         row = self._db.execute(
-            "SELECT seq, id, point, grp FROM items WHERE fingerprint=? AND collection=? ORDER BY seq LIMIT 1",
-            (fingerprint, collection),
+            "SELECT seq, id, point, grp FROM items WHERE fingerprint=? AND collection=? AND at_ms > ?"
+            " ORDER BY seq LIMIT 1",
+            (fingerprint, collection, _since(hidden_ms)),
         ).fetchone()
         return None if row is None else Member(*row)
 
@@ -224,15 +252,18 @@ class ItemTable:
         )
         return [row[0] for row in rows]
 
-    def first_arrival_ms(self, collection: int) -> int | None:
-        """Stream time at which the item arrived that is there for longest."""
-        row = self._db.execute("SELECT min(at_ms) FROM items WHERE collection=?", (collection,)).fetchone()
+    def first_arrival_ms(self, collection: int, after_ms: int = -1) -> int | None:
+        """Stream time at which the item arrived that is there for longest, of those that arrived behind a time."""
+        row = self._db.execute(
+            "SELECT min(at_ms) FROM items WHERE collection=? AND at_ms > ?", (collection, after_ms)
+        ).fetchone()
         return None if row[0] is None else int(row[0])
 
-    def after(self, collection: int, seq: int, limit: int) -> list[StoredItem]:
+    def after(self, collection: int, seq: int, limit: int, hidden_ms: int | None = None) -> list[StoredItem]:
         """Items of a collection that arrived behind number ``seq``, at most ``limit``, in order of arrival."""
         rows = self._db.execute(
-            f"{_SELECT} WHERE collection=? AND seq > ? ORDER BY seq LIMIT ?", (collection, seq, limit)
+            f"{_SELECT} WHERE collection=? AND seq > ? AND at_ms > ? ORDER BY seq LIMIT ?",
+            (collection, seq, _since(hidden_ms), limit),
         )
         return [_stored(row) for row in rows]
 
@@ -265,6 +296,10 @@ class ItemTable:
     def _count(self, collection: int, change: int) -> None:
         if self._counts is not None and (change > 0 or collection in self._counts):
             self._counts[collection] = self._counts.get(collection, 0) + change
+
+
+def _since(hidden_ms: int | None) -> int:
+    return -1 if hidden_ms is None else hidden_ms
 
 
 def _stored(row: Any) -> StoredItem:

@@ -185,6 +185,8 @@ ALTER TABLE items ADD COLUMN moment INTEGER;  -- its time in microseconds where 
 CREATE INDEX items_by_scope_text ON items (scope, fingerprint, moment, seq) WHERE scope IS NOT NULL;
 CREATE INDEX items_by_scope_point ON items (scope, point, moment, seq) WHERE scope IS NOT NULL;
 CREATE INDEX items_by_scope_time ON items (scope, moment, point) WHERE scope IS NOT NULL;
+-- Items that arrived up to this stream time are gone, though some may have yet to be deleted.
+ALTER TABLE collections ADD COLUMN gone_ms INTEGER NOT NULL DEFAULT 0;
 -- Items up to this arrival number have yet to be given their spot under the settings of now.
 ALTER TABLE collections ADD COLUMN unsorted_seq INTEGER NOT NULL DEFAULT 0;
 UPDATE collections SET unsorted_seq = COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0)

@@ -12,7 +12,7 @@ from recommender.items import Item
 from recommender.store.items import item_of
 from recommender.store.rows import Member, Saying, SpotOf
 
-_LAST_SEQ = 2**63 - 1
+LAST_SEQ = 2**63 - 1
 _WITHIN = " AND moment BETWEEN ? AND ? AND seq > ? AND seq < ? AND seq <> ?"
 
 Sharing = Literal["fingerprint", "point"]
@@ -29,19 +29,27 @@ class Sought:
         behind: only those that arrived behind this number have a spot.
         before: the arrival number of the item itself, if it is stored and those behind it do not count.
         but: an arrival number that does not count either; 0 for none.
+        hidden_ms: those that arrived up to this stream time are not to be seen; ``None`` where all are.
     """
 
     scopes: tuple[int, ...]
     first: int
     last: int
     behind: int = 0
-    before: int = _LAST_SEQ
+    before: int = LAST_SEQ
     but: int = 0
+    hidden_ms: int | None = None
 
     @property
-    def within(self) -> tuple[int, int, int, int, int]:
-        """Parameters of a statement."""
-        return self.first, self.last, self.behind, self.before, self.but
+    def within(self) -> str:
+        """The condition, as a part of a statement."""
+        return _WITHIN if self.hidden_ms is None else f"{_WITHIN} AND at_ms > ?"  # which no index has
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Parameters of that part."""
+        hidden = () if self.hidden_ms is None else (self.hidden_ms,)
+        return self.first, self.last, self.behind, self.before, self.but, *hidden
 
 
 class SpotTable:
@@ -58,10 +66,10 @@ class SpotTable:
             order = "ORDER BY moment, seq LIMIT 1" if place == 0 else "ORDER BY seq LIMIT 1"
             statement = (
                 f"SELECT seq FROM items INDEXED BY {_INDEXES[sharing]} WHERE scope=? AND {sharing}=?"  # noqa: S608
-                f"{_WITHIN} {order}"  # constants all
+                f"{sought.within} {order}"  # constants all
             )
             for number, value in enumerate(values):
-                row = self._db.execute(statement, (scope, value, *sought.within)).fetchone()
+                row = self._db.execute(statement, (scope, value, *sought.values)).fetchone()
                 if row is not None and not 0 < best[number] < row[0]:
                     best[number] = row[0]
         return best
@@ -71,8 +79,8 @@ class SpotTable:
         found: list[int] = []
         for scope in sought.scopes:
             rows = self._db.execute(
-                f"SELECT point FROM items INDEXED BY items_by_scope_time WHERE scope=?{_WITHIN} LIMIT ?",  # noqa: S608
-                (scope, *sought.within, limit + 1 - len(found)),
+                f"SELECT point FROM items INDEXED BY items_by_scope_time WHERE scope=?{sought.within} LIMIT ?",  # noqa: S608
+                (scope, *sought.values, limit + 1 - len(found)),
             )
             found += [row[0] for row in rows]
         return None if len(found) > limit else sorted(set(found))
@@ -81,20 +89,20 @@ class SpotTable:
         """Those of the items that are sought, in the order given."""
         rows = self._db.execute(
             "SELECT seq FROM items WHERE seq IN (SELECT value FROM json_each(?)) AND scope IN (SELECT value FROM"  # noqa: S608
-            f" json_each(?)){_WITHIN}",
-            (json.dumps(list(seqs)), json.dumps(sought.scopes), *sought.within),
+            f" json_each(?)){sought.within}",
+            (json.dumps(list(seqs)), json.dumps(sought.scopes), *sought.values),
         )
         found = {row[0] for row in rows}
         return [seq for seq in seqs if seq in found]
 
     def unsorted(
-        self, collection: int, sharing: Sharing, value: bytes | int, last: int, name: str
+        self, collection: int, sharing: Sharing, value: bytes | int, sought: Sought, name: str
     ) -> list[tuple[Member, Saying]]:
-        """Items with a text or on a point that arrived up to number ``last``, in order of arrival."""
+        """Items with a text or on a point that have no spot yet, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp, content, attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
-            f" WHERE {sharing}=? AND collection=? AND seq <= ? ORDER BY seq",
-            (value, collection, last),
+            f" WHERE {sharing}=? AND collection=? AND seq <= ? AND at_ms > ? ORDER BY seq",
+            (value, collection, sought.behind, -1 if sought.hidden_ms is None else sought.hidden_ms),
         )
         return [
             (Member(seq, id_, point, group), Saying(item_of(id_, name, content, attributes), *others))

@@ -139,7 +139,8 @@ def test_a_late_upsert_does_not_bring_an_expired_item_back(engine: Recommender, 
 
 
 def test_many_that_are_due_go_a_few_at_a_time(engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(expiry, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(expiry, "MOST_ON_A_TICK", 3)
     engine.process(
         [log.configure(ttl_seconds=60), *(log.upsert(f"i{n}", f"t{n}", vector=at(100 * n)) for n in range(8))]
     )
@@ -148,6 +149,7 @@ def test_many_that_are_due_go_a_few_at_a_time(engine: Recommender, log: Log, mon
         assert engine.due_ms() is not None
         engine.process([log.tick(later_ms=TTL_MS)])
         assert engine.stats()["items"] == count
+        assert engine.search("t7") == []
     assert engine.due_ms() is None
 
 
