@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
-from collections.abc import Callable, Iterable, Iterator, Sequence
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from recommender.grouping import ranked
@@ -50,45 +46,6 @@ class Hints(NamedTuple):
         return {*self.allowed, *(member.point for member in (*self.by_words, *([self.twin] if self.twin else [])))}
 
 
-<<<<<<< HEAD
-=======
-class Surroundings:
-    """What an item finds when it arrives.
-
-    Attributes:
-        similarity: cosine by point, best first.
-    """
-
-    def __init__(self, similarity: Neighbourhood, store: SqliteStore, hidden_ms: int | None) -> None:
-        self.similarity = similarity
-        self._store = store
-        self._hidden_ms = hidden_ms
-        self._points = list(similarity)
-        self._asked = 0
-        self._members: list[Member] = []
-
-    def members(self) -> Iterator[Member]:
-        """The earliest items on those points, the nearest first; read as far as they are asked for."""
-        place = 0
-        while place < len(self._members) or self._read():
-            yield self._members[place]
-            place += 1
-
-    def _read(self) -> bool:
-        """Read the items of some more points; points that are equally near are read at once. Whether there are more."""
-        read = len(self._members)
-        while len(self._members) == read and self._asked < len(self._points):
-            end = min(self._asked + _POINTS_AT_ONCE, len(self._points))
-            last = self.similarity[self._points[end - 1]]
-            while end < len(self._points) and self.similarity[self._points[end]] == last:
-                end += 1
-            found = self._store.items.members(self._points[self._asked : end], self._hidden_ms)
-            self._asked = end
-            self._members += sorted(found, key=lambda member: (-self.similarity[member.point], member.seq))
-        return len(self._members) > read
-
-
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 class Arrivals:
     """Decides items of one collection, one after another."""
 
@@ -116,25 +73,21 @@ class Arrivals:
         having = self._spots.having(collection, subject) if few is None else None
         return Hints(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
 
-<<<<<<< HEAD
-    def surroundings(self, neighbourhood: Neighbourhood, wider: Wider | None = None) -> Surroundings:
-        """The items on the points of a neighbourhood, and those beyond as far as they are asked for."""
-        return Surroundings(self._store, neighbourhood, wider)
-=======
     def _seen(self, collection: Collection) -> Having | None:
         """Chooses the arrival numbers of items that are to be seen; ``None`` where all are."""
         hidden_ms = collection.hidden_ms
         return None if hidden_ms is None else lambda seqs: self._store.items.seen(seqs, hidden_ms)
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
 
     def there(self, collection: Collection) -> Having | None:
         """Chooses the points on which an item hangs that is to be seen; ``None`` where all have one."""
         hidden_ms = collection.hidden_ms
         return None if hidden_ms is None else lambda points: self._store.items.seen_points(points, hidden_ms)
 
-    def surroundings(self, collection: Collection, neighbourhood: Neighbourhood) -> Surroundings:
-        """The items on the points of a neighbourhood."""
-        return Surroundings(neighbourhood, self._store, collection.hidden_ms)
+    def surroundings(
+        self, collection: Collection, neighbourhood: Neighbourhood, wider: Wider | None = None
+    ) -> Surroundings:
+        """The items on the points of a neighbourhood, and those beyond as far as they are asked for."""
+        return Surroundings(self._store, neighbourhood, wider, collection.hidden_ms)
 
     def decide(
         self,

@@ -90,16 +90,14 @@ class Neighbours:
         order = np.lexsort((labels, -found))
         return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
 
-<<<<<<< HEAD
-    def nearest(self, place: EntryId, overlay: CollectionOverlay, count: int) -> Neighbourhood:
-        """The ``count`` nearest points of the item at ``place``, or all, best first."""
-        labels, found = self._nearest(place, overlay, count)
+    def nearest(
+        self, place: EntryId, overlay: CollectionOverlay, count: int, there: Having | None = None
+    ) -> Neighbourhood:
+        """The ``count`` nearest points of the item at ``place``, or all, best first; see ``of``."""
+        labels, found = self._nearest(place, overlay, count, there)
         return dict(zip(labels.tolist(), _rounded(found).tolist(), strict=True))
 
-    def _nearest_of(self, place: EntryId, overlay: CollectionOverlay, having: Having) -> Found:
-=======
     def _nearest_of(self, place: EntryId, overlay: CollectionOverlay, having: Having, there: Having | None) -> Found:
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
         """Of the points that matter the nearest, as far as they are among the nearest of all."""
         count, looked = self._k, 0
         matter: list[int] = []

@@ -328,11 +328,7 @@ class Reads:
 
     def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
         found = self._arrivals.recommendations(
-<<<<<<< HEAD
             collection, self._surroundings(collection, vector, limit), but=but, limit=limit
-=======
-            collection, self._arrivals.surroundings(collection, neighbourhood), but=but, limit=limit
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
         )
         rows = {one.id: self._stored(collection, one.id) for one in found}
         return [
@@ -346,13 +342,10 @@ class Reads:
     def _surroundings(self, collection: Collection, vector: Vector, limit: int) -> Surroundings:
         k, overlay = max(collection.settings.candidates, 2 * limit), CollectionOverlay(len(vector))
         neighbours = self._indexes.neighbours(collection, {_QUESTION: vector}, dimension=len(vector), k=k)
-        return self._arrivals.surroundings(
-            neighbours.of(_QUESTION, overlay), (k, _WIDEST, partial(neighbours.nearest, _QUESTION, overlay))
-        )
-<<<<<<< HEAD
-=======
-        return neighbours.of(_QUESTION, CollectionOverlay(len(vector)), there=self._arrivals.there(collection))
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
+        there = self._arrivals.there(collection)
+        near = neighbours.of(_QUESTION, overlay, there=there)
+        wider = k, _WIDEST, partial(neighbours.nearest, _QUESTION, overlay, there=there)
+        return self._arrivals.surroundings(collection, near, wider)
 
     def _embed(self, item: Item) -> Embedded:
         embedded = self._embedding.embed_question(item, self._collections.settings(item.collection))

@@ -25,12 +25,20 @@ class Surroundings:
         store: the items.
         similarity: cosine by point, best first.
         wider: where more is to be had.
+        hidden_ms: items that arrived up to this stream time are not to be seen; ``None`` where all are.
 
     Attributes:
         similarity: the same.
     """
 
-    def __init__(self, store: SqliteStore, similarity: Neighbourhood, wider: Wider | None = None) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        similarity: Neighbourhood,
+        wider: Wider | None = None,
+        hidden_ms: int | None = None,
+    ) -> None:
+        self._hidden_ms = hidden_ms
         self.similarity = similarity
         self._store = store
         self._wider = wider
@@ -40,7 +48,7 @@ class Surroundings:
 
     def regrouped(self) -> Surroundings:
         """The same under the groups of now."""
-        return Surroundings(self._store, self.similarity, self._wider)
+        return Surroundings(self._store, self.similarity, self._wider, self._hidden_ms)
 
     def members(self) -> Iterator[Member]:
         """The earliest items on those points, the nearest first; read as far as they are asked for."""
@@ -86,7 +94,7 @@ class Surroundings:
         return len(self._members) > read
 
     def _on(self, points: Sequence[int], similarity: Neighbourhood) -> list[Member]:
-        found = self._store.items.members(points)
+        found = self._store.items.members(points, self._hidden_ms)
         return sorted(found, key=lambda member: (-similarity[member.point], member.seq))
 
 

@@ -135,11 +135,7 @@ class Upserts:
         self._expiry.arrived(collection, row.at_ms)
         if place.merges:
             row = self._merge(collection, row, place, before)
-<<<<<<< HEAD
             surroundings = surroundings.regrouped()
-=======
-            surroundings = self._arrivals.surroundings(collection, surroundings.similarity)  # under the groups of now
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
         event = self._processed(entry, collection, row, embedded, surroundings, started)
         outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
@@ -153,16 +149,10 @@ class Upserts:
         if neighbours is None:
             raise AssertionError("an upsert that is not a repeat has been prepared")
         overlay = batch.overlay(collection, len(subject.vector))
-<<<<<<< HEAD
-        return self._arrivals.surroundings(
-            neighbours.of(place, overlay, hints.points, hints.having),
-            (collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay)),
-        )
-=======
         there = self._arrivals.there(collection)
-        near = prepared.neighbours.of(prepared.entry.id, overlay, hints.points, hints.having, there)
-        return self._arrivals.surroundings(collection, near)
->>>>>>> 587bfe2 (What is due is gone at once, and deleted a little at a time; what expiry costs goes by what is due, not by the number of collections)
+        near = neighbours.of(place, overlay, hints.points, hints.having, there)
+        wider = collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay, there=there)
+        return self._arrivals.surroundings(collection, near, wider)
 
     def _before(self, collection: Collection, place: Place, gone: Gone | None) -> Before:
         """How everything stands that the arrival can change for others than itself."""

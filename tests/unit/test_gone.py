@@ -292,7 +292,7 @@ def test_what_is_due_costs_what_is_deleted(log: Log) -> None:
     def statements(collections: int) -> int:
         engine = opened()
         for n in range(collections):
-            engine.process([log.configure(f"c{n}", ttl_seconds=60), log.upsert("a", SHOP, collection=f"c{n}")])
+            engine.process([log.configure(f"c{n}", ttl_seconds=60), log.upsert("a", f"text {n}", collection=f"c{n}")])
         engine.process([log.upsert("x", SHOP, collection="other", later_ms=2 * TTL_MS)])
         for _ in range(10):
             engine.process([log.upsert("x", SHOP, collection="other")])
