@@ -198,17 +198,18 @@ INSERT INTO meta SELECT 'words were removed', EXISTS (SELECT 1 FROM sqlite_seque
 CREATE TABLE move_parts (
     collection TEXT NOT NULL, part INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (collection, part)
 );
-INSERT INTO move_parts SELECT collection, key, value FROM moves, json_each(state, '$.parts');
+-- No table-valued function here: SQLite 3.40 keeps json_each with the schema of before, and reads freed memory later.
+INSERT INTO move_parts
+    WITH RECURSIVE parts (collection, part, state) AS (
+        SELECT collection, 0, state FROM moves WHERE json_array_length(state, '$.parts') > 0
+        UNION ALL SELECT collection, part + 1, state FROM parts WHERE part + 1 < json_array_length(state, '$.parts')
+    ) SELECT collection, part, json_extract(state, '$.parts[' || part || ']') FROM parts;
 UPDATE moves SET state = json_set(json_remove(state, '$.parts'), '$.part', json_array_length(state, '$.parts'),
-    '$.part_bytes', (SELECT coalesce(sum(length(value)), 0) FROM json_each(state, '$.parts')));
-
-
-
+    '$.part_bytes', (SELECT coalesce(sum(length(data)), 0) FROM move_parts p WHERE p.collection = moves.collection));
 -- Collections that were deleted within the last 24 hours: keys used before that count no more.
 CREATE TABLE deletions (
     collection TEXT PRIMARY KEY, ms INTEGER NOT NULL, event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL
 ) WITHOUT ROWID;
-
 -- The last number given stands there; rows of collections that have left need not.
 INSERT OR REPLACE INTO meta SELECT 'last collection', max(id) FROM collections HAVING max(id) IS NOT NULL;
 DELETE FROM collections WHERE instr(name, char(10)) = 1;
