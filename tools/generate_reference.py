@@ -129,7 +129,10 @@ def command_line_page() -> Iterator[str]:
         "| 1 | failed; the reason is on standard error |",
         "| 2 | wrong usage |",
         "| 3 | `ingest`, `enrich`, `pairs`, `evaluate`: some rows of the file failed, the others did not |",
+        "| 70 | `worker`: it cannot go on; a supervisor starts it again |",
+        "| 78 | `worker`, `embed-worker`: a setting, or the server that it names, has to be changed first |",
         "| 130 | interrupted |",
+        "| 143 | told to end (SIGTERM) before it was done; a worker that is at work ends with 0 |",
     )
     context = click.Context(command_line, info_name="recommender")
     for name in command_line.list_commands(context):

@@ -107,7 +107,7 @@ def test_a_wrong_password_is_not_repeated(server: RedisServer, tmp_path: Path) -
     assert all("exit 1" in text for text in said)
     assert all("invalid username-password pair" in text for text in said)
     with OwnerProcess(settings, tmp_path / "owner.log") as owner:
-        assert owner.start().wait() == os.EX_SOFTWARE
+        assert owner.start().wait() == os.EX_CONFIG
         assert "invalid username-password pair" in owner.output
         said.append(owner.output)
     assert give_away("\n".join(said)) == []

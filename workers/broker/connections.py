@@ -13,6 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from workers.broker.availability import UNDERSTANDING, Denied
+from workers.broker.naming import NamingRedis
 from workers.urls import ServerAddress, is_redis, masked
 
 __all__ = ["backend_options", "celery_url", "connect", "is_redis", "masked", "memory_share", "transport_options"]
@@ -63,12 +64,12 @@ def connect(url: str) -> Redis:
         **address.tls,
     }
     if address.kind == "unix":
-        return Redis.from_pool(ConnectionPool(path=address.path, **options))
+        return NamingRedis.from_pool(ConnectionPool(path=address.path, **options))
     options |= _KEEPALIVE
     if address.over_sentinel:
         return _from_sentinel(address, options)
     host, port = address.hosts[0]
-    return Redis.from_pool(ConnectionPool(host=host, port=port, **options))
+    return NamingRedis.from_pool(ConnectionPool(host=host, port=port, **options))
 
 
 class SentinelLogin:
@@ -176,7 +177,7 @@ def _sentinel_options(address: ServerAddress) -> dict[str, Any]:
 
 def _from_sentinel(address: ServerAddress, options: dict[str, Any]) -> Redis:
     sentinel = _Sentinel(list(address.hosts), sentinel_kwargs=_sentinel_options(address), **options)  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(address.service)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(address.service, NamingRedis)  # type: ignore[no-untyped-call]
     return client
 
 

@@ -251,7 +251,8 @@ def _end_worker(error: BaseException | None) -> None:
     """The owner has ended: without it this worker is of no use, so end it with a code that makes a supervisor act."""
     if error is None:
         return
-    worker_state.should_stop = os.EX_SOFTWARE
-    timer = threading.Timer(_GRACE_S, os._exit, (os.EX_SOFTWARE,))  # in case the main thread does not come round
+    code = os.EX_CONFIG if isinstance(error, ConfigurationError) else os.EX_SOFTWARE
+    worker_state.should_stop = code
+    timer = threading.Timer(_GRACE_S, os._exit, (code,))  # in case the main thread does not come round
     timer.daemon = True
     timer.start()

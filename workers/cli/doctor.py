@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import Any
 
 import click
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from rich.text import Text
 
 from recommender.embedding import KNOWN_MODELS, parse_source
 from recommender.embedding.model_files import find, verify
 from recommender.errors import ConfigurationError, ModelError, StateError
 from recommender.items import EntryId
-from workers.broker.connections import connect, masked, memory_share
+from workers.broker.connections import masked, memory_share
 from workers.broker.embedded import EmbeddedServer, find_server_program
+from workers.broker.fitness import connect_once, explained, faults, taken, version
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import commands_waiting, read_status
 from workers.cli.asking import server_at_work
@@ -33,7 +33,6 @@ from workers.cli.storage_checks import check_backups, check_disk
 from workers.cli.stream_checks import check_ids
 from workers.settings import Settings, unknown_variables, variables_of_the_platform
 
-_OLDEST_SERVER = (6, 2)
 _MEMORY_FULL = 0.7
 _OLD_S = 60.0
 _GROUP_OLD_S = 3600.0
@@ -113,21 +112,24 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
             yield _embedded_not_running(settings)
             return
     try:
-        with connect(url) as redis:
-            version = _version(redis)
-            state: State = "ok" if version >= _OLDEST_SERVER else "failed"
-            shown = ".".join(map(str, version))
-            advice = "" if state == "ok" else "6.2 is the oldest that will do"
-            yield Finding("server", state, f"{masked(url)}, version {shown}", advice)
-            yield from _check_persistence(redis)
+        with connect_once(url) as redis:
+            found = list(faults(redis, url))
+            for fault in found:
+                state: State = "failed" if fault.fatal or fault.check == "eviction" else "warning"
+                yield Finding(fault.check, state, fault.found, fault.advice)
+            if any(fault.fatal for fault in found):
+                return
+            yield from _check_soundness(redis, url, {fault.check for fault in found})
             for one in every_partition(settings):
+                for fault in taken(redis, PartitionKeys.of(one.partition, one.key_prefix)):
+                    yield Finding(fault.check, "failed", fault.found, fault.advice)
                 status = yield from _check_owner(redis, one)
                 yield from check_queues(redis, one.replaced(redis_url=url), status)
             yield from check_places(redis, settings)
-    except RedisError as error:
-        yield Finding(
-            "server", "failed", f"{masked(url)}: {error}", "is it running, and is RECOMMENDER_REDIS_URL right?"
-        )
+    except (RedisError, OSError) as error:
+        known = explained(error, url)
+        advice = "" if known is not error else "is it running, and is RECOMMENDER_REDIS_URL right?"
+        yield Finding("server", "failed", f"{masked(url)}: {known}", advice)
 
 
 def _embedded_not_running(settings: Settings) -> Finding:
@@ -145,31 +147,18 @@ def _embedded_not_running(settings: Settings) -> Finding:
     return Finding("server", "ok", f"not running; `recommender worker` will start {Path(program).name}")
 
 
-def _version(redis: Redis) -> tuple[int, ...]:
-    info: Any = redis.info("server")
-    text = str(info.get("valkey_version") or info["redis_version"])
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-
-
-def _check_persistence(redis: Redis) -> Iterator[Finding]:
-    persistence: Any = redis.info("persistence")
-    if persistence.get("aof_enabled"):
+def _check_soundness(redis: Redis, url: str, known: Collection[str]) -> Iterator[Finding]:
+    """What is right with the server, where it may be asked; and how full it is."""
+    try:
+        info: Any = redis.info()
+    except NoPermissionError:
+        yield Finding("server", "ok", masked(url), "its user may not ask for more (INFO)")
+        return
+    yield Finding("server", "ok", f"{masked(url)}, version {'.'.join(map(str, version(info)))}")
+    if "persistence" not in known:
         yield Finding("persistence", "ok", "append-only file")
-    else:
-        yield Finding(
-            "persistence",
-            "warning",
-            "no append-only file",
-            "set appendonly yes, or a restart loses what has not been read",
-        )
-    memory: Any = redis.info("memory")
-    policy = memory.get("maxmemory_policy", "unknown")
-    if policy == "noeviction":
-        yield Finding("eviction", "ok", policy)
-    else:
-        yield Finding(
-            "eviction", "failed", policy, "set maxmemory-policy noeviction, or the server throws commands away"
-        )
+    if "eviction" not in known:
+        yield Finding("eviction", "ok", "noeviction")
     share = memory_share(redis)
     full: State = "warning" if share is not None and share > _MEMORY_FULL else "ok"
     yield Finding(
@@ -184,7 +173,7 @@ def _position(settings: Settings) -> EntryId | None:
     """Where the owner is, if there is one and it says so."""
     with suppress(RedisError, StateError):
         if (url := server_at_work(settings)) is not None:
-            with connect(url) as redis:
+            with connect_once(url) as redis:
                 status = read_status(redis, PartitionKeys.of(settings.partition, settings.key_prefix)) or {}
                 return EntryId.parse(status["position"]) if "position" in status else None
     return None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import os
 import sys
 from typing import Any
 
 import click
 from redis.exceptions import RedisError
 
-from recommender.errors import InvalidCommand, RecommenderError
+from recommender.errors import ConfigurationError, InvalidCommand, RecommenderError
 from recommender.event_log import event_log
 from workers.settings import log_format, wait_passively
 
@@ -85,9 +86,11 @@ class _Commands(click.Group):
         except InvalidCommand as error:
             raise _refusal(f"{error.code}: {error}") from error
         except RecommenderError as error:
-            raise _refusal(str(error)) from error
+            raise _refusal(str(error), _code(ctx, error)) from error
         except RedisError as error:
-            raise _refusal(f"{_server()} cannot be used: {error}") from error
+            known = _explained(error)
+            told = str(known) if known is not error else f"{_server()} cannot be used: {error}"
+            raise _refusal(told, _code(ctx, known)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has read enough
                 raise
@@ -116,10 +119,28 @@ def _server() -> str:
     return f"the Redis server {connections.masked(url)} (RECOMMENDER_REDIS_URL)" if url else "the Redis server"
 
 
-def _refusal(text: str) -> click.ClickException:
+def _explained(error: RedisError) -> Exception:
+    """What is to be changed, where that can be told."""
+    fitness, common = (importlib.import_module(f"workers.{name}") for name in ("broker.fitness", "cli.common"))
+    explained: Exception = fitness.explained(error, common.load_settings().redis_url)
+    return explained
+
+
+def _code(ctx: click.Context, error: Exception) -> int:
+    """Of a service whose settings have to be changed first, so that a supervisor need not try again."""
+    return os.EX_CONFIG if isinstance(error, ConfigurationError) and _named(ctx) in _SERVICES else 1
+
+
+class _Refusal(click.ClickException):
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # the base class has it on the class
+
+
+def _refusal(text: str, code: int = 1) -> click.ClickException:
     """An error whose message may quote strangers."""
     common = importlib.import_module("workers.cli.common")
-    return click.ClickException(common.printable(text).plain)
+    return _Refusal(common.printable(text).plain, code)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -143,5 +164,5 @@ def main() -> None:
 
     \b
     Exit codes:  0 done   1 failed, the reason is on standard error   2 wrong usage   3 some rows of a file failed
-                 130 interrupted
+                 130 interrupted   70, 78, 143: docs/reference/command-line.md
     """

@@ -15,12 +15,13 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from recommender import Recommender, open_recommender
 from recommender.backups import Backup
 from recommender.embedding import Encoders
-from recommender.errors import StateError, StateFull
+from recommender.errors import ConfigurationError, StateError, StateFull
 from recommender.event_log import event_log
 from recommender.items import DEFAULT_MODEL, START, EntryId, Event
 from workers.broker.availability import AWAY
 from workers.broker.commands_log import CommandsLog
 from workers.broker.events_stream import Bounds, EventsStream
+from workers.broker.fitness import explained
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.quarantine import Quarantine
@@ -34,7 +35,7 @@ from workers.owner.dispatch import Dispatch
 from workers.owner.event_keeper import EventKeeper
 from workers.owner.forwarding import Forwarding
 from workers.owner.garbage import collected_by_the_clock
-from workers.owner.health import serve_health
+from workers.owner.health import begin_health
 from workers.owner.holding import Holding
 from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox, Question
@@ -167,17 +168,17 @@ class Owner(threading.Thread):
         try:
             self._own()
         except BaseException as caught:
-            error = caught
-            log.critical("owner.failed", exc_info=not isinstance(caught, StateError), extra={"error": str(caught)})
+            error = caught  # whatever comes of explaining it
+            error = explained(caught, self._settings.redis_url)
+            told = isinstance(error, StateError | ConfigurationError)
+            log.critical("owner.failed", exc_info=not told, extra={"error": str(error)})
         finally:
             self._inbox.close()
             self._on_end(error)
 
     def _own(self) -> None:
         with ExitStack() as stack:
-            if port := self._settings.metrics_port:
-                host, registry = self._settings.metrics_host, self._metrics.registry
-                stack.callback(serve_health(host, port, registry, self.status.health))
+            stack.callback(begin_health(self._settings, self._metrics.registry, self.status.health))
             stack.enter_context(collected_by_the_clock())
             if self._settings.standby:
                 self._stand_by()

@@ -1,0 +1,203 @@
+"""Servers on which nothing can work: ``worker`` and ``doctor`` say what it is, which setting, which key, what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from click.testing import CliRunner
+from redis import Redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from tests.support.command_line import run
+from tests.support.processes import OwnerProcess
+from tests.support.servers import RedisServer, free_port, running
+from workers.broker.connections import connect
+from workers.broker.embedded import find_server_program
+from workers.broker.fitness import Unfit, explained, faults, require_fit
+from workers.cli import main
+from workers.settings import Settings
+
+pytestmark = pytest.mark.server
+
+URL = "redis://127.0.0.1:{port}/0"
+
+
+def server(directory: Path, *options: str, url: str = URL) -> RedisServer:
+    return RedisServer(directory / "server", ["--port", "{port}", *options], url, find_server_program())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server with nothing wrong, and a user who may use the keys of a team."""
+    with running(server(tmp_path_factory.mktemp("plain"))) as started:
+        with Redis.from_url(started.url) as redis:
+            rules = ["reset", "on", ">secret", "~team1:*", "+@all", "-@dangerous", "+info"]
+            redis.execute_command("ACL", "SETUSER", "team", *rules)
+            redis.execute_command(
+                "ACL", "SETUSER", "reader", "reset", "on", ">secret", "~*", "+@read", "+info", "+ping"
+            )
+            redis.rpush("taken:recommender:default:events", "somebody else's")
+        assert isinstance(started, RedisServer)
+        yield started
+
+
+@contextmanager
+def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Somebody who answers each connection in a way of their own; the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, suppress(OSError):
+                    answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def http(connection: socket.socket) -> None:
+    connection.recv(100)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def tls(connection: socket.socket) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with context.wrap_socket(connection, server_side=True) as wrapped:
+        wrapped.recv(100)
+
+
+def told(url: str, directory: Path, **changes: Any) -> str:
+    """What ``worker`` says before it begins; ``doctor`` fails with the same words."""
+    settings = Settings(redis_url=url, state_dir=directory / "state", **changes)
+    with pytest.raises(Unfit, match="RECOMMENDER_") as caught:
+        require_fit(settings)
+    said = CliRunner().invoke(main, ["doctor"], env=settings.to_environment())
+    assert said.exit_code == 1, said.output
+    words = str(caught.value).partition(": ")[0]
+    assert words in said.output, said.output
+    assert "secret" not in said.output + str(caught.value)
+    return str(caught.value)
+
+
+def test_a_node_of_a_cluster(tmp_path: Path) -> None:
+    with running(server(tmp_path, "--cluster-enabled", "yes")) as node:
+        assert "RECOMMENDER_REDIS_URL names is a node of a Redis Cluster" in told(node.url, tmp_path)
+        done = run(Settings(redis_url=node.url, state_dir=tmp_path / "state", log_format="json"), "worker")
+        assert done.returncode == os.EX_CONFIG
+        assert "Redis Cluster is not supported" in done.stderr.splitlines()[-1]
+
+
+def test_a_replica(plain: RedisServer, tmp_path: Path) -> None:
+    with running(server(tmp_path, "--replicaof", f"127.0.0.1 {plain.port}")) as replica:
+        assert f"is a replica of 127.0.0.1:{plain.port}, which takes no writes" in told(replica.url, tmp_path)
+
+
+def test_a_wrong_password(plain: RedisServer, tmp_path: Path) -> None:
+    url = plain.url.replace("//", "//team:secret2@")
+    assert "refuses the user or password of RECOMMENDER_REDIS_URL" in told(url, tmp_path)
+
+
+def test_a_port_where_something_else_listens(tmp_path: Path) -> None:
+    with listening(http) as port:
+        assert "is no Redis server: something else listens" in told(URL.format(port=port), tmp_path)
+
+
+def test_tls_on_one_side_only(plain: RedisServer, tmp_path: Path) -> None:
+    assert "speaks no TLS at this port: begin" in told(plain.url.replace("redis", "rediss"), tmp_path)
+    with listening(tls) as port:
+        assert "speaks TLS at this port: begin the URL with rediss" in told(URL.format(port=port), tmp_path)
+        assert "ssl_ca_certs=FILE" in told(URL.replace("redis", "rediss").format(port=port), tmp_path)
+
+
+def test_a_user_who_may_not_use_the_keys(plain: RedisServer, tmp_path: Path) -> None:
+    url = plain.url.replace("//", "//team:secret@")
+    said = told(url, tmp_path)
+    assert "may not use the key recommender:default:commands" in said
+    assert "RECOMMENDER_KEY_PREFIX" in said
+    require_fit(Settings(redis_url=url, key_prefix="team1:"))
+
+
+def test_a_key_that_holds_something_else(plain: RedisServer, tmp_path: Path) -> None:
+    said = told(plain.url, tmp_path, key_prefix="taken:")
+    assert "the key taken:recommender:default:events holds a list, where a stream belongs" in said
+
+
+def test_refusals_name_the_command_and_the_key_and_never_what_was_written(plain: RedisServer) -> None:
+    url = plain.url.replace("//", "//reader:secret@")
+    with connect(url) as redis:
+        for refused in (lambda: redis.xadd("a:key", {"data": "a text"}), lambda: _in_a_pipeline(redis)):
+            with pytest.raises(NoPermissionError, match=r"\(XADD a:key\)$") as caught:
+                refused()
+            assert "a text" not in str(caught.value)
+            assert "RECOMMENDER_REDIS_URL lacks a right" in str(explained(caught.value, url))
+    with connect(plain.url) as redis, pytest.raises(ResponseError, match=r"WRONGTYPE.*\(XREAD taken:\S+\)$") as wrong:
+        redis.xread({"taken:recommender:default:events": "0"})
+    assert "set RECOMMENDER_KEY_PREFIX" in str(explained(wrong.value, plain.url))
+
+
+def _in_a_pipeline(redis: Redis) -> None:
+    with redis.pipeline(transaction=False) as pipe:
+        pipe.xadd("a:key", {"data": "a text"})
+        pipe.execute()
+
+
+@pytest.mark.parametrize(
+    ("info", "found", "fatal"),
+    [
+        ({"redis_version": "6.0.9"}, "version 6.0.9: 6.2 is the oldest", True),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.0"}, "", False),
+        ({"redis_mode": "sentinel", "redis_version": "8.0.0"}, "is a Sentinel: begin the URL with sentinel://", True),
+        ({"redis_version": "7.0.0", "maxmemory_policy": "allkeys-lru"}, "allkeys-lru: set maxmemory-policy", False),
+        ({"redis_version": "7.0.0", "aof_enabled": 0}, "no append-only file: set appendonly yes", False),
+        ({"redis_version": "7.0.0", "role": "slave", "master_host": "h"}, "replica of h", True),
+    ],
+)
+def test_what_a_server_says_of_itself(info: dict[str, Any], found: str, fatal: bool) -> None:
+    class Server:
+        def info(self) -> dict[str, Any]:
+            return info
+
+    seen = list(faults(Server(), "redis://h"))  # type: ignore[arg-type]
+    assert [fault.fatal for fault in seen] == ([fatal] if found else [])
+    assert all(found in str(fault) for fault in seen)
+
+
+def test_a_port_for_metrics_that_is_taken(plain: RedisServer, tmp_path: Path) -> None:
+    """An owner ends and names it; a standby beside the owner waits for its turn."""
+    port = free_port()
+    settings = Settings(redis_url=plain.url, state_dir=tmp_path / "state", metrics_port=port, key_prefix="ports:")
+    with ExitStack() as stack:
+        owner = stack.enter_context(OwnerProcess(settings, tmp_path / "owner.log")).running()
+        other = settings.replaced(partition="other", state_dir=tmp_path / "other")
+        second = stack.enter_context(OwnerProcess(other, tmp_path / "second.log")).start()
+        assert second.wait(60) == os.EX_CONFIG
+        assert f"RECOMMENDER_METRICS_PORT={port} on RECOMMENDER_METRICS_HOST" in second.output
+        assert "Traceback" not in second.output
+        standby = stack.enter_context(OwnerProcess(settings.replaced(standby=True), tmp_path / "standby.log")).start()
+        standby.until(lambda: "health.waits" in standby.output, "the standby to wait for the port")
+        owner.kill()
+        standby.wait_ready()
+        standby.until(lambda: _answers(port), "the standby to serve the port")
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
