@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-_LONGEST = 48
+_DIGIT = re.compile(r"\d")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_LONGEST = 32
 """Characters of the longest line that is looked up: whatever is longer says something."""
 
 _INITIALS = 8
@@ -101,13 +104,19 @@ def is_placeholder(line: str) -> bool:
     word = line.strip()
     if len(word) > _LONGEST:
         return False
+    if word.casefold() in _LITERALS:
+        return True
+    if _DIGIT.search(word):
+        return False
     said = bare(word)
     initials = said.replace(" ", "") if len(said) < _INITIALS and not any(map(_long, said.split())) else said
-    return word.casefold() in _LITERALS or said in _WORDS or initials in _WORDS
+    return said in _WORDS or initials in _WORDS
 
 
 def bare(text: str) -> str:
     """A short text in lower case without accents, with one blank for all that is no letter or digit."""
+    if text.isascii():
+        return " ".join(_ASCII_WORD.findall(text.lower()))
     parts = unicodedata.normalize("NFKD", text.casefold().translate(_BARRED))
     return " ".join(
         "".join(

@@ -6,6 +6,10 @@ import csv
 import io
 import json
 import os
+import pty
+import select
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from recommender.items import EntryId
+from tests.support.command_line import command, environment
 from tests.support.processes import OwnerProcess
 from tests.support.servers import make_server, running
 from workers.cli.main import main
@@ -278,8 +283,8 @@ def test_exit_codes(do: Do, enrich: Enrich, tmp_path: Path, collection: str) -> 
     empty = table(tmp_path / "empty.csv", "id,text\n")
     bad = table(tmp_path / "bad.csv", "id,text\n,no id\n7,\n")
     for source in (empty, bad):
-        for command in (("ingest", source), ("enrich", source, str(tmp_path / "o.csv")), ("pairs", source)):
-            assert do(*command, "--collection", collection).status == 1
+        for told_to in (("ingest", source), ("enrich", source, str(tmp_path / "o.csv")), ("pairs", source)):
+            assert do(*told_to, "--collection", collection).status == 1
     assert written(str(tmp_path / "o.csv"))[1] | {"id": "7", "text": ""} == written(str(tmp_path / "o.csv"))[1]
     told = do("ingest", bad, "--collection", collection)
     assert "2 rows read: 0 items, 2 failed; 0 repeated ids, 1 empty texts" in told.out
@@ -333,3 +338,41 @@ def test_notes_of_an_earlier_run_that_were_cut_short(do: Do, shared: Settings, t
     assert done.status == 0
     assert "cannot be read: every row is sent" in done.err
     assert done.said["sent"] == 4
+
+
+@pytest.mark.parametrize(("answer", "status", "told"), [("n", 1, "nothing has been sent"), ("y", 0, "")])
+def test_on_a_terminal_the_guess_is_asked_for(
+    shared: Settings, client: Client, tmp_path: Path, collection: str, answer: str, status: int, told: str
+) -> None:
+    source, before = table(tmp_path / "in.csv", "id,text\n1,the printer is on fire\n"), client.last_event()
+    person, terminal = pty.openpty()
+    arguments = command("ingest", source, "--collection", collection)
+    with subprocess.Popen(
+        arguments, env=environment(shared), stdin=terminal, stdout=subprocess.DEVNULL, stderr=terminal
+    ) as running_command:
+        os.close(terminal)
+        shown = read_until(person, "Go on?")
+        assert client.last_event() == before, "nothing is sent before the answer"
+        os.write(person, f"{answer}\n".encode())
+        shown += read_until(person, None)
+        assert running_command.wait(60) == status
+    os.close(person)
+    assert "row 1: 1  the printer is on fire" in shown
+    assert told in shown
+    assert (client.last_event() == before) is (answer == "n")
+
+
+def read_until(descriptor: int, wanted: str | None) -> str:
+    """What a terminal shows until some words, or to its end."""
+    shown, deadline_s = b"", time.monotonic() + 60
+    while wanted is None or wanted.encode() not in shown:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline_s - time.monotonic()))
+        assert ready, f"no {wanted!r} within a minute: {shown!r}"
+        try:
+            part = os.read(descriptor, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    return shown.decode(errors="replace")

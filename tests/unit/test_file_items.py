@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from recommender.items import EntryId
 from workers.cli.checkpoint import Checkpoint, account
+from workers.cli.labelled_files import read_items
 from workers.cli.sending import acceptable
 from workers.cli.tally import Tally
 from workers.records import BadRow, ItemMapping, ItemRow, Items, OnRepeat, Row
@@ -121,6 +122,16 @@ def test_words_that_say_nothing_can_be_added_or_taken_for_texts() -> None:
     own = ItemMapping(id_field="id", text_fields=("text",), blanks=Blanks.of(["Pas de texte!"], known=False))
     found = [own.item(row) for row in rows(("1", "N/A"), ("2", "pas de TEXTE"), ("N/A", "x")) if isinstance(row, Row)]
     assert [isinstance(item, BadRow) for item in found] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("on_repeat", "kept"),
+    [("error", ["one", "two"]), ("last", ["two", "four"]), ("suffix", ["one", "two", "three", "four"])],
+)
+def test_items_of_a_file_for_an_evaluation_come_once(on_repeat: str, kept: list[str]) -> None:
+    found = read_items(TWICE, BY_ID, "in.csv", OnRepeat(on_repeat))
+    assert [item.text for item in found.items] == kept
+    assert len(found.bad) == (2 if on_repeat == "error" else 0)
 
 
 cell = st.sampled_from(["a", "b", "a-2", "", "N/A", "x y", None, 1, 1.5, "4.01E+12", "é"])

@@ -158,14 +158,20 @@ def opened(file: str, given: FileOptions) -> Iterator[tuple[RecordReader, ItemMa
         yield reader, resolve_mapping(reader, given.mapping)
 
 
-def print_notes(reader: RecordReader, mapping: ItemMapping) -> None:
-    """Say how the file is read and what was guessed, with the first rows as they are understood."""
+def print_notes(reader: RecordReader, mapping: ItemMapping, *, doubt: bool = True) -> None:
+    """Say how the file is read and what was guessed, with the first rows as they are understood.
+
+    Args:
+        doubt: whether to say why the guess may be wrong.
+    """
     err.print(printable(reader.dialect.describe()), style="dim")
     for note in mapping.notes:
         err.print(printable(note), style="dim")
     if mapping.guessed:
         for row in reader.sample(waiting=False)[:_ROWS_SHOWN]:
             err.print(printable(f"  row {row.number}: {_understood(mapping.item(row))}"), style="dim")
+    if doubt and mapping.doubt:
+        err.print(printable(mapping.doubt), style="yellow")
 
 
 def agree(reader: RecordReader, mapping: ItemMapping, given: FileOptions, *, from_input: bool) -> None:
@@ -178,7 +184,7 @@ def agree(reader: RecordReader, mapping: ItemMapping, given: FileOptions, *, fro
         ConfigurationError: the guess is in doubt and there is nobody to ask.
         Abort: the person said no.
     """
-    print_notes(reader, mapping)
+    print_notes(reader, mapping, doubt=given.yes)
     if given.yes or not mapping.guessed:
         return
     if sys.stdin.isatty() and err.is_terminal and not from_input:
