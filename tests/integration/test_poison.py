@@ -12,9 +12,11 @@ from redis import Redis
 from recommender.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support import poison
+from tests.support.engine import Log, opened
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
 from workers.client import Client
+from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
@@ -159,3 +161,27 @@ def test_a_worker_killed_from_outside_costs_no_message(redis: Redis, client: Cli
     supervised(owner_process, lambda: len(answers(redis)) >= 2)
     assert {event.type for event in answers(redis)} == {PROCESSED}
     assert letters(redis) == []
+
+
+def test_what_raises_only_beside_what_is_stored_is_set_aside(
+    redis: Redis, client: Client, owner_process: Owners, settings: Settings
+) -> None:
+    """An innocent message, and a state that holds what makes the engine fail on it."""
+    engine, log = opened(settings.partition_dir), Log()
+    engine.process([log.upsert("x", "the lid is missing")])
+    engine._store._db.execute(
+        "CREATE TRIGGER trap BEFORE DELETE ON items WHEN OLD.id = 'x' BEGIN SELECT raise(ABORT, 'of the test'); END"
+    )
+    engine.close()
+    items = [{"id": f"good {n}", "text": f"neighbour number {n}"} for n in range(NEIGHBOURS)]
+    client.ingest_many(items[:5])
+    position = client.erase("x")
+    client.ingest_many(items[5:])
+    starts = supervised(owner_process, lambda: len(answers(redis)) > NEIGHBOURS)
+    by_command = {event.command: event for event in answers(redis)}
+    bad = by_command.pop(str(position))
+    assert (bad.type, bad.data["code"]) == (REJECTED, "quarantined")
+    assert "raised IntegrityError" in bad.data["message"]
+    assert {event.type for event in by_command.values()} == {PROCESSED}
+    assert starts == IMPATIENT["suspect_after"]
+    assert not (settings.partition_dir / "examination").exists()

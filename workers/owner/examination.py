@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
 
-from recommender.embedding import Encoders
 from recommender.errors import RecommenderError
-from recommender.items import CollectionSettings, EntryId
-from workers.broker.proofs import Secrets
-from workers.broker.ranges import Fields
-from workers.owner.rehearsal import FAILED, PASSED, READY, rehearse_on_demand
+from recommender.items import EntryId
+from workers.owner.rehearsal import FAILED, PASSED, READY, Ground, rehearse_on_demand
 
 _PARTS = 16  # a process that is ended costs loading the model again, a part that passes next to nothing
-
-Raw = tuple[EntryId, Fields]
 
 
 class Inconclusive(RecommenderError):
@@ -29,35 +24,26 @@ class Examiner:
     """Searches a batch over which processes have died.
 
     Args:
-        encoders: the embedding models; they travel to another process.
-        settings: of the collections concerned, by name.
-        secrets: by which commands of owners and movers are proven.
+        ground: the batch, and what it is decided on; it travels to another process.
         start_s: how long a process may take until it is ready.
         part_s: how long a part of so many messages may take.
     """
 
-    def __init__(
-        self,
-        encoders: Encoders,
-        settings: Mapping[str, CollectionSettings],
-        secrets: Secrets,
-        start_s: float,
-        part_s: Callable[[int], float],
-    ) -> None:
-        self._encoders = encoders
-        self._settings = settings
-        self._secrets = secrets
+    def __init__(self, ground: Ground, start_s: float, part_s: Callable[[int], float]) -> None:
+        self._ground = ground
         self._start_s = start_s
         self._part_s = part_s
 
-    def culprits(self, batch: Sequence[Raw]) -> dict[EntryId, str]:
+    def culprits(self) -> dict[EntryId, str]:
         """Messages that end a process alone, each twice, with what they did.
+
+        The batch is gone through in its order: on a copy of the state each message is decided behind those before it.
 
         Raises:
             Inconclusive: no process could be got to work.
         """
-        found = {}
-        with _Stage((self._encoders, self._settings, self._secrets, batch), self._start_s) as stage:
+        found, batch = {}, self._ground.raw
+        with _Stage(self._ground, self._start_s) as stage:
             parts = _cut(0, len(batch))
             while parts:
                 start, end = parts.pop(0)
@@ -65,7 +51,7 @@ class Examiner:
                 if harm is None:
                     continue
                 if end - start > 1:
-                    parts += _cut(start, end)
+                    parts[:0] = _cut(start, end)
                 elif stage.harm(start, end, self._part_s(1)) is not None:
                     found[batch[start][0]] = f"the message alone {harm}"
         return found
@@ -79,12 +65,8 @@ def _cut(start: int, end: int) -> list[tuple[int, int]]:
 class _Stage:
     """A process that rehearses; when it has been ended, another one."""
 
-    def __init__(
-        self,
-        arguments: tuple[Encoders, Mapping[str, CollectionSettings], Secrets, Sequence[Raw]],
-        start_s: float,
-    ) -> None:
-        self._arguments = arguments
+    def __init__(self, ground: Ground, start_s: float) -> None:
+        self._ground = ground
         self._start_s = start_s
         # Not forked: torch, threads and connections do not survive that.
         self._context = get_context("spawn")
@@ -102,7 +84,7 @@ class _Stage:
     def _start(self) -> None:
         self._connection, other = self._context.Pipe()
         self._process = self._context.Process(
-            target=rehearse_on_demand, args=(*self._arguments, other), name="recommender-rehearsal", daemon=True
+            target=rehearse_on_demand, args=(self._ground, other), name="recommender-rehearsal", daemon=True
         )
         try:
             self._process.start()

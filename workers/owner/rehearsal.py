@@ -1,4 +1,8 @@
-"""Deciding commands where nothing can be harmed: in a process of its own, on a state that is thrown away."""
+"""Deciding commands where nothing can be harmed: in a process of its own, on a state that is thrown away.
+
+That state is a copy of the real one, so what harms only beside what is stored is found as well; or an empty one, where
+a copy cannot be had.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,16 @@ import json
 import math
 import resource
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from recommender import open_recommender
 from recommender.embedding import Encoders
 from recommender.errors import EncodingError
-from recommender.items import CollectionSettings, Entry, EntryId, decode_entry
+from recommender.items import CollectionSettings, Entry, EntryId, UpsertItem, decode_entry
 from workers.broker.commands_log import decode
 from workers.broker.proofs import Secrets
 from workers.broker.ranges import Fields
@@ -24,52 +29,127 @@ _GRACE_S = 5.0
 _HARMLESS = "hello"
 
 
-def rehearse_on_demand(
-    encoders: Encoders,
-    settings: Mapping[str, CollectionSettings],
-    secrets: Secrets,
-    raw: Sequence[tuple[EntryId, Fields]],
-    connection: Connection,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a rehearsal stands on.
+
+    Attributes:
+        encoders: the embedding models.
+        settings: of the collections concerned, by name; for an empty state.
+        secrets: by which commands of owners and movers are proven.
+        raw: the commands, as they stand in the log.
+        partition: whose they are.
+        most_collections: that there may be.
+        state: directory with a copy of the real state, which changes; ``None``: an empty state for each rehearsal.
+    """
+
+    encoders: Encoders
+    settings: Mapping[str, CollectionSettings]
+    secrets: Secrets
+    raw: Sequence[tuple[EntryId, Fields]]
+    partition: str
+    most_collections: int
+    state: Path | None = None
+
+
+def rehearse_on_demand(ground: Ground, connection: Connection) -> None:
     """The main function of the process: rehearse what is asked for, until the other side has gone.
 
     First it shows that it can work at all, on a text that does no harm. An answer is a word, never an object.
 
     Args:
-        encoders: the embedding models.
-        settings: of the collections concerned, by name.
-        secrets: by which commands of owners and movers are proven.
-        raw: the commands, as they stand in the log.
+        ground: the commands, and what they are decided on.
         connection: asks for places from .. to, with a limit in seconds.
     """
     _expect_the_worst()
     # None is late: the owner died over them.
-    entries = [decode(id_, fields, id_.ms, permits=secrets.permits) for id_, fields in raw]
-    connection.send_bytes(_rehearse(encoders, settings, ()) or READY)
-    while True:
+    entries = [decode(id_, fields, id_.ms, permits=ground.secrets.permits) for id_, fields in ground.raw]
+    stage: _Stage | None = None
+
+    def begin() -> None:
+        nonlocal stage
+        stage = _Empty(ground) if ground.state is None else _Copy(ground, ground.state)
+        stage.warm_up(entries)
+
+    connection.send_bytes(_harm(begin) or READY)
+    while stage is not None:
         try:
             start, end, limit_s = json.loads(connection.recv_bytes())
         except EOFError:
             return
         # If the other side dies meanwhile, nobody else ends what hangs; the kernel needs no Python for that.
         signal.alarm(math.ceil(limit_s + _GRACE_S))
-        answer = _rehearse(encoders, settings, entries[start:end])
+        answer = _harm(lambda part=entries[start:end]: stage.decide(part))  # type: ignore[misc]
         signal.alarm(0)
         connection.send_bytes(answer or PASSED)
 
 
-def _rehearse(encoders: Encoders, settings: Mapping[str, CollectionSettings], entries: Sequence[Entry]) -> bytes:
-    """Decide on an empty state; what was raised, empty if nothing was."""
-    engine = open_recommender(None, encoders)
+def _harm(act: Callable[[], None]) -> bytes:
+    """What was raised, empty if nothing was."""
     try:
-        engine.process([*_prologue(settings), *entries])
+        act()
     except EncodingError:
         return b""  # the model fails on everything: no message is to blame, and no process ends
     except Exception as error:
         return FAILED + type(error).__name__.encode()
-    finally:
-        engine.close()
     return b""
+
+
+class _Empty:
+    """Every rehearsal begins with a state of its own."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def warm_up(self, entries: Sequence[Entry]) -> None:
+        """See to it that harmless commands do no harm."""
+        self.decide(())
+
+    def decide(self, entries: Sequence[Entry]) -> None:
+        """Decide them, and throw away what came of it."""
+        engine = open_recommender(None, self._ground.encoders, partition=self._ground.partition)
+        try:
+            engine.process([*_prologue(self._ground.settings), *entries])
+        finally:
+            engine.close()
+
+
+class _Copy:
+    """Rehearsals go on where the last one that did no harm has ended, as the owner would."""
+
+    def __init__(self, ground: Ground, state: Path) -> None:
+        self._undo = False
+        self._engine = open_recommender(
+            state,
+            ground.encoders,
+            partition=ground.partition,
+            before_commit=self._before_commit,
+            most_collections=ground.most_collections,
+        )
+
+    def warm_up(self, entries: Sequence[Entry]) -> None:
+        """See to it that a harmless item does no harm here; nothing stays of it."""
+        item = UpsertItem(id=_HARMLESS, collection=_HARMLESS, text=_HARMLESS)
+        at_ms = entries[0].time_ms if entries else None
+        self._undo = True
+        with suppress(_Undone):
+            self._engine.process([Entry(self._engine.position.successor, item, at_ms=at_ms)])
+        self._undo = False
+
+    def decide(self, entries: Sequence[Entry]) -> None:
+        """Decide them; what comes next is decided after them."""
+        self._engine.process(entries)
+
+    def _before_commit(self) -> None:
+        if self._undo:
+            raise _Undone
+
+
+_Stage = _Empty | _Copy
+
+
+class _Undone(Exception):
+    """The batch was for show."""
 
 
 def _prologue(settings: Mapping[str, CollectionSettings]) -> list[Entry]:
