@@ -83,10 +83,13 @@ class Settings(BaseModel):
             no wait helps (a queue that does not exist), it becomes a dead letter and the next one is tried.
         deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
         events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
+        events_max_bytes: … and to about this many bytes on the server; to a third of its ``maxmemory`` if that is less.
         events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
             than ``RECOMMENDER_EVENTS_HOURS``; ``groups``: what every registered consumer group has acknowledged.
         events_hours: how old an event in the stream may become, with ``age``.
         dead_letters_max_length: the stream of dead letters is trimmed to about this many.
+        dead_letters_max_bytes: … and to about this many bytes; to an eighth of the server's ``maxmemory`` if that is
+            less.
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
@@ -138,9 +141,11 @@ class Settings(BaseModel):
     deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
+    events_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
     events_retention: Literal["size", "age", "groups"] = "size"
     events_hours: Annotated[int, Field(ge=1)] = 48
     dead_letters_max_length: Annotated[int, Field(ge=1)] = 10_000
+    dead_letters_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 27
     outbox_hours: Annotated[int, Field(ge=24)] = 48
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"

@@ -195,7 +195,8 @@ class CommandRejected(EventData):
         message: the reason in a sentence.
         item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
         command_type: the type it claimed.
-        payload: the original; UTF-8 text, or base64 where ``payload_encoding`` says so.
+        payload: the beginning of the original, at most 8 KiB; UTF-8 text, or base64 where ``payload_encoding`` says so.
+            The dead letter holds all of it.
         payload_bytes: length of the original; longer than ``payload`` when that was cut.
         source: how it came: through the ``stream``, as a message to ``celery`` that is no command, from the
             ``delivery`` of an event that the user's task could not be called with, or from the ``forward`` of a command

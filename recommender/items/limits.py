@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MAX_MESSAGE_BYTES = 256 * 1024
+MAX_SHOWN_BYTES = 8 * 1024  # of a rejected message, in the event; the dead letter has all of it
 MAX_NESTING = 8
 MAX_TEXT_BYTES = 96 * 1024
 MAX_ID_BYTES = 256

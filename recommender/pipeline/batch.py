@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recommender.items import Cause, Entry, EntryId, Event, EventData
+from recommender.items import Cause, CommandRejected, Entry, EntryId, Event, EventData
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.store import Collection, SqliteStore
 
@@ -33,6 +33,13 @@ class Batch:
         self._store.outbox.add(event)
         self.events.append(event)
         return event.id
+
+    def reject(self, entry: Entry, data: CommandRejected, payload: bytes | None) -> EntryId:
+        """Give a rejection its place; ``payload`` is what its dead letter holds besides."""
+        id_ = self.emit(entry, data)
+        if payload is not None:
+            self._store.outbox.payloads.keep(id_, payload)
+        return id_
 
     def next_event(self, entry: Entry) -> EntryId:
         """The place of the next event."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -10,8 +9,6 @@ from recommender.errors import InvalidCommand
 from recommender.items import (
     Attributes,
     CollectionConfigured,
-    Command,
-    CommandRejected,
     ConfigureCollection,
     DeleteCollection,
     DeleteItem,
@@ -30,9 +27,7 @@ from recommender.items import (
     RefuseMessage,
     TickClock,
     UpsertItem,
-    claimed_item,
     limits,
-    malformed,
 )
 from recommender.items.repeats import digest_of, repeats, scope_of
 from recommender.pipeline.batch import Batch, cause
@@ -44,6 +39,7 @@ from recommender.pipeline.moves import Moves
 from recommender.pipeline.moving import Moving
 from recommender.pipeline.outcomes import Outcomes, is_older
 from recommender.pipeline.prepared import Prepared
+from recommender.pipeline.rejections import refused, refused_elsewhere, rejected
 from recommender.pipeline.spots import spot_of
 from recommender.pipeline.upserts import Upserts
 from recommender.store import Collection, KeyUse, SqliteStore, StoredItem
@@ -103,14 +99,14 @@ class Handlers:
     def _refuse_reuse(self, entry: Entry, batch: Batch) -> EntryId:
         """Another command under a key that has been used: the key stays with the first."""
         if isinstance(entry.command, Malformed):  # what is wrong with it says more
-            return batch.emit(entry, _rejected(entry, entry.command))
+            return batch.reject(entry, *rejected(entry, entry.command))
         error = InvalidCommand(
             "key_reused",
             "another command of this collection came under this key within the last 24 hours, and that one counts:"
             " send this one under a key of its own",
             "key",
         )
-        return batch.emit(entry, _rejected(entry, _refused(entry.command, error)))
+        return batch.reject(entry, *rejected(entry, refused(entry.command, error)))
 
     def _apply(self, prepared: Prepared, batch: Batch) -> EntryId | None:
         entry, command = prepared.entry, prepared.entry.command
@@ -121,13 +117,13 @@ class Handlers:
                 raise prepared.refusal
             return self._carry_out(prepared, batch)
         except InvalidCommand as error:
-            return batch.emit(entry, _rejected(entry, _refused(command, error)))
+            return batch.reject(entry, *rejected(entry, refused(command, error)))
 
     def _carry_out(self, prepared: Prepared, batch: Batch) -> EntryId | None:
         entry, command = prepared.entry, prepared.entry.command
         match command:
             case Malformed():
-                return batch.emit(entry, _rejected(entry, command))
+                return batch.reject(entry, *rejected(entry, command))
             case UpsertItem():
                 return self._upserts.apply(prepared, command, batch)
             case PatchItem():
@@ -151,7 +147,7 @@ class Handlers:
     ) -> EntryId | None:
         match command:
             case RefuseMessage():
-                return batch.emit(entry, _refused_elsewhere(entry, command))
+                return batch.reject(entry, *refused_elsewhere(entry, command))
             case DeleteCollection() | MoveCollection() | ReceiveRecords():
                 return self._take_away(entry, command, batch)
             case TickClock() | QuarantineCommand():
@@ -263,39 +259,5 @@ class Handlers:
         return collection, None if collection is None else self._store.items.get(collection.id, key.id)
 
 
-def _refused(command: Command | Malformed, error: InvalidCommand) -> Malformed:
-    """A command that could be read but not accepted."""
-    if isinstance(command, Malformed):
-        return command
-    return malformed(error, command.model_dump_json(exclude_unset=True).encode(), command.type)
-
-
 def _deleted(entry: Entry, key: ItemKey, *, erased: bool = False, expired: bool = False) -> ItemDeleted:
     return ItemDeleted(command=cause(entry), item_id=key.id, collection=key.collection, erased=erased, expired=expired)
-
-
-def _refused_elsewhere(entry: Entry, command: RefuseMessage) -> CommandRejected:
-    said = {**command.model_dump(), "command_type": command.command_type or command.type}
-    return CommandRejected(command=cause(entry), field=None, **said)
-
-
-def _rejected(entry: Entry, command: Malformed) -> CommandRejected:
-    try:
-        payload, encoding = command.payload.decode(), "utf-8"
-    except UnicodeDecodeError:
-        payload, encoding = base64.b64encode(command.payload).decode(), "base64"
-    about = claimed_item(command.payload)
-    return CommandRejected.model_validate(
-        {
-            "command": cause(entry),
-            "code": command.error.code,
-            "field": command.error.field,
-            "message": str(command.error),
-            "item_id": about and about.id,
-            "collection": about and about.collection,
-            "command_type": command.type[:256],
-            "payload": payload,
-            "payload_encoding": encoding,
-            "payload_bytes": command.size,
-        }
-    )

@@ -46,5 +46,6 @@ class Tidying:
         with self._store.transaction():
             events = self._store.outbox.prune(now_ms - outbox_ms, sent, _ROWS)
             keys = self._store.outbox.forget_keys(now_ms, _ROWS)
+            payloads = self._store.outbox.payloads.forget_old(now_ms - outbox_ms, _ROWS)
             versions = self._store.tombstones.forget_old(now_ms, _ROWS)
-        return events, keys + versions
+        return events, keys + payloads + versions

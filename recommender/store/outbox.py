@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
+from recommender.store.payloads import PayloadTable
 from recommender.store.recent import Recent
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
@@ -20,11 +21,19 @@ _ADOPTED = 2  # silent as well: the outcome of a command on another partition's 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One event as it is to be published: byte for byte the same at every attempt."""
+    """One event as it is to be published: byte for byte the same at every attempt.
+
+    Attributes:
+        id: its entry id.
+        type: of the event.
+        event: as JSON.
+        payload: what its dead letter holds besides.
+    """
 
     id: EntryId
     type: str
     event: str
+    payload: bytes | None = None
 
 
 class KeyUse(NamedTuple):
@@ -55,6 +64,7 @@ class Outbox:
         self._db = connection
         self._source = source
         self._voided: dict[str, EntryId] | None = None
+        self.payloads = PayloadTable(connection)
         self._unused: Recent[tuple[str, str], None] = Recent(_UNUSED_KEPT)
 
     def forget(self) -> None:
@@ -92,6 +102,15 @@ class Outbox:
             (*(min(part, _LARGEST) for part in position), limit),  # anybody may ask behind any id
         )
         return [OutboxRow(EntryId(ms, n), type_, event) for ms, n, type_, event in rows]
+
+    def dropped_from(self, first: EntryId, before: EntryId) -> EntryId | None:
+        """The first event that was to be published from ``first`` on and comes before ``before``, if it is here."""
+        row = self._db.execute(
+            "SELECT ms, n FROM outbox WHERE (ms, n) >= (?, ?) AND (ms, n) < (?, ?) AND NOT silent ORDER BY ms, n"
+            " LIMIT 1",
+            tuple(min(part, _LARGEST) for part in (*first, *before)),
+        ).fetchone()
+        return None if row is None else EntryId(*row)
 
     def oldest(self) -> EntryId | None:
         """Id of the oldest event that is kept."""
@@ -256,6 +275,10 @@ class Outbox:
         Verdicts on others whose reasons may quote the item lose these reasons here; entries of others that are in the
         stream already stay, since a consumer may not have read them yet.
         """
+        self._db.execute(
+            "DELETE FROM payloads WHERE (ms, n) IN (SELECT ms, n FROM outbox WHERE collection=? AND item_id=?)",
+            (collection, item_id),
+        )
         self._db.execute(
             "INSERT OR IGNORE INTO redactions SELECT ms, n FROM outbox WHERE collection=? AND item_id=? AND NOT silent",
             (collection, item_id),

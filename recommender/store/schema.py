@@ -213,6 +213,14 @@ CREATE TABLE deletions (
 -- The last number given stands there; rows of collections that have left need not.
 INSERT OR REPLACE INTO meta SELECT 'last collection', max(id) FROM collections HAVING max(id) IS NOT NULL;
 DELETE FROM collections WHERE instr(name, char(10)) = 1;
+
+-- What long messages said that were rejected, for their dead letters; their events hold the beginning.
+CREATE TABLE payloads (
+    ms INTEGER NOT NULL, n INTEGER NOT NULL,  -- entry id of the event
+    size INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (ms, n, size)                 -- sizes are added up without a look at the bytes
+);
 """,
 }
 

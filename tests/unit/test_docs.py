@@ -264,6 +264,7 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_VECTOR_DIMENSION,
         MOST_ITEMS,
         100,
+        limits.MAX_SHOWN_BYTES,
         MOST_BYTES,
         int(LARGEST_VALUE.removesuffix("mb")),
     ]

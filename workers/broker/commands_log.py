@@ -26,6 +26,9 @@ from workers.broker.ranges import Fields, entries_behind
 
 _FOLLOWING = (b'"callbacks"', b'"errbacks"', b'"chain"', b'"chord"')
 
+MOST_REQUESTS = 1_000_000
+"""Celery requests that are kept; as many as commands may wait."""
+
 
 class CommandsLog:
     """Reads and appends; holds no state but the connection, how much waited when it last appended, and by what is
@@ -59,9 +62,17 @@ class CommandsLog:
 
         Raises:
             Overloaded: too many wait already, or the server has no memory left; nothing was appended.
+            InvalidCommand: a request is too large.
             NotPermitted: one is a command of owners and movers, and this process has no right to give it.
         """
         self._admission.require_room()
+        for request in (requests or {}).values():
+            if len(request) > MAX_MESSAGE_BYTES:
+                raise InvalidCommand(
+                    "too_large",
+                    f"what Celery keeps of the task, its links and headers, takes {len(request)} bytes; at most"
+                    f" {MAX_MESSAGE_BYTES} are accepted",
+                )
         entries = [self.proofs.signed(command) for command in commands]
         with self._redis.pipeline(transaction=True) as pipe:
             for task_id, request in (requests or {}).items():
@@ -101,6 +112,17 @@ class CommandsLog:
     def forget_request(self, task_id: str) -> None:
         """Drop the Celery request of a task: nobody will be told."""
         self._redis.hdel(self._keys.replies, task_id)
+
+    def drop_requests(self, most: int = MOST_REQUESTS) -> int:
+        """Drop kept requests where there are more than ``most``, whichever; how many.
+
+        Each belongs to a command that waits or has just been decided, so these are nobody's, or somebody's who floods.
+        """
+        surplus = int(self._redis.hlen(self._keys.replies)) - most
+        if surplus <= 0:
+            return 0
+        _, found = self._redis.hscan(self._keys.replies, count=surplus)
+        return int(self._redis.hdel(self._keys.replies, *list(found)[:surplus]))
 
     def length(self) -> int:
         """Entries in the stream."""

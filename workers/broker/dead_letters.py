@@ -29,10 +29,12 @@ class Letter:
     Attributes:
         id: its place in the stream: that of the rejection in the events stream.
         event: the rejection, a CloudEvent.
+        full: all of the message, as far as it was read, where the event holds the beginning only.
     """
 
     id: EntryId
     event: dict[str, Any]
+    full: bytes | None = None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -48,6 +50,8 @@ class Letter:
     @property
     def payload(self) -> bytes:
         """What the message said, as far as it was kept."""
+        if self.full is not None:
+            return self.full
         text: str = self.data["payload"]
         return base64.b64decode(text) if self.data["payload_encoding"] == "base64" else text.encode()
 
@@ -161,4 +165,4 @@ class DeadLetters:
 
 
 def _letter(id_: bytes, fields: dict[bytes, bytes]) -> Letter:
-    return Letter(EntryId.parse(id_.decode()), json.loads(fields[b"event"]))
+    return Letter(EntryId.parse(id_.decode()), json.loads(fields[b"event"]), fields.get(b"payload"))

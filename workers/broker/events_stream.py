@@ -15,7 +15,13 @@ from recommender.items import START, CommandRejected, EntryId
 from recommender.store import OutboxRow
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.retention import event_groups
+from workers.broker.stream_bytes import StreamBytes, memory_of
 from workers.settings import Settings
+
+# Of a server's maxmemory, whatever the settings say: commands, results and whatever else is there need the rest.
+_SHARE_OF_EVENTS, _SHARE_OF_LETTERS = 3, 8
+_SPARE_BYTES = 1 << 20
 
 
 class EventsConflict(RecommenderError):
@@ -35,15 +41,24 @@ class Bounds(NamedTuple):
     Attributes:
         events: about how many entries of the events stream …
         letters: … and how many dead letters.
+        event_bytes: about how many bytes the events stream takes on the server …
+        letter_bytes: … and the dead letters.
     """
 
     events: int
     letters: int
+    event_bytes: int = 1 << 30
+    letter_bytes: int = 1 << 27
 
     @classmethod
     def of(cls, settings: Settings) -> Bounds:
         """What the settings say."""
-        return cls(settings.events_max_length, settings.dead_letters_max_length)
+        return cls(
+            settings.events_max_length,
+            settings.dead_letters_max_length,
+            settings.events_max_bytes,
+            settings.dead_letters_max_bytes,
+        )
 
 
 class EventsStream:
@@ -59,9 +74,12 @@ class EventsStream:
     def __init__(self, redis: Redis, keys: PartitionKeys, bounds: Bounds, lease: Lease) -> None:
         self._redis = redis
         self._lease = lease
+        self._keys = keys
         self._key = keys.events
         self._letters_key = keys.dead_letters
         self._bounds = bounds
+        self._event_bytes = StreamBytes(redis, keys.events, lease)
+        self._letter_bytes = StreamBytes(redis, keys.dead_letters, lease)
 
     def publish(self, rows: Sequence[OutboxRow], after: EntryId) -> None:
         """Append events under their own ids; one that stands there already is not written again.
@@ -86,13 +104,50 @@ class EventsStream:
             for row in rows:
                 pipe.xadd(self._key, {"type": row.type, "event": row.event}, id=str(row.id))
             for row in letters:
-                pipe.xadd(self._letters_key, {"event": row.event}, id=str(row.id))
+                pipe.xadd(self._letters_key, _letter(row), id=str(row.id))  # type: ignore[arg-type]
             pipe.xtrim(self._key, maxlen=self._bounds.events, approximate=True)
             if letters:
                 pipe.xtrim(self._letters_key, maxlen=self._bounds.letters, approximate=True)
 
         results = self._lease.execute(fill, watch=(self._key,), check=check, raise_on_error=False)
         self._check_results(rows, letters, results)
+        self._event_bytes.added(*(len(row.event) for row in rows))
+        self._letter_bytes.added(*(len(row.event) + len(row.payload or b"") for row in letters))
+
+    def keep_bounds(self) -> None:
+        """Drop the oldest entries of either stream where they take more bytes than they may."""
+        _, most = memory_of(self._redis)
+        shares = (most // share if most else 1 << 62 for share in (_SHARE_OF_EVENTS, _SHARE_OF_LETTERS))
+        for stream, bound, share in zip(
+            (self._event_bytes, self._letter_bytes),
+            (self._bounds.event_bytes, self._bounds.letter_bytes),
+            shares,
+            strict=True,
+        ):
+            stream.shrink(min(bound, share))
+
+    def make_room(self, bytes_: int) -> int:
+        """Drop the oldest events from a server that they have filled; first those that every group has acknowledged.
+
+        Args:
+            bytes_: for which there has to be room.
+
+        Returns:
+            How many were dropped; 0 where it is others that fill the server.
+        """
+        used, most = memory_of(self._redis)
+        missing = used - most + bytes_ + _SPARE_BYTES
+        ours = self._event_bytes.measured()
+        if not most or missing > ours:
+            return 0
+        surplus = max(missing, ours // 10)
+        before = self.length()
+        if groups := event_groups(self._redis, self._keys):
+            self.drop_before(min(group.needs_from for group in groups), all_=True)
+            surplus -= ours - self._event_bytes.measured()
+        if surplus > 0:
+            self._event_bytes.drop(surplus)
+        return before - self.length()
 
     def last_id(self) -> EntryId:
         """Id of the newest entry it ever had, ``0-0`` for a stream that does not exist."""
@@ -102,11 +157,16 @@ class EventsStream:
         """Entries in the stream."""
         return int(self._redis.xlen(self._key))
 
-    def drop_before(self, first: EntryId) -> None:
-        """Drop entries with lower ids, by and large: whole nodes of the stream, which is cheap."""
+    def drop_before(self, first: EntryId, *, all_: bool = False) -> None:
+        """Drop entries with lower ids, by and large: whole nodes of the stream, which is cheap.
+
+        Args:
+            first: the first that stays.
+            all_: however many they are; else some thousands at a time.
+        """
 
         def fill(pipe: Pipeline) -> None:
-            pipe.xtrim(self._key, minid=str(first), approximate=True)
+            pipe.xtrim(self._key, minid=str(first), approximate=True, limit=0 if all_ else None)
 
         (dropped,) = self._lease.execute_in_need(fill)
         if isinstance(dropped, Exception):
@@ -137,6 +197,10 @@ class EventsStream:
             raise EventsConflict(f"the events stream is ahead of {row.id}, which was never published") from error
         if found[0][1].get(b"event") != row.event.encode():
             raise EventsConflict(f"the events stream holds another event under {row.id}") from error
+
+
+def _letter(row: OutboxRow) -> dict[str, str | bytes]:
+    return {"event": row.event} if row.payload is None else {"event": row.event, "payload": row.payload}
 
 
 def _is_not_new(error: Exception) -> bool:

@@ -11,6 +11,7 @@ class PartitionKeys(NamedTuple):
     Attributes:
         commands: the commands stream.
         events: the events stream.
+        events_trimmed: hash of what consumer groups have missed, by group.
         rewritten: the commands stream while it is written anew, with other ids.
         replies: hash of Celery requests that wait for an outcome, by task id.
         status: what the owner last said about itself.
@@ -30,6 +31,7 @@ class PartitionKeys(NamedTuple):
 
     commands: str
     events: str
+    events_trimmed: str
     rewritten: str
     replies: str
     status: str
@@ -57,6 +59,7 @@ class PartitionKeys(NamedTuple):
         return cls(
             f"{prefix}:commands",
             f"{prefix}:events",
+            f"{prefix}:events-trimmed",
             f"{prefix}:commands-rewritten",
             f"{prefix}:replies",
             f"{prefix}:status",

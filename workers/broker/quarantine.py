@@ -9,6 +9,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from recommender.items import EntryId, QuarantineCommand
+from recommender.items.limits import MAX_SENTENCE_BYTES
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.proofs import Proofs
@@ -44,6 +45,7 @@ class Quarantine:
         Raises:
             LeaseLost: another process owns the partition; nothing was written.
         """
+        reason = reason.encode()[:MAX_SENTENCE_BYTES].decode(errors="ignore")
         data = json.dumps({"entry": str(position), "reason": reason})
         key = f"quarantine {position}"
         record = self._proofs.signed({"type": QuarantineCommand.type, "data": data, "key": key})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
@@ -16,12 +17,15 @@ Rule = Literal["size", "age", "groups"]
 MOST_TOLD = 10
 """Of the groups, the slowest ones, which are looked at more closely."""
 
+_MOST_GAPS = 100
+_MOST_NAME_CHARS = 128
+
 
 class EventGroup(NamedTuple):
     """A consumer group of the events stream.
 
     Attributes:
-        name: as its consumers chose it.
+        name: as its consumers chose it, the beginning of a long one.
         needs_from: the first event that it has not acknowledged has this id or a higher one.
         unread: the oldest such event that is still in the stream, if there is one; of the slowest groups only.
     """
@@ -29,6 +33,41 @@ class EventGroup(NamedTuple):
     name: str
     needs_from: EntryId
     unread: EntryId | None
+
+
+class Gap(NamedTuple):
+    """Events that were dropped from the stream before a consumer group had acknowledged them.
+
+    Attributes:
+        first: the first of them.
+        up_to: the first event that is still there, or the next one.
+        at_ms: when that was noticed, by the server's clock.
+    """
+
+    first: EntryId
+    up_to: EntryId
+    at_ms: int
+
+
+def note_gaps(redis: Redis, keys: PartitionKeys, gaps: Mapping[str, Gap]) -> None:
+    """Say in a hash beside the stream which events groups have missed; the last gap of each, of a bounded number."""
+    said = {
+        name: json.dumps({"first": str(gap.first), "up_to": str(gap.up_to), "at_ms": gap.at_ms})
+        for name, gap in gaps.items()
+    }
+    with redis.pipeline(transaction=True) as pipe:
+        pipe.hset(keys.events_trimmed, mapping=said)  # type: ignore[arg-type]
+        pipe.hlen(keys.events_trimmed)
+        _, groups = pipe.execute()
+    if groups > _MOST_GAPS:
+        others = [name for name in redis.hkeys(keys.events_trimmed) if name.decode() not in gaps]  # type: ignore[union-attr]
+        redis.hdel(keys.events_trimmed, *others[: groups - _MOST_GAPS])
+
+
+def first_event(redis: Redis, keys: PartitionKeys) -> EntryId | None:
+    """Id of the oldest event in the stream, ``None`` where there is none."""
+    found: Any = redis.xrange(keys.events, count=1)
+    return EntryId.parse(found[0][0].decode()) if found else None
 
 
 def event_groups(redis: Redis, keys: PartitionKeys) -> list[EventGroup]:
@@ -48,7 +87,9 @@ def event_groups(redis: Redis, keys: PartitionKeys) -> list[EventGroup]:
     unread = {
         name: EntryId.parse(entries[0][0].decode()) for name, entries in zip(slowest, rest, strict=False) if entries
     }
-    groups = [EventGroup(name.decode(errors="replace"), needs[name], unread.get(name)) for name in slowest]
+    groups = [
+        EventGroup(name.decode(errors="replace")[:_MOST_NAME_CHARS], needs[name], unread.get(name)) for name in slowest
+    ]
     return sorted(groups, key=lambda group: group.unread is None)
 
 

@@ -18,7 +18,7 @@ from workers.owner.owner import Owner
 
 _ANSWER_TIMEOUT_S = 60.0
 _PAGE_BYTES = 4 << 20
-_PAGE_STEP = 20  # the payload of a rejected command can have 350 kB
+_PAGE_STEP = 20  # an event that carries all attributes of an item can have some 100 kB
 _BACKUP_TIMEOUT_S = 3600.0
 _MOST_HOPS = 8
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +87,7 @@ def show(id_: EntryId, *, as_json: bool) -> None:
     with _letters() as letters:
         _, letter = _get(letters, id_)
     if as_json:
-        print_json(_as_json(letter))
+        print_json(_as_json(letter) | _whole(letter))
         return
     out.print(Text.assemble((f"{'time':14}", "bold"), printable(letter.event.get("time", "unknown"))))
     out.print(Text.assemble((f"{'command':14}", "bold"), printable(letter.data["command"]["id"])))
@@ -94,7 +95,7 @@ def show(id_: EntryId, *, as_json: bool) -> None:
         if letter.data[name] is not None:
             out.print(Text.assemble((f"{name:14}", "bold"), printable(letter.data[name])))
     out.print()
-    out.print(printable(letter.data["payload"]))
+    out.print(printable(letter.payload.decode(errors="backslashreplace")))
 
 
 def _choice(function: Any) -> Any:
@@ -204,6 +205,16 @@ def _get(letters: list[DeadLetters], id_: EntryId) -> tuple[DeadLetters, Letter]
 
 def _as_json(letter: Letter) -> dict[str, Any]:
     return {"id": str(letter.id), "time": letter.event.get("time"), **letter.data}
+
+
+def _whole(letter: Letter) -> dict[str, Any]:
+    """All that the message said, where the event holds the beginning only."""
+    if letter.full is None:
+        return {}
+    try:
+        return {"payload": letter.full.decode(), "payload_encoding": "utf-8"}
+    except UnicodeDecodeError:
+        return {"payload": base64.b64encode(letter.full).decode(), "payload_encoding": "base64"}
 
 
 def _counted(done: Counter[str]) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from redis import Redis
 
+from recommender import Recommender
 from recommender.event_log import event_log
-from recommender.items import EntryId
 from workers.broker.events_stream import EventsStream
 from workers.broker.keys import PartitionKeys
-from workers.broker.retention import MOST_TOLD, EventGroup, event_groups, first_needed
+from workers.broker.retention import MOST_TOLD, EventGroup, Gap, event_groups, first_event, first_needed, note_gaps
 from workers.owner.metrics import Metrics
 from workers.settings import Settings
 
@@ -21,8 +21,8 @@ log = event_log(__name__)
 class EventKeeper:
     """Looks after the events stream about once a second.
 
-    The length of the stream is bounded where events are appended, whatever the rule: a group that never reads holds
-    nothing up, it misses events, and can read them again from the store.
+    Length and bytes of the stream are bounded whatever the rule: a group that never reads holds nothing up, it misses
+    events, and can read them again from the store. Which it has missed stands in a hash beside the stream.
 
     Args:
         settings: the rule.
@@ -40,38 +40,41 @@ class EventKeeper:
         self._keys = keys
         self._events = events
         self._metrics = metrics
-        self._unread: dict[str, EntryId] = {}
-        self._missed: dict[str, EntryId] = {}
+        self._missed: dict[str, Gap] = {}
 
-    def tend(self, now_ms: int) -> dict[str, Any]:
+    def tend(self, engine: Recommender, now_ms: int) -> dict[str, Any]:
         """Drop what is not kept; returns what to say about the stream.
 
         Args:
+            engine: knows which events there were.
             now_ms: the server's time.
         """
+        self._events.keep_bounds()
         groups = event_groups(self._redis, self._keys)
-        self._note_missed(groups[:MOST_TOLD])
         first = first_needed(self._settings.events_retention, groups, now_ms, self._settings.events_hours)
         if first is not None:
             self._events.drop_before(first)
+        self._note_missed(engine, groups[:MOST_TOLD], now_ms)
         length = self._events.length()
         behind_s = {group.name: _behind_s(group, now_ms) for group in groups[:MOST_TOLD]}
         self._metrics.events_stream(length, behind_s)
         told = [{"name": name, "behind_s": age, "missed": name in self._missed} for name, age in behind_s.items()]
         return {"entries": length, "groups": told}
 
-    def _note_missed(self, groups: Sequence[EventGroup]) -> None:
-        """An event that a group had not acknowledged when we looked last is gone, and the group has not moved."""
+    def _note_missed(self, engine: Recommender, groups: Sequence[EventGroup], now_ms: int) -> None:
+        """Events that a group had not acknowledged are gone from the stream; until it has gone on behind them."""
+        left = first_event(self._redis, self._keys) or self._events.last_id().successor
+        found: dict[str, Gap] = {}
         for group in groups:
-            before = self._unread.get(group.name)
-            if before is not None and group.needs_from <= before and group.unread != before:
-                if group.name not in self._missed:
-                    log.warning("events.dropped_unread", extra={"group": group.name, "event": str(before)})
-                self._missed[group.name] = before
-            elif group.unread is None:
-                self._missed.pop(group.name, None)
-        self._unread = {group.name: group.unread for group in groups if group.unread is not None}
-        self._missed = {name: id_ for name, id_ in self._missed.items() if name in {group.name for group in groups}}
+            missed = engine.outbox.dropped_from(group.needs_from, left)
+            if missed is not None:
+                found[group.name] = self._missed.get(group.name, Gap(missed, left, now_ms))._replace(up_to=left)
+        for name, gap in found.items():
+            if name not in self._missed:
+                log.warning("events.dropped_unread", extra={"group": name, "first": str(gap.first)})
+        if new := {name: gap for name, gap in found.items() if self._missed.get(name) != gap}:
+            note_gaps(self._redis, self._keys, new)
+        self._missed = found
 
 
 def _behind_s(group: EventGroup, now_ms: int) -> float:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from redis.exceptions import OutOfMemoryError
 
 from recommender import Recommender
 from recommender.event_log import event_log
-from recommender.items import START, EntryId
+from recommender.items import START, CommandRejected, EntryId
+from recommender.store import OutboxRow
 from workers.broker.availability import AWAY
 from workers.broker.events_stream import EventsSetBack, EventsStream
 
 log = event_log(__name__)
 
-_AT_ONCE = 500
+_AT_ONCE, _AT_ONCE_BYTES = 500, 2 << 20
+_ON_THE_WAY = 4  # times as much as it is: what is on its way to the server is there several times
+_TRIES = 3  # to make room
 
 
 class Publisher:
@@ -54,7 +58,7 @@ class Publisher:
     def publish(self, engine: Recommender) -> bool:
         """Publish what is there; false if the server was away, and it has to be tried again."""
         try:
-            while not self._publish_some(engine):
+            while not self._publish_with_room(engine):
                 pass
         except OutOfMemoryError as error:
             log.warning("publisher.server_full", extra={"error": str(error)})
@@ -65,11 +69,23 @@ class Publisher:
             return False
         return True
 
+    def _publish_with_room(self, engine: Recommender) -> bool:
+        """Publish some; where events have filled the server, the oldest make room: they can be read from the store."""
+        for _ in range(_TRIES):
+            try:
+                return self._publish_some(engine)
+            except OutOfMemoryError:
+                dropped = self._events.make_room(_ON_THE_WAY * _AT_ONCE_BYTES)
+                if not dropped:
+                    raise
+                log.warning("publisher.made_room", extra={"events": dropped})
+        return self._publish_some(engine)
+
     def _publish_some(self, engine: Recommender) -> bool:
         """Publish one transaction's worth; whether there was nothing left."""
         if not self._certain:
             self._published, self._certain = self._events.last_id(), True
-        rows = engine.outbox.after(self._published, _AT_ONCE)
+        rows = self._next(engine)
         if not rows:
             return True
         try:
@@ -80,6 +96,19 @@ class Publisher:
         else:
             self._published = rows[-1].id
         return False
+
+    def _next(self, engine: Recommender) -> list[OutboxRow]:
+        """The next events, with what their dead letters hold; few where they are long."""
+        rows: list[OutboxRow] = []
+        bytes_ = 0
+        for row in engine.outbox.after(self._published, _AT_ONCE):
+            rejection = row.type == CommandRejected.type
+            payload = engine.outbox.payloads.get(row.id) if rejection else None
+            bytes_ += len(row.event) * (2 if rejection else 1) + len(payload or b"")
+            if rows and bytes_ > _AT_ONCE_BYTES:
+                break
+            rows.append(row if payload is None else replace(row, payload=payload))
+        return rows
 
     def check(self, engine: Recommender) -> None:
         """Notice a stream that was lost or reset while nothing was published, and remove what an erasure demands."""

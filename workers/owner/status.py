@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,8 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import read_status
 
+MOST_BYTES = 64 * 1024
+_LEFT_OUT = "left_out"
 _EXPIRES_S = 15
 _EVERY_S = 0.5  # a producer that waits for a position looks as often
 
@@ -55,6 +58,18 @@ class Status:
             return stalled_s < self._stall_after_s, {**self._fields, "waiting_s": round(stalled_s, 1)}
 
 
+def bounded(fields: Mapping[str, Any], most: int = MOST_BYTES) -> str:
+    """A status as JSON of at most so many characters: what takes most of it is left out, and named."""
+    said = dict(fields)
+    left_out: list[str] = []
+    while len(text := json.dumps(said)) > most:
+        longest = max((name for name in said if name != _LEFT_OUT), key=lambda name: len(json.dumps(said[name])))
+        left_out.append(longest)
+        del said[longest]
+        said[_LEFT_OUT] = left_out
+    return text
+
+
 class Announcer(threading.Thread):
     """Keeps the status in Redis fresh, on a thread of its own: a long batch does not make the owner look gone.
 
@@ -77,7 +92,7 @@ class Announcer(threading.Thread):
         while not self._stopping.is_set():
             healthy, fields = self._status.health()
             with suppress(RedisError):  # the engine thread notices and says so
-                self._say(json.dumps({"healthy": healthy, **fields}))
+                self._say(bounded({"healthy": healthy, **fields}))
             self._stopping.wait(_EVERY_S)
         with suppress(RedisError):
             self._withdraw()

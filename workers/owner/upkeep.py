@@ -101,11 +101,15 @@ class Upkeep:
         try:
             self._holding.claim(engine)
             self._publisher.check(engine)
+            # Before anything is written: it makes room on a server that is full.
+            self._status.update(events=self._event_keeper.tend(engine, self._clock.now_ms()))
             self._holding.believe(engine)
             self._holding.trim(engine)
+            if dropped := self._commands.drop_requests():
+                log.error("owner.requests_dropped", extra={"count": dropped})
             self._clock.adjust()
             self._tick(engine)
-            self._status.update(events=self._event_keeper.tend(self._clock.now_ms()), lanes=self._dispatch.told())
+            self._status.update(lanes=self._dispatch.told())
             self._reporting.report(engine)
         except (OutOfMemoryError, Overloaded) as error:  # it is full, and the same as before
             log.warning("owner.upkeep_failed", extra={"error": str(error)})

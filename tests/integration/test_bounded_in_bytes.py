@@ -1,0 +1,266 @@
+"""What strangers send is bounded in bytes wherever it is kept, and publishing makes itself room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from recommender import Recommender
+from recommender.errors import InvalidCommand
+from recommender.items import START, EntryId, decode_entry
+from tests.integration.conftest import Owners
+from tests.support.engine import opened
+from tests.support.servers import Embedded, running
+from tests.support.streams import KEYS, PROCESSED, REJECTED, published
+from tests.support.waiting import wait_until
+from workers import Overloaded
+from workers.broker.commands_log import CommandsLog
+from workers.broker.connections import connect
+from workers.broker.dead_letters import DeadLetters
+from workers.broker.events_stream import Bounds, EventsStream
+from workers.broker.lease import Lease
+from workers.broker.quarantine import Quarantine
+from workers.broker.retention import Gap, note_gaps
+from workers.broker.stream_bytes import memory_of
+from workers.client import Client
+from workers.fleet.exchange import MOST_REPLIES, Exchange
+from workers.owner.event_keeper import EventKeeper
+from workers.owner.metrics import Metrics
+from workers.owner.publisher import Publisher
+from workers.owner.status import bounded
+from workers.settings import Settings
+
+pytestmark = pytest.mark.server
+
+MIB = 1 << 20
+SMOKE = b"\x01" * 262_000  # six bytes each in JSON
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    with running(Embedded(Path(tmp_path_factory.mktemp("server")))) as started:
+        yield started  # type: ignore[misc]
+
+
+@pytest.fixture
+def redis(server: Embedded) -> Iterator[Redis]:
+    with connect(server.url) as client:
+        client.config_set("maxmemory", 0)
+        client.flushall()
+        client.config_set("stream-node-max-entries", 1)  # streams are trimmed by whole nodes
+        yield client
+        client.config_set("maxmemory", 0)
+
+
+@pytest.fixture
+def lease(redis: Redis) -> Lease:
+    made = Lease(redis, KEYS, "token", 300.0)
+    assert made.acquire("here", 0) is None
+    return made
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    with closing(opened()) as made:
+        yield made
+
+
+def reject(engine: Recommender, count: int, data: bytes = b"\x02" * 9000) -> None:
+    """Have messages rejected."""
+    first = engine.position.next_at(1_700_000_000_000)
+    engine.process([decode_entry(EntryId(first.ms, first.n + n), "item.upsert", data) for n in range(count)])
+
+
+# -- messages that are nothing but bytes -------------------------------------------------------------------------------
+
+
+def test_rejections_do_not_fill_a_small_server(redis: Redis, settings: Settings, owner_process: Owners) -> None:
+    """More than thrice what filled it when each stood there thrice over, and good ones in between."""
+    redis.config_set("maxmemory", 48 * MIB)
+    owner = owner_process().running()
+    client = Client(settings, redis)
+    for n in range(40):
+        redis.xadd(KEYS.commands, {"data": SMOKE})
+        position = client.ingest({"id": f"T-{n}", "text": f"order {n} came without its lid"})
+        assert client.outcome(position)["type"] == PROCESSED
+    events = published(redis)
+    assert [event.type for event in events] == [REJECTED, PROCESSED] * 40
+    assert max(len(event.event) for event in events) < 12 * 1024
+    data = events[0].data
+    assert (data["payload_encoding"], data["payload_bytes"]) == ("base64", len(SMOKE))
+
+    def within() -> bool:
+        return int(redis.memory_usage(KEYS.dead_letters, samples=0) or 0) <= 6 * MIB
+
+    wait_until(within, "the dead letters to take an eighth of the server at most")
+    letters = DeadLetters(redis, KEYS)
+    newest = next(letters.newest_first())
+    assert newest.whole_payload() == SMOKE
+    letters.replay(newest)
+    wait_until(lambda: len(published(redis)) == 81, "what was sent again to be decided")
+    used, most = memory_of(redis)
+    assert used < most
+    assert "server_full" not in owner.output
+    assert owner.terminate() == 0
+
+
+# -- a server that events have filled ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def events(redis: Redis, lease: Lease) -> EventsStream:
+    return EventsStream(redis, KEYS, Bounds(10_000, 10_000), lease)
+
+
+def fill(redis: Redis) -> None:
+    """The server takes no more."""
+    redis.config_set("maxmemory", memory_of(redis)[0])
+
+
+def test_publishing_makes_itself_room_among_events(redis: Redis, engine: Recommender, events: EventsStream) -> None:
+    publisher = Publisher(events)
+    reject(engine, 1000)
+    assert publisher.publish(engine)
+    before = [event.id for event in published(redis)]
+    fill(redis)
+    reject(engine, 200)
+    assert publisher.publish(engine)
+    after = [event.id for event in published(redis)]
+    assert after[-200:] == [str(row.id) for row in engine.outbox.after(EntryId.parse(before[-1]), 1000)]
+    assert 200 < len(after) < 1200, "the oldest have gone, and not all"
+    assert set(after[:-200]) == set(before[-len(after) + 200 :])
+
+
+def test_what_groups_have_acknowledged_goes_first(redis: Redis, engine: Recommender, events: EventsStream) -> None:
+    publisher = Publisher(events)
+    reject(engine, 1600)
+    assert publisher.publish(engine)
+    expected = [event.id for event in published(redis)][1400:]
+    redis.xgroup_create(KEYS.events, "reader", id=published(redis)[1399].id)
+    fill(redis)
+    reject(engine, 100)
+    assert publisher.publish(engine)
+    unread = [event.id for event in published(redis)]
+    assert unread[: len(expected)] == expected, "what is read has gone, and nothing else"
+    assert len(unread) == 200 + 100
+    keeper = EventKeeper(Settings(), redis, KEYS, events, Metrics("default"))
+    redis.config_set("maxmemory", 0)
+    told = keeper.tend(engine, 1_700_000_000_000)
+    assert [(group["name"], group["missed"]) for group in told["groups"]] == [("reader", False)]
+    assert not redis.exists(KEYS.events_trimmed)
+
+
+def test_where_unread_events_go_a_marker_says_so(redis: Redis, engine: Recommender, events: EventsStream) -> None:
+    publisher = Publisher(events)
+    reject(engine, 1000)
+    assert publisher.publish(engine)
+    first = published(redis)[0].id
+    redis.xgroup_create(KEYS.events, "dead", id="0")
+    fill(redis)
+    reject(engine, 100)
+    assert publisher.publish(engine)
+    left = published(redis)[0].id
+    assert left != first
+    redis.config_set("maxmemory", 0)
+    told = EventKeeper(Settings(), redis, KEYS, events, Metrics("default")).tend(engine, 1_700_000_000_000)
+    assert [(group["name"], group["missed"]) for group in told["groups"]] == [("dead", True)]
+    marker: Any = redis.hget(KEYS.events_trimmed, "dead")
+    assert json.loads(marker) == {"first": first, "up_to": left, "at_ms": 1_700_000_000_000}
+    # Also to an owner that has only just started; and no longer once the group has gone on.
+    keeper = EventKeeper(Settings(), redis, KEYS, events, Metrics("default"))
+    assert keeper.tend(engine, 0)["groups"][0]["missed"]
+    redis.xgroup_setid(KEYS.events, "dead", left)
+    assert not keeper.tend(engine, 0)["groups"][0]["missed"]
+
+
+def test_of_a_server_that_others_fill_no_event_goes(redis: Redis, engine: Recommender, events: EventsStream) -> None:
+    publisher = Publisher(events)
+    reject(engine, 50)
+    assert publisher.publish(engine)
+    redis.set("theirs", b"x" * 20 * MIB)
+    redis.config_set("maxmemory", memory_of(redis)[0] - 10 * MIB)
+    reject(engine, 1)
+    assert not publisher.publish(engine)
+    assert redis.xlen(KEYS.events) == 50
+
+
+# -- each key at its bound ---------------------------------------------------------------------------------------------
+
+
+def too_many_commands(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    log = CommandsLog(redis, KEYS, most_waiting=10)
+    for n in range(10):
+        log.append([{"type": "item.upsert", "data": "{}", "key": str(n)}])
+    with pytest.raises(Overloaded, match="10 is the limit"):
+        log.append([{"type": "item.upsert", "data": "{}", "key": "one more"}])
+    return int(redis.xlen(KEYS.commands)) == 10
+
+
+def too_many_events(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    reject(engine, 150, b"no")
+    Publisher(EventsStream(redis, KEYS, Bounds(100, 50), lease)).publish(engine)
+    return (redis.xlen(KEYS.events), redis.xlen(KEYS.dead_letters)) == (100, 50)
+
+
+def too_many_bytes(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    events = EventsStream(redis, KEYS, Bounds(10_000, 10_000, MIB, 2 * MIB), lease)
+    reject(engine, 400)
+    assert Publisher(events).publish(engine)
+    before = redis.memory_usage(KEYS.events, samples=0), redis.memory_usage(KEYS.dead_letters, samples=0)
+    assert before[0] > 3 * MIB
+    assert before[1] > 6 * MIB
+    events.keep_bounds()
+    after = redis.memory_usage(KEYS.events, samples=0), redis.memory_usage(KEYS.dead_letters, samples=0)
+    return MIB / 2 < after[0] <= MIB and MIB < after[1] <= 2 * MIB
+
+
+def too_many_requests(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    log = CommandsLog(redis, KEYS)
+    redis.hset(KEYS.replies, mapping={str(n): "{}" for n in range(1000)})
+    with pytest.raises(InvalidCommand, match="262145 bytes"):
+        log.append([], {"task": "x" * 262_145})
+    while log.drop_requests(most=100):
+        pass
+    return int(redis.hlen(KEYS.replies)) == 100  # type: ignore[arg-type]
+
+
+def too_many_replies(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    exchange = Exchange(redis, KEYS)
+    redis.rpush(KEYS.embed_replies, *(b"x" for _ in range(MOST_REPLIES + 1)))
+    return exchange.drop_flood() and not redis.exists(KEYS.embed_replies)
+
+
+def too_many_gaps(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    for n in range(150):
+        note_gaps(redis, KEYS, {f"group {n}": Gap(START, START, n)})
+    return int(redis.hlen(KEYS.events_trimmed)) == 100 and bool(redis.hexists(KEYS.events_trimmed, "group 149"))  # type: ignore[arg-type]
+
+
+def too_long_a_reason(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    quarantine = Quarantine(redis, KEYS, lease)
+    quarantine.add(EntryId(7, 0), "é" * 1000)
+    return [len(reason.encode()) for reason in quarantine.read().values()] == [512]
+
+
+def too_long_a_status(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    said: Mapping[str, Any] = json.loads(bounded({"state": "running", "groups": ["x" * 1000] * 100}))
+    return said == {"state": "running", "left_out": ["groups"]}
+
+
+@pytest.mark.parametrize(
+    "fill_to_its_bound",
+    [
+        *(too_many_commands, too_many_events, too_many_bytes, too_many_requests, too_many_replies),
+        *(too_many_gaps, too_long_a_reason, too_long_a_status),
+    ],
+)
+def test_a_key_that_is_filled_stays_at_its_bound(
+    redis: Redis, lease: Lease, engine: Recommender, fill_to_its_bound: Callable[[Redis, Lease, Recommender], bool]
+) -> None:
+    assert fill_to_its_bound(redis, lease, engine)
