@@ -14,3 +14,12 @@ def load_parquet() -> ModuleType:
     except ImportError as error:
         raise ConfigurationError("Parquet needs pyarrow: pip install 'celery-recommender[parquet]'") from error
     return parquet
+
+
+def load_workbooks() -> ModuleType:
+    """The module for workbooks; raises ``ConfigurationError`` saying what to install when openpyxl is missing."""
+    try:
+        from workers.records import workbook
+    except ImportError as error:
+        raise ConfigurationError("A workbook needs openpyxl: pip install 'celery-recommender[excel]'") from error
+    return workbook

@@ -70,7 +70,7 @@ def shape_of(head: str) -> Shape:
             array = json.loads(first)
             alone = not text.partition("\n")[2].strip()
             return Shape(False, array=True) if alone or any(isinstance(one, dict) for one in array) else Shape()
-        return Shape(False, array=True) if inside[:1] in ("{", "") else Shape()
+        return Shape(False, array=True) if inside[:1] in ("{", "]", "") else Shape()
     if not text.startswith("{"):
         return Shape()
     wrapped = _wrapper(text)

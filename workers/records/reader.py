@@ -14,7 +14,7 @@ from recommender.errors import ConfigurationError
 from workers.records.byte_input import ByteInput
 from workers.records.delimited import DelimitedSource
 from workers.records.dialect import Dialect
-from workers.records.extras import load_parquet
+from workers.records.extras import load_parquet, load_workbooks
 from workers.records.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
 from workers.records.json_lines import JsonSource
 from workers.records.rows import BadRow, Progress, Row
@@ -190,6 +190,9 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> 
     if chosen is RecordFormat.PARQUET:
         source: RowSource = load_parquet().ParquetSource(path)
         return source
+    if chosen is RecordFormat.XLSX:
+        workbook: RowSource = load_workbooks().WorkbookSource(path, options.sheet)
+        return workbook
     data = None
     try:
         data = ByteInput(path, options.encoding)

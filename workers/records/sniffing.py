@@ -99,6 +99,11 @@ def _records(text: str, marks: Marks, width: int, most: int, skipped: int = 0) -
     return list(islice(records, most))
 
 
+def header_of(records: Sequence[Record]) -> int:
+    """The place of the header among the first records of a table."""
+    return _header_at(records, _usual_width(records))
+
+
 def _usual_width(records: Sequence[Record]) -> int:
     widths = Counter(len(record.cells) for record in records[1:] or records)
     return max(widths, key=lambda width: (widths[width], width), default=0)

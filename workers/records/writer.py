@@ -12,7 +12,7 @@ from recommender.errors import ConfigurationError
 from workers.records.columns import distinct_columns
 from workers.records.delimited_sink import DelimitedSink
 from workers.records.dialect import Dialect, Marks
-from workers.records.extras import load_parquet
+from workers.records.extras import load_parquet, load_workbooks
 from workers.records.formats import FilePath, RecordFormat, choose_format, is_standard_input
 from workers.records.json_lines import JsonSink
 from workers.records.output import AtomicFile, TextOutput
@@ -122,6 +122,10 @@ def open_writer(
         parquet = load_parquet()
         target = AtomicFile(path)
         return RecordWriter(target, parquet.ParquetSink(target.part, names, dialect.schema))
+    if chosen is RecordFormat.XLSX:
+        workbooks = load_workbooks()
+        target = AtomicFile(path)
+        return RecordWriter(target, workbooks.WorkbookSink(target.part, names, dialect))
     target = AtomicFile(path)
     output = TextOutput(target, dialect.encoding)
     if chosen.is_json:

@@ -1,0 +1,162 @@
+"""Files of every kind, made by code, and changed at random places: a seed gives the same file each time."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.errors import ConfigurationError
+from workers.records import BadRow, Row, open_records, open_writer
+
+COLUMNS = ("id", "title", "note", "price")
+_WORDS = [
+    "lamp",
+    "Tür",
+    "größe",
+    "oak",
+    "café",
+    '12"',
+    "pipe,",
+    "small;",
+    "|",
+    "tab\tend",
+    "back\\slash",
+    "N/A",
+    "Łódź",
+]
+_PIECES = [b'"', b"'", b",", b";", b"\t", b"|", b"\\", b"\\N", b"\n", b"\r", b"\r\n", b"\0", b" ", b'""', b"\\\n"]
+_PIECES += [b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\xe9", b"\xc3", b"\x81", b"sep=;\n", b"#", b"{", b"}", b"[", b"]"]
+_PIECES += [b'"id":', b"NaN", b"1e400", b'{"id":1}', b"id,title,note,price\n", b"\xed\xa0\xbd", b"\\ud83d", b"\n" * 50]
+_ENCODINGS = [("utf-8", b""), ("utf-8", codecs.BOM_UTF8), ("cp1252", b""), ("cp1250", b""), ("gb18030", b"")]
+_ENCODINGS += [("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", b""), ("utf-32-le", codecs.BOM_UTF32_LE)]
+
+
+def sample(noise: random.Random) -> tuple[str, bytes]:
+    """A file that nothing is wrong with: its ending and its bytes."""
+    return noise.choice(_KINDS)(noise)
+
+
+def mutated(noise: random.Random, data: bytes) -> bytes:
+    """The bytes with up to five changes."""
+    changed = bytearray(data)
+    for _ in range(noise.randint(0, 5)):
+        at = noise.randint(0, len(changed))
+        end = min(len(changed), at + noise.choice((1, 1, 2, 10, 100)))
+        match noise.randint(0, 5):
+            case 0:
+                changed[at:end] = b""
+            case 1:
+                changed[at:at] = changed[at:end]
+            case 2:
+                changed[at:end] = noise.randbytes(end - at)
+            case 3 if noise.random() < 0.3:
+                del changed[at:]
+            case _:
+                changed[at:at] = noise.choice(_PIECES)
+    return bytes(changed)
+
+
+def check(path: Path, out: Path) -> tuple[int, int]:
+    """Read a file and write it alike; how many rows were read and how many reported.
+
+    Raises:
+        AssertionError: a number is left out or comes twice, a second reading differs, or OUT has other rows.
+    """
+    try:
+        with open_records(path) as reader:
+            rows = list(reader)
+            dialect = reader.dialect
+            assert dialect.describe()
+            columns = tuple(dict.fromkeys([*reader.columns, *(key for row in rows for key in row.values)]))
+    except ConfigurationError:
+        return 0, 0
+    assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+    good = [row for row in rows if isinstance(row, Row)]
+    for row in rows:
+        if isinstance(row, BadRow):
+            assert row.error.isprintable()
+            assert row.values or not columns, "a row without its own cells"
+    with open_records(path, start_after=len(rows) // 2) as reader:
+        assert [row.number for row in reader] == list(range(len(rows) // 2 + 1, len(rows) + 1))
+    with open_writer(out, columns, ("error of ours",), like=dialect) as writer:
+        for row in rows:
+            writer.write({**row.values, "error of ours": "x"})  # so that no row is empty
+    with open_records(out) as reader:
+        assert sum(1 for _ in reader) == len(rows), "OUT has another number of rows"
+    return len(good), len(rows) - len(good)
+
+
+def _rows(noise: random.Random) -> list[list[str]]:
+    count = noise.choice((0, 1, 2, 5, 40))
+    return [[str(n), *(" ".join(noise.choices(_WORDS, k=noise.randint(0, 6))) for _ in range(3))] for n in range(count)]
+
+
+def _delimited(noise: random.Random) -> tuple[str, bytes]:
+    text = io.StringIO()
+    end = noise.choice(("\n", "\r\n", "\r"))
+    delimiter = noise.choice(",;\t|")
+    quoting = noise.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writerows([COLUMNS, *_rows(noise)])
+    encoding, mark = noise.choice(_ENCODINGS)
+    return noise.choice((".csv", ".tsv", ".txt")), mark + text.getvalue().encode(encoding, "replace")
+
+
+def _database(noise: random.Random) -> tuple[str, bytes]:
+    lines = ["\t".join(cell.replace("\t", "\\t") or "\\N" for cell in row) for row in [list(COLUMNS), *_rows(noise)]]
+    return ".tsv", ("\n".join(lines) + "\n").encode()
+
+
+def _json(noise: random.Random) -> tuple[str, bytes]:
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in _rows(noise)]
+    layouts: list[Callable[[], str]] = [
+        lambda: "".join(json.dumps(row) + "\n" for row in rows),
+        lambda: json.dumps(rows, ensure_ascii=False),
+        lambda: json.dumps(rows, indent=2),
+        lambda: "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]",
+        lambda: json.dumps({"total": 1, "items": rows}, indent=1),
+        lambda: "\n".join(json.dumps(row, indent=1) for row in rows),
+    ]
+    return noise.choice((".json", ".jsonl")), noise.choice(layouts)().encode()
+
+
+def _parquet(noise: random.Random) -> tuple[str, bytes]:
+    file = io.BytesIO()
+    rows = _rows(noise)
+    pq.write_table(pa.table({name: [row[at] for row in rows] for at, name in enumerate(COLUMNS)}), file)
+    return ".parquet", file.getvalue()
+
+
+def _workbook(noise: random.Random) -> tuple[str, bytes]:
+    file = io.BytesIO()
+    book = openpyxl.Workbook()
+    for row in [list(COLUMNS), *_rows(noise)]:
+        book.active.append(row)
+    book.save(file)
+    return ".xlsx", file.getvalue()
+
+
+_KINDS = [_delimited] * 8 + [_database] * 2 + [_json] * 6 + [_parquet] + [_workbook]
+
+
+def trials(seed: int, folder: Path) -> Iterator[tuple[int, int]]:
+    """Files from one seed on, without end: each written to the folder and checked. A failure names its seed."""
+    while True:
+        noise = random.Random(seed)
+        ending, data = sample(noise)
+        path = folder / f"fuzzed{ending}"
+        path.write_bytes(mutated(noise, data))
+        try:
+            yield check(path, folder / f"out{ending}")
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, {ending}: {type(error).__name__}: {error}") from error
+        seed += 1
