@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check audit lock fuzz fuzz-cost matrix bench soak crash simulate clean
+.PHONY: help demo test check audit lock fuzz fuzz-cost fuzz-files matrix bench soak crash simulate clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -9,7 +9,7 @@ NODE = examples/node-producer
 NODE_MODULES = $(NODE)/node_modules/.package-lock.json
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...]
 	@$(BIN)/recommender demo $${INPUT:+--input "$$INPUT"} $(ARGS)
@@ -33,6 +33,9 @@ audit: $(DEV) ## Look for known vulnerabilities in what the image is locked to
 lock: $(DEV) ## Write deploy/requirements*.lock anew
 	@$(BIN)/python -m pip install --quiet uv
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python tools/lock.py
+
+fuzz-files: $(DEV) ## Change files of every kind at random places, and read them [SECONDS=300]
+	@$(BIN)/python tools/fuzz_files.py $${SECONDS:-300}
 
 fuzz: $(DEV) ## Feed the decoder and the policy parser whatever comes [SECONDS=300]
 	@$(BIN)/python -m pip install --quiet --editable ".[fuzz]"

@@ -9,5 +9,5 @@ from tests.support.mutations import trials
 
 
 def test_every_row_of_a_mutated_file_is_read_or_reported(tmp_path: Path) -> None:
-    read = sum(good for good, _ in islice(trials(0, tmp_path), 300))
-    assert read > 1000  # most changes cost one row, and not the file
+    read = sum(good for good, _ in islice(trials(0, tmp_path), 150))
+    assert read > 500  # most changes cost one row, and not the file

@@ -66,11 +66,10 @@ class _Quoting:
 
     def __call__(self, cells: Sequence[Any], *, header: bool = False) -> None:
         texts = [to_text(cell) for cell in cells]
-        if header:
+        odd = any("\r" in text or "\n" in text or text.startswith(" ") for text in texts)
+        if header and not odd:
             # A reader may tell the delimiter from the header, as we do: it shall not be misled.
             odd = any(mark in name for name in texts for mark in DELIMITERS)
-        else:
-            odd = any("\r" in text or "\n" in text or text.startswith(" ") for text in texts)
         (self._quoted if odd else self._plain).writerow(texts)
 
 

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.utils.exceptions import InvalidFileException
 
 from recommender.errors import ConfigurationError
 from workers.records.columns import column_names, known_columns
@@ -32,7 +30,9 @@ MOST_ROWS = 1_048_576
 MOST_CELL_CHARS = 32_767
 _EXACT = 10**15
 _LOOKED_AT = 50
-_BROKEN = (OSError, zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, TypeError, IndexError)
+_BROKEN = Exception
+"""What a damaged workbook raises: zip, zlib, XML and openpyxl each have errors of their own, and none in common."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 Cells = tuple[Any, ...]
@@ -59,12 +59,12 @@ class WorkbookSource:
             self._sheet.reset_dimensions()  # what a sheet says of its size is often wrong
             cells = enumerate(self._sheet.iter_rows(values_only=True), 1)
             first = list(islice(cells, _LOOKED_AT))
-        except _BROKEN as error:
-            self.close()
-            raise ConfigurationError(f"{self._name} is a damaged workbook: {error}") from error
         except ConfigurationError:
             self.close()
             raise
+        except _BROKEN as error:
+            self.close()
+            raise ConfigurationError(f"{self._name} is a damaged workbook: {error}") from error
         filled = [(line, _shortened(row)) for line, row in first if any(cell is not None for cell in row)]
         at = header_of(
             [Record(line, [None if cell is None else to_text(cell) for cell in row]) for line, row in filled]
@@ -168,6 +168,8 @@ def _opened(path: FilePath) -> Any:
         if texts > MOST_TEXT_BYTES:
             raise ConfigurationError(f"{name} unpacks to {texts:,} bytes of text: save it as CSV")
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except ConfigurationError:
+        raise
     except zipfile.BadZipFile as error:
         raise ConfigurationError(
             f"{name} is no workbook, or one with a password: save it as .xlsx or as CSV"
