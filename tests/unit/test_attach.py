@@ -73,7 +73,7 @@ def test_the_tasks_are_there(app: Celery, finalized: bool) -> None:
     attached(app)
     ours = {name for name in app.tasks if name.startswith("recommender.")}
     assert {"recommender.ingest", "recommender.ingest_many", "recommender.search"} <= ours
-    queues = {name: app.tasks[name].queue.name for name in ours}
+    queues = {name: app.tasks[name].own_queue.name for name in ours}
     assert queues.pop("recommender.embed") == "recommender-embed"
     assert set(queues.values()) == {"recommender.default"}
 
@@ -82,7 +82,7 @@ def test_two_apps_of_one_process_have_tasks_of_their_own() -> None:
     apps = [Celery(name, broker=NOWHERE, set_as_current=False) for name in ("one", "two")]
     for app, partition in zip(apps, ("a", "b"), strict=True):
         attach(app, Settings(redis_url=NOWHERE, partition=partition))
-    assert [app.tasks["recommender.ingest"].queue.name for app in apps] == ["recommender.a", "recommender.b"]
+    assert [app.tasks["recommender.ingest"].own_queue.name for app in apps] == ["recommender.a", "recommender.b"]
     assert [app.tasks["recommender.ingest"].app for app in apps] == apps
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from functools import cached_property
+from typing import ClassVar
 
 import click
 from celery import Celery
@@ -27,6 +29,7 @@ from workers.celery.app_server import with_server_of
 from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier, queue_of_deliveries
 from workers.celery.embed import Embed, asking
+from workers.celery.memory import InMemory, Kit
 from workers.celery.result_check import ResultCheck, ResultMarker
 from workers.celery.tasks import TASKS
 from workers.client import CommandFields
@@ -52,8 +55,11 @@ class Plugin:
 
     Attributes:
         owner: the owner, while one runs in this process.
+        kit: what answers the tasks of all apps instead, while a test kit is at work (``workers.testing``).
         guard: is around what the model does for others, for so many texts.
     """
+
+    kit: ClassVar[Kit | None] = None
 
     def __init__(self, app: Celery, settings: Settings, encoders: Encoders | None = None) -> None:
         self.app = app
@@ -62,6 +68,7 @@ class Plugin:
         self.guard: Guard = lambda texts: nullcontext()
         self._given = encoders
         self._partitions: Partitions | None = None
+        self._memory: InMemory | None = None
         self._results = ResultCheck(app)
         self._marker: ResultMarker | None = None
         self._looked_for: set[str] = set()
@@ -91,12 +98,28 @@ class Plugin:
         self.settings = with_server_of(self.app, self.settings)
         return self.settings
 
+    @property
+    def memory(self) -> InMemory | None:
+        """What answers in this process: the test kit's, or with ``task_always_eager`` one of the app's own."""
+        if self.kit is not None:
+            return self.kit
+        if self.owner is not None or not self.app.conf.task_always_eager:
+            return None
+        with self._lock:
+            if self._memory is None:
+                self._memory = InMemory(self.settings)
+                weakref.finalize(self, self._memory.close)
+                log.info("tasks.answered_in_memory", extra={"setting": "task_always_eager"})
+            return self._memory
+
     def register_tasks(self, **_: object) -> None:
         """Make our tasks known to the app, each as a subclass: Celery keeps what a task is bound to on its class."""
         for task in (*TASKS, Embed):
             queue = _queue(self.settings.embed_queue) if task is Embed else self.queue_of(self.settings.home)
-            bound = type(task.__name__, (task,), {"port": self, "queue": queue, "__module__": task.__module__})
+            bound = type(task.__name__, (task,), {"port": self, "own_queue": queue, "__module__": task.__module__})
             self.app.register_task(bound())
+        if self.kit is not None:
+            self.kit.adopt(self.app)
 
     def embed(self, partition: str, request_id: str) -> bool:
         """Embed what the owner of a partition has asked for; false if nobody wants it any more."""

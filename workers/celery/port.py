@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from celery import Task
+from kombu import serialization
 from kombu.entity import Queue
 
+from workers.celery.memory import InMemory
 from workers.celery.results import LookedUpResult
 from workers.client import CommandFields
 from workers.owner.owner import Owner
@@ -23,6 +25,10 @@ class Port(Protocol):
     @property
     def owner(self) -> Owner | None:
         """The owner that runs in this process, if one does."""
+
+    @property
+    def memory(self) -> InMemory | None:
+        """What answers instead of an owner, if tasks are answered in the process that calls them."""
 
     def embed(self, partition: str, request_id: str) -> bool:
         """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
@@ -54,7 +60,7 @@ class PortTask(Task):
 
     abstract = True
     port: ClassVar[Port]
-    queue: ClassVar[Queue]
+    own_queue: ClassVar[Queue]  # not ``queue``, of which Celery warns
     serializer = "json"
     priority = 0  # whatever task_default_priority says: a reader with other priority_steps would not look there
     acks_late = True
@@ -71,16 +77,23 @@ class PortTask(Task):
         Raises:
             ConfigurationError: the result could not be read here; or there is no server for the streams.
         """
+        if self.port.memory is not None:
+            return self._here(args or (), kwargs or {}, options)
         if "queue" not in options:
             collection = self.about(args or (), kwargs or {})
             partition = self.port.partition_of(collection)
             if not options.get("ignore_result", self.ignore_result):
                 self.port.require_results(partition)
-            if collection is not None:
-                options["queue"] = self.port.queue_of(partition)
+            options["queue"] = self.own_queue if collection is None else self.port.queue_of(partition)
             # task_routes may name an exchange of the app's own, which does not lead to the owner's queue.
             options.setdefault("exchange", "")
         return super().apply_async(args, kwargs, **options)
+
+    def _here(self, args: Any, kwargs: Any, options: dict[str, Any]) -> Any:
+        """As Celery's eager tasks: sent through the serializer, and executed at once."""
+        content_type, encoding, data = serialization.dumps((args, kwargs), self.serializer)  # type: ignore[no-untyped-call]
+        args, kwargs = serialization.loads(data, content_type, encoding, accept=[content_type])  # type: ignore[no-untyped-call]
+        return self.apply(args, kwargs, **options)
 
     def AsyncResult(self, task_id: str, **options: Any) -> LookedUpResult:  # noqa: N802 (Celery's name)
         """The result of a task, to wait for."""

@@ -36,6 +36,8 @@ class QuestionTask(PortTask):
             question: what to ask.
             about: a collection; if it is another partition's the task goes there, and whoever waits for it waits on.
         """
+        if (memory := self.port.memory) is not None:
+            return memory.ask(question)
         owner = self.owner()
         found = owner.ask(lambda engine: _Elsewhere.of(engine, about) or question(engine)).result(_ANSWER_TIMEOUT_S)
         if not isinstance(found, _Elsewhere):

@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 from celery.backends.rpc import RPCBackend
 from celery.exceptions import Ignore, Reject
+from celery.utils import uuid
 from redis.exceptions import RedisError
 
 from recommender.errors import InvalidCommand, RecommenderError
+from recommender.items import CommandRejected
 from workers.broker.admission import Overloaded
 from workers.broker.routing import collection_of
 from workers.celery.moving import MOVING
@@ -21,6 +23,7 @@ from workers.celery.questions import QUESTIONS
 from workers.celery.requests import request_from_context
 from workers.celery.stream_producer import SentTask, StreamProducer
 from workers.client import CommandFields, command_fields
+from workers.owner.courier import ReplyJob
 from workers.owner.replies import command_key, reply_address
 
 
@@ -48,19 +51,30 @@ class CommandTask(PortTask):
             Overloaded: too much waits in the stream. Nobody is kept waiting here: the caller knows best whether to come
                 back, to drop, or to give the task to the broker (``countdown``), which tries again by itself.
         """
-        if not self._needs_broker(options):
+        if self.port.memory is not None:
+            if refusal := self.objection(args or (), kwargs or {}):
+                raise refusal
+        elif not self._needs_broker(options):
             options["producer"] = StreamProducer(self._append_sent)
-            options.setdefault("queue", self.queue)
+            options.setdefault("queue", self.own_queue)
         return super().apply_async(args, kwargs, **options)
 
     def _needs_broker(self, options: Mapping[str, Any]) -> bool:
         """To delay a task or try it again, and for results that come back over the caller's own connection."""
         kept = options.get("countdown") or options.get("eta") or options.get("retries")
-        return bool(kept or self.app.conf.task_always_eager) or isinstance(self.app.backend, RPCBackend)
+        return bool(kept) or isinstance(self.app.backend, RPCBackend)
 
     def run(self, data: dict[str, Any], key: str | None = None) -> Any:
-        """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner."""
+        """Executed by the worker that took the task from the broker: append, and leave the outcome to the owner.
+
+        Where tasks are answered in memory it is executed by the caller, and gives the outcome.
+
+        Raises:
+            CommandRefused: in memory: the command is rejected.
+        """
         task_id = self.request.id
+        if (memory := self.port.memory) is not None:
+            return _outcome(memory.decide(self._fields(task_id or uuid(), None, data, key)))
         fields = self._fields(task_id, None, data, key)
         self.port.append(fields, {task_id: request_from_context(self.request)}, self._collection(data))
         raise Ignore
@@ -248,3 +262,13 @@ class CommandRefused(RecommenderError):
     def __str__(self) -> str:
         code, message, _ = self.args
         return f"{code}: {message}"
+
+
+def _outcome(told: ReplyJob) -> Any:
+    """What ``.get()`` gives."""
+    if told.many:
+        return list(told.outcomes)
+    (outcome,) = told.outcomes
+    if outcome["type"] == CommandRejected.type:
+        raise CommandRefused(outcome["code"], outcome["message"], outcome["field"])
+    return outcome
