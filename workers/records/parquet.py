@@ -63,12 +63,12 @@ class ParquetSource:
     def __init__(self, path: FilePath) -> None:
         try:
             self._file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, *_UNFIT) as error:
             raise ConfigurationError(f"cannot read {os.fspath(path)} as Parquet: {error}") from error
         self._done = 0
         try:
             self.columns: tuple[str, ...] = _names(self._file.schema_arrow)
-        except pa.ArrowException as error:
+        except _UNFIT as error:
             self.close()
             raise ConfigurationError(f"cannot read {os.fspath(path)} as Parquet: {error}") from error
 
@@ -92,7 +92,7 @@ class ParquetSource:
                         yield BadRow(self._done, values.error, Fault.VALUE, values.values)
                     else:
                         yield Row(self._done, values)
-        except pa.ArrowException as error:
+        except _UNFIT as error:
             raise OSError(str(error)) from error
 
     def close(self) -> None:
