@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check audit lock fuzz fuzz-cost fuzz-files matrix bench soak crash simulate clean
+.PHONY: help demo test check audit lock fuzz fuzz-cost fuzz-door fuzz-files matrix bench soak crash simulate clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -40,6 +40,9 @@ fuzz-files: $(DEV) ## Change files of every kind at random places, and read them
 fuzz: $(DEV) ## Feed the decoder and the policy parser whatever comes [SECONDS=300]
 	@$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	@$(BIN)/python tools/fuzz.py $${SECONDS:-300}
+
+fuzz-door: $(DEV) ## Append whatever comes to a real stream, by users that may [SECONDS=300 SEED=0]
+	@$(BIN)/python -m tests.faults.strangers --seconds $${SECONDS:-300} --seed $(SEED)
 
 fuzz-cost: $(DEV) ## Look for texts that cost more than their size [SECONDS=300]
 	@$(BIN)/python -m tests.support.costs $${SECONDS:-300}

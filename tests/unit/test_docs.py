@@ -100,6 +100,26 @@ def test_variables_exist() -> None:
     assert used <= known
 
 
+# -- security ----------------------------------------------------------------------------------------------------------
+
+
+def test_each_line_on_what_a_producer_can_do_names_a_test() -> None:
+    section = _sections(DOCS / "security.md")["What a producer can and cannot do"]
+    lines = [
+        line for line in re.findall(r"^\| (.+) \|$", section, re.MULTILINE) if not line.startswith(("it can", "---"))
+    ]
+    assert len(lines) > 15
+    there = {f"{path.name}::{name}" for path in (ROOT / "tests").rglob("test_*.py") for name in _functions(path)}
+    for line in lines:
+        named = re.findall(r"`(test_\w+\.py::test_\w+)`", line)
+        assert named, line
+        assert [test for test in named if test not in there] == []
+
+
+def _functions(path: Path) -> set[str]:
+    return {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
+
+
 # -- generated pages ---------------------------------------------------------------------------------------------------
 
 
