@@ -9,6 +9,7 @@ import pytest
 from recommender.errors import ConfigurationError
 from recommender.items import EntryId
 from workers.broker import partitions, routing
+from workers.broker.admission import NotPassedOn, Overloaded
 from workers.broker.partitions import Partitions, Placed
 from workers.broker.routing import STALE_AFTER_S, Routing, by_hash, collection_of
 from workers.settings import Settings
@@ -97,9 +98,31 @@ def test_a_producer_waits_for_an_owner_that_is_away_as_for_one_that_is_late(monk
     assert producer.belongs("c").name == "a"
     assert list(asked) == []
 
+
+def test_what_would_overtake_is_refused_in_time_and_not_sent_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(partitions, "read_status", lambda *_: None)
-    monkeypatch.setattr(partitions, "_PASSED_ON_WITHIN_S", 0.01)
-    assert producer.belongs("c").name == "a", "it does not wait for ever"
+    monkeypatch.setattr(partitions, "_PASSED_ON_WITHIN_S", 0.05)
+    producer = Partitions(Hash(c="a", d="a"), SETTINGS)  # type: ignore[arg-type]
+    producer.appended("c", [Placed.at(EntryId(5, 0), "b")])
+    producer.appended("d", [Placed.at(EntryId(5, 0), "gone")])
+    with pytest.raises(NotPassedOn, match="'c' has moved from partition 'b' to 'a'") as caught:
+        producer.belongs("c")
+    assert isinstance(caught.value, Overloaded), "who comes back later for one does so for the other"
+    assert "producer.not_passed_on" in caplog.text
+    monkeypatch.setattr(partitions.time, "sleep", lambda _: pytest.fail("a second wait"))
+    with pytest.raises(NotPassedOn, match="try again"):
+        producer.belongs("c")
+    assert producer.belongs("d").name == "a", "a partition that is not listed any more is not waited for"
+    monkeypatch.setattr(partitions, "read_status", lambda *_: {"position": "5-0", "passing": 0})
+    assert producer.belongs("c").name == "a", "it was passed on meanwhile"
+
+
+def test_the_error_is_made_anew_from_what_it_holds() -> None:
+    error = NotPassedOn("a reason", 2.0)
+    again = type(error)(*error.args)
+    assert (str(again), again.retry_after_s, again.depth) == ("a reason", 2.0, None)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ class Overloaded(RecommenderError):
         return str(self.args[0])
 
 
+class NotPassedOn(Overloaded):
+    """A collection has moved, and what this producer sent before has not reached its new partition.
+
+    Nothing was appended; it would overtake that. Worth a retry after ``retry_after_s``.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = _SOONEST_S) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.args = (message, retry_after_s)
+
+
 class Admission:
     """The limit of one producer process. It costs no round trip: how much waits comes back with each append, and the
     next one is refused. Only the first append of a process, and those that follow a refusal, ask beforehand.

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from redis import Redis
 
+from recommender.event_log import event_log
 from recommender.items import EntryId
+from workers.broker.admission import NotPassedOn
 from workers.broker.commands_log import CommandsLog
 from workers.broker.keys import PartitionKeys
 from workers.broker.pacing import Pacing
@@ -17,10 +19,12 @@ from workers.broker.routing import Routing
 from workers.broker.status import read_status
 from workers.settings import Settings
 
+log = event_log(__name__)
+
 T = TypeVar("T")
 
 _RUN = 256
-_PASSED_ON_WITHIN_S = 10.0
+_PASSED_ON_WITHIN_S = 5.0
 _POLL_S = 0.05
 
 
@@ -65,6 +69,7 @@ class Partitions:
         self.routing = Routing(redis, settings)
         self._opened: dict[str, Partition] = {}
         self._last: dict[str, Placed] = {}
+        self._waited: set[tuple[str, Placed]] = set()
 
     def of(self, name: str) -> Partition:
         """One of them."""
@@ -85,11 +90,15 @@ class Partitions:
         return placed
 
     def belongs(self, collection: str | None) -> Partition:
-        """Where a collection belongs. If it has moved since this producer sent something, that has been passed on."""
+        """Where a collection belongs. If it has moved since this producer sent something, that has been passed on.
+
+        Raises:
+            NotPassedOn: it has not, after five seconds; the next calls ask again and do not wait.
+        """
         name = self.routing.partition_of(collection)
         before = None if collection is None else self._last.get(collection)
-        if before is not None and before.partition != name:
-            self._await(before)
+        if collection is not None and before is not None and before.partition != name:
+            self._await(collection, before, name)
         return self.of(name)
 
     def appended(self, collection: str | None, placed: Iterable[Placed]) -> None:
@@ -111,15 +120,30 @@ class Partitions:
             for name, group in grouped.items():
                 yield self.of(name), group
 
-    def _await(self, before: Placed) -> None:
+    def _await(self, collection: str, before: Placed, name: str) -> None:
         """Wait until what was sent to the partition of before has been passed on: else what follows overtakes it.
 
         An owner that is away has not passed it on either, and may be back in time.
         """
-        deadline_s = time.monotonic() + _PASSED_ON_WITHIN_S
-        while time.monotonic() < deadline_s:
-            status: Any = read_status(self._redis, self.of(before.partition).keys)
-            decided = status is not None and EntryId.parse(status.get("position", "0-0")) >= before
-            if decided and not status.get("passing"):
-                return
+        wait_s = 0.0 if (collection, before) in self._waited else _PASSED_ON_WITHIN_S
+        deadline_s = time.monotonic() + wait_s
+        while not self._passed_on(before):
+            if time.monotonic() >= deadline_s:
+                self._waited.add((collection, before))
+                keys = {"collection": collection, "source": before.partition, "target": name, "waited_s": wait_s}
+                log.warning("producer.not_passed_on", extra=keys)
+                raise NotPassedOn(
+                    f"{collection!r} has moved from partition {before.partition!r} to {name!r}, and what was sent"
+                    " before has not been passed on: nothing was appended, for it would overtake that. If no worker"
+                    f" owns {before.partition!r}, start one; else try again"
+                )
             time.sleep(_POLL_S)
+        self._waited.discard((collection, before))
+
+    def _passed_on(self, before: Placed) -> bool:
+        """Whether a partition has dealt with all up to a position; one that is not listed any more is not waited for."""
+        if before.partition not in self._settings.all_partitions:
+            return True
+        status: Any = read_status(self._redis, self.of(before.partition).keys)
+        decided = status is not None and EntryId.parse(status.get("position", "0-0")) >= before
+        return decided and not status.get("passing")
