@@ -141,7 +141,7 @@ class Partitions:
         self._waited.discard((collection, before))
 
     def _passed_on(self, before: Placed) -> bool:
-        """Whether a partition has dealt with all up to a position; one that is not listed any more is not waited for."""
+        """Whether a partition has dealt with all up to a position; one that is listed no more is not waited for."""
         if before.partition not in self._settings.all_partitions:
             return True
         status: Any = read_status(self._redis, self.of(before.partition).keys)

@@ -207,7 +207,7 @@ class Plugin:
             self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
         )
         self.owner.status.update(deliver_queue=queue_of_deliveries(self.app, self.settings))
-        self._marker = ResultMarker(self.app, partition, self.owner.status)
+        self._marker = ResultMarker(self.app, partition, self.owner.status, self.owner.elected)
         self._marker.start()
         self.owner.start()
         if self.settings.standby:

@@ -7,7 +7,6 @@ in its own backend, as it would any other one.
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from typing import Any
@@ -44,18 +43,23 @@ class ResultMarker(threading.Thread):
         app: whose result backend it is.
         partition: that is owned.
         status: of the owner.
+        elected: set once it is the owner: a standby leaves the place to the one that is.
     """
 
-    def __init__(self, app: Celery, partition: str, status: Status) -> None:
+    def __init__(self, app: Celery, partition: str, status: Status, elected: threading.Event) -> None:
         super().__init__(name="recommender-results", daemon=True)
         self._app = app
         self._id = marker_of(partition)
         self._status = status
-        self._said = {"nonce": secrets.token_hex(8)}
+        self._partition = partition
+        self._elected = elected
         self._ended = threading.Event()
 
     def run(self) -> None:
         """Look after it until stopped."""
+        while not self._elected.wait(_POLL_S):
+            if self._ended.is_set():
+                return
         kind = kind_of(self._app)
         told = {"kind": kind, "where": _shown(self._app)}
         if kind != "stored":
@@ -65,13 +69,16 @@ class ResultMarker(threading.Thread):
             pass
 
     def _keep(self) -> bool:
+        # The same whichever process owns the partition: the status of one that was killed is read for a while.
+        where = _shown(self._app)
+        said = _marker(self._partition, where)
         try:
-            if self._app.backend.get_task_meta(self._id, cache=False).get("result") != self._said:
-                self._app.backend.store_result(self._id, self._said, states.SUCCESS)
+            if self._app.backend.get_task_meta(self._id, cache=False).get("result") != said:
+                self._app.backend.store_result(self._id, said, states.SUCCESS)
         except Exception as error:  # whatever backend it is; results that are to be told say so louder
             log.info("results.marker_not_written", extra={"error": repr(error)[:200]})
             return False
-        self._status.update(results={"kind": "stored", "where": _shown(self._app), **self._said})
+        self._status.update(results={"kind": "stored", "where": where})
         return True
 
     def stop(self) -> None:
@@ -149,7 +156,7 @@ class ResultCheck:
 
     def _misplaced(self, said: dict[str, Any], ours: str, partition: str) -> str | None:
         try:
-            if ours == "rpc" or self._found(partition) == {"nonce": said.get("nonce")}:
+            if ours == "rpc" or self._found(partition) == _marker(partition, said["where"]):
                 return None
         except Exception:
             return None
@@ -165,6 +172,10 @@ class ResultCheck:
 def marker_of(partition: str) -> str:
     """The id of the owner's own result."""
     return f"recommender-results-{partition}"
+
+
+def _marker(partition: str, where: str) -> dict[str, str]:
+    return {"partition": partition, "where": where}
 
 
 def kind_of(app: Celery) -> str:
