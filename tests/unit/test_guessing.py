@@ -59,6 +59,8 @@ def test_usual_names(tmp_path: Path, header: tuple[str, ...], id_field: str, tex
         [json.dumps({"colour": "a very long value indeed, longer than the text"})] * 3,
         ["8f14e45f-ceea-467f-a0e6-1c2d3e4f5a6b", "8f14e45f-ceea-467f-a0e6-1c2d3e4f5a6c"],
         ["2025-03-10T14:30:00.000000000+00:00"] * 3,
+        ["+49 (0)30 1234 5678 - 9012 3456 7890", "030 123456", "0049 30 123"],
+        ["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"] * 3,
         ["1,299.00 EUR", "39.99 EUR", "5.00 EUR"],
         ["someone.with.a.very.long.name@department.example.com"] * 3,
         ["N/A", "unknown", "see attachment"],
@@ -78,6 +80,14 @@ def test_many_rows_are_looked_at_and_not_the_first_alone(tmp_path: Path) -> None
     notes = ["one very long remark that stands in the first row only, and in no other" * 3, *[""] * 149]
     found = mapping(tmp_path, {"a": notes, "b": texts})
     assert found.text_fields == ("b",)
+
+
+def test_a_script_without_blanks_is_text(tmp_path: Path) -> None:
+    texts = [
+        f"{text}。"
+        for text in ("二楼的打印机卡纸了需要有人来处理" * 4, "请把我加到工资组里面" * 5, "投影仪没有画面" * 7)
+    ]
+    assert mapping(tmp_path, {"a": ["A", "B", "C"], "b": texts}).text_fields == ("b",)
 
 
 def test_a_choice_between_two_is_a_doubt(tmp_path: Path) -> None:

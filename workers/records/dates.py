@@ -25,7 +25,7 @@ _SHEET_DAYS = (1, 2_958_466)  # from 1900 to 9999
 _PLAUSIBLE_YEARS = (1900, 2200)  # of eight digits in a row
 _CENTURY_TURNS = 69  # as POSIX has it: 68 is 2068, 69 is 1969
 
-_NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,12})?")
+_NUMBER = re.compile(r"[0-9]{1,20}([.,][0-9]{1,12})?")
 _COMPACT = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _TIME = (
     r"(?:[T ,]+(?:(?:um|at|om|alle|a las|à) )?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})"
@@ -36,7 +36,8 @@ _YEAR_FIRST = re.compile(r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=m
 _YEAR_LAST = re.compile(r"(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME)
 _NEVER = re.compile(r"0{1,4}([-/.])0{1,2}\1(0{1,4})(\D.*)?|0001-01-01(\D.*)?", re.DOTALL)
 _WEEK_ONLY = re.compile(r"\d{4}-?W\d{2}")
-_OFFSET_APART = re.compile(r" +([+-]\d{2}:?\d{2}|Z)$")
+_OFFSET_APART = re.compile(r" *([+-]\d{2}:?\d{2}|[Zz])$")
+_DAY_OF_YEAR = re.compile(r"\d{4}-\d{3}")
 _ZONE_NAME = re.compile(r"\[[A-Za-z_+\-/0-9]*\]$")
 _SERVER_LOG = re.compile(r"^(\d{1,2}/\w{3}/\d{4}):")
 _EMPTY_DATES = {(1970, 1, 1), (1900, 1, 1), (1899, 12, 30), (1899, 12, 31), (1753, 1, 1), (9999, 12, 31)}
@@ -80,14 +81,14 @@ class DateForm:
         return self._written(" ".join(value.split()))
 
     def _numbered(self, number: Decimal) -> dt.datetime:
-        if self.sheet_days:
-            if not _SHEET_DAYS[0] <= number < _SHEET_DAYS[1]:
-                raise NotADateError("not a day that a spreadsheet counts from 1900")
+        if self.sheet_days and _SHEET_DAYS[0] <= number < _SHEET_DAYS[1]:
             return _SHEET_EPOCH + dt.timedelta(milliseconds=round(float(number) * 86_400_000))
         if self.per_second is not None and _unit(number) == self.per_second:
             return _EPOCH + dt.timedelta(microseconds=int(number * 1_000_000 / self.per_second))
         if (written := _compact(number)) is not None:
             return written
+        if self.sheet_days:
+            raise NotADateError("not a day that a spreadsheet counts from 1900")
         if number == 0:
             raise NotADateError("0 is taken for no date, and not for 1970")
         if 1000 <= number < 3000:
@@ -102,7 +103,7 @@ class DateForm:
         if len(text) > _LONGEST or _WEEK_ONLY.fullmatch(text):
             raise NotADateError("not a date")
         text = _ZONE_NAME.sub("", text)
-        found = _iso(_OFFSET_APART.sub(r"\1", text)) or self._in_figures(text) or _with_a_name(text)
+        found = _iso(_OFFSET_APART.sub(_upper, text)) or self._in_figures(text) or _with_a_name(text)
         if found is None:
             raise NotADateError("not a date")
         return found
@@ -148,7 +149,7 @@ def stands_for_none(moment: dt.datetime) -> bool:
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, str):
         text = value.strip()
-        return Decimal(text) if _NUMBER.fullmatch(text) else None
+        return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -180,8 +181,14 @@ def _compact(number: Decimal) -> dt.datetime | None:
         return None
 
 
+def _upper(offset: re.Match[str]) -> str:
+    return offset[1].upper()
+
+
 def _iso(text: str) -> dt.datetime | None:
     try:
+        if _DAY_OF_YEAR.fullmatch(text):
+            return _aware(dt.datetime.strptime(text, "%Y-%j"))
         return _aware(dt.datetime.fromisoformat(text.removesuffix(" UTC")))
     except ValueError:
         return None

@@ -61,6 +61,8 @@ _PLACE = re.compile(
     r"(?:[a-z][a-z0-9+.-]{1,9}://|www\.|mailto:|data:|//)\S+|\S+@\S+\.\w+|[\w.~-]*/\S*\.\w{2,5}", re.IGNORECASE
 )
 _LONGEST_PLACE = 2000
+_FIGURES = re.compile(r"(?=.*\d)[\d\s+()./:,-]+")  # telephone numbers, times of day, addresses of machines
+_LONGEST_WORD = 40
 _IDENTIFIER = re.compile(r"(?=\S*\d)[0-9a-f-]{16,}|[0-9]{6,}(-[0-9]+)*", re.IGNORECASE)
 _CODE = re.compile(r"(?=\S*\d)[\w.:/#+=*-]+")
 _MARKUP_OF_DATA = ("{", "[")
@@ -227,6 +229,8 @@ def _is_place(cell: Any) -> bool:
 
 
 def _is_number(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return len(cell) <= _LONGEST_WORD and (is_number(cell) or _FIGURES.fullmatch(cell) is not None)
     return isinstance(cell, bool) or is_number(cell)
 
 
@@ -244,11 +248,15 @@ def _is_data(cell: Any) -> bool:
 
 
 def _is_identifier(cell: Any) -> bool:
-    return isinstance(cell, str) and len(cell) <= 80 and _IDENTIFIER.fullmatch(cell.strip()) is not None
+    if not isinstance(cell, str):
+        return False
+    if len(cell) > _LONGEST_WORD:
+        return cell.isascii() and len(cell.split(maxsplit=1)) == 1  # Base64, digests; other scripts have no blanks
+    return _IDENTIFIER.fullmatch(cell.strip()) is not None
 
 
 def _is_code(cell: Any) -> bool:
-    return isinstance(cell, str) and len(cell) <= 80 and _CODE.fullmatch(cell.strip()) is not None
+    return isinstance(cell, str) and len(cell) <= _LONGEST_WORD and _CODE.fullmatch(cell.strip()) is not None
 
 
 _MAY_BE_CALLED_TEXT = (Kind.TEXT, Kind.CODE, Kind.NOTHING)
