@@ -87,6 +87,13 @@ def test_pairs_for_people(pairs: Path) -> None:
     assert "skipped pairs.csv, row 81: column 'split'" in shown
 
 
+def test_pairs_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("text1,text2,label\nred cup,cup red,maybe\nred cup,N/A,1\n")
+    told = run(tmp_path, "pairs", "pairs.csv", status=1).stderr
+    assert "skipped pairs.csv, row 2: text2: no text in column 'text' (a placeholder says nothing)" in told
+    assert "no row is a pair that can be judged" in told
+
+
 def test_stream(tmp_path: Path) -> None:
     texts = {f"{place}": f"The {name} printer on the second floor lost its paper" for place, name in enumerate(NAMES)}
     texts |= {"again": texts["3"].upper(), "once more": texts["3"]}

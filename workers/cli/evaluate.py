@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from recommender.errors import ConfigurationError
 from recommender.evaluation import (
     PairEvaluation,
     PairJudge,
@@ -145,6 +146,9 @@ def pairs(
     read = read_pairs(files, given.mapping, given.file_format, given.reading)
     for note in read.notes:
         err.print(printable(note), style="dim")
+    if not read.pairs:
+        show_bad(read.bad, err)
+        raise ConfigurationError("no row is a pair that can be judged")
     gathered = gather(read.pairs)
     judge = _pair_judge(gathered, model, vectors, alone=alone or not read.two_lists)
     on = Split.TEST if learn or curve or (gathered.declared and len(gathered.of(Split.TEST))) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from rich.console import Console
 from rich.table import Table
 
 from recommender.evaluation import Judged, PairEvaluation, Series, StreamFigures, StreamVerdict, matched, plot
@@ -135,12 +136,12 @@ def show_stream(figures: StreamFigures) -> None:
         out.print(printable(f"rejected {count:,}: {code}"))
 
 
-def show_bad(bad: Sequence[FileRow]) -> None:
+def show_bad(bad: Sequence[FileRow], where: Console = out) -> None:
     """Rows that were skipped, the first of them in full."""
     for one in bad[:_BAD_ROWS_SHOWN]:
-        out.print(printable(f"skipped {one.file}, row {one.row}: {one.error}"))
+        where.print(printable(f"skipped {one.file}, row {one.row}: {one.error}"))
     if len(bad) > _BAD_ROWS_SHOWN:
-        out.print(f"… and {len(bad) - _BAD_ROWS_SHOWN:,} more rows that were skipped")
+        where.print(f"… and {len(bad) - _BAD_ROWS_SHOWN:,} more rows that were skipped")
 
 
 def _cell(value: float | None) -> str:
