@@ -276,5 +276,5 @@ def _may_be_silent(fields: Fields, erased: AbstractSet[tuple[str, str]]) -> bool
     one about an item that has been erased since."""
     data = fields.get(b"data", b"")
     about = claimed_item(data)
-    gone = about is not None and (about.collection, about.id) in erased
+    gone = about is not None and any(about.collection == one and id_.encode() in data for one, id_ in erased)
     return gone or b"key" in fields or b"via" in fields or b"silent" in data
