@@ -15,4 +15,5 @@ MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_BYTES = 1024
 MAX_VECTOR_DIMENSION = 4096
 MAX_WINDOWS = 16  # of a text, each of as many tokens as the model reads
+MAX_VERSION = 2**63 - 1
 MAX_RULES = 16  # names in a policy

@@ -205,7 +205,9 @@ class Handlers:
         if collection is not None:
             if stored is not None:
                 gone = self._departures.take_out(stored, collection, batch)
-            self._store.tombstones.remove(collection.id, command.id)
+                if stored.version is not None:  # what comes late of it must not bring the text back
+                    next_version = min(stored.version + 1, limits.MAX_VERSION)
+                    self._store.tombstones.bury(collection.id, command.id, next_version, entry.time_ms)
             self._feedback.forget(collection.id, command.id)
         self._moves.forget(entry, command)
         outcome = batch.emit(entry, _deleted(entry, command, erased=True))

@@ -491,9 +491,23 @@ def test_a_delete_may_come_before_its_upsert(engine: Recommender, log: Log) -> N
     assert outcome(engine, log.upsert("a", SHOP, version=2))["reason"] == "older_version"
 
 
-def test_erasing_forgets_versions_too(engine: Recommender, log: Log) -> None:
+def test_what_comes_late_does_not_bring_an_erased_text_back(engine: Recommender, log: Log) -> None:
+    """Also the version that was erased, which a producer may have sent twice; a newer one is a new item."""
+    engine.process([log.upsert("a", SHOP, version=6), log.erase("a")])
+    for version in (1, 5, 6):
+        assert outcome(engine, log.upsert("a", SHOP, version=version))["reason"] == "older_version"
+    assert engine.get("a") is None
+    assert kind(outcome(engine, log.upsert("a", SHOP, version=7))) == "item.processed"
+    engine.process([log.erase("a"), log.erase("a")])
+    assert outcome(engine, log.upsert("a", SHOP, version=7))["reason"] == "older_version"
+    assert kind(outcome(engine, log.upsert("a", SHOP))) == "item.processed"
+
+
+def test_an_erasure_of_what_was_deleted_keeps_the_version(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert("a", SHOP, version=6), log.delete("a", version=7), log.erase("a")])
-    assert kind(outcome(engine, log.upsert("a", SHOP, version=1))) == "item.processed"
+    assert outcome(engine, log.upsert("a", SHOP, version=6))["reason"] == "older_version"
+    engine.process([log.upsert("b", SHOP, version=2**63 - 1), log.erase("b")])
+    assert outcome(engine, log.upsert("b", SHOP, version=2**63 - 2))["reason"] == "older_version"
 
 
 # -- silent commands ---------------------------------------------------------------------------------------------------
