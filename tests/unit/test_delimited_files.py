@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recommender.errors import ConfigurationError
 from workers.records import BadRow, Fault, Row, open_records, open_writer, repair
 
 
@@ -177,6 +178,16 @@ def test_blanks_behind_delimiters_belong_to_nothing(tmp_path: Path) -> None:
     path = file(tmp_path, 'id, title, note\n1, Pot, "glass, with sieve"\n2, Cup, "plain" \n')
     assert values(path)[0] == {"id": "1", "title": "Pot", "note": "glass, with sieve"}
     assert values(path)[1]["note"] == "plain"
+
+
+def test_a_table_drawn_with_bars(tmp_path: Path) -> None:
+    path = file(tmp_path, "| id | title  |\n| 1  | Pot    |\n| 2  | Tea cup|\n")
+    assert [(row["id"], row["title"]) for row in values(path)] == [("1", "Pot"), ("2", "Tea cup")]
+
+
+def test_a_header_with_a_quote_too_many_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the header row cannot be read: a quote"):
+        open_records(file(tmp_path, 'id,"title\n1,Pot\n2,Cup\n'))
 
 
 def test_blanks_around_names_only(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ class DelimitedSource:
         cells = record.cells
         if isinstance(cells[0], str):
             cells[0] = cells[0].removeprefix(_MARK)  # of a file that was put behind another
+        if self._marks.blanks:
+            cells = [None if cell is None else cell.strip(" ") for cell in cells]
         fault, error = record.fault, record.error
         width = len(self.columns)
         if fault is None:

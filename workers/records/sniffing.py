@@ -66,6 +66,7 @@ class _Sample:
     Attributes:
         preamble: lines before the header.
         header: the cells of the header.
+        broken: whether its quotes make no sense.
         body: the records behind it.
         share: of the records behind the header, how many have as many cells.
     """
@@ -75,7 +76,8 @@ class _Sample:
         width = _usual_width(first)
         at = _header_at(first, width)
         self.preamble = first[at].line - 1 if first else 0
-        self.header: Cells = first[at].cells if first and first[at].fault is None else []
+        self.header: Cells = first[at].cells if first else []
+        self.broken = bool(first) and first[at].fault is not None
         body = _records(text, marks, len(self.header), _SAMPLE_RECORDS, self.preamble)
         self.body = [record for record in body if record.cells][1:]
         fit = sum(record.fault is None and self._fits(record.cells) for record in self.body)
@@ -128,7 +130,7 @@ def _filled(record: Record) -> int:
 
 def _delimiter(text: str) -> str:
     """The delimiter with which most records have as many cells as the header."""
-    best, found = (0.0, 0, 0.0, 0), ","
+    best, found = (False, 0.0, 0, 0.0, 0), ","
     one_column = True
     for delimiter in DELIMITERS:
         if delimiter not in text:
@@ -139,7 +141,7 @@ def _delimiter(text: str) -> str:
         if columns < 2 or (doubtful and (sample.share < _SURELY or not all(sample.header))):
             continue
         one_column = False
-        rank = (round(sample.share, 2), -sample.preamble, -_clumsiness(sample.header), columns)
+        rank = (not sample.broken, round(sample.share, 2), -sample.preamble, -_clumsiness(sample.header), columns)
         if rank > best:
             best, found = rank, delimiter
     if one_column and "," in text:  # a comma is then part of the text, and nothing is a delimiter
