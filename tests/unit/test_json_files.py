@@ -88,10 +88,16 @@ def test_a_broken_value_costs_itself_only(tmp_path: Path, broken: str, layout: s
     assert "".join(str(row.values[UNREADABLE]) for row in bad).strip(",") == broken
 
 
-def test_an_object_without_an_end_does_not_swallow_the_next(tmp_path: Path) -> None:
-    rows = read(file(tmp_path, '[\n{"id": 1, "more": {"a": 1},\n{"id": 2},\n{"id": 3}\n]'))
-    assert [type(row) for row in rows] == [BadRow, Row, Row]
-    assert rows[2].values == {"id": 3}
+@pytest.mark.parametrize("indent", [None, 0, 1, 4])
+@pytest.mark.parametrize("broken", [0, 1, 8, 9])
+def test_an_object_without_an_end_does_not_swallow_the_next(tmp_path: Path, broken: int, indent: int | None) -> None:
+    values = [{"id": number, "more": {"a": [{"b": 1}]}, "z": 2} for number in range(10)]
+    texts = [json.dumps([value], indent=indent)[1:-1] for value in values]
+    texts[broken] = texts[broken].rstrip().removesuffix("}").rstrip()
+    rows = read(file(tmp_path, f"[{','.join(texts)}]"))
+    good = [row.values["id"] for row in rows if isinstance(row, Row)]
+    assert good == [number for number in range(10) if number != broken]
+    assert len(rows) == 10
 
 
 def test_repeated_keys_are_reported_with_all_their_values(tmp_path: Path) -> None:

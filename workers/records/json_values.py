@@ -16,6 +16,7 @@ _WRAPPERS = frozenset(
     | {"reviews", "rows", "tickets", "value", "values"}
 )
 _CHUNK_CHARS = 64 * 1024
+_LOOK_BACK_CHARS = 1024
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]"]')
 _BETWEEN = re.compile(r"[\s,\[\]\ufeff]*+")
 _SCALAR = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[^\s,\[\]{}]++')
@@ -95,6 +96,7 @@ class Values(Iterator[Value]):
         self._at = shape.start
         self._line = 1
         self._ended = False
+        self._indent: str | None = ""  # of the line that the value begins; none where it stands behind another
 
     def __next__(self) -> Value:
         self._skip()
@@ -115,6 +117,9 @@ class Values(Iterator[Value]):
                 self._close()
                 return
             if found is not None and end < len(self._buffer):
+                _, end_of_line, last = found[0].rpartition("\n")
+                if end_of_line or self._indent is not None:
+                    self._indent = last if end_of_line and not last.strip() else None
                 self._take(end)
                 return
             if not self._more():
@@ -133,7 +138,7 @@ class Values(Iterator[Value]):
     def _more(self) -> bool:
         if self._ended:
             return False
-        piece = self._text.readline(_CHUNK_CHARS)
+        piece = self._text.readline(max(_CHUNK_CHARS, len(self._buffer)))  # so that one that is long is not read anew
         self._ended = not piece
         self._buffer += piece
         return bool(piece)
@@ -143,10 +148,10 @@ class Values(Iterator[Value]):
         start = self._at
         if self._buffer[start] != "{":
             return self._end_of_scalar(start), False
-        depth, at = 0, start
+        inside, at = "", start
         while True:
             found = _TOKEN.search(self._buffer, at)
-            if found is None or (found[0] == '"' and "\n" not in self._buffer[found.start() :]):
+            if found is None or (found[0] == '"' and self._buffer.find("\n", found.start()) < 0):
                 if len(self._buffer) - start > MAX_LINE_CHARS:
                     return self._cut(start), True
                 at = len(self._buffer) if found is None else found.start()
@@ -155,13 +160,13 @@ class Values(Iterator[Value]):
                 continue
             mark, at = found[0], found.end()
             if mark in "}]":
-                depth -= 1
-                if depth <= 0:
+                inside = inside[:-1]
+                if not inside:
                     return at, False
             elif mark in "{[":
-                if mark == "{" and depth and self._begins_line(found.start()):
+                if mark == "{" and self._is_next(start, found.start(), inside):
                     return found.start(), False
-                depth += 1
+                inside += mark
 
     def _end_of_scalar(self, start: int) -> int:
         while (found := _SCALAR.match(self._buffer, start)) is not None and found.end() == len(self._buffer):
@@ -169,14 +174,24 @@ class Values(Iterator[Value]):
                 break
         return max(start + 1, start if found is None else found.end())
 
-    def _begins_line(self, at: int) -> bool:
-        """Whether an object begins where those of the list do, at the left edge: then the one before it has no end."""
-        return at > 0 and self._buffer[at - 1] == "\n"
+    def _is_next(self, start: int, at: int, inside: str) -> bool:
+        """Whether the object that begins here is the next value: then the one before it has no end.
+
+        It stands where those of the list do, or where an object cannot have another: behind no colon.
+        """
+        if not inside:
+            return False
+        before = self._buffer[max(0, at - _LOOK_BACK_CHARS) : at]
+        if inside[-1] == "{" and not before.rstrip().endswith(":"):
+            return True
+        edge = "\n" + (self._indent or "")
+        deeper = not self._buffer.startswith(edge, start + 1) or self._buffer[start + 1 + len(edge)].isspace()
+        return self._indent is not None and deeper and before.endswith(edge)
 
     def _cut(self, start: int) -> int:
-        """The end of a value that has none: where the next line begins with an object."""
-        following = re.compile(r"\n[ \t]*\{").search(self._buffer, start + 1)
-        return len(self._buffer) if following is None else following.start() + 1
+        """The end of a value that has none: where a line begins as that of the value does."""
+        following = self._buffer.find("\n" + (self._indent or "") + "{", start + 1)
+        return len(self._buffer) if following < 0 else following + 1
 
 
 def _is_whole(text: str) -> bool:
