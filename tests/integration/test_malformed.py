@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from recommender.items.limits import MAX_MESSAGE_BYTES
+from recommender.items import EntryId
+from recommender.items.limits import MAX_MESSAGE_BYTES, MAX_SHOWN_BYTES
 from tests.integration.conftest import Owners
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
+from workers.broker.dead_letters import DeadLetters
 from workers.client import Client
 
 pytestmark = pytest.mark.server
@@ -145,7 +147,9 @@ def events(redis: Redis, owner_process: Owners) -> dict[str, list[Published]]:
     return by_command
 
 
-def test_bad_messages_are_rejected_and_good_ones_between_them_processed(events: dict[str, list[Published]]) -> None:
+def test_bad_messages_are_rejected_and_good_ones_between_them_processed(
+    events: dict[str, list[Published]], redis: Redis
+) -> None:
     answers = list(events.values())
     assert {len(answer) for answer in answers} == {1}
     rejected = [answer[0] for answer in answers[::2]]
@@ -156,18 +160,23 @@ def test_bad_messages_are_rejected_and_good_ones_between_them_processed(events: 
     assert {event.type for event in processed} == {PROCESSED}
     assert tuple(event.data["item_id"] for event in processed[: len(GOOD_IDS)]) == GOOD_IDS
     for one, event in zip(BAD.values(), rejected, strict=True):
-        check_payload(one, event)
+        letter = DeadLetters(redis, KEYS).get(EntryId.parse(event.id))
+        assert letter is not None
+        assert letter.payload.startswith(payload(event))
+        assert len(payload(event)) > MAX_SHOWN_BYTES - 4 or letter.payload == payload(event)
+        check_payload(one, event, letter.payload)
 
 
-def check_payload(one: Bad, event: Published) -> None:
+def check_payload(one: Bad, event: Published, said: bytes) -> None:
+    """Whether the event and its dead letter, which holds all of the message, say what was sent."""
     assert event.data["command_type"].isprintable()
     sent = one.fields.get(b"data")
     if sent is None:
-        assert payload(event) == b"type=item.upsert key=k"
+        assert said == b"type=item.upsert key=k"
     elif one.code in ("unknown_model", "wrong_dimension", "empty_text"):  # it was read, and refused by the engine
-        assert json.loads(payload(event)) == json.loads(sent)
+        assert json.loads(said) == json.loads(sent)
     else:
-        assert payload(event) == sent[:MAX_MESSAGE_BYTES]
+        assert said == sent[:MAX_MESSAGE_BYTES]
         assert event.data["payload_bytes"] == len(sent)
 
 
