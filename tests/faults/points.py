@@ -128,8 +128,8 @@ POINTS = (
     # H: what has arrived is noted; what is old is dropped.
     Point("acknowledge: before", f"{_ENGINE}.acknowledge", "before"),
     Point("acknowledge: after", f"{_ENGINE}.acknowledge", "after"),
-    Point("prune: before", f"{_ENGINE}.prune", "before"),
-    Point("prune: after", f"{_ENGINE}.prune", "after"),
+    Point("prune: before", "recommender.pipeline.tidying:Tidying._prune", "before"),
+    Point("prune: after", "recommender.pipeline.tidying:Tidying._prune", "after"),
     # The courier.
     Point("courier: before", "workers.celery.carrier:Carrier.__call__", "before"),
     Point("courier: caller told, request kept", "workers.celery.carrier:Carrier._complete", "after"),
