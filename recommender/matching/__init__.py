@@ -3,7 +3,7 @@
 from recommender.matching.cosine_matcher import CosineMatcher, by_cosine
 from recommender.matching.features import FEATURES
 from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, StatisticsOf
-from recommender.matching.learning import learn, measured
+from recommender.matching.learning import OWN_MODEL_FROM, learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint
@@ -14,6 +14,7 @@ from recommender.matching.statistics import CountedTerms, TermStatistics
 
 __all__ = [
     "FEATURES",
+    "OWN_MODEL_FROM",
     "Candidate",
     "Comparable",
     "CosineMatcher",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection as Some
 from collections.abc import Iterable
 
+from recommender.errors import InvalidCommand
 from recommender.store import Answer, SqliteStore
 
 Chain = list[tuple[str, str]]
@@ -13,6 +14,16 @@ Chain = list[tuple[str, str]]
 
 Said = dict[str, dict[str, bool]]
 """By id, the other items that people compared it with, and whether the two are the same."""
+
+
+MOST_ANSWERS = 100_000
+"""How many answers of a collection are kept …"""
+
+MOST_IN_ALL = 1_000_000
+"""… and of all collections of a partition."""
+
+MOST_IN_MEMORY = 200_000
+"""So many are kept in memory, of the collections that were asked for last; and those of one at least."""
 
 
 class Answers:
@@ -24,7 +35,7 @@ class Answers:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._said: dict[int, Said] = {}
+        self._said: OrderedDict[int, Said] = OrderedDict()  # the collection that was read last stands last
 
     def same(self, collection: int, item_id: str) -> frozenset[str]:
         """The item and all ids that are the same by what people said."""
@@ -70,17 +81,48 @@ class Answers:
         """Record an answer that contradicts no other one."""
         said = self._of(collection)
         self._store.answers.put(collection, answer)
+        self._make_room()
         _note(said, answer.one, answer.other, same=answer.same)
 
     def take_back(self, collection: int, one: str, other: str) -> None:
         """The answer on these two holds no longer."""
+        said = self._of(collection)
         self._store.answers.remove(collection, *sorted((one, other)))
-        self._said.pop(collection, None)
+        _unsay(said, one, other)
 
-    def forget(self, collection: int, item_id: str) -> None:
-        """Every trace of an item goes."""
+    def forget(self, collection: int, item_id: str) -> bool:
+        """Every trace of an item goes; whether there was one."""
+        said = self._of(collection)
         self._store.answers.forget(collection, item_id)
-        self._said.pop(collection, None)
+        others = list(said.get(item_id, {}))
+        for other in others:
+            _unsay(said, item_id, other)
+        return bool(others)
+
+    def answered(self, collection: int, one: str, other: str) -> bool:
+        """Whether people said of these two that they are the same, or that they are not."""
+        return other in self._of(collection).get(one, {})
+
+    def require_room(self, collection: int) -> None:
+        """See to it that one more answer can be kept: none that was given is ever dropped.
+
+        Raises:
+            InvalidCommand: there are as many as are kept.
+        """
+        here, all_ = self._store.answers.count(collection), self._store.answers.count()
+        if here < MOST_ANSWERS and all_ < MOST_IN_ALL:
+            return
+        full = (
+            f"the collection has {here} answers, and {MOST_ANSWERS} are kept"
+            if here >= MOST_ANSWERS
+            else f"the partition has {all_} answers, and {MOST_IN_ALL} are kept"
+        )
+        raise InvalidCommand(
+            "too_many_answers",
+            f"answer: {full}; all of them stay. Take back with 'unsure' what is no longer needed, or spread the"
+            " items over more collections",
+            "answer",
+        )
 
     def ids(self, collection: int) -> Some[str]:
         """Ids of all items that people compared with others."""
@@ -88,7 +130,7 @@ class Answers:
 
     def count(self, collection: int) -> int:
         """How many answers there are."""
-        return sum(map(len, self._of(collection).values())) // 2
+        return self._store.answers.count(collection)
 
     def retire(self, collection: int) -> None:
         """A collection has left."""
@@ -104,7 +146,29 @@ class Answers:
             found = self._said[collection] = {}
             for one, other, same in self._store.answers.pairs(collection):
                 _note(found, one, other, same=same)
+            self._make_room()
+        self._said.move_to_end(collection)
         return found
+
+    def _make_room(self) -> None:
+        """Forget those of collections that nobody asked for of late; they are read again at need."""
+        if self._store.answers.count() <= MOST_IN_MEMORY:
+            return
+        kept = {collection: self._store.answers.count(collection) for collection in self._said}
+        excess = sum(kept.values()) - MOST_IN_MEMORY
+        for collection in list(self._said)[:-1]:
+            if excess <= 0:
+                return
+            excess -= kept[collection]
+            del self._said[collection]
+
+
+def _unsay(said: Said, one: str, other: str) -> None:
+    for near, far in ((one, other), (other, one)):
+        of_near = said.get(near, {})
+        of_near.pop(far, None)
+        if not of_near:
+            said.pop(near, None)
 
 
 def _note(said: Said, one: str, other: str, *, same: bool) -> None:

@@ -82,10 +82,14 @@ class Feedback:
             The outcome, and how the groups stood before.
 
         Raises:
-            InvalidCommand: it contradicts what people said before; the message has the chain.
+            InvalidCommand: it contradicts what people said before; the message has the chain. Or there are as many
+                answers as are kept.
         """
         one, other = pair
         self._refuse_contradiction(collection.id, one.id, other.id, answer)
+        instead = self._answers.answered(collection.id, one.id, other.id)
+        if answer != "unsure" and not instead:
+            self._answers.require_room(collection.id)
         first, second = sorted(pair)
         later = self._judging.subject(collection, second)
         seen = self._arrivals.seen(collection, later, first, *self._requery.around(collection, later, batch))
@@ -109,7 +113,7 @@ class Feedback:
                 self._reshaping.unite(collection, one, other, before.moved)
             else:
                 self._reshaping.part(collection, one, other, before.moved)
-        self._models.answered(collection.id)
+        self._models.answered(collection.id, entry, instead=instead)
         accepted = FeedbackAccepted(
             command=cause(entry),
             item_id=one.id,
@@ -128,7 +132,8 @@ class Feedback:
 
     def forget(self, collection: int, item_id: str) -> None:
         """Every trace of what people said of an item goes; what was learned from it stays."""
-        self._answers.forget(collection, item_id)
+        if self._answers.forget(collection, item_id):
+            self._models.disturb(collection)
 
     def _refuse_contradiction(self, collection: int, one: str, other: str, answer: AnswerWord) -> None:
         chain = None

@@ -234,6 +234,7 @@ class Recommender:
 
     def _decide(self, prepared: Prepared, batch: Batch) -> None:
         entry = prepared.entry
+        self._models.take_effect(entry)
         for collection, rows in self._expiry.due(entry):
             self._handlers.expire(entry, collection, rows, batch)
         for collection, groups in self._expiry.concerned(entry):
@@ -351,8 +352,8 @@ class Recommender:
 
     def due_ms(self) -> int | None:
         """Stream time at which something falls due even if no command comes, or ``None``."""
-        times = [due for due in (self._summaries.due_ms(), self._expiry.due_ms()) if due is not None]
-        return min(times, default=None)
+        times = self._summaries.due_ms(), self._expiry.due_ms(), self._models.due_ms()
+        return min((due for due in times if due is not None), default=None)
 
     def snapshot(self, *, all_changes: bool = False) -> None:
         """Write indexes that have changed much to disk (all that have changed at all); a restart starts from there."""

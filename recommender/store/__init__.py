@@ -4,6 +4,7 @@ from recommender.store.answers import Answer
 from recommender.store.collections import Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender.store.failures import explained
+from recommender.store.lessons import Lesson
 from recommender.store.moves import Forward, Move
 from recommender.store.outbox import KEY_WINDOW_MS, KeyUse, Outbox, OutboxRow, Reply
 from recommender.store.rows import Member, Saying, StoredItem, Verdict
@@ -17,6 +18,7 @@ __all__ = [
     "DatabaseCopy",
     "Forward",
     "KeyUse",
+    "Lesson",
     "Member",
     "Move",
     "Outbox",

@@ -41,6 +41,11 @@ class AnswerTable:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._counts: dict[int, int] | None = None  # of collections that are here
+
+    def forget_counts(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._counts = None
 
     def all(self, collection: int) -> list[Answer]:
         """Every answer, in the order in which they were given."""
@@ -53,8 +58,10 @@ class AnswerTable:
 
     def put(self, collection: int, answer: Answer) -> None:
         """Record an answer in place of an earlier one on the same pair."""
+        self.remove(collection, answer.one, answer.other)
+        self._count(collection, 1)
         self._db.execute(
-            "INSERT OR REPLACE INTO answers (collection, one, other, same, entry, said_by, probability, features)"
+            "INSERT INTO answers (collection, one, other, same, entry, said_by, probability, features)"
             " VALUES (?,?,?,?,?,?,?,?)",
             (
                 collection,
@@ -70,16 +77,44 @@ class AnswerTable:
 
     def remove(self, collection: int, one: str, other: str) -> None:
         """Take an answer back; ids in ascending order."""
-        self._db.execute("DELETE FROM answers WHERE collection=? AND one=? AND other=?", (collection, one, other))
+        self._count(
+            collection,
+            -self._db.execute(
+                "DELETE FROM answers WHERE collection=? AND one=? AND other=?", (collection, one, other)
+            ).rowcount,
+        )
 
     def forget(self, collection: int, item_id: str) -> None:
         """Drop every answer on an item."""
-        self._db.execute("DELETE FROM answers WHERE collection=? AND one=?", (collection, item_id))
-        self._db.execute("DELETE FROM answers WHERE collection=? AND other=?", (collection, item_id))
+        for side in ("one", "other"):
+            gone = self._db.execute(
+                f"DELETE FROM answers WHERE collection=? AND {side}=?",  # noqa: S608 (constant)
+                (collection, item_id),
+            ).rowcount
+            self._count(collection, -gone)
 
-    def count(self, collection: int) -> int:
-        """How many there are."""
-        return int(self._db.execute("SELECT count(*) FROM answers WHERE collection=?", (collection,)).fetchone()[0])
+    def count(self, collection: int | None = None) -> int:
+        """How many there are in a collection, or in all that are here; counted once, and kept up to date."""
+        counts = self._counted()
+        return sum(counts.values()) if collection is None else counts.get(collection, 0)
+
+    def retire(self, collection: int) -> None:
+        """The collection has left; its answers count no more."""
+        self._counted().pop(collection, None)
+
+    def _counted(self) -> dict[int, int]:
+        if self._counts is None:
+            self._counts = dict(
+                self._db.execute(
+                    "SELECT collection, count(*) FROM answers WHERE collection IN"
+                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
+                )
+            )
+        return self._counts
+
+    def _count(self, collection: int, change: int) -> None:
+        if self._counts is not None and (change > 0 or collection in self._counts):
+            self._counts[collection] = self._counts.get(collection, 0) + change
 
     def model(self, collection: int) -> tuple[int, dict[str, Any]] | None:
         """The learned model as JSON values, and how many answers it has learned from."""
@@ -94,6 +129,17 @@ class AnswerTable:
     def put_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
         """Keep a learned model in place of the one before."""
         self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,0,?)", (collection, answers, json.dumps(model)))
+
+    def begin_lesson(self, collection: int) -> None:
+        """All answers are being learned from; those that come now are not."""
+        self._db.execute("UPDATE models SET pending=0 WHERE collection=?", (collection,))
+
+    def replace_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
+        """Keep what a lesson taught; what has changed since it was begun is pending still."""
+        self._db.execute(
+            "INSERT INTO models VALUES (?1,?2,0,?3) ON CONFLICT DO UPDATE SET answers=?2, model=?3",
+            (collection, answers, json.dumps(model)),
+        )
 
     def pend(self, collection: int) -> int:
         """One more change that the model has not learned from; returns how many there are, 1 without a model."""

@@ -206,6 +206,15 @@ INSERT INTO move_parts
     ) SELECT collection, part, json_extract(state, '$.parts[' || part || ']') FROM parts;
 UPDATE moves SET state = json_set(json_remove(state, '$.parts'), '$.part', json_array_length(state, '$.parts'),
     '$.part_bytes', (SELECT coalesce(sum(length(data)), 0) FROM move_parts p WHERE p.collection = moves.collection));
+-- What a collection's matcher is learning beside the decisions, and when it takes effect.
+CREATE TABLE lessons (
+    collection INTEGER PRIMARY KEY REFERENCES collections (id),
+    last INTEGER NOT NULL,                    -- the answers up to this one
+    due_ms INTEGER NOT NULL,
+    stale INTEGER NOT NULL,
+    begun INTEGER NOT NULL
+);
+
 -- Collections that were deleted within the last 24 hours: keys used before that count no more.
 CREATE TABLE deletions (
     collection TEXT PRIMARY KEY, ms INTEGER NOT NULL, event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL

@@ -16,6 +16,7 @@ from recommender.store.copying import DatabaseCopy, facts_of
 from recommender.store.failures import explained
 from recommender.store.groups import GroupTable
 from recommender.store.items import ItemTable
+from recommender.store.lessons import LessonTable
 from recommender.store.moves import MoveTable
 from recommender.store.outbox import Outbox
 from recommender.store.recent_items import RecentItems
@@ -61,6 +62,7 @@ class SqliteStore:
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
+        self.lessons = LessonTable(self._db)
         self.tombstones = TombstoneTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
@@ -98,6 +100,7 @@ class SqliteStore:
             except BaseException:
                 for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox, self.words):
                     kept_in_memory.forget()
+                self.answers.forget_counts()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -136,6 +139,7 @@ class SqliteStore:
         """A collection is here no longer; what was under its name is cleared away bit by bit (``transfer.clear``)."""
         self.transfer.retire(collection, name, why)
         self.items.retire(collection)
+        self.answers.retire(collection)
         self.tombstones.retire(collection)
 
     def scrub(self) -> None:

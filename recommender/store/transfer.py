@@ -47,7 +47,11 @@ class TransferTable:
 
     def pending(self, collection: int) -> int:
         """Answers that the collection's matcher has not learned from."""
-        row = self._db.execute("SELECT pending FROM models WHERE collection=?", (collection,)).fetchone()
+        row = self._db.execute(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM lessons WHERE collection=?1) THEN"
+            " (SELECT count(*) FROM answers WHERE collection=?1) ELSE pending END FROM models WHERE collection=?1",
+            (collection,),
+        ).fetchone()
         return 0 if row is None else int(row[0])
 
     # -- arriving ------------------------------------------------------------------------------------------------------

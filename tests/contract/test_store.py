@@ -557,6 +557,8 @@ def test_no_word_can_be_read_in_the_file(tmp_path: Path) -> None:
 
 
 def test_answers_are_kept_in_the_order_in_which_they_were_given(store: SqliteStore) -> None:
+    for name in ("one", "two"):
+        store.collections.create(name, CollectionSettings())
     given = [answer("b", "c", 1), answer("a", "b", 2, same=False), answer("a", "c", 3)]
     for one in given:
         store.answers.put(1, one)
@@ -575,6 +577,8 @@ def test_the_last_answer_on_a_pair_counts(store: SqliteStore) -> None:
 
 
 def test_answers_are_taken_back_or_forgotten_with_an_item(store: SqliteStore) -> None:
+    for name in ("one", "two"):
+        store.collections.create(name, CollectionSettings())
     for n, (one, other) in enumerate([("a", "b"), ("b", "c"), ("a", "c"), ("c", "d")]):
         store.answers.put(1, answer(one, other, n))
     store.answers.put(2, answer("a", "b", 9))

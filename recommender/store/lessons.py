@@ -1,0 +1,58 @@
+"""Lessons under way: which answers a collection's matcher is learning from, and when what it learned takes effect."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One lesson; a collection has one at a time.
+
+    Attributes:
+        collection: its number.
+        last: number of the last answer that is learned from.
+        due_ms: stream time from which it takes effect.
+        stale: whether one of the answers was taken back since.
+        begun: how often it was begun.
+    """
+
+    collection: int
+    last: int
+    due_ms: int
+    stale: bool = False
+    begun: int = 1
+
+
+class LessonTable:
+    """Reads and writes lessons; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def all(self) -> list[Lesson]:
+        """Every lesson, by collection."""
+        rows = self._db.execute("SELECT collection, last, due_ms, stale, begun FROM lessons ORDER BY collection")
+        return [Lesson(id_, last, due_ms, bool(stale), begun) for id_, last, due_ms, stale, begun in rows]
+
+    def put(self, lesson: Lesson) -> None:
+        """It stands like this from now on."""
+        self._db.execute("INSERT OR REPLACE INTO lessons VALUES (?,?,?,?,?)", astuple(lesson))
+
+    def remove(self, collection: int) -> None:
+        """It has taken effect, or never will."""
+        self._db.execute("DELETE FROM lessons WHERE collection=?", (collection,))
+
+    def last_answer(self, collection: int) -> int:
+        """Number of the newest answer of a collection; 0 without any."""
+        row = self._db.execute("SELECT max(id) FROM answers WHERE collection=?", (collection,)).fetchone()
+        return int(row[0] or 0)
+
+    def answers(self, collection: int, last: int, limit: int) -> list[tuple[str, bool, float]]:
+        """Features (JSON), label and probability of the newest answers up to number ``last``, in their order."""
+        rows = self._db.execute(
+            "SELECT features, same, probability FROM answers WHERE collection=? AND id <= ? ORDER BY id DESC LIMIT ?",
+            (collection, last, limit),
+        ).fetchall()
+        return [(features, bool(same), probability) for features, same, probability in reversed(rows)]
