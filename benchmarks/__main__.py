@@ -17,6 +17,7 @@ from benchmarks.order import order
 from benchmarks.peers.comparison import peers
 from benchmarks.pipeline import pipeline
 from benchmarks.profile import profile
+from benchmarks.tenants import tenants
 from benchmarks.vectors import vectors
 
 
@@ -39,6 +40,7 @@ for command in (
     peers,
     profile,
     growth,
+    tenants,
     fleet,
     backfill,
     order,

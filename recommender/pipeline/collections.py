@@ -110,9 +110,9 @@ class Collections:
         """Collections with silent commands since their last summary, oldest first."""
         return [self._silent[id_] for id_ in sorted(self._silent)]
 
-    def unsorted(self) -> list[Collection]:
-        """Collections of which items have yet to be given their spot, oldest first."""
-        return [self._unsorted[id_] for id_ in sorted(self._unsorted)]
+    def unsorted(self) -> Collection | None:
+        """The oldest collection of which items have yet to be given their spot, if there is one."""
+        return self._unsorted[min(self._unsorted)] if self._unsorted else None
 
     def touch(self, collection: Collection) -> None:
         """Note that it has changed in memory."""

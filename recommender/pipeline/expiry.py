@@ -7,7 +7,7 @@ events given, a few before each command. What is asked for goes by what is due, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 
 from recommender.items import Entry, TickClock
 from recommender.pipeline.collections import Collections
@@ -47,11 +47,13 @@ class Expiry:
         """
         self._pass(entry.time_ms)
         left = MOST_ON_A_TICK if isinstance(entry.command, TickClock) else MOST_AT_ONCE
-        for id_ in sorted(self._hiding):
+        for id_ in nsmallest(left, self._hiding) if self._hiding else ():
             collection = self._hiding[id_]
+            if not left:
+                break
             if collection.name in self._collections.frozen:
                 continue
-            if left and (seqs := self._store.items.arrived_until(id_, collection.gone_ms, left)):
+            if seqs := self._store.items.arrived_until(id_, collection.gone_ms, left):
                 left -= len(seqs)
                 yield collection, self._rows(seqs)
             if left:  # there were no more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,6 +75,9 @@ class Indexes:
         self._indexes: dict[int, FlatIndex | AdaptiveIndex] = {}
         self._kinds: dict[int, str] = {}
         self._changes: dict[int, int] = {}
+        self._counted: dict[int, tuple[str, int]] = {}  # kind and points of each, as last counted …
+        self._points: Counter[str] = Counter()  # … and of all together
+        self._graphs: dict[int, Collection] = {}  # those with a graph, or one being built
 
     def wanted(self, collection: Collection) -> Wanted:
         """What the store says of the index of a collection."""
@@ -113,6 +117,7 @@ class Indexes:
         self._indexes[collection.id] = index
         self._kinds[collection.id] = collection.settings.index
         self._changes[collection.id] = changes
+        self._count(collection)
 
     def sweep(self, collections: Iterable[Collection]) -> None:
         """Delete the snapshots of collections that are not here: a process may have died before it did."""
@@ -151,6 +156,7 @@ class Indexes:
                 self.open(self.wanted(collection))
             elif overlay is not None:
                 self._apply(collection.id, overlay)
+                self._count(collection)
 
     def retire(self, collection: int) -> None:
         """A collection leaves with the running transaction: nothing of its snapshots is to be believed."""
@@ -172,19 +178,25 @@ class Indexes:
             "recall": index.recall if isinstance(index, AdaptiveIndex) and index.kind == "hnsw" else 1.0,
         }
 
-    def recalls(self, collections: Iterable[Collection]) -> dict[str, float]:
+    def sizes(self) -> Counter[str]:
+        """How many points there are by kind of index: looked at again is only what may be of another kind by now."""
+        for collection in list(self._graphs.values()):
+            self._count(collection)
+        return Counter({kind: points for kind, points in self._points.items() if points})
+
+    def recalls(self) -> dict[str, float]:
         """Recall@10 of each approximate index when it was last sampled, in [0, 1], by collection name."""
-        found = ((one.name, self._indexes.get(one.id)) for one in collections)
+        found = ((one.name, self._indexes.get(one.id)) for one in self._graphs.values())
         sampled = {name: index.recall for name, index in found if isinstance(index, AdaptiveIndex)}
         return {name: recall for name, recall in sampled.items() if recall is not None}
 
-    def sampled_recall(self, collections: Iterable[Collection]) -> dict[str, float]:
+    def sampled_recall(self) -> dict[str, float]:
         """Recall@10 in [0, 1] of each approximate index against exact search, measured now, by collection name.
 
         The queries are vectors of the index itself, evenly spread, and search as items that arrive do.
         """
         recalls = {}
-        for collection in collections:
+        for collection in self._graphs.values():
             hnsw = _hnsw(self._indexes.get(collection.id))
             if hnsw is None or len(hnsw) <= RECALL_AT:
                 continue
@@ -199,13 +211,13 @@ class Indexes:
         adaptive = [index for index in self._indexes.values() if isinstance(index, AdaptiveIndex)]
         return sum(index.settle(timeout_s) for index in adaptive) == len(adaptive)
 
-    def snapshot(self, collections: Iterable[Collection], *, all_changes: bool = False) -> None:
+    def snapshot(self, *, all_changes: bool = False) -> None:
         """Write the graphs that have changed much since they were last written; with ``all_changes``, at all.
 
         Raises:
             StateError: a file could not be written; the one before stays.
         """
-        for collection in collections:
+        for collection in list(self._graphs.values()):
             hnsw = _hnsw(self._indexes.get(collection.id))
             if self._directory is None or hnsw is None:
                 continue
@@ -221,7 +233,7 @@ class Indexes:
     def close(self, collections: Iterable[Collection]) -> None:
         """Write what has changed and stop building."""
         try:
-            self.snapshot(collections, all_changes=True)
+            self.snapshot(all_changes=True)
         finally:
             for collection in collections:
                 self._close(collection)
@@ -247,8 +259,22 @@ class Indexes:
             index.remove(removed)
         self._changes[collection] += len(added) + len(removed)
 
+    def _count(self, collection: Collection) -> None:
+        """Count the points of a collection anew."""
+        kind, points = self._counted.pop(collection.id, ("exact", 0))
+        self._points[kind] -= points
+        self._graphs.pop(collection.id, None)
+        index = self._indexes.get(collection.id)
+        if index is None:
+            return
+        self._counted[collection.id] = index.kind, len(index)
+        self._points[index.kind] += len(index)
+        if isinstance(index, AdaptiveIndex) and (index.hnsw is not None or index.building):
+            self._graphs[collection.id] = collection
+
     def _close(self, collection: Collection) -> None:
         index = self._indexes.pop(collection.id, None)
+        self._count(collection)
         self._kinds.pop(collection.id, None)
         if isinstance(index, AdaptiveIndex):
             index.close()

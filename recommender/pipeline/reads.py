@@ -176,11 +176,7 @@ class Reads:
 
     def sizes(self) -> tuple[int, Counter[str]]:
         """How many items there are, and how many points by kind of index."""
-        points: Counter[str] = Counter()
-        for collection in self._collections.all():
-            index = self._indexes.stats(collection)
-            points[index["index"]] += index["points"]
-        return self._store.items.count(), points
+        return self._store.items.count(), self._indexes.sizes()
 
     def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
         """Items similar to a text, best first, duplicates once.

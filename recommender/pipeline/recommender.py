@@ -190,6 +190,7 @@ class Recommender:
             with ExitStack() as reloads:  # each of them, whatever becomes of the others
                 for kept in (
                     self._expiry,
+                    self._summaries,
                     self.moves,
                     self._rates,
                     self._answers,
@@ -357,7 +358,7 @@ class Recommender:
 
     def snapshot(self, *, all_changes: bool = False) -> None:
         """Write indexes that have changed much to disk (all that have changed at all); a restart starts from there."""
-        self._indexes.snapshot(self._collections.all(), all_changes=all_changes)
+        self._indexes.snapshot(all_changes=all_changes)
 
     def begin_copy(self) -> DatabaseCopy:
         """The state as it is now, for another thread to read at its own pace; work goes on meanwhile.
@@ -373,11 +374,11 @@ class Recommender:
 
     def recalls(self) -> dict[str, float]:
         """Recall@10 of each approximate index when it last sampled it, in [0, 1], by collection."""
-        return self._indexes.recalls(self._collections.all())
+        return self._indexes.recalls()
 
     def sampled_recall(self) -> dict[str, float]:
         """Recall@10 of each approximate index against exact search, measured now on a sample of its own vectors."""
-        return self._indexes.sampled_recall(self._collections.all())
+        return self._indexes.sampled_recall()
 
     def warm_up(self) -> None:
         """Load the models of all collections, so that the first command does not wait for them."""

@@ -137,13 +137,14 @@ class Spots:
         self._last = None
         if isinstance(command, ConfigureCollection):
             return
-        for collection in self._collections.unsorted():
-            limit = _ON_A_TICK if isinstance(command, TickClock) else SORTED_AT_ONCE
-            rows = self._store.spots.slice(collection.id, collection.unsorted_seq, limit, collection.name)
-            self._store.spots.put([(seq, spot_of(collection, item, at_ms)) for seq, item, at_ms in rows])
-            collection.unsorted_seq = rows[-1][0] - 1 if len(rows) == limit else 0
-            self._collections.touch(collection)
-            return  # one collection before one command
+        collection = self._collections.unsorted()
+        if collection is None:
+            return
+        limit = _ON_A_TICK if isinstance(command, TickClock) else SORTED_AT_ONCE
+        rows = self._store.spots.slice(collection.id, collection.unsorted_seq, limit, collection.name)
+        self._store.spots.put([(seq, spot_of(collection, item, at_ms)) for seq, item, at_ms in rows])
+        collection.unsorted_seq = rows[-1][0] - 1 if len(rows) == limit else 0
+        self._collections.touch(collection)
 
     def _earliest(
         self, allowed: Allowed, sharing: Sharing, values: Sequence[bytes | int], subject: Subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from heapq import heapify, heappop, heappush
 
 from recommender.items import Band, Entry, ItemsBackfilled
 from recommender.pipeline.batch import Batch, cause
@@ -15,26 +16,50 @@ SUMMARY_AFTER_MS = 5000
 
 
 class Summaries:
-    """Counts silent commands and says when their summary is due. Time is stream time only."""
+    """Counts silent commands and says when their summary is due. Time is stream time only.
+
+    What is asked before a command goes by what is due, however many collections await a summary.
+    """
 
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
+        self.reload()
+
+    def reload(self) -> None:
+        """Read everything from the collections: at start, and after a transaction that was rolled back."""
+        waiting = self._collections.awaiting_summary()
+        self._heap = [(_due_ms(one), one.id) for one in waiting]
+        heapify(self._heap)
+        self._full = {one.id for one in waiting if one.silent_commands >= SUMMARY_COMMANDS}
 
     def count(self, collection: Collection, entry: Entry, band: Band | None) -> None:
         """One more silent command."""
         if collection.silent_commands == 0:
             collection.silent_since_ms = entry.time_ms
+            heappush(self._heap, (_due_ms(collection), collection.id))
         collection.silent_commands += 1
+        if collection.silent_commands >= SUMMARY_COMMANDS:
+            self._full.add(collection.id)
         if band is not None:
             collection.silent_bands[band] += 1
         self._collections.touch(collection)
 
     def emit_due(self, entry: Entry, batch: Batch) -> None:
         """Publish the summaries that are due before ``entry`` is handled."""
-        for collection in self._collections.awaiting_summary():
-            if collection.silent_commands < SUMMARY_COMMANDS and entry.time_ms < _due_ms(collection):
-                continue
-            self.emit_now(entry, collection, batch)
+        due = set(self._full)
+        while self._heap and self._heap[0][0] <= entry.time_ms:
+            noted = heappop(self._heap)
+            if self._awaits(noted):
+                due.add(noted[1])
+        self._full.clear()
+        for id_ in sorted(due):
+            if (collection := self._collections.by_id(id_)) is not None:
+                self.emit_now(entry, collection, batch)
+
+    def _awaits(self, noted: tuple[int, int]) -> bool:
+        """Whether a time that was noted for a collection still holds."""
+        collection = self._collections.by_id(noted[1])
+        return collection is not None and collection.silent_commands > 0 and _due_ms(collection) == noted[0]
 
     def emit_now(self, entry: Entry, collection: Collection, batch: Batch) -> None:
         """Publish the summary of a collection, if there is anything to say."""
@@ -54,7 +79,9 @@ class Summaries:
 
     def due_ms(self) -> int | None:
         """Stream time of the next summary, or ``None``."""
-        return min(map(_due_ms, self._collections.awaiting_summary()), default=None)
+        while self._heap and not self._awaits(self._heap[0]):
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
 
 
 def _due_ms(collection: Collection) -> int:

@@ -302,3 +302,34 @@ def test_what_is_due_costs_what_is_deleted(log: Log) -> None:
         return count
 
     assert statements(100) == statements(2)
+
+
+def test_collections_that_await_a_summary_cost_the_commands_of_others_nothing(log: Log) -> None:
+    """Those that are due are found without looking at the others."""
+    engine = opened()
+    for n in range(30):
+        engine.process([log.upsert("a", SHOP, collection=f"c{n}", silent=True)])
+    asked: list[int] = []
+    by_id = engine._collections.by_id
+    engine._collections.by_id = lambda id_: asked.append(id_) or by_id(id_)  # type: ignore[func-returns-value, method-assign]
+    engine._summaries.emit_due(log.upsert("b", SHOP), None)  # type: ignore[arg-type]
+    assert asked == []
+    engine._collections.by_id = by_id  # type: ignore[method-assign]
+    events = engine.process([log.tick(later_ms=5000)])
+    assert [data_of(event)["collection"] for event in events] == [f"c{n}" for n in range(30)]
+    assert engine.due_ms() is None
+    engine.close()
+
+
+def test_upkeep_looks_at_what_may_have_changed(log: Log) -> None:
+    engine = opened()
+    for n in range(20):
+        engine.process([log.upsert("a", SHOP, collection=f"c{n}")])
+    engine.process([log.configure("graph", index="hnsw"), log.upsert("a", SHOP, collection="graph")])
+    engine.process([log.delete("a", collection="c3")])
+    assert engine.sizes() == (20, {"exact": 19, "hnsw": 1})
+    assert {one.name for one in engine._indexes._graphs.values()} == {"graph"}
+    engine.process([log.configure("graph", index="exact")])
+    assert engine.sizes() == (20, {"exact": 20})
+    assert engine._indexes._graphs == {}
+    engine.close()
