@@ -276,6 +276,8 @@ def test_ids_as_people_have_them(enrich: Enrich) -> None:
     assert done.said["rows"] == 9
     assert done.said["rows"] == done.said["items"] + done.said["failed"]
     assert done.said["errors_by_kind"]["no_id"]["rows"] == 2
+    assert not any(row["error"] for row in rows if row["band"]), "what is kept as it stands is told in the summary"
+    assert {"id_with_blanks_around", "id_with_a_point"} == set(done.said["findings"])
     assert [row["text"] for row in rows] == [f"thing {number}" for number in range(9)]
 
 

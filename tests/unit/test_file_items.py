@@ -183,3 +183,4 @@ def test_what_has_been_sent_is_told_with_how_to_take_it_back(tmp_path: Path) -> 
     told = account(checkpoint, "march", "in.csv")
     assert "490 items of the rows up to 500 have been sent to the collection 'march'" in told[0]
     assert "recommender ingest in.csv --take-back" in told[-1]
+    assert "recommender delete-collection march" in told[-1]

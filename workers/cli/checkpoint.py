@@ -120,5 +120,8 @@ def account(checkpoint: Checkpoint, collection: str, file: str) -> list[str]:
     told = [f"{until} to the collection {collection!r} (keys beginning with {checkpoint.run})"]
     if file != "-":
         told.append("what has been sent is safe: the same command goes on where this one stopped")
-        told.append(f"to take it back: recommender ingest {file} --take-back, with the same options for columns")
+        told.append(
+            f"to take it back: recommender ingest {file} --take-back, with the same options for columns; or, where the"
+            f" collection holds nothing else, recommender delete-collection {collection}"
+        )
     return told

@@ -21,7 +21,7 @@ from workers.cli.mapping_options import FileOptions, agree, estimated_rows, mapp
 from workers.cli.sending import OwnerGone, acceptable, send_rows, upsert, wait_until_decided
 from workers.cli.tally import Tally, show
 from workers.client import Client
-from workers.records import BadRow, Dialect, ItemRow, Items, open_writer, scan_columns
+from workers.records import BadRow, Dialect, Finding, ItemRow, Items, open_writer, scan_columns
 
 ADDED = (
     "band",
@@ -37,6 +37,7 @@ ADDED = (
 )
 """Columns that OUT has beside those of IN."""
 
+_COSTS_SOMETHING = (Finding.BAD_DATE, Finding.EMPTY_DATE, Finding.PRICE_AS_TEXT, Finding.CUT_ID)
 _BLOCK = 200
 _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
 
@@ -193,7 +194,7 @@ class _Answers:
             self._tally.reject(bad)
             return _written(one, error=bad.error)
         similar = [hit["id"] for hit in hits[id_] or []][: self._similar]
-        remarks = "; ".join(remark.text for remark in one.remarks)
+        remarks = "; ".join(remark.text for remark in one.remarks if remark.kind in _COSTS_SOMETHING)
         return _written(one, view=views[id_], similar=similar, error=remarks or None)
 
 
