@@ -303,7 +303,13 @@ def asyncapi() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": {
             "commands": channel("commands", commands, "A Redis stream. XADD a command with the fields below."),
-            "events": channel("events", events, "A Redis stream. XREAD or XREADGROUP; `event` holds the CloudEvent."),
+            "events": channel(
+                "events",
+                events,
+                "A Redis stream. XREAD or XREADGROUP; `event` holds the CloudEvent. What a group has missed, as"
+                " events left the stream first, stands in the hash `recommender:{partition}:events-trimmed`, by group:"
+                " JSON with `first`, the first event missed, `up_to`, the first behind the gap, and `at_ms`.",
+            ),
         },
         "operations": {
             "receiveCommands": operation("receive", "commands", "Commands are taken in the order of the stream."),

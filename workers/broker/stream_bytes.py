@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError
 
 from workers.broker.lease import Lease
 
-_MEASURE_EVERY_S = 60.0
+_MEASURE_EVERY_S = 600.0
 _ENTRY_BYTES = 64  # about what an entry takes besides its values
 _SAMPLE = 100
 _ROOM = 0.1  # of the bound is made at once, so that not each entry drops another
@@ -19,7 +19,7 @@ _TRIES = 8
 
 
 class StreamBytes:
-    """Measured now and then, which takes the server some milliseconds for a gigabyte, and counted in between.
+    """Measured now and then, which takes the server a tenth of a second or two for a gigabyte, and counted in between.
 
     Args:
         redis: the server.
