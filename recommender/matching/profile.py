@@ -105,6 +105,12 @@ _recently_taken_apart = lru_cache(maxsize=_KEPT_ITEMS)(_taken_apart)
 _recently_taken_apart_long = lru_cache(maxsize=_KEPT_LONG_ITEMS)(_taken_apart)
 
 
+def forget_texts() -> None:
+    """Drop what was taken apart of late: some of it was erased."""
+    for recently in (_recently_taken_apart_short, _recently_taken_apart, _recently_taken_apart_long):
+        recently.cache_clear()
+
+
 class Weighted(NamedTuple):
     """Terms with their weights.
 

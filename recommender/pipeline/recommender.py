@@ -158,6 +158,8 @@ class Recommender:
         self._indexes.apply(batch.changed.values(), batch.overlays)
         for collection in batch.retired:
             self._indexes.forget(collection)
+        if batch.retired or batch.erased:
+            self._words.forget_texts()
         if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
             with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
                 self._store.cut_log()

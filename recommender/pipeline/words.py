@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.items import Item
-from recommender.matching import TermStatistics, item_terms
+from recommender.matching import TermStatistics, forget_texts, item_terms
 from recommender.matching.statistics import rarities
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.counts import Counts, numbers_kept
@@ -65,6 +65,11 @@ class Words:
     def discard(self, collection: int, seq: int, item: Item) -> None:
         """The same of a collection that has left, where nobody asks how common a term is."""
         self._postings.remove(collection, seq, item_terms(item).terms)
+
+    def forget_texts(self) -> None:
+        """Texts were erased: none of them stays in memory."""
+        forget_texts()
+        self._store.words.forget_terms()
 
     def retire(self, collection: int) -> None:
         """A collection has left."""

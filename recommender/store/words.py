@@ -82,6 +82,10 @@ class WordTable:
         self._db.execute("INSERT INTO words (words, rank) VALUES ('merge',?)", (pages,))
         return self._db.total_changes - before
 
+    def forget_terms(self) -> None:
+        """Drop from memory which terms came up of late: some were erased."""
+        _hash.cache_clear()
+
     def clear(self) -> None:
         """Forget everything."""
         self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")
