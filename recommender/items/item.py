@@ -13,7 +13,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -96,6 +98,14 @@ class Item(ItemKey):
     attributes: Attributes = Field(default_factory=dict)
     timestamp: Timestamp | None = None
     vector: Vector | None = None
+
+    @field_validator("attributes", "fields", mode="before")
+    @classmethod
+    def _nothing_named(cls, value: object, info: ValidationInfo) -> object:
+        """PHP writes what is empty as a list, whether it has names or not."""
+        if not isinstance(value, list) or value:
+            return value
+        return {} if info.field_name == "attributes" else None
 
     @model_validator(mode="after")
     def _says_something_once(self) -> Self:

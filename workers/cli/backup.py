@@ -15,6 +15,7 @@ from recommender.errors import StateError
 from workers.celery.app import make_app
 from workers.celery.questions import Backup as BackupTask
 from workers.cli.asking import owner_is_at_work, require_answers
+from workers.cli.belonging import give_to_owner_of
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.backups import CREATED_BY, backup_directory
 from workers.settings import Settings
@@ -45,6 +46,7 @@ def backup(destination: Path | None, *, as_json: bool) -> None:
     else:
         origin = Origin(settings.partition, datetime.now(UTC), CREATED_BY)
         made = backups.back_up_directory(settings.partition_dir, where, origin)
+    give_to_owner_of(where, made.path)
     if as_json:
         print_json(_told(made))
     else:
@@ -68,6 +70,7 @@ def restore(source: Path, *, force: bool, as_json: bool) -> None:
     chosen, state = backups.find(source, settings.partition), settings.partition_dir
     aside = state.with_name(f"{state.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
     replaced = backups.restore(chosen, state, aside if force else None)
+    give_to_owner_of(aside if replaced else state.parent, state)
     if as_json:
         print_json({**_told(chosen), "state": str(state), "replaced": str(aside) if replaced else None})
         return
