@@ -175,7 +175,7 @@ def test_fields_make_one_text_in_the_order_given() -> None:
         pytest.param(item(collection=None), "wrong_type", "collection", id="null collection"),
         pytest.param(item(txt="b"), "unknown_field", "txt", id="unknown field"),
         pytest.param(item(type="item.upsert"), "unknown_field", "type", id="type inside"),
-        pytest.param(item(attributes=[]), "wrong_type", "attributes", id="list as attributes"),
+        pytest.param(item(attributes=["x"]), "wrong_type", "attributes", id="list as attributes"),
         pytest.param(item(attributes={"a": {}}), "invalid_value", "attributes.a", id="object as attribute"),
         pytest.param(item(attributes={"a": [1]}), "invalid_value", "attributes.a", id="list as attribute"),
         pytest.param(item(attributes={"a": "x" * 1025}), "invalid_value", "attributes.a", id="long attribute"),
