@@ -27,7 +27,10 @@ DELIVERIES = "deliveries"
 _OUTBOX_MS = 48 * 3600 * 1000
 _TIMINGS = re.compile(r'"timings":\{[^{}]*\},?')
 # Where the run stands is compared apart; the others name the directory, or files in it, or what the courier has noted.
-_NOTES_OF_THE_RUN = ("position", "clock_ms", "identity", "delivered", "epoch", "proof secrets")
+_NOTES_OF_THE_RUN = (
+    *("position", "clock_ms", "identity", "delivered", "epoch", "proof secrets"),
+    *("something was erased", "words were removed"),  # how far upkeep has come with the word index
+)
 _TABLES = ("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence")
 
 

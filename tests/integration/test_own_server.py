@@ -124,7 +124,7 @@ def test_a_wrong_option_is_named() -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert done.stderr == "Error: RECOMMENDER_PARTITION='a b': letters, digits, - and _ only, at most 64\n"
 
 
