@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from recommender.errors import StateError
+from recommender.errors import StateError, StateFull
 from recommender.files import read_ahead
 from recommender.items import START, EntryId
 from recommender.store.answers import AnswerTable
@@ -83,6 +83,8 @@ class SqliteStore:
         with explained():
             forget_statistics(self._db)
             let_shrink(self._db)
+        with suppress(StateFull):  # then the next compaction does it
+            self._lower_words()
         self.cut_log()  # it may have died right after an erasure
 
     @contextmanager
@@ -159,6 +161,8 @@ class SqliteStore:
         state = self.note(_ERASED)
         if self._copying or state is None:
             return False
+        if state == _DUE:
+            self._lower_words()
         with self.transaction():
             if state == _DUE:
                 self.words.begin_compaction()
@@ -169,6 +173,13 @@ class SqliteStore:
                 else:
                     self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
         return True
+
+    def _lower_words(self) -> None:
+        """Take away empty levels of the word index, in a transaction of its own."""
+        with self.transaction():
+            changed = self.words.lower()
+        if changed:
+            self.words.look_again()
 
     def cut_log(self) -> None:
         """Move the write-ahead log into the database, and cut it: it holds pages as they were before an erasure."""

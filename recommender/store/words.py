@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from recommender.store.word_levels import lowered
+
 _MARKED = "words were removed"
 _PAGES = 64  # some milliseconds
+_STRUCTURE = 10  # the row in which FTS5 keeps which segments there are
 
 
 class WordTable:
@@ -65,6 +68,26 @@ class WordTable:
         """Whether something was removed since the last compaction began."""
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (_MARKED,)).fetchone()
         return row is None or row[0] == "1"
+
+    def lower(self) -> bool:
+        """Take away empty levels of the index, of which FTS5 makes two at each compaction, and bears 2,000.
+
+        Returns:
+            Whether there were any; then `look_again` is to be called behind the transaction.
+        """
+        row = self._db.execute("SELECT block FROM words_data WHERE id=?", (_STRUCTURE,)).fetchone()
+        record = None if row is None else lowered(row[0])
+        if record is not None:
+            self._db.execute("UPDATE words_data SET block=? WHERE id=?", (record, _STRUCTURE))
+        return record is not None
+
+    def look_again(self) -> None:
+        """Have FTS5 read again which segments there are: it does so behind a transaction that was rolled back."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._merge(1)
+        finally:
+            self._db.execute("ROLLBACK")
 
     def begin_compaction(self) -> None:
         """Begin to rewrite the index without what was removed until now."""
