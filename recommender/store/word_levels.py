@@ -36,12 +36,12 @@ def lowered(record: bytes) -> bytes | None:
         return None
     if count <= MOST_LEVELS or any(merging for merging, _ in levels):
         return None
-    if sum(len(numbers) for _, numbers in levels) != segments * _NUMBERS:
+    if sum(len(of_segments) for _, of_segments in levels) != segments * _NUMBERS:
         return None
     kept = [*levels[:_KEPT], *(level for level in levels[_KEPT:] if level[1])]
     said = [len(kept), segments, counter]
-    for merging, numbers in kept:
-        said += [merging, len(numbers) // _NUMBERS, *numbers]
+    for merging, of_segments in kept:
+        said += [merging, len(of_segments) // _NUMBERS, *of_segments]
     return record[:_COOKIE] + b"".join(map(_varint, said))
 
 
