@@ -16,6 +16,7 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError, WatchError
 
 from recommender.items import START, EntryId
+from workers.broker.continuity import facts
 from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.ranges import Fields, entries_behind
@@ -149,15 +150,19 @@ class BringingBack:
 
     def _swap(self, note: dict[str, str]) -> None:
         commands, rewritten = self._keys.commands, self._keys.rewritten
+        added: list[Any] = []  # how many were ever added, so that it is known how many are gone
 
         def check(redis: Redis) -> None:
             if not redis.exists(rewritten):
                 raise _Done
             if entries_behind(redis, commands, self._read, count=1):
                 raise _Appended
+            removed = facts(redis, commands).removed
+            length = redis.xlen(rewritten)
+            added[:] = [] if removed is None else ["ENTRIESADDED", int(length) + removed + self._dropped]
 
         def fill(pipe: Pipeline) -> None:
-            pipe.execute_command("XSETID", rewritten, str(self._top))  # type: ignore[no-untyped-call]
+            pipe.execute_command("XSETID", rewritten, str(self._top), *added)  # type: ignore[no-untyped-call]
             pipe.rename(rewritten, commands)
             if note:
                 pipe.hset(self._keys.trimmed, mapping=note)  # type: ignore[arg-type]
@@ -189,6 +194,7 @@ def lowering(state: str, position: EntryId, to: EntryId) -> dict[str, str]:
         "position": str(to),
         "held": "",
         "counted": str(to),
+        "number": "",
         _LOWERED_FROM: str(position),
         _LOWERED_TO: str(to),
     }

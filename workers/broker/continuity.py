@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -23,15 +23,37 @@ class Continuity(Enum):
     """It was lost; what is in it now came since."""
 
 
-def group_and_last_id(redis: Redis, key: str) -> tuple[bool, EntryId | None]:
-    """Whether the stream has a group, and the highest id it ever had; ``None`` where there is no stream."""
+class Facts(NamedTuple):
+    """What the server says of a stream.
+
+    Attributes:
+        group: whether it has a group.
+        last: the highest id it ever had; ``None`` where there is no stream.
+        removed: how many entries have been removed from it; ``None`` before Redis 7, which does not count.
+    """
+
+    group: bool
+    last: EntryId | None
+    removed: int | None
+
+
+def facts(redis: Redis, key: str) -> Facts:
+    """What the server says of the stream under a key."""
     try:
         info: Any = redis.xinfo_stream(key)
     except ResponseError as error:
         if "no such key" not in str(error):
             raise
-        return False, None
-    return bool(info["groups"]), EntryId.parse(info["last-generated-id"].decode())
+        return Facts(group=False, last=None, removed=None)
+    added = info.get("entries-added")
+    removed = None if added is None else int(added) - int(info["length"])
+    return Facts(bool(info["groups"]), EntryId.parse(info["last-generated-id"].decode()), removed)
+
+
+def group_and_last_id(redis: Redis, key: str) -> tuple[bool, EntryId | None]:
+    """Whether the stream has a group, and the highest id it ever had; ``None`` where there is no stream."""
+    found = facts(redis, key)
+    return found.group, found.last
 
 
 def continuity(group: bool, last: EntryId | None, read: EntryId) -> Continuity:

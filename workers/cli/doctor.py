@@ -30,7 +30,7 @@ from workers.cli.locating import every_partition
 from workers.cli.place_checks import check_forwards, check_places
 from workers.cli.queue_checks import check_lanes, check_queues
 from workers.cli.storage_checks import check_backups, check_disk
-from workers.cli.stream_checks import check_ids
+from workers.cli.stream_checks import check_ids, check_taken_away
 from workers.settings import Settings, unknown_variables, variables_of_the_platform
 
 _MEMORY_FULL = 0.7
@@ -185,6 +185,7 @@ def _check_owner(redis: Redis, settings: Settings) -> Generator[Finding, None, d
     if settings.partitions:
         yield Finding("partition", "ok", settings.partition)
     yield from check_ids(redis, keys, status)
+    yield from check_taken_away(status)
     if status is None:
         waiting = int(redis.xlen(keys.commands))
         state: State = "warning" if waiting else "ok"

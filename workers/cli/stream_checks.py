@@ -1,4 +1,4 @@
-"""What ``recommender doctor`` checks on the commands stream: ids that lie ahead of the clock."""
+"""What ``recommender doctor`` checks on the commands stream: ids that lie ahead of the clock, and what others drop."""
 
 from __future__ import annotations
 
@@ -43,4 +43,21 @@ def check_ids(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any] | Non
             f"{told['commands']:,} commands had ids ahead of the server's clock, up to {told['last_id']}, and were"
             " given ids of now",
             _ADVICE,
+        )
+
+
+def check_taken_away(status: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Commands that somebody else than the owner has dropped.
+
+    Args:
+        status: what the owner last said, if there is one.
+    """
+    if status is not None and (told := status.get("commands_taken_away")):
+        yield Finding(
+            "commands taken away",
+            "warning",
+            f"{told['commands']:,} commands were dropped from the stream by somebody else than the owner; those that"
+            " were not decided yet are lost",
+            "a program appends with MAXLEN or MINID, or trims the stream: have it append without, and send its commands"
+            " again",
         )

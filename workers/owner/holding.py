@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 
 from redis import Redis
 
 from recommender import Recommender
+from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from workers.broker.commands_log import CommandsLog
 from workers.broker.continuity import group_and_last_id
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.server_clock import ServerClock
-from workers.broker.trimming import Trimming
+from workers.broker.trimming import TakenAway, Trimming
 from workers.owner.backups import BackupKeeper
 from workers.owner.id_keeper import IdKeeper
 from workers.owner.metrics import Metrics
 from workers.owner.ownership import Ownership
 from workers.owner.status import Status
 from workers.owner.stream_keeper import StreamKeeper
+
+log = event_log(__name__)
+
+_HURRY_EVERY_S = 60.0  # a backup is a copy of the state: nobody makes us write one after the other
 
 
 class Holding:
@@ -54,7 +60,12 @@ class Holding:
         self._keys = keys
         self._trimming = trimming
         self._backups = backups
+        self._metrics = metrics
+        self._status = status
+        self._taken = 0
+        self._next_hurry_s = 0.0
         self._proofs = commands.proofs
+        self._clock = clock
         self._ids = IdKeeper(redis, keys, lease, clock, metrics, status)
         self._stream_keeper = StreamKeeper(commands, lease, self._note_broken)
         self._read: Callable[[], EntryId] = lambda: START
@@ -112,6 +123,8 @@ class Holding:
             return
         if not self._trimming.trim(self.identity(engine), engine.position, read, self._backups.keep_from):
             self._stream_keeper.check(engine, read)
+        if (taken := self._trimming.taken_away()).commands:
+            self._tell_taken(engine, taken)
 
     def _before_proofs(self, engine: Recommender, noted: list[str]) -> EntryId:
         """Up to where commands stand that were appended for a state of a release that knew no proofs."""
@@ -121,6 +134,25 @@ class Holding:
 
     def _last_read(self, engine: Recommender) -> EntryId:
         return max(self._read(), engine.position)
+
+    def _tell_taken(self, engine: Recommender, taken: TakenAway) -> None:
+        self._taken += taken.commands
+        log.error(
+            "owner.commands_taken_away",
+            extra={
+                "commands": taken.commands,
+                "decided": taken.decided,
+                "error": "somebody else has dropped entries of the commands stream, by XADD with MAXLEN or MINID or by"
+                " trimming; those that were not decided are lost: find the program, and send them again",
+            },
+        )
+        self._metrics.taken_away(taken.commands)
+        self._status.update(commands_taken_away={"commands": self._taken, "at_ms": self._clock.now_ms()})
+        if taken.decided and self._backups.keep_from is not None:
+            self._trimming.broken(self.identity(engine), engine.position)
+            if time.monotonic() >= self._next_hurry_s:
+                self._next_hurry_s = time.monotonic() + _HURRY_EVERY_S
+                self._backups.hurry()
 
     def _note_broken(self, engine: Recommender) -> None:
         """Commands that a backup would need are gone: let it be refused, and make another soon."""

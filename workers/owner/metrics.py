@@ -101,6 +101,13 @@ class Metrics:
             registry=registry,
         )
         self._brought_back.labels(partition)
+        self._taken_away = Counter(
+            "recommender_commands_taken_away",
+            "Commands that somebody else than the owner has dropped from the stream, decided or not.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._taken_away.labels(partition)
         self._backup_failures = gauge("recommender_backup_failures", "Backups that failed since the worker started.")
 
     @contextmanager
@@ -130,6 +137,10 @@ class Metrics:
     def brought_back(self, commands: int) -> None:
         """So many commands were given other ids."""
         self._brought_back.labels(self._partition).inc(commands)
+
+    def taken_away(self, commands: int) -> None:
+        """So many commands were dropped by somebody else."""
+        self._taken_away.labels(self._partition).inc(commands)
 
     def room(self, most_waiting: int, memory_share: float) -> None:
         """What bounds how much may wait."""
