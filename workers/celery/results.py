@@ -47,5 +47,5 @@ class LookedUpResult(AsyncResult):
                     return super().get(**options)
                 if time.monotonic() >= deadline_s:
                     raise exceptions.TimeoutError(
-                        f"no result of {self.name} ({self.id}) within {wait_s:g} s: {self.advice()}"
+                        f"no result of task {self.id} within {wait_s:g} s: {self.advice()}"
                     ) from error
