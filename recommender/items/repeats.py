@@ -25,6 +25,7 @@ ANY_BODY = b""
 
 _PRODUCED = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback | Malformed
 _DIGEST_BYTES = 16
+_FLOAT32 = np.finfo(np.float32)
 _OF_OWNERS = "\n"  # no collection is called that, so that no producer uses up a key of theirs
 
 
@@ -50,9 +51,18 @@ def digest_of(entry: Entry) -> bytes:
     said = command.model_dump(mode="json", exclude={"vector"}, exclude_defaults=True)
     digest.update(json.dumps([command.type, said], sort_keys=True).encode())
     if isinstance(command, UpsertItem) and command.vector is not None:
-        vector = command.vector
-        digest.update(vector if isinstance(vector, bytes) else np.asarray(vector, "<f4").tobytes())
+        digest.update(_bytes_of(command.vector))
     return digest.digest()
+
+
+def _bytes_of(vector: list[float] | bytes) -> bytes:
+    """The same for both forms of a vector; numbers that a float32 cannot hold are told apart all the same."""
+    if isinstance(vector, bytes):
+        return vector
+    wide = np.asarray(vector, "<f8")
+    sizes = np.abs(wide)
+    held = (sizes == 0) | ((sizes >= _FLOAT32.tiny) & (sizes <= _FLOAT32.max))
+    return wide.astype("<f4").tobytes() if held.all() else wide.tobytes()
 
 
 def repeats(entry: Entry, digest: bytes) -> bool:

@@ -157,6 +157,13 @@ def test_how_a_command_is_written_makes_no_difference(engine: Recommender, log: 
     assert engine.process([log.add("item.upsert", again.encode(), key="k")]) == []
 
 
+@pytest.mark.parametrize(("one", "other"), [(1e308, 1e300), (-1e39, -1e40), (5e-324, 1e-320), (1e-44, 1.2e-44)])
+def test_vectors_outside_the_range_of_a_float32_are_told_apart(log: Log, one: float, other: float) -> None:
+    said, else_said = log.upsert("a", "x", vector=[one, 1.0]), log.upsert("a", "x", vector=[other, 1.0])
+    assert digest_of(said) != digest_of(else_said)
+    assert digest_of(said) == digest_of(log.upsert("a", "x", vector=[one, 1.0]))
+
+
 def test_the_two_forms_of_a_vector_are_the_same_vector(log: Log) -> None:
     vector = [0.25, 0.1, -1.5]
     as_bytes = base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
