@@ -266,3 +266,42 @@ def test_what_an_encoding_lacks_is_spelt_out(tmp_path: Path) -> None:
         for row in reader:
             writer.write({**row.values, "reason": "← Привет"})
     assert out.read_bytes().decode("cp1252").splitlines()[1].startswith("1;Tür für Käthe;\\u2190 ")
+
+
+# --- what the file is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("<html>\n<table>\n<tr><td>1</td><td>Shelf, oak</td></tr>\n</table>\n</html>\n", "HTML"),
+        ("\n  <!DOCTYPE html>\n<p>Log in, please</p>\n<p>You are not, yet</p>\n", "HTML"),
+        ('<?xml version="1.0"?>\n<rss>\n<item>Shelf, oak</item>\n</rss>\n', "XML"),
+        ("{\\rtf1\\ansi\n id, text\\par\n 1, Shelf\\par }\n", "RTF"),
+        ('{"id": 1, "text": "Shelf"}\n{"id": 2, "text": "Board"}\n', "JSON"),
+        ('[\n {\n  "id": 1,\n  "text": "Shelf"\n },\n {\n  "id": 2,\n  "text": "Board"\n }\n]\n', "JSON"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named_and_refused(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"is {what}: "):
+        read(file(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["text", "Beschreibung", "product name"])
+def test_texts_of_one_column_with_as_many_commas_each_keep_their_header(tmp_path: Path, name: str) -> None:
+    texts = ["Oak shelf, small", "Pine board, large", "Zinc bolts, a hundred"]
+    assert values(file(tmp_path, "\n".join([name, *texts, ""]))) == [{name: text} for text in texts]
+    table = values(file(tmp_path, f"{name}\n\nid,colour\n1,red\n2,blue\n3,green\n", "titled.csv"))
+    assert table[0] == {"id": "1", "colour": "red"}
+
+
+def test_a_table_that_is_drawn_with_lines_is_read(tmp_path: Path) -> None:
+    line = "+----+-------------------+-------+\n"
+    rows = "".join(f"| {number:>2} | {title:<17} | {size:<5} |\n" for number, title, size in BOXED)
+    found = read(file(tmp_path, f"{line}| id | title             | size  |\n{line}{rows}{line}"))
+    good = [dict(row.values) for row in found if isinstance(row, Row)]
+    assert [(row["id"], row["title"], row["size"]) for row in good] == [(str(a), b, c) for a, b, c in BOXED]
+    assert len(found) == len(BOXED) + 2  # the lines below the header and the rows are reported
+
+
+BOXED = [(1, "Oak shelf, small", "10,5"), (2, "Pine board, long", "20,5"), (3, "Zinc bolts", "1")]

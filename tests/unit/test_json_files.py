@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from recommender.errors import ConfigurationError
 from workers.records import UNREADABLE, BadRow, Fault, Row, open_records, open_writer, scan_columns
 
 ROWS = [{"id": 1, "text": "a, [b] {c}", "more": {"x": [1, {"y": '"'}]}}, {"id": 2, "text": "ü 🚚 \\"}, {"id": 3}]
@@ -156,3 +157,32 @@ def test_a_list_on_one_line_is_read_in_bounded_memory(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ({"status": "ok", "message": "Here they are", "payload": {"tickets": ROWS}}, "'payload.tickets'"),
+        ({"took": 5, "hits": {"total": 2, "hits": [{"_id": 1, "_source": ROWS[0]}] * 2}}, "'hits.hits'"),
+        ({"type": "FeatureCollection", "features": ROWS}, "'features'"),
+        ({"columns": ["id", "text"], "index": [0, 1], "data": [[1, "a"], [2, "b"]]}, "'data'"),
+        ({"id": {"0": 1, "1": 2}, "text": {"0": "a", "1": "b"}}, "its keys"),
+        ({"1": {"text": "a"}, "2": {"text": "b"}}, "its keys"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_rows_that_stand_deeper_are_told_and_not_taken_for_one(
+    tmp_path: Path, value: dict[str, Any], where: str, indent: int | None
+) -> None:
+    path = file(tmp_path, json.dumps(value, indent=indent))
+    with pytest.raises(ConfigurationError, match=f"its rows under {where}"):
+        read(path)
+    with open_records(path, "jsonl") as reader:
+        assert len(list(reader)) == 1
+
+
+@pytest.mark.parametrize(
+    "rows", [[{"id": 1, "variants": [{"a": 1}, {"a": 2}]}], [{"parts": [{"a": 1}, {"a": 2}]}] * 2, [{"text": "a"}]]
+)
+def test_a_row_may_hold_lists_of_objects(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    assert values(file(tmp_path, "\n".join(map(json.dumps, rows)))) == rows

@@ -208,6 +208,16 @@ def bare_names(name: str) -> frozenset[str]:
     return frozenset({whole, rest} if rest and first in _OF_WHAT else {whole})
 
 
+def is_name_of_text(name: str) -> bool:
+    """Whether columns with texts are called so."""
+    return not bare_names(name).isdisjoint((*_TEXT, *_HEADING, *_BODY))
+
+
+def is_usual_name(name: str) -> bool:
+    """Whether columns of any kind that is known are called so."""
+    return is_name_of_text(name) or not bare_names(name).isdisjoint((*_ID, *_PRICE, *_BRAND, *_DATE))
+
+
 def matching(wanted: str, columns: Sequence[str]) -> str | None:
     """The column that a person means: of that very name, or of the only one that differs in case, blanks or form."""
     if wanted in columns:

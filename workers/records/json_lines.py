@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
+from recommender.errors import ConfigurationError
 from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, Lines, UnreadableLineError
 from workers.records.dialect import Dialect
 from workers.records.formats import RecordFormat
 from workers.records.json_text import read_object, too_long
 from workers.records.json_values import Values, shape_of
+from workers.records.misnamed import rows_inside
 from workers.records.rows import BadRow, Progress, Row
 from workers.records.values import to_json
 
@@ -39,12 +41,34 @@ class JsonSource:
         return self._data.progress
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """The rows, once."""
-        return self._of_lines() if self._shape.lines else self._of_values()
+        """The rows, once.
+
+        Raises:
+            ConfigurationError: the file is one object that is no row, and holds rows deeper than where they are looked
+                for.
+        """
+        rows = self._of_lines() if self._shape.lines else self._of_values()
+        for row in rows:
+            if row.number == 1 and isinstance(row, Row) and self.dialect.format is RecordFormat.JSON:
+                yield from self._unless_rows_inside(row, rows)
+            else:
+                yield row
 
     def close(self) -> None:
         """Close the file."""
         self._data.close()
+
+    def _unless_rows_inside(self, first: Row, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+        where = None if self._shape.wrapper else rows_inside(first.values)
+        second = None if where is None else next(rows, None)
+        if where is not None and second is None:
+            raise ConfigurationError(
+                f"the file is one JSON object, with its rows under {where}: write them to a file of their own, as a"
+                " list of objects; --format jsonl takes the whole object for one row"
+            )
+        yield first
+        if second is not None:
+            yield second
 
     def _of_lines(self) -> Iterator[Row | BadRow]:
         number = 0

@@ -17,6 +17,7 @@ from workers.records.dialect import Dialect
 from workers.records.extras import load_parquet, load_workbooks
 from workers.records.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
 from workers.records.json_lines import JsonSource
+from workers.records.misnamed import something_else
 from workers.records.rows import BadRow, Progress, Row
 
 SAMPLE_RECORDS = 200
@@ -196,6 +197,8 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> 
     data = None
     try:
         data = ByteInput(path, options.encoding)
+        if (what := something_else(data.decoded_head(), chosen)) is not None:
+            raise ConfigurationError(f"{os.fspath(path)} is {what}")
         if chosen.is_json:
             return JsonSource(data, chosen)
         return DelimitedSource(data, chosen)

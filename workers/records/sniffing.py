@@ -11,6 +11,7 @@ from itertools import islice
 
 from workers.records.cells import Cells
 from workers.records.dialect import Marks
+from workers.records.guessing import is_name_of_text, is_usual_name
 from workers.records.repair import Record, Records
 from workers.records.rows import Fault
 
@@ -79,7 +80,7 @@ class _Sample:
         self.header: Cells = first[at].cells if first else []
         self.broken = bool(first) and first[at].fault is not None
         body = _records(text, marks, len(self.header), _SAMPLE_RECORDS, self.preamble)
-        self.body = [record for record in body if record.cells][1:]
+        self.body = [record for record in body if record.cells and not _is_drawn(record.cells)][1:]
         fit = sum(record.fault is None and self._fits(record.cells) for record in self.body)
         self.share = fit / len(self.body) if self.body else 1.0
 
@@ -90,6 +91,11 @@ class _Sample:
 
     def _fits(self, cells: Cells) -> bool:
         return len(cells) == len(self.header) or (len(cells) > len(self.header) and not any(cells[len(self.header) :]))
+
+
+def _is_drawn(cells: Cells) -> bool:
+    """Whether a line is one of those that are drawn around a table and below its header."""
+    return len(cells) == 1 and re.fullmatch(r"[-+=]*--[-+=]*", cells[0] or "") is not None
 
 
 def _records(text: str, marks: Marks, width: int, most: int, skipped: int = 0) -> list[Record]:
@@ -138,7 +144,9 @@ def _delimiter(text: str) -> str:
         sample = _Sample(text, Marks(delimiter))
         columns = len(sample.header)
         doubtful = sample.preamble > 0 or delimiter not in _USUAL
-        if columns < 2 or (doubtful and (sample.share < _SURELY or not all(sample.header))):
+        if columns < 2 or (doubtful and (sample.share < _SURELY or not all(_inner(sample.header)))):
+            continue
+        if sample.preamble and _is_name_of_all(text, sample.header):
             continue
         one_column = False
         rank = (not sample.broken, round(sample.share, 2), -sample.preamble, -_clumsiness(sample.header), columns)
@@ -147,6 +155,17 @@ def _delimiter(text: str) -> str:
     if one_column and "," in text:  # a comma is then part of the text, and nothing is a delimiter
         return next(char for char in DELIMITERS if char not in text)
     return found
+
+
+def _inner(header: Cells) -> Cells:
+    """The names of a header without the nothing outside of the bars of a drawn table."""
+    drawn = len(header) > 2 and not header[0] and not header[-1]
+    return header[1:-1] if drawn else header
+
+
+def _is_name_of_all(text: str, header: Cells) -> bool:
+    """Whether the first line is the name of an only column of texts, and what would be the header is one of them."""
+    return is_name_of_text(text.lstrip().partition("\n")[0]) and not any(is_usual_name(name or "") for name in header)
 
 
 def _clumsiness(header: Cells) -> float:
