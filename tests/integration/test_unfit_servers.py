@@ -112,6 +112,11 @@ def test_a_wrong_password(plain: RedisServer, tmp_path: Path) -> None:
     assert "refuses the user or password of RECOMMENDER_REDIS_URL" in told(url, tmp_path)
 
 
+def test_a_database_that_the_server_does_not_have(plain: RedisServer, tmp_path: Path) -> None:
+    said = told(plain.url.removesuffix("/0") + "/99", tmp_path)
+    assert "has no database of the number that RECOMMENDER_REDIS_URL names" in said
+
+
 def test_a_port_where_something_else_listens(tmp_path: Path) -> None:
     with listening(http) as port:
         assert "is no Redis server: something else listens" in told(URL.format(port=port), tmp_path)

@@ -167,6 +167,8 @@ def explained(error: E, url: str) -> E | Unfit:
         return Unfit(f"the user of {_URL} lacks a right: {said}: {_RIGHTS}")
     if isinstance(error, ResponseError) and said.startswith("WRONGTYPE"):
         return Unfit(f"{said}: {_ELSEWHERE}")
+    if isinstance(error, ResponseError) and "DB index" in said:
+        return Unfit(f"the server has no database of the number that {_URL} names ({said}): take a lower one, or 0")
     if isinstance(error, ResponseError) and re.match("CROSSSLOT|MOVED|ASK ", said):
         return Unfit(f"the server that {_URL} names is a node of a Redis Cluster, which is not supported: name another")
     if isinstance(error, (*AWAY, OSError)) and (why := _of_another_kind(said, url)):
