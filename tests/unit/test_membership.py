@@ -38,7 +38,7 @@ def kept_by(pair: Pair, name: str) -> dict[bytes, bytes]:
     """The routes that an owner notes when it starts."""
     routes = Routes()
     settings = Settings(partition=name, partitions=PARTITIONS)
-    membership = Membership(settings, routes, lambda entry, partition: partition)  # type: ignore[arg-type]
+    membership = Membership(settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
     membership.keep(pair[name].engine)
     return routes.kept
 

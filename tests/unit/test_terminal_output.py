@@ -145,14 +145,18 @@ def test_an_error_is_one_line() -> None:
 @pytest.mark.parametrize("type_", ["recommender.item.processed.v1", "recommender.command.rejected.v1", "unheard.of"])
 def test_an_erased_outcome_is_an_error_of_its_row(type_: str) -> None:
     command = {"id": "1-0", "key": "run 1"}
-    assert _error_of({"type": type_, "data": {"command": command, "erased": True}}) == "erased meanwhile"
+    found = _error_of(7, {"type": type_, "data": {"command": command, "erased": True}})
+    assert found is not None
+    assert (found.number, found.error) == (7, "erased meanwhile")
 
 
 def test_other_outcomes_of_a_row() -> None:
     rejected = {"command": {}, "code": "empty_text", "message": "nothing to see"}
-    assert _error_of({"type": "recommender.command.rejected.v1", "data": rejected}) == "empty_text: nothing to see"
-    assert _error_of({"type": "recommender.item.processed.v1", "data": {"command": {}}}) is None
-    assert "24 hours" in str(_error_of(None))
+    found = _error_of(1, {"type": "recommender.command.rejected.v1", "data": rejected})
+    assert found is not None
+    assert (found.error, found.kind) == ("empty_text: nothing to see", "empty_text")
+    assert _error_of(1, {"type": "recommender.item.processed.v1", "data": {"command": {}}}) is None
+    assert "24 hours" in str(_error_of(1, None))
 
 
 GROUP = {"group": "g1", "items": ["a", "b"], "other_group": "g2", "canonical_id": "c", "size": 2}

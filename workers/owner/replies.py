@@ -46,7 +46,7 @@ def resolve_reply(reply: Reply, engine: Recommender) -> ReplyJob:
 def _answer(engine: Recommender, key: str, reply: Reply) -> OutboxRow | None:
     """What came of a command of the caller's before its last one; the items of a list may be of several collections."""
     found = engine.outbox.answers(key, reply.outcome.id.ms).values()
-    return max((row for row in found if row.id <= reply.outcome.id), key=lambda row: row.id, default=None)
+    return max((row for row in found if row.id < reply.outcome.id), key=lambda row: row.id, default=None)
 
 
 def _data(row: OutboxRow) -> dict[str, Any]:
