@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import resource
 import shutil
 import stat
@@ -35,6 +36,12 @@ def index_of(count: int, seed: int = 7) -> HnswIndex:
     index = HnswIndex.empty(DIMENSION)
     index.add(np.arange(1, count + 1), unit(count, seed))
     return index
+
+
+@pytest.fixture(autouse=True)
+def only_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a test before has set up."""
+    caplog.set_level(logging.WARNING)
 
 
 @pytest.fixture
