@@ -11,6 +11,7 @@ from recommender.embedding import Encoders
 from workers.broker.connections import backend_options, celery_url, transport_options
 from workers.celery.door import guard
 from workers.celery.embed import Embed
+from workers.celery.parts import tell_what_is_missing
 from workers.celery.plugin import Plugin, attach
 from workers.client import redis_url
 from workers.owner.watchdog import limit_s, watched
@@ -71,6 +72,7 @@ def make_embed_app(settings: Settings, encoders: Encoders | None = None) -> tupl
     plugin = attach(app, settings.replaced(redis_url=server), encoders)
     plugin.guard = lambda texts: watched(limit_s(settings.hang_after_s, texts))
     guard(app, lambda commands, requests: None, (Embed.name,))
+    tell_what_is_missing()
     return app, plugin
 
 

@@ -30,6 +30,7 @@ from workers.celery.bootstep import make_owner_step
 from workers.celery.carrier import Carrier, queue_of_deliveries
 from workers.celery.embed import Embed, asking
 from workers.celery.memory import InMemory, Kit
+from workers.celery.parts import tell_what_is_missing
 from workers.celery.result_check import ResultCheck, ResultMarker
 from workers.celery.tasks import TASKS
 from workers.client import CommandFields
@@ -200,6 +201,7 @@ class Plugin:
 
     def start_owner(self, partition: str) -> Owner:
         """Own ``partition`` in this process, on a thread of its own."""
+        tell_what_is_missing()
         self.settings = self.located().replaced(partition=partition)
         self._partitions = None
         carrier = Carrier(self.app, self.settings, self._connect())

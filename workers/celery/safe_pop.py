@@ -26,6 +26,7 @@ from recommender.errors import InvalidCommand
 from recommender.event_log import event_log
 from workers.broker.priorities import priority_lists
 from workers.celery.gate import Envelope, open_envelope
+from workers.celery.parts import PARTS
 from workers.celery.prefixed import PrefixedClient
 
 log = event_log(__name__)
@@ -82,7 +83,8 @@ class RecordingQoS(QoS):
 
     def restore_visible(self, *args: Any, **options: Any) -> None:
         """Every few seconds: give back what others left behind."""
-        super().restore_visible(*args, **options)  # type: ignore[no-untyped-call]
+        # Releases that have no option for it look at every tenth call only.
+        super().restore_visible(*args, **{"interval": 1, **options})  # type: ignore[no-untyped-call]
         self.channel.return_orphans()
 
 
@@ -91,6 +93,7 @@ class SafePop(Channel):
 
     QoS = RecordingQoS
     refuse: ClassVar[Any]  # a Refuse; mypy takes it for a method
+    brpop_timeout = 1.0  # seconds; kombu from 5.6 sets its own on the channel
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._asked = ""
@@ -130,7 +133,8 @@ class SafePop(Channel):
             return True
         finally:
             self._in_poll = None  # type: ignore[assignment]
-            self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
+            if PARTS.renews_logins:
+                self._flush_brpop_reauth()  # type: ignore[no-untyped-call]
 
     def _deliver(self, queue: str, raw: bytes) -> None:
         try:
