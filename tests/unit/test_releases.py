@@ -17,7 +17,8 @@ from workers.celery import parts
 from workers.celery.parts import PARTS, Parts, tell_what_is_missing
 
 ROOT = Path(__file__).parents[2]
-NEWEST = Parts(True, True, True, True, True)
+NEWEST = Parts(True, True, True, True, True, True, True)
+OLDER = Parts(False, False, False, False, False, True, True)
 
 
 def pinned() -> dict[str, Requirement]:
@@ -59,17 +60,19 @@ def test_what_is_there_is_seen_by_its_names() -> None:
     class Channel:
         from_transport_options = ("priority_steps",)
 
-    assert Parts.of(Channel, object, {}).missing == [
+    assert Parts.of(Channel, object, object, object, {}).missing == [
         "drops_dead_connections",
         "renews_logins",
         "sweeps_by_option",
+        "acknowledges_at_once",
+        "wakes_loop",
         "bounds_eta_tasks",
         "names_connections",
     ]
     assert NEWEST.missing == []
 
 
-@pytest.mark.parametrize("there", [NEWEST, Parts(False, False, False, True, True)], ids=["newest", "older"])
+@pytest.mark.parametrize("there", [NEWEST, OLDER], ids=["newest", "older"])
 def test_what_is_missing_is_told_once(
     there: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,12 +20,14 @@ from recommender.event_log import event_log
 from recommender.items import ItemKey, RefuseMessage, claimed_item
 from workers.broker.refusals import payload_of, sentence
 from workers.celery.gate import MOST_BYTES, Call, Envelope, check_arguments, check_message
+from workers.celery.parts import PARTS
 from workers.celery.safe_pop import guarded_transport
 from workers.celery.tasks import TASKS, CommandRefused, CommandTask
 from workers.client import CommandFields, command_fields
 
 log = event_log(__name__)
 
+_LOOK_UP_EVERY_S = 0.1
 _NAMES = frozenset(task.name for task in TASKS)
 
 Append = Callable[[Sequence[CommandFields], dict[str, str]], None]
@@ -125,8 +127,33 @@ def _guarded_amqp(door: Door) -> type[AMQP]:
     return type("GuardedAmqp", (AMQP,), {"Connection": GuardedConnection})
 
 
+class _PromptConsumer(Consumer):
+    """Takes the next message as soon as one is done, also where kombu's event loop is not woken by other threads."""
+
+    _look: Any = None
+
+    def call_soon(self, p: Any, *args: Any, **kwargs: Any) -> Any:
+        """Acknowledge. Without an event loop Celery before 5.7 waits with it for the next message or an empty wait."""
+        if PARTS.acknowledges_at_once or self.hub:
+            return super().call_soon(p, *args, **kwargs)
+        p(*args, **kwargs)
+        return p
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Let the event loop look up often: its next timer may be ten seconds away, and no message asked for."""
+        super().register_with_event_loop(hub)
+        if not PARTS.wakes_loop:
+            if self._look is not None:
+                self._look.cancel()
+            self._look = hub.call_repeatedly(_LOOK_UP_EVERY_S, _nothing)
+
+
+def _nothing() -> None:
+    pass
+
+
 def _guarded_consumer(door: Door) -> type[Consumer]:
-    class GuardedConsumer(Consumer):
+    class GuardedConsumer(_PromptConsumer):
         """Celery's consumer, but for messages that it would drop."""
 
         def create_task_handler(self, *args: Any) -> Callable[[Message], None]:
