@@ -28,7 +28,7 @@ from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["redis-server"], indirect=True)]
 
-TIMEOUT_S = 4.5
+TIMEOUT_S = 9.0
 BATCH = 8
 PARTS, PART = 5, 10 * BATCH
 
@@ -136,7 +136,7 @@ def test_workers_come_and_go_and_nothing_is_different(
     kill_at_work(first)
     answered(redis, ids)
     assert "fleet.resent" in owner.output
-    assert told(owner)["state"] == "serving"
+    wait_for(owner, "serving")  # a busy machine may have kept the other one from answering for a while
 
     ids = append(redis, 2)
     wait_until(lambda: in_flight(redis), "batches in flight")
