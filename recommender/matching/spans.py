@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from recommender.matching.terms import MOST_READ, fold
@@ -42,11 +43,9 @@ class Spans:
         self._text = text[:MOST_READ]
         self._words = _words(self._text)
         self._letters = "".join([word for word, _, _ in self._words])
-        self._starts: list[int] = []
-        length = 0
-        for word, _, _ in self._words:
-            self._starts.append(length)
-            length += len(word)
+        self._starts = list(accumulate([len(word) for word, _, _ in self._words], initial=0))[:-1]
+        gaps = [after[1] - before[2] > _WIDEST_GAP for before, after in pairwise(self._words)]
+        self._wide_gaps = list(accumulate(gaps, initial=0))  # before each word
 
     def find(self, code: str) -> Written:
         """The first place of a code, number, size or colour that is not a part of a longer one."""
@@ -59,20 +58,21 @@ class Spans:
         return [list(span) for span in sorted(span for span in found if span)]
 
     def _code(self, letters: str) -> Written | None:
-        at = self._letters.find(letters) if letters else -1
-        while at >= 0:
-            first, last = self._word_at(at), self._word_at(at + len(letters) - 1)
-            end = self._starts[last] + len(self._words[last][0])
-            if self._starts[first] == at and end == at + len(letters) and self._close(first, last):
+        """Whole words that make up some letters; only their beginnings are tried.
+
+        To try each letter, in a text of one digit, takes time by the square.
+        """
+        size, at = len(letters), self._letters.find(letters) if letters else -1
+        if at < 0:
+            return None
+        for first in range(bisect_left(self._starts, at), len(self._words)):
+            start = self._starts[first]
+            last = bisect_right(self._starts, start + size - 1) - 1
+            whole = self._starts[last] + len(self._words[last][0]) == start + size
+            close = self._wide_gaps[first] == self._wide_gaps[last]
+            if whole and close and self._letters.startswith(letters, start):
                 return self._written(first, last)
-            at = self._letters.find(letters, at + 1)
         return None
-
-    def _word_at(self, letter: int) -> int:
-        return bisect_right(self._starts, letter) - 1
-
-    def _close(self, first: int, last: int) -> bool:
-        return all(self._words[i + 1][1] - self._words[i][2] <= _WIDEST_GAP for i in range(first, last))
 
     def _synonym(self, code: str) -> Written | None:
         """``2`` written as "two", ``black`` as "schwarz"."""

@@ -115,6 +115,13 @@ def ordinary_s() -> float:
     return costs.cost_s(costs.repeated("the export button does nothing ", limits.MAX_TEXT_BYTES - 200, numbered=True))
 
 
+@pytest.mark.parametrize("unit", ["9", "\uff19"], ids=["digits", "wide digits"])
+@pytest.mark.parametrize("part", [1, 2, 4])
+def test_fields_of_one_long_word_cost_no_more(ordinary_s: float, unit: str, part: int) -> None:
+    text = costs.repeated(unit, (limits.MAX_TEXT_BYTES - 200) // part)  # one field ends within what is read of the text
+    assert costs.cost_s(text, fields=True) <= 3 * ordinary_s
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_no_text_costs_much_more_than_an_ordinary_one_of_its_size(ordinary_s: float, kind: str) -> None:
     unit, head, tail = HOSTILE[kind]

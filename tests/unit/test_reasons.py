@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from time import process_time
 
 import numpy as np
@@ -142,6 +144,15 @@ def test_ranges_are_of_the_original_text(before: str, word: str, after: str) -> 
         span = found.find(term).span
         assert span is not None
         assert term.replace(" ", "") in "".join(c for c in fold(text[slice(*span)]) if c.isalnum())
+
+
+@given(st.text("19 -\u0664,", max_size=24), st.text("194", min_size=1, max_size=6))
+def test_a_code_is_found_where_whole_words_close_together_say_it(text: str, code: str) -> None:
+    words = list(re.finditer(r"[^\W_]+", text))
+    runs = [words[first:end] for first in range(len(words)) for end in range(first + 1, len(words) + 1)]
+    close = [run for run in runs if all(b.start() - a.end() <= 3 for a, b in pairwise(run))]
+    said = [(run[0].start(), run[-1].end()) for run in close if fold("".join(word[0] for word in run)) == code]
+    assert Spans(text).find(code).span == (said[0] if said else None)
 
 
 def test_shared_rare_words_are_pointed_at() -> None:
