@@ -26,8 +26,8 @@ from recommender.items import (
     ItemProcessed,
     UpsertItem,
 )
-from tools.fit_matcher import cached_embedder, data_folder
-from tools.labelled_sets import bug_reports
+from tools.arrivals import bug_reports
+from tools.fit_matcher import data_folder
 
 BATCH = 16
 START_MS = 1_767_225_600_000
@@ -52,9 +52,7 @@ def main() -> None:
     parser.add_argument("--target-precision", type=float, default=CollectionSettings().target_precision)
     parser.add_argument("--vectors", type=Path, help="keep vectors here")
     options = parser.parse_args()
-    source = bug_reports(data_folder(), cached_embedder())
-    if source.groups is None:
-        raise ValueError("bug reports are a stream")
+    source = bug_reports(data_folder())
     group = {item.id: int(number) for item, number in zip(source.items, source.groups, strict=True)}
     encoders = RecordedEncoders(ModelCatalogue(KNOWN_MODELS), DEFAULT_MODEL, options.vectors)
     engine = open_recommender(None, encoders)

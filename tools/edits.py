@@ -39,6 +39,10 @@ class Edits:
                 other = edit(other)
         return one, self._framed(other) if other == one else other
 
+    def reworded(self, text: str) -> str:
+        """An edited copy of the text."""
+        return self.same(text)[1]
+
     def different(self, text: str) -> tuple[str, str]:
         """The text and a copy in which one number, code or telling word is another."""
         if _NUMBER.search(text) and self._chance(0.6):

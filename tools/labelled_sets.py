@@ -6,11 +6,9 @@ cache folder, since embedding takes longer than everything else together.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -28,14 +26,22 @@ from recommender.matching.profile import item_terms, profile
 from recommender.matching.statistics import CountedTerms
 from recommender.matching.terms import terms_of
 from recommender.pipeline.judging import NEAREST
+from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, whole_groups
 from tools.edits import Edits
-from tools.streams import arriving_rows, candidates, groups_of
+from tools.streams import arriving_rows, candidates
 
-SAMPLES = Path(__file__).parents[1] / "workers" / "samples"
-# Longer ones do not fit into an item.
-LONGEST_FIELD = 16_000
 BATCH = 1024
+LONGEST_STREAM = 5000
+STREAMED = (
+    "bugs_openoffice",
+    "bugs_hadoop",
+    "music_musicbrainz",
+    "sample_products",
+    "sample_tickets",
+    "neardup_mccormick",
+)
 EDITED, EDIT_SEED = 3000, 11
+OUT_OF_VIEW = -1.0  # an item is no candidate of its own
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Pairs:
         pairs: numbers of the two items, shape (n, 2).
         labels: true where they are the same thing, shape (n,).
         splits: ``train``, ``valid`` or ``test``, shape (n,).
-        sides: for two catalogues, which one each item is in; candidates then come from the other one. Else ``None``.
+        sides: for two catalogues, which one each item is in; candidates then come from the other one. ``pool`` for all
+            items where candidates come from the whole set. Else ``None``.
         groups: for a stream, the true group of each item; its pairs are in order of arrival. Else ``None``.
     """
 
@@ -133,7 +140,7 @@ def measured(name: str, source: Pairs, embed: Embedder) -> LabelledSet:
         return LabelledSet(name, source, arriving_rows(source.items, source.pairs, vectors), words)
     found = [Context()] * len(source.pairs)
     if source.sides is not None:
-        found = _catalogue_contexts(source.pairs, np.flatnonzero(source.sides == "right"), vectors, weights)
+        found = _catalogue_contexts(source.pairs, np.flatnonzero(source.sides != "left"), vectors, weights)
     said = [item_terms(item) for item in source.items]
     statistics = CountedTerms(one.whole.counts for one in said)
     profiles = [profile(item, one, statistics) for item, one in zip(source.items, said, strict=True)]
@@ -153,7 +160,8 @@ def _catalogue_contexts(
 
     @cache
     def views(item: int) -> tuple[_View, _View]:
-        return _View(vectors[others] @ vectors[item]), _View((theirs @ weights[item].T).toarray().ravel())
+        seen = vectors[others] @ vectors[item], (theirs @ weights[item].T).toarray().ravel()
+        return tuple(_View(np.where(others == item, OUT_OF_VIEW, values)) for values in seen)  # type: ignore[return-value]
 
     found = []
     for a, b in pairs.tolist():
@@ -211,21 +219,10 @@ def tfidf(items: Sequence[Item]) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(1 / np.maximum(norms, 1e-12)) @ matrix)
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    opened: Any = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
 def split_of(key: str) -> str:
     """One fifth each for ``test`` and ``valid``, by a hash of the key."""
     fifth = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 5
     return {0: "test", 1: "valid"}.get(fifth, "train")
-
-
-def item_of(key: str, fields: dict[str, str], **others: Any) -> Item:
-    said = {name: value[:LONGEST_FIELD] for name, value in fields.items() if value}
-    return Item(id=key, fields=said or {"title": "-"}, **others)
 
 
 def catalogues(folder: str, fields: Sequence[str], data: Path, embed: Embedder) -> Pairs:
@@ -250,55 +247,29 @@ def catalogues(folder: str, fields: Sequence[str], data: Path, embed: Embedder) 
     return Pairs(items, np.array(pairs), np.array(labels), np.array(splits), np.array(sides))
 
 
-def stream(items: list[Item], same: Iterable[tuple[int, int]], embed: Embedder) -> Pairs:
+def offers(folder: str, data: Path, embed: Embedder) -> Pairs:
+    """Titles of one pool with the published splits; a thing has several of them, candidates are all others."""
+    numbers: dict[str, int] = {}
+    rows = rows_of(data / folder / "pairs.csv.gz")
+    pairs = [[numbers.setdefault(row[side], len(numbers)) for side in ("left_title", "right_title")] for row in rows]
+    items = [item_of(str(number), {"title": title}) for title, number in numbers.items()]
+    labels = np.array([row["label"] == "1" for row in rows])
+    splits = np.array([row["split"] for row in rows])
+    return Pairs(items, np.array(pairs), labels, splits, np.full(len(items), "pool"))
+
+
+def stream(arrivals: Arrivals, embed: Embedder) -> Pairs:
     """Each item against earlier ones, as a stream of items would meet them."""
-    groups = groups_of(len(items), same)
+    items, groups = arrivals.items, arrivals.groups
     pairs = candidates([item_terms(item) for item in items], embed([item.content for item in items]))
     labels = groups[pairs[:, 0]] == groups[pairs[:, 1]]
     splits = np.array([split_of(item.id) for item in items])[pairs[:, 0]]
     return Pairs(items, pairs, labels, splits, groups=groups)
 
 
-def bug_reports(data: Path, embed: Embedder) -> Pairs:
-    folder = data / "bugs_openoffice"
-    reports = sorted(rows_of(folder / "reports.csv.gz"), key=lambda report: int(report["bug_id"]))
-    number = {report["bug_id"]: place for place, report in enumerate(reports)}
-    links = rows_of(folder / "duplicates.csv.gz")
-    same = [
-        (number[link["bug_id"]], number[link["duplicate_of"]])
-        for link in links
-        if link["bug_id"] in number and link["duplicate_of"] in number
-    ]
-    items = [
-        item_of(report["bug_id"], {"title": report["title"], "description": report["description"]})
-        for report in reports
-    ]
-    return stream(items, same, embed)
-
-
-def articles(data: Path, embed: Embedder) -> Pairs:
-    folder = data / "neardup_mccormick"
-    found = rows_of(folder / "articles_1000.csv.gz")
-    number = {article["id"]: place for place, article in enumerate(found)}
-    same = [(number[link["id1"]], number[link["id2"]]) for link in rows_of(folder / "truth_1000.csv.gz")]
-    items = [Item(id=article["id"], text=article["text"]) for article in found]
-    return stream(items, same, embed)
-
-
-def sample(table: str, data: Path, embed: Embedder) -> Pairs:
-    found = rows_of(SAMPLES / f"{table}.csv")
-    number = {row["id"]: place for place, row in enumerate(found)}
-    same = [(number[row["id"]], number[row["duplicate_of"]]) for row in found if row["duplicate_of"]]
-    items = [
-        item_of(
-            row["id"],
-            {name: row.get(name, "") for name in ("title", "description", "brand")},
-            attributes={"price_eur": float(row["price_eur"])} if row.get("price_eur") else {},
-            timestamp=row.get("created_at"),
-        )
-        for row in found
-    ]
-    return stream(items, same, embed)
+def streamed(read: Callable[[Path], Arrivals], data: Path, embed: Embedder) -> Pairs:
+    """A labelled stream as pairs, of whole groups where it is long."""
+    return stream(whole_groups(read(data), LONGEST_STREAM), embed)
 
 
 def sentences(data: Path, embed: Embedder) -> Pairs:
@@ -321,7 +292,7 @@ def questions(data: Path, embed: Embedder) -> Pairs:
     found = {row["text"]: row["intent"] for row in rows_of(data / "intent_banking77" / "tickets.csv.gz")}
     chosen = [text for text in found if split_of(text) == "test"]
     items = [Item(id=str(number), text=text) for number, text in enumerate(chosen)]
-    near = stream(items, (), embed)
+    near = stream(Arrivals(items, np.arange(len(items))), embed)
     intents = np.array([found[text] for text in chosen])
     differ = intents[near.pairs[:, 0]] != intents[near.pairs[:, 1]]
     return replace(near, pairs=near.pairs[differ], labels=near.labels[differ], splits=near.splits[differ])
@@ -365,10 +336,9 @@ def edited_copies(data: Path, embed: Embedder) -> Pairs:
 SETS: dict[str, Callable[[Path, Embedder], Pairs]] = {
     "product_abt_buy": partial(catalogues, "product_abt_buy", ("name", "description")),
     "product_amazon_google": partial(catalogues, "product_amazon_google", ("title", "manufacturer")),
-    "bugs_openoffice": bug_reports,
-    "sample_products": partial(sample, "products"),
-    "sample_tickets": partial(sample, "tickets"),
-    "neardup_mccormick": articles,
+    "product_wdc_computers": partial(offers, "product_wdc_computers"),
+    "product_wdc_cameras": partial(offers, "product_wdc_cameras"),
+    **{name: partial(streamed, STREAMS[name]) for name in STREAMED},
     "sts": sentences,
     "intent_banking77": questions,
     "edited_copies": edited_copies,

@@ -18,13 +18,14 @@ from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMat
 from recommender.matching.learning import f_threshold, fit, learn
 from recommender.matching.model import PairModel
 from recommender.text import clean, fingerprint
+from tools.arrivals import SAMPLES, rows_of
 from tools.fit_matcher import TARGET_PRECISION, as_stream, cached_embedder, data_folder, figures, training
-from tools.labelled_sets import SAMPLES, SETS, LabelledSet, load, rows_of
+from tools.labelled_sets import SETS, LabelledSet, load
 
 pytestmark = [pytest.mark.quality, pytest.mark.model, pytest.mark.timeout(900)]
 
 ABT_BUY, AMAZON_GOOGLE, BUGS = "product_abt_buy", "product_amazon_google", "bugs_openoffice"
-WITHOUT_BUGS = [name for name in SETS if name != BUGS]
+WITHOUT_BUGS = [name for name in SETS if not name.startswith("bugs_")]
 NEAREST = 10
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 

@@ -1,0 +1,165 @@
+"""Items through the real engine, by any model of pairs, with all that was stated of every candidate.
+
+Each item is judged as it arrives, among its candidates; beside it every pair is judged alone, as `compare` judges two
+texts, with the statistics of terms as they were at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from recommender import open_recommender
+from recommender.embedding import Encoders
+from recommender.items import (
+    Band,
+    CollectionSettings,
+    Command,
+    ConfigureCollection,
+    DeleteItem,
+    Entry,
+    EntryId,
+    Item,
+    ItemProcessed,
+    PairVerdict,
+    UpsertItem,
+)
+from recommender.matching import Candidate, Comparable, LearnedMatcher, Matcher, PairModel
+
+BATCH = 64
+START_MS = 1_767_225_600_000  # any moment would do: 2026-01-01
+COLLECTION = "default"
+
+
+class Stated(NamedTuple):
+    """What was stated of an item and one earlier one.
+
+    Attributes:
+        item: id of the one that arrived.
+        other: id of the candidate.
+        probability: among the other candidates.
+        alone: probability of the pair judged alone.
+        alone_band: its band.
+    """
+
+    item: str
+    other: str
+    probability: float
+    alone: float
+    alone_band: Band
+
+
+@dataclass
+class Noted:
+    """A ``Matcher`` that notes what it states of the candidates that an item arrives with.
+
+    Attributes:
+        matcher: judges.
+        with_alone: whether each pair is judged alone as well.
+        stated: the notes.
+    """
+
+    matcher: Matcher
+    with_alone: bool
+    stated: dict[str, list[Stated]] = field(default_factory=dict)
+
+    def judge(
+        self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
+    ) -> list[PairVerdict]:
+        """The verdicts of the matcher, in the order given."""
+        key = item.item.id
+        # When groups are compared an item is judged again; what counts is what was said on its arrival.
+        new = key not in self.stated
+        alone = [
+            self.matcher.judge(item, [Candidate(one.other, one.similarity)], settings)[0]
+            for one in candidates
+            if new and self.with_alone
+        ]
+        verdicts = self.matcher.judge(item, candidates, settings)
+        if new:
+            self.stated[key] = [
+                Stated(key, one.other.item.id, said.probability, single.probability, single.band)
+                for one, said, single in zip(candidates, verdicts, alone or verdicts, strict=True)
+            ]
+        return verdicts
+
+    def explain(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> PairVerdict:
+        """The verdict of the matcher with its reasons."""
+        return self.matcher.explain(item, candidates, chosen, settings)
+
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """What the matcher sees of the pair."""
+        return self.matcher.row(item, candidates, chosen)
+
+
+class Player:
+    """An engine in memory with one collection.
+
+    Args:
+        encoders: with the default model.
+        model: of pairs; ``None`` for what the engine itself takes.
+        target_precision: of the collection.
+        with_alone: whether each pair is judged alone as well.
+    """
+
+    def __init__(
+        self, encoders: Encoders, model: PairModel | None, target_precision: float, *, with_alone: bool = False
+    ) -> None:
+        notes: list[Noted] = []
+
+        def matcher(statistics: object, models: object) -> Matcher:
+            chosen = models if model is None else lambda collection: model
+            notes.append(Noted(LearnedMatcher(statistics, chosen), with_alone))  # type: ignore[arg-type]
+            return notes[0]
+
+        self._engine = open_recommender(None, encoders, matcher=matcher)  # type: ignore[arg-type]
+        self._noted = notes[0]
+        self._sent = 0
+        # Items come a millisecond apart here: what is judged are verdicts, not how many are taken.
+        settings = CollectionSettings(target_precision=target_precision, commands_per_second=None)
+        self._send([ConfigureCollection(collection=COLLECTION, settings=settings)])
+
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.close()
+
+    @property
+    def stated(self) -> dict[str, list[Stated]]:
+        """What was stated of each item's candidates, by its id."""
+        return self._noted.stated
+
+    def arrive(self, items: Iterable[Item]) -> list[ItemProcessed]:
+        """What is said of items, in the order they come."""
+        commands = [
+            UpsertItem(id=one.id, text=one.text, fields=one.fields, attributes=one.attributes, timestamp=one.timestamp)
+            for one in items
+        ]
+        said = []
+        for start in range(0, len(commands), BATCH):
+            said += self._send(commands[start : start + BATCH])
+        if len(said) != len(commands):
+            raise ValueError(f"{len(commands) - len(said)} items were rejected")
+        return said
+
+    def leave(self, ids: Iterable[str]) -> None:
+        """Items go, as if they had never been."""
+        self._send([DeleteItem(id=one) for one in ids])
+
+    def compare(self, one: Item, other: Item) -> PairVerdict:
+        """What the library's ``compare`` says."""
+        return self._engine.compare(one, other)
+
+    def group(self, item_id: str) -> str:
+        """The group of an item, as it stands now."""
+        view = self._engine.get(item_id, COLLECTION)
+        return item_id if view is None else view.group
+
+    def _send(self, commands: Sequence[Command]) -> list[ItemProcessed]:
+        entries = [Entry(EntryId(START_MS + self._sent + place, 0), one) for place, one in enumerate(commands)]
+        self._sent += len(commands)
+        return [event.data for event in self._engine.process(entries) if isinstance(event.data, ItemProcessed)]
