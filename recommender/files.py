@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A temporary file that becomes ``path``, durable and at once, if the block ends well."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.touch(mode=0o600, exist_ok=False)
+    give_to_owner_of(path.parent, temporary)
     try:
         yield temporary
         fsync(temporary)
@@ -42,12 +44,47 @@ def whole_directory(path: Path) -> Iterator[Path]:
     temporary.mkdir(mode=0o700)
     try:
         yield temporary
+        give_to_owner_of(path.parent, temporary)
         fsync(temporary)
         temporary.rename(path)
         fsync(path.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory that only its owner may enter, and what is missing above it."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in reversed(missing):
+        give_to_owner_of(one.parent, one)
+
+
+def give_to_owner_of(folder: Path, made: Path) -> None:
+    """Give what root has made, a file or a folder with what is in it, to the owner of a folder.
+
+    Else a service could not use what somebody did for it as root. What is another's stays so, and what has other names
+    too: it may be a link to a file of the system's.
+    """
+    if os.geteuid() != 0 or (owner := folder.stat()).st_uid == 0:
+        return
+    _give(made, None, owner)
+    if made.is_dir():
+        for _, directories, files, descriptor in os.fwalk(made):
+            for name in (*directories, *files):
+                _give(name, descriptor, owner)
+
+
+def _give(name: str | Path, within: int | None, owner: os.stat_result) -> None:
+    with suppress(OSError):
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=within)
+        try:
+            found = os.fstat(descriptor)
+            if found.st_uid == 0 and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1):
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(descriptor)
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from recommender.backups.checking import verify
 from recommender.backups.manifest import MANIFEST, Backup, Manifest, Origin, listed
 from recommender.errors import StateError
 from recommender.event_log import event_log
-from recommender.files import copy_file, fsync, require_room, whole_directory, whole_file
+from recommender.files import copy_file, fsync, make_directory, require_room, whole_directory, whole_file
 from recommender.items import EntryId
 from recommender.opening import DATABASE, locked
 from recommender.store import DatabaseCopy, StateFacts, stopped_copy
@@ -42,7 +42,7 @@ def write(
         StateError: it could not be written, or what was written is not what was read; nothing is left of it.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         _clear(directory, origin.partition)
         require_room(directory, database.size_bytes)
         path = directory / _name(origin, database.facts)
@@ -107,7 +107,7 @@ def copy(backup: Backup, directory: Path) -> Backup:
     """
     target = directory / backup.path.name
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         require_room(directory, backup.manifest.size_bytes)
         with whole_directory(target) as temporary:
             for name in (DATABASE, MANIFEST):

@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from recommender.errors import ConfigurationError
 from recommender.evaluation.metrics import Labels, Scores, reliability
+from recommender.files import give_to_owner_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +70,7 @@ def plot(path: Path, title: str, series: Sequence[Series]) -> None:
     _finish(roc, "ROC", "false positive rate", "true positive rate", diagonal=True)
     try:
         figure.savefig(path)
+        give_to_owner_of(path.parent, path)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"cannot write {path}: {error}") from error
 

@@ -14,6 +14,7 @@ import numpy as np
 from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity
 from recommender.embedding.encoder import Vectors
 from recommender.errors import ConfigurationError
+from recommender.files import give_to_owner_of
 
 _BATCH = 256
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
@@ -81,6 +82,7 @@ class RecordedEncoder:
                     truncated=np.array(truncated, np.bool_),
                     **model,
                 )
+            give_to_owner_of(part.parent, part)
             part.replace(self._path)
         except OSError as error:
             raise ConfigurationError(f"cannot write {self._path}: {error.strerror}") from error

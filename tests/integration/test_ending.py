@@ -8,14 +8,17 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from recommender.items import START
 from tests.support.command_line import command, environment
-from tests.support.servers import free_port
+from tests.support.listeners import listening, says_nothing
+from tests.support.servers import RedisServer, free_port, running
 from tests.support.waiting import wait_until
+from workers.client import Client, is_outcome
 from workers.ending import ENDED_BY_SIGTERM
 from workers.settings import Settings
 
@@ -106,6 +109,38 @@ def test_a_worker_ends_while_it_waits_for_its_server(tmp_path: Path) -> None:
         assert process.ends() == 0, process.said()
         events = [json.loads(line)["event"] for line in process.said().splitlines()]
         assert "worker.stopping" in events
+
+
+def test_a_worker_ends_while_its_server_says_nothing(tmp_path: Path) -> None:
+    """From the first moment on."""
+    with listening(says_nothing) as port:
+        settings = Settings(redis_url=f"redis://127.0.0.1:{port}/0", state_dir=tmp_path / "state", log_format="json")
+        with first_process(["worker"], settings, tmp_path / "log") as process:
+            wait_until(lambda: "server.away" in process.said(), "the server to be missed", 60)
+            wait_until(lambda: "celery.worker" in process.said(), "Celery to miss it", 60)
+            assert process.ends() == 0, process.said()
+
+
+@pytest.mark.model
+@pytest.mark.server
+def test_a_worker_ends_when_its_server_stops_answering_and_loses_nothing(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "server")
+    with running(server):
+        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", log_format="json", batch_items=1)
+        with closing(Client(settings)) as client:
+            with first_process(["worker"], settings, tmp_path / "log") as process:
+                wait_until(lambda: "owner.ready" in process.said(), "the owner", 120)
+                placed = client.ingest_many({"id": str(n), "text": f"a kettle of {n} litres"} for n in range(40))
+                wait_until(lambda: client.redis.xlen(client.keys.events) > 2, "the first events", 60)
+                server.signal(signal.SIGSTOP)
+                try:
+                    assert process.ends() == 0, process.said()
+                finally:
+                    server.signal(signal.SIGCONT)
+            with first_process(["worker"], settings, tmp_path / "log2"):
+                client.outcome(placed[-1], timeout_s=120)
+            decided = [event["data"]["command"]["id"] for event in client.events_so_far(START) if is_outcome(event)]
+            assert decided == [str(one) for one in placed]
 
 
 @pytest.mark.parametrize(

@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from celery import Celery
 from click.testing import CliRunner
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from tests.support.command_line import run
+from tests.support.encoders import FixedEncoders
+from tests.support.listeners import listening, says_nothing
 from tests.support.processes import OwnerProcess
 from tests.support.servers import RedisServer, free_port, running
+from workers.broker import patience
 from workers.broker.connections import connect
 from workers.broker.embedded import find_server_program
 from workers.broker.fitness import Unfit, explained, faults, require_fit
+from workers.celery.plugin import attach
 from workers.cli import main
 from workers.settings import Settings
 
@@ -48,25 +52,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
             redis.rpush("taken:recommender:default:events", "somebody else's")
         assert isinstance(started, RedisServer)
         yield started
-
-
-@contextmanager
-def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Somebody who answers each connection in a way of their own; the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection, suppress(OSError):
-                    answer(connection)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def http(connection: socket.socket) -> None:
@@ -107,6 +92,22 @@ def test_a_replica(plain: RedisServer, tmp_path: Path) -> None:
         assert f"is a replica of 127.0.0.1:{plain.port}, which takes no writes" in told(replica.url, tmp_path)
 
 
+def test_an_app_of_the_users_is_told_at_the_first_use(plain: RedisServer, tmp_path: Path) -> None:
+    """By a producer before it sends, by an embed worker, and by a worker that is to own the partition."""
+    with running(server(tmp_path, "--replicaof", f"127.0.0.1 {plain.port}")) as replica:
+        settings = Settings(redis_url=replica.url, state_dir=tmp_path / "state")
+        app = Celery("shop", broker=replica.url, backend=replica.url, set_as_current=False)
+        plugin = attach(app, settings, FixedEncoders())
+        with pytest.raises(Unfit, match=r"is a replica of .*, which takes no writes: name the master"):
+            app.tasks["recommender.ingest"].delay({"id": "1", "text": "a kettle"})
+        with pytest.raises(Unfit, match="is a replica of"):
+            plugin.embed("default", "1")
+        with OwnerProcess(settings, tmp_path / "owner.log") as owner:
+            assert owner.start().wait(60) == 2  # as click has it
+            assert "--recommender: the server that RECOMMENDER_REDIS_URL names is a replica" in owner.output
+            assert "Traceback" not in owner.output
+
+
 def test_a_wrong_password(plain: RedisServer, tmp_path: Path) -> None:
     url = plain.url.replace("//", "//team:secret2@")
     assert "refuses the user or password of RECOMMENDER_REDIS_URL" in told(url, tmp_path)
@@ -127,6 +128,66 @@ def test_tls_on_one_side_only(plain: RedisServer, tmp_path: Path) -> None:
     with listening(tls) as port:
         assert "speaks TLS at this port: begin the URL with rediss" in told(URL.format(port=port), tmp_path)
         assert "ssl_ca_certs=FILE" in told(URL.replace("redis", "rediss").format(port=port), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ingest", "items.csv", "--text-field", "text"),
+        ("enrich", "items.csv", "out.csv", "--text-field", "text"),
+        ("search", "a kettle"),
+        ("watch",),
+        ("stats",),
+        ("feedback", "same", "1", "2"),
+        ("configure", "tickets", "ttl_seconds=60"),
+        ("delete-collection", "tickets", "--yes"),
+        ("backup", "backups"),
+        ("move", "tickets", "--to", "b"),
+        ("dead-letters", "list"),
+        ("doctor",),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_command_tells_of_a_server_that_says_nothing(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it sends anything, and in the time of one look: attempts of ten seconds would add up to minutes."""
+    monkeypatch.chdir(tmp_path)
+    Path("items.csv").write_text("id,text\n1,a kettle\n")
+    with listening(says_nothing) as port:
+        settings = Settings(redis_url=URL.format(port=port), state_dir=tmp_path / "state", partitions=("default", "b"))
+        done = run(settings, *arguments, timeout_s=30)
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "it takes connections and does not answer" in said
+    assert "RECOMMENDER_REDIS_URL" in said
+    assert "Traceback" not in said
+
+
+def test_a_command_that_speaks_tls_to_a_plain_port(plain: RedisServer, tmp_path: Path) -> None:
+    settings = Settings(redis_url=plain.url.replace("redis", "rediss"), state_dir=tmp_path / "state")
+    done = run(settings, "stats", timeout_s=30)
+    assert done.returncode == 1
+    assert "speaks no TLS at this port: begin the URL with redis://" in done.stderr
+
+
+def test_attempts_have_an_end_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py counts them at each of its levels, and the levels are one inside of the other."""
+    now_s = 0.0
+    attempts = 0
+
+    def hangs() -> None:
+        nonlocal now_s, attempts
+        now_s, attempts = now_s + 10.0, attempts + 1
+        raise TimeoutError("Timeout reading from socket")
+
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    kept = patience.Patience()
+    for before in (0, 2):  # a call that failed leaves nothing behind for the next
+        with pytest.raises(TimeoutError, match="reading from socket"):
+            kept.call_with_retry(lambda: kept.call_with_retry(hangs, lambda error: None), lambda error: None)
+        assert attempts == before + 2
 
 
 def test_a_user_who_may_not_use_the_keys(plain: RedisServer, tmp_path: Path) -> None:

@@ -8,16 +8,57 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from recommender.files import give_to_owner_of
 from recommender.items import UpsertItem
 from recommender.opening import open_recommender
 from tests.support.encoders import FixedEncoders
 from workers.cli import main
+from workers.records.output import AtomicFile
 from workers.settings import Settings
 
 SERVICE = 12345
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@needs_root
+def test_whatever_root_leaves_behind_belongs_to_the_owner_of_its_folder(tmp_path: Path) -> None:
+    """The state directory that a command has made, backups in a folder that was not there, and OUT."""
+    os.chown(tmp_path, SERVICE, SERVICE)
+    settings = Settings(state_dir=tmp_path / "made" / "state")
+    open_recommender(settings.partition_dir, FixedEncoders(), partition="default").close()
+    os.chown(tmp_path / "made", SERVICE, SERVICE)
+    environment = settings.to_environment()
+    for arguments in (
+        ["backup", str(tmp_path / "new" / "backups")],
+        ["stats"],
+    ):
+        done = CliRunner().invoke(main, arguments, env=environment)
+        assert done.exit_code == 0, done.output
+    AtomicFile(tmp_path / "items.jsonl").commit()
+    found = {str(path.relative_to(tmp_path)): path.stat() for path in tmp_path.rglob("*")}
+    assert {"made/state/state/default/state.sqlite3", "items.jsonl"} <= found.keys()
+    assert {name for name, one in found.items() if (one.st_uid, one.st_gid) != (SERVICE, SERVICE)} == set()
+
+
+@needs_root
+def test_links_that_a_service_has_made_give_it_nothing_of_the_system(tmp_path: Path) -> None:
+    folder, system = tmp_path / "folder", tmp_path / "system"
+    folder.mkdir()
+    system.mkdir()
+    (system / "file").write_text("of the system")
+    os.chown(folder, SERVICE, SERVICE)
+    (folder / "hard").hardlink_to(system / "file")
+    (folder / "soft").symlink_to(system / "file")
+    (folder / "folder").symlink_to(system)
+    (folder / "own").write_text("made by root")
+    give_to_owner_of(folder, folder)
+    assert {(system / "file").stat().st_uid, system.stat().st_uid} == {0}
+    assert (folder / "own").stat().st_uid == SERVICE
+
+
+@needs_root
 def test_backup_and_restore_by_root_leave_files_of_the_service(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     open_recommender(settings.partition_dir, FixedEncoders(), partition="default").close()

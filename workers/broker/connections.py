@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 from redis import ConnectionPool, Redis
-from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, TimeoutError  # noqa: A004
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from workers.broker.availability import UNDERSTANDING, Denied
 from workers.broker.naming import NamingRedis
+from workers.broker.patience import Patience
 from workers.urls import ServerAddress, is_redis, masked
 
 __all__ = ["backend_options", "celery_url", "connect", "is_redis", "masked", "memory_share", "transport_options"]
@@ -59,7 +60,7 @@ def connect(url: str) -> Redis:
         "client_name": address.client_name,
         "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
         "protocol": 2,  # replies of one shape, whatever redis-py's default
-        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
+        "retry": Patience(),
         "connection_class": UNDERSTANDING[address.kind],
         **address.tls,
     }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from recommender.errors import ConfigurationError
@@ -80,7 +81,23 @@ def require_fit(settings: Settings) -> None:
         known = explained(error, url)
         if isinstance(known, ConfigurationError):
             raise known from None
-        log.warning("server.away", extra={"error": str(error)})  # it is waited for
+        log.warning("server.away", extra={"error": in_words(error)})  # it is waited for
+
+
+def require_usable(url: str) -> None:
+    """See to it that a server answers, and is one that can be used; whoever sends to it learns it before, and soon.
+
+    Raises:
+        Unfit: it cannot be used as it is.
+        RedisError: it does not answer.
+    """
+    try:
+        with connect_once(url) as redis:
+            for fault in faults(redis, url):
+                if fault.fatal:
+                    raise Unfit(str(fault))
+    except (RedisError, OSError) as error:
+        raise explained(error, url) from None
 
 
 def connect_once(url: str) -> Redis:
@@ -171,9 +188,19 @@ def explained(error: E, url: str) -> E | Unfit:
         return Unfit(f"the server has no database of the number that {_URL} names ({said}): take a lower one, or 0")
     if isinstance(error, ResponseError) and re.match("CROSSSLOT|MOVED|ASK ", said):
         return Unfit(f"the server that {_URL} names is a node of a Redis Cluster, which is not supported: name another")
-    if isinstance(error, (*AWAY, OSError)) and (why := _of_another_kind(said, url)):
+    if isinstance(error, (*AWAY, OSError)) and (why := _of_another_kind(error, url)):
         return Unfit(why)
     return error
+
+
+def in_words(error: BaseException) -> str:
+    """An error of a server that is away, as somebody wants to read it who looks for the cause."""
+    said = str(error)
+    if isinstance(error, TimeoutError | RedisTimeoutError):
+        if "connecting" in said:
+            return f"no connection comes about ({said}): is it the right port, is it TLS, does a firewall let it pass?"
+        return f"it takes connections and does not answer ({said}): it hangs, or is no Redis server"
+    return said
 
 
 def version(info: Mapping[str, Any]) -> tuple[int, ...]:
@@ -182,9 +209,9 @@ def version(info: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def _of_another_kind(said: str, url: str) -> str:
+def _of_another_kind(error: BaseException, url: str) -> str:
     """Why whoever listens there does not answer as it should; empty: nobody can tell."""
-    address = ServerAddress.parse(url)
+    address, said = ServerAddress.parse(url), str(error)
     if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
         return (
             f"the certificate of the server that {_URL} names is not accepted ({said}): ssl_ca_certs=FILE in the URL"
@@ -192,7 +219,9 @@ def _of_another_kind(said: str, url: str) -> str:
         )
     if address.kind not in ("tcp", "tls"):
         return ""
-    spoken = _spoken(*address.hosts[0])
+    if address.kind == "tcp" and isinstance(error, TimeoutError | RedisTimeoutError):
+        return ""  # it has been spoken to, and said nothing
+    spoken = _spoken(*address.hosts[0], address.kind == "tls")
     if address.kind == "tls" and spoken == "redis":
         return f"the server that {_URL} names speaks no TLS at this port: begin the URL with redis://"
     if address.kind == "tcp" and spoken == "tls":
@@ -202,8 +231,14 @@ def _of_another_kind(said: str, url: str) -> str:
     return ""
 
 
-def _spoken(host: str, port: int) -> str:
-    """What is spoken at a port: ``redis``, ``tls``, ``other``, or nothing that can be told."""
+def _spoken(host: str, port: int, not_tls: bool) -> str:
+    """What is spoken at a port: ``redis``, ``tls``, ``other``, or nothing that can be told.
+
+    Args:
+        host: of the server.
+        port: of the server.
+        not_tls: TLS has been tried.
+    """
     answer = b""
     with suppress(OSError), socket.create_connection((host, port), _LOOK_S) as connection:
         connection.sendall(b"PING\r\n\r\n")
@@ -212,6 +247,8 @@ def _spoken(host: str, port: int) -> str:
         return "redis"
     if answer and not answer.startswith(b"\x15\x03"):
         return "other"
+    if not_tls:
+        return ""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only to see whether it is TLS; nothing is said
     with suppress(OSError), socket.create_connection((host, port), _LOOK_S) as plain, context.wrap_socket(plain):

@@ -16,12 +16,13 @@ from workers.broker.keys import PartitionKeys
 
 
 def make_owner_step(
-    locate: Callable[[], object], start_owner: Callable[[str], object], stop_owner: Callable[[], None]
+    require: Callable[[str], object], start_owner: Callable[[str], object], stop_owner: Callable[[], None]
 ) -> type[bootsteps.StartStopStep]:
     """A step class for one app; active only in a worker started with ``--recommender PARTITION``.
 
     Args:
-        locate: called in such a worker before anything else; raises if there is no server for the streams.
+        require: called in such a worker before anything else, with the name of the partition; raises if there is no
+            server for the streams, or one that cannot be used.
         start_owner: called with the name of the partition.
         stop_owner: called when the worker stops; returns when what was in hand is done.
     """
@@ -38,7 +39,7 @@ def make_owner_step(
             self.enabled = bool(recommender)
             if recommender:
                 _check_pool(parent)
-                _check_server(locate)
+                _check_server(require, recommender)
                 _consume_own_queue(parent, recommender)
                 _accept_json(parent.app)
 
@@ -72,9 +73,9 @@ def _accept_json(app: Any) -> None:
         app.conf.accept_content = [*accepted, "json"]
 
 
-def _check_server(locate: Callable[[], object]) -> None:
+def _check_server(require: Callable[[str], object], partition: str) -> None:
     try:
-        locate()
+        require(partition)
     except ConfigurationError as error:
         raise click.UsageError(f"--recommender: {error}") from error
 

@@ -22,6 +22,7 @@ from recommender.errors import ConfigurationError
 from recommender.event_log import event_log
 from recommender.items.limits import MAX_WINDOWS
 from workers.broker.connections import connect, masked
+from workers.broker.fitness import require_fit, require_usable
 from workers.broker.keys import PartitionKeys
 from workers.broker.partitions import Partitions
 from workers.broker.status import read_status
@@ -73,6 +74,7 @@ class Plugin:
         self._results = ResultCheck(app)
         self._marker: ResultMarker | None = None
         self._looked_for: set[str] = set()
+        self._fit = ""
         self._pid = os.getpid()
         self._lock = threading.Lock()
 
@@ -88,6 +90,7 @@ class Plugin:
 
     @cached_property
     def _serving(self) -> EmbedServing:
+        require_usable(self.located().redis_url)
         return EmbedServing(self.encoders, self._connect, self.guard)
 
     def located(self) -> Settings:
@@ -196,6 +199,7 @@ class Plugin:
     def _connected(self) -> Partitions:
         with self._lock:
             if self._partitions is None or self._pid != os.getpid():  # a forked child has connections of its own
+                require_usable(self.located().redis_url)
                 self._partitions, self._pid = Partitions(self._connect(), self.located()), os.getpid()
             return self._partitions
 
@@ -229,6 +233,16 @@ class Plugin:
         while owner.is_alive() and not owner.elected.wait(_LOOK_EVERY_S):
             worker_state.maybe_shutdown()  # raises what Celery ends with
 
+    def require_fit(self, partition: str) -> None:
+        """See to it that an owner can run on the server; looked at once.
+
+        Raises:
+            ConfigurationError: it cannot, or there is none.
+        """
+        if self._fit != partition:
+            require_fit(self.located().replaced(partition=partition))
+            self._fit = partition
+
     def _connect(self) -> Redis:
         return connect(self.located().redis_url)
 
@@ -243,7 +257,7 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
         app: the app.
         settings: read from the environment by default. Where they name no Redis server, the app's broker is taken, if
             it is Redis or Valkey, with its ``global_keyprefix``; if it is not, the first use of a task raises
-            ``ConfigurationError``. No server is started.
+            ``ConfigurationError``; so it does where the server cannot be used as it is. No server is started.
         encoders: embedding models to use instead of those the settings name.
     """
     plugin = Plugin(app, settings or Settings.from_environment(), encoders)
@@ -256,7 +270,7 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
         ("--recommender",), metavar="PARTITION", help="Own this partition: read its commands, decide, publish."
     )
     app.user_options["worker"].add(option)
-    app.steps["worker"].add(make_owner_step(plugin.located, plugin.start_owner, plugin.stop_owner))
+    app.steps["worker"].add(make_owner_step(plugin.require_fit, plugin.start_owner, plugin.stop_owner))
     return plugin
 
 

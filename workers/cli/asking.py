@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from recommender import Recommender, open_recommender
 from recommender.errors import ConfigurationError, StateLocked
 from workers.broker.connections import connect, masked
 from workers.broker.embedded import EmbeddedServer
+from workers.broker.fitness import require_usable
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import read_status
 from workers.celery.app import make_app
@@ -73,13 +75,38 @@ def require_answers(settings: Settings) -> None:
 
 
 def server_at_work(settings: Settings) -> str | None:
-    """The URL of the server, ``None`` when it is one of our own that is not running; it is not started."""
+    """The URL of the server, ``None`` when it is one of our own that is not running; it is not started.
+
+    Raises:
+        Unfit: it cannot be used as it is.
+        RedisError: it does not answer.
+    """
+    if settings.redis_url:
+        _look_once(settings.redis_url)
+        return settings.redis_url
     server = EmbeddedServer(settings.state_dir / "redis")
-    return settings.redis_url or (server.url if server.is_running() else None)
+    return server.url if server.is_running() else None
+
+
+@cache
+def _look_once(url: str) -> None:
+    require_usable(url)
 
 
 def require_server(settings: Settings) -> Settings:
-    """The settings with the URL of the server; of a private one, which a worker may only just be starting, it waits.
+    """The settings with the URL of a server that answers.
+
+    Raises:
+        ConfigurationError: there is none, or it cannot be used as it is.
+        RedisError: it does not answer.
+    """
+    settings = named_server(settings)
+    _look_once(settings.redis_url)
+    return settings
+
+
+def named_server(settings: Settings) -> Settings:
+    """The settings with the URL of the server; for a private one, which a worker may only just be starting, it waits.
 
     Raises:
         ConfigurationError: there is none.

@@ -12,10 +12,10 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from recommender import backups
 from recommender.backups import Backup, Origin
 from recommender.errors import StateError
+from recommender.files import give_to_owner_of
 from workers.celery.app import make_app
 from workers.celery.questions import Backup as BackupTask
 from workers.cli.asking import owner_is_at_work, require_answers
-from workers.cli.belonging import give_to_owner_of
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.owner.backups import CREATED_BY, backup_directory
 from workers.settings import Settings
@@ -46,7 +46,6 @@ def backup(destination: Path | None, *, as_json: bool) -> None:
     else:
         origin = Origin(settings.partition, datetime.now(UTC), CREATED_BY)
         made = backups.back_up_directory(settings.partition_dir, where, origin)
-    give_to_owner_of(where, made.path)
     if as_json:
         print_json(_told(made))
     else:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from recommender.items import CommandRejected
+from workers.cli.asking import require_server
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.sending import outcome_of
 from workers.client import Client
@@ -32,7 +33,7 @@ def delete_collection(context: click.Context, collection: str, *, yes: bool, as_
     if not yes:
         name = printable(repr(collection)).plain
         click.confirm(f"Delete the collection {name} with all that is in it?", abort=True, err=True)
-    client = Client(load_settings())
+    client = Client(require_server(load_settings()))
     try:
         event = outcome_of(client, client.delete_collection(collection))
     finally:

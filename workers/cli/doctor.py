@@ -19,7 +19,7 @@ from recommender.errors import ConfigurationError, ModelError, StateError
 from recommender.items import EntryId
 from workers.broker.connections import masked, memory_share
 from workers.broker.embedded import EmbeddedServer, find_server_program
-from workers.broker.fitness import connect_once, explained, faults, taken, version
+from workers.broker.fitness import connect_once, explained, faults, in_words, taken, version
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import commands_waiting, read_status
 from workers.cli.asking import server_at_work
@@ -129,7 +129,7 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
     except (RedisError, OSError) as error:
         known = explained(error, url)
         advice = "" if known is not error else "is it running, and is RECOMMENDER_REDIS_URL right?"
-        yield Finding("server", "failed", f"{masked(url)}: {known}", advice)
+        yield Finding("server", "failed", f"{masked(url)}: {in_words(known)}", advice)
 
 
 def _embedded_not_running(settings: Settings) -> Finding:
@@ -171,7 +171,7 @@ def _check_soundness(redis: Redis, url: str, known: Collection[str]) -> Iterator
 
 def _position(settings: Settings) -> EntryId | None:
     """Where the owner is, if there is one and it says so."""
-    with suppress(RedisError, StateError):
+    with suppress(RedisError, StateError, ConfigurationError):
         if (url := server_at_work(settings)) is not None:
             with connect_once(url) as redis:
                 status = read_status(redis, PartitionKeys.of(settings.partition, settings.key_prefix)) or {}

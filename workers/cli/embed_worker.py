@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import click
+from redis.exceptions import RedisError
 
 from recommender.items import DEFAULT_MODEL
+from workers.broker.fitness import require_usable
 from workers.celery.app import make_embed_app
-from workers.cli.asking import require_server
+from workers.cli.asking import named_server
 from workers.cli.common import load_settings
 from workers.cli.serving import serve
 from workers.logs import begin_logs, configure_logs
@@ -28,7 +31,9 @@ def embed_worker(context: click.Context) -> None:
     begin_logs()
     settings = load_settings()
     configure_logs(settings)
-    settings = require_server(settings)
+    settings = named_server(settings)
+    with suppress(RedisError):  # a server that is away is waited for
+        require_usable(settings.redis_url)
     app, plugin = make_embed_app(settings)
     plugin.encoders.encoder(DEFAULT_MODEL)  # before anybody waits for it
     code = serve(app, f"recommender-embed-{os.getpid()}", settings, concurrency=1)

@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -73,7 +74,10 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         wait_passively()
         try:
-            return self._invoke(ctx)
+            try:
+                return self._invoke(ctx)
+            finally:
+                _give_state_back()
         except click.ClickException as error:
             if _logs_json(ctx):
                 _log.critical("command.failed", extra={"error": error.format_message(), "command": _named(ctx)})
@@ -89,7 +93,7 @@ class _Commands(click.Group):
             raise _refusal(str(error), _code(ctx, error)) from error
         except RedisError as error:
             known = _explained(error)
-            told = str(known) if known is not error else f"{_server()} cannot be used: {error}"
+            told = str(known) if known is not error else f"{_server()} cannot be used: {_in_words(error)}"
             raise _refusal(told, _code(ctx, known)) from error
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has read enough
@@ -98,6 +102,16 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+
+
+def _give_state_back() -> None:
+    """What root has done in a service's state directory belongs to the service."""
+    if os.geteuid() != 0:
+        return
+    files, common = (importlib.import_module(name) for name in ("recommender.files", "workers.cli.common"))
+    with suppress(ConfigurationError, OSError):
+        state = common.load_settings().state_dir.absolute()
+        files.give_to_owner_of(state if state.stat().st_uid else state.parent, state)
 
 
 def _named(ctx: click.Context) -> str:
@@ -124,6 +138,11 @@ def _explained(error: RedisError) -> Exception:
     fitness, common = (importlib.import_module(f"workers.{name}") for name in ("broker.fitness", "cli.common"))
     explained: Exception = fitness.explained(error, common.load_settings().redis_url)
     return explained
+
+
+def _in_words(error: RedisError) -> str:
+    words: str = importlib.import_module("workers.broker.fitness").in_words(error)
+    return words
 
 
 def _code(ctx: click.Context, error: Exception) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -15,11 +19,16 @@ from celery.utils.nodenames import host_format
 from celery.worker import state
 
 from recommender.event_log import event_log
+from workers.broker.connections import connect, masked
 from workers.broker.embedded import EmbeddedServer
+from workers.broker.patience import is_silent
 from workers.ending import leave_it_to_others
 from workers.settings import Settings
 
 log = event_log(__name__)
+
+_LOOK_EVERY_S = 2.0
+_told: SimpleQueue[int] = SimpleQueue()  # to which a handler of signals may put, whatever it has interrupted
 
 
 @contextmanager
@@ -36,13 +45,16 @@ def with_server(settings: Settings) -> Iterator[Settings]:
         server.release()
 
 
-def serve(app: Celery, name: str, settings: Settings, **options: object) -> int:
+def serve(
+    app: Celery, name: str, settings: Settings, close: Callable[[], object] = lambda: None, **options: object
+) -> int:
     """Be a worker until it is told to stop; returns its exit code.
 
     Args:
         app: its tasks and queues.
         name: of this worker, before the name of the host.
         settings: of this process.
+        close: puts away what must be put away, where the server keeps Celery from doing so.
         options: of the worker; ``concurrency`` among them.
     """
     signals.setup_logging.connect(_leave_logs_alone)
@@ -57,8 +69,32 @@ def serve(app: Celery, name: str, settings: Settings, **options: object) -> int:
         **options,
     )
     leave_it_to_others()
+    _Ending(settings, close).start()
     worker.start()
     return worker.exitcode or 0
+
+
+class _Ending(threading.Thread):
+    """Ends the process once it was told to stop, where the server takes connections and says nothing.
+
+    Celery's main thread may be in a call that waits for the server, and comes round ten seconds later, and again.
+    """
+
+    def __init__(self, settings: Settings, close: Callable[[], object]) -> None:
+        super().__init__(name="recommender-ending", daemon=True)
+        self._url = settings.redis_url
+        self._close = close
+
+    def run(self) -> None:
+        """Wait for that."""
+        _told.get()
+        while not is_silent(connect(self._url)):
+            time.sleep(_LOOK_EVERY_S)
+        self._close()
+        log.warning("worker.ends_without_server", extra={"server": masked(self._url)})
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        os._exit(os.EX_OK)
 
 
 def _worker_class(app: Celery) -> type[Worker]:
@@ -86,6 +122,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGINT and state.should_stop is not None:
         state.should_terminate = os.EX_SOFTWARE
     state.should_stop = os.EX_OK
+    _told.put(number)
 
 
 def _leave_logs_alone(**_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from workers.broker.fitness import require_fit
 from workers.celery.app import make_app
 from workers.cli.common import load_settings
 from workers.cli.serving import serve, with_server
@@ -32,8 +31,8 @@ def worker(context: click.Context, partition: str | None, concurrency: int, stan
     settings.require_member()
     configure_logs(settings)
     with with_server(settings) as settings:
-        require_fit(settings)
-        app, _ = make_app(settings)
+        app, plugin = make_app(settings)
+        plugin.require_fit(settings.partition)
         name = f"recommender-{settings.partition}"
-        code = serve(app, name, settings, concurrency=concurrency, recommender=settings.partition)
+        code = serve(app, name, settings, plugin.stop_owner, concurrency=concurrency, recommender=settings.partition)
     context.exit(code)

@@ -24,6 +24,7 @@ from workers.broker.events_stream import Bounds, EventsStream
 from workers.broker.fitness import explained
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.patience import Connections
 from workers.broker.quarantine import Quarantine
 from workers.broker.server_clock import ServerClock
 from workers.broker.trimming import Trimming
@@ -86,7 +87,7 @@ class Owner(threading.Thread):
         self._settings = settings
         self.partition = settings.partition
         self._encoders = encoders
-        self._connect = redis
+        self._connect = redis = Connections(redis)
         self._on_end = on_end
         self._keys = PartitionKeys.of(settings.partition, settings.key_prefix)
         self._redis = redis()
@@ -154,11 +155,10 @@ class Owner(threading.Thread):
         return self._backups.ask()
 
     def stop(self, timeout_s: float = 60.0) -> None:
-        """Finish the batch in hand, publish, write snapshots, close; returns when done."""
+        """Finish the batch in hand, publish, write snapshots, close; a silent server is told at the next start."""
         self._stopping.set()
         self._inbox.close()
-        if self.is_alive():
-            self.join(timeout_s)
+        self._connect.await_end(self, timeout_s)
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
@@ -312,7 +312,7 @@ class Owner(threading.Thread):
             lambda: self._publish(engine),
             lambda: self._forwarding.send(engine),
             lambda: self._dispatch.offer(engine),
-            lambda: self._dispatch.finish(engine, _FLUSH_S),
+            lambda: self._dispatch.finish(engine, 0.0 if self._connect.hurried else _FLUSH_S),
             lambda: self._holding.trim(engine),
         )
         for step in steps:

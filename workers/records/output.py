@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from recommender.errors import ConfigurationError
+from recommender.files import give_to_owner_of
 from workers.records.encodings import TextEncoding
 from workers.records.formats import FilePath, is_gzip_name
 
@@ -34,6 +35,7 @@ class AtomicFile:
             self.part.touch(exist_ok=False)  # with the permissions that any new file of this user gets
         except OSError as error:
             raise ConfigurationError(f"cannot write {os.fspath(path)}: {error.strerror}") from error
+        give_to_owner_of(self.path.parent, self.part)
 
     def commit(self) -> None:
         """Put the finished part in its place, replacing what was there."""
