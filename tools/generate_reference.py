@@ -22,6 +22,8 @@ from prometheus_client import Counter, Gauge, Histogram  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from recommender.matching.feature import Feature  # noqa: E402
+from recommender.matching.features import TABLE  # noqa: E402
 from workers.cli import main as command_line  # noqa: E402
 from workers.owner.metrics import Metrics  # noqa: E402
 from workers.settings import Settings, variable  # noqa: E402
@@ -111,6 +113,37 @@ def metrics_page() -> Iterator[str]:
         "`/healthz`, on the same port, answers 200 while there is progress, and 503 when commands have waited longer",
         "than `RECOMMENDER_STALL_AFTER_S` without one being committed. Its JSON says how it stands.",
     )
+
+
+def features_page() -> Iterator[str]:
+    yield "# Features of a pair"
+    yield ""
+    yield GENERATED
+    yield ""
+    yield from (
+        "What the matcher sees of two items, in the order of `recommender/matching/features.py`. *More of it*: the",
+        "probability never falls (`same`), never rises (`different`), or does what the data say. *Read from*: the pair",
+        "alone; what both state (`stated`: codes, numbers, sizes, colours); titles and labels, which are named fields;",
+        "or the item's other candidates (`context`). *Speaks of*: the evidence whose weight it is part of, by which a",
+        "reason is told.",
+        "",
+        "| feature | more of it | read from | speaks of | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    )
+    for one in TABLE:
+        sign = {1: "`same`", -1: "`different`", 0: ""}[one.sign]
+        yield f"| `{one.name}` | {sign} | {one.kind.name} | {one.evidence.name} | {cell(meaning_of(one))} |"
+    yield ""
+    yield from (
+        "What has nothing to compare is missing, and models know it as such. Answers of people are kept with the",
+        "features by name, and so are models: one that was made before a feature was added goes on without it.",
+    )
+
+
+def meaning_of(feature: Feature) -> str:
+    told = inspect.getdoc(feature.function) or ""
+    taught = "" if feature.usual is None else " Only a collection's own answers teach what it weighs."
+    return told + taught
 
 
 def command_line_page() -> Iterator[str]:
@@ -266,6 +299,7 @@ def cell(text: str) -> str:
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/metrics.md": metrics_page,
+    "docs/reference/features.md": features_page,
     "docs/reference/command-line.md": command_line_page,
 }
 

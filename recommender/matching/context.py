@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recommender.matching.trees import Floats
 
 if TYPE_CHECKING:
-    from recommender.matching.features import Comparison
+    from recommender.matching.comparison import Comparison
 
 # Over how many of the other candidates a lead is taken.
 LED = 8

@@ -1,137 +1,114 @@
-"""What can be said of a pair of items in numbers: a fixed row of features, NaN where there is nothing to compare."""
+"""The table of features: what can be said of a pair of items in numbers, one entry for each.
+
+Everything else follows from it: the columns and their order, what a stored model may read, which way a figure may act,
+the reasons, what training hides, what a collection learns, and the page ``docs/reference/features.md``. A model is
+known by the names of its features, so an entry may stand at any place; a name never means anything else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log, nan
+from itertools import groupby
 from typing import NamedTuple
 
-from rapidfuzz.fuzz import ratio
-
-from recommender.matching.agreement import (
-    NO_MEASURES,
-    NOTHING,
-    Agreement,
-    alike,
-    identifiers,
-    measures,
-    plain,
-    substituted,
-    titles_contradict,
-)
+from recommender.matching.agreement import identifiers, measures, plain, titles_contradict
+from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context
-from recommender.matching.profile import Profile, Weighted, multiplicity
-from recommender.matching.units import Measure
+from recommender.matching.evidence import fields, meaning, times, values, words
+from recommender.matching.evidence.fields import LABELS, TITLES
+from recommender.matching.feature import CONTEXT as BESIDE
+from recommender.matching.feature import PAIR, STATED, Evidence, Feature, Kind
+from recommender.matching.profile import Profile
 from recommender.matching.wording import Wording, wordings
 
-# Name and sign of each feature: +1 where more of it must never lower the probability, -1 where it must never raise it,
-# 0 where the data decide. Stored models name their features, so one may be added at any place.
-MONOTONE: dict[str, int] = {
-    "cosine": 1,
-    "margin": 1,
-    "lead": 1,
-    "rank": -1,
-    "their_margin": 1,
-    "their_lead": 1,
-    "their_rank": -1,
-    "words": 1,
-    "words_margin": 1,
-    "words_lead": 1,
-    "jaccard": 1,
-    "contained_most": 0,
-    "contained_least": 1,
-    "rarest_shared": 0,
-    "rare_shared": 0,
-    "rarest_own": -1,
-    "own_least": 0,
-    "own_most": 0,
-    "own_alike": 0,
-    "characters": 0,
-    "identifiers_shared": 1,
-    "identifiers_differ": -1,
-    "identifiers_alike": 0,
-    "numbers_shared": 0,
-    "numbers_differ": -1,
-    "measures_shared": 1,
-    "measures_differ": -1,
-    "colours_shared": 1,
-    "colours_differ": -1,
-    "wording": 0,
-    "wording_differs": 0,
-    "length_ratio": 0,
-    "title_words": 1,
-    "title_contained_most": 0,
-    "title_contained_least": 0,
-    "title_characters": 0,
-    "title_elsewhere": 0,
-    "title_numbers_own": -1,
-    "titles_contradict": -1,
-    "labels_shared": 1,
-    "price_ratio": 1,
-    "days_apart": 0,
-    "arrivals_apart": 0,
-}
-FEATURES = tuple(MONOTONE)
+# Name, sign, kind, function, evidence.
+TABLE: tuple[Feature, ...] = (
+    Feature("cosine", 1, PAIR, meaning.cosine, meaning.MEANING),
+    Feature("margin", 1, BESIDE, meaning.margin, meaning.MEANING),
+    Feature("lead", 1, BESIDE, meaning.lead, meaning.MEANING),
+    Feature("rank", -1, BESIDE, meaning.rank, meaning.MEANING),
+    Feature("their_margin", 1, BESIDE, meaning.their_margin, meaning.COMPANY),
+    Feature("their_lead", 1, BESIDE, meaning.their_lead, meaning.COMPANY),
+    Feature("their_rank", -1, BESIDE, meaning.their_rank, meaning.COMPANY),
+    Feature("words", 1, PAIR, words.words, words.WORDS),
+    Feature("words_margin", 1, BESIDE, words.words_margin, words.WORDS),
+    Feature("words_lead", 1, BESIDE, words.words_lead, words.WORDS),
+    Feature("jaccard", 1, PAIR, words.jaccard, words.WORDS),
+    Feature("contained_most", 0, PAIR, words.contained_most, words.WORDS),
+    Feature("contained_least", 1, PAIR, words.contained_least, words.WORDS),
+    Feature("rarest_shared", 0, PAIR, words.rarest_shared, words.WORDS),
+    Feature("rare_shared", 0, PAIR, words.rare_shared, words.WORDS),
+    Feature("rarest_own", -1, PAIR, words.rarest_own, words.WORDS),
+    Feature("own_least", 0, PAIR, words.own_least, words.WORDS),
+    Feature("own_most", 0, PAIR, words.own_most, words.WORDS),
+    Feature("own_alike", 0, PAIR, words.own_alike, words.WORDS),
+    Feature("characters", 0, PAIR, words.characters, words.WORDS),
+    Feature("identifiers_shared", 1, STATED, values.identifiers_shared, values.IDENTIFIERS),
+    Feature("identifiers_differ", -1, STATED, values.identifiers_differ, values.IDENTIFIERS),
+    Feature("identifiers_alike", 0, STATED, values.identifiers_alike, values.IDENTIFIERS),
+    Feature("numbers_shared", 0, STATED, values.numbers_shared, values.NUMBERS),
+    Feature("numbers_differ", -1, STATED, values.numbers_differ, values.NUMBERS),
+    Feature("measures_shared", 1, STATED, values.measures_shared, values.MEASURES, otherwise=0.0),
+    Feature("measures_differ", -1, STATED, values.measures_differ, values.MEASURES, otherwise=0.0),
+    Feature("colours_shared", 1, STATED, values.colours_shared, values.COLOURS),
+    Feature("colours_differ", -1, STATED, values.colours_differ, values.COLOURS),
+    Feature("wording", 0, PAIR, words.wording, words.WORDS),
+    Feature("wording_differs", 0, PAIR, words.wording_differs, words.DISPUTE),
+    Feature("length_ratio", 0, PAIR, words.length_ratio, words.WORDS),
+    Feature("title_words", 1, TITLES, fields.title_words, fields.TITLE),
+    Feature("title_contained_most", 0, TITLES, fields.title_contained_most, fields.TITLE),
+    Feature("title_contained_least", 0, TITLES, fields.title_contained_least, fields.TITLE),
+    Feature("title_characters", 0, TITLES, fields.title_characters, fields.TITLE),
+    Feature("title_elsewhere", 0, TITLES, fields.title_elsewhere, fields.TITLE),
+    Feature("title_numbers_own", -1, TITLES, fields.title_numbers_own, values.NUMBERS),
+    Feature("titles_contradict", -1, TITLES, fields.titles_contradict, values.NUMBERS),
+    Feature("labels_shared", 1, LABELS, fields.labels_shared, fields.FIELDS),
+    Feature("price_ratio", 1, PAIR, fields.price_ratio, fields.PRICES),
+    Feature("days_apart", 0, PAIR, times.days_apart, times.TIME, usual=(4.0, 1.5)),
+    Feature("arrivals_apart", 0, PAIR, times.arrivals_apart, times.TIME, usual=(6.0, 1.5)),
+)
+
+FEATURES = tuple([one.name for one in TABLE])
+MONOTONE = {one.name: one.sign for one in TABLE}
+EVIDENCE: tuple[Evidence, ...] = tuple(dict.fromkeys([one.evidence for one in TABLE]))
 
 # Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
 # of plain texts, is without them.
-CONTEXT = ("margin", "lead", "rank", "their_margin", "their_lead", "their_rank", "words_margin", "words_lead")
-FIELDS = (
-    "title_words",
-    "title_contained_most",
-    "title_contained_least",
-    "title_characters",
-    "title_elsewhere",
-    "title_numbers_own",
-    "titles_contradict",
-    "labels_shared",
-)
+CONTEXT = tuple([one.name for one in TABLE if one.kind is BESIDE])
+FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
 
+# Texts that share so many of their words say the same thing, whatever values they state.
 _SAME_WORDING = 0.6
-_READ_CHARACTERS = 200
-_MOST = 3
-_MOST_OWN = 20.0
-_DEEPEST_RANK = 10
-_NO_TITLES = (nan,) * 7
-_NO_VALUES = (nan, nan, nan, nan, nan, 0.0, 0.0, nan, nan)  # what `_stated` makes of two plain texts
 
 
-class Comparison(NamedTuple):
-    """Everything compared, before it is put in numbers; reasons are made of it.
+class _Run(NamedTuple):
+    """Neighbours in the table that are read in one place."""
 
-    Attributes:
-        cosine: of the embeddings.
-        wording: which terms are shared, by rarity.
-        words_shared: share of common words in all words, in [0, 1].
-        disputed: the kinds of evidence on which the two contradict each other.
-        contested: same text, different thing: like wording, or like titles, that differ in a number, code, size or
-            colour; or nothing differs but a word that the titles have in each other's place.
-        arrivals_apart: see `Candidate`.
-    """
+    kind: Kind
+    entries: tuple[Feature, ...]
 
-    one: Profile
-    other: Profile
-    cosine: float
-    wording: Wording
-    words_shared: float
-    identifiers: Agreement[str] = NOTHING
-    numbers: Agreement[str] = NOTHING
-    colours: Agreement[str] = NOTHING
-    measures: Agreement[Measure] = NO_MEASURES
-    dimensions: Agreement[str] = NOTHING
-    titles_contradict: bool = False
-    substituted: Agreement[str] = NOTHING
-    disputed: tuple[str, ...] = ()
-    contested: bool = False
-    arrivals_apart: int | None = None
 
-    def contested_only_by(self, kind: str) -> bool:
-        """Whether ``identifiers``, ``numbers``, ``colours``, ``measures`` or ``words`` alone make the pair contested.
+_RUNS = tuple([_Run(kind, tuple(entries)) for kind, entries in groupby(TABLE, lambda one: one.kind)])
+_KINDS = tuple(dict.fromkeys([one.kind for one in TABLE]))
+_VIEWS = tuple([kind.view for kind in _KINDS])
+# For each run the place of its view, its functions, and its figures where there is no view.
+_PLAN = tuple(
+    [
+        (_KINDS.index(run.kind), [one.function for one in run.entries], [one.otherwise for one in run.entries])
+        for run in _RUNS
+    ]
+)
+_CONTRADICTIONS = tuple([(one.name, one.contradiction) for one in EVIDENCE if one.contradiction is not None])
 
-        Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
-        """
-        disputed = self.disputed or (("numbers",) if self.titles_contradict else ())
-        return [*disputed, *(["words"] if self.substituted.contradicts else [])] == [kind]
+
+def features(pair: Comparison, context: Context) -> list[float]:
+    """The row of a pair, in the order of `FEATURES`."""
+    views = [view(pair, context) for view in _VIEWS]
+    row: list[float] = []
+    for place, functions, otherwise in _PLAN:
+        seen = views[place]
+        row += otherwise if seen is None else [function(seen) for function in functions]
+    return row
 
 
 def compare(one: Profile, other: Profile, cosine: float, arrivals_apart: int | None = None) -> Comparison:
@@ -151,7 +128,7 @@ def comparisons(
 ) -> list[Comparison]:
     """Compare an item with each of some others, as `compare` does with one."""
     return [
-        _comparison(one, other, cosine, wording, apart)
+        _contradicted(_comparison(one, other, cosine, wording, apart))
         for other, cosine, wording, apart in zip(others, cosines, wordings(one, others), arrivals_apart, strict=True)
     ]
 
@@ -169,7 +146,6 @@ def _comparison(
     sizes = measures(here, there)
     dimensions = plain(here.dimensions, there.dimensions)
     contradict = titles_contradict(one.said, other.said)
-    variants = substituted(one.said, other.said)
     told = {
         "identifiers": named.contradicts,
         "numbers": numbers.contradicts,
@@ -177,7 +153,6 @@ def _comparison(
         "measures": sizes.contradicts or (dimensions.contradicts and not dimensions.shared),
     }
     disputed = tuple([kind for kind, differ in told.items() if differ])
-    same_wording = bool(disputed) and words_shared >= _SAME_WORDING
     return Comparison(
         one=one,
         other=other,
@@ -190,155 +165,19 @@ def _comparison(
         measures=sizes,
         dimensions=dimensions,
         titles_contradict=contradict,
-        substituted=variants,
         disputed=disputed,
-        contested=contradict or variants.contradicts or same_wording,
+        contested=contradict or (bool(disputed) and words_shared >= _SAME_WORDING),
         arrivals_apart=arrivals_apart,
     )
 
 
-def features(pair: Comparison, context: Context) -> list[float]:
-    """The row of a pair, in the order of `FEATURES`."""
-    return [
-        pair.cosine,
-        context.margin,
-        context.lead,
-        min(context.rank, _DEEPEST_RANK),
-        context.their_margin,
-        context.their_lead,
-        min(context.their_rank, _DEEPEST_RANK),
-        pair.wording.cosine,
-        context.words_margin,
-        context.words_lead,
-        *_word_features(pair),
-        *(_NO_VALUES if pair.one.said.plain and pair.other.said.plain else _stated(pair)),
-        pair.words_shared,
-        pair.words_shared * len(pair.disputed) / 4,
-        _ratio(len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)),
-        *_title_features(pair),
-        _labels_shared(pair),
-        _price_ratio(pair),
-        _days_apart(pair),
-        nan if pair.arrivals_apart is None else log(1.0 + pair.arrivals_apart),
-    ]
-
-
-def _word_features(pair: Comparison) -> tuple[float, ...]:
-    one, other, shared = pair.one, pair.other, pair.wording
-    union = one.total + other.total - shared.weight
-    contained = (shared.weight / one.total, shared.weight / other.total)
-    own = (one.total - shared.weight, other.total - shared.weight)
-    mine, theirs = shared.mine, shared.theirs
-    fewest_rare = min(one.rare, other.rare)
-    return (
-        shared.weight / union if union > 0 else 1.0,
-        max(contained),
-        min(contained),
-        shared.rarest,
-        shared.rare_shared / fewest_rare if fewest_rare else nan,
-        min(mine.rarity, theirs.rarity),
-        min(*own, _MOST_OWN),
-        min(max(own), _MOST_OWN),
-        ratio(mine.term, theirs.term) / 100 if mine.term and theirs.term else nan,
-        ratio(one.said.whole.folded[:_READ_CHARACTERS], other.said.whole.folded[:_READ_CHARACTERS]) / 100,
-    )
-
-
-def _stated(pair: Comparison) -> tuple[float, ...]:
-    return (*_identifier_features(pair), *_value_features(pair))
-
-
-def _identifier_features(pair: Comparison) -> tuple[float, float, float]:
-    found = pair.identifiers
-    if not (found.shared or found.here or found.there):
-        return nan, nan, nan
-    one, other = pair.one.rarity, pair.other.rarity
-    shared = max([max(one(code), other(code)) for code in found.shared], default=0.0)
-    if not found.contradicts:
-        return shared, 0.0, 0.0
-    differ = min(max(map(one, found.here)), max(map(other, found.there)))
-    return shared, differ, alike(found.here, found.there)
-
-
-def _value_features(pair: Comparison) -> tuple[float, ...]:
-    numbers, sizes, dimensions, colours = pair.numbers, pair.measures, pair.dimensions, pair.colours
-    said = len(numbers.shared) + len(numbers.here) + len(numbers.there)
-    return (
-        nan if numbers.silent else len(numbers.shared) / said,
-        float(min(len(numbers.here), len(numbers.there), _MOST)) if said else nan,
-        float(min(len(sizes.shared) + len(dimensions.shared), _MOST)),
-        float(min(len(sizes.here) + (dimensions.contradicts and not dimensions.shared), _MOST)),
-        nan if colours.silent else float(bool(colours.shared)),
-        nan if colours.silent else float(colours.contradicts),
-    )
-
-
-def _title_features(pair: Comparison) -> tuple[float, ...]:
-    one, other = pair.one, pair.other
-    mine, theirs = one.said.title, other.said.title
-    if mine is None or theirs is None or one.said.title_name != other.said.title_name:
-        return _NO_TITLES
-    if one.title is None or other.title is None:
-        return _NO_TITLES
-    cosine, weight = _title_overlap(one.title, other.title)
-    contained = (weight / one.title.total, weight / other.title.total)
-    return (
-        cosine,
-        max(contained),
-        min(contained),
-        ratio(mine.folded, theirs.folded) / 100,
-        max(_found_in(one.title, other), _found_in(other.title, one)),
-        float(min(len(mine.numbers ^ theirs.numbers), _MOST)),
-        float(pair.titles_contradict),
-    )
-
-
-def _title_overlap(one: Weighted, other: Weighted) -> tuple[float, float]:
-    """Cosine of the tf-idf weights of two titles, and the summed rarity of the terms they share."""
-    mine, theirs, rarity = one.counts, other.counts, one.rarity
-    fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
-    # A list, in reading order: floating-point sums depend on the order, and a set has none to rely on.
-    shared = [term for term in fewer if term in more]
-    weights = [rarity[term] for term in shared]
-    product = 0.0
-    for term, weight in zip(shared, weights, strict=True):
-        both = mine[term] * theirs[term]
-        product += weight * weight * (1.0 if both == 1 else multiplicity(mine[term]) * multiplicity(theirs[term]))
-    return min(product / (one.norm * other.norm), 1.0), sum(weights)
-
-
-def _found_in(title: Weighted, whole: Profile) -> float:
-    """Which part of a title the whole other item mentions, by rarity."""
-    mentioned = whole.said.whole.counts
-    return sum([weight for term, weight in title.rarity.items() if term in mentioned]) / title.total
-
-
-def _labels_shared(pair: Comparison) -> float:
-    mine, theirs = pair.one.said.labels, pair.other.said.labels
-    parts = [_contained(mine[name], theirs[name]) for name in mine if name in theirs]
-    return sum(parts) / len(parts) if parts else nan
-
-
-def _contained(one: frozenset[str], other: frozenset[str]) -> float:
-    fewest = min(len(one), len(other))
-    return len(one & other) / fewest if fewest else 0.0
-
-
-def _price_ratio(pair: Comparison) -> float:
-    mine, theirs = pair.one.price, pair.other.price
-    return _ratio(mine, theirs) if mine and theirs else nan
-
-
-def _days_apart(pair: Comparison) -> float:
-    """Logarithm of one plus the days between them."""
-    mine, theirs = pair.one.timestamp, pair.other.timestamp
-    return nan if mine is None or theirs is None else log(1.0 + abs((mine - theirs).total_seconds()) / 86_400)
+def _contradicted(pair: Comparison) -> Comparison:
+    """The same, with what contradicts for certain."""
+    found = {name: contradiction(pair) for name, contradiction in _CONTRADICTIONS}
+    certain = {name: agreement for name, agreement in found.items() if agreement.here or agreement.there}
+    return pair._replace(certain=certain, contested=True) if certain else pair
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared) if one or other else 1.0
-
-
-def _ratio(one: float, other: float) -> float:
-    return min(one, other) / max(one, other) if one or other else 1.0

@@ -10,8 +10,9 @@ import numpy as np
 
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
 from recommender.matching.bands import Thresholds
+from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context, contexts, cosines_among
-from recommender.matching.features import Comparison, comparisons, features
+from recommender.matching.features import comparisons, features
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.profile import item_terms, profiles

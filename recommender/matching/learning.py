@@ -8,17 +8,16 @@ from math import log
 import numpy as np
 
 from recommender.matching.boosting import Growth, grow
-from recommender.matching.features import FEATURES, MONOTONE
+from recommender.matching.features import FEATURES, MONOTONE, TABLE
 from recommender.matching.logistic import newton, regress
 from recommender.matching.model import PairModel, probability
 from recommender.matching.operating_points import OperatingPoint
 from recommender.matching.trees import Booleans, Floats
 
 # How long duplicates keep coming differs from one collection to the next: bug reports repeat what is new, a catalogue
-# anything. So the shipped model reads none of these, and a collection learns them from its own answers. Logarithms:
-# what is usual, and how far values lie apart.
-_TIMES = {"days_apart": (4.0, 1.5), "arrivals_apart": (6.0, 1.5)}
-UNIVERSAL = tuple(name for name in FEATURES if name not in _TIMES)
+# anything. So the shipped model reads none of what only a collection's own answers teach.
+_OWN = {one.name: one.usual for one in TABLE if one.usual is not None}
+UNIVERSAL = tuple(name for name in FEATURES if name not in _OWN)
 
 # From so many labelled pairs on, and so many of the rarer kind, a model of the collection's own beats an adapted one.
 # Both, like the penalties below, from learning curves on three sets held out (tools/fit_matcher.py --curve).
@@ -83,14 +82,14 @@ def adapt(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
     """Move a model's linear part and calibration towards labelled pairs, the further the more there are.
 
     The maximum a posteriori estimate under a normal prior around the model: no pairs change nothing, ten change
-    little. Times that the pairs have and the model does not read begin with no weight.
+    little. What only a collection teaches, as far as the pairs have it, begins with no weight.
 
     Args:
         model: where to start, usually the shipped one.
         rows: shape (n, len(FEATURES)), NaN where a value is missing.
         labels: shape (n,).
     """
-    model = _widened(model, _times(model, rows))
+    model = _widened(model, _own(model, rows))
     standardised = model.standardised(rows)
     count = standardised.shape[1]
     design = np.hstack([standardised, model.raw_log_odds(rows)[:, None], np.ones((len(rows), 1))])
@@ -116,19 +115,19 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
     same = int(labels.sum())
     if len(labels) < OWN_MODEL_FROM or min(same, len(labels) - same) < OWN_MODEL_FROM_RARER:
         return adapt(model, rows, labels)
-    own = fit(rows, labels, recipe=Recipe(_OWN_L2, _OWN_GROWTH, (*model.features, *_times(model, rows))))
+    own = fit(rows, labels, recipe=Recipe(_OWN_L2, _OWN_GROWTH, (*model.features, *_own(model, rows))))
     return replace(own, operating_points=model.operating_points, review_from=model.review_from)
 
 
-def _times(model: PairModel, rows: Floats) -> tuple[str, ...]:
+def _own(model: PairModel, rows: Floats) -> tuple[str, ...]:
     """Features that only a collection itself can teach, as far as the rows have them and the model does not."""
-    known = (name for name in _TIMES if name not in model.features)
+    known = (name for name in _OWN if name not in model.features)
     return tuple(name for name in known if not np.isnan(rows[:, FEATURES.index(name)]).all())
 
 
 def _widened(model: PairModel, names: tuple[str, ...]) -> PairModel:
-    """The same model, which also reads these of `_TIMES` and makes nothing of them."""
-    figures = np.array([_TIMES[name] for name in names]).reshape(-1, 2)
+    """The same model, which also reads these of `_OWN` and makes nothing of them."""
+    figures = np.array([_OWN[name] for name in names]).reshape(-1, 2)
     return replace(
         model, features=(*model.features, *names), logistic=model.logistic.widened(figures[:, 0], figures[:, 1])
     )

@@ -7,7 +7,7 @@ from math import isnan
 
 import numpy as np
 
-from recommender.matching.features import FEATURES
+from recommender.matching.features import FEATURES, TABLE
 from recommender.matching.trees import Floats
 
 
@@ -23,7 +23,8 @@ def named(row: Sequence[float]) -> dict[str, float]:
 def rows_from(named_rows: Sequence[Mapping[str, float]]) -> Floats:
     """Rows of features as models read them, shape (n, len(FEATURES)): the inverse of `named`.
 
-    A name that is not a feature of this version is passed over, so that answers outlive the features.
+    Answers outlive the table: a name that is not in it is passed over, and a feature that came after an answer is read
+    as its entry says (`Feature.before`).
     """
-    rows = [[row.get(name, np.nan) for name in FEATURES] for row in named_rows]
+    rows = [[row.get(one.name, one.before) for one in TABLE] for row in named_rows]
     return np.array(rows, np.float64).reshape(len(named_rows), len(FEATURES))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -86,6 +87,34 @@ class Spans:
         name, _, name_end = self._words[first - 1] if first else _NO_WORD
         named = name.isalpha() and start - name_end <= _NAME_GAP
         return Written(self._text[start:end], (start, end), name if named else "")
+
+
+class Texts:
+    """The texts of a pair, searched only when there is something to point at.
+
+    Args:
+        here: of the item.
+        there: of the candidate.
+    """
+
+    def __init__(self, here: str, there: str) -> None:
+        self._here = here
+        self._there = there
+
+    @cached_property
+    def here(self) -> Spans:
+        """That of the item."""
+        return Spans(self._here)
+
+    @cached_property
+    def there(self) -> Spans:
+        """That of the candidate."""
+        return Spans(self._there)
+
+    def ranges(self, terms: Sequence[str], others: Sequence[str] | None = None) -> dict[str, list[list[int]]]:
+        """Where words stand in the one text, and the same or others in the other."""
+        theirs = terms if others is None else others
+        return {"here_at": self.here.words(terms), "there_at": self.there.words(theirs)}
 
 
 def _words(text: str) -> list[tuple[str, int, int]]:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.items import Item
+from recommender.matching.comparison import Comparison
 from recommender.matching.context import contexts, cosines_among
-from recommender.matching.features import CONTEXT, FEATURES, FIELDS, Comparison, compare, features
+from recommender.matching.features import CONTEXT, FEATURES, FIELDS, compare, features
 from recommender.matching.profile import Profile, item_terms, profile
 from recommender.matching.statistics import CountedTerms, TermStatistics, rarity
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
 from recommender.matching import Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
+from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context, contexts
-from recommender.matching.features import Comparison, compare, features
+from recommender.matching.features import compare, features
 from recommender.matching.profile import profile
 from recommender.matching.reasons import MOST_REASONS, contributions, explanation, reasons
 from recommender.matching.spans import Spans

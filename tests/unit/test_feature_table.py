@@ -1,0 +1,201 @@
+"""One entry in the table of features is all that a feature takes: it is added to a copy, and looked for everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender.items import CollectionSettings, Item
+from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, rows_from
+from recommender.matching.features import EVIDENCE, FEATURES, TABLE
+from recommender.matching.learning import adapt
+from recommender.matching.model import PairModel
+
+ROOT = Path(__file__).parents[2]
+
+NEGATION = '''
+"""Whether one of the two says no."""
+
+from collections.abc import Iterator
+
+from recommender.matching.agreement import NOTHING, Agreement
+from recommender.matching.comparison import Comparison
+from recommender.matching.context import Context
+from recommender.matching.feature import Evidence, Said, Telling
+
+
+def negation_differs(pair: Comparison) -> float:
+    """1 if one of the two says not."""
+    return float(bool(_found(pair).here or _found(pair).there))
+
+
+def lead_twice(context: Context) -> float:
+    """Twice the lead."""
+    return 2 * context.lead
+
+
+def _found(pair: Comparison) -> Agreement[str]:
+    here, there = ("not" in side.said.whole.counts for side in (pair.one, pair.other))
+    return NOTHING if here == there else Agreement((), ("not",) * here, ("not",) * there)
+
+
+def _negation(telling: Telling) -> Iterator[Said]:
+    if "negation" in telling.pair.certain:
+        at = telling.texts.ranges(["not"])
+        text = "one of the two says not"
+        yield telling.said("negation_differs", text, telling.weight, **at)._replace(holds_back=True)
+
+
+NEGATION = Evidence("negation", _negation, contradiction=_found)
+'''
+
+ENTRIES = """
+    Feature("negation_differs", -1, PAIR, negation.negation_differs, negation.NEGATION, before=0.0),
+    Feature("lead_twice", 1, BESIDE, negation.lead_twice, meaning.MEANING),
+"""
+
+LOOK = """
+import importlib.util, json, sys
+import numpy as np
+from recommender.items import CollectionSettings, Item
+from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, rows_from
+from recommender.matching.features import CONTEXT, FEATURES, MONOTONE
+from recommender.matching.learning import UNIVERSAL, fit, learn
+from recommender.matching.model import PairModel
+from recommender.matching.reasons import contributions
+
+said = json.load(sys.stdin)
+draw = np.random.default_rng(0)
+rows = draw.random((1200, len(FEATURES)))
+place = FEATURES.index("negation_differs")
+labels = (rows[:, 0] > 0.5) & (rows[:, place] < 0.5)
+model = fit(rows, labels)
+low, high = rows.copy(), rows.copy()
+low[:, place], high[:, place] = 0.0, 1.0
+answered = rows_from([json.loads(row) for row in said["answers"]])
+taught = learn(model, answered, np.array([True, False] * 4))
+
+item, other = (Comparable(Item(id=text, text=text), text.encode()) for text in said["texts"])
+def judged(by):
+    return LearnedMatcher(lambda _: CountedTerms(), lambda _: by)
+pair = [Candidate(other, 0.98)]
+verdict = judged(model).explain(item, pair, 0, CollectionSettings())
+row = judged(model).row(item, pair, 0)
+older = PairModel.from_json(said["model"])
+
+spec = importlib.util.spec_from_file_location("generate_reference", said["generator"])
+generator = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(generator)
+
+print(json.dumps({
+    "features": FEATURES, "sign": MONOTONE["negation_differs"], "context": CONTEXT, "universal": UNIVERSAL,
+    "fitted": model.features, "taught": taught.features,
+    "moves": float((model.log_odds(low) - model.log_odds(high)).max()),
+    "rises": float((model.log_odds(high) - model.log_odds(low)).max()),
+    "row": row, "answers": answered[:, place].tolist(),
+    "twice": bool(np.isnan(answered[:, FEATURES.index("lead_twice")]).all()),
+    "verdict": verdict.model_dump(mode="json"),
+    "weighed": "negation" in contributions(model, rows[:1])[0],
+    "older": older.log_odds(rows_from([row])).tolist(),
+    "page": generator.text_of("docs/reference/features.md"),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a package says whose table has two entries more; with what this one says of the same pair."""
+    folder = tmp_path_factory.mktemp("grown")
+    shutil.copytree(ROOT / "recommender", folder / "recommender", ignore=shutil.ignore_patterns("__pycache__"))
+    matching = folder / "recommender" / "matching"
+    (matching / "evidence" / "negation.py").write_text(NEGATION)
+    table = matching / "features.py"
+    before = table.read_text()
+    after = before.replace("import fields, meaning,", "import fields, meaning, negation,", 1)
+    after = after.replace('    Feature("margin",', f'{ENTRIES.strip()}\n    Feature("margin",', 1)
+    assert "import fields, meaning, negation," in after
+    assert ENTRIES.strip() in after
+    table.write_text(after)
+
+    texts = ["the parcel did arrive", "the parcel did not arrive"]
+    here = LearnedMatcher(lambda _: CountedTerms())
+    item, other = (Comparable(Item(id=text, text=text), text.encode()) for text in texts)
+    row = here.row(item, [Candidate(other, 0.98)], 0)
+    learned = adapt(default_model(), rows_from([row] * 8), rows_from([row] * 8)[:, 0] > 1)
+    said = {
+        "texts": texts,
+        "answers": [json.dumps(row)] * 8,
+        "model": learned.to_json(),
+        "generator": str(ROOT / "tools" / "generate_reference.py"),
+    }
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    run = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        input=json.dumps(said),
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    stored = PairModel.from_json(json.loads(json.dumps(learned.to_json())))
+    mine = here.explain(item, [Candidate(other, 0.98)], 0, CollectionSettings())
+    return {
+        **json.loads(run.stdout),
+        "row_here": row,
+        "learned": stored.log_odds(rows_from([row])).tolist(),
+        "verdict_here": mine.model_dump(mode="json"),
+    }
+
+
+def test_it_is_a_column_where_it_stands(grown: dict[str, Any]) -> None:
+    assert grown["features"] == [FEATURES[0], "negation_differs", "lead_twice", *FEATURES[1:]]
+    assert grown["row"] == {**grown["row_here"], "negation_differs": 1.0}, "alone there is no lead"
+
+
+def test_it_is_learned_in_its_direction(grown: dict[str, Any]) -> None:
+    assert grown["sign"] == -1
+    assert {"negation_differs", "lead_twice"} <= set(grown["universal"]) & set(grown["fitted"]) & set(grown["taught"])
+    assert grown["moves"] > 1.0
+    assert grown["rises"] <= 1e-9
+
+
+def test_it_is_hidden_with_its_kind(grown: dict[str, Any]) -> None:
+    assert "lead_twice" in grown["context"]
+    assert "negation_differs" not in grown["context"]
+
+
+def test_it_contests_and_is_told(grown: dict[str, Any]) -> None:
+    verdict = grown["verdict"]
+    assert verdict["contested"]
+    assert not grown["verdict_here"]["contested"]
+    assert verdict["band"] != "duplicate"
+    assert grown["weighed"]
+    (reason,) = [one for one in verdict["reasons"] if one["code"] == "negation_differs"]
+    (there,) = reason["detail"]["there_at"]
+    assert "the parcel did not arrive"[slice(*there)] == "not"
+
+
+def test_answers_and_models_of_before_are_read(grown: dict[str, Any]) -> None:
+    assert grown["answers"] == [0.0] * 8
+    assert grown["twice"], "what may be missing is missing"
+    assert grown["older"] == grown["learned"], "a model goes on without what it does not know"
+
+
+def test_it_is_documented(grown: dict[str, Any]) -> None:
+    assert "| `negation_differs` | `different` | pair | negation | 1 if one of the two says not. |" in grown["page"]
+    assert "| `lead_twice` | `same` | context | meaning | Twice the lead. |" in grown["page"]
+
+
+def test_names_stand_once_and_functions_say_what_they_are() -> None:
+    assert len(set(FEATURES)) == len(TABLE)
+    assert len({one.name for one in EVIDENCE}) == len(EVIDENCE)
+    assert [one.name for one in TABLE if not one.function.__doc__] == []
