@@ -12,7 +12,7 @@ from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reaso
 from recommender.matching.bands import Thresholds
 from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context, contexts, cosines_among
-from recommender.matching.features import comparisons, features
+from recommender.matching.features import comparisons, features, rows
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.profile import item_terms, profiles
@@ -95,11 +95,11 @@ class LearnedMatcher:
         model = self._models(item.item.collection)
         pairs = self._compare(item.item, different)
         found = contexts(pairs, _among(different))
-        rows = np.array([features(pair, context) for pair, context in zip(pairs, found, strict=True)])
+        seen = rows(pairs, found)
         thresholds = Thresholds.of(model, settings)
         judged = iter(
             _Judged(pair, context, row, log_odds, thresholds)
-            for pair, context, row, log_odds in zip(pairs, found, rows, model.log_odds(rows).tolist(), strict=True)
+            for pair, context, row, log_odds in zip(pairs, found, seen, model.log_odds(seen).tolist(), strict=True)
         )
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 

@@ -140,6 +140,11 @@ class PairModel:
             review_from=float(said["review_from"]),
         )
 
+    @staticmethod
+    def knows(said: Mapping[str, Any]) -> bool:
+        """Whether every feature that a model reads, as `to_json` wrote it, is in the table; it need not read all."""
+        return set(said["features"]) <= set(FEATURES)
+
     @classmethod
     def checked(cls, text: str) -> PairModel:
         """Read what another process says is a model, and see to it that it can judge any pair.

@@ -97,6 +97,8 @@ class Models:
     def _of(self, collection: int) -> PairModel:
         if collection not in self._models:
             kept = self._store.answers.model(collection)
+            if kept is not None and not PairModel.knows(kept[1]):
+                kept = None  # of a release with other features: the next answer teaches anew, from all there are
             self._learned_from[collection] = 0 if kept is None else kept[0]
             # Always from what was stored, with its rounding: what judges now judges after a restart as well.
             self._models[collection] = default_model() if kept is None else PairModel.from_json(kept[1])

@@ -216,3 +216,28 @@ def test_in_memory_are_those_of_the_collections_asked_for_last(monkeypatch: pyte
         chain = [log.feedback("i1", "same", "i2", collection=name), log.feedback("i0", "same", "i2", collection=name)]
         assert codes(one, *chain) == [None, "contradiction"], "whatever is in memory"
         assert sum(one._store.answers.count(id_) for id_ in one._answers._said) <= 5
+
+
+def test_a_model_that_reads_a_feature_of_another_release_is_dropped_and_learned_anew(tmp_path: Path) -> None:
+    log = Log()
+    one = engine(tmp_path)
+    one.process([*items(log), *said(log, 0, 5)])
+    found = one._collections.find("default")
+    assert found is not None
+    kept = one._store.answers.model(found.id)
+    assert kept is not None
+    with one._store.transaction():
+        one._store.answers.put_model(found.id, kept[0], {**kept[1], "features": ["letters", *kept[1]["features"][1:]]})
+    one.close()
+
+    one = engine(tmp_path)
+    judged = one.process([log.upsert("late", "card declined in the shop")])
+    assert [event.data.type for event in judged if is_outcome(event)] == ["recommender.item.processed.v1"], (
+        "by the shipped model"
+    )
+    accepted = [event for event in one.process(said(log, 6, 7)) if is_outcome(event)]
+    assert data_of(accepted[0])["answers"] == 6, "learned from all answers there are"
+    anew = one._store.answers.model(found.id)
+    assert anew is not None
+    assert anew[1]["features"][0] == kept[1]["features"][0]
+    one.close()

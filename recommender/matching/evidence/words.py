@@ -47,13 +47,15 @@ def jaccard(pair: Comparison) -> float:
 def contained_most(pair: Comparison) -> float:
     """Rarity of the shared terms in that of the side with less of it."""
     shared = pair.wording.weight
-    return max(shared / pair.one.total, shared / pair.other.total)
+    mine, theirs = pair.one.total, pair.other.total
+    return shared / (min(theirs, mine))
 
 
 def contained_least(pair: Comparison) -> float:
     """Rarity of the shared terms in that of the side with more of it."""
     shared = pair.wording.weight
-    return min(shared / pair.one.total, shared / pair.other.total)
+    mine, theirs = pair.one.total, pair.other.total
+    return shared / (max(mine, theirs))
 
 
 def rarest_shared(pair: Comparison) -> float:
@@ -63,25 +65,29 @@ def rarest_shared(pair: Comparison) -> float:
 
 def rare_shared(pair: Comparison) -> float:
     """Share of the rare terms that are shared, of the side with fewer of them."""
-    fewest = min(pair.one.rare, pair.other.rare)
+    mine, theirs = pair.one.rare, pair.other.rare
+    fewest = min(theirs, mine)
     return pair.wording.rare_shared / fewest if fewest else nan
 
 
 def rarest_own(pair: Comparison) -> float:
     """Rarity of the rarest term that the other side lacks, on the side where it is less rare."""
-    return min(pair.wording.mine.rarity, pair.wording.theirs.rarity)
+    mine, theirs = pair.wording.mine.rarity, pair.wording.theirs.rarity
+    return min(theirs, mine)
 
 
 def own_least(pair: Comparison) -> float:
     """Summed rarity of the terms that the other side lacks, on the side with less of it, at most 20."""
     shared = pair.wording.weight
-    return min(pair.one.total - shared, pair.other.total - shared, _MOST_OWN)
+    mine, theirs = pair.one.total, pair.other.total
+    return min((min(theirs, mine)) - shared, _MOST_OWN)
 
 
 def own_most(pair: Comparison) -> float:
     """Summed rarity of the terms that the other side lacks, on the side with more of it, at most 20."""
     shared = pair.wording.weight
-    return min(max(pair.one.total - shared, pair.other.total - shared), _MOST_OWN)
+    mine, theirs = pair.one.total, pair.other.total
+    return min((max(mine, theirs)) - shared, _MOST_OWN)
 
 
 def own_alike(pair: Comparison) -> float:
@@ -109,7 +115,9 @@ def wording_differs(pair: Comparison) -> float:
 def length_ratio(pair: Comparison) -> float:
     """Length of the shorter text in that of the longer."""
     one, other = len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)
-    return min(one, other) / max(one, other) if one or other else 1.0
+    if one == other:
+        return 1.0
+    return one / other if one < other else other / one
 
 
 def _words(telling: Telling) -> Iterator[Said]:
