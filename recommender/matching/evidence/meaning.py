@@ -28,7 +28,7 @@ def lead(context: Context) -> float:
 
 def rank(context: Context) -> float:
     """How many other candidates are closer to the item, at most ten."""
-    return _DEEPEST_RANK if context.rank > _DEEPEST_RANK else context.rank
+    return min(context.rank, _DEEPEST_RANK)
 
 
 def their_margin(context: Context) -> float:
@@ -43,7 +43,7 @@ def their_lead(context: Context) -> float:
 
 def their_rank(context: Context) -> float:
     """To how many of the others the candidate is closer than to the item, at most ten."""
-    return _DEEPEST_RANK if context.their_rank > _DEEPEST_RANK else context.their_rank
+    return min(context.their_rank, _DEEPEST_RANK)
 
 
 def alike(similarity: float) -> str:
