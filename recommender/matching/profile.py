@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from recommender.items import Item
+from recommender.items.prices import is_price
 from recommender.matching.statistics import TermStatistics, background, rarities
 from recommender.matching.terms import Terms, terms_of
 from recommender.matching.trees import Floats
@@ -132,7 +133,7 @@ class Profile:
 
     Attributes:
         said: what it says.
-        price: the first positive number among the attributes whose name has ``price`` in it.
+        price: the first positive number among the attributes that are prices by their names.
         timestamp: when the item came into being.
         weights: rarity of `ItemTerms.terms`, scaled inverse document frequency in [0, 1]; shape (terms,).
         norm: Euclidean length of the tf-idf weights, rarity times `multiplicity`.
@@ -211,7 +212,7 @@ def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermS
 
 def _price(item: Item) -> float | None:
     for name, value in item.attributes.items():
-        if "price" in name.lower() and isinstance(value, int | float) and value > 0:
+        if isinstance(value, int | float) and value > 0 and is_price(name):
             return float(value)
     return None
 

@@ -137,6 +137,14 @@ def test_what_cannot_be_compared_is_missing() -> None:
     assert not math.isnan(found["cosine"])
 
 
+@pytest.mark.parametrize("name", ["Preis", "prix_ttc", "precio", "PRICE"])
+def test_a_price_is_told_by_its_name_in_several_languages(name: str) -> None:
+    counted = statistics()
+    attributes = [{"Preisgruppe": 7, name: price} for price in (30, 40.0)]
+    one, other = (side("a white kettle", counted, attributes=values) for values in attributes)
+    assert named(compare(one, other, 0.8))["price_ratio"] == 0.75
+
+
 def test_fields_prices_and_times() -> None:
     counted = statistics()
     one = side(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender.items.prices import is_price
 from workers.records.quantities import NumberForm, Undecided, number_form, read_number
 
 
@@ -102,3 +103,29 @@ def test_any_cell_is_read_or_not(cell: str) -> None:
     assert reading is None or any(number is not None for number in (reading.by_point, reading.by_comma))
     form = number_form([cell])
     assert not isinstance(form, NumberForm) or form.read(cell) is None or isinstance(form.read(cell), int | float)
+
+
+def test_a_minus_behind_the_figures() -> None:
+    form = number_form(["100,00-", "99,50", "1.250,00- EUR"])
+    assert isinstance(form, NumberForm)
+    assert [form.read(cell) for cell in ("100,00-", "99,50", "1.250,00- EUR", "12,-")] == [-100, 99.5, -1250, 12]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["price", "unitPrice", "PRICE_EUR", "RRP", "Preis", "Preis (brutto)", "Verkaufspreis", "prix_ttc", "precioVenta"],
+)
+def test_prices_are_told_by_their_names(name: str) -> None:
+    assert is_price(name)
+
+
+@pytest.mark.parametrize("name", ["prezzo", "verkoopprijs", "preço", "cena", "pris", "Цена", "価格", "가격"])
+def test_prices_are_told_in_further_languages(name: str) -> None:
+    assert is_price(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Preisgruppe", "amount", "cost centre", "prize", "surprise", "enterprise", "scenario"]
+)
+def test_names_that_are_none_of_a_price(name: str) -> None:
+    assert not is_price(name)

@@ -139,11 +139,13 @@ def read_number(cell: str) -> Reading | None:
     after = parts["after"].strip()
     if body[-1] in ".,'" and after.startswith(("-", "\u2013", "\u2014")):
         body, after = body[:-1], after.lstrip("-\u2013\u2014").strip()
+    behind = after.startswith("-") and not parts["sign"]  # 100,00- as SAP writes it
+    after = after[1:].strip() if behind else after
     before, after = ((text or "").strip().casefold() for text in (parts["before"], after))
     if (before and after) or before not in _MONEY or after not in _UNITS:
         return None
     unit = _UNITS[before or after]
-    sign = -1.0 if parts["sign"] else 1.0
+    sign = -1.0 if parts["sign"] or behind else 1.0
     by_point, by_comma = (_value(body, mark) for mark in (".", ","))
     if by_point is None and by_comma is None:
         return None
@@ -154,6 +156,11 @@ def read_number(cell: str) -> Reading | None:
         unit,
         grouped is not None and not (grouped["mark"] == "," and body.count(",") > 1) and not unit,
     )
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit or a currency, and nothing else."""
+    return text.casefold() in _UNITS and bool(text)
 
 
 def is_number(value: Any) -> bool:
