@@ -162,9 +162,10 @@ def test_a_list_on_one_line_is_read_in_bounded_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "where"),
     [
-        ({"status": "ok", "message": "Here they are", "payload": {"tickets": ROWS}}, "'payload.tickets'"),
-        ({"took": 5, "hits": {"total": 2, "hits": [{"_id": 1, "_source": ROWS[0]}] * 2}}, "'hits.hits'"),
-        ({"type": "FeatureCollection", "features": ROWS}, "'features'"),
+        ({"data": {"items": ROWS, "users": [{"n": 1}, {"n": 2}]}}, "'data.items'"),
+        ({"title": "Oak desk", "sizes": [{"n": 1}, {"n": 2}]}, "'sizes'"),
+        ({"sku": "A-1", "sizes": [{"n": 1}, {"n": 2}]}, "'sizes'"),
+        ({"id": [1, 2], "text": ["a", "b"]}, "its keys, as one list for each column"),
         ({"columns": ["id", "text"], "index": [0, 1], "data": [[1, "a"], [2, "b"]]}, "'data'"),
         ({"id": {"0": 1, "1": 2}, "text": {"0": "a", "1": "b"}}, "its keys"),
         ({"1": {"text": "a"}, "2": {"text": "b"}}, "its keys"),
@@ -186,3 +187,63 @@ def test_rows_that_stand_deeper_are_told_and_not_taken_for_one(
 )
 def test_a_row_may_hold_lists_of_objects(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     assert values(file(tmp_path, "\n".join(map(json.dumps, rows)))) == rows
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ({"data": {"items": ROWS}}, "data.items"),
+        ({"status": "ok", "message": "Here they are", "payload": {"tickets": ROWS}}, "payload.tickets"),
+        (
+            {"meta": {"n": 3, "errors": []}, "answer": {"page": {"docs": ROWS}}, "debug": {"x": [1]}},
+            "answer.page.docs",
+        ),
+        ({"took": 5, "hits": {"total": 2, "hits": ROWS}}, "hits.hits"),
+        ({"type": "FeatureCollection", "features": ROWS}, "features"),
+        ({"produkte": ROWS[:1]}, "produkte"),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_only_list_of_objects_is_read_and_told(
+    tmp_path: Path, value: dict[str, Any], where: str, indent: int | None
+) -> None:
+    path = file(tmp_path, json.dumps(value, indent=indent))
+    rows = values(path)
+    assert rows == ROWS[: len(rows)]
+    with open_records(path) as reader:
+        dialect = reader.dialect
+        assert f"the list under {where!r}" in dialect.describe()
+        assert len(list(reader)) == len(rows)
+    out = tmp_path / "out.json"
+    with open_writer(out, ("id",), like=dialect) as writer:
+        for row in rows:
+            writer.write(row)
+    assert values(out) == rows
+    inner = json.loads(out.read_text())
+    for name in where.split("."):
+        inner = inner[name]
+    assert inner == rows
+
+
+def test_pages_behind_the_first_are_reported(tmp_path: Path) -> None:
+    pages = "\n".join(json.dumps({"rows": [row], "more": {"x": ["]}"]}}, indent=1) for row in ROWS)
+    first, *others = read(file(tmp_path, pages))
+    assert isinstance(first, Row)
+    assert len(others) == 2
+    assert all(isinstance(row, BadRow) and "behind the object with the rows" in row.error for row in others)
+
+
+@pytest.mark.parametrize("inner", ['"' + "x " * 500 + '"', "[" + "[1]," * 250 + "2]", '{"a": ' * 90 + "1" + "}" * 90])
+def test_a_value_that_is_too_long_costs_itself_only(
+    tmp_path: Path, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.records.json_values.MAX_LINE_CHARS", 200)
+    monkeypatch.setattr("workers.records.json_values._CHUNK_CHARS", 64)
+    monkeypatch.setattr("workers.records.json_values._LOOK_BACK_CHARS", 16)
+    rows = read(file(tmp_path, f'[{{"id": 1}}, {{"id": 2, "x": {inner}, "y": "\\""}}, {{"id": 3}}]'))
+    assert [(row.number, row.values.get("id")) for row in rows] == [(1, 1), (2, None), (3, 3)]
+    assert rows[1].values[UNREADABLE].startswith('{"id": 2, "x": ')
+
+
+def test_a_sequence_with_record_separators_is_read(tmp_path: Path) -> None:
+    assert values(file(tmp_path, "".join(f"\x1e{json.dumps(row)}\n" for row in ROWS), "items.jsonl")) == ROWS

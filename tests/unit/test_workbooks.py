@@ -83,6 +83,17 @@ def test_what_is_written_has_the_cells_of_what_was_read(tmp_path: Path) -> None:
     assert openpyxl.load_workbook(out).sheetnames == ["Items"]
 
 
+def test_strangers_formulas_are_texts_in_a_workbook(tmp_path: Path) -> None:
+    said = {"=1+1": "=cmd|' /C x'!A0", "id": "+49 30", "duplicate_of": "@SUM(A1)", "similar_ids": "-1+2"}
+    book_out, text_out = tmp_path / "out.xlsx", tmp_path / "out.csv"
+    for out in (book_out, text_out):
+        with open_writer(out, ("=1+1", "id"), ("duplicate_of", "similar_ids")) as writer:
+            writer.write(said)
+    cells = [cell for row in openpyxl.load_workbook(book_out).active.iter_rows() for cell in row]
+    assert [(cell.value, cell.data_type) for cell in cells] == [(text, "s") for text in [*said, *said.values()]]
+    assert text_out.read_text().splitlines() == [",".join(said), ",".join(said.values())]  # as they are: ADR 25
+
+
 def test_no_temporary_file_is_left_when_writing_fails(tmp_path: Path) -> None:
     refused = pytest.raises(ConfigurationError, match="a cell of a workbook holds 32,767")
     with refused, open_writer(tmp_path / "out.xlsx", ("id",)) as writer:

@@ -34,7 +34,16 @@ _OTHERWISE = {
     b"\xfd7zXZ": "packed with xz: unpack it, or pack it with gzip",
     b"\x28\xb5\x2f\xfd": "packed with Zstandard: unpack it, or pack it with gzip",
     b"SQLite format 3": "an SQLite database: export a table of it",
+    b"\x1f\x8b": "packed with gzip twice: unpack it once",
+    b"\x04\x22\x4d\x18": "packed with lz4: unpack it, or pack it with gzip",
+    b"7z\xbc\xaf": "packed with 7-Zip: unpack it, or pack it with gzip",
+    b"Rar!": "packed with RAR: unpack it, or pack it with gzip",
+    b"\x89PNG": "a picture",
+    b"ORC\x00": "an ORC file: write it as Parquet",
+    b"Obj\x01": "an Avro file: write it as Parquet",
+    b"ARROW1": "an Arrow file: write it as Parquet",
 }
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _UNREADABLE = "recommender.unreadable"
 
 
@@ -109,9 +118,8 @@ class ByteInput:
                 self._stream = io.BufferedReader(gzip.GzipFile(fileobj=self._stream, mode="rb"))
             found = _survey(path) if self._owned else _glance(self._stream.peek(1)[:HEAD_BYTES])
             self.head = found.head
-            for magic, what in _OTHERWISE.items():
-                if found.head.startswith(magic):
-                    raise ConfigurationError(f"{os.fspath(path)} is {what}")
+            if (what := _otherwise(found.head)) is not None:
+                raise ConfigurationError(f"{os.fspath(path)} is {what}")
             self.encoding: TextEncoding = find_encoding(found, encoding, os.fspath(path))
         except BaseException:
             self.close()
@@ -202,6 +210,13 @@ def _as_surrogates(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+def _otherwise(head: bytes) -> str | None:
+    """What a file is that is no text, by its first bytes."""
+    if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
+        return "a tar archive: unpack it"
+    return next((what for magic, what in _OTHERWISE.items() if head.startswith(magic)), None)
 
 
 def _opened(path: FilePath) -> Any:

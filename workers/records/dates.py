@@ -40,6 +40,7 @@ _OFFSET_APART = re.compile(r" *([+-]\d{2}:?\d{2}|[Zz])$")
 _DAY_OF_YEAR = re.compile(r"\d{4}-\d{3}")
 _ZONE_NAME = re.compile(r"\[[A-Za-z_+\-/0-9]*\]$")
 _SERVER_LOG = re.compile(r"^(\d{1,2}/\w{3}/\d{4}):")
+_ORACLE = re.compile(r"^(\d{1,2}-\w+-\d{2,4}) (\d{1,2})\.(\d{2})\.(\d{2})((?:\.\d{1,9})?(?: ?[AaPp][Mm])?)(?= |$)")
 _EMPTY_DATES = {(1970, 1, 1), (1900, 1, 1), (1899, 12, 30), (1899, 12, 31), (1753, 1, 1), (9999, 12, 31)}
 
 
@@ -240,6 +241,10 @@ def _aware(moment: dt.datetime) -> dt.datetime:
 
 
 class _Names(named_months.parserinfo):
+    def convertyear(self, year: int, century_specified: bool = False) -> int:
+        """As in figures, and whatever year it is now."""
+        return year if century_specified or year >= 100 else _year(f"{year:02}")
+
     MONTHS: ClassVar = [
         (*english, *others.split())
         for english, others in zip(
@@ -291,7 +296,7 @@ def _with_a_name(text: str) -> dt.datetime | None:
     """A date whose month is a word, in one of eight languages."""
     if all(_NAMES.month(word) is None for word in _WORD.findall(text)):
         return None
-    text = _SERVER_LOG.sub(r"\1 ", text)
+    text = _ORACLE.sub(r"\1 \2:\3:\4\5", _SERVER_LOG.sub(r"\1 ", text))
     try:
         one, other = (
             _PARSER.parse(text, default=default, dayfirst=day_first, tzinfos=_named_zone)

@@ -10,7 +10,8 @@ from workers.records.cells import Cells
 from workers.records.columns import column_names
 from workers.records.dialect import Dialect, Marks
 from workers.records.formats import RecordFormat
-from workers.records.repair import Record, Records
+from workers.records.odd_rows import odd_row
+from workers.records.repair import END, Record, Records
 from workers.records.rows import BadRow, Fault, Progress, Row
 from workers.records.sniffing import sniff
 
@@ -60,24 +61,31 @@ class DelimitedSource:
         return self._data.progress
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """The rows after the header, once. Lines of nothing but delimiters at the end of the file are no rows."""
-        number = empty = 0
-        for record in self._records:
-            if not record.cells:  # a blank line is no row
-                continue
-            if record.fault is None and not any(record.cells) and len(record.cells) > 1:
-                empty += 1
-                continue
-            for _ in range(empty):
-                number += 1
-                yield Row(number, dict.fromkeys(self.columns, ""))
-            empty = 0
-            number += 1
+        """The rows after the header, once. Nothing but delimiters at the end, or PostgreSQL's ``\\.``, is no row."""
+        for number, record in enumerate(self._meant(), 1):
             yield self._row(number, record)
 
     def close(self) -> None:
         """Close the file."""
         self._data.close()
+
+    def _meant(self) -> Iterator[Record]:
+        """The records without blank lines, and without what stands at the end and says nothing."""
+        empty, ended = 0, None
+        for record in self._records:
+            if not record.cells:
+                continue
+            if record.fault is None and not any(record.cells) and len(record.cells) > 1:
+                empty += 1
+                continue
+            if ended is None and record.cells == [END]:
+                ended = record
+                continue
+            yield from (Record(record.line, [""] * len(self.columns)) for _ in range(empty))
+            if ended is not None:
+                yield Record(ended.line, [END], Fault.COLUMNS, "what ends the rows of a COPY, and rows behind it")
+            empty, ended = 0, None
+            yield record
 
     def _row(self, number: int, record: Record) -> Row | BadRow:
         cells = record.cells
@@ -89,12 +97,12 @@ class DelimitedSource:
         width = len(self.columns)
         if fault is None:
             cells = cells[:width] if not any(cells[width:]) else cells
-            fault, error = self._fault(cells)
+            fault, error = self._fault(cells, first=number == 1)
         if fault is not None:
             return BadRow(number, f"line {record.line}: {error}", fault, self._own(cells))
         return Row(number, dict(zip(self.columns, cells, strict=False)))
 
-    def _fault(self, cells: Cells) -> tuple[Fault, str] | tuple[None, str]:
+    def _fault(self, cells: Cells, *, first: bool) -> tuple[Fault, str] | tuple[None, str]:
         if not all(cell is None or is_utf8(cell) for cell in cells):
             return Fault.ENCODING, f"bytes that are no {self._encoding}; name the encoding with --encoding"
         if len(cells) > 1 and [(cell or "").strip() for cell in cells] == self._names:
@@ -103,7 +111,7 @@ class DelimitedSource:
             return Fault.COLUMNS, f"{len(cells)} columns where the header has {len(self.columns)}"
         if len(cells) < len(self.columns):
             cells += [""] * (len(self.columns) - len(cells))
-        return None, ""
+        return odd_row([cell or "" for cell in cells], first=first) or (None, "")
 
     @property
     def _encoding(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, TextIO
 
 from workers.records.cells import escaped
@@ -49,7 +50,7 @@ class DelimitedSink:
     def _writer(self, dialect: Dialect) -> Callable[..., None]:
         marks = dialect.marks
         if marks.escaping:
-            return _Escaping(self._text, marks, self._end)
+            return _Escaping(self._text, marks, self._end, len(dialect.header))
         if not marks.quote:
             return _Plain(self._text, marks, self._end)
         return _Quoting(self._text, marks, self._end, always=dialect.quote_all)
@@ -87,19 +88,23 @@ class _Plain:
 
 
 class _Escaping:
-    """Backslashes, and ``\\N`` for no value, as databases write them."""
+    """Backslashes, and ``\\N`` for no value, as databases write them.
 
-    def __init__(self, text: TextIO, marks: Marks, end: str) -> None:
+    A file that was read without ``\\N`` gets none in further columns; in its own columns no value came from it.
+    """
+
+    def __init__(self, text: TextIO, marks: Marks, end: str, own: int) -> None:
         self._text = text
         self._marks = marks
         self._end = end
+        self._own = own
 
     def __call__(self, cells: Sequence[Any], *, header: bool = False) -> None:
-        self._text.write(self._marks.delimiter.join(map(self._cell, cells)) + self._end)
+        self._text.write(self._marks.delimiter.join(map(self._cell, cells, count())) + self._end)
 
-    def _cell(self, value: Any) -> str:
+    def _cell(self, value: Any, column: int) -> str:
         if value is None:
-            return "\\N"
+            return "\\N" if self._marks.nulls or column < self._own else ""
         text = escaped(to_text(value), self._marks)
         quote = self._marks.quote
         return f"{quote}{text}{quote}" if quote and text != to_text(value) else text

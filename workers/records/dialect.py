@@ -22,12 +22,14 @@ class Marks:
         quote: around a cell that holds delimiters or line ends; empty where quotes are characters like others.
         escaping: whether a backslash takes the meaning from the character behind it, and ``\\N`` is no value.
         blanks: whether blanks behind a delimiter belong to nothing.
+        nulls: whether ``\\N`` stands for what has no value in a file that is written.
     """
 
     delimiter: str = ","
     quote: str = '"'
     escaping: bool = False
     blanks: bool = False
+    nulls: bool = False
 
 
 _USUAL = Marks()
@@ -47,7 +49,7 @@ class Dialect:
         preamble: lines above the header.
         header: the names of the columns as they stand in the file, with blanks, gaps and repeats.
         array: whether JSON values stand in brackets, and not each on a line of its own.
-        wrapper: the key under which an object holds the values.
+        wrapper: the keys under which an object holds the list of the values.
         schema: the types of the columns of a Parquet file, as pyarrow holds them.
         sheet: the sheet of a workbook that was read.
     """
@@ -61,7 +63,7 @@ class Dialect:
     preamble: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     array: bool = False
-    wrapper: str | None = None
+    wrapper: tuple[str, ...] = ()
     schema: Any = None
     sheet: str | None = None
 
@@ -106,8 +108,8 @@ class Dialect:
         if self.preamble:
             lines = len(self.preamble)
             said.append(f"{lines} line{'' if lines == 1 else 's'} above the header left out")
-        if self.wrapper is not None:
-            said.append(f"the list under {self.wrapper!r}")
+        if self.wrapper:
+            said.append(f"the list under {'.'.join(self.wrapper)!r}")
         if self.sheet is not None:
             said.append(f"sheet {self.sheet!r}")
         return said

@@ -53,6 +53,25 @@ _BY_SUFFIX = {
     ".xlsm": RecordFormat.XLSX,
 }
 
+_NOT_READ = {
+    (".xls", ".xlsb", ".xlt"): "an old Excel workbook, or something else under its name: save it as .xlsx or as CSV",
+    (".ods", ".numbers", ".gsheet"): "a workbook of another program: save it as .xlsx or as CSV",
+    (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"): "packed: unpack it, or pack it with gzip",
+    (".yaml", ".yml", ".toml", ".ini", ".xml", ".mbox", ".eml", ".msg", ".ics", ".vcf"): (
+        "no table: write one row for each of its entries, as CSV or JSON"
+    ),
+    (".html", ".htm", ".md", ".pdf", ".doc", ".docx", ".odt", ".rtf"): (
+        "a document: save its table as .xlsx, or write it as CSV"
+    ),
+    (".sql", ".db", ".sqlite", ".sqlite3", ".mdb", ".accdb", ".dump"): "of a database: export a table of it as CSV",
+    (".avro", ".orc", ".arrow", ".feather", ".pkl", ".pickle", ".rds", ".dta", ".sav"): (
+        "of a format that is not read: write it as Parquet, CSV or JSON"
+    ),
+}
+
+# Endings that say what a file is that cannot be read, with what to do about it.
+_ADVICE = {ending: advice for endings, advice in _NOT_READ.items() for ending in endings}
+
 
 def is_standard_input(path: FilePath) -> bool:
     """Whether ``path`` is the dash that stands for standard input."""
@@ -92,6 +111,10 @@ def choose_format(path: FilePath, file_format: str | None = None) -> RecordForma
     else:
         bare = Path(path).with_suffix("") if is_gzip_name(path) else Path(path)
         suffix = bare.suffix.lower()
+        if (advice := _ADVICE.get(suffix)) is not None:
+            raise ConfigurationError(
+                f"cannot tell the format of {os.fspath(path)}: by its name it is {advice} (or --format says which)"
+            )
         if suffix not in _BY_SUFFIX:
             endings = ", ".join(_BY_SUFFIX)
             raise ConfigurationError(

@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from recommender.items.placeholders import bare, is_placeholder
-from workers.records.dates import looks_like_a_date
+from recommender.items.prices import is_price
+from workers.records.dates import date_form, looks_like_a_date
 from workers.records.quantities import is_number
 from workers.records.rows import Row
-from workers.records.values import is_missing
+from workers.records.values import is_missing, meant
 
 
 def _names(words: str) -> tuple[str, ...]:
@@ -24,14 +25,15 @@ def _names(words: str) -> tuple[str, ...]:
 _ID = _names(
     "id, issue key, key, number, no, nr, nummer, num, numero, numer, ticket, uuid, guid, identifier, sku, gtin,"
     " ean, upc, asin, isbn, handle, external id, reference, ref, kennung, artikelnummer, artikelnr, art nr,"
-    " bestellnummer, ticketnummer, identifiant, identificador, identificativo, codice, codigo, code, slug"
+    " bestellnummer, ticketnummer, materialnummer, matnr,"
+    " identifiant, identificador, identificativo, codice, codigo, code, slug"
 )
 _TEXT = _names("text, full text, volltext, texte, texto, testo, tekst")
 _HEADING = _names(
     "title, subject, summary, name, headline, short description, heading, titel, betreff, bezeichnung,"
-    " kurzbeschreibung, uberschrift, zusammenfassung, produktname, artikelname, artikelbezeichnung, titre, objet,"
-    " sujet, intitule, nom, libelle, designation, resume, titulo, asunto, nombre, titolo, oggetto, nome, assunto,"
-    " onderwerp, naam, samenvatting, resumo, tytul, temat, nazwa"
+    " kurzbeschreibung, uberschrift, zusammenfassung, produktname, artikelname, artikelbezeichnung, maktx, titre,"
+    " objet, sujet, intitule, nom, libelle, designation, resume, titulo, asunto, nombre, titolo, oggetto, nome,"
+    " assunto, onderwerp, naam, samenvatting, resumo, tytul, temat, nazwa"
 )
 _BODY = _names(
     "description, body, content, message, body html, details, question, long description, full description,"
@@ -40,7 +42,6 @@ _BODY = _names(
     " descrizione, corpo, contenuto, messaggio, dettagli, omschrijving, beschrijving, inhoud, bericht, descricao,"
     " conteudo, mensagem, opis, tresc, wiadomosc"
 )
-_PRICE = _names("price, preis, verkaufspreis, prix, precio, prezzo, prijs, preco, cena, amount, cost, betrag")
 _BRAND = _names("brand, vendor, manufacturer, marke, hersteller, marque, fabricant, marca, merk, fabrikant, producent")
 _DATE = _names(
     "created, created at, created on, date, timestamp, opened, opened at, published, published at, creation date,"
@@ -65,6 +66,11 @@ _FIGURES = re.compile(r"(?=.*\d)[\d\s+()./:,-]+")  # telephone numbers, times of
 _LONGEST_WORD = 40
 _IDENTIFIER = re.compile(r"(?=\S*\d)[0-9a-f-]{16,}|[0-9]{6,}(-[0-9]+)*", re.IGNORECASE)
 _CODE = re.compile(r"(?=\S*\d)[\w.:/#+=*-]+")
+_NAME = re.compile(r"[^\W\d][\w .()/&'-]*")
+_MOST_WORDS_OF_A_NAME = 3
+_WORDS_OF_A_PRICE = 2
+_MOST_LISTED = 20
+_SHOWN_OF_A_NAME = 80
 _MARKUP_OF_DATA = ("{", "[")
 _PROSE_WORDS = 3.0
 _CLEARLY = 1.5
@@ -121,7 +127,8 @@ class Columns:
 
     def cells(self, name: str) -> list[Any]:
         """The cells of a column in the sample that say something."""
-        return [value for row in self._sample if not _says_nothing(value := row.values.get(name))]
+        cells = (meant(row.values.get(name)) for row in self._sample)
+        return [cell for cell in cells if not _says_nothing(cell)]
 
     def id(self, taken: Iterable[str] = ()) -> str | None:
         """The column with the ids: one called ``id``, or one of another usual name whose cells do not repeat."""
@@ -143,31 +150,47 @@ class Columns:
         if heading is not None or body is not None:
             chosen = tuple(name for name in (heading, body) if name is not None)
             return Guess(chosen, True)
-        ranked = sorted(texts, key=self._weight, reverse=True)
+        ranked = sorted(texts, key=lambda name: (not self._is_constant(name), self._weight(name)), reverse=True)
         if not ranked:
             return Guess((), False)
         best, others = ranked[0], tuple(ranked[1:])
+        if self._is_constant(best):
+            return Guess((best,), False, others)
         clear = not others or self._weight(best) >= _CLEARLY * self._weight(others[0])
         return Guess((best,), not others or (clear and self._words(best) >= _PROSE_WORDS), others)
 
     def unused(self, taken: Iterable[str]) -> dict[str, str]:
         """Options that would take further columns along, by their names."""
         free = [name for name in self._names if name not in set(taken)]
-        found = {}
-        for option, words, kinds in (
-            ("--attribute", _PRICE, (Kind.NUMBER,)),
-            ("--attribute", _BRAND, (Kind.TEXT, Kind.CODE)),
-            ("--timestamp-field", _DATE, (Kind.DATE, Kind.NUMBER)),
-        ):
-            if (name := self._first(words, [name for name in free if self.kind(name) in kinds])) is not None:
-                found[name] = option
-        return found
+        price = next((name for name in free if self.kind(name) is Kind.NUMBER and is_price(name)), None)
+        brand = self._first(_BRAND, [name for name in free if self.kind(name) in (Kind.TEXT, Kind.CODE)])
+        date = self._first(_DATE, [name for name in free if self._holds_moments(name)])
+        options = {price: "--attribute", brand: "--attribute", date: "--timestamp-field"}
+        return {name: option for name, option in options.items() if name is not None}
+
+    def header_doubt(self) -> str:
+        """Why the first row may be no header: it looks like one of the values, or like a line of something else."""
+        if any(is_usual_name(name) for name in self._names):
+            return ""
+        if len(self._names) == 1 and not _is_name(self._names[0]):
+            return (
+                f"the only column is named {shortened(self._names[0])!r}: is it a name, and each line below it a text"
+            )
+        if any(kind_of([name]) in _KINDS_OF_VALUES and kind_of([name]) is self.kind(name) for name in self._names):
+            return "the first row looks like values: does the file have a row with the names of its columns"
+        return ""
 
     def _called(self, wanted: str, names: Iterable[str]) -> list[str]:
         return [name for name in names if wanted in self._bare[name]]
 
     def _first(self, words: Iterable[str], names: Sequence[str]) -> str | None:
         return next((name for wanted in words for name in self._called(wanted, names)), None)
+
+    def _holds_moments(self, name: str) -> bool:
+        """Whether cells are dates, or count from 1970: a column of that name may hold 0 and 1 as well."""
+        if self.kind(name) is Kind.NUMBER:
+            return date_form(self.cells(name)).per_second is not None
+        return self.kind(name) is Kind.DATE
 
     def _tells_apart(self, name: str) -> bool:
         cells = [str(cell) for cell in self.cells(name)]
@@ -179,6 +202,11 @@ class Columns:
         weight = sum(map(len, cells)) / max(len(self._sample), 1)
         repeats = len(self._sample) >= _ROWS_THAT_TELL and len(set(cells)) < _REPEATING * len(cells)
         return weight / 10 if repeats else weight
+
+    def _is_constant(self, name: str) -> bool:
+        """Whether several cells all say the same, as the kind of the rows does."""
+        cells = [str(cell) for cell in self.cells(name)]
+        return len(cells) > 1 and len(set(cells)) == 1
 
     def _words(self, name: str) -> float:
         cells = [str(cell) for cell in self.cells(name)]
@@ -195,10 +223,22 @@ def kind_of(cells: Sequence[Any]) -> Kind:
     return Kind.TEXT
 
 
-def is_price(name: str) -> bool:
-    """Whether a column is called a price."""
-    words = " ".join(bare_names(name)).split()
-    return any(word in _PRICE for word in words)
+def _is_name(name: str) -> bool:
+    """Whether a name is one of a single column, and neither a sentence nor the names of several."""
+    words = name.split()
+    several = len(words) > 1 and all(map(is_usual_name, words))
+    return len(words) <= _MOST_WORDS_OF_A_NAME and not several and _NAME.fullmatch(name) is not None
+
+
+def shortened(name: str) -> str:
+    """So much of a name as a message shows."""
+    return name if len(name) <= _SHOWN_OF_A_NAME else f"{name[:_SHOWN_OF_A_NAME]}…"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: the first of many."""
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(repr(shortened(name)) for name in names[:_MOST_LISTED]) + more
 
 
 def bare_names(name: str) -> frozenset[str]:
@@ -213,9 +253,15 @@ def is_name_of_text(name: str) -> bool:
     return not bare_names(name).isdisjoint((*_TEXT, *_HEADING, *_BODY))
 
 
+def is_name_of_id(name: str) -> bool:
+    """Whether columns with ids are called so."""
+    return not bare_names(name).isdisjoint(_ID)
+
+
 def is_usual_name(name: str) -> bool:
     """Whether columns of any kind that is known are called so."""
-    return is_name_of_text(name) or not bare_names(name).isdisjoint((*_ID, *_PRICE, *_BRAND, *_DATE))
+    price = is_price(name) and len(name.split()) <= _WORDS_OF_A_PRICE
+    return is_name_of_text(name) or price or not bare_names(name).isdisjoint((*_ID, *_BRAND, *_DATE))
 
 
 def matching(wanted: str, columns: Sequence[str]) -> str | None:
@@ -269,6 +315,7 @@ def _is_code(cell: Any) -> bool:
     return isinstance(cell, str) and len(cell) <= _LONGEST_WORD and _CODE.fullmatch(cell.strip()) is not None
 
 
+_KINDS_OF_VALUES = (Kind.PLACE, Kind.DATE, Kind.NUMBER, Kind.IDENTIFIER)
 _MAY_BE_CALLED_TEXT = (Kind.TEXT, Kind.CODE, Kind.NOTHING)
 _TESTS = {
     Kind.PLACE: _is_place,

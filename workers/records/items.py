@@ -61,6 +61,7 @@ class Items(Iterator[ItemRow]):
         self._on_repeat = on_repeat
         self._check = check
         self._seen: dict[str, int] = {}
+        self._suffixes: dict[str, int] = {}
         self._above: tuple[str, int] | None = None
         self.replaced: dict[int, int] = {}
 
@@ -107,7 +108,8 @@ class Items(Iterator[ItemRow]):
         return ItemRow(row, item, remarks, first)
 
     def _suffixed(self, id_: str) -> str:
-        number = 2
+        number = self._suffixes.get(id_, 2)
         while f"{id_}-{number}" in self._seen:
             number += 1
+        self._suffixes[id_] = number + 1
         return f"{id_}-{number}"

@@ -9,9 +9,9 @@ from recommender.errors import ConfigurationError
 from workers.records.byte_input import MAX_LINE_CHARS, ByteInput, Lines, UnreadableLineError
 from workers.records.dialect import Dialect
 from workers.records.formats import RecordFormat
-from workers.records.json_text import read_object, too_long
+from workers.records.json_text import left_out, read_object, too_long
 from workers.records.json_values import Values, shape_of
-from workers.records.misnamed import rows_inside
+from workers.records.json_wrappers import rows_inside
 from workers.records.rows import BadRow, Progress, Row
 from workers.records.values import to_json
 
@@ -25,7 +25,7 @@ class JsonSource:
     def __init__(self, data: ByteInput, file_format: RecordFormat) -> None:
         self._data = data
         head = data.decoded_head()
-        self._shape = shape_of(head)
+        self._shape = shape_of(head, deep=file_format is RecordFormat.JSON)
         self._lines = data.lines(newline="\n")
         self.dialect = Dialect(
             format=file_format,
@@ -83,12 +83,14 @@ class JsonSource:
                 continue
             if not line.isspace():
                 number += 1
-                yield read_object(number, f"line {self._lines.number}", line.lstrip("\ufeff"))
+                yield read_object(number, f"line {self._lines.number}", line.lstrip("\ufeff\x1e"))
 
     def _of_values(self) -> Iterator[Row | BadRow]:
         for number, value in enumerate(Values(_Pieces(self._lines), self._shape), 1):
             where = f"line {value.line}"
-            if value.too_long:
+            if value.behind:
+                yield left_out(number, f"{where}: behind the object with the rows, and not read", value.text)
+            elif value.too_long:
                 yield too_long(number, where, value.text, f"longer than {MAX_LINE_CHARS} characters")
             else:
                 yield read_object(number, where, value.text)
@@ -125,7 +127,7 @@ class JsonSink:
         """Close the list."""
         if self._array:
             opened = "" if self._rows else self._before()
-            closing = "]" if self._wrapper is None else "]}"
+            closing = "]" + "}" * len(self._wrapper)
             self._text.write(opened + self._end + closing + self._end)
 
     def discard(self) -> None:
@@ -134,4 +136,4 @@ class JsonSink:
     def _before(self) -> str:
         if self._rows:
             return "," + self._end
-        return ("[" if self._wrapper is None else f"{{{to_json(self._wrapper)}: [") + self._end
+        return "".join(f"{{{to_json(name)}: " for name in self._wrapper) + "[" + self._end

@@ -43,6 +43,11 @@ def too_long(number: int, where: str, beginning: str, error: object) -> BadRow:
     return _bad(number, f"{where}: {error}", Fault.LENGTH, beginning)
 
 
+def left_out(number: int, error: str, text: str) -> BadRow:
+    """A text that is no row where it stands."""
+    return _bad(number, error, Fault.JSON, text)
+
+
 class _Pairs:
     """Makes objects, and keeps every value of a key that comes twice."""
 

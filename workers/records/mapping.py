@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from recommender.items.prices import is_price
 from workers.records.blanks import Blanks
 from workers.records.dates import DateForm, NotADateError, Order, stands_for_none
-from workers.records.guessing import is_price
+from workers.records.guessing import listed
 from workers.records.quantities import DecimalMark, NumberForm
 from workers.records.rows import BadRow, Row
-from workers.records.values import is_missing, to_id, to_text
+from workers.records.values import is_missing, meant, to_id, to_text
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][+-]?[0-9]{1,3})?")
@@ -42,6 +43,8 @@ class Finding(StrEnum):
     CUT_ID = "id_in_scientific_notation"
     FLOAT_ID = "id_with_a_point"
     PADDED_ID = "id_with_blanks_around"
+    FORMULA_ID = "id_as_formula"
+    MARKED_ID = "id_with_apostrophe"
 
 
 class Remark(NamedTuple):
@@ -141,36 +144,38 @@ class ItemMapping:
 
     def id_of(self, row: Row | BadRow) -> str | None:
         """The id of a row, also of one that is no item for other reasons."""
-        value = row.values.get(self.id_field) if self.id_field is not None else None
+        value = meant(row.values.get(self.id_field)) if self.id_field is not None else None
         return None if self.blanks.names_nothing(value) else to_id(value)
 
     def _id(self, row: Row, remarks: list[Remark]) -> str:
         if self.id_field is None:
             return f"{self.id_prefix}-{row.number}"
-        value = row.values.get(self.id_field)
+        given = row.values.get(self.id_field)
+        value = meant(given)
         if self.blanks.names_nothing(value):
             raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}{_placeholder(value)}")
-        if isinstance(value, bytes):
-            raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}: bytes that are no text")
+        if isinstance(value, bytes | dict | list):
+            what = "bytes that are no text" if isinstance(value, bytes) else "several values, and not one"
+            raise _RowError(NoItem.NO_ID, f"no id in column {self.id_field!r}: {what}")
         text = to_id(value)
-        if finding := _odd_id(value, text):
+        if finding := _odd_id(given, text):
             kind, what = finding
             remarks.append(Remark(kind, f"column {self.id_field!r}: {what}"))
         return text
 
     def _content(self, row: Row) -> dict[str, Any]:
-        cells = {name: row.values.get(name) for name in self.text_fields}
+        cells = {name: meant(row.values.get(name)) for name in self.text_fields}
         said = {name: "" if isinstance(cell, bytes) else _text(cell) for name, cell in cells.items()}
         texts = {name: text for name, text in said.items() if not self.blanks.holds(text)}
         if not texts:
-            where = f"no text in column {_listed(self.text_fields)}" if self.text_fields else "no text column"
+            where = f"no text in column {listed(self.text_fields)}" if self.text_fields else "no text column"
             raise _RowError(NoItem.NO_TEXT, where + _placeholder("".join(said.values())))
         return {"fields": texts} if len(self.text_fields) > 1 else {"text": texts[self.text_fields[0]]}
 
     def _attributes(self, row: Row, remarks: list[Remark]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name in self.attributes:
-            cell = row.values.get(name)
+            cell = meant(row.values.get(name))
             if self.blanks.is_null(cell) and (self.parse_attributes or cell != ""):
                 continue
             value = values[name] = self._attribute(name, cell)
@@ -188,7 +193,7 @@ class ItemMapping:
         return parsed(cell) if self.parse_attributes else _attribute(cell)
 
     def _timestamp(self, row: Row, remarks: list[Remark]) -> str | None:
-        value = row.values.get(self.timestamp_field) if self.timestamp_field is not None else None
+        value = meant(row.values.get(self.timestamp_field)) if self.timestamp_field is not None else None
         if self.blanks.holds(value):
             return None
         try:
@@ -216,6 +221,10 @@ def _odd_id(value: Any, text: str) -> tuple[Finding, str] | None:
         return Finding.CUT_ID, "a number that has been rounded; several items may have the same"
     if not isinstance(value, str):
         return None
+    if value != text:
+        return Finding.FORMULA_ID, "a formula that gives a text, as spreadsheets keep zeros; the text is taken"
+    if text.startswith("'"):
+        return Finding.MARKED_ID, "an apostrophe before it, as spreadsheets mark texts; it is kept"
     if _CUT_BY_A_SHEET.fullmatch(text):
         return Finding.CUT_ID, "a number that a spreadsheet has cut short; several items may have the same"
     if _MADE_A_FLOAT.fullmatch(text):
@@ -256,7 +265,3 @@ def parsed(value: str | None) -> str | int | float | bool | None:
     if _DECIMAL.fullmatch(figure) and math.isfinite(number := float(figure)):
         return number
     return value
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))

@@ -1,17 +1,52 @@
-"""Files that are something else than their name says, or hold their rows deeper than where rows are looked for."""
+"""Files that are something else than their name says: named, with what to do, and never read line by line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from itertools import pairwise
 
-from recommender.items.placeholders import bare
 from workers.records.formats import RecordFormat
 
-_MARKUP = re.compile(r"<(!doctype\s+html|html|head|body|table|\?xml)\b|\{\\(rtf)", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"<(!doctype\s+html|html|head|body|table)\b|<(\?xml\b|!--)|\{\\(rtf)"
+    r"|<([a-z][\w:.-]*)(?:\s[^<>]*+)?>[ \r\n]*+<",  # <DATE>,<OPEN> is a header, and <div><p> is none
+    re.IGNORECASE,
+)
+_HTML = frozenset(
+    {"a", "b", "br", "center", "div", "font", "form", "meta", "p", "pre", "script", "span", "style", "title"}
+)
 _JSON = re.compile(r'\{\s*"(?:[^"\\\n]|\\.)*+"\s*:|\[\s*[{\[]\s*"')
-_DEEPEST = 4
+_SCRIPT = re.compile(r"(?:(?:var|let|const|export|window\.|module\.)[\w .$]*+=|[\w$.]+\s*\(|\)\]\}',?)\s*[{\[]")
+_COMMENT = re.compile(r"//|/\*")
+
+_CONVERT = "write its entries as rows of CSV or as JSON"
+_AS_TABLE = "export it as CSV"
+# What else text files are: by how they begin, or by their first lines. What has several columns is none of it.
+_MAIL = r"(?=[\s\S]{0,4000}?^From: .*@)(?=[\s\S]{0,4000}?^(?:Subject|Date): )"
+_BEGINNINGS = (
+    (r"From \S+ +\w{3} \w{3} .*\d{4}.*\r?\n>?[A-Za-z-]+:", f"a mailbox (mbox): {_CONVERT}"),
+    (_MAIL + r"(?:[A-Z][\w-]*: .*\r?\n(?:[ \t].*\r?\n)*+){2}", f"an e-mail: {_CONVERT}"),
+    (r"\*{3,} 1\. row \*{3,}", "what mysql prints for \\G: leave out the \\G, or use mysql --batch"),
+    (r"-\[ RECORD 1 \]", "what psql prints with \\x: use psql --csv"),
+    (r"BEGIN:(?:VCARD|VCALENDAR)\b", f"a vCard or a calendar: {_CONVERT}"),
+    (r"(?:version: \d+\s+)?dn: ", f"LDIF: {_CONVERT}"),
+    (r"@\w+\s*\{[^,\s]+,", f"BibTeX: {_CONVERT}"),
+    (r"\[\[?[\w .\"'-]+\]\]?[ \t]*\r?\n(?:\s*[#;].*\n)*+\s*[\w.\"'-]+\s*=", f"TOML, or settings: {_CONVERT}"),
+)
+_SQL = re.compile(
+    r"(?:\s++|--.*+\n|/\*(?:[^*]|\*(?!/))*+\*/;?)*+"
+    r"(?:insert\s+(?:ignore\s+)?into|create\s+(?:table|database|schema)|drop\s+table|copy\s+\S+.*\bfrom\s+stdin"
+    r"|set\s+[\w@]+\s*=|use\s+`|lock\s+tables|begin;|begin\s+transaction|start\s+transaction)",
+    re.IGNORECASE,
+)
+_KNOWN = [(re.compile(pattern, re.MULTILINE), what) for pattern, what in _BEGINNINGS]
+_YAML_LINE = re.compile(r"\s*+(?:- )*[\"']?[\w][\w .-]*+[\"']?:(?:\s.*)?|\s*- .*|---.*|\.\.\.|#.*")
+_PAIR_LINE = re.compile(r"[\w.-]+\s*=.*|[#!;].*")
+_DRAWN = re.compile(r"[-=+ ]+")
+_LOOKED_AT = 50
+_TOLD_BY = 3
+_MOSTLY = 0.9
 
 
 def something_else(text: str, file_format: RecordFormat) -> str | None:
@@ -23,36 +58,58 @@ def something_else(text: str, file_format: RecordFormat) -> str | None:
     """
     text = text.lstrip("\ufeff \t\r\n")
     if (found := _MARKUP.match(text)) is not None:
-        kind = "RTF" if found[2] else "XML" if found[1].lower() == "?xml" else "HTML"
+        html = found[1] or (found[4] or "").lower() in _HTML or "<html" in text.lower()
+        kind = "RTF" if found[3] else "HTML" if html else "XML"
         return f"{kind}: open it in the program that it is for, and save it as .xlsx, CSV or JSON"
-    if file_format.is_delimited and _JSON.match(text) is not None:
-        return "JSON: give it a name that ends in .json, or say --format json"
+    if _SQL.match(text) is not None:
+        return "SQL: run it, and export the table as CSV"
+    if file_format.is_delimited:
+        return _no_delimited_text(text)
+    if _SCRIPT.match(text) is not None:
+        return "JavaScript: leave only what stands between the brackets, with them"
+    if _COMMENT.match(text) is not None:
+        return "JSON with comments, which JSON does not have: take them out"
     return None
 
 
-def rows_inside(value: Mapping[str, Any]) -> str | None:
-    """Where the rows seem to stand in the only object of a file, if that object is no row itself.
+def _no_delimited_text(text: str) -> str | None:
+    if _JSON.match(text) is not None:
+        return "JSON: give it a name that ends in .json, or say --format json"
+    if text.count("\x1e") > text.count("\n"):
+        return "a table whose rows end in the character 0x1E: put line ends there"
+    return next((what for pattern, what in _KNOWN if pattern.match(text) is not None), None)
 
-    One with an id is a row, whatever it holds.
+
+def no_table(text: str) -> str | None:
+    """What a text without several columns is, where it is no column of texts, with what to do about it.
+
+    Args:
+        text: its beginning.
     """
-    if any(bare(name) == "id" and not isinstance(one, dict | list) for name, one in value.items()):
+    text = text.lstrip("\ufeff\r\n")
+    lines = [line.expandtabs() for line in text.splitlines()[: _LOOKED_AT + 1] if line.strip()]
+    if len(lines) < _TOLD_BY:
         return None
-    if len(value) > 1 and all(isinstance(one, dict) and one for one in value.values()):
-        return "its keys"
-    return next((f"'{'.'.join(path)}'" for path in _lists(value, ())), None)
+    if _YAML_LINE.fullmatch(lines[0]) and sum(bool(_YAML_LINE.fullmatch(line)) for line in lines) >= _MOSTLY * len(
+        lines
+    ):
+        return f"YAML, or lines of a name and a value: {_CONVERT}"
+    if all(_PAIR_LINE.fullmatch(line) for line in lines):
+        return f"lines of a name and a value: {_CONVERT}"
+    if _in_fixed_places(lines):
+        return f"a table whose columns are told by their places in the line: {_AS_TABLE}, or put semicolons there"
+    return None
 
 
-def _lists(value: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Where lists of several objects or lists stand, those nearest to the surface first."""
-    for name, one in value.items():
-        if isinstance(one, list) and _are_rows(one):
-            yield (*above, name)
-    for name, one in value.items():
-        if isinstance(one, dict) and len(above) < _DEEPEST:
-            yield from _lists(one, (*above, name))
+def _in_fixed_places(lines: Sequence[str]) -> bool:
+    """Whether several names stand apart in the first line, and nearly every line has a blank before each of them.
 
-
-def _are_rows(values: Sequence[Any]) -> bool:
-    return len(values) > 1 and (
-        all(isinstance(one, dict) for one in values) or all(isinstance(one, list) for one in values)
-    )
+    A right-aligned column is one whose lines end where its name does.
+    """
+    header, *rows = (line.rstrip() for line in lines if not _DRAWN.fullmatch(line))
+    names = list(re.finditer(r"\S+(?: \S+)*", header))
+    if len(names) < 2 or not re.search(r"\S {2,}\S", header):
+        return False
+    edges = [(before.end(), name.start()) for before, name in pairwise(names)]
+    fit = sum(all(" " in row[end : start + 1] or len(row) <= end for end, start in edges) for row in rows)
+    return len(rows) > 1 and fit >= _MOSTLY * len(rows) and sum("  " in row for row in rows) * 2 > len(rows)

@@ -17,7 +17,7 @@ from workers.records.dialect import Dialect
 from workers.records.extras import load_parquet, load_workbooks
 from workers.records.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
 from workers.records.json_lines import JsonSource
-from workers.records.misnamed import something_else
+from workers.records.misnamed import no_table, something_else
 from workers.records.rows import BadRow, Progress, Row
 
 SAMPLE_RECORDS = 200
@@ -197,17 +197,25 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> 
     data = None
     try:
         data = ByteInput(path, options.encoding)
-        if (what := something_else(data.decoded_head(), chosen)) is not None:
-            raise ConfigurationError(f"{os.fspath(path)} is {what}")
-        if chosen.is_json:
-            return JsonSource(data, chosen)
-        return DelimitedSource(data, chosen)
+        return _text_source(data, chosen, os.fspath(path))
     except _DAMAGED as error:
         raise ConfigurationError(f"{os.fspath(path)} is damaged or cut off: {error}") from error
     except ConfigurationError:
         if data is not None:
             data.close()
         raise
+
+
+def _text_source(data: ByteInput, chosen: RecordFormat, name: str) -> RowSource:
+    head = data.decoded_head()
+    if (what := something_else(head, chosen)) is not None:
+        raise ConfigurationError(f"{name} is {what}")
+    if chosen.is_json:
+        return JsonSource(data, chosen)
+    source = DelimitedSource(data, chosen)
+    if len(source.columns) == 1 and (what := no_table(head)) is not None:
+        raise ConfigurationError(f"{name} is {what}")
+    return source
 
 
 def _sample(rows: Iterator[Row | BadRow], wanted: int) -> list[Row | BadRow]:

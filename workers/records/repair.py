@@ -20,6 +20,9 @@ _ALIKE = 20
 
 _FEW_ALIKE = 3
 _MOST_LINES_OF_ONE_COLUMN = 200
+END = "\\."
+"""A line of this ends the rows of a COPY of PostgreSQL's."""
+
 _STRAY = "a quote that is not closed, or with text behind it"
 
 
@@ -73,6 +76,8 @@ class Records(Iterator[Record]):
             return self._broken()
         taken = self._feed.taken
         line, text = taken[0]
+        if text.rstrip("\r\n") == END:
+            return Record(line, [END])
         if len(taken) > 1 and self._swallowed(cells):
             return self._broken()
         if line <= self._doubtful and self._is_rest(text, cells):

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from recommender.errors import ConfigurationError
 from recommender.items import limits
+from recommender.items.prices import is_price
 from workers.records.blanks import Blanks
 from workers.records.dates import date_form
-from workers.records.guessing import Columns, is_price, matching
+from workers.records.guessing import Columns, listed, matching
 from workers.records.mapping import ItemMapping, MappingOptions, parsed
 from workers.records.quantities import DecimalMark, NumberForm, Undecided, number_form
 from workers.records.reader import RecordReader
@@ -42,7 +43,7 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
         )
     if not text_fields:
         text_fields, doubt = _guessed_text(columns, sample, reader.columns, taken)
-        notes.append(f"text: column {_listed(text_fields)}" if text_fields else "text: no row to choose a column by")
+        notes.append(f"text: column {listed(text_fields)}" if text_fields else "text: no row to choose a column by")
         if unused := columns.unused({*text_fields, *taken}):
             notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
     _check_size("text columns", text_fields, limits.MAX_FIELDS)
@@ -83,7 +84,7 @@ def _found(options: MappingOptions, columns: Sequence[str]) -> _Given:
     found = {name: matching(name, columns) for name in named if name is not None}
     missing = [name for name, column in found.items() if column is None]
     if missing and columns:  # a file without any column has no rows either
-        raise ConfigurationError(f"no column {_listed(missing)}; there are {_listed(columns)}")
+        raise ConfigurationError(f"no column {listed(missing)}; there are {listed(columns)}")
     known = {name: column or name for name, column in found.items()}
 
     def several(names: Iterable[str]) -> tuple[str, ...]:
@@ -104,14 +105,16 @@ def _guessed_text(
     guess = columns.text(taken)
     if not guess.columns and sample:
         raise ConfigurationError(
-            f"no column holds text; there are {_listed(names)} (--text-field COLUMN takes one all the same)"
+            f"no column holds text; there are {listed(names)} (--text-field COLUMN takes one all the same)"
         )
+    if guess.columns and (odd := columns.header_doubt()):
+        return guess.columns, f"{odd}? Say --text-field COLUMN"
     if guess.sure or not guess.columns:
         return guess.columns, ""
-    more = f", or {_listed(guess.others)}" if guess.others else ""
+    more = f", or {listed(guess.others)}" if guess.others else ""
     return (
         guess.columns,
-        f"it is not sure that column {_listed(guess.columns)} is the text{more}: say --text-field COLUMN",
+        f"it is not sure that column {listed(guess.columns)} is the text{more}: say --text-field COLUMN",
     )
 
 
@@ -143,8 +146,4 @@ def _check_size(what: str, names: Sequence[str], most: int) -> None:
         raise ConfigurationError(f"{len(names)} {what}, but an item has at most {most}")
     too_long = [name for name in names if len(name) > limits.MAX_NAME_CHARS]
     if too_long:
-        raise ConfigurationError(f"longer than {limits.MAX_NAME_CHARS} characters: column {_listed(too_long)}")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+        raise ConfigurationError(f"longer than {limits.MAX_NAME_CHARS} characters: column {listed(too_long)}")

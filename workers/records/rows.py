@@ -28,6 +28,7 @@ class Fault(StrEnum):
     QUOTE = "quote"
     COLUMNS = "columns"
     HEADER = "header"
+    TOTALS = "totals"
     LENGTH = "length"
     JSON = "json"
     VALUE = "value"

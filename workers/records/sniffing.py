@@ -80,7 +80,7 @@ class _Sample:
         self.header: Cells = first[at].cells if first else []
         self.broken = bool(first) and first[at].fault is not None
         body = _records(text, marks, len(self.header), _SAMPLE_RECORDS, self.preamble)
-        self.body = [record for record in body if record.cells and not _is_drawn(record.cells)][1:]
+        self.body = [record for record in body if record.cells and not _is_beside(record.cells)][1:]
         fit = sum(record.fault is None and self._fits(record.cells) for record in self.body)
         self.share = fit / len(self.body) if self.body else 1.0
 
@@ -93,9 +93,9 @@ class _Sample:
         return len(cells) == len(self.header) or (len(cells) > len(self.header) and not any(cells[len(self.header) :]))
 
 
-def _is_drawn(cells: Cells) -> bool:
-    """Whether a line is one of those that are drawn around a table and below its header."""
-    return len(cells) == 1 and re.fullmatch(r"[-+=]*--[-+=]*", cells[0] or "") is not None
+def _is_beside(cells: Cells) -> bool:
+    """Whether a line is no row: one that is drawn around a table or below its header, a comment, what ends a COPY."""
+    return len(cells) == 1 and re.fullmatch(r"[-+=]*--[-+=]*|#.*|\\\.", cells[0] or "") is not None
 
 
 def _records(text: str, marks: Marks, width: int, most: int, skipped: int = 0) -> list[Record]:
@@ -125,9 +125,16 @@ def _header_at(records: Sequence[Record], width: int) -> int:
         narrow = apart and len(record.cells) < width and _filled(record) <= max(1, width // 2)
         title = width > 2 and _filled(record) <= 1
         comment = str(record.cells[0]).startswith("#") and len(record.cells) != width
-        if len([other for other in table if other > at]) < 2 or not (narrow or title or comment):
+        grouped = records[at + 1 : at + 2] and _spans_names(record.cells, records[at + 1].cells)
+        if len([other for other in table if other > at]) < 2 or not (narrow or title or comment or grouped):
             return at
     return 0
+
+
+def _spans_names(above: Cells, names: Cells) -> bool:
+    """Whether a row names groups of columns, and the names of the columns themselves stand below it."""
+    usual = [sum(is_usual_name(cell or "") for cell in cells) for cells in (above, names)]
+    return len(above) == len(names) and all(names) and not all(above) and usual[1] > max(1, usual[0])
 
 
 def _filled(record: Record) -> int:
@@ -158,9 +165,10 @@ def _delimiter(text: str) -> str:
 
 
 def _inner(header: Cells) -> Cells:
-    """The names of a header without the nothing outside of the bars of a drawn table."""
-    drawn = len(header) > 2 and not header[0] and not header[-1]
-    return header[1:-1] if drawn else header
+    """The names of a header without the nothing outside of the bars of a drawn table, or before the first tab."""
+    if len(header) < 3:
+        return header
+    return header[not header[0] : len(header) - (not header[-1])]
 
 
 def _is_name_of_all(text: str, header: Cells) -> bool:
@@ -203,7 +211,8 @@ def _escaping(text: str, marks: Marks, best: _Sample) -> Marks | None:
     quoted = replace(marks, escaping=True)
     nulls = re.search(rf"(?:^|{re.escape(marks.delimiter)})\\N(?:{re.escape(marks.delimiter)}|$)", text, re.MULTILINE)
     in_quotes = re.search(rf"(?:^|{re.escape(marks.delimiter)}){re.escape(marks.quote)}", text, re.MULTILINE)
-    for candidate in (quoted, bare) if in_quotes else (bare,):
+    for marked in (quoted, bare) if in_quotes else (bare,):
+        candidate = replace(marked, nulls=nulls is not None)
         sample = _Sample(text, candidate)
         if sample.torn == 0 and sample.share >= best.share and (nulls or (best.torn, -sample.share) > (0, -best.share)):
             return candidate
@@ -226,7 +235,7 @@ def _blanks_follow(text: str, delimiter: str) -> bool:
     """Whether nearly every cell but the first begins with a blank."""
     blank = filled = 0
     for line in islice(_lines(text), _SAMPLE_RECORDS):
-        cells = [cell for cell in line.split(delimiter)[1:] if cell.strip()]
+        cells = [cell for cell in line.split(delimiter)[1:] if cell.strip(" -")]
         filled += len(cells)
         blank += sum(cell.startswith(" ") for cell in cells)
     if filled and blank >= _MOSTLY * filled:

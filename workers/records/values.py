@@ -6,9 +6,13 @@ import base64
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
+
+_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def to_json(value: Any) -> str:
@@ -35,9 +39,47 @@ def to_id(value: Any) -> str:
     return to_text(value)
 
 
+def meant(value: Any) -> Any:
+    """What a cell stands for that a program has wrapped: ``{"$oid": …}`` of MongoDB, ``="00123"`` of spreadsheets."""
+    if isinstance(value, dict):
+        if len(value) == 1:
+            ((kind, inner),) = value.items()
+            if (made := _WRAPPED.get(kind)) is not None:
+                return _made(made, meant(inner), value)
+    elif isinstance(value, str) and value.startswith('="') and (found := _FORMULA.fullmatch(value.strip())) is not None:
+        return found[1].replace('""', '"')
+    return value
+
+
+def _made(made: Callable[[Any], Any], inner: Any, given: Any) -> Any:
+    try:
+        return made(inner)
+    except (ValueError, TypeError, ArithmeticError):
+        return given
+
+
+def _moment(said: Any) -> Any:
+    """Milliseconds since 1970, or the text of a date."""
+    if isinstance(said, str):
+        return said
+    return _EPOCH + dt.timedelta(milliseconds=int(said))
+
+
 def is_missing(value: Any) -> bool:
     """Whether the value stands for none: ``None``, NaN or an infinity."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+_WRAPPED: dict[str, Callable[[Any], Any]] = {
+    "$oid": str,
+    "$uuid": str,
+    "$symbol": str,
+    "$date": _moment,
+    "$numberInt": int,
+    "$numberLong": int,
+    "$numberDouble": float,
+    "$numberDecimal": Decimal,
+}
 
 
 def _plain(value: Any) -> Any:

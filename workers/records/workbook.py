@@ -18,6 +18,7 @@ from recommender.errors import ConfigurationError
 from workers.records.columns import column_names, known_columns
 from workers.records.dialect import Dialect
 from workers.records.formats import FilePath, RecordFormat
+from workers.records.odd_rows import odd_row
 from workers.records.repair import Record
 from workers.records.rows import BadRow, Fault, Progress, Row
 from workers.records.sniffing import header_of
@@ -107,6 +108,8 @@ class WorkbookSource:
             return BadRow(number, f"row {line}: {len(row)} columns where the header has {width}", Fault.COLUMNS, values)
         if width > 1 and [to_text(cell).strip() for cell in row] == self._names:
             return BadRow(number, f"row {line}: the header row once more", Fault.HEADER, values)
+        if (odd := odd_row([to_text(cell) for cell in values.values()], first=number == 1)) is not None:
+            return BadRow(number, f"row {line}: {odd[1]}", odd[0], values)
         return Row(number, values)
 
 
