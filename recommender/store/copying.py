@@ -18,7 +18,8 @@ from pathlib import Path
 from recommender.errors import StateDamaged, StateError, StateLocked, StateTooNew
 from recommender.items import START, EntryId
 from recommender.store.failures import RESTORE, explained
-from recommender.store.schema import APPLICATION_ID, SCHEMA_VERSION
+from recommender.store.schema import APPLICATION_ID
+from recommender.store.tables import SCHEMA_VERSION
 
 _CHUNK_BYTES = 1 << 20
 

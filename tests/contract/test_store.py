@@ -34,7 +34,8 @@ from recommender.items import (
 )
 from recommender.opening import lock_directory, open_recommender, release
 from recommender.store import KEY_WINDOW_MS, Answer, KeyUse, SqliteStore, StoredItem, Verdict
-from recommender.store.schema import APPLICATION_ID, SCHEMA_VERSION
+from recommender.store.schema import APPLICATION_ID
+from recommender.store.tables import SCHEMA_VERSION
 from tests.support.engine import Models
 
 MS = 1_700_000_000_000

@@ -23,7 +23,7 @@ from recommender.backups import Backup, Origin
 from recommender.errors import StateDamaged, StateError, StateFull, StateLocked, StateTooNew
 from recommender.items import EntryId
 from recommender.opening import DATABASE
-from recommender.store import schema
+from recommender.store.tables import SCHEMA_VERSION
 from tests.support.engine import Log, opened, outbox_lines
 from tests.support.failing import failing_at
 
@@ -84,7 +84,7 @@ def test_a_backup_says_what_it_is(state: Path, folder: Path) -> None:
         last_event,
     )
     assert (said.schema_version, said.created_at, said.created_by, said.last_erasure) == (
-        schema.SCHEMA_VERSION,
+        SCHEMA_VERSION,
         "2026-01-02T03:04:05.678+00:00",
         "tests",
         None,
@@ -250,7 +250,7 @@ def test_the_manifest_of_another_backup_is_noticed(made: Backup, state: Path, fo
 def test_a_backup_of_a_newer_release_is_refused(made: Backup, tmp_path: Path) -> None:
     with closing(sqlite3.connect(made.path / DATABASE)) as database:
         database.execute("PRAGMA journal_mode=DELETE")
-        database.execute(f"PRAGMA user_version={schema.SCHEMA_VERSION + 1}")
+        database.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
     data = (made.path / DATABASE).read_bytes()
     said = {**made.manifest.model_dump(), "sha256": sha256(data).hexdigest()}
     (made.path / backups.MANIFEST).write_text(json.dumps(said | {"size_bytes": len(data)}))

@@ -1,0 +1,134 @@
+"""How a state that an earlier release wrote comes to the tables of now."""
+
+from __future__ import annotations
+
+# What brings each schema from the one before it to itself; statements as in `TABLES`.
+UPGRADES = {
+    2: """
+ALTER TABLE items ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;  -- stream time of its arrival
+CREATE INDEX items_by_arrival ON items (collection, at_ms, seq);
+
+-- In how many items of a collection a term occurs.
+CREATE TABLE terms (
+    collection INTEGER NOT NULL, term TEXT NOT NULL, documents INTEGER NOT NULL, PRIMARY KEY (collection, term)
+) WITHOUT ROWID;
+
+-- Which items have a term: their arrival numbers; terms are hashed together with the collection.
+CREATE VIRTUAL TABLE words USING fts5(terms, content='', detail=none, columnsize=0, tokenize='ascii');
+
+-- What people said of two items; "one" is the smaller id.
+CREATE TABLE answers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,     -- in the order in which they were given
+    collection INTEGER NOT NULL,
+    one TEXT NOT NULL,
+    other TEXT NOT NULL,
+    same INTEGER NOT NULL,
+    entry TEXT NOT NULL,                      -- the command that said so
+    said_by TEXT,
+    probability REAL NOT NULL,                -- of the matcher, before
+    features TEXT NOT NULL,                   -- JSON: what the matcher saw
+    UNIQUE (collection, one, other)
+);
+CREATE INDEX answers_by_other ON answers (collection, other);
+
+-- The matcher of a collection that has learned from answers.
+CREATE TABLE models (
+    collection INTEGER PRIMARY KEY REFERENCES collections (id),
+    answers INTEGER NOT NULL,                 -- that it has learned from
+    pending INTEGER NOT NULL,                 -- that it has not
+    model TEXT NOT NULL
+);
+
+UPDATE items SET at_ms = COALESCE((SELECT value FROM meta WHERE key = 'clock_ms'), 0);
+UPDATE collections SET settings = json_remove(settings, '$.duplicate_from', '$.review_from');
+""",
+    3: """
+-- Collections that go to another partition, have gone, or have come from one.
+CREATE TABLE moves (collection TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+
+-- Commands for other partitions, until they stand in the streams there.
+CREATE TABLE forwards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order of their commands
+    collection TEXT NOT NULL,
+    target TEXT NOT NULL,
+    held INTEGER NOT NULL,                 -- until the collection has arrived there
+    command TEXT NOT NULL                  -- JSON
+);
+CREATE INDEX forwards_by_turn ON forwards (held, id);
+CREATE INDEX forwards_by_collection ON forwards (collection);
+""",
+    4: """
+CREATE INDEX items_by_collection ON items (collection, seq);
+""",
+    5: """
+-- A key belongs to the collection of its command.
+ALTER TABLE keys RENAME TO keys_of_all;
+CREATE TABLE keys (
+    key TEXT NOT NULL,
+    collection TEXT NOT NULL,  -- its name; empty: of a command that names none
+    ms INTEGER NOT NULL,
+    event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL,
+    digest BLOB,               -- of what the command says; NULL: not known, empty: the key alone tells
+    PRIMARY KEY (key, collection)
+) WITHOUT ROWID;
+INSERT INTO keys SELECT key, COALESCE(collection, json_extract(event, '$.data.collection'), ''), k.ms, event_ms,
+    event_n, NULL FROM keys_of_all k LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n;
+DROP TABLE keys_of_all;
+CREATE INDEX keys_by_time ON keys (ms);
+ALTER TABLE tombstones ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;  -- stream time of the deletion
+UPDATE tombstones SET at_ms = COALESCE((SELECT value FROM meta WHERE key = 'clock_ms'), 0);
+CREATE INDEX tombstones_by_time ON tombstones (at_ms);
+
+-- Where an item stands among those that later ones may repeat, in collections whose policy restricts that.
+ALTER TABLE items ADD COLUMN scope INTEGER;   -- what has to be equal; NULL where nothing may repeat it
+ALTER TABLE items ADD COLUMN moment INTEGER;  -- its time in microseconds where a window counts, else 0
+CREATE INDEX items_by_scope_text ON items (scope, fingerprint, moment, seq) WHERE scope IS NOT NULL;
+CREATE INDEX items_by_scope_point ON items (scope, point, moment, seq) WHERE scope IS NOT NULL;
+CREATE INDEX items_by_scope_time ON items (scope, moment, point) WHERE scope IS NOT NULL;
+-- Items that arrived up to this stream time are gone, though some may have yet to be deleted.
+ALTER TABLE collections ADD COLUMN gone_ms INTEGER NOT NULL DEFAULT 0;
+-- Items up to this arrival number have yet to be given their spot under the settings of now.
+ALTER TABLE collections ADD COLUMN unsorted_seq INTEGER NOT NULL DEFAULT 0;
+UPDATE collections SET unsorted_seq = COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0)
+    WHERE json_array_length(settings, '$.equal') > 0 OR json_extract(settings, '$.only') NOT IN ('{}')
+    OR json_extract(settings, '$.window_seconds') IS NOT NULL OR json_extract(settings, '$.min_length') > 0;
+-- Whether the word index holds marks of what was removed.
+INSERT INTO meta SELECT 'words were removed', EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'items');
+-- Parts of a page of a collection that arrives, until the last is there.
+CREATE TABLE move_parts (
+    collection TEXT NOT NULL, part INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (collection, part)
+);
+-- No table-valued function here: SQLite 3.40 keeps json_each with the schema of before, and reads freed memory later.
+INSERT INTO move_parts
+    WITH RECURSIVE parts (collection, part, state) AS (
+        SELECT collection, 0, state FROM moves WHERE json_array_length(state, '$.parts') > 0
+        UNION ALL SELECT collection, part + 1, state FROM parts WHERE part + 1 < json_array_length(state, '$.parts')
+    ) SELECT collection, part, json_extract(state, '$.parts[' || part || ']') FROM parts;
+UPDATE moves SET state = json_set(json_remove(state, '$.parts'), '$.part', json_array_length(state, '$.parts'),
+    '$.part_bytes', (SELECT coalesce(sum(length(data)), 0) FROM move_parts p WHERE p.collection = moves.collection));
+-- What a collection's matcher is learning beside the decisions, and when it takes effect.
+CREATE TABLE lessons (
+    collection INTEGER PRIMARY KEY REFERENCES collections (id),
+    last INTEGER NOT NULL,                    -- the answers up to this one
+    due_ms INTEGER NOT NULL,
+    stale INTEGER NOT NULL,
+    begun INTEGER NOT NULL
+);
+
+-- Collections that were deleted within the last 24 hours: keys used before that count no more.
+CREATE TABLE deletions (
+    collection TEXT PRIMARY KEY, ms INTEGER NOT NULL, event_ms INTEGER NOT NULL, event_n INTEGER NOT NULL
+) WITHOUT ROWID;
+-- The last number given stands there; rows of collections that have left need not.
+INSERT OR REPLACE INTO meta SELECT 'last collection', max(id) FROM collections HAVING max(id) IS NOT NULL;
+DELETE FROM collections WHERE instr(name, char(10)) = 1;
+
+-- What long messages said that were rejected, for their dead letters; their events hold the beginning.
+CREATE TABLE payloads (
+    ms INTEGER NOT NULL, n INTEGER NOT NULL,  -- entry id of the event
+    size INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (ms, n, size)                 -- sizes are added up without a look at the bytes
+);
+""",
+}
