@@ -223,8 +223,8 @@ class ItemTable:
     def twin(self, collection: int, fingerprint: bytes, hidden_ms: int | None = None) -> Member | None:
         """The earliest item of the collection with the same text."""
         row = self._db.execute(
-            "SELECT seq, id, point, grp FROM items WHERE fingerprint=? AND collection=? AND at_ms > ?"
-            " ORDER BY seq LIMIT 1",
+            "SELECT seq, id, point, grp FROM items WHERE fingerprint=? AND collection=? AND +at_ms > ?"
+            " ORDER BY seq LIMIT 1",  # by itself it would rather read the collection by its times
             (fingerprint, collection, _since(hidden_ms)),
         ).fetchone()
         return None if row is None else Member(*row)

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.support.engine import Log, Models
 
 GROWING = ("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones")
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?! VIRTUAL TABLE)")
+OF_A_COLLECTION = re.compile(r"SEARCH items USING .*INDEX \w+ \(collection=\?( AND (at_ms|seq)[<>]\?)*\)")
 
 
 def plan(connection: sqlite3.Connection, statement: str) -> list[str]:
@@ -31,19 +33,20 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteSto
     store.close()
 
 
-def asked(store: SqliteStore) -> list[str]:
-    """Every statement of a life of items."""
+def asked(store: SqliteStore, **settings: Any) -> list[str]:
+    """Every statement of a life of items in a collection with such settings."""
     statements: dict[str, str] = {}
     store._db.set_trace_callback(lambda said: statements.setdefault(re.sub(r"'[^']*'|\d+", "?", said), said))
     engine, log = Recommender(store, Models(), matcher=LearnedMatcher), Log()
     words = ("printer", "jams", "again", "order", "1042", "1043", "lost", "router")
-    engine.process([log.configure(canonical="longest", window_seconds=86_400 * 30)])
+    engine.process([log.configure(canonical="longest", **settings)])
     engine.process([log.upsert(f"i{n}", " ".join(words[n % 8 :] + words[: n % 5]), key=f"k{n}") for n in range(40)])
     engine.process([log.upsert(f"i{n}", f"changed {words[n % 8]} {n}") for n in range(0, 40, 3)])
     engine.process([log.delete(f"i{n}") for n in range(0, 40, 7)])
     engine.process([log.feedback("i1", "same", "i2"), log.feedback("i4", "different", "i5")])
     engine.process([log.patch("i2", {"state": "open"}), log.erase("i8"), log.tick(86_400_000 * 40)])
-    engine.process([log.configure(ttl_seconds=86_400), log.tick(86_400_000 * 2), log.upsert("i1", "printer jams")])
+    engine.process([log.configure(**settings, ttl_seconds=86_400), log.tick(86_400_000 * 2)])
+    engine.process([log.upsert("i1", "printer jams")])
     engine.search("printer jams again")
     engine.recommend("i1")
     engine.get("i1")
@@ -51,11 +54,21 @@ def asked(store: SqliteStore) -> list[str]:
     return [said for said in statements.values() if said.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
 
 
-def test_no_statement_of_a_batch_reads_all_of_a_table(store: SqliteStore) -> None:
-    statements = asked(store)
+def reads_a_collection(said: str, steps: list[str]) -> bool:
+    """Whether all items of a collection are read: no index says which are meant, or where to stop."""
+    stops = "LIMIT" in said or said.startswith("SELECT min(at_ms)")
+    return any(map(OF_A_COLLECTION.match, steps)) and (not stops or any("TEMP B-TREE" in step for step in steps))
+
+
+@pytest.mark.parametrize("settings", [{}, {"window_seconds": 86_400 * 30}], ids=["plain", "policy"])
+def test_no_statement_of_a_batch_reads_all_of_a_table_or_collection(
+    store: SqliteStore, settings: dict[str, int]
+) -> None:
+    statements = asked(store, **settings)
     assert len(statements) > 30
-    whole = {said: steps for said in statements if any(map(WHOLE.search, steps := plan(store._db, said)))}
-    assert whole == {}
+    plans = {said: plan(store._db, said) for said in statements}
+    assert {said: steps for said, steps in plans.items() if any(map(WHOLE.search, steps))} == {}
+    assert {said: steps for said, steps in plans.items() if reads_a_collection(said, steps)} == {}
 
 
 def test_items_that_are_named_are_not_looked_for_among_all_of_a_collection(store: SqliteStore) -> None:
