@@ -7,7 +7,7 @@ from recommender.matching.learning import OWN_MODEL_FROM, learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint
-from recommender.matching.profile import forget_texts, item_terms
+from recommender.matching.profile import bytes_of_texts, forget_texts, item_terms
 from recommender.matching.reasons import only_meaning
 from recommender.matching.rows import rows_from
 from recommender.matching.statistics import CountedTerms, TermStatistics
@@ -27,6 +27,7 @@ __all__ = [
     "StatisticsOf",
     "TermStatistics",
     "by_cosine",
+    "bytes_of_texts",
     "default_model",
     "forget_texts",
     "item_terms",

@@ -15,7 +15,7 @@ from recommender.matching.context import Context, contexts, cosines_among
 from recommender.matching.features import comparisons, features, rows
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
-from recommender.matching.profile import item_terms, profiles
+from recommender.matching.profile import forgets, item_terms, profiles
 from recommender.matching.reasons import contributions, explanation, reasons
 from recommender.matching.rows import named
 from recommender.matching.statistics import TermStatistics
@@ -47,6 +47,7 @@ class LearnedMatcher:
         self._statistics = statistics
         self._models = models or _shipped
         self._last: _Looked | None = None
+        forgets(self)
 
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
@@ -84,6 +85,10 @@ class LearnedMatcher:
             return named(one.row.tolist())
         (pair,) = self._compare(item.item, [candidates[chosen]])
         return named(features(pair, Context()))
+
+    def forget(self) -> None:
+        """Keep nothing of what was judged last."""
+        self._last = None
 
     def _judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings

@@ -202,7 +202,7 @@ def default_model() -> PairModel:
 _threshold = lru_cache(maxsize=256)(threshold)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _columns(names: tuple[str, ...]) -> Integers:
     return np.array([FEATURES.index(name) for name in names], np.int64)
 

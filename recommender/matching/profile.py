@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate, pairwise
 from math import log, sqrt
-from typing import NamedTuple
+from sys import getsizeof
+from threading import Lock
+from typing import NamedTuple, Protocol
+from weakref import WeakSet
 
 import numpy as np
 
@@ -18,15 +21,18 @@ from recommender.matching.statistics import TermStatistics, background, rarities
 from recommender.matching.terms import Terms, terms_of
 from recommender.matching.trees import Floats
 from recommender.matching.vocabulary import COLOURS, NUMBER_WORDS
+from recommender.recent import Recent
 
 # A field of so few words names something (a brand, a category) and is compared as a label.
 _LABEL_WORDS = 4
 RARE = 0.5
-# Terms take some ten to thirty times the memory of their text.
-_SHORT, _LONG = 200, 4000  # characters
-_KEPT_SHORT_ITEMS = 16_384
-_KEPT_ITEMS = 4096
-_KEPT_LONG_ITEMS = 256
+# An item that is taken apart takes about so much, with text and terms: ten to thirty times its text.
+_AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 300, 3  # bytes
+_Fields = tuple[tuple[str, str], ...]
+
+KEPT_BYTES = 96 * 2**20
+"""Of what a process keeps of items that were taken apart of late, some 20,000 short ones."""
+
 _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
 
 
@@ -65,14 +71,16 @@ def item_terms(item: Item) -> ItemTerms:
     """Take an item apart; of a long text the beginning, see `terms_of`."""
     fields = None if item.fields is None else tuple(item.fields.items())
     # An item is taken apart when it arrives, to be counted, and again whenever it is a candidate.
-    content = item.content
-    if len(content) <= _SHORT:
-        return _recently_taken_apart_short(content, fields)
-    recently = _recently_taken_apart if len(content) <= _LONG else _recently_taken_apart_long
-    return recently(content, fields)
+    said = item.content, fields
+    found = _taken_apart_of_late.get(said)
+    if found is None:
+        found = _taken_apart(*said)
+        with _lock:
+            _taken_apart_of_late.put(said, found)
+    return found
 
 
-def _taken_apart(content: str, fields: tuple[tuple[str, str], ...] | None) -> ItemTerms:
+def _taken_apart(content: str, fields: _Fields | None) -> ItemTerms:
     said = {name: value for name, value in fields or () if value}
     title_name = next(iter(said), None)
     labels = {
@@ -101,15 +109,41 @@ def _states_values(terms: Terms) -> bool:
     return bool(terms.identifiers or terms.numbers or terms.colours or terms.measures or terms.dimensions)
 
 
-_recently_taken_apart_short = lru_cache(maxsize=_KEPT_SHORT_ITEMS)(_taken_apart)
-_recently_taken_apart = lru_cache(maxsize=_KEPT_ITEMS)(_taken_apart)
-_recently_taken_apart_long = lru_cache(maxsize=_KEPT_LONG_ITEMS)(_taken_apart)
+def _bytes_of(said: tuple[str, _Fields | None], terms: ItemTerms) -> int:
+    """About how many bytes an item takes that was taken apart."""
+    return _AN_ITEM + _A_TERM * len(terms.terms) + _COPIES_OF_TEXT * getsizeof(said[0])
+
+
+class KeepsTexts(Protocol):
+    """What keeps something of items from one call to the next."""
+
+    def forget(self) -> None:
+        """Keep nothing of them; called from any thread."""
+
+
+# What an item says is the same for every engine of a process, so one of these serves them all, in any thread.
+_taken_apart_of_late: Recent[tuple[str, _Fields | None], ItemTerms] = Recent(KEPT_BYTES, _bytes_of)
+_keepers: WeakSet[KeepsTexts] = WeakSet()
+_lock = Lock()
+
+
+def bytes_of_texts() -> int:
+    """About how many bytes all take that were taken apart of late."""
+    return _taken_apart_of_late.weight
+
+
+def forgets(keeper: KeepsTexts) -> None:
+    """Have it forget whenever texts are erased, as long as it is there."""
+    _keepers.add(keeper)
 
 
 def forget_texts() -> None:
-    """Drop what was taken apart of late: some of it was erased."""
-    for recently in (_recently_taken_apart_short, _recently_taken_apart, _recently_taken_apart_long):
-        recently.cache_clear()
+    """Drop what was taken apart of late, and what was judged: some of it was erased."""
+    with _lock:
+        _taken_apart_of_late.clear()
+        keepers = list(_keepers)
+    for keeper in keepers:
+        keeper.forget()
 
 
 class Weighted(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from math import log
 from typing import Protocol
 
@@ -92,7 +91,6 @@ def background(terms: Sequence[str]) -> Floats:
     return np.fromiter(map(_background, terms), np.float64, len(terms))
 
 
-@lru_cache(maxsize=65_536)
 def _background(term: str) -> float:
     if term in FUNCTION_WORDS:
         return _BACKGROUND_DOCUMENTS * _FUNCTION_WORD_RATE

@@ -15,7 +15,6 @@ class Batch:
         overlays: changes to the vector indexes, by collection id.
         changed: collections with points or settings that have changed, by id.
         retired: collections that have left, for another partition or for good.
-        erased: whether an item was erased that was there.
     """
 
     def __init__(self, store: SqliteStore) -> None:
@@ -27,7 +26,6 @@ class Batch:
         self.overlays: dict[int, CollectionOverlay] = {}
         self.changed: dict[int, Collection] = {}
         self.retired: list[Collection] = []
-        self.erased = False
 
     def emit(self, entry: Entry, data: EventData, *, silent: bool = False) -> EntryId:
         """Give an event its place in the events stream and remember it for publishing."""

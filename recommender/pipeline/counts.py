@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from sys import getsizeof
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.store.recent import Recent
+from recommender.recent import Recent
 
 EVERY_ITEM = ""
 """A term that no text has, and every item is counted under."""
@@ -16,8 +17,9 @@ EVERY_ITEM = ""
 _NO_ITEM = "\n"
 """A term that no text has either, and nothing is counted under: it stands for all that no item has."""
 
-# Numbers of so many terms are kept, of whole items; they are asked for whenever one of them is a candidate.
-_TERMS_KEPT = 500_000
+# Numbers of terms are kept, of whole items, so many bytes; they are asked for whenever one of them is a candidate.
+_TERMS_KEPT = 32 * 2**20
+_AN_ITEM, _A_TERM = 450, 16  # bytes, beside letters of terms
 # As many numbers may stand for terms that no item has any more, beside as many as stand for those that some have.
 _UNUSED = 1024
 
@@ -27,7 +29,11 @@ Numbers = Recent[tuple[object, tuple[str, ...]], NDArray[np.int64]]
 
 def numbers_kept() -> Numbers:
     """What the counts of all collections keep together."""
-    return Recent(_TERMS_KEPT, lambda key, numbers: 1 + len(numbers))
+    return Recent(_TERMS_KEPT, _bytes_of)
+
+
+def _bytes_of(key: tuple[object, tuple[str, ...]], numbers: NDArray[np.int64]) -> int:
+    return _AN_ITEM + _A_TERM * len(numbers) + sum(map(getsizeof, key[1]))
 
 
 class Counts:
@@ -73,6 +79,9 @@ class Counts:
         numbers = self._numbered(terms)  # first: it may make room for more
         self._frequencies[numbers] += by
         self._frequencies[self._number[EVERY_ITEM]] += by
+        if by < 0:
+            left = self._frequencies[numbers].tolist()
+            self._unused.update([term for term, frequency in zip(terms, left, strict=True) if not frequency])
         changes = self.changes
         for term in (EVERY_ITEM, *terms):
             changes[term] += by
@@ -82,10 +91,24 @@ class Counts:
         self.changes = Counter()
         used = np.count_nonzero(self._frequencies)
         if len(self._number) > 2 * used + _UNUSED:
-            found = zip(self._number, self._frequencies.tolist(), strict=False)
+            frequencies = self._frequencies.tolist()
+            found = ((term, frequencies[number]) for term, number in self._number.items())
             self._renumber({term: int(frequency) for term, frequency in found if frequency})
 
+    def forget_unused(self) -> None:
+        """Keep no term that no item has: some were erased. Their numbers stay taken until all are given anew."""
+        if not self._unused:
+            return
+        self._kept.clear()  # where one comes back, it gets another number
+        for term in self._unused:
+            number = self._number.get(term)
+            if number is not None and not self._frequencies[number]:
+                del self._number[term]
+                self._number[f"{_NO_ITEM}{number}"] = number
+        self._unused.clear()
+
     def _renumber(self, frequencies: Mapping[str, int]) -> None:
+        self._unused: set[str] = set()
         self._numbering = object()  # what is kept under another is found no more
         self._number = {EVERY_ITEM: 0, _NO_ITEM: 1}
         self._frequencies = np.zeros(2)

@@ -204,7 +204,6 @@ class Handlers:
         gone = None
         if collection is not None:
             if stored is not None:
-                batch.erased = True
                 gone = self._departures.take_out(stored, collection, batch)
                 if stored.version is not None:  # what comes late of it must not bring the text back
                     next_version = min(stored.version + 1, limits.MAX_VERSION)

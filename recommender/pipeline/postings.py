@@ -5,18 +5,19 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable
+from sys import getsizeof
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.store import SqliteStore
 
-# How many arrival numbers are kept in all, of eight bytes each, and of one term at most. Most terms are those of one
-# item alone, so what a term takes counts as well.
-NUMBERS_KEPT = 8_000_000
+# Bytes that are kept in all, and arrival numbers of one term at most. Most terms are those of one item alone, so what a
+# term takes counts as well.
+KEPT_BYTES = 64 * 2**20
 LONGEST_KEPT = 512
-_A_TERM = 32
-_NUMBER = "q"
+_A_TERM = 256  # bytes, beside its letters
+_NUMBER, _NUMBER_BYTES = "q", 8
 
 Numbers = NDArray[np.int64]
 
@@ -28,18 +29,20 @@ class Postings:
 
     Args:
         store: has all of them.
-        most: how many numbers are kept, each term counted as 32 more.
+        most: how many bytes are kept.
     """
 
-    def __init__(self, store: SqliteStore, most: int = NUMBERS_KEPT) -> None:
+    def __init__(self, store: SqliteStore, most: int = KEPT_BYTES) -> None:
         self._store = store
         self._most = most
         # A dict that its oldest key is asked for looks through all that was dropped before.
         self._kept: OrderedDict[tuple[int, str], array[int]] = OrderedDict()
-        self._numbers = 0
+        self._bytes = 0
 
-    def __len__(self) -> int:
-        return self._numbers
+    @property
+    def kept_bytes(self) -> int:
+        """About how many bytes are kept."""
+        return self._bytes
 
     def having(self, collection: int, term: str) -> Numbers:
         """Arrival numbers of the items that have the term; shape (items,), to be read at once."""
@@ -61,7 +64,7 @@ class Postings:
             kept = self._kept.get((collection, term))
             if kept is not None:
                 kept.append(seq)
-                self._numbers += 1
+                self._bytes += _NUMBER_BYTES
                 if len(kept) > LONGEST_KEPT:
                     self._drop((collection, term))
         for term in first:
@@ -75,22 +78,26 @@ class Postings:
             self._drop((collection, term))
 
     def reload(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Forget what is in memory: a transaction was rolled back, or a collection has left."""
         self._kept.clear()
-        self._numbers = 0
+        self._bytes = 0
 
     def _keep(self, key: tuple[int, str], numbers: array[int]) -> None:
         self._drop(key)
         if len(numbers) > LONGEST_KEPT:
             return
         self._kept[key] = numbers
-        self._numbers += len(numbers) + _A_TERM
+        self._bytes += _size_of(key, numbers)
         self._make_room()
 
     def _make_room(self) -> None:
-        while self._numbers > self._most:
+        while self._bytes > self._most:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: tuple[int, str]) -> None:
         if key in self._kept:
-            self._numbers -= len(self._kept.pop(key)) + _A_TERM
+            self._bytes -= _size_of(key, self._kept.pop(key))
+
+
+def _size_of(key: tuple[int, str], numbers: array[int]) -> int:
+    return _A_TERM + getsizeof(key[1]) + _NUMBER_BYTES * len(numbers)

@@ -158,9 +158,8 @@ class Recommender:
         self._indexes.apply(batch.changed.values(), batch.overlays)
         for collection in batch.retired:
             self._indexes.forget(collection)
-        if batch.retired or batch.erased:
-            self._words.forget_texts()
         if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
+            self._words.forget_texts()
             with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
                 self._store.cut_log()
         return batch.events
@@ -296,6 +295,10 @@ class Recommender:
     def sizes(self) -> tuple[int, Counter[str]]:
         """How many items there are, and how many points by kind of index: the part of ``stats`` that costs little."""
         return self._reads.sizes()
+
+    def kept_bytes(self) -> dict[str, int]:
+        """About how many bytes of memory are taken by what was read of late, by kind: each has a bound."""
+        return {**self._words.kept_bytes(), **self._store.kept_bytes()}
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 

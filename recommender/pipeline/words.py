@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.items import Item
-from recommender.matching import TermStatistics, forget_texts, item_terms
+from recommender.matching import TermStatistics, bytes_of_texts, forget_texts, item_terms
 from recommender.matching.statistics import rarities
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.counts import Counts, numbers_kept
@@ -37,6 +37,7 @@ class Words:
         self._counts: dict[int, Counts] = {}
         self._kept = numbers_kept()
         self._postings = Postings(store)
+        self._thinned: set[int] = set()  # of which items have gone since texts were last forgotten
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
 
@@ -59,21 +60,40 @@ class Words:
         if not self._reads(collection):
             return
         terms = item_terms(item).terms
+        self._thinned.add(collection)
         self._of(collection).change(terms, -1)
         self._postings.remove(collection, seq, terms)
 
     def discard(self, collection: int, seq: int, item: Item) -> None:
         """The same of a collection that has left, where nobody asks how common a term is."""
+        self._thinned.add(collection)
         self._postings.remove(collection, seq, item_terms(item).terms)
 
     def forget_texts(self) -> None:
-        """Texts were erased: none of them stays in memory."""
+        """Texts were erased, now or after their items had gone: none of those stays in memory.
+
+        Nothing has to go where no item has gone since it was last done.
+        """
+        if not self._thinned:
+            return
         forget_texts()
         self._store.words.forget_terms()
+        self._kept.clear()
+        for collection in self._thinned:
+            if (counts := self._counts.get(collection)) is not None:
+                counts.forget_unused()
+        self._thinned.clear()
+
+    def kept_bytes(self) -> dict[str, int]:
+        """About how many bytes of memory are taken by what came up of late: texts taken apart, and terms."""
+        terms = self._kept.weight + self._postings.kept_bytes + self._store.words.kept_bytes
+        return {"texts": bytes_of_texts(), "terms": terms}
 
     def retire(self, collection: int) -> None:
         """A collection has left."""
         self._counts.pop(collection, None)
+        self._postings.reload()
+        self._thinned.add(collection)
 
     def search(self, collection: int, item: Item, limit: int, keep: Keep | None = None) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first.

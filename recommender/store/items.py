@@ -24,12 +24,12 @@ class ItemTable:
 
     def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
         self._db = connection
-        self._recent = recent
+        self.recent = recent
         self._counts: dict[int, int] | None = None
 
     def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
-        self._recent.clear()
+        self.recent.clear()
         self._counts = None
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
@@ -44,7 +44,7 @@ class ItemTable:
             seq: its number.
             hidden_ms: those that arrived up to this stream time are not to be seen; so in other methods.
         """
-        if hidden_ms is None and (said := self._recent.sayings.get(seq)) is not None:
+        if hidden_ms is None and (said := self.recent.sayings.get(seq)) is not None:
             return said.item.id
         row = self._db.execute("SELECT id FROM items WHERE seq=? AND at_ms > ?", (seq, _since(hidden_ms))).fetchone()
         return None if row is None else str(row[0])
@@ -61,7 +61,7 @@ class ItemTable:
 
     def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
         """What items of a collection say, by order of arrival."""
-        found = self._recent.sayings.among(seqs)
+        found = self.recent.sayings.among(seqs)
         if len(found) < len(seqs):
             found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
         return found
@@ -75,7 +75,7 @@ class ItemTable:
         for seq, id_, content, attributes, *others in rows:
             said = Saying(item_of(id_, collection, content, attributes), *others)
             if len(said.item.content) <= LONGEST_KEPT:
-                self._recent.sayings.put(seq, said)
+                self.recent.sayings.put(seq, said)
             yield seq, said
 
     def prints(self, collection: int, ids: Iterable[str]) -> dict[str, tuple[bytes, bytes]]:
@@ -121,7 +121,7 @@ class ItemTable:
             ),
         )
         self._count(row.collection, 1)
-        self._recent.arrived(row)
+        self.recent.arrived(row)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
         """Put another verdict in place of the one on arrival."""
@@ -144,9 +144,9 @@ class ItemTable:
             " RETURNING grp",
             (_content(item), _json(item.attributes), revision, version, *spot, seq),
         ).fetchall()
-        self._recent.sayings.drop(seq)
+        self.recent.sayings.drop(seq)
         for (group,) in groups:
-            self._recent.regrouped(group)  # by length another one may stand for it
+            self.recent.regrouped(group)  # by length another one may stand for it
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
@@ -154,7 +154,7 @@ class ItemTable:
         if gone is not None:
             collection, point, group = gone
             self._count(collection, -1)
-            self._recent.left(seq, point, group)
+            self.recent.left(seq, point, group)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
             " WHERE matched_seq=?",
@@ -165,11 +165,11 @@ class ItemTable:
         """The earliest items of each point, in order of arrival."""
         if hidden_ms is not None:
             return sorted(chain.from_iterable(self._read_members(list(points), hidden_ms).values()))
-        known = self._recent.members.among(points)
+        known = self.recent.members.among(points)
         if len(known) < len(points):
             read = self._read_members([point for point in points if point not in known])
             for point, members in read.items():
-                self._recent.members.put(point, members)
+                self.recent.members.put(point, members)
             known.update(read)
         return sorted(chain.from_iterable(known.values()))
 
@@ -290,7 +290,8 @@ class ItemTable:
         return self._counts
 
     def retire(self, collection: int) -> None:
-        """The collection has left; its items count no more."""
+        """The collection has left; its items count no more, and what they said is in memory no longer."""
+        self.recent.clear()
         self._counted().pop(collection, None)
 
     def _count(self, collection: int, change: int) -> None:

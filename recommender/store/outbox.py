@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
+from recommender.recent import Recent
 from recommender.store.payloads import PayloadTable
-from recommender.store.recent import Recent
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""

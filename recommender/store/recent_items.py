@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from sys import getsizeof
+
 from recommender.items import Item
-from recommender.store.recent import Recent
+from recommender.recent import Recent
 from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, StoredItem
 
-# What is kept of items that were read of late, in characters; those with longer texts are read each time.
-_SAYINGS_KEPT = 32_000_000
-_A_SAYING = 1000
+# What is kept of items that were read of late, in bytes; those with longer texts are read each time.
+_SAYINGS_KEPT = 48 * 2**20
+_A_SAYING, _AN_ATTRIBUTE = 1400, 40
+LONGEST_KEPT = 4000  # characters
 _POINTS_KEPT = 32_768
 _GROUPS_KEPT = 32_768
-LONGEST_KEPT = 4000
+_A_POINT, _A_GROUP = 500, 260  # bytes
 
 
 class RecentItems:
@@ -27,6 +30,12 @@ class RecentItems:
         self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT, _size_of)
         self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
         self.canonical: dict[str, Recent[str, str]] = {}
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how many bytes all of it takes."""
+        groups = sum([len(chosen) for chosen in self.canonical.values()])
+        return self.sayings.weight + _A_POINT * len(self.members) + _A_GROUP * groups
 
     def canonical_by(self, rule: str) -> Recent[str, str]:
         """Those that a rule chose, by group."""
@@ -70,9 +79,10 @@ class RecentItems:
 
 
 def _size_of(seq: int, said: Saying) -> int:
-    """About how many characters it takes."""
+    """About how many bytes it takes."""
     item = said.item
-    return _A_SAYING + len(item.content) + sum([len(str(value)) for value in item.attributes.values()])
+    attributes = [_AN_ATTRIBUTE + getsizeof(name) + getsizeof(value) for name, value in item.attributes.items()]
+    return _A_SAYING + getsizeof(item.content) + sum(attributes)
 
 
 def _without_vector(item: Item) -> Item:

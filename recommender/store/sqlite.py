@@ -239,6 +239,10 @@ class SqliteStore:
                 if erasure is not None and EntryId.parse(erasure) > position:
                     self.set_note(_LAST_ERASURE, str(position))
 
+    def kept_bytes(self) -> dict[str, int]:
+        """About how many bytes of memory are taken by what was read of late, by kind."""
+        return {"items": self.items.recent.kept_bytes, "vectors": self.vectors.kept_bytes}
+
     def note(self, key: str) -> str | None:
         """A small fact kept beside the tables."""
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()

@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.store.recent import Recent
+from recommender.recent import Recent
 from recommender.store.recent_items import RecentItems
 
 Vector = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
-_VECTORS_KEPT = 16_384
+_VECTORS_KEPT = 32 * 2**20  # bytes
+_A_VECTOR = 300  # bytes, without its numbers
 _UNKNOWN_KEPT = 4096  # keys; an item asks for its own twice: before it is embedded, and when it is stored
 
 
@@ -25,8 +26,13 @@ class VectorTable:
     def __init__(self, connection: sqlite3.Connection, items: RecentItems) -> None:
         self._db = connection
         self._items = items
-        self._recent: Recent[int, Vector] = Recent(_VECTORS_KEPT)
+        self._recent: Recent[int, Vector] = Recent(_VECTORS_KEPT, lambda row, vector: _A_VECTOR + vector.nbytes)
         self._unknown: Recent[tuple[str, bytes], None] = Recent(_UNKNOWN_KEPT)
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how many bytes the vectors take that were read of late."""
+        return self._recent.weight
 
     def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""

@@ -6,12 +6,15 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from sys import getsizeof
 
+from recommender.recent import Recent
 from recommender.store.word_levels import lowered
 
 _MARKED = "words were removed"
 _PAGES = 64  # some milliseconds
+_HASHES_KEPT = 16 * 2**20  # bytes
+_A_HASH = 300  # bytes, without the term
 _STRUCTURE = 10  # the row in which FTS5 keeps which segments there are
 
 
@@ -24,6 +27,7 @@ class WordTable:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._noted = False
+        self._hashed: Recent[tuple[int, str], str] = Recent(_HASHES_KEPT, _bytes_of)
 
     def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
@@ -47,7 +51,7 @@ class WordTable:
 
     def add(self, collection: int, seq: int, terms: Iterable[str]) -> None:
         """The item that arrived as number ``seq`` has these terms."""
-        self._db.execute("INSERT INTO words (rowid, terms) VALUES (?,?)", (seq, _hashes(collection, terms)))
+        self._db.execute("INSERT INTO words (rowid, terms) VALUES (?,?)", (seq, self._hashes(collection, terms)))
 
     def remove(self, collection: int, seq: int, terms: Iterable[str]) -> None:
         """Take back what ``add`` said; the terms must be the same. What it removes is only marked until `compact`."""
@@ -55,12 +59,12 @@ class WordTable:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,'1')", (_MARKED,))
             self._noted = True
         self._db.execute(
-            "INSERT INTO words (words, rowid, terms) VALUES ('delete',?,?)", (seq, _hashes(collection, terms))
+            "INSERT INTO words (words, rowid, terms) VALUES ('delete',?,?)", (seq, self._hashes(collection, terms))
         )
 
     def having(self, collection: int, term: str) -> list[int]:
         """Arrival numbers of the items that have the term, ascending."""
-        rows = self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (_hash(collection, term),))
+        rows = self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (self._hash(collection, term),))
         return [row[0] for row in rows]
 
     @property
@@ -107,18 +111,33 @@ class WordTable:
 
     def forget_terms(self) -> None:
         """Drop from memory which terms came up of late: some were erased."""
-        _hash.cache_clear()
+        self._hashed.clear()
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how many bytes the terms take that came up of late."""
+        return self._hashed.weight
 
     def clear(self) -> None:
         """Forget everything."""
         self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")
         self._db.execute("DELETE FROM terms")
 
+    def _hashes(self, collection: int, terms: Iterable[str]) -> str:
+        return " ".join([self._hash(collection, term) for term in terms])
 
-def _hashes(collection: int, terms: Iterable[str]) -> str:
-    return " ".join([_hash(collection, term) for term in terms])
+    def _hash(self, collection: int, term: str) -> str:
+        found = self._hashed.get((collection, term))
+        if found is None:
+            found = hash_of(collection, term)
+            self._hashed.put((collection, term), found)
+        return found
 
 
-@lru_cache(maxsize=65_536)
-def _hash(collection: int, term: str) -> str:
+def _bytes_of(term: tuple[int, str], hashed: str) -> int:
+    return _A_HASH + getsizeof(term[1])
+
+
+def hash_of(collection: int, term: str) -> str:
+    """What stands for a term of a collection in the index."""
     return hashlib.blake2b(f"{collection} {term}".encode(), digest_size=8).hexdigest()

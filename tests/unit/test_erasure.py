@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from recommender import Recommender
 from recommender.matching import LearnedMatcher
 from recommender.store import words as word_index
 from tests.support.engine import Log, opened
+from tests.support.memory import remembered
 
 NOTE = "something was erased"
+SHOP = "the card was declined at the shop"
 
 
 @pytest.fixture
@@ -50,6 +53,38 @@ def test_an_erasure_of_nothing_rewrites_nothing(engine: Recommender, log: Log) -
     assert not rewritten
 
 
+BEFORE: dict[str, dict[str, Any]] = {
+    "while it is there": {},
+    "after it was deleted": {"type_": "item.delete", "id": "a"},
+    "after it was changed": {"type_": "item.upsert", "id": "a", "text": "something else by now"},
+    "after its time": {"type_": "clock.ticked", "later_ms": 120_000},
+    "with its collection": {"type_": "collection.deleted", "collection": "default"},
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_no_word_of_what_was_erased_stays_in_memory(engine: Recommender, log: Log, before: str) -> None:
+    """Whichever cache a word may stand in: all that the process can reach is looked through."""
+    word = "".join(("zebra", "quux"))
+    engine.process([log.configure(ttl_seconds=60), log.upsert("b", SHOP), log.upsert("c", f"{SHOP} again")])
+    engine.process([log.upsert("a", f"the {word}es card was declined at the shop", attributes={"k": word})])
+    engine.search(SHOP)
+    assert remembered(word), "while it is not erased it is kept"
+    if BEFORE[before]:
+        engine.process([log.add(**BEFORE[before])])
+    if before != "with its collection":
+        engine.process([log.erase("a")])
+    assert remembered(word) == []
+
+
+def test_an_erasure_of_nothing_drops_nothing_that_is_kept(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert("a", SHOP), log.upsert("b", f"{SHOP} again")])
+    kept = engine.kept_bytes()
+    assert all(kept.values())
+    engine.process([log.erase("nobody"), log.erase("nobody", collection="nowhere")])
+    assert engine.kept_bytes() == kept
+
+
 def finish(engine: Recommender) -> int:
     """Tidy until nothing is left to do; how many parts it took."""
     parts = 0
@@ -80,14 +115,14 @@ def test_what_is_erased_while_the_index_is_rewritten_goes_in_the_next_round(
 ) -> None:
     monkeypatch.setattr(word_index, "_PAGES", 2)
     fill(engine, log, 200)
-    hashes = [word_index._hash(1, f"w{n}x3") for n in (5, 6)]
+    hashes = [word_index.hash_of(1, f"w{n}x3") for n in (5, 6)]
     engine.process([log.erase("i5")])
     assert engine.tidying.some(10**12, engine.last_event)
     engine.process([log.erase("i6"), log.upsert("j", "something else")])
     finish(engine)
     assert not engine._store.words.marked
     pages = b"".join(row[0] for row in engine._store._db.execute("SELECT block FROM words_data"))
-    kept = word_index._hash(1, "w9x3").encode()
+    kept = word_index.hash_of(1, "w9x3").encode()
     # Terms lie beside each other in order, each without what it begins with like the one before.
     assert tail_of(kept) in pages
     assert not any(tail_of(said.encode()) in pages for said in hashes)

@@ -18,8 +18,8 @@ from recommender.pipeline import counts as counts_module
 from recommender.pipeline import postings as postings_module
 from recommender.pipeline.counts import Counts
 from recommender.pipeline.postings import Postings
+from recommender.recent import Recent
 from recommender.store import KeyUse, SqliteStore
-from recommender.store.recent import Recent
 from recommender.testing import DeterministicEncoder
 from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models, outbox_lines
@@ -173,7 +173,7 @@ steps = st.lists(
 
 
 @settings(max_examples=25, deadline=None)
-@given(steps, st.integers(0, 400), st.integers(0, 4))
+@given(steps, st.integers(0, 4000), st.integers(0, 4))
 def test_postings_are_those_of_the_store(
     taken: list[tuple[int, tuple[str, ...], bool]], most: int, longest: int
 ) -> None:
@@ -190,27 +190,27 @@ def test_postings_are_those_of_the_store(
                 known = {term for has in there.values() for term in has}
                 postings.add(1, seq, terms, [term for term in terms if term not in known])
                 there[seq] = terms
-            assert len(postings) <= most
+            assert postings.kept_bytes <= most
             for term in WORDS[seq % 3 :: 3]:
                 assert sorted(postings.having(1, term).tolist()) == [
                     number for number in sorted(there) if term in there[number]
                 ]
         postings.reload()
-        assert len(postings) == 0
+        assert postings.kept_bytes == 0
         assert all(set(postings.having(1, term)) == set(store.words.having(1, term)) for term in WORDS)
         store.close()
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps, st.integers(0, 3), st.integers(0, 3))
+@given(steps, st.integers(0, 3), st.integers(0, 3), st.integers(1, 9))
 def test_counts_stay_true_when_terms_are_numbered_anew(
-    taken: list[tuple[int, tuple[str, ...], bool]], kept: int, unused: int
+    taken: list[tuple[int, tuple[str, ...], bool]], kept: int, unused: int, forgets_each: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts_module, "_TERMS_KEPT", 3 * kept)
+        patch.setattr(counts_module, "_TERMS_KEPT", 1000 * kept)
         patch.setattr(counts_module, "_UNUSED", unused)
         counts, there = Counts({"": 1, "printer": 1}), {0: ("printer",)}
-        for seq, terms, flushes in taken:
+        for step, (seq, terms, flushes) in enumerate(taken, 1):
             if seq in there:
                 counts.change(there.pop(seq), -1)
             else:
@@ -218,10 +218,24 @@ def test_counts_stay_true_when_terms_are_numbered_anew(
                 there[seq] = terms
             if flushes:
                 counts.flushed()
+            if step % forgets_each == 0:
+                counts.forget_unused()
             expected = Counter(term for has in there.values() for term in has)
             assert counts.documents == len(there)
             assert counts.frequencies(WORDS).tolist() == [expected[term] for term in WORDS]
             assert counts.frequency("unheard of") == 0
+
+
+def test_counts_forget_the_terms_that_no_item_has() -> None:
+    counts = Counts({"": 1, "printer": 1})
+    counts.change(("printer", "jams", "again"), 1)
+    counts.change(("printer", "jams", "again"), -1)
+    assert counts.frequencies(("jams", "again")).tolist() == [0, 0]
+    counts.forget_unused()
+    assert not {"jams", "again"} & counts._number.keys()
+    assert len(counts._kept) == 0
+    counts.change(("again", "jams"), 1)
+    assert counts.frequencies(("printer", "jams", "again")).tolist() == [1, 1, 1]
 
 
 def test_what_no_item_has_is_looked_up_and_not_kept() -> None:

@@ -176,7 +176,7 @@ def test_an_erasure_leaves_no_hash_of_a_term_in_the_database_file(tmp_path: Path
     log, engine = Log(), opened(tmp_path)
     engine.process([log.upsert("a", "Wilhelmina asks"), log.upsert("b", "Quentin asks")])
     engine.process([log.upsert(f"more {n}", f"asks number{n}") for n in range(30)])
-    gone, kept = (words_table._hash(1, term).encode() for term in ("wilhelmina", "quentin"))
+    gone, kept = (words_table.hash_of(1, term).encode() for term in ("wilhelmina", "quentin"))
     assert engine._store.words.having(1, "wilhelmina") == [1]
     engine.process([log.erase("a")])
     while engine.tidying.some(0, engine.last_event):

@@ -217,8 +217,8 @@ class Stats(QuestionTask):
     name = "recommender.stats"
 
     def run(self) -> dict[str, Any]:
-        """See ``Recommender.stats``."""
-        stats: dict[str, Any] = self.ask(lambda engine: engine.stats())
+        """See ``Recommender.stats`` and ``Recommender.kept_bytes``."""
+        stats: dict[str, Any] = self.ask(lambda engine: {**engine.stats(), "kept_bytes": engine.kept_bytes()})
         return stats
 
 

@@ -72,6 +72,8 @@ def _show(result: dict[str, Any]) -> None:
     out.print(f"position    {result['position']}")
     held = "their server is not running" if streams is None else "{commands:,} commands, {events:,} events"
     out.print("streams     " + held.format(**streams or {}))
+    kept = ", ".join(f"{kind} {size / 2**20:,.0f} MiB" for kind, size in result["kept_bytes"].items())
+    out.print(f"in memory   {kept}")
     table = Table(box=None, pad_edge=False)
     for heading in ("collection", "items", "points", "index", "recall", "model"):
         table.add_column(heading, justify="right" if heading in ("items", "points", "recall") else "left")

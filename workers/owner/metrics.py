@@ -68,6 +68,7 @@ class Metrics:
         )
         self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
         self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
+        self._kept = gauge("recommender_kept_bytes", "Memory taken by what was read of late, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
         self._passing = gauge(
             "recommender_passing_commands", "Commands for other partitions that have not been passed on to them yet."
@@ -187,6 +188,11 @@ class Metrics:
     def recall(self, lowest: float) -> None:
         """Sampled recall of the worst of the approximate indexes."""
         self._recall.labels(self._partition).set(lowest)
+
+    def kept(self, bytes_: Mapping[str, int]) -> None:
+        """What is kept in memory of what was read of late."""
+        for kind, taken in bytes_.items():
+            self._kept.labels(self._partition, kind).set(taken)
 
     def index(self, points: Mapping[str, int]) -> None:
         """Sizes by kind."""

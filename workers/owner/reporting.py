@@ -74,6 +74,7 @@ class Reporting:
         """
         items, points = engine.sizes()
         self._metrics.index(points)
+        self._metrics.kept(engine.kept_bytes())
         if recalls := engine.recalls():
             self._metrics.recall(min(recalls.values()))
         self._metrics.unpublished(self._publisher.backlog(engine))

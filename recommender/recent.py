@@ -32,6 +32,11 @@ class Recent(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def weight(self) -> int:
+        """What all that is kept weighs."""
+        return self._weight
+
     def __contains__(self, key: K) -> bool:
         return key in self._kept
 
