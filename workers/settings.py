@@ -91,6 +91,7 @@ class Settings(BaseModel):
         dead_letters_max_bytes: … and to about this many bytes; to an eighth of the server's ``maxmemory`` if that is
             less.
         outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
+        outbox_max_bytes: … and so many bytes of them; the oldest go sooner where there are more.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
         standby: while another process owns the partition, wait until it is gone and take over; without it, end with an
@@ -147,6 +148,7 @@ class Settings(BaseModel):
     dead_letters_max_length: Annotated[int, Field(ge=1)] = 10_000
     dead_letters_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 27
     outbox_hours: Annotated[int, Field(ge=24)] = 48
+    outbox_max_bytes: Annotated[int, Field(ge=1 << 20)] = 16 << 30
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     metrics_host: str = "127.0.0.1"
     standby: bool = False

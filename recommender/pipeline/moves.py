@@ -101,6 +101,14 @@ class Moves:
         if not isinstance(command, _PASSED_ON):
             raise TypeError(f"not passed on: {type(command)}")
         name, move = command.collection, self.of(command.collection)
+        held = move is not None and move.place == "leaving"
+        if held and not self._store.moves.has_room():
+            raise InvalidCommand(
+                "too_many_waiting",
+                f"{name!r} is on its way to another partition, and too many commands wait for its arrival: send it"
+                " again later, under another key",
+                "collection",
+            )
         if isinstance(command, DeleteCollection) and target in entry.via and move is not None and move.place == "left":
             self.remove(name)  # it was deleted where it is
             gone = CollectionDeleted(command=cause(entry), collection=name, items=0)
@@ -120,9 +128,7 @@ class Moves:
                 " settings (RECOMMENDER_PARTITIONS, RECOMMENDER_ROUTES)",
                 "collection",
             )
-        self._store.moves.forward(
-            name, target, self._fields(entry, command), held=move is not None and move.place == "leaving"
-        )
+        self._store.moves.forward(name, target, self._fields(entry, command), held=held)
         forwarded = CommandForwarded(
             command=cause(entry),
             collection=name,

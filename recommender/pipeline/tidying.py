@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from recommender.items import EntryId
 from recommender.pipeline.leftovers import Leftovers
-from recommender.store import SqliteStore
+from recommender.store import MOST_OUTBOX_BYTES, SqliteStore
 
 _ROWS = 250
 _ITEMS = 50  # of a collection that has left: their words go with them
@@ -21,14 +21,15 @@ class Tidying:
         self._store = store
         self._leftovers = leftovers
 
-    def some(self, outbox_ms: int, sent: EntryId) -> bool:
+    def some(self, outbox_ms: int, sent: EntryId, outbox_bytes: int = MOST_OUTBOX_BYTES) -> bool:
         """Do a part of it, in about a twentieth of a second; false when nothing is left to do.
 
         Args:
             outbox_ms: for how long of stream time events are kept.
             sent: events behind it have not reached their receivers, and stay.
+            outbox_bytes: so many bytes of events are kept at most.
         """
-        events, others = self._prune(outbox_ms, sent)
+        events, others = self._prune(outbox_ms, sent, outbox_bytes)
         scrubbed = self._store.scrub_some()
         return bool(events + others) or scrubbed or self._leftovers.clear(_ITEMS) or self._store.give_back()
 
@@ -40,11 +41,12 @@ class Tidying:
         self._store.scrub()
         return dropped
 
-    def _prune(self, outbox_ms: int, sent: EntryId) -> tuple[int, int]:
+    def _prune(self, outbox_ms: int, sent: EntryId, outbox_bytes: int = MOST_OUTBOX_BYTES) -> tuple[int, int]:
         """How many events were dropped, and how many other rows."""
         now_ms = self._store.clock_ms
         with self._store.transaction():
-            events = self._store.outbox.prune(now_ms - outbox_ms, sent, _ROWS)
+            self._store.outbox.drop_replies()
+            events = self._store.outbox.prune(now_ms - outbox_ms, sent, _ROWS, outbox_bytes)
             keys = self._store.outbox.forget_keys(now_ms, _ROWS)
             payloads = self._store.outbox.payloads.forget_old(now_ms - outbox_ms, _ROWS)
             versions = self._store.tombstones.forget_old(now_ms, _ROWS)

@@ -6,13 +6,16 @@ from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, ex
 from recommender.store.failures import explained
 from recommender.store.lessons import Lesson
 from recommender.store.moves import Forward, Move
-from recommender.store.outbox import KEY_WINDOW_MS, KeyUse, Outbox, OutboxRow, Reply
+from recommender.store.outbox import KEY_WINDOW_MS, Outbox
+from recommender.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
+from recommender.store.outbox_rows import KeyUse, OutboxRow, Reply
 from recommender.store.rows import Member, Saying, StoredItem, Verdict
 from recommender.store.spots import Sought
 from recommender.store.sqlite import SqliteStore
 
 __all__ = [
     "KEY_WINDOW_MS",
+    "MOST_OUTBOX_BYTES",
     "Answer",
     "Collection",
     "DatabaseCopy",

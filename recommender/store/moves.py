@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from recommender.store.tally import Held, size
+
 Place = Literal["leaving", "left", "arriving", "here"]
 
 
@@ -61,11 +63,23 @@ class Forward:
     command: Mapping[str, Any]
 
 
+MOST_HELD = 100_000
+"""How many commands may wait for collections that are on their way …"""
+
+MOST_HELD_BYTES = 256 * 2**20
+"""… and how many bytes they may have."""
+
+
 class MoveTable:
     """Reads and writes both; every call runs in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._held: Held | None = None
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._held = None
 
     def all(self) -> list[Move]:
         """Every collection that has to do with another partition, by name."""
@@ -101,10 +115,29 @@ class MoveTable:
 
     def forward(self, collection: str, target: str, command: Mapping[str, Any], *, held: bool) -> None:
         """Pass a command on, at once or, ``held``, when the collection has arrived."""
+        said = json.dumps(command, ensure_ascii=False)
+        self._held = self.held  # before it is there
         self._db.execute(
             "INSERT INTO forwards (collection, target, held, command) VALUES (?,?,?,?)",
-            (collection, target, held, json.dumps(command, ensure_ascii=False)),
+            (collection, target, held, said),
         )
+        if held:
+            before = self.held
+            self._held = Held(before.rows + 1, before.bytes + size(said))
+
+    @property
+    def held(self) -> Held:
+        """How many commands wait for the arrival of a collection, and how many bytes they have."""
+        if self._held is None:
+            rows = self._db.execute(
+                "SELECT count(*), COALESCE(sum(length(CAST(command AS BLOB))), 0) FROM forwards WHERE held = 1"
+            )
+            self._held = Held(*rows.fetchone())
+        return self._held
+
+    def has_room(self) -> bool:
+        """Whether one more command may wait."""
+        return self.held.rows < MOST_HELD and self.held.bytes < MOST_HELD_BYTES
 
     def forwards(self, limit: int) -> list[Forward]:
         """Commands that are to be passed on now, in their order."""
@@ -133,4 +166,5 @@ class MoveTable:
 
     def let_go(self, collection: str, target: str) -> None:
         """What was held for a collection is to be passed on now, to ``target``."""
+        self._held = None
         self._db.execute("UPDATE forwards SET held=0, target=? WHERE collection=? AND held", (target, collection))

@@ -4,57 +4,34 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
+from recommender.event_log import event_log
 from recommender.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
 from recommender.recent import Recent
+from recommender.store.outbox_rows import DROPPED, KeyUse, OutboxRow, Reply
 from recommender.store.payloads import PayloadTable
+from recommender.store.tally import Held, Tally, size
+
+log = event_log(__name__)
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""
 
+MOST_KEYS = 20_000_000
+"""How many keys are kept in a partition; the oldest go first."""
+
+MOST_EVENTS = 20_000_000
+"""How many events are kept …"""
+
+MOST_BYTES = 16 * 2**30
+"""… and how many bytes they have; the oldest that have reached everybody go first."""
+
+MOST_REPLIES = 1_000_000
+"""How many callers may wait; the oldest go first."""
+
 _UNUSED_KEPT = 4096  # keys; each is asked for twice: before its item is embedded, and when the command is carried out
 _LARGEST = 2**63 - 1  # that SQLite stores
 _ADOPTED = 2  # silent as well: the outcome of a command on another partition's log
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """One event as it is to be published: byte for byte the same at every attempt.
-
-    Attributes:
-        id: its entry id.
-        type: of the event.
-        event: as JSON.
-        payload: what its dead letter holds besides.
-    """
-
-    id: EntryId
-    type: str
-    event: str
-    payload: bytes | None = None
-
-
-class KeyUse(NamedTuple):
-    """The first use of a key.
-
-    Attributes:
-        outcome: the event that answers the command.
-        digest: of what the command says; empty where the key alone tells, or the digest is not known.
-    """
-
-    outcome: EntryId
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A caller that waits: a number that grows with the order of commands, its address, and the outcome."""
-
-    id: int
-    reply_to: str
-    outcome: OutboxRow
 
 
 class Outbox:
@@ -66,15 +43,31 @@ class Outbox:
         self._voided: dict[str, EntryId] | None = None
         self.payloads = PayloadTable(connection)
         self._unused: Recent[tuple[str, str], None] = Recent(_UNUSED_KEPT)
+        self._events = Tally(connection, "events kept", self._measured)
+        self._keys = Tally(connection, "keys kept", lambda: Held(self._count("keys")))
 
     def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._unused.clear()
         self._voided = None
+        self._events.forget()
+        self._keys.forget()
+
+    def flush(self) -> None:
+        """Write down how much is kept; part of the running transaction."""
+        self._events.flush()
+        self._keys.flush()
+
+    @property
+    def kept(self) -> Held:
+        """How many events are kept, and how many bytes they have."""
+        return self._events.held
 
     def add(self, event: Event) -> None:
         """Remember an event for publishing."""
         collection, item_id = event.subject or (None, None)
+        said = event.to_json(self._source)
+        self._events.change(1, size(said))
         self._db.execute(
             "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?)",
             (
@@ -84,12 +77,13 @@ class Outbox:
                 item_id,
                 _quoted(event.data),
                 event.silent,
-                event.to_json(self._source),
+                said,
             ),
         )
 
     def adopt(self, row: OutboxRow, collection: str, item_id: str | None, matched_id: str | None) -> None:
         """Keep the outcome of a command of another partition for repeats of its key; it is published there."""
+        self._events.change(1, size(row.event))
         self._db.execute(
             "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?)",
             (*row.id, row.type, collection if item_id else None, item_id, matched_id, _ADOPTED, row.event),
@@ -144,14 +138,38 @@ class Outbox:
             found.setdefault(position, key)
         return found
 
-    def prune(self, before_ms: int, published: EntryId, limit: int) -> int:
-        """Drop published events older than ``before_ms`` that nobody waits for, at most ``limit``; returns how many."""
-        return self._db.execute(
-            "DELETE FROM outbox WHERE (ms, n) IN (SELECT ms, n FROM outbox WHERE ms < ? AND (ms, n) <= (?, ?)"
+    def prune(self, before_ms: int, published: EntryId, limit: int, most_bytes: int = MOST_BYTES) -> int:
+        """Drop published events that nobody waits for, at most ``limit``, the oldest first; returns how many.
+
+        Those older than ``before_ms`` go, and others while there are more than `MOST_EVENTS` or ``most_bytes``.
+        """
+        surplus, surplus_bytes = self.kept.rows - MOST_EVENTS, self.kept.bytes - most_bytes
+        gone: list[tuple[int, int]] = []
+        dropped_bytes = 0
+        for ms, n, bytes_ in self._db.execute(
+            "SELECT ms, n, length(CAST(event AS BLOB)) FROM outbox WHERE (ms, n) <= (?, ?)"
             " AND NOT EXISTS (SELECT 1 FROM replies WHERE event_ms = outbox.ms AND event_n = outbox.n)"
-            " ORDER BY ms, n LIMIT ?)",
-            (before_ms, *published, limit),
-        ).rowcount
+            " ORDER BY ms, n LIMIT ?",
+            (*published, limit),
+        ):
+            if ms >= before_ms and len(gone) >= surplus and dropped_bytes >= surplus_bytes:
+                break
+            gone.append((ms, n))
+            dropped_bytes += bytes_
+        self._db.executemany("DELETE FROM outbox WHERE ms=? AND n=?", gone)
+        self._events.change(-len(gone), -dropped_bytes)
+        return len(gone)
+
+    def _measured(self) -> Held:
+        rows = self._count("outbox")
+        (mean,) = self._db.execute(
+            "SELECT avg(length(CAST(event AS BLOB))) FROM"
+            " (SELECT event FROM outbox ORDER BY ms DESC, n DESC LIMIT 1000)"
+        ).fetchone()
+        return Held(rows, round(rows * (mean or 0)))
+
+    def _count(self, table: str) -> int:
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 (constants)
 
     # -- keys: a repeat returns the first outcome ----------------------------------------------------------------------
 
@@ -185,10 +203,7 @@ class Outbox:
 
     def remember_key(self, collection: str, key: str, ms: int, use: KeyUse) -> None:
         """This key has been used."""
-        self._unused.drop((collection, key))
-        self._db.execute(
-            "INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?)", (key, collection, ms, *use.outcome, use.digest)
-        )
+        self.adopt_key(collection, key, ms, use.outcome, use.digest)
 
     def adopt_key(self, collection: str, key: str, ms: int, outcome: EntryId, digest: bytes | None) -> None:
         """As ``remember_key``, for one that is not known here (``used``).
@@ -197,7 +212,14 @@ class Outbox:
             digest: ``None`` where it is not known; then any body counts as a repeat.
         """
         self._unused.drop((collection, key))
-        self._db.execute("INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?)", (key, collection, ms, *outcome, digest))
+        row = (key, collection, ms, *outcome, digest)
+        kept = self._keys.held.rows
+        if self._db.execute("INSERT OR IGNORE INTO keys VALUES (?,?,?,?,?,?)", row).rowcount:
+            self._keys.change(1)
+        else:
+            self._db.execute("REPLACE INTO keys VALUES (?,?,?,?,?,?)", row)
+        if kept >= MOST_KEYS:
+            self._drop_oldest_keys(self._keys.held.rows - MOST_KEYS)
 
     def keys_of(
         self, collection: str, after: str, limit: int
@@ -226,10 +248,22 @@ class Outbox:
         """Drop keys past their window, at most ``limit``; returns how many."""
         if self._db.execute("DELETE FROM deletions WHERE ms <= ?", (now_ms - KEY_WINDOW_MS,)).rowcount:
             self._voided = None
-        return self._db.execute(
+        kept = self._keys.held.rows
+        gone = self._db.execute(
             "DELETE FROM keys WHERE (key, collection) IN (SELECT key, collection FROM keys WHERE ms <= ? LIMIT ?)",
-            (now_ms - KEY_WINDOW_MS, limit),
+            (now_ms - KEY_WINDOW_MS, min(limit, kept)),
         ).rowcount
+        self._keys.change(-gone)
+        return gone
+
+    def _drop_oldest_keys(self, count: int) -> None:
+        """Which ones go is a function of the commands: those past their window go first, if they are still here."""
+        gone = self._db.execute(
+            "DELETE FROM keys WHERE (key, collection) IN"
+            " (SELECT key, collection FROM keys ORDER BY ms, key, collection LIMIT ?)",
+            (max(0, count),),
+        ).rowcount
+        self._keys.change(-gone)
 
     def void_keys(self, collection: str, ms: int, by: EntryId) -> None:
         """A collection was deleted: what was said of one of its name before the event ``by`` is no first command."""
@@ -255,17 +289,30 @@ class Outbox:
     def replies(self, after: int, limit: int) -> list[Reply]:
         """Callers still to be told, in order of their commands."""
         rows = self._db.execute(
-            "SELECT r.id, reply_to, o.ms, o.n, type, event FROM replies r"
-            " JOIN outbox o ON o.ms = event_ms AND o.n = event_n WHERE r.id > ? ORDER BY r.id LIMIT ?",
+            "SELECT r.id, reply_to, event_ms, event_n, type, event FROM replies r"
+            " LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n WHERE r.id > ? ORDER BY r.id LIMIT ?",
             (after, limit),
         )
         return [
-            Reply(id_, reply_to, OutboxRow(EntryId(ms, n), type_, event)) for id_, reply_to, ms, n, type_, event in rows
+            Reply(id_, reply_to, OutboxRow(EntryId(ms, n), *((type_, event) if event is not None else DROPPED)))
+            for id_, reply_to, ms, n, type_, event in rows
         ]
 
     def settle(self, replies: Sequence[int]) -> None:
         """These callers have been told."""
         self._db.executemany("DELETE FROM replies WHERE id=?", [(id_,) for id_ in replies])
+
+    def drop_replies(self) -> int:
+        """Drop the oldest where there are more than `MOST_REPLIES`: nobody has been able to tell them; how many."""
+        first, last = self._db.execute("SELECT min(id), max(id) FROM replies").fetchone()
+        surplus = 0 if first is None or last - first < MOST_REPLIES else self._count("replies") - MOST_REPLIES
+        if surplus <= 0:
+            return 0
+        dropped = self._db.execute(
+            "DELETE FROM replies WHERE id IN (SELECT id FROM replies ORDER BY id LIMIT ?)", (surplus,)
+        ).rowcount
+        log.error("store.replies_dropped", extra={"callers": dropped})
+        return dropped
 
     # -- erasure -------------------------------------------------------------------------------------------------------
 
@@ -288,6 +335,7 @@ class Outbox:
             " '$.data.command.key') FROM outbox WHERE collection=?1 AND item_id=?2)",
             (collection, item_id),
         )
+        kept, before = self.kept, self._bytes_about(collection, item_id)
         self._db.execute(
             "UPDATE outbox SET event=json_set(event, '$.data.reasons', json('[]'), '$.data.explanation', '')"
             " WHERE collection=? AND matched_id=?",
@@ -299,6 +347,18 @@ class Outbox:
             " 'erased', json('true'))) WHERE collection=? AND item_id=?",
             (collection, item_id),
         )
+        if kept.rows:
+            self._events.change(0, self._bytes_about(collection, item_id) - before)
+
+    def _bytes_about(self, collection: str, item_id: str) -> int:
+        """Of the events that are about an item, or may quote it."""
+        row = self._db.execute(
+            "SELECT COALESCE(sum(length(CAST(event AS BLOB))), 0) FROM outbox WHERE (ms, n) IN"
+            " (SELECT ms, n FROM outbox WHERE collection=?1 AND item_id=?2"
+            " UNION SELECT ms, n FROM outbox WHERE collection=?1 AND matched_id=?2)",
+            (collection, item_id),
+        ).fetchone()
+        return int(row[0])
 
     def redactions(self) -> list[EntryId]:
         """Entries still to be removed from the events stream."""

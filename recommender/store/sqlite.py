@@ -98,9 +98,10 @@ class SqliteStore:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self.outbox.flush()
                 self._db.execute("COMMIT")
             except BaseException:
-                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox, self.words):
+                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox, self.words, self.moves):
                     kept_in_memory.forget()
                 self.answers.forget_counts()
                 if self._db.in_transaction:

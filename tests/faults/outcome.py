@@ -30,6 +30,7 @@ _TIMINGS = re.compile(r'"timings":\{[^{}]*\},?')
 _NOTES_OF_THE_RUN = (
     *("position", "clock_ms", "identity", "delivered", "epoch", "proof secrets"),
     *("something was erased", "words were removed"),  # how far upkeep has come with the word index
+    *("events kept", "keys kept"),  # … and with what is kept for a time
 )
 _TABLES = ("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence")
 

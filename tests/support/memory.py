@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def remembered(marker: str) -> list[str]:
-    """Every text in memory that holds the marker, with the type of what holds it; but for what functions call theirs."""
+    """Every text in memory that holds the marker, with the type of what holds it; without local variables."""
     gc.collect()
     found: list[str] = []
     reached: list[tuple[object, str]] = [(one, "") for one in gc.get_objects() if not isinstance(one, FrameType)]

@@ -130,6 +130,7 @@ class Owner(threading.Thread):
         )
         self._upkeep = Upkeep(
             settings.outbox_hours,
+            settings.outbox_max_bytes,
             self._holding,
             self._clock,
             self._commands,

@@ -36,7 +36,8 @@ class Upkeep:
     """Notes what arrived, trims, writes snapshots and backups, ticks the clock, says how it goes.
 
     Args:
-        outbox_hours: for how long published events are kept in the store.
+        outbox_hours: for how long published events are kept in the store …
+        outbox_bytes: … and how many bytes of them.
         holding: the partition.
         clock: the server's.
         commands: its commands stream.
@@ -54,6 +55,7 @@ class Upkeep:
     def __init__(
         self,
         outbox_hours: int,
+        outbox_bytes: int,
         holding: Holding,
         clock: ServerClock,
         commands: CommandsLog,
@@ -68,6 +70,7 @@ class Upkeep:
         status: Status,
     ) -> None:
         self._outbox_ms = outbox_hours * 3600 * 1000
+        self._outbox_bytes = outbox_bytes
         self._holding = holding
         self._clock = clock
         self._commands = commands
@@ -120,7 +123,7 @@ class Upkeep:
     def _tend_state(self, engine: Recommender, now_s: float) -> None:
         sent = self._dispatch.sent(engine, self._publisher.published)
         until_s = time.monotonic() + _TIDYING_S
-        while engine.tidying.some(self._outbox_ms, sent) and time.monotonic() < until_s:
+        while engine.tidying.some(self._outbox_ms, sent, self._outbox_bytes) and time.monotonic() < until_s:
             pass
         due = now_s >= self._next_snapshot_s
         try:
