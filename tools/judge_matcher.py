@@ -34,7 +34,7 @@ from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, thinned, whole_g
 from tools.judged import View, view_of_pairs, view_of_stream
 from tools.played import Player
 from tools.trial_texts import MAILS
-from tools.trials import as_arrivals, burst, grouped, mails, summary, sure_pairs
+from tools.trials import as_arrivals, burst, grouped, mails, summary, sure_pairs, together
 
 ROOT = Path(__file__).parents[1]
 TARGETS = (0.95, 0.9)
@@ -127,9 +127,10 @@ class Judge:
         encoders = self._encoders(f"pairs_{path.stem}")
         pairs = sure_pairs(path)
         told = as_arrivals(pairs, self._data, encoders, self._model, self._targets[0])
+        among_each_other = together(pairs, self._data, encoders, self._model, self._targets[0])
         encoders.recorded.save()
         halves = {one.id: one.half for one in pairs}
-        said = {"all": summary(told), "told": told}
+        said: dict[str, Any] = {"all": summary(told), "told": told, "together": among_each_other}
         for half in sorted({half for half in halves.values() if half}):
             said[half] = summary([one for one in told if halves[one["id"]] == half])
         return said
@@ -207,11 +208,12 @@ def _number(value: float | None) -> str:
 
 def tell_sure(name: str, said: dict[str, Any]) -> None:
     for part, one in said.items():
-        if part != "told":
+        if part not in {"told", "together"}:
             for label in ("different", "same"):
                 counts = one[label]
                 wrong = f"{counts['wrong']} of {counts['pairs']} called a duplicate of what they are not"
                 print(f"{name}, {part}, {label}: {wrong}; arrived {counts['arrived']}; compared {counts['compared']}")
+    print(f"{name}, all in one collection, by what the second ones are called: {said['together']}")
     print(f"{name}, wrong by kind: {said['all']['wrong_by_kind']}")
 
 

@@ -17,6 +17,7 @@ from recommender.items import Band, Item, ItemProcessed
 from recommender.matching import PairModel
 from tools.arrivals import SEED, Arrivals, questions, sample
 from tools.played import Player
+from tools.streams import groups_of
 from tools.trial_texts import CLOSINGS, DISCLAIMER, GREETINGS, INCIDENTS, MAILS, SENDERS, SENT_TWICE
 
 QUESTIONS, LETTERS = 300, 300
@@ -112,6 +113,34 @@ def sure_pairs(path: Path) -> list[Sure]:
         Sure(str(row.get("id", number)), row["kind"], bool(row["label"]), row["a"], row["b"], row.get("half", ""))
         for number, row in enumerate(rows)
     ]
+
+
+def together(
+    pairs: Sequence[Sure], data: Path, encoders: Encoders, model: PairModel | None, target: float
+) -> dict[str, int]:
+    """All pairs of plain texts in one collection with the samples: what the second ones are called."""
+    plain = [pair for pair in pairs if isinstance(pair.one, str)]
+    numbers: dict[str, int] = {}
+    for pair in plain:
+        for text in (str(pair.one), str(pair.other)):
+            numbers.setdefault(text, len(numbers))
+    groups = groups_of(len(numbers), [(numbers[str(one.one)], numbers[str(one.other)]) for one in plain if one.label])
+    said: Counter[str] = Counter()
+    with Player(encoders, model, target) as player:
+        for table in ("products", "tickets"):
+            player.arrive(sample(table, data).items)
+        text_of: dict[str, str] = {}
+        for pair in plain:
+            one, other = _item(f"{pair.id}-a", pair.one), _item(f"{pair.id}-b", pair.other)
+            text_of |= {one.id: str(pair.one), other.id: str(pair.other)}
+            second = player.arrive([one, other])[1]
+            label = "same" if pair.label else "different"
+            said[label] += 1
+            if second.duplicate_of is not None:
+                found = text_of.get(second.duplicate_of)
+                right = found is not None and groups[numbers[found]] == groups[numbers[str(pair.other)]]
+                said[f"{label}, {'right' if right else 'wrong'}"] += 1
+    return dict(said)
 
 
 def as_arrivals(
