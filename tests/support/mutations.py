@@ -36,6 +36,18 @@ _WORDS = [
 ]
 _PIECES = [b'"', b"'", b",", b";", b"\t", b"|", b"\\", b"\\N", b"\n", b"\r", b"\r\n", b"\0", b" ", b'""', b"\\\n"]
 _PIECES += [b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\xe9", b"\xc3", b"\x81", b"sep=;\n", b"#", b"{", b"}", b"[", b"]"]
+_PIECES += [
+    b"\\.\n",
+    b'="00"',
+    b'{"$oid":',
+    b'{"$date":',
+    b"Total,,,5\n",
+    b",,,kg\n",
+    b"\x1e",
+    b"]}\n{",
+    b"- a: ",
+    b"<p>",
+]
 _PIECES += [b'"id":', b"NaN", b"1e400", b'{"id":1}', b"id,title,note,price\n", b"\xed\xa0\xbd", b"\\ud83d", b"\n" * 50]
 _ENCODINGS = [("utf-8", b""), ("utf-8", codecs.BOM_UTF8), ("cp1252", b""), ("cp1250", b""), ("gb18030", b"")]
 _ENCODINGS += [("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", b""), ("utf-32-le", codecs.BOM_UTF32_LE)]
@@ -128,6 +140,53 @@ def _database(noise: random.Random) -> tuple[str, bytes]:
     return ".tsv", ("\n".join(lines) + "\n").encode()
 
 
+def _report(noise: random.Random) -> tuple[str, bytes]:
+    """As programs for people write tables: names of groups, units, formulas, totals, a line of text below."""
+    rows = _rows(noise)
+    lines = [",,Product,", ",".join(COLUMNS), noise.choice((",,,EUR", "int,text,text,(EUR)", "--,-----,----,-----"))]
+    lines += [f'="00{row[0]}","{row[1]}","{row[2]}",{index}.50-' for index, row in enumerate(rows)]
+    lines += ["", "# a comment", f"Total,,,{len(rows)}", f"({len(rows)} rows)"]
+    kept = [line for line in lines if line == lines[1] or noise.random() < 0.8]
+    return noise.choice((".csv", ".txt")), "\r\n".join(kept).encode()
+
+
+def _copy(noise: random.Random) -> tuple[str, bytes]:
+    """As PostgreSQL copies a table; and with quotes that are escaped and without any value that is none."""
+    rows = [list(COLUMNS), *_rows(noise)]
+    if noise.random() < 0.5:
+        return ".csv", "".join(
+            ",".join('"' + cell.replace('"', '\\"') + '"' for cell in row) + "\n" for row in rows
+        ).encode()
+    return ".tsv", (
+        "".join("\t".join(cell.replace("\t", " ") for cell in row) + "\n" for row in rows) + "\\.\n"
+    ).encode()
+
+
+def _nested(noise: random.Random) -> tuple[str, bytes]:
+    """JSON as services and databases give it: rows that stand deeper, pages, values with their types."""
+    rows = [{"_id": {"$oid": row[0]}, **dict(zip(COLUMNS, row, strict=True))} for row in _rows(noise)]
+    indent = noise.choice((None, 1))
+    page = {"meta": {"n": {"$numberLong": "1"}, "x": "]}"}, "data": {"items": rows}, "next": None}
+    pages = [page] * noise.choice((1, 1, 2))
+    found: object = noise.choice(({"response": page}, {"rows": rows}, {"a": [1, 2], "b": [3, 4]}, {"x": {"y": rows}}))
+    text = "\n".join(json.dumps(one, indent=indent) for one in noise.choice((pages, [found])))
+    return noise.choice((".json", ".json", ".jsonl")), text.encode()
+
+
+def _listing(noise: random.Random) -> tuple[str, bytes]:
+    """Text that is no table, or hardly one."""
+    rows = _rows(noise)
+    layouts: list[Callable[[], str]] = [
+        lambda: "".join(f"- id: {row[0]}\n  title: {row[1]}\n" for row in rows),
+        lambda: "ID    TITLE                          NOTE\n" + "".join(f"{r[0]:6}{r[1]:31}{r[2]}\n" for r in rows),
+        lambda: "".join(f"{'*' * 20} {row[0]}. row {'*' * 20}\n   id: {row[0]}\ntitle: {row[1]}\n" for row in rows),
+        lambda: "".join(f"From a@x.org Mon Mar 10 14:30:00 2025\nSubject: {row[1]}\n\n{row[2]}\n" for row in rows),
+        lambda: "text\n" + "".join(f"{row[1]}\n" for row in rows),
+        lambda: "".join(f"<p>{row[1]}</p>\n<p>" for row in rows),
+    ]
+    return noise.choice((".txt", ".csv", ".json")), noise.choice(layouts)().encode()
+
+
 def _json(noise: random.Random) -> tuple[str, bytes]:
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in _rows(noise)]
     layouts: list[Callable[[], str]] = [
@@ -158,6 +217,7 @@ def _workbook(noise: random.Random) -> tuple[str, bytes]:
 
 
 _KINDS = [_delimited] * 8 + [_database] * 2 + [_json] * 6 + [_parquet] + [_workbook]
+_KINDS += [_report] * 3 + [_copy] * 2 + [_nested] * 3 + [_listing]
 
 
 def trials(seed: int, folder: Path) -> Iterator[tuple[int, int]]:

@@ -177,3 +177,17 @@ def test_what_is_no_text_is_named(tmp_path: Path, magic: bytes, message: str) ->
     path.write_bytes(magic + bytes(range(256)))
     with pytest.raises(ConfigurationError, match=message):
         open_records(path)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_letters_that_were_read_wrongly_before_are_doubted(tmp_path: Path, mark: str) -> None:
+    text = "id,text\n1,Gießkanne für den Garten\n2,Tür aus Öl\n3,plain\n"
+    path = tmp_path / "items.csv"
+    for good in (text, "id,text\n1,Ã© is two letters\n2,für\n3,à\n"):
+        path.write_text(mark + good, encoding="utf-8")
+        with open_records(path) as reader:
+            assert "read as cp1252" not in reader.dialect.describe()
+    path.write_text(mark + text.encode().decode("cp1252"), encoding="utf-8")
+    with open_records(path) as reader:
+        assert "its letters seem to have been read as cp1252" in reader.dialect.describe()
+        assert not reader.dialect.is_usual

@@ -132,6 +132,24 @@ def test_items_come_once(tmp_path: Path) -> None:
     assert (tally.rows, tally.items, tally.repeated, tally.empty_texts) == (4, 2, 1, 1)
 
 
+@pytest.mark.parametrize(
+    "words", [("yes", "no"), ("Y", "N"), ("ja", "nein"), ("Sí", "No"), ("match", "non-match"), ("t", "f")]
+)
+def test_labels_in_the_words_that_people_have(tmp_path: Path, words: tuple[str, str]) -> None:
+    same, other = words
+    file = written(tmp_path / "p.csv", f"text1,text2,label\noak,oak desk,{same}\noak,elm,{other}\noak,pine,perhaps\n")
+    found = read_pairs([str(file)], MappingOptions(), None)
+    assert [pair.label for pair in found.pairs] == [True, False]
+    assert [one.row for one in found.bad] == [3]
+
+
+def test_truth_without_a_row_of_names_is_refused(tmp_path: Path) -> None:
+    file = str(written(tmp_path / "t.csv", "1,2\n3,4\n"))
+    with pytest.raises(ConfigurationError, match=r"the first row of .* holds two ids"):
+        read_truth(file, {"1", "2", "3"})
+    assert read_truth(file, {"1", "3"})[0] == [("3", "4")]
+
+
 def test_truth_is_in_the_first_two_columns(tmp_path: Path) -> None:
     links, bad = read_truth(str(written(tmp_path / "t.csv", "bug,same_as,note\n1,2,x\n3,,y\n,4,z\n")))
     assert links == [("1", "2")]

@@ -105,6 +105,24 @@ def test_a_column_whose_cells_repeat_names_no_items(tmp_path: Path) -> None:
     assert mapping(tmp_path, {"id": ["17", "17", "18"], "text": list(PROSE)}).id_field == "id"
 
 
+def test_variants_below_their_product_leave_its_id_an_id(tmp_path: Path) -> None:
+    columns = {
+        "Handle": ["oak-desk", "oak-desk", "oak-desk", "pine-desk"],
+        "Title": ["Oak desk", "", "", "Pine desk"],
+        "Option": ["S", "M", "L", "S"],
+    }
+    assert mapping(tmp_path, columns).id_field == "Handle"
+    columns["Title"][1] = "Oak desk, medium"
+    assert mapping(tmp_path, columns).id_field is None
+    columns["Title"], columns["Handle"] = ["Oak desk", "", "Pine desk", ""], ["oak-desk", "pine-desk"] * 2
+    assert mapping(tmp_path, columns).id_field is None
+
+
+def test_flags_are_no_dates_whatever_their_column_is_called(tmp_path: Path) -> None:
+    columns = {"id": [1, 2, 3], "text": ["an oak desk", "a pine desk", "an elm desk"], "published": ["1", "0", "1"]}
+    assert not [note for note in mapping(tmp_path, columns).notes if "--timestamp-field" in note]
+
+
 def test_what_could_be_taken_along_is_told(tmp_path: Path) -> None:
     columns = {"id": ["1", "2", "3"], "title": list(PROSE), "Preis": ["1,50 €"] * 3, "Marke": ["Acme"] * 3}
     found = mapping(tmp_path, columns | {"Datum": ["10.03.2025"] * 3})

@@ -79,6 +79,21 @@ def test_a_row_that_only_has_the_word_is_a_row(tmp_path: Path, row: str) -> None
     assert all(isinstance(one, Row) for one in read(file(tmp_path, f"id,title,note,weight,price\n{TABLE}{row}\n")))
 
 
+@pytest.mark.parametrize(
+    "last", ['"Grand Total: 6,634",,,,', "Total: 2 rows,,,,", ",(2 rows affected),,,", "Page -1 of 1,,,,"]
+)
+def test_lines_about_the_table_are_reported_and_no_item(tmp_path: Path, last: str) -> None:
+    *rows, below = read(file(tmp_path, f"id,title,note,weight,price\n{TABLE}{last}\n"))
+    assert all(isinstance(row, Row) for row in rows)
+    assert isinstance(below, BadRow)
+    assert below.kind == Fault.TOTALS
+
+
+def test_a_report_with_its_name_in_a_row_above_the_names(tmp_path: Path) -> None:
+    path = file(tmp_path, f"Report_B,3/13/2015,,,\nid,title,note,weight,price\n{TABLE}")
+    assert items(path)[0]["id"] == "1"
+
+
 def test_names_of_groups_above_the_names_are_left_out(tmp_path: Path) -> None:
     path = file(tmp_path, f"Product,,,Numbers,\nid,title,description,weight,price\n{TABLE}")
     assert items(path)[0] == {"id": "1", "fields": {"title": "Oak desk", "description": "solid oak"}}

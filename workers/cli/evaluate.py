@@ -222,7 +222,11 @@ def stream(
     with opened(items, given) as (reader, item_mapping):
         print_notes(reader, item_mapping)
         found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
-    links, bad_links = read_truth(truth)
+    ids = {item.id for item in found}
+    links, bad_links = read_truth(truth, ids)
+    strange = sum(not ids.issuperset(link) for link in links)
+    if strange or not links:
+        err.print(printable(f"{truth}: {len(links):,} pairs, {strange:,} of them with an id that no item has"))
     encoders = RecordedEncoders(catalogue(load_settings()), chosen.model, vectors)
     with _kept(encoders), progress_bar() as bar:
         deciding = bar.add_task("decided", total=len(found))
@@ -233,7 +237,15 @@ def stream(
     if errors is not None:
         write_rows(errors, STREAM_ERROR_COLUMNS, stream_errors(found, verdicts))
     if as_json:
-        print_json({**plain(figures), "read": tally.as_dict(), "bad_rows": bad_rows([*bad, *bad_links])})
+        pairs_of_truth = {"pairs": len(links), "with_unknown_ids": strange}
+        print_json(
+            {
+                **plain(figures),
+                "truth": pairs_of_truth,
+                "read": tally.as_dict(),
+                "bad_rows": bad_rows([*bad, *bad_links]),
+            }
+        )
     else:
         show_stream(figures)
         for line in tally.lines():

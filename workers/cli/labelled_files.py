@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from recommender.errors import ConfigurationError, InvalidCommand
 from recommender.evaluation import LabelledPair, Split
 from recommender.items import Item, UpsertItem
 from recommender.items.commands import validate
+from recommender.items.placeholders import bare
 from workers.cli.sending import acceptable
 from workers.cli.tally import Tally
 from workers.records import (
@@ -34,7 +35,11 @@ from workers.records.values import is_missing, to_id, to_text
 
 _TEXTS = ("text1", "text2")
 _SIDES = ("left", "right")
-_LABELS = {"1": True, "true": True, "yes": True, "1.0": True, "0": False, "false": False, "no": False, "0.0": False}
+_SAME = "1, 1.0, true, t, yes, y, ja, j, oui, si, sim, tak, same, match, duplicate"
+_OTHER = (
+    "0, 0.0, false, f, no, n, nein, nee, non, nao, nie, different, no match, non match, not duplicate, no duplicate"
+)
+_LABELS = dict.fromkeys(_SAME.split(", "), True) | dict.fromkeys(_OTHER.split(", "), False)
 _SPLITS = {
     "train": Split.TRAIN,
     "training": Split.TRAIN,
@@ -99,13 +104,14 @@ class _Columns:
     notes: tuple[str, ...] = ()
 
     def pair(self, row: Row) -> LabelledPair | BadRow:
-        label = _LABELS.get(to_text(row.values.get(self.label)).strip().casefold())
+        said = to_text(row.values.get(self.label)).strip()
+        label = _LABELS.get(said.casefold(), _LABELS.get(bare(said)))
         if label is None:
             return BadRow(row.number, "column 'label': neither 1 nor 0 (nor true, false, yes, no)")
         split = self.split
-        said = None if self.split_column is None else row.values.get(self.split_column)
-        if not _is_blank(said):
-            split = _SPLITS.get(to_text(said).strip().casefold())
+        named = None if self.split_column is None else row.values.get(self.split_column)
+        if not _is_blank(named):
+            split = _SPLITS.get(to_text(named).strip().casefold())
             if split is None:
                 return BadRow(row.number, f"column 'split': none of {', '.join(_SPLITS)}")
         left, right = (self._item(row, name, side) for name, side in self.sides.items())
@@ -194,11 +200,15 @@ def read_items(
     return ReadItems([item for row, item in found.items() if row not in items.replaced], bad, tally)
 
 
-def read_truth(file: str) -> tuple[list[tuple[str, str]], list[FileRow]]:
+def read_truth(file: str, ids: Set[str] = frozenset()) -> tuple[list[tuple[str, str]], list[FileRow]]:
     """Pairs of ids that are the same thing: the first two columns, whatever their names; no second id is no pair.
 
+    Args:
+        file: the file.
+        ids: of the items.
+
     Raises:
-        ConfigurationError: there are no two columns.
+        ConfigurationError: there are no two columns, or no row with their names.
     """
     links: list[tuple[str, str]] = []
     bad: list[FileRow] = []
@@ -206,6 +216,8 @@ def read_truth(file: str) -> tuple[list[tuple[str, str]], list[FileRow]]:
         if len(reader.columns) < 2 and reader.first is not None:
             raise ConfigurationError(f"{file} needs two columns of ids, and has {len(reader.columns)}")
         one, other = (*reader.columns, "", "")[:2]
+        if {one, other} <= ids:
+            raise ConfigurationError(f"the first row of {file} holds two ids: put a row with names above it")
         for row in reader:
             if isinstance(row, BadRow):
                 bad.append(FileRow(file, row.number, row.error))

@@ -23,6 +23,9 @@ _ENOUGH_LINES = 10_000
 _WRONG_SHARE = 0.1
 """An encoding that a person has named, and that fails for more of the lines than this, is refused."""
 
+_LINES_READ_TWICE = 200
+_FEWEST_READ_TWICE = 2
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -104,7 +107,7 @@ class TextEncoding:
         written: the codec for a file that is written alike.
         mark: the byte order mark at the beginning.
         guessed: whether another encoding fits nearly as well.
-        doubt: what speaks against what a person has said.
+        doubt: what speaks against what a person has said, or against the text that comes out.
     """
 
     name: str = "utf-8"
@@ -152,16 +155,34 @@ def find_encoding(found: Survey, said: str | None, name: str) -> TextEncoding:
     if said is not None:
         return _checked(found, _known(said), mark, marked, name)
     if marked is not None:
-        return TextEncoding(marked, None, marked, mark)
+        return TextEncoding(marked, None, marked, mark, doubt=_said_twice(found.head.removeprefix(mark)))
     if (wide := _by_zeros(found.head)) is not None:
         return TextEncoding(wide, None, wide)
     if not found.other:
-        return TextEncoding()
+        return TextEncoding(doubt=_said_twice(found.head))
     guess, sure = guess_encoding(found.sample)
     if guess in _SEVERAL_BYTES and found.utf8 < found.other:
         return TextEncoding(guess, None, guess, guessed=not sure)
     # Text of one byte per letter is never UTF-8 by chance: what is, is.
     return TextEncoding("utf-8", guess, "utf-8" if found.utf8 else guess, guessed=not sure)
+
+
+def _said_twice(head: bytes) -> str | None:
+    """Whether letters look as if UTF-8 had been read as cp1252 and saved as UTF-8: nearly each line makes sense so."""
+    lines = [line for line in head.decode("utf-8", "ignore").splitlines() if not line.isascii()][:_LINES_READ_TWICE]
+    twice = sum(_was_utf8(line) for line in lines)
+    if twice < _FEWEST_READ_TWICE or twice < (1 - _WRONG_SHARE) * len(lines):
+        return None
+    return "but its letters seem to have been read as cp1252 before it was saved: export it anew"
+
+
+def _was_utf8(line: str) -> bool:
+    for name in ("cp1252", "latin-1"):
+        try:
+            return line.encode(name).decode("utf-8") != line
+        except UnicodeError:
+            continue
+    return False
 
 
 def guess_encoding(sample: bytes) -> tuple[str, bool]:

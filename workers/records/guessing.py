@@ -138,6 +138,12 @@ class Columns:
         named = (name for wanted in _ID for name in self._called(wanted, free))
         return next((name for name in named if self._tells_apart(name)), None)
 
+    def continued_id(self, taken: Iterable[str], texts: Sequence[str]) -> str | None:
+        """A column of a usual name whose cells repeat only in rows without a text, right below that with the text."""
+        free = [name for name in self._names if name not in set(taken)]
+        named = (name for wanted in _ID for name in self._called(wanted, free))
+        return next((name for name in named if self._is_continued(name, texts)), None)
+
     def text(self, taken: Iterable[str]) -> Guess:
         """The columns that hold the text; none where no column does."""
         free = [name for name in self._names if name not in set(taken)]
@@ -195,6 +201,16 @@ class Columns:
     def _tells_apart(self, name: str) -> bool:
         cells = [str(cell) for cell in self.cells(name)]
         return len(set(cells)) == len(cells) == len(self._sample) > 0
+
+    def _is_continued(self, name: str, texts: Sequence[str]) -> bool:
+        ids: list[str] = []
+        for row in self._sample:
+            id_, empty = str(row.values.get(name) or ""), all(_says_nothing(row.values.get(text)) for text in texts)
+            if not id_ or (empty and (not ids or ids[-1] != id_)):
+                return False
+            if not empty:
+                ids.append(id_)
+        return len(set(ids)) == len(ids) > 0
 
     def _weight(self, name: str) -> float:
         """How much a column says: the length of its cells, less where few of them differ."""
@@ -273,7 +289,8 @@ def matching(wanted: str, columns: Sequence[str]) -> str | None:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    seen = "".join(char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf")
+    return " ".join(seen.casefold().split())
 
 
 def _says_nothing(value: Any) -> bool:

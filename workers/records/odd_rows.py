@@ -16,6 +16,13 @@ _TOTALS = frozenset(
     | {"合計", "总计"}
 )
 _LONGEST_TOTAL = 16
+_LONGEST_BELOW = 40
+_BELOW = re.compile(
+    r"(?:grand |sub)?totals?\b[^\w]*+\d[\d.,' ]*+\w{0,8}"
+    r"|\(?[\d,.]+ (?:rows?|records?|zeilen|lignes|filas)(?: affected| selected)?\)?"
+    r"|(?:page|seite|página|pagina) -?\d+ (?:of|von|de|di|/) \d+",
+    re.IGNORECASE,
+)
 _TYPES = frozenset(
     {"text", "string", "str", "varchar", "char", "nvarchar", "object", "int", "integer", "int64", "int32", "bigint"}
     | {"long", "smallint", "float", "float64", "double", "decimal", "number", "numeric", "real", "date", "datetime"}
@@ -38,6 +45,9 @@ def odd_row(texts: Sequence[str], *, first: bool) -> tuple[Fault, str] | None:
         return Fault.HEADER, "units or types below the names of the columns, and no values"
     if _are_totals(said, len(texts)):
         return Fault.TOTALS, "a row of totals"
+    alone = len(said) == 1 and len(texts) > 1 and len(said[0]) <= _LONGEST_BELOW
+    if alone and _BELOW.fullmatch(said[0]) is not None:
+        return Fault.TOTALS, "a line about the table, such as stands below it"
     return None
 
 

@@ -38,14 +38,17 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
     if id_field is None:
         id_field = columns.id({*taken, *text_fields})
         taken.update(filter(None, [id_field]))
-        notes.append(
-            f"id: column {id_field!r}" if id_field is not None else f"id: {reader.stem}-ROW, with the row number"
-        )
     if not text_fields:
         text_fields, doubt = _guessed_text(columns, sample, reader.columns, taken)
         notes.append(f"text: column {listed(text_fields)}" if text_fields else "text: no row to choose a column by")
-        if unused := columns.unused({*text_fields, *taken}):
-            notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
+    if id_field is None:
+        id_field = columns.continued_id({*taken, *text_fields}, text_fields)
+        taken.update(filter(None, [id_field]))
+    if given.id_field is None:
+        by = f"column {id_field!r}" if id_field is not None else f"{reader.stem}-ROW, with the row number"
+        notes.insert(0, f"id: {by}")
+    if not given.text_fields and (unused := columns.unused({*text_fields, *taken})):
+        notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
     _check_size("text columns", text_fields, limits.MAX_FIELDS)
     _check_size("attributes", given.attributes, limits.MAX_ATTRIBUTES)
     numbers, told = number_forms(columns, given.attributes, options.decimal, typed=reader.typed)

@@ -12,6 +12,7 @@ from itertools import islice
 from workers.records.cells import Cells
 from workers.records.dialect import Marks
 from workers.records.guessing import is_name_of_text, is_usual_name
+from workers.records.quantities import is_number
 from workers.records.repair import Record, Records
 from workers.records.rows import Fault
 
@@ -132,9 +133,15 @@ def _header_at(records: Sequence[Record], width: int) -> int:
 
 
 def _spans_names(above: Cells, names: Cells) -> bool:
-    """Whether a row names groups of columns, and the names of the columns themselves stand below it."""
-    usual = [sum(is_usual_name(cell or "") for cell in cells) for cells in (above, names)]
-    return len(above) == len(names) and all(names) and not all(above) and usual[1] > max(1, usual[0])
+    """Whether a row says little, such as groups of columns or a title, and the names of the columns stand below it."""
+    if len(above) != len(names) or not all(names) or all(above):
+        return False
+    filled, usual = (
+        sum(map(bool, above)),
+        [sum(is_usual_name(cell or "") for cell in cells) for cells in (above, names)],
+    )
+    title = filled * 2 <= len(names) and not any(map(is_number, names)) and len(set(names)) == len(names)
+    return usual[1] > max(1, usual[0]) or (title and usual[1] > 0)
 
 
 def _filled(record: Record) -> int:
