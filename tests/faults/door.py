@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,23 @@ from redis.exceptions import ResponseError
 
 from recommender.items import claimed_item
 from recommender.items.commands import COMMAND_TYPES
+from recommender.testing import DeterministicEncoder
 from tests.support.access import GuardedServer
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.streams import DELETED, KEYS, PROCESSED, REJECTED
 from tests.support.waiting import wait_until
 from workers.broker.connections import connect
-from workers.client import is_outcome
+from workers.broker.proofs import Proofs
+from workers.client import command_fields, is_outcome
 from workers.settings import Settings
 
 USERS = ("producer", "celery-producer", "celery-worker")
 ROUND = 400  # entries between two looks
 _AHEAD_EVERY = 4  # rounds; in those some entries have ids that no clock has reached, and all may be given others
 _AHEAD = 150  # one entry in so many
+_FLOOD_EVERY = 7  # rounds; in those nearly all is about one item
+_NEAR_SHARE = 0.05  # of entries that say again what others have said, or go by their positions
 _MOST_S = 120.0
 
 Fields = dict[bytes, bytes]
@@ -52,8 +56,12 @@ TEXTS = (
 IDS = ("a", "b", "c", "d", "e", "f")
 COLLECTIONS = ("default", "tickets", "limited", "mortal", "new {}")
 KEYS_OF_OTHERS = ("moved 1-1", "quarantine 1-1", "celery 00", "dead letter 1-1", "/recommender/default 1-1")
-ANSWERS = ("same", "different", "unsure")
+ANSWERS = ("same", "different", "unsure", "right", "wrong")
+OPEN = sorted(name for name, model in COMMAND_TYPES.items() if not model.privileged)
+VERSIONED = ("item.upsert", "item.patch", "item.delete")
 STEPS = ("sealed", "begun", "arrived", "released", "cancelled")
+DIMENSION = DeterministicEncoder().identity.dimension
+_BASE64 = base64.b64encode(b"\x00\x00\x80?" * DIMENSION).decode()  # the number 1, so many times
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 2**63, 10**400, 1e308, 1e-320, "", "\u0000", "\u202e", "nowhere", "1-1", [], {}, [[[[[]]]]]),
     *({"a": {"b": 1}}, "x" * 300, ["a"] * 70, "2026-03-01T09:30:00Z", [0.0] * 4, [1e-300] * 384, "AAAA", "same"),
@@ -61,13 +69,55 @@ ODD: tuple[Any, ...] = (
 
 
 class Chance(random.Random):
-    """Draws entries; the same ones from the same seed."""
+    """Draws entries; the same ones from the same seed.
+
+    Attributes:
+        heard: entries that stand in the stream, those with a proof among them: what somebody who can read it could say
+            again.
+        flooded: whether nearly all is about one item.
+    """
+
+    flooded = False
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.heard: list[tuple[str, Fields]] = []
 
     def entry(self) -> Fields:
         """The fields of one."""
+        if self.heard and self.random() < _NEAR_SHARE:
+            return self.again()
+        if self.flooded and self.random() < 0.9:
+            return self.of_one_item()
+        return self.drawn()
+
+    def again(self) -> Fields:
+        """An entry that stands there: the same once more, with something changed, or under the key that a forward of it
+        without a key would have."""
+        position, fields = self.choice(self.heard)
+        fields = dict(fields)
+        if self.random() < 0.5:
+            changed = self.choice([*fields])
+            fields[changed] = fields[changed][:-1] + self.randbytes(1)
+        if b"proof" not in fields and self.random() < 0.5:
+            fields[b"key"] = f"/recommender/default {position}".encode()
+        return fields
+
+    def of_one_item(self) -> Fields:
+        """One of many commands about the same item, some with versions, some under the same keys."""
+        type_ = self.choice(("item.upsert", "item.upsert", "item.patch", "item.delete", "item.erase", "feedback.given"))
+        said = {**self.said(type_), "id": IDS[0], "collection": COLLECTIONS[1]}
+        if type_ in VERSIONED and self.random() < 0.3:
+            said["version"] = self.randrange(50)
+        fields = {b"type": type_.encode(), b"data": json.dumps(said).encode()}
+        return fields | ({b"key": b"flood %d" % self.randrange(20)} if self.random() < 0.3 else {})
+
+    def drawn(self) -> Fields:
+        """Any command, or nearly."""
         if self.random() < 0.05:
             return {self.randbytes(self.randint(1, 9)): self.randbytes(20) for _ in range(self.randint(1, 5))}
-        type_ = self.choice(sorted(COMMAND_TYPES))
+        # Three in four of what a producer may say: what is not permitted is refused before anything looks at it.
+        type_ = self.choice(OPEN if self.random() < 0.75 else sorted(COMMAND_TYPES))
         fields = {b"type": type_.encode(), b"data": self.data(type_)}
         if self.random() < 0.05:
             fields[b"type"] = self.choice((b"", b"\xff\n", b"item.upserT", b"item.upsert\x00", b"t" * 70_000))
@@ -78,7 +128,7 @@ class Chance(random.Random):
             (b"reply_to", 0.1, ("0 task", "x", "y" * 600, "1 0 task")),
             (b"expires_ms", 0.05, ("1", "99999999999999", "x", "-1")),
             (b"via", 0.05, ("b", "a,b,c", ",", "b" * 70, "default")),
-            (b"proof", 0.2, ("x", f"{int(time.time() * 1000)}.{'0' * 64}", f"{2**60}.{'f' * 64}")),
+            (b"proof", 0.05, ("x", f"{int(time.time() * 1000)}.{'0' * 64}", f"{2**60}.{'f' * 64}")),
             (b"colour", 0.02, ("red",)),
         ):
             if self.random() < odds:
@@ -87,13 +137,14 @@ class Chance(random.Random):
 
     def data(self, type_: str) -> bytes:
         """Something that a command of a type could be, or nearly."""
-        if self.random() < 0.1:
+        if self.random() < 0.04:
             return self.randbytes(self.choice((0, 1, 30, 3000)))
         said = self.said(type_)
-        for _ in range(self.choice((0, 0, 1, 1, 2))):
-            said[self.choice([*said, "id", "collection", "text", "odd"])] = self.choice(ODD)
+        for _ in range(self.choice((0, 0, 0, 1, 2))):
+            names = (*said, *said, *COMMAND_TYPES[type_].model_fields, "odd")
+            said[self.choice(names)] = self.choice(ODD)
         raw = json.dumps(said).encode()
-        if self.random() < 0.1:
+        if self.random() < 0.05:
             place = self.randrange(len(raw))
             raw = raw[:place] + self.randbytes(self.choice((0, 1, 2))) + raw[place + 1 :]
         return raw * self.choice((1,) * 60 + (2, 3000))
@@ -105,13 +156,9 @@ class Chance(random.Random):
         move = {"collection": place, "move": "m", "source": self.choice(("default", "b")), "target": "nowhere"}
         page = json.dumps([{"kind": "key", "key": "k", "ms": 2**62, "event": "{"}]).encode()
         makers: dict[str, Any] = {
-            "item.upsert": lambda: {**about, "text": self.choice(TEXTS), "attributes": {"n": self.random()}},
+            "item.upsert": lambda: {**about, **self.content(), "attributes": {"n": self.random()}},
             "item.patch": lambda: {**about, "attributes": {"n": self.choice(ODD[:8])}},
-            "feedback.given": lambda: {
-                **about,
-                "other": self.choice(IDS),
-                "answer": self.choice(ANSWERS),
-            },
+            "feedback.given": lambda: {**about, **self.answer()},
             "collection.configured": lambda: {"collection": place, "settings": self.settings()},
             "command.quarantined": lambda: {"entry": "1-1", "reason": "of the test"},
             "message.refused": lambda: {
@@ -141,6 +188,27 @@ class Chance(random.Random):
         }
         made: dict[str, Any] = makers.get(type_, lambda: dict(about))()
         return made
+
+    def content(self) -> dict[str, Any]:
+        """Of an item: a text or fields, and now and then all else that one may have."""
+        text = self.choice(TEXTS)
+        said: dict[str, Any] = {"text": text}
+        if self.random() < 0.2:
+            said = {"fields": {"title": self.choice(TEXTS), "body": text}}
+        for name, odds, values in (
+            ("vector", 0.1, ([self.random() for _ in range(DIMENSION)], [0.5] * 3, _BASE64, "AAAA")),
+            ("version", 0.1, (0, 1, 5, 2**53)),
+            ("silent", 0.1, (True, False)),
+            ("timestamp", 0.1, ("2026-03-01T09:30:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59+14:00", "now")),
+        ):
+            if self.random() < odds:
+                said[name] = self.choice(values)
+        return said
+
+    def answer(self) -> dict[str, Any]:
+        """Of a person: on two items, or on the verdict on one."""
+        answer = self.choice(ANSWERS)
+        return {"answer": answer} | ({} if answer in ("right", "wrong") else {"other": self.choice(IDS)})
 
     def settings(self) -> dict[str, Any]:
         """Of a collection."""
@@ -191,6 +259,7 @@ class Door:
         settings = Settings(redis_url=server.url_of("worker"), state_dir=directory / "state", lease_s=5)
         self.owner = stack.enter_context(OwnerProcess(settings, directory / "owner.log"))
         self.owner.running()
+        self._proofs = Proofs(self._inspector, KEYS)
         self._chance = Chance(seed)
         self._after = "0"
         self._rounds = 0
@@ -209,7 +278,10 @@ class Door:
         started_s = time.monotonic()
         self._rounds += 1
         ahead = self._rounds % _AHEAD_EVERY == 0
+        self._chance.flooded = self._rounds % _FLOOD_EVERY == 0
+        self._listen()
         sent = [(position, fields) for fields in self._drawn() if (position := self._append(fields, ahead)) is not None]
+        deleted = self._delete()
         good = [self._good() for _ in range(5)]
         found: list[dict[str, Any]] = []
         wait_until(lambda: self._read(found, good[-1]) or self.owner.ended, f"the outcome of {good[-1]}", _MOST_S)
@@ -220,8 +292,9 @@ class Door:
         erased = {_item(event) for event in found if event["type"] == DELETED and event["data"]["erased"]}
         if ahead:
             least = sum(not _may_be_silent(fields, erased) for _, fields in sent)
-            assert least <= len(found) - len(good) <= len(sent), (least, len(found), len(sent))
+            assert least <= len(found) - len(good) - 1 <= len(sent), (least, len(found), len(sent))
         else:
+            assert by_command[deleted] == 1, deleted
             lost = [one for one in sent if not by_command[one[0]] and not _may_be_silent(one[1], erased)]
             assert not lost, lost[0]
         self._count(found, len(sent), len(good))
@@ -255,6 +328,26 @@ class Door:
         data = json.dumps({"id": id_, "collection": "good", "text": f"the text of {id_}"}).encode()
         wait_until(lambda: self._append({b"data": data}, ahead=False), "the server to take a good item", _MOST_S)
         return id_
+
+    def _delete(self) -> str:
+        """Delete a collection, as an operator may; the position of the command."""
+        name = self._chance.choice(COLLECTIONS[1:]).format(self._chance.randrange(5))
+        fields = command_fields("collection.deleted", {"collection": name})
+        positions: list[Any] = []
+
+        def appended() -> bool:
+            with suppress(ResponseError):  # the last id is the highest
+                positions.append(self._inspector.xadd(KEYS.commands, self._proofs.signed(fields)))  # type: ignore[arg-type]
+            return bool(positions)
+
+        wait_until(appended, "the server to take a deletion", _MOST_S)
+        return str(positions[0].decode())
+
+    def _listen(self) -> None:
+        """What stands in the stream now; what had a proof is remembered for longer."""
+        entries: Any = self._inspector.xrevrange(KEYS.commands, count=ROUND)
+        proven = [one for one in self._chance.heard if b"proof" in one[1]][-ROUND:]
+        self._chance.heard = [*proven, *((position.decode(), fields) for position, fields in entries)]
 
     def _read(self, found: list[dict[str, Any]], last: str) -> bool:
         """Outcomes so far, until that of the last item is there."""
