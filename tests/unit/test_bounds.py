@@ -112,7 +112,14 @@ HOSTILE = {
 @pytest.fixture(scope="module")
 def ordinary_s() -> float:
     """What a text of the largest size costs that somebody has written."""
-    return costs.cost_s(costs.repeated("the export button does nothing ", limits.MAX_TEXT_BYTES - 200, numbered=True))
+    return costs.cost_s(
+        costs.repeated("the export button does nothing ", limits.MAX_TEXT_BYTES - 200, numbered="in digits")
+    )
+
+
+def test_words_that_few_others_have_cost_no_more(ordinary_s: float) -> None:
+    text = costs.repeated("", limits.MAX_TEXT_BYTES - 200, numbered="in letters")  # all of them are rare, and shared
+    assert costs.cost_s(text) <= 6 * ordinary_s  # by the square it is twenty times as much
 
 
 @pytest.mark.parametrize("unit", ["9", "\uff19"], ids=["digits", "wide digits"])

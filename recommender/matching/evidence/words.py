@@ -133,7 +133,8 @@ def _words(telling: Telling) -> Iterator[Said]:
         yield _wording_differs(telling, here, there, weight)
         return
     rarest = sorted(shared_terms(one, other), key=lambda term: -one.whole.rarity[term])
-    told = [term for term in rarest if term in one.rare_terms][:LISTED]
+    rare = one.rare_terms
+    told = [term for term in rarest if term in rare][:LISTED]
     fewest = min(one.rare, other.rare)
     if fewest:
         share = shared.rare_shared / fewest
