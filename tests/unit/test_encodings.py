@@ -191,3 +191,12 @@ def test_letters_that_were_read_wrongly_before_are_doubted(tmp_path: Path, mark:
     with open_records(path) as reader:
         assert "its letters seem to have been read as cp1252" in reader.dialect.describe()
         assert not reader.dialect.is_usual
+
+
+def test_ebcdic_is_named_and_read_where_a_person_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_bytes("id,text\n1,An oak desk\n2,Größe\n".encode("cp273"))
+    with pytest.raises(ConfigurationError, match=r"in EBCDIC, .*--encoding cp037, cp273 or cp500"):
+        open_records(path)
+    with open_records(path, options=ReadOptions(encoding="cp273")) as reader:
+        assert [row.values for row in reader] == [{"id": "1", "text": "An oak desk"}, {"id": "2", "text": "Größe"}]

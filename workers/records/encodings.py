@@ -24,6 +24,7 @@ _WRONG_SHARE = 0.1
 """An encoding that a person has named, and that fails for more of the lines than this, is refused."""
 
 _LINES_READ_TWICE = 200
+_FEWEST_EBCDIC_BYTES = 16
 _FEWEST_READ_TWICE = 2
 
 _MARKS = (
@@ -160,6 +161,10 @@ def find_encoding(found: Survey, said: str | None, name: str) -> TextEncoding:
         return TextEncoding(wide, None, wide)
     if not found.other:
         return TextEncoding(doubt=_said_twice(found.head))
+    if _is_ebcdic(found.head):
+        raise ConfigurationError(
+            f"{name} seems to be in EBCDIC, as mainframes write it: --encoding cp037, cp273 or cp500 reads it"
+        )
     guess, sure = guess_encoding(found.sample)
     if guess in _SEVERAL_BYTES and found.utf8 < found.other:
         return TextEncoding(guess, None, guess, guessed=not sure)
@@ -183,6 +188,15 @@ def _was_utf8(line: str) -> bool:
         except UnicodeError:
             continue
     return False
+
+
+def _is_ebcdic(head: bytes) -> bool:
+    """Whether there are no blanks and line ends, and nearly all is letters, digits and blanks once read as EBCDIC."""
+    if len(head) < _FEWEST_EBCDIC_BYTES or b" " in head or b"\n" in head:
+        return False
+    text = head.decode("cp037")
+    usual = sum(char.isascii() and (char.isalnum() or char in " ,;.\n\r\t") for char in text)
+    return usual >= (1 - _WRONG_SHARE) * len(text)
 
 
 def guess_encoding(sample: bytes) -> tuple[str, bool]:

@@ -10,7 +10,7 @@ from recommender.items import limits
 from recommender.items.prices import is_price
 from workers.records.blanks import Blanks
 from workers.records.dates import date_form
-from workers.records.guessing import Columns, listed, matching
+from workers.records.guessing import Columns, Kind, listed, matching
 from workers.records.mapping import ItemMapping, MappingOptions, parsed
 from workers.records.quantities import DecimalMark, NumberForm, Undecided, number_form
 from workers.records.reader import RecordReader
@@ -107,8 +107,10 @@ def _guessed_text(
     """The columns with the text, and why they may be the wrong ones."""
     guess = columns.text(taken)
     if not guess.columns and sample:
+        nested = [name for name in names if columns.kind(name) is Kind.DATA]
+        inside = f"; {listed(nested)} holds objects: write their keys as columns of their own" if nested else ""
         raise ConfigurationError(
-            f"no column holds text; there are {listed(names)} (--text-field COLUMN takes one all the same)"
+            f"no column holds text; there are {listed(names)} (--text-field COLUMN takes one all the same){inside}"
         )
     if guess.columns and (odd := columns.header_doubt()):
         return guess.columns, f"{odd}? Say --text-field COLUMN"
