@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,17 +36,21 @@ class Arrivals:
         groups: the true group of each item, shape (n,).
         apart: pairs of groups, the lower first, that are known to be different things; ``None`` where all are that are
             not the same.
+        sources: where each item is from, if nobody looked for what repeats itself in one source, shape (n,).
     """
 
     items: list[Item]
     groups: np.ndarray
     apart: frozenset[tuple[int, int]] | None = None
+    sources: np.ndarray | None = None
 
     def same(self, one: int, other: int) -> bool | None:
         """Whether two items are the same thing, by number; ``None`` where nobody knows."""
         low, high = sorted((int(self.groups[one]), int(self.groups[other])))
         if low == high:
             return True
+        if self.sources is not None and self.sources[one] == self.sources[other]:
+            return None
         return False if self.apart is None or (low, high) in self.apart else None
 
     def repeats(self) -> np.ndarray:
@@ -58,7 +62,9 @@ class Arrivals:
 
     def only(self, kept: Sequence[int] | np.ndarray) -> Arrivals:
         """These items alone, in the order given."""
-        return Arrivals([self.items[number] for number in kept], self.groups[np.array(kept, int)], self.apart)
+        chosen = np.array(kept, int)
+        sources = None if self.sources is None else self.sources[chosen]
+        return Arrivals([self.items[number] for number in chosen], self.groups[chosen], self.apart, sources)
 
 
 def whole_groups(stream: Arrivals, most: int, seed: int = SEED) -> Arrivals:
@@ -159,8 +165,8 @@ def tracker(data: Path) -> Arrivals:
 
 
 def songs(data: Path) -> Arrivals:
-    """MusicBrainz: one to five records of a song, from five sources that write it in forms of their own."""
-    fields = ("title", "artist", "album", "number", "length", "year", "language")
+    """MusicBrainz: one to five records of a song, from sources with spellings and years in forms of their own."""
+    fields = ("title", "artist", "album", "year")
     return _with_truth(data / "music_musicbrainz", "items.csv.gz", "truth.csv.gz", fields)
 
 
@@ -193,8 +199,15 @@ def sample(table: str, data: Path) -> Arrivals:
     return linked(items, [(row["id"], row["duplicate_of"]) for row in found if row["duplicate_of"]])
 
 
-def catalogue(folder: str, fields: Sequence[str], data: Path) -> Arrivals:
-    """Two catalogues, each free of duplicates, as one stream in a drawn order; all matches are known."""
+def catalogue(folder: str, fields: Sequence[str], data: Path, *, free: bool = True) -> Arrivals:
+    """Two catalogues as one stream in a drawn order; all matches between them are known.
+
+    Args:
+        folder: of the set.
+        fields: that are compared.
+        data: folder of all sets.
+        free: whether each catalogue is free of duplicates.
+    """
     items = []
     for side in ("left", "right"):
         for row in rows_of(data / folder / f"{side}.csv.gz"):
@@ -204,6 +217,8 @@ def catalogue(folder: str, fields: Sequence[str], data: Path) -> Arrivals:
     matches = rows_of(data / folder / "matches.csv.gz")
     links = [(f"left-{row['left_id']}", f"right-{row['right_id']}") for row in matches]
     found = linked(items, links)
+    if not free:
+        found = replace(found, sources=np.array([item.id.partition("-")[0] for item in items]))
     return found.only(np.random.default_rng(SEED).permutation(len(items)))
 
 
@@ -236,7 +251,9 @@ STREAMS: dict[str, Callable[[Path], Arrivals]] = {
     "product_wdc_computers": partial(offers, "product_wdc_computers"),
     "product_wdc_cameras": partial(offers, "product_wdc_cameras"),
     "product_abt_buy": partial(catalogue, "product_abt_buy", ("name", "description")),
-    "product_amazon_google": partial(catalogue, "product_amazon_google", ("title", "manufacturer", "description")),
+    "product_amazon_google": partial(
+        catalogue, "product_amazon_google", ("title", "manufacturer", "description"), free=False
+    ),
     "music_musicbrainz": songs,
     "bugs_openoffice": bug_reports,
     "bugs_hadoop": tracker,

@@ -43,6 +43,9 @@ def test_things_have_as_many_twins_as_asked_for_also_where_the_set_has_fewer(twi
 def test_what_nobody_labelled_is_neither_the_same_nor_different() -> None:
     some = Arrivals(stream(0, 0, 1, 2).items, np.array([0, 0, 1, 2]), frozenset({(0, 1)}))
     assert [some.same(1, other) for other in (0, 2, 3)] == [True, False, None]
+    two = Arrivals(stream(0, 0, 1, 2).items, np.array([0, 0, 1, 2]), sources=np.array(["a", "a", "a", "b"]))
+    assert [two.same(1, other) for other in (0, 2, 3)] == [True, None, False]
+    assert two.only([3, 1]).same(0, 1) is False
 
 
 def test_lower_bound_of_a_share() -> None:
