@@ -94,6 +94,9 @@ def says_nothing(text: str) -> bool:
     Case, accents and punctuation make no difference. The words are those of English, German, French, Spanish, Italian,
     Dutch, Portuguese and Polish, and what programs write for a value that they do not have.
     """
+    head = text[: _LONGEST + 1]  # of most texts enough to tell; each candidate of an item is asked
+    if len(head) > _LONGEST and head[0].isalnum() and not head[-1].isspace() and "\n" not in head:
+        return False
     return all(map(is_placeholder, text.split("\n")))
 
 

@@ -26,6 +26,7 @@ ANY_BODY = b""
 _PRODUCED = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback | Malformed
 _DIGEST_BYTES = 16
 _FLOAT32 = np.finfo(np.float32)
+_json = json.JSONEncoder(sort_keys=True).encode  # made once: ``json.dumps`` makes one at each call
 _OF_OWNERS = "\n"  # no collection is called that, so that no producer uses up a key of theirs
 
 
@@ -49,7 +50,7 @@ def digest_of(entry: Entry) -> bytes:
         digest.update(command.payload)
         return digest.digest()
     said = command.model_dump(mode="json", exclude={"vector"}, exclude_defaults=True)
-    digest.update(json.dumps([command.type, said], sort_keys=True).encode())
+    digest.update(_json([command.type, said]).encode())
     if isinstance(command, UpsertItem) and command.vector is not None:
         digest.update(_bytes_of(command.vector))
     return digest.digest()

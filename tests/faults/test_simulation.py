@@ -18,7 +18,7 @@ from workers.owner.publisher import Publisher
 
 CHUNKS = 4
 TRIALS = 600  # of a chunk, or as many as fit in …
-AT_MOST_CPU_S = 6.0
+AT_MOST_CPU_S = 3.5
 
 
 @pytest.fixture(scope="module")

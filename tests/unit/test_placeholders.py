@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +10,7 @@ import pytest
 
 from recommender import Event, Recommender
 from recommender.items import Item, ItemProcessed
-from recommender.items.placeholders import says_nothing
+from recommender.items.placeholders import is_placeholder, says_nothing
 from tests.support.engine import Log, at, data_of, opened
 
 SHOP = "the card payment was declined at the shop"
@@ -122,3 +123,14 @@ def test_compared_with_each_other(engine: Recommender) -> None:
     verdict = engine.compare(Item(id="a", text="N/A"), Item(id="b", text="N/A"))
     assert (verdict.band, verdict.probability) == ("new", 0.0)
     assert [reason.code for reason in verdict.reasons] == ["says_nothing"]
+
+
+def test_a_look_at_the_head_tells_what_a_look_at_every_line_does() -> None:
+    chance, told = random.Random(0), set()
+    for _ in range(3000):
+        text = "".join(
+            chance.choices(["n/a", "-", " " * 31, "\n", "x1", "é"], [4, 2, 2, 2, 1, 1], k=chance.randint(1, 9))
+        )
+        told.add((len(text) > 33, says_nothing(text)))
+        assert says_nothing(text) == all(map(is_placeholder, text.split("\n"))), text
+    assert len(told) == 4
