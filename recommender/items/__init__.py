@@ -1,6 +1,6 @@
 """Values: items, commands, events and decisions; frozen, validated, free of any effect."""
 
-from recommender.items.collection import DEFAULT_MODEL, CollectionSettings
+from recommender.items.collection import CUT_RULES, DEFAULT_MODEL, CollectionSettings, CutRule
 from recommender.items.commands import (
     Command,
     ConfigureCollection,
@@ -45,6 +45,7 @@ from recommender.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender.items.values import Attributes
 
 __all__ = [
+    "CUT_RULES",
     "DEFAULT_MODEL",
     "START",
     "Attributes",
@@ -59,6 +60,7 @@ __all__ = [
     "CommandIgnored",
     "CommandRejected",
     "ConfigureCollection",
+    "CutRule",
     "DeleteCollection",
     "DeleteItem",
     "Entry",

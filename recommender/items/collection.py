@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
 Seconds = Annotated[int, Field(ge=1, le=100 * 366 * 86_400)]
 Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=limits.MAX_RULES)]
+CutRule = Literal["markup", "subject_prefixes", "quotes", "forwards", "signatures", "disclaimers", "auto_replies"]
+CUT_RULES: tuple[CutRule, ...] = get_args(CutRule)
+"""What can be cut from a text before it is compared."""
 Choices = Annotated[tuple[AttributeValue, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
 
 
@@ -38,6 +41,9 @@ class CollectionSettings(Value):
         only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open).
         window_seconds: how far apart in time two duplicates may be, by ``timestamp``, or by arrival without one.
         min_length: shorter texts, in characters, are never duplicates.
+        cut: what is no part of the message and is left out of what is compared: ``markup`` (HTML is read as text),
+            ``subject_prefixes`` (Re:, Fwd:, [EXT]), ``quotes``, ``forwards``, ``signatures``, ``disclaimers``,
+            ``auto_replies``. Everything by default; ``[]`` compares texts as they were sent.
         canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
@@ -58,6 +64,7 @@ class CollectionSettings(Value):
     only: Annotated[dict[Name, Choices], Field(max_length=limits.MAX_RULES)] = Field(default_factory=dict)
     window_seconds: Seconds | None = None
     min_length: Annotated[int, Field(ge=0, le=limits.MAX_TEXT_BYTES)] = 0
+    cut: Annotated[tuple[CutRule, ...], Field(strict=False, max_length=limits.MAX_RULES)] = CUT_RULES
     canonical: Literal["earliest", "latest", "longest"] = "earliest"
     ttl_seconds: Seconds | None = None
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None

@@ -92,6 +92,8 @@ class CollectionRecord(Value):
         next_us: when a steady sender would send next, for collections with a rate.
         answers: that the matcher has learned from …
         pending: … and that it has not; ``matcher`` is what it has learned, as JSON.
+        cut_by: the rules that its texts are cut by.
+        uncut: whether some of its items were cut by others.
         origins: partitions it has been in before, and their events with it.
     """
 
@@ -103,6 +105,8 @@ class CollectionRecord(Value):
     answers: Count
     pending: Count
     matcher: str | None
+    cut_by: Annotated[str, Field(max_length=1024)] = ""
+    uncut: bool = False
     origins: tuple[Partition, ...] = Field(strict=False, max_length=64)
 
 
@@ -117,11 +121,16 @@ class PointRecord(Value):
 
 
 class ItemRecord(Value):
-    """An item as it stands. Its vector is that of its point, unless it has one of its own."""
+    """An item as it stands. Its vector is that of its point, unless it has one of its own.
+
+    Attributes:
+        cut: the item with what is compared for its text; ``None`` where that is all of it.
+    """
 
     kind: Literal["item"] = "item"
     seq: Count
     item: Item
+    cut: Item | None = None
     revision: Annotated[int, Field(ge=1, lt=2**48)]
     version: Version | None
     fingerprint: _Hex

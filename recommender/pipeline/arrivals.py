@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from recommender.grouping import ranked
-from recommender.items import Band, Item, Recommendation
+from recommender.items import Band, Recommendation
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.groups import Groups, Place
 from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judging, Seen
 from recommender.pipeline.neighbours import Having, Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.readings import Readings
 from recommender.pipeline.spots import Spots, spot_of
 from recommender.pipeline.subject import Subject
 from recommender.pipeline.surroundings import Surroundings, Wider
@@ -50,9 +52,17 @@ class Arrivals:
     """Decides items of one collection, one after another."""
 
     def __init__(
-        self, store: SqliteStore, words: Words, spots: Spots, judging: Judging, answers: Answers, groups: Groups
+        self,
+        store: SqliteStore,
+        readings: Readings,
+        words: Words,
+        spots: Spots,
+        judging: Judging,
+        answers: Answers,
+        groups: Groups,
     ) -> None:
         self._store = store
+        self._readings = readings
         self._spots = spots
         self._words = words
         self._judging = judging
@@ -122,23 +132,22 @@ class Arrivals:
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
-        vector = self._record(embedded) if known is None else known[0]
-        same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
+        vector, point = self._hung(collection, embedded, surroundings, overlay)
         row = StoredItem(
             seq=place.seq,
             collection=collection.id,
-            item=subject.item,
+            item=embedded.item,
             revision=revision,
             version=version,
             fingerprint=subject.fingerprint,
             vector=vector,
-            point=self._point(collection, vector, embedded, surroundings, overlay) if same is None else same,
+            point=point,
             group=place.group,
             verdict=place.verdict,
             at_ms=subject.at_ms,
+            cut=embedded.cut,
         )
-        self._store.items.insert(row, spot_of(collection, row.item, row.at_ms))
+        self._store.items.insert(row, spot_of(collection, row.compared, row.at_ms))
         self._words.add(collection.id, place.seq, subject.item)
         return row
 
@@ -162,20 +171,45 @@ class Arrivals:
         return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
 
     def refresh(
-        self, collection: Collection, row: StoredItem, item: Item, *, revision: int, version: int | None
+        self, collection: Collection, row: StoredItem, embedded: Embedded, *, revision: int, version: int | None
     ) -> StoredItem:
         """The same text again: attributes are replaced; arrival, group and verdict stay."""
-        reworded = (item.text, item.fields) != (row.item.text, row.item.fields)  # in case, or in the names of fields
+        item, before = embedded.compared, row.compared
+        reworded = (item.text, item.fields) != (before.text, before.fields)  # in case, or in the names of fields
         if reworded:
-            self._words.remove(collection.id, row.seq, row.item)
-        self._store.items.update(row.seq, item, revision, version, spot_of(collection, item, row.at_ms))
+            self._words.remove(collection.id, row.seq, before)
+        changed = replace(row, item=embedded.item, cut=embedded.cut, revision=revision, version=version)
+        self._store.items.update(changed, spot_of(collection, item, row.at_ms))
         if reworded:
             self._words.add(collection.id, row.seq, item)
         return self._store.items.by_seq([row.seq])[row.seq]
 
+    def recut(
+        self,
+        collection: Collection,
+        row: StoredItem,
+        changed: StoredItem,
+        embedded: Embedded,
+        surroundings: Surroundings,
+        overlay: CollectionOverlay,
+    ) -> None:
+        """Another part of the same text is compared: the item hangs where that belongs, all else stays.
+
+        Args:
+            row: the item as it is stored.
+            changed: with what is compared now; its vector and point are found here.
+        """
+        self._words.remove(collection.id, row.seq, row.compared)
+        vector, point = self._hung(collection, embedded, surroundings, overlay)
+        changed = replace(changed, vector=vector, point=point)
+        self._store.items.recut(changed, spot_of(collection, changed.compared, row.at_ms))
+        if self._store.vectors.release(row.point, row.vector):
+            overlay.remove(row.point)
+        self._words.add(collection.id, row.seq, changed.compared)
+
     def withdraw(self, row: StoredItem, overlay: CollectionOverlay) -> None:
         """Take an item out of its group and, if it was the last on its point, out of the index."""
-        self._words.remove(row.collection, row.seq, row.item)
+        self._words.remove(row.collection, row.seq, row.compared)
         self._store.items.delete(row.seq)
         if self._store.vectors.release(row.point, row.vector):
             overlay.remove(row.point)
@@ -190,7 +224,8 @@ class Arrivals:
         for member, similarity in surroundings.nearest():  # so the first of a group is its nearest
             if similarity < settings.similar_from or len(nearest) == most:
                 break
-            if member.group != but and member.group not in nearest:
+            known = member.group == but or member.group in nearest
+            if not known and self._readings.is_current(collection, member.seq):
                 nearest[member.group] = ScoredMember(member.group, member.seq, similarity)
         canonical = self._store.groups.canonical(list(nearest), settings.canonical, collection.hidden_ms)
         return recommend(nearest.values(), canonical, floor=settings.similar_from, limit=most)
@@ -212,6 +247,15 @@ class Arrivals:
             surroundings.similarity,
             forbidden,
         )
+
+    def _hung(
+        self, collection: Collection, embedded: Embedded, surroundings: Surroundings, overlay: CollectionOverlay
+    ) -> tuple[int, int]:
+        """Row of the vector, and the point on which it hangs."""
+        known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
+        vector = self._record(embedded) if known is None else known[0]
+        same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
+        return vector, self._point(collection, vector, embedded, surroundings, overlay) if same is None else same
 
     def _record(self, embedded: Embedded) -> int:
         return self._store.vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)

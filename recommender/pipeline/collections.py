@@ -5,6 +5,7 @@ from __future__ import annotations
 from recommender.embedding import Encoders, ModelIdentity
 from recommender.errors import InvalidCommand, ModelError
 from recommender.items import CollectionSettings
+from recommender.message import Messages
 from recommender.policy import same_spots
 from recommender.store import Collection, SqliteStore
 
@@ -18,9 +19,17 @@ class Collections:
         store: where they are.
         encoders: the models that their settings may name.
         most: how many there may be.
+        messages: find what of a text is compared.
     """
 
-    def __init__(self, store: SqliteStore, encoders: Encoders, most: int = MOST_COLLECTIONS) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        most: int = MOST_COLLECTIONS,
+        messages: Messages | None = None,
+    ) -> None:
+        self._messages = messages or Messages()
         self._store = store
         self._encoders = encoders
         self._most = most
@@ -29,6 +38,7 @@ class Collections:
         self._changed: dict[int, Collection] = {}
         self._silent: dict[int, Collection] = {}
         self._unsorted: dict[int, Collection] = {}
+        self._uncut: dict[int, Collection] = {}
         self.restless: dict[int, Collection] = {}  # whose items may be due at another time than was noted
         self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
         self.reload()
@@ -103,8 +113,20 @@ class Collections:
         if settings.ttl_seconds != collection.settings.ttl_seconds:
             self.restless[collection.id] = collection
         collection.settings = settings
-        self.touch(collection)
+        self.recut(collection)
         return collection
+
+    def cut_otherwise(self) -> list[Collection]:
+        """Those whose texts were cut by other rules than those of now."""
+        return [one for one in self.all() if one.cut_by != self._messages.identity(one.settings)]
+
+    def recut(self, collection: Collection) -> None:
+        """From now on its texts are cut by the rules of now and its settings: items of other rules wait their turn."""
+        identity = self._messages.identity(collection.settings)
+        if collection.cut_by != identity:
+            collection.cut_by = identity
+            collection.uncut_seq = self._store.items.next_seq() - 1 if collection.model is not None else 0
+        self.touch(collection)
 
     def awaiting_summary(self) -> list[Collection]:
         """Collections with silent commands since their last summary, oldest first."""
@@ -114,6 +136,11 @@ class Collections:
         """The oldest collection of which items have yet to be given their spot, if there is one."""
         return self._unsorted[min(self._unsorted)] if self._unsorted else None
 
+    def uncut(self) -> Collection | None:
+        """The oldest collection with items that were cut by other rules, if there is one; not one on its way."""
+        waiting = (self._uncut[id_] for id_ in sorted(self._uncut))
+        return next((one for one in waiting if one.name not in self.frozen), None)
+
     def touch(self, collection: Collection) -> None:
         """Note that it has changed in memory."""
         self._changed[collection.id] = collection
@@ -121,6 +148,10 @@ class Collections:
             self._unsorted[collection.id] = collection
         else:
             self._unsorted.pop(collection.id, None)
+        if collection.uncut_seq:
+            self._uncut[collection.id] = collection
+        else:
+            self._uncut.pop(collection.id, None)
         if collection.silent_commands:
             self._silent[collection.id] = collection
         else:
@@ -137,6 +168,7 @@ class Collections:
         self._changed.pop(collection.id, None)
         self._silent.pop(collection.id, None)
         self._unsorted.pop(collection.id, None)
+        self._uncut.pop(collection.id, None)
         self.restless.pop(collection.id, None)
 
     def flush(self) -> list[Collection]:
@@ -154,6 +186,7 @@ class Collections:
         self._changed = {}
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
         self._unsorted = {collection.id: collection for collection in self.all() if collection.unsorted_seq}
+        self._uncut = {collection.id: collection for collection in self.all() if collection.uncut_seq}
 
     def require_room(self) -> None:
         """See to it that there may be one more.
@@ -172,6 +205,7 @@ class Collections:
     def _create(self, name: str, settings: CollectionSettings) -> Collection:
         self.require_room()
         collection = self._by_name[name] = self._store.collections.create(name, settings)
+        self.recut(collection)
         self._by_id[collection.id] = collection
         return collection
 

@@ -51,7 +51,7 @@ class Departures:
         self._corrections.note(before, collection, [], asked)
         self._arrivals.withdraw(row, overlay)
         for one in asked:
-            subject = Subject(one.item, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
+            subject = Subject(one.compared, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
             hints, surroundings = self._requery.around(collection, subject, batch)
             verdict = self._arrivals.rejudge(collection, subject, hints, surroundings)
             self._store.items.correct(one.seq, verdict)

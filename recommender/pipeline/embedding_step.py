@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from recommender.embedding import Embeddings, Encoder, Encoders, ModelIdentity, 
 from recommender.errors import EncodingError, InvalidCommand
 from recommender.event_log import event_log
 from recommender.items import CollectionSettings, Entry, Item, UpsertItem
+from recommender.message import Messages
 from recommender.pipeline.ahead import Ahead, Embedding, EmbeddingExecutor, LocalExecutor, TextsOfModel
-from recommender.store import SqliteStore
+from recommender.store import SqliteStore, StoredItem
 from recommender.text import clean, fingerprint
 
 log = event_log(__name__)
@@ -33,6 +34,7 @@ class Embedded:
 
     Attributes:
         item: as the producer sent it.
+        cut: it with what is compared for its text; ``None`` where that is all of it.
         fingerprint: of its canonical text.
         vector_key: under which its vector is recorded: a hash of the very text, or of a vector it brought along.
         vector: float32, shape (dimension,), unit length.
@@ -48,6 +50,12 @@ class Embedded:
     truncated: bool
     model: ModelIdentity
     embed_ms: float
+    cut: Item | None = None
+
+    @property
+    def compared(self) -> Item:
+        """The item as it is compared."""
+        return self.item if self.cut is None else self.cut
 
 
 class EmbeddingStep:
@@ -56,12 +64,20 @@ class EmbeddingStep:
     Args:
         store: which knows the texts that were embedded before.
         encoders: the embedding models.
+        messages: find what of a text is compared.
         remote: embeds batches further ahead, elsewhere; ``None``: nobody does.
     """
 
-    def __init__(self, store: SqliteStore, encoders: Encoders, remote: EmbeddingExecutor | None = None) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        messages: Messages | None = None,
+        remote: EmbeddingExecutor | None = None,
+    ) -> None:
         self._store = store
         self._encoders = encoders
+        self._messages = messages or Messages()
         self._ahead = Ahead()
         self._local = LocalExecutor(lambda name, texts: _checked(self._encoders.encoder(name), texts))
         self._remote = remote
@@ -113,6 +129,21 @@ class EmbeddingStep:
         (embedded,) = self._embed([(item, settings)], {})
         return embedded
 
+    def embed_again(self, row: StoredItem, settings: CollectionSettings) -> Embedded | InvalidCommand:
+        """Embed what is compared of a stored item now; a vector that its producer gave stays.
+
+        Raises:
+            EncodingError: the model failed.
+        """
+        key = self._store.vectors.key(row.vector)
+        if made_from_text(key):
+            (embedded,) = self._embed([(row.item, settings)], self._uncommitted)
+            return embedded
+        compared = self._messages.compared(row.item, settings)
+        print_ = fingerprint(clean(compared.content))
+        vector, model = self._store.vectors.get(row.vector), self.identity(settings)
+        return Embedded(row.item, print_, key, vector, truncated=False, model=model, embed_ms=0.0)
+
     def _begin(
         self,
         executor: EmbeddingExecutor,
@@ -124,7 +155,7 @@ class EmbeddingStep:
             # Where a rate is limited, nobody knows yet what will be taken.
             if not isinstance(item, UpsertItem) or (settings := settings_of(item.collection)).commands_per_second:
                 continue
-            text = clean(item.content)
+            text = clean(self._messages.compared(item, settings).content)
             if self._at_hand(item, text, settings) is None:
                 waiting.setdefault(settings.model, {})[text] = None
         return self._ahead.begin(
@@ -136,15 +167,22 @@ class EmbeddingStep:
         self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], Embedding]
     ) -> list[Embedded | InvalidCommand]:
         results: list[Embedded | InvalidCommand | None] = [None] * len(items)
+        cut: list[Item | None] = [None] * len(items)
         waiting: dict[str, dict[str, list[int]]] = {}
         for place, (item, settings) in enumerate(items):
-            text = clean(item.content)
+            compared = self._messages.compared(item, settings)
+            text = clean(compared.content)
+            cut[place] = None if compared is item else compared
             results[place] = self._at_hand(item, text, settings)
             if results[place] is None:
                 waiting.setdefault(settings.model, {}).setdefault(text, []).append(place)
         for model, texts in waiting.items():
             self._encode(model, texts, items, results, kept)
-        return [result for result in results if result is not None]
+        return [
+            replace(result, cut=one) if one is not None and isinstance(result, Embedded) else result
+            for result, one in zip(results, cut, strict=True)
+            if result is not None
+        ]
 
     def _at_hand(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand | None:
         """What can be told without the model; ``None`` if the text must be embedded."""

@@ -9,6 +9,7 @@ from recommender.grouping import JudgedMember, agree, alike, founded_by, older, 
 from recommender.items import Band, Reason
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, confirmed
+from recommender.pipeline.readings import Readings
 from recommender.pipeline.subject import Subject
 from recommender.store import Collection, Member, SqliteStore, Verdict
 
@@ -43,8 +44,9 @@ class Place(NamedTuple):
 class Groups:
     """Decides what belongs together."""
 
-    def __init__(self, store: SqliteStore, judging: Judging, answers: Answers) -> None:
+    def __init__(self, store: SqliteStore, readings: Readings, judging: Judging, answers: Answers) -> None:
         self._store = store
+        self._readings = readings
         self._judging = judging
         self._answers = answers
 
@@ -105,7 +107,8 @@ class Groups:
         members = {member.seq: member for member in self._store.groups.earliest(best.group, 1)}
         members.update((member.seq, member) for member in self._store.groups.latest(best.group, _LATEST_COMPARED))
         members.pop(best.seq, None)
-        return agree([self._judging.alone(collection, subject, members[seq]) for seq in sorted(members)])
+        asked = self._readings.current(collection, [members[seq] for seq in sorted(members)])
+        return agree([self._judging.alone(collection, subject, member) for member in asked])
 
     def _unjoined(self, judged: Judged | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:
         """The verdict on an item that founds a group of its own."""

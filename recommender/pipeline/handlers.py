@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from recommender.errors import InvalidCommand
@@ -171,8 +172,9 @@ class Handlers:
             )
         version = stored.version if command.version is None else command.version
         item = stored.item.model_copy(update={"attributes": attributes})
-        spot = spot_of(collection, item, stored.at_ms)
-        self._store.items.update(stored.seq, item, stored.revision + 1, version, spot)
+        cut = None if stored.cut is None else stored.cut.model_copy(update={"attributes": attributes})
+        changed = replace(stored, item=item, cut=cut, revision=stored.revision + 1, version=version)
+        self._store.items.update(changed, spot_of(collection, changed.compared, stored.at_ms))
         patched = ItemPatched(
             command=cause(entry),
             item_id=command.id,

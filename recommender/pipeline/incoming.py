@@ -106,6 +106,8 @@ class Incoming:
             _require_matcher(record.matcher)
         collection = self._collections.configure(move.collection, record.settings)
         collection.model, collection.dimension = record.model, record.dimension
+        if record.uncut or record.cut_by != collection.cut_by:
+            collection.uncut_seq = move.last_arrival
         self._collections.touch(collection)
         if record.next_us is not None:
             next_us = min(record.next_us, latest_us(record.settings, entry.time_ms * 1000))
@@ -174,9 +176,10 @@ class Incoming:
             group=f"g{record.group + move.offset}",
             verdict=Verdict(record.verdict, None if record.matched is None else record.matched + move.offset),
             at_ms=min(record.at_ms, entry.time_ms),  # what has not been yet would never be over
+            cut=None if record.cut is None else record.cut.model_copy(update={"collection": collection.name}),
         )
-        self._store.items.insert(stored, spot_of(collection, stored.item, stored.at_ms))
-        self._words.add(collection.id, stored.seq, stored.item)
+        self._store.items.insert(stored, spot_of(collection, stored.compared, stored.at_ms))
+        self._words.add(collection.id, stored.seq, stored.compared)
 
     def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:
         """Where the vector is kept: what is here already stays, what comes serves the collection that it came with."""

@@ -11,6 +11,7 @@ from recommender.items.placeholders import says_nothing
 from recommender.matching import Candidate, Comparable, CosineMatcher, Matcher, by_cosine, only_meaning
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
+from recommender.pipeline.readings import Readings
 from recommender.pipeline.spots import Spots
 from recommender.pipeline.subject import Subject
 from recommender.policy import may_be_duplicate, restricts
@@ -124,8 +125,9 @@ class JudgedByCosine:
 class Judging:
     """Chooses candidates by policy and has the matcher judge them."""
 
-    def __init__(self, store: SqliteStore, spots: Spots, matcher: Matcher) -> None:
+    def __init__(self, store: SqliteStore, readings: Readings, spots: Spots, matcher: Matcher) -> None:
         self._store = store
+        self._readings = readings
         self._spots = spots
         self._learned = matcher
         self._by_cosine = CosineMatcher()
@@ -134,10 +136,12 @@ class Judging:
         """The earliest item with the same text that the policy allows; none where texts are not compared."""
         if collection.settings.rule == "cosine" or not may_be_duplicate(collection.settings, subject.item):
             return None
-        if not restricts(collection.settings):
+        if restricts(collection.settings):
+            twin = self._spots.twin(collection, subject)
+        else:
             twin = self._store.items.twin(collection.id, subject.fingerprint, collection.hidden_ms)
-            return twin if twin is not None and subject.comes_after(twin) else None
-        return self._spots.twin(collection, subject)
+            twin = twin if twin is not None and subject.comes_after(twin) else None
+        return twin if twin is None or self._readings.is_current(collection, twin.seq) else None
 
     def judge(
         self,
@@ -158,6 +162,10 @@ class Judging:
             forbidden: ids that a person said are something else.
         """
         nearest = self._of_each_point(collection, subject, members, similarity)
+        if not self._readings.is_current(collection, subject.seq):
+            nearest, twin, by_words = [], None, ()  # until its turn comes it is compared with nothing
+        nearest = list(self._readings.current(collection, nearest))
+        by_words = self._readings.current(collection, by_words)
         if collection.settings.rule == "cosine":
             nearest = [] if subject.brings_nothing else nearest
             return JudgedByCosine(nearest, similarity, collection.settings, forbidden)

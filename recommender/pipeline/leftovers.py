@@ -44,6 +44,6 @@ class Leftovers:
 
     def _drop(self, row: StoredItem, *, indexed: bool) -> None:
         if indexed:
-            self._words.discard(row.collection, row.seq, row.item)
+            self._words.discard(row.collection, row.seq, row.compared)
         self._store.items.delete(row.seq)
         self._store.vectors.release(row.point, row.vector)

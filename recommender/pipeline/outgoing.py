@@ -102,6 +102,8 @@ class Outgoing:
             answers=0 if kept is None else kept[0],
             pending=self._store.transfer.pending(collection.id),
             matcher=self._store.answers.model_text(collection.id),
+            cut_by=collection.cut_by,
+            uncut=collection.uncut_seq > 0,
             origins=origins,
         )
 
@@ -120,7 +122,7 @@ class Outgoing:
         for row in self._store.items.after(collection.id, last, _RECORDS):
             taken.append(self._item(row))
             last = row.seq
-            size += len(row.item.content) + 1000
+            size += len(row.item.content) + (0 if row.cut is None else len(row.cut.content)) + 1000
             if size > _BYTES:
                 break
         return taken, str(last) if taken else None
@@ -130,6 +132,7 @@ class Outgoing:
         return ItemRecord(
             seq=row.seq,
             item=row.item,
+            cut=row.cut,
             revision=row.revision,
             version=row.version,
             fingerprint=row.fingerprint.hex(),

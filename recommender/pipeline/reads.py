@@ -24,6 +24,7 @@ from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.judging import Judging
 from recommender.pipeline.neighbours import similarities
 from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.readings import Readings
 from recommender.pipeline.standings import SAYS_NOTHING, Standings
 from recommender.pipeline.surroundings import Surroundings
 from recommender.policy import means_nothing
@@ -48,13 +49,38 @@ class SearchHit(Value):
     attributes: Attributes
 
 
+class CutView(Value):
+    """A passage that is not compared.
+
+    Attributes:
+        rule: by which it went; one of those in the setting ``cut``.
+        field: in which field it stood; ``None`` in an item without fields.
+        start, end: where, in characters of the text or field as a reader sees it: without mark-up.
+        passage: it.
+    """
+
+    rule: str
+    field: str | None
+    start: int
+    end: int
+    passage: str
+
+
 class ItemView(Value):
-    """A stored item and where it stands now; fields as in the ``item.processed`` event."""
+    """A stored item and where it stands now; fields as in the ``item.processed`` event.
+
+    Attributes:
+        text: as it was sent; of an item with fields, one to a line.
+        compared: what of it is compared; ``None`` where that is all of it.
+        cuts: what was cut, in order; mark-up is read and not among them.
+    """
 
     item_id: str
     collection: str
     revision: int
     text: str
+    compared: str | None
+    cuts: tuple[CutView, ...]
     attributes: Attributes
     band: Band
     duplicate_of: str | None
@@ -141,6 +167,7 @@ class Reads:
         self,
         store: SqliteStore,
         embedding: EmbeddingStep,
+        readings: Readings,
         collections: Collections,
         indexes: Indexes,
         arrivals: Arrivals,
@@ -150,6 +177,7 @@ class Reads:
     ) -> None:
         self._store = store
         self._embedding = embedding
+        self._readings = readings
         self._collections = collections
         self._indexes = indexes
         self._arrivals = arrivals
@@ -194,7 +222,10 @@ class Reads:
         stored = None if found is None else self._stored(found, item_id)
         if found is None or stored is None:
             return None
-        return self._hits(found, self._store.vectors.get(stored.vector), limit, but=stored.group)
+        vector = self._store.vectors.get(stored.vector)
+        if not self._readings.is_current(found, stored.seq):
+            vector = self._embed(stored.item).vector
+        return self._hits(found, vector, limit, but=stored.group)
 
     def compare(self, one: Item, other: Item) -> PairVerdict:
         """The verdict on two items under the settings of the collection of ``one``.
@@ -205,7 +236,7 @@ class Reads:
         mine, theirs = self._embed(one), self._embed(other.model_copy(update={"collection": one.collection}))
         similarity = float(similarities(mine.vector, theirs.vector[None])[0])
         settings = self._collections.settings(one.collection)
-        if means_nothing(settings, one) or means_nothing(settings, other):
+        if means_nothing(settings, mine.compared) or means_nothing(settings, theirs.compared):
             return PairVerdict(
                 band=Band.NEW,
                 probability=0.0,
@@ -214,8 +245,8 @@ class Reads:
                 explanation=SAYS_NOTHING.text,
             )
         return self._judging.pair(
-            Comparable(mine.item, mine.fingerprint),
-            Candidate(Comparable(theirs.item, theirs.fingerprint), similarity),
+            Comparable(mine.compared, mine.fingerprint),
+            Candidate(Comparable(theirs.compared, theirs.fingerprint), similarity),
             settings,
         )
 
@@ -231,6 +262,8 @@ class Reads:
             collection=collection,
             revision=stored.revision,
             text=stored.item.content,
+            compared=None if stored.cut is None else stored.cut.content,
+            cuts=tuple(CutView(**cut._asdict()) for cut in self._readings.cuts(found, stored)),
             attributes=stored.item.attributes,
             **standing.fields(),
         )

@@ -9,17 +9,9 @@ from typing import Any
 
 from recommender.embedding import Encoders
 from recommender.errors import InvalidCommand, StateFull
-from recommender.items import (
-    CollectionSettings,
-    Entry,
-    EntryId,
-    EraseItem,
-    Event,
-    Item,
-    PairVerdict,
-    UpsertItem,
-)
+from recommender.items import CollectionSettings, Entry, EntryId, EraseItem, Event, Item, PairVerdict, UpsertItem
 from recommender.matching import LearnedMatcher, Matcher, ModelOf, StatisticsOf
+from recommender.message import Messages
 from recommender.pipeline.ahead import EmbeddingExecutor
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
@@ -44,7 +36,9 @@ from recommender.pipeline.notes import Notes
 from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared, segments
 from recommender.pipeline.rates import Rates
+from recommender.pipeline.readings import Readings
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
+from recommender.pipeline.recutting import Recutting
 from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.retirement import Retirement
@@ -76,6 +70,7 @@ class Recommender:
         on_close: called after the store has been closed.
         remote: embeds further ahead than the next batch, elsewhere; it is closed with the engine.
         most_collections: how many there may be; a command that would make one more is rejected.
+        messages: find what of a text is compared; by our own rules by default.
 
     Raises:
         ModelError: a collection holds vectors of a model other than the one its settings name.
@@ -91,12 +86,14 @@ class Recommender:
         on_close: Callable[[], None] = lambda: None,
         remote: EmbeddingExecutor | None = None,
         most_collections: int = MOST_COLLECTIONS,
+        messages: Messages | None = None,
     ) -> None:
         self._before_commit = before_commit
         self._on_close = on_close
         self._store = store
-        self._embedding = EmbeddingStep(store, encoders, remote)
-        self._collections = Collections(store, encoders, most_collections)
+        self._messages = messages or Messages()
+        self._embedding = EmbeddingStep(store, encoders, self._messages, remote)
+        self._collections = Collections(store, encoders, most_collections, self._messages)
         self._indexes = indexes or Indexes(store)
         load(store, self._collections, self._indexes)
         self._words = Words(store, self._collections)
@@ -106,12 +103,14 @@ class Recommender:
         self._expiry = Expiry(store, self._collections)
         self._rates = Rates(store, self._collections)
         self._spots = Spots(store, self._collections)
-        judging = Judging(store, self._spots, matcher(self._words.statistics, self._models.of))
-        groups = Groups(store, judging, self._answers)
+        readings = Readings(store, self._messages)
+        judging = Judging(store, readings, self._spots, matcher(self._words.statistics, self._models.of))
+        groups = Groups(store, readings, judging, self._answers)
         standings = Standings(store)
         corrections = Corrections(store, standings)
-        arrivals = Arrivals(store, self._words, self._spots, judging, self._answers, groups)
+        arrivals = Arrivals(store, readings, self._words, self._spots, judging, self._answers, groups)
         requery = Requery(arrivals, self._indexes)
+        self._recutting = Recutting(store, self._collections, self._embedding, readings, arrivals, requery)
         self._departures = departures = Departures(store, arrivals, requery, corrections)
         reshaping = Reshaping(store, judging, self._answers, groups)
         feedback = Feedback(
@@ -130,10 +129,11 @@ class Recommender:
         self.tidying = Tidying(store, self.moves.leftovers)
         whole = self.moves, self.moving, deletion
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
+        self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
         self.notes = Notes(store)
-        self._reads = Reads(
-            store, self._embedding, self._collections, self._indexes, arrivals, judging, self._answers, standings
-        )
+        asked = self._embedding, readings, self._collections, self._indexes, arrivals, judging, self._answers, standings
+        self._reads = Reads(store, *asked)
+        self._recutting.open()
 
     # -- the main path -------------------------------------------------------------------------------------------------
 
@@ -158,6 +158,7 @@ class Recommender:
         self._indexes.apply(batch.changed.values(), batch.overlays)
         for collection in batch.retired:
             self._indexes.forget(collection)
+        self._messages.forget_texts()
         if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
             self._words.forget_texts()
             with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
@@ -189,16 +190,7 @@ class Recommender:
                 self._before_commit()
         except BaseException:
             with ExitStack() as reloads:  # each of them, whatever becomes of the others
-                for kept in (
-                    self._expiry,
-                    self._summaries,
-                    self.moves,
-                    self._rates,
-                    self._answers,
-                    self._models,
-                    self._words,
-                    self._collections,
-                ):
+                for kept in self._reloaded:
                     reloads.callback(kept.reload)
             raise
 
@@ -242,6 +234,7 @@ class Recommender:
         for collection, groups in self._expiry.concerned(entry):
             self._departures.settle(groups, entry, collection, batch)
         self._spots.sort(entry.command)
+        self._recutting.some(entry, batch)
         self._summaries.emit_due(entry, batch)
         self._handlers.handle(prepared, batch)
         batch.position, batch.clock_ms = entry.id, entry.time_ms

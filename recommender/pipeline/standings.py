@@ -90,7 +90,7 @@ class Standings:
         matched_id = None if seq is None else self._store.items.id_of(seq, collection.hidden_ms)
         # With the matched item gone, what was found out about it still tells why the band is what it is.
         pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
-        alone = SAYS_NOTHING if pair is None and means_nothing(collection.settings, row.item) else None
+        alone = SAYS_NOTHING if pair is None and means_nothing(collection.settings, row.compared) else None
         return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair, alone)
 
 

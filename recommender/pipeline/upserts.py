@@ -81,14 +81,14 @@ class Upserts:
     ) -> EntryId:
         """The same text again: it keeps its place."""
         started = time.perf_counter()
-        subject = Subject(command, embedded.fingerprint, embedded.vector, stored.at_ms)
+        subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, stored.at_ms)
         hints = self._arrivals.hints(collection, subject)
         surroundings = self._surroundings(prepared, collection, subject, hints, batch)
         version = stored.version if command.version is None else command.version
         before = Before()
         if collection.settings.canonical == "longest":  # it may have more white space now
             self._corrections.note(before, collection, [stored.group])
-        row = self._arrivals.refresh(collection, stored, command, revision=stored.revision + 1, version=version)
+        row = self._arrivals.refresh(collection, stored, embedded, revision=stored.revision + 1, version=version)
         event = self._processed(prepared.entry, collection, row, embedded, surroundings, started)
         outcome = self._outcomes.emit(prepared.entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
@@ -110,7 +110,7 @@ class Upserts:
         at_ms = max(
             entry.time_ms, collection.gone_ms + 1
         )  # whatever the server's clock says, it is not gone as it comes
-        subject = Subject(command, embedded.fingerprint, embedded.vector, at_ms)
+        subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, at_ms)
         hints = self._arrivals.hints(collection, subject)
         surroundings = self._surroundings(prepared, collection, subject, hints, batch)
         place = self._arrivals.decide(

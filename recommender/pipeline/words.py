@@ -159,7 +159,7 @@ class Words:
                 last = 0
                 while rows := self._store.items.after(collection.id, last, _BLOCK):
                     for row in rows:
-                        self.add(collection.id, row.seq, row.item)
+                        self.add(collection.id, row.seq, row.compared)
                     last = rows[-1].seq
             self.flush()
             self._store.set_note(_NOTE, _VERSION)

@@ -24,6 +24,8 @@ class Collection:
         silent_since_ms: stream time of the first of them.
         unsorted_seq: items up to this arrival number have yet to be given their spot under these settings.
         gone_ms: items that arrived up to this stream time are gone.
+        cut_by: the rules that its texts are cut by.
+        uncut_seq: items up to this arrival number have yet to be looked at under these rules.
         hiding: whether some of them have yet to be deleted.
     """
 
@@ -37,6 +39,8 @@ class Collection:
     silent_since_ms: int = 0
     unsorted_seq: int = 0
     gone_ms: int = 0
+    cut_by: str = ""
+    uncut_seq: int = 0
     hiding: bool = False
 
     @property
@@ -55,7 +59,7 @@ class CollectionTable:
         """Every collection, oldest first, without those that have left for another partition."""
         rows = self._db.execute(
             "SELECT id, name, settings, model, dimension, silent_commands, silent_bands, silent_since_ms,"
-            " unsorted_seq, gone_ms"
+            " unsorted_seq, gone_ms, cut_by, uncut_seq"
             " FROM collections WHERE NOT instr(name, char(10)) ORDER BY id"
         )
         return [
@@ -91,7 +95,7 @@ class CollectionTable:
         """Write everything but its name."""
         self._db.execute(
             "UPDATE collections SET settings=?, model=?, dimension=?, silent_commands=?, silent_bands=?,"
-            " silent_since_ms=?, unsorted_seq=?, gone_ms=? WHERE id=?",
+            " silent_since_ms=?, unsorted_seq=?, gone_ms=?, cut_by=?, uncut_seq=? WHERE id=?",
             (
                 collection.settings.model_dump_json(),
                 collection.model,
@@ -101,6 +105,8 @@ class CollectionTable:
                 collection.silent_since_ms,
                 collection.unsorted_seq,
                 collection.gone_ms,
+                collection.cut_by,
+                collection.uncut_seq,
                 collection.id,
             ),
         )

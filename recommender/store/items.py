@@ -15,7 +15,7 @@ from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, SpotOf, St
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
-    "matched_seq, at_ms, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
+    "matched_seq, at_ms, compared, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
 )
 
 
@@ -68,7 +68,7 @@ class ItemTable:
 
     def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, Saying]]:
         rows = self._db.execute(
-            "SELECT seq, id, content, attributes, fingerprint, vector, at_ms FROM items"
+            "SELECT seq, id, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"
             " WHERE seq IN (SELECT value FROM json_each(?))",
             (json.dumps(seqs),),
         )
@@ -101,7 +101,8 @@ class ItemTable:
         """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict, matched_seq, at_ms, scope, moment) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq, at_ms, compared, scope, moment)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -117,6 +118,7 @@ class ItemTable:
                 _verdict_json(row.verdict),
                 row.verdict.matched_seq,
                 row.at_ms,
+                _cut(row.cut),
                 *spot,
             ),
         )
@@ -137,16 +139,28 @@ class ItemTable:
             (matched_seq, json.dumps(list(seqs))),
         )
 
-    def update(self, seq: int, item: Item, revision: int, version: int | None, spot: SpotOf = (None, None)) -> None:
+    def update(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
+        seq, item = row.seq, row.item
+        said = _content(item), _cut(row.cut), _json(item.attributes)
         groups = self._db.execute(
-            "UPDATE items SET content=?, attributes=?, revision=?, version=?, scope=?, moment=? WHERE seq=?"
+            "UPDATE items SET content=?, compared=?, attributes=?, revision=?, version=?, scope=?, moment=? WHERE seq=?"
             " RETURNING grp",
-            (_content(item), _json(item.attributes), revision, version, *spot, seq),
+            (*said, row.revision, row.version, *spot, seq),
         ).fetchall()
         self.recent.sayings.drop(seq)
         for (group,) in groups:
             self.recent.regrouped(group)  # by length another one may stand for it
+
+    def recut(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+        """Something else of the same item is compared: its vector and point are others, all else stays."""
+        old = self._db.execute("SELECT point FROM items WHERE seq=?", (row.seq,)).fetchone()
+        self._db.execute(
+            "UPDATE items SET compared=?, fingerprint=?, vector=?, point=?, scope=?, moment=? WHERE seq=?",
+            (_cut(row.cut), row.fingerprint, row.vector, row.point, *spot, row.seq),
+        )
+        for point in (*(old or ()), row.point):
+            self._recent.left(row.seq, point, row.group)  # read again when somebody asks
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
@@ -267,6 +281,13 @@ class ItemTable:
         )
         return [_stored(row) for row in rows]
 
+    def up_to(self, collection: int, seq: int, limit: int) -> list[StoredItem]:
+        """Items of a collection that arrived up to number ``seq``, at most ``limit``, the latest first."""
+        rows = self._db.execute(
+            f"{_SELECT} WHERE collection=? AND seq <= ? ORDER BY seq DESC LIMIT ?", (collection, seq, limit)
+        )
+        return [_stored(row) for row in rows]
+
     def before_last(self, collection: int, count: int) -> int:
         """The number of the item behind which the last ``count`` items of a collection arrived; 0 if there is none."""
         row = self._db.execute(
@@ -305,10 +326,11 @@ def _since(hidden_ms: int | None) -> int:
 
 def _stored(row: Any) -> StoredItem:
     seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *others = row
-    pair, matched_seq, at_ms, name = others
+    pair, matched_seq, at_ms, compared, name = others
     verdict = Verdict(None if pair is None else PairVerdict.model_validate_json(pair), matched_seq)
     item = item_of(item_id, name, content, attributes)
-    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms)
+    cut = None if compared is None else item_of(item_id, name, compared, attributes)
+    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms, cut)
 
 
 def _verdict_json(verdict: Verdict) -> str | None:
@@ -333,6 +355,10 @@ def item_of(item_id: str, collection: str, content: str, attributes: str) -> Ite
 def _content(item: Item) -> str:
     timestamp = None if item.timestamp is None else item.model_dump(mode="json", include={"timestamp"})["timestamp"]
     return _json({"text": item.text, "fields": item.fields, "timestamp": timestamp})
+
+
+def _cut(item: Item | None) -> str | None:
+    return None if item is None else _content(item)
 
 
 # Made once: ``json.dumps`` makes one at each call.

@@ -52,8 +52,8 @@ class RecentItems:
         if (members := self.members.get(row.point)) is not None and len(members) < MEMBERS_PER_POINT:
             members.append(Member(row.seq, row.item.id, row.point, row.group))
         self.regrouped(row.group)
-        if len(row.item.content) <= LONGEST_KEPT:
-            said = _without_vector(row.item)
+        if len(row.compared.content) <= LONGEST_KEPT:
+            said = _without_vector(row.compared)
             self.sayings.put(row.seq, Saying(said, row.fingerprint, row.vector, row.at_ms))
 
     def left(self, seq: int, point: int, group: str) -> None:

@@ -38,6 +38,7 @@ class StoredItem:
         group: the group it belongs to.
         verdict: on the best pair when it arrived, or as corrected since.
         at_ms: stream time of its arrival.
+        cut: the item with what is compared for its text; ``None`` where that is all of it.
     """
 
     seq: int
@@ -51,6 +52,12 @@ class StoredItem:
     group: str
     verdict: Verdict
     at_ms: int
+    cut: Item | None = None
+
+    @property
+    def compared(self) -> Item:
+        """The item as it is compared."""
+        return self.item if self.cut is None else self.cut
 
 
 class Member(NamedTuple):
@@ -70,7 +77,7 @@ class Saying(NamedTuple):
     """What an item says, for comparison.
 
     Attributes:
-        item: without its vector.
+        item: as it is compared, without its vector.
         fingerprint: of its canonical text.
         vector: row of its vector.
         at_ms: stream time of its arrival.

@@ -100,7 +100,7 @@ class SpotTable:
     ) -> list[tuple[Member, Saying]]:
         """Items with a text or on a point that have no spot yet, in order of arrival."""
         rows = self._db.execute(
-            "SELECT seq, id, point, grp, content, attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
+            "SELECT seq, id, point, grp, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
             f" WHERE {sharing}=? AND collection=? AND seq <= ? AND at_ms > ? ORDER BY seq",
             (value, collection, sought.behind, -1 if sought.hidden_ms is None else sought.hidden_ms),
         )
@@ -112,7 +112,7 @@ class SpotTable:
     def slice(self, collection: int, last: int, limit: int, name: str) -> list[tuple[int, Item, int]]:
         """Items that arrived up to number ``last``, at most ``limit``, the latest first: number, item, stream time."""
         rows: Any = self._db.execute(
-            "SELECT seq, id, content, attributes, at_ms FROM items WHERE collection=? AND seq <= ?"
+            "SELECT seq, id, COALESCE(compared, content), attributes, at_ms FROM items WHERE collection=? AND seq <= ?"
             " ORDER BY seq DESC LIMIT ?",
             (collection, last, limit),
         )

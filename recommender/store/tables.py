@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender.store.upgrades`)."""
 
 # Indexes stand in the order in which upgrades make them: where two serve equally well, SQLite goes by the order.
@@ -19,7 +19,9 @@ CREATE TABLE collections (
     silent_bands TEXT NOT NULL,
     silent_since_ms INTEGER NOT NULL,
     gone_ms INTEGER NOT NULL DEFAULT 0,      -- items that arrived until then are gone, though some may be here yet
-    unsorted_seq INTEGER NOT NULL DEFAULT 0  -- items up to this arrival number have no spot under the settings of now
+    unsorted_seq INTEGER NOT NULL DEFAULT 0, -- items up to this arrival number have no spot under the settings of now
+    cut_by TEXT NOT NULL DEFAULT '',         -- the rules that texts are cut by
+    uncut_seq INTEGER NOT NULL DEFAULT 0     -- items up to this arrival number have yet to be looked at under them
 );
 
 -- Every distinct text is embedded once per model.
@@ -58,6 +60,7 @@ CREATE TABLE items (
     at_ms INTEGER NOT NULL DEFAULT 0,       -- stream time of its arrival
     scope INTEGER,                          -- what has to be equal in one that repeats it; NULL where nothing may
     moment INTEGER,                         -- its time in microseconds where a window counts, else 0
+    compared TEXT,                          -- what of it is compared, as in content; NULL where that is all of it
     UNIQUE (collection, id)
 );
 CREATE INDEX items_by_point ON items (point, seq);

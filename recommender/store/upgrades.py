@@ -131,4 +131,10 @@ CREATE TABLE payloads (
     PRIMARY KEY (ms, n, size)                 -- sizes are added up without a look at the bytes
 );
 """,
+    6: """
+ALTER TABLE items ADD COLUMN compared TEXT;  -- what of it is compared, as in content; NULL where that is all of it
+-- The rules that texts are cut by. Items up to this arrival number have yet to be looked at under them.
+ALTER TABLE collections ADD COLUMN cut_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE collections ADD COLUMN uncut_seq INTEGER NOT NULL DEFAULT 0;
+""",
 }

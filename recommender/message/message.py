@@ -1,0 +1,144 @@
+"""What of an item is compared, and which rule cut the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate, groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from recommender.items import CUT_RULES, CollectionSettings, CutRule, Item
+from recommender.items.placeholders import says_nothing
+from recommender.message import cutting
+from recommender.message.markup import LIBRARY, Line, read
+from recommender.message.phrases import Phrases
+from recommender.message.rules import load_rules
+
+CUTS: tuple[CutRule, ...] = CUT_RULES
+"""Names of all rules."""
+
+MOST_LINES = 4000
+"""Nothing is cut from a text of more lines: that is a log or a list."""
+_KEPT = 512  # messages that something was cut from; asked for several times while an item is decided
+_SHORT = 16_384  # characters of those
+
+
+class Cut(NamedTuple):
+    """A passage that is not compared.
+
+    Attributes:
+        rule: by which it went.
+        field: in which field it stood; ``None`` in an item without fields.
+        start, end: where, in characters of the text as a reader sees it: that without mark-up.
+        passage: it.
+    """
+
+    rule: CutRule
+    field: str | None
+    start: int
+    end: int
+    passage: str
+
+
+class Message(NamedTuple):
+    """One text as it is compared.
+
+    Attributes:
+        text: what is compared.
+        visible: what a reader sees of it: without mark-up, with all that was cut.
+        cuts: what was cut, in order; mark-up has no place in what is seen, and is not among them.
+    """
+
+    text: str
+    visible: str
+    cuts: tuple[Cut, ...] = ()
+
+
+class Messages:
+    """Finds the message in items, a pure function of the item and the settings.
+
+    Args:
+        extra: a file of phrases that add to ours.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+
+    def __init__(self, extra: Path | None = None) -> None:
+        rules = load_rules(extra)
+        self._phrases = Phrases(rules)
+        self._identity = f"{rules.identity}+{LIBRARY}"
+        self._kept = lru_cache(maxsize=_KEPT)(self._found)
+
+    def identity(self, settings: CollectionSettings) -> str:
+        """Of the rules, what reads the mark-up, and which of them a collection uses: what the compared texts go by."""
+        return f"{self._identity}+{','.join(sorted(settings.cut))}"
+
+    def compared(self, item: Item, settings: CollectionSettings) -> Item:
+        """The item as it is compared: the very same one where nothing is to be cut."""
+        if item.fields is None:
+            text = item.text or ""
+            said = self.of(text, settings).text
+            return item if said == text else item.model_copy(update={"text": said})
+        fields = {name: self.of(value, settings).text for name, value in item.fields.items()}
+        return item if fields == item.fields else item.model_copy(update={"fields": fields})
+
+    def cuts(self, item: Item, settings: CollectionSettings) -> tuple[Cut, ...]:
+        """What was cut of an item, field by field."""
+        texts: list[tuple[str | None, str]] = [*(item.fields or {}).items()] or [(None, item.text or "")]
+        return tuple(cut._replace(field=name) for name, text in texts for cut in self.of(text, settings).cuts)
+
+    def of(self, text: str, settings: CollectionSettings) -> Message:
+        """The message in one text."""
+        cut = settings.cut
+        if not cut or not self._may_be_cut(text):
+            return Message(text, text)
+        return self._kept(text, cut) if len(text) <= _SHORT else self._found(text, cut)
+
+    def forget_texts(self) -> None:
+        """Texts were erased: none of them stays in memory."""
+        self._kept.cache_clear()
+
+    def _may_be_cut(self, text: str) -> bool:
+        """Whether a look at the lines is worth it: most texts are one line without any sign of mark-up."""
+        return "\n" in text or "\r" in text or "&" in text or "<" in text or self._phrases.prefix(text) > 0
+
+    def _found(self, text: str, cut: tuple[CutRule, ...]) -> Message:
+        seen = read(text, self._phrases.named) if "markup" in cut else None
+        if isinstance(seen, list):
+            lines = [*(Line(f"{line.text}\n", line.part) for line in seen[:-1]), seen[-1]]
+        else:
+            lines = [Line(line) for line in (text if seen is None else seen).splitlines(keepends=True)]
+        visible = "".join(line.text for line in lines)
+        passages = self._passages(lines, visible, cut)
+        if not passages:
+            return Message(visible, visible)
+        kept, behind = [], 0
+        for one in passages:
+            kept.append(visible[behind : one.start])
+            behind = one.end
+        said = "".join((*kept, visible[behind:])).strip()
+        if not any(character.isalnum() for character in said) or says_nothing(said):
+            return Message(visible, visible)
+        return Message(said, visible, tuple(passages))
+
+    def _passages(self, lines: Sequence[Line], visible: str, cut: tuple[CutRule, ...]) -> list[Cut]:
+        """What goes of a text, in order."""
+        by = (
+            [rule if rule in cut else None for rule in cutting.cut(lines, self._phrases)]
+            if 1 < len(lines) <= MOST_LINES
+            else []
+        )
+        found: list[Cut] = []
+        start = 0
+        if "subject_prefixes" in cut and (length := self._phrases.prefix(visible)):
+            found.append(Cut("subject_prefixes", None, 0, length, visible[:length]))
+        ends = accumulate(len(line.text) for line in lines)
+        for rule, run in groupby(zip(by, ends, strict=False), key=itemgetter(0)):
+            end = max(end for _, end in run)
+            if rule is not None and (not found or found[-1].end <= start):
+                found.append(Cut(rule, None, start, end, visible[start:end]))
+            start = end
+        return found
