@@ -99,11 +99,10 @@ class _Tags:
 
     def _opens(self, name: str, before: str, behind: str) -> None:
         self._open[name] += 1
+        if before == behind == " ":
+            return  # a word among others
         self.structure += name in _STRUCTURE
-        if name in BREAKS:
-            self.tight += not before == behind == " "
-        elif name == "p":
-            self.tight += not before.isalnum()
+        self.tight += name in BREAKS or (name == "p" and not before.isalnum())
 
 
 def _breaks_between(text: str) -> int:

@@ -160,7 +160,7 @@ class ItemTable:
             (_cut(row.cut), row.fingerprint, row.vector, row.point, *spot, row.seq),
         )
         for point in (*(old or ()), row.point):
-            self._recent.left(row.seq, point, row.group)  # read again when somebody asks
+            self.recent.left(row.seq, point, row.group)  # read again when somebody asks
 
     def delete(self, seq: int) -> None:
         """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""

@@ -50,6 +50,8 @@ UNITS = [
         '"',
     ),
     *("\u2167", "\uff19", "\uff19 ", "\u3392", "1\u338f ", "9-", "99 "),
+    *("<p>", "<div>", "<br>", "</p>", "<a ", "<!--", "&#60;", ">\n", "> a b c\n", "--\n", "\n", "Regards,\n", "Re: "),
+    *("From: a\n", "Sent: b\nTo: c\nSubject: d\n", "On 1:00 a@b wrote:\n", "in error confidential delete\n\n"),
     *("\t", "\r\n", "\u00a0", "\u2028", "\u00ad", "\u200b", "€", "=", "\\"),
 ]
 _HEADS = ("", "a", "1", " ", "x ")

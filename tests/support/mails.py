@@ -2,11 +2,16 @@
 
 All of them are made up. ``python -m tests.support.mails`` says what is found in each half of them.
 """
+# ruff: noqa: E501  (lines of mark-up are as long as programs write them)
 
 from __future__ import annotations
 
 import hashlib
+import tomllib
+from pathlib import Path
 from typing import NamedTuple
+
+import click
 
 from recommender.items import CollectionSettings
 from recommender.message import Messages
@@ -31,168 +36,9 @@ class Mail(NamedTuple):
         return hashlib.sha256(self.name.encode()).digest()[0] % 2 == 1
 
 
-_LANGUAGES = {
-    "en": {
-        "body": "The lamp that came on Tuesday flickers when I turn it up.\nWhat can I do about it?",
-        "quoted": "Thank you for your order number 5518.\nWe will send it within two days.",
-        "gmail": "On Mon, May 4, 2026 at 9:14 AM Fernhill Shop <shop@fernhill.example> wrote:",
-        "apple": "On 4 May 2026, at 09:14, Fernhill Shop <shop@fernhill.example> wrote:",
-        "thunderbird": "On 04/05/2026 09:14, Fernhill Shop wrote:",
-        "outlook": "From: Fernhill Shop <shop@fernhill.example>\nSent: Monday, May 4, 2026 9:14 AM\nTo: Kim Aster <kim@aster.example>\nSubject: Your order 5518",
-        "original": "-----Original Message-----",
-        "forward_gmail": "---------- Forwarded message ---------\nFrom: Fernhill Shop <shop@fernhill.example>\nDate: Mon, May 4, 2026 at 9:14 AM\nSubject: Your order 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Begin forwarded message:\n\nFrom: Fernhill Shop <shop@fernhill.example>\nSubject: Your order 5518\nDate: 4 May 2026 at 09:14:02 BST\nTo: Kim Aster <kim@aster.example>",
-        "closing": "Kind regards,",
-        "phone": "Phone: +44 20 7946 0991",
-        "mobile": "Sent from my iPhone",
-        "outlook_mobile": "Get Outlook for iOS",
-        "disclaimer": "This email and any attachments are confidential and intended solely for the person to whom they are addressed. If you have received it in error, please notify the sender and delete it.",
-        "banner": "CAUTION: This email originated from outside of the organization. Do not click links unless you recognize the sender.",
-        "note": "This is an automatically generated message. Please do not reply to this address.",
-        "prefix": "RE: [EXTERNAL] ",
-        "subject": "Lamp flickers",
-    },
-    "de": {
-        "body": "Die Lampe, die am Dienstag kam, flackert beim Aufdrehen.\nWas kann ich dagegen tun?",
-        "quoted": "Vielen Dank für Ihre Bestellung 5518.\nWir liefern innerhalb von zwei Tagen.",
-        "gmail": "Am Mo., 4. Mai 2026 um 09:14 Uhr schrieb Fernhill Shop <shop@fernhill.example>:",
-        "apple": "Am 04.05.2026 um 09:14 schrieb Fernhill Shop <shop@fernhill.example>:",
-        "thunderbird": "Am 04.05.26 um 09:14 schrieb Fernhill Shop:",
-        "outlook": "Von: Fernhill Shop <shop@fernhill.example>\nGesendet: Montag, 4. Mai 2026 09:14\nAn: Kim Aster <kim@aster.example>\nBetreff: Ihre Bestellung 5518",
-        "original": "-----Ursprüngliche Nachricht-----",
-        "forward_gmail": "---------- Forwarded message ---------\nVon: Fernhill Shop <shop@fernhill.example>\nDate: Mo., 4. Mai 2026 um 09:14 Uhr\nSubject: Ihre Bestellung 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Anfang der weitergeleiteten Nachricht:\n\nVon: Fernhill Shop <shop@fernhill.example>\nBetreff: Ihre Bestellung 5518\nDatum: 4. Mai 2026 um 09:14:02 MESZ\nAn: Kim Aster <kim@aster.example>",
-        "closing": "Mit freundlichen Grüßen",
-        "phone": "Telefon: 030 5550 199",
-        "mobile": "Von meinem iPhone gesendet",
-        "outlook_mobile": "Outlook für Android beziehen",
-        "disclaimer": "Diese E-Mail enthält vertrauliche Informationen und ist ausschließlich für den Adressaten bestimmt. Wenn Sie nicht der richtige Empfänger sind, informieren Sie bitte den Absender und löschen Sie diese Nachricht.",
-        "banner": "ACHTUNG: Diese E-Mail stammt von außerhalb der Organisation. Öffnen Sie keine Anhänge, wenn Sie den Absender nicht kennen.",
-        "note": "Diese E-Mail wurde automatisch erzeugt. Bitte antworten Sie nicht auf diese Nachricht.",
-        "prefix": "AW: WG: ",
-        "subject": "Lampe flackert",
-    },
-    "fr": {
-        "body": "La lampe arrivée mardi clignote quand je monte la lumière.\nQue puis-je faire ?",
-        "quoted": "Merci pour votre commande 5518.\nNous l'expédierons sous deux jours.",
-        "gmail": "Le lun. 4 mai 2026 à 09:14, Fernhill Shop <shop@fernhill.example> a écrit :",
-        "apple": "Le 4 mai 2026 à 09:14, Fernhill Shop <shop@fernhill.example> a écrit :",
-        "thunderbird": "Le 04/05/2026 à 09:14, Fernhill Shop a écrit\u00a0:",
-        "outlook": "De : Fernhill Shop <shop@fernhill.example>\nEnvoyé : lundi 4 mai 2026 09:14\nÀ : Kim Aster <kim@aster.example>\nObjet : Votre commande 5518",
-        "original": "-----Message d'origine-----",
-        "forward_gmail": "---------- Forwarded message ---------\nDe : Fernhill Shop <shop@fernhill.example>\nDate: lun. 4 mai 2026 à 09:14\nSubject: Votre commande 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Début du message transféré :\n\nDe: Fernhill Shop <shop@fernhill.example>\nObjet: Votre commande 5518\nDate: 4 mai 2026 à 09:14:02 UTC+2\nÀ: Kim Aster <kim@aster.example>",
-        "closing": "Bien cordialement,",
-        "phone": "Tél. : 01 55 50 01 99",
-        "mobile": "Envoyé de mon iPhone",
-        "outlook_mobile": "Télécharger Outlook pour Android",
-        "disclaimer": "Ce message et ses pièces jointes sont confidentiels et destinés exclusivement à leur destinataire. Si vous l'avez reçu par erreur, merci de le supprimer et d'en avertir l'expéditeur.",
-        "banner": "ATTENTION : ce message provient de l'extérieur de l'organisation. N'ouvrez pas les liens d'un expéditeur inconnu.",
-        "note": "Ceci est un message automatique, merci de ne pas y répondre.",
-        "prefix": "TR : RE : ",
-        "subject": "Lampe qui clignote",
-    },
-    "es": {
-        "body": "La lámpara que llegó el martes parpadea al subir la luz.\n¿Qué puedo hacer?",
-        "quoted": "Gracias por su pedido 5518.\nLo enviaremos en dos días.",
-        "gmail": "El lun, 4 may 2026 a las 9:14, Fernhill Shop (<shop@fernhill.example>) escribió:",
-        "apple": "El 4 may 2026, a las 9:14, Fernhill Shop <shop@fernhill.example> escribió:",
-        "thunderbird": "El 4/5/26 a las 9:14, Fernhill Shop escribió:",
-        "outlook": "De: Fernhill Shop <shop@fernhill.example>\nEnviado el: lunes, 4 de mayo de 2026 9:14\nPara: Kim Aster <kim@aster.example>\nAsunto: Su pedido 5518",
-        "original": "-----Mensaje original-----",
-        "forward_gmail": "---------- Forwarded message ---------\nDe: Fernhill Shop <shop@fernhill.example>\nDate: lun, 4 may 2026 a las 9:14\nSubject: Su pedido 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Inicio del mensaje reenviado:\n\nDe: Fernhill Shop <shop@fernhill.example>\nAsunto: Su pedido 5518\nFecha: 4 de mayo de 2026, 9:14:02 CEST\nPara: Kim Aster <kim@aster.example>",
-        "closing": "Un cordial saludo,",
-        "phone": "Tel. 91 555 01 99",
-        "mobile": "Enviado desde mi iPhone",
-        "outlook_mobile": "Obtener Outlook para Android",
-        "disclaimer": "Este mensaje es confidencial y va dirigido exclusivamente a su destinatario. Si lo ha recibido por error, le rogamos que lo elimine y avise al remitente.",
-        "banner": "PRECAUCIÓN: este correo electrónico se originó fuera de la organización. No abra enlaces de remitentes desconocidos.",
-        "note": "Este es un mensaje automático, por favor no responda.",
-        "prefix": "RV: RE: ",
-        "subject": "La lámpara parpadea",
-    },
-    "it": {
-        "body": "La lampada arrivata martedì sfarfalla quando alzo la luce.\nChe cosa posso fare?",
-        "quoted": "Grazie per il suo ordine 5518.\nLo spediremo entro due giorni.",
-        "gmail": "Il giorno lun 4 mag 2026 alle ore 09:14 Fernhill Shop <shop@fernhill.example> ha scritto:",
-        "apple": "Il giorno 4 mag 2026, alle ore 09:14, Fernhill Shop <shop@fernhill.example> ha scritto:",
-        "thunderbird": "Il 04/05/2026 09:14, Fernhill Shop ha scritto:",
-        "outlook": "Da: Fernhill Shop <shop@fernhill.example>\nInviato: lunedì 4 maggio 2026 09:14\nA: Kim Aster <kim@aster.example>\nOggetto: Il suo ordine 5518",
-        "original": "-----Messaggio originale-----",
-        "forward_gmail": "---------- Forwarded message ---------\nDa: Fernhill Shop <shop@fernhill.example>\nDate: lun 4 mag 2026 alle ore 09:14\nSubject: Il suo ordine 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Inizio messaggio inoltrato:\n\nDa: Fernhill Shop <shop@fernhill.example>\nOggetto: Il suo ordine 5518\nData: 4 maggio 2026 alle ore 09:14:02 CEST\nA: Kim Aster <kim@aster.example>",
-        "closing": "Cordiali saluti",
-        "phone": "Cell. 333 555 0199",
-        "mobile": "Inviato da iPhone",
-        "outlook_mobile": "Scarica Outlook per Android",
-        "disclaimer": "Questo messaggio contiene informazioni riservate ed è destinato esclusivamente al destinatario. Se lo ha ricevuto per errore, la preghiamo di cancellarlo e di avvisare il mittente.",
-        "banner": "ATTENZIONE: questa e-mail proviene dall'esterno dell'organizzazione. Non aprire collegamenti di mittenti sconosciuti.",
-        "note": "Questo è un messaggio automatico, si prega di non rispondere.",
-        "prefix": "RE: Fwd: ",
-        "subject": "La lampada sfarfalla",
-    },
-    "nl": {
-        "body": "De lamp die dinsdag kwam flikkert als ik hem feller zet.\nWat kan ik daaraan doen?",
-        "quoted": "Bedankt voor uw bestelling 5518.\nWe versturen hem binnen twee dagen.",
-        "gmail": "Op ma 4 mei 2026 om 09:14 schreef Fernhill Shop <shop@fernhill.example>:",
-        "apple": "Op 4 mei 2026, om 09:14 heeft Fernhill Shop <shop@fernhill.example> het volgende geschreven:",
-        "thunderbird": "Op 04-05-2026 om 09:14 schreef Fernhill Shop:",
-        "outlook": "Van: Fernhill Shop <shop@fernhill.example>\nVerzonden: maandag 4 mei 2026 09:14\nAan: Kim Aster <kim@aster.example>\nOnderwerp: Uw bestelling 5518",
-        "original": "-----Oorspronkelijk bericht-----",
-        "forward_gmail": "---------- Forwarded message ---------\nVan: Fernhill Shop <shop@fernhill.example>\nDate: ma 4 mei 2026 om 09:14\nSubject: Uw bestelling 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Begin doorgestuurd bericht:\n\nVan: Fernhill Shop <shop@fernhill.example>\nOnderwerp: Uw bestelling 5518\nDatum: 4 mei 2026 om 09:14:02 CEST\nAan: Kim Aster <kim@aster.example>",
-        "closing": "Met vriendelijke groet,",
-        "phone": "T 020 555 0199",
-        "mobile": "Verstuurd vanaf mijn iPhone",
-        "outlook_mobile": "Outlook voor Android downloaden",
-        "disclaimer": "Dit bericht is vertrouwelijk en uitsluitend bestemd voor de geadresseerde. Als u dit bericht ten onrechte hebt ontvangen, verwijder het dan en meld dit aan de afzender.",
-        "banner": "LET OP: deze e-mail is afkomstig van buiten de organisatie. Open geen bijlagen van onbekende afzenders.",
-        "note": "Dit is een automatisch bericht, gelieve niet te antwoorden.",
-        "prefix": "Antw: Fwd: ",
-        "subject": "Lamp flikkert",
-    },
-    "pt": {
-        "body": "A lâmpada que chegou na terça pisca quando aumento a luz.\nO que posso fazer?",
-        "quoted": "Obrigado pela sua encomenda 5518.\nEnviamos dentro de dois dias.",
-        "gmail": "Em seg., 4 de mai. de 2026 às 09:14, Fernhill Shop <shop@fernhill.example> escreveu:",
-        "apple": "No dia 4 de mai. de 2026, às 09:14, Fernhill Shop <shop@fernhill.example> escreveu:",
-        "thunderbird": "Às 09:14 de 04/05/2026, Fernhill Shop escreveu:",
-        "outlook": "De: Fernhill Shop <shop@fernhill.example>\nEnviada em: segunda-feira, 4 de maio de 2026 09:14\nPara: Kim Aster <kim@aster.example>\nAssunto: A sua encomenda 5518",
-        "original": "-----Mensagem original-----",
-        "forward_gmail": "---------- Forwarded message ---------\nDe: Fernhill Shop <shop@fernhill.example>\nDate: seg., 4 de mai. de 2026 às 09:14\nSubject: A sua encomenda 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Início da mensagem reencaminhada:\n\nDe: Fernhill Shop <shop@fernhill.example>\nAssunto: A sua encomenda 5518\nData: 4 de maio de 2026 às 09:14:02 WEST\nPara: Kim Aster <kim@aster.example>",
-        "closing": "Com os melhores cumprimentos,",
-        "phone": "Tlm. 912 555 019",
-        "mobile": "Enviado do meu iPhone",
-        "outlook_mobile": "Obter o Outlook para Android",
-        "disclaimer": "Esta mensagem é confidencial e destina-se exclusivamente ao seu destinatário. Se a recebeu por engano, por favor apague-a e avise o remetente.",
-        "banner": "ATENÇÃO: este e-mail teve origem fora da organização. Não abra ligações de remetentes desconhecidos.",
-        "note": "Esta é uma mensagem automática, por favor não responda.",
-        "prefix": "ENC: RES: ",
-        "subject": "A lâmpada pisca",
-    },
-    "pl": {
-        "body": "Lampa, która przyszła we wtorek, miga przy rozjaśnianiu.\nCo mogę z tym zrobić?",
-        "quoted": "Dziękujemy za zamówienie 5518.\nWyślemy je w ciągu dwóch dni.",
-        "gmail": "pon., 4 maj 2026 o 09:14 Fernhill Shop <shop@fernhill.example> napisał(a):",
-        "apple": "Wiadomość napisana przez Fernhill Shop <shop@fernhill.example> w dniu 4 maj 2026, o godz. 09:14:",
-        "thunderbird": "W dniu 04.05.2026 o 09:14, Fernhill Shop pisze:",
-        "outlook": "Od: Fernhill Shop <shop@fernhill.example>\nWysłano: poniedziałek, 4 maja 2026 09:14\nDo: Kim Aster <kim@aster.example>\nTemat: Zamówienie 5518",
-        "original": "-----Oryginalna wiadomość-----",
-        "forward_gmail": "---------- Forwarded message ---------\nOd: Fernhill Shop <shop@fernhill.example>\nDate: pon., 4 maj 2026 o 09:14\nSubject: Zamówienie 5518\nTo: Kim Aster <kim@aster.example>",
-        "forward_apple": "Początek przekazywanej wiadomości:\n\nOd: Fernhill Shop <shop@fernhill.example>\nTemat: Zamówienie 5518\nData: 4 maja 2026 o 09:14:02 CEST\nDo: Kim Aster <kim@aster.example>",
-        "closing": "Z poważaniem",
-        "phone": "tel. 22 555 01 99",
-        "mobile": "Wysłane z iPhone'a",
-        "outlook_mobile": "Pobierz program Outlook dla systemu Android",
-        "disclaimer": "Niniejsza wiadomość jest poufna i przeznaczona wyłącznie dla adresata. Jeżeli otrzymali ją Państwo przez pomyłkę, prosimy o jej usunięcie i powiadomienie nadawcy.",
-        "banner": "UWAGA: ta wiadomość pochodzi spoza organizacji. Nie otwieraj załączników od nieznanych nadawców.",
-        "note": "To jest wiadomość automatyczna, prosimy na nią nie odpowiadać.",
-        "prefix": "Odp: PD: ",
-        "subject": "Lampa miga",
-    },
-}
+_LANGUAGES: dict[str, dict[str, str]] = tomllib.loads(
+    Path(__file__).with_name("mails.toml").read_text(encoding="utf-8")
+)
 
 
 def _quoted(text: str, sign: str = "> ") -> str:
@@ -213,7 +59,8 @@ def _mails(language: str, said: dict[str, str]) -> list[Mail]:
     head, _, rest = said["gmail"].partition(" Fernhill Shop")
     wrapped = f"{head}\nFernhill Shop{rest}"
     bold = "<br>".join(
-        f"<b>{_html(line.partition(':')[0])}:</b>{_html(line.partition(':')[2])}" for line in said["outlook"].splitlines()
+        f"<b>{_html(line.partition(':')[0])}:</b>{_html(line.partition(':')[2])}"
+        for line in said["outlook"].splitlines()
     )
     texts = {
         "gmail": f"{body}\n\n{said['gmail']}\n\n{_quoted(quoted)}\n",
@@ -276,4 +123,4 @@ def wrong(mails: list[Mail]) -> list[str]:
 if __name__ == "__main__":
     for kept_back in (False, True):
         mails = [mail for mail in MAILS if mail.kept_back == kept_back]
-        print("kept back" if kept_back else "tuned on", len(mails), "wrong:", wrong(mails))
+        click.echo(f"{'kept back' if kept_back else 'tuned on'}: {len(mails)}, wrong: {wrong(mails)}")

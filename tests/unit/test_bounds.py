@@ -106,6 +106,23 @@ HOSTILE = {
     "digits and points": ("1.", "", "z"),
     "signs and letters": ("a-", "", ""),
     "measures": ("5'\"", "", "z"),
+    "tags in each other": ("<div>", "", ""),
+    "tags that close others": ("</b>", "<div>" * 350, ""),
+    "paragraphs of marked-up text": ("<p>x", "<html><body>", ""),
+    "comments without an end": ("<!--", "<p>x</p>", ""),
+    "tags without an end": ("<a ", "<p>x</p>", ""),
+    "attributes": ("x=1 ", "<p ", ">x</p>"),
+    "entities": ("&#60;", "", ""),
+    "empty quotations": (">\n", "", "x"),
+    "quotations of one line": ("> a b c\nd\n", "", ""),
+    "lines of nothing": ("\n", "a", "x"),
+    "signs for signatures": ("--\n", "a b c\n", ""),
+    "closings of letters": ("Regards,\n", "a b c\n", ""),
+    "heads of mails": ("From: a\nSent: b\nTo: c\nSubject: d\n", "", ""),
+    "half a head of a mail": ("From: a\n", "a b c\n", ""),
+    "prefixes of subjects": ("Re: ", "", "x"),
+    "lines that say who wrote": ("On 1:00 a@b wrote:\n", "a b c\n", ""),
+    "small print": ("confidential in error delete this\n\n", "a b c\n\n", ""),
 }
 
 

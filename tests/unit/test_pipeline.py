@@ -15,7 +15,7 @@ import pytest
 from recommender import Entry, Event, Recommender, open_recommender
 from recommender.embedding import Embeddings, Encoder, ModelIdentity
 from recommender.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
-from recommender.items import START, CollectionSettings, EntryId, Item, ItemProcessed, PairVerdict, limits
+from recommender.items import CUT_RULES, START, CollectionSettings, EntryId, Item, ItemProcessed, PairVerdict, limits
 from recommender.matching import Candidate, Comparable, LearnedMatcher
 from recommender.pipeline import indexes
 from recommender.pipeline.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
@@ -688,6 +688,7 @@ def test_settings_hold_from_the_next_command_on_even_in_one_batch(engine: Recomm
         "equal": [],
         "only": {},
         "window_seconds": None,
+        "cut": list(CUT_RULES),
         "canonical": "earliest",
         "ttl_seconds": None,
         "commands_per_second": None,
@@ -916,6 +917,8 @@ def test_get_tells_where_an_item_stands_now(engine: Recommender, log: Log) -> No
     assert view.model_dump(mode="json") == {
         **{name: said[name] for name in view.model_dump() if name in said},
         "text": SHOPS,
+        "compared": None,
+        "cuts": [],
         "attributes": {"x": 1},
     }
     assert engine.get("nobody") is None

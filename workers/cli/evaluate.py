@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from recommender.evaluation import (
 from recommender.evaluation.metrics import reliability
 from recommender.items import DEFAULT_MODEL, CollectionSettings, ConfigureCollection
 from recommender.items.commands import validate
+from recommender.message import Messages
 from recommender.text import clean
 from workers.celery.plugin import catalogue
 from workers.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
@@ -261,14 +263,16 @@ def _collection_settings(collection: str, model: str, said: Iterable[str]) -> Co
 
 def _pair_judge(gathered: PairSet, model: str, vectors: Path | None, *, alone: bool) -> PairJudge:
     encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
+    messages, settings = Messages(), CollectionSettings()
+    compared = replace(gathered, items=tuple(messages.compared(item, settings) for item in gathered.items))
     with _kept(encoders), progress_bar() as bar:
         task = bar.add_task("embedded", total=len(gathered.items))
         made = embed(
             encoders.encoder(model),
-            [clean(item.content) for item in gathered.items],
+            [clean(item.content) for item in compared.items],
             lambda count: bar.advance(task, count),
         )
-    return PairJudge(gathered, made, alone=alone)
+    return PairJudge(compared, made, alone=alone)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from recommender.embedding.encoder import Vectors
 from recommender.errors import ConfigurationError
-from recommender.items import DEFAULT_MODEL, UpsertItem
+from recommender.items import DEFAULT_MODEL, CollectionSettings, UpsertItem
 from recommender.items.commands import validate
+from recommender.message import Messages
 from recommender.mining import SimilarPair, most_similar_pairs
 from recommender.text import clean, fingerprint
 from workers.celery.plugin import catalogue
@@ -111,6 +112,7 @@ def pairs(
 def _read(file: str, given: FileOptions) -> _Texts:
     ids: dict[int, str] = {}
     texts: dict[int, str] = {}
+    messages, settings = Messages(), CollectionSettings()
     tally = Tally(given.on_repeat)
     with opened(file, given) as (reader, item_mapping):
         print_notes(reader, item_mapping)
@@ -120,7 +122,7 @@ def _read(file: str, given: FileOptions) -> _Texts:
             if isinstance(one.item, BadRow):
                 continue
             number = one.row.number
-            text = clean(validate(UpsertItem, one.item).content)
+            text = clean(messages.compared(validate(UpsertItem, one.item), settings).content)
             if not text:
                 tally.reject(BadRow(number, "no text that can be seen", NoItem.NO_TEXT))
                 continue

@@ -83,6 +83,10 @@ def get(context: click.Context, item_id: str, collection: str, *, as_json: bool)
         out.print(f"no item {item_id!r} in collection {collection!r}")
     else:
         out.print(_shortened(view["text"]))
+        if view["compared"] is not None:
+            out.print("compared:", _shortened(view["compared"]))
+        for cut in view["cuts"]:
+            out.print(printable(f"  {cut['rule']}:"), _shortened(cut["passage"]), style="dim")
         _print_verdict(view)
         if view["duplicate_of"]:
             out.print("duplicate of", printable(view["duplicate_of"]))
