@@ -26,6 +26,7 @@ from workers.broker.dead_letters import DeadLetters
 from workers.broker.events_stream import Bounds, EventsStream
 from workers.broker.lease import Lease
 from workers.broker.quarantine import Quarantine
+from workers.broker.received import size_of
 from workers.broker.retention import Gap, note_gaps
 from workers.broker.stream_bytes import memory_of
 from workers.client import Client
@@ -39,6 +40,7 @@ from workers.settings import Settings
 pytestmark = pytest.mark.server
 
 MIB = 1 << 20
+LIMITS = Path(__file__).parents[2] / "docs/reference/limits-and-errors.md"
 SMOKE = b"\x01" * 262_000  # six bytes each in JSON
 
 
@@ -107,6 +109,22 @@ def test_rejections_do_not_fill_a_small_server(redis: Redis, settings: Settings,
     used, most = memory_of(redis)
     assert used < most
     assert "server_full" not in owner.output
+    assert owner.terminate() == 0
+
+
+def test_a_field_that_stands_there_twice_counts_twice(redis: Redis, settings: Settings, owner_process: Owners) -> None:
+    """Otherwise entries of many megabytes look small, and are read sixteen at a time."""
+    log = CommandsLog(redis, KEYS)
+    twice = ("data", b"x" * 300_000, "data", b'{"id":"T-1","text":"small"}')
+    redis.execute_command("XADD", KEYS.commands, "*", *twice)  # type: ignore[no-untyped-call]
+    ((_, fields),) = log.read(START, 1)
+    assert size_of(fields) > 300_000
+    ((_, again),) = log.between(START, EntryId(2**63, 0))
+    assert size_of(again) == size_of(fields)
+    owner = owner_process().running()
+    wait_until(lambda: len(published(redis)) == 1, "it to be rejected")
+    (event,) = published(redis)
+    assert (event.type, event.data["code"]) == (REJECTED, "too_large")
     assert owner.terminate() == 0
 
 
@@ -236,6 +254,14 @@ def too_many_replies(redis: Redis, lease: Lease, engine: Recommender) -> bool:
     return exchange.drop_flood() and not redis.exists(KEYS.embed_replies)
 
 
+def requests_that_nobody_answers(redis: Redis, lease: Lease, engine: Recommender) -> bool:
+    exchange = Exchange(redis, KEYS)
+    for n in range(5):
+        exchange.put(str(n), b"texts")
+    exchange.withdraw(["0", "1", "2"])
+    return int(redis.hlen(KEYS.embed_requests)) == 2 and 0 < int(redis.ttl(KEYS.embed_requests)) <= 600  # type: ignore[arg-type]
+
+
 def too_many_gaps(redis: Redis, lease: Lease, engine: Recommender) -> bool:
     for n in range(150):
         note_gaps(redis, KEYS, {f"group {n}": Gap(START, START, n)})
@@ -253,14 +279,42 @@ def too_long_a_status(redis: Redis, lease: Lease, engine: Recommender) -> bool:
     return said == {"state": "running", "left_out": ["groups"]}
 
 
-@pytest.mark.parametrize(
-    "fill_to_its_bound",
-    [
-        *(too_many_commands, too_many_events, too_many_bytes, too_many_requests, too_many_replies),
-        *(too_many_gaps, too_long_a_reason, too_long_a_status),
-    ],
-)
+Fill = Callable[[Redis, Lease, Recommender], bool]
+
+ONE_VALUE = None
+"""Each write takes the place of the one before."""
+
+TABLE: dict[str, tuple[Fill, ...] | None] = {
+    "commands": (too_many_commands,),
+    "events": (too_many_events, too_many_bytes),
+    "dead_letters": (too_many_events, too_many_bytes),
+    "events_trimmed": (too_many_gaps,),
+    "replies": (too_many_requests,),
+    "quarantined": (too_long_a_reason,),
+    "status": (too_long_a_status,),
+    "embed_replies": (too_many_replies,),
+    "embed_requests": (requests_that_nobody_answers,),
+    "rewritten": ONE_VALUE,  # the commands stream, for a moment: test_unbelievable_ids.py
+    "state": ONE_VALUE,
+    "lease": ONE_VALUE,
+    "epoch": ONE_VALUE,
+    "trimmed": ONE_VALUE,
+    "proof": ONE_VALUE,
+}
+"""What a partition has in Redis, and what shows what happens at its bound."""
+
+FILLS = sorted({fill for fills in TABLE.values() for fill in fills or ()}, key=lambda fill: fill.__name__)
+
+
+def test_no_key_is_left_out() -> None:
+    assert TABLE.keys() == set(KEYS._fields) - {"queue", "queue_key"}, "the queue is Celery's: its gate refuses"
+    rows = [line.split("|")[1] for line in LIMITS.read_text().splitlines() if line.startswith("|")]
+    names = {name: str(getattr(KEYS, name)).split(":", 2)[2] for name in TABLE}
+    assert {name for name, key in names.items() if not any(f"`{key}`" in row for row in rows)} == set()
+
+
+@pytest.mark.parametrize("fill_to_its_bound", FILLS, ids=lambda fill: fill.__name__)
 def test_a_key_that_is_filled_stays_at_its_bound(
-    redis: Redis, lease: Lease, engine: Recommender, fill_to_its_bound: Callable[[Redis, Lease, Recommender], bool]
+    redis: Redis, lease: Lease, engine: Recommender, fill_to_its_bound: Fill
 ) -> None:
     assert fill_to_its_bound(redis, lease, engine)

@@ -21,6 +21,7 @@ from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.ranges import Fields, entries_behind
 from workers.broker.read_size import ReadSize
+from workers.broker.received import size_of
 
 _MOST_AT_ONCE = 1000
 _TRIES = 20  # while producers append
@@ -119,7 +120,7 @@ class BringingBack:
     def _copy(self) -> None:
         """Write what has not been written yet."""
         while entries := entries_behind(self._redis, self._keys.commands, self._read, count=self._size.count):
-            self._size.saw([sum(map(len, (*fields, *fields.values()))) for _, fields in entries])
+            self._size.saw([size_of(fields) for _, fields in entries])
             self._write(entries)
             self._read = entries[-1][0]
 

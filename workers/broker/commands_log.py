@@ -23,6 +23,7 @@ from workers.broker.keys import GROUP, PartitionKeys
 from workers.broker.lease import Lease
 from workers.broker.proofs import PROOF, Proofs, is_privileged, nobody
 from workers.broker.ranges import Fields, entries_behind
+from workers.broker.received import size_of
 
 _FOLLOWING = (b'"callbacks"', b'"errbacks"', b'"chain"', b'"chord"')
 
@@ -217,11 +218,6 @@ def _not_permitted(fields: Fields, type_: bytes) -> Malformed:
         "type",
     )
     return malformed(error, fields.get(b"data", b""), said)
-
-
-def size_of(fields: Fields) -> int:
-    """Bytes of an entry."""
-    return sum(len(name) + len(value) for name, value in fields.items())
 
 
 _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024

@@ -9,12 +9,20 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
+from workers.broker.received import entries, entries_by_stream
+
 _WITH_SUBCOMMAND = frozenset({"XGROUP", "XINFO", "OBJECT", "MEMORY"})
 _WITHOUT_KEYS = frozenset({"INFO", "PING", "TIME", "CLIENT", "CONFIG", "ACL", "MULTI", "EXEC", "SCRIPT", "DISCARD"})
 
 
 class NamingRedis(Redis):
     """As redis-py's."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.set_response_callback("XREAD", entries_by_stream)
+        for command in ("XRANGE", "XREVRANGE"):
+            self.set_response_callback(command, entries)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """As redis-py's."""

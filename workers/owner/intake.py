@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from recommender.event_log import event_log
 from recommender.items import Entry, EntryId
 from workers.broker.availability import AWAY
-from workers.broker.commands_log import CommandsLog, decode, size_of
+from workers.broker.commands_log import CommandsLog, decode
 from workers.broker.proofs import nobody
 from workers.broker.ranges import Fields
 from workers.broker.read_size import ReadSize
+from workers.broker.received import size_of
 from workers.owner.inbox import Inbox, Waiting
 
 log = event_log(__name__)

@@ -14,11 +14,12 @@ from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from recommender.items.repeats import repeats, scope_of
 from recommender.store import KEY_WINDOW_MS
-from workers.broker.commands_log import CommandsLog, decode, size_of
+from workers.broker.commands_log import CommandsLog, decode
 from workers.broker.continuity import Continuity
 from workers.broker.lease import Lease
 from workers.broker.ranges import Fields
 from workers.broker.read_size import ReadSize
+from workers.broker.received import size_of
 
 log = event_log(__name__)
 
