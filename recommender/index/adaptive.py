@@ -13,7 +13,7 @@ from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
 from recommender.index.hnsw import HnswIndex
 from recommender.index.recall import RECALL_AT, RecallKeeper
-from recommender.index.rows import FileRows
+from recommender.index.rows import FileRows, TooManyFiles
 from recommender.index.vector_index import Labels, Neighbours, Vectors
 
 AUTO_HNSW_FROM = 20_000
@@ -101,6 +101,11 @@ class AdaptiveIndex:
     def building(self) -> bool:
         """Whether a graph is being built."""
         return self._build is not None or self._behind is not None
+
+    @property
+    def restless(self) -> bool:
+        """Whether kind or recall may become another without any change."""
+        return self.building or (self._keeper is not None and self._keeper.sampling)
 
     @property
     def recall(self) -> float | None:
@@ -233,5 +238,7 @@ class AdaptiveIndex:
             return
         try:
             self._exact.move_to(FileRows(self._directory, self._dimension))
+        except TooManyFiles:
+            _log.info("index.stays_in_memory", extra={"vectors": len(self)})
         except OSError:
             _log.exception("index.disk_refused", extra={"vectors": len(self)})

@@ -11,7 +11,7 @@ from recommender.event_log import event_log
 from recommender.index.flat import FlatIndex
 from recommender.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
 from recommender.index.graph_file import GraphVectors
-from recommender.index.rows import FileRows, GraphRows, RowNumbers
+from recommender.index.rows import FileRows, GraphRows, RowNumbers, TooManyFiles
 from recommender.index.unit_vectors import unit_vectors
 from recommender.index.vector_index import Labels, Neighbours, Vectors
 
@@ -176,6 +176,8 @@ def _exact(stored: GraphVectors, order: RowNumbers, directory: Path | None) -> F
     if directory is not None and stored.file is not None:
         try:
             rows = GraphRows(stored.vectors, order, stored.file, FileRows(directory, dimension))
+        except TooManyFiles:
+            _log.info("index.stays_in_memory", extra={"vectors": len(order)})
         except OSError:
             _log.exception("index.disk_refused", extra={"vectors": len(order)})
         else:

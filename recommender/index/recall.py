@@ -73,6 +73,11 @@ class RecallKeeper:
             except Exception:  # of the disk, the memory or the threads: a figure is not worth the change it came with
                 _log.exception(_FAILED)
 
+    @property
+    def sampling(self) -> bool:
+        """Whether a sample is under way."""
+        return self._sample is not None and not self._sample.done
+
     def look(self) -> float | None:
         """Recall of the last sample that is complete, in [0, 1]; widths wait until the next is due."""
         sampled = self._sample.recall() if self._sample is not None and self._sample.done else None

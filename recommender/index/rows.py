@@ -7,12 +7,15 @@ A row is written once and never changes. That is what lets another thread read r
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import resource
 import tempfile
 import weakref
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +148,19 @@ class GraphRows:
         self._later.let_go()
 
 
+class TooManyFiles(OSError):
+    """As many files of vectors are open as may be."""
+
+
+def most_files() -> int:
+    """How many files of vectors a process opens: an eighth of the descriptors it may have; each takes up to three."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, soft // 8) if soft != resource.RLIM_INFINITY else 8192
+
+
+_open: WeakSet[FileRows] = WeakSet()
+
+
 class FileRows:
     """Rows in a file that has no name and ends with the process: the page cache keeps those that are asked for.
 
@@ -155,14 +171,18 @@ class FileRows:
         dimension: length of the vectors.
 
     Raises:
+        TooManyFiles: there are as many already as a process may open (`most_files`).
         OSError: the disk is full or broken.
     """
 
     def __init__(self, directory: Path, dimension: int) -> None:
+        if len(_open) >= most_files():
+            raise TooManyFiles(errno.EMFILE, "so many files of vectors are open already")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor, name = tempfile.mkstemp(prefix="rows-", dir=directory)
         Path(name).unlink()
         weakref.finalize(self, os.close, self._descriptor)
+        _open.add(self)
         self._directory = directory
         self._map: mmap.mmap | None = None
         self._matrix: Vectors = np.empty((0, dimension), np.float32)  # as long as the file, which is longer than used

@@ -78,6 +78,10 @@ class Indexes:
         self._counted: dict[int, tuple[str, int]] = {}  # kind and points of each, as last counted …
         self._points: Counter[str] = Counter()  # … and of all together
         self._graphs: dict[int, Collection] = {}  # those with a graph, or one being built
+        self._restless: dict[int, Collection] = {}  # those whose kind or recall may change by itself
+        self._recalls: dict[int, float] = {}
+        self._unsaved: dict[int, Collection] = {}  # those that have changed since they were written …
+        self._due: dict[int, Collection] = {}  # … and much
 
     def wanted(self, collection: Collection) -> Wanted:
         """What the store says of the index of a collection."""
@@ -116,7 +120,8 @@ class Indexes:
             raise
         self._indexes[collection.id] = index
         self._kinds[collection.id] = collection.settings.index
-        self._changes[collection.id] = changes
+        self._changes[collection.id] = 0
+        self._changed(collection, changes)
         self._count(collection)
 
     def sweep(self, collections: Iterable[Collection]) -> None:
@@ -155,7 +160,7 @@ class Indexes:
             if collection.id not in self._indexes:
                 self.open(self.wanted(collection))
             elif overlay is not None:
-                self._apply(collection.id, overlay)
+                self._apply(collection, overlay)
                 self._count(collection)
 
     def retire(self, collection: int) -> None:
@@ -180,15 +185,13 @@ class Indexes:
 
     def sizes(self) -> Counter[str]:
         """How many points there are by kind of index: looked at again is only what may be of another kind by now."""
-        for collection in list(self._graphs.values()):
-            self._count(collection)
+        self._look_again()
         return Counter({kind: points for kind, points in self._points.items() if points})
 
     def recalls(self) -> dict[str, float]:
         """Recall@10 of each approximate index when it was last sampled, in [0, 1], by collection name."""
-        found = ((one.name, self._indexes.get(one.id)) for one in self._graphs.values())
-        sampled = {name: index.recall for name, index in found if isinstance(index, AdaptiveIndex)}
-        return {name: recall for name, recall in sampled.items() if recall is not None}
+        self._look_again()
+        return {self._graphs[id_].name: recall for id_, recall in self._recalls.items()}
 
     def sampled_recall(self) -> dict[str, float]:
         """Recall@10 in [0, 1] of each approximate index against exact search, measured now, by collection name.
@@ -217,7 +220,7 @@ class Indexes:
         Raises:
             StateError: a file could not be written; the one before stays.
         """
-        for collection in list(self._graphs.values()):
+        for collection in list((self._unsaved if all_changes else self._due).values()):
             hnsw = _hnsw(self._indexes.get(collection.id))
             if self._directory is None or hnsw is None:
                 continue
@@ -228,7 +231,7 @@ class Indexes:
             record = snapshot.write(self._directory / str(collection.id), hnsw, stamp)
             known = [record.digest, *self._trusted(collection)][: snapshot.GENERATIONS_KEPT]
             self._store.set_note(_note(collection.id), json.dumps(known))
-            self._changes[collection.id] = 0
+            self._saved(collection.id)
 
     def close(self, collections: Iterable[Collection]) -> None:
         """Write what has changed and stop building."""
@@ -250,20 +253,39 @@ class Indexes:
             index.add(labels, vectors)
         return len(gone) + len(missing)
 
-    def _apply(self, collection: int, overlay: CollectionOverlay) -> None:
-        index, added = self._indexes[collection], overlay.labels()
+    def _apply(self, collection: Collection, overlay: CollectionOverlay) -> None:
+        index, added = self._indexes[collection.id], overlay.labels()
         removed = np.array(sorted(overlay.removed), np.int64)
         if len(added):
             index.add(added, overlay.vectors(added))
         if len(removed):
             index.remove(removed)
-        self._changes[collection] += len(added) + len(removed)
+        self._changed(collection, len(added) + len(removed))
+
+    def _changed(self, collection: Collection, changes: int) -> None:
+        """So much has come or gone that is not in its snapshot."""
+        self._changes[collection.id] += changes
+        if self._changes[collection.id]:
+            self._unsaved[collection.id] = collection
+        if self._changes[collection.id] >= _SNAPSHOT_EVERY:
+            self._due[collection.id] = collection
+
+    def _saved(self, collection: int) -> None:
+        self._changes[collection] = 0
+        self._unsaved.pop(collection, None)
+        self._due.pop(collection, None)
+
+    def _look_again(self) -> None:
+        """See what has become of those that change by themselves."""
+        for collection in list(self._restless.values()):
+            self._count(collection)
 
     def _count(self, collection: Collection) -> None:
         """Count the points of a collection anew."""
         kind, points = self._counted.pop(collection.id, ("exact", 0))
         self._points[kind] -= points
-        self._graphs.pop(collection.id, None)
+        for of_collection in (self._graphs, self._restless, self._recalls):
+            of_collection.pop(collection.id, None)
         index = self._indexes.get(collection.id)
         if index is None:
             return
@@ -271,11 +293,16 @@ class Indexes:
         self._points[index.kind] += len(index)
         if isinstance(index, AdaptiveIndex) and (index.hnsw is not None or index.building):
             self._graphs[collection.id] = collection
+            if (recall := index.recall) is not None:
+                self._recalls[collection.id] = recall
+            if index.restless:
+                self._restless[collection.id] = collection
 
     def _close(self, collection: Collection) -> None:
         index = self._indexes.pop(collection.id, None)
         self._count(collection)
         self._kinds.pop(collection.id, None)
+        self._saved(collection.id)
         if isinstance(index, AdaptiveIndex):
             index.close()
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from contextlib import closing
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
-from recommender.index import AdaptiveIndex, FlatIndex, HnswIndex, Vectors
+from recommender.index import AdaptiveIndex, FlatIndex, HnswIndex, Vectors, recall, rows
 from recommender.index.rows import FileRows
+from recommender.pipeline import indexes
+from recommender.pipeline.indexes import Indexes
+from tests.support.engine import Log, opened
 from tests.support.logs import logged
+from tests.support.waiting import wait_until
 
 DIMENSION = 32
 
@@ -216,3 +222,50 @@ def test_where_the_disk_refuses_at_the_switch_memory_serves(tmp_path: Path, capl
     assert (index.kind, index._exact.on_disk) == ("hnsw", False)
     assert ("index.disk_refused", {"vectors": 300}) in logged(caplog)
     index.close()
+
+
+def test_so_many_collections_with_a_graph_do_not_use_up_the_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_open", WeakSet())
+    monkeypatch.setattr(rows, "most_files", lambda: 3)
+    log = Log()
+    with closing(opened(tmp_path)) as engine:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for n in range(12):
+            engine.process([log.configure(f"c{n}", index="hnsw")])
+            engine.process([log.upsert(f"i{m}", f"text {m}", collection=f"c{n}") for m in range(30)])
+        engine._indexes.settle(60.0)
+        assert engine.sizes()[1] == {"hnsw": 360}
+        assert len(rows._open) == 3
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3 * 3
+        assert {len(engine.search("text 7", f"c{n}")) > 0 for n in range(12)} == {True}
+    with closing(opened(tmp_path)) as engine:
+        assert len(rows._open) == 3, "after a start as well"
+        assert engine.sizes()[1] == {"hnsw": 360}
+
+
+def test_upkeep_looks_at_no_index_that_has_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "_LEAST_CHANGES", 10)
+    log = Log()
+    with closing(opened(tmp_path)) as engine:
+        for n in range(8):
+            engine.process([log.configure(f"c{n}", index="hnsw")])
+            for m in range(70):
+                engine.process([log.upsert(f"i{m}", f"text {m}", collection=f"c{n}")])
+        engine._indexes.settle(60.0)
+        engine.snapshot(all_changes=True)
+        wait_until(lambda: bool(engine.recalls()) and not engine._indexes._restless, "the samples to be taken")
+        assert len(engine.recalls()) == 8
+        looked: list[int] = []
+        counted, graph = Indexes._count, indexes._hnsw
+        monkeypatch.setattr(Indexes, "_count", lambda self, one: (looked.append(one.id), counted(self, one)))
+        monkeypatch.setattr(indexes, "_hnsw", lambda index: (looked.append(id(index)), graph(index))[1])
+        for all_changes in (False, True):
+            engine.snapshot(all_changes=all_changes)
+            assert len(engine.recalls()) == 8
+            assert engine.sizes()[1] == {"hnsw": 560}
+        assert looked == []
+        engine.process([log.upsert("more", "text more", collection="c3")])
+        engine.snapshot(all_changes=True)
+        assert len(set(looked)) == 2, "that one, by its number and its index"

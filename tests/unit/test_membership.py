@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.support.engine import Log
 from tests.support.partitions import Pair
 from workers.broker.keys import ROUTES
 from workers.broker.routing import by_hash
+from workers.owner import membership
 from workers.owner.membership import Membership
 from workers.settings import Settings
 
@@ -28,6 +32,10 @@ class Routes:
     def hsetnx(self, key: str, field: str, value: str) -> None:
         assert key == ROUTES
         self.kept.setdefault(field.encode(), value.encode())
+
+    def hdel(self, key: str, field: str) -> None:
+        assert key == ROUTES
+        self.kept.pop(field.encode(), None)
 
     def exists(self, key: str) -> int:
         """No other partition has a state."""
@@ -56,3 +64,54 @@ def test_a_collection_that_has_arrived_is_kept_as_one_that_began_here() -> None:
     assert kept_by(pair, target) == {b"c": target.encode()}
     assert kept_by(pair, source) == {}
     pair.close()
+
+
+def member(name: str, routes: Routes) -> Membership:
+    settings = Settings(partition=name, partitions=PARTITIONS)
+    return Membership(settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
+
+
+def test_a_collection_that_is_deleted_leaves_no_route_and_is_nobodys() -> None:
+    pair, routes = Pair(), Routes()
+    source = by_hash("c", PARTITIONS)
+    (target,) = {*PARTITIONS} - {source}
+    pair[source].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
+    pair[source].decide()
+    list(pair.move(source, target))
+    here, engine = member(target, routes), pair[target].engine
+    here.keep(engine)
+    assert routes.kept == {b"c": target.encode()}
+    upsert = pair[target].log.upsert("y", "the lid is missing", collection="c")
+    assert here.place(upsert).elsewhere is None
+    pair[target].add("collection.deleted", {"collection": "c"})
+    pair[target].decide()
+    here.committed(pair[target].events[-1:])
+    here.forget_routes(engine)
+    assert routes.kept, "the partition that it came from does not know yet"
+    pair.settle()
+    here.forget_routes(engine)
+    assert routes.kept == {}
+    assert here.place(upsert).elsewhere == source
+    pair.close()
+
+
+def test_a_route_of_a_collection_that_has_begun_anew_stays() -> None:
+    pair, routes = Pair(), Routes()
+    routes.kept[b"c"] = b"a"
+    here = member("a", routes)
+    pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
+    pair["a"].add("collection.deleted", {"collection": "c"})
+    pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
+    pair["a"].decide()
+    here.committed(pair["a"].events)
+    here.forget_routes(pair["a"].engine)
+    assert routes.kept == {b"c": b"a"}
+    pair.close()
+
+
+def test_names_that_strangers_make_up_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "_MOST_KNOWN", 10)
+    here, log = member("a", Routes()), Log()
+    for n in range(100):
+        here.place(log.upsert("x", "a text", collection=f"name {n}"))
+    assert len(here._ours) == 10

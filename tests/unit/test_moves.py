@@ -419,6 +419,32 @@ def test_a_command_is_passed_on_so_many_times_at_most(pair: Pair) -> None:
     assert isinstance(pair["a"].events[-1].data, CommandRejected)
 
 
+def test_a_via_that_a_producer_made_up_harms_its_own_command_only(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    pair["a"].add(*upsert("x", TEXTS[0]), via=("z",) * MOST_HOPS)
+    pair["a"].add(*upsert("y", TEXTS[0]), via=("b", "a"))
+    pair["a"].add(*upsert("z", TEXTS[0]))
+    pair["b"].add(*upsert("here", TEXTS[0]), via=("a", "b"))
+    pair.settle()
+    codes = [event.data.code for side in pair.sides.values() for event in side.events if hasattr(event.data, "code")]
+    assert codes == ["misrouted"]
+    assert [pair["b"].engine.get(one, "c") is not None for one in ("x", "y", "z", "here")] == [False, True, True, True]
+
+
+def test_the_key_of_a_command_that_is_passed_on_can_be_used_up_and_that_is_told(pair: Pair) -> None:
+    filled(pair)
+    moved(pair)
+    entry, keyed = pair["a"].add(*upsert("late", TEXTS[0])), pair["a"].add(*upsert("keyed", TEXTS[0]), key="own")
+    pair["b"].add(*upsert("other", TEXTS[1]), key=f"/recommender/a {entry.id}")
+    pair["b"].decide()
+    pair.settle()
+    (rejected,) = [event.data for event in pair["b"].events if isinstance(event.data, CommandRejected)]
+    assert (rejected.code, rejected.item_id) == ("key_reused", "late")
+    assert pair["b"].engine.get("late", "c") is None
+    assert pair["b"].engine.get("keyed", "c") is not None, keyed
+
+
 def test_a_rejected_command_is_rejected_where_it_comes(pair: Pair) -> None:
     filled(pair)
     moved(pair)

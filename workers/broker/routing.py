@@ -90,6 +90,12 @@ class Routing:
             self._redis.hsetnx(self._key, collection, partition)
         self.forget()
 
+    def drop(self, collection: str, partition: str) -> None:
+        """The collection is gone, and was there: hash and settings say again where one of its name begins."""
+        if self._redis.hget(self._key, collection) == partition.encode():
+            self._redis.hdel(self._key, collection)
+        self.forget()
+
     def forget(self) -> None:
         """Ask again the next time."""
         with self._lock:

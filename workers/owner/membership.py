@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from redis import Redis
@@ -11,7 +11,9 @@ from redis import Redis
 from recommender import Recommender
 from recommender.errors import InvalidCommand
 from recommender.event_log import event_log
-from recommender.items import START, Entry, EntryId, MoveCollection, malformed
+from recommender.items import START, CollectionDeleted, Entry, EntryId, Event, MoveCollection, malformed
+from recommender.recent import Recent
+from workers.broker.availability import AWAY
 from workers.broker.keys import PartitionKeys
 from workers.broker.routing import Routing
 from workers.broker.status import read_status
@@ -20,6 +22,7 @@ from workers.settings import Settings
 log = event_log(__name__)
 
 _LOOK_EVERY_S = 0.2
+_MOST_KNOWN = 65_536  # names, of at most 256 bytes: strangers make up as many as they like
 
 
 class Membership:
@@ -52,7 +55,9 @@ class Membership:
         self._routing = Routing(redis, settings)
         self._passed_on = passed_on
         self._listed = listed
-        self._ours: set[str] = set()
+        self._ours: Recent[str, None] = Recent(_MOST_KNOWN)
+        self._lock = threading.Lock()  # the intake asks, the engine thread says what is deleted
+        self._deleted: set[str] = set()
 
     def place(self, entry: Entry) -> Entry:
         """The entry, with the partition it is for by the settings, if that is another one.
@@ -72,7 +77,8 @@ class Membership:
             return entry
         partition = self._partition if collection in self._ours else self._routing.asked_now(collection)
         if partition == self._partition:
-            self._ours.add(collection)
+            with self._lock:
+                self._ours.put(collection, None)
         elsewhere = self._passed_on(entry, None if partition == self._partition else partition)
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
 
@@ -101,6 +107,27 @@ class Membership:
                 log.info("owner.collection_kept", extra={"collection": collection, "by_settings": partition})
             else:
                 log.error("owner.collection_elsewhere", extra={"collection": collection, "partition": partition})
+
+    def committed(self, events: Iterable[Event]) -> None:
+        """Of collections that were deleted nothing says any more that they are here."""
+        if not self._routing.several:
+            return
+        for collection in [event.data.collection for event in events if isinstance(event.data, CollectionDeleted)]:
+            with self._lock:
+                self._ours.drop(collection)
+            self._deleted.add(collection)
+
+    def forget_routes(self, engine: Recommender) -> None:
+        """Drop the routes of collections that were deleted, once other partitions have been sent word of it."""
+        if not self._deleted or engine.moves.passing():
+            return
+        try:
+            for collection in list(self._deleted):
+                if not engine.has(collection) and engine.moves.of(collection) is None:
+                    self._routing.drop(collection, self._partition)
+                self._deleted.discard(collection)
+        except AWAY as error:
+            log.warning("owner.routes_kept", extra={"error": str(error)})
 
     def await_others(self, engine: Recommender, stopping: threading.Event) -> None:
         """A new partition waits until those that were there before have said which collections they keep."""

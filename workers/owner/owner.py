@@ -57,7 +57,6 @@ from workers.owner.watchdog import limit_s, watched
 from workers.settings import Settings
 
 log = event_log(__name__)
-
 _FLUSH_S = 10.0
 _LATER: tuple[type[Exception], ...] = (*AWAY, StateFull)
 
@@ -243,6 +242,7 @@ class Owner(threading.Thread):
                 self._patiently(lambda: self._recovery.follow(engine))
             self._publish(engine)
             self._forwarding.send(engine)
+            self._membership.forget_routes(engine)
             if entries:
                 self._after_batch(engine)
             self._offer(engine)
@@ -265,6 +265,7 @@ class Owner(threading.Thread):
         self._metrics.committed(commands, events, seconds)
         self._pace.count(commands, seconds)
         self._trimming.committed(commands)
+        self._membership.committed(() if self._recovery.running else events)
 
     def _answer(self, engine: Recommender, questions: Sequence[Question]) -> None:
         for question in questions:
