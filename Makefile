@@ -47,7 +47,7 @@ fuzz-door: $(DEV) ## Append whatever comes to a real stream, by users that may [
 fuzz-cost: $(DEV) ## Look for texts that cost more than their size [SECONDS=300]
 	@$(BIN)/python -m tests.support.costs $${SECONDS:-300}
 
-matrix: $(DEV) ## Run the broker's tests under other releases of Celery, redis-py and Redis [ARGS=--celery]
+matrix: $(DEV) ## Run the broker's tests under other releases of Celery, redis-py, Redis and Python [ARGS=--python]
 	@$(BIN)/python tools/matrix.py $(ARGS)
 
 bench: $(DEV) ## Run the benchmarks, beside peers: an hour or so [ARGS="--items 200 --rounds 1"]

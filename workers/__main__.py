@@ -5,12 +5,15 @@ from __future__ import annotations
 
 def run() -> None:
     """The command. What it needs is imported once it can be told to end."""
-    from workers.ending import end_on_sigterm
+    from workers.ending import INTERRUPTED, end_when_told
 
-    end_on_sigterm()
-    from workers.cli import main
+    end_when_told()
+    try:
+        from workers.cli import main
 
-    main()
+        main()
+    except KeyboardInterrupt:  # before the command itself was at work
+        raise SystemExit(INTERRUPTED) from None
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def _send(format_: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_ignored
     threading.excepthook = lambda said: _log_uncaught(said.exc_type, said.exc_value, said.exc_traceback, said.thread)
 
 
@@ -75,6 +76,14 @@ def _log_uncaught(
         return
     extra = {"error": repr(error), **({"where": thread.name} if thread else {})}
     log.critical("process.failed", exc_info=(kind, error or kind(), traceback), extra=extra)
+
+
+def _log_ignored(said: Any) -> None:
+    """An exception that nobody can be told of: of a destructor, or a callback."""
+    error = said.exc_value
+    extra = {"error": repr(error), "where": said.err_msg or repr(said.object)[:200]}
+    traceback = (said.exc_type, error, said.exc_traceback) if error else None
+    log.warning("process.error_ignored", exc_info=traceback, extra=extra)
 
 
 def _event(record: logging.LogRecord) -> str:

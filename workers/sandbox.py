@@ -24,7 +24,7 @@ from workers.broker.embedded import EmbeddedServer
 from workers.broker.keys import PartitionKeys
 from workers.broker.status import read_status
 from workers.client import Client
-from workers.ending import leave_it_to_others
+from workers.ending import ENDED_BY_SIGTERM, leave_it_to_others
 from workers.settings import Settings, process_environment
 
 WORKER = (sys.executable, "-m", "workers", "worker")
@@ -33,7 +33,7 @@ _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 60.0
 _POLL_S = 0.05
 _LINES_SHOWN = 8
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class ProcessFailed(RecommenderError):
@@ -113,7 +113,7 @@ def sandboxed(settings: Settings, **changes: object) -> Settings:
 def surroundings(settings: Settings, prefix: str) -> Iterator[Settings]:
     """The settings with a state directory of their own, and a server in it unless they name one; gone afterwards.
 
-    SIGTERM and SIGHUP end the block as an interrupt does, so that nothing is left behind.
+    SIGTERM, SIGHUP and an interrupt end the block with an exception each time, so that nothing is left behind.
 
     Args:
         settings: to begin with.
@@ -159,6 +159,9 @@ def running_worker(
             worker = RunningWorker(process, client, settings, log)
             wait_for(worker.require, lambda: (read_status(client.redis, client.keys) or {}).get("state") == "running")
             yield worker
+        except BaseException:  # all that it has is thrown away: it need not end in order
+            process.kill()
+            raise
         finally:
             stop(process)
     finally:
@@ -238,4 +241,6 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGTERM:
+        raise SystemExit(ENDED_BY_SIGTERM)
     raise KeyboardInterrupt

@@ -6,20 +6,24 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from recommender.items import START
-from tests.support.command_line import command, environment
+from recommender.opening import open_recommender
+from tests.support.command_line import command, environment, run
+from tests.support.encoders import FixedEncoders
 from tests.support.listeners import listening, says_nothing
 from tests.support.servers import RedisServer, free_port, running
 from tests.support.waiting import wait_until
 from workers.client import Client, is_outcome
-from workers.ending import ENDED_BY_SIGTERM
+from workers.ending import ENDED_BY_SIGTERM, INTERRUPTED
 from workers.settings import Settings
 
 WITHIN_S = 10.0
@@ -38,6 +42,7 @@ def first_process(arguments: Sequence[str], settings: Settings, log: Path) -> It
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
         )
     try:
         yield First(above, log)
@@ -69,11 +74,28 @@ class First:
     def has_mapped(self, name: str) -> bool:
         return bool(pid := self.pid()) and name in Path(f"/proc/{pid}/maps").read_text()
 
+    def has_open(self, name: str) -> bool:
+        with suppress(OSError):
+            if pid := self.pid():
+                return any(name in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+        return False
+
+    def has_children(self) -> bool:
+        return bool(pid := self.pid()) and bool(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+    def has_computed(self, seconds: float) -> bool:
+        if not (pid := self.pid()):
+            return False
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > seconds
+
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def ends(self) -> int:
-        os.kill(self.pid(), signal.SIGTERM)
+    def ends(self, *signals: signal.Signals) -> int:
+        for number in signals or (signal.SIGTERM,):
+            with suppress(ProcessLookupError):  # the first one was enough
+                os.kill(self.pid(), number)
         return self.above.wait(WITHIN_S)
 
 
@@ -100,15 +122,19 @@ def test_an_embed_worker_ends_while_it_loads_its_model(tmp_path: Path) -> None:
         assert process.ends() == ENDED_BY_SIGTERM, process.said()
 
 
-def test_a_worker_ends_while_it_waits_for_its_server(tmp_path: Path) -> None:
-    """And its log is one for machines from the first line to the last."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_ends_while_it_waits_for_its_server(number: signal.Signals, tmp_path: Path) -> None:
+    """And its log is one for machines from the first line to the last, whatever it is asked by signals."""
     url = f"redis://127.0.0.1:{free_port()}/0"
     settings = Settings(redis_url=url, state_dir=tmp_path / "state", log_format="json")
     with first_process(["worker"], settings, tmp_path / "log") as process:
         wait_until(lambda: "server_away" in process.said(), "the server to be missed", 60)
-        assert process.ends() == 0, process.said()
-        events = [json.loads(line)["event"] for line in process.said().splitlines()]
-        assert "worker.stopping" in events
+        wait_until(lambda: "Cannot connect" in process.said(), "Celery to miss it", 60)
+        os.kill(process.pid(), signal.SIGUSR1)
+        wait_until(lambda: "worker.threads" in process.said(), "the threads to be told", 30)
+        assert process.ends(number) == 0, process.said()
+        lines = [json.loads(line) for line in process.said().splitlines()]
+        assert any("MainThread" in line.get("stacks", "") for line in lines)
 
 
 def test_a_worker_ends_while_its_server_says_nothing(tmp_path: Path) -> None:
@@ -172,10 +198,81 @@ def test_every_command_ends_as_the_first_process(
         assert process.ends() == ENDED_BY_SIGTERM, process.said()
 
 
+LATER: dict[str, tuple[tuple[str, ...], Callable[[First], bool]]] = {
+    "pairs loads its model": (("pairs", "many.csv"), lambda process: process.has_mapped("libtorch_cpu")),
+    "pairs embeds": (
+        ("pairs", "many.csv"),
+        lambda process: process.has_mapped("libtorch_cpu") and process.has_computed(8.0),
+    ),
+    "evaluate loads its model": (
+        ("evaluate", "pairs", "labelled.csv"),
+        lambda process: process.has_mapped("libtorch_cpu"),
+    ),
+    "backup copies": (("backup", "backups"), lambda process: process.has_open("state.sqlite3")),
+    "verify reads": (("verify", "one"), lambda process: process.has_open("state.sqlite3")),
+    "restore copies": (("restore", "one", "--force"), lambda process: process.has_open("state.sqlite3")),
+    "enrich waits": (("enrich", "few.csv", "out.csv"), lambda process: "waiting for one" in process.said()),
+    "demo has a worker": (("demo",), lambda process: process.has_children()),
+    "bench has a worker": (("bench", "--quick"), lambda process: process.has_children()),
+}
+TERM, INT = signal.SIGTERM, signal.SIGINT
+HOW = {
+    "told": ((TERM,), ENDED_BY_SIGTERM),
+    "told twice": ((TERM, TERM), ENDED_BY_SIGTERM),
+    "interrupted": ((INT,), INTERRUPTED),
+    "interrupted twice": ((INT, INT), INTERRUPTED),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files, and a state that takes a while to be copied."""
+    folder = tmp_path_factory.mktemp("folder")
+    texts = [f"a kettle of {number} litres with a lid of steel and a handle of wood" for number in range(20_000)]
+    (folder / "many.csv").write_text("id,text\n" + "".join(f"{n},{text}\n" for n, text in enumerate(texts)))
+    (folder / "few.csv").write_text("id,text\n1,a kettle\n")
+    rows = "".join(f"{one},{other},{n % 2}\n" for n, (one, other) in enumerate(pairwise(texts)))
+    (folder / "labelled.csv").write_text("text1,text2,label\n" + rows)
+    settings = Settings(state_dir=folder / "state")
+    open_recommender(settings.partition_dir, FixedEncoders(), partition="default").close()
+    with closing(sqlite3.connect(settings.partition_dir / "state.sqlite3")) as database, database:
+        fillers = ((f"filler {number}", "x" * 1_000_000) for number in range(300))
+        database.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", fillers)
+    done = run(settings, "backup", str(folder / "whole"))
+    assert done.returncode == 0, done.stderr
+    next((folder / "whole").iterdir()).rename(folder / "one")
+    return folder
+
+
+@pytest.mark.model
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("phase", "how"), [(phase, how) for place, phase in enumerate(LATER) for how in list(HOW)[place % 2 :: 2]]
+)
+def test_every_command_ends_in_later_phases(
+    phase: str, how: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments, there = LATER[phase]
+    signals, code = HOW[how]
+    monkeypatch.chdir(folder)
+    (folder / "backups").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        url = stack.enter_context(running(RedisServer(tmp_path / "server"))).url if "enrich" in phase else ""
+        process = stack.enter_context(
+            first_process(arguments, Settings(state_dir=folder / "state", redis_url=url), tmp_path / "log")
+        )
+        wait_until(lambda: there(process) or process.above.poll() is not None, phase, 90)
+        assert process.above.poll() is None, process.said()
+        assert process.ends(*signals) == code, process.said()
+        assert "Traceback" not in process.said()
+    assert not list((folder / "backups").glob("[!.]*"))
+    assert (folder / "state" / "state" / "default" / "state.sqlite3").exists()
+
+
 def test_a_computation_that_does_not_listen_is_ended_all_the_same(tmp_path: Path) -> None:
     """A handler of Python's does not run while a library computes, or where somebody catches everything."""
     program = (
-        "from workers.ending import end_on_sigterm\nend_on_sigterm()\nimport ctypes\nprint('begun', flush=True)\n"
+        "from workers.ending import end_when_told\nend_when_told()\nimport ctypes\nprint('begun', flush=True)\n"
         "while True:\n    try: ctypes.CDLL(None).sleep(60)\n    except BaseException: pass\n"
     )
     log = tmp_path / "log"

@@ -24,9 +24,9 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr(sys, "stderr", stream)
     loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
-    hooks = sys.excepthook, threading.excepthook
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield stream
-    sys.excepthook, threading.excepthook = hooks
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(False)
     for logger, level, handlers in before:
         logger.setLevel(level)
@@ -174,3 +174,15 @@ def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
     logging.getLogger("elsewhere").warning("heard")
     logging.getLogger("recommender.test").error("heard")
     assert len(output.getvalue().splitlines()) == 2
+
+
+def test_an_error_that_nobody_can_be_told_of_is_a_line_of_the_log(json_log: EventLog, output: io.StringIO) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("in a destructor")
+
+    Failing()
+    (line,) = [json.loads(one) for one in output.getvalue().splitlines()]
+    assert line["event"] == "process.error_ignored"
+    assert "in a destructor" in line["error"]
+    assert "__del__" in line["where"] + line["traceback"]

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from recommender.errors import ConfigurationError, InvalidCommand, RecommenderError
 from recommender.event_log import event_log
+from workers.ending import INTERRUPTED
 from workers.settings import log_format, wait_passively
 
 # Name and home of each command, in the order in which a newcomer needs them. A module is imported when its command is
@@ -46,7 +47,6 @@ _COMMANDS = {
     "doctor": "workers.cli.doctor",
 }
 
-EXIT_INTERRUPTED = 130
 _SERVICES = ("worker", "embed-worker")
 _log = event_log(__name__)
 
@@ -101,7 +101,7 @@ class _Commands(click.Group):
             raise _refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _give_state_back() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -106,8 +108,9 @@ def _worker_class(app: Celery) -> type[Worker]:
         def install_platform_tweaks(self, worker: Any) -> None:
             """Handlers of signals."""
             super().install_platform_tweaks(worker)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(number, _stop)
+            signal.signal(signal.SIGUSR1, _tell_threads)
 
         def on_close(self) -> None:
             """It ends in order from here on."""
@@ -118,11 +121,19 @@ def _worker_class(app: Celery) -> type[Worker]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End in order. The second Ctrl-C does not wait for tasks in hand."""
-    if number == signal.SIGINT and state.should_stop is not None:
+    """End in order. SIGQUIT and the second Ctrl-C do not wait for tasks in hand."""
+    if number == signal.SIGQUIT or (number == signal.SIGINT and state.should_stop is not None):
         state.should_terminate = os.EX_SOFTWARE
     state.should_stop = os.EX_OK
     _told.put(number)
+
+
+def _tell_threads(number: int, frame: FrameType | None) -> None:
+    """Where every thread is, in the log: functions and lines, no values. This one may be writing to it just now."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    at = {names.get(one, str(one)): traceback.format_stack(where) for one, where in sys._current_frames().items()}  # noqa: SLF001
+    stacks = "\n".join(f"{name}\n{''.join(lines)}" for name, lines in at.items())
+    threading.Thread(target=lambda: log.warning("worker.threads", extra={"stacks": stacks}), daemon=True).start()
 
 
 def _leave_logs_alone(**_: object) -> None:
