@@ -95,6 +95,7 @@ def lock_directory(directory: Path) -> int:
 
     Raises:
         StateLocked: another process has it; the message names its process id.
+        StateError: it cannot be written.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,8 +108,12 @@ def lock_directory(directory: Path) -> int:
         owner = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise StateLocked(f"the state directory {directory} is owned by process {owner}") from None
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        os.close(descriptor)
+        raise StateError(f"the state directory {directory} cannot be used: {error.strerror}") from error
     return descriptor
 
 

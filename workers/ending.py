@@ -64,7 +64,17 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
 
 
 def _see_to_it(reading: int) -> None:
+    number = _next_of(reading)
+    threading.Thread(target=_end_after_grace, args=(number,), name="recommender-grace", daemon=True).start()
+    os._exit(128 + _next_of(reading))  # repeated
+
+
+def _next_of(reading: int) -> int:
     while (number := os.read(reading, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
         pass
+    return number
+
+
+def _end_after_grace(number: int) -> None:
     threading.Event().wait(GRACE_S)
     os._exit(128 + number)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import sqlite3
 import threading
 from contextlib import closing
@@ -9,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from recommender import opening
 from recommender.embedding import Encoder
-from recommender.errors import ModelError, StateDamaged
+from recommender.errors import ModelError, StateDamaged, StateError
 from recommender.index import AdaptiveIndex, HnswIndex
 from recommender.opening import DATABASE
 from recommender.pipeline import Indexes
@@ -20,6 +24,7 @@ from recommender.store import SqliteStore
 from recommender.store.vectors import VectorTable
 from recommender.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, opened
+from workers.cli.checkpoint import Checkpoint
 
 DEADLINE_S = 20
 PAGE = 4096
@@ -146,3 +151,17 @@ def test_indexes_of_a_state_that_is_not_opened_are_let_go(state: Path, monkeypat
         opened(state, DeterministicEncoder(32))
     assert discarded == [True]
     opened(state).close()
+
+
+def test_a_disk_that_is_full_is_told_with_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(opening.os, "pwrite", full)
+    with pytest.raises(StateError, match=f"{re.escape(str(tmp_path))} cannot be used: No space left on device"):
+        opening.lock_directory(tmp_path)
+    monkeypatch.undo()
+    opening.release(opening.lock_directory(tmp_path))  # and it is not kept locked
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StateError, match=r"cannot be noted in .*\(RECOMMENDER_STATE_DIR\): No space left"):
+        Checkpoint(tmp_path, "a run", restart=True).save()

@@ -31,6 +31,7 @@ _STOP_TIMEOUT_S = 15.0
 _LONGEST_SOCKET_PATH = 100  # the kernel allows about 107 bytes
 _SETTLE_S = 1.0  # the server may not have noticed yet that a client has gone
 _POLL_S = 0.02
+_LITTLE_ROOM = 1 << 16  # bytes
 
 
 class EmbeddedServer:
@@ -164,7 +165,9 @@ class EmbeddedServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 tail = log_path.read_text(errors="replace").splitlines()[-5:]
                 self.stop()
-                raise StateError(f"the embedded server did not start; {log_path} ends: {' | '.join(tail)}")
+                full = shutil.disk_usage(self._directory).free < _LITTLE_ROOM
+                why = "its disk is full (RECOMMENDER_STATE_DIR)" if full else f"{log_path} ends: {' | '.join(tail)}"
+                raise StateError(f"the embedded server did not start in {self._directory}; {why}")
             time.sleep(0.02)
         log.info("server.started", extra={"program": program.name, "socket": str(self.socket)})
 

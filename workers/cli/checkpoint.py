@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recommender.errors import StateError
 from recommender.items import EntryId
 from workers.cli.common import err, printable
 
@@ -65,8 +66,12 @@ class Checkpoint:
                 "position": str(self.position) if self.position else None,
             }
             temporary = self._path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(said))
-            temporary.replace(self._path)
+            try:
+                temporary.write_text(json.dumps(said))
+                temporary.replace(self._path)
+            except OSError as error:
+                place = f"in {self._path.parent} (RECOMMENDER_STATE_DIR)"
+                raise StateError(f"how far it has come cannot be noted {place}: {error.strerror}") from error
 
     def finish(self) -> None:
         """The file is through."""
