@@ -93,11 +93,29 @@ def require_usable(url: str) -> None:
     """
     try:
         with connect_once(url) as redis:
-            for fault in faults(redis, url):
+            for fault in _faults_of(_hello(redis), url):
                 if fault.fatal:
                     raise Unfit(str(fault))
     except (RedisError, OSError) as error:
         raise explained(error, url) from None
+
+
+def _hello(redis: Redis) -> dict[str, Any]:
+    """What a server says of itself to anybody who may connect, in the words of INFO."""
+    try:
+        said: Any = redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
+    except NoPermissionError:
+        return {}
+    except ResponseError as error:
+        if "unknown command" in str(error).lower():
+            return {"redis_version": "5"}
+        raise
+    if not isinstance(said, dict):
+        said = dict(zip(said[::2], said[1::2], strict=True))
+    words = {_text(name): value for name, value in said.items()}
+    return {f"redis_{name}": _text(words[name]) for name in ("mode", "version") if name in words} | {
+        "role": _text(words.get("role", ""))
+    }
 
 
 def connect_once(url: str) -> Redis:
@@ -114,9 +132,12 @@ def faults(redis: Redis, url: str) -> Iterator[Fault]:
     Raises:
         RedisError: it is away, or lets nobody in.
     """
-    try:
-        info: Any = redis.info()
-    except NoPermissionError:
+    with suppress(NoPermissionError):
+        yield from _faults_of(redis.info(), url)
+
+
+def _faults_of(info: Mapping[str, Any], url: str) -> Iterator[Fault]:
+    if not info:
         return
     mode, server = info.get("redis_mode", ""), f"the server that {_URL} names"
     if info.get("cluster_enabled") or mode == "cluster":
@@ -130,7 +151,7 @@ def faults(redis: Redis, url: str) -> Iterator[Fault]:
         shown = ".".join(map(str, version(info)))
         yield Fault("server", True, f"{server} is of version {shown}", "6.2 is the oldest that will do")
     if info.get("role") in ("slave", "replica") and not ServerAddress.parse(url).over_sentinel:
-        master = f"{info.get('master_host')}:{info.get('master_port')}"
+        master = f"{info['master_host']}:{info.get('master_port')}" if "master_host" in info else "another server"
         yield Fault(
             "role", True, f"{server} is a replica of {master}, which takes no writes", "name the master, or Sentinels"
         )
