@@ -26,7 +26,7 @@ from workers.client import Client, is_outcome
 from workers.ending import ENDED_BY_SIGTERM, INTERRUPTED
 from workers.settings import Settings
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0  # a busy machine takes its time; what these tests are about took a minute and more
 PID_1 = ("unshare", "--fork", "--pid", "--kill-child")
 
 
