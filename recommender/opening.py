@@ -13,6 +13,7 @@ from recommender.embedding.processors import usable_processors
 from recommender.errors import RecommenderError, StateError, StateLocked
 from recommender.index import HnswParameters
 from recommender.matching import LearnedMatcher
+from recommender.message import Messages
 from recommender.pipeline import MOST_COLLECTIONS, EmbeddingExecutor, Indexes, MatcherFactory, Recommender
 from recommender.store import SqliteStore, explained
 
@@ -31,6 +32,7 @@ def open_recommender(
     before_commit: Callable[[], None] = lambda: None,
     remote: EmbeddingExecutor | None = None,
     most_collections: int = MOST_COLLECTIONS,
+    message_rules: Path | None = None,
 ) -> Recommender:
     """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
 
@@ -44,11 +46,14 @@ def open_recommender(
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         remote: embeds batches ahead of their turn, elsewhere.
         most_collections: how many there may be; a command that would make one more is rejected.
+        message_rules: file with phrases that are cut from texts besides our own.
 
     Raises:
+        ConfigurationError: the file of phrases cannot be read.
         StateError: the directory is owned by another process, damaged, or written by a newer release.
         ModelError: a collection holds vectors of another model.
     """
+    messages = Messages(message_rules)
     encoders = encoders if encoders is not None else ModelCatalogue(KNOWN_MODELS)
     lock = None if directory is None else lock_directory(directory)
     try:
@@ -65,7 +70,15 @@ def open_recommender(
     try:
         with _checked_if_it_fails(store):
             return Recommender(
-                store, encoders, indexes, matcher, before_commit, lambda: release(lock), remote, most_collections
+                store,
+                encoders,
+                indexes,
+                matcher,
+                before_commit,
+                lambda: release(lock),
+                remote,
+                most_collections,
+                messages,
             )
     except BaseException:
         indexes.discard()

@@ -74,6 +74,8 @@ class Settings(BaseModel):
         batch_items: … and up to this many commands.
         most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
             0: any number.
+        message_rules: file with phrases of your own that programs and companies put around a message, in the tables
+            of ``recommender/message/rules.toml``; they add to those. Items are looked at again when it changes.
         max_collections: how many collections there may be in a partition; a command that would make one more is
             rejected. The same number should stay while commands wait that were appended under it.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.
@@ -136,6 +138,7 @@ class Settings(BaseModel):
     batch_tokens: Annotated[int, Field(ge=1)] = 65_536
     batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
     most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
+    message_rules: Path | None = None
     max_collections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     deliver_task: str = ""
     deliver_queue: str = ""
@@ -228,7 +231,7 @@ class Settings(BaseModel):
         meant = _SAID_OTHERWISE.get(value.upper(), value) if info.field_name == "log_level" else value
         return next((choice for choice in choices if choice.lower() == meant.lower()), value)
 
-    @field_validator("threads", "backup_dir", mode="before")
+    @field_validator("threads", "backup_dir", "message_rules", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

@@ -58,6 +58,9 @@ TEXTS = (
     "one two three four five six seven and a tail",
     "one two three four five six seven and another tail",
     "refund",
+    "<p>card payment declined</p><p>at the <b>shop</b></p>",
+    "Re: card payment declined at the shop\n\nSent from my iPhone",
+    "heavy rain up north\n\nOn Mon, Kim wrote:\n> is there any rain with you\n> or is it dry",
     "\u200b",
 )
 DIMENSION = 16
@@ -83,6 +86,8 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"equal": ["price"]},
     {"only": {"price": [1, None]}, "window_seconds": 5},
     {"min_length": 30, "canonical": "longest"},
+    {"cut": []},
+    {"cut": ["markup"], "equal": ["price"]},
     {"model": "unheard-of"},
     {"model": "other"},
 )

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from recommender import Recommender
+from recommender import Recommender, open_recommender
 from recommender.items import CUT_RULES
 from recommender.message import message
 from recommender.pipeline import recutting
-from tests.support.engine import Log, data_of, is_outcome, lines, opened
+from tests.support.engine import Log, Models, data_of, is_outcome, lines, opened
 from tests.support.partitions import Pair
 
 LAMP, PARCEL, INVOICE = "the lamp flickers", "the parcel is late", "please send an invoice"
@@ -173,6 +173,21 @@ def test_another_release_of_the_rules_cuts_again_and_a_restart_does_not(
     engine.process([log.upsert("c", INVOICE)])
     assert uncut(engine) == 0
     assert vectors(engine) == embedded + 1  # nothing else says anything new
+    engine.close()
+
+
+def test_a_file_of_phrases_cuts_again_what_it_speaks_of(tmp_path: Path) -> None:
+    log, rules = Log(), tmp_path / "rules.toml"
+    rules.write_text('[signatures]\nsent_from = ["sent by my fridge"]\n', encoding="utf-8")
+    engine = open_recommender(tmp_path / "state", Models())
+    engine.process([log.upsert("a", f"{LAMP}\n\nSent by my fridge"), log.upsert("b", PARCEL)])
+    engine.close()
+    engine = open_recommender(tmp_path / "state", Models(), message_rules=rules)
+    engine.process([log.upsert("c", LAMP)])
+    view = engine.get("a")
+    assert view is not None
+    assert view.compared == LAMP
+    assert matched(engine, log.upsert("d", LAMP)) == "a"
     engine.close()
 
 

@@ -23,6 +23,7 @@ FULL = {
     "RECOMMENDER_LONG_TEXTS": "windows",
     "RECOMMENDER_BATCH_TOKENS": "4096",
     "RECOMMENDER_BATCH_ITEMS": "64",
+    "RECOMMENDER_MESSAGE_RULES": "/etc/recommender/rules.toml",
     "RECOMMENDER_MAX_COLLECTIONS": "77",
     "RECOMMENDER_DELIVER_TASK": "shop.tasks.on_similar",
     "RECOMMENDER_DELIVER_QUEUE": "shop",

@@ -52,7 +52,9 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
             "`recommender worker`, or set RECOMMENDER_REDIS_URL or RECOMMENDER_STATE_DIR to where one is"
         )
     try:
-        engine = open_recommender(directory, catalogue(settings), partition=settings.partition)
+        engine = open_recommender(
+            directory, catalogue(settings), partition=settings.partition, message_rules=settings.message_rules
+        )
     except StateLocked as error:
         raise click.ClickException(f"{error}, which does not answer on this server (starting up, perhaps)") from error
     try:

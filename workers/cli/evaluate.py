@@ -263,7 +263,7 @@ def _collection_settings(collection: str, model: str, said: Iterable[str]) -> Co
 
 def _pair_judge(gathered: PairSet, model: str, vectors: Path | None, *, alone: bool) -> PairJudge:
     encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
-    messages, settings = Messages(), CollectionSettings()
+    messages, settings = Messages(load_settings().message_rules), CollectionSettings()
     compared = replace(gathered, items=tuple(messages.compared(item, settings) for item in gathered.items))
     with _kept(encoders), progress_bar() as bar:
         task = bar.add_task("embedded", total=len(gathered.items))

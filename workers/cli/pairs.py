@@ -112,7 +112,7 @@ def pairs(
 def _read(file: str, given: FileOptions) -> _Texts:
     ids: dict[int, str] = {}
     texts: dict[int, str] = {}
-    messages, settings = Messages(), CollectionSettings()
+    messages, settings = Messages(load_settings().message_rules), CollectionSettings()
     tally = Tally(given.on_repeat)
     with opened(file, given) as (reader, item_mapping):
         print_notes(reader, item_mapping)

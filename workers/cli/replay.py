@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -64,7 +65,7 @@ def pages(ask: Ask, collection: str, last: int | None = None) -> Iterator[dict[s
 
 
 def replay(
-    seen: Seen, settings: CollectionSettings, advance: Callable[[int], None]
+    seen: Seen, settings: CollectionSettings, advance: Callable[[int], None], message_rules: Path | None = None
 ) -> dict[str, ItemProcessed | ItemRevised]:
     """What is said last of each item when all that was seen comes again, in its order and at its times.
 
@@ -72,8 +73,9 @@ def replay(
         seen: items with recorded vectors, and answers.
         settings: from the first item on.
         advance: called with the number of commands decided since the last call.
+        message_rules: file with phrases that are cut from texts besides our own.
     """
-    engine = open_recommender(None, _Recorded(settings.model, seen.dimension))
+    engine = open_recommender(None, _Recorded(settings.model, seen.dimension), message_rules=message_rules)
     said: dict[str, ItemProcessed | ItemRevised] = {}
     try:
         entries = list(_entries(seen, settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: in
         sides = []
         for name, side in (("as now", seen.settings), ("changed", wanted)):
             task = bar.add_task(name, total=commands(seen))
-            sides.append(replay(seen, side, lambda count, task=task: bar.advance(task, count)))  # type: ignore[misc]
+            advance = partial(bar.advance, task)
+            sides.append(replay(seen, side, advance, message_rules=load_settings().message_rules))
     now, then = sides
     if as_json:
         print_json(summary(seen, wanted, now, then))

@@ -334,6 +334,7 @@ class Owner(threading.Thread):
             before_commit=self._lease.require,
             remote=self._fleet,
             most_collections=self._settings.max_collections,
+            message_rules=self._settings.message_rules,
         )
 
     def _stand_by(self) -> None:

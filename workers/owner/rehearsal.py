@@ -41,6 +41,7 @@ class Ground:
         partition: whose they are.
         most_collections: that there may be.
         state: directory with a copy of the real state, which changes; ``None``: an empty state for each rehearsal.
+        message_rules: file with phrases that are cut from texts besides our own.
     """
 
     encoders: Encoders
@@ -50,6 +51,7 @@ class Ground:
     partition: str
     most_collections: int
     state: Path | None = None
+    message_rules: Path | None = None
 
 
 def rehearse_on_demand(ground: Ground, connection: Connection) -> None:
@@ -107,7 +109,12 @@ class _Empty:
 
     def decide(self, entries: Sequence[Entry]) -> None:
         """Decide them, and throw away what came of it."""
-        engine = open_recommender(None, self._ground.encoders, partition=self._ground.partition)
+        engine = open_recommender(
+            None,
+            self._ground.encoders,
+            partition=self._ground.partition,
+            message_rules=self._ground.message_rules,
+        )
         try:
             engine.process([*_prologue(self._ground.settings), *entries])
         finally:
@@ -125,6 +132,7 @@ class _Copy:
             partition=ground.partition,
             before_commit=self._before_commit,
             most_collections=ground.most_collections,
+            message_rules=ground.message_rules,
         )
 
     def warm_up(self, entries: Sequence[Entry]) -> None:

@@ -94,6 +94,7 @@ class Suspects:
             batch,
             self._settings.partition,
             self._settings.max_collections,
+            message_rules=self._settings.message_rules,
         )
         with copied(engine, self._directory) as state:
             for place in (state, None) if state is not None else (None,):
