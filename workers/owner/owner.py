@@ -285,10 +285,9 @@ class Owner(threading.Thread):
         """Make room for producers and tell those who wait for the position, now that its events are out."""
         try:
             self._holding.trim(engine)
-        except OutOfMemoryError as error:  # it is full, and the same as before
-            log.warning("owner.trim_failed", extra={"error": str(error)})
-        except AWAY as error:
-            self._holding.doubt()
+        except (OutOfMemoryError, *AWAY) as error:
+            if not isinstance(error, OutOfMemoryError):  # one that is full is the same as before
+                self._holding.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
         self.status.update(position=str(engine.position), held=self._trimming.held, passing=engine.moves.passing())
 
