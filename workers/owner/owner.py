@@ -285,7 +285,7 @@ class Owner(threading.Thread):
         """Make room for producers and tell those who wait for the position, now that its events are out."""
         try:
             self._holding.trim(engine)
-        except (OutOfMemoryError, *AWAY) as error:
+        except AWAY as error:
             if not isinstance(error, OutOfMemoryError):  # one that is full is the same as before
                 self._holding.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
