@@ -103,7 +103,7 @@ def test_an_app_of_the_users_is_told_at_the_first_use(plain: RedisServer, tmp_pa
         with pytest.raises(Unfit, match="is a replica of"):
             plugin.embed("default", "1")
         with OwnerProcess(settings, tmp_path / "owner.log") as owner:
-            assert owner.start().wait(60) == 2  # as click has it
+            assert owner.start().wait(60) == os.EX_CONFIG
             assert "--recommender: the server that RECOMMENDER_REDIS_URL names is a replica" in owner.output
             assert "Traceback" not in owner.output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from kombu.entity import Queue
 
 from recommender.errors import ConfigurationError
+from workers.broker.fitness import Unfit
 from workers.broker.keys import PartitionKeys
 
 
@@ -76,6 +78,10 @@ def _accept_json(app: Any) -> None:
 def _check_server(require: Callable[[str], object], partition: str) -> None:
     try:
         require(partition)
+    except Unfit as error:
+        refusal = click.ClickException(f"--recommender: {error}")
+        refusal.exit_code = os.EX_CONFIG  # type: ignore[misc]  # the base class has it on the class
+        raise refusal from error
     except ConfigurationError as error:
         raise click.UsageError(f"--recommender: {error}") from error
 
