@@ -19,7 +19,8 @@ _ANNOUNCEMENT = 60  # characters of the line above one
 _BLOCK = 12  # lines that a block of headers has at most
 _WRAPPED = 3  # lines on which a program writes who wrote what is quoted
 _SIGNATURE = 12  # lines that are filled, behind a closing or the sign for a signature
-_SMALL_PRINT = 4000  # characters of a line that may be some
+_ANNOUNCED = 8  # lines that a machine says at a time
+_SMALL_PRINT = 4000  # characters of a paragraph that may be some
 _PASSED_ON = 3  # times that a mail is looked at which was passed on by itself
 _SIGN = ("-- ", "--\u00a0")
 _SIGNS = ("--", "\u2014")
@@ -31,9 +32,10 @@ def cut(lines: Sequence[Line], phrases: Phrases) -> list[Rule | None]:
     cutting.marked_up()
     cutting.quoted()
     cutting.below_heads()
-    cutting.paragraphs()
+    cutting.automatic()
+    cutting.small_print()
     cutting.signed()
-    cutting.paragraphs()  # small print stands before a signature, or behind it
+    cutting.small_print()  # it stands before a signature, or behind it
     return cutting.by
 
 
@@ -92,19 +94,23 @@ class _Cutting:
                 self._mark(place, len(self._texts), "signatures")
                 return
 
-    def paragraphs(self) -> None:
-        """Small print at the end, warnings at the beginning, and what machines say anywhere."""
-        there = [one for one in self._paragraphs() if len(self._texts[one[0]]) <= _SMALL_PRINT]
+    def automatic(self) -> None:
+        """What machines say, anywhere, and their warnings at the beginning."""
+        there = self._paragraphs()
         for first, end in there:
-            if self._phrases.automatic(self._joined(first, end)):
+            if end - first <= _ANNOUNCED and self._phrases.automatic(self._joined(first, end)):
                 self._mark(first, end, "auto_replies")
-        for first, end in reversed(there):
-            if not self._phrases.small_print(self._joined(first, end)):
-                break
-            self._mark(first, end, "disclaimers")
         for first, end in there[:2]:
             if self._phrases.banner(self._joined(first, end)):
                 self._mark(first, end, "disclaimers")
+
+    def small_print(self) -> None:
+        """Disclaimers, at the end."""
+        for first, end in reversed(self._paragraphs()):
+            said = self._joined(first, end)
+            if len(said) > _SMALL_PRINT or not self._phrases.small_print(said):
+                return
+            self._mark(first, end, "disclaimers")
 
     # -- quotations ----------------------------------------------------------------------------------------------------
 
@@ -122,6 +128,8 @@ class _Cutting:
     def _attributes(self, first: int, end: int) -> bool:
         """Whether some lines say who wrote what is quoted; a program wraps a line, and breaks no sentence off."""
         texts = self._texts[first:end]
+        if not texts[-1].rstrip("*_ ").endswith(COLONS):
+            return False
         if not all(texts) or any(by is not None for by in self.by[first:end]):
             return False
         said = " ".join(text.lstrip("> ") for text in texts)

@@ -92,17 +92,16 @@ class Phrases:
         ruled = _RULED.match(line)
         if ruled is not None:
             return self._separators.get(plain(ruled[1].rstrip("-_=* \t:")))
+        if not line.rstrip("*_>< ").endswith(COLONS):
+            return None
         said = plain(line).strip("*_>< ")
         return self._separators.get(said[:-1].rstrip()) if said.endswith(COLONS) else None
 
     def attribution(self, line: str) -> bool:
         """Whether the line says who wrote what is quoted below."""
-        if len(line) > LONGEST:
+        if len(line) > LONGEST or not line.rstrip("*_ ").endswith(COLONS):
             return False
-        said = plain(line).strip("*_ ")
-        if not said.endswith(COLONS):
-            return False
-        said = said[:-1].rstrip()
+        said = plain(line).strip("*_ ")[:-1].rstrip()
         if said.endswith(self._ends):
             return said.startswith(self._begins) or _DATED.search(said) is not None
         return said.startswith(self._begins) and any(one in said for one in self._middles) and _told_when(said)
@@ -137,7 +136,10 @@ class Phrases:
 
     def banner(self, paragraph: str) -> bool:
         """Whether a paragraph is a server's warning of a mail from outside."""
-        return len(paragraph) <= 2 * LONGEST and any(one in plain(paragraph)[:LONGEST] for one in self._banners)
+        if len(paragraph) > 2 * LONGEST:
+            return False
+        said = plain(paragraph)[:LONGEST]
+        return any(one in said for one in self._banners)
 
     def automatic(self, paragraph: str) -> bool:
         """Whether a machine says that nobody reads answers, or that somebody is away."""
