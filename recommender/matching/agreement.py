@@ -15,6 +15,8 @@ from recommender.matching.units import Measure, same
 T = TypeVar("T")
 _SHORTEST_STEM = 4
 _COMPARED = 3
+# Characters that are looked at for parts of codes, so that two lists of thousands cost no more than others.
+_MOST_SEARCHED = 1_000_000
 # Two titles with so many words of their own are two ways to say something, above the same text as well.
 _MOST_SUBSTITUTED = 2
 _LEAST_REST = 3
@@ -62,6 +64,8 @@ def identifiers(one: Terms, other: Terms) -> Agreement[str]:
 def _unmatched(left: frozenset[str], shared: frozenset[str]) -> tuple[str, ...]:
     """Without those that are a part of one that agrees: the ``w120`` of ``dsc w120``."""
     matches = " ".join(shared)
+    if len(left) * len(matches) > _MOST_SEARCHED:
+        return tuple(sorted(left))
     return tuple(sorted([code for code in left if code not in matches]))
 
 

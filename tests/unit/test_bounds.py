@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import time
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from recommender.items import EntryId, Malformed, commands, decode_entry, limits
 from recommender.items.marks import MOST_MARKS, legible
 from recommender.matching import terms
+from recommender.matching.agreement import identifiers
 from recommender.text import MOST_COMPOSED, clean, fingerprint
 from tests.support import costs
 from tests.support.engine import Log, data_of, opened
@@ -137,6 +141,23 @@ def ordinary_s() -> float:
 def test_words_that_few_others_have_cost_no_more(ordinary_s: float) -> None:
     text = costs.repeated("", limits.MAX_TEXT_BYTES - 200, numbered="in letters")  # all of them are rare, and shared
     assert costs.cost_s(text) <= 6 * ordinary_s  # by the square it is twenty times as much
+
+
+def test_lists_of_codes_of_which_half_agree_cost_no_more_than_sorting_them() -> None:
+    chance = random.Random(1)
+    shared, mine, theirs = ([f"{''.join(chance.choices('abcdefgh', k=4))}{n}" for n in range(1400)] for _ in range(3))
+    one, other = (terms.terms_of(" ".join([*shared, *own])) for own in (mine, theirs))
+
+    def cost(work: Callable[[], object]) -> float:
+        costs_s = []
+        for _ in range(5):
+            started = time.process_time()
+            work()
+            costs_s.append(time.process_time() - started)
+        return min(costs_s)
+
+    sorting = cost(lambda: (sorted(one.identifiers), sorted(other.identifiers)))
+    assert cost(lambda: identifiers(one, other)) <= 8 * sorting  # each searched for in all that agree: 40 times
 
 
 @pytest.mark.parametrize("unit", ["9", "\uff19"], ids=["digits", "wide digits"])
