@@ -3,16 +3,18 @@
 ``Recommender.process(entries)`` is the main path; ``open_recommender`` puts one together from a state directory.
 """
 
-from recommender.items import CollectionSettings, Entry, EntryId, Event, Item, UpsertItem, decode_entry
+from recommender.items import CollectionSettings, Entry, EntryId, Event, Item, ItemKey, UpsertItem, decode_entry
 from recommender.opening import open_recommender
-from recommender.pipeline import ItemView, Recommender, SearchHit
+from recommender.pipeline import ComparedPair, ItemView, Recommender, SearchHit
 
 __all__ = [
     "CollectionSettings",
+    "ComparedPair",
     "Entry",
     "EntryId",
     "Event",
     "Item",
+    "ItemKey",
     "ItemView",
     "Recommender",
     "SearchHit",

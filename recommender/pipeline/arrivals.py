@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from recommender.grouping import ranked
-from recommender.items import Band, Recommendation
+from recommender.items import Band, PairVerdict, Recommendation
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.embedding_step import Embedded
 from recommender.pipeline.groups import Groups, Place
-from recommender.pipeline.judging import BY_WORDS, Judged, JudgedByCosine, Judging, Seen
+from recommender.pipeline.judging import BY_WORDS, Asked, Judged, JudgedByCosine, Judging, Seen
 from recommender.pipeline.neighbours import Having, Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.readings import Readings
@@ -169,6 +169,17 @@ class Arrivals:
         """What the matcher makes of a pair: among the item's candidates if the other is one, else alone."""
         judged = self._judge(collection, subject, hints, surroundings, frozenset())
         return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
+
+    def told(
+        self, collection: Collection, subject: Subject, asked: Asked, hints: Hints, surroundings: Surroundings
+    ) -> PairVerdict:
+        """What an item is told of one other when it arrives, whichever candidate is the best."""
+        forbidden = self._answers.different(collection.id, subject.item.id)
+        around = hints.twin, hints.by_words, surroundings.members(), surroundings.similarity
+        pair = self._judging.ask(collection, subject, asked, *around, forbidden)
+        if asked.said is not None or subject.seq is not None:
+            return pair
+        return self._groups.told(collection, subject, pair, asked.member, hints.twin, forbidden)
 
     def refresh(
         self, collection: Collection, row: StoredItem, embedded: Embedded, *, revision: int, version: int | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from sys import getsizeof
 
 import numpy as np
@@ -85,6 +86,21 @@ class Counts:
         changes = self.changes
         for term in (EVERY_ITEM, *terms):
             changes[term] += by
+
+    @contextmanager
+    def supposed(self, terms: tuple[str, ...]) -> Iterator[None]:
+        """Meanwhile there is one item more with these terms, each given once; nothing of it is written."""
+        numbers = self._numbered(terms)
+        every = self._number[EVERY_ITEM]
+        self._frequencies[numbers] += 1
+        self._frequencies[every] += 1
+        try:
+            yield
+        finally:
+            self._frequencies[numbers] -= 1
+            self._frequencies[every] -= 1
+            left = self._frequencies[numbers].tolist()
+            self._unused.update([term for term, frequency in zip(terms, left, strict=True) if not frequency])
 
     def flushed(self) -> None:
         """The changes are written."""

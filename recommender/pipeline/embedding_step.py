@@ -277,6 +277,17 @@ def _checked(encoder: Encoder, texts: list[str]) -> Embeddings:
     return require_unit_vectors(encoder.encode(texts), len(texts), encoder.identity.dimension)
 
 
+def says_the_same(row: StoredItem, embedded: Embedded, store: SqliteStore) -> bool:
+    """Whether a stored item says what one that arrives does.
+
+    The producer's vector is part of what an item says; case alone is not, though it moves the vector of a text.
+    """
+    if row.fingerprint != embedded.fingerprint:
+        return False
+    key = store.vectors.key(row.vector)
+    return key == embedded.vector_key or (made_from_text(key) and made_from_text(embedded.vector_key))
+
+
 def made_from_text(vector_key: bytes) -> bool:
     """Whether the vector comes from the model and not from the producer."""
     return vector_key.startswith(_FROM_TEXT)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from recommender.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
-from recommender.items import Band, Reason
+from recommender.items import Band, PairVerdict, Reason
 from recommender.pipeline.answers import Answers
-from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, confirmed
+from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, confirmed, contradicted
 from recommender.pipeline.readings import Readings
 from recommender.pipeline.subject import Subject
 from recommender.store import Collection, Member, SqliteStore, Verdict
@@ -90,6 +90,25 @@ class Groups:
         pair = first.verdict if first is confirmed_with else judged.explained(first)
         return Place(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]))
 
+    def told(
+        self,
+        collection: Collection,
+        subject: Subject,
+        pair: PairVerdict,
+        member: Member,
+        twin: Member | None,
+        forbidden: frozenset[str],
+    ) -> PairVerdict:
+        """What an item that arrives is told of one stored item: what people said counts, and its group is asked."""
+        if member.id in self._answers.same(collection.id, subject.item.id):
+            return confirmed(pair)
+        if pair.band is not Band.DUPLICATE:
+            return pair
+        if self._holds_any(collection, member.group, forbidden):
+            return contradicted(pair)
+        agreed = (twin is not None and member.seq == twin.seq) or self._agrees(collection, subject, member)
+        return pair if agreed else _doubted(pair)
+
     def _confirmed(self, collection: Collection, subject: Subject) -> JudgedMember | None:
         """The earliest of the items that people said are the same."""
         same = self._answers.same(collection.id, subject.item.id) - {subject.item.id}
@@ -102,7 +121,7 @@ class Groups:
         verdict = confirmed(self._judging.alone(collection, subject, member, explained=True))
         return JudgedMember(member.id, member.seq, member.group, verdict)
 
-    def _agrees(self, collection: Collection, subject: Subject, best: JudgedMember) -> bool:
+    def _agrees(self, collection: Collection, subject: Subject, best: JudgedMember | Member) -> bool:
         """Whether the rest of the group, as far as it is looked at, is like the item."""
         members = {member.seq: member for member in self._store.groups.earliest(best.group, 1)}
         members.update((member.seq, member) for member in self._store.groups.latest(best.group, _LATEST_COMPARED))
@@ -114,15 +133,7 @@ class Groups:
         """The verdict on an item that founds a group of its own."""
         if doubtful:
             best = doubtful[0]
-            told = judged.explained(best)
-            pair = told.model_copy(
-                update={
-                    "band": Band.REVIEW,
-                    "reasons": (GROUP_DISAGREES, *told.reasons),
-                    "explanation": f"{told.explanation}; but {GROUP_DISAGREES.text}",
-                }
-            )
-            return Verdict(pair, best.seq)
+            return Verdict(_doubted(judged.explained(best)), best.seq)
         rest = [one for one in ranked(judged.members) if one.verdict.band is not Band.DUPLICATE]
         return Verdict(judged.explained(rest[0]), rest[0].seq) if rest else Verdict(None, None)
 
@@ -177,3 +188,14 @@ class Groups:
     def _holds_any(self, collection: Collection, group: str, ids: Iterable[str]) -> bool:
         wanted = frozenset(ids)
         return bool(wanted) and any(member.group == group for member in self._store.items.named(collection.id, wanted))
+
+
+def _doubted(pair: PairVerdict) -> PairVerdict:
+    """The verdict on a duplicate whose group is not like the item."""
+    return pair.model_copy(
+        update={
+            "band": Band.REVIEW,
+            "reasons": (GROUP_DISAGREES, *pair.reasons),
+            "explanation": f"{pair.explanation}; but {GROUP_DISAGREES.text}",
+        }
+    )

@@ -26,6 +26,28 @@ _CANNOT_LINK = Reason(code="people_say_different", text="a person said that thes
 _MUST_LINK = Reason(code="people_say_same", text="a person said that these two are the same")
 
 
+class Asked(NamedTuple):
+    """The item about which a pair is asked: it is judged among the candidates, whether it would be one of them or not.
+
+    Attributes:
+        member: the item; of one that is not stored, the latest there is, on a point of its own.
+        said: what it says, where it is not stored.
+        vector: its embedding, where it is not stored.
+    """
+
+    member: Member
+    said: Saying | None = None
+    vector: Vector | None = None
+
+    def among(self, nearest: list[Member], similarity: Neighbourhood) -> list[Member]:
+        """The nearest as they would be if it were stored."""
+        if self.said is None:
+            return nearest
+        cosine = similarity[self.member.point]
+        place = sum(similarity[member.point] >= cosine for member in nearest)
+        return [*nearest[:place], self.member, *nearest[place:]][:NEAREST]
+
+
 class Seen(NamedTuple):
     """What the matcher makes of a pair.
 
@@ -78,6 +100,13 @@ class Judged:
             return member.verdict
         if member.verdict.band in _CLAIMS_NOTHING and not member.verdict.contested:
             return only_meaning(member.verdict)
+        return self._matcher.explain(self._item, self._candidates, place, self._settings)
+
+    def told(self, member: Member) -> PairVerdict:
+        """The verdict on one of the members, with all of its reasons."""
+        place = self._places[member.seq]
+        if member.id in self._forbidden:
+            return self.members[place].verdict
         return self._matcher.explain(self._item, self._candidates, place, self._settings)
 
     def seen(self, member: Member) -> Seen | None:
@@ -161,25 +190,75 @@ class Judging:
             similarity: cosine by point, best first.
             forbidden: ids that a person said are something else.
         """
-        nearest = self._of_each_point(collection, subject, members, similarity)
-        if not self._readings.is_current(collection, subject.seq):
-            nearest, twin, by_words = [], None, ()  # until its turn comes it is compared with nothing
-        nearest = list(self._readings.current(collection, nearest))
-        by_words = self._readings.current(collection, by_words)
+        nearest, twin, by_words = self._current(collection, subject, twin, by_words, members, similarity)
         if collection.settings.rule == "cosine":
             nearest = [] if subject.brings_nothing else nearest
             return JudgedByCosine(nearest, similarity, collection.settings, forbidden)
-        chosen = {} if twin is None else {twin.seq: twin}
-        for member in nearest:
-            if twin is None or member.point != twin.point:
-                chosen[member.seq] = member
-        for member in by_words:
-            if subject.comes_after(member):
-                chosen[member.seq] = member
+        chosen = _chosen(subject, twin, nearest, by_words)
         said = self._store.items.sayings(list(chosen), collection.name)
+        return self._judged(collection, subject, chosen, said, {}, similarity, forbidden)
+
+    def ask(
+        self,
+        collection: Collection,
+        subject: Subject,
+        asked: Asked,
+        twin: Member | None,
+        by_words: Sequence[Member],
+        members: Iterable[Member],
+        similarity: Neighbourhood,
+        forbidden: frozenset[str],
+    ) -> PairVerdict:
+        """The verdict on one pair among the candidates that ``judge`` would choose, with its reasons.
+
+        Args:
+            asked: the other item of the pair.
+            twin: as for ``judge``, and what follows too; ``similarity`` has the point of the item asked about.
+        """
+        nearest, twin, by_words = self._current(collection, subject, twin, by_words, members, similarity)
+        member = asked.member
+        chosen = _chosen(subject, twin, asked.among(nearest, similarity), by_words)
+        if asked.said is not None:  # what is stored under its id would be gone
+            chosen = {seq: one for seq, one in chosen.items() if one.id != member.id}
+        chosen[member.seq] = member
+        said = self._store.items.sayings(
+            [seq for seq in chosen if asked.said is None or seq != member.seq], collection.name
+        )
+        vectors: dict[int, Vector] = {}
+        if asked.said is not None and asked.vector is not None:
+            said, vectors = {**said, member.seq: asked.said}, {asked.said.vector: asked.vector}
+        judged = self._judged(collection, subject, chosen, said, vectors, similarity, forbidden)
+        return judged.told(member)
+
+    def _current(
+        self,
+        collection: Collection,
+        subject: Subject,
+        twin: Member | None,
+        by_words: Sequence[Member],
+        members: Iterable[Member],
+        similarity: Neighbourhood,
+    ) -> tuple[list[Member], Member | None, Sequence[Member]]:
+        """Nearest items, twin and items found by words, as far as the same of them would be compared now."""
+        nearest = self._of_each_point(collection, subject, members, similarity)
+        if not self._readings.is_current(collection, subject.seq):
+            return [], None, ()  # until its turn comes it is compared with nothing
+        return list(self._readings.current(collection, nearest)), twin, self._readings.current(collection, by_words)
+
+    def _judged(
+        self,
+        collection: Collection,
+        subject: Subject,
+        chosen: Mapping[int, Member],
+        said: Mapping[int, Saying],
+        given: Mapping[int, Vector],
+        similarity: Neighbourhood,
+        forbidden: frozenset[str],
+    ) -> Judged:
+        """Verdicts on the items chosen; ``given`` are vectors that are not stored."""
         found = [member for seq, member in chosen.items() if not says_nothing(said[seq].item.content)]
-        vectors = self._store.vectors.several({one.vector for one in said.values()})
-        seq = self._seq(subject)
+        vectors = {**self._store.vectors.several({one.vector for one in said.values()} - given.keys()), **given}
+        seq = self._seq(subject) + len(given)  # what is not stored came before it
         return Judged(
             self._learned,
             Comparable(subject.item, subject.fingerprint),
@@ -251,6 +330,20 @@ class Judging:
                 if len(first) == NEAREST:
                     break
         return list(first.values())
+
+
+def _chosen(
+    subject: Subject, twin: Member | None, nearest: Sequence[Member], by_words: Sequence[Member]
+) -> dict[int, Member]:
+    """The candidates by arrival number, each once."""
+    chosen = {} if twin is None else {twin.seq: twin}
+    for member in nearest:
+        if twin is None or member.point != twin.point:
+            chosen[member.seq] = member
+    for member in by_words:
+        if subject.comes_after(member):
+            chosen[member.seq] = member
+    return chosen
 
 
 def _candidate(said: Saying, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:

@@ -1,4 +1,4 @@
-"""Questions about the state: search, recommend, compare, get. Nothing is stored."""
+"""Questions about the state: search, recommend, get. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from typing import Any
 import numpy as np
 
 from recommender.errors import InvalidCommand
-from recommender.items import Attributes, Band, CollectionSettings, EntryId, Item, PairVerdict, Reason
+from recommender.items import Attributes, Band, CollectionSettings, EntryId, Item, Reason
 from recommender.items.commands import validate
 from recommender.items.values import Value
-from recommender.matching import Candidate, Comparable
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender.pipeline.indexes import Indexes
-from recommender.pipeline.judging import Judging
-from recommender.pipeline.neighbours import similarities
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.readings import Readings
-from recommender.pipeline.standings import SAYS_NOTHING, Standings
+from recommender.pipeline.standings import Standings
 from recommender.pipeline.surroundings import Surroundings
-from recommender.policy import means_nothing
 from recommender.store import Collection, SqliteStore, StoredItem
 
 
@@ -171,7 +167,6 @@ class Reads:
         collections: Collections,
         indexes: Indexes,
         arrivals: Arrivals,
-        judging: Judging,
         answers: Answers,
         standings: Standings,
     ) -> None:
@@ -181,7 +176,6 @@ class Reads:
         self._collections = collections
         self._indexes = indexes
         self._arrivals = arrivals
-        self._judging = judging
         self._answers = answers
         self._standings = standings
 
@@ -226,29 +220,6 @@ class Reads:
         if not self._readings.is_current(found, stored.seq):
             vector = self._embed(stored.item).vector
         return self._hits(found, vector, limit, but=stored.group)
-
-    def compare(self, one: Item, other: Item) -> PairVerdict:
-        """The verdict on two items under the settings of the collection of ``one``.
-
-        Raises:
-            InvalidCommand: a text is empty or a vector has the wrong dimension.
-        """
-        mine, theirs = self._embed(one), self._embed(other.model_copy(update={"collection": one.collection}))
-        similarity = float(similarities(mine.vector, theirs.vector[None])[0])
-        settings = self._collections.settings(one.collection)
-        if means_nothing(settings, mine.compared) or means_nothing(settings, theirs.compared):
-            return PairVerdict(
-                band=Band.NEW,
-                probability=0.0,
-                similarity=similarity,
-                reasons=(SAYS_NOTHING,),
-                explanation=SAYS_NOTHING.text,
-            )
-        return self._judging.pair(
-            Comparable(mine.compared, mine.fingerprint),
-            Candidate(Comparable(theirs.compared, theirs.fingerprint), similarity),
-            settings,
-        )
 
     def get(self, item_id: str, collection: str) -> ItemView | None:
         """The item and where it stands now."""

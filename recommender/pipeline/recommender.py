@@ -9,7 +9,7 @@ from typing import Any
 
 from recommender.embedding import Encoders
 from recommender.errors import InvalidCommand, StateFull
-from recommender.items import CollectionSettings, Entry, EntryId, EraseItem, Event, Item, PairVerdict, UpsertItem
+from recommender.items import CollectionSettings, Entry, EntryId, EraseItem, Event, Item, ItemKey, UpsertItem
 from recommender.matching import LearnedMatcher, Matcher, ModelOf, StatisticsOf
 from recommender.message import Messages
 from recommender.pipeline.ahead import EmbeddingExecutor
@@ -17,6 +17,7 @@ from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.collections import MOST_COLLECTIONS, Collections
+from recommender.pipeline.comparing import ComparedPair, Comparing
 from recommender.pipeline.corrections import Corrections
 from recommender.pipeline.deletion import Deletion
 from recommender.pipeline.departures import Departures
@@ -131,8 +132,9 @@ class Recommender:
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
         self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
         self.notes = Notes(store)
-        asked = self._embedding, readings, self._collections, self._indexes, arrivals, judging, self._answers, standings
-        self._reads = Reads(store, *asked)
+        asked = self._embedding, readings, self._collections, self._indexes
+        self._reads = Reads(store, *asked, arrivals, self._answers, standings)
+        self._comparing = Comparing(store, *asked, self._words, arrivals, judging)
         self._recutting.open()
 
     # -- the main path -------------------------------------------------------------------------------------------------
@@ -249,9 +251,9 @@ class Recommender:
         """Items similar to a stored one, or ``None`` when it is not there."""
         return self._reads.recommend(item_id, collection, limit)
 
-    def compare(self, one: Item, other: Item) -> PairVerdict:
-        """The verdict on two texts, as the collection of ``one`` would have it; nothing is stored."""
-        return self._reads.compare(one, other)
+    def compare(self, one: Item | ItemKey, other: Item | ItemKey, *, collection: str | None = None) -> ComparedPair:
+        """The verdict on two items; nothing is stored. See ``Comparing.compare``."""
+        return self._comparing.compare(one, other, collection)
 
     def get(self, item_id: str, collection: str = "default") -> ItemView | None:
         """The item and where it stands now."""

@@ -13,7 +13,7 @@ from recommender.pipeline.batch import Batch, cause
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.corrections import Before, Corrections
 from recommender.pipeline.departures import Departures, Gone
-from recommender.pipeline.embedding_step import Embedded, made_from_text
+from recommender.pipeline.embedding_step import Embedded, says_the_same
 from recommender.pipeline.expiry import Expiry
 from recommender.pipeline.groups import Groups, Place
 from recommender.pipeline.outcomes import Outcomes, is_older
@@ -66,7 +66,7 @@ class Upserts:
         stored = self._store.items.get(collection.id, command.id)
         if is_older(self._store, collection, command, stored, prepared.entry.time_ms):
             return self._outcomes.ignore(prepared.entry, command, "older_version", batch)
-        if stored is not None and self._says_the_same(stored, prepared.embedded):
+        if stored is not None and says_the_same(stored, prepared.embedded, self._store):
             return self._refresh(prepared, prepared.embedded, command, stored, collection, batch)
         return self._arrive(prepared, prepared.embedded, command, stored, collection, batch)
 
@@ -187,13 +187,6 @@ class Upserts:
             self._departures.tell_group(gone, entry, collection, batch)
         why: Revision = "groups_merged" if gone is None else "item_changed"
         self._corrections.publish(before, entry, collection, why, batch)
-
-    def _says_the_same(self, stored: StoredItem, embedded: Embedded) -> bool:
-        if stored.fingerprint != embedded.fingerprint:
-            return False
-        # The producer's vector is part of what an item says; case alone is not, though it moves the vector of a text.
-        key = self._store.vectors.key(stored.vector)
-        return key == embedded.vector_key or (made_from_text(key) and made_from_text(embedded.vector_key))
 
     def _processed(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,10 @@ class Words:
         """Document frequencies of a collection, by its name; those of an empty one if it does not exist."""
         found = self._collections.find(collection)
         return Counts(Counter()) if found is None else self._of(found.id)
+
+    def supposed(self, collection: int, item: Item) -> AbstractContextManager[None]:
+        """Meanwhile terms are as common as if the item were there too; it is not found by its words."""
+        return self._of(collection).supposed(item_terms(item).terms) if self._reads(collection) else nullcontext()
 
     def add(self, collection: int, seq: int, item: Item) -> None:
         """An item has arrived; nothing happens where the collection does not look at words."""

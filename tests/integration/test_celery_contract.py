@@ -135,6 +135,7 @@ def test_commands_and_questions(project: Project) -> None:
         ("search", [""], "the item has no text"),
         ("search", ["x", "default", 0], "limit must be between 1 and 100"),
         ("compare", ["x", {"text": 7}], "text: .*"),
+        ("compare", ["x", {"id": "nobody"}, "default"], "there is no item 'nobody' in 'default'"),
         ("export", ["default", -1], "after must be a whole number from 0"),
         ("feedback", [{"id": "a", "answer": "same"}], "'same' speaks of two items; 'other' is missing"),
         ("ingest_many", [[]], "ingest_many takes a list of 1 to 1000 items"),

@@ -61,7 +61,12 @@ def test_ingest_search_compare_get_stats(owner_process: Owners, recommender: Run
     assert "T1" in recommender("search", "printer on fire", "--collection", "tickets").stdout
 
     verdict = json.loads(recommender("compare", "Refund", "refund", "--json").stdout)
-    assert (verdict["band"], verdict["probability"]) == ("duplicate", 1.0)
+    assert (verdict["band"], verdict["probability"], verdict["view"]) == ("duplicate", 1.0, "alone")
+    verdict = json.loads(recommender("compare", "T2", "T1", "--ids", "--collection", "tickets", "--json").stdout)
+    assert (verdict["band"], verdict["view"]) == ("duplicate", "in the stream")
+    assert "judged in the stream" in recommender("compare", "Refund", "x", "--collection", "tickets").stdout
+    assert "judged alone" in recommender("compare", "Refund", "refund").stdout
+    assert "--ids needs --collection" in recommender("compare", "T2", "T1", "--ids", status=2).stderr
 
     view = json.loads(recommender("get", "T2", "--collection", "tickets", "--json").stdout)
     assert view["duplicate_of"] == "T1"

@@ -64,6 +64,8 @@ def test_every_task_is_answered(app: Celery) -> None:
     assert many[1]["code"] == "invalid_value"
     assert [hit["id"] for hit in ask(app, "recommend", "a")] == ["c"]
     assert ask(app, "compare", TEXT, TEXT.lower())["band"] == "duplicate"
+    stored = ask(app, "compare", "the bicycle is red", {"id": "a"}, collection="default")
+    assert (stored["view"], ask(app, "compare", "x", "y")["view"]) == ("in the stream", "alone")
     assert ask(app, "patch", {"id": "T-1", "attributes": {"price": 4}})["attributes"] == {"price": 4}
     assert ask(app, "feedback", {"id": "T-2", "other": "T-1", "answer": "different"})["answer"] == "different"
     assert ask(app, "get", "T-1")["attributes"] == {"price": 4}

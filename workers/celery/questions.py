@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from recommender import Recommender
 from recommender.errors import InvalidCommand
-from recommender.items import EntryId, Item
+from recommender.items import EntryId, Item, ItemKey
 from recommender.items.commands import validate
 from recommender.store import Outbox, OutboxRow
 from workers.celery.port import MOST_ITEMS, PortTask
@@ -115,11 +115,18 @@ class Compare(QuestionTask):
     name = "recommender.compare"
 
     def run(
-        self, one: str | dict[str, Any], other: str | dict[str, Any], collection: str = "default"
+        self, one: str | dict[str, Any], other: str | dict[str, Any], collection: str | None = None
     ) -> dict[str, Any]:
-        """``band``, ``probability``, ``similarity``, ``reasons`` and ``explanation``."""
-        items = [_item(side, collection) for side in (one, other)]
-        verdict: dict[str, Any] = self.ask(lambda engine: engine.compare(*items), collection).model_dump(mode="json")
+        """``view``, ``band``, ``probability``, ``similarity``, ``reasons`` and ``explanation``.
+
+        Args:
+            one: a text, an item, or ``{"id"}`` alone: the item that is stored under it.
+            other: the same.
+            collection: in which ``one`` arrives after ``other``; without, the two are judged alone.
+        """
+        items = [_side(side, name, collection) for side, name in ((one, "one"), (other, "other"))]
+        found = self.ask(lambda engine: engine.compare(*items, collection=collection), collection)
+        verdict: dict[str, Any] = found.model_dump(mode="json")
         return verdict
 
 
@@ -285,9 +292,12 @@ def _text(text: Any) -> str:
     return validate(Item, {"id": "question", "text": text}).content
 
 
-def _item(side: Any, collection: str) -> Item:
+def _side(side: Any, name: str, collection: str | None) -> Item | ItemKey:
     fields = side if isinstance(side, dict) else {"text": side}
-    return validate(Item, {"id": "question", **fields, "collection": collection})
+    where = {} if collection is None else {"collection": collection}
+    if fields.keys() - {"collection"} == {"id"}:
+        return validate(ItemKey, {**fields, **where})
+    return validate(Item, {"id": f"question: {name}", **fields, **where})
 
 
 def _limit(limit: Any) -> int:

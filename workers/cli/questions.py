@@ -52,20 +52,29 @@ def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
 @click.command()
 @click.argument("one")
 @click.argument("other")
-@collection_option
+@click.option("--collection", help="In whose stream ONE arrives after OTHER. Without it the two are judged alone.")
+@click.option("--ids", is_flag=True, help="ONE and OTHER are ids of items in the collection.")
 @json_option
-def compare(one: str, other: str, collection: str, *, as_json: bool) -> None:
+def compare(one: str, other: str, collection: str | None, *, ids: bool, as_json: bool) -> None:
     """Show the verdict on two texts, with its reasons. Nothing is stored.
 
+    With --collection it is what the worker says: ONE is judged among all candidates that it has there.
+
     \b
-    recommender compare "Refund for order 1042" "Refund for order 1043"
+    recommender compare "Refund for order 1042" "Refund for order 1043" --collection tickets
+    recommender compare T-17 T-4 --ids --collection tickets
     """
-    with owner_or_state(located(load_settings(), collection)) as ask:
-        verdict = ask(Compare, one, other, collection=collection)
+    if ids and collection is None:
+        raise click.UsageError("--ids needs --collection: ids are unique within one")
+    sides = [{"id": side} if ids else side for side in (one, other)]
+    with owner_or_state(located(load_settings(), collection or "default")) as ask:
+        verdict = ask(Compare, *sides, collection=collection)
     if as_json:
         print_json(verdict)
         return
     _print_verdict(verdict)
+    where = "alone" if verdict["view"] == "alone" else f"in the stream of {collection!r}"
+    out.print(printable(f"judged {where}"), style="dim")
 
 
 @click.command()
