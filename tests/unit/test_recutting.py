@@ -133,6 +133,28 @@ def test_other_settings_cut_again_a_few_items_before_each_command(
     fresh.close()
 
 
+def test_what_was_cut_otherwise_is_compared_with_nothing(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that says what an item said while its signature counted: the same text and the same vector as then."""
+    monkeypatch.setattr(recutting, "LOOKED_AT", 1)
+    log = Log()
+    engine.process([log.configure(cut=[], similar_from=-1.0), log.upsert("old", f"{LAMP}\n\nSent from my iPhone")])
+    engine.process([log.upsert(f"i{n}", f"{PARCEL} {n}") for n in range(9)])
+    engine.process([log.configure(similar_from=-1.0)])
+    line = f"{LAMP} Sent from my iPhone"
+    new = outcome(engine, log.upsert("new", line))
+    assert (new["matched_id"] == "old", new["duplicate_of"]) == (False, None)
+    assert "old" not in {one["id"] for one in new["recommendations"]}
+    assert "i0" in {one["id"] for one in new["recommendations"]}  # says the same under both
+    assert "old" not in {hit.id for hit in engine.search(line)}
+    hits = engine.recommend("old")
+    assert hits is not None
+    assert {hit.id: hit.score for hit in hits}["new"] < 0.99  # not by the vector of then
+    engine.process([log.upsert(f"j{n}", f"{INVOICE} {n}") for n in range(9)])
+    assert uncut(engine) == 0
+    assert "old" in {hit.id for hit in engine.search(line)}
+    assert matched(engine, log.upsert("same", LAMP)) == "old"
+
+
 def test_batches_make_no_difference_while_items_are_cut_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recutting, "LOOKED_AT", 3)
     monkeypatch.setattr(recutting, "EMBEDDED", 1)
