@@ -10,7 +10,7 @@ DAY_MS = 86_400_000
 ALIVE = 50
 """Collections that are there at a time, beside the one that stays."""
 _SETTINGS: tuple[dict[str, Any], ...] = (
-    {"ttl_seconds": 86_400},
+    {"ttl_seconds": 3600},  # less than a collection is there
     {"commands_per_second": 1, "burst": 15},
     {"window_seconds": 3600, "equal": ["shop"], "canonical": "latest"},
     {"rule": "cosine", "only": {"shop": ["1", "2"]}},
