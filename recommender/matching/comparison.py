@@ -21,6 +21,7 @@ class Comparison(NamedTuple):
         cosine: of the embeddings.
         wording: which terms are shared, by rarity.
         words_shared: share of common words in all words, in [0, 1].
+        apart: what sets the two apart word by word, in otherwise the same wording, by the name of the evidence.
         disputed: the kinds of evidence on which the two contradict each other.
         certain: what contradicts whatever the wording, by the name of the evidence (`Evidence.contradiction`).
         contested: same text, different thing: like wording, or like titles, that differ in a number, code, size or
@@ -33,6 +34,7 @@ class Comparison(NamedTuple):
     cosine: float
     wording: Wording
     words_shared: float
+    apart: Mapping[str, Agreement[str]] = _NONE
     identifiers: Agreement[str] = NOTHING
     numbers: Agreement[str] = NOTHING
     colours: Agreement[str] = NOTHING

@@ -14,11 +14,12 @@ import numpy as np
 from recommender.matching.agreement import Agreement, identifiers, measures, plain, titles_contradict
 from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context
-from recommender.matching.evidence import fields, meaning, times, values, words
+from recommender.matching.differences import NONE, Differences, differences
+from recommender.matching.evidence import fields, meaning, sides, times, values, words
 from recommender.matching.evidence.fields import LABELS, TITLES
 from recommender.matching.feature import CONTEXT as BESIDE
 from recommender.matching.feature import PAIR, STATED, Evidence, Feature
-from recommender.matching.profile import Profile
+from recommender.matching.profile import ItemTerms, Profile
 from recommender.matching.trees import Floats
 from recommender.matching.wording import Wording, wordings
 
@@ -65,6 +66,7 @@ TABLE: tuple[Feature, ...] = (
     Feature("titles_contradict", -1, TITLES, fields.titles_contradict, values.NUMBERS),
     Feature("labels_shared", 1, LABELS, fields.labels_shared, fields.FIELDS),
     Feature("price_ratio", 1, PAIR, fields.price_ratio, fields.PRICES),
+    *sides.FEATURES,
     Feature("days_apart", 0, PAIR, times.days_apart, times.TIME, usual=(4.0, 1.5)),
     Feature("arrivals_apart", 0, PAIR, times.arrivals_apart, times.TIME, usual=(6.0, 1.5)),
 )
@@ -80,11 +82,14 @@ FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
 
 # Texts that share so many of their words say the same thing, whatever values they state.
 _SAME_WORDING = 0.6
+_MOSTLY = 0.5
 
 
 _KINDS = tuple(dict.fromkeys([one.kind for one in TABLE]))
 _BY_KIND = tuple([(kind.view, [place for place in enumerate(TABLE) if place[1].kind is kind]) for kind in _KINDS])
 _CONTRADICTIONS = tuple([(one.name, one.contradiction) for one in EVIDENCE if one.contradiction is not None])
+# Of a pair that nothing sets apart word by word, as of nearly all, these are all there is to ask.
+_OF_ANY = tuple([one for one in _CONTRADICTIONS if one[0] not in sides.KINDS])
 
 
 def features(pair: Comparison, context: Context) -> list[float]:
@@ -142,8 +147,9 @@ def _comparison(
     one: Profile, other: Profile, cosine: float, wording: Wording, arrivals_apart: int | None
 ) -> Comparison:
     words_shared = _jaccard(one.said.words, other.said.words)
+    apart = _apart(one.said, other.said)
     if one.said.plain and other.said.plain:  # as nearly all short texts are
-        return Comparison(one, other, cosine, wording, words_shared, arrivals_apart=arrivals_apart)
+        return Comparison(one, other, cosine, wording, words_shared, apart=apart, arrivals_apart=arrivals_apart)
     here, there = one.said.whole, other.said.whole
     named = identifiers(here, there)
     numbers = plain(here.numbers, there.numbers)
@@ -158,12 +164,16 @@ def _comparison(
         "measures": sizes.contradicts or (dimensions.contradicts and not dimensions.shared),
     }
     disputed = tuple([kind for kind, differ in told.items() if differ])
+    contested = contradict or (bool(disputed) and words_shared >= _SAME_WORDING)
+    if contested and "amount" in apart:  # the same, said twice
+        apart = {name: found for name, found in apart.items() if name != "amount"}
     return Comparison(
         one=one,
         other=other,
         cosine=cosine,
         wording=wording,
         words_shared=words_shared,
+        apart=apart,
         identifiers=named,
         numbers=numbers,
         colours=colours,
@@ -171,7 +181,7 @@ def _comparison(
         dimensions=dimensions,
         titles_contradict=contradict,
         disputed=disputed,
-        contested=contradict or (bool(disputed) and words_shared >= _SAME_WORDING),
+        contested=contested,
         arrivals_apart=arrivals_apart,
     )
 
@@ -179,11 +189,20 @@ def _comparison(
 def _contradicted(pair: Comparison) -> Comparison:
     """The same, with what contradicts for certain."""
     certain: dict[str, Agreement[str]] = {}
-    for name, contradiction in _CONTRADICTIONS:
+    for name, contradiction in _CONTRADICTIONS if pair.apart else _OF_ANY:
         found = contradiction(pair)
         if found.here or found.there:
             certain[name] = found
     return pair._replace(certain=certain, contested=True) if certain else pair
+
+
+def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
+    """What sets them apart word by word, where most words of the one with fewer are the other's too."""
+    mine, theirs = one.words, other.words
+    if len(mine & theirs) < _MOSTLY * min(len(mine), len(theirs)):
+        return NONE
+    here, there = one.reading, other.reading
+    return NONE if here is None or there is None else differences(here, there)
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 
 from recommender.items import Item
 from recommender.items.prices import is_price
+from recommender.matching.reading import MOST_CHARACTERS, Reading, read
 from recommender.matching.statistics import TermStatistics, background, rarities
 from recommender.matching.terms import Terms, terms_of
 from recommender.matching.trees import Floats
@@ -36,7 +37,7 @@ KEPT_BYTES = 96 * 2**20
 _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemTerms:
     """What an item says, taken apart; depends on nothing but the text and the fields.
 
@@ -65,6 +66,11 @@ class ItemTerms:
     title_name: str | None
     labels: Mapping[str, frozenset[str]]
     plain: bool
+
+    @cached_property
+    def reading(self) -> Reading | None:
+        """The text read word by word, once somebody asks; ``None`` for a long one."""
+        return read(self.whole.folded) if len(self.whole.folded) <= MOST_CHARACTERS else None
 
 
 def item_terms(item: Item) -> ItemTerms:

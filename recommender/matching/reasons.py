@@ -21,7 +21,12 @@ MOST_REASONS = 4
 # Weighs less than this (log-odds): not worth a reader's time.
 _WORTH_SAYING = 0.05
 
-_COLUMNS = {kind.name: [place for place, one in enumerate(TABLE) if one.evidence is kind] for kind in EVIDENCE}
+# What differs is never a reason for the two being one thing, also where the model gives it no weight.
+_DIFFERENCES = ("_differ", "_differs")
+
+_COLUMNS = {
+    kind.name: {one.name: place for place, one in enumerate(TABLE) if one.evidence is kind} for kind in EVIDENCE
+}
 _TOLD = tuple([(kind.name, kind.tell) for kind in EVIDENCE if kind is not DISPUTE])
 
 
@@ -32,23 +37,27 @@ Without = Callable[[str, float], Band]
 def contributions(model: PairModel, rows: Floats) -> list[dict[str, float]]:
     """How far each kind of evidence moves the log-odds from where an ordinary pair of candidates would put them.
 
+    Evidence of which the model reads nothing is left out.
+
     Args:
         model: that judged the pairs.
         rows: their features, shape (n, len(FEATURES)).
     """
-    count = len(_COLUMNS) + 1
+    known = set(model.features)
+    read = {name: list(columns.values()) for name, columns in _COLUMNS.items() if not known.isdisjoint(columns)}
+    count = len(read) + 1
     varied = np.repeat(rows, count, axis=0)
     typical = model.typical()
-    for number, columns in enumerate(_COLUMNS.values()):
+    for number, columns in enumerate(read.values()):
         varied[number::count, columns] = typical[columns]
     log_odds = model.log_odds(varied).reshape(len(rows), count)
-    return [dict(zip(_COLUMNS, moved, strict=True)) for moved in (log_odds[:, -1:] - log_odds[:, :-1]).tolist()]
+    return [dict(zip(read, moved, strict=True)) for moved in (log_odds[:, -1:] - log_odds[:, :-1]).tolist()]
 
 
 def reasons(
     pair: Comparison, weights: Mapping[str, float], without: Without | None = None, context: Context | None = None
 ) -> tuple[Reason, ...]:
-    """The evidence on a pair, strongest first, at most `MOST_REASONS`.
+    """The evidence on a pair, strongest first, at most `MOST_REASONS`; what holds it back is always among them.
 
     Args:
         pair: what was compared.
@@ -62,12 +71,12 @@ def reasons(
     said = [one for name, tell in _TOLD for one in tell(Telling(name, shares.get(name, 0.0), pair, beside, texts))]
     said.sort(key=lambda one: -abs(one.weight))
     telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING or one.holds_back] or said[:1]
+    first = sorted(telling, key=lambda one: not one.holds_back)[:MOST_REASONS]
+    told = [one for one in telling if one in first]
     if without is None:
-        return tuple([one.reason for one in telling[:MOST_REASONS]])
+        return tuple([one.reason for one in told])
     band = without("", 0.0)
-    return tuple(
-        [_with_turn(one, band, without(one.evidence, shares.get(one.evidence, 0.0))) for one in telling[:MOST_REASONS]]
-    )
+    return tuple([_with_turn(one, band, without(one.evidence, shares.get(one.evidence, 0.0))) for one in told])
 
 
 def _with_turn(said: Said, band: Band, otherwise: Band) -> Reason:
@@ -79,7 +88,7 @@ def _with_turn(said: Said, band: Band, otherwise: Band) -> Reason:
 
 def explanation(found: Sequence[Reason]) -> str:
     """The evidence in one sentence: what speaks for the two being one thing, then what speaks against it."""
-    against = [one.text for one in found if one.detail.get("log_odds", 0.0) < 0]
+    against = [one.text for one in found if one.detail.get("log_odds", 0.0) < 0 or one.code.endswith(_DIFFERENCES)]
     speaks_for = [one.text for one in found if one.text not in against]
     if against and speaks_for:
         return f"{', '.join(speaks_for)}; but {', '.join(against)}"

@@ -20,8 +20,8 @@ from recommender.matching.model import PairModel
 
 ROOT = Path(__file__).parents[2]
 
-NEGATION = '''
-"""Whether one of the two says no."""
+COURTESY = '''
+"""Whether one of the two says please."""
 
 from collections.abc import Iterator
 
@@ -31,8 +31,8 @@ from recommender.matching.context import Context
 from recommender.matching.feature import Evidence, Said, Telling
 
 
-def negation_differs(pair: Comparison) -> float:
-    """1 if one of the two says not."""
+def courtesy_differs(pair: Comparison) -> float:
+    """1 if one of the two says please."""
     return float(bool(_found(pair).here or _found(pair).there))
 
 
@@ -42,23 +42,23 @@ def lead_twice(context: Context) -> float:
 
 
 def _found(pair: Comparison) -> Agreement[str]:
-    here, there = ("not" in side.said.whole.counts for side in (pair.one, pair.other))
-    return NOTHING if here == there else Agreement((), ("not",) * here, ("not",) * there)
+    here, there = ("please" in side.said.whole.counts for side in (pair.one, pair.other))
+    return NOTHING if here == there else Agreement((), ("please",) * here, ("please",) * there)
 
 
-def _negation(telling: Telling) -> Iterator[Said]:
-    if "negation" in telling.pair.certain:
-        at = telling.texts.ranges(["not"])
-        text = "one of the two says not"
-        yield telling.said("negation_differs", text, telling.weight, **at)._replace(holds_back=True)
+def _courtesy(telling: Telling) -> Iterator[Said]:
+    if "courtesy" in telling.pair.certain:
+        at = telling.texts.ranges(["please"])
+        text = "one of the two says please"
+        yield telling.said("courtesy_differs", text, telling.weight, **at)._replace(holds_back=True)
 
 
-NEGATION = Evidence("negation", _negation, contradiction=_found)
+COURTESY = Evidence("courtesy", _courtesy, contradiction=_found)
 '''
 
 ENTRIES = """
-    Feature("negation_differs", -1, PAIR, negation.negation_differs, negation.NEGATION, before=0.0),
-    Feature("lead_twice", 1, BESIDE, negation.lead_twice, meaning.MEANING),
+    Feature("courtesy_differs", -1, PAIR, courtesy.courtesy_differs, courtesy.COURTESY, before=0.0),
+    Feature("lead_twice", 1, BESIDE, courtesy.lead_twice, meaning.MEANING),
 """
 
 LOOK = """
@@ -74,7 +74,7 @@ from recommender.matching.reasons import contributions
 said = json.load(sys.stdin)
 draw = np.random.default_rng(0)
 rows = draw.random((1200, len(FEATURES)))
-place = FEATURES.index("negation_differs")
+place = FEATURES.index("courtesy_differs")
 labels = (rows[:, 0] > 0.5) & (rows[:, place] < 0.5)
 model = fit(rows, labels)
 low, high = rows.copy(), rows.copy()
@@ -95,14 +95,14 @@ generator = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(generator)
 
 print(json.dumps({
-    "features": FEATURES, "sign": MONOTONE["negation_differs"], "context": CONTEXT, "universal": UNIVERSAL,
+    "features": FEATURES, "sign": MONOTONE["courtesy_differs"], "context": CONTEXT, "universal": UNIVERSAL,
     "fitted": model.features, "taught": taught.features,
     "moves": float((model.log_odds(low) - model.log_odds(high)).max()),
     "rises": float((model.log_odds(high) - model.log_odds(low)).max()),
     "row": row, "answers": answered[:, place].tolist(),
     "twice": bool(np.isnan(answered[:, FEATURES.index("lead_twice")]).all()),
     "verdict": verdict.model_dump(mode="json"),
-    "weighed": "negation" in contributions(model, rows[:1])[0],
+    "weighed": "courtesy" in contributions(model, rows[:1])[0],
     "older": older.log_odds(rows_from([row])).tolist(),
     "page": generator.text_of("docs/reference/features.md"),
 }))
@@ -115,16 +115,16 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("grown")
     shutil.copytree(ROOT / "recommender", folder / "recommender", ignore=shutil.ignore_patterns("__pycache__"))
     matching = folder / "recommender" / "matching"
-    (matching / "evidence" / "negation.py").write_text(NEGATION)
+    (matching / "evidence" / "courtesy.py").write_text(COURTESY)
     table = matching / "features.py"
     before = table.read_text()
-    after = before.replace("import fields, meaning,", "import fields, meaning, negation,", 1)
+    after = before.replace("import fields,", "import courtesy, fields,", 1)
     after = after.replace('    Feature("margin",', f'{ENTRIES.strip()}\n    Feature("margin",', 1)
-    assert "import fields, meaning, negation," in after
+    assert "import courtesy, fields," in after
     assert ENTRIES.strip() in after
     table.write_text(after)
 
-    texts = ["the parcel did arrive", "the parcel did not arrive"]
+    texts = ["the parcel did arrive", "please, the parcel did arrive"]
     here = LearnedMatcher(lambda _: CountedTerms())
     item, other = (Comparable(Item(id=text, text=text), text.encode()) for text in texts)
     row = here.row(item, [Candidate(other, 0.98)], 0)
@@ -157,20 +157,20 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_it_is_a_column_where_it_stands(grown: dict[str, Any]) -> None:
-    assert grown["features"] == [FEATURES[0], "negation_differs", "lead_twice", *FEATURES[1:]]
-    assert grown["row"] == {**grown["row_here"], "negation_differs": 1.0}, "alone there is no lead"
+    assert grown["features"] == [FEATURES[0], "courtesy_differs", "lead_twice", *FEATURES[1:]]
+    assert grown["row"] == {**grown["row_here"], "courtesy_differs": 1.0}, "alone there is no lead"
 
 
 def test_it_is_learned_in_its_direction(grown: dict[str, Any]) -> None:
     assert grown["sign"] == -1
-    assert {"negation_differs", "lead_twice"} <= set(grown["universal"]) & set(grown["fitted"]) & set(grown["taught"])
+    assert {"courtesy_differs", "lead_twice"} <= set(grown["universal"]) & set(grown["fitted"]) & set(grown["taught"])
     assert grown["moves"] > 1.0
     assert grown["rises"] <= 1e-9
 
 
 def test_it_is_hidden_with_its_kind(grown: dict[str, Any]) -> None:
     assert "lead_twice" in grown["context"]
-    assert "negation_differs" not in grown["context"]
+    assert "courtesy_differs" not in grown["context"]
 
 
 def test_it_contests_and_is_told(grown: dict[str, Any]) -> None:
@@ -179,9 +179,9 @@ def test_it_contests_and_is_told(grown: dict[str, Any]) -> None:
     assert not grown["verdict_here"]["contested"]
     assert verdict["band"] != "duplicate"
     assert grown["weighed"]
-    (reason,) = [one for one in verdict["reasons"] if one["code"] == "negation_differs"]
+    (reason,) = [one for one in verdict["reasons"] if one["code"] == "courtesy_differs"]
     (there,) = reason["detail"]["there_at"]
-    assert "the parcel did not arrive"[slice(*there)] == "not"
+    assert "please, the parcel did arrive"[slice(*there)] == "please"
 
 
 def test_answers_and_models_of_before_are_read(grown: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ def test_answers_and_models_of_before_are_read(grown: dict[str, Any]) -> None:
 
 
 def test_it_is_documented(grown: dict[str, Any]) -> None:
-    assert "| `negation_differs` | `different` | pair | negation | 1 if one of the two says not. |" in grown["page"]
+    assert "| `courtesy_differs` | `different` | pair | courtesy | 1 if one of the two says please. |" in grown["page"]
     assert "| `lead_twice` | `same` | context | meaning | Twice the lead. |" in grown["page"]
 
 

@@ -111,7 +111,7 @@ def test_something_is_always_said() -> None:
 
 def test_contributions_are_zero_for_an_ordinary_pair() -> None:
     model = default_model()
-    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 12)
+    assert list(contributions(model, model.typical()[None])[0].values()) == pytest.approx([0.0] * 11)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""What sets figures apart: versions, signs, symbols, moments, numerals and amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from recommender.matching.agreement import Agreement
+from recommender.matching.differences.pair import Sides, agreement, has_kind, words_of
+from recommender.matching.reading import READ_UNITS, Reading, Value, roman
+
+_MOST_DATED = 60  # a longer text says when it was written
+# Between systems of units; within one, an amount is another as soon as it is not the same.
+_ROUGHLY = 0.02
+_EXACT = 1e-12
+
+
+def version(pair: Sides) -> Agreement[str] | None:
+    """Versions that are one number: 3.1 and 3.10, of the same thing."""
+    for mine in pair.one.values:
+        if not mine.decimals or mine.sign or has_kind(mine):
+            continue
+        for their in pair.other.values:
+            if not their.decimals or their.sign or mine.readings != their.readings or has_kind(their):
+                continue
+            if mine.named != their.named or not mine.named or not mine.decimals.strip("0"):
+                continue
+            if mine.decimals != their.decimals and pair.alike({mine.text}, {their.text}):
+                return agreement([mine.text], [their.text])
+    return None
+
+
+def sign(pair: Sides) -> Agreement[str] | None:
+    """A number with a plus on one side and a minus on the other."""
+    mine = [value for value in pair.one.values if value.sign]
+    for value in mine:
+        for their in pair.other.values:
+            if their.sign and their.sign != value.sign:
+                same = [one for one in mine if one.sign == their.sign and _equal(one, their)]
+                if not same and pair.alike({value.text}, {their.text}):
+                    return agreement([value.text], [their.text])
+    return None
+
+
+def symbol(pair: Sides) -> Agreement[str] | None:
+    """Names with another sign in them, or signs that stand for themselves."""
+    here, there = pair.one.symbols - pair.other.symbols, pair.other.symbols - pair.one.symbols
+    if not (here or there):
+        return None
+    bare = pair.one.content.keys(), pair.other.content.keys()
+    for mark in sorted(here | there):
+        base = mark.rstrip("+#-")
+        theirs = there if mark in here else here
+        other = bare[1] if mark in here else bare[0]
+        found = sorted(one for one in theirs if (one.rstrip("+#-") or not base) and bool(base) == one[0].isalnum())
+        if not found and base in other and base not in (bare[0] if mark in here else bare[1]):
+            found = [base]
+        if found and pair.alike({mark, base, *found}, {mark, base, *found}):
+            return agreement([mark], [found[0]]) if mark in here else agreement([found[0]], [mark])
+    return None
+
+
+def moment(pair: Sides) -> Agreement[str] | None:
+    """Another date, time of day or ratio on each side."""
+    if max(len(pair.one.tokens), len(pair.other.tokens)) > _MOST_DATED:
+        return None
+    here = [text for date, text in pair.one.dates.items() if not any(_same_day(date, one) for one in pair.other.dates)]
+    there = [text for date, text in pair.other.dates.items() if not any(_same_day(date, one) for one in pair.one.dates)]
+    mine = [text for key, text in pair.one.moments.items() if key not in pair.other.moments]
+    theirs = [text for key, text in pair.other.moments.items() if key not in pair.one.moments]
+    for ours, others in ((here, there), (mine, theirs)):
+        if ours and others and pair.alike(_figures(pair.one), _figures(pair.other)):
+            return agreement(ours, others)
+    return None
+
+
+def _figures(reading: Reading) -> set[str]:
+    return {token for token in reading.tokens if token[0].isdigit()} | words_of(reading, reading.marks.get("month", ()))
+
+
+def _same_day(one: Iterable[tuple[int, int, int]], other: Iterable[tuple[int, int, int]]) -> bool:
+    return any(
+        mine[1:] == their[1:] and (mine[0] == their[0] or not mine[0] or not their[0])
+        for mine in one
+        for their in other
+    )
+
+
+def numeral(pair: Sides) -> Agreement[str] | None:
+    """Roman numerals in each other's place."""
+    mine = {token for token in pair.one.tokens if roman(token)} - set(pair.other.tokens)
+    theirs = {token for token in pair.other.tokens if roman(token)} - set(pair.one.tokens)
+    if not mine or not theirs or {roman(one) for one in mine} & {roman(one) for one in theirs}:
+        return None
+    return agreement(sorted(mine), sorted(theirs)) if pair.alike(mine, theirs) else None
+
+
+def amount(pair: Sides) -> Agreement[str] | None:
+    """Numbers and measures in each other's place."""
+    here, there = _unmatched(pair.one, pair.other), _unmatched(pair.other, pair.one)
+    if not here or not there:
+        return None
+    figures = _units(pair.one) | _figures(pair.one), _units(pair.other) | _figures(pair.other)
+    return agreement([one.text for one in here], [one.text for one in there]) if pair.alike(*figures) else None
+
+
+def _units(reading: Reading) -> set[str]:
+    return {
+        reading.tokens[value.at + 1]
+        for value in reading.values
+        if has_kind(value) and value.at + 1 < len(reading.tokens)
+    }
+
+
+def _unmatched(reading: Reading, other: Reading) -> list[Value]:
+    found = [value for value in reading.values if not any(_equal(value, their) for their in other.values)]
+    if not found:
+        return found
+    romans = {float(roman(token)) for token in other.tokens if roman(token)}
+    joined = _joined(other)
+    alone = [value for value in found if not any(amount in romans or amount in joined for _, amount in value.readings)]
+    wanted = {amount for value in other.values for _, amount in value.readings}
+    pieces = {at for amount, places in _joined(reading).items() if amount in wanted for at in places}
+    return [value for value in alone if value.at not in pieces]
+
+
+def _joined(reading: Reading) -> dict[float, tuple[int, ...]]:
+    """Neighbouring numbers that may be one: ``1 000``."""
+    found: dict[float, tuple[int, ...]] = {}
+    for one, other in zip(reading.values, reading.values[1:], strict=False):
+        if other.at == one.at + 1 and len(other.text) == 3 and other.text.isdecimal() and one.text.isdecimal():
+            for kind, amount in other.readings:
+                scale = amount / float(other.text) if float(other.text) else _scale(kind, reading, other)
+                found[round(float(one.text + other.text) * scale, 9)] = (one.at, other.at)
+    return found
+
+
+def _scale(kind: str, reading: Reading, value: Value) -> float:
+    if not kind or value.at + 1 >= len(reading.tokens):
+        return 1.0
+    return READ_UNITS.get(reading.tokens[value.at + 1], (kind, 1.0))[1]
+
+
+def _equal(one: Value, other: Value) -> bool:
+    for kind, amount in one.readings:
+        for their, value in other.readings:
+            if kind != their and kind and their:
+                continue
+            rough = _ROUGHLY if one.imperial != other.imperial and kind == their else _EXACT
+            if abs(amount - value) <= rough * max(abs(amount), abs(value)):
+                return True
+    return False

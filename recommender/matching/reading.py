@@ -1,0 +1,386 @@
+"""A text read for what sets it apart from another of the same wording: signs, moments, amounts, words.
+
+It stands beside the terms (`terms_of`), which the index of words is made of and which stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from recommender.matching.lexicon import Meaning, lexicon
+from recommender.matching.units import UNITS
+from recommender.matching.vocabulary import FUNCTION_WORDS
+
+MOST_CHARACTERS = 1500
+"""A longer text is not read word by word."""
+
+_PROSE = 0.45
+_MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
+          "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
+READ_UNITS: dict[str, tuple[str, float]] = {
+    **UNITS, "mm2": ("area", 0.01), "cm2": ("area", 1), "m2": ("area", 1e4), "m3": ("volume", 1e3),
+    "mcg": ("mass", 1e-6),
+    "\u00b5g": ("mass", 1e-6), "k": ("kelvin", 1), "%": ("share", 1), "dl": ("volume", 0.1), "liter": ("volume", 1),
+    "litro": ("volume", 1), "pollici": ("length", 2.54), "pouces": ("length", 2.54), "pulgadas": ("length", 2.54),
+    "polegadas": ("length", 2.54), "cali": ("length", 2.54), "h": ("clock", 60),
+}  # fmt: skip
+"""Units that are read beside those of the terms."""
+
+IMPERIAL = frozenset(
+    {"inch", "inches", "zoll", "in", '"', "''", "'", "\u2033", "\u201d", "ft", "feet", "foot", "lb", "lbs", "oz", "gal"}
+    | {"pollici", "pouces", "pulgadas", "polegadas", "cali"}
+)
+"""Units that are converted roughly to the metric ones."""
+
+_CROSS = re.compile(r"(?<=\d) ?[x\u00d7*] ?(?=\d)")
+_VERSION = re.compile(r"(?<![^\W_])v(?=\d)")
+_SIZES = re.compile(r"(?<![^\W_])([2-6])x(?=[ls](?!\w))")
+_TOKEN = re.compile(
+    r"(?P<stamp>\d{4}-\d\d-\d\d[ t]\d\d:\d\d:\d\d[\d.,z+:-]*)"
+    r"|(?<![\w.,:/-])(?P<date>\d{4}-\d\d?-\d\d?|\d\d?\.\d\d?\.\d{4}|\d\d?/\d\d?/\d{4})(?![\w/-])"
+    r"|(?<![\w.,:])(?P<colon>\d{1,5}:\d+(?: \d{3}(?!\d))?(?::\d\d)?)(?![\d:])"
+    r"|(?<![\w.,:])(?P<clock>\d\d?h(?:\d\d)?)(?!\w)"
+    r"|(?<![^\W_])(?P<mark>(?:[^\W\d_]{1,2}|0)(?:[+#]{1,3}|-(?=[\s,.;)]|$)))(?![^\W_])"
+    r"|(?P<number>(?:(?<![^\s(\[])[+\u2212\u2013-] ?)?(?<![^\W_])\d+(?:[.,'\u2019]\d+)*)"
+    r"|(?P<word>[^\W_]+(?:['\u2019][^\W\d_]+)*)"
+    r"|(?P<arrow>\u2192|[-=]>)"
+    r"|(?P<symbol>[^\w\s\x00-\x7f\u2010-\u2027\u00a0-\u00bf]|[%€$£@&])"
+)
+_ROMAN = re.compile(r"(?=[ivx])x{0,3}(?:ix|iv|v?i{0,3})\Z")
+_THOUSANDS = re.compile(r"\d{1,3}(?:([.,'\u2019])\d{3})(?:\1\d{3})*\Z")
+
+
+class Mark(NamedTuple):
+    """A word or phrase of the lexicon in a text.
+
+    Attributes:
+        key: see `Meaning`.
+        start: the first token.
+        end: behind the last.
+        language: in which it is that; empty for all.
+    """
+
+    key: str
+    start: int
+    end: int
+    language: str
+
+
+class Value(NamedTuple):
+    """A number in a text.
+
+    Attributes:
+        readings: what it may mean: the kind of quantity, empty for a plain number, and the value in its base unit.
+        text: as it was written.
+        sign: 1 or -1 where one is written.
+        decimals: behind a single point or comma, as they were written.
+        named: the word before it, where it may be a version.
+        at: the token.
+        imperial: whether its unit is.
+    """
+
+    readings: frozenset[tuple[str, float]]
+    text: str
+    sign: int
+    decimals: str
+    named: str
+    at: int
+    imperial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text, read.
+
+    Attributes:
+        tokens: words, numbers and signs, folded, in reading order.
+        content: how often each of them occurs that is no function word.
+        marks: words of the lexicon, by the name of their list.
+        languages: how many of its words are common in each.
+        values: numbers that are no part of a moment.
+        dates: year, month and day, as it may be read; 0 for what is not said.
+        moments: times of day and ratios.
+        symbols: names with a sign in them (``c++``), and signs that stand for themselves.
+        prose: whether it is written in sentences.
+        packs: how many of it there are, of those that say so, with the tokens that say it.
+    """
+
+    tokens: tuple[str, ...]
+    content: Counter[str]
+    marks: dict[str, list[Mark]]
+    languages: Counter[str]
+    values: tuple[Value, ...]
+    dates: dict[frozenset[tuple[int, int, int]], str]
+    moments: dict[tuple[int, ...], str]
+    symbols: frozenset[str]
+    prose: bool
+    packs: dict[int, tuple[str, ...]]
+
+
+class _Raw(NamedTuple):
+    kind: str
+    text: str
+    attached: bool
+
+
+def read(folded: str) -> Reading:
+    """Read a text.
+
+    Args:
+        folded: as `fold` makes it.
+    """
+    raw = _raw(folded)
+    tokens = tuple([one.text for one in raw])
+    found = list(_marks(tokens))
+    languages = _languages(tokens)
+    grouping = _grouping(languages)
+    marks: dict[str, list[Mark]] = {}
+    for meaning, start, end in found:
+        marks.setdefault(meaning.kind, []).append(Mark(meaning.key, start, end, meaning.language))
+    dates, moments, taken = _moments(raw, marks)
+    values = tuple(_values(raw, marks, grouping, taken))
+    symbols = frozenset([one.text for one in raw if one.kind in {"mark", "symbol"}])
+    common = lexicon().languages
+    content = [token for token in tokens if token not in FUNCTION_WORDS and token not in common]
+    return Reading(
+        tokens=tokens,
+        content=Counter(content),
+        marks=marks,
+        languages=languages,
+        values=values,
+        dates=dates,
+        moments=moments,
+        symbols=symbols,
+        prose=len(tokens) - len(content) > _PROSE * len(tokens),
+        packs=_packs(tokens, marks, values),
+    )
+
+
+def _raw(folded: str) -> list[_Raw]:
+    known = lexicon().lengths
+    found: list[_Raw] = []
+    last = -1
+    running = _VERSION.sub("", _SIZES.sub(lambda size: "x" * int(size[1]), folded))
+    for match in _TOKEN.finditer(_CROSS.sub(" \u00d7 ", running)):
+        kind, text = match.lastgroup or "", match[0]
+        attached = match.start() == last
+        last = match.end()
+        if kind == "word":
+            text = text.replace("\u2019", "'")
+            if "'" in text and text not in known:
+                found.extend(_Raw("word", part, False) for part in text.split("'") if part)
+                continue
+        found.append(_Raw(kind, text, attached))
+    return found
+
+
+def _marks(tokens: tuple[str, ...]) -> list[tuple[Meaning, int, int]]:
+    words = lexicon()
+    found, start = [], 0
+    while start < len(tokens):
+        end = start + 1
+        for length in words.lengths.get(tokens[start], ()):
+            meanings = words.meanings.get(tokens[start : start + length])
+            if meanings:
+                end = start + length
+                found.extend([(meaning, start, end) for meaning in meanings])
+                break
+        start = end
+    return found
+
+
+def _languages(tokens: tuple[str, ...]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for token in tokens:
+        counts.update(lexicon().languages.get(token, ()))
+    return counts
+
+
+def likeliest(languages: Counter[str], within: int = 0) -> frozenset[str]:
+    """Those of which a text has the most words, or fewer by as many; empty where it has none of any."""
+    most = max(languages.values(), default=0) - within
+    return frozenset([language for language, count in languages.items() if count >= most])
+
+
+def _grouping(languages: Counter[str]) -> str:
+    """How digits are grouped: as in English, as on the continent, or as the text does not tell."""
+    best = likeliest(languages)
+    if not best or ("en" in best and len(best) > 1):
+        return ""
+    return "en" if "en" in best else "continental"
+
+
+def _moments(
+    raw: list[_Raw], marks: dict[str, list[Mark]]
+) -> tuple[dict[frozenset[tuple[int, int, int]], str], dict[tuple[int, ...], str], set[int]]:
+    dates: dict[frozenset[tuple[int, int, int]], str] = {}
+    moments: dict[tuple[int, ...], str] = {}
+    taken: set[int] = set()
+    clocks = {mark.start: mark.key for mark in marks.get("clock", ())}
+    for place, (kind, text, _) in enumerate(raw):
+        if kind == "date":
+            dates[_dates(text)] = text
+            taken.add(place)
+        elif kind == "colon":
+            parts = [int(part.replace(" ", "")) for part in text.split(":")]
+            later = clocks.get(place + 1)
+            moments[(_hour(parts[0], later), *parts[1:2])] = text
+            taken.add(place)
+        elif kind == "clock":
+            hour, _, minute = text.partition("h")
+            moments[(int(hour), int(minute or 0))] = text
+            taken.add(place)
+        elif kind == "number" and text.isdecimal() and place + 1 in clocks and int(text) <= 24:
+            moments[(_hour(int(text), clocks[place + 1]), 0)] = text
+            taken.add(place)
+    for month in marks.get("month", ()):
+        _named_date(raw, month, dates, taken)
+    return dates, moments, taken
+
+
+def _hour(hour: int, later: str | None) -> int:
+    if later == "pm" and hour < 12:
+        return hour + 12
+    return 0 if later == "am" and hour == 12 else hour
+
+
+def _dates(text: str) -> frozenset[tuple[int, int, int]]:
+    one, two, three = (int(part) for part in re.split(r"[-./]", text))
+    if one > 31:
+        return frozenset({(one, two, three)})
+    if "/" in text and one <= 12 and two <= 12:
+        return frozenset({(three, two, one), (three, one, two)})
+    return frozenset({(three, one, two)}) if two > 12 else frozenset({(three, two, one)})
+
+
+def _named_date(
+    raw: list[_Raw], month: Mark, dates: dict[frozenset[tuple[int, int, int]], str], taken: set[int]
+) -> None:
+    """``30 November 2024``, ``August 14``, ``30 de mayo``."""
+    day = year = 0
+    for place in (month.start - 1, month.start - 2, month.end, month.end + 1, month.end + 2):
+        if not 0 <= place < len(raw) or place in taken or raw[place].kind != "number":
+            continue
+        text = raw[place].text
+        if not text.isdecimal():
+            continue
+        if len(text) == 4 and not year and place >= month.end:
+            year = int(text)
+            taken.add(place)
+        elif len(text) <= 2 and not day and 1 <= int(text) <= 31 and place <= month.end:
+            day = int(text)
+            taken.add(place)
+    if day:
+        dates[frozenset({(year, int(month.key), day)})] = raw[month.start].text
+
+
+def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken: set[int]) -> list[Value]:
+    found = []
+    minus = {mark.end for mark in marks.get("minus", ())}
+    for place, (kind, text, _) in enumerate(raw):
+        if kind != "number" or place in taken:
+            continue
+        signed = text[0] if not text[0].isdigit() else ""
+        number = text.lstrip("+-\u2212\u2013 ")
+        sign = 1 if signed == "+" else -1 if signed or place in minus else 0
+        unit, follows = _unit(raw, place)
+        if not sign and place and raw[place - 1].text in {"plus", "piu", "mas", "mais"} and not unit:
+            sign = 1
+        separators = [letter for letter in number if not letter.isdigit()]
+        decimals = number.rpartition(separators[0])[2] if len(separators) == 1 and separators[0] in ".," else ""
+        named = raw[place - 1].text if place and raw[place - 1].kind == "word" else ""
+        kind_of, factor = unit
+        readings = frozenset([(kind_of, round(value * factor, 9)) for value in _readings(number, grouping)])
+        found.append(Value(readings, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL))
+    for mark in marks.get("number", ()):
+        if mark.start not in taken:
+            word = raw[mark.start].text
+            found.append(Value(frozenset({("", float(mark.key))}), word, 0, "", "", mark.start, False))
+    return found
+
+
+def _unit(raw: list[_Raw], place: int) -> tuple[tuple[str, float], str]:
+    if place + 1 < len(raw):
+        follows = raw[place + 1]
+        if follows.text in _MONEY:
+            return (_MONEY[follows.text], 1.0), follows.text
+        known = READ_UNITS.get(follows.text)
+        if known and (follows.text != "in" or follows.attached):
+            return known, follows.text
+    if place and raw[place - 1].text in {"€", "$", "£"}:
+        return (_MONEY[raw[place - 1].text], 1.0), ""
+    return ("", 1.0), ""
+
+
+def _readings(number: str, grouping: str) -> set[float]:
+    """What a number may amount to; a group of three digits is a thousand where the language writes it so."""
+    grouped = _THOUSANDS.match(number)
+    plain = number.replace("\u2019", "'")
+    if grouped:
+        sign = grouped[1].replace("\u2019", "'")
+        whole = float(re.sub(r"\D", "", plain))
+        if sign == "'" or plain.count(sign) > 1:
+            return {whole}
+        part = float(plain.replace(sign, "."))
+        if plain.startswith("0"):
+            return {part}
+        if plain.endswith(f"{sign}000") and grouping != "en":
+            return {whole}
+        if grouping == "en":
+            return {whole} if sign == "," else {part}
+        if grouping:
+            return {whole} if sign == "." else {part}
+        return {whole, part}
+    last = max(plain.rfind("."), plain.rfind(","))
+    if last < 0:
+        return {float(plain.replace("'", ""))}
+    if plain.count(".") + plain.count(",") > 1 and plain[last] in plain[:last]:
+        return {float("".join(part.zfill(4) for part in re.split(r"\D", plain))[:300])}  # a version of several parts
+    return {float(re.sub(r"\D", "", plain[:last]) + "." + plain[last + 1 :])}
+
+
+def _packs(
+    tokens: tuple[str, ...], marks: dict[str, list[Mark]], values: tuple[Value, ...]
+) -> dict[int, tuple[str, ...]]:
+    """How many there are, by what says so: ``pack of 3``, ``3-pack``, ``6 x 1.5 l``, ``(3x)``, ``3 for 2``."""
+    packs = {mark.start for mark in marks.get("packs", ())}
+    pieces = {mark.start for mark in marks.get("pieces", ())}
+    joined = {mark.start for mark in marks.get("packs_of", ())}
+    found: dict[int, tuple[str, ...]] = {}
+    for value in values:
+        at = value.at
+        amount = next((amount for kind, amount in value.readings if kind in {"", "count"}), 0.0)
+        if amount < 2 or amount != int(amount) or value.decimals:
+            continue
+        after = tokens[at + 1] if at + 1 < len(tokens) else ""
+        before = at - 1 in packs or (at - 1 in joined and at - 2 in packs)
+        if before or at + 1 in packs or at + 1 in pieces or (after in {"pack", "pk", "pcs", "er"}):
+            found[int(amount)] = tokens[max(at - 2, 0) if before else at : at + 2]
+        elif after in {"x", "\u00d7"} and _counted(tokens, at, values):
+            found[int(amount)] = tokens[at : at + 2]
+        elif after == "for" and at + 2 < len(tokens) and tokens[at + 2].isdecimal():
+            found[int(amount)] = tokens[at : at + 3]
+    return found
+
+
+def _counted(tokens: tuple[str, ...], at: int, values: tuple[Value, ...]) -> bool:
+    """Whether what is multiplied is a filling, or nothing: not the other side of a rectangle."""
+    then = next((value for value in values if value.at == at + 2), None)
+    if tokens[at + 1] == "x":
+        return then is None
+    return then is not None and any(kind in {"volume", "mass", "count"} for kind, _ in then.readings)
+
+
+def roman(token: str) -> int:
+    """What a Roman numeral up to 39 amounts to; 0 for what is none."""
+    if not _ROMAN.match(token):
+        return 0
+    worth = {"i": 1, "v": 5, "x": 10}
+    figures = [worth[letter] for letter in token]
+    return sum(
+        -figure if place + 1 < len(figures) and figures[place + 1] > figure else figure
+        for place, figure in enumerate(figures)
+    )

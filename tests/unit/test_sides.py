@@ -1,0 +1,203 @@
+"""What sets two texts of the same wording apart for certain, and what does not: pairs of our own, kind by kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from recommender.items import Band, CollectionSettings, Item
+from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
+from recommender.matching.differences import differences
+from recommender.matching.features import FEATURES, MONOTONE, TABLE
+from recommender.matching.lexicon import lexicon
+from recommender.matching.terms import MOST_READ
+
+DIFFERENT = {
+    "condition": [
+        ("Rowing machine Tarn 300", "Rowing machine Tarn 300, pre-owned"),
+        ("Ankerkraut Mixer MX 4", "Ankerkraut Mixer MX 4, B-Ware"),
+        ("Cámara Vista Q7", "Cámara Vista Q7 reacondicionada"),
+        ("Perceuse Forta 18", "Perceuse Forta 18 en panne, pour pièces"),
+        ("Żelazko Para 2000", "Żelazko Para 2000 używane"),
+        ("Tablet Onda 8, refurbished", "Tablet Onda 8, used"),
+    ],
+    "accessory": [
+        ("Fuji Finepix Z5", "Carry bag for Fuji Finepix Z5"),
+        ("Staubsauger Wirbel 700", "Bürste für Staubsauger Wirbel 700"),
+        ("Sega circolare Taglio 190", "Lama per sega circolare Taglio 190"),
+        ("Fiets Draai 28", "Fiets Draai 28 houder"),
+        ("Drone Avis 2", "Drone Avis 2 charger"),
+    ],
+    "edition": [
+        ("Motorola Edge 50 256 GB", "Motorola Edge 50 Ultra 256 GB"),
+        ("Das Tal der Mühlen, Brettspiel", "Das Tal der Mühlen, Brettspiel, Limited Edition"),
+        ("Graficzna karta Orla 6600", "Graficzna karta Orla 6600 XT"),
+    ],
+    "pack": [
+        ("Sponge cloths Blanka", "Sponge cloths Blanka, pack of 10"),
+        ("Tomaten Sole 400 g", "Tomaten Sole 6 x 400 g"),
+        ("Ampoule Clair E27", "Ampoule Clair E27, lot de 3"),
+        ("Toalhas Onda", "Toalhas Onda 4 unidades"),
+    ],
+    "letter size": [
+        ("Hiking sock Fell grey S", "Hiking sock Fell grey XL"),
+        ("Koszulka Len biała, mała", "Koszulka Len biała, duża"),
+        ("Cardigan Brume taille M", "Cardigan Brume taille L"),
+    ],
+    "version": [
+        ("Segfault since Ruby 3.2", "Segfault since Ruby 3.20"),
+        ("Leere Seite seit Release 7.4", "Leere Seite seit Release 7.40"),
+    ],
+    "sign": [
+        ("Optical lens Vela -1.75", "Optical lens Vela +1.75"),
+        ("Freezer alarm at -21 degrees", "Freezer alarm at +21 degrees"),
+        ("+1", "-1"),
+    ],
+    "symbol": [
+        ("Tutor for C++ wanted", "Tutor for C# wanted"),
+        ("Grade A+ for the essay", "Grade A- for the essay"),
+    ],
+    "moment": [
+        ("No heating in block D on 2024-02-11", "No heating in block D on 2024-02-19"),
+        ("Rechnung vom 04.05.2023 fehlt", "Rechnung vom 14.05.2023 fehlt"),
+        ("Bus at 07:25 did not come", "Bus at 19:25 did not come"),
+        ("Écran plat 16:9", "Écran plat 16:10"),
+        ("Wizyta 3 marca odwołana", "Wizyta 13 marca odwołana"),
+    ],
+    "negation": [
+        ("The scanner reads my badge", "The scanner does not read my badge"),
+        ("Das Tor schließt von selbst", "Das Tor schließt nicht von selbst"),
+        ("La télé capte la chaîne", "La télé ne capte pas la chaîne"),
+        ("El ascensor llega al sótano", "El ascensor no llega al sótano"),
+        ("La luce del corridoio funziona", "La luce del corridoio non funziona"),
+        ("De lift stopt op de zolder", "De lift stopt niet op de zolder"),
+        ("A porta da garagem abre", "A porta da garagem não abre"),
+        ("Drukarka na parterze drukuje", "Drukarka na parterze nie drukuje"),
+    ],
+    "opposite": [
+        ("Please switch the pump on", "Please switch the pump off"),
+        ("Peanuts unsalted 200 g", "Peanuts salted 200 g"),
+        ("Bewässerung einschalten", "Bewässerung ausschalten"),
+        ("Désactiver le rappel", "Activer le rappel"),
+        ("Zwiększyć limit karty", "Zmniejszyć limit karty"),
+    ],
+    "direction": [
+        ("Train from Bergen to Malmö", "Train from Malmö to Bergen"),
+        ("Überweisung von Sparkonto auf Depot", "Überweisung von Depot auf Sparkonto"),
+        ("Change 40 EUR → CHF", "Change 40 CHF → EUR"),
+        ("Lot z Poznania do Oslo", "Lot z Oslo do Poznania"),
+    ],
+    "numeral": [("Dragon Song VI", "Dragon Song VII"), ("Tome IX des mémoires", "Tome XI des mémoires")],
+    "amount": [
+        ("Schrauben Karton 1.000 Stück", "Schrauben Karton 1 Stück"),
+        ("Rabatt von 15 % fehlt", "Rabatt von 15 € fehlt"),
+        ("Washer steel 100 mm", "Washer steel 101 mm"),
+        ("Lámpara 2.500 unidades", "Lámpara 2,5 unidades"),
+    ],
+}
+
+SAME = [
+    ("Rowing machine Tarn 300, second hand", "Pre-owned rowing machine Tarn 300"),
+    ("Carry bag for Fuji Finepix Z5", "Fuji Finepix Z5 carry bag"),
+    ("Kettle Nim with lid 1.7 l", "Kettle Nim 1.7 l"),
+    ("Sponge cloths Blanka, pack of 10", "10 sponge cloths Blanka"),
+    ("Ampoule Clair E27, lot de 3", "Lot de trois ampoules Clair E27"),
+    ("Hiking sock Fell grey XXL", "Hiking sock Fell grey 2XL"),
+    ("Segfault since Ruby 3.0", "Segfault since Ruby 3"),
+    ("Segfault since Ruby v3.2", "Segfault since Ruby 3.2"),
+    ("Spacer 7.0 mm", "Spacer 7 mm"),
+    ("Invoice of 5.50 euros", "Invoice of 5.5 euros"),
+    ("No heating in block D on 2024-02-11", "No heating in block D on 11 February 2024"),
+    ("Yoga at 9 am", "Yoga at 9:00 am"),
+    ("2024-02-11 04:12:09 host ceres is DOWN", "2024-02-11 04:17:09 host ceres is DOWN"),
+    ("The scanner does not read my badge", "The scanner doesn't read my badge"),
+    ("Das Tor geht nicht mehr auf", "Das Tor geht nicht auf"),
+    ("Train from Bergen to Malmö", "Train to Malmö from Bergen"),
+    ("When I print a page the tray jams", "The tray jams when I print a page"),
+    ("Dragon Song, part IV", "Dragon Song, part 4"),
+    ("Schrauben Karton 1.000 Stück", "Schrauben Karton 1'000 Stück"),
+    ("Olio di semi 1.000 ml", "Olio di semi 1 l"),
+    ("Jus de pomme 1 000 ml", "Jus de pomme 1 l"),
+    ("Rope 6 ft", "Rope 1.8 m"),
+    ("Screen Vexo 65 inch", "Screen Vexo 164 cm"),
+    ("الطلب رقم ٨٢٣٤٥ لم يصل", "الطلب رقم 82345 لم يصل"),
+]
+
+
+def apart(one: str, other: str) -> set[str]:
+    here, there = item_terms(Item(id="a", text=one)).reading, item_terms(Item(id="b", text=other)).reading
+    assert here is not None
+    assert there is not None
+    return set(differences(here, there))
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"), [(kind, *pair) for kind, pairs in DIFFERENT.items() for pair in pairs]
+)
+def test_they_are_two_things(kind: str, one: str, other: str) -> None:
+    assert kind in apart(one, other)
+    assert kind in apart(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_nothing_sets_them_apart(one: str, other: str) -> None:
+    assert apart(one, other) == set()
+    assert apart(other, one) == set()
+
+
+def verdict(one: str, other: str, similarity: float = 0.99) -> tuple[Band, dict[str, str]]:
+    here, there = (Comparable(Item(id=text, text=text), text.encode()) for text in (one, other))
+    found = LearnedMatcher(lambda _: CountedTerms()).explain(
+        here, [Candidate(there, similarity)], 0, CollectionSettings()
+    )
+    return found.band, {reason.code: reason.text for reason in found.reasons}
+
+
+def test_a_pair_that_is_set_apart_is_no_duplicate_and_says_why() -> None:
+    text = "Dell Latitude 5420 laptop 14 inch with 16 GB and 512 GB"
+    band, said = verdict(text, f"{text}, refurbished")
+    assert band is Band.REVIEW
+    assert said["condition_differs"] == "only one is refurbished"
+    band, said = verdict("Train from Bergen to Malmö", "Train from Malmö to Bergen")
+    assert band is not Band.DUPLICATE
+    assert said["direction_differs"] == "the direction is the other way round"
+
+
+def test_it_is_said_behind_what_speaks_for_the_two() -> None:
+    here, there = (Comparable(Item(id=text, text=text), text.encode()) for text in ("Lens +1.75", "Lens -1.75"))
+    found = LearnedMatcher(lambda _: CountedTerms()).explain(here, [Candidate(there, 0.99)], 0, CollectionSettings())
+    assert found.explanation.endswith("; but plus and minus differ: +1.75 / -1.75")
+
+
+def test_spans_show_where_it_stands() -> None:
+    here, there = "Hiking sock Fell grey S", "Hiking sock Fell grey XL"
+    one, other = (Comparable(Item(id=text, text=text), text.encode()) for text in (here, there))
+    found = LearnedMatcher(lambda _: CountedTerms()).explain(one, [Candidate(other, 0.99)], 0, CollectionSettings())
+    (reason,) = [reason for reason in found.reasons if reason.code == "letter_size_differs"]
+    ((start, end),), ((begin, until),) = reason.detail["here_at"], reason.detail["there_at"]
+    assert (here[start:end], there[begin:until]) == ("S", "XL")
+
+
+def test_a_long_text_is_not_read_word_by_word() -> None:
+    assert item_terms(Item(id="a", text="word " * (MOST_READ // 10))).reading is None
+
+
+def test_a_date_in_a_long_text_says_when_it_was_written() -> None:
+    story = " ".join(f"word{number}" for number in range(70))
+    assert apart(f"{story} on 2024-02-11", f"{story} on 2024-02-19") == set()
+
+
+def test_every_language_has_every_list() -> None:
+    kinds: dict[str, set[str]] = {}
+    for meanings in lexicon().meanings.values():
+        for meaning in meanings:
+            kinds.setdefault(meaning.language, set()).add(meaning.kind)
+    every = kinds["en"]
+    assert {language for language in kinds if language} == {"en", "de", "fr", "es", "it", "nl", "pt", "pl"}
+    assert all(found | {"editions"} >= every for language, found in kinds.items() if language)
+
+
+def test_each_kind_is_a_feature_that_never_speaks_for_the_two() -> None:
+    names = {f"{kind.replace(' ', '_')}_differs" for kind in DIFFERENT}
+    assert names <= set(FEATURES)
+    assert {MONOTONE[name] for name in names} == {-1}
+    assert {one.before for one in TABLE if one.name in names} == {0.0}
