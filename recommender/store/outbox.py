@@ -353,9 +353,9 @@ class Outbox:
     def _bytes_about(self, collection: str, item_id: str) -> int:
         """Of the events that are about an item, or may quote it."""
         row = self._db.execute(
-            "SELECT COALESCE(sum(length(CAST(event AS BLOB))), 0) FROM outbox WHERE (ms, n) IN"
-            " (SELECT ms, n FROM outbox WHERE collection=?1 AND item_id=?2"
-            " UNION SELECT ms, n FROM outbox WHERE collection=?1 AND matched_id=?2)",
+            "SELECT COALESCE(sum(bytes), 0) FROM (SELECT length(CAST(event AS BLOB)) bytes FROM outbox"
+            " WHERE collection=?1 AND item_id=?2 UNION ALL SELECT length(CAST(event AS BLOB)) FROM outbox"
+            " WHERE collection=?1 AND matched_id=?2 AND item_id IS NOT ?2)",
             (collection, item_id),
         ).fetchone()
         return int(row[0])

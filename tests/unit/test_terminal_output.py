@@ -59,6 +59,7 @@ def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
             "owner": {"state": "running", "pid": 1, "host": NASTY},
             "streams": {"commands": 3, "events": 1234},
             "position": "1-0",
+            "kept_bytes": {"texts": 1 << 20},
             "collections": {NASTY: {"items": 1, "points": 1, "index": "flat", "recall": None, "model": "[/]"}},
         }
     )
