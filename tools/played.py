@@ -6,7 +6,7 @@ texts, with the statistics of terms as they were at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ class Stated(NamedTuple):
         probability: among the other candidates.
         alone: probability of the pair judged alone.
         alone_band: its band.
+        contested: whether the two dispute something.
+        row: what the matcher saw of the pair, by name; empty if nobody asked.
     """
 
     item: str
@@ -48,6 +50,8 @@ class Stated(NamedTuple):
     probability: float
     alone: float
     alone_band: Band
+    contested: bool
+    row: Mapping[str, float]
 
 
 @dataclass
@@ -57,11 +61,13 @@ class Noted:
     Attributes:
         matcher: judges.
         with_alone: whether each pair is judged alone as well.
+        with_rows: whether what it sees is noted as well.
         stated: the notes.
     """
 
     matcher: Matcher
     with_alone: bool
+    with_rows: bool = False
     stated: dict[str, list[Stated]] = field(default_factory=dict)
 
     def judge(
@@ -78,9 +84,11 @@ class Noted:
         ]
         verdicts = self.matcher.judge(item, candidates, settings)
         if new:
+            seen = range(len(verdicts)) if self.with_rows else ()
+            rows = [self.matcher.row(item, candidates, place) for place in seen] or [{}] * len(verdicts)
             self.stated[key] = [
-                Stated(key, one.other.item.id, said.probability, single.probability, single.band)
-                for one, said, single in zip(candidates, verdicts, alone or verdicts, strict=True)
+                Stated(key, one.other.item.id, said.probability, single.probability, single.band, said.contested, row)
+                for one, said, single, row in zip(candidates, verdicts, alone or verdicts, rows, strict=True)
             ]
         return verdicts
 
@@ -103,16 +111,23 @@ class Player:
         model: of pairs; ``None`` for what the engine itself takes.
         target_precision: of the collection.
         with_alone: whether each pair is judged alone as well.
+        with_rows: whether what the matcher sees of each pair is noted.
     """
 
     def __init__(
-        self, encoders: Encoders, model: PairModel | None, target_precision: float, *, with_alone: bool = False
+        self,
+        encoders: Encoders,
+        model: PairModel | None,
+        target_precision: float,
+        *,
+        with_alone: bool = False,
+        with_rows: bool = False,
     ) -> None:
         notes: list[Noted] = []
 
         def matcher(statistics: object, models: object) -> Matcher:
             chosen = models if model is None else lambda collection: model
-            notes.append(Noted(LearnedMatcher(statistics, chosen), with_alone))  # type: ignore[arg-type]
+            notes.append(Noted(LearnedMatcher(statistics, chosen), with_alone, with_rows))  # type: ignore[arg-type]
             return notes[0]
 
         self._engine = open_recommender(None, encoders, matcher=matcher)  # type: ignore[arg-type]

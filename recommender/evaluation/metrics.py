@@ -25,13 +25,14 @@ class Operating(Value):
     """What flagging everything from a threshold up is worth; ``None`` where nothing was flagged, or nothing labelled.
 
     Attributes:
-        threshold: score from which a pair is flagged.
+        threshold: score from which a pair is flagged; of a band, which begins elsewhere for other kinds of text, the
+            least that was flagged, or ``None``.
         precision: share of the flagged that are labelled, in [0, 1].
         recall: share of the labelled that are flagged, in [0, 1].
         f1: harmonic mean of both.
     """
 
-    threshold: float
+    threshold: float | None
     precision: float | None
     recall: float | None
     f1: float | None
@@ -94,7 +95,11 @@ def best_f1(labels: Labels, scores: Scores) -> tuple[float, float]:
 
 def operating(labels: Labels, scores: Scores, threshold: float) -> Operating:
     """What flagging every score of at least ``threshold`` is worth."""
-    flagged = scores >= threshold
+    return flagging(labels, scores >= threshold, threshold)
+
+
+def flagging(labels: Labels, flagged: Labels, threshold: float | None) -> Operating:
+    """What these flags are worth; both arrays have shape (n,)."""
     precision, recall, f1, _ = precision_recall_fscore_support(labels, flagged, average="binary", zero_division=np.nan)
     return Operating(threshold=threshold, precision=_known(precision), recall=_known(recall), f1=_known(f1))
 

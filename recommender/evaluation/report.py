@@ -16,6 +16,7 @@ from recommender.evaluation.metrics import (
     Ranking,
     Scores,
     expected_calibration_error,
+    flagging,
     operating,
     ranking,
 )
@@ -130,7 +131,7 @@ class PairEvaluation:
         """The model that ships with the package, which has learned nothing from these pairs."""
         model = default_model()
         verdicts = self.judge.verdicts(model, self.settings)
-        return self._judged(model, verdicts, model.duplicate_threshold(self.settings.target_precision))
+        return self._judged(model, verdicts, None)
 
     def learned(self, rows: NDArray[np.float64]) -> Judged:
         """Learned from ``train`` as from people's answers; the operating point is where F1 is best on ``valid``.
@@ -186,17 +187,17 @@ class PairEvaluation:
     def _learn(self, rows: NDArray[np.float64], places: Places) -> PairModel:
         return learn(default_model(), rows[places], self.pairs.labels[places]) if len(places) else default_model()
 
-    def _judged(self, model: PairModel, verdicts: Sequence[PairVerdict], threshold: float) -> Judged:
+    def _judged(self, model: PairModel, verdicts: Sequence[PairVerdict], threshold: float | None) -> Judged:
+        """Figures at a threshold, or where the duplicate band begins."""
         places = self._places()
         labels, chosen = self.pairs.labels[places], [verdicts[place] for place in places]
         stated = _probabilities(chosen)
-        duplicate = model.duplicate_threshold(self.settings.target_precision)
-        review = min(duplicate, model.review_from if self.settings.review_from is None else self.settings.review_from)
+        duplicate = _band(labels, chosen, Band.DUPLICATE)
         figures = PairFigures(
             **ranking(labels, stated).model_dump(),
-            **operating(labels, stated, threshold).model_dump(),
+            **(duplicate if threshold is None else operating(labels, stated, threshold)).model_dump(),
             expected_calibration_error=expected_calibration_error(labels, stated),
-            bands=Bands(duplicate=operating(labels, stated, duplicate), review=operating(labels, stated, review)),
+            bands=Bands(duplicate=duplicate, review=_band(labels, chosen, Band.DUPLICATE, Band.REVIEW)),
         )
         return Judged(places, labels, stated, chosen, model, figures)
 
@@ -209,6 +210,12 @@ class PairEvaluation:
         if len(labels) == 0 or labels.all() or not labels.any():
             raise ConfigurationError(f"the split {split.value!r} needs pairs of both kinds: duplicates and others")
         return places
+
+
+def _band(labels: Labels, verdicts: Sequence[PairVerdict], *bands: Band) -> Operating:
+    """What flagging the pairs of some bands is worth."""
+    flagged = np.array([verdict.band in bands for verdict in verdicts])
+    return flagging(labels, flagged, min((one.probability for one in verdicts if one.band in bands), default=None))
 
 
 def _probabilities(verdicts: Sequence[PairVerdict]) -> Scores:

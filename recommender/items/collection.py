@@ -35,7 +35,7 @@ class CollectionSettings(Value):
         similar_from: cosine similarity in [-1, 1] from which an item counts as similar; also the floor for
             recommendations.
         target_precision: which share of the items flagged as duplicates shall be right, in [0.5, 0.999]; ``duplicate``
-            begins at the probability that keeps it.
+            begins at the probability that keeps it, and nowhere where none was measured to.
         review_from: probability from which a person should look; by default where the matcher puts it.
         equal: attributes or fields that two items must have with the same value to be duplicates (requester, product).
         only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open).

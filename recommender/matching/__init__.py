@@ -9,7 +9,7 @@ from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint
 from recommender.matching.profile import bytes_of_texts, forget_texts, item_terms
 from recommender.matching.reasons import only_meaning
-from recommender.matching.rows import rows_from
+from recommender.matching.rows import judged_alone, rows_from
 from recommender.matching.statistics import CountedTerms, TermStatistics
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "default_model",
     "forget_texts",
     "item_terms",
+    "judged_alone",
     "learn",
     "measured",
     "only_meaning",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from recommender.items import Band, CollectionSettings
 from recommender.matching.model import PairModel
+from recommender.matching.places import Place
 
 # How far below the duplicate band a contested pair is put.
 _BELOW = 0.001
@@ -15,7 +16,7 @@ class Thresholds(NamedTuple):
     """Where bands begin.
 
     Attributes:
-        duplicate: by probability.
+        duplicate: by probability; `CLOSED` where the target precision was not measured.
         review: by probability, at most ``duplicate``.
         similar: by cosine.
     """
@@ -25,9 +26,9 @@ class Thresholds(NamedTuple):
     similar: float
 
     @classmethod
-    def of(cls, model: PairModel, settings: CollectionSettings) -> Thresholds:
+    def of(cls, model: PairModel, settings: CollectionSettings, place: Place) -> Thresholds:
         """Those of a collection: by its target precision, and where it says nothing else, where the model puts them."""
-        duplicate = model.duplicate_threshold(settings.target_precision)
+        duplicate = model.duplicate_threshold(settings.target_precision, place)
         review = model.review_from if settings.review_from is None else settings.review_from
         return cls(duplicate, min(review, duplicate), settings.similar_from)
 

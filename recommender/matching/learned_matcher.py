@@ -15,6 +15,7 @@ from recommender.matching.context import Context, contexts, cosines_among
 from recommender.matching.features import comparisons, features, rows
 from recommender.matching.matcher import Candidate, Comparable
 from recommender.matching.model import PairModel, default_model
+from recommender.matching.places import Kind, Place, View, kind_of
 from recommender.matching.profile import forgets, item_terms, profiles
 from recommender.matching.reasons import contributions, explanation, reasons
 from recommender.matching.rows import named
@@ -34,9 +35,10 @@ ModelOf = Callable[[str], PairModel]
 class LearnedMatcher:
     """Judges by a model of the features of a pair; the same canonical text is always a duplicate.
 
-    ``duplicate`` begins where sets held out had the collection's target precision, ``review`` where a person's look
-    pays or where the collection says. Below, a pair is ``similar`` by its cosine alone. A contested pair (the same
-    wording, another number) gets no further than ``review``.
+    ``duplicate`` begins where sets held out had the collection's target precision, in the view and for the kind of text
+    at hand, and nowhere where they had it not; ``review`` where a person's look pays or where the collection says.
+    Below, a pair is ``similar`` by its cosine alone. A contested pair (the same wording, another number) gets no
+    further than ``review``.
 
     Args:
         statistics: document frequencies by collection.
@@ -101,9 +103,10 @@ class LearnedMatcher:
         pairs = self._compare(item.item, different)
         found = contexts(pairs, _among(different))
         seen = rows(pairs, found)
-        thresholds = Thresholds.of(model, settings)
+        view = View.STREAM if len(pairs) > 1 else View.ALONE
+        thresholds = {kind: Thresholds.of(model, settings, Place(view, kind)) for kind in Kind}
         judged = iter(
-            _Judged(pair, context, row, log_odds, thresholds)
+            _Judged(pair, context, row, log_odds, thresholds[kind_of(pair.one, pair.other)])
             for pair, context, row, log_odds in zip(pairs, found, seen, model.log_odds(seen).tolist(), strict=True)
         )
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]

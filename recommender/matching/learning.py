@@ -10,8 +10,9 @@ import numpy as np
 from recommender.matching.boosting import Growth, grow
 from recommender.matching.features import FEATURES, MONOTONE, TABLE
 from recommender.matching.logistic import newton, regress
-from recommender.matching.model import PairModel, probability
-from recommender.matching.operating_points import OperatingPoint
+from recommender.matching.model import PairModel, Points, probability
+from recommender.matching.operating_points import CLOSED, OperatingPoint, carries, measured_threshold
+from recommender.matching.places import PLACES, View
 from recommender.matching.trees import Booleans, Floats
 
 # How long duplicates keep coming differs from one collection to the next: bug reports repeat what is new, a catalogue
@@ -116,7 +117,7 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
     if len(labels) < OWN_MODEL_FROM or min(same, len(labels) - same) < OWN_MODEL_FROM_RARER:
         return adapt(model, rows, labels)
     own = fit(rows, labels, recipe=Recipe(_OWN_L2, _OWN_GROWTH, (*model.features, *_own(model, rows))))
-    return replace(own, operating_points=model.operating_points, review_from=model.review_from)
+    return replace(own, operating_points=model.operating_points, review_from=model.review_from, places=model.places)
 
 
 def _own(model: PairModel, rows: Floats) -> tuple[str, ...]:
@@ -149,28 +150,79 @@ def precision_threshold(
     return float(thresholds[reached[-1]]) if len(reached) else 1.0
 
 
-def measured(model: PairModel, stated: Floats, labels: Booleans) -> PairModel:
+def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precision: float) -> float:
+    """The lowest probability from which the pairs carry a precision (`carries`); `CLOSED` where there is none.
+
+    Args:
+        probabilities: shape (n,).
+        labels: shape (n,), or the share that is believed to be right.
+        precision: in (0, 1).
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    falling, right = probabilities[order], np.cumsum(labels[order])
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else order
+    reached = [place for place in last.tolist() if carries(float(right[place]), place + 1, precision)]
+    return float(falling[reached[-1]]) if reached else CLOSED
+
+
+def measured(model: PairModel, stated: Floats, labels: Booleans, alone: Booleans | None = None) -> PairModel:
     """Move where bands begin towards what answers have shown, the further the more of them speak to it.
 
     Labels move the probabilities of a model (`learn`), but the thresholds behind a target precision were measured on
-    other collections.
+    other collections. A band that is closed there opens where the answers themselves carry the precision.
 
     Args:
         model: the one that judges from now on.
         stated: probability of each pair before it was answered, by a model that had not learned from it, shape (n,).
         labels: shape (n,).
+        alone: which of the pairs were judged alone, shape (n,); by default none.
     """
     if not len(stated):
         return model
-    points: list[OperatingPoint] = []
-    for point in model.operating_points:
-        found = min(max(precision_threshold(stated, labels, point.precision), _LOWEST), _HIGHEST)
-        speaking = int((stated >= min(found, point.probability)).sum())
+    general = _moved(model.operating_points, stated, labels)
+    if model.places is None:
+        return replace(model, operating_points=general)
+    apart = np.zeros(len(stated), np.bool_) if alone is None else alone
+    seen = {View.ALONE: apart, View.STREAM: ~apart}
+    places = {}
+    for place in PLACES:
+        here = seen[place.view]
+        points = model.places.get(place, ())
+        moved = _moved(points, stated[here], labels[here])
+        places[place] = moved + _opened(moved, model.operating_points, stated[here], labels[here])
+    return replace(model, operating_points=general, places=places)
+
+
+def _moved(points: Points, stated: Floats, labels: Booleans) -> Points:
+    """The points of a band that is open, as far as it is."""
+    if not len(stated):
+        return points
+    found: list[OperatingPoint] = []
+    for point in points:
+        own = min(max(precision_threshold(stated, labels, point.precision), _LOWEST), _HIGHEST)
+        speaking = int((stated >= min(own, point.probability)).sum())
         share = speaking / (speaking + _HOLD_POINTS)
-        moved = probability(np.array((1 - share) * _log_odds(point.probability) + share * _log_odds(found)))
-        least = points[-1].probability + _LEAST_STEP if points else 0.0
-        points.append(OperatingPoint(point.precision, min(max(float(moved), least), 1.0 - _LEAST_STEP)))
-    return replace(model, operating_points=tuple(points))
+        moved = probability(np.array((1 - share) * _log_odds(point.probability) + share * _log_odds(own)))
+        found.append(_above(found, point.precision, float(moved)))
+    return tuple(found)
+
+
+def _opened(open_: Points, ladder: Points, stated: Floats, labels: Booleans) -> Points:
+    """The points above those of a band, at the precisions of a ladder, that the answers alone carry."""
+    found = list(open_)
+    for precision in [point.precision for point in ladder]:
+        if measured_threshold(found, precision) is CLOSED:
+            own = carried_threshold(stated, labels, precision)
+            if own == CLOSED:
+                break
+            found.append(_above(found, precision, min(max(own, _LOWEST), _HIGHEST)))
+    return tuple(found[len(open_) :])
+
+
+def _above(points: list[OperatingPoint], precision: float, probability_: float) -> OperatingPoint:
+    """A point that rises above those before it."""
+    least = points[-1].probability + _LEAST_STEP if points else 0.0
+    return OperatingPoint(precision, min(max(probability_, least), 1.0 - _LEAST_STEP))
 
 
 def _log_odds(share: float) -> float:

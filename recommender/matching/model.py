@@ -13,13 +13,17 @@ import numpy as np
 
 from recommender.matching.features import FEATURES
 from recommender.matching.logistic import Logistic
-from recommender.matching.operating_points import OperatingPoint, threshold
+from recommender.matching.operating_points import OperatingPoint, measured_threshold, threshold
+from recommender.matching.places import PLACES, Kind, Place, View
 from recommender.matching.trees import Floats, Integers, Trees
 
 DEFAULT_FILE = "default_model.json"
 _LARGEST, _DEEPEST = 1e9, 16  # of what is read from elsewhere: numbers, and levels of a tree
 # Of a model that nobody has measured: its probabilities are taken at their word.
 _AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
+
+Points = tuple[OperatingPoint, ...]
+Places = Mapping[Place, Points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,11 @@ class PairModel:
         trees: over those features.
         slope: of the calibration, by which the averaged log-odds are multiplied; at most 1 means they were too sure.
         intercept: of the calibration, added after.
-        operating_points: which precision was measured from which probability on, on sets held out; rising in both.
+        operating_points: which precision was measured from which probability on, wherever a pair is judged; rising in
+            both.
         review_from: probability from which a person's look pays.
+        places: the same by view and kind, where that was measured: a place that lacks a precision is closed for it.
+            ``None`` for a model of before, of which only ``operating_points`` are known.
     """
 
     features: tuple[str, ...]
@@ -44,16 +51,22 @@ class PairModel:
     trees: Trees
     slope: float = 1.0
     intercept: float = 0.0
-    operating_points: tuple[OperatingPoint, ...] = _AS_STATED
+    operating_points: Points = _AS_STATED
     review_from: float = 0.5
+    places: Places | None = None
 
-    def duplicate_threshold(self, target_precision: float) -> float:
-        """The probability from which pairs are flagged as duplicates so that this share of them is right, below 1.
+    def duplicate_threshold(self, target_precision: float, place: Place | None = None) -> float:
+        """The probability from which pairs are flagged as duplicates so that this share of them is right.
+
+        `CLOSED` where that was not measured: no pair is that probable.
 
         Args:
             target_precision: in (0, 1).
+            place: where the pairs are judged; without one, what was measured over all of them.
         """
-        return _threshold(self.operating_points, target_precision)
+        if self.places is None or place is None:
+            return _threshold(self.operating_points, target_precision)
+        return _measured_threshold(self.places.get(place, ()), target_precision)
 
     def raw_log_odds(self, rows: Floats) -> Floats:
         """Before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
@@ -104,6 +117,7 @@ class PairModel:
             "intercept": float(f"{self.intercept:.6g}"),
             "operating_points": [list(point) for point in self.operating_points],
             "review_from": self.review_from,
+            **({} if self.places is None else {"places": _said(self.places)}),
         }
 
     @classmethod
@@ -136,8 +150,9 @@ class PairModel:
             ),
             slope=float(said["slope"]),
             intercept=float(said["intercept"]),
-            operating_points=tuple(OperatingPoint(*map(float, point)) for point in said["operating_points"]),
+            operating_points=_points(said["operating_points"]),
             review_from=float(said["review_from"]),
+            places=_read(said["places"]) if "places" in said else None,
         )
 
     @staticmethod
@@ -181,13 +196,13 @@ def _is_sound(model: PairModel) -> bool:
         return False
     numbers = [linear.typical, linear.mean, linear.scale, linear.weights, trees.thresholds, trees.values]
     alone = [linear.bias, trees.base, model.slope, model.intercept]
-    points = np.array(model.operating_points, np.float64)
+    ladders = [model.operating_points, *(model.places or {}).values()]
     return bool(
         all((np.abs(one) <= _LARGEST).all() for one in (*numbers, np.array(alone)))
         and (linear.scale > 1 / _LARGEST).all()
         and ((trees.features >= 0) & (trees.features < columns)).all()
-        and points.size
-        and ((points > 0) & (points < 1)).all()
+        and model.operating_points
+        and all(0 < number < 1 for points in ladders for point in points for number in point)
         and 0 <= model.review_from <= 1
     )
 
@@ -200,6 +215,22 @@ def default_model() -> PairModel:
 
 # Asked for at each verdict, and there are as many answers as there are settings.
 _threshold = lru_cache(maxsize=256)(threshold)
+_measured_threshold = lru_cache(maxsize=1024)(measured_threshold)
+
+
+def _points(said: Any) -> Points:
+    return tuple([OperatingPoint(*map(float, point)) for point in said])
+
+
+def _said(places: Places) -> dict[str, Any]:
+    return {
+        view.value: {kind.value: [list(point) for point in places.get(Place(view, kind), ())] for kind in Kind}
+        for view in View
+    }
+
+
+def _read(said: Any) -> Places:
+    return {place: _points(said[place.view.value][place.kind.value]) for place in PLACES}
 
 
 @lru_cache(maxsize=64)

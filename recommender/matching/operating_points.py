@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, log
+from math import exp, inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 # No threshold is so high that a model could not reach it.
 _HIGHEST = 0.9995
+
+CLOSED = inf
+"""A threshold that no probability reaches."""
+
+# A share is carried where its 95 % score interval (Wilson 1927) does not reach further below than this.
+_Z, SLACK = 1.96, 0.05
 
 
 class OperatingPoint(NamedTuple):
@@ -40,6 +46,28 @@ def threshold(points: Sequence[OperatingPoint], target_precision: float) -> floa
     beyond = max(wanted - precisions[-1], 0.0)
     found = float(np.interp(wanted, precisions, probabilities)) + beyond
     return min(1.0 / (1.0 + exp(-found)), _HIGHEST)
+
+
+def measured_threshold(points: Sequence[OperatingPoint], target_precision: float) -> float:
+    """The same, and `CLOSED` above the highest precision that was measured."""
+    if not points or target_precision > points[-1].precision:
+        return CLOSED
+    return threshold(points, target_precision)
+
+
+def lower_bound(right: float, flagged: float) -> float:
+    """Lower end of the 95 % score interval of a share (Wilson 1927), in [0, 1]; 0 where nothing was flagged."""
+    if flagged <= 0:
+        return 0.0
+    share, square = right / flagged, _Z * _Z
+    middle = share + square / (2 * flagged)
+    spread = _Z * sqrt(share * (1 - share) / flagged + square / (4 * flagged * flagged))
+    return max((middle - spread) / (1 + square / flagged), 0.0)
+
+
+def carries(right: float, flagged: float, precision: float) -> bool:
+    """Whether so many right ones of so many flagged carry a precision: the share has it, the lower bound nearly."""
+    return flagged > 0 and right >= precision * flagged and lower_bound(right, flagged) >= precision - SLACK
 
 
 def _log_odds(share: float) -> float:

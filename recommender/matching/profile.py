@@ -21,12 +21,15 @@ from recommender.matching.reading import MOST_CHARACTERS, Reading, read
 from recommender.matching.statistics import TermStatistics, background, rarities
 from recommender.matching.terms import Terms, terms_of
 from recommender.matching.trees import Floats
-from recommender.matching.vocabulary import COLOURS, NUMBER_WORDS
+from recommender.matching.vocabulary import COLOURS, FUNCTION_WORDS, NUMBER_WORDS
 from recommender.recent import Recent
 
 # A field of so few words names something (a brand, a category) and is compared as a label.
 _LABEL_WORDS = 4
 RARE = 0.5
+# In running text every second or third word is a function word; in the name of a thing, or a list of what it has,
+# hardly any. Logs have few as well, but nobody names a thing in a hundred words.
+_RUNNING_SHARE, _RUNNING_LEAST, _RUNNING_WORDS = 6, 3, 100
 # An item that is taken apart takes about so much, with text and terms: ten to thirty times its text.
 _AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 300, 3  # bytes
 _Fields = tuple[tuple[str, str], ...]
@@ -53,6 +56,8 @@ class ItemTerms:
         title_name: the name of that field.
         labels: the other short fields, by name, as sets of terms.
         plain: whether there is nothing to compare but words: no identifier, number, colour or size, and no title.
+        length: how many words, numbers and codes the text has.
+        running: whether it is running text, by its function words, or too long for a name.
     """
 
     text: str
@@ -66,6 +71,8 @@ class ItemTerms:
     title_name: str | None
     labels: Mapping[str, frozenset[str]]
     plain: bool
+    length: int
+    running: bool
 
     @cached_property
     def reading(self) -> Reading | None:
@@ -96,6 +103,8 @@ def _taken_apart(content: str, fields: _Fields | None) -> ItemTerms:
     }
     whole = terms_of(content)
     terms = tuple(whole.counts)
+    length = sum(whole.counts.values())
+    joining = sum([whole.counts[term] for term in FUNCTION_WORDS.intersection(terms)])
     return ItemTerms(
         text=content,
         whole=whole,
@@ -108,6 +117,8 @@ def _taken_apart(content: str, fields: _Fields | None) -> ItemTerms:
         title_name=title_name,
         labels=labels,
         plain=title_name is None and not _states_values(whole),
+        length=length,
+        running=length > _RUNNING_WORDS or joining >= max(_RUNNING_LEAST, length / _RUNNING_SHARE),
     )
 
 

@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 
 from recommender.matching.features import FEATURES, TABLE
-from recommender.matching.trees import Floats
+from recommender.matching.trees import Booleans, Floats
 
 
 def named(row: Sequence[float]) -> dict[str, float]:
@@ -28,3 +28,9 @@ def rows_from(named_rows: Sequence[Mapping[str, float]]) -> Floats:
     """
     rows = [[row.get(one.name, one.before) for one in TABLE] for row in named_rows]
     return np.array(rows, np.float64).reshape(len(named_rows), len(FEATURES))
+
+
+def judged_alone(rows: Floats) -> Booleans:
+    """Which of some rows are of pairs that were judged without other candidates, shape (n,)."""
+    alone: Booleans = np.isnan(rows[:, FEATURES.index("margin")])
+    return alone

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from recommender.items import Entry
-from recommender.matching import default_model, learn, measured, rows_from
+from recommender.matching import default_model, judged_alone, learn, measured, rows_from
 from recommender.pipeline.collections import Collections
 from recommender.store import Lesson, SqliteStore
 
@@ -40,7 +40,7 @@ def learned(rows: list[Row]) -> Model:
     same = np.array([label for _, label, _ in rows], np.bool_)
     stated = np.array([probability for _, _, probability in rows], np.float64)
     features = rows_from([json.loads(said) for said, _, _ in rows])
-    return measured(learn(default_model(), features, same), stated, same).to_json()
+    return measured(learn(default_model(), features, same), stated, same, judged_alone(features)).to_json()
 
 
 class Lessons:
