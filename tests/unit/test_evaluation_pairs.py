@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from recommender.evaluation import (
     embed,
     gather,
     plot,
+    report,
 )
 from recommender.evaluation.labelled import split_of
 from recommender.items import Band, CollectionSettings, Item
@@ -158,7 +160,8 @@ def test_errors_come_the_surest_first_and_explained() -> None:
     assert 17 in dict(wrong)
 
 
-def test_target_precision_moves_the_duplicate_band() -> None:
+def test_target_precision_moves_the_duplicate_band(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "default_model", lambda: replace(default_model(), places=None))
     pairs = gather(bottles(30))
     judged = judge(pairs)
     low, high = (
