@@ -68,11 +68,10 @@ def back_up_directory(state: Path, directory: Path, origin: Origin) -> Backup:
         StateLocked: it has one.
         StateError: as for ``write``, or the state cannot be used.
     """
-    with locked(state):
-        if not (state / DATABASE).exists():
-            raise StateError(f"there is no state in {state}")
-        with stopped_copy(state / DATABASE) as database:
-            return write(database, directory, origin)
+    if not (state / DATABASE).exists():  # before it is locked, which makes the directory
+        raise StateError(f"there is no state in {state}")
+    with locked(state), stopped_copy(state / DATABASE) as database:
+        return write(database, directory, origin)
 
 
 def prune(newest: Backup, keep: int) -> list[Path]:

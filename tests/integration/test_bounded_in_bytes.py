@@ -208,6 +208,77 @@ def test_of_a_server_that_others_fill_no_event_goes(redis: Redis, engine: Recomm
     assert redis.xlen(KEYS.events) == 50
 
 
+def pending(redis: Redis, group: str) -> int:
+    return int(redis.xpending(KEYS.events, group)["pending"])
+
+
+def read_all(redis: Redis, group: str) -> None:
+    """A consumer reads what there is, and acknowledges nothing."""
+    while redis.xreadgroup(group, "consumer", {KEYS.events: ">"}, count=1000):
+        pass
+
+
+def test_who_never_acknowledges_drives_no_event_out(redis: Redis, lease: Lease, engine: Recommender) -> None:
+    """The server counts its notes among the bytes of the stream, and they stay when the events go."""
+    events = EventsStream(redis, KEYS, Bounds(10_000, 10_000, MIB), lease)
+    publisher = Publisher(events)
+    redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
+    for _ in range(4):
+        reject(engine, 1500, b"no")
+        assert publisher.publish(engine)
+        read_all(redis, "never")
+        redis.xtrim(KEYS.events, maxlen=1200, approximate=False)
+    assert int(redis.memory_usage(KEYS.events, samples=0) or 0) > MIB, "much of it for what pends"
+    events.keep_bounds()
+    assert redis.xlen(KEYS.events) == 1200, "they take less than they may"
+
+
+def test_notes_on_events_that_are_gone_are_bounded(
+    redis: Redis, engine: Recommender, events: EventsStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.broker.pending.MOST_GONE", 100)
+    publisher = Publisher(events)
+    redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
+    reject(engine, 2000, b"no")
+    assert publisher.publish(engine)
+    first = published(redis)[0].id
+    read_all(redis, "never")
+    redis.xtrim(KEYS.events, maxlen=300, approximate=False)
+    left = published(redis)[0].id
+    assert pending(redis, "never") == 2000
+    keeper = EventKeeper(Settings(), redis, KEYS, events, Metrics("default"))
+    told = keeper.tend(engine, 1_700_000_000_000)
+    assert pending(redis, "never") == 300 + 100
+    assert told["groups"][0]["missed"]
+    marker: Any = redis.hget(KEYS.events_trimmed, "never")
+    assert json.loads(marker) == {"first": first, "up_to": left, "at_ms": 1_700_000_000_000}
+    assert (
+        redis.xpending_range(KEYS.events, "never", left, "+", 1000)[-1]["message_id"].decode()
+        == published(redis)[-1].id
+    )
+
+
+def test_on_a_full_server_notes_on_events_that_are_gone_make_room(
+    redis: Redis, engine: Recommender, events: EventsStream
+) -> None:
+    publisher = Publisher(events)
+    redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
+    reject(engine, 6000, b"no")
+    assert publisher.publish(engine)
+    first = published(redis)[0].id
+    read_all(redis, "never")
+    redis.xtrim(KEYS.events, maxlen=0, approximate=False)
+    fill(redis)
+    redis.config_set("maxmemory", memory_of(redis)[0] - 100_000)
+    reject(engine, 10, b"no")
+    assert publisher.publish(engine)
+    assert redis.xlen(KEYS.events) == 10
+    redis.config_set("maxmemory", 0)
+    EventKeeper(Settings(), redis, KEYS, events, Metrics("default")).tend(engine, 1_700_000_000_000)
+    marker: Any = redis.hget(KEYS.events_trimmed, "never")
+    assert json.loads(marker)["first"] == first, "what it has missed is told nevertheless"
+
+
 # -- each key at its bound ---------------------------------------------------------------------------------------------
 
 

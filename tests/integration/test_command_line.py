@@ -149,6 +149,13 @@ def test_enrich_writes_what_holds_after_the_last_row(
     assert rows[1]["group"] != rows[2]["group"]
 
 
+def test_no_command_leaves_an_empty_state_that_others_would_answer_from(recommender: Run, settings: Settings) -> None:
+    recommender("backup", str(settings.state_dir / "backups"), status=1)
+    settings.partition_dir.mkdir(parents=True)  # a worker that ended before it had begun
+    for asked in (("search", "printer"), ("stats",), ("get", "T1")):
+        assert "there is no state in" in recommender(*asked, status=1).stderr
+
+
 def test_enrich_without_a_worker_says_so_and_goes_on_later(
     owner_process: Owners, recommender: Run, tickets: Path, tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_state_without_an_owner_is_backed_up_and_one_with_is_not(state: Path, 
     assert lines_in(state.with_name("other")) == expected
     with pytest.raises(StateError, match="there is no state in"):
         backups.back_up_directory(state.with_name("nothing"), folder, origin())
+    assert not state.with_name("nothing").exists(), "or questions are answered from it as from an empty state"
 
 
 def test_a_cancelled_backup_leaves_nothing(state: Path, folder: Path) -> None:

@@ -16,6 +16,8 @@ from redis import Redis
 from recommender.errors import StateError
 from workers.broker.connections import connect
 from workers.broker.embedded import EmbeddedServer
+from workers.celery.app import make_app
+from workers.settings import Settings
 
 _STRANGER = """
 import sys
@@ -38,6 +40,23 @@ def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
     if started.is_running():  # released to a stranger
         os.kill(pid, 15)
         os.waitpid(pid, 0)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", ["100%2Fdone", "a b#c", "what?", "größe & co"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    server = EmbeddedServer(tmp_path / name)
+    assert server.ensure() == server.url
+    try:
+        with connect(server.url) as redis:
+            assert redis.ping()
+        app, _ = make_app(Settings(redis_url=server.url, state_dir=tmp_path / "state"))
+        with app.connection_for_write() as broker:
+            assert broker.default_channel.client.ping()
+        assert app.backend.client.ping()
+        assert not server._other_clients(), "its own connections are known as such"
+    finally:
+        server.stop()
 
 
 @contextmanager

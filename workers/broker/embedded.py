@@ -20,6 +20,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from recommender.errors import ConfigurationError, StateError
 from recommender.event_log import event_log
+from workers.urls import ServerAddress
 
 log = event_log(__name__)
 
@@ -61,7 +62,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Its URL."""
-        return f"unix://{self.socket}"
+        return ServerAddress("unix", path=str(self.socket)).url()
 
     def is_running(self) -> bool:
         """Whether it answers.

@@ -15,6 +15,7 @@ from recommender.items import START, CommandRejected, EntryId
 from recommender.store import OutboxRow
 from workers.broker.keys import PartitionKeys
 from workers.broker.lease import Lease
+from workers.broker.pending import release_gone
 from workers.broker.retention import event_groups
 from workers.broker.stream_bytes import StreamBytes, memory_of
 from workers.settings import Settings
@@ -115,7 +116,7 @@ class EventsStream:
         self._letter_bytes.added(*(len(row.event) + len(row.payload or b"") for row in letters))
 
     def keep_bounds(self) -> None:
-        """Drop the oldest entries of either stream where they take more bytes than they may."""
+        """Drop the oldest entries of either stream where they take more bytes than they may, and notes on such."""
         _, most = memory_of(self._redis)
         shares = (most // share if most else 1 << 62 for share in (_SHARE_OF_EVENTS, _SHARE_OF_LETTERS))
         for stream, bound, share in zip(
@@ -125,6 +126,7 @@ class EventsStream:
             strict=True,
         ):
             stream.shrink(min(bound, share))
+        release_gone(self._redis, self._key)
 
     def make_room(self, bytes_: int) -> int:
         """Drop the oldest events from a server that they have filled; first those that every group has acknowledged.
@@ -133,13 +135,14 @@ class EventsStream:
             bytes_: for which there has to be room.
 
         Returns:
-            How many were dropped; 0 where it is others that fill the server.
+            How many were dropped, or released (`release_gone`); 0 where it is others that fill the server.
         """
+        released = release_gone(self._redis, self._key, all_=True)
         used, most = memory_of(self._redis)
         missing = used - most + bytes_ + _SPARE_BYTES
         ours = self._event_bytes.measured()
-        if not most or missing > ours:
-            return 0
+        if not most or missing <= 0 or missing > ours:
+            return released
         surplus = max(missing, ours // 10)
         before = self.length()
         if groups := event_groups(self._redis, self._keys):
@@ -147,7 +150,7 @@ class EventsStream:
             surplus -= ours - self._event_bytes.measured()
         if surplus > 0:
             self._event_bytes.drop(surplus)
-        return before - self.length()
+        return before - self.length() + release_gone(self._redis, self._key, all_=True) + released
 
     def last_id(self) -> EntryId:
         """Id of the newest entry it ever had, ``0-0`` for a stream that does not exist."""

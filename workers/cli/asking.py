@@ -14,6 +14,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from recommender import Recommender, open_recommender
 from recommender.errors import ConfigurationError, StateLocked
+from recommender.opening import DATABASE
 from workers.broker.connections import connect, masked
 from workers.broker.embedded import EmbeddedServer
 from workers.broker.fitness import require_usable
@@ -37,7 +38,7 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
     """A way to ask: through Celery when an owner is at work, else in this process.
 
     Raises:
-        ClickException: there is neither an owner nor a state directory.
+        ClickException: there is neither an owner nor a state.
         ConfigurationError: there is an owner, and nowhere for its answers to go.
     """
     if owner_is_at_work(settings):
@@ -46,7 +47,7 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
         yield lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
         return
     directory = settings.partition_dir
-    if not directory.exists():
+    if not (directory / DATABASE).exists():
         raise click.ClickException(
             f"no worker is running{_where(settings)} and there is no state in {directory}: start one with "
             "`recommender worker`, or set RECOMMENDER_REDIS_URL or RECOMMENDER_STATE_DIR to where one is"

@@ -17,6 +17,7 @@ from recommender.embedding import KNOWN_MODELS, parse_source
 from recommender.embedding.model_files import find, verify
 from recommender.errors import ConfigurationError, ModelError, StateError
 from recommender.items import EntryId
+from recommender.opening import DATABASE
 from workers.broker.connections import masked, memory_share
 from workers.broker.embedded import EmbeddedServer, find_server_program
 from workers.broker.fitness import connect_once, explained, faults, in_words, taken, version
@@ -133,7 +134,7 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
 
 
 def _embedded_not_running(settings: Settings) -> Finding:
-    if not settings.partition_dir.exists() and not (settings.state_dir / "redis").exists():
+    if not (settings.partition_dir / DATABASE).exists() and not (settings.state_dir / "redis").exists():
         return Finding(
             "server",
             "failed",
