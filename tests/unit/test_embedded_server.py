@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from recommender.errors import StateError
+from recommender.errors import ConfigurationError, StateError
 from workers.broker.connections import connect
 from workers.broker.embedded import EmbeddedServer
 from workers.celery.app import make_app
@@ -57,6 +57,12 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
         assert not server._other_clients(), "its own connections are known as such"
     finally:
         server.stop()
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"Not a directory.*RECOMMENDER_STATE_DIR"):
+        EmbeddedServer(tmp_path / "file" / "redis").ensure()
 
 
 @contextmanager

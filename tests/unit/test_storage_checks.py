@@ -44,6 +44,19 @@ def test_a_system_that_does_not_tell_is_no_failure(tmp_path: Path, monkeypatch: 
     assert "file system" not in {one.check for one in check_disk(Settings(state_dir=tmp_path))}
 
 
+def test_places_where_nothing_can_be_written_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for place in (file, file / "below", Path("/proc/none/below")):
+        (told,) = check_disk(Settings(state_dir=place))
+        assert (told.check, told.state) == ("state directory", "failed")
+        assert "RECOMMENDER_STATE_DIR" in told.advice
+        assert states(Settings(backup_dir=place)) == {"backups": "failed"}
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    (told,) = check_disk(Settings(state_dir=tmp_path))
+    assert (told.check, told.state) == ("state directory", "warning"), "the worker's user may be another"
+
+
 def test_backups_are_missed_late_or_fine(tmp_path: Path) -> None:
     assert states(Settings()) == {"backups": "warning"}
     settings = Settings(backup_dir=tmp_path / "backups", backup_every_s=600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -83,10 +84,18 @@ class EmbeddedServer:
         """Attach to the running server, or start one; returns its URL.
 
         Raises:
-            ConfigurationError: no server program is installed.
+            ConfigurationError: no server program is installed, or its directory cannot be made.
             StateError: it did not start, and the message quotes its log; or as for ``is_running``.
         """
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise ConfigurationError(
+                f"{self._directory} cannot be made ({error.strerror}): set RECOMMENDER_STATE_DIR to a folder that this"
+                " user may write in"
+            ) from None
         self._check_socket_directory()
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.is_running():

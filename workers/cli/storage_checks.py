@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from workers.settings import Settings
 
 _LEAST_FREE_BYTES = 1 << 30
 _MOUNTS = Path("/proc/self/mounts")
+_VIRTUAL = (("/", "proc"), ("/", "sys"))  # root is told that it may write there
 # They lock, sync or rename in ways that a database cannot rely on.
 _NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
@@ -23,6 +25,14 @@ _NETWORK = frozenset(
 def check_disk(settings: Settings) -> Iterator[Finding]:
     """Room, and a file system that a database can live on."""
     place = _existing(settings.state_dir)
+    if unfit := _unfit(place):
+        yield Finding(
+            "state directory",
+            unfit,
+            f"{settings.state_dir}: nothing can be written in {place}",
+            "set RECOMMENDER_STATE_DIR to a folder that this user may write in",
+        )
+        return
     free = shutil.disk_usage(place).free
     state: State = "ok" if free >= _LEAST_FREE_BYTES else "warning"
     advice = "" if state == "ok" else f"free some space: less than {_LEAST_FREE_BYTES >> 30} GiB is left"
@@ -49,6 +59,14 @@ def check_backups(settings: Settings, position: EntryId | None) -> Iterator[Find
             "backups", "warning", "none are made", "set RECOMMENDER_BACKUP_DIR, best to a folder on another disk"
         )
         return
+    if unfit := _unfit(place := _existing(settings.backup_dir)):
+        yield Finding(
+            "backups",
+            unfit,
+            f"none can be made in {settings.backup_dir}: nothing can be written in {place}",
+            "set RECOMMENDER_BACKUP_DIR to a folder that the worker's user may write in",
+        )
+        return
     known = backups.listed(settings.backup_dir, settings.partition)
     if not known:
         yield Finding(
@@ -68,6 +86,13 @@ def check_backups(settings: Settings, position: EntryId | None) -> Iterator[Find
     free = shutil.disk_usage(settings.backup_dir).free
     if free < 2 * newest.manifest.size_bytes:
         yield Finding("room for backups", "warning", f"{free / (1 << 30):.1f} GiB", "the next one may not fit")
+
+
+def _unfit(place: Path) -> State | None:
+    """Whether no files can be made there: by nobody, or not by this user, who may be another than the worker's."""
+    if not place.is_dir() or place.parts[:2] in _VIRTUAL:
+        return "failed"
+    return None if os.access(place, os.W_OK | os.X_OK) else "warning"
 
 
 def file_system(path: Path) -> str:
