@@ -74,6 +74,7 @@ class Value(NamedTuple):
 
     Attributes:
         readings: what it may mean: the kind of quantity, empty for a plain number, and the value in its base unit.
+        numbers: the same without the unit.
         text: as it was written.
         sign: 1 or -1 where one is written.
         decimals: behind a single point or comma, as they were written.
@@ -83,6 +84,7 @@ class Value(NamedTuple):
     """
 
     readings: frozenset[tuple[str, float]]
+    numbers: frozenset[float]
     text: str
     sign: int
     decimals: str
@@ -293,12 +295,14 @@ def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken:
         decimals = number.rpartition(separators[0])[2] if len(separators) == 1 and separators[0] in ".," else ""
         named = raw[place - 1].text if place and raw[place - 1].kind == "word" else ""
         kind_of, factor = unit
-        readings = frozenset([(kind_of, round(value * factor, 9)) for value in _readings(number, grouping)])
-        found.append(Value(readings, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL))
+        numbers = frozenset(_readings(number, grouping))
+        readings = frozenset([(kind_of, round(value * factor, 9)) for value in numbers])
+        found.append(Value(readings, numbers, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL))
     for mark in marks.get("number", ()):
         if mark.start not in taken:
             word = raw[mark.start].text
-            found.append(Value(frozenset({("", float(mark.key))}), word, 0, "", "", mark.start, False))
+            number = float(mark.key)
+            found.append(Value(frozenset({("", number)}), frozenset({number}), word, 0, "", "", mark.start, False))
     return found
 
 

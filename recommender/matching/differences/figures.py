@@ -141,11 +141,17 @@ def _scale(kind: str, reading: Reading, value: Value) -> float:
 
 
 def _equal(one: Value, other: Value) -> bool:
+    if not (has_kind(one) and has_kind(other)):
+        return not one.numbers.isdisjoint(other.numbers) or _year(one.text, other.text)
     for kind, amount in one.readings:
         for their, value in other.readings:
-            if kind != their and kind and their:
-                continue
-            rough = _ROUGHLY if one.imperial != other.imperial and kind == their else _EXACT
-            if abs(amount - value) <= rough * max(abs(amount), abs(value)):
+            rough = _ROUGHLY if one.imperial != other.imperial else _EXACT
+            if kind == their and abs(amount - value) <= rough * max(abs(amount), abs(value)):
                 return True
     return False
+
+
+def _year(one: str, other: str) -> bool:
+    """``98`` and ``1998``."""
+    short, full = sorted((one, other), key=len)
+    return len(short) == 2 and len(full) == 4 and full[:2] in {"19", "20"} and full.endswith(short)

@@ -50,11 +50,15 @@ def _accessories(reading: Reading, own: frozenset[str], pair: Sides) -> list[str
     """What one side is a part of, or for: ``case for iPhone``, ``iPhone case``."""
     if not own or len(own) > _MOST_BESIDE + 2:
         return []
+    other = pair.other if reading is pair.one else pair.one
     content = [place for place, token in enumerate(reading.tokens) if token in reading.content]
     for mark in pair.marked(reading, "for"):
+        if reading.tokens[mark.start] in other.tokens:
+            continue
         before = [reading.tokens[place] for place in content if place < mark.start]
         after = [reading.tokens[place] for place in content if place >= mark.end]
-        if before and len(before) <= _MOST_BESIDE and all(token in own for token in before):
+        named = any(token.isalpha() for token in before)
+        if named and len(before) <= _MOST_BESIDE and all(token in own for token in before):
             known = sum(token not in own for token in after)
             if known and 2 * known >= len(after):
                 return [" ".join(before)]
