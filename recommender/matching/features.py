@@ -8,6 +8,7 @@ known by the names of its features, so an entry may stand at any place; a name n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from recommender.matching.agreement import Agreement, identifiers, measures, pla
 from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context
 from recommender.matching.differences import NONE, Differences, differences
+from recommender.matching.differences.figures import all_agree
 from recommender.matching.evidence import fields, meaning, sides, times, values, words
 from recommender.matching.evidence.fields import LABELS, TITLES
 from recommender.matching.feature import CONTEXT as BESIDE
@@ -79,6 +81,8 @@ EVIDENCE: tuple[Evidence, ...] = tuple(dict.fromkeys([one.evidence for one in TA
 # of plain texts, is without them.
 CONTEXT = tuple([one.name for one in TABLE if one.kind is BESIDE])
 FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
+
+T = TypeVar("T")
 
 # Texts that share so many of their words say the same thing, whatever values they state.
 _SAME_WORDING = 0.6
@@ -156,6 +160,8 @@ def _comparison(
     colours = plain(here.colours, there.colours)
     sizes = measures(here, there)
     dimensions = plain(here.dimensions, there.dimensions)
+    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one.said, other.said):
+        named, numbers, sizes = _agreed(named), _agreed(numbers), _agreed(sizes)
     contradict = titles_contradict(one.said, other.said)
     told = {
         "identifiers": named.contradicts,
@@ -203,6 +209,19 @@ def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
         return NONE
     here, there = one.reading, other.reading
     return NONE if here is None or there is None else differences(here, there)
+
+
+def _other_spellings(one: ItemTerms, other: ItemTerms) -> bool:
+    """Whether numbers that look unlike are the same, as their language and their script write them."""
+    here, there = one.reading, other.reading
+    codes = one.whole.identifiers ^ other.whole.identifiers
+    if here is None or there is None or not all(code.isdecimal() for code in codes):
+        return False
+    return all_agree(here, there)
+
+
+def _agreed(found: Agreement[T]) -> Agreement[T]:
+    return Agreement((*found.shared, *found.here), (), ()) if found.contradicts else found
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:

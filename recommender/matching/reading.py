@@ -282,6 +282,7 @@ def _named_date(
 def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken: set[int]) -> list[Value]:
     found = []
     minus = {mark.end for mark in marks.get("minus", ())}
+    pieces = {mark.start for mark in marks.get("pieces", ())}
     for place, (kind, text, _) in enumerate(raw):
         if kind != "number" or place in taken:
             continue
@@ -295,14 +296,17 @@ def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken:
         decimals = number.rpartition(separators[0])[2] if len(separators) == 1 and separators[0] in ".," else ""
         named = raw[place - 1].text if place and raw[place - 1].kind == "word" else ""
         kind_of, factor = unit
-        numbers = frozenset(_readings(number, grouping))
+        counted = kind_of in _MONEY.values() or place + 1 in pieces
+        numbers = frozenset(_readings(number, grouping, counted=counted))
         readings = frozenset([(kind_of, round(value * factor, 9)) for value in numbers])
-        found.append(Value(readings, numbers, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL))
+        found.append(
+            Value(readings, numbers, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL)
+        )
     for mark in marks.get("number", ()):
         if mark.start not in taken:
             word = raw[mark.start].text
-            number = float(mark.key)
-            found.append(Value(frozenset({("", number)}), frozenset({number}), word, 0, "", "", mark.start, False))
+            amount = float(mark.key)
+            found.append(Value(frozenset({("", amount)}), frozenset({amount}), word, 0, "", "", mark.start, False))
     return found
 
 
@@ -319,8 +323,11 @@ def _unit(raw: list[_Raw], place: int) -> tuple[tuple[str, float], str]:
     return ("", 1.0), ""
 
 
-def _readings(number: str, grouping: str) -> set[float]:
-    """What a number may amount to; a group of three digits is a thousand where the language writes it so."""
+def _readings(number: str, grouping: str, *, counted: bool) -> set[float]:
+    """What a number may amount to; a group of three digits is a thousand where the language writes it so.
+
+    Money and pieces have no three decimals.
+    """
     grouped = _THOUSANDS.match(number)
     plain = number.replace("\u2019", "'")
     if grouped:
@@ -332,6 +339,8 @@ def _readings(number: str, grouping: str) -> set[float]:
         if plain.startswith("0"):
             return {part}
         if plain.endswith(f"{sign}000") and grouping != "en":
+            return {whole}
+        if counted:
             return {whole}
         if grouping == "en":
             return {whole} if sign == "," else {part}

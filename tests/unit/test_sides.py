@@ -26,6 +26,7 @@ DIFFERENT = {
         ("Sega circolare Taglio 190", "Lama per sega circolare Taglio 190"),
         ("Fiets Draai 28", "Fiets Draai 28 houder"),
         ("Drone Avis 2", "Drone Avis 2 charger"),
+        ("Friteuse Crosti 3", "Panier de friteuse Crosti 3"),
     ],
     "edition": [
         ("Motorola Edge 50 256 GB", "Motorola Edge 50 Ultra 256 GB"),
@@ -55,6 +56,7 @@ DIFFERENT = {
     "symbol": [
         ("Tutor for C++ wanted", "Tutor for C# wanted"),
         ("Grade A+ for the essay", "Grade A- for the essay"),
+        ("Torch Lux, AAA cells", "Torch Lux, AA cells"),
     ],
     "moment": [
         ("No heating in block D on 2024-02-11", "No heating in block D on 2024-02-19"),
@@ -85,6 +87,7 @@ DIFFERENT = {
         ("Überweisung von Sparkonto auf Depot", "Überweisung von Depot auf Sparkonto"),
         ("Change 40 EUR → CHF", "Change 40 CHF → EUR"),
         ("Lot z Poznania do Oslo", "Lot z Oslo do Poznania"),
+        ("Przelew z konta Anny na konto Tomka", "Przelew z konta Tomka na konto Anny"),
     ],
     "numeral": [("Dragon Song VI", "Dragon Song VII"), ("Tome IX des mémoires", "Tome XI des mémoires")],
     "amount": [
@@ -92,6 +95,8 @@ DIFFERENT = {
         ("Rabatt von 15 % fehlt", "Rabatt von 15 € fehlt"),
         ("Washer steel 100 mm", "Washer steel 101 mm"),
         ("Lámpara 2.500 unidades", "Lámpara 2,5 unidades"),
+        ("Rechnung 3.400 EUR", "Rechnung 3,40 EUR"),
+        ("Vis inox 1 000 pièces", "Vis inox 1 pièces"),
     ],
 }
 
@@ -160,6 +165,25 @@ def test_a_pair_that_is_set_apart_is_no_duplicate_and_says_why() -> None:
     band, said = verdict("Train from Bergen to Malmö", "Train from Malmö to Bergen")
     assert band is not Band.DUPLICATE
     assert said["direction_differs"] == "the direction is the other way round"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Schrauben verzinkt Karton 1'000 Stück", "Schrauben verzinkt Karton 1000 Stück"),
+        ("Schrauben verzinkt Karton 3.000 Stück", "Schrauben verzinkt Karton 3000 Stück"),
+        ("Jus de pomme doux 1 000 ml", "Jus de pomme doux 1 l"),
+        ("الطلب رقم ٨٢٣٤٥ لم يصل", "الطلب رقم 82345 لم يصل"),
+        ("Stair carpet runner 6 ft", "Stair carpet runner 1.8 m"),
+    ],
+)
+def test_one_number_in_two_spellings_contests_nothing(one: str, other: str) -> None:
+    here, there = (Comparable(Item(id=text, text=text), text.encode()) for text in (one, other))
+    found = LearnedMatcher(lambda _: CountedTerms()).explain(here, [Candidate(there, 0.99)], 0, CollectionSettings())
+    assert not found.contested
+    assert {reason.code for reason in found.reasons}.isdisjoint(
+        {"numbers_differ", "sizes_differ", "identifiers_differ"}
+    )
 
 
 def test_it_is_said_behind_what_speaks_for_the_two() -> None:

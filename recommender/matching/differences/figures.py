@@ -44,8 +44,9 @@ def sign(pair: Sides) -> Agreement[str] | None:
 def symbol(pair: Sides) -> Agreement[str] | None:
     """Names with another sign in them, or signs that stand for themselves."""
     here, there = pair.one.symbols - pair.other.symbols, pair.other.symbols - pair.one.symbols
-    if not (here or there):
-        return None
+    repeated = _repeated(pair.one, pair.other), _repeated(pair.other, pair.one)
+    if all(repeated) and pair.alike(*repeated):
+        return agreement(sorted(repeated[0]), sorted(repeated[1]))
     bare = pair.one.content.keys(), pair.other.content.keys()
     for mark in sorted(here | there):
         base = mark.rstrip("+#-")
@@ -57,6 +58,11 @@ def symbol(pair: Sides) -> Agreement[str] | None:
         if found and pair.alike({mark, base, *found}, {mark, base, *found}):
             return agreement([mark], [found[0]]) if mark in here else agreement([found[0]], [mark])
     return None
+
+
+def _repeated(reading: Reading, other: Reading) -> set[str]:
+    """``AAA``, where the other side says ``AA``."""
+    return {token for token in reading.content if len(set(token)) == 1 < len(token)} - other.content.keys()
 
 
 def moment(pair: Sides) -> Agreement[str] | None:
@@ -97,10 +103,29 @@ def numeral(pair: Sides) -> Agreement[str] | None:
 def amount(pair: Sides) -> Agreement[str] | None:
     """Numbers and measures in each other's place."""
     here, there = _unmatched(pair.one, pair.other), _unmatched(pair.other, pair.one)
-    if not here or not there:
+    if not here and not there:
         return None
+    if not here or not there:
+        return _grouped(pair, here, there)
     figures = _units(pair.one) | _figures(pair.one), _units(pair.other) | _figures(pair.other)
     return agreement([one.text for one in here], [one.text for one in there]) if pair.alike(*figures) else None
+
+
+def _grouped(pair: Sides, here: list[Value], there: list[Value]) -> Agreement[str] | None:
+    """``1 000`` in the place of ``1``: three digits more, behind a number, and nothing else."""
+    (longer, shorter), own = ((pair.one, pair.other), here) if here else ((pair.other, pair.one), there)
+    if len(own) != 1 or not any(own[0].at == places[1] for places in _joined(longer).values()):
+        return None
+    at = own[0].at
+    if (*longer.tokens[:at], *longer.tokens[at + 1 :]) != shorter.tokens:
+        return None
+    grouped, alone = f"{longer.tokens[at - 1]} {longer.tokens[at]}", longer.tokens[at - 1]
+    return agreement([grouped], [alone]) if here else agreement([alone], [grouped])
+
+
+def all_agree(one: Reading, other: Reading) -> bool:
+    """Whether each states some numbers, and none that the other does not, in whatever spelling."""
+    return bool(one.values and other.values) and not (_unmatched(one, other) or _unmatched(other, one))
 
 
 def _units(reading: Reading) -> set[str]:

@@ -79,8 +79,10 @@ def direction(pair: Sides) -> Agreement[str] | None:
 
 def _exchanged(pair: Sides) -> Agreement[str] | None:
     """Two names in each other's place around words of direction, and nothing else moved."""
-    one, other = pair.one.tokens, pair.other.tokens
+    one, other = ([token[:_STEM] for token in side.tokens] for side in (pair.one, pair.other))
     if len(one) != len(other):
+        return None
+    if one == other:
         return None
     apart = [place for place, (mine, their) in enumerate(zip(one, other, strict=True)) if mine != their]
     start, end = apart[0], apart[-1] + 1
@@ -90,7 +92,8 @@ def _exchanged(pair: Sides) -> Agreement[str] | None:
         for last in range(1, _REACH):
             middle = len(mine) - first - last
             if middle > 0 and inner and theirs == mine[-last:] + mine[first : first + middle] + mine[:first]:
-                return agreement([" ".join(mine[:first])], [" ".join(theirs[:last])])
+                said_here, said_there = pair.one.tokens[start : start + first], pair.other.tokens[start : start + last]
+                return agreement([" ".join(said_here)], [" ".join(said_there)])
     return None
 
 

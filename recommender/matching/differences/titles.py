@@ -52,22 +52,34 @@ def _accessories(reading: Reading, own: frozenset[str], pair: Sides) -> list[str
         return []
     other = pair.other if reading is pair.one else pair.one
     content = [place for place, token in enumerate(reading.tokens) if token in reading.content]
+    found = _for_it(reading, other, own, pair, content)
+    return found or (_named(reading, own, pair, content) if pair.titles and content else [])
+
+
+def _for_it(reading: Reading, other: Reading, own: frozenset[str], pair: Sides, content: list[int]) -> list[str]:
+    """``case for iPhone``; before a word like "of" stand no more than a few words, and behind it all of the other."""
+    tokens, size = reading.tokens, len(other.tokens)
+    start = len(tokens) - size - 1
+    joins = {mark.start for kind in ("for", "from") for mark in pair.marked(reading, kind)}
+    if pair.titles and start in joins and start <= _MOST_BESIDE and tokens[-size:] == other.tokens:
+        return [" ".join(tokens[:start])]
     for mark in pair.marked(reading, "for"):
-        if reading.tokens[mark.start] in other.tokens:
-            continue
-        before = [reading.tokens[place] for place in content if place < mark.start]
-        after = [reading.tokens[place] for place in content if place >= mark.end]
-        named = any(token.isalpha() for token in before)
-        if named and len(before) <= _MOST_BESIDE and all(token in own for token in before):
+        before = [tokens[place] for place in content if place < mark.start]
+        after = [tokens[place] for place in content if place >= mark.end]
+        named = any(token.isalpha() for token in before) and tokens[mark.start] not in other.tokens
+        if named and len(before) <= _MOST_BESIDE and own.issuperset(before):
             known = sum(token not in own for token in after)
             if known and 2 * known >= len(after):
                 return [" ".join(before)]
-    if not pair.titles or not content:
-        return []
+    return []
+
+
+def _named(reading: Reading, own: frozenset[str], pair: Sides, content: list[int]) -> list[str]:
+    """``iPhone case``: an accessory at the head or the end, or nothing else that is one's own, and no extra."""
     withs = [mark.end for mark in pair.marked(reading, "with")]
     for mark in reading.marks.get("accessories", ()):
         words = reading.tokens[mark.start : mark.end]
-        if not any(token in own for token in words) or any(0 <= mark.start - end < _REACH for end in withs):
+        if own.isdisjoint(words) or any(0 <= mark.start - end < _REACH for end in withs):
             continue
         alone = own.issubset(words) and not (pair.there if own is pair.here else pair.here)
         if mark.start == content[0] or mark.end - 1 == content[-1] or alone:

@@ -119,7 +119,7 @@ _Function = Callable[[Comparison], float]
 _ENTRIES: tuple[tuple[_Function, str, str, str], ...] = (
     (condition_differs, "condition", "only one is {}", "one is {}, the other {}"),
     (accessory_differs, "accessory", "only one is for the thing, or a part of it: {}", "one is {}, the other {}"),
-    (edition_differs, "edition", "only one is the edition {}", "the editions differ: {} / {}"),
+    (edition_differs, "edition", "only one is called {}", "the editions differ: {} / {}"),
     (pack_differs, "pack", "only one is a pack of {}", "the packs differ: {} / {}"),
     (letter_size_differs, "letter size", "only one has the size {}", "the sizes differ: {} / {}"),
     (version_differs, "version", "only one has the version {}", "the versions differ: {} / {}"),
