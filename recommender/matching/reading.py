@@ -18,6 +18,7 @@ MOST_CHARACTERS = 1500
 """A longer text is not read word by word."""
 
 _PROSE = 0.45
+_LONGEST_NUMBER = 18  # longer ones are names, and no float tells them apart
 _MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
           "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
 READ_UNITS: dict[str, tuple[str, float]] = {
@@ -41,7 +42,7 @@ _SIZES = re.compile(r"(?<![^\W_])([2-6])x(?=[ls](?!\w))")
 _TOKEN = re.compile(
     r"(?P<stamp>\d{4}-\d\d-\d\d[ t]\d\d:\d\d:\d\d[\d.,z+:-]*)"
     r"|(?<![\w.,:/-])(?P<date>\d{4}-\d\d?-\d\d?|\d\d?\.\d\d?\.\d{4}|\d\d?/\d\d?/\d{4})(?![\w/-])"
-    r"|(?<![\w.,:])(?P<colon>\d{1,5}:\d+(?: \d{3}(?!\d))?(?::\d\d)?)(?![\d:])"
+    r"|(?<![\w.,:])(?P<colon>\d{1,5}:\d{1,6}(?: \d{3}(?!\d))?(?::\d\d)?)(?![\d:])"
     r"|(?<![\w.,:])(?P<clock>\d\d?h(?:\d\d)?)(?!\w)"
     r"|(?<![^\W_])(?P<mark>(?:[^\W\d_]{1,2}|0)(?:[+#]{1,3}|-(?=[\s,.;)]|$)))(?![^\W_])"
     r"|(?P<number>(?:(?<![^\s(\[])[+\u2212\u2013-] ?)?(?<![^\W_])\d+(?:[.,'\u2019]\d+)*)"
@@ -284,7 +285,7 @@ def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken:
     minus = {mark.end for mark in marks.get("minus", ())}
     pieces = {mark.start for mark in marks.get("pieces", ())}
     for place, (kind, text, _) in enumerate(raw):
-        if kind != "number" or place in taken:
+        if kind != "number" or place in taken or len(text) > _LONGEST_NUMBER:
             continue
         signed = text[0] if not text[0].isdigit() else ""
         number = text.lstrip("+-\u2212\u2013 ")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recommender.items import Band, CollectionSettings, Item
 from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
@@ -10,6 +12,7 @@ from recommender.matching.differences import differences
 from recommender.matching.features import FEATURES, MONOTONE, TABLE
 from recommender.matching.lexicon import lexicon
 from recommender.matching.terms import MOST_READ
+from tests.support.costs import UNITS
 
 DIFFERENT = {
     "condition": [
@@ -203,6 +206,14 @@ def test_spans_show_where_it_stands() -> None:
 
 def test_a_long_text_is_not_read_word_by_word() -> None:
     assert item_terms(Item(id="a", text="word " * (MOST_READ // 10))).reading is None
+
+
+@given(st.lists(st.sampled_from([*UNITS, "9" * 400, "1:" + "9" * 500, "2025-99-99", "0h", "25h99", "v"]), max_size=60))
+def test_any_text_can_be_read(units: list[str]) -> None:
+    text = "".join(units)
+    one, other = item_terms(Item(id="a", text=text or "x")), item_terms(Item(id="b", text=f"{text} 1 last"))
+    if one.reading is not None and other.reading is not None:
+        assert len(differences(one.reading, other.reading)) <= len(DIFFERENT)
 
 
 def test_a_date_in_a_long_text_says_when_it_was_written() -> None:
