@@ -1,7 +1,7 @@
 """How good the verdicts of a model of pairs are: every labelled set through the real engine, in one table.
 
     RECOMMENDER_TEST_DATA=... python -m tools.judge_matcher [--model FILE] [--only NAME ...] [--json FILE]
-        [--vectors FOLDER] [--pairs FILE ...] [--targets 0.95 0.9]
+        [--vectors FOLDER] [--pairs FILE ...] [--targets 0.95 0.9] [--review-budget 0.15]
 
 Streams longer than `MOST` are cut to whole groups, drawn with a seed. Of product sets with published pairs the pairs of
 the test split are judged too: alone, and with the nearest other items in view. Precision counts what is labelled; `low`
@@ -70,9 +70,19 @@ class Judge:
         model: of pairs.
         targets: of precision, the first one that of the table's order.
         backend: what computes the vectors.
+        budget: of review, in streams.
     """
 
-    def __init__(self, data: Path, vectors: Path, model: PairModel, targets: Sequence[float], backend: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        vectors: Path,
+        model: PairModel,
+        targets: Sequence[float],
+        backend: str,
+        budget: float | None = None,
+    ) -> None:
+        self._budget = budget
         self._data = data
         self._vectors = vectors
         self._model = model
@@ -86,7 +96,7 @@ class Judge:
         embed_ahead(encoders, stream)
         said, stated = {}, {}
         for target in self._targets:
-            with Player(encoders, self._model, target, with_alone=True) as player:
+            with Player(encoders, self._model, target, review_budget=self._budget, with_alone=True) as player:
                 said[target] = player.arrive(stream.items)
                 stated[target] = [one for item in stream.items for one in player.stated.get(item.id, ())]
         encoders.recorded.save()
@@ -225,13 +235,14 @@ def main() -> None:
     parser.add_argument("--backend", default="auto", help="what computes vectors; see RECOMMENDER_EMBEDDING_BACKEND")
     parser.add_argument("--pairs", type=Path, nargs="+", default=[], help="further files of pairs beyond doubt")
     parser.add_argument("--targets", type=float, nargs="+", default=TARGETS)
+    parser.add_argument("--review-budget", type=float, help="which share of the items may be in review; by default any")
     parser.add_argument("--json", type=Path, help="write all figures to a file")
     options = parser.parse_args()
     data = Path(os.environ.get("RECOMMENDER_TEST_DATA", ROOT.parent / "shared" / "data"))
     model = default_model()
     if options.model:
         model = PairModel.from_json(json.loads(options.model.read_text(encoding="utf-8")))
-    judge = Judge(data, options.vectors, model, options.targets, options.backend)
+    judge = Judge(data, options.vectors, model, options.targets, options.backend, options.review_budget)
 
     def wanted(name: str) -> bool:
         return not options.only or any(name.startswith(one) for one in options.only)

@@ -110,6 +110,7 @@ class Player:
         encoders: with the default model.
         model: of pairs; ``None`` for what the engine itself takes.
         target_precision: of the collection.
+        review_budget: of the collection.
         with_alone: whether each pair is judged alone as well.
         with_rows: whether what the matcher sees of each pair is noted.
     """
@@ -120,6 +121,7 @@ class Player:
         model: PairModel | None,
         target_precision: float,
         *,
+        review_budget: float | None = None,
         with_alone: bool = False,
         with_rows: bool = False,
     ) -> None:
@@ -134,7 +136,9 @@ class Player:
         self._noted = notes[0]
         self._sent = 0
         # Items come a millisecond apart here: what is judged are verdicts, not how many are taken.
-        settings = CollectionSettings(target_precision=target_precision, commands_per_second=None)
+        settings = CollectionSettings(
+            target_precision=target_precision, review_budget=review_budget, commands_per_second=None
+        )
         self._send([ConfigureCollection(collection=COLLECTION, settings=settings)])
 
     def __enter__(self) -> Player:

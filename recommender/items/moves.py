@@ -94,6 +94,8 @@ class CollectionRecord(Value):
         pending: … and that it has not; ``matcher`` is what it has learned, as JSON.
         cut_by: the rules that its texts are cut by.
         uncut: whether some of its items were cut by others.
+        arrived: how many items came of late, how many of them to ``review``, and how many were for review, by hundredth
+            of the probability.
         origins: partitions it has been in before, and their events with it.
     """
 
@@ -107,6 +109,7 @@ class CollectionRecord(Value):
     matcher: str | None
     cut_by: Annotated[str, Field(max_length=1024)] = ""
     uncut: bool = False
+    arrived: Annotated[tuple[Count, ...], Field(strict=False, max_length=102)] = ()
     origins: tuple[Partition, ...] = Field(strict=False, max_length=64)
 
 

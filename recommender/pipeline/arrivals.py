@@ -15,6 +15,7 @@ from recommender.pipeline.judging import BY_WORDS, Asked, Judged, JudgedByCosine
 from recommender.pipeline.neighbours import Having, Neighbourhood
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.readings import Readings
+from recommender.pipeline.review_budget import ReviewBudget
 from recommender.pipeline.spots import Spots, spot_of
 from recommender.pipeline.subject import Subject
 from recommender.pipeline.surroundings import Surroundings, Wider
@@ -60,6 +61,7 @@ class Arrivals:
         judging: Judging,
         answers: Answers,
         groups: Groups,
+        review: ReviewBudget,
     ) -> None:
         self._store = store
         self._readings = readings
@@ -68,6 +70,7 @@ class Arrivals:
         self._judging = judging
         self._answers = answers
         self._groups = groups
+        self._review = review
 
     def hints(self, collection: Collection, subject: Subject) -> Hints:
         """Twin and word search; neither asks the vector index."""
@@ -117,7 +120,8 @@ class Arrivals:
         if collection.hiding:
             same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
             settle([*(one.group for one in judged.members), *(member.group for member in same)])
-        return self._groups.place(collection, subject, hints.twin, judged, forbidden)
+        place = self._groups.place(collection, subject, hints.twin, judged, forbidden)
+        return place._replace(verdict=self._review.arrived(collection, place.verdict))
 
     def store(
         self,
@@ -170,16 +174,27 @@ class Arrivals:
         judged = self._judge(collection, subject, hints, surroundings, frozenset())
         return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
 
-    def told(
+    def judged(
         self, collection: Collection, subject: Subject, asked: Asked, hints: Hints, surroundings: Surroundings
     ) -> PairVerdict:
-        """What an item is told of one other when it arrives, whichever candidate is the best."""
+        """The verdict on an item and one other, among the item's candidates."""
         forbidden = self._answers.different(collection.id, subject.item.id)
         around = hints.twin, hints.by_words, surroundings.members(), surroundings.similarity
-        pair = self._judging.ask(collection, subject, asked, *around, forbidden)
-        if asked.said is not None or subject.seq is not None:
+        return self._judging.ask(collection, subject, asked, *around, forbidden)
+
+    def told(
+        self, collection: Collection, subject: Subject, asked: Asked, pair: PairVerdict, twin: Member | None
+    ) -> PairVerdict:
+        """What an item is told of one other when it arrives, by the verdict on the pair, whichever candidate is best.
+
+        One that is stored has been told.
+        """
+        if subject.seq is not None:
             return pair
-        return self._groups.told(collection, subject, pair, asked.member, hints.twin, forbidden)
+        if asked.said is None:
+            forbidden = self._answers.different(collection.id, subject.item.id)
+            pair = self._groups.told(collection, subject, pair, asked.member, twin, forbidden)
+        return self._review.would_say(collection, pair)
 
     def refresh(
         self, collection: Collection, row: StoredItem, embedded: Embedded, *, revision: int, version: int | None

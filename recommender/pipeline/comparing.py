@@ -153,21 +153,24 @@ class Comparing:
             said = self._store.items.by_seq([later.member.seq])[later.member.seq].verdict
             if said.pair is not None and said.matched_seq == earlier.member.seq:
                 return said.pair
-        if collection.settings.rule == "cosine":
-            return self._judging.pair(
-                _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
-            )
         if earlier.member is not None:
-            return self._among(collection, later, Asked(earlier.member), similarity)
+            return self._among(collection, later, earlier, Asked(earlier.member), similarity)
         seq, subject = self._store.items.next_seq(), earlier.subject
         said_now = Saying(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
         asked = Asked(Member(seq, subject.item.id, _NOWHERE, ""), said_now, subject.vector)
         with self._words.supposed(collection.id, subject.item):
-            return self._among(collection, later, asked, similarity)
+            return self._among(collection, later, earlier, asked, similarity)
 
-    def _among(self, collection: Collection, later: _Side, asked: Asked, similarity: float) -> PairVerdict:
-        """The verdict on the pair among the candidates that the later one has."""
+    def _among(
+        self, collection: Collection, later: _Side, earlier: _Side, asked: Asked, similarity: float
+    ) -> PairVerdict:
+        """What the later one is told of the earlier, judged among the candidates that it has."""
         subject = later.subject
+        if collection.settings.rule == "cosine":  # no other candidate counts
+            pair = self._judging.pair(
+                _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
+            )
+            return self._arrivals.told(collection, subject, asked, pair, None)
         hints = self._arrivals.hints(collection, subject)
         vector, overlay = subject.vector, CollectionOverlay(len(subject.vector))
         neighbours = self._indexes.neighbours(
@@ -177,7 +180,9 @@ class Comparing:
         near = neighbours.of(_QUESTION, overlay, also, hints.having, self._arrivals.there(collection))
         if asked.said is not None:
             near = dict(sorted({**near, _NOWHERE: similarity}.items(), key=lambda one: -one[1]))
-        return self._arrivals.told(collection, subject, asked, hints, self._arrivals.surroundings(collection, near))
+        surroundings = self._arrivals.surroundings(collection, near)
+        pair = self._arrivals.judged(collection, subject, asked, hints, surroundings)
+        return self._arrivals.told(collection, subject, asked, pair, hints.twin)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
         row = self._store.items.get(collection.id, asked.id)

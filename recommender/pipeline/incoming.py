@@ -34,7 +34,7 @@ from recommender.pipeline.moves import Moves
 from recommender.pipeline.rates import latest_us, rate_note
 from recommender.pipeline.spots import spot_of
 from recommender.pipeline.words import Words
-from recommender.store import Answer, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
+from recommender.store import Answer, Arrived, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
 
 _MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page of ours has about 100 kB, or one record more than fits into that
 _DEEPEST = 64  # levels of an event; one of ours has ten
@@ -108,6 +108,7 @@ class Incoming:
         collection.model, collection.dimension = record.model, record.dimension
         if record.uncut or record.cut_by != collection.cut_by:
             collection.uncut_seq = move.last_arrival
+        collection.arrived = Arrived.of(record.arrived)
         self._collections.touch(collection)
         if record.next_us is not None:
             next_us = min(record.next_us, latest_us(record.settings, entry.time_ms * 1000))

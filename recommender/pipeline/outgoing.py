@@ -104,6 +104,7 @@ class Outgoing:
             matcher=self._store.answers.model_text(collection.id),
             cut_by=collection.cut_by,
             uncut=collection.uncut_seq > 0,
+            arrived=collection.arrived.numbers(),
             origins=origins,
         )
 

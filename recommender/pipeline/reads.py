@@ -22,6 +22,7 @@ from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.overlay import CollectionOverlay
 from recommender.pipeline.readings import Readings
+from recommender.pipeline.review_budget import share_in_review
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.surroundings import Surroundings
 from recommender.store import Collection, SqliteStore, StoredItem
@@ -190,6 +191,7 @@ class Reads:
                     "items": self._store.items.count(collection.id),
                     "model": collection.model,
                     "answers": self._answers.count(collection.id),
+                    "review_share": share_in_review(collection),
                     **self._indexes.stats(collection),
                 }
                 for collection in self._collections.all()
@@ -199,6 +201,10 @@ class Reads:
     def sizes(self) -> tuple[int, Counter[str]]:
         """How many items there are, and how many points by kind of index."""
         return self._store.items.count(), self._indexes.sizes()
+
+    def review_share(self) -> float:
+        """Share of the items that arrived of late that are in ``review``, over all collections, in [0, 1]."""
+        return share_in_review(*self._collections.all())
 
     def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
         """Items similar to a text, best first, duplicates once.

@@ -43,6 +43,7 @@ from recommender.pipeline.recutting import Recutting
 from recommender.pipeline.requery import Requery
 from recommender.pipeline.reshaping import Reshaping
 from recommender.pipeline.retirement import Retirement
+from recommender.pipeline.review_budget import ReviewBudget
 from recommender.pipeline.spots import Spots
 from recommender.pipeline.standings import Standings
 from recommender.pipeline.summaries import Summaries
@@ -109,7 +110,8 @@ class Recommender:
         groups = Groups(store, readings, judging, self._answers)
         standings = Standings(store)
         corrections = Corrections(store, standings)
-        arrivals = Arrivals(store, readings, self._words, self._spots, judging, self._answers, groups)
+        review = ReviewBudget(self._collections)
+        arrivals = Arrivals(store, readings, self._words, self._spots, judging, self._answers, groups, review)
         requery = Requery(arrivals, self._indexes)
         self._recutting = Recutting(store, self._collections, self._embedding, readings, arrivals, requery)
         self._departures = departures = Departures(store, arrivals, requery, corrections)
@@ -290,6 +292,10 @@ class Recommender:
     def sizes(self) -> tuple[int, Counter[str]]:
         """How many items there are, and how many points by kind of index: the part of ``stats`` that costs little."""
         return self._reads.sizes()
+
+    def review_share(self) -> float:
+        """Share of the items that arrived of late that are in ``review``, over all collections, in [0, 1]."""
+        return self._reads.review_share()
 
     def kept_bytes(self) -> dict[str, int]:
         """About how many bytes of memory are taken by what was read of late, by kind: each has a bound."""

@@ -1,7 +1,7 @@
 """The truth: what is committed here happened, everything else can be rebuilt from it."""
 
 from recommender.store.answers import Answer
-from recommender.store.collections import Collection
+from recommender.store.collections import Arrived, Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender.store.failures import explained
 from recommender.store.lessons import Lesson
@@ -17,6 +17,7 @@ __all__ = [
     "KEY_WINDOW_MS",
     "MOST_OUTBOX_BYTES",
     "Answer",
+    "Arrived",
     "Collection",
     "DatabaseCopy",
     "Forward",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender.store.upgrades`)."""
 
 # Indexes stand in the order in which upgrades make them: where two serve equally well, SQLite goes by the order.
@@ -21,7 +21,8 @@ CREATE TABLE collections (
     gone_ms INTEGER NOT NULL DEFAULT 0,      -- items that arrived until then are gone, though some may be here yet
     unsorted_seq INTEGER NOT NULL DEFAULT 0, -- items up to this arrival number have no spot under the settings of now
     cut_by TEXT NOT NULL DEFAULT '',         -- the rules that texts are cut by
-    uncut_seq INTEGER NOT NULL DEFAULT 0     -- items up to this arrival number have yet to be looked at under them
+    uncut_seq INTEGER NOT NULL DEFAULT 0,    -- items up to this arrival number have yet to be looked at under them
+    arrived TEXT NOT NULL DEFAULT '[]'       -- JSON: items that came of late, how many of them to review, how likely
 );
 
 -- Every distinct text is embedded once per model.

@@ -137,4 +137,8 @@ ALTER TABLE items ADD COLUMN compared TEXT;  -- what of it is compared, as in co
 ALTER TABLE collections ADD COLUMN cut_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE collections ADD COLUMN uncut_seq INTEGER NOT NULL DEFAULT 0;
 """,
+    7: """
+-- JSON: items that came of late, how many of them to review, and how likely they were.
+ALTER TABLE collections ADD COLUMN arrived TEXT NOT NULL DEFAULT '[]';
+""",
 }

@@ -81,6 +81,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"index": "exact", "recommendations": 1},
     {"index": "auto", "target_precision": 0.5, "review_from": 0.1, "similar_from": 0.1},
     {"similar_from": -1.0, "candidates": 3, "canonical": "latest"},
+    {"review_from": 0.05, "review_budget": 0.3},
     {"ttl_seconds": 5},
     {"ttl_seconds": 40_000, "candidates": 2, "canonical": "longest"},
     {"equal": ["price"]},

@@ -75,10 +75,12 @@ def _show(result: dict[str, Any]) -> None:
     kept = ", ".join(f"{kind} {size / 2**20:,.0f} MiB" for kind, size in result["kept_bytes"].items())
     out.print(f"in memory   {kept}")
     table = Table(box=None, pad_edge=False)
-    for heading in ("collection", "items", "points", "index", "recall", "model"):
-        table.add_column(heading, justify="right" if heading in ("items", "points", "recall") else "left")
+    for heading in ("collection", "items", "points", "review", "index", "recall", "model"):
+        right = heading in ("items", "points", "review", "recall")
+        table.add_column(heading, justify="right" if right else "left")
     for name, one in result["collections"].items():
         model = printable(one["model"] or "-")
         recall = "-" if one["recall"] is None else f"{one['recall']:.3f}"
-        table.add_row(printable(name), f"{one['items']:,}", f"{one['points']:,}", one["index"], recall, model)
+        counts = f"{one['items']:,}", f"{one['points']:,}", f"{one['review_share']:.1%}"
+        table.add_row(printable(name), *counts, one["index"], recall, model)
     out.print(table)

@@ -68,6 +68,7 @@ class Metrics:
         )
         self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
         self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
+        self._review = gauge("recommender_review_share", "Share of the items that arrived of late that are in review.")
         self._kept = gauge("recommender_kept_bytes", "Memory taken by what was read of late, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
         self._passing = gauge(
@@ -188,6 +189,10 @@ class Metrics:
     def recall(self, lowest: float) -> None:
         """Sampled recall of the worst of the approximate indexes."""
         self._recall.labels(self._partition).set(lowest)
+
+    def review(self, share: float) -> None:
+        """Which share of the items that arrived of late people are asked to look at."""
+        self._review.labels(self._partition).set(share)
 
     def kept(self, bytes_: Mapping[str, int]) -> None:
         """What is kept in memory of what was read of late."""

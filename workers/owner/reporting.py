@@ -74,6 +74,7 @@ class Reporting:
         """
         items, points = engine.sizes()
         self._metrics.index(points)
+        self._metrics.review(engine.review_share())
         self._metrics.kept(engine.kept_bytes())
         if recalls := engine.recalls():
             self._metrics.recall(min(recalls.values()))
