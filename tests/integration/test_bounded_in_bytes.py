@@ -258,6 +258,18 @@ def test_notes_on_events_that_are_gone_are_bounded(
     )
 
 
+def test_many_groups_cost_no_more_questions(redis: Redis, engine: Recommender, events: EventsStream) -> None:
+    reject(engine, 10, b"no")
+    assert Publisher(events).publish(engine)
+    for n in range(50):
+        redis.xgroup_create(KEYS.events, f"group {n}", id="0")
+        read_all(redis, f"group {n}")
+    redis.config_resetstat()
+    events.keep_bounds()
+    asked: Any = redis.info("commandstats")
+    assert sum(one["calls"] for name, one in asked.items() if name.startswith("cmdstat_x")) < 20
+
+
 def test_on_a_full_server_notes_on_events_that_are_gone_make_room(
     redis: Redis, engine: Recommender, events: EventsStream
 ) -> None:

@@ -36,14 +36,17 @@ def release_gone(redis: Redis, key: str, *, all_: bool = False) -> int:
         key: of the stream.
         all_: also the `MOST_GONE` that may stay in each group.
     """
+    groups = [group for group in groups_of(redis, key) if group["pending"]]
+    if not groups:
+        return 0
+    info: Any = redis.xinfo_stream(key)
+    first = info["first-entry"]
+    last_gone = f"({first[0].decode()}" if first else info["last-generated-id"].decode()
     released = 0
-    for group in groups_of(redis, key):
-        info: Any = redis.xinfo_stream(key)
+    for group in groups:
         surplus = int(group["pending"]) - int(info["length"]) - MOST_GONE  # of those that are gone, at least
         wanted = min(int(group["pending"]) if all_ else surplus, _MOST_AT_ONCE)
         if wanted > 0:
-            first = info["first-entry"]
-            last_gone = f"({first[0].decode()}" if first else info["last-generated-id"].decode()
             released += _release(redis, key, group["name"], last_gone, wanted)
     return released
 
