@@ -105,6 +105,21 @@ def test_a_column_whose_cells_repeat_names_no_items(tmp_path: Path) -> None:
     assert mapping(tmp_path, {"id": ["17", "17", "18"], "text": list(PROSE)}).id_field == "id"
 
 
+@pytest.mark.parametrize(("odd", "chosen"), [(["S-1"], "sku"), ([""], "sku"), (["S-1", ""] * 10, None)])
+def test_a_few_repeated_or_missing_ids_are_no_reason_to_number_the_rows(
+    tmp_path: Path, odd: list[str], chosen: str | None
+) -> None:
+    ids = [*(f"S-{n}" for n in range(40 - len(odd))), *odd]
+    found = mapping(tmp_path, {"sku": ids, "text": [f"an oak desk of {n} inches" for n in range(40)]})
+    assert found.id_field == chosen
+    numbers: dict[str, list[Any]] = {
+        "no": [*range(39), 0],
+        "sku": [f"S-{n}" for n in range(40)],
+        "text": ["an oak desk"] * 40,
+    }
+    assert mapping(tmp_path, numbers).id_field == "sku", "one that tells all of them apart comes first"
+
+
 def test_variants_below_their_product_leave_its_id_an_id(tmp_path: Path) -> None:
     columns = {
         "Handle": ["oak-desk", "oak-desk", "oak-desk", "pine-desk"],

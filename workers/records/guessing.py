@@ -57,6 +57,7 @@ _OF_WHAT = frozenset(
 )
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+_NEARLY_ALL = 0.9  # of many rows
 _MOST = 0.8  # of the cells that say something
 _PLACE = re.compile(
     r"(?:[a-z][a-z0-9+.-]{1,9}://|www\.|mailto:|data:|//)\S+|\S+@\S+\.\w+|[\w.~-]*/\S*\.\w{2,5}", re.IGNORECASE
@@ -131,12 +132,18 @@ class Columns:
         return [cell for cell in cells if not _says_nothing(cell)]
 
     def id(self, taken: Iterable[str] = ()) -> str | None:
-        """The column with the ids: one called ``id``, or one of another usual name whose cells do not repeat."""
+        """The column with the ids: one called ``id``, or one of another usual name whose cells hardly ever repeat.
+
+        Of many rows some have an id that another has, or none; they are reported. Numbers of rows in the place of ids
+        would make other items of a file that has one row more.
+        """
         free = [name for name in self._names if name not in set(taken)]
         if (exact := next((name for name in free if bare(name) == "id"), None)) is not None:
             return exact
-        named = (name for wanted in _ID for name in self._called(wanted, free))
-        return next((name for name in named if self._tells_apart(name)), None)
+        named = [name for wanted in _ID for name in self._called(wanted, free)]
+        least = _NEARLY_ALL if len(self._sample) >= _ROWS_THAT_TELL else 1.0
+        apart = {name: self._told_apart(name) for name in named}
+        return next((name for most in (1.0, least) for name in named if apart[name] >= most), None)
 
     def continued_id(self, taken: Iterable[str], texts: Sequence[str]) -> str | None:
         """A column of a usual name whose cells repeat only in rows without a text, right below that with the text."""
@@ -198,9 +205,9 @@ class Columns:
             return date_form(self.cells(name)).per_second is not None
         return self.kind(name) is Kind.DATE
 
-    def _tells_apart(self, name: str) -> bool:
-        cells = [str(cell) for cell in self.cells(name)]
-        return len(set(cells)) == len(cells) == len(self._sample) > 0
+    def _told_apart(self, name: str) -> float:
+        """Share of the rows that a column tells apart."""
+        return len({str(cell) for cell in self.cells(name)}) / max(len(self._sample), 1)
 
     def _is_continued(self, name: str, texts: Sequence[str]) -> bool:
         ids: list[str] = []

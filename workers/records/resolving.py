@@ -21,7 +21,7 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
     """Complete the options from the names of the columns and the first rows of the file.
 
     Names are matched whatever their case and the blanks around them. Without an id column, ``id`` is taken, or a column
-    of another usual name (``number``, ``sku``, ``Ticketnummer`` …) whose cells do not repeat, else the row number
+    of another usual name (``number``, ``sku``, ``Ticketnummer`` …) whose cells hardly ever repeat, else the row number
     behind the stem of the file name. Without text columns, ``text``, else a heading (``title``, ``Betreff``, ``objet``
     …) and a body (``description``, ``Nachricht``, ``descripción`` …), else the column that says most; never one that
     holds URLs, numbers, dates, ids or JSON. Where reading starts makes no difference. Dates without an offset are UTC.
