@@ -13,7 +13,7 @@ from recommender.items import CUT_RULES, CollectionSettings, CutRule, Item
 from recommender.items.placeholders import says_nothing
 from recommender.message import cutting
 from recommender.message.markup import LIBRARY, Line, read
-from recommender.message.phrases import Phrases
+from recommender.message.phrases import Phrases, words
 from recommender.message.rules import load_rules
 
 CUTS: tuple[CutRule, ...] = CUT_RULES
@@ -21,6 +21,9 @@ CUTS: tuple[CutRule, ...] = CUT_RULES
 
 MOST_LINES = 4000
 """Nothing is cut from a text of more lines: that is a log or a list."""
+LEAST_LEFT = 8
+"""Words that must be left of a text where what is cut may say something: one remark stands above many things."""
+_SAYS_LITTLE = 6  # words, and no figure: "Sent from my phone", a name
 _KEPT = 512  # messages that something was cut from; asked for several times while an item is decided
 _SHORT = 16_384  # characters of those
 
@@ -113,14 +116,10 @@ class Messages:
             lines = [Line(line) for line in (text if seen is None else seen).splitlines(keepends=True)]
         visible = "".join(line.text for line in lines)
         passages = self._passages(lines, visible, cut)
-        if not passages:
-            return Message(visible, visible)
-        kept, behind = [], 0
-        for one in passages:
-            kept.append(visible[behind : one.start])
-            behind = one.end
-        said = "".join((*kept, visible[behind:])).strip()
-        if not any(character.isalnum() for character in said) or says_nothing(said):
+        if words(_left(visible, passages)) < LEAST_LEFT and _says_something(passages):
+            passages = [one for one in passages if one.rule == "subject_prefixes"]
+        said = _left(visible, passages)
+        if not passages or not any(character.isalnum() for character in said) or says_nothing(said):
             return Message(visible, visible)
         return Message(said, visible, tuple(passages))
 
@@ -142,3 +141,18 @@ class Messages:
                 found.append(Cut(rule, None, start, end, visible[start:end]))
             start = end
         return found
+
+
+def _left(visible: str, passages: Sequence[Cut]) -> str:
+    """A text without some passages."""
+    kept, behind = [], 0
+    for one in passages:
+        kept.append(visible[behind : one.start])
+        behind = one.end
+    return "".join((*kept, visible[behind:])).strip()
+
+
+def _says_something(passages: Sequence[Cut]) -> bool:
+    """Whether two texts with the same rest may speak of two things."""
+    cut = " ".join([one.passage for one in passages if one.rule != "subject_prefixes"])
+    return words(cut) > _SAYS_LITTLE or any(character.isdigit() for character in cut)

@@ -18,7 +18,7 @@ from tests.support.mails import MAILS, wrong
 
 SETTINGS = CollectionSettings()
 MESSAGES = Messages()
-LAMP = "The lamp that came on Tuesday flickers."
+LAMP = "The lamp that came on Tuesday flickers all the time."
 
 
 def said(text: str, **settings: object) -> str:
@@ -183,13 +183,34 @@ def test_where_nothing_would_be_left_the_text_is_compared_as_it_is() -> None:
 def test_a_mail_that_was_passed_on_with_hardly_a_word_is_the_message() -> None:
     head = "From: Kim <kim@aster.example>\nSent: Monday\nTo: Help\nSubject: Lamp\n\n"
     assert clean(said(f"FYI\n\n{head}{LAMP}")) == f"FYI {LAMP}"
-    assert said(f"Please have a look at this one today.\n\n{head}{LAMP}") == "Please have a look at this one today."
+    remark = "Please have a look at this one today, the lamp is new."
+    assert said(f"{remark}\n\n{head}{LAMP}") == remark
 
 
 def test_answers_between_quotations_stay() -> None:
     first, second = "> Does it flicker?", "> Does the other one, too?\n> Please tell us soon."
-    text = f"On Mon, Kim wrote:\n{first}\nYes, since Tuesday.\n{second}\nNo."
-    assert clean(said(text)) == "Yes, since Tuesday. No."
+    text = f"On Mon, Kim wrote:\n{first}\nYes, since Tuesday, all the time.\n{second}\nNo, it works."
+    assert clean(said(text)) == "Yes, since Tuesday, all the time. No, it works."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok\n\nOn Mon, 3 Mar 2025 at 10:00, Ann <a@shop.example> wrote:\n> The {} does not start.\n> What shall I do?",
+        "Please see below\n\n-----Original Message-----\nFrom: Ann\nSent: Monday\nTo: Help\nSubject: {}\n\nIt is {}.",
+        "Please cancel my order\n\nBest regards\nAnn Smith\n+49 30 1234567\nOrder number: 4711-{}",
+        "Printer is broken.\nThanks\nPS: the error is {}\nserial number 1234-5678-90",
+        "The query is slow:\n-- \nSELECT name FROM {} WHERE tel = '555-123-4567'",
+        "Disk alert\n\nThis is an automated message, please do not reply. Host {} is full.",
+        "Das geht nicht\n\nAm 3. März 2025 um 10:00 schrieb Anna:\n> Der {} startet nicht.\n> Was kann ich tun?",
+    ],
+)
+def test_a_short_remark_above_two_things_is_not_the_same_twice(text: str) -> None:
+    assert said(text.replace("{}", "router")) != said(text.replace("{}", "kettle"))
+
+
+def test_a_name_or_a_device_below_a_short_remark_is_cut() -> None:
+    assert said("It is broken.\n\nSent from my iPhone") == said("It is broken.\n\n-- \nKim") == "It is broken."
 
 
 def test_fields_are_cut_one_by_one() -> None:
