@@ -100,6 +100,32 @@ def test_variables_exist() -> None:
     assert used <= known
 
 
+def test_tests_that_a_page_names_exist() -> None:
+    paths = list((ROOT / "tests").rglob("test_*.py"))
+    there = {path.stem for path in paths}.union(*map(_functions, paths))
+    pages = [page for page in (*PAGES, *ROOT.glob("*.md")) if page.name != "testing.md"]  # its tests are the reader's
+    named = {name for page in pages for name in re.findall(r"\btest_\w+", page.read_text())}
+    assert len(named) > 100
+    assert named - there == set()
+
+
+def test_faults_have_a_number_each_in_order() -> None:
+    numbers = [
+        int(number) for number in re.findall(r"^\| F(\d+) \|", (DOCS / "reliability.md").read_text(), re.MULTILINE)
+    ]
+    assert numbers[0] == 1
+    assert numbers == sorted(set(numbers))
+
+
+def test_decisions_are_listed_in_order() -> None:
+    listed = re.findall(r"^\| \[(\d+)\]\((\S+)\)", (DOCS / "adr/README.md").read_text(), re.MULTILINE)
+    records = sorted(path.name for path in (DOCS / "adr").glob("0*.md"))
+    assert [name for _, name in listed] == records
+    for number, name in listed:
+        assert name.startswith(f"{number}-")
+        assert (DOCS / "adr" / name).read_text().startswith(f"# {int(number)}. ")
+
+
 # -- security ----------------------------------------------------------------------------------------------------------
 
 
