@@ -105,7 +105,7 @@ def features(pair: Comparison, context: Context) -> list[float]:
 def rows(pairs: Sequence[Comparison], contexts: Sequence[Context]) -> Floats:
     """The rows of some pairs, shape (n, len(FEATURES)), each the same whatever else is there.
 
-    Column by column: a function that is called for one pair after the other is quicker than forty in turn.
+    Column by column: a function that is called for one pair after the other is quicker than all of them in turn.
 
     Args:
         pairs: at least one.
