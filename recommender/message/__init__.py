@@ -3,6 +3,6 @@
 What was sent stays; this says which part of it is compared.
 """
 
-from recommender.message.message import CUTS, Cut, Message, Messages
+from recommender.message.message import Cut, Message, Messages
 
-__all__ = ["CUTS", "Cut", "Message", "Messages"]
+__all__ = ["Cut", "Message", "Messages"]

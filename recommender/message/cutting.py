@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from recommender.message.markup import Line
 from recommender.message.phrases import COLONS, LONGEST, Phrases, is_spoken, words
 
 Rule = Literal["quotes", "forwards", "signatures", "disclaimers", "auto_replies"]
-RULES: tuple[Rule, ...] = get_args(Rule)
 
 LEAST_ABOVE = 4
 """Words that must stand above a mail that was passed on for them to be the message; else what was passed on is."""

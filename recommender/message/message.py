@@ -9,15 +9,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from recommender.items import CUT_RULES, CollectionSettings, CutRule, Item
+from recommender.items import CollectionSettings, CutRule, Item
 from recommender.items.placeholders import says_nothing
 from recommender.message import cutting
 from recommender.message.markup import LIBRARY, Line, read
 from recommender.message.phrases import Phrases, words
 from recommender.message.rules import load_rules
-
-CUTS: tuple[CutRule, ...] = CUT_RULES
-"""Names of all rules."""
 
 MOST_LINES = 4000
 """Nothing is cut from a text of more lines: that is a log or a list."""
@@ -101,7 +98,7 @@ class Messages:
         return self._kept(text, cut) if len(text) <= _SHORT else self._found(text, cut)
 
     def forget_texts(self) -> None:
-        """Texts were erased: none of them stays in memory."""
+        """No text stays in memory."""
         self._kept.cache_clear()
 
     def _may_be_cut(self, text: str) -> bool:

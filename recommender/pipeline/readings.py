@@ -47,10 +47,10 @@ class Readings:
 
     def _stale(self, collection: Collection, seqs: Some[int]) -> set[int]:
         rows = self._store.items.by_seq(seqs)
-        return {seq for seq, row in rows.items() if not says_the_same(row, self.cut(collection, row.item))}
+        return {seq for seq, row in rows.items() if not was_compared_as(row, self.cut(collection, row.item))}
 
 
-def says_the_same(row: StoredItem, cut: Item | None) -> bool:
+def was_compared_as(row: StoredItem, cut: Item | None) -> bool:
     """Whether a stored item was compared with this text."""
     one, other = row.compared, row.item if cut is None else cut
     return (one.text, one.fields) == (other.text, other.fields)

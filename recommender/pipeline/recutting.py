@@ -16,7 +16,7 @@ from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import EmbeddingStep
-from recommender.pipeline.readings import Readings, says_the_same
+from recommender.pipeline.readings import Readings, was_compared_as
 from recommender.pipeline.requery import Requery
 from recommender.pipeline.subject import Subject
 from recommender.store import Collection, SqliteStore, StoredItem
@@ -98,7 +98,7 @@ class Recutting:
     def _recut(self, collection: Collection, row: StoredItem, batch: Batch) -> bool:
         """Compare what is compared now of an item; whether anything is another than before."""
         cut = self._readings.cut(collection, row.item)
-        if says_the_same(row, cut):
+        if was_compared_as(row, cut):
             return False
         embedded = self._embedding.embed_again(row, collection.settings)
         if isinstance(embedded, InvalidCommand):

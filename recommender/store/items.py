@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -77,15 +77,6 @@ class ItemTable:
             if len(said.item.content) <= LONGEST_KEPT:
                 self.recent.sayings.put(seq, said)
             yield seq, said
-
-    def prints(self, collection: int, ids: Iterable[str]) -> dict[str, tuple[bytes, bytes]]:
-        """Fingerprint and key of the vector, by id, of those that exist."""
-        rows = self._db.execute(
-            "SELECT items.id, fingerprint, key FROM items JOIN vectors ON vectors.id = vector"
-            " WHERE collection=? AND items.id IN (SELECT value FROM json_each(?))",
-            (collection, json.dumps(list(ids))),
-        )
-        return {id_: (print_, key) for id_, print_, key in rows}
 
     def next_seq(self) -> int:
         """The order of arrival that the next item gets."""

@@ -24,7 +24,6 @@ from workers.fleet.window import MOST_ATTEMPTS, Flight, Window
 log = event_log(__name__)
 
 Outcome = Literal["answered", "resent", "lost", "refused", "failed", "invalid"]
-OUTCOMES: tuple[Outcome, ...] = ("answered", "resent", "lost", "refused", "failed", "invalid")
 """What can become of a batch; ``resent`` is followed by another."""
 
 _LOOK_EVERY_S = 0.1

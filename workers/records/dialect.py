@@ -71,14 +71,6 @@ class Dialect:
         """What was found, in one line for people: ``CSV, cp1252, separated by semicolons``."""
         return ", ".join([self.format.value.upper(), *self._text(), *self._cells(), *self._rest()])
 
-    @property
-    def is_usual(self) -> bool:
-        """Whether there is nothing to say: UTF-8 throughout, and what the name of the format says."""
-        delimiter = "\t" if self.format is RecordFormat.TSV else ","
-        plain = self.encoding.name == self.encoding.written == "utf-8" and self.encoding.doubt is None
-        marks = not self.format.is_delimited or self.marks == Marks(delimiter)
-        return plain and self.encoding.other is None and marks and not (self.preamble or self.wrapper or self.hint)
-
     def _text(self) -> list[str]:
         if not self.format.is_text:
             return []

@@ -32,7 +32,6 @@ _UNITS = {unit: unit for unit in _MEASURES.split()} | _MONEY
 _LONGEST = 48
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\u2007\t", " ") | {"\u2019": "'", "\u2212": "-"})
 _CELL = re.compile(r"(?P<before>[^\d\s.,+'-][^\d.,+'-]{0,7})?\s*(?P<sign>-)?\s?(?P<body>\d[\d.,' ]*)(?P<after>.{0,9})")
-_NO_CENTS = re.compile(r"^[.,](?:-{1,2}|\u2013|\u2014)\s*")
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?P<mark>[.,' ])\d{3}(?:(?P=mark)\d{3})*")
 _ENOUGH = 0.9  # of the cells that hold anything: what says something else is told cell by cell
