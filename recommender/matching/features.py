@@ -86,7 +86,9 @@ T = TypeVar("T")
 
 # Texts that share so many of their words say the same thing, whatever values they state.
 _SAME_WORDING = 0.6
-_MOSTLY = 0.5
+# Of a pair whose wording is otherwise the same, the text with fewer words has at most half of them, and at most so many
+# and one in so many, of its own; looked at before the texts are read, for most candidates have more.
+_OWN, _ONE_IN = 3, 3
 
 
 _KINDS = tuple(dict.fromkeys([one.kind for one in TABLE]))
@@ -203,9 +205,10 @@ def _contradicted(pair: Comparison) -> Comparison:
 
 
 def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
-    """What sets them apart word by word, where most words of the one with fewer are the other's too."""
+    """What sets them apart word by word, where the one with fewer words has few of its own."""
     mine, theirs = one.words, other.words
-    if len(mine & theirs) < _MOSTLY * min(len(mine), len(theirs)):
+    shared, fewer = len(mine & theirs), min(len(mine), len(theirs))
+    if fewer - shared > min(shared, _OWN + shared // _ONE_IN):
         return NONE
     here, there = one.reading, other.reading
     return NONE if here is None or there is None else differences(here, there)

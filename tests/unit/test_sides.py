@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.items import Band, CollectionSettings, Item
@@ -208,10 +208,11 @@ def test_a_long_text_is_not_read_word_by_word() -> None:
     assert item_terms(Item(id="a", text="word " * (MOST_READ // 10))).reading is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*UNITS, "9" * 400, "1:" + "9" * 500, "2025-99-99", "0h", "25h99", "v"]), max_size=60))
 def test_any_text_can_be_read(units: list[str]) -> None:
-    text = "".join(units)
-    one, other = item_terms(Item(id="a", text=text or "x")), item_terms(Item(id="b", text=f"{text} 1 last"))
+    text = "x" + "".join(units)
+    one, other = item_terms(Item(id="a", text=text)), item_terms(Item(id="b", text=f"{text} 1 last"))
     if one.reading is not None and other.reading is not None:
         assert len(differences(one.reading, other.reading)) <= len(DIFFERENT)
 
