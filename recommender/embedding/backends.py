@@ -142,7 +142,7 @@ def make_backend(name: str, loaded: Loaded) -> Backend:
     if name not in there_are:
         extra = f" (pip install 'celery-recommender[{_EXTRAS[name]}]')" if name in _EXTRAS else ""
         raise ConfigurationError(
-            f"encoder {name!r} is not to be had here; there are: auto, {', '.join(there_are)}{extra}"
+            f"encoder {name!r} is not available here; there are: auto, {', '.join(there_are)}{extra}"
         )
     if name not in _EXTRAS:
         return TorchBackend(name, loaded.model, loaded.device)

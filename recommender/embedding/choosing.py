@@ -139,7 +139,7 @@ def require_agreement(
     worst = float((vectors * expected).sum(axis=1).min())
     if worst < least:
         raise ModelError(
-            f"encoder {backend.name!r} makes other vectors here than {reference.name}: the worst cosine is {worst:.4f},"
+            f"encoder {backend.name!r} gives other vectors here than {reference.name}: the worst cosine is {worst:.4f},"
             f" and should be {least} at least"
         )
 

@@ -103,7 +103,7 @@ class Moving:
         arrivals, points_there = command.arrivals or 0, command.points or 0
         last_seq, last_point = self._store.transfer.last_numbers()
         if max(last_seq + arrivals, last_point + points_there) >= MOST_NUMBERS:
-            raise InvalidCommand("invalid_value", "there are not so many numbers left for what arrives", "arrivals")
+            raise InvalidCommand("invalid_value", "too few numbers are left for what arrives", "arrivals")
         if move is not None and move.place == "arriving" and move.move != command.move:
             self._retire(command, batch)  # what an earlier move has left behind
             self._moves.remove(command.collection)

@@ -13,13 +13,10 @@ from recommender.items import EntryId
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.overlay import CollectionOverlay, Found
 
-# So many more than enough are asked for, since a batch takes out some points itself.
-_SPARE = 8
-# Where too few count, so many times more are asked for. Of those that matter so many are enough; among so many of the
-# nearest they are looked for.
-_WIDER = 4
-_MATTER = 10
-_WIDEST = 3200
+_SPARE = 8  # points asked for beyond what is needed: the batch may have removed some of those found
+_WIDER = 4  # times as many are asked for where too few of them can be used
+_MATTER = 10  # points that an item may repeat are enough …
+_WIDEST = 3200  # … and are looked for among so many of the nearest
 # Similarities are rounded to what float32 vectors can tell; the ranking is made before, in the order of the indexes.
 _DECIMALS = 6
 _NOTHING: Found = np.empty(0, np.int64), np.empty(0, np.float32)

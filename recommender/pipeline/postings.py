@@ -35,7 +35,7 @@ class Postings:
     def __init__(self, store: SqliteStore, most: int = KEPT_BYTES) -> None:
         self._store = store
         self._most = most
-        # A dict that its oldest key is asked for looks through all that was dropped before.
+        # To find its oldest key a plain dict walks over every key that was dropped; an OrderedDict does not.
         self._kept: OrderedDict[tuple[int, str], array[int]] = OrderedDict()
         self._bytes = 0
 

@@ -107,9 +107,8 @@ class Upserts:
         """A new item, or one whose text has changed: it arrives behind all others."""
         started, entry = time.perf_counter(), prepared.entry
         gone = None if stored is None else self._departures.take_out(stored, collection, batch)
-        at_ms = max(
-            entry.time_ms, collection.gone_ms + 1
-        )  # whatever the server's clock says, it is not gone as it comes
+        # Even if the server's clock went back, the item arrives after those that have expired.
+        at_ms = max(entry.time_ms, collection.gone_ms + 1)
         subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, at_ms)
         hints = self._arrivals.hints(collection, subject)
         surroundings = self._surroundings(prepared, collection, subject, hints, batch)

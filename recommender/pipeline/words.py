@@ -38,7 +38,7 @@ class Words:
         self._counts: dict[int, Counts] = {}
         self._kept = numbers_kept()
         self._postings = Postings(store)
-        self._thinned: set[int] = set()  # of which items have gone since texts were last forgotten
+        self._thinned: set[int] = set()  # collections that lost items since texts were last forgotten
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
 

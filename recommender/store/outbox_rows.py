@@ -49,7 +49,7 @@ class Reply:
 
 
 _GONE = InvalidCommand(
-    "outcome_dropped", "this key has been used, and that command counts; what came of it is kept no longer", "key"
+    "outcome_dropped", "the first command under this key counts, and its outcome is no longer kept", "key"
 )
 _OF_NOTHING = {"item_id": None, "collection": None, "command_type": ""}
 DROPPED = (

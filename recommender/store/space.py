@@ -10,7 +10,7 @@ from recommender.event_log import event_log
 log = event_log(__name__)
 
 _INCREMENTAL = 2
-# Pages are used again, so a part of the file may hold nothing: so many of them, and one page in so many.
+# Free pages are used again, so some are kept: 2,048 of them, or one page in eight of the file if that is more.
 _KEPT_PAGES, _KEPT_SHARE = 2048, 8
 _PAGES_AT_ONCE = 1000  # about a twentieth of a second
 _MOST_REWRITTEN_BYTES = 64 * 2**20

@@ -66,7 +66,7 @@ class SpotTable:
             order = "ORDER BY moment, seq LIMIT 1" if place == 0 else "ORDER BY seq LIMIT 1"
             statement = (
                 f"SELECT seq FROM items INDEXED BY {_INDEXES[sharing]} WHERE scope=? AND {sharing}=?"  # noqa: S608
-                f"{sought.within} {order}"  # constants all
+                f"{sought.within} {order}"  # all of them constants
             )
             for number, value in enumerate(values):
                 row = self._db.execute(statement, (scope, value, *sought.values)).fetchone()

@@ -65,7 +65,7 @@ def test_a_gpu_computes_in_torch_and_takes_larger_passes() -> None:
         made = make_backend(name, loaded("cuda"))
         assert (made.name, made.passes_at_once) == (name, 1)
         assert made.tokens_per_pass > TorchBackend(name, model(), "cpu").tokens_per_pass
-    with pytest.raises(ConfigurationError, match=r"'openvino-int8' is not to be had here; .*\[int8\]"):
+    with pytest.raises(ConfigurationError, match=r"'openvino-int8' is not available here; .*\[int8\]"):
         make_backend(INT8, loaded("cuda"))
 
 

@@ -175,7 +175,7 @@ def test_one_that_was_asked_for_must_be_the_model() -> None:
     reference, tokens = Made(REFERENCE), Numbers()
     require_agreement(Made("fine", turned=0.001), reference, tokens, DIMENSION)  # type: ignore[arg-type]
     with pytest.raises(
-        ModelError, match=r"'odd' makes other vectors here than torch-float32: the worst cosine is 0\.\d+"
+        ModelError, match=r"'odd' gives other vectors here than torch-float32: the worst cosine is 0\.\d+"
     ):
         require_agreement(Made("odd", turned=0.5), reference, tokens, DIMENSION)  # type: ignore[arg-type]
     require_agreement(Made("odd", turned=0.5), reference, tokens, DIMENSION, least=0.5)  # type: ignore[arg-type]
@@ -213,7 +213,7 @@ def test_a_backend_that_is_not_here_is_named() -> None:
     from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
 
     with pytest.raises(
-        ConfigurationError, match=r"encoder 'torch-int4' is not to be had here; there are: auto, torch-f"
+        ConfigurationError, match=r"encoder 'torch-int4' is not available here; there are: auto, torch-f"
     ):
         SentenceTransformerEncoder(ALL_MINILM_L6_V2, backend="torch-int4")
 

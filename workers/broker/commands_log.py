@@ -237,11 +237,11 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
     if expires is not None and (not expires.isdigit() or len(expires) > 15):
         return InvalidCommand("invalid_value", "expires_ms must be milliseconds since 1970", "expires_ms")
     if expires is not None and int(expires) < now_ms:
-        return InvalidCommand("expired", "nobody came for the command before it expired")
+        return InvalidCommand("expired", "the command had expired when it was read")
     if len(fields.get(b"reply_to", b"")) > _MAX_REPLY_TO_BYTES:
         return InvalidCommand("too_large", f"reply_to is longer than {_MAX_REPLY_TO_BYTES} bytes", "reply_to")
     if b"via" in fields and not _VIA.fullmatch(fields[b"via"]):
-        return InvalidCommand("invalid_value", "via is what owners write who pass a command on", "via")
+        return InvalidCommand("invalid_value", "only owners that pass a command on write via: leave it out", "via")
     if b"data" not in fields:
         return InvalidCommand("missing_field", "the entry has no field data", "data")
     return None

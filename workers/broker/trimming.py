@@ -201,7 +201,7 @@ class Trimming:
     def _execute(self, fill: Callable[[Pipeline], None], check: Callable[[Redis], None]) -> list[Any]:
         try:
             return self._lease.execute_in_need(fill, watch=(self._keys.commands,), check=check, tries=_TRIES)
-        except WatchError:  # so many append that there is no moment without; to be trimmed it must, all the more
+        except WatchError:  # producers append all the time: trim without watching the stream
             return self._lease.execute_in_need(fill, check=check)
 
     def _still_held(self, noted: dict[bytes, bytes], position: EntryId) -> tuple[int, int | None]:

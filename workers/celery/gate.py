@@ -229,7 +229,7 @@ def _check_moment(text: str, field: str) -> None:
     except ValueError:
         sensible = False
     if not sensible:
-        raise InvalidCommand("invalid_value", "no date that can be", field)
+        raise InvalidCommand("invalid_value", "no valid date", field)
 
 
 def _check_embed(embed: Mapping[str, Any]) -> None:

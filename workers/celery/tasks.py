@@ -223,7 +223,7 @@ class IngestMany(CommandTask):
         if not isinstance(data, Sequence) or not 1 <= len(data) <= MOST_ITEMS:
             raise InvalidCommand("wrong_type", f"ingest_many takes a list of 1 to {MOST_ITEMS} items")
         if key is not None:
-            raise InvalidCommand("invalid_key", "ingest_many names its commands itself", "key")
+            raise InvalidCommand("invalid_key", "ingest_many makes the keys of its commands: leave key out", "key")
         last = len(data) - 1
         return [
             command_fields(

@@ -72,8 +72,8 @@ def require_answers(settings: Settings) -> None:
     """
     if settings.result_backend == "disabled":
         raise ConfigurationError(
-            "RECOMMENDER_RESULT_BACKEND='disabled': it must not be disabled to ask a running worker, here and there;"
-            " its answers come through the result backend"
+            "RECOMMENDER_RESULT_BACKEND='disabled': answers of a running worker come through the result backend: set"
+            " one, for this command and for the worker"
         )
 
 

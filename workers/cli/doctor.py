@@ -207,7 +207,7 @@ def _check_owner(redis: Redis, settings: Settings) -> Generator[Finding, None, d
         "lag",
         late,
         f"{status.get('lag', 0):,} commands, the oldest for {oldest_s:.1f} s",
-        "" if late == "ok" else "it takes more than it decides: see docs/guide/products.md on batches and threads",
+        "" if late == "ok" else "more comes in than is decided: see RecommenderBacklogGrows in the runbook",
     )
     yield from check_forwards(status)
     yield from check_fleet(status)

@@ -30,7 +30,7 @@ class Deciding:
     Args:
         inbox: where the next batch waits.
         in_hand: the note of what is being decided.
-        hang_after_s: how long a batch may take; ten times as many commands may take longer.
+        hang_after_s: how long a batch may take, and a thousandth of it more for each of its commands.
         stopping: set when nothing more is to be decided.
         fleet: embeds batches far ahead of their turn, if there is one; it was given to the engine.
         committed: told of each batch: its commands, its events, the seconds it took.
@@ -63,13 +63,13 @@ class Deciding:
         waiting = [] if delicate else self._inbox.peek(1 + window)
         following = waiting[0] if waiting else []
         left = [entries, following]
-        if window and not delicate and not self._in_hand.is_suspicious:  # what ends processes would end the fleet's
+        if window and not delicate and not self._in_hand.is_suspicious:  # what kills us kills embed workers
             left = self._give(engine, entries, waiting)
         else:
             self._given_until = START
         if following:
-            self._in_hand.take(engine.position, following[-1].id)  # no other is embedded in this process
-            for batch in left:  # what is not in hand yet, this batch first
+            self._in_hand.take(engine.position, following[-1].id)  # no later batch is embedded in this process
+            for batch in left:  # what the fleet has not taken, this batch first
                 engine.embed_ahead(batch)
         for part in self._in_hand.parts(entries):
             self._in_hand.take(engine.position, (following or part)[-1].id)

@@ -76,7 +76,7 @@ class Dispatch:
         self._undelivered -= len(deliveries)
         delivered = max(deliveries, default=None)
         if self._settings.deliver_task and not self._undelivered and self._offered_event > (engine.delivered or START):
-            delivered = self._offered_event  # the rest is of types that nobody is called with
+            delivered = self._offered_event  # events behind it are of types that are not delivered
         if replied or delivered:
             engine.acknowledge(replied=replied, delivered=delivered)
             self._unclaimed = []

@@ -26,7 +26,7 @@ from workers.owner.stream_keeper import StreamKeeper
 
 log = event_log(__name__)
 
-_HURRY_EVERY_S = 60.0  # a backup is a copy of the state: nobody makes us write one after the other
+_HURRY_EVERY_S = 60.0  # between backups out of turn: each is a copy of the whole state
 
 
 class Holding:

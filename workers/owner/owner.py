@@ -168,7 +168,7 @@ class Owner(threading.Thread):
         try:
             self._own()
         except BaseException as caught:
-            error = caught  # whatever comes of explaining it
+            error = caught  # kept even if explaining it fails
             error = explained(caught, self._settings.redis_url)
             told = isinstance(error, StateError | ConfigurationError)
             log.critical("owner.failed", exc_info=not told, extra={"error": str(error)})
@@ -286,7 +286,7 @@ class Owner(threading.Thread):
         try:
             self._holding.trim(engine)
         except AWAY as error:
-            if not isinstance(error, OutOfMemoryError):  # one that is full is the same as before
+            if not isinstance(error, OutOfMemoryError):  # a full server has lost nothing
                 self._holding.doubt()
             log.warning("owner.trim_failed", extra={"error": str(error)})
         self.status.update(position=str(engine.position), held=self._trimming.held, passing=engine.moves.passing())

@@ -114,7 +114,7 @@ class Upkeep:
             self._tick(engine)
             self._status.update(lanes=self._dispatch.told())
             self._reporting.report(engine)
-        except (OutOfMemoryError, Overloaded) as error:  # it is full, and the same as before
+        except (OutOfMemoryError, Overloaded) as error:  # a full server has lost nothing
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
         except AWAY as error:
             self._holding.doubt()
