@@ -120,6 +120,7 @@ def finish(owner: OwnerProcess, redis: Redis, log: Log) -> Outcome:
         for first in range(0, len(ids), 1000)
     ]
     stats = app.tasks["recommender.stats"].delay().get(timeout=30)
+    del stats["kept_bytes"]  # in memory, by what this process has read
     events = [event.without_timings() for event in published(redis)]
     app.close()
     return Outcome(events, [item for part in items for item in part], stats)

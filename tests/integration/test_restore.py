@@ -91,6 +91,7 @@ def final(owner: OwnerProcess, redis: Redis, log: Log) -> Outcome:
         for item in app.tasks["recommender.get"].delay(ids, collection).get(timeout=30)
     ]
     stats = app.tasks["recommender.stats"].delay().get(timeout=30)
+    del stats["kept_bytes"]  # in memory, by what this process has read
     app.close()
     return Outcome(events_of(redis), items, stats)
 
