@@ -104,15 +104,18 @@ def test_number_and_size_variants_of_products_are_never_flagged() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_planted_near_duplicates_are_all_found_and_nothing_else() -> None:
+def test_planted_near_duplicates_of_articles_are_all_for_review_or_flagged_and_nothing_else_is_flagged() -> None:
+    """The band is closed for long prose (ADR 37)."""
     folder = DATA / "neardup_mccormick"
     items = [UpsertItem(id=row["id"], text=row["text"]) for row in rows(folder / "articles_1000.csv.gz")]
     links = [(row["id1"], row["id2"]) for row in rows(folder / "truth_1000.csv.gz")]
     figures, _ = evaluated(items, links)
     assert figures.twins == 10
-    assert figures.pair_precision == 1.0
-    assert figures.pair_recall == 1.0
-    assert figures.bcubed_f1 == 1.0
+    assert figures.review_recall == 1.0
+    assert figures.pair_precision in {None, 1.0}
+    assert figures.looked_at <= 0.1
+    assert figures.hit_at["1"] == 1.0
+    assert figures.bcubed_precision == 1.0
 
 
 @pytest.mark.slow
@@ -123,8 +126,8 @@ def test_bug_reports() -> None:
     items = [item({**row, "id": row["bug_id"]}, "title", "description") for row in rows(folder / "reports.csv.gz")]
     links = [(row["bug_id"], row["duplicate_of"]) for row in rows(folder / "duplicates.csv.gz")]
     figures, _ = evaluated(items, links)
-    assert (figures.pair_precision or 0) >= 0.86
-    assert (figures.pair_recall or 0) >= 0.10
+    assert (figures.pair_precision or 0) >= 0.95  # the band is closed for long prose (ADR 37)
+    assert (figures.pair_recall or 0) >= 0.05
     assert (figures.review_recall or 0) >= 0.45
     assert (figures.review_twins or 0) >= 0.55
     assert figures.looked_at <= 0.65
