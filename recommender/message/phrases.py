@@ -25,6 +25,7 @@ _DATED = re.compile(r"\d{1,2}[:.h]\d{2}|\b(?:19|20)\d\d\b|@")
 _WORD = re.compile(r"[^\W\d_]{2,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LONG_CLOSING = 60
 _SPOKEN = 3
+_GROUPS_OF_SMALL_PRINT = 3
 _PUNCTUATION = ".,;:!?()\"'\u201c\u201d\u00ab\u00bb"
 
 
@@ -147,9 +148,6 @@ class Phrases:
             return False
         said = plain(paragraph).lstrip("*-_[(#> ")
         return said.startswith(self._notes) or any(one in said for one in self._absences)
-
-
-_GROUPS_OF_SMALL_PRINT = 3
 
 
 def _told_when(said: str) -> bool:
