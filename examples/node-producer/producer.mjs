@@ -42,10 +42,12 @@ function readArguments() {
 
 // A path, plain or as unix:///path, is a Unix socket; anything else is a redis:// or rediss:// address.
 function connect(server) {
-  const path = server.replace(/^unix:\/\//, "");
+  const url = server.startsWith("unix://") ? new URL(server) : undefined;
+  const path = url ? decodeURIComponent(url.pathname) : server;
+  const database = Number(url?.searchParams.get("db") ?? 0);
   const reconnectStrategy = (retries, cause) => (retries < MAX_RECONNECTS ? 100 * 2 ** retries : cause);
   const client = createClient(
-    path.startsWith("/") ? { socket: { path, reconnectStrategy } } : { url: server, socket: { reconnectStrategy } },
+    path.startsWith("/") ? { database, socket: { path, reconnectStrategy } } : { url: server, socket: { reconnectStrategy } },
   );
   client.on("error", (error) => console.error(`redis: ${error.message || error.code}`));
   return client.connect();

@@ -204,7 +204,7 @@ def test_a_file_without_an_item_is_a_failure(recommender: Run, client: Client, t
             1,
             "redis://:***@127.0.0.1:1/0 (RECOMMENDER_REDIS_URL)",
         ),
-        (("worker",), {"REDIS_URL": "", "STATE_DIR": "/dev/null/state"}, 1, "Error: /dev/null/state"),
+        (("worker",), {"REDIS_URL": "", "STATE_DIR": "/dev/null/state"}, 78, "Error: /dev/null/state"),
     ],
 )
 def test_an_environment_that_cannot_work_is_told_in_one_line(

@@ -60,7 +60,9 @@ def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
             "streams": {"commands": 3, "events": 1234},
             "position": "1-0",
             "kept_bytes": {"texts": 1 << 20},
-            "collections": {NASTY: {"items": 1, "points": 1, "index": "flat", "recall": None, "model": "[/]"}},
+            "collections": {
+                NASTY: {"items": 1, "points": 1, "index": "flat", "recall": None, "review_share": 0.1, "model": "[/]"}
+            },
         }
     )
     assert terminal.getvalue().count(SHOWN) == 2

@@ -15,13 +15,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
 from recommender.errors import ConfigurationError, StateError
 from recommender.event_log import event_log
-from workers.urls import ServerAddress
 
 log = event_log(__name__)
 
@@ -63,7 +63,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Its URL."""
-        return ServerAddress("unix", path=str(self.socket)).url()
+        return f"unix://{quote(str(self.socket))}"
 
     def is_running(self) -> bool:
         """Whether it answers.
