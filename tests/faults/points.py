@@ -82,7 +82,7 @@ _BACKUPS, _WRITING = "recommender.backups", "recommender.backups.writing"
 
 POINTS = (
     # A fresh or a known state is opened.
-    Point("open: tables of the first schema made", "recommender.store.schema:_create", "after"),
+    Point("open: tables made", "recommender.store.schema:_create", "after"),
     Point("open: database ready", "recommender.store.sqlite:connect", "after"),
     Point("open: partition claimed", "workers.owner.ownership:Ownership.claim", "after"),
     Point("open: lease acquired", "workers.broker.lease:Lease.acquire", "after"),
