@@ -64,12 +64,16 @@ class PairJudge:
         vectors: of the items, shape (items, dimension), rows of unit length.
         alone: whether a pair is judged for itself. Otherwise each item of the left is judged with the nearest items of
             the right in view, as when the right were a collection and the left arrived.
+        told: all that each item tells, by which repeats are known for certain; by default what is compared.
     """
 
-    def __init__(self, pairs: PairSet, vectors: Vectors, *, alone: bool) -> None:
+    def __init__(self, pairs: PairSet, vectors: Vectors, *, alone: bool, told: Sequence[str] | None = None) -> None:
         self._pairs = pairs
         self._vectors = vectors
-        self._sides = [Comparable(item, fingerprint(clean(item.content))) for item in pairs.items]
+        said_in_all = [item.content for item in pairs.items] if told is None else told
+        self._sides = [
+            Comparable(item, fingerprint(clean(text))) for item, text in zip(pairs.items, said_in_all, strict=True)
+        ]
         said = [item_terms(item) for item in pairs.items]
         self._statistics = CountedTerms(one.whole.counts for one in said)
         self._profiles: list[Profile] = [

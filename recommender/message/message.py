@@ -85,6 +85,22 @@ class Messages:
         fields = {name: self.of(value, settings).text for name, value in item.fields.items()}
         return item if fields == item.fields else item.model_copy(update={"fields": fields})
 
+    def told(self, item: Item, compared: Item, settings: CollectionSettings) -> str:
+        """All that an item tells, by which a repeat of it is known for certain.
+
+        That is what is compared, and what was cut where it says more than a name: the same words above two different
+        quotations are alike and need not be the same thing.
+
+        Args:
+            item: as it was sent.
+            compared: what is compared of it.
+            settings: of its collection.
+        """
+        cuts = () if compared is item else self.cuts(item, settings)
+        if not _says_something(cuts):
+            return compared.content
+        return "\n".join([compared.content, *(one.passage for one in cuts if one.rule != "subject_prefixes")])
+
     def cuts(self, item: Item, settings: CollectionSettings) -> tuple[Cut, ...]:
         """What was cut of an item, field by field."""
         texts: list[tuple[str | None, str]] = [*(item.fields or {}).items()] or [(None, item.text or "")]

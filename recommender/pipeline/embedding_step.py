@@ -35,7 +35,7 @@ class Embedded:
     Attributes:
         item: as the producer sent it.
         cut: it with what is compared for its text; ``None`` where that is all of it.
-        fingerprint: of its canonical text.
+        fingerprint: of all that it tells, in canonical form.
         vector_key: under which its vector is recorded: a hash of the very text, or of a vector it brought along.
         vector: float32, shape (dimension,), unit length.
         truncated: whether the text was longer than the model reads.
@@ -140,7 +140,7 @@ class EmbeddingStep:
             (embedded,) = self._embed([(row.item, settings)], self._uncommitted)
             return embedded
         compared = self._messages.compared(row.item, settings)
-        print_ = fingerprint(clean(compared.content))
+        print_ = self._fingerprint(row.item, compared, settings)
         vector, model = self._store.vectors.get(row.vector), self.identity(settings)
         return Embedded(row.item, print_, key, vector, truncated=False, model=model, embed_ms=0.0)
 
@@ -179,10 +179,16 @@ class EmbeddingStep:
         for model, texts in waiting.items():
             self._encode(model, texts, items, results, kept)
         return [
-            replace(result, cut=one) if one is not None and isinstance(result, Embedded) else result
-            for result, one in zip(results, cut, strict=True)
+            result if one is None or isinstance(result, InvalidCommand) else self._cut(result, one, settings)
+            for result, one, (_, settings) in zip(results, cut, items, strict=True)
             if result is not None
         ]
+
+    def _cut(self, embedded: Embedded, cut: Item, settings: CollectionSettings) -> Embedded:
+        return replace(embedded, cut=cut, fingerprint=self._fingerprint(embedded.item, cut, settings))
+
+    def _fingerprint(self, item: Item, compared: Item, settings: CollectionSettings) -> bytes:
+        return fingerprint(clean(self._messages.told(item, compared, settings)))
 
     def _at_hand(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand | None:
         """What can be told without the model; ``None`` if the text must be embedded."""

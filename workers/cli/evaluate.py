@@ -272,7 +272,8 @@ def _pair_judge(gathered: PairSet, model: str, vectors: Path | None, *, alone: b
             [clean(item.content) for item in compared.items],
             lambda count: bar.advance(task, count),
         )
-    return PairJudge(compared, made, alone=alone)
+    both = zip(gathered.items, compared.items, strict=True)
+    return PairJudge(compared, made, alone=alone, told=[messages.told(*one, settings) for one in both])
 
 
 @contextmanager
