@@ -33,6 +33,8 @@ _HOLD_WEIGHTS = 30.0
 _HOLD_SLOPE = 10.0
 _HOLD_INTERCEPT = 2.0
 _LEAST_SLOPE = 0.05
+# One pair of so many of each kind is held out to find how sure a fit to the others may be.
+_PARTS = 4
 # How many answers weigh as much as the sets that the shipped thresholds come from.
 _HOLD_POINTS = 100
 # People answer what they come across: where only duplicates were confirmed, precision says nothing about the rest.
@@ -116,8 +118,29 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
     same = int(labels.sum())
     if len(labels) < OWN_MODEL_FROM or min(same, len(labels) - same) < OWN_MODEL_FROM_RARER:
         return adapt(model, rows, labels)
-    own = fit(rows, labels, recipe=Recipe(_OWN_L2, _OWN_GROWTH, (*model.features, *_own(model, rows))))
+    recipe = Recipe(_OWN_L2, _OWN_GROWTH, _readable(model, rows))
+    slope, intercept = _calibration(rows, labels, recipe)
+    own = replace(fit(rows, labels, recipe=recipe), slope=slope, intercept=intercept)
     return replace(own, operating_points=model.operating_points, review_from=model.review_from, places=model.places)
+
+
+def _calibration(rows: Floats, labels: Booleans, recipe: Recipe) -> tuple[float, float]:
+    """Slope and intercept with which log-odds of a fit mean what they say: its two parts shrink, the more so together.
+
+    Found where a fit to the other pairs has seen nothing (Platt 1999), held to slope 1 and intercept 0 as in `adapt`.
+    """
+    held = np.where(labels, np.cumsum(labels), np.cumsum(~labels)) % _PARTS == 0  # of both kinds, in whatever order
+    fitted = fit(rows[~held], labels[~held], recipe=recipe)
+    design = np.stack([fitted.raw_log_odds(rows[held]), np.ones(int(held.sum()))], axis=1)
+    hold, start = np.array([_HOLD_SLOPE, _HOLD_INTERCEPT]), np.array([1.0, 0.0])
+    slope, intercept = newton(design, labels[held], np.ones(len(design)), hold, start).tolist()
+    return max(slope, _LEAST_SLOPE), intercept
+
+
+def _readable(model: PairModel, rows: Floats) -> tuple[str, ...]:
+    """Features of a model that is fitted anew: those of the old one, and all that the rows have besides."""
+    unread = (name for name in FEATURES if name not in model.features)
+    return (*model.features, *(name for name in unread if not np.isnan(rows[:, FEATURES.index(name)]).all()))
 
 
 def _own(model: PairModel, rows: Floats) -> tuple[str, ...]:

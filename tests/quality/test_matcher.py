@@ -117,20 +117,12 @@ def test_planted_near_duplicates_are_all_found_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "most"),
-    [
-        (ABT_BUY, 0.05),
-        (AMAZON_GOOGLE, 0.05),
-        ("sts", 0.05),
-        # The model that ships has not been fitted to these contrasts: most of the error is that it is not sure enough.
-        ("edited_copies", 0.08),
-        pytest.param(BUGS, 0.05, marks=pytest.mark.slow),
-    ],
+    "name", [ABT_BUY, AMAZON_GOOGLE, "sts", "edited_copies", pytest.param(BUGS, marks=pytest.mark.slow)]
 )
-def test_probabilities_mean_what_they_say_once_learned(name: str, most: float) -> None:
+def test_probabilities_mean_what_they_say_once_learned(name: str) -> None:
     pairs = labelled(name)
     test = pairs.split("test")
-    assert figures(taught(name), pairs.rows[test], pairs.labels[test])["expected_calibration_error"] <= most
+    assert figures(taught(name), pairs.rows[test], pairs.labels[test])["expected_calibration_error"] <= 0.05
 
 
 @pytest.mark.slow

@@ -152,12 +152,39 @@ def without_times(rows: Floats) -> Floats:
     return hidden
 
 
+def test_a_model_of_its_own_reads_all_that_its_answers_have() -> None:
+    """Also what the shipped model does not read yet."""
+    unread = [name for name in FEATURES if name not in default_model().features]
+    rows, _ = labelled(OWN_MODEL_FROM)
+    place = FEATURES.index("condition_differs")
+    assert "condition_differs" in unread
+    labels = np.nan_to_num(rows[:, place], nan=1.0) < 0.5
+    learned = learn(default_model(), rows, labels)
+    assert set(learned.features) == set(FEATURES)
+    assert ((learned.probabilities(rows) > 0.5) == labels).mean() > 0.9
+
+
+def test_a_model_of_its_own_is_as_sure_as_it_may_be() -> None:
+    """Whatever the order of the answers: here every fourth one is of the rarer kind."""
+    rows, labels = labelled(6 * OWN_MODEL_FROM)
+    same, different = rows[labels][:OWN_MODEL_FROM], rows[~labels][: 3 * OWN_MODEL_FROM]
+    count = min(len(same), len(different) // 3)
+    turns = np.concatenate([same[:count, None], different[: 3 * count].reshape(count, 3, -1)], axis=1)
+    taught = learn(default_model(), turns.reshape(4 * count, -1), np.arange(4 * count) % 4 == 0)
+    new, truth = labelled(2000, seed=7)
+    stated = taught.probabilities(new)
+    sure = (stated < 0.05) | (stated > 0.95)
+    assert sure.mean() > 0.65
+    assert ((stated > 0.5) == truth)[sure].mean() > 0.95
+
+
 @pytest.mark.parametrize("name", TIMES)
 @pytest.mark.parametrize("count", [300, OWN_MODEL_FROM])
 def test_what_time_says_is_learned_from_answers_alone(name: str, count: int) -> None:
     model, place = default_model(), FEATURES.index(name)
     assert not set(TIMES) & set(model.features)
     rows = without_times(labelled(count)[0]).round(3)  # numbers keep six digits
+    rows[:, [place for place, name in enumerate(FEATURES) if name not in model.features]] = np.nan
     rows[:, place] = (drawn(count, 1, seed=3)[:, 0] * 10).round(3)
     learned = learn(model, rows, rows[:, place] < 5)
     assert learned.features == (*model.features, name)
