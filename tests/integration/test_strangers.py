@@ -13,7 +13,7 @@ import pytest
 
 from recommender.items import EntryId
 from tests.support.access import GuardedServer
-from tests.support.command_line import run
+from tests.support.command_line import doctor_finds, run
 from tests.support.engine import Log, opened
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
@@ -204,9 +204,7 @@ def test_a_command_that_cannot_be_passed_on_is_set_aside_and_holds_up_no_other(s
     assert system.inspector.keys("recommender:nowhere*") == []
 
     assert client.outcome(send("z"))["data"]["code"] == "not_permitted"
-    doctor = run(system.settings("worker", **two), "doctor", "--json")
-    (finding,) = [one for one in json.loads(doctor.stdout) if one["check"] == "passing on"]
-    assert finding["state"] == "failed"
+    finding = doctor_finds(system.settings("worker", **two), "passing on", "failed")
     assert "'b'" in finding["found"]
 
     # What was missing is there, and the letters go on their way.

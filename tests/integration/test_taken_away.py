@@ -16,7 +16,7 @@ from redis import Redis
 
 from recommender.items import EntryId
 from tests.support.access import GuardedServer
-from tests.support.command_line import run
+from tests.support.command_line import doctor_finds
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, published
@@ -78,10 +78,8 @@ def test_commands_that_were_dropped_while_no_owner_ran_are_told_once(
         first = stack.enter_context(OwnerProcess(settings, tmp_path / "first.log")).running()
         first.until(lambda: bool(told(first)), "the loss to be told")
         wait_until(lambda: decided(redis, "greedy"), "what is left to be decided")
-        (finding,) = [
-            one for one in json.loads(run(settings, "doctor", "--json").stdout) if one["check"] == "commands taken away"
-        ]
-        assert (finding["state"], finding["found"][:12]) == ("warning", "10 commands ")
+        finding = doctor_finds(settings, "commands taken away", "warning")
+        assert finding["found"].startswith("10 commands ")
         assert first.terminate() == 0
         assert told(first) == [(10, 0)]
 

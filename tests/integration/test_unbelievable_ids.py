@@ -15,7 +15,7 @@ from redis import Redis
 
 from recommender.items import Entry, EntryId, decode_entry
 from tests.support.access import GuardedServer
-from tests.support.command_line import run
+from tests.support.command_line import doctor_finds
 from tests.support.engine import opened
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
@@ -142,8 +142,7 @@ def test_a_running_owner_decides_them_once_and_takes_none_as_a_position(
     assert items_of(redis)[:-1] == expected
     assert Counter(event.type for event in outcomes(published(redis))) == {PROCESSED: len(expected), REJECTED: 1}
     assert owner.output.count("owner.ids_brought_back") >= 4
-    (told,) = [one for one in json.loads(run(settings, "doctor", "--json").stdout) if one["check"] == "ids of commands"]
-    assert told["state"] == "warning"
+    told = doctor_finds(settings, "ids of commands", "warning")
     assert "were given ids of now" in told["found"]
     assert owner.terminate() == 0
     require_believed(redis, settings)
@@ -159,7 +158,7 @@ def test_many_at_once_before_an_owner_starts_are_decided_in_their_order(
             add(producer, f"behind {number}")  # the server gives it the next id
     with pytest.raises(Overloaded, match="holds the highest id that there is"):
         Client(settings, producer).ingest({"id": "refused", "text": "not taken"})
-    (told,) = [one for one in json.loads(run(settings, "doctor", "--json").stdout) if one["check"] == "ids of commands"]
+    told = doctor_finds(settings, "ids of commands", "warning")
     assert "lies ahead of the server's clock" in told["found"]
     expected = [json.loads(fields[b"data"])["id"] for _, fields in redis.xrange(KEYS.commands)]
     owner.running()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 from tests.support.processes import ROOT
+from tests.support.waiting import wait_until
 from workers.settings import PREFIX, Settings
 
 
@@ -31,3 +34,18 @@ def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subpro
         timeout=timeout_s,
         check=False,
     )
+
+
+def doctor_finds(settings: Settings, check: str, *states: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    """What ``recommender doctor`` says of ``check``, once it is in one of ``states``; owners tell it at intervals."""
+    said: list[str] = []
+
+    def find() -> dict[str, Any] | None:
+        said[:] = [run(settings, "doctor", "--json").stdout]
+        found: list[dict[str, Any]] = json.loads(said[0])
+        return next((one for one in found if one["check"] == check and one["state"] in states), None)
+
+    try:
+        return wait_until(find, f"{check!r} to be {' or '.join(states)}", timeout_s) or {}
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}; the doctor said {''.join(said)}") from error

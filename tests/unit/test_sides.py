@@ -35,6 +35,8 @@ DIFFERENT = {
         ("Motorola Edge 50 256 GB", "Motorola Edge 50 Ultra 256 GB"),
         ("Das Tal der Mühlen, Brettspiel", "Das Tal der Mühlen, Brettspiel, Limited Edition"),
         ("Graficzna karta Orla 6600", "Graficzna karta Orla 6600 XT"),
+        ("Scheda video Lupo 4070", "Scheda video Lupo 4070 Super"),
+        ("Reader Folio 16 GB", "Reader Folio Kids 16 GB"),
     ],
     "pack": [
         ("Sponge cloths Blanka", "Sponge cloths Blanka, pack of 10"),
@@ -79,6 +81,9 @@ DIFFERENT = {
         ("Drukarka na parterze drukuje", "Drukarka na parterze nie drukuje"),
     ],
     "opposite": [
+        ("We were able to print after the update", "We were unable to print after the update"),
+        ("Casque de vélo enfant bleu", "Casque de vélo adulte bleu"),
+        ("Fahrradhelm Kinder blau", "Fahrradhelm Erwachsene blau"),
         ("Please switch the pump on", "Please switch the pump off"),
         ("Peanuts unsalted 200 g", "Peanuts salted 200 g"),
         ("Bewässerung einschalten", "Bewässerung ausschalten"),
