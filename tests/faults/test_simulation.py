@@ -10,10 +10,13 @@ from contextlib import suppress
 import pytest
 from redis.exceptions import ConnectionError as ServerAway
 
-from recommender import Entry, Recommender
+from recommender import Entry, Recommender, open_recommender
 from recommender.items import START, EntryId
 from tests.faults.saboteur import Saboteur
-from tests.faults.simulation import ENGINE_POINTS, Broken, Crash, Simulation, Trials, crash, make_entries
+from tests.faults.simulation import ENGINE_POINTS, START_MS, Broken, Crash, Simulation, Trials, crash, make_entries
+from tests.faults.workload import COMMANDS, make_workload
+from tests.support.encoders import FixedEncoders
+from tests.support.engine import data_of, is_outcome
 from workers.owner.publisher import Publisher
 
 CHUNKS = 4
@@ -92,3 +95,13 @@ def test_a_publisher_that_believes_what_it_sent_is_noticed(saboteur: Saboteur, m
 
     monkeypatch.setattr(Publisher, "publish", broken)
     assert first_seed_that_tells(saboteur) is not None
+
+
+@pytest.mark.parametrize("seed", [409, *range(20)])
+def test_every_command_of_a_workload_has_an_outcome_or_counts_as_a_repeat(seed: int) -> None:
+    """In 409 another command comes under the key of an item that has been erased."""
+    engine = open_recommender(None, FixedEncoders())
+    events = engine.process(make_entries(seed, COMMANDS))
+    answered = {data_of(event)["command"]["id"] for event in events if is_outcome(event)}
+    workload = make_workload(seed, START_MS)
+    assert len(answered) + workload.repeats == len(workload.log)

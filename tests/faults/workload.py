@@ -31,7 +31,7 @@ class Workload(NamedTuple):
     Attributes:
         log: entries of the commands stream.
         callers: ids of Celery tasks that wait for an outcome.
-        repeats: how many commands only repeat the key of another.
+        repeats: how many commands count as repeats of another under their key.
     """
 
     log: list[tuple[EntryId, dict[str, str | bytes]]]
@@ -73,6 +73,7 @@ class _Writer:
         self._log: list[tuple[EntryId, dict[str, str | bytes]]] = []
         self._callers: list[str] = []
         self._keys: dict[str, str] = {}
+        self._erased: set[str] = set()
         self._repeats = 0
         self._items: list[dict[str, str]] = []
 
@@ -92,7 +93,7 @@ class _Writer:
                 deadly = commands
             (write,) = self._chance.choices(list(kinds), list(kinds.values()))
             write()
-        self._add("item.erase", self._items[0])  # at the least this one, long published
+        self._erase(self._items[0])  # at the least this one, long published
         self._ms += _LATER_MS
         for _ in range(2):
             self._add("item.upsert", self._item())
@@ -107,7 +108,7 @@ class _Writer:
             lambda: add("item.upsert", {**known(), "text": self._text()}): 8,
             lambda: add("item.patch", {**known(), "attributes": {"status": len(self._log)}}): 5,
             lambda: add("item.delete", known()): 5,
-            lambda: add("item.erase", known()): 3,
+            lambda: self._erase(known()): 3,
             self._feedback: 9,
             lambda: self._configure(self._chance.choice(COLLECTIONS)): 2,
             lambda: self._repeat(other_text=False): 6,
@@ -140,6 +141,10 @@ class _Writer:
             self._items[-1]["collection"] = first["collection"]
             self._add("item.upsert", twin)
 
+    def _erase(self, item: dict[str, str]) -> None:
+        self._erased.add(item["id"])
+        self._add("item.erase", item)
+
     def _feedback(self) -> None:
         one = self._known()
         others = [item["id"] for item in self._items if item["collection"] == one["collection"] and item != one]
@@ -164,6 +169,8 @@ class _Writer:
             return
         body = json.dumps(self._item(collection="tickets"))
         self._items[-1]["collection"] = "tickets"
+        first = json.loads(self._keys.get(key, body))
+        self._repeats += first["id"] in self._erased  # what it said is not known any more: any body is a repeat
         self._keys.setdefault(key, body)
         self._append("item.upsert", body, key=key)
 

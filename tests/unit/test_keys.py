@@ -236,6 +236,7 @@ def test_an_erasure_leaves_no_digest_of_what_was_erased(engine: Recommender, log
     assert digests["k"] == b""
     assert len(digests["k2"]) == 16
     assert engine.process([log.upsert("a", SHOP, key="k")]) == [], "it is a repeat still"
+    assert engine.process([log.upsert("a", WEATHER, key="k")]) == [], "and so is any other body"
 
 
 def test_keys_pass_with_stream_time_in_each_collection(engine: Recommender, log: Log) -> None:
