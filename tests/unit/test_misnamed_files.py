@@ -47,6 +47,20 @@ def file(tmp_path: Path, content: str | bytes, name: str = "items.txt") -> Path:
         ("-- a dump\n/* of a\n table */;\nDROP TABLE IF EXISTS `t`;\nCREATE TABLE `t` (\n", "SQL"),
         ("INSERT INTO t VALUES (1,'Oak','solid'),\n(2,'Pine','light'),\n(3,'Elm','old');\n", "SQL"),
         ("COPY public.t (id, title) FROM stdin;\n1\tOak\n2\tPine\n\\.\n", "SQL"),
+        ("CREATE TABLE t (id, title);\nINSERT INTO t VALUES (1,'Oak');\n", "SQL"),
+        ("create table if not exists shop.items (\n  id int,\n  title text\n);\n", "SQL"),
+        ("CREATE TABLE t (id integer primary key, title text, note text)\nGO\n", "SQL"),
+        ("insert ignore into `t` (`id`, `title`)\nvalues (1,'Oak'), (2,'Pine');\n", "SQL"),
+        ("INSERT INTO [dbo].[t] ([id], [title]) SELECT 1, N'Oak'\nGO\n", "SQL"),
+        ("SET statement_timeout = 0;\nSET client_encoding = 'UTF8';\n", "SQL"),
+        ("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n", "SQL"),
+        ("USE [shop]\nGO\n", "SQL"),
+        ("drop table if exists t;\n", "SQL"),
+        ("id: 1\ntitle: Oak\n\nid: 2\ntitle: Pine\n", "YAML"),
+        ("id: 1\ntitle: Oak\nid: 2\ntitle: Pine\nid: 3\n", "YAML"),
+        ("- title: Oak desk\n- title: Pine desk\n- title: Elm\n", "YAML"),
+        ("host: shelf\nport: 8080\nsecure: true\n", "YAML"),
+        ("title: Oak\ntext: solid\ncolour: brown\n", "YAML"),
         ("id\x1ftitle\x1e1\x1fOak\x1e2\x1fPine\x1e", "a table whose rows end in the character 0x1E"),
         ("<div>\n<table><tr><td>1</td><td>Oak</td></tr></table></div>\n", "HTML"),
         ("<!-- made by x -->\n<html><body>Log in, please</body></html>\n", "HTML"),
@@ -81,11 +95,62 @@ def test_what_is_nearly_json_is_named_and_refused(tmp_path: Path, content: str, 
         "text\nRe: printer\nRe: lamp\nFwd: desk\nRe: shelf\n",
         "text\n- one\n- two\n- three\n",
         "name of  the thing\na lamp\nan oak desk of mine\nsomething else\n",
+        "Create table,id\nan oak table,1\na pine table,2\n",
+        "insert into the slot,id\ndrop table leg,1\ncreate table report (PDF),2\n",
+        "insert into cart fails,1\ninsert into basket fails too,2\ninsert into values,3\n",
+        "Create table\ninsert into the slot\ndrop table leg\n",
+        "create table view (mobile);id\nselect it;1\nbegin;2\n",
+        "begin;end;id\n1;2;3\n4;5;6\n",
+        "Use case;id\nlock tables now;1\nset size = large;2\n",
+        "copy chair from stock,id\noak,1\npine,2\n",
+        "fix: the door\nfix: the lamp\nfeat: a drawer\nfix: the shelf\n",
+        "fix: the door\nfeat: a drawer\ndocs: how to fold it\n",
+        "Re: printer\nRe: lamp\nFwd: desk\n",
+        "- the printer is jammed\n- the lamp is dark\n- the desk: it is old\n",
+        "- fix: the printer\n- fix: the lamp\n- feat: a desk\n",
+        "#1 printer\n#2 lamp\n#3 desk\n",
+        "#printer is jammed\n#lamp is dark\n!desk\n",
+        "size=90 fork\nsize=80 fork\nsize=70 fork\n",
+        "<table>,<id>\nan oak table,1\na pine table,2\n",
+        "<head>\t<body>\nan oak\ttable\na pine\ttable\n",
+        "dn: 90,id\na tube,1\nanother tube,2\n",
+        "BEGIN:VCARD is shown,id\nin a mail,1\non a page,2\n",
+        "PAR1,PAR2\na,1\nb,2\n",
+        "%PDF share,id\na,1\nb,2\n",
+        "BZh,id\na,1\nb,2\n",
+        "Rar! A bird,id\na,1\nb,2\n",
     ],
 )
 def test_tables_that_only_remind_of_something_else_are_read(tmp_path: Path, content: str) -> None:
     with open_records(file(tmp_path, content)) as reader:
         assert len([row for row in reader if isinstance(row, Row)]) == content.count("\n") - 1
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "file_format"),
+    [
+        ("CREATE TABLE t (\nid int,\ntitle text);\n", "items.csv", "csv"),
+        ("insert into t values (1);\ninsert into t values (2);\n", "items.sql", "csv"),
+        ("items:\n- id: 1\n- id: 2\n", "items.yaml", "csv"),
+        ("---\nid: 1\nid: 2\n", "items.txt", "csv"),
+        ("a=1\nb=2\nc=3\n", "items.txt", "csv"),
+        ("<p><b>jammed</b> printer</p>\n<p>lamp</p>\n<p>desk</p>\n", "items.csv", "csv"),
+        ('{"a": 1}\n{"a": 2}\n{"a": 3}\n', "items.csv", "csv"),
+        ("dn: cn=a\ndn: cn=b\ndn: cn=c\n", "items.csv", "csv"),
+        ('<x><y>\n{"id": 1, "text": "Oak"}\n', "items.jsonl", "jsonl"),
+    ],
+)
+def test_a_format_that_is_named_overrules_what_a_text_looks_like(
+    tmp_path: Path, content: str, name: str, file_format: str
+) -> None:
+    path = file(tmp_path, content, name)
+    with pytest.raises(ConfigurationError, match=f"--format (says which|{file_format} reads it all the same)"):
+        open_records(path)
+    with open_records(path, file_format) as reader:
+        assert reader.remark.startswith("it looks like ")
+        assert "read as" in reader.remark
+        assert reader.remark in resolve_mapping(reader, MappingOptions(text_fields=reader.columns[:1])).notes
+        assert [row.number for row in reader] == list(range(1, len(content.splitlines()) + (file_format == "jsonl")))
 
 
 def test_what_is_packed_otherwise_is_named_by_its_bytes_and_by_its_name(tmp_path: Path) -> None:

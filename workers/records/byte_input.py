@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ _OTHERWISE = {
     b"PK\x03\x04": "a zip archive or an Excel workbook: unpack it, or give it a name that ends in .xlsx",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as .xlsx or as CSV",
     b"PAR1": "a Parquet file: give it a name that ends in .parquet",
-    b"%PDF": "a PDF",
+    b"%PDF-": "a PDF",
     b"BZh": "packed with bzip2: unpack it, or pack it with gzip",
     b"\xfd7zXZ": "packed with xz: unpack it, or pack it with gzip",
     b"\x28\xb5\x2f\xfd": "packed with Zstandard: unpack it, or pack it with gzip",
@@ -43,6 +44,10 @@ _OTHERWISE = {
     b"Obj\x01": "an Avro file: write it as Parquet",
     b"ARROW1": "an Arrow file: write it as Parquet",
 }
+_WORDS = (b"PAR1", b"BZh", b"Rar!", b"ARROW1", b"SQLite format 3")
+"""Those that a text may begin with; behind them come bytes that no text has."""
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _UNREADABLE = "recommender.unreadable"
 
@@ -214,7 +219,9 @@ def _as_surrogates(error: UnicodeError) -> tuple[str, int]:
 
 def _otherwise(head: bytes) -> str | None:
     """What a file is that is no text, by its first bytes."""
-    if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
+    if head.startswith(_WORDS) and not _CONTROL.search(head):
+        return None
+    if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC) and b"\x00" in head[:_TAR_MAGIC_AT]:
         return "a tar archive: unpack it"
     return next((what for magic, what in _OTHERWISE.items() if head.startswith(magic)), None)
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from workers.records.formats import RecordFormat
+from workers.records.named_lines import is_settings, is_yaml
 
 _MARKUP = re.compile(
-    r"<(!doctype\s+html|html|head|body|table)\b|<(\?xml\b|!--)|\{\\(rtf)"
+    r"<(!doctype\s+html|html|head|body|table)\b(?![^<>\n]*>[ \t]*[,;|\t])|<(\?xml\b|!--)|\{\\(rtf)"
     r"|<([a-z][\w:.-]*)(?:\s[^<>]*+)?>[ \r\n]*+<",  # <DATE>,<OPEN> is a header, and <div><p> is none
     re.IGNORECASE,
 )
@@ -29,20 +30,31 @@ _BEGINNINGS = (
     (_MAIL + r"(?:[A-Z][\w-]*: .*\r?\n(?:[ \t].*\r?\n)*+){2}", f"an e-mail: {_CONVERT}"),
     (r"\*{3,} 1\. row \*{3,}", "what mysql prints for \\G: leave out the \\G, or use mysql --batch"),
     (r"-\[ RECORD 1 \]", "what psql prints with \\x: use psql --csv"),
-    (r"BEGIN:(?:VCARD|VCALENDAR)\b", f"a vCard or a calendar: {_CONVERT}"),
-    (r"(?:version: \d+\s+)?dn: ", f"LDIF: {_CONVERT}"),
+    (r"BEGIN:(?:VCARD|VCALENDAR)[ \t\r]*$", f"a vCard or a calendar: {_CONVERT}"),
+    (r"(?:version: \d+\s+)?dn:(?:: \S|\s*[\w.-]+=)", f"LDIF: {_CONVERT}"),
     (r"@\w+\s*\{[^,\s]+,", f"BibTeX: {_CONVERT}"),
     (r"\[\[?[\w .\"'-]+\]\]?[ \t]*\r?\n(?:\s*[#;].*\n)*+\s*[\w.\"'-]+\s*=", f"TOML, or settings: {_CONVERT}"),
 )
-_SQL = re.compile(
-    r"(?:\s++|--.*+\n|/\*(?:[^*]|\*(?!/))*+\*/;?)*+"
-    r"(?:insert\s+(?:ignore\s+)?into|create\s+(?:table|database|schema)|drop\s+table|copy\s+\S+.*\bfrom\s+stdin"
-    r"|set\s+[\w@]+\s*=|use\s+`|lock\s+tables|begin;|begin\s+transaction|start\s+transaction)",
-    re.IGNORECASE,
+_NAME = r"(?:[\w$.@]|`[^`\n]+`|\"[^\"\n]+\"|\[[^\]\n]+\])++"
+_END = r"[ \t]*+(?:;[ \t]*+(?:--.*+)?(?:\r?\n|\Z)|\r?\n\s*+go\b)"
+_NOT_THERE = r"(?:if\s+(?:not\s+)?exists\s+)?"
+_TYPE = r"(?:\w*int|\w*char|\w*text|\w*serial|\w*blob|numeric|decimal|float|real|double|bool|date|time|uuid|json)"
+_COLUMNS = rf"\((?:[ \t]*+(?:--.*+)?\r?\n|\s*+{_NAME}\s++{_TYPE}|[^()]*\){_END})"
+_LIST = r"(?:\([^()]*\)\s*+)?"
+# Whole statements, not their first words: a header or a text may well begin with those.
+_STATEMENTS = (
+    rf"(?:insert|replace)\s+(?:\w+\s+){{0,2}}into\s+{_NAME}\s*+{_LIST}(?:values?\s*+\(|select\s|set\s+{_NAME}\s*+=)",
+    rf"create\s+(?:\w+\s+){{0,4}}?table\s+{_NOT_THERE}{_NAME}\s*+(?:{_COLUMNS}|as\s+select\s|like\s+{_NAME}\s*+;)",
+    rf"create\s+(?:database|schema)\s+(?:/\*.*?\*/\s*+)?{_NOT_THERE}{_NAME}(?:\s*+/\*|\s+(?:with|default)\b|{_END})",
+    rf"drop\s+(?:table|database|schema)\s+{_NOT_THERE}{_NAME}(?:\s+(?:cascade|restrict))?(?:\s*+/\*.*?\*/)?{_END}",
+    rf"copy\s+{_NAME}\s*+{_LIST}from\s+stdin\b",
+    rf"(?:set\s+[\w@.]+\s*+(?:=|to\s)|set\s+names\s|pragma\s+\w+\s*+=)[^;\n]*+{_END}",
+    rf"use\s+{_NAME}{_END}",
+    rf"lock\s+tables\s+{_NAME}\s+(?:read|write)\b",
+    rf"(?:begin|begin\s+transaction|start\s+transaction){_END}",
 )
+_SQL = re.compile(rf"(?:\s++|--.*+\n|/\*(?:[^*]|\*(?!/))*+\*/;?)*+(?:{'|'.join(_STATEMENTS)})", re.IGNORECASE)
 _KNOWN = [(re.compile(pattern, re.MULTILINE), what) for pattern, what in _BEGINNINGS]
-_YAML_LINE = re.compile(r"\s*+(?:- )*[\"']?[\w][\w .-]*+[\"']?:(?:\s.*)?|\s*- .*|---.*|\.\.\.|#.*")
-_PAIR_LINE = re.compile(r"[\w.-]+\s*=.*|[#!;].*")
 _DRAWN = re.compile(r"[-=+ ]+")
 _LOOKED_AT = 50
 _TOLD_BY = 3
@@ -90,11 +102,9 @@ def no_table(text: str) -> str | None:
     lines = [line.expandtabs() for line in text.splitlines()[: _LOOKED_AT + 1] if line.strip()]
     if len(lines) < _TOLD_BY:
         return None
-    if _YAML_LINE.fullmatch(lines[0]) and sum(bool(_YAML_LINE.fullmatch(line)) for line in lines) >= _MOSTLY * len(
-        lines
-    ):
+    if is_yaml(text.splitlines()[:_LOOKED_AT]):
         return f"YAML, or lines of a name and a value: {_CONVERT}"
-    if all(_PAIR_LINE.fullmatch(line) for line in lines):
+    if is_settings(lines):
         return f"lines of a name and a value: {_CONVERT}"
     if _in_fixed_places(lines):
         return f"a table whose columns are told by their places in the line: {_AS_TABLE}, or put semicolons there"

@@ -75,10 +75,12 @@ class RecordReader(Iterator[Row | BadRow]):
         columns: all columns; for JSON those of the first rows.
         first: the first readable row of the file, wherever the reading starts; ``None`` when there is none near the
             beginning.
+        remark: what is to be said of the file before its rows are taken; may be empty.
     """
 
-    def __init__(self, source: RowSource, path: FilePath, *, start_after: int = 0) -> None:
+    def __init__(self, source: RowSource, path: FilePath, *, start_after: int = 0, remark: str = "") -> None:
         self._source = source
+        self.remark = remark
         self._name = os.fspath(path)
         self._start_after = start_after
         self.stem = file_stem(path)
@@ -155,7 +157,8 @@ def open_records(
 
     Args:
         path: the file, or ``-`` for standard input.
-        file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``.
+        file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``. A text file
+            whose format is named is read as that, whatever it looks like.
         start_after: rows up to this number are left out, for going on after an interruption.
         options: what a person said about the file; what is left out is found out.
 
@@ -163,9 +166,9 @@ def open_records(
         ConfigurationError: format unknown, file unreadable or damaged (also while reading), header unusable, or
             pyarrow missing.
     """
-    source = _open_source(path, choose_format(path, file_format), options)
+    source, remark = _open_source(path, choose_format(path, file_format), options, told=file_format is not None)
     try:
-        return RecordReader(source, path, start_after=start_after)
+        return RecordReader(source, path, start_after=start_after, remark=remark)
     except BaseException:
         source.close()
         raise
@@ -187,17 +190,16 @@ def scan_columns(path: FilePath, file_format: str | None = None, *, options: Rea
         return tuple(dict.fromkeys(key for record in reader for key in record.values))
 
 
-def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> RowSource:
+def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions, *, told: bool) -> tuple[RowSource, str]:
+    """The rows, and what is to be said of them; ``told``: a person has named the format."""
     if chosen is RecordFormat.PARQUET:
-        source: RowSource = load_parquet().ParquetSource(path)
-        return source
+        return load_parquet().ParquetSource(path), ""
     if chosen is RecordFormat.XLSX:
-        workbook: RowSource = load_workbooks().WorkbookSource(path, options.sheet)
-        return workbook
+        return load_workbooks().WorkbookSource(path, options.sheet), ""
     data = None
     try:
         data = ByteInput(path, options.encoding)
-        return _text_source(data, chosen, os.fspath(path))
+        return _text_source(data, chosen, os.fspath(path), told=told)
     except _DAMAGED as error:
         raise ConfigurationError(f"{os.fspath(path)} is damaged or cut off: {error}") from error
     except ConfigurationError:
@@ -206,16 +208,22 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions) -> 
         raise
 
 
-def _text_source(data: ByteInput, chosen: RecordFormat, name: str) -> RowSource:
+def _text_source(data: ByteInput, chosen: RecordFormat, name: str, *, told: bool) -> tuple[RowSource, str]:
     head = data.decoded_head()
-    if (what := something_else(head, chosen)) is not None:
-        raise ConfigurationError(f"{name} is {what}")
+    remark = _remark(name, something_else(head, chosen), chosen, told=told)
     if chosen.is_json:
-        return JsonSource(data, chosen)
+        return JsonSource(data, chosen), remark
     source = DelimitedSource(data, chosen)
-    if len(source.columns) == 1 and (what := no_table(head)) is not None:
-        raise ConfigurationError(f"{name} is {what}")
-    return source
+    if len(source.columns) == 1 and not remark:
+        remark = _remark(name, no_table(head), chosen, told=told)
+    return source, remark
+
+
+def _remark(name: str, what: str | None, chosen: RecordFormat, *, told: bool) -> str:
+    """What a file looks like that a person says is of another format; by its name alone it is not believed."""
+    if what is not None and not told:
+        raise ConfigurationError(f"{name} is {what} (--format {chosen} reads it all the same)")
+    return "" if what is None else f"it looks like {what}; read as {chosen}, as --format says"
 
 
 def _sample(rows: Iterator[Row | BadRow], wanted: int) -> list[Row | BadRow]:

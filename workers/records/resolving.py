@@ -67,7 +67,7 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
         ),
         numbers=numbers,
         blanks=Blanks.of(options.placeholders, known=options.known_placeholders),
-        notes=(*notes, *told),
+        notes=(*filter(None, [reader.remark]), *notes, *told),
         guessed=options.id_field is None or not options.text_fields,
         doubt=doubt,
     )
