@@ -16,7 +16,7 @@ demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...
 
 test: $(DEV) ## Run every test [ARGS="-k name"]
 	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import directions, repeated code, security
 	$(BIN)/ruff check

