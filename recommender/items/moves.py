@@ -166,6 +166,7 @@ class AnswerRecord(Value):
     by: Id | None
     probability: Probability
     features: dict[str, Annotated[float, Field(ge=-1e9, le=1e9)]]
+    text_kind: Annotated[str, Field(max_length=32)] | None = None
 
     @model_validator(mode="after")
     def _of_two(self) -> Self:

@@ -7,33 +7,43 @@ from recommender.matching.learning import OWN_MODEL_FROM, learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint
+from recommender.matching.places import Kind, View, kind_of_items
 from recommender.matching.profile import bytes_of_texts, forget_texts, item_terms
+from recommender.matching.promises import Answered, Promise, promises
 from recommender.matching.reasons import only_meaning
 from recommender.matching.rows import judged_alone, rows_from
 from recommender.matching.statistics import CountedTerms, TermStatistics
+from recommender.matching.trees import Floats
 
 __all__ = [
     "FEATURES",
     "OWN_MODEL_FROM",
+    "Answered",
     "Candidate",
     "Comparable",
     "CosineMatcher",
     "CountedTerms",
+    "Floats",
+    "Kind",
     "LearnedMatcher",
     "Matcher",
     "ModelOf",
     "OperatingPoint",
     "PairModel",
+    "Promise",
     "StatisticsOf",
     "TermStatistics",
+    "View",
     "by_cosine",
     "bytes_of_texts",
     "default_model",
     "forget_texts",
     "item_terms",
     "judged_alone",
+    "kind_of_items",
     "learn",
     "measured",
     "only_meaning",
+    "promises",
     "rows_from",
 ]

@@ -12,7 +12,8 @@ from recommender.matching.features import FEATURES, MONOTONE, TABLE
 from recommender.matching.logistic import newton, regress
 from recommender.matching.model import PairModel, Points, probability
 from recommender.matching.operating_points import CLOSED, OperatingPoint, carries, measured_threshold
-from recommender.matching.places import PLACES, View
+from recommender.matching.places import PLACES
+from recommender.matching.promises import Answered
 from recommender.matching.trees import Booleans, Floats
 
 # How long duplicates keep coming differs from one collection to the next: bug reports repeat what is new, a catalogue
@@ -188,7 +189,7 @@ def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precisio
     return float(falling[reached[-1]]) if reached else CLOSED
 
 
-def measured(model: PairModel, stated: Floats, labels: Booleans, alone: Booleans | None = None) -> PairModel:
+def measured(model: PairModel, answered: Answered) -> PairModel:
     """Move where bands begin towards what answers have shown, the further the more of them speak to it.
 
     Labels move the probabilities of a model (`learn`), but the thresholds behind a target precision were measured on
@@ -196,23 +197,18 @@ def measured(model: PairModel, stated: Floats, labels: Booleans, alone: Booleans
 
     Args:
         model: the one that judges from now on.
-        stated: probability of each pair before it was answered, by a model that had not learned from it, shape (n,).
-        labels: shape (n,).
-        alone: which of the pairs were judged alone, shape (n,); by default none.
+        answered: the answers, with what a model stated that had not learned from them.
     """
-    if not len(stated):
+    if not len(answered.stated):
         return model
-    general = _moved(model.operating_points, stated, labels)
+    general = _moved(model.operating_points, answered.stated, answered.labels)
     if model.places is None:
         return replace(model, operating_points=general)
-    apart = np.zeros(len(stated), np.bool_) if alone is None else alone
-    seen = {View.ALONE: apart, View.STREAM: ~apart}
     places = {}
     for place in PLACES:
-        here = seen[place.view]
-        points = model.places.get(place, ())
-        moved = _moved(points, stated[here], labels[here])
-        places[place] = moved + _opened(moved, model.operating_points, stated[here], labels[here])
+        stated, labels = answered.at(place)
+        moved = _moved(model.places.get(place, ()), stated, labels)
+        places[place] = moved + _opened(moved, model.operating_points, stated, labels)
     return replace(model, operating_points=general, places=places)
 
 

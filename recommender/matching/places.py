@@ -9,7 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from recommender.matching.profile import Profile
+from recommender.items import Item
+from recommender.matching.profile import Profile, item_terms, profile
+from recommender.matching.statistics import CountedTerms
 
 LONG_WORDS = 50
 """A text with more words than a paragraph is long."""
@@ -52,3 +54,9 @@ def kind_of(one: Profile, other: Profile) -> Kind:
     if (mine.running or theirs.running) and one.price is None and other.price is None:
         return Kind.LONG_PROSE if max(mine.length, theirs.length) > LONG_WORDS else Kind.SHORT_PROSE
     return Kind.WITH_CODES if mine.whole.identifiers and theirs.whole.identifiers else Kind.WITHOUT_CODES
+
+
+def kind_of_items(one: Item, other: Item) -> Kind:
+    """The same of two items, by what is compared of them; it does not depend on what else the collection holds."""
+    mine, theirs = (profile(item, item_terms(item), CountedTerms()) for item in (one, other))
+    return kind_of(mine, theirs)

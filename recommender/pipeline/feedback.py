@@ -105,10 +105,8 @@ class Feedback:
             self._reshaping.release(collection, one, other)
         else:
             small, large = sorted((one.id, other.id))
-            self._answers.put(
-                collection.id,
-                Answer(small, large, answer == "same", entry.id, command.by, seen.probability, seen.features),
-            )
+            same, learned_from = answer == "same", (seen.probability, seen.features, seen.kind)
+            self._answers.put(collection.id, Answer(small, large, same, entry.id, command.by, *learned_from))
             if answer == "same":
                 self._reshaping.unite(collection, one, other, before.moved)
             else:

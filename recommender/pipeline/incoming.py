@@ -193,7 +193,8 @@ class Incoming:
     def _answer(self, record: AnswerRecord, collection: Collection) -> None:
         one, other = sorted((record.one, record.other))
         entry = EntryId.parse(record.entry)
-        answer = Answer(one, other, record.same, entry, record.by, record.probability, record.features)
+        seen = record.probability, record.features, record.text_kind
+        answer = Answer(one, other, record.same, entry, record.by, *seen)
         self._store.answers.put(collection.id, answer)
 
     def _key(self, record: KeyRecord, collection: Collection, entry: Entry, batch: Batch) -> None:

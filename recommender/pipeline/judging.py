@@ -8,7 +8,16 @@ from typing import NamedTuple
 from recommender.grouping import JudgedMember
 from recommender.items import Band, CollectionSettings, PairVerdict, Reason
 from recommender.items.placeholders import says_nothing
-from recommender.matching import Candidate, Comparable, CosineMatcher, Matcher, by_cosine, only_meaning
+from recommender.matching import (
+    Candidate,
+    Comparable,
+    CosineMatcher,
+    Kind,
+    Matcher,
+    by_cosine,
+    kind_of_items,
+    only_meaning,
+)
 from recommender.pipeline.embedding_step import Vector
 from recommender.pipeline.neighbours import Neighbourhood, similarities
 from recommender.pipeline.readings import Readings
@@ -54,10 +63,12 @@ class Seen(NamedTuple):
     Attributes:
         probability: that the two are the same thing, in [0, 1].
         features: what it rests on, by name.
+        kind: of text, where the matcher tells kinds apart.
     """
 
     probability: float
     features: dict[str, float]
+    kind: Kind | None = None
 
 
 class Judged:
@@ -115,7 +126,8 @@ class Judged:
         if place is None:
             return None
         features = self._matcher.row(self._item, self._candidates, place)
-        return Seen(self.members[place].verdict.probability, features)
+        kind = kind_of_items(self._item.item, self._candidates[place].other.item)
+        return Seen(self.members[place].verdict.probability, features, kind)
 
 
 class JudgedByCosine:
@@ -290,7 +302,8 @@ class Judging:
         item = Comparable(subject.item, subject.fingerprint)
         matcher = self._matcher(collection.settings)
         (verdict,) = matcher.judge(item, candidates, collection.settings)
-        return Seen(verdict.probability, matcher.row(item, candidates, 0))
+        kind = None if matcher is self._by_cosine else kind_of_items(item.item, candidates[0].other.item)
+        return Seen(verdict.probability, matcher.row(item, candidates, 0), kind)
 
     def similarity(self, subject: Subject, other: Saying) -> float:
         """Cosine of the two embeddings, in [-1, 1]."""

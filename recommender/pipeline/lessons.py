@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from recommender.items import Entry
-from recommender.matching import default_model, judged_alone, learn, measured, rows_from
+from recommender.matching import Answered, Floats, Kind, default_model, judged_alone, learn, measured, rows_from
 from recommender.pipeline.collections import Collections
-from recommender.store import Lesson, SqliteStore
+from recommender.store import Given, Lesson, SqliteStore
 
 MOST_LEARNED_FROM = 5000
 """From so many answers, the newest, a model is learned; more make it hardly better."""
@@ -27,20 +27,22 @@ MOST_LEARNED_FROM = 5000
 LESSON_MS = 30_000
 _MOST_BEGUN = 4  # a lesson that is disturbed once more is learned when it is due, however long that takes
 
-Row = tuple[str, bool, float]
 Model = dict[str, Any]
 
 
-def learned(rows: list[Row]) -> Model:
-    """The model that some answers teach, as JSON values.
+def learned(rows: list[Given]) -> Model:
+    """The model that some answers teach, as JSON values."""
+    features, answers = answered(rows)
+    return measured(learn(default_model(), features, answers.labels), answers).to_json()
 
-    Args:
-        rows: features (JSON), label, and probability before the answer.
-    """
-    same = np.array([label for _, label, _ in rows], np.bool_)
-    stated = np.array([probability for _, _, probability in rows], np.float64)
-    features = rows_from([json.loads(said) for said, _, _ in rows])
-    return measured(learn(default_model(), features, same), stated, same, judged_alone(features)).to_json()
+
+def answered(rows: list[Given]) -> tuple[Floats, Answered]:
+    """What the matcher saw of pairs that were answered, shape (n, len(FEATURES)), and what was said of them."""
+    features = rows_from([json.loads(one.features) for one in rows])
+    same = np.array([one.same for one in rows], np.bool_)
+    stated = np.array([one.probability for one in rows], np.float64)
+    kinds = [None if one.kind is None else Kind(one.kind) for one in rows]
+    return features, Answered(stated, same, judged_alone(features), kinds)
 
 
 class Lessons:
@@ -131,7 +133,7 @@ class Lessons:
             self._learning[lesson] = future, len(rows)
         return self._learning[lesson]
 
-    def _learn(self, future: Future[Model], rows: list[Row]) -> None:
+    def _learn(self, future: Future[Model], rows: list[Given]) -> None:
         with self._turn:
             if not future.set_running_or_notify_cancel():
                 return

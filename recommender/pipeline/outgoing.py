@@ -164,6 +164,7 @@ class Outgoing:
                 by=answer.by,
                 probability=answer.probability,
                 features=dict(answer.features),
+                text_kind=answer.kind,
             )
             for answer in rows
         ]

@@ -21,6 +21,7 @@ from recommender.pipeline.collections import Collections
 from recommender.pipeline.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender.pipeline.indexes import Indexes
 from recommender.pipeline.overlay import CollectionOverlay
+from recommender.pipeline.promises import Promises
 from recommender.pipeline.readings import Readings
 from recommender.pipeline.review_budget import share_in_review
 from recommender.pipeline.standings import Standings
@@ -170,6 +171,7 @@ class Reads:
         arrivals: Arrivals,
         answers: Answers,
         standings: Standings,
+        promises: Promises,
     ) -> None:
         self._store = store
         self._embedding = embedding
@@ -179,9 +181,10 @@ class Reads:
         self._arrivals = arrivals
         self._answers = answers
         self._standings = standings
+        self._promises = promises
 
     def stats(self) -> dict[str, Any]:
-        """Counts by collection, index kinds and sizes, position."""
+        """Counts by collection, index kinds and sizes, where precisions are kept, position."""
         return {
             "position": str(self._store.position),
             "last_event": str(self._store.last_event),
@@ -192,6 +195,11 @@ class Reads:
                     "model": collection.model,
                     "answers": self._answers.count(collection.id),
                     "review_share": share_in_review(collection),
+                    "target_precision": collection.settings.target_precision,
+                    "not_measured": [
+                        one.model_dump(mode="json", exclude={"measured", "begins_at"})
+                        for one in self._promises.closed(collection.name)
+                    ],
                     **self._indexes.stats(collection),
                 }
                 for collection in self._collections.all()

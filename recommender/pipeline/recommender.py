@@ -36,6 +36,7 @@ from recommender.pipeline.neighbours import Neighbours
 from recommender.pipeline.notes import Notes
 from recommender.pipeline.outcomes import Outcomes
 from recommender.pipeline.prepared import Prepared, segments
+from recommender.pipeline.promises import Promises
 from recommender.pipeline.rates import Rates
 from recommender.pipeline.readings import Readings
 from recommender.pipeline.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
@@ -135,7 +136,8 @@ class Recommender:
         self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
         self.notes = Notes(store)
         asked = self._embedding, readings, self._collections, self._indexes
-        self._reads = Reads(store, *asked, arrivals, self._answers, standings)
+        self.promises = Promises(store, self._collections, self._models)
+        self._reads = Reads(store, *asked, arrivals, self._answers, standings, self.promises)
         self._comparing = Comparing(store, *asked, self._words, arrivals, judging)
         self._recutting.open()
 
@@ -221,13 +223,9 @@ class Recommender:
                 queries.setdefault(one.item.collection, {})[id_] = one
         found: dict[str, Neighbours] = {}
         for name, members in queries.items():
-            collection = self._collections.find(name)
-            found[name] = self._indexes.neighbours(
-                collection,
-                {id_: one.vector for id_, one in members.items()},
-                dimension=next(iter(members.values())).model.dimension,
-                k=self._collections.settings(name).candidates,
-            )
+            vectors, k = {id_: one.vector for id_, one in members.items()}, self._collections.settings(name).candidates
+            dimension = next(iter(members.values())).model.dimension
+            found[name] = self._indexes.neighbours(self._collections.find(name), vectors, dimension=dimension, k=k)
         return found
 
     def _decide(self, prepared: Prepared, batch: Batch) -> None:
@@ -314,8 +312,7 @@ class Recommender:
         return self._store.last_event
 
     def continue_after(self, last_event: EntryId | None = None, *, position: EntryId | None = None) -> None:
-        """Give the next events ids behind ``last_event``, the last in a stream that this state was behind; or go on
-        behind another ``position`` of the commands stream, whose entries have other ids now."""
+        """Give the next events ids behind that of a stream that was ahead, or go on behind another ``position``."""
         self._store.continue_after(last_event, position)
 
     def acknowledge(

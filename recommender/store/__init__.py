@@ -4,7 +4,7 @@ from recommender.store.answers import Answer
 from recommender.store.collections import Arrived, Collection
 from recommender.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender.store.failures import explained
-from recommender.store.lessons import Lesson
+from recommender.store.lessons import Given, Lesson
 from recommender.store.moves import Forward, Move
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox
 from recommender.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
@@ -21,6 +21,7 @@ __all__ = [
     "Collection",
     "DatabaseCopy",
     "Forward",
+    "Given",
     "KeyUse",
     "Lesson",
     "Member",

@@ -22,6 +22,7 @@ class Answer:
         by: who said so.
         probability: of the matcher, before it heard the answer, in [0, 1].
         features: what the matcher saw, by name.
+        kind: of text, as `recommender.matching` names it; ``None`` in answers of before.
     """
 
     one: str
@@ -31,9 +32,10 @@ class Answer:
     by: str | None
     probability: float
     features: Mapping[str, float]
+    kind: str | None = None
 
 
-_SELECT = "SELECT one, other, same, entry, said_by, probability, features FROM answers WHERE collection=?"
+_SELECT = "SELECT one, other, same, entry, said_by, probability, features, kind FROM answers WHERE collection=?"
 
 
 class AnswerTable:
@@ -61,8 +63,8 @@ class AnswerTable:
         self.remove(collection, answer.one, answer.other)
         self._count(collection, 1)
         self._db.execute(
-            "INSERT INTO answers (collection, one, other, same, entry, said_by, probability, features)"
-            " VALUES (?,?,?,?,?,?,?,?)",
+            "INSERT INTO answers (collection, one, other, same, entry, said_by, probability, features, kind)"
+            " VALUES (?,?,?,?,?,?,?,?,?)",
             (
                 collection,
                 answer.one,
@@ -72,6 +74,7 @@ class AnswerTable:
                 answer.by,
                 answer.probability,
                 json.dumps(dict(answer.features)),
+                answer.kind,
             ),
         )
 
@@ -154,5 +157,5 @@ class AnswerTable:
 
 
 def _answer(row: Any) -> Answer:
-    one, other, same, entry, by, probability, features = row
-    return Answer(one, other, bool(same), EntryId.parse(entry), by, probability, json.loads(features))
+    one, other, same, entry, by, probability, features, kind = row
+    return Answer(one, other, bool(same), EntryId.parse(entry), by, probability, json.loads(features), kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,22 @@ class Lesson:
     due_ms: int
     stale: bool = False
     begun: int = 1
+
+
+class Given(NamedTuple):
+    """What an answer teaches.
+
+    Attributes:
+        features: what the matcher saw (JSON).
+        same: whether the two are the same thing.
+        probability: of the matcher, before it heard the answer.
+        kind: of text; ``None`` in answers of before.
+    """
+
+    features: str
+    same: bool
+    probability: float
+    kind: str | None = None
 
 
 class LessonTable:
@@ -49,10 +66,11 @@ class LessonTable:
         row = self._db.execute("SELECT max(id) FROM answers WHERE collection=?", (collection,)).fetchone()
         return int(row[0] or 0)
 
-    def answers(self, collection: int, last: int, limit: int) -> list[tuple[str, bool, float]]:
-        """Features (JSON), label and probability of the newest answers up to number ``last``, in their order."""
+    def answers(self, collection: int, last: int, limit: int) -> list[Given]:
+        """The newest answers up to number ``last``, in their order."""
         rows = self._db.execute(
-            "SELECT features, same, probability FROM answers WHERE collection=? AND id <= ? ORDER BY id DESC LIMIT ?",
+            "SELECT features, same, probability, kind FROM answers WHERE collection=? AND id <= ?"
+            " ORDER BY id DESC LIMIT ?",
             (collection, last, limit),
         ).fetchall()
-        return [(features, bool(same), probability) for features, same, probability in reversed(rows)]
+        return [Given(features, bool(same), probability, kind) for features, same, probability, kind in reversed(rows)]

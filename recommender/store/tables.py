@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender.store.upgrades`)."""
 
 # Indexes stand in the order in which upgrades make them: where two serve equally well, SQLite goes by the order.
@@ -137,6 +137,7 @@ CREATE TABLE answers (
     said_by TEXT,
     probability REAL NOT NULL,                -- of the matcher, before
     features TEXT NOT NULL,                   -- JSON: what the matcher saw
+    kind TEXT,                                -- of text; NULL: of all kinds, in answers of before
     UNIQUE (collection, one, other)
 );
 CREATE INDEX answers_by_other ON answers (collection, other);

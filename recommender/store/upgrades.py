@@ -144,4 +144,7 @@ ALTER TABLE collections ADD COLUMN uncut_seq INTEGER NOT NULL DEFAULT 0;
 -- JSON: items that came of late, how many of them to review, and how likely they were.
 ALTER TABLE collections ADD COLUMN arrived TEXT NOT NULL DEFAULT '[]';
 """,
+    8: """
+ALTER TABLE answers ADD COLUMN kind TEXT;  -- of text; NULL: of all kinds, in answers of before
+""",
 }

@@ -11,6 +11,7 @@ import pytest
 
 from recommender.items import Band, CollectionSettings, Item
 from recommender.matching import (
+    Answered,
     Candidate,
     Comparable,
     CountedTerms,
@@ -136,10 +137,10 @@ def test_the_shipped_points_rise() -> None:
 # -- what answers change -----------------------------------------------------------------------------------------------
 
 
-def answered(right: int, wrong: int = 0, *, alone: bool = False) -> PairModel:
+def answered(right: int, wrong: int = 0, *, alone: bool = False, kind: Kind | None = None) -> PairModel:
     labels = np.array([True] * right + [False] * wrong)
-    apart = np.full(len(labels), alone)
-    return measured(replace(default_model(), places=CLOSED_EVERYWHERE), np.full(len(labels), 0.9), labels, apart)
+    said = Answered(np.full(len(labels), 0.9), labels, np.full(len(labels), alone), [kind] * len(labels))
+    return measured(replace(default_model(), places=CLOSED_EVERYWHERE), said)
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -155,10 +156,18 @@ def test_a_closed_band_opens_where_answers_carry_the_precision(alone: bool) -> N
     assert answered(100, 1, alone=alone).duplicate_threshold(0.95, place) == pytest.approx(0.9, abs=0.001)
 
 
+def test_an_answer_opens_its_kind_of_text_and_one_of_before_opens_all() -> None:
+    opened = answered(30, kind=Kind.LONG_PROSE)
+    assert opened.duplicate_threshold(0.9, Place(View.STREAM, Kind.LONG_PROSE)) == pytest.approx(0.9, abs=0.001)
+    assert opened.duplicate_threshold(0.9, Place(View.STREAM, Kind.WITH_CODES)) == CLOSED
+    before = answered(30)
+    assert {round(before.duplicate_threshold(0.9, Place(View.STREAM, kind)), 2) for kind in Kind} == {0.9}
+
+
 def test_an_open_band_moves_with_answers() -> None:
     shipped = replace(default_model(), places=dict.fromkeys(PLACES, LADDER))
     stated, labels = np.full(40, 0.97), np.arange(40) % 2 == 0
-    moved = measured(shipped, stated, labels)
+    moved = measured(shipped, Answered(stated, labels, np.zeros(40, np.bool_), [None] * 40))
     place = Place(View.STREAM, Kind.SHORT_PROSE)
     assert 0.95 < moved.duplicate_threshold(0.95, place) < 1
     assert moved.duplicate_threshold(0.95, Place(View.ALONE, Kind.SHORT_PROSE)) == pytest.approx(0.95)

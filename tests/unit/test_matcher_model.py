@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.items import Band, CollectionSettings, Item
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
+from recommender.matching import (
+    Answered,
+    Candidate,
+    Comparable,
+    CountedTerms,
+    LearnedMatcher,
+    default_model,
+    item_terms,
+)
 from recommender.matching.boosting import Growth, grow
 from recommender.matching.features import CONTEXT, FEATURES, MONOTONE, TABLE
 from recommender.matching.learning import (
@@ -28,7 +36,7 @@ from recommender.matching.logistic import newton, regress
 from recommender.matching.model import PairModel
 from recommender.matching.operating_points import OperatingPoint, threshold
 from recommender.matching.rows import rows_from
-from recommender.matching.trees import Floats
+from recommender.matching.trees import Booleans, Floats
 from tests.support.matchers import beside
 
 SETTINGS = CollectionSettings()
@@ -340,11 +348,15 @@ def test_a_row_among_candidates_has_what_the_verdict_rests_on() -> None:
     assert "margin" not in shelf.matcher.row(shelf.sides[0], [twin, *candidates], 0), "needs no model, nor context"
 
 
+def said_in_streams(stated: Floats, labels: Booleans) -> Answered:
+    return Answered(stated, labels, np.zeros(len(labels), np.bool_), [None] * len(labels))
+
+
 def answered(right: int, wrong: int, stated: float = 0.97, below: int = 0) -> PairModel:
     """The shipped model after so many answers; ``below`` more on lower probabilities are all right."""
     labels = np.array([True] * (right + below) + [False] * wrong)
     at = np.array([stated] * right + [0.6] * below + [stated] * wrong)
-    return measured(default_model(), at, labels)
+    return measured(default_model(), said_in_streams(at, labels))
 
 
 def test_thresholds_move_with_answers_and_further_with_more() -> None:
@@ -362,7 +374,7 @@ def test_thresholds_move_with_answers_and_further_with_more() -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40))
 def test_thresholds_stay_in_order_whatever_is_answered(said: list[tuple[float, bool]]) -> None:
     stated, labels = np.array([one for one, _ in said], np.float64), np.array([same for _, same in said], np.bool_)
-    points = measured(default_model(), stated, labels).operating_points
+    points = measured(default_model(), said_in_streams(stated, labels)).operating_points
     assert [point.precision for point in points] == [point.precision for point in default_model().operating_points]
     assert all(one.probability <= other.probability for one, other in pairwise(points))
     assert all(0 < point.probability < 1 for point in points)

@@ -338,6 +338,10 @@ def test_the_last_item_of_a_point_takes_it_out_of_the_index(engine: Recommender,
         "model": DeterministicEncoder().identity.key,
         "answers": 0,
         "review_share": 0.0,
+        "target_precision": 0.95,
+        "not_measured": [
+            {"view": view, "kind": "long_prose", "answers": 0, "missing": 35} for view in ("stream", "alone")
+        ],
         "index": "exact",
         "points": 1,
         "recall": 1.0,
@@ -707,6 +711,10 @@ def test_a_collection_can_be_configured_before_it_has_items(engine: Recommender,
         "model": None,
         "answers": 0,
         "review_share": 0.0,
+        "target_precision": 0.95,
+        "not_measured": [
+            {"view": view, "kind": "long_prose", "answers": 0, "missing": 35} for view in ("stream", "alone")
+        ],
         "index": "exact",
         "points": 0,
         "recall": 1.0,

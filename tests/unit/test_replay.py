@@ -70,8 +70,8 @@ def test_the_settings_of_now_give_the_verdicts_of_now(engine: Recommender) -> No
     assert len(seen.items) == len(TEXTS) + 1
     assert [one["answer"] for one in seen.answers] == ["same"]
     again = replay(seen, seen.settings, lambda count: None)
-    assert {id_: told(one) for id_, one in again.items()} == {id_: told(one) for id_, one in said.items()}
-    assert again["0-4"].duplicate_of == "0-2", "people's answers hold in a replay"
+    assert {id_: told(one) for id_, one in again.said.items()} == {id_: told(one) for id_, one in said.items()}
+    assert again.said["0-4"].duplicate_of == "0-2", "people's answers hold in a replay"
 
 
 def test_other_settings_show_what_they_change(engine: Recommender) -> None:
@@ -79,13 +79,15 @@ def test_other_settings_show_what_they_change(engine: Recommender) -> None:
     seen = seen_by(engine)
     wanted = checked("default", {"equal": ["requester"]})
     now, then = (replay(seen, settings, lambda count: None) for settings in (seen.settings, wanted))
-    assert now["0-1"].duplicate_of == "0-0"
-    assert then["0-1"].duplicate_of is None, "another requester"
-    assert "0-1" in differing(seen, now, then)
+    assert now.said["0-1"].duplicate_of == "0-0"
+    assert then.said["0-1"].duplicate_of is None, "another requester"
+    assert "0-1" in differing(seen, now.said, then.said)
     found = summary(seen, wanted, now, then)
     assert found["settings"] == {"equal": {"now": [], "then": ["requester"]}}
     assert found["flags_lost"] == found["bands"]["now"]["duplicate"] - found["bands"]["then"]["duplicate"] > 0
     assert found["flags_gained"] == 0
+    closed = [(one["view"], one["kind"], one["missing"]) for one in found["not_measured"]["then"]]
+    assert closed == [("stream", "long_prose", 35), ("alone", "long_prose", 35)]
     assert sum(found["bands"]["then"].values()) == found["items"]
 
 
@@ -133,7 +135,7 @@ def test_an_answer_waits_for_items_that_came_anew(engine: Recommender) -> None:
     )
     seen = seen_by(engine)
     assert [item["id"] for item in seen.items] == ["b", "a"]
-    assert replay(seen, seen.settings, lambda count: None)["a"].duplicate_of == "b"
+    assert replay(seen, seen.settings, lambda count: None).said["a"].duplicate_of == "b"
 
 
 def test_export_of_a_collection_that_is_not_there(engine: Recommender) -> None:
@@ -146,4 +148,4 @@ def test_time_passes_in_a_replay_as_it_did(engine: Recommender) -> None:
     engine.process([log.upsert("a", TEXTS[0]), log.upsert("b", TEXTS[0], later_ms=5000), log.upsert("c", TEXTS[0])])
     seen = seen_by(engine)
     then = replay(seen, checked("default", {"window_seconds": 2}), lambda count: None)
-    assert (then["b"].duplicate_of, then["c"].duplicate_of) == (None, "b")
+    assert (then.said["b"].duplicate_of, then.said["c"].duplicate_of) == (None, "b")

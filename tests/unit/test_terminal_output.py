@@ -61,10 +61,28 @@ def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
             "position": "1-0",
             "kept_bytes": {"texts": 1 << 20},
             "collections": {
-                NASTY: {"items": 1, "points": 1, "index": "flat", "recall": None, "review_share": 0.1, "model": "[/]"}
+                NASTY: {
+                    "items": 1,
+                    "points": 1,
+                    "index": "flat",
+                    "recall": None,
+                    "review_share": 0.1,
+                    "model": "[/]",
+                    "not_measured": [
+                        {"view": "alone", "kind": "long_prose", "answers": 34, "missing": 1},
+                        {"view": "stream", "kind": "long_prose", "answers": 0, "missing": 35},
+                        {"view": "stream", "kind": "with_codes", "answers": 0, "missing": 35},
+                        {"view": "stream", "kind": "short_prose", "answers": 0, "missing": None},
+                    ],
+                }
             },
         }
     )
+    shown = " ".join(terminal.getvalue().split())
+    stream = (
+        "long prose, names with codes in a stream: at least 35 more answers; short prose in a stream: no answers can"
+    )
+    assert f"{stream} measure it; long prose alone: at least 1 more answer" in shown
     assert terminal.getvalue().count(SHOWN) == 2
     assert "3 commands, 1,234 events" in terminal.getvalue()
 

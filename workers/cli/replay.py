@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -49,6 +49,18 @@ class Seen:
     answers: Sequence[Mapping[str, Any]]
 
 
+class Replayed(NamedTuple):
+    """What a replay said.
+
+    Attributes:
+        said: what was said last of each item.
+        closed: where the target precision is not measured after it, see `recommender.pipeline.promises.PromiseView`.
+    """
+
+    said: dict[str, ItemProcessed | ItemRevised]
+    closed: list[dict[str, Any]]
+
+
 def pages(ask: Ask, collection: str, last: int | None = None) -> Iterator[dict[str, Any]]:
     """The pages of an export.
 
@@ -66,8 +78,8 @@ def pages(ask: Ask, collection: str, last: int | None = None) -> Iterator[dict[s
 
 def replay(
     seen: Seen, settings: CollectionSettings, advance: Callable[[int], None], message_rules: Path | None = None
-) -> dict[str, ItemProcessed | ItemRevised]:
-    """What is said last of each item when all that was seen comes again, in its order and at its times.
+) -> Replayed:
+    """What is said when all that was seen comes again, in its order and at its times.
 
     Args:
         seen: items with recorded vectors, and answers.
@@ -83,9 +95,10 @@ def replay(
             batch = entries[start : start + _BATCH]
             _note(engine.process(batch), said)
             advance(len(batch))
+        closed = [one.model_dump(mode="json") for one in engine.promises.closed(seen.collection)]
     finally:
         engine.close()
-    return said
+    return Replayed(said, closed)
 
 
 def commands(seen: Seen) -> int:

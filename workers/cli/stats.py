@@ -16,6 +16,7 @@ from workers.cli.asking import owner_or_state, server_at_work
 from workers.cli.common import json_option, load_settings, out, print_json, printable
 from workers.cli.fleet import fleet_sentence
 from workers.cli.locating import every_partition
+from workers.cli.measured import told_of_closed
 from workers.settings import Settings
 
 
@@ -75,12 +76,12 @@ def _show(result: dict[str, Any]) -> None:
     kept = ", ".join(f"{kind} {size / 2**20:,.0f} MiB" for kind, size in result["kept_bytes"].items())
     out.print(f"in memory   {kept}")
     table = Table(box=None, pad_edge=False)
-    for heading in ("collection", "items", "points", "review", "index", "recall", "model"):
+    for heading in ("collection", "items", "points", "review", "index", "recall", "model", "closed: not yet measured"):
         right = heading in ("items", "points", "review", "recall")
         table.add_column(heading, justify="right" if right else "left")
     for name, one in result["collections"].items():
         model = printable(one["model"] or "-")
         recall = "-" if one["recall"] is None else f"{one['recall']:.3f}"
         counts = f"{one['items']:,}", f"{one['points']:,}", f"{one['review_share']:.1%}"
-        table.add_row(printable(name), *counts, one["index"], recall, model)
+        table.add_row(printable(name), *counts, one["index"], recall, model, told_of_closed(one["not_measured"]))
     out.print(table)

@@ -17,8 +17,9 @@ from recommender.items import Band, CollectionSettings, ItemProcessed, ItemRevis
 from workers.cli.asking import owner_or_state
 from workers.cli.common import BAND_STYLES, json_option, load_settings, out, print_json, printable, progress_bar
 from workers.cli.locating import located
+from workers.cli.measured import told_of_closed
 from workers.cli.policies import checked, read_policies, settings_of
-from workers.cli.replay import Seen, commands, gathered, replay
+from workers.cli.replay import Replayed, Seen, commands, gathered, replay
 
 Said = Mapping[str, ItemProcessed | ItemRevised]
 
@@ -82,20 +83,22 @@ def _plain(settings: CollectionSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json")
 
 
-def summary(seen: Seen, wanted: CollectionSettings, now: Said, then: Said) -> dict[str, Any]:
+def summary(seen: Seen, wanted: CollectionSettings, now: Replayed, then: Replayed) -> dict[str, Any]:
     """What would change, for programs."""
     before, after = _plain(seen.settings), _plain(wanted)
-    gained, lost = flags(now, then)
+    gained, lost = flags(now.said, then.said)
     return {
         "collection": seen.collection,
         "items": len(seen.items),
         "answers": len(seen.answers),
         "settings": {name: {"now": before[name], "then": after[name]} for name in after if before[name] != after[name]},
-        "bands": {"now": _bands(now), "then": _bands(then)},
+        "bands": {"now": _bands(now.said), "then": _bands(then.said)},
         "flags_gained": gained,
         "flags_lost": lost,
+        "not_measured": {"now": now.closed, "then": then.closed},
         "changes": [
-            {"id": id_, "now": _verdict(now[id_]), "then": _verdict(then[id_])} for id_ in differing(seen, now, then)
+            {"id": id_, "now": _verdict(now.said[id_]), "then": _verdict(then.said[id_])}
+            for id_ in differing(seen, now.said, then.said)
         ],
     }
 
@@ -125,19 +128,21 @@ def _verdict(said: ItemProcessed | ItemRevised) -> dict[str, Any]:
     return {key: value for key, value in said.model_dump(mode="json").items() if key in keys}
 
 
-def _show(seen: Seen, now: Said, then: Said) -> None:
-    changed = differing(seen, now, then)
-    _show_items(changed[:_SHOWN], now, then)
+def _show(seen: Seen, now: Replayed, then: Replayed) -> None:
+    changed = differing(seen, now.said, then.said)
+    _show_items(changed[:_SHOWN], now.said, then.said)
     if len(changed) > _SHOWN:
         out.print(f"… and {len(changed) - _SHOWN:,} more (all with --json)")
-    gained, lost = flags(now, then)
+    gained, lost = flags(now.said, then.said)
     out.print(
         f"{len(changed):,} of {len(seen.items):,} items would get another verdict: "
         f"{gained:,} flags gained, {lost:,} lost"
     )
-    before, after = _bands(now), _bands(then)
+    before, after = _bands(now.said), _bands(then.said)
     for band, style in BAND_STYLES.items():
         out.print(Text.assemble("  ", (f"{band:10}", style), f" {before[band]:>8,} → {after[band]:,}"))
+    out.print(f"closed: not yet measured, now:  {told_of_closed(now.closed)}")
+    out.print(f"closed: not yet measured, then: {told_of_closed(then.closed)}")
 
 
 def _show_items(ids: Sequence[str], now: Said, then: Said) -> None:

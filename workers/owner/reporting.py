@@ -19,6 +19,8 @@ from workers.owner.pace import Pace
 from workers.owner.publisher import Publisher
 from workers.owner.status import Status
 
+_MOST_CLOSED_TOLD = 20  # collections, of those in which a precision is not measured
+
 
 class Reporting:
     """Looks at everything once and says what it sees.
@@ -92,6 +94,10 @@ class Reporting:
             lag=lag,
             held=held,
             passing=passing,
+            not_measured={
+                name: [one.model_dump(mode="json") for one in closed]
+                for name, closed in engine.promises.closed_anywhere(_MOST_CLOSED_TOLD).items()
+            },
             moving=engine.moves.under_way(),
             oldest_waiting_s=oldest_s,
             commands_per_s=round(self._pace.per_s, 1),

@@ -1,0 +1,86 @@
+"""Where each collection keeps the precision that its settings state, and what people's answers still lack for it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from recommender.items.values import Value
+from recommender.matching import Answered, Promise, promises
+from recommender.pipeline.collections import Collections
+from recommender.pipeline.learning import Models
+from recommender.pipeline.lessons import MOST_LEARNED_FROM, answered
+from recommender.store import SqliteStore
+
+
+class PromiseView(Value):
+    """Whether the target precision of a collection is kept, in one view and for one kind of text.
+
+    Attributes:
+        view: ``stream``: judged among other candidates; ``alone``: by itself.
+        kind: ``long_prose``, ``short_prose``, ``with_codes`` or ``without_codes`` (names of things).
+        measured: whether it is; else the band is closed there, but for the same text and what people said.
+        begins_at: probability from which pairs are flagged; ``None`` where it is not measured.
+        answers: how many answers of people speak of such pairs, of the newest that are learned from.
+        missing: where it is not measured, at least how many more answers open the band: so many if all are "same".
+            ``None`` where it is, or where the target is above every precision that answers can measure.
+    """
+
+    view: Literal["stream", "alone"]
+    kind: Literal["long_prose", "short_prose", "with_codes", "without_codes"]
+    measured: bool
+    begins_at: float | None
+    answers: int
+    missing: int | None
+
+    @classmethod
+    def of(cls, one: Promise) -> PromiseView:
+        """As it is told."""
+        return cls.model_validate(
+            {
+                "view": one.place.view.value,
+                "kind": one.place.kind.value,
+                "measured": one.begins_at is not None,
+                "begins_at": None if one.begins_at is None else round(one.begins_at, 4),
+                "answers": one.answers,
+                "missing": one.missing,
+            }
+        )
+
+
+class Promises:
+    """Says where precisions are kept. Answers of a collection are read again only when there are others."""
+
+    def __init__(self, store: SqliteStore, collections: Collections, models: Models) -> None:
+        self._store = store
+        self._collections = collections
+        self._models = models
+        self._read: dict[int, tuple[tuple[int, int], Answered]] = {}
+
+    def of(self, name: str) -> list[PromiseView]:
+        """Of a collection, the view of a stream first; nothing where the cosine decides, of which nothing is stated."""
+        collection = self._collections.find(name)
+        if collection is None or collection.settings.rule == "cosine":
+            return []
+        model, target = self._models.of(collection.name), collection.settings.target_precision
+        found = [PromiseView.of(one) for one in promises(model, target, self.answered(collection.id))]
+        return sorted(found, key=lambda one: one.view == "alone")
+
+    def closed(self, name: str) -> list[PromiseView]:
+        """Those of a collection that are not kept: its band is closed there."""
+        return [one for one in self.of(name) if not one.measured]
+
+    def closed_anywhere(self, most: int) -> dict[str, list[PromiseView]]:
+        """Those that are not kept in streams, of the oldest so many collections that hold items."""
+        there = [one for one in self._collections.all() if one.model is not None]
+        found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
+        return {name: closed for name, closed in found.items() if closed}
+
+    def answered(self, collection: int) -> Answered:
+        """What people answered, as far as it is learned from."""
+        count = self._store.answers.count(collection)
+        last = self._store.lessons.last_answer(collection) if count else 0
+        known = self._read.get(collection)
+        if known is None or known[0] != (last, count):
+            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM) if count else []
+            known = self._read[collection] = (last, count), answered(rows)[1]
+        return known[1]

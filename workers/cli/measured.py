@@ -1,0 +1,38 @@
+"""How it is told that a stated precision is not measured yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+KINDS = {
+    "long_prose": "long prose",
+    "short_prose": "short prose",
+    "with_codes": "names with codes",
+    "without_codes": "names without codes",
+}
+"""Kinds of text, for people."""
+
+_VIEWS = {"stream": "in a stream", "alone": "alone"}
+
+
+def missing_in_words(promise: Mapping[str, Any]) -> str:
+    """What opens a band that is closed."""
+    if promise["missing"] is None:
+        return "no answers can measure it"
+    return f"at least {promise['missing']:,} more answer{'' if promise['missing'] == 1 else 's'}"
+
+
+def told_of_closed(promises: Sequence[Mapping[str, Any]]) -> str:
+    """Which bands are closed, and what opens them, in one line; ``-`` where none is."""
+    lines = []
+    for (_, missing), group in groupby(_in_order(promises), key=lambda one: (one["view"], missing_in_words(one))):
+        of = list(group)
+        lines.append(f"{', '.join(KINDS[one['kind']] for one in of)} {_VIEWS[of[0]['view']]}: {missing}")
+    return "; ".join(lines) or "-"
+
+
+def _in_order(promises: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The view of a stream first, and within a view what needs the same next to each other."""
+    return sorted(promises, key=lambda one: (one["view"] == "alone", missing_in_words(one)))
