@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from recommender.message.markup import Line
+from recommender.message.markup import DASHES, Line
 from recommender.message.phrases import COLONS, LONGEST, Phrases, is_spoken, words
 
 Rule = Literal["quotes", "forwards", "signatures", "disclaimers", "auto_replies"]
@@ -21,7 +21,7 @@ _SIGNATURE = 12  # lines that are filled, behind a closing or the sign for a sig
 _ANNOUNCED = 8  # lines that a machine says at a time
 _SMALL_PRINT = 4000  # characters of a paragraph that may be some
 _PASSED_ON = 3  # times that a mail is looked at which was passed on by itself
-_SIGN = ("-- ", "--\u00a0")
+_SIGN = (DASHES, "--\u00a0")
 _SIGNS = ("--", "\u2014")
 
 

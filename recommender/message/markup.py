@@ -18,12 +18,16 @@ Part = Literal["quotes", "signatures"]
 DEEPEST = 400
 """Elements in each other; a text with more is left as it is. A closing tag is looked for among all that are open."""
 
+DASHES = "-- "
+"""The line above a signature; its blank is part of it."""
+
 _PIECE = 4096  # characters that the parser is given at a time
 _PARAGRAPHS = frozenset({"p", "blockquote", "table", "ul", "ol", "h1", "h2", "h3", "h4"})
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}[0-9]{0,2}|#[0-9]{2,7}|#[xX][0-9a-fA-F]{2,6});")
 _SIGN = re.compile(r"<(?!/?[A-Za-z!?])")
 _DECLARATION = re.compile(r"<!\[[^<>]*>|<\?[^<>]*>")
 _SPACES = re.compile(r"[ \t\r\n\f\u00a0]+")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 
 
@@ -75,7 +79,7 @@ class _TooDeep(Exception):
 def _lines(text: str, named: Named) -> list[Line] | None:
     """The lines of HTML; ``None`` if it cannot be read, or nothing is there to be seen."""
     shown = _DECLARATION.sub("", _without_comments(text.replace("\0", "")))
-    prepared = _SIGN.sub("&lt;", TAG.sub(_known_only, shown))
+    prepared = _SIGN.sub("&lt;", TAG.sub(_known_only, _with_breaks(shown)))
     reader = _Reader(named)
     parser = etree.HTMLParser(target=reader, huge_tree=True)
     try:
@@ -95,6 +99,42 @@ def _without_comments(text: str) -> str:
         kept.append(text[behind:start])
         behind = end + 3
     return "".join((*kept, text[behind:]))
+
+
+def _with_breaks(text: str) -> str:
+    """The text with ``<br>`` for line ends that stand in no block: a plain signature below HTML, words in bold.
+
+    Where a tag breaks the line already, a line end beside it is none.
+    """
+    pieces: list[str] = []
+    behind = depth = 0
+    broken = True
+    for found in TAG.finditer(text):
+        name = found[2].lower()
+        block = not found[3] and (name in BLOCKS or name in CELLS or name in SILENT)
+        breaks = block or name in BREAKS
+        said = text[behind : found.start()]
+        pieces += [said if depth else _plain(said, broken=broken, breaks=breaks), found[0]]
+        if block:
+            depth = depth + 1 if not found[1] else max(depth - 1, 0)
+        behind, broken = found.end(), breaks
+    said = text[behind:]
+    return "".join((*pieces, said if depth else _plain(said, broken=broken, breaks=True)))
+
+
+def _plain(said: str, *, broken: bool, breaks: bool) -> str:
+    """Plain text between two tags, with its line ends as breaks.
+
+    Args:
+        said: the text.
+        broken: whether the tag before it breaks the line.
+        breaks: whether the one behind it does.
+    """
+    if _LINE_END.search(said) is None or said.lstrip().startswith("<!"):
+        return said
+    start = len(said) - len(said.lstrip()) if broken else 0
+    end = max(len(said.rstrip("\r\n")) if breaks else len(said), start)
+    return _LINE_END.sub("<br>", said[start:end])
 
 
 def _known_only(found: re.Match[str]) -> str:
@@ -176,9 +216,9 @@ class _Reader:
         return lines
 
     def _break(self) -> None:
-        said = _SPACES.sub(" ", "".join(self._words)).strip()
+        said = _SPACES.sub(" ", "".join(self._words)).lstrip()
         self._words.clear()
-        self._lines.append(Line(said, self._parts[-1]))
+        self._lines.append(Line(said if said == DASHES else said.rstrip(), self._parts[-1]))
 
     def _separate(self, tag: str) -> None:
         """A block begins or ends: what stands before it is a line, and a paragraph is apart from others."""

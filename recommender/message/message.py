@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, groupby
 from operator import itemgetter
@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from recommender.items import CollectionSettings, CutRule, Item
 from recommender.items.placeholders import says_nothing
+from recommender.items.prices import is_price
 from recommender.message import cutting
 from recommender.message.markup import LIBRARY, Line, read
-from recommender.message.phrases import Phrases, words
+from recommender.message.phrases import Kind, Phrases, plain, words
 from recommender.message.rules import load_rules
 
 MOST_LINES = 4000
@@ -22,6 +23,9 @@ LEAST_LEFT = 8
 """Words that must be left of a text where what is cut may say something: one remark stands above many things."""
 _SAYS_LITTLE = 6  # words, and no figure: "Sent from my phone", a name
 _KEPT = 512  # messages that something was cut from; asked for several times while an item is decided
+_OF_PRODUCTS = frozenset(
+    {"brand", "marke", "marque", "marca", "merk", "manufacturer", "sku", "gtin", "ean", "mpn", "isbn"}
+)
 _SHORT = 16_384  # characters of those
 
 
@@ -78,11 +82,11 @@ class Messages:
 
     def compared(self, item: Item, settings: CollectionSettings) -> Item:
         """The item as it is compared: the very same one where nothing is to be cut."""
+        messages = self._of_item(item, settings)
         if item.fields is None:
-            text = item.text or ""
-            said = self.of(text, settings).text
-            return item if said == text else item.model_copy(update={"text": said})
-        fields = {name: self.of(value, settings).text for name, value in item.fields.items()}
+            said = messages[None].text
+            return item if said == item.text else item.model_copy(update={"text": said})
+        fields = {str(name): message.text for name, message in messages.items()}
         return item if fields == item.fields else item.model_copy(update={"fields": fields})
 
     def told(self, item: Item, compared: Item, settings: CollectionSettings) -> str:
@@ -103,15 +107,32 @@ class Messages:
 
     def cuts(self, item: Item, settings: CollectionSettings) -> tuple[Cut, ...]:
         """What was cut of an item, field by field."""
-        texts: list[tuple[str | None, str]] = [*(item.fields or {}).items()] or [(None, item.text or "")]
-        return tuple(cut._replace(field=name) for name, text in texts for cut in self.of(text, settings).cuts)
+        messages = self._of_item(item, settings)
+        return tuple(cut._replace(field=name) for name, message in messages.items() for cut in message.cuts)
 
-    def of(self, text: str, settings: CollectionSettings) -> Message:
-        """The message in one text."""
+    def of(self, text: str, settings: CollectionSettings, kind: Kind | None = None) -> Message:
+        """The message in one text, which may be that of an item of a kind."""
         cut = settings.cut
         if not cut or not self._may_be_cut(text):
             return Message(text, text)
-        return self._kept(text, cut) if len(text) <= _SHORT else self._found(text, cut)
+        return self._kept(text, cut, kind) if len(text) <= _SHORT else self._found(text, cut, kind)
+
+    def _of_item(self, item: Item, settings: CollectionSettings) -> dict[str | None, Message]:
+        """The message in each field, or under ``None`` in the text."""
+        if item.fields is None:
+            return {None: self.of(item.text or "", settings)}
+        kind = self._kind(item.fields)
+        found: dict[str | None, Message] = {name: self.of(text, settings, kind) for name, text in item.fields.items()}
+        if kind is None and any(cut.rule != "subject_prefixes" for one in found.values() for cut in one.cuts):
+            return {name: self.of(text, settings, "mail") for name, text in item.fields.items()}
+        return found
+
+    def _kind(self, fields: Mapping[str, str]) -> Kind | None:
+        """What an item is by the names of its fields. Attributes come and go, and do not count."""
+        names = set(map(plain, fields))
+        if not names.isdisjoint(self._phrases.subjects):
+            return "mail"
+        return "product" if not names.isdisjoint(_OF_PRODUCTS) or any(map(is_price, fields)) else None
 
     def forget_texts(self) -> None:
         """No text stays in memory."""
@@ -119,16 +140,16 @@ class Messages:
 
     def _may_be_cut(self, text: str) -> bool:
         """Whether a look at the lines is worth it: most texts are one line without any sign of mark-up."""
-        return "\n" in text or "\r" in text or "&" in text or "<" in text or self._phrases.prefix(text) > 0
+        return "\n" in text or "\r" in text or "&" in text or "<" in text or self._phrases.prefix(text, "mail") > 0
 
-    def _found(self, text: str, cut: tuple[CutRule, ...]) -> Message:
+    def _found(self, text: str, cut: tuple[CutRule, ...], kind: Kind | None) -> Message:
         seen = read(text, self._phrases.named) if "markup" in cut else None
         if isinstance(seen, list):
             lines = [*(Line(f"{line.text}\n", line.part) for line in seen[:-1]), seen[-1]]
         else:
             lines = [Line(line) for line in (text if seen is None else seen).splitlines(keepends=True)]
         visible = "".join(line.text for line in lines)
-        passages = self._passages(lines, visible, cut)
+        passages = self._passages(lines, visible, cut, kind)
         if words(_left(visible, passages)) < LEAST_LEFT and _says_something(passages):
             passages = [one for one in passages if one.rule == "subject_prefixes"]
         said = _left(visible, passages)
@@ -136,21 +157,18 @@ class Messages:
             return Message(visible, visible)
         return Message(said, visible, tuple(passages))
 
-    def _passages(self, lines: Sequence[Line], visible: str, cut: tuple[CutRule, ...]) -> list[Cut]:
+    def _passages(self, lines: Sequence[Line], visible: str, cut: tuple[CutRule, ...], kind: Kind | None) -> list[Cut]:
         """What goes of a text, in order."""
-        by = (
-            [rule if rule in cut else None for rule in cutting.cut(lines, self._phrases)]
-            if 1 < len(lines) <= MOST_LINES
-            else []
-        )
+        by = cutting.cut(lines, self._phrases) if 1 < len(lines) <= MOST_LINES else []
+        kind = "mail" if any(by) else kind
         found: list[Cut] = []
         start = 0
-        if "subject_prefixes" in cut and (length := self._phrases.prefix(visible)):
+        if "subject_prefixes" in cut and (length := self._phrases.prefix(visible, kind)):
             found.append(Cut("subject_prefixes", None, 0, length, visible[:length]))
         ends = accumulate(len(line.text) for line in lines)
         for rule, run in groupby(zip(by, ends, strict=False), key=itemgetter(0)):
             end = max(end for _, end in run)
-            if rule is not None and (not found or found[-1].end <= start):
+            if rule in cut and (not found or found[-1].end <= start):
                 found.append(Cut(rule, None, start, end, visible[start:end]))
             start = end
         return found

@@ -13,6 +13,8 @@ LONGEST = 300
 
 COLONS = (":", "\uff1a")
 Separator = Literal["answered", "forwarded"]
+Kind = Literal["mail", "product"]
+"""What an item is by the names of its fields."""
 
 _HEADER = re.compile(r"[*_]{0,2}([^\W\d_][\w'\u2019 -]{0,20}?)[*_]{0,2}[ \u00a0]?[:\uff1a][*_]{0,2}(?:\s|$)")
 _RULED = re.compile(r"[-_=*\s]{3,}(\S.*)")
@@ -23,6 +25,12 @@ _REACHED = re.compile(
 )
 _DATED = re.compile(r"\d{1,2}[:.h]\d{2}|\b(?:19|20)\d\d\b|@")
 _WORD = re.compile(r"[^\W\d_]{2,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_MEASURED = re.compile(
+    r"v?\d+(?:[.,/x\u00d7]\d+)+|\d+\s?(?:[x\u00d7]\s?\d|[\"'\u2033%\u00b0]|(?:[mck\u00b5]?m|[mk]?g|[mc]?l|[mk]?[wva]|m?ah|[kmg]?hz|[kmgt]b"
+    r"|in|inch|ft|oz|lbs?|px|p|pcs|st(?:ck)?)\b)",
+    re.IGNORECASE,
+)
+_TITLE = 200  # characters of a line that are looked at for what kind of line it is
 _LONG_CLOSING = 60
 _SPOKEN = 3
 _GROUPS_OF_SMALL_PRINT = 3
@@ -66,20 +74,51 @@ class Phrases:
         self._banners = phrases("disclaimers", "banners")
         self._notes = phrases("automatic", "notes")
         self._absences = phrases("automatic", "absences")
-        prefixes = "|".join(sorted(map(re.escape, phrases("subject", "prefixes")), key=len, reverse=True))
+        prefixes = "|".join(
+            sorted(
+                map(re.escape, (*phrases("subject", "prefixes"), *phrases("subject", "ambiguous"))),
+                key=len,
+                reverse=True,
+            )
+        )
         marks = "|".join(sorted(map(re.escape, phrases("subject", "marks")), key=len, reverse=True))
-        self._subject = re.compile(
-            rf"\s*(?:(?:{prefixes})(?:\[\d{{1,3}}\]|\(\d{{1,3}}\)|\^\d{{1,3}})?\s?[:\uff1a]\s+|[\[(](?:{marks})[\])]:?\s*)+"
-            r"(?=\S)",
+        self._prefix = re.compile(
+            rf"\s*(?:(?P<word>{prefixes})(?P<number>\[\d{{1,3}}\]|\(\d{{1,3}}\)|\^\d{{1,3}})?\s?[:\uff1a]\s+"
+            rf"|[\[(](?:{marks})[\])]:?\s*)",
             re.IGNORECASE,
         )
+        self._ambiguous = frozenset(phrases("subject", "ambiguous"))
+        self.subjects = frozenset(phrases("headers", "subject"))
         self.named = Named(frozenset(phrases("markup", "quotes")), frozenset(phrases("markup", "signatures")))
 
-    def prefix(self, line: str) -> int:
-        """How many characters of the line are marks of an answer or a mail that was passed on."""
-        found = self._subject.match(line)
+    def prefix(self, line: str, kind: Kind | None = None) -> int:
+        """How many characters of the line are marks of an answer or a mail that was passed on.
+
+        One mark alone may be a word of a title (``PD: 65 W``, ``TR: 90 mm fork``): it counts in a mail, and elsewhere
+        only before what can be a subject.
+        """
+        last = len(line.rstrip())
+        found: list[re.Match[str]] = []
+        while (one := self._prefix.match(line, found[-1].end() if found else 0)) and one.end() < last:
+            found.append(one)
+        if not found:
+            return 0
+        end = found[-1].end()
         # The French set a space before the colon; where a title does so in lower case it is none of a mail.
-        return 0 if found is None or (" :" in found[0] and found[0].islower()) else found.end()
+        if " :" in line[:end] and line[:end].islower():
+            return 0
+        if kind == "mail" or len(found) > 1 or found[0]["number"]:
+            return end
+        return end if self._is_subject(found[0]["word"], line[end : end + _TITLE], kind) else 0
+
+    def _is_subject(self, mark: str | None, rest: str, kind: Kind | None) -> bool:
+        """Whether what stands behind one mark can be the subject of a mail; ``None``: the mark is that of a server."""
+        if kind == "product" or mark is None:
+            return kind != "product"
+        title = rest.partition("\n")[0]
+        if mark.casefold() in self._ambiguous:
+            return words(title) > 1 and not any(character.isdigit() for character in title)
+        return _MEASURED.match(title) is None
 
     def header(self, line: str) -> str | None:
         """Of a line of a block of headers what it tells: ``from``, ``sent``, ``to``, ``subject``, ``others``."""

@@ -213,6 +213,100 @@ def test_a_name_or_a_device_below_a_short_remark_is_cut() -> None:
     assert said("It is broken.\n\nSent from my iPhone") == said("It is broken.\n\n-- \nKim") == "It is broken."
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<p>{LAMP}</p>\n-- \nAnn",
+        f"<p>{LAMP}</p>\r\n\r\n-- \r\nAnn\r\nTel 555 0100\r\n",
+        f"<html><body><p>{LAMP}</p></body></html>\n-- \nAnn",
+        f'<!DOCTYPE html PUBLIC "x"\n "y">\n<html><body>\n<p>{LAMP}</p>\n</body></html>\n\n-- \nAnn <a@shop.example>',
+        f"<div>{LAMP}</div>\n\nKind regards\nAnn\nTel 555 0100 22",
+        f"<div>{LAMP}</div>\nSent from my iPhone\n",
+        f"<p>{LAMP}</p>\n\nOn Mon, 4 May 2026 at 09:14 Kim wrote:\nIt is on its way to you.",
+        f"{LAMP.replace('lamp', '<b>lamp</b>')}\n-- \n<b>Ann</b>\nTel 555 0100",
+        f"{LAMP.replace(' ', '<br>')}\n-- \nAnn",
+        f"<p>{LAMP}</p><p>-- <br>Ann</p>",
+        f"<div>{LAMP}</div><div>--&nbsp;</div><div>Ann</div>",
+    ],
+)
+def test_what_is_plain_below_mark_up_is_cut_by_its_lines(text: str) -> None:
+    assert clean(said(text)) == LAMP
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("<p>The lamp\nflickers</p>", 1),
+        ("<div>\n<p>The lamp</p>\n\n<p>flickers</p>\n</div>", 3),
+        ("The lamp<br>\nflickers<br />\nall the time", 3),
+        ("The <b>lamp</b>\nflickers <i>all</i> the time", 2),
+        ("<ul>\n<li>The lamp\n<li>flickers\n</ul>", 2),
+        ("<table>\n<tr>\n<td>The lamp</td>\n<td>flickers</td>\n</tr>\n</table>", 1),
+    ],
+)
+def test_line_ends_in_blocks_and_beside_breaks_are_blanks(text: str, lines: int) -> None:
+    assert len(said(text, cut=["markup"]).splitlines()) == lines
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "TR: 90 mm fork",
+        "PD: 65 W charger",
+        "VS: 2",
+        "SV: 40-60 kg",
+        "RES: 1080p webcam",
+        "Enc: AES-256 drive",
+        "Réf: 4711 Lampe",
+        "VID: 0x04d9",
+        "FW: 2.3.1 breaks the lamp",
+        "RE: 90 mm fork",
+        "fw: 20 mm flange",
+        "AW: 16oz",
+        "TR: fork",
+    ],
+)
+def test_a_word_before_a_title_is_no_mark_of_a_mail(title: str) -> None:
+    assert said(title) == title
+    assert said(f"{title}\nFits a wheel of 26 inches.") == f"{title}\nFits a wheel of 26 inches."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("TR: Lampe qui clignote", "Lampe qui clignote"),
+        ("TR : La commande\nn'est pas là", "La commande\nn'est pas là"),
+        ("ENC: RES: 4711", "4711"),
+        ("[EXT] TR: 90 mm", "90 mm"),
+        ("TR[2]: 90 mm", "90 mm"),
+        ("Re: TR: 90 mm fork", "90 mm fork"),
+        ("Re: 4711", "4711"),
+        ("FW: 2 lamps flicker", "2 lamps flicker"),
+        (f"TR: 90 mm fork\n{LAMP}\n\n-- \nAnn", f"90 mm fork\n{LAMP}"),
+        (f"TR: 90 mm fork\n{LAMP}\n\nSent from my iPhone", f"90 mm fork\n{LAMP}"),
+    ],
+)
+def test_a_prefix_goes_before_a_subject_and_in_a_mail(text: str, expected: str) -> None:
+    assert said(text) == expected
+
+
+def test_the_fields_of_an_item_tell_whether_it_is_a_mail_or_a_product() -> None:
+    body = {"body": f"{LAMP}\n\nSent from my iPhone"}
+    for title, others, expected in [
+        ("TR: 90 mm fork", {}, "TR: 90 mm fork"),
+        ("TR: 90 mm fork", body, "90 mm fork"),
+        ("Re: Zero", {"brand": "Fern"}, "Re: Zero"),
+        ("TR: sturdy fork", {"Preis": "12"}, "TR: sturdy fork"),
+        ("[EXTERNAL] hard disk", {"sku": "4711"}, "[EXTERNAL] hard disk"),
+        ("Re: Fwd: Zero", {"brand": "Fern"}, "Zero"),
+    ]:
+        item = Item(id="a", fields={"title": title, **others})
+        assert (MESSAGES.compared(item, SETTINGS).fields or {})["title"] == expected
+        assert bool([cut for cut in MESSAGES.cuts(item, SETTINGS) if cut.field == "title"]) == (title != expected)
+    mail = Item(id="a", fields={"Betreff": "WG: 90 mm", "Preis": "12"})
+    assert MESSAGES.compared(mail, SETTINGS).fields == {"Betreff": "90 mm", "Preis": "12"}
+
+
 def test_fields_are_cut_one_by_one() -> None:
     item = Item(
         id="a", fields={"subject": "Fwd: Re: Invoice", "body": f"{LAMP}\n\nSent from my iPhone", "brand": "Fern"}
