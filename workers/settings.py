@@ -24,6 +24,7 @@ __all__ = [
     "Settings",
     "environment_of_others",
     "log_format",
+    "naming",
     "process_environment",
     "unknown_variables",
     "variable",
@@ -39,6 +40,7 @@ BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
 _SAID_OTHERWISE = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9:._/-]{0,64}")
+_OF_THE_STATE = re.compile(r"\bthe state (?:directory\b|is damaged|cannot be written)|check of the state failed")
 _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -359,6 +361,23 @@ def log_format() -> str:
     """The format of the log, whatever else is set or wrong."""
     said = variables.values(os.environ, ["log_format"], ()).get("log_format", "").lower()
     return said if said in get_args(Settings.model_fields["log_format"].annotation) else "text"
+
+
+def naming(error: BaseException | str, settings: Settings | None = None) -> str:
+    """What an error says of a file or the state, with the name of the setting that says where that is.
+
+    Args:
+        error: it, or what it says.
+        settings: whose folders it may speak of; without them the state alone is known.
+    """
+    told = str(error)
+    if PREFIX in told:
+        return told
+    for name in ("message_rules", "backup_dir", "state_dir") if settings is not None else ():
+        place = getattr(settings, name)
+        if place is not None and re.search(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])", told):
+            return f"{told} ({variable(name)})"
+    return f"{told} ({variable('state_dir')})" if _OF_THE_STATE.search(told) else told
 
 
 def variables_of_the_platform() -> tuple[str, ...]:

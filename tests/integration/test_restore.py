@@ -378,6 +378,7 @@ def test_a_full_disk_stops_decisions_and_nothing_else(
     items = [{"id": f"T-{n}", "text": f"there is no room {n} {'x' * 2000}"} for n in range(1, 60)]
     positions = client.ingest_many(items)
     owner.until(lambda: owner.output.count("owner.disk_full") > 1, "the owner to meet the full disk")
+    assert "disk of the state directory is full (RECOMMENDER_STATE_DIR)" in owner.output
     waiting = redis.xlen(KEYS.commands)
     assert waiting > 0, "what is not committed stays in the stream"
     assert len(published(redis)) + waiting >= 60

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.settings import PREFIX, Settings, unknown_variables, variable
+from recommender.errors import ConfigurationError, StateFull
+from workers.settings import PREFIX, Settings, naming, unknown_variables, variable
 
 FULL = {
     "RECOMMENDER_REDIS_URL": "redis://user:secret@host:6380/1",
@@ -137,3 +137,24 @@ def test_no_password_shows() -> None:
     settings = Settings.from_environment(FULL)
     assert "secret" not in repr(settings) + str(settings)
     assert "shop-1" in repr(settings)
+
+
+def test_an_error_of_a_place_names_the_setting_of_the_place(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, backup_dir=tmp_path / "b", message_rules=tmp_path / "b" / "rules")
+    for told, name in {
+        f"[Errno 13] Permission denied: '{tmp_path}/state/default/in-hand.json'": "STATE_DIR",
+        f"{tmp_path}: Not a directory": "STATE_DIR",
+        f"the backup could not be written to {tmp_path}/b: no space": "BACKUP_DIR",
+        f"{tmp_path}/b/rules: rules for messages cannot be read": "MESSAGE_RULES",
+        "the disk of the state directory is full": "STATE_DIR",
+        "the state is damaged (malformed): restore it": "STATE_DIR",
+    }.items():
+        assert naming(told, settings) == f"{told} (RECOMMENDER_{name})"
+    for told in (
+        f"{tmp_path}-2/out.csv: Not a directory",
+        "set RECOMMENDER_STATE_DIR",
+        "/x/items.csv: Permission denied",
+    ):
+        assert naming(told, settings) == told
+    assert naming(StateFull("the disk of the state directory is full")).endswith("(RECOMMENDER_STATE_DIR)")
+    assert naming("Is a directory: 'data/sent'", Settings(state_dir=Path("data"))).endswith("(RECOMMENDER_STATE_DIR)")

@@ -57,7 +57,6 @@ class Checkpoint:
     def save(self) -> None:
         """Write it down; before the first row is sent as well, or a crash would send the first block under new keys."""
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             said = {
                 "rows": self.rows,
                 "sent": self.sent,
@@ -67,6 +66,7 @@ class Checkpoint:
             }
             temporary = self._path.with_suffix(".tmp")
             try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.write_text(json.dumps(said))
                 temporary.replace(self._path)
             except OSError as error:

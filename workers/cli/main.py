@@ -90,7 +90,7 @@ class _Commands(click.Group):
         except InvalidCommand as error:
             raise _refusal(f"{error.code}: {error}") from error
         except RecommenderError as error:
-            raise _refusal(str(error), _code(ctx, error)) from error
+            raise _refusal(_naming(str(error)), _code(ctx, error)) from error
         except RedisError as error:
             known = _explained(error)
             told = str(known) if known is not error else f"{_server()} cannot be used: {_in_words(error)}"
@@ -98,7 +98,8 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read our output has read enough
                 raise
-            raise _refusal(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+            told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise _refusal(_naming(told)) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
@@ -112,6 +113,16 @@ def _give_state_back() -> None:
     with suppress(ConfigurationError, OSError):
         state = common.load_settings().state_dir.absolute()
         files.give_to_owner_of(state if state.stat().st_uid else state.parent, state)
+
+
+def _naming(told: str) -> str:
+    """What went wrong, with the name of the setting that it comes from; settings that cannot be read name none."""
+    try:
+        settings = importlib.import_module("workers.cli.common").load_settings()
+    except RecommenderError:
+        return told
+    named: str = importlib.import_module("workers.settings").naming(told, settings)
+    return named
 
 
 def _named(ctx: click.Context) -> str:

@@ -15,7 +15,7 @@ from recommender.errors import StateError
 from recommender.event_log import event_log
 from recommender.items import START, EntryId
 from recommender.store import DatabaseCopy
-from workers.settings import Settings
+from workers.settings import Settings, naming
 
 log = event_log(__name__)
 
@@ -177,7 +177,7 @@ class BackupKeeper:
     def _failed(self, error: Exception, waiting: list[Future[Backup]]) -> None:
         self.failures += 1
         self._due_s = time.monotonic() + min(_RETRY_S, self._settings.backup_every_s)
-        log.error("backups.failed", extra={"error": str(error)})
+        log.error("backups.failed", extra={"error": naming(error, self._settings)})
         for answer in waiting:
             answer.set_exception(error)
 

@@ -18,6 +18,7 @@ from workers.broker.lease import LeaseLost
 from workers.owner.in_hand import BatchInHand
 from workers.owner.inbox import Inbox
 from workers.owner.watchdog import limit_s, watched
+from workers.settings import naming
 
 log = event_log(__name__)
 
@@ -103,7 +104,7 @@ class Deciding:
             except EncodingError as error:
                 log.error("owner.encoding_failed", extra={"error": str(error), "commands": len(entries)})
             except StateFull as error:  # nothing was committed, and nothing more is read until there is room
-                log.error("owner.disk_full", extra={"error": str(error), "commands": len(entries)})
+                log.error("owner.disk_full", extra={"error": naming(error), "commands": len(entries)})
             except AWAY as error:  # the lease is in doubt: nothing was committed
                 log.warning("owner.lease_in_doubt", extra={"error": str(error)})
             except (LeaseLost, RedisError):

@@ -54,7 +54,7 @@ from workers.owner.succession import Succession
 from workers.owner.suspects import Suspects
 from workers.owner.upkeep import Upkeep
 from workers.owner.watchdog import limit_s, watched
-from workers.settings import Settings
+from workers.settings import Settings, naming
 
 log = event_log(__name__)
 _FLUSH_S = 10.0
@@ -171,7 +171,7 @@ class Owner(threading.Thread):
             error = caught  # kept even if explaining it fails
             error = explained(caught, self._settings.redis_url)
             told = isinstance(error, StateError | ConfigurationError)
-            log.critical("owner.failed", exc_info=not told, extra={"error": str(error)})
+            log.critical("owner.failed", exc_info=not told, extra={"error": naming(error, self._settings)})
         finally:
             self._inbox.close()
             self._on_end(error)
@@ -370,7 +370,7 @@ class Owner(threading.Thread):
             except _LATER as error:
                 self._keeper.check()
                 event = "owner.disk_full" if isinstance(error, StateFull) else "owner.server_away"
-                log.warning(event, extra={"error": str(error)})
+                log.warning(event, extra={"error": naming(error)})
                 self._stopping.wait(RETRY_S)
             else:
                 return

@@ -24,6 +24,7 @@ from workers.owner.publisher import Publisher
 from workers.owner.recovery import Recovery
 from workers.owner.reporting import Reporting
 from workers.owner.status import Status
+from workers.settings import naming
 
 log = event_log(__name__)
 
@@ -98,7 +99,7 @@ class Upkeep:
             self._tend_server(engine)
             self._tend_state(engine, now_s)
         except StateFull as error:
-            log.error("owner.disk_full", extra={"error": str(error)})
+            log.error("owner.disk_full", extra={"error": naming(error)})
 
     def _tend_server(self, engine: Recommender) -> None:
         try:
@@ -129,7 +130,7 @@ class Upkeep:
         try:
             engine.snapshot(all_changes=due)
         except StateError as error:
-            log.error("owner.snapshot_failed", extra={"error": str(error)})
+            log.error("owner.snapshot_failed", extra={"error": naming(error)})
         if due:
             self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
             engine.cut_log()
