@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests.support.command_line import call
 from tests.support.command_line import run as run_command
 from tests.support.processes import OwnerProcess
 from tests.support.servers import KINDS, Server, make_server, running
@@ -56,10 +57,19 @@ def owner_process(settings: Settings, tmp_path: Path) -> Iterator[Owners]:
 
 @pytest.fixture
 def recommender(settings: Settings) -> Run:
-    """Runs ``recommender ARGUMENT …`` as its user would, and expects an exit status."""
+    """Runs ``recommender ARGUMENT …`` in this process, and expects an exit status."""
+    return _expecting(call, settings)
 
+
+@pytest.fixture
+def recommender_process(settings: Settings) -> Run:
+    """The same in a process of its own, as its user starts it: a second of processor time each."""
+    return _expecting(run_command, settings)
+
+
+def _expecting(how: Run, settings: Settings) -> Run:
     def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        done = run_command(settings, *arguments)
+        done = how(settings, *arguments)
         assert done.returncode == status, done.stdout + done.stderr
         return done
 

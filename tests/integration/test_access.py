@@ -14,7 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from recommender.items import EntryId
 from tests.support.access import PROGRAMS, ROLES, GuardedServer
-from tests.support.command_line import run
+from tests.support.command_line import call
 from tests.support.processes import EmbedProcess, OwnerProcess, WorkerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED
@@ -54,7 +54,7 @@ class System:
 
     def run(self, role: str, *arguments: str) -> str:
         """``recommender ARGUMENT …`` as that role."""
-        done = run(self.settings(role), *arguments, timeout_s=60)
+        done = call(self.settings(role), *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

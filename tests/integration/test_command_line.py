@@ -1,4 +1,4 @@
-"""The ``recommender`` command as its user types it: processes, files, exit codes."""
+"""The ``recommender`` command as its user types it: files, what is printed, exit codes."""
 
 from __future__ import annotations
 
@@ -157,15 +157,15 @@ def test_no_command_leaves_an_empty_state_that_others_would_answer_from(recommen
 
 
 def test_enrich_without_a_worker_says_so_and_goes_on_later(
-    owner_process: Owners, recommender: Run, tickets: Path, tmp_path: Path
+    owner_process: Owners, recommender_process: Run, tickets: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.csv"
-    failed = recommender("enrich", str(tickets), str(target), *COLUMNS, status=1)
+    failed = recommender_process("enrich", str(tickets), str(target), *COLUMNS, status=1)
     assert "no worker is running" in failed.stderr
     assert not target.exists()
     owner_process().running()
     assert "4 items of the rows up to 6 have been sent to the collection 'tickets'" in failed.stderr
-    done = recommender("enrich", str(tickets), str(target), *COLUMNS, "--json", status=3)
+    done = recommender_process("enrich", str(tickets), str(target), *COLUMNS, "--json", status=3)
     assert "going on after row 6" in done.stderr
     assert json.loads(done.stdout)["errors"] == 2
 
@@ -233,11 +233,11 @@ def test_answers_need_a_result_backend(
         assert "RECOMMENDER_RESULT_BACKEND='disabled': answers of a running worker come through" in done.stderr
 
 
-def test_configure_and_its_rejection(owner_process: Owners, recommender: Run) -> None:
+def test_configure_and_its_rejection(owner_process: Owners, recommender_process: Run) -> None:
     owner_process().running()
-    assert "recommendations = 3" in recommender("configure", "tickets", "recommendations=3").stdout
-    assert "not one of" in recommender("configure", "tickets", "model=unheard-of", status=1).stdout
-    assert "KEY=VALUE" in recommender("configure", "tickets", "colour=red", status=2).stderr
+    assert "recommendations = 3" in recommender_process("configure", "tickets", "recommendations=3").stdout
+    assert "not one of" in recommender_process("configure", "tickets", "model=unheard-of", status=1).stdout
+    assert "KEY=VALUE" in recommender_process("configure", "tickets", "colour=red", status=2).stderr
 
 
 def test_watch_follows_the_events(owner_process: Owners, recommender: Run, tickets: Path, settings: Settings) -> None:

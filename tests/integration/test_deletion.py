@@ -10,7 +10,7 @@ import pytest
 
 from recommender.errors import InvalidCommand
 from tests.support.access import GuardedServer
-from tests.support.command_line import run
+from tests.support.command_line import call
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.waiting import wait_until
@@ -40,17 +40,17 @@ def test_who_may_deletes_a_collection_and_a_producer_does_not(tmp_path: Path) ->
 
         with pytest.raises(NotPermitted, match=r"collection\.deleted is a command of owners and movers"):
             producer.delete_collection("gone")
-        refused = run(settings("producer"), "delete-collection", "gone", "--yes")
+        refused = call(settings("producer"), "delete-collection", "gone", "--yes")
         assert (refused.returncode, "may read the key" in refused.stderr) == (1, True), refused.stderr
-        unasked = run(settings("worker"), "delete-collection", "gone")
+        unasked = call(settings("worker"), "delete-collection", "gone")
         assert (unasked.returncode, "Aborted" in unasked.stderr) == (1, True), "nobody said yes"
 
-        done = run(settings("worker"), "delete-collection", "gone", "--yes", "--json")
+        done = call(settings("worker"), "delete-collection", "gone", "--yes", "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["items"] == 3
         again = producer.ingest({"id": "i0", "collection": "gone", "text": "the lid is missing 1"}, key="k0")
         assert producer.outcome(again)["data"]["band"] == "new"
-        last_one = run(settings("worker"), "delete-collection", "never", "--yes")
+        last_one = call(settings("worker"), "delete-collection", "never", "--yes")
         assert "it had no items" in last_one.stdout
         wait_until(lambda: producer.log.length() == 0, "everything to be decided")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from recommender.evaluation import RecordedEncoder
 from recommender.testing import DeterministicEncoder
-from tests.support.command_line import command, environment
+from tests.support.command_line import call
 from workers.cli.evaluation_output import PAIR_ERROR_COLUMNS, STREAM_ERROR_COLUMNS
 from workers.settings import Settings
 
@@ -20,16 +21,8 @@ NAMES = [f"{first}{second}" for first in ("alder", "birch", "cedar", "larch") fo
 
 
 def run(folder: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command("evaluate", *arguments),
-        cwd=folder,
-        env=environment(Settings(state_dir=folder / "state")),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with chdir(folder):
+        done = call(Settings(state_dir=folder / "state"), "evaluate", *arguments)
     assert done.returncode == status, done.stdout + done.stderr
     return done
 

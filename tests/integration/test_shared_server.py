@@ -10,7 +10,7 @@ import pytest
 
 from recommender.errors import ConfigurationError
 from tests.support.access import GuardedServer
-from tests.support.command_line import run
+from tests.support.command_line import call
 from tests.support.processes import EmbedProcess, OwnerProcess
 from tests.support.servers import running
 from tests.support.user_project import make_user_app
@@ -68,7 +68,7 @@ def test_a_user_of_one_prefix_can_do_the_whole_of_its_work(server: GuardedServer
             ("dashboard", "search", "a pan"),
             ("dashboard", "stats"),
         ):
-            done = run(settings(role), *arguments)
+            done = call(settings(role), *arguments)
             assert done.returncode == 0, done.stdout + done.stderr
         assert embedder.terminate() == 0
         assert owner.terminate() == 0

@@ -13,7 +13,7 @@ import pytest
 
 from recommender.items import EntryId
 from tests.support.access import GuardedServer
-from tests.support.command_line import doctor_finds, run
+from tests.support.command_line import call, doctor_finds
 from tests.support.engine import Log, opened
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
@@ -119,7 +119,7 @@ def test_commands_of_owners_and_movers_are_not_taken_from_a_producer(system: Sys
     assert system.outcome(good)["type"] == PROCESSED
 
     before = len(system.events())
-    again = run(system.settings("worker"), "dead-letters", "replay", "--all", "--json")
+    again = call(system.settings("worker"), "dead-letters", "replay", "--all", "--json")
     assert json.loads(again.stdout)["replayed"] >= len(FORGED)
     replayed = json.loads(again.stdout)["replayed"]
     wait_until(lambda: len(system.events()) == before + replayed, "what was sent again to be rejected again")
@@ -209,7 +209,7 @@ def test_a_command_that_cannot_be_passed_on_is_set_aside_and_holds_up_no_other(s
 
     # What was missing is there, and the letters go on their way.
     system.inspector.execute_command("ACL", "SETUSER", "worker", "(+xadd %W~recommender:b:commands)")
-    run(system.settings("worker"), "dead-letters", "replay", "--reason", "not_permitted")
+    call(system.settings("worker"), "dead-letters", "replay", "--reason", "not_permitted")
     wait_until(lambda: system.inspector.xlen("recommender:b:commands") == 2, "both commands to be passed on")
     assert not owner.ended
 
@@ -231,7 +231,7 @@ def test_only_letters_of_the_door_go_back_through_it(system: System) -> None:
     forged = system.forge(*FORGED[4])
     owner = system.owner("owner").running()
     assert system.outcome(forged)["data"]["source"] == "celery"
-    again = run(system.settings("worker"), "dead-letters", "replay", "--all", "--json")
+    again = call(system.settings("worker"), "dead-letters", "replay", "--all", "--json")
     assert (again.returncode, json.loads(again.stdout)["replayed"]) == (1, 0)
     assert "nothing shows that the door left it" in json.loads(again.stdout)["kept"][0]
     assert not owner.ended

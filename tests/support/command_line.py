@@ -1,4 +1,4 @@
-"""The ``recommender`` command in processes of its own."""
+"""The ``recommender`` command: in processes of its own, and in this one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import subprocess
 import sys
 from typing import Any
 
+from click.testing import CliRunner
+
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
+from workers.cli.main import main
 from workers.settings import PREFIX, Settings
 
 
@@ -36,12 +39,21 @@ def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subpro
     )
 
 
+def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it in this process, which has imported what it needs: for what it says and does, not for how it ends."""
+    inherited = dict.fromkeys(name for name in os.environ if name.startswith(PREFIX))
+    done = CliRunner().invoke(main, arguments, env={**inherited, **environment(settings)})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
 def doctor_finds(settings: Settings, check: str, *states: str, timeout_s: float = 30.0) -> dict[str, Any]:
     """What ``recommender doctor`` says of ``check``, once it is in one of ``states``; owners tell it at intervals."""
     said: list[str] = []
 
     def find() -> dict[str, Any] | None:
-        said[:] = [run(settings, "doctor", "--json").stdout]
+        said[:] = [call(settings, "doctor", "--json").stdout]
         found: list[dict[str, Any]] = json.loads(said[0])
         return next((one for one in found if one["check"] == check and one["state"] in states), None)
 
