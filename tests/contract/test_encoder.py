@@ -143,7 +143,7 @@ class TestEveryEncoder:
 
     def test_threads_may_share_one(self, encoder: Encoder) -> None:
         # Long texts keep the tokenizer busy for long enough that the threads meet in it.
-        batches = [[f"{number} " + "word " * 6_000] for number in range(16)]
+        batches = [[f"{number} " + "word " * 6_000] for number in range(8)]
 
         with ThreadPoolExecutor(max_workers=4) as pool:
             results = list(pool.map(encoder.encode, batches))
