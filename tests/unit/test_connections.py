@@ -74,6 +74,14 @@ def test_redis_py_asks_the_sentinels() -> None:
         assert [(options["host"], options["port"]) for options in sentinels] == [("one", 26379), ("two", 26379)]
 
 
+def test_over_tls_the_master_is_reached_so_and_the_sentinels_are_not() -> None:
+    with connect("sentinels://one,two/main") as client:
+        pool = client.connection_pool
+        assert issubclass(pool.connection_class, SSLConnection)
+        asked = [sentinel.connection_pool.connection_class for sentinel in pool.sentinel_manager.sentinels]
+        assert not any(issubclass(kind, SSLConnection) for kind in asked)
+
+
 @pytest.mark.parametrize(
     ("url", "translated"),
     [
