@@ -73,6 +73,11 @@ URLS = (
     "| `unix://[USER:PASSWORD@]/PATH[?db=DB]`, `redis+socket://…?virtual_host=DB` | a socket of this machine |",
     "| `sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/SERVICE[/DB]` | the master of SERVICE |",
     "| `sentinel://HOST:PORT/DB;sentinel://HOST:PORT/DB?master_name=SERVICE` | the same, as Celery writes it |",
+    (
+        "| `sentinels://…` | the master over TLS; the Sentinels themselves are asked without. For the streams only:"
+        " Celery does not reach such a server, so `RECOMMENDER_BROKER_URL` and `RECOMMENDER_RESULT_BACKEND` name"
+        " another |"
+    ),
     "",
     "A user or password that holds one of `# / ? @ : % [ ]` is percent-encoded. Behind a `?` may stand `db`,",
     "`virtual_host`, `username`, `password`, `client_name`, `socket_timeout`, `socket_connect_timeout`,",

@@ -290,7 +290,7 @@ def test_a_task_from_another_broker_waits_for_the_server_of_the_stream(
 def test_the_prefork_pool_is_refused(owner_process: Owners) -> None:
     owner = owner_process(pool="prefork").start()
     assert owner.wait() == 2
-    assert "--recommender does not work with the prefork pool: use --pool threads (or --pool solo)" in owner.output
+    assert "--recommender does not work with the prefork pool: use --pool threads (or --pool solo), " in owner.output
 
 
 @one_server

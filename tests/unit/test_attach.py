@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import click
 import pytest
 from celery import Celery, _state
+from celery.concurrency.base import BasePool
 
 from recommender.errors import InvalidCommand
 from workers import attach
@@ -115,6 +118,35 @@ def test_a_pool_that_forks_is_refused(app: Celery, pool: str) -> None:
     attached(app)
     with pytest.raises(click.UsageError, match="does not work with the prefork pool: use --pool threads"):
         app.WorkController(pool_cls=pool, recommender="default")
+
+
+@pytest.mark.parametrize("name", ["gevent", "eventlet"])
+def test_a_pool_of_greenlets_is_refused(app: Celery, name: str) -> None:
+    """Neither is installed here: a pool is told by its class."""
+    pool = type("TaskPool", (BasePool,), {"__module__": f"celery.concurrency.{name}"})
+    attached(app)
+    with pytest.raises(click.UsageError, match=f"does not work with the {name} pool: use --pool threads") as refused:
+        app.WorkController(pool_cls=pool, recommender="default")
+    assert refused.value.exit_code == 2
+    assert "worker_pool" in refused.value.message
+    app.WorkController(pool_cls=pool)  # a worker of yours, or one that embeds
+
+
+@pytest.mark.parametrize(
+    ("module", "asked", "patched"),
+    [("gevent.monkey", "is_module_patched", "threading"), ("eventlet.patcher", "is_monkey_patched", "thread")],
+)
+def test_threads_that_are_greenlets_are_refused_with_any_pool(
+    app: Celery, monkeypatch: pytest.MonkeyPatch, module: str, asked: str, patched: str
+) -> None:
+    attached(app)
+    library = ModuleType(module)
+    monkeypatch.setitem(sys.modules, module, library)
+    library.__dict__[asked] = lambda name: name == "socket"
+    app.WorkController(pool_cls="threads", recommender="default")
+    library.__dict__[asked] = lambda name: name == patched
+    with pytest.raises(click.UsageError, match=f"where {module.partition('.')[0]} stands in for threads"):
+        app.WorkController(pool_cls="threads", recommender="default")
 
 
 def test_attaching_changes_nothing_of_the_process(app: Celery) -> None:

@@ -23,6 +23,12 @@ from recommender.errors import ConfigurationError
 from recommender.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
 from recommender.items.commands import COMMAND_TYPES
 from recommender.items.events import EVENT_TYPES
+from recommender.matching import differences, terms
+from recommender.matching.differences import figures
+from recommender.matching.reading import MOST_CHARACTERS
+from recommender.message.elements import MOST_TAGS
+from recommender.message.markup import DEEPEST
+from recommender.message.message import MOST_LINES
 from recommender.testing import DeterministicEncoder
 from workers.broker.commands_log import decode
 from workers.broker.embedded import LARGEST_VALUE
@@ -313,6 +319,22 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_SHOWN_BYTES,
         MOST_BYTES,
         int(LARGEST_VALUE.removesuffix("mb")),
+    ]
+
+
+def test_it_is_told_as_it_is_how_much_of_a_text_is_read() -> None:
+    rows = _sections(REFERENCE / "limits-and-errors.md")["What is read of a text"].splitlines()
+    told = [int(row.split("|")[2].split()[0].replace(",", "")) for row in rows if re.match(r"\|[^|]+\| \d", row)]
+    assert told == [
+        256,  # of the model's own files
+        terms.MOST_READ,
+        terms._MOST_MEASURES,
+        MOST_CHARACTERS,
+        differences._MOST_TOKENS,
+        figures._MOST_DATED,
+        MOST_LINES,
+        MOST_TAGS,
+        DEEPEST,
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -63,9 +64,22 @@ def _check_pool(worker: Any) -> None:
     if not issubclass(worker.pool_cls, SoloPool | ThreadPool):
         name = worker.pool_cls.__module__.rpartition(".")[2]
         raise click.UsageError(
-            f"--recommender does not work with the {name} pool: use --pool threads (or --pool solo). "
-            "Your other workers can keep theirs."
+            f"--recommender does not work with the {name} pool: use --pool threads (or --pool solo), instead of what "
+            "--pool or worker_pool says. Your other workers can keep theirs."
         )
+    if (library := _patched_by()) is not None:
+        raise click.UsageError(
+            f"--recommender does not work where {library} stands in for threads: while a batch is decided, nothing "
+            "would keep the lease. Do not patch this worker (monkey.patch_all, monkey_patch); your others can be."
+        )
+
+
+def _patched_by() -> str | None:
+    """Which library has made greenlets of the threads of this process, whatever the pool; none is imported for it."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return "gevent"
+    return "eventlet" if eventlet is not None and eventlet.is_monkey_patched("thread") else None
 
 
 def _accept_json(app: Any) -> None:
