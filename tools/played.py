@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from recommender import open_recommender
 from recommender.embedding import Encoders
@@ -20,12 +20,14 @@ from recommender.items import (
     DeleteItem,
     Entry,
     EntryId,
+    GiveFeedback,
     Item,
     ItemProcessed,
     PairVerdict,
     UpsertItem,
 )
 from recommender.matching import Candidate, Comparable, LearnedMatcher, Matcher, PairModel
+from recommender.pipeline.calibrating import Calibration
 
 BATCH = 64
 START_MS = 1_767_225_600_000  # any moment would do: 2026-01-01
@@ -172,6 +174,18 @@ class Player:
     def compare(self, one: Item, other: Item) -> PairVerdict:
         """What the library's ``compare`` says."""
         return self._engine.compare(one, other)
+
+    def propose(self, kind: str | None = None, limit: int = 1) -> Calibration:
+        """Which pairs a person is asked about next."""
+        found = self._engine.calibrating.propose(COLLECTION, kind, limit)
+        if found is None:
+            raise ValueError("nothing has arrived")
+        return found
+
+    def answer(self, item_id: str, other_id: str, *, same: bool) -> None:
+        """A person says what two items are."""
+        answer: Literal["same", "different"] = "same" if same else "different"
+        self._send([GiveFeedback(id=item_id, other=other_id, answer=answer)])
 
     def group(self, item_id: str) -> str:
         """The group of an item, as it stands now."""

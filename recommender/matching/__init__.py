@@ -6,10 +6,10 @@ from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, Statis
 from recommender.matching.learning import OWN_MODEL_FROM, learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
-from recommender.matching.operating_points import OperatingPoint
-from recommender.matching.places import Kind, View, kind_of_items
+from recommender.matching.operating_points import OperatingPoint, upper_bound
+from recommender.matching.places import Kind, Place, View, kind_of_items
 from recommender.matching.profile import bytes_of_texts, forget_texts, item_terms
-from recommender.matching.promises import Answered, Promise, promises
+from recommender.matching.promises import Answered, Promise, more_right, promises
 from recommender.matching.reasons import only_meaning
 from recommender.matching.rows import judged_alone, rows_from
 from recommender.matching.statistics import CountedTerms, TermStatistics
@@ -30,6 +30,7 @@ __all__ = [
     "ModelOf",
     "OperatingPoint",
     "PairModel",
+    "Place",
     "Promise",
     "StatisticsOf",
     "TermStatistics",
@@ -43,7 +44,9 @@ __all__ = [
     "kind_of_items",
     "learn",
     "measured",
+    "more_right",
     "only_meaning",
     "promises",
     "rows_from",
+    "upper_bound",
 ]

@@ -65,6 +65,11 @@ def lower_bound(right: float, flagged: float) -> float:
     return max((middle - spread) / (1 + square / flagged), 0.0)
 
 
+def upper_bound(right: float, flagged: float) -> float:
+    """Upper end of the same interval; 1 where nothing was flagged."""
+    return 1.0 - lower_bound(flagged - right, flagged)
+
+
 def carries(right: float, flagged: float, precision: float) -> bool:
     """Whether so many right ones of so many flagged carry a precision: the share has it, the lower bound nearly."""
     return flagged > 0 and right >= precision * flagged and lower_bound(right, flagged) >= precision - SLACK

@@ -16,6 +16,7 @@ from recommender.pipeline.ahead import EmbeddingExecutor
 from recommender.pipeline.answers import Answers
 from recommender.pipeline.arrivals import Arrivals
 from recommender.pipeline.batch import Batch
+from recommender.pipeline.calibrating import Calibrating
 from recommender.pipeline.collections import MOST_COLLECTIONS, Collections
 from recommender.pipeline.comparing import ComparedPair, Comparing
 from recommender.pipeline.corrections import Corrections
@@ -137,6 +138,7 @@ class Recommender:
         self.notes = Notes(store)
         asked = self._embedding, readings, self._collections, self._indexes
         self.promises = Promises(store, self._collections, self._models)
+        self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
         self._reads = Reads(store, *asked, arrivals, self._answers, standings, self.promises)
         self._comparing = Comparing(store, *asked, self._words, arrivals, judging)
         self._recutting.open()

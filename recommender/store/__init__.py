@@ -9,7 +9,7 @@ from recommender.store.moves import Forward, Move
 from recommender.store.outbox import KEY_WINDOW_MS, Outbox
 from recommender.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
 from recommender.store.outbox_rows import KeyUse, OutboxRow, Reply
-from recommender.store.rows import Member, Saying, StoredItem, Verdict
+from recommender.store.rows import LikelyPair, Member, Saying, StoredItem, Verdict
 from recommender.store.spots import Sought
 from recommender.store.sqlite import SqliteStore
 
@@ -24,6 +24,7 @@ __all__ = [
     "Given",
     "KeyUse",
     "Lesson",
+    "LikelyPair",
     "Member",
     "Move",
     "Outbox",

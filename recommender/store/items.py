@@ -11,7 +11,7 @@ from typing import Any
 
 from recommender.items import Band, Item, PairVerdict
 from recommender.store.recent_items import LONGEST_KEPT, RecentItems
-from recommender.store.rows import MEMBERS_PER_POINT, Member, Saying, SpotOf, StoredItem, Verdict
+from recommender.store.rows import MEMBERS_PER_POINT, LikelyPair, Member, Saying, SpotOf, StoredItem, Verdict
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
@@ -248,6 +248,23 @@ class ItemTable:
             (seq, band.value, limit),
         )
         return [row[0] for row in rows]
+
+    def likely(
+        self, collection: int, since: int, least: float, limit: int, hidden_ms: int | None = None
+    ) -> list[LikelyPair]:
+        """Items that arrived behind number ``since``, each with the one that it was matched with, the likeliest first.
+
+        Only pairs of unlike texts that contest nothing, and that are there; at least ``least`` probable.
+        """
+        rows = self._db.execute(
+            "SELECT one.seq, one.id, other.seq, other.id, json_extract(one.verdict, '$.probability') AS stated"
+            " FROM items AS one JOIN items AS other ON other.seq = one.matched_seq"
+            " WHERE one.collection=? AND one.seq > ? AND other.at_ms > ? AND one.at_ms > ? AND stated >= ?"
+            " AND other.fingerprint <> one.fingerprint AND json_extract(one.verdict, '$.contested') IS NOT 1"
+            " ORDER BY stated DESC, one.seq LIMIT ?",
+            (collection, since, _since(hidden_ms), _since(hidden_ms), least, limit),
+        )
+        return [LikelyPair(*row) for row in rows]
 
     def arrived_until(self, collection: int, at_ms: int, limit: int) -> list[int]:
         """Items that arrived at ``at_ms`` or before, at most ``limit``, the earliest first."""

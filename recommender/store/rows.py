@@ -60,6 +60,22 @@ class StoredItem:
         return self.item if self.cut is None else self.cut
 
 
+class LikelyPair(NamedTuple):
+    """An item and the earlier one that it was matched with.
+
+    Attributes:
+        seq, id: of the item.
+        other_seq, other_id: of the other.
+        probability: that was stated when the item arrived, in [0, 1].
+    """
+
+    seq: int
+    id: str
+    other_seq: int
+    other_id: str
+    probability: float
+
+
 class Member(NamedTuple):
     """An item as its point or group knows it."""
 

@@ -21,6 +21,8 @@ _PAGE_BYTES = 4 << 20
 _PAGE_STEP = 20  # an event that carries all attributes of an item can have some 100 kB
 _BACKUP_TIMEOUT_S = 3600.0
 _MOST_HOPS = 8
+MOST_ASKED = 200
+"""Of how many pairs a person can be asked at once."""
 
 
 class QuestionTask(PortTask):
@@ -200,6 +202,28 @@ class Answers(QuestionTask):
         return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection), collection)]
 
 
+class Calibrate(QuestionTask):
+    """Pairs whose answers by people measure the precision that a collection states."""
+
+    name = "recommender.calibrate"
+
+    def run(self, collection: str = "default", kind: str | None = None, limit: int = 1) -> dict[str, Any] | None:
+        """How far the precision is measured for one kind of text, and what to ask next.
+
+        The answers are given like any others, by ``recommender.feedback``; see
+        ``recommender.pipeline.calibrating.Calibration`` for what is returned.
+
+        Args:
+            collection: whose pairs; the result is ``None`` when there is no such collection.
+            kind: of text; by default the one whose band is closed and of which there is most to ask.
+            limit: how many pairs at most, up to 200.
+        """
+        if not isinstance(limit, int) or not 1 <= limit <= MOST_ASKED:
+            raise InvalidCommand("invalid_value", f"limit must be between 1 and {MOST_ASKED}", "limit")
+        found = self.ask(lambda engine: engine.calibrating.propose(collection, kind, limit), collection)
+        return None if found is None else found.model_dump(mode="json")
+
+
 class Export(QuestionTask):
     """The items of a collection, page by page, as they arrived."""
 
@@ -248,6 +272,7 @@ QUESTIONS: tuple[type[QuestionTask], ...] = (
     Outcomes,
     Events,
     Answers,
+    Calibrate,
     Export,
     Stats,
     Backup,

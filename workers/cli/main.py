@@ -32,6 +32,7 @@ _COMMANDS = {
     "watch": "workers.cli.watch",
     "stats": "workers.cli.stats",
     "feedback": "workers.cli.feedback",
+    "calibrate": "workers.cli.calibrate",
     "configure": "workers.cli.configure",
     "delete-collection": "workers.cli.delete_collection",
     "pairs": "workers.cli.pairs",
@@ -185,6 +186,7 @@ def main() -> None:
     Ask it:          recommender search "cannot log in"
     Watch it:        recommender watch
     Correct it:      recommender feedback different T-17 T-9
+    Measure it:      recommender calibrate default
     See rejections:  recommender dead-letters list
     When in doubt:   recommender doctor
 

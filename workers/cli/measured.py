@@ -24,6 +24,21 @@ def missing_in_words(promise: Mapping[str, Any]) -> str:
     return f"at least {promise['missing']:,} more answer{'' if promise['missing'] == 1 else 's'}"
 
 
+def standing_in_words(found: Mapping[str, Any]) -> str:
+    """How far one kind of text is measured, as the owner told it (`recommender.calibrate`)."""
+    promise = found["promise"]
+    what = f"{KINDS[promise['kind']]} in a stream, target precision {found['target_precision']:g}"
+    if promise["measured"]:
+        answers = f"{promise['answers']:,} answers, {found['same']:,} of them the same thing"
+        return f"{what}: the band is open from {promise['begins_at']:.2f}; {answers}"
+    if promise["missing"] is None:
+        return f"{what}: closed, and no answers can measure it"
+    progress = f"{promise['answers']:,} of at least {promise['answers'] + promise['missing']:,} answers"
+    opens_at = found["opens_at"]
+    ahead = "" if opens_at is None else f"; the band opens at about {opens_at:.2f} if the rest are the same thing"
+    return f"{what}: {progress}{ahead}"
+
+
 def told_of_closed(promises: Sequence[Mapping[str, Any]]) -> str:
     """Which bands are closed, and what opens them, in one line; ``-`` where none is."""
     lines = []

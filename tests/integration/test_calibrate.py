@@ -1,0 +1,147 @@
+"""A person measures a precision: at a terminal, by lines on standard input, and by a file filled in elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import re
+import subprocess
+import termios
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Owners, Run
+from tests.support.command_line import command, environment
+from tests.support.waiting import wait_until
+from tests.unit.test_promises import report
+from workers.client import Client
+from workers.settings import Settings
+
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
+
+PROMPT = b"same thing? y yes, n no, s skip, u undo, q end:"
+
+
+@pytest.fixture
+def filled(client: Client, owner_process: Owners) -> None:
+    """A worker, and a collection of long reports of which each tells what one other tells."""
+    owner_process().running()
+    client.configure("tickets", {"target_precision": 0.9})
+    positions = client.ingest_many(
+        {"id": f"{number}-{copy}", "collection": "tickets", "text": report(number, copy)}
+        for number in range(40)
+        for copy in range(2)
+    )
+    client.outcome(positions[-1])
+
+
+def answering(settings: Settings, lines: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command("calibrate", "tickets", *arguments),
+        input=lines,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+
+def at_a_terminal(settings: Settings, keys: str, *arguments: str) -> str:
+    """Press a key at each prompt; what the terminal shows until the command ends."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command("calibrate", "tickets", *arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**environment(settings), "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    shown, pressed = b"", 0
+    with suppress(OSError):  # the other side is closed when the command has ended
+        while part := os.read(ours, 65536):
+            shown += part
+            if shown.count(PROMPT) > pressed and pressed < len(keys):
+                # What is typed before the terminal gives single keys is thrown away.
+                wait_until(lambda: not termios.tcgetattr(ours)[3] & termios.ICANON, "keys to be read", 30)
+                os.write(ours, keys[pressed].encode())
+                pressed += 1
+    os.close(ours)
+    assert process.wait(30) == 0, shown.decode()
+    assert pressed == len(keys)
+    return shown.decode()
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_band_opens_by_lines_on_standard_input(settings: Settings, client: Client, recommender: Run) -> None:
+    before = recommender("stats").stdout
+    assert "long prose in a stream: at least 22 more answers" in before
+    done = answering(settings, "y\nx\nu\ns\n\n" + "y\n" * 30, "--by", "jo", "--json")
+    found = json.loads(done.stdout)
+    assert (found["ended"], found["skipped"], len(found["answers"])) == ("open", 1, 22)
+    assert {one["answer"] for one in found["answers"]} == {"same"}
+    assert (found["promise"]["measured"], found["promise"]["answers"], found["same"]) == (True, 22, 22)
+    assert "press y, n, s, u or q" in done.stderr
+    assert "0 of at least 22 answers; the band opens at about 0." in done.stderr
+    assert "1 of at least 22 answers" in done.stderr
+    said = json.loads(recommender("feedback", "export", "--collection", "tickets", "--json").stdout)
+    assert [one["by"] for one in said] == ["jo"] * 22
+    assert {frozenset((one["item_id"], one["other_id"])) for one in said} == {
+        frozenset((one["item_id"], one["other_id"])) for one in found["answers"]
+    }
+    closed = json.loads(recommender("stats", "--json").stdout)["collections"]["tickets"]["not_measured"]
+    assert [(one["view"], one["kind"]) for one in closed] == [("alone", "long_prose")]
+    again = json.loads(answering(settings, "", "--json").stdout)
+    assert (again["ended"], again["answers"], again["promise"]) == ("nothing_to_ask", [], None)
+    wider = json.loads(answering(settings, "y\n" * 3, "--limit", "2", "--kind", "long_prose", "--json").stdout)
+    assert (wider["ended"], len(wider["answers"]), wider["promise"]["answers"]) == ("limit", 2, 24)
+
+
+@pytest.mark.usefixtures("filled")
+def test_keys_at_a_terminal_and_another_day(settings: Settings, recommender: Run) -> None:
+    shown = at_a_terminal(settings, "ynuq", "--by", "jo")
+    assert "(stated 0." in shown
+    assert "\x1b[1;7m" in shown, "what differs is marked"
+    assert "1 answer given, 1 of them the same thing" in shown
+    assert "1 of at least 22 answers" in shown
+    kept = json.loads(recommender("feedback", "export", "--collection", "tickets", "--json").stdout)
+    assert [one["answer"] for one in kept] == ["same"]
+    assert "2 of at least 22 answers" in at_a_terminal(settings, "yq")
+    plain = answering(settings, "q\n").stdout
+    assert re.search(r"\[\w+", plain), "without colours it stands in brackets"
+
+
+@pytest.mark.usefixtures("filled")
+def test_pairs_are_answered_in_a_file(settings: Settings, recommender: Run, tmp_path: Path) -> None:
+    table = tmp_path / "pairs.csv"
+    told = recommender("calibrate", "tickets", "--limit", "25", "--export", str(table)).stdout
+    assert "25 pairs written to" in told
+    with table.open(encoding="utf-8", newline="") as file:
+        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    assert list(rows[0]) == ["item_id", "other_id", "answer", "probability", "text", "other_text"]
+    answers = ["same"] * 10 + ["y"] * 12 + ["", "perhaps", "n"]
+    for row, answer in zip(rows, answers, strict=True):
+        row["answer"] = answer
+    rows.append({**rows[0], "item_id": "nobody"})
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    taken = json.loads(recommender("calibrate", "tickets", "--import", str(table), "--json", status=3).stdout)
+    assert (taken["accepted"], taken["unanswered"], taken["failed"]) == (23, 1, 2)
+    assert [(one["row"], one["error"]) for one in taken["errors"]] == [
+        (24, "answer: 'perhaps' is none of same, different (y, n)"),
+        (26, "one of the two items is not there"),
+    ]
+    again = recommender("calibrate", "tickets", "--import", str(table), status=3).stdout
+    assert "23 answers taken, 1 rows without an answer, 2 failed" in again
+    refused = recommender("calibrate", "tickets", "--import", str(table), "--export", "x.csv", status=2)
+    assert "one at a time" in refused.stderr
+    missing = recommender("calibrate", "none", status=1)
+    assert "there is no collection 'none'" in missing.stderr
