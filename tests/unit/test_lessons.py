@@ -45,6 +45,12 @@ def model(engine: Recommender, collection: str = "default") -> tuple[int, str] |
     return None if kept is None else (kept[0], str(kept[1]))
 
 
+def kinds_of_answers(engine: Recommender, collection: str = "c") -> list[str | None]:
+    found = engine._collections.find(collection)
+    assert found is not None
+    return [one.kind for one in engine._store.answers.all(found.id)]
+
+
 def lesson_count(engine: Recommender) -> int:
     return len(engine._store.lessons.all())
 
@@ -163,6 +169,8 @@ def test_a_collection_that_moves_learns_where_it_goes(monkeypatch: pytest.Monkey
         source.add("feedback.given", {"id": f"i{2 * n}", "other": f"i{2 * n + 1}", "collection": "c", "answer": "same"})
     pair.settle()
     assert lesson_count(source.engine) == 1
+    kinds = kinds_of_answers(source.engine)
+    assert set(kinds) == {"without_codes"}
     for _ in pair.move("a", "b", "m"):
         source.add("clock.ticked", {}, later_ms=LESSON_MS)
         source.decide()
@@ -170,6 +178,7 @@ def test_a_collection_that_moves_learns_where_it_goes(monkeypatch: pytest.Monkey
     pair.settle()
     assert lesson_count(source.engine) == 0
     there = pair["b"]
+    assert kinds_of_answers(there.engine) == kinds, "an answer keeps its kind of text"
     there.add("feedback.given", {"id": f"i{2 * FEW}", "other": f"i{2 * FEW + 1}", "collection": "c", "answer": "same"})
     pair.settle()
     assert lesson_count(there.engine) == 1, "what it had not learned from is still to be learned from"

@@ -8,7 +8,7 @@ import pytest
 
 from recommender.errors import InvalidCommand
 from workers.celery.port import MOST_ITEMS
-from workers.celery.questions import Get, Outcomes, QuestionTask, Recommend
+from workers.celery.questions import MOST_ASKED, Calibrate, Get, Outcomes, QuestionTask, Recommend
 
 
 @pytest.mark.parametrize(("task", "field"), [(Get, "item_id"), (Recommend, "item_id"), (Outcomes, "keys")])
@@ -17,3 +17,9 @@ def test_a_list_that_is_too_long_is_refused_and_not_cut(task: type[QuestionTask]
     with pytest.raises(InvalidCommand, match=f"{field} is a list of {MOST_ITEMS + 1}; at most {MOST_ITEMS}") as refused:
         asked.run([f"T-{n}" for n in range(MOST_ITEMS + 1)])
     assert (refused.value.code, refused.value.field) == ("too_large", field)
+
+
+@pytest.mark.parametrize("limit", [0, MOST_ASKED + 1, "7"])
+def test_no_more_pairs_are_proposed_than_a_person_answers(limit: Any) -> None:
+    with pytest.raises(InvalidCommand, match=f"limit must be between 1 and {MOST_ASKED}"):
+        Calibrate().run(limit=limit)
