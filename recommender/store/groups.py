@@ -15,8 +15,7 @@ CanonicalRule = Literal["earliest", "latest", "longest"]
 _CANONICAL = {
     "earliest": "seq",
     "latest": "seq DESC",
-    "longest": "coalesce(length(json_extract(content, '$.text')),"
-    " (SELECT sum(length(value)) FROM json_each(content, '$.fields'))) DESC, seq",
+    "longest": "length DESC, seq",
 }
 _MEMBER = "SELECT seq, id, point, grp FROM items WHERE grp=?"
 

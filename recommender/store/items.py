@@ -92,8 +92,8 @@ class ItemTable:
         """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict, matched_seq, at_ms, compared, scope, moment)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq, at_ms, compared, length, scope, moment)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -110,6 +110,7 @@ class ItemTable:
                 row.verdict.matched_seq,
                 row.at_ms,
                 _cut(row.cut),
+                _length(row.item),
                 *spot,
             ),
         )
@@ -133,10 +134,10 @@ class ItemTable:
     def update(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
         seq, item = row.seq, row.item
-        said = _content(item), _cut(row.cut), _json(item.attributes)
+        said = _content(item), _cut(row.cut), _length(item), _json(item.attributes)
         groups = self._db.execute(
-            "UPDATE items SET content=?, compared=?, attributes=?, revision=?, version=?, scope=?, moment=? WHERE seq=?"
-            " RETURNING grp",
+            "UPDATE items SET content=?, compared=?, length=?, attributes=?, revision=?, version=?, scope=?, moment=?"
+            " WHERE seq=? RETURNING grp",
             (*said, row.revision, row.version, *spot, seq),
         ).fetchall()
         self.recent.sayings.drop(seq)
@@ -363,6 +364,11 @@ def item_of(item_id: str, collection: str, content: str, attributes: str) -> Ite
 def _content(item: Item) -> str:
     timestamp = None if item.timestamp is None else item.model_dump(mode="json", include={"timestamp"})["timestamp"]
     return _json({"text": item.text, "fields": item.fields, "timestamp": timestamp})
+
+
+def _length(item: Item) -> int:
+    """Characters of what it says; by it the longest item of a group is found."""
+    return len(item.text) if item.text is not None else sum(map(len, (item.fields or {}).values()))
 
 
 def _cut(item: Item | None) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from recommender.errors import StateDamaged, StateLocked, StateTooNew
 from recommender.store.failures import RESTORE
 from recommender.store.tables import SCHEMA_VERSION, TABLES
-from recommender.store.upgrades import UPGRADES
+from recommender.store.upgrades import UPGRADES, said_length
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
 
@@ -99,6 +99,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Bring the tables up to date, one schema after the other, each in a transaction of its own."""
+    connection.create_function(said_length.__name__, 1, said_length, deterministic=True)
     for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
         _run(connection, UPGRADES[version], version)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender.store.upgrades`)."""
 
 # Indexes stand in the order in which upgrades make them: where two serve equally well, SQLite goes by the order.
@@ -62,6 +62,7 @@ CREATE TABLE items (
     scope INTEGER,                          -- what has to be equal in one that repeats it; NULL where nothing may
     moment INTEGER,                         -- its time in microseconds where a window counts, else 0
     compared TEXT,                          -- what of it is compared, as in content; NULL where that is all of it
+    length INTEGER NOT NULL DEFAULT 0,      -- characters of its text or fields
     UNIQUE (collection, id)
 );
 CREATE INDEX items_by_point ON items (point, seq);
@@ -75,6 +76,7 @@ CREATE INDEX items_by_collection ON items (collection, seq);
 CREATE INDEX items_by_scope_text ON items (scope, fingerprint, moment, seq) WHERE scope IS NOT NULL;
 CREATE INDEX items_by_scope_point ON items (scope, point, moment, seq) WHERE scope IS NOT NULL;
 CREATE INDEX items_by_scope_time ON items (scope, moment, point) WHERE scope IS NOT NULL;
+CREATE INDEX items_by_length ON items (grp, length DESC, seq);
 
 -- The highest version of a deleted item, so that an older upsert that comes late still loses.
 CREATE TABLE tombstones (

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 # What brings each schema from the one before it to itself; statements as in `TABLES`.
 UPGRADES = {
     2: """
@@ -147,4 +149,15 @@ ALTER TABLE collections ADD COLUMN arrived TEXT NOT NULL DEFAULT '[]';
     8: """
 ALTER TABLE answers ADD COLUMN kind TEXT;  -- of text; NULL: of all kinds, in answers of before
 """,
+    9: """
+ALTER TABLE items ADD COLUMN length INTEGER NOT NULL DEFAULT 0;  -- characters of its text or fields
+UPDATE items SET length = said_length(content);
+CREATE INDEX items_by_length ON items (grp, length DESC, seq);
+""",
 }
+
+
+def said_length(content: str) -> int:
+    """Characters of what an item says, by the column ``content``; a function that the statements above may call."""
+    said = json.loads(content)
+    return len(said["text"]) if said["text"] is not None else sum(map(len, said["fields"].values()))

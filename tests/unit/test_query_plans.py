@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -92,6 +92,21 @@ def test_a_page_of_items_is_not_sorted(store: SqliteStore) -> None:
     for said in statements:
         steps = plan(store._db, said)
         assert "items_by_collection" in steps[0]
+        assert not any("TEMP B-TREE" in step for step in steps)
+
+
+@pytest.mark.parametrize("rule", ["earliest", "latest", "longest"])
+def test_the_item_that_stands_for_a_group_is_not_looked_for_among_all_of_it(
+    store: SqliteStore, rule: Literal["earliest", "latest", "longest"]
+) -> None:
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    store.groups.canonical(["g"], rule)
+    store.groups.canonical(["g"], rule, hidden_ms=1)
+    assert len(statements) == 2
+    for said in statements:
+        steps = plan(store._db, said)
+        assert any("SEARCH items USING" in step and "(grp=?" in step for step in steps)
         assert not any("TEMP B-TREE" in step for step in steps)
 
 

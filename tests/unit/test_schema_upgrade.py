@@ -144,6 +144,19 @@ def test_terms_are_counted_from_the_items(engine: Recommender) -> None:
     engine.close()
 
 
+def test_items_of_old_are_as_long_as_what_they_say(tmp_path: Path) -> None:
+    path = version_1(tmp_path)
+    with sqlite3.connect(path) as database:
+        said = json.dumps({"text": None, "fields": {"title": "h\u00e9avy", "body": "rain"}, "timestamp": None})
+        database.execute("UPDATE items SET content=?, grp='g1' WHERE id='c'", (said,))
+    database.close()
+    store = SqliteStore(path)
+    lengths = dict(store._db.execute("SELECT id, length FROM items"))
+    assert lengths == {"a": len(TEXTS["a"]), "b": len(TEXTS["b"]), "c": 9}
+    assert store.groups.canonical(["g1"], "longest") == {"g1": "a"}
+    store.close()
+
+
 def test_what_comes_next_finds_what_was_there(engine: Recommender) -> None:
     log = later()
     told = [
