@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
@@ -184,6 +184,13 @@ class Settings(BaseModel):
     def partition_dir(self) -> Path:
         """Where the state of the partition lives."""
         return self.state_dir / "state" / self.partition
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Settings with files and folders that they name, those that may lie in others first."""
+        yield from (("models", place) for place in (said.partition("=")[2] for said in self.models) if "/" in place)
+        for name in ("message_rules", "backup_dir", "state_dir"):
+            if (place := getattr(self, name)) is not None:
+                yield name, str(place)
 
     @property
     def all_partitions(self) -> tuple[str, ...]:
@@ -373,9 +380,8 @@ def naming(error: BaseException | str, settings: Settings | None = None) -> str:
     told = str(error)
     if PREFIX in told:
         return told
-    for name in ("message_rules", "backup_dir", "state_dir") if settings is not None else ():
-        place = getattr(settings, name)
-        if place is not None and re.search(rf"(?<![\w./-]){re.escape(str(place))}(?![\w.-])", told):
+    for name, place in () if settings is None else settings.places():
+        if re.search(rf"(?<![\w./-]){re.escape(place)}(?![\w.-])", told):
             return f"{told} ({variable(name)})"
     return f"{told} ({variable('state_dir')})" if _OF_THE_STATE.search(told) else told
 

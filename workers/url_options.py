@@ -18,14 +18,14 @@ _OURS = frozenset(
 )
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 _LEAST_TIMEOUT_S = 2.0  # a read of a stream waits for a second at the server
-_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _CERTIFICATES = {"required": "required", "optional": "optional", "none": "none"}
 DB = ("db", "virtual_host")
 SERVICE = ("master_name", "service_name", "service", "sentinel_service")
 SECRETS = ("username", "password", "sentinel_username", "sentinel_password")
 _KNOWN = _OURS | {
     *_TIMEOUTS,
-    *_TLS_FILES,
+    *TLS_FILES,
     *DB,
     *SERVICE,
     *SECRETS,
@@ -89,7 +89,7 @@ def tls_options(options: Mapping[str, str], over_tls: bool) -> dict[str, Any]:
         return {}
     if not over_tls:
         raise WrongUrl(f"{', '.join(sorted(given))} is for TLS: begin with rediss:// instead")
-    result: dict[str, Any] = {name: given[name] for name in _TLS_FILES if name in given}
+    result: dict[str, Any] = {name: given[name] for name in TLS_FILES if name in given}
     if "ssl_cert_reqs" in given:
         asked = given["ssl_cert_reqs"].lower().removeprefix("ssl.").removeprefix("cert_")
         if asked not in _CERTIFICATES:

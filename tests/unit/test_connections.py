@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import re
 import ssl
+from pathlib import Path
 
 import pytest
 from celery import Celery
 from redis.connection import SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError  # noqa: A004
 
 from recommender.errors import ConfigurationError
 from workers.broker.connections import backend_options, celery_url, connect, transport_options
+from workers.broker.fitness import Unfit, explained
 from workers.settings import Settings
 from workers.urls import ServerAddress, masked
 
@@ -72,6 +75,16 @@ def test_redis_py_asks_the_sentinels() -> None:
         }
         sentinels = [sentinel.get_connection_kwargs() for sentinel in pool.sentinel_manager.sentinels]
         assert [(options["host"], options["port"]) for options in sentinels] == [("one", 26379), ("two", 26379)]
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+@pytest.mark.parametrize("kind", ["rediss://localhost:1/0", "sentinels://localhost:1/main"])
+def test_a_file_of_tls_that_cannot_be_read_is_named(kind: str, option: str, tmp_path: Path) -> None:
+    """Otherwise the server would seem to be away, and be waited for."""
+    away = ConnectionError("Error 2 connecting to localhost:1. No such file or directory.")
+    told = explained(away, f"{kind}?{option}={tmp_path}/none.pem")
+    assert isinstance(told, Unfit)
+    assert f"{option}={tmp_path}/none.pem in RECOMMENDER_REDIS_URL cannot be read (No such file" in str(told)
 
 
 def test_over_tls_the_master_is_reached_so_and_the_sentinels_are_not() -> None:

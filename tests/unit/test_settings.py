@@ -140,8 +140,15 @@ def test_no_password_shows() -> None:
 
 
 def test_an_error_of_a_place_names_the_setting_of_the_place(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path, backup_dir=tmp_path / "b", message_rules=tmp_path / "b" / "rules")
+    settings = Settings(
+        state_dir=tmp_path,
+        backup_dir=tmp_path / "b",
+        message_rules=tmp_path / "b" / "rules",
+        models=("own=/models/own",),
+    )
     for told, name in {
+        "model 'own': /models/own is not a directory": "MODELS",
+        "/models/own/modules.json is missing: not the folder of a model": "MODELS",
         f"[Errno 13] Permission denied: '{tmp_path}/state/default/in-hand.json'": "STATE_DIR",
         f"{tmp_path}: Not a directory": "STATE_DIR",
         f"the backup could not be written to {tmp_path}/b: no space": "BACKUP_DIR",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from redis import Redis
@@ -22,6 +24,7 @@ from workers.broker.availability import AWAY, Denied
 from workers.broker.connections import connect
 from workers.broker.keys import PartitionKeys
 from workers.settings import Settings
+from workers.url_options import TLS_FILES
 from workers.urls import ServerAddress
 
 log = event_log(__name__)
@@ -233,6 +236,11 @@ def version(info: Mapping[str, Any]) -> tuple[int, ...]:
 def _of_another_kind(error: BaseException, url: str) -> str:
     """Why whoever listens there does not answer as it should; empty: nobody can tell."""
     address, said = ServerAddress.parse(url), str(error)
+    for option in TLS_FILES:
+        try:
+            Path(address.tls.get(option, os.devnull)).open("rb").close()
+        except OSError as fault:
+            return f"{option}={address.tls[option]} in {_URL} cannot be read ({fault.strerror}): name another file"
     if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
         return (
             f"the certificate of the server that {_URL} names is not accepted ({said}): ssl_ca_certs=FILE in the URL"
