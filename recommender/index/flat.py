@@ -15,7 +15,7 @@ from recommender.index.rows import FileRows, MemoryRows, RowNumbers, Rows
 from recommender.index.unit_vectors import unit_vectors, whole_labels
 from recommender.index.vector_index import Labels, Neighbours, Vectors
 
-_MIN_CAPACITY = 256
+_LEAST = 16  # rows there is room for, and rows that may be dead: most collections may be small ones
 _MOVED_AT_ONCE = 4_096  # rows that are copied at a time
 
 _log = event_log(__name__)
@@ -111,7 +111,7 @@ class FlatIndex:
         self._append(vectors)
         start, self._used = self._used, self._used + len(labels)
         if self._used > len(self._labels):
-            spare = max(_MIN_CAPACITY, self._used, self._used * 5 // 4) - start
+            spare = max(_LEAST, self._used, self._used * 5 // 4) - start
             self._labels = np.concatenate([self._labels[:start], np.zeros(spare, np.int64)])
             self._live = np.concatenate([self._live[:start], np.zeros(spare, np.bool_)])
         self._labels[start : self._used] = labels
@@ -123,21 +123,23 @@ class FlatIndex:
         labels = whole_labels(labels)
         if len(labels) != len(vectors):
             raise ValueError(f"{len(labels)} labels for {len(vectors)} vectors")
-        if len(labels) and labels.min() < 0:
-            raise ValueError(f"label {labels.min()} is negative")
-        if len(np.unique(labels)) < len(labels):
+        distinct = np.unique(labels)
+        if len(distinct) and distinct[0] < 0:
+            raise ValueError(f"label {distinct[0]} is negative")
+        if len(distinct) < len(labels):
             raise ValueError("a label appears twice")
-        known = self.live_among(labels)
-        if len(known):
-            raise ValueError(f"label {known[0]} is already in the index")
+        _, known = self._find(distinct)
+        if known.any():
+            raise ValueError(f"label {distinct[known][0]} is already in the index")
         return labels, vectors
 
     def remove(self, labels: Labels) -> None:
         """Forget labels; unknown ones are ignored."""
-        numbers = self._numbers_of(self.live_among(labels))
+        numbers, there = self._find(np.unique(whole_labels(labels)))
+        numbers = numbers[there]
         self._live[numbers] = False
         self._dead += len(numbers)
-        if self._dead > max(_MIN_CAPACITY, self._used // 4):
+        if self._dead > max(_LEAST, self._used // 4):
             self._compact()
 
     def live_among(self, labels: Labels) -> Labels:

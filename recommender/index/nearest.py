@@ -42,11 +42,22 @@ class Searched:
         found = no_neighbours(len(queries), k)
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = slice(start, start + _QUERIES_AT_ONCE)
-            pairs = self._possible(queries[part], k)
+            pairs = self._all(len(queries[part])) if k >= self.count else self._possible(queries[part], k)
             exact = pair_cosines(queries[part], pairs.queries, self.rows, pairs.rows)
             into = Neighbours(found.labels[part], found.similarities[part])
             rank_into(into, pairs.queries, self.labels[pairs.rows], exact)
         return found
+
+    @property
+    def count(self) -> int:
+        """How many of them count."""
+        return len(self.labels) if self.live is None else int(np.count_nonzero(self.live))
+
+    def _all(self, queries: int) -> _Pairs:
+        """Each query with every row that counts: nothing is to be left out, as in a small collection."""
+        rows = np.arange(len(self.labels)) if self.live is None else np.flatnonzero(self.live)
+        places = np.repeat(np.arange(queries), len(rows))
+        return _Pairs(places, np.tile(rows, queries), np.empty(0, np.float32))
 
     def _possible(self, queries: Vectors, k: int) -> _Pairs:
         """Pairs that certainly hold the ``k`` nearest of each query: few more than that."""

@@ -24,7 +24,8 @@ from recommender.index.vector_index import Vectors
 
 RowNumbers = NDArray[np.int64]
 
-_MIN_CAPACITY = 256
+_LEAST_IN_FILE = 256
+_LEAST_IN_MEMORY = 16  # most collections may be small ones
 
 
 class Rows(Protocol):
@@ -63,7 +64,7 @@ class MemoryRows:
         """Write behind the last, shape (n, dimension)."""
         end = self._used + len(vectors)
         if end > len(self._matrix):
-            capacity = max(_MIN_CAPACITY, end, 2 * len(self._matrix))
+            capacity = max(_LEAST_IN_MEMORY, end, 2 * len(self._matrix))
             larger = np.empty((capacity, self._matrix.shape[1]), np.float32)
             larger[: self._used] = self._matrix[: self._used]
             self._matrix = larger
@@ -201,7 +202,7 @@ class FileRows:
             return
         end = self._used + len(vectors)
         if end > len(self._matrix):
-            self._extend(max(_MIN_CAPACITY, 2 * end))
+            self._extend(max(_LEAST_IN_FILE, 2 * end))
         data = np.ascontiguousarray(vectors, np.float32).data.cast("B")
         offset, written = self._used * self._row_bytes, 0
         while written < len(data):

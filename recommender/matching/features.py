@@ -16,7 +16,7 @@ from recommender.matching.agreement import Agreement, identifiers, measures, pla
 from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context
 from recommender.matching.differences import NONE, Differences, differences
-from recommender.matching.differences.figures import all_agree
+from recommender.matching.differences.figures import all_agree, surely_differ
 from recommender.matching.evidence import fields, meaning, sides, times, values, words
 from recommender.matching.evidence.fields import LABELS, TITLES
 from recommender.matching.feature import CONTEXT as BESIDE
@@ -216,11 +216,11 @@ def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
 
 def _other_spellings(one: ItemTerms, other: ItemTerms) -> bool:
     """Whether numbers that look unlike are the same, as their language and their script write them."""
-    here, there = one.reading, other.reading
     codes = one.whole.identifiers ^ other.whole.identifiers
-    if here is None or there is None or not all(code.isdecimal() for code in codes):
+    if not all(code.isdecimal() for code in codes) or surely_differ(one.whole.folded, other.whole.folded):
         return False
-    return all_agree(here, there)
+    here, there = one.reading, other.reading
+    return here is not None and there is not None and all_agree(here, there)
 
 
 def _agreed(found: Agreement[T]) -> Agreement[T]:

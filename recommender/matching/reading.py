@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender.matching.lexicon import Meaning, lexicon
+from recommender.matching.numerals import roman
 from recommender.matching.units import UNITS
 from recommender.matching.vocabulary import FUNCTION_WORDS
 
@@ -19,7 +20,7 @@ MOST_CHARACTERS = 1500
 
 _PROSE = 0.45
 _LONGEST_NUMBER = 18  # longer ones are names, and no float tells them apart
-_MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
+MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
           "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
 READ_UNITS: dict[str, tuple[str, float]] = {
     **UNITS, "mm2": ("area", 0.01), "cm2": ("area", 1), "m2": ("area", 1e4), "m3": ("volume", 1e3),
@@ -36,11 +37,13 @@ IMPERIAL = frozenset(
 )
 """Units that are converted roughly to the metric ones."""
 
+_DIGIT = re.compile(r"\d")
 _CROSS = re.compile(r"(?<=\d) ?[x\u00d7*] ?(?=\d)")
 _VERSION = re.compile(r"(?<![^\W_])v(?=\d)")
 _SIZES = re.compile(r"(?<![^\W_])([2-6])x(?=[ls](?!\w))")
 _TOKEN = re.compile(
-    r"(?P<stamp>\d{4}-\d\d-\d\d[ t]\d\d:\d\d:\d\d[\d.,z+:-]*)"
+    r"(?<!\S)(?P<plain>[a-z]++)(?!\S)"  # first of all: nearly every token of most texts
+    r"|(?P<stamp>\d{4}-\d\d-\d\d[ t]\d\d:\d\d:\d\d[\d.,z+:-]*)"
     r"|(?<![\w.,:/-])(?P<date>\d{4}-\d\d?-\d\d?|\d\d?\.\d\d?\.\d{4}|\d\d?/\d\d?/\d{4})(?![\w/-])"
     r"|(?<![\w.,:])(?P<colon>\d{1,5}:\d{1,6}(?: \d{3}(?!\d))?(?::\d\d)?)(?![\d:])"
     r"|(?<![\w.,:])(?P<clock>\d\d?h(?:\d\d)?)(?!\w)"
@@ -50,7 +53,6 @@ _TOKEN = re.compile(
     r"|(?P<arrow>\u2192|[-=]>)"
     r"|(?P<symbol>[^\w\s\x00-\x7f\u2010-\u2027\u00a0-\u00bf]|[%€$£@&])"
 )
-_ROMAN = re.compile(r"(?=[ivx])x{0,3}(?:ix|iv|v?i{0,3})\Z")
 _THOUSANDS = re.compile(r"\d{1,3}(?:([.,'\u2019])\d{3})(?:\1\d{3})*\Z")
 
 
@@ -106,6 +108,7 @@ class Reading:
         values: numbers that are no part of a moment.
         dates: year, month and day, as it may be read; 0 for what is not said.
         moments: times of day and ratios.
+        romans: Roman numerals, with what they amount to.
         symbols: names with a sign in them (``c++``), and signs that stand for themselves.
         prose: whether it is written in sentences.
         packs: how many of it there are, of those that say so, with the tokens that say it.
@@ -118,6 +121,7 @@ class Reading:
     values: tuple[Value, ...]
     dates: dict[frozenset[tuple[int, int, int]], str]
     moments: dict[tuple[int, ...], str]
+    romans: dict[str, int]
     symbols: frozenset[str]
     prose: bool
     packs: dict[int, tuple[str, ...]]
@@ -156,6 +160,7 @@ def read(folded: str) -> Reading:
         values=values,
         dates=dates,
         moments=moments,
+        romans={token: amount for token in tokens if token[0] in "ivx" and (amount := roman(token))},
         symbols=symbols,
         prose=len(tokens) - len(content) > _PROSE * len(tokens),
         packs=_packs(tokens, marks, values),
@@ -166,12 +171,16 @@ def _raw(folded: str) -> list[_Raw]:
     known = lexicon().lengths
     found: list[_Raw] = []
     last = -1
-    running = _VERSION.sub("", _SIZES.sub(lambda size: "x" * int(size[1]), folded))
-    for match in _TOKEN.finditer(_CROSS.sub(" \u00d7 ", running)):
+    running = folded
+    if _DIGIT.search(folded):
+        running = _CROSS.sub(" \u00d7 ", _VERSION.sub("", _SIZES.sub(lambda size: "x" * int(size[1]), folded)))
+    for match in _TOKEN.finditer(running):
         kind, text = match.lastgroup or "", match[0]
         attached = match.start() == last
         last = match.end()
-        if kind == "word":
+        if kind == "plain":
+            kind = "word"
+        elif kind == "word":
             text = text.replace("\u2019", "'")
             if "'" in text and text not in known:
                 found.extend(_Raw("word", part, False) for part in text.split("'") if part)
@@ -197,8 +206,10 @@ def _marks(tokens: tuple[str, ...]) -> list[tuple[Meaning, int, int]]:
 
 def _languages(tokens: tuple[str, ...]) -> Counter[str]:
     counts: Counter[str] = Counter()
+    common = lexicon().languages
     for token in tokens:
-        counts.update(lexicon().languages.get(token, ()))
+        for language in common.get(token, ()):
+            counts[language] += 1
     return counts
 
 
@@ -297,7 +308,7 @@ def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken:
         decimals = number.rpartition(separators[0])[2] if len(separators) == 1 and separators[0] in ".," else ""
         named = raw[place - 1].text if place and raw[place - 1].kind == "word" else ""
         kind_of, factor = unit
-        counted = kind_of in _MONEY.values() or place + 1 in pieces
+        counted = kind_of in MONEY.values() or place + 1 in pieces
         numbers = frozenset(_readings(number, grouping, counted=counted))
         readings = frozenset([(kind_of, round(value * factor, 9)) for value in numbers])
         found.append(
@@ -314,13 +325,13 @@ def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken:
 def _unit(raw: list[_Raw], place: int) -> tuple[tuple[str, float], str]:
     if place + 1 < len(raw):
         follows = raw[place + 1]
-        if follows.text in _MONEY:
-            return (_MONEY[follows.text], 1.0), follows.text
+        if follows.text in MONEY:
+            return (MONEY[follows.text], 1.0), follows.text
         known = READ_UNITS.get(follows.text)
         if known and (follows.text != "in" or follows.attached):
             return known, follows.text
     if place and raw[place - 1].text in {"€", "$", "£"}:
-        return (_MONEY[raw[place - 1].text], 1.0), ""
+        return (MONEY[raw[place - 1].text], 1.0), ""
     return ("", 1.0), ""
 
 
@@ -386,15 +397,3 @@ def _counted(tokens: tuple[str, ...], at: int, values: tuple[Value, ...]) -> boo
     if tokens[at + 1] == "x":
         return then is None
     return then is not None and any(kind in {"volume", "mass", "count"} for kind, _ in then.readings)
-
-
-def roman(token: str) -> int:
-    """What a Roman numeral up to 39 amounts to; 0 for what is none."""
-    if not _ROMAN.match(token):
-        return 0
-    worth = {"i": 1, "v": 5, "x": 10}
-    figures = [worth[letter] for letter in token]
-    return sum(
-        -figure if place + 1 < len(figures) and figures[place + 1] > figure else figure
-        for place, figure in enumerate(figures)
-    )

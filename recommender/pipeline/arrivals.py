@@ -279,7 +279,7 @@ class Arrivals:
     ) -> tuple[int, int]:
         """Row of the vector, and the point on which it hangs."""
         known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
-        vector = self._record(embedded) if known is None else known[0]
+        vector = self._record(embedded) if known is None else known.row
         same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
         return vector, self._point(collection, vector, embedded, surroundings, overlay) if same is None else same
 

@@ -53,11 +53,6 @@ class Batch:
             self.changed[collection.id] = collection
         return self.overlays[collection.id]
 
-    def removed(self, collection: Collection | None) -> int:
-        """How many committed points of a collection's index the batch has taken out so far."""
-        overlay = None if collection is None else self.overlays.get(collection.id)
-        return 0 if overlay is None else len(overlay.removed)
-
     def finish(self) -> None:
         """Record position and last event; the caller commits."""
         self._store.position = self.position

@@ -216,11 +216,10 @@ class EmbeddingStep:
     def _known(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | None:
         model, key = self.identity(settings), _text_key(text)
         # What the collection brought from elsewhere comes first, whatever else is embedded in the same batch.
-        for one in (moved_key(key, item.collection), key):
-            if (found := self._store.vectors.find(model.key, one)) is not None:
-                _, vector, truncated = found
-                return Embedded(item, fingerprint(text), one, vector, truncated, model, embed_ms=0.0)
-        return None
+        found = self._store.vectors.find(model.key, moved_key(key, item.collection), key)
+        if found is None:
+            return None
+        return Embedded(item, fingerprint(text), found.key, found.vector, found.truncated, model, embed_ms=0.0)
 
     def _encode(
         self,

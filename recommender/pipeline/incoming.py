@@ -185,9 +185,8 @@ class Incoming:
     def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:
         """Where the vector is kept: what is here already stays, what comes serves the collection that it came with."""
         model, moved = str(collection.model), moved_key(key, collection.name)
-        for one in (key, moved):
-            if (found := self._store.vectors.find(model, one)) is not None:
-                return found[0]
+        if (found := self._store.vectors.find(model, key, moved)) is not None:
+            return found.row
         return self._store.vectors.add(model, shared_key(key, vector) or moved, vector, truncated)
 
     def _answer(self, record: AnswerRecord, collection: Collection) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recommender.index import cosines, rounding_margin
 from recommender.pipeline.embedding_step import Vector
 
-_MIN_CAPACITY = 64
+_MIN_CAPACITY = 8
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Labels and cosines of some neighbours of one vector."""

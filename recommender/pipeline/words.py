@@ -38,6 +38,7 @@ class Words:
         self._counts: dict[int, Counts] = {}
         self._kept = numbers_kept()
         self._postings = Postings(store)
+        self._changed: set[int] = set()  # collections whose counts the batch has changed
         self._thinned: set[int] = set()  # collections that lost items since texts were last forgotten
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
@@ -58,6 +59,7 @@ class Words:
         terms, counts = item_terms(item).terms, self._of(collection)
         first = [terms[place] for place in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
         counts.change(terms, 1)
+        self._changed.add(collection)
         self._postings.add(collection, seq, terms, first)
 
     def remove(self, collection: int, seq: int, item: Item) -> None:
@@ -66,6 +68,7 @@ class Words:
             return
         terms = item_terms(item).terms
         self._thinned.add(collection)
+        self._changed.add(collection)
         self._of(collection).change(terms, -1)
         self._postings.remove(collection, seq, terms)
 
@@ -97,6 +100,7 @@ class Words:
     def retire(self, collection: int) -> None:
         """A collection has left."""
         self._counts.pop(collection, None)
+        self._changed.discard(collection)
         self._postings.reload()
         self._thinned.add(collection)
 
@@ -135,14 +139,15 @@ class Words:
 
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""
-        for collection, counts in self._counts.items():
-            if counts.changes:
-                self._store.words.change_counts(collection, counts.changes)
-                counts.flushed()
+        for collection in sorted(self._changed):
+            self._store.words.change_counts(collection, self._counts[collection].changes)
+            self._counts[collection].flushed()
+        self._changed.clear()
 
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._counts.clear()
+        self._changed.clear()
         self._kept.clear()
         self._postings.reload()
 

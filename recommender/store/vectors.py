@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,22 @@ Labels = NDArray[np.int64]
 _VECTORS_KEPT = 32 * 2**20  # bytes
 _A_VECTOR = 300  # bytes, without its numbers
 _UNKNOWN_KEPT = 4096  # keys; an item asks for its own twice: before it is embedded, and when it is stored
+
+
+class Known(NamedTuple):
+    """What was embedded before.
+
+    Attributes:
+        key: under which it was recorded.
+        row: of the vector.
+        vector: shape (dimension,).
+        truncated: whether the text was longer than the model reads.
+    """
+
+    key: bytes
+    row: int
+    vector: Vector
+    truncated: bool
 
 
 class VectorTable:
@@ -39,17 +56,22 @@ class VectorTable:
         self._recent.clear()
         self._unknown.clear()
 
-    def find(self, model: str, key: bytes) -> tuple[int, Vector, bool] | None:
-        """Row, vector of shape (dimension,) and truncation flag of what was embedded before under this key."""
-        if (model, key) in self._unknown:
+    def find(self, model: str, *keys: bytes) -> Known | None:
+        """What was embedded before under the first of these keys that is known."""
+        asked = [key for key in keys if (model, key) not in self._unknown]
+        if not asked:
             return None
-        row = self._db.execute(
-            "SELECT id, data, truncated FROM vectors WHERE model=? AND key=?", (model, key)
-        ).fetchone()
-        if row is None:
+        rows = self._db.execute(
+            f"SELECT key, id, data, truncated FROM vectors WHERE model=? AND key IN ({_places(len(asked))})",  # noqa: S608
+            (model, *asked),
+        )
+        found = {row[0]: row for row in rows}
+        for key in asked:
+            if key in found:
+                _, row, data, truncated = found[key]
+                return Known(key, row, np.frombuffer(data, np.float32), bool(truncated))
             self._unknown.put((model, key), None)
-            return None
-        return row[0], np.frombuffer(row[1], np.float32), bool(row[2])
+        return None
 
     def get(self, row: int) -> Vector:
         """The vector of an item, shape (dimension,)."""
@@ -124,3 +146,7 @@ class VectorTable:
         """All live labels of the collection, ascending."""
         rows = self._db.execute("SELECT id FROM points WHERE collection=? ORDER BY id", (collection,))
         return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def _places(count: int) -> str:
+    return ",".join("?" * count)

@@ -197,9 +197,10 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
         assert found == row
         assert list((found.item.fields or {}).items()) == [("z", "1"), ("a", "2")]
         assert again.position == entry_id(1)
-        _, stored, truncated = again.vectors.find("m@1", b"k") or (0, None, None)
-        assert np.array_equal(stored, vector(1))  # type: ignore[arg-type]
-        assert truncated is True
+        known = again.vectors.find("m@1", b"k")
+        assert known is not None
+        assert np.array_equal(known.vector, vector(1))
+        assert known.truncated is True
         assert [one.name for one in again.collections.all()] == ["default"]
     finally:
         again.close()
@@ -403,7 +404,21 @@ def test_vectors_of_two_models_are_apart(store: SqliteStore) -> None:
     store.vectors.add("m@2", b"k", vector(1), truncated=False)
     found = store.vectors.find("m@1", b"k")
     assert found is not None
-    assert np.array_equal(found[1], vector(0))
+    assert np.array_equal(found.vector, vector(0))
+
+
+def test_of_several_keys_the_first_that_is_known_counts(store: SqliteStore) -> None:
+    one = store.vectors.add("m@1", b"one", vector(0), truncated=False)
+    store.vectors.add("m@1", b"two", vector(1), truncated=True)
+    asked: list[str] = []
+    store._db.set_trace_callback(asked.append)
+    found = store.vectors.find("m@1", b"none", b"one", b"two")
+    assert found is not None
+    assert (found.key, found.row, found.truncated) == (b"one", one, False)
+    assert store.vectors.find("m@1", b"neither", b"nor") is None
+    assert len(asked) == 2
+    assert store.vectors.find("m@1", b"none", b"nor") is None
+    assert len(asked) == 2
 
 
 def test_points_come_in_blocks_of_ascending_labels(store: SqliteStore) -> None:

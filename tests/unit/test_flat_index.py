@@ -52,6 +52,31 @@ def test_memory_of_removed_vectors_is_given_back() -> None:
     assert index.search(unit(20_000)[19_000:], 1).labels[:, 0].tolist() == list(range(19_000, 20_000))
 
 
+def test_a_small_index_takes_little_memory_however_often_it_changes() -> None:
+    vectors = unit(600)
+    index = FlatIndex(DIMENSION)
+    tracemalloc.start()
+    for label in range(600):
+        index.add(np.array([label]), vectors[label : label + 1])
+        index.remove(np.array([label - 10]))
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 64 * 4 * DIMENSION  # 64 vectors, for the ten that it has
+    assert index.labels().tolist() == list(range(590, 600))
+    assert index.search(vectors[590:], 1).labels[:, 0].tolist() == list(range(590, 600))
+
+
+@pytest.mark.parametrize("gone", [0, 4])
+def test_all_there_is_comes_in_the_same_order_as_the_nearest_of_it(gone: int) -> None:
+    index = FlatIndex(DIMENSION)
+    index.add(np.arange(12), unit(12))
+    index.remove(np.arange(gone))
+    queries = unit(14)
+    every, some = index.search(queries, 12 - gone), index.search(queries, 11 - gone)
+    assert every.labels[:, :-1].tolist() == some.labels.tolist()
+    assert every.similarities[:, :-1].tolist() == some.similarities.tolist()
+
+
 def test_frozen_vectors_stay_as_they_were() -> None:
     vectors = unit(3_000)
     index = FlatIndex(DIMENSION)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from recommender.matching.agreement import Agreement
 from recommender.matching.differences.pair import Sides, agreement, has_kind, words_of
-from recommender.matching.reading import READ_UNITS, Reading, Value, roman
+from recommender.matching.reading import MONEY, READ_UNITS, Reading, Value
 
 _MOST_DATED = 60  # a longer text says when it was written
 # Between systems of units; within one, an amount is another as soon as it is not the same.
 _ROUGHLY = 0.02
 _EXACT = 1e-12
+# A long whole number by itself, as an order or a ticket has one, and the word behind it, which may be a unit.
+_LONG = re.compile(r"(?:(?<=[a-z]\s)|\A)([1-9]\d{5,14})[.,;!?)]*(?:\s([a-z]+)(?!\S)|\Z)")
+# What may amount to other digits than those that are written: numbers written apart, of several parts, or rounded.
+_SPREAD = re.compile(r"\d[\W_v]+\d{3}(?!\d)|\d[.,']\d+[.,']\d|[.,]\d{9}")
+_NO_DIGITS = re.compile(r"\D+")
 
 
 def version(pair: Sides) -> Agreement[str] | None:
@@ -93,9 +99,9 @@ def _same_day(one: Iterable[tuple[int, int, int]], other: Iterable[tuple[int, in
 
 def numeral(pair: Sides) -> Agreement[str] | None:
     """Roman numerals in each other's place."""
-    mine = {token for token in pair.one.tokens if roman(token)} - set(pair.other.tokens)
-    theirs = {token for token in pair.other.tokens if roman(token)} - set(pair.one.tokens)
-    if not mine or not theirs or {roman(one) for one in mine} & {roman(one) for one in theirs}:
+    here, there = pair.one.romans, pair.other.romans
+    mine, theirs = here.keys() - set(pair.other.tokens), there.keys() - set(pair.one.tokens)
+    if not mine or not theirs or {here[one] for one in mine} & {there[one] for one in theirs}:
         return None
     return agreement(sorted(mine), sorted(theirs)) if pair.alike(mine, theirs) else None
 
@@ -128,6 +134,29 @@ def all_agree(one: Reading, other: Reading) -> bool:
     return bool(one.values and other.values) and not (_unmatched(one, other) or _unmatched(other, one))
 
 
+def surely_differ(one: str, other: str) -> bool:
+    """Whether one text has a number of which the other has not even the digits: then they do not `all_agree`.
+
+    Told without reading them, for most pairs of texts that name an order or a ticket.
+
+    Args:
+        one: folded, as `read` takes it.
+        other: likewise.
+    """
+    if not (one.isascii() and other.isascii()):
+        return False
+    return _lacks(other, _LONG.findall(one)) or _lacks(one, _LONG.findall(other))
+
+
+def _lacks(folded: str, found: list[tuple[str, str]]) -> bool:
+    """Whether a text has the digits of one of the numbers nowhere, which have no unit."""
+    numbers = [number for number, follows in found if follows not in READ_UNITS and follows not in MONEY]
+    if not numbers or _SPREAD.search(folded):
+        return False
+    digits = _NO_DIGITS.sub("", folded)
+    return any(number not in digits for number in numbers)
+
+
 def _units(reading: Reading) -> set[str]:
     return {
         reading.tokens[value.at + 1]
@@ -140,7 +169,7 @@ def _unmatched(reading: Reading, other: Reading) -> list[Value]:
     found = [value for value in reading.values if not any(_equal(value, their) for their in other.values)]
     if not found:
         return found
-    romans = {float(roman(token)) for token in other.tokens if roman(token)}
+    romans = {float(amount) for amount in other.romans.values()}
     joined = _joined(other)
     alone = [value for value in found if not any(amount in romans or amount in joined for _, amount in value.readings)]
     wanted = {amount for value in other.values for _, amount in value.readings}
