@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -20,6 +19,7 @@ from recommender.embedding import Encoder
 from recommender.items import DEFAULT_MODEL, Entry
 from recommender.testing import DeterministicEncoder
 
+FEW = 10  # collections to compare with
 ITEMS = 10  # of each collection
 BATCH = 50
 COMMANDS = 1_000
@@ -64,21 +64,58 @@ def tenants(collections: int) -> None:
 
 @timed
 def measure(collections: int) -> Report:
-    """Ten collections, then many: processor time of a command that changes an item, and of a second's upkeep."""
+    """Ten collections and many, by turns: processor time of a command that changes an item, and of upkeep."""
     facts: dict[str, Any] = {"items of each": ITEMS, "commands measured": COMMANDS}
     for name, settings in (("no time to live", {}), ("ttl_seconds", {"ttl_seconds": _TTL_S})):
         with TemporaryDirectory(prefix="recommender-bench-") as directory:
-            engine, log = open_recommender(Path(directory), _Models()), _Log()
-            few = 10
-            _fill(engine, log, range(few), settings)
-            before = _costs(engine, log, few)
-            _fill(engine, log, range(few, collections), settings)
-            after = _costs(engine, log, collections)
-            engine.close()
-        for kind, one in before.items():
-            facts[f"{name}: {kind}, ms at {few} and {collections:,} collections"] = one, after[kind]
-        facts[f"{name}: a command in a batch, times"] = round(after["in a batch"] / before["in a batch"], 2)
+            few, many = (_Engine(Path(directory), count, settings) for count in (FEW, collections))
+            for kind, size, rounds in (("in a batch", BATCH, COMMANDS // BATCH), ("alone", 1, COMMANDS // BATCH)):
+                pairs = [(few.command_ms(size), many.command_ms(size)) for _ in range(rounds)]
+                facts.update(_facts(f"{name}: {kind}", collections, pairs))
+            pairs = [(few.upkeep_ms(), many.upkeep_ms()) for _ in range(ROUNDS)]
+            facts.update(_facts(f"{name}: upkeep", collections, pairs))
+            few.close()
+            many.close()
     return Report("tenants", "Many small collections", facts=facts)
+
+
+def _facts(what: str, collections: int, pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """Medians of what was measured by turns, and of the ratios."""
+    few, many = (round(median(times), 3) for times in zip(*pairs, strict=True))
+    ratio = round(median(of_many / of_few for of_few, of_many in pairs), 2)
+    return {f"{what}, ms at {FEW} and {collections:,} collections": (few, many), f"{what}, times": ratio}
+
+
+class _Engine:
+    """One that has so many collections, with the commands that change their items."""
+
+    def __init__(self, directory: Path, collections: int, settings: dict[str, Any]) -> None:
+        self._engine = open_recommender(directory / str(collections), _Models())
+        self._log = _Log()
+        self._collections = collections
+        self._chance = random.Random(2)
+        _fill(self._engine, self._log, range(collections), settings)
+        self.close = self._engine.close
+
+    def command_ms(self, size: int) -> float:
+        """Processor time of each of some commands that come together, in milliseconds."""
+        chance = self._chance
+        batch = [
+            self._log.add("item.upsert", **_item(chance, chance.randrange(self._collections), chance.randrange(ITEMS)))
+            for _ in range(size)
+        ]
+        started = time.process_time()
+        self._engine.process(batch)
+        return (time.process_time() - started) * 1000 / size
+
+    def upkeep_ms(self) -> float:
+        """Processor time of what an owner asks of the engine once a second, in milliseconds."""
+        started = time.process_time()
+        self._engine.due_ms()
+        self._engine.sizes()
+        self._engine.recalls()
+        self._engine.snapshot()
+        return (time.process_time() - started) * 1000
 
 
 def _fill(engine: Recommender, log: _Log, collections: range, settings: dict[str, Any]) -> None:
@@ -93,38 +130,3 @@ def _fill(engine: Recommender, log: _Log, collections: range, settings: dict[str
 def _item(chance: random.Random, collection: int, place: int) -> dict[str, str]:
     text = " ".join(chance.choices(_WORDS, k=8))
     return {"collection": f"c{collection}", "id": f"i{place}", "text": f"{text} {chance.randrange(10**6)}"}
-
-
-def _costs(engine: Recommender, log: _Log, collections: int) -> dict[str, float]:
-    """Medians of processor time, in milliseconds."""
-    chance = random.Random(2)
-
-    def commands(count: int) -> list[Entry]:
-        return [
-            log.add("item.upsert", **_item(chance, chance.randrange(collections), chance.randrange(ITEMS)))
-            for _ in range(count)
-        ]
-
-    return {
-        "in a batch": round(median(_times(engine, [commands(BATCH) for _ in range(COMMANDS // BATCH)])) / BATCH, 2),
-        "alone": round(median(_times(engine, [commands(1) for _ in range(COMMANDS // BATCH)])), 2),
-        "upkeep": round(median(_upkeep(engine)), 3),
-    }
-
-
-def _times(engine: Recommender, batches: list[list[Entry]]) -> Iterator[float]:
-    for batch in batches:
-        started = time.process_time()
-        engine.process(batch)
-        yield (time.process_time() - started) * 1000
-
-
-def _upkeep(engine: Recommender) -> Iterator[float]:
-    """What an owner asks of the engine once a second."""
-    for _ in range(ROUNDS):
-        started = time.process_time()
-        engine.due_ms()
-        engine.sizes()
-        engine.recalls()
-        engine.snapshot()
-        yield (time.process_time() - started) * 1000

@@ -38,7 +38,7 @@ def test_what_a_batch_did_not_change_is_not_looked_at_when_it_is_committed() -> 
     engine.close()
 
 
-# -- texts that name another ticket are not read to see that they do -----------------------------------------------------
+# -- texts that name other tickets ------------------------------------------------------------------------------------
 
 
 def test_texts_that_name_another_ticket_are_not_read_to_see_that_they_do() -> None:
