@@ -23,13 +23,19 @@ from recommender.errors import ConfigurationError
 from recommender.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
 from recommender.items.commands import COMMAND_TYPES
 from recommender.items.events import EVENT_TYPES
-from recommender.matching import differences, terms
+from recommender.matching import differences, profile, terms
 from recommender.matching.differences import figures
 from recommender.matching.reading import MOST_CHARACTERS
 from recommender.message.elements import MOST_TAGS
 from recommender.message.markup import DEEPEST
 from recommender.message.message import MOST_LINES
+from recommender.pipeline.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
+from recommender.pipeline.incoming import _MOST_PAGE_BYTES
+from recommender.pipeline.lessons import MOST_LEARNED_FROM
+from recommender.store import KEY_WINDOW_MS, moves, outbox, payloads, vectors
+from recommender.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
 from recommender.testing import DeterministicEncoder
+from workers.broker import retention
 from workers.broker.commands_log import decode
 from workers.broker.embedded import LARGEST_VALUE
 from workers.celery.gate import MOST_BYTES
@@ -37,6 +43,8 @@ from workers.celery.port import MOST_ITEMS
 from workers.celery.tasks import TASKS
 from workers.cli.enrich import ADDED
 from workers.cli.policies import checked, settings_of
+from workers.fleet import exchange
+from workers.owner import status
 from workers.settings import SECRETS, Settings, variable
 
 ROOT = Path(__file__).parents[2]
@@ -336,6 +344,40 @@ def test_it_is_told_as_it_is_how_much_of_a_text_is_read() -> None:
         MOST_TAGS,
         DEEPEST,
     ]
+
+
+def test_bounds_are_told_as_they_are() -> None:
+    rows = _rows(_sections(REFERENCE / "limits-and-errors.md")["What is kept, and how much of it"])
+    settings = Settings()
+    mib = 2**20
+    bounds: dict[str, list[str]] = {
+        "commands": [f"({settings.most_waiting:,})"],
+        "dead-letters": [
+            f"({settings.dead_letters_max_length:,})",
+            f"({settings.dead_letters_max_bytes // mib} MiB)",
+        ],
+        "events-trimmed": [f"{retention._MOST_GAPS} consumer groups"],
+        "status": [f"{status.MOST_BYTES // 1024} KiB"],
+        "embed-replies": [f"{exchange.MOST_REPLIES:,}"],
+        "collections": [f"({settings.max_collections:,})"],
+        "answers": [f"{MOST_ANSWERS:,}", f"{MOST_IN_ALL:,}", f"{MOST_IN_MEMORY:,}"],
+        "models": [f"{MOST_LEARNED_FROM:,}"],
+        "tombstones": ["a week" if TOMBSTONE_WINDOW_MS == 7 * 86_400_000 else "?", f"{MOST_TOMBSTONES:,}"],
+        "payloads": [f"{payloads.MOST_BYTES // mib} MiB"],
+        "outbox": [
+            f"({settings.outbox_hours})",
+            f"{outbox.MOST_EVENTS:,}",
+            f"({settings.outbox_max_bytes // 2**30} GiB)",
+        ],
+        "keys": [f"{KEY_WINDOW_MS // 3_600_000} hours", f"{outbox.MOST_KEYS:,}"],
+        "forwards": [f"{moves.MOST_HELD:,}", f"{moves.MOST_HELD_BYTES // mib} MiB"],
+        "move_parts": [f"{_MOST_PAGE_BYTES // mib} MiB"],
+        "texts": [f"{profile.KEPT_BYTES // mib} MiB"],
+        "items": ["48 MiB", "32,768"],
+        "vectors": [f"{vectors._VECTORS_KEPT // mib} MiB"],
+    }
+    for name, told in bounds.items():
+        assert [one for one in told if one not in rows[name][0]] == [], name
 
 
 # -- code that readers copy --------------------------------------------------------------------------------------------
