@@ -87,7 +87,11 @@ def missing_answers(model: PairModel, target: float, stated: Floats, labels: Boo
     if precision is None or measured_threshold(model.operating_points, target) == CLOSED:
         return None
     right = np.cumsum(labels[np.argsort(-stated, kind="stable")]).tolist()
-    return min(more_right(of_these, flagged, precision) for flagged, of_these in enumerate([0, *right]))
+    fewest = more_right(0, 0, precision)
+    for flagged, of_these in enumerate(right, start=1):
+        if (flagged - of_these) * precision / (1 - precision) - of_these < fewest:  # so many the share alone takes
+            fewest = min(fewest, more_right(of_these, flagged, precision))
+    return fewest
 
 
 def more_right(right: int, flagged: int, precision: float) -> int:

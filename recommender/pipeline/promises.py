@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from recommender.items.values import Value
-from recommender.matching import Answered, Promise, promises
+from recommender.matching import Answered, PairModel, Promise, promises
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.learning import Models
 from recommender.pipeline.lessons import MOST_LEARNED_FROM, answered
+from recommender.recent import Recent
 from recommender.store import SqliteStore
+
+_KEPT = 100  # collections of which answers are kept in memory, up to 100 kB each
 
 
 class PromiseView(Value):
@@ -48,13 +51,14 @@ class PromiseView(Value):
 
 
 class Promises:
-    """Says where precisions are kept. Answers of a collection are read again only when there are others."""
+    """Says where precisions are kept. It looks again only when answers, model or target are others."""
 
     def __init__(self, store: SqliteStore, collections: Collections, models: Models) -> None:
         self._store = store
         self._collections = collections
         self._models = models
-        self._read: dict[int, tuple[tuple[int, int], Answered]] = {}
+        self._read: Recent[int, tuple[tuple[int, int], Answered]] = Recent(_KEPT)
+        self._told: Recent[int, tuple[PairModel, float, Answered, list[PromiseView]]] = Recent(_KEPT)
 
     def of(self, name: str) -> list[PromiseView]:
         """Of a collection, the view of a stream first; nothing where the cosine decides, of which nothing is stated."""
@@ -62,8 +66,14 @@ class Promises:
         if collection is None or collection.settings.rule == "cosine":
             return []
         model, target = self._models.of(collection.name), collection.settings.target_precision
-        found = [PromiseView.of(one) for one in promises(model, target, self.answered(collection.id))]
-        return sorted(found, key=lambda one: one.view == "alone")
+        said = self.answered(collection.id)
+        known = self._told.get(collection.id)
+        if known is not None and known[0] is model and known[1] == target and known[2] is said:
+            return known[3]
+        found = [PromiseView.of(one) for one in promises(model, target, said)]
+        found.sort(key=lambda one: one.view == "alone")
+        self._told.put(collection.id, (model, target, said, found))
+        return found
 
     def closed(self, name: str) -> list[PromiseView]:
         """Those of a collection that are not kept: its band is closed there."""
@@ -82,5 +92,6 @@ class Promises:
         known = self._read.get(collection)
         if known is None or known[0] != (last, count):
             rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM) if count else []
-            known = self._read[collection] = (last, count), answered(rows)[1]
+            known = (last, count), answered(rows)[1]
+            self._read.put(collection, known)
         return known[1]

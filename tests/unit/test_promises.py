@@ -57,6 +57,13 @@ def test_what_is_missing_is_counted_from_where_answers_are_best() -> None:
     assert missing(0.95, (0.99, False)) == 35, "those that come may be likelier"
     assert missing(0.94) == missing(0.95), "what can be opened are the steps of the ladder"
     assert missing(0.9995) is None
+    draw = np.random.default_rng(1)
+    for count in (3, 30, 300):
+        stated, same = draw.random(count).tolist(), (draw.random(count) < 0.9).tolist()
+        said = list(zip(stated, same, strict=True))
+        ranked = np.cumsum([same for _, same in sorted(said, reverse=True)]).tolist()
+        least = min(more_right(right, flagged, 0.9) for flagged, right in enumerate([0, *ranked]))
+        assert missing(0.9, *said) == least, "what is passed over is no better"
 
 
 def test_answers_count_where_they_were_given() -> None:
