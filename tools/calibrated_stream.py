@@ -93,6 +93,7 @@ def asked(player: Player, person: Person, most: int, kind: str | None) -> list[d
         player.answer(pair.item_id, pair.other_id, same=same)
         found.append(
             {
+                "kind": proposed.promise.kind,
                 "same": same,
                 "stated": pair.probability,
                 "measured_before": proposed.promise.measured,
@@ -135,7 +136,7 @@ def measured(stream: Arrivals, player: Player, person: Person, answers: int, kin
     half = len(stream.items) // 2
     player.arrive(stream.items[:half])
     given = asked(player, person, answers, kind)
-    after = player.propose(kind)
+    after = player.propose(given[0]["kind"] if given else kind)
     late = player.arrive(stream.items[half:])
     pairs = [one for item in stream.items[half:] for one in player.stated.get(item.id, ()) if one.probability < 1]
     known = [(one.probability, person.says(one.item, one.other, one.probability)) for one in pairs]

@@ -3,7 +3,7 @@
 from recommender.matching.cosine_matcher import CosineMatcher, by_cosine
 from recommender.matching.features import FEATURES
 from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, StatisticsOf
-from recommender.matching.learning import OWN_MODEL_FROM, learn, measured
+from recommender.matching.learning import OWN_MODEL_FROM, held_out, learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
 from recommender.matching.operating_points import OperatingPoint, upper_bound
@@ -39,6 +39,7 @@ __all__ = [
     "bytes_of_texts",
     "default_model",
     "forget_texts",
+    "held_out",
     "item_terms",
     "judged_alone",
     "kind_of_items",

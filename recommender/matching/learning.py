@@ -36,8 +36,12 @@ _HOLD_INTERCEPT = 2.0
 _LEAST_SLOPE = 0.05
 # One pair of so many of each kind is held out to find how sure a fit to the others may be.
 _PARTS = 4
+# In so many parts answers are held out to find where bands begin.
+_PARTS_HELD_OUT = 5
 # How many answers weigh as much as the sets that the shipped thresholds come from.
 _HOLD_POINTS = 100
+# So large a share of the answers that open a band lies in the lower half of what it opens.
+_LEAST_BELOW = 0.25
 # People answer what they come across: where only duplicates were confirmed, precision says nothing about the rest.
 _LOWEST, _HIGHEST, _LEAST_STEP = 0.5, 0.9995, 1e-6
 
@@ -116,13 +120,41 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
         rows: shape (n, len(FEATURES)), NaN where a value is missing.
         labels: shape (n,).
     """
-    same = int(labels.sum())
-    if len(labels) < OWN_MODEL_FROM or min(same, len(labels) - same) < OWN_MODEL_FROM_RARER:
+    if not _is_own(labels):
         return adapt(model, rows, labels)
     recipe = Recipe(_OWN_L2, _OWN_GROWTH, _readable(model, rows))
     slope, intercept = _calibration(rows, labels, recipe)
     own = replace(fit(rows, labels, recipe=recipe), slope=slope, intercept=intercept)
     return replace(own, operating_points=model.operating_points, review_from=model.review_from, places=model.places)
+
+
+def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -> Floats:
+    """Probability of each pair by what the other answers teach, shape (n,): on the scale of the model that judges now.
+
+    What was stated before an answer is on the scale of a model that had learned from those before it alone, and a band
+    would begin where today's model states other pairs. A model of the collection's own hardly moves any more: there
+    what was stated stands.
+
+    Args:
+        model: where to start, usually the shipped one.
+        rows: shape (n, len(FEATURES)), NaN where a value is missing.
+        labels: shape (n,).
+        stated: of each pair before it was answered, shape (n,).
+    """
+    if _is_own(labels):
+        return stated
+    found = np.empty(len(labels))
+    for part in range(_PARTS_HELD_OUT):
+        held = np.arange(len(labels)) % _PARTS_HELD_OUT == part
+        if held.any():
+            found[held] = adapt(model, rows[~held], labels[~held]).probabilities(rows[held])
+    return found
+
+
+def _is_own(labels: Booleans) -> bool:
+    """Whether a collection has answers enough for a model of its own."""
+    same = int(labels.sum())
+    return len(labels) >= OWN_MODEL_FROM and min(same, len(labels) - same) >= OWN_MODEL_FROM_RARER
 
 
 def _calibration(rows: Floats, labels: Booleans, recipe: Recipe) -> tuple[float, float]:
@@ -177,6 +209,10 @@ def precision_threshold(
 def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precision: float) -> float:
     """The lowest probability from which the pairs carry a precision (`carries`); `CLOSED` where there is none.
 
+    It is no lower than where pairs were answered: a quarter of those from there on lie in the lower half of their range
+    of log-odds. An even sample of what is stated has more there; a few stray answers far below the others have not,
+    and say nothing of what lies between.
+
     Args:
         probabilities: shape (n,).
         labels: shape (n,), or the share that is believed to be right.
@@ -184,9 +220,16 @@ def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precisio
     """
     order = np.argsort(-probabilities, kind="stable")
     falling, right = probabilities[order], np.cumsum(labels[order])
+    bounded = np.clip(falling, 1 - _HIGHEST, _HIGHEST)
+    sinking = np.log((1 - bounded) / bounded)  # rises as probabilities fall
     last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else order
-    reached = [place for place in last.tolist() if carries(float(right[place]), place + 1, precision)]
-    return float(falling[reached[-1]]) if reached else CLOSED
+    for place in reversed(last.tolist()):
+        middle = (sinking[0] + sinking[place]) / 2
+        above = int(np.searchsorted(sinking[: place + 1], middle, side="left"))
+        answered = place + 1 - above >= _LEAST_BELOW * (place + 1)
+        if answered and carries(float(right[place]), place + 1, precision):
+            return float(falling[place])
+    return CLOSED
 
 
 def measured(model: PairModel, answered: Answered) -> PairModel:

@@ -17,7 +17,7 @@ class Answered(NamedTuple):
     """What people answered, as far as it says where bands begin.
 
     Attributes:
-        stated: probability of each pair before it was answered, shape (n,).
+        stated: probability of each pair by a model that has not learned from its answer, shape (n,).
         labels: whether the two are the same thing, shape (n,).
         alone: which of the pairs were judged alone, shape (n,).
         kinds: of text, by pair; ``None`` where it is not known, which counts for all kinds.
@@ -68,14 +68,16 @@ def promises(model: PairModel, target: float, answered: Answered) -> list[Promis
         if begins_at != CLOSED:
             found.append(Promise(place, begins_at, len(labels)))
         else:
-            found.append(Promise(place, None, len(labels), missing_answers(model, target, stated, labels)))
+            missing = missing_answers(model, target, stated, labels)
+            found.append(Promise(place, None, len(labels), None if missing is None else max(missing, 1)))
     return found
 
 
 def missing_answers(model: PairModel, target: float, stated: Floats, labels: Booleans) -> int | None:
     """At least how many more answers make those that there are carry a precision; ``None`` if none can.
 
-    So many are enough if all of them say "same", of pairs as likely as those that were answered right.
+    So many are enough if all of them say "same", of pairs as likely as those that were answered right, and the model
+    has learned from them; 0 where it has not yet.
 
     Args:
         model: whose ladder of precisions an answer can open.

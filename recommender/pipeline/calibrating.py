@@ -156,8 +156,10 @@ class Calibrating:
     ) -> dict[str, Any]:
         """What is to be asked of one kind of text, and what the answers say so far."""
         target = collection.settings.target_precision
-        stated, labels = self._promises.answered(collection.id).at(Place(View.STREAM, Kind(promise.kind)))
-        unasked = in_order(pairs, stated.tolist(), target, measured=promise.measured)
+        place = Place(View.STREAM, Kind(promise.kind))
+        stated, labels = self._promises.answered(collection.id).at(place)
+        asked = self._promises.asked_at(collection.id, place).tolist()
+        unasked = in_order(pairs, asked, target, measured=promise.measured)
         opening = [one.pair.probability for one in unasked[: promise.missing or 0]]
         falling = labels[np.argsort(-stated, kind="stable")]
         return {

@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from recommender.items import Entry
-from recommender.matching import Answered, Floats, Kind, default_model, judged_alone, learn, measured, rows_from
+from recommender.matching import (
+    Answered,
+    Floats,
+    Kind,
+    default_model,
+    held_out,
+    judged_alone,
+    learn,
+    measured,
+    rows_from,
+)
 from recommender.pipeline.collections import Collections
 from recommender.store import Given, Lesson, SqliteStore
 
@@ -40,9 +50,14 @@ def answered(rows: list[Given]) -> tuple[Floats, Answered]:
     """What the matcher saw of pairs that were answered, shape (n, len(FEATURES)), and what was said of them."""
     features = rows_from([json.loads(one.features) for one in rows])
     same = np.array([one.same for one in rows], np.bool_)
-    stated = np.array([one.probability for one in rows], np.float64)
+    stated = held_out(default_model(), features, same, recorded(rows))
     kinds = [None if one.kind is None else Kind(one.kind) for one in rows]
     return features, Answered(stated, same, judged_alone(features), kinds)
+
+
+def recorded(rows: list[Given]) -> Floats:
+    """Probability of each pair when it was answered, shape (n,)."""
+    return np.array([one.probability for one in rows], np.float64)
 
 
 class Lessons:

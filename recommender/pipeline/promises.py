@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from recommender.items.values import Value
-from recommender.matching import Answered, PairModel, Promise, promises
+from recommender.matching import Answered, Floats, PairModel, Place, Promise, promises
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.learning import Models
-from recommender.pipeline.lessons import MOST_LEARNED_FROM, answered
+from recommender.pipeline.lessons import MOST_LEARNED_FROM, answered, recorded
 from recommender.recent import Recent
 from recommender.store import SqliteStore
 
@@ -57,7 +59,7 @@ class Promises:
         self._store = store
         self._collections = collections
         self._models = models
-        self._read: Recent[int, tuple[tuple[int, int], Answered]] = Recent(_KEPT)
+        self._read: Recent[int, tuple[tuple[int, int], Answered, Floats]] = Recent(_KEPT)
         self._told: Recent[int, tuple[PairModel, float, Answered, list[PromiseView]]] = Recent(_KEPT)
 
     def of(self, name: str) -> list[PromiseView]:
@@ -85,6 +87,13 @@ class Promises:
         found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
         return {name: closed for name, closed in found.items() if closed}
 
+    def asked_at(self, collection: int, place: Place) -> Floats:
+        """Probabilities of the pairs of a place that were answered, as they were stated then; the highest first."""
+        self.answered(collection)
+        known = self._read.get(collection)
+        found = known[1]._replace(stated=known[2]).at(place)[0] if known is not None else np.zeros(0)
+        return -np.sort(-found)
+
     def answered(self, collection: int) -> Answered:
         """What people answered, as far as it is learned from."""
         count = self._store.answers.count(collection)
@@ -92,6 +101,6 @@ class Promises:
         known = self._read.get(collection)
         if known is None or known[0] != (last, count):
             rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM) if count else []
-            known = (last, count), answered(rows)[1]
+            known = (last, count), answered(rows)[1], recorded(rows)
             self._read.put(collection, known)
         return known[1]

@@ -188,8 +188,18 @@ def test_a_share_is_carried_by_its_lower_bound() -> None:
     assert carries(35, 35, 0.95)
     assert not carries(34, 34, 0.95)
     assert not carries(95, 100, 0.96)
-    assert carried_threshold(np.array([0.9] * 100 + [0.6]), np.array([True] * 100 + [False]), 0.95) == 0.6
+    down = np.linspace(0.9, 0.6, 101)
+    assert carried_threshold(down, np.array([True] * 100 + [False]), 0.95) == pytest.approx(0.6)
     assert carried_threshold(np.array([0.9] * 40 + [0.6] * 9), np.array([True] * 40 + [False] * 9), 0.95) == 0.9
+
+
+def test_a_stray_answer_far_below_the_others_opens_nothing_down_to_it() -> None:
+    stated, labels = np.array([0.95] * 40 + [0.6, 0.3]), np.ones(42, np.bool_)
+    assert carried_threshold(stated, labels, 0.95) == 0.95
+    assert carried_threshold(stated, labels & (stated > 0.3), 0.95) == 0.95
+    assert carried_threshold(np.array([0.999] + [0.9] * 40), np.ones(41, np.bool_), 0.95) == 0.9
+    assert carried_threshold(np.array([1.0] * 40), np.ones(40, np.bool_), 0.95) == 1.0
+    assert carried_threshold(np.zeros(0), np.zeros(0, np.bool_), 0.95) == CLOSED
 
 
 def flagged(right: int, wrong: int, *, large: bool = True) -> Flaggable:

@@ -28,6 +28,7 @@ from recommender.matching.learning import (
     adapt,
     f_threshold,
     fit,
+    held_out,
     learn,
     measured,
     precision_threshold,
@@ -368,6 +369,21 @@ def test_thresholds_move_with_answers_and_further_with_more() -> None:
     warned, alarmed = (answered(count // 2, count // 2).duplicate_threshold(0.95) for count in (10, 1000))
     assert shipped < warned < alarmed < 1
     assert warned < shipped + 0.03
+
+
+def test_no_answer_says_what_is_stated_of_its_own_pair() -> None:
+    draw = np.random.default_rng(3)
+    rows, labels = draw.normal(size=(25, len(FEATURES))), draw.random(25) < 0.6
+    stated = held_out(default_model(), rows, labels, np.zeros(25))
+    for place in (0, 7):
+        turned = labels.copy()
+        turned[place] = not labels[place]
+        again = held_out(default_model(), rows, turned, np.zeros(25))
+        assert again[place] == stated[place]
+        assert not np.allclose(again, stated, atol=1e-9)
+    assert held_out(default_model(), rows[:0], labels[:0], np.zeros(0)).shape == (0,)
+    alone = held_out(default_model(), rows[:1], labels[:1], np.zeros(1))
+    assert alone == pytest.approx(default_model().probabilities(rows[:1])), "one answer teaches nothing of itself"
 
 
 @settings(max_examples=50, deadline=None)

@@ -96,6 +96,8 @@ def test_stats_count_down_to_the_band_that_opens(tmp_path: Path) -> None:
     assert closed(engine, "alone") is not None, "nothing is known of pairs that are judged alone"
     (now,) = [one for one in engine.promises.of("default") if (one.view, one.kind) == ("stream", "long_prose")]
     assert (now.measured, now.answers, now.missing) == (True, 35, None)
+    assert (now.begins_at or 0) > 0.9, "where today's model states those pairs, not where the first answers found it"
+    assert min(one.probability for one in engine.answers()) < 0.7
     engine.process([log.feedback(f"{given}-0", "different", f"{given}-1") for given in range(36, 40)])
     after = closed(engine)
     assert after is not None, "it closes again by the same rule"
