@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from typing import Literal, NamedTuple
 
 from lxml import etree
@@ -104,19 +105,26 @@ def _without_comments(text: str) -> str:
 def _with_breaks(text: str) -> str:
     """The text with ``<br>`` for line ends that stand in no block: a plain signature below HTML, words in bold.
 
-    Where a tag breaks the line already, a line end beside it is none.
+    Where a tag breaks the line already, a line end beside it is none. A block that nothing closes is a break.
     """
     pieces: list[str] = []
     behind = depth = 0
     broken = True
+    closing = Counter(found[2].lower() for found in TAG.finditer(text) if found[1])
+    inside: Counter[str] = Counter()
     for found in TAG.finditer(text):
         name = found[2].lower()
         block = not found[3] and (name in BLOCKS or name in CELLS or name in SILENT)
         breaks = block or name in BREAKS
         said = text[behind : found.start()]
         pieces += [said if depth else _plain(said, broken=broken, breaks=breaks), found[0]]
-        if block:
-            depth = depth + 1 if not found[1] else max(depth - 1, 0)
+        if block and found[1]:
+            closing[name] -= 1
+            depth -= inside[name] > 0
+            inside[name] -= inside[name] > 0
+        elif block and closing[name] > inside[name]:
+            depth += 1
+            inside[name] += 1
         behind, broken = found.end(), breaks
     said = text[behind:]
     return "".join((*pieces, said if depth else _plain(said, broken=broken, breaks=True)))

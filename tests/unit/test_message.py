@@ -226,6 +226,8 @@ def test_a_name_or_a_device_below_a_short_remark_is_cut() -> None:
         f"{LAMP.replace('lamp', '<b>lamp</b>')}\n-- \n<b>Ann</b>\nTel 555 0100",
         f"{LAMP.replace(' ', '<br>')}\n-- \nAnn",
         f"<p>{LAMP}</p><p>-- <br>Ann</p>",
+        f"<p>{LAMP}\n<p>\n-- \nAnn",
+        f"<div><p>{LAMP}</div>\n<div/>\n-- \nAnn",
         f"<div>{LAMP}</div><div>--&nbsp;</div><div>Ann</div>",
     ],
 )
