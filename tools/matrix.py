@@ -23,8 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CLIENTS = ("redis==6.4.*", "redis==7.*", "redis==8.*")
 CELERIES = (
-    # The lowest that pyproject.toml takes, and the newest of each minor, with the redis-py of its own extra.
-    ("celery==5.6.0", "kombu==5.6.0", "redis==6.4.*"),
+    # The lowest that pyproject.toml takes, and the newest of each minor.
+    ("celery==5.5.0", "kombu==5.5.2", "redis==6.4.*"),
+    ("celery==5.5.*", "kombu==5.5.*", "redis==6.4.*"),
     ("celery==5.6.*", "kombu==5.6.*", "redis==6.4.*"),
     ("celery==5.7.*", "kombu==5.7.*", "redis==8.*"),
 )

@@ -140,7 +140,8 @@ class AnswerTable:
     def replace_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
         """Keep what a lesson taught; what has changed since it was begun is pending still."""
         self._db.execute(
-            "INSERT INTO models VALUES (?1,?2,0,?3) ON CONFLICT DO UPDATE SET answers=?2, model=?3",
+            "INSERT INTO models VALUES (?,?,0,?)"
+            " ON CONFLICT DO UPDATE SET answers=excluded.answers, model=excluded.model",
             (collection, answers, json.dumps(model)),
         )
 

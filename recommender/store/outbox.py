@@ -178,7 +178,7 @@ class Outbox:
         if (collection, key) in self._unused:
             return None
         row = self._db.execute(
-            "SELECT ms, event_ms, event_n, digest FROM keys WHERE key=?1 AND (collection=?2 OR (collection='' AND"
+            "SELECT ms, event_ms, event_n, digest FROM keys WHERE key=? AND (collection=? OR (collection='' AND"
             " digest IS NULL)) ORDER BY collection DESC LIMIT 1",  # the last: from before keys had a collection
             (key, collection),
         ).fetchone()
@@ -331,9 +331,9 @@ class Outbox:
             (collection, item_id),
         )
         self._db.execute(
-            "UPDATE keys SET digest=x'' WHERE collection=?1 AND key IN (SELECT json_extract(event,"
-            " '$.data.command.key') FROM outbox WHERE collection=?1 AND item_id=?2)",
-            (collection, item_id),
+            "UPDATE keys SET digest=x'' WHERE collection=? AND key IN (SELECT json_extract(event,"
+            " '$.data.command.key') FROM outbox WHERE collection=? AND item_id=?)",
+            (collection, collection, item_id),
         )
         kept, before = self.kept, self._bytes_about(collection, item_id)
         self._db.execute(
@@ -354,9 +354,9 @@ class Outbox:
         """Of the events that are about an item, or may quote it."""
         row = self._db.execute(
             "SELECT COALESCE(sum(bytes), 0) FROM (SELECT length(CAST(event AS BLOB)) bytes FROM outbox"
-            " WHERE collection=?1 AND item_id=?2 UNION ALL SELECT length(CAST(event AS BLOB)) FROM outbox"
-            " WHERE collection=?1 AND matched_id=?2 AND item_id IS NOT ?2)",
-            (collection, item_id),
+            " WHERE collection=:of AND item_id=:id UNION ALL SELECT length(CAST(event AS BLOB)) FROM outbox"
+            " WHERE collection=:of AND matched_id=:id AND item_id IS NOT :id)",
+            {"of": collection, "id": item_id},
         ).fetchone()
         return int(row[0])
 

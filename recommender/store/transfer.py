@@ -48,9 +48,9 @@ class TransferTable:
     def pending(self, collection: int) -> int:
         """Answers that the collection's matcher has not learned from."""
         row = self._db.execute(
-            "SELECT CASE WHEN EXISTS (SELECT 1 FROM lessons WHERE collection=?1) THEN"
-            " (SELECT count(*) FROM answers WHERE collection=?1) ELSE pending END FROM models WHERE collection=?1",
-            (collection,),
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM lessons WHERE collection=:id) THEN"
+            " (SELECT count(*) FROM answers WHERE collection=:id) ELSE pending END FROM models WHERE collection=:id",
+            {"id": collection},
         ).fetchone()
         return 0 if row is None else int(row[0])
 
@@ -101,7 +101,8 @@ class TransferTable:
     def retired_as(self, name: str) -> list[int]:
         """Collections that had this name and whose rows are to be cleared away."""
         rows = self._db.execute(
-            "SELECT id FROM collections WHERE substr(name, 1, length(?1)) = ?1 ORDER BY id", (name + _GONE,)
+            "SELECT id FROM collections WHERE substr(name, 1, length(:gone)) = :gone ORDER BY id",
+            {"gone": name + _GONE},
         )
         return [row[0] for row in rows]
 
@@ -117,16 +118,16 @@ class TransferTable:
             (collection, limit),
         ).fetchall()
         self._db.executemany(
-            "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
-            " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=?1)",
-            vectors,
+            "DELETE FROM vectors WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE vector=:id)"
+            " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=:id)",
+            [{"id": vector} for (vector,) in vectors],
         )
         gone = len(vectors)
         for table, key in (("tombstones", "id"), ("answers", "id"), ("terms", "term"), ("models", "collection")):
             gone += self._db.execute(
-                f"DELETE FROM {table} WHERE collection=?1 AND {key} IN"  # noqa: S608 (constants)
-                f" (SELECT {key} FROM {table} WHERE collection=?1 LIMIT ?2)",
-                (collection, limit),
+                f"DELETE FROM {table} WHERE collection=? AND {key} IN"  # noqa: S608 (constants)
+                f" (SELECT {key} FROM {table} WHERE collection=? LIMIT ?)",
+                (collection, collection, limit),
             ).rowcount
         if not gone:
             self._db.execute("DELETE FROM collections WHERE id=?", (collection,))

@@ -116,15 +116,15 @@ class VectorTable:
     def release(self, point: int, vector: int) -> bool:
         """Drop the point and the vector if nothing hangs on them any more; true if the point went."""
         dropped = self._db.execute(
-            "DELETE FROM points WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE point=?1) RETURNING vector",
-            (point,),
+            "DELETE FROM points WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE point=:id) RETURNING vector",
+            {"id": point},
         ).fetchone()
         for row in {vector, *(dropped or ())}:
             self._recent.drop(row)  # its number may be used again
             self._db.execute(
-                "DELETE FROM vectors WHERE id=?1 AND NOT EXISTS (SELECT 1 FROM items WHERE vector=?1)"
-                " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=?1)",
-                (row,),
+                "DELETE FROM vectors WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE vector=:id)"
+                " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=:id)",
+                {"id": row},
             )
         return dropped is not None
 

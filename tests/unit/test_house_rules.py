@@ -13,6 +13,8 @@ from importlinter.api import read_configuration
 ROOT = Path(__file__).parents[2]
 MAX_LINES = 400
 
+NUMBERED = re.compile(r"(?:[=(,]|\b(?:AND|IS|LIMIT|LIKE|NOT|OR|SELECT|THEN|ELSE)\b) *\?[1-9]")
+
 Tree = ast.Module
 Offences = Iterator[str]
 
@@ -100,6 +102,13 @@ def pickles(tree: Tree) -> Offences:
     yield from (f"{line}: {name}" for line, name in _uses(tree) if name.partition(".")[0] in PICKLES)
 
 
+def numbers_placeholders(tree: Tree) -> Offences:
+    """``?1`` beside a sequence: Python 3.12 warns of it, and 3.14 refuses it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NUMBERED.search(node.value):
+            yield f"{node.lineno}: {node.value}"
+
+
 def _sources(*folders: str, besides: tuple[str, ...] = ()) -> list[Path]:
     """Every Python file below the folders, but for the paths that begin with one of ``besides``."""
     files = (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
@@ -128,6 +137,8 @@ def _offences(rule: Callable[[Tree], Offences], files: list[Path]) -> list[str]:
         (prints, "print(1)", "console.print(1)"),
         (pickles, "from pickle import loads", "import json\njson.loads('1')"),
         (pickles, "import joblib", "pickle_protocol = 5"),
+        (numbers_placeholders, "x('SELECT 1 WHERE a=?1', (1,))", "x('SELECT 1 WHERE a=?', (1,))"),
+        (numbers_placeholders, "x(f'{y} LIMIT ?2')", "x(f'{y} LIMIT :most')"),
     ],
 )
 def test_rule_tells_offence_from_innocence(rule: Callable[[Tree], Offences], offence: str, innocent: str) -> None:
@@ -150,6 +161,10 @@ def test_engine_leaves_nothing_to_chance() -> None:
 
 def test_only_the_command_line_prints() -> None:
     assert _offences(prints, _sources("recommender", "workers", besides=("workers/cli",))) == []
+
+
+def test_placeholders_have_no_numbers() -> None:
+    assert _offences(numbers_placeholders, _sources("recommender", "workers", "benchmarks", "tools")) == []
 
 
 def test_nothing_is_pickled() -> None:

@@ -40,7 +40,7 @@ def listed(name: str) -> Iterable[str]:
 @pytest.mark.parametrize("name", ["celery", "kombu"])
 def test_the_pins_are_the_releases_that_the_matrix_runs(name: str) -> None:
     lowest, above = map(Version, bounds(pinned()[name]))
-    tried = sorted({Version(version.replace("*", "0")) for version in listed(name)})
+    tried = sorted({Version(version.replace("*", "99")) for version in listed(name)})
     minors = sorted({version.release[:2] for version in tried})
     assert tried[0] == Version(f"{lowest}.0") or tried[0] == lowest
     assert minors[0] == lowest.release[:2]
@@ -48,7 +48,7 @@ def test_the_pins_are_the_releases_that_the_matrix_runs(name: str) -> None:
     assert minors == [(minors[0][0], minor) for minor in range(minors[0][1], minors[-1][1] + 1)], "none left out"
 
 
-@pytest.mark.parametrize("version", ["5.6.0", "5.6.2", "5.7.0"])
+@pytest.mark.parametrize("version", ["5.5.2", "5.6.0", "5.6.2", "5.7.0"])
 def test_a_project_on_an_older_celery_can_install_us(version: str) -> None:
     assert pinned()["celery"].specifier.contains(version)
     assert pinned()["kombu"].specifier.contains(version)
