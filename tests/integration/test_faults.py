@@ -111,7 +111,7 @@ def test_a_server_that_lost_its_data_gets_the_events_again(
 
 
 def test_sigterm_in_a_backlog_loses_nothing(client: Client, redis: Redis, owner_process: Owners) -> None:
-    count = 4000
+    count = 1200
     positions = client.ingest_many(tickets(count))
     owner = owner_process(changes={"batch_items": 32}).start()
     owner.until(lambda: redis.xlen(KEYS.events) > 0, "the first events")
