@@ -18,6 +18,7 @@ import json
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,18 @@ from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, thinned, whole_g
 from tools.judged import View, view_of_pairs, view_of_stream
 from tools.played import Player
 from tools.trial_texts import MAILS
-from tools.trials import as_arrivals, burst, grouped, mails, summary, sure_pairs, together
+from tools.trials import (
+    as_arrivals,
+    burst,
+    close_together,
+    floods,
+    grouped,
+    in_bursts,
+    mails,
+    summary,
+    sure_pairs,
+    together,
+)
 
 ROOT = Path(__file__).parents[1]
 TARGETS = (0.95, 0.9)
@@ -58,6 +70,8 @@ TWINS = (1, 3, 8)
 TWINS_OF = ("product_wdc_computers", "music_musicbrainz", "bugs_openoffice")
 ITEMS_WITH_TWINS = 240
 OWN_PAIRS = ROOT / "tests" / "quality" / "pairs.jsonl"
+OWN_BURSTS = ROOT / "tests" / "quality" / "bursts.jsonl"
+FLOOD = 20
 WIDTH = 34
 
 
@@ -129,6 +143,32 @@ class Judge:
             with Player(encoders, self._model, target) as player:
                 said = player.arrive(stream.items)
                 found[str(target)] = grouped(stream, said, [player.group(item.id) for item in stream.items])
+        encoders.recorded.save()
+        return found
+
+    def close_together(self, path: Path) -> dict[str, dict[str, int]]:
+        """Eights of short texts that arrive close together among bank questions, by half and whether they are one."""
+        encoders = self._encoders("trial_bursts")
+        texts = [one for one in close_together(path) if one.length == "short"]
+        eights = {
+            f"{half}, {'one incident' if same else 'unlike matters'}": [
+                one.reports for one in texts if (one.half, one.same) == (half, same)
+            ]
+            for half in ("tuned", "kept")
+            for same in (True, False)
+        }
+        eights["floods of one intent"] = [asked for _, asked in floods(self._data, FLOOD)]
+        found = {}
+        for name, groups in eights.items():
+            counts: Counter[str] = Counter()
+            for start in range(0, len(groups), 3):
+                step = 1.2 if name.startswith("floods") else 2.5
+                stream = burst(self._data, groups[start : start + 3], seed=start, step=step)
+                with Player(encoders, self._model, self._targets[0]) as player:
+                    said = player.arrive(stream.items)
+                    counts.update(grouped(stream, said, [player.group(item.id) for item in stream.items]))
+                counts["told by a burst"] += len(in_bursts(said))
+            found[name] = dict(counts)
         encoders.recorded.save()
         return found
 
@@ -227,6 +267,19 @@ def tell_sure(name: str, said: dict[str, Any]) -> None:
     print(f"{name}, wrong by kind: {said['all']['wrong_by_kind']}")
 
 
+def play_bursts(judge: Judge, wanted: Callable[[str], bool]) -> dict[str, Any]:
+    """What arrives close together."""
+    report: dict[str, Any] = {}
+    if wanted("trial_burst"):
+        report["trial_burst"] = judge.burst()
+        print(f"trial_burst, repeats flagged or in the group, and others that are: {report['trial_burst']}", flush=True)
+    if wanted("trial_bursts") and OWN_BURSTS.is_file():
+        report["trial_bursts"] = judge.close_together(OWN_BURSTS)
+        for name, one in report["trial_bursts"].items():
+            print(f"trial_bursts, {name}: {one}", flush=True)
+    return report
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a model's file; by default the one that ships")
@@ -258,9 +311,7 @@ def main() -> None:
         report["seconds"][name] = round(time.process_time() - started, 1)
         for view in views:
             print(line(name, view), flush=True)
-    if wanted("trial_burst"):
-        report["trial_burst"] = judge.burst()
-        print(f"trial_burst, repeats flagged or in the group, and others that are: {report['trial_burst']}", flush=True)
+    report |= play_bursts(judge, wanted)
     for path in (*([OWN_PAIRS] if OWN_PAIRS.is_file() else []), *options.pairs):
         name = f"pairs_{path.parent.name}"
         if wanted(name):

@@ -15,7 +15,7 @@ import numpy as np
 from recommender.embedding import Encoders
 from recommender.items import Band, Item, ItemProcessed
 from recommender.matching import PairModel
-from tools.arrivals import SEED, Arrivals, questions, sample
+from tools.arrivals import SEED, Arrivals, questions, rows_of, sample
 from tools.played import Player
 from tools.streams import groups_of
 from tools.trial_texts import CLOSINGS, DISCLAIMER, GREETINGS, INCIDENTS, MAILS, SENDERS, SENT_TWICE
@@ -23,19 +23,62 @@ from tools.trial_texts import CLOSINGS, DISCLAIMER, GREETINGS, INCIDENTS, MAILS,
 QUESTIONS, LETTERS = 300, 300
 
 
-def burst(data: Path) -> Arrivals:
-    """Three incidents, each reported eight times within about twenty arrivals, among bank questions."""
-    draw = np.random.default_rng(SEED)
+def burst(data: Path, incidents: Sequence[Sequence[str]] = INCIDENTS, seed: int = SEED, step: float = 2.5) -> Arrivals:
+    """Incidents, each reported within about twenty arrivals, among bank questions.
+
+    Args:
+        data: folder of the labelled sets.
+        incidents: at most three.
+        seed: of the draws.
+        step: one report comes so many arrivals after the other.
+    """
+    draw = np.random.default_rng(seed)
     asked = questions(data).items
     chosen = [asked[place] for place in draw.permutation(len(asked))[:QUESTIONS]]
     placed = [(float(place), item, place) for place, item in enumerate(chosen)]
-    for incident, reports in enumerate(INCIDENTS):
+    for incident, reports in enumerate(incidents):
         start = 60 + 80 * incident
         for place, report in enumerate(reports):
-            at = start + 2.5 * place + draw.random()
+            at = start + step * place + draw.random()
             placed.append((at, Item(id=f"incident-{incident}-{place}", text=report), QUESTIONS + incident))
     placed.sort(key=lambda one: one[0])
     return Arrivals([item for _, item, _ in placed], np.array([group for _, _, group in placed]))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Eight texts that arrive close together.
+
+    Attributes:
+        name: what they are about.
+        same: whether they report one incident; else each tells of a matter of its own.
+        half: ``tuned`` for what may be looked at, ``kept`` for what only judges.
+        length: ``short`` or ``long`` prose.
+        reports: the texts.
+    """
+
+    name: str
+    same: bool
+    half: str
+    length: str
+    reports: tuple[str, ...]
+
+
+def close_together(path: Path) -> list[Texts]:
+    """Read a file of JSON lines, one for each eight texts."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [Texts(row["name"], row["same"], row["half"], row["length"], tuple(row["reports"])) for row in rows]
+
+
+def floods(data: Path, most: int) -> list[tuple[str, tuple[str, ...]]]:
+    """Of each intent of the bank questions some that different people ask, by its name."""
+    asked: dict[str, dict[str, None]] = {}
+    for row in rows_of(data / "intent_banking77" / "tickets.csv.gz"):
+        if row["split"] == "test":
+            asked.setdefault(row["intent"], {})[row["text"]] = None
+    draw = np.random.default_rng(SEED)
+    chosen = {intent: [*found] for intent, found in sorted(asked.items())}
+    return [(name, tuple([found[n] for n in draw.permutation(len(found))[:most]])) for name, found in chosen.items()]
 
 
 def mails(data: Path, form: str) -> Arrivals:
@@ -83,6 +126,11 @@ def grouped(stream: Arrivals, said: Sequence[ItemProcessed], groups: Sequence[st
             found += any(stream.groups[other] == stream.groups[place] for other in near)
         others += any(stream.groups[other] != stream.groups[place] for other in near)
     return {"repeats": int(repeats.sum()), "found": found, "others": others}
+
+
+def in_bursts(said: Sequence[ItemProcessed]) -> list[ItemProcessed]:
+    """Those that are told to report the incident that others reported just before."""
+    return [one for one in said if any(reason.code == "same_incident" for reason in one.reasons)]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from recommender.matching.learned_matcher import LearnedMatcher, ModelOf, Statis
 from recommender.matching.learning import OWN_MODEL_FROM, held_out, learn, measured
 from recommender.matching.matcher import Candidate, Comparable, Matcher
 from recommender.matching.model import PairModel, default_model
-from recommender.matching.operating_points import OperatingPoint, upper_bound
+from recommender.matching.operating_points import CLOSED, OperatingPoint, upper_bound
 from recommender.matching.places import Kind, Place, View, kind_of_items
 from recommender.matching.profile import bytes_of_texts, forget_texts, item_terms
 from recommender.matching.promises import Answered, Promise, more_right, promises
@@ -16,6 +16,7 @@ from recommender.matching.statistics import CountedTerms, TermStatistics
 from recommender.matching.trees import Floats
 
 __all__ = [
+    "CLOSED",
     "FEATURES",
     "OWN_MODEL_FROM",
     "Answered",

@@ -176,24 +176,33 @@ class Arrivals:
 
     def judged(
         self, collection: Collection, subject: Subject, asked: Asked, hints: Hints, surroundings: Surroundings
-    ) -> PairVerdict:
-        """The verdict on an item and one other, among the item's candidates."""
+    ) -> tuple[PairVerdict, Judged]:
+        """The verdict on an item and one other, among the item's candidates, and those on all of them."""
         forbidden = self._answers.different(collection.id, subject.item.id)
         around = hints.twin, hints.by_words, surroundings.members(), surroundings.similarity
         return self._judging.ask(collection, subject, asked, *around, forbidden)
 
     def told(
-        self, collection: Collection, subject: Subject, asked: Asked, pair: PairVerdict, twin: Member | None
+        self,
+        collection: Collection,
+        subject: Subject,
+        asked: Asked,
+        pair: PairVerdict,
+        twin: Member | None,
+        judged: Judged | None = None,
     ) -> PairVerdict:
         """What an item is told of one other when it arrives, by the verdict on the pair, whichever candidate is best.
 
         One that is stored has been told.
+
+        Args:
+            judged: verdicts on all candidates of the item, where there are others.
         """
         if subject.seq is not None:
             return pair
         if asked.said is None:
             forbidden = self._answers.different(collection.id, subject.item.id)
-            pair = self._groups.told(collection, subject, pair, asked.member, twin, forbidden)
+            pair = self._groups.told(collection, subject, pair, asked.member, twin, forbidden, judged)
         return self._review.would_say(collection, pair)
 
     def refresh(

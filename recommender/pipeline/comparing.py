@@ -181,8 +181,8 @@ class Comparing:
         if asked.said is not None:
             near = dict(sorted({**near, _NOWHERE: similarity}.items(), key=lambda one: -one[1]))
         surroundings = self._arrivals.surroundings(collection, near)
-        pair = self._arrivals.judged(collection, subject, asked, hints, surroundings)
-        return self._arrivals.told(collection, subject, asked, pair, hints.twin)
+        pair, judged = self._arrivals.judged(collection, subject, asked, hints, surroundings)
+        return self._arrivals.told(collection, subject, asked, pair, hints.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
         row = self._store.items.get(collection.id, asked.id)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from recommender.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
 from recommender.items import Band, PairVerdict, Reason
+from recommender.matching import PairModel
+from recommender.matching.incidents import REPORTS
 from recommender.pipeline.answers import Answers
+from recommender.pipeline.bursts import Burst, Bursts, in_burst
 from recommender.pipeline.judging import Judged, JudgedByCosine, Judging, confirmed, contradicted
 from recommender.pipeline.readings import Readings
 from recommender.pipeline.subject import Subject
@@ -33,22 +36,32 @@ class Place(NamedTuple):
         group: the group it joins or founds.
         verdict: on the pair that decided it.
         merges: groups that are the same as ``group`` now that the item is there.
+        because: why they are, if that is not what their items say of each other.
     """
 
     seq: int
     group: str
     verdict: Verdict
     merges: tuple[str, ...]
+    because: Reason | None = None
 
 
 class Groups:
     """Decides what belongs together."""
 
-    def __init__(self, store: SqliteStore, readings: Readings, judging: Judging, answers: Answers) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        readings: Readings,
+        judging: Judging,
+        answers: Answers,
+        model_of: Callable[[str], PairModel],
+    ) -> None:
         self._store = store
         self._readings = readings
         self._judging = judging
         self._answers = answers
+        self._bursts = Bursts(store, model_of)
 
     # -- arrivals ------------------------------------------------------------------------------------------------------
 
@@ -62,7 +75,8 @@ class Groups:
     ) -> Place:
         """Where a new item belongs.
 
-        It joins the group that people put it into; else that of the surest duplicate whose group agrees.
+        It joins the group that people put it into; else that of the surest duplicate whose group agrees; else that of
+        the burst that it belongs to, whose groups become one.
 
         Args:
             twin: the item with the same text; its group is not asked.
@@ -80,15 +94,37 @@ class Groups:
                 continue
             agreed = (twin is not None and one.seq == twin.seq) or self._agrees(collection, subject, one)
             (joined if agreed else doubtful).append(one)
-        if not joined:
+        burst = self._bursts.of(collection, subject, judged)
+        reports = [] if burst is None else self._reports(collection, burst, joined, forbidden)
+        if not joined and not reports:
             return Place(seq, founded_by(seq), self._unjoined(judged, doubtful), ())
-        first, *others = joined
+        first, *others = joined or reports
         one_group = [first.group]
-        for other in others:
+        for other in others if joined else ():
             if self._belong_together(collection, one_group, other.group):
                 one_group.append(other.group)
+        for report in reports:
+            apart = any(self.kept_apart(collection, group, report.group) for group in one_group)
+            if report.group not in one_group and not apart:
+                one_group.append(report.group)
         pair = first.verdict if first is confirmed_with else judged.explained(first)
-        return Place(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]))
+        because = burst.reason if burst is not None and reports else None
+        if because is not None and not joined:
+            pair = in_burst(pair, because)
+        return Place(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]), because)
+
+    def _reports(
+        self, collection: Collection, burst: Burst, joined: Sequence[JudgedMember], forbidden: frozenset[str]
+    ) -> list[JudgedMember]:
+        """The members of a burst whose groups may be one with the item, and with those that it joins anyway."""
+        if not all(self._bursts.takes(burst, one.group) for one in joined):
+            return []
+        found = [
+            one
+            for one in burst.members
+            if self._bursts.takes(burst, one.group) and not self._holds_any(collection, one.group, forbidden)
+        ]
+        return found if len(found) >= REPORTS - 1 else []
 
     def told(
         self,
@@ -98,16 +134,24 @@ class Groups:
         member: Member,
         twin: Member | None,
         forbidden: frozenset[str],
+        judged: Judged | JudgedByCosine | None = None,
     ) -> PairVerdict:
-        """What an item that arrives is told of one stored item: what people said counts, and its group is asked."""
+        """What an item that arrives is told of one stored item: what people said counts, and its group is asked.
+
+        Args:
+            judged: verdicts on the candidates, where the item may belong to a burst.
+        """
         if member.id in self._answers.same(collection.id, subject.item.id):
             return confirmed(pair)
-        if pair.band is not Band.DUPLICATE:
-            return pair
-        if self._holds_any(collection, member.group, forbidden):
-            return contradicted(pair)
-        agreed = (twin is not None and member.seq == twin.seq) or self._agrees(collection, subject, member)
-        return pair if agreed else _doubted(pair)
+        if pair.band is Band.DUPLICATE:
+            if self._holds_any(collection, member.group, forbidden):
+                return contradicted(pair)
+            if (twin is not None and member.seq == twin.seq) or self._agrees(collection, subject, member):
+                return pair
+        burst = None if judged is None else self._bursts.of(collection, subject, judged)
+        if burst is not None and any(one.seq == member.seq for one in self._reports(collection, burst, [], forbidden)):
+            return in_burst(pair, burst.reason)
+        return _doubted(pair) if pair.band is Band.DUPLICATE else pair
 
     def _confirmed(self, collection: Collection, subject: Subject) -> JudgedMember | None:
         """The earliest of the items that people said are the same."""
@@ -158,19 +202,29 @@ class Groups:
             return [member for member in self._store.groups.all(group) if member.id in ids]
         return [member for member in self._store.items.named(collection.id, ids) if member.group == group]
 
-    def merge(self, collection: Collection, one: str, other: str, moved: Moved, told: int | None = None) -> str:
+    def merge(
+        self,
+        collection: Collection,
+        one: str,
+        other: str,
+        moved: Moved,
+        told: int | None = None,
+        because: Reason | None = None,
+    ) -> str:
         """Make two groups one; the one founded first keeps its id, which is returned.
 
         Args:
             moved: where to note the items that change their group.
             told: arrival number of an item whose verdict says already what it repeats.
+            because: see `Place`.
         """
         kept = older(one, other)
         gone = other if kept == one else one
         first, second = self._heads(one, other)
         if second.seq != told:
             pair = self._judging.stored(collection, second, first)
-            self._store.items.correct(second.seq, Verdict(pair.model_copy(update={"band": Band.DUPLICATE}), first.seq))
+            pair = in_burst(pair, because) if because else pair.model_copy(update={"band": Band.DUPLICATE})
+            self._store.items.correct(second.seq, Verdict(pair, first.seq))
         self.move(self._store.groups.all(gone), kept, moved)
         return kept
 

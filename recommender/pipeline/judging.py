@@ -220,8 +220,8 @@ class Judging:
         members: Iterable[Member],
         similarity: Neighbourhood,
         forbidden: frozenset[str],
-    ) -> PairVerdict:
-        """The verdict on one pair among the candidates that ``judge`` would choose, with its reasons.
+    ) -> tuple[PairVerdict, Judged]:
+        """The verdict on one pair among the candidates that ``judge`` would choose, with its reasons; and on all.
 
         Args:
             asked: the other item of the pair.
@@ -240,7 +240,7 @@ class Judging:
         if asked.said is not None and asked.vector is not None:
             said, vectors = {**said, member.seq: asked.said}, {asked.said.vector: asked.vector}
         judged = self._judged(collection, subject, chosen, said, vectors, similarity, forbidden)
-        return judged.told(member)
+        return judged.told(member), judged
 
     def _current(
         self,

@@ -109,7 +109,7 @@ class Recommender:
         self._spots = Spots(store, self._collections)
         readings = Readings(store, self._messages)
         judging = Judging(store, readings, self._spots, matcher(self._words.statistics, self._models.of))
-        groups = Groups(store, readings, judging, self._answers)
+        groups = Groups(store, readings, judging, self._answers, self._models.of)
         standings = Standings(store)
         corrections = Corrections(store, standings)
         review = ReviewBudget(self._collections)

@@ -165,7 +165,7 @@ class Upserts:
     def _merge(self, collection: Collection, row: StoredItem, place: Place, before: Before) -> StoredItem:
         kept = row.group
         for group in place.merges:
-            kept = self._groups.merge(collection, kept, group, before.moved)
+            kept = self._groups.merge(collection, kept, group, before.moved, because=place.because)
         before.moved.pop(row.seq, None)  # it has just come
         return self._store.items.by_seq([row.seq])[row.seq]
 
