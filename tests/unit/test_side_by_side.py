@@ -37,6 +37,8 @@ def shown(one: str, other: str, color: str | None = None) -> str:
 def test_what_differs_is_bold_or_in_brackets_and_strangers_write_no_codes() -> None:
     assert "order [1042]" in shown("order 1042", "order 1043")
     assert "[one two]" in shown("order one two", "order")
+    assert "an [old] order" in shown("an old order", "an order")
+    assert "[10] of [20]!" in shown("10 of 20!", "11 of 21!")
     assert "\x1b[1;7m1042\x1b[0m" in shown("order 1042", "order 1043", "standard")
     assert "\x1b" not in shown("order \x1b[31m", "order")
     assert "[[bold]]a" in shown("[bold]a", "a")

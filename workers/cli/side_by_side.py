@@ -52,15 +52,15 @@ def differing(one: str, other: str) -> tuple[tuple[list[str], list[bool]], tuple
 
 
 def _marked(words: list[str], apart: list[bool], *, brackets: bool) -> Text:
-    text = Text()
-    marked = False
-    for word, differs in zip(words, apart, strict=True):
-        stands_out = differs and not word.isspace()
-        if brackets and stands_out != marked and not word.isspace():
-            text.append("[" if stands_out else "]")
-            marked = stands_out
-        text.append_text(_shown(word, _MARK if stands_out else ""))
-    if marked:
+    text, marked = Text(), False
+    stands_out = [differs and not word.isspace() for word, differs in zip(words, apart, strict=True)]
+    for place, word in enumerate(words):
+        inside = stands_out[place] or (word.isspace() and marked and any(stands_out[place + 1 : place + 2]))
+        if brackets and inside != marked:
+            text.append("[" if inside else "]")
+        marked = inside
+        text.append_text(_shown(word, _MARK if stands_out[place] else ""))
+    if brackets and marked:
         text.append("]")
     return text
 
