@@ -75,7 +75,14 @@ class Postings:
         """An item has gone."""
         self._store.words.remove(collection, seq, terms)
         for term in terms:
-            self._drop((collection, term))
+            kept = self._kept.get((collection, term))
+            if kept is None:
+                continue
+            if len(kept) == 1:  # no item has it any more, and nothing of it is to stay in memory
+                self._drop((collection, term))
+            else:
+                kept.remove(seq)
+                self._bytes -= _NUMBER_BYTES
 
     def reload(self) -> None:
         """Forget what is in memory: a transaction was rolled back, or a collection has left."""

@@ -355,7 +355,7 @@ def item_of(item_id: str, collection: str, content: str, attributes: str) -> Ite
         collection=collection,
         text=said["text"],
         fields=said["fields"],
-        attributes=json.loads(attributes),
+        attributes={} if attributes == "{}" else json.loads(attributes),
         timestamp=timestamp and datetime.fromisoformat(timestamp),
         vector=None,
     )

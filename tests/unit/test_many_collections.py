@@ -38,6 +38,25 @@ def test_what_a_batch_did_not_change_is_not_looked_at_when_it_is_committed() -> 
     engine.close()
 
 
+def test_an_item_that_changes_sends_nobody_to_the_word_index_for_what_is_known() -> None:
+    log, engine = Log(), opened()
+    engine.process([log.upsert(f"i{n}", TICKET.format(n)) for n in range(5)])
+    asked: list[str] = []
+    engine._store._db.set_trace_callback(asked.append)
+    engine.process([log.upsert(f"i{n}", TICKET.format(n + 50)) for n in range(5)])
+    assert not [statement for statement in asked if "MATCH" in statement]
+    engine.close()
+
+
+def test_both_names_of_a_vector_are_looked_up_at_once() -> None:
+    log, engine = Log(), opened()
+    asked: list[str] = []
+    engine._store._db.set_trace_callback(asked.append)
+    engine.process([log.upsert("a", TICKET.format(1)), log.upsert("b", "something else")])
+    assert len([statement for statement in asked if "FROM vectors WHERE model" in statement]) == 2
+    engine.close()
+
+
 # -- texts that name other tickets ------------------------------------------------------------------------------------
 
 
