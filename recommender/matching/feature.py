@@ -11,6 +11,8 @@ from recommender.items import Reason
 from recommender.matching.agreement import Agreement
 from recommender.matching.comparison import Comparison
 from recommender.matching.context import Context
+from recommender.matching.places import Kind as KindOfText
+from recommender.matching.places import kind_of
 from recommender.matching.spans import Texts
 
 
@@ -119,3 +121,8 @@ STATED = Kind("stated", lambda pair, _: None if pair.states_nothing else pair)
 
 CONTEXT = Kind("context", lambda _, context: context)
 """Of the item's other candidates."""
+
+NEARNESS = Kind(
+    "nearness", lambda pair, context: None if kind_of(pair.one, pair.other) is KindOfText.WITH_CODES else context
+)
+"""Of the item's other candidates, by their meaning, unless both name codes: other offers of a thing are as near."""

@@ -20,7 +20,7 @@ from recommender.matching.differences.figures import all_agree, surely_differ
 from recommender.matching.evidence import fields, meaning, sides, times, values, words
 from recommender.matching.evidence.fields import LABELS, TITLES
 from recommender.matching.feature import CONTEXT as BESIDE
-from recommender.matching.feature import PAIR, STATED, Evidence, Feature
+from recommender.matching.feature import NEARNESS, PAIR, STATED, Evidence, Feature
 from recommender.matching.profile import ItemTerms, Profile
 from recommender.matching.trees import Floats
 from recommender.matching.wording import Wording, wordings
@@ -28,9 +28,9 @@ from recommender.matching.wording import Wording, wordings
 # Name, sign, kind, function, evidence.
 TABLE: tuple[Feature, ...] = (
     Feature("cosine", 1, PAIR, meaning.cosine, meaning.MEANING),
-    Feature("margin", 1, BESIDE, meaning.margin, meaning.MEANING),
-    Feature("lead", 1, BESIDE, meaning.lead, meaning.MEANING),
-    Feature("rank", -1, BESIDE, meaning.rank, meaning.MEANING),
+    Feature("margin", 1, NEARNESS, meaning.margin, meaning.MEANING),
+    Feature("lead", 1, NEARNESS, meaning.lead, meaning.MEANING),
+    Feature("rank", -1, NEARNESS, meaning.rank, meaning.MEANING),
     Feature("their_margin", 1, BESIDE, meaning.their_margin, meaning.COMPANY),
     Feature("their_lead", 1, BESIDE, meaning.their_lead, meaning.COMPANY),
     Feature("their_rank", -1, BESIDE, meaning.their_rank, meaning.COMPANY),
@@ -50,6 +50,8 @@ TABLE: tuple[Feature, ...] = (
     Feature("identifiers_shared", 1, STATED, values.identifiers_shared, values.IDENTIFIERS),
     Feature("identifiers_differ", -1, STATED, values.identifiers_differ, values.IDENTIFIERS),
     Feature("identifiers_alike", 0, STATED, values.identifiers_alike, values.IDENTIFIERS),
+    Feature("longest_code_shared", 1, STATED, values.longest_code_shared, values.IDENTIFIERS),
+    Feature("longest_codes_differ", -1, STATED, values.longest_codes_differ, values.IDENTIFIERS),
     Feature("numbers_shared", 0, STATED, values.numbers_shared, values.NUMBERS),
     Feature("numbers_differ", -1, STATED, values.numbers_differ, values.NUMBERS),
     Feature("measures_shared", 1, STATED, values.measures_shared, values.MEASURES, otherwise=0.0),
@@ -79,7 +81,7 @@ EVIDENCE: tuple[Evidence, ...] = tuple(dict.fromkeys([one.evidence for one in TA
 
 # Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
 # of plain texts, is without them.
-CONTEXT = tuple([one.name for one in TABLE if one.kind is BESIDE])
+CONTEXT = tuple([one.name for one in TABLE if one.kind in (BESIDE, NEARNESS)])
 FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
 
 T = TypeVar("T")

@@ -32,5 +32,5 @@ def rows_from(named_rows: Sequence[Mapping[str, float]]) -> Floats:
 
 def judged_alone(rows: Floats) -> Booleans:
     """Which of some rows are of pairs that were judged without other candidates, shape (n,)."""
-    alone: Booleans = np.isnan(rows[:, FEATURES.index("margin")])
+    alone: Booleans = np.isnan(rows[:, FEATURES.index("words_margin")])
     return alone

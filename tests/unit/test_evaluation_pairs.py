@@ -27,6 +27,7 @@ from recommender.evaluation import (
 from recommender.evaluation.labelled import split_of
 from recommender.items import Band, CollectionSettings, Item
 from recommender.matching import FEATURES, default_model
+from recommender.matching.features import CONTEXT
 from recommender.testing import DeterministicEncoder
 from tests.support.engine import Models
 
@@ -41,14 +42,18 @@ def pair(left: str, right: str, label: bool, split: Split | None = None) -> Labe
     return LabelledPair(item(left), item(right), label, split)
 
 
-def bottles(count: int, split: Split | None = None) -> list[LabelledPair]:
-    """Of each bottle one true pair, and one with the bottle of the next number."""
+def bottles(count: int, split: Split | None = None, *, coded: bool = True) -> list[LabelledPair]:
+    """Of each bottle one true pair, and one with the bottle of the next number; names are codes, or words."""
+
+    def named(number: int) -> str:
+        return f"{LETTERS[number % 12] * 3}{number if coded else LETTERS[number // 12] * 2}"
+
     found = []
     for number in range(count):
-        name = f"{LETTERS[number % 12] * 3}{number}"
+        name = named(number)
         mine = f"steel bottle {name} black lid"
         found.append(pair(mine, f"bottle {name}, steel, with lid", True, split))
-        other = f"{LETTERS[(number + 1) % 12] * 3}{number + 1}"
+        other = named(number + 1)
         found.append(pair(mine, f"bottle {other}, steel, with lid", False, split))
     return found
 
@@ -92,7 +97,7 @@ def test_unusable_pairs(pairs: list[LabelledPair], message: str) -> None:
 
 
 def test_margins_are_over_all_items_of_the_right() -> None:
-    pairs = gather(bottles(30))
+    pairs = gather(bottles(30, coded=False))
     vectors = embed(DeterministicEncoder(), [one.content for one in pairs.items])
     rows = judge(pairs).rows()
     rights = np.unique(pairs.right)
@@ -104,8 +109,15 @@ def test_margins_are_over_all_items_of_the_right() -> None:
         assert rows[number, FEATURES.index("rank")] == min(above, 10)
 
 
+def test_where_both_name_codes_the_meaning_of_the_others_does_not_count() -> None:
+    rows = judge(gather(bottles(5))).rows()
+    assert np.isnan(rows[:, [FEATURES.index(name) for name in ("margin", "lead", "rank")]]).all()
+    assert not np.isnan(rows[:, [FEATURES.index(name) for name in ("their_margin", "words_margin", "words_lead")]]).any()
+
+
 def test_alone_there_is_no_margin() -> None:
-    assert np.isnan(judge(gather(bottles(5)), alone=True).rows()[:, FEATURES.index("margin")]).all()
+    rows = judge(gather(bottles(5, coded=False)), alone=True).rows()
+    assert np.isnan(rows[:, [FEATURES.index(name) for name in CONTEXT]]).all()
 
 
 def test_a_pair_that_stands_twice_is_judged_twice() -> None:

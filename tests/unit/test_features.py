@@ -109,6 +109,36 @@ def test_a_part_of_a_code_that_agrees_does_not_contradict() -> None:
     assert found["identifiers_differ"] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "shared", "differ"),
+    [
+        ("Memory CMSO4GX3M1A1333C9, DDR3", "4 GB CMSO4GX3M1A1333C9 PC3-10666", 12.0, 0.0),
+        ("Brix BSI5-6200", "mini PC GB-BSI5-6200, LN69906", 8.0, 8.0),
+        ("drive WD2003FZEX", "drive ST1000DM003", 0.0, 10.0),
+        ("camera W120 of order 4484730", "camera W130 of order 4484730", 7.0, 0.0),
+        ("camera W120", "camera W120", 0.0, 0.0),
+    ],
+)
+def test_long_codes_are_hardly_anybody_elses(one: str, other: str, shared: float, differ: float) -> None:
+    found = row(one, other)
+    assert (found["longest_code_shared"], found["longest_codes_differ"]) == (shared, differ)
+    assert math.isnan(row("camera", "phone")["longest_code_shared"])
+
+
+def test_of_offers_with_codes_the_nearness_of_other_offers_is_no_evidence() -> None:
+    counted = statistics()
+    item = side("memory CMSO4GX3M1A1333C9", counted)
+    others = [side(text, counted) for text in ("CMSO4GX3M1A1333C9 for laptops", "laptop memory", "laptop memory 4 GB")]
+    pairs = [compare(item, other, cosine) for other, cosine in zip(others, (0.6, 0.9, 0.8), strict=True)]
+    coded, plain, _ = (
+        dict(zip(FEATURES, features(pair, context), strict=True))
+        for pair, context in zip(pairs, contexts(pairs), strict=True)
+    )
+    assert all(math.isnan(coded[name]) for name in ("margin", "lead", "rank"))
+    assert not math.isnan(coded["words_margin"])
+    assert plain["margin"] == pytest.approx(0.1)
+
+
 def test_titles_that_state_different_sizes_are_contested_in_any_wording() -> None:
     one = {"title": "Book 14 with 16 GB", "description": "light and quiet"}
     other = {"title": "Laptop Book 14, 32 gigs", "description": "for developers"}

@@ -334,8 +334,9 @@ def test_rows_survive_being_stored() -> None:
     assert not set(said[0]) & set(CONTEXT), "judged alone"
     assert rows_from([]).shape == (0, len(FEATURES))
     assert rows_from([{"phase_of_the_moon": 1.0}])[0] == pytest.approx([one.before for one in TABLE], nan_ok=True)
-    learned = learn(default_model(), read, np.array([True, False, False]))
-    assert learned.probabilities(read)[0] > default_model().probabilities(read)[0]
+    learned = learn(default_model(), read, np.array([True, False, False])).log_odds(read)
+    shipped = default_model().log_odds(read)
+    assert learned[0] - learned[1:].max() > shipped[0] - shipped[1:].max(), "further from what it is not"
 
 
 def test_a_row_among_candidates_has_what_the_verdict_rests_on() -> None:

@@ -13,6 +13,8 @@ from recommender.matching.spans import Written
 from recommender.matching.vocabulary import FUNCTION_WORDS
 
 _MOST = 3
+# A code of so many signs is rarely anybody else's; beyond so many a longer one says no more.
+_LONG_CODE, _LONGEST_CODE = 7, 12
 
 
 def identifiers_shared(pair: Comparison) -> float:
@@ -38,6 +40,28 @@ def identifiers_alike(pair: Comparison) -> float:
     if not found.contradicts:
         return 0.0 if found.shared or found.here or found.there else nan
     return alike(found.here, found.there)
+
+
+def longest_code_shared(pair: Comparison) -> float:
+    """Signs of the longest code that both name, or name a part of: 0 below seven, at most twelve."""
+    found = pair.identifiers
+    if not (found.shared or found.here or found.there):
+        return nan
+    most = max(map(len, found.shared), default=0)
+    for mine in sorted(found.here, key=len)[-_MOST:]:
+        for their in sorted(found.there, key=len)[-_MOST:]:
+            if min(len(mine), len(their)) > most and (mine in their or their in mine):
+                most = min(len(mine), len(their))
+    return float(min(most, _LONGEST_CODE)) if most >= _LONG_CODE else 0.0
+
+
+def longest_codes_differ(pair: Comparison) -> float:
+    """Signs of the longest code of its own, on the side where it is shorter: 0 below seven, at most twelve."""
+    found = pair.identifiers
+    if not found.contradicts:
+        return 0.0 if found.shared or found.here or found.there else nan
+    least = min(max(map(len, found.here)), max(map(len, found.there)))
+    return float(min(least, _LONGEST_CODE)) if least >= _LONG_CODE else 0.0
 
 
 def numbers_shared(pair: Comparison) -> float:
