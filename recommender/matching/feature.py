@@ -122,7 +122,12 @@ STATED = Kind("stated", lambda pair, _: None if pair.states_nothing else pair)
 CONTEXT = Kind("context", lambda _, context: context)
 """Of the item's other candidates."""
 
-NEARNESS = Kind(
-    "nearness", lambda pair, context: None if kind_of(pair.one, pair.other) is KindOfText.WITH_CODES else context
-)
+CODES = Kind("codes", lambda pair, _: pair if _names_with_codes(pair) else None)
+"""Of two names of things with codes: in running text a code is a topic as often as the thing."""
+
+NEARNESS = Kind("nearness", lambda pair, context: None if _names_with_codes(pair) else context)
 """Of the item's other candidates, by their meaning, unless both name codes: other offers of a thing are as near."""
+
+
+def _names_with_codes(pair: Comparison) -> bool:
+    return kind_of(pair.one, pair.other) is KindOfText.WITH_CODES

@@ -19,8 +19,8 @@ from recommender.matching.differences import NONE, Differences, differences
 from recommender.matching.differences.figures import all_agree, surely_differ
 from recommender.matching.evidence import fields, meaning, sides, times, values, words
 from recommender.matching.evidence.fields import LABELS, TITLES
+from recommender.matching.feature import CODES, NEARNESS, PAIR, STATED, Evidence, Feature
 from recommender.matching.feature import CONTEXT as BESIDE
-from recommender.matching.feature import NEARNESS, PAIR, STATED, Evidence, Feature
 from recommender.matching.profile import ItemTerms, Profile
 from recommender.matching.trees import Floats
 from recommender.matching.wording import Wording, wordings
@@ -50,8 +50,8 @@ TABLE: tuple[Feature, ...] = (
     Feature("identifiers_shared", 1, STATED, values.identifiers_shared, values.IDENTIFIERS),
     Feature("identifiers_differ", -1, STATED, values.identifiers_differ, values.IDENTIFIERS),
     Feature("identifiers_alike", 0, STATED, values.identifiers_alike, values.IDENTIFIERS),
-    Feature("longest_code_shared", 1, STATED, values.longest_code_shared, values.IDENTIFIERS),
-    Feature("longest_codes_differ", -1, STATED, values.longest_codes_differ, values.IDENTIFIERS),
+    Feature("longest_code_shared", 1, CODES, values.longest_code_shared, values.IDENTIFIERS),
+    Feature("longest_codes_differ", -1, CODES, values.longest_codes_differ, values.IDENTIFIERS),
     Feature("numbers_shared", 0, STATED, values.numbers_shared, values.NUMBERS),
     Feature("numbers_differ", -1, STATED, values.numbers_differ, values.NUMBERS),
     Feature("measures_shared", 1, STATED, values.measures_shared, values.MEASURES, otherwise=0.0),

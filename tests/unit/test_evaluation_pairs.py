@@ -112,7 +112,9 @@ def test_margins_are_over_all_items_of_the_right() -> None:
 def test_where_both_name_codes_the_meaning_of_the_others_does_not_count() -> None:
     rows = judge(gather(bottles(5))).rows()
     assert np.isnan(rows[:, [FEATURES.index(name) for name in ("margin", "lead", "rank")]]).all()
-    assert not np.isnan(rows[:, [FEATURES.index(name) for name in ("their_margin", "words_margin", "words_lead")]]).any()
+    assert not np.isnan(
+        rows[:, [FEATURES.index(name) for name in ("their_margin", "words_margin", "words_lead")]]
+    ).any()
 
 
 def test_alone_there_is_no_margin() -> None:

@@ -123,6 +123,8 @@ def test_long_codes_are_hardly_anybody_elses(one: str, other: str, shared: float
     found = row(one, other)
     assert (found["longest_code_shared"], found["longest_codes_differ"]) == (shared, differ)
     assert math.isnan(row("camera", "phone")["longest_code_shared"])
+    told = "I have a question about it, and what is the state of"
+    assert math.isnan(row(f"{told} {one}?", f"{told} {other}?")["longest_code_shared"]), "in prose it may be a topic"
 
 
 def test_of_offers_with_codes_the_nearness_of_other_offers_is_no_evidence() -> None:
