@@ -130,4 +130,6 @@ NEARNESS = Kind("nearness", lambda pair, context: None if _names_with_codes(pair
 
 
 def _names_with_codes(pair: Comparison) -> bool:
+    if not (pair.one.said.whole.identifiers and pair.other.said.whole.identifiers):  # as of most pairs
+        return False
     return kind_of(pair.one, pair.other) is KindOfText.WITH_CODES
