@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from typing import Any
+from unittest.mock import patch
 
 from click.testing import CliRunner
 
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
+from workers.cli.common import out
 from workers.cli.main import main
 from workers.settings import PREFIX, Settings
+
+WIDTH = "200"
 
 
 def command(*arguments: str) -> list[str]:
@@ -23,7 +27,7 @@ def command(*arguments: str) -> list[str]:
 def environment(settings: Settings | None = None) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = settings.to_environment() if settings else {}
-    return {**inherited, **given, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "COLUMNS": "200"}
+    return {**inherited, **given, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "COLUMNS": WIDTH}
 
 
 def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
@@ -42,7 +46,10 @@ def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subpro
 def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it in this process, which has imported what it needs: for what it says and does, not for how it ends."""
     inherited = dict.fromkeys(name for name in os.environ if name.startswith(PREFIX))
-    done = CliRunner().invoke(main, arguments, env={**inherited, **environment(settings)})
+    env = {**inherited, **environment(settings)}
+    # The console takes its width from the environment when it is made, and that may be long ago.
+    with patch.object(out, "_width", int(WIDTH)), patch.object(out, "_height", 50):
+        done = CliRunner().invoke(main, arguments, env=env)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
