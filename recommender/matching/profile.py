@@ -31,7 +31,7 @@ RARE = 0.5
 # hardly any. Logs have few as well, but nobody names a thing in a hundred words.
 _RUNNING_SHARE, _RUNNING_LEAST, _RUNNING_WORDS = 6, 3, 100
 # An item that is taken apart takes about so much, with text and terms: ten to thirty times its text.
-_AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 300, 3  # bytes
+_AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 480, 3  # bytes
 _Fields = tuple[tuple[str, str], ...]
 
 KEPT_BYTES = 96 * 2**20

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import random
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender import Entry, Recommender, open_recommender
-from recommender.items import CollectionSettings, EntryId
-from recommender.matching import LearnedMatcher
+from recommender.items import CollectionSettings, EntryId, Item
+from recommender.matching import LearnedMatcher, bytes_of_texts, forget_texts, item_terms
 from recommender.pipeline import counts as counts_module
 from recommender.pipeline import postings as postings_module
 from recommender.pipeline.counts import Counts
@@ -255,3 +258,22 @@ def test_long_items_are_kept_as_far_as_their_terms_go() -> None:
     assert [key in kept for key in "abcd"] == [False, True, True, True]
     kept.put("e", 11)
     assert len(kept) == 0
+
+
+@pytest.mark.parametrize("sample", ["products.csv", "tickets.csv"])
+def test_texts_weigh_what_they_take(sample: str) -> None:
+    """Once they are read word by word; with a second reading, in which what all texts share is there already."""
+    with (resources.files("workers.samples") / sample).open(encoding="utf-8") as file:
+        texts = [f"{row['title']} {row['description']}" for row in csv.DictReader(file)]
+
+    def taken() -> int:
+        forget_texts()
+        tracemalloc.start()
+        try:
+            assert all(item_terms(Item(id="1", text=text)).reading is not None for text in texts)
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    taken()
+    assert taken() == pytest.approx(bytes_of_texts(), rel=0.25)
