@@ -8,16 +8,15 @@ are in the files of ``languages``.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from importlib.resources import files
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from recommender.matching.context import cosines_among
+from recommender.matching.lexicon import lists
 from recommender.matching.matcher import Vector
 from recommender.matching.profile import ItemTerms
 from recommender.matching.reading import MOST_CHARACTERS, Reading
@@ -145,10 +144,8 @@ def _disjoint(one: AbstractSet[T], other: AbstractSet[T]) -> bool:
 def _phrases() -> dict[str, list[list[str]]]:
     """What speaks of now in any of the languages, by the first word."""
     found: dict[str, list[list[str]]] = {}
-    for file in sorted(files(__package__).joinpath("languages").iterdir(), key=lambda one: one.name):
-        if file.name.endswith(".toml"):
-            listed = tomllib.loads(file.read_text(encoding="utf-8")).get("now", "")
-            for phrase in listed.split(","):
-                if words := _words(fold(phrase)):
-                    found.setdefault(words[0], []).append(words)
+    for said in lists():
+        for phrase in said.get("now", "").split(","):
+            if words := _words(fold(phrase)):
+                found.setdefault(words[0], []).append(words)
     return found

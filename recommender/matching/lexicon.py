@@ -58,15 +58,18 @@ def parts(phrase: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
+def lists() -> tuple[dict[str, str], ...]:
+    """What each file holds, by the name of the list, in the order of the files' names."""
+    found = sorted(files(__package__).joinpath("languages").iterdir(), key=lambda one: one.name)
+    return tuple([tomllib.loads(one.read_text(encoding="utf-8")) for one in found if one.name.endswith(".toml")])
+
+
+@lru_cache(maxsize=1)
 def lexicon() -> Lexicon:
     """The words of all languages, in the order of the files' names."""
     meanings: dict[tuple[str, ...], dict[Meaning, None]] = {}
     languages: dict[str, set[str]] = {}
-    folder = files(__package__).joinpath("languages")
-    for file in sorted(folder.iterdir(), key=lambda one: one.name):
-        if not file.name.endswith(".toml"):
-            continue
-        said = tomllib.loads(file.read_text(encoding="utf-8"))
+    for said in lists():
         language = said["language"]
         for phrase, meaning in _meanings(said, language):
             meanings.setdefault(phrase, {})[meaning] = None
