@@ -10,8 +10,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from recommender.matching.lexicon import Meaning, lexicon
+from recommender.matching.lexicon import lexicon
+from recommender.matching.moments import moments_of
 from recommender.matching.numerals import roman
+from recommender.matching.tokens import Mark, Token, marks_of, tokens_of
 from recommender.matching.units import UNITS
 from recommender.matching.vocabulary import FUNCTION_WORDS
 
@@ -37,39 +39,7 @@ IMPERIAL = frozenset(
 )
 """Units that are converted roughly to the metric ones."""
 
-_DIGIT = re.compile(r"\d")
-_CROSS = re.compile(r"(?<=\d) ?[x\u00d7*] ?(?=\d)")
-_VERSION = re.compile(r"(?<![^\W_])v(?=\d)")
-_SIZES = re.compile(r"(?<![^\W_])([2-6])x(?=[ls](?!\w))")
-_TOKEN = re.compile(
-    r"(?<!\S)(?P<plain>[a-z]++)(?!\S)"  # first of all: nearly every token of most texts
-    r"|(?P<stamp>\d{4}-\d\d-\d\d[ t]\d\d:\d\d:\d\d[\d.,z+:-]*)"
-    r"|(?<![\w.,:/-])(?P<date>\d{4}-\d\d?-\d\d?|\d\d?\.\d\d?\.\d{4}|\d\d?/\d\d?/\d{4})(?![\w/-])"
-    r"|(?<![\w.,:])(?P<colon>\d{1,5}:\d{1,6}(?: \d{3}(?!\d))?(?::\d\d)?)(?![\d:])"
-    r"|(?<![\w.,:])(?P<clock>\d\d?h(?:\d\d)?)(?!\w)"
-    r"|(?<![^\W_])(?P<mark>(?:[^\W\d_]{1,2}|0)(?:[+#]{1,3}|-(?=[\s,.;)]|$)))(?![^\W_])"
-    r"|(?P<number>(?:(?<![^\s(\[])[+\u2212\u2013-] ?)?(?<![^\W_])\d+(?:[.,'\u2019]\d+)*)"
-    r"|(?P<word>[^\W_]+(?:['\u2019][^\W\d_]+)*)"
-    r"|(?P<arrow>\u2192|[-=]>)"
-    r"|(?P<symbol>[^\w\s\x00-\x7f\u2010-\u2027\u00a0-\u00bf]|[%€$£@&])"
-)
 _THOUSANDS = re.compile(r"\d{1,3}(?:([.,'\u2019])\d{3})(?:\1\d{3})*\Z")
-
-
-class Mark(NamedTuple):
-    """A word or phrase of the lexicon in a text.
-
-    Attributes:
-        key: see `Meaning`.
-        start: the first token.
-        end: behind the last.
-        language: in which it is that; empty for all.
-    """
-
-    key: str
-    start: int
-    end: int
-    language: str
 
 
 class Value(NamedTuple):
@@ -127,27 +97,18 @@ class Reading:
     packs: dict[int, tuple[str, ...]]
 
 
-class _Raw(NamedTuple):
-    kind: str
-    text: str
-    attached: bool
-
-
 def read(folded: str) -> Reading:
     """Read a text.
 
     Args:
         folded: as `fold` makes it.
     """
-    raw = _raw(folded)
+    raw = tokens_of(folded)
     tokens = tuple([one.text for one in raw])
-    found = list(_marks(tokens))
     languages = _languages(tokens)
     grouping = _grouping(languages)
-    marks: dict[str, list[Mark]] = {}
-    for meaning, start, end in found:
-        marks.setdefault(meaning.kind, []).append(Mark(meaning.key, start, end, meaning.language))
-    dates, moments, taken = _moments(raw, marks)
+    marks = marks_of(tokens)
+    dates, moments, taken = moments_of(raw, marks)
     values = tuple(_values(raw, marks, grouping, taken))
     symbols = frozenset([one.text for one in raw if one.kind in {"mark", "symbol"}])
     common = lexicon().languages
@@ -165,43 +126,6 @@ def read(folded: str) -> Reading:
         prose=len(tokens) - len(content) > _PROSE * len(tokens),
         packs=_packs(tokens, marks, values),
     )
-
-
-def _raw(folded: str) -> list[_Raw]:
-    known = lexicon().lengths
-    found: list[_Raw] = []
-    last = -1
-    running = folded
-    if _DIGIT.search(folded):
-        running = _CROSS.sub(" \u00d7 ", _VERSION.sub("", _SIZES.sub(lambda size: "x" * int(size[1]), folded)))
-    for match in _TOKEN.finditer(running):
-        kind, text = match.lastgroup or "", match[0]
-        attached = match.start() == last
-        last = match.end()
-        if kind == "plain":
-            kind = "word"
-        elif kind == "word":
-            text = text.replace("\u2019", "'")
-            if "'" in text and text not in known:
-                found.extend(_Raw("word", part, False) for part in text.split("'") if part)
-                continue
-        found.append(_Raw(kind, text, attached))
-    return found
-
-
-def _marks(tokens: tuple[str, ...]) -> list[tuple[Meaning, int, int]]:
-    words = lexicon()
-    found, start = [], 0
-    while start < len(tokens):
-        end = start + 1
-        for length in words.lengths.get(tokens[start], ()):
-            meanings = words.meanings.get(tokens[start : start + length])
-            if meanings:
-                end = start + length
-                found.extend([(meaning, start, end) for meaning in meanings])
-                break
-        start = end
-    return found
 
 
 def _languages(tokens: tuple[str, ...]) -> Counter[str]:
@@ -227,71 +151,7 @@ def _grouping(languages: Counter[str]) -> str:
     return "en" if "en" in best else "continental"
 
 
-def _moments(
-    raw: list[_Raw], marks: dict[str, list[Mark]]
-) -> tuple[dict[frozenset[tuple[int, int, int]], str], dict[tuple[int, ...], str], set[int]]:
-    dates: dict[frozenset[tuple[int, int, int]], str] = {}
-    moments: dict[tuple[int, ...], str] = {}
-    taken: set[int] = set()
-    clocks = {mark.start: mark.key for mark in marks.get("clock", ())}
-    for place, (kind, text, _) in enumerate(raw):
-        if kind == "date":
-            dates[_dates(text)] = text
-            taken.add(place)
-        elif kind == "colon":
-            parts = [int(part.replace(" ", "")) for part in text.split(":")]
-            later = clocks.get(place + 1)
-            moments[(_hour(parts[0], later), *parts[1:2])] = text
-            taken.add(place)
-        elif kind == "clock":
-            hour, _, minute = text.partition("h")
-            moments[(int(hour), int(minute or 0))] = text
-            taken.add(place)
-        elif kind == "number" and text.isdecimal() and place + 1 in clocks and int(text) <= 24:
-            moments[(_hour(int(text), clocks[place + 1]), 0)] = text
-            taken.add(place)
-    for month in marks.get("month", ()):
-        _named_date(raw, month, dates, taken)
-    return dates, moments, taken
-
-
-def _hour(hour: int, later: str | None) -> int:
-    if later == "pm" and hour < 12:
-        return hour + 12
-    return 0 if later == "am" and hour == 12 else hour
-
-
-def _dates(text: str) -> frozenset[tuple[int, int, int]]:
-    one, two, three = (int(part) for part in re.split(r"[-./]", text))
-    if one > 31:
-        return frozenset({(one, two, three)})
-    if "/" in text and one <= 12 and two <= 12:
-        return frozenset({(three, two, one), (three, one, two)})
-    return frozenset({(three, one, two)}) if two > 12 else frozenset({(three, two, one)})
-
-
-def _named_date(
-    raw: list[_Raw], month: Mark, dates: dict[frozenset[tuple[int, int, int]], str], taken: set[int]
-) -> None:
-    """``30 November 2024``, ``August 14``, ``30 de mayo``."""
-    day = year = 0
-    for place in (month.start - 1, month.start - 2, month.end, month.end + 1, month.end + 2):
-        if not 0 <= place < len(raw) or place in taken or raw[place].kind != "number":
-            continue
-        text = raw[place].text
-        if not text.isdecimal():
-            continue
-        if len(text) == 4 and not year and place >= month.end:
-            year = int(text)
-            taken.add(place)
-        elif len(text) <= 2 and not day and 1 <= int(text) <= 31 and place <= month.end:
-            day = int(text)
-            taken.add(place)
-    if day:
-        dates[frozenset({(year, int(month.key), day)})] = raw[month.start].text
-
-
-def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken: set[int]) -> list[Value]:
+def _values(raw: list[Token], marks: dict[str, list[Mark]], grouping: str, taken: set[int]) -> list[Value]:
     found = []
     minus = {mark.end for mark in marks.get("minus", ())}
     pieces = {mark.start for mark in marks.get("pieces", ())}
@@ -322,7 +182,7 @@ def _values(raw: list[_Raw], marks: dict[str, list[Mark]], grouping: str, taken:
     return found
 
 
-def _unit(raw: list[_Raw], place: int) -> tuple[tuple[str, float], str]:
+def _unit(raw: list[Token], place: int) -> tuple[tuple[str, float], str]:
     if place + 1 < len(raw):
         follows = raw[place + 1]
         if follows.text in MONEY:

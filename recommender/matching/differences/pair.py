@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from rapidfuzz.fuzz import ratio
 
 from recommender.matching.agreement import Agreement
-from recommender.matching.reading import Mark, Reading, Value, likeliest
+from recommender.matching.reading import Reading, Value, likeliest
+from recommender.matching.tokens import Mark
 
 # So many words of one's own belong to the same wording, beside those that make the difference: one, or one in so many.
 _ONE_IN = 5

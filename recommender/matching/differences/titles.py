@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from recommender.matching.agreement import Agreement
 from recommender.matching.differences.pair import Sides, agreement, has_kind, said, words_of
-from recommender.matching.reading import Mark, Reading
+from recommender.matching.reading import Reading
+from recommender.matching.tokens import Mark
 
 _MOST_BESIDE = 4  # words that say what the accessory is
 _REACH = 4
