@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from recommender.matching.hosts import hosts_of
 from recommender.matching.lexicon import lexicon
 from recommender.matching.moments import moments_of
 from recommender.matching.numerals import roman
@@ -82,6 +83,7 @@ class Reading:
         symbols: names with a sign in them (``c++``), and signs that stand for themselves.
         prose: whether it is written in sentences.
         packs: how many of it there are, of those that say so, with the tokens that say it.
+        hosts: see `hosts_of`.
     """
 
     tokens: tuple[str, ...]
@@ -95,6 +97,7 @@ class Reading:
     symbols: frozenset[str]
     prose: bool
     packs: dict[int, tuple[str, ...]]
+    hosts: frozenset[str]
 
 
 def read(folded: str) -> Reading:
@@ -125,6 +128,7 @@ def read(folded: str) -> Reading:
         symbols=symbols,
         prose=len(tokens) - len(content) > _PROSE * len(tokens),
         packs=_packs(tokens, marks, values),
+        hosts=hosts_of(folded),
     )
 
 

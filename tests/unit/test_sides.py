@@ -106,9 +106,20 @@ DIFFERENT = {
         ("Rechnung 3.400 EUR", "Rechnung 3,40 EUR"),
         ("Vis inox 1 000 pièces", "Vis inox 1 pièces"),
     ],
+    "host": [
+        ("Certificate for shop.example.com expires soon", "Certificate for images.example.com expires soon"),
+        ("db-02.eu.example.net does not answer", "cache.eu.example.net does not answer"),
+        ("Zertifikat von https://api.beispiel.de/v1 läuft ab", "Zertifikat von https://files.beispiel.de/v1 läuft ab"),
+        ("No backup of mail.north.co.uk last night", "No backup of files.north.co.uk last night"),
+    ],
 }
 
 SAME = [
+    ("Certificate for shop.example.com expires soon", "The certificate of shop.example.com expires soon"),
+    ("Dash camera V3 | www.fjord.co.uk", "Dash camera V3 | www.lakes.co.uk"),
+    ("Dash camera V3, shop.fjord.com", "Dash camera V3, store.lakes.com"),
+    ("Cannot reach www.example.com", "Cannot reach example.com"),
+    ("No answer from jo@mail.example.com", "No answer from al@post.example.com"),
     ("Rowing machine Tarn 300, second hand", "Pre-owned rowing machine Tarn 300"),
     ("Carry bag for Fuji Finepix Z5", "Fuji Finepix Z5 carry bag"),
     ("Kettle Nim with lid 1.7 l", "Kettle Nim 1.7 l"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from recommender.matching.agreement import Agreement
-from recommender.matching.differences import figures, sentences, titles
+from recommender.matching.differences import figures, hosts, sentences, titles
 from recommender.matching.differences.pair import Sides
 from recommender.matching.reading import Reading
 
@@ -30,6 +30,7 @@ _RULES: tuple[tuple[str, Callable[[Sides], Agreement[str] | None]], ...] = (
     ("direction", sentences.direction),
     ("numeral", figures.numeral),
     ("amount", figures.amount),
+    ("host", hosts.host),
 )
 
 

@@ -84,6 +84,11 @@ def amount_differs(pair: Comparison) -> float:
     return float("amount" in pair.apart)
 
 
+def host_differs(pair: Comparison) -> float:
+    """1 if each names another host of one domain."""
+    return float("host" in pair.apart)
+
+
 def _evidence(name: str, one_sided: str, both: str) -> Evidence:
     def found(pair: Comparison) -> Agreement[str]:
         return pair.apart.get(name, NOTHING)
@@ -131,6 +136,7 @@ _ENTRIES: tuple[tuple[_Function, str, str, str], ...] = (
     (direction_differs, "direction", "the direction is the other way round", "the direction is the other way round"),
     (numeral_differs, "numeral", "only one has the numeral {}", "the numerals differ: {} / {}"),
     (amount_differs, "amount", "only one has the amount {}", "the amounts differ: {} / {}"),
+    (host_differs, "host", "only one names the host {}", "they name two hosts: {} / {}"),
 )
 
 FEATURES: tuple[Feature, ...] = tuple(
