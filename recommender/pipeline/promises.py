@@ -14,6 +14,7 @@ from recommender.pipeline.lessons import MOST_LEARNED_FROM, answered, recorded
 from recommender.recent import Recent
 from recommender.store import SqliteStore
 
+_NOTHING = Answered(np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_), [])
 _KEPT = 100  # collections of which answers are kept in memory, up to 100 kB each
 
 
@@ -60,7 +61,9 @@ class Promises:
         self._collections = collections
         self._models = models
         self._read: Recent[int, tuple[tuple[int, int], Answered, Floats]] = Recent(_KEPT)
-        self._told: Recent[int, tuple[PairModel, float, Answered, list[PromiseView]]] = Recent(_KEPT)
+        # By model, answers and target, the first two by which object they are: they are kept beside what they say. Most
+        # collections share a model and have no answers.
+        self._told: Recent[tuple[int, int, float], tuple[PairModel, Answered, list[PromiseView]]] = Recent(_KEPT)
 
     def of(self, name: str) -> list[PromiseView]:
         """Of a collection, the view of a stream first; nothing where the cosine decides, of which nothing is stated."""
@@ -69,13 +72,13 @@ class Promises:
             return []
         model, target = self._models.of(collection.name), collection.settings.target_precision
         said = self.answered(collection.id)
-        known = self._told.get(collection.id)
-        if known is not None and known[0] is model and known[1] == target and known[2] is said:
-            return known[3]
-        found = [PromiseView.of(one) for one in promises(model, target, said)]
-        found.sort(key=lambda one: one.view == "alone")
-        self._told.put(collection.id, (model, target, said, found))
-        return found
+        of = id(model), id(said), target
+        if (known := self._told.get(of)) is None:
+            found = [PromiseView.of(one) for one in promises(model, target, said)]
+            found.sort(key=lambda one: one.view == "alone")
+            known = model, said, found
+            self._told.put(of, known)
+        return known[2]
 
     def closed(self, name: str) -> list[PromiseView]:
         """Those of a collection that are not kept: its band is closed there."""
@@ -89,18 +92,22 @@ class Promises:
 
     def asked_at(self, collection: int, place: Place) -> Floats:
         """Probabilities of the pairs of a place that were answered, as they were stated then; the highest first."""
-        self.answered(collection)
-        known = self._read.get(collection)
-        found = known[1]._replace(stated=known[2]).at(place)[0] if known is not None else np.zeros(0)
-        return -np.sort(-found)
+        said, stated = self._given(collection)
+        return -np.sort(-said._replace(stated=stated).at(place)[0])
 
     def answered(self, collection: int) -> Answered:
         """What people answered, as far as it is learned from."""
+        return self._given(collection)[0]
+
+    def _given(self, collection: int) -> tuple[Answered, Floats]:
+        """What people answered, and the probability of each pair when it was answered."""
         count = self._store.answers.count(collection)
-        last = self._store.lessons.last_answer(collection) if count else 0
+        if not count:
+            return _NOTHING, _NOTHING.stated
+        last = self._store.lessons.last_answer(collection)
         known = self._read.get(collection)
         if known is None or known[0] != (last, count):
-            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM) if count else []
+            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM)
             known = (last, count), answered(rows)[1], recorded(rows)
             self._read.put(collection, known)
-        return known[1]
+        return known[1], known[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,21 @@ import numpy as np
 import pytest
 
 from recommender import Recommender
-from recommender.matching import Answered, Kind, LearnedMatcher, View, default_model, kind_of_items, promises
+from recommender.matching import (
+    Answered,
+    Kind,
+    LearnedMatcher,
+    PairModel,
+    Promise,
+    View,
+    default_model,
+    kind_of_items,
+    promises,
+)
 from recommender.matching.operating_points import carries
 from recommender.matching.places import PLACES
 from recommender.matching.promises import missing_answers, more_right
+from recommender.pipeline import promises as pipeline_promises
 from tests.support.engine import Log, opened
 from workers.cli.doctor import _check_measured
 
@@ -119,3 +131,20 @@ def test_the_doctor_says_what_is_not_measured_and_how_to_measure_it() -> None:
     assert finding.found == "closed: not yet measured: long prose in a stream: at least 32 more answers"
     assert "recommender calibrate tickets" in finding.advice
     assert list(_check_measured({})) == []
+
+
+def test_collections_that_nobody_answered_in_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[float] = []
+
+    def counted(model: PairModel, target: float, said: Answered) -> list[Promise]:
+        looked.append(target)
+        return promises(model, target, said)
+
+    monkeypatch.setattr(pipeline_promises, "promises", counted)
+    with closing(opened()) as engine:
+        log = Log()
+        engine.process([log.upsert(str(number), "a printer", collection=f"c{number}") for number in range(12)])
+        told = engine.stats()["collections"]
+    assert len(told) == 12
+    assert all(one["not_measured"] for one in told.values())
+    assert len(looked) == 1
