@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import count
 from typing import Any
@@ -30,18 +30,6 @@ WORDS = (
 )
 LIKE = 0.6  # the cosine of two reports: far below what the cosine alone calls a duplicate, or asks people about
 MEMBERS = [str(number) for number in range(1, REPORTS + 1)]
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def vector(axis: int, alike: float = LIKE) -> list[float]:

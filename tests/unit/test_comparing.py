@@ -98,11 +98,6 @@ def test_two_texts_that_are_not_stored_are_judged_as_if_the_other_had_just_arriv
     engine.close()
 
 
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
 def placed(log: Log, id_: str, degrees: float, **fields: Any) -> Any:
     return log.upsert(id_, f"words of {id_}", vector=at(degrees), **fields)
 

@@ -27,11 +27,6 @@ def at(cosine: float, axis: int = 1) -> str:
 
 
 @pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
 def engine(log: Log) -> Iterator[Recommender]:
     engine = opened(matcher=LearnedMatcher)
     engine.process([log.configure(**SETTINGS)])

@@ -21,11 +21,6 @@ SHOP = "the card was declined at the shop"
 
 
 @pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
 def engine() -> Iterator[Recommender]:
     with closing(opened(matcher=LearnedMatcher)) as engine:
         yield engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,18 +25,6 @@ from tests.support.engine import (
 
 SHOP = "the card payment was declined at the shop"
 TTL_MS = 60_000
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def told(events: Sequence[Event]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,18 +29,6 @@ from tests.support.engine import (
 )
 
 SHOP = "the card payment was declined at the shop"
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def placed(log: Log, id_: str, degrees: float, **fields: Any) -> Entry:

@@ -20,11 +20,6 @@ TTL_MS = 60_000
 
 
 @pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
 def engine() -> Iterator[Recommender]:
     engine = opened(matcher=LearnedMatcher)
     yield engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from itertools import permutations
 from math import sqrt
 from typing import Any
@@ -25,18 +24,6 @@ from tests.support.engine import (
 )
 
 SHOP = "the card payment was declined at the shop"
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def placed(log: Log, id_: str, degrees: float, **fields: Any) -> Entry:

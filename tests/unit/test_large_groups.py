@@ -19,11 +19,6 @@ _STEP = 100  # instructions of SQLite's machine that are counted as one
 _ROWS_READ = 60
 
 
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
 def filled(log: Log, size: int) -> Recommender:
     """An engine with one group of items that all say the same, and an item of its own."""
     engine = opened()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,6 @@ def unit(axis: int, cosine: float = 1.0) -> list[float]:
     vector[axis] = np.sqrt(1 - cosine * cosine)
     vector[0] += cosine
     return [float(value) for value in vector]
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def outcomes(engine: Recommender, *entries: Entry) -> list[dict[str, Any]]:

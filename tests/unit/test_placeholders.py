@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
 from recommender import Event, Recommender
 from recommender.items import Item, ItemProcessed
 from recommender.items.placeholders import is_placeholder, says_nothing
-from tests.support.engine import Log, at, data_of, opened
+from tests.support.engine import Log, at, data_of
 
 SHOP = "the card payment was declined at the shop"
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def originals(events: Iterable[Event]) -> list[str | None]:

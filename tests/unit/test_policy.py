@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,22 +11,10 @@ import pytest
 from recommender import Entry, Recommender
 from recommender.items import CollectionSettings, Item, ItemProcessed
 from recommender.policy import Dated, allows, restricts
-from tests.support.engine import Log, at, data_of, opened
+from tests.support.engine import Log, at, data_of
 
 SHOP = "the card payment was declined at the shop"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def originals(engine: Recommender, *entries: Entry) -> list[str | None]:

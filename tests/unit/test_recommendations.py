@@ -18,11 +18,6 @@ COPIES, OTHERS = 80, 10
 DIMENSION = 64
 
 
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
 def near_copy(log: Log, number: int) -> Entry:
     """One of many that lie close together, each on a point of its own."""
     radians = math.radians(0.2 * number)

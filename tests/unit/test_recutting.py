@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ HEAD = "<html><head><style>p.MsoNormal {margin:0cm; font-size:11.0pt}</style></h
 
 def html(text: str) -> str:
     return f'{HEAD}<p class="MsoNormal">{text}<o:p></o:p></p></body></html>'
-
-
-@pytest.fixture
-def engine() -> Iterator[Recommender]:
-    engine = opened()
-    yield engine
-    engine.close()
 
 
 def uncut(engine: Recommender) -> int:

@@ -26,11 +26,6 @@ DIMENSION = 64
 FOR_REVIEW = 0.5  # of the items
 
 
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
 def stream(log: Log, count: int, seed: int = 3, **fields: Any) -> list[Entry]:
     """Items of which every second is for review, with a cosine of 0.76 to 0.85 to the first."""
     chance = random.Random(seed)

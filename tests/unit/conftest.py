@@ -1,0 +1,22 @@
+"""What most tests of the engine begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from recommender import Recommender
+from tests.support.engine import Log, opened
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    engine = opened()
+    yield engine
+    engine.close()
