@@ -218,9 +218,8 @@ class Calibrate(QuestionTask):
             kind: of text; by default the one whose band is closed and of which there is most to ask.
             limit: how many pairs at most, up to 200.
         """
-        if not isinstance(limit, int) or not 1 <= limit <= MOST_ASKED:
-            raise InvalidCommand("invalid_value", f"limit must be between 1 and {MOST_ASKED}", "limit")
-        found = self.ask(lambda engine: engine.calibrating.propose(collection, kind, limit), collection)
+        most = _limit(limit, MOST_ASKED)
+        found = self.ask(lambda engine: engine.calibrating.propose(collection, kind, most), collection)
         return None if found is None else found.model_dump(mode="json")
 
 
@@ -325,9 +324,9 @@ def _side(side: Any, name: str, collection: str | None) -> Item | ItemKey:
     return validate(Item, {"id": f"question: {name}", **fields, **where})
 
 
-def _limit(limit: Any) -> int:
-    if not isinstance(limit, int) or not 1 <= limit <= 100:
-        raise InvalidCommand("invalid_value", "limit must be between 1 and 100", "limit")
+def _limit(limit: Any, most: int = 100) -> int:
+    if not isinstance(limit, int) or not 1 <= limit <= most:
+        raise InvalidCommand("invalid_value", f"limit must be between 1 and {most}", "limit")
     return limit
 
 
