@@ -14,6 +14,8 @@ Compared, byte for byte: the events that `process` returns, every table of the d
 Left out:
 
 * `timings` of events, wherever they stand: they are measured. The clock that measures them stands still;
+* the count of bytes in the note "events kept": it goes with the sentences in them. How far it is from what is there is
+  compared;
 * `vectors.data` and other bytes stand for themselves by their SHA-256;
 * the shadow tables of the word index (`words_data` and so on): segments are SQLite's own affair. Which item has which
   term is read through `fts5vocab` instead;
@@ -65,6 +67,7 @@ SIZES = (1, 7, 500)
 HALVES = "halves"  # the run that opens a kept state
 HALVES_BATCH = 64
 ASKED = 12
+EVENTS_KEPT = "events kept"
 EVENTS_KEPT_MS = 48 * 3600 * 1000
 
 # Models of each kind of log, as files of recorded vectors under names of models.
@@ -238,9 +241,17 @@ def dump(path: Path) -> Iterator[tuple[str, str]]:
                 continue
             cursor = database.execute(f'SELECT * FROM "{name}"')
             columns = [column[0] for column in cursor.description]
-            rows_said = (dict(zip(columns, map(_plain, row), strict=True)) for row in cursor)
+            rows_said = [dict(zip(columns, map(_plain, row), strict=True)) for row in cursor]
+            for row in rows_said:
+                if row.get("key") == EVENTS_KEPT:
+                    rows, size = map(int, row["value"].split())
+                    row["value"] = f"{rows} events, {size - _bytes_of_events(database):+} bytes"
             for line in sorted(json.dumps(row, ensure_ascii=False) for row in rows_said):
                 yield f"table {name}", line
+
+
+def _bytes_of_events(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT total(length(CAST(event AS BLOB))) FROM outbox").fetchone()[0])
 
 
 def _plain(value: Any) -> Any:
