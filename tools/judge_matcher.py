@@ -1,7 +1,7 @@
 """How good the verdicts of a model of pairs are: every labelled set through the real engine, in one table.
 
     RECOMMENDER_TEST_DATA=... python -m tools.judge_matcher [--model FILE] [--only NAME ...] [--json FILE]
-        [--vectors FOLDER] [--pairs FILE ...] [--targets 0.95 0.9] [--review-budget 0.15]
+        [--vectors FOLDER] [--pairs FILE ...] [--targets 0.95 0.9] [--review-budget 1]
 
 Streams longer than `MOST` are cut to whole groups, drawn with a seed. Of product sets with published pairs the pairs of
 the test split are judged too: alone, and with the nearest other items in view. Precision counts what is labelled; `low`
@@ -49,6 +49,7 @@ from tools.trials import (
 )
 
 ROOT = Path(__file__).parents[1]
+DEFAULTS = CollectionSettings()
 TARGETS = (0.95, 0.9)
 MOST = {
     "bugs_openoffice": 2000,
@@ -94,7 +95,7 @@ class Judge:
         model: PairModel,
         targets: Sequence[float],
         backend: str,
-        budget: float | None = None,
+        budget: float | None = DEFAULTS.review_budget,
     ) -> None:
         self._budget = budget
         self._data = data
@@ -288,7 +289,9 @@ def main() -> None:
     parser.add_argument("--backend", default="auto", help="what computes vectors; see RECOMMENDER_EMBEDDING_BACKEND")
     parser.add_argument("--pairs", type=Path, nargs="+", default=[], help="further files of pairs beyond doubt")
     parser.add_argument("--targets", type=float, nargs="+", default=TARGETS)
-    parser.add_argument("--review-budget", type=float, help="which share of the items may be in review; by default any")
+    parser.add_argument(
+        "--review-budget", type=float, default=DEFAULTS.review_budget, help="share of the items in review; 1 is any"
+    )
     parser.add_argument("--json", type=Path, help="write all figures to a file")
     options = parser.parse_args()
     data = Path(os.environ.get("RECOMMENDER_TEST_DATA", ROOT.parent / "shared" / "data"))

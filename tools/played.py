@@ -32,6 +32,7 @@ from recommender.pipeline.calibrating import Calibration
 BATCH = 64
 START_MS = 1_767_225_600_000  # any moment would do: 2026-01-01
 COLLECTION = "default"
+DEFAULTS = CollectionSettings()
 
 
 class Stated(NamedTuple):
@@ -123,7 +124,7 @@ class Player:
         model: PairModel | None,
         target_precision: float,
         *,
-        review_budget: float | None = None,
+        review_budget: float | None = DEFAULTS.review_budget,
         with_alone: bool = False,
         with_rows: bool = False,
     ) -> None:

@@ -38,7 +38,7 @@ class CollectionSettings(Value):
             begins at the probability that keeps it, and nowhere where none was measured to.
         review_from: probability from which a person should look; by default where the matcher puts it.
         review_budget: share of the items that may be in ``review``, in (0, 1]: the likeliest of those that would be,
-            counted in the order of the stream. The others are ``similar``. By default all are in it.
+            counted in the order of the stream. The others are ``similar``. ``None``: all are in it.
         equal: attributes or fields that two items must have with the same value to be duplicates (requester, product).
         only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open).
         window_seconds: how far apart in time two duplicates may be, by ``timestamp``, or by arrival without one.
@@ -62,7 +62,7 @@ class CollectionSettings(Value):
     similar_from: Similarity = 0.35
     target_precision: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
     review_from: Probability | None = None
-    review_budget: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    review_budget: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.15
     equal: Names = ()
     only: Annotated[dict[Name, Choices], Field(max_length=limits.MAX_RULES)] = Field(default_factory=dict)
     window_seconds: Seconds | None = None

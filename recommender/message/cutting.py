@@ -20,6 +20,7 @@ _WRAPPED = 3  # lines on which a program writes who wrote what is quoted
 _SIGNATURE = 12  # lines that are filled, behind a closing or the sign for a signature
 _ANNOUNCED = 8  # lines that a machine says at a time
 _SMALL_PRINT = 4000  # characters of a paragraph that may be some
+_UNWRAPPED = 100  # characters from which on a line is a paragraph of its own: programs wrap before
 _PASSED_ON = 3  # times that a mail is looked at which was passed on by itself
 _SIGN = (DASHES, "--\u00a0")
 _SIGNS = ("--", "\u2014")
@@ -106,10 +107,18 @@ class _Cutting:
     def small_print(self) -> None:
         """Disclaimers, at the end."""
         for first, end in reversed(self._paragraphs()):
-            said = self._joined(first, end)
-            if len(said) > _SMALL_PRINT or not self._phrases.small_print(said):
+            last = end
+            while last > first and len(self._texts[last - 1]) >= _UNWRAPPED and self._is_small_print(last - 1, last):
+                last -= 1
+            if last == end and self._is_small_print(first, end):
+                last = first
+            self._mark(last, end, "disclaimers")
+            if last > first:
                 return
-            self._mark(first, end, "disclaimers")
+
+    def _is_small_print(self, first: int, end: int) -> bool:
+        said = self._joined(first, end)
+        return len(said) <= _SMALL_PRINT and self._phrases.small_print(said)
 
     # -- quotations ----------------------------------------------------------------------------------------------------
 

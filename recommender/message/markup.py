@@ -161,6 +161,7 @@ class _Reader:
         self._parts: list[Part | None] = [None]
         self._lines: list[Line] = []
         self._words: list[str] = []
+        self._held_open = False  # by a blank that does not break: the empty line of an office program
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
@@ -198,6 +199,7 @@ class _Reader:
         if self._silent:
             return
         if not self._preformatted:
+            self._held_open = self._held_open or "\u00a0" in text
             self._words.append(_SPACES.sub(" ", text))
             return
         first, *others = text.split("\n")
@@ -226,11 +228,12 @@ class _Reader:
     def _break(self) -> None:
         said = _SPACES.sub(" ", "".join(self._words)).lstrip()
         self._words.clear()
+        self._held_open = False
         self._lines.append(Line(said if said == DASHES else said.rstrip(), self._parts[-1]))
 
     def _separate(self, tag: str) -> None:
         """A block begins or ends: what stands before it is a line, and a paragraph is apart from others."""
-        if any(word.strip() for word in self._words):
+        if any(word.strip() for word in self._words) or self._held_open:
             self._break()
         self._words.clear()
         if tag in _PARAGRAPHS:

@@ -170,8 +170,8 @@ class Phrases:
     def small_print(self, paragraph: str) -> bool:
         """Whether a paragraph is a disclaimer."""
         said = plain(paragraph)
-        if any(one in said for one in self._one_line):
-            return len(said) <= LONGEST
+        if len(said) <= LONGEST and any(one in said for one in self._one_line):
+            return True
         return sum(any(word in said for word in group) for group in self._small_print) >= _GROUPS_OF_SMALL_PRINT
 
     def banner(self, paragraph: str) -> bool:

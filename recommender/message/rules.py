@@ -13,7 +13,7 @@ from typing import Any
 from recommender.errors import ConfigurationError
 
 _OURS = Path(__file__).with_name("rules.toml")
-_VERSION = "2"
+_VERSION = "3"
 """Of the code that applies the phrases; it goes up with every change that cuts otherwise."""
 
 Phrases = tuple[str, ...]

@@ -77,7 +77,7 @@ def test_what_compare_says_before_an_item_arrives_is_what_it_is_told_then(model:
     again.close()
 
 
-@pytest.mark.parametrize("settings", [{}, {"min_length": 5}])
+@pytest.mark.parametrize("settings", [{"review_budget": None}, {"review_budget": None, "min_length": 5}])
 def test_two_texts_that_are_not_stored_are_judged_as_if_the_other_had_just_arrived(settings: dict[str, Any]) -> None:
     log, engine = Log(), open_recommender(None, Models())
     engine.process([log.configure("tickets", **settings), *arrivals(log, samples()[:60])])

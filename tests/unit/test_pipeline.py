@@ -678,7 +678,7 @@ def test_settings_hold_from_the_next_command_on_even_in_one_batch(engine: Recomm
         "recommendations": 0,
         "target_precision": 0.95,
         "review_from": None,
-        "review_budget": None,
+        "review_budget": 0.15,
         "equal": [],
         "only": {},
         "window_seconds": None,

@@ -15,7 +15,8 @@ from recommender import Entry, Item, ItemKey, Recommender
 from recommender.items import Band, ItemProcessed
 from recommender.opening import DATABASE
 from recommender.pipeline import review_budget
-from recommender.pipeline.review_budget import BELOW_BUDGET
+from recommender.pipeline.review_budget import BELOW_BUDGET, FIRST
+from recommender.store import Arrived
 from recommender.store.tables import SCHEMA_VERSION
 from recommender.store.upgrades import UPGRADES
 from tests.support.engine import Log, lines, opened
@@ -24,6 +25,7 @@ from workers.owner.metrics import Metrics
 
 DIMENSION = 64
 FOR_REVIEW = 0.5  # of the items
+HUNDRED_LIKELIER = [*[0] * 95, 100, *[0] * 4]
 
 
 def stream(log: Log, count: int, seed: int = 3, **fields: Any) -> list[Entry]:
@@ -56,6 +58,7 @@ def below(one: ItemProcessed) -> bool:
 
 def test_without_a_budget_all_that_are_for_review_are_in_it(log: Log) -> None:
     engine = opened()
+    engine.process([log.configure(review_budget=None)])
     verdicts = said(engine, stream(log, 200))
     assert share(verdicts) > 0.4
     assert not any(below(one) for one in verdicts)
@@ -63,14 +66,14 @@ def test_without_a_budget_all_that_are_for_review_are_in_it(log: Log) -> None:
 
 
 @pytest.mark.parametrize("budget", [0.05, 0.15, 0.3])
-def test_the_share_in_review_stays_within_the_budget_after_every_item(log: Log, budget: float) -> None:
+def test_from_the_first_items_on_none_is_in_review_beyond_the_budget(log: Log, budget: float) -> None:
     engine = opened()
     engine.process([log.configure(review_budget=budget)])
     verdicts = said(engine, stream(log, 600))
-    in_review = 0
-    for number, one in enumerate(verdicts, start=1):
+    in_review = sum(one.band is Band.REVIEW for one in verdicts[:FIRST])
+    for number, one in enumerate(verdicts[FIRST:], start=FIRST + 1):
         in_review += one.band is Band.REVIEW
-        assert in_review <= budget * number
+        assert one.band is not Band.REVIEW or in_review <= budget * number
     assert share(verdicts) > 0.75 * budget
     assert engine.stats()["collections"]["default"]["review_share"] == pytest.approx(share(verdicts), abs=1e-4)
 
@@ -79,16 +82,52 @@ def test_those_in_review_are_the_likeliest_and_the_others_are_similar_and_say_so
     engine = opened()
     engine.process([log.configure(review_budget=0.15)])
     verdicts = said(engine, stream(log, 600))
-    chosen = [one.probability for one in verdicts if one.band is Band.REVIEW]
     left = [one for one in verdicts if below(one)]
-    assert min(chosen[10:]) > sum(one.probability for one in left) / len(left)
-    likeliest = sorted((one.probability for one in verdicts if one.band is Band.REVIEW or below(one)), reverse=True)
-    assert sum(one >= likeliest[len(chosen)] for one in chosen) > 0.8 * len(chosen)
+    later = [one.probability for one in verdicts[FIRST:] if one.band is Band.REVIEW]
+    assert min(later) > sum(one.probability for one in left) / len(left)
+    likeliest = sorted([*later, *(one.probability for one in left)], reverse=True)
+    assert sum(one >= likeliest[len(later)] for one in later) > 0.75 * len(later)
     assert {one.band for one in left} == {Band.SIMILAR}
     assert all(one.explanation.endswith("; below the review budget") and one.matched_id for one in left)
     view = engine.get(left[0].item_id)
     assert view is not None
     assert (view.band, view.reasons) == (left[0].band, left[0].reasons)
+
+
+def test_the_first_items_need_no_budget_and_a_collection_has_one_by_default(log: Log) -> None:
+    engine = opened()
+    verdicts = said(engine, stream(log, 300))
+    assert not any(below(one) for one in verdicts[:FIRST])
+    assert sum(one.band is Band.REVIEW for one in verdicts[:FIRST]) > 3
+    assert any(below(one) for one in verdicts[FIRST:])
+    assert share(verdicts) <= 0.15
+
+
+def test_a_budget_of_one_leaves_all_in_it(log: Log) -> None:
+    engine = opened()
+    engine.process([log.configure(review_budget=1)])
+    verdicts = said(engine, [log.upsert(f"one-{n}", f"word {n}", vector=[1.0, 0.02 * n]) for n in range(2)])
+    verdicts += said(engine, stream(log, 200))
+    assert not any(below(one) for one in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "probability", "fits"),
+    [
+        (Arrived(items=20), 0.9, True),
+        (Arrived(items=20), 0.3, False),  # nothing was for review yet, but as a rule more are likelier
+        (Arrived(items=19), 0.01, True),
+        (Arrived(items=1000), 0.3, True),  # nothing likelier in a thousand
+        (Arrived(1000, 140, HUNDRED_LIKELIER), 0.8, True),
+        (Arrived(1000, 148, HUNDRED_LIKELIER), 0.8, False),  # room for two, of whom this is not one
+        (Arrived(1000, 148, HUNDRED_LIKELIER), 0.97, True),
+        (Arrived(1000, 150, HUNDRED_LIKELIER), 0.99, False),
+    ],
+)
+def test_what_is_usual_counts_at_first_and_room_is_kept_for_the_likeliest(
+    counts: Arrived, probability: float, fits: bool
+) -> None:
+    assert review_budget.has_place(0.15, counts, probability) is fits
 
 
 def test_what_came_before_a_budget_tells_where_it_begins(log: Log) -> None:
@@ -218,6 +257,7 @@ def test_a_state_of_the_release_before_begins_to_count(log: Log, tmp_path: Path)
 
 def test_the_share_is_a_metric(log: Log) -> None:
     engine, metrics = opened(), Metrics("default")
+    engine.process([log.configure(review_budget=None)])
     said(engine, stream(log, 100))
     metrics.review(engine.review_share())
     found = metrics.registry.get_sample_value("recommender_review_share", {"partition": "default"})
