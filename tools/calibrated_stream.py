@@ -32,7 +32,7 @@ from recommender.evaluation import RecordedEncoders
 from recommender.items import DEFAULT_MODEL, Band, ItemProcessed
 from recommender.matching import PairModel
 from recommender.matching.operating_points import lower_bound
-from recommender.pipeline.calibrating import chance_of
+from recommender.pipeline.queue_order import chance_of
 from tools.arrivals import STREAMS, Arrivals
 from tools.fit_matcher import READ_FROM, ROOT
 from tools.judge_matcher import embed_ahead

@@ -33,6 +33,7 @@ from recommender.matching import PairModel, default_model
 from recommender.text import clean
 from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, thinned, whole_groups, with_twins
 from tools.judged import View, view_of_pairs, view_of_stream
+from tools.mail_export import mail_export
 from tools.played import Player
 from tools.trial_texts import MAILS
 from tools.trials import (
@@ -228,6 +229,7 @@ def streams(data: Path) -> dict[str, tuple[str, Callable[[], Arrivals]]]:
     found: dict[str, tuple[str, Callable[[], Arrivals]]] = {name: (name, partial(whole, name)) for name in STREAMS}
     found |= {f"{name}, 3 % repeats": (name, partial(thin, name)) for name in THIN}
     found |= {f"{name}, {count} twins": (name, partial(twins, name, count)) for name in TWINS_OF for count in TWINS}
+    found["mail_export"] = ("mail_export", lambda: mail_export().stream)
     found |= {f"trial_mails_{form}": (f"trial_mails_{form}", partial(mails, data, form)) for form in MAILS}
     return found
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +32,7 @@ from recommender.pipeline.answers import Answers
 from recommender.pipeline.collections import Collections
 from recommender.pipeline.learning import Models
 from recommender.pipeline.promises import Promises, PromiseView
+from recommender.pipeline.queue_order import chance_of, turn
 from recommender.recent import Recent
 from recommender.store import Collection, LikelyPair, SqliteStore
 
@@ -41,7 +41,6 @@ _NEWEST = 20_000
 _MOST_PAIRS = 400
 _KINDS_KEPT = 10_000
 _LONGEST_SHOWN = 8_000
-_FINEST = 20  # a rate is at least one in two to the power of this
 # So many answers may show that a precision is out of reach.
 _TELLING = 5
 
@@ -238,11 +237,10 @@ def in_order(
         rate = max(rate, 2.0 ** min(round(math.log2(share)), 0))
     floor = 0.0 if measured or not len(stated) else float(stated[min(worth, len(stated)) - 1])
 
-    def turn(one: Candidate) -> tuple[bool, int, float]:
-        doublings = max(math.ceil(math.log2(max(one.chance, 2.0**-_FINEST) / rate)), 0)
-        return one.pair.probability < floor, doublings, -one.pair.probability
+    def place(one: Candidate) -> tuple[bool, float]:
+        return one.pair.probability < floor, turn(one.pair.probability, one.chance, rate)
 
-    return sorted(pairs, key=turn)
+    return sorted(pairs, key=place)
 
 
 def rate_of(pairs: int, enough: int) -> float:
@@ -262,13 +260,6 @@ def out_of_reach(labels: np.ndarray, target: float) -> bool:
     right = np.cumsum(labels).tolist()
     shares = [upper_bound(same, asked) for asked, same in enumerate(right, start=1) if asked >= _TELLING]
     return bool(shares) and max(shares) < target
-
-
-def chance_of(one: str, other: str) -> float:
-    """The number of a pair in [0, 1): the same in every process and whichever of the two is named first."""
-    small, large = sorted((one, other))
-    digest = blake2b(f"{small}\0{large}".encode(errors="surrogatepass"), digest_size=7).digest()
-    return int.from_bytes(digest) / 2.0**56
 
 
 def _worth_asking(stated: np.ndarray, target: float, enough: int) -> int:

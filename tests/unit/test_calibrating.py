@@ -14,7 +14,8 @@ from recommender import Recommender
 from recommender.errors import InvalidCommand
 from recommender.matching import LearnedMatcher
 from recommender.matching.operating_points import upper_bound
-from recommender.pipeline.calibrating import Calibration, Candidate, chance_of, in_order, out_of_reach, rate_of
+from recommender.pipeline.calibrating import Calibration, Candidate, in_order, out_of_reach, rate_of
+from recommender.pipeline.queue_order import chance_of
 from recommender.store import LikelyPair
 from tests.support.engine import Log, opened
 from tests.unit.test_promises import report

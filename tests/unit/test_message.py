@@ -18,6 +18,7 @@ from tests.support.mails import MAILS, wrong
 
 SETTINGS = CollectionSettings()
 MESSAGES = Messages()
+SMALL_PRINT = "This mail is confidential. If you are not the intended recipient, delete it and tell the sender at once."
 LAMP = "The lamp that came on Tuesday flickers all the time."
 
 
@@ -238,7 +239,7 @@ def test_what_is_plain_below_mark_up_is_cut_by_its_lines(text: str) -> None:
 @pytest.mark.parametrize(
     "below",
     [
-        "<p class=MsoNormal>Kind regards</p><p class=MsoNormal>Ann<br>Tel. 555 0100 22</p><p class=MsoNormal>{print}</p>",
+        "<p class=MsoNormal>Kind regards</p><p class=MsoNormal>Ann<br>Tel. 5550122</p><p class=MsoNormal>{print}</p>",
         "<p class=MsoNormal>Thank you in advance</p><p class=MsoNormal>Ann<br>Tel. 555 0100 22<br>{print} {earth}</p>",
         "<p class=MsoNormal>{print}</p><p class=MsoNormal>Regards</p><p class=MsoNormal>Ann<br>Tel. 555 0100 22</p>",
         "<p class=MsoNormal>{print} {print} {earth}</p>",
@@ -247,17 +248,15 @@ def test_what_is_plain_below_mark_up_is_cut_by_its_lines(text: str) -> None:
 )
 def test_what_an_office_program_sets_below_a_message_is_cut(below: str) -> None:
     """Its paragraphs stand close together, its empty lines hold one blank that does not break."""
-    small = "This e-mail is confidential. If you are not the intended recipient, delete it and notify the sender at once."
     earth = "Please consider the environment before printing."
     blank = "<p class=MsoNormal><o:p>&nbsp;</o:p></p>"
     head = f"<html><body><p class=MsoNormal>Hello,</p>{blank}<p class=MsoNormal>{LAMP}</p>{blank}"
-    text = f"{head}{below.format(print=small, earth=earth)}</body></html>"
+    text = f"{head}{below.format(print=SMALL_PRINT, earth=earth)}</body></html>"
     assert clean(said(text)) == f"Hello, {LAMP}"
 
 
 def test_of_a_paragraph_that_says_something_only_the_small_print_is_cut() -> None:
-    small = "This e-mail is confidential. If you are not the intended recipient, delete it and notify the sender at once."
-    assert said(f"Hello,\n\n{LAMP} It is bright in the morning.\n{small}").endswith("in the morning.")
+    assert said(f"Hello,\n\n{LAMP} It is bright in the morning.\n{SMALL_PRINT}").endswith("in the morning.")
 
 
 @pytest.mark.parametrize(
