@@ -28,7 +28,7 @@ from recommender.matching.operating_points import CLOSED, OperatingPoint, carrie
 from recommender.matching.places import PLACES, Kind, Place, View, kind_of
 from recommender.matching.profile import profile
 from recommender.text import clean, fingerprint
-from tools.measure_bands import ENOUGH, Flaggable, points
+from tools.measure_bands import ENOUGH, Flaggable, Seen, fitted_without, points
 
 TICKET = "I cannot log in to the portal since the update of this morning"
 REWORDED = "Since the update of this morning I can not log in to the portal any more"
@@ -214,3 +214,25 @@ def test_a_point_is_that_of_the_worst_set() -> None:
     small, large = (points([flagged(500, 0), flagged(57, 2, large=large)])[-1].precision for large in (False, True))
     assert (small, large) == (0.95, 0.93)
     assert points([]) == points([flagged(0, 40)]) == ()
+
+
+def test_a_point_is_found_to_a_hundredth_of_log_odds() -> None:
+    stated, right = np.array([0.9267] * 95 + [0.9257] * 45), np.cumsum([1.0] * 95 + [0.0] * 45)
+    assert points([Flaggable("s", True, stated, right)])[-1].probability == pytest.approx(0.9267, abs=0.0008)
+
+
+def test_what_the_shipped_model_does_not_read_has_no_say_in_where_bands_begin() -> None:
+    draw = np.random.default_rng(1)
+    labels = draw.random(400) < 0.5
+    rows = draw.random((400, len(FEATURES))) + labels[:, None]
+    unread = [place for place, name in enumerate(FEATURES) if name not in default_model().features]
+    assert unread
+
+    def judge(figures: np.ndarray) -> PairModel:
+        numbers, nothing = np.arange(400), np.zeros(400, np.int64)
+        found = Seen("some", figures, numbers, labels.astype(np.int64), nothing.astype(bool), nothing)
+        return fitted_without([found], "others")
+
+    otherwise = rows.copy()
+    otherwise[:, unread] = draw.random((400, len(unread)))
+    assert judge(rows).probabilities(rows).tolist() == judge(otherwise).probabilities(rows).tolist()
