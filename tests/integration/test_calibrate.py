@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Owners, Run
-from tests.support.command_line import command, environment
+from tests.support.command_line import command, environment, run
 from tests.support.waiting import wait_until
 from tests.unit.test_promises import report
 from workers.client import Client
@@ -82,7 +82,7 @@ def at_a_terminal(settings: Settings, keys: str, *arguments: str) -> str:
 def test_a_band_opens_by_lines_on_standard_input(settings: Settings, client: Client, recommender: Run) -> None:
     before = recommender("stats").stdout
     assert "long prose in a stream: at least 22 more answers" in before
-    done = answering(settings, "y\nx\nu\ns\n\n" + "y\n" * 30, "--by", "jo", "--json")
+    done = answering(settings, "y\nx\nu\ns\nnot sure\n\n" + "y\nsame\n" * 15, "--by", "jo", "--json")
     found = json.loads(done.stdout)
     assert (found["ended"], found["skipped"], len(found["answers"])) == ("open", 1, 22)
     assert {one["answer"] for one in found["answers"]} == {"same"}
@@ -105,7 +105,7 @@ def test_a_band_opens_by_lines_on_standard_input(settings: Settings, client: Cli
 
 @pytest.mark.usefixtures("filled")
 def test_keys_at_a_terminal_and_another_day(settings: Settings, recommender: Run) -> None:
-    shown = at_a_terminal(settings, "ynuq", "--by", "jo")
+    shown = at_a_terminal(settings, "ynu\x04", "--by", "jo")
     assert "(stated 0." in shown
     assert "\x1b[1;7m" in shown, "what differs is marked"
     assert "1 answer given, 1 of them the same thing" in shown
@@ -140,8 +140,49 @@ def test_pairs_are_answered_in_a_file(settings: Settings, recommender: Run, tmp_
         (26, "one of the two items is not there"),
     ]
     again = recommender("calibrate", "tickets", "--import", str(table), status=3).stdout
-    assert "23 answers taken, 1 rows without an answer, 2 failed" in again
+    assert "23 answers taken, 1 row without an answer, 2 failed" in again
+    for typed, failed, error in (
+        ("Other_ID;Item_ID;Answer\n{0};{1};JA\n", 0, None),
+        ("item_id,other_id,answer\n{1},{0},y?\n", 1, "answer: 'y?' is none of same, different (y, n)"),
+        ("item_id,other_id,answer\n{1},{0},s\n", 1, "answer: 's' is none of same, different (y, n)"),
+    ):
+        table.write_text(typed.format(rows[0]["other_id"], rows[0]["item_id"]), encoding="utf-8")
+        status = 1 if failed else 0
+        said = json.loads(recommender("calibrate", "tickets", "--import", str(table), "--json", status=status).stdout)
+        assert (said["accepted"], said["failed"]) == (1 - failed, failed)
+        assert [one["error"] for one in said["errors"]] == ([error] if error else [])
+    table.write_text("item_id,other_id,same\n0-1,0-0,y\n", encoding="utf-8")
+    missing = recommender("calibrate", "tickets", "--import", str(table), status=1)
+    assert "has no column 'answer'; there are 'item_id', 'other_id', 'same'" in missing.stderr
+    more = recommender("calibrate", "tickets", "--limit", "1000", "--export", str(table)).stdout
+    assert "(no more than 200 at a time)" in more
     refused = recommender("calibrate", "tickets", "--import", str(table), "--export", "x.csv", status=2)
     assert "one at a time" in refused.stderr
     missing = recommender("calibrate", "none", status=1)
     assert "there is no collection 'none'" in missing.stderr
+
+
+def test_a_file_for_a_collection_in_which_nothing_can_be_measured_sends_nothing(
+    client: Client, owner_process: Owners, recommender: Run, tmp_path: Path
+) -> None:
+    owner_process().running()
+    table = tmp_path / "pairs.csv"
+    table.write_text("item_id,other_id,answer\n0-1,0-0,y\n", encoding="utf-8")
+    client.outcome(client.configure("vectors", {"rule": "cosine"}))
+    before = client.last_event()
+    for name, told in (("vectors", "states no precision"), ("tickts", "there is no collection 'tickts'")):
+        assert told in recommender("calibrate", name, "--import", str(table), status=1).stderr
+    client.outcome(client.configure("vectors", {"rule": "cosine", "candidates": 9}))
+    assert [event["type"] for event in client.events_so_far(before)] == ["recommender.collection.configured.v1"]
+
+
+def test_without_a_worker_nobody_is_asked(client: Client, owner_process: Owners, settings: Settings) -> None:
+    """The state alone could propose pairs, but nobody would take the answers; and no worker could open it meanwhile."""
+    with owner_process() as owner:
+        owner.running()
+        client.outcome(client.ingest({"id": "a", "collection": "tickets", "text": "a text"}))
+        assert owner.terminate() == 0
+    done = run(settings, "calibrate", "tickets")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no worker is running" in done.stderr
+    assert "start one with `recommender worker`" in done.stderr

@@ -184,3 +184,6 @@ def test_what_has_been_sent_is_told_with_how_to_take_it_back(tmp_path: Path) -> 
     assert "490 items of the rows up to 500 have been sent to the collection 'march'" in told[0]
     assert "recommender ingest in.csv --take-back" in told[-1]
     assert "recommender delete-collection march" in told[-1]
+    told = account(checkpoint, "acme tickets", "in; rm.csv")
+    assert "recommender ingest 'in; rm.csv' --take-back" in told[-1]
+    assert "recommender delete-collection 'acme tickets'" in told[-1]

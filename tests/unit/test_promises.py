@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,8 @@ def test_the_doctor_says_what_is_not_measured_and_how_to_measure_it() -> None:
     assert finding.found == "closed: not yet measured: long prose in a stream: at least 32 more answers"
     assert "recommender calibrate tickets" in finding.advice
     assert list(_check_measured({})) == []
+    (finding,) = _check_measured({"not_measured": {"acme's tickets": closed}})
+    assert shlex.split(finding.advice)[:3] == ["recommender", "calibrate", "acme's tickets"]
 
 
 def test_collections_that_nobody_answered_in_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,7 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
         ConfigurationError: there is an owner, and nowhere for its answers to go.
     """
     if owner_is_at_work(settings):
-        require_answers(settings)
-        app, _ = make_app(settings)
-        yield lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
+        yield _through_celery(settings)
         return
     directory = settings.partition_dir
     if not (directory / DATABASE).exists():
@@ -62,6 +60,18 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
         yield lambda task, *args, **kwargs: _ask_here(engine, task, args, kwargs)
     finally:
         engine.close()
+
+
+def owner_at_work(settings: Settings) -> Ask:
+    """A way to ask the owner, for what is of no use without one.
+
+    Raises:
+        ClickException: there is none.
+        ConfigurationError: there is one, and nowhere for its answers to go.
+    """
+    if not owner_is_at_work(settings):
+        raise click.ClickException(f"no worker is running{_where(settings)}: start one with `recommender worker`")
+    return _through_celery(settings)
 
 
 def require_answers(settings: Settings) -> None:
@@ -129,6 +139,12 @@ def owner_is_at_work(settings: Settings) -> bool:
         return False
     with connect(url) as redis:
         return read_status(redis, PartitionKeys.of(settings.partition, settings.key_prefix)) is not None
+
+
+def _through_celery(settings: Settings) -> Ask:
+    require_answers(settings)
+    app, _ = make_app(settings)
+    return lambda task, *args, **kwargs: _ask_owner(app, task, args, kwargs)
 
 
 def _ask_owner(app: Celery, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from workers.celery.questions import MOST_ASKED
-from workers.cli.asking import Ask, owner_or_state, require_server
-from workers.cli.common import err, json_option, load_settings, out, print_json, printable
+from workers.cli.asking import Ask, owner_at_work, owner_or_state, require_server
+from workers.cli.common import counted, err, json_option, load_settings, out, print_json, printable
 from workers.cli.interview import Interview, proposed
 from workers.cli.labels import COLUMNS, read_labels
 from workers.cli.locating import located
@@ -36,8 +36,8 @@ from workers.records import open_writer
     "--import",
     "source",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="Take the answers from such a file: same or different, or y or n; rows without one are left out.",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Take the answers from such a file: same or different, yes or no, 1 or 0; rows without one are left out.",
 )
 @json_option
 @click.pass_context
@@ -81,15 +81,15 @@ def calibrate(
     settings = located(load_settings(), collection)
     if target is not None:
         with owner_or_state(settings) as ask:
-            _export(ask, collection, kind, min(limit or MOST_ASKED, MOST_ASKED), target, as_json=as_json)
+            _export(ask, collection, kind, limit or MOST_ASKED, target, as_json=as_json)
         return
     client = Client(located(require_server(load_settings()), collection))
     try:
-        with owner_or_state(settings) as ask:
-            if source is not None:
-                context.exit(_import(ask, client, collection, source, by, as_json=as_json))
-            interview = Interview(ask, client, collection, kind, by, err if as_json else out)
-            said = interview.hold(limit)
+        ask = owner_at_work(settings)
+        if source is not None:
+            context.exit(_import(ask, client, collection, source, by, as_json=as_json))
+        interview = Interview(ask, client, collection, kind, by, err if as_json else out)
+        said = interview.hold(limit)
     finally:
         client.close()
     if as_json:
@@ -97,19 +97,22 @@ def calibrate(
 
 
 def _export(ask: Ask, collection: str, kind: str | None, limit: int, target: str, *, as_json: bool) -> None:
-    found = proposed(ask, collection, kind, limit)
+    found = proposed(ask, collection, kind, min(limit, MOST_ASKED))
     with open_writer(target, COLUMNS, ()) as writer:
         for pair in found["pairs"]:
             writer.write({"answer": None, **pair})
     if as_json:
         print_json({"out": target, "rows": len(found["pairs"]), **_standing(found)})
         return
-    out.print(printable(f"{len(found['pairs']):,} pairs written to {target}: fill in `answer` (same or different)"))
+    most = f" (no more than {MOST_ASKED} at a time)" if limit > MOST_ASKED else ""
+    told = f"{counted(len(found['pairs']), 'pair')} written to {target}{most}: fill in `answer` (same or different)"
+    out.print(printable(told))
     if found["promise"] is not None:
         out.print(standing_in_words(found))
 
 
 def _import(ask: Ask, client: Client, collection: str, source: str, by: str | None, *, as_json: bool) -> int:
+    proposed(ask, collection, None, 1)  # before anything is sent: whether there is anything to measure
     taken = read_labels(client, collection, source, by)
     found = proposed(ask, collection, None, 1)
     if as_json:
@@ -117,7 +120,9 @@ def _import(ask: Ask, client: Client, collection: str, source: str, by: str | No
     else:
         for line in taken.lines():
             out.print(printable(line))
-        out.print(f"closed: not yet measured: {told_of_closed([*_open_questions(found)])}")
+        closed = _closed(found)
+        told = f"closed: not yet measured: {told_of_closed(closed)}"
+        out.print(told if closed else "the target precision is measured for every kind of text in streams")
     return exit_code(taken.accepted, taken.failed)
 
 
@@ -125,6 +130,6 @@ def _standing(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "pairs"}
 
 
-def _open_questions(found: dict[str, Any]) -> list[dict[str, Any]]:
+def _closed(found: dict[str, Any]) -> list[dict[str, Any]]:
     about = [] if found["promise"] is None or found["promise"]["measured"] else [found["promise"]]
     return [*about, *found["closed"]]

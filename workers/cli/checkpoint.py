@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,7 +127,7 @@ def account(checkpoint: Checkpoint, collection: str, file: str) -> list[str]:
     if file != "-":
         told.append("what has been sent is safe: the same command goes on where this one stopped")
         told.append(
-            f"to take it back: recommender ingest {file} --take-back, with the same options for columns; or, where the"
-            f" collection holds nothing else, recommender delete-collection {collection}"
+            f"to take it back: recommender ingest {shlex.quote(file)} --take-back, with the same options for columns;"
+            f" or, where the collection holds nothing else, recommender delete-collection {shlex.quote(collection)}"
         )
     return told

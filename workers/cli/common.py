@@ -50,6 +50,11 @@ def printable(text: object) -> Text:
     return Text("".join(character if character.isprintable() else "·" for character in str(text)))
 
 
+def counted(number: int, what: str) -> str:
+    """``1 answer``, ``2,000 answers``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def json_text(value: object, indent: int | None = None) -> str:
     """JSON in which only what is printable stands as itself; everything else is escaped."""
     text = json.dumps(value, ensure_ascii=not _takes_everything(), indent=indent)

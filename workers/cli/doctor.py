@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -237,7 +238,7 @@ def _check_measured(status: Mapping[str, Any]) -> Iterator[Finding]:
             f"precision {name}",
             "ok",
             f"closed: not yet measured: {told_of_closed(promises)}",
-            f"recommender calibrate {name} asks for the answers; until then such repeats are for review",
+            f"recommender calibrate {shlex.quote(name)} asks for the answers; until then such repeats are for review",
         )
 
 

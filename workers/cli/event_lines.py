@@ -23,7 +23,7 @@ from recommender.items import (
     ItemRevised,
     ItemsBackfilled,
 )
-from workers.cli.common import BAND_STYLES, printable
+from workers.cli.common import BAND_STYLES, counted, printable
 
 Data = Mapping[str, Any]
 
@@ -113,7 +113,7 @@ def _group(data: Data) -> Text:
 
 def _feedback(data: Data) -> Text:
     by = "" if data["by"] is None else f", says {data['by']}"
-    learned = f"{data['answers']} answer{'' if data['answers'] == 1 else 's'}"
+    learned = counted(data["answers"], "answer")
     said = (
         f"{data['item_id']} and {data['other_id']} {_ANSWERS[data['answer']]}{by}"
         f" (probability until now {data['probability']:.2f}; learned from {learned})"
@@ -154,7 +154,7 @@ def _configured(data: Data) -> Text:
 
 
 def _collection_deleted(data: Data) -> Text:
-    items = f"{data['items']:,} item{'' if data['items'] == 1 else 's'}"
+    items = counted(data["items"], "item")
     return _line(f"{'deleted':10} ", "bold magenta", f"the collection {data['collection']} with {items}")
 
 

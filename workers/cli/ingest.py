@@ -11,7 +11,17 @@ from rich.text import Text
 from recommender.items import EntryId
 from workers.cli.asking import require_server
 from workers.cli.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
-from workers.cli.common import BAND_STYLES, err, json_option, load_settings, out, print_json, printable, progress_bar
+from workers.cli.common import (
+    BAND_STYLES,
+    counted,
+    err,
+    json_option,
+    load_settings,
+    out,
+    print_json,
+    printable,
+    progress_bar,
+)
 from workers.cli.locating import located
 from workers.cli.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
 from workers.cli.sending import (
@@ -161,7 +171,7 @@ class _Summary:
     def show(self) -> None:
         """For people."""
         undecided = ", not all decided yet" if self._sent and not self._decided else ""
-        out.print(f"{self._sent:,} item{'' if self._sent == 1 else 's'} sent{undecided}")
+        out.print(f"{counted(self._sent, 'item')} sent{undecided}")
         for band, style in BAND_STYLES.items():
             if self._bands[band]:
                 out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))

@@ -11,7 +11,7 @@ from rich.console import Console
 from recommender.items import FeedbackAccepted
 from workers.celery.questions import MOST_ASKED, Calibrate
 from workers.cli.asking import Ask
-from workers.cli.common import printable
+from workers.cli.common import counted, printable
 from workers.cli.measured import standing_in_words, told_of_closed
 from workers.cli.sending import outcome_of
 from workers.cli.side_by_side import side_by_side
@@ -21,6 +21,13 @@ Key = Literal["y", "n", "s", "u", "q"]
 Ending = Literal["open", "out_of_reach", "nothing_to_ask", "limit", "quit"]
 
 _ANSWERS = {"y": "same", "n": "different"}
+_KEYS: dict[str, Key] = {
+    **dict.fromkeys(("y", "yes", "same"), "y"),
+    **dict.fromkeys(("n", "no", "different"), "n"),
+    **dict.fromkeys(("s", "skip", "unsure"), "s"),
+    **dict.fromkeys(("u", "undo"), "u"),
+    **dict.fromkeys(("q", "quit", "end"), "q"),
+}
 _PROMPT = "same thing? y yes, n no, s skip, u undo, q end: "
 
 
@@ -161,8 +168,7 @@ class Interview:
     def _tell(self, ending: Ending, found: dict[str, Any]) -> None:
         self._console.print()
         same = sum(one.answer == "same" for one in self._given)
-        given = f"{len(self._given):,} answer{'' if len(self._given) == 1 else 's'} given"
-        self._console.print(f"{given}, {same:,} of them the same thing")
+        self._console.print(f"{counted(len(self._given), 'answer')} given, {same:,} of them the same thing")
         if found["promise"] is not None:
             self._console.print(standing_in_words(found))
         if ending == "out_of_reach":
@@ -179,19 +185,28 @@ class Interview:
 
 
 def read_key(console: Console) -> Key:
-    """One of the keys: pressed at a terminal, or the beginning of a line elsewhere; the end of the input ends it."""
+    """One of the keys: pressed at a terminal, or a line with it or its word elsewhere; the end of the input is `q`."""
     while True:
         console.print(_PROMPT, end="")
-        if sys.stdin.isatty():
-            key = click.getchar().lower()
-            console.print(printable(key))
-        else:
-            line = sys.stdin.readline()
-            key = line.strip().lower()[:1] if line else "q"
-            console.print()
-        if key in ("y", "n", "s", "u", "q"):
-            return key  # type: ignore[return-value]
+        said = _pressed(console) if sys.stdin.isatty() else _line(console)
+        if (key := _KEYS.get(said.strip().lower())) is not None:
+            return key
         console.print("press y, n, s, u or q")
+
+
+def _pressed(console: Console) -> str:
+    try:
+        said: str = click.getchar()
+    except EOFError:  # Ctrl-D
+        said = "q"
+    console.print(printable(said))
+    return said
+
+
+def _line(console: Console) -> str:
+    line = sys.stdin.buffer.readline()
+    console.print()
+    return line.decode(errors="replace") if line else "q"
 
 
 def proposed(ask: Ask, collection: str, kind: str | None, limit: int) -> dict[str, Any]:

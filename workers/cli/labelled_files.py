@@ -104,8 +104,7 @@ class _Columns:
     notes: tuple[str, ...] = ()
 
     def pair(self, row: Row) -> LabelledPair | BadRow:
-        said = to_text(row.values.get(self.label)).strip()
-        label = _LABELS.get(said.casefold(), _LABELS.get(bare(said)))
+        label = same_or_not(row.values.get(self.label))
         if label is None:
             return BadRow(row.number, "column 'label': neither 1 nor 0 (nor true, false, yes, no)")
         split = self.split
@@ -127,6 +126,12 @@ class _Columns:
             return validate(Item, said)
         except InvalidCommand as error:
             return BadRow(row.number, f"{name}: {error}")
+
+
+def same_or_not(cell: Any) -> bool | None:
+    """What a cell says of two items, in words of several languages or as a number; ``None`` for anything else."""
+    said = to_text(cell).strip()
+    return None if "?" in said else _LABELS.get(said.casefold(), _LABELS.get(bare(said)))
 
 
 def read_pairs(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from recommender.errors import ConfigurationError
 from recommender.items import EntryId, FeedbackAccepted
+from workers.cli.common import counted
+from workers.cli.labelled_files import same_or_not
 from workers.cli.sending import outcome_of
 from workers.client import Client
 from workers.records import BadRow, Row, open_records
+from workers.records.guessing import matching
+from workers.records.values import to_id, to_text
 
 COLUMNS = ("item_id", "other_id", "answer", "probability", "text", "other_text")
 """Of a file of pairs; the first three are read again."""
 
-_SAID = {
-    **dict.fromkeys(("same", "s", "y", "yes", "1", "true"), "same"),
-    **dict.fromkeys(("different", "d", "n", "no", "0", "false"), "different"),
-    **dict.fromkeys(("", "unsure", "?", "skip"), ""),
-}
+_NO_ANSWER = {"", "unsure", "?", "skip"}
+_READ = 3
 _SHOWN = 10
 
 
@@ -49,8 +52,8 @@ class Taken:
         """For people."""
         shown = [f"  row {row}: {error}" for row, error in self.errors[:_SHOWN]]
         more = [f"  … and {self.failed - _SHOWN:,} more"] if self.failed > _SHOWN else []
-        first = f"{self.accepted:,} answers taken, {self.unanswered:,} rows without an answer, {self.failed:,} failed"
-        return [first, *shown, *more]
+        taken, rest = counted(self.accepted, "answer"), counted(self.unanswered, "row")
+        return [f"{taken} taken, {rest} without an answer, {self.failed:,} failed", *shown, *more]
 
 
 def read_labels(client: Client, collection: str, source: str, by: str | None) -> Taken:
@@ -59,13 +62,17 @@ def read_labels(client: Client, collection: str, source: str, by: str | None) ->
     Args:
         client: sends them.
         collection: of the pairs.
-        source: the file, with the columns `COLUMNS` begins with; ``-`` for standard input.
+        source: the file, with the columns `COLUMNS` begins with.
         by: who answered.
+
+    Raises:
+        ConfigurationError: one of these columns is missing. Then nothing was sent.
     """
     taken, sent = Taken(), list[tuple[int, EntryId]]()
     with open_records(source) as records:
+        columns = _columns(source, records.columns)
         for record in records:
-            said = _said(record)
+            said = _said(record, columns)
             if isinstance(said, str):
                 taken.errors.append((record.number, said))
             elif not said[2]:
@@ -83,15 +90,28 @@ def read_labels(client: Client, collection: str, source: str, by: str | None) ->
     return taken
 
 
-def _said(record: Row | BadRow) -> tuple[str, str, str] | str:
+def _columns(source: str, names: Sequence[str]) -> list[str]:
+    """What the file calls the columns that are read."""
+    found = [matching(wanted, names) for wanted in COLUMNS[:_READ]]
+    missing = [repr(wanted) for wanted, name in zip(COLUMNS, found, strict=False) if name is None]
+    if missing and names:
+        there = ", ".join(map(repr, names))
+        raise ConfigurationError(f"{source} has no column {' and no column '.join(missing)}; there are {there}")
+    return [name or wanted for wanted, name in zip(COLUMNS, found, strict=False)]
+
+
+def _said(record: Row | BadRow, columns: Sequence[str]) -> tuple[str, str, str] | str:
     """The two ids and the answer of a row, empty where there is none; or what is wrong with it."""
     if isinstance(record, BadRow):
         return record.error
-    ids = [str(record.values.get(name) or "") for name in ("item_id", "other_id")]
-    word = record.values.get("answer")
-    said = _SAID.get(str("" if word is None else word).strip().lower())
+    item_id, other_id, cell = (record.values.get(name) for name in columns)
+    ids = to_id(item_id), to_id(other_id)
+    said = to_text(cell).strip()
     if not all(ids):
         return "item_id or other_id is empty"
-    if said is None:
-        return f"answer: {str(word)[:40]!r} is none of same, different (y, n)"
-    return ids[0], ids[1], said
+    if said.lower() in _NO_ANSWER:
+        return *ids, ""
+    same = same_or_not(cell)
+    if same is None:
+        return f"answer: {said[:40]!r} is none of same, different (y, n)"
+    return *ids, "same" if same else "different"

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from workers.cli.common import counted
+
 KINDS = {
     "long_prose": "long prose",
     "short_prose": "short prose",
@@ -21,7 +23,7 @@ def missing_in_words(promise: Mapping[str, Any]) -> str:
     """What opens a band that is closed."""
     if promise["missing"] is None:
         return "no answers can measure it"
-    return f"at least {promise['missing']:,} more answer{'' if promise['missing'] == 1 else 's'}"
+    return f"at least {counted(promise['missing'], 'more answer')}"
 
 
 def standing_in_words(found: Mapping[str, Any]) -> str:

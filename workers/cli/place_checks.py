@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def check_places(redis: Redis, settings: Settings) -> Iterator[Finding]:
                 "move",
                 "warning",
                 f"collection {one['collection']!r} is {one['place']}: {one['source']} to {one['target']}",
-                f"give the command again: recommender move {one['collection']} --to {one['target']}",
+                f"give the command again: recommender move {shlex.quote(one['collection'])} --to {one['target']}",
             )
     found: Any = redis.hgetall(settings.key_prefix + ROUTES)
     for name, partition in sorted(found.items()):
