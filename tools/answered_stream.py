@@ -64,7 +64,7 @@ def main() -> None:
         sent += len(commands)
         return [event.data for event in engine.process(entries) if isinstance(event.data, ItemProcessed)]
 
-    settings = CollectionSettings(target_precision=options.target_precision)
+    settings = CollectionSettings(target_precision=options.target_precision, review_budget=None)
     send([ConfigureCollection(collection="default", settings=settings)])
     half = len(source.items) // 2
     late: list[ItemProcessed] = []
