@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from transformers import AutoConfig
 
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from recommender.embedding.processors import usable_processors
-from workers.benchmark.child import Answer, serve
+from celery_recommender.benchmark.child import Answer, serve
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+from recommender_engine.embedding.processors import usable_processors
 
 STOCK = "stock"
 _SINGLE = 50
@@ -38,7 +38,7 @@ class Ours:
     """The encoder of a worker, its backend one that is named."""
 
     def __init__(self, name: str, cache: Path) -> None:
-        from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+        from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
         self._encoder = SentenceTransformerEncoder(ALL_MINILM_L6_V2, backend=name, cache=cache)
 
@@ -78,8 +78,8 @@ def torch_products(products: Products, name: str) -> Callable[[], object]:
 
 def openvino_products(products: Products, name: str, threads: int) -> Callable[[], object]:
     """Multiplies on each thread by itself, as the backend does."""
-    from recommender.embedding.openvino_backend import compiled_for
-    from recommender.embedding.openvino_model import load_openvino
+    from recommender_engine.embedding.openvino_backend import compiled_for
+    from recommender_engine.embedding.openvino_model import load_openvino
 
     rows = torch.randn(_TOKENS, products.layers[0].in_features)
     model = load_openvino().convert_model(products, example_input=rows)

@@ -20,9 +20,9 @@ from benchmarks.encoder_process import STOCK
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import load_texts
-from recommender.embedding.backends import INT8, available
-from workers.benchmark.child import Child
-from workers.settings import environment_of_others, process_environment
+from celery_recommender.benchmark.child import Child
+from celery_recommender.settings import environment_of_others, process_environment
+from recommender_engine.embedding.backends import INT8, available
 
 ROUNDS = 7
 TEXTS = 3000

@@ -17,13 +17,13 @@ import click
 
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.support.fleet_app import SLEEP_S
 from tests.support.processes import EmbedProcess, OwnerProcess
 from tests.support.servers import make_server, running
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.client import Client
-from workers.settings import Settings
 
 WORKERS = (1, 2, 4, 8)
 BATCH_ITEMS = 4

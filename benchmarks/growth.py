@@ -26,17 +26,17 @@ from numpy.typing import NDArray
 from benchmarks.output import RESULTS, publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import load_texts
-from recommender import EntryId, Recommender, decode_entry
-from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
-from recommender.embedding.processors import usable_processors
-from recommender.evaluation import embed
-from recommender.index import DEFAULT_PARAMETERS, RECALL_AT, HnswParameters
-from recommender.items import DEFAULT_MODEL
-from recommender.opening import DATABASE
-from recommender.pipeline import Indexes
-from recommender.store import SqliteStore
-from recommender.testing import DeterministicEncoder
-from workers.owner.garbage import collected_by_the_clock
+from celery_recommender.owner.process.garbage import collected_by_the_clock
+from recommender_engine import EntryId, Recommender, decode_entry
+from recommender_engine.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
+from recommender_engine.embedding.processors import usable_processors
+from recommender_engine.evaluation import embed
+from recommender_engine.index import DEFAULT_PARAMETERS, RECALL_AT, HnswParameters
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.opening import DATABASE
+from recommender_engine.pipeline import Indexes
+from recommender_engine.store import SqliteStore
+from recommender_engine.testing import DeterministicEncoder
 
 SIZES = (1_000, 10_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 SEED = 1

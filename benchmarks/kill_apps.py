@@ -7,11 +7,11 @@ from pathlib import Path
 
 from celery import Celery
 
+from celery_recommender.broker.redis.connections import transport_options
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
 from tests.support.encoders import FixedEncoders
-from workers.broker.connections import transport_options
-from workers.celery.app import make_app
-from workers.logs import configure_logs
-from workers.settings import Settings
 
 VISIBILITY_TIMEOUT_S = 10
 """After so long a message of a worker that died is given to another; short, so that the runs end."""

@@ -25,12 +25,12 @@ from benchmarks.kill_apps import SINK, VISIBILITY_TIMEOUT_S, hand_written, ours
 from benchmarks.output import publish, show, timed
 from benchmarks.rabbitmq import RabbitMq
 from benchmarks.report import Report
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
 from tests.support.processes import OwnerProcess, WorkerProcess
 from tests.support.servers import make_server, running
-from workers.broker.connections import connect
-from workers.broker.keys import PartitionKeys
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 KILLS = 8
 MESSAGES_PER_S = 60

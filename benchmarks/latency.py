@@ -14,11 +14,11 @@ from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from workers.benchmark.doors import items_of, through_stream
-from workers.benchmark.encoders import Encoders
-from workers.benchmark.figures import percentile
-from workers.benchmark.latency import Latencies, idle
-from workers.sandbox import RunningWorker
+from celery_recommender.benchmark.doors import items_of, through_stream
+from celery_recommender.benchmark.encoders import Encoders
+from celery_recommender.benchmark.figures import percentile
+from celery_recommender.benchmark.latency import Latencies, idle
+from celery_recommender.sandbox import RunningWorker
 
 TICK_S = 0.02
 _LOAD = "load"

@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import DATA
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.items import DEFAULT_MODEL
-from recommender.items.limits import MAX_WINDOWS
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.items.limits import MAX_WINDOWS
 
 DEPTHS = (1, 5, 10)
 _FOLDER = DATA / "bugs_openoffice"

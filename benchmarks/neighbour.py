@@ -16,10 +16,10 @@ from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from recommender.embedding.processors import usable_processors
-from workers.benchmark.doors import items_of, through_stream
-from workers.sandbox import stop
-from workers.settings import Settings
+from celery_recommender.benchmark.doors import items_of, through_stream
+from celery_recommender.sandbox import stop
+from celery_recommender.settings import Settings
+from recommender_engine.embedding.processors import usable_processors
 
 ALONE, BESIDE, LEFT = "alone", "beside a busy process", "what is left of the processors' time, of the rate alone"
 

@@ -15,10 +15,10 @@ import numpy as np
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import DATA
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.evaluation import RecordedEncoders, agreement, embed, judge_stream, run_stream
-from recommender.items import DEFAULT_MODEL, UpsertItem
-from recommender.text import clean
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.evaluation import RecordedEncoders, agreement, embed, judge_stream, run_stream
+from recommender_engine.items import DEFAULT_MODEL, UpsertItem
+from recommender_engine.text import clean
 
 ORDERS = 20
 SEED = 1

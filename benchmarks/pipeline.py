@@ -12,12 +12,12 @@ from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from recommender import open_recommender
-from recommender.items import ItemProcessed
-from workers.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
-from workers.benchmark.encoders import Encoders
-from workers.sandbox import RunningWorker
-from workers.settings import Settings
+from celery_recommender.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
+from celery_recommender.benchmark.encoders import Encoders
+from celery_recommender.sandbox import RunningWorker
+from celery_recommender.settings import Settings
+from recommender_engine import open_recommender
+from recommender_engine.items import ItemProcessed
 
 STOCK = "SentenceTransformer.encode(batch_size=32), float32"
 ALONE = "the worker's encoder alone, all texts at once"

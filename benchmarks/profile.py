@@ -19,11 +19,11 @@ from benchmarks.report import Report, Row, machine
 from benchmarks.table import number
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from workers.benchmark.doors import Passage, items_of, through_stream
-from workers.benchmark.figures import Figure
-from workers.benchmark.latency import warm_up
-from workers.broker.status import read_status
-from workers.sandbox import ProcessFailed, RunningWorker, log_end, running_worker, wait_for
+from celery_recommender.benchmark.doors import Passage, items_of, through_stream
+from celery_recommender.benchmark.figures import Figure
+from celery_recommender.benchmark.latency import warm_up
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.sandbox import ProcessFailed, RunningWorker, log_end, running_worker, wait_for
 
 PAGE = Path(__file__).parents[1] / "docs" / "profile.md"
 BEGIN, END = "<!-- figures: python -m benchmarks profile --write -->", "<!-- end of figures -->"

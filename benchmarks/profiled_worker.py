@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks.stages import stage_of
-from workers.cli import main
+from celery_recommender.cli import main
 
 TICK_S = 0.004
 CLOCK = "the clock itself"

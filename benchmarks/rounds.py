@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import click
 
-from workers.benchmark.figures import Figure
-from workers.benchmark.latency import warm_up
-from workers.sandbox import RunningWorker, running_worker
-from workers.settings import Settings
+from celery_recommender.benchmark.figures import Figure
+from celery_recommender.benchmark.latency import warm_up
+from celery_recommender.sandbox import RunningWorker, running_worker
+from celery_recommender.settings import Settings
 
 
 class Rates:

@@ -22,9 +22,9 @@ from typing import Any
 import click
 
 from benchmarks.worker_process import RunningWorker, deterministic_worker
-from recommender.items import START, EntryId
-from workers.broker.status import read_status
-from workers.client import CommandFields, command_fields, is_outcome
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.client import CommandFields, command_fields, is_outcome
+from recommender_engine.items import START, EntryId
 
 SAMPLE_EVERY_S = 2.0
 WORDS = 3000

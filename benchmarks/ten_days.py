@@ -29,12 +29,12 @@ import click
 
 from benchmarks.ten_days_commands import DAY_MS, Said, commands_of, moves
 from benchmarks.worker_process import RunningWorker, deterministic_worker
-from recommender import Entry, EntryId, decode_entry, open_recommender
-from recommender.items.moves import FIRST_PAGE
-from recommender.opening import DATABASE
+from celery_recommender.broker.coordination.proofs import Proofs
+from celery_recommender.client import Client, command_fields
+from recommender_engine import Entry, EntryId, decode_entry, open_recommender
+from recommender_engine.items.moves import FIRST_PAGE
+from recommender_engine.opening import DATABASE
 from tests.support.encoders import FixedEncoders
-from workers.broker.proofs import Proofs
-from workers.client import Client, command_fields
 
 START_MS = 1_700_000_000_000
 TABLES = (

@@ -14,10 +14,10 @@ import click
 
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
-from recommender import EntryId, Recommender, decode_entry, open_recommender
-from recommender.embedding import Encoder
-from recommender.items import DEFAULT_MODEL, Entry
-from recommender.testing import DeterministicEncoder
+from recommender_engine import EntryId, Recommender, decode_entry, open_recommender
+from recommender_engine.embedding import Encoder
+from recommender_engine.items import DEFAULT_MODEL, Entry
+from recommender_engine.testing import DeterministicEncoder
 
 FEW = 10  # collections to compare with
 ITEMS = 10  # of each collection

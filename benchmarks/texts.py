@@ -59,6 +59,6 @@ def load_texts(name: str, limit: int | None = None) -> list[str]:
 def _sample() -> list[str]:
     rows: list[dict[str, str]] = []
     for name in ("tickets", "products"):
-        file = resources.files("workers.samples") / f"{name}.csv"
+        file = resources.files("celery_recommender.samples") / f"{name}.csv"
         rows += csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     return [f"{row['title']}\n{row['description']}" for row in rows]

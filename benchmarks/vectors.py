@@ -10,9 +10,9 @@ from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from recommender.index import DEFAULT_PARAMETERS
-from workers.benchmark.encoders import Encoders
-from workers.benchmark.vectors import spread, through_index, through_worker
+from celery_recommender.benchmark.encoders import Encoders
+from celery_recommender.benchmark.vectors import spread, through_index, through_worker
+from recommender_engine.index import DEFAULT_PARAMETERS
 
 GIVEN, LIMIT, ALL_THREADS = "vectors given, through the worker", "hnswlib, add and query", "hnswlib, every processor"
 

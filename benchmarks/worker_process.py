@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from workers import sandbox
-from workers.client import Client
-from workers.sandbox import RunningWorker
-from workers.settings import Settings
+from celery_recommender import sandbox
+from celery_recommender.client import Client
+from celery_recommender.sandbox import RunningWorker
+from celery_recommender.settings import Settings
 
 __all__ = ["PREFIX", "RunningWorker", "bench_settings", "deterministic_worker", "running_worker"]
 

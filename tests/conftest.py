@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workers.settings import wait_passively
+from celery_recommender.settings import wait_passively
 
 wait_passively()  # before any test imports torch
 

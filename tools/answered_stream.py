@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from recommender import open_recommender
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.evaluation import RecordedEncoders
-from recommender.items import (
+from recommender_engine import open_recommender
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.evaluation import RecordedEncoders
+from recommender_engine.items import (
     DEFAULT_MODEL,
     Band,
     CollectionSettings,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender.items import Item
+from recommender_engine.items import Item
 from tools.edits import Edits
 from tools.streams import groups_of
 

@@ -27,12 +27,12 @@ from unittest.mock import patch
 
 import numpy as np
 
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.evaluation import RecordedEncoders
-from recommender.items import DEFAULT_MODEL, Band, ItemProcessed
-from recommender.matching import PairModel
-from recommender.matching.operating_points import lower_bound
-from recommender.pipeline.queue_order import chance_of
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.evaluation import RecordedEncoders
+from recommender_engine.items import DEFAULT_MODEL, Band, ItemProcessed
+from recommender_engine.matching import PairModel
+from recommender_engine.matching.model.operating_points import lower_bound
+from recommender_engine.pipeline.queue_order import chance_of
 from tools.arrivals import STREAMS, Arrivals
 from tools.fit_matcher import READ_FROM, ROOT
 from tools.judge_matcher import embed_ahead
@@ -40,7 +40,10 @@ from tools.played import Player
 
 LEAST_IN_BIN = 100
 STATED_FROM = 0.1
-_LEARNS_FROM = ("recommender.pipeline.learning.default_model", "recommender.pipeline.lessons.default_model")
+_LEARNS_FROM = (
+    "recommender_engine.pipeline.learning.models.default_model",
+    "recommender_engine.pipeline.learning.lessons.default_model",
+)
 
 
 @dataclass

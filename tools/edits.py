@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recommender.matching.vocabulary import FUNCTION_WORDS
+from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 from tools.contrasts import DIFFERENT, SAME, Edit
 
 _WORD = re.compile(r"[^\W\d_]{3,}")

@@ -22,19 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-import recommender.matching.model as shipped
-from recommender.evaluation.metrics import best_f1, expected_calibration_error, operating
-from recommender.matching.features import CONTEXT, FEATURES, FIELDS
-from recommender.matching.learning import (
-    Recipe,
-    adapt,
-    f_threshold,
-    fit,
-    learn,
-    precision_threshold,
-)
-from recommender.matching.model import PairModel
-from recommender.matching.operating_points import OperatingPoint
+import recommender_engine.matching.model.pair_model as shipped
+from recommender_engine.evaluation.metrics import best_f1, expected_calibration_error, operating
+from recommender_engine.matching.features.table import CONTEXT, FEATURES, FIELDS
+from recommender_engine.matching.model.learning import Recipe, adapt, f_threshold, fit, learn, precision_threshold
+from recommender_engine.matching.model.operating_points import OperatingPoint
+from recommender_engine.matching.model.pair_model import PairModel
 from tools.labelled_sets import SETS, Embedder, LabelledSet, load
 from tools.streams import StreamFigures, runs, stream_figures
 

@@ -13,14 +13,20 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["recommender.items", "workers.broker.commands_log", "workers.cli.policies"]):
+with atheris.instrument_imports(
+    include=[
+        "recommender_engine.items",
+        "celery_recommender.broker.commands.log",
+        "celery_recommender.cli.input.policies",
+    ]
+):
     import click
 
-    from recommender.errors import ConfigurationError
-    from recommender.items import Entry, EntryId, claimed_item
-    from recommender.items.commands import COMMAND_TYPES
-    from workers.broker.commands_log import decode
-    from workers.cli.policies import checked, read_policies, settings_of
+    from celery_recommender.broker.commands.log import decode
+    from celery_recommender.cli.input.policies import checked, read_policies, settings_of
+    from recommender_engine.errors import ConfigurationError
+    from recommender_engine.items import Entry, EntryId, claimed_item
+    from recommender_engine.items.commands import COMMAND_TYPES
 
 NOW_MS = 1_700_000_000_000
 TYPES = [name.encode() for name in COMMAND_TYPES]

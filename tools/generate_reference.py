@@ -22,11 +22,11 @@ from prometheus_client import Counter, Gauge, Histogram  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
-from recommender.matching.feature import Feature  # noqa: E402
-from recommender.matching.features import TABLE  # noqa: E402
-from workers.cli import main as command_line  # noqa: E402
-from workers.owner.metrics import Metrics  # noqa: E402
-from workers.settings import Settings, variable  # noqa: E402
+from celery_recommender.cli import main as command_line  # noqa: E402
+from celery_recommender.owner.telemetry.metrics import Metrics  # noqa: E402
+from celery_recommender.settings import Settings, variable  # noqa: E402
+from recommender_engine.matching.features.feature import Feature  # noqa: E402
+from recommender_engine.matching.features.table import TABLE  # noqa: E402
 
 GENERATED = "<!-- Written by tools/generate_reference.py: change the code, then run it. -->"
 
@@ -126,7 +126,7 @@ def features_page() -> Iterator[str]:
     yield GENERATED
     yield ""
     yield from (
-        "What the matcher sees of two items, in the order of `recommender/matching/features.py`. *More of it*: the",
+        "What the matcher sees of two items, in the order of `recommender/recommender_engine/matching/features/table.py`. *More of it*: the",
         "probability never falls (`same`), never rises (`different`), or does what the data say. *Read from*: the pair",
         "alone; what both state (`stated`: codes, numbers, sizes, colours); titles and labels, which are named fields;",
         "both texts word by word (`sides`); or the item's other candidates (`context`). *Speaks of*: the evidence",
@@ -157,7 +157,7 @@ def command_line_page() -> Iterator[str]:
     yield GENERATED
     yield ""
     yield from (
-        "`recommender COMMAND`, or `python -m workers COMMAND`. Settings come from the environment, see",
+        "`recommender COMMAND`, or `python -m celery_recommender COMMAND`. Settings come from the environment, see",
         "[settings](settings.md). With `--json` the result is one JSON document on standard output (`watch`: one a",
         "line); progress and remarks go to standard error.",
         "",

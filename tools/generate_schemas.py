@@ -23,12 +23,12 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import models_json_schema  # noqa: E402
 
-from recommender import EntryId, Event, __version__, decode_entry, open_recommender  # noqa: E402
-from recommender.items import DEFAULT_MODEL, limits  # noqa: E402
-from recommender.items.commands import COMMAND_TYPES  # noqa: E402
-from recommender.items.events import EVENT_TYPES, Timings  # noqa: E402
-from recommender.items.values import Value  # noqa: E402
-from recommender.testing import DeterministicEncoder  # noqa: E402
+from recommender_engine import EntryId, Event, __version__, decode_entry, open_recommender  # noqa: E402
+from recommender_engine.items import DEFAULT_MODEL, limits  # noqa: E402
+from recommender_engine.items.commands import COMMAND_TYPES  # noqa: E402
+from recommender_engine.items.events import EVENT_TYPES, Timings  # noqa: E402
+from recommender_engine.items.values import Value  # noqa: E402
+from recommender_engine.testing import DeterministicEncoder  # noqa: E402
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMMENT = "Written by tools/generate_schemas.py: change the code, then run it."

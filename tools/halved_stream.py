@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender.matching import default_model, learn
-from recommender.matching.boosting import Growth, grow
-from recommender.matching.features import FEATURES
-from recommender.matching.learning import UNIVERSAL
-from recommender.matching.logistic import regress
-from recommender.matching.model import probability
+from recommender_engine.matching import default_model, learn
+from recommender_engine.matching.features.table import FEATURES
+from recommender_engine.matching.model.boosting import Growth, grow
+from recommender_engine.matching.model.learning import UNIVERSAL
+from recommender_engine.matching.model.logistic import regress
+from recommender_engine.matching.model.pair_model import probability
 from tools.fit_matcher import cached_embedder, data_folder, hide
 from tools.labelled_sets import load
 from tools.streams import runs

@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.evaluation import LabelledPair, PairJudge, RecordedEncoders, Split, embed, gather
-from recommender.items import DEFAULT_MODEL, CollectionSettings
-from recommender.matching import PairModel, default_model
-from recommender.text import clean
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.evaluation import LabelledPair, PairJudge, RecordedEncoders, Split, embed, gather
+from recommender_engine.items import DEFAULT_MODEL, CollectionSettings
+from recommender_engine.matching import PairModel, default_model
+from recommender_engine.text import clean
 from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, thinned, whole_groups, with_twins
 from tools.judged import View, view_of_pairs, view_of_stream
 from tools.mail_export import mail_export

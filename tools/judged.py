@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from recommender.evaluation.metrics import best_f1
-from recommender.items import Band, ItemProcessed
+from recommender_engine.evaluation.metrics import best_f1
+from recommender_engine.items import Band, ItemProcessed
 from tools.arrivals import Arrivals
 from tools.played import Stated
 

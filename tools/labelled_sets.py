@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
-from recommender.items import DEFAULT_MODEL, Item
-from recommender.items.values import AttributeValue
-from recommender.matching.context import LED, Context
-from recommender.matching.features import FEATURES, compare, features
-from recommender.matching.profile import item_terms, profile
-from recommender.matching.statistics import CountedTerms
-from recommender.matching.terms import terms_of
-from recommender.pipeline.judging import NEAREST
+from recommender_engine.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
+from recommender_engine.items import DEFAULT_MODEL, Item
+from recommender_engine.items.values import AttributeValue
+from recommender_engine.matching.features.table import FEATURES, compare, features
+from recommender_engine.matching.pair.context import LED, Context
+from recommender_engine.matching.pair.profile import item_terms, profile
+from recommender_engine.matching.pair.statistics import CountedTerms
+from recommender_engine.matching.text.terms import terms_of
+from recommender_engine.pipeline.dedup.judging import NEAREST
 from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, whole_groups
 from tools.edits import Edits
 from tools.streams import arriving_rows, candidates

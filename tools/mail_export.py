@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recommender.items import Item
+from recommender_engine.items import Item
 from tools.arrivals import Arrivals
 from tools.trial_texts import CLOSINGS, GREETINGS, OFFICE
 

@@ -24,16 +24,16 @@ from typing import Any
 
 import numpy as np
 
-import recommender.matching.model as shipped
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.evaluation import RecordedEncoders
-from recommender.items import DEFAULT_MODEL, Item
-from recommender.matching import CountedTerms, PairModel, default_model, item_terms, rows_from
-from recommender.matching.features import CONTEXT
-from recommender.matching.learning import Recipe, fit
-from recommender.matching.operating_points import OperatingPoint, carries
-from recommender.matching.places import PLACES, Kind, Place, View, kind_of
-from recommender.matching.profile import Profile, profile
+import recommender_engine.matching.model.pair_model as shipped
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.evaluation import RecordedEncoders
+from recommender_engine.items import DEFAULT_MODEL, Item
+from recommender_engine.matching import CountedTerms, PairModel, default_model, item_terms, rows_from
+from recommender_engine.matching.features.table import CONTEXT
+from recommender_engine.matching.model.learning import Recipe, fit
+from recommender_engine.matching.model.operating_points import OperatingPoint, carries
+from recommender_engine.matching.pair.places import PLACES, Kind, Place, View, kind_of
+from recommender_engine.matching.pair.profile import Profile, profile
 from tools.arrivals import Arrivals
 from tools.fit_matcher import (
     CONTEXT_HIDDEN,

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from recommender import open_recommender
-from recommender.embedding import Encoders
-from recommender.items import (
+from recommender_engine import open_recommender
+from recommender_engine.embedding import Encoders
+from recommender_engine.items import (
     Band,
     CollectionSettings,
     Command,
@@ -26,8 +26,8 @@ from recommender.items import (
     PairVerdict,
     UpsertItem,
 )
-from recommender.matching import Candidate, Comparable, LearnedMatcher, Matcher, PairModel
-from recommender.pipeline.calibrating import Calibration
+from recommender_engine.matching import Candidate, Comparable, LearnedMatcher, Matcher, PairModel
+from recommender_engine.pipeline.queries.calibrating import Calibration
 
 BATCH = 64
 START_MS = 1_767_225_600_000  # any moment would do: 2026-01-01

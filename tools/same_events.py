@@ -51,16 +51,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from celery_recommender.broker.commands.log import decode
+
 # All that is imported of the product. Whoever moves modules changes these lines, and the attributes of the engine
 # that `questions` names.
-from recommender import Entry, EntryId, Recommender, open_recommender
-from recommender.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
-from recommender.errors import RecommenderError
-from recommender.evaluation.vectors import RecordedEncoder
-from recommender.items import DEFAULT_MODEL, Item, ItemKey, UpsertItem
-from recommender.items.moves import FIRST_PAGE
-from recommender.testing import DeterministicEncoder
-from workers.broker.commands_log import decode
+from recommender_engine import Entry, EntryId, Recommender, open_recommender
+from recommender_engine.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
+from recommender_engine.errors import RecommenderError
+from recommender_engine.evaluation.vectors import RecordedEncoder
+from recommender_engine.items import DEFAULT_MODEL, Item, ItemKey, UpsertItem
+from recommender_engine.items.moves import FIRST_PAGE
+from recommender_engine.testing import DeterministicEncoder
 
 DATABASE = "state.sqlite3"
 SIZES = (1, 7, 500)

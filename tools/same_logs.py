@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from recommender.items import Entry, EntryId, Item, Malformed
-from recommender.matching import LearnedMatcher
+from recommender_engine.items import Entry, EntryId, Item, Malformed
+from recommender_engine.matching import LearnedMatcher
 from tests.faults.workload import make_workload
 from tests.support.partitions import Pair
 from tools.arrivals import STREAMS, Arrivals, rows_of, whole_groups

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recommender.items import Item
-from recommender.matching.context import contexts, cosines_among
-from recommender.matching.features import compare, features
-from recommender.matching.profile import ItemTerms, item_terms, profile
-from recommender.matching.statistics import CountedTerms, rarity
-from recommender.pipeline.judging import BY_WORDS, NEAREST
-from recommender.pipeline.words import MOST_ITEMS, TERMS_READ
+from recommender_engine.items import Item
+from recommender_engine.matching.features.table import compare, features
+from recommender_engine.matching.pair.context import contexts, cosines_among
+from recommender_engine.matching.pair.profile import ItemTerms, item_terms, profile
+from recommender_engine.matching.pair.statistics import CountedTerms, rarity
+from recommender_engine.pipeline.dedup.judging import BY_WORDS, NEAREST
+from recommender_engine.pipeline.lexical.words import MOST_ITEMS, TERMS_READ
 
 
 def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
 
 
 def _by_words(terms: Iterable[str], counted: CountedTerms, seen_in: dict[str, list[int]]) -> list[int]:
-    """The earlier items that share the most of the rarest terms, as `recommender.pipeline.words` finds them."""
+    """The earlier items that share the most of the rarest terms, as `recommender_engine.pipeline.lexical.words` finds them."""
     known = [term for term in terms if 1 <= counted.frequency(term) <= MOST_ITEMS]
     weights = rarity(counted, known)
     scores: dict[int, float] = {}

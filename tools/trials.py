@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from recommender.embedding import Encoders
-from recommender.items import Band, Item, ItemProcessed
-from recommender.matching import PairModel
+from recommender_engine.embedding import Encoders
+from recommender_engine.items import Band, Item, ItemProcessed
+from recommender_engine.matching import PairModel
 from tools.arrivals import SEED, Arrivals, questions, rows_of, sample
 from tools.played import Player
 from tools.streams import groups_of

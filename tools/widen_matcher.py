@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-import recommender.matching.model as shipped
-from recommender.evaluation.metrics import best_f1
-from recommender.matching import PairModel, default_model
-from recommender.matching.features import CONTEXT, FEATURES, MONOTONE
-from recommender.matching.logistic import Logistic, newton
+import recommender_engine.matching.model.pair_model as shipped
+from recommender_engine.evaluation.metrics import best_f1
+from recommender_engine.matching import PairModel, default_model
+from recommender_engine.matching.features.table import CONTEXT, FEATURES, MONOTONE
+from recommender_engine.matching.model.logistic import Logistic, newton
 from tools.fit_matcher import IMPORTANCE, cached_embedder, data_folder, hide, training
 from tools.labelled_sets import LabelledSet, load
 

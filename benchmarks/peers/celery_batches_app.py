@@ -14,11 +14,11 @@ from celery import Celery
 from celery_batches import Batches
 from sentence_transformers import SentenceTransformer
 
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from workers.benchmark.hand_written import PUBLISHED, TASK
-from workers.broker.connections import celery_url, connect
-from workers.settings import Settings
+from celery_recommender.benchmark.hand_written import PUBLISHED, TASK
+from celery_recommender.broker.redis.connections import celery_url, connect
+from celery_recommender.settings import Settings
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 
 FLUSH_EVERY, FLUSH_INTERVAL_S = 64, 0.05
 _NEIGHBOURS = 10

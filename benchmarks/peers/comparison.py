@@ -15,14 +15,14 @@ from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from workers.benchmark.child import Child
-from workers.benchmark.doors import items_of, through_stream
-from workers.benchmark.encoders import Encoders
-from workers.benchmark.latency import WARM_UP
-from workers.benchmark.rival import CeleryRival
-from workers.benchmark.vectors import through_index
-from workers.sandbox import ProcessFailed
-from workers.settings import Settings, environment_of_others
+from celery_recommender.benchmark.child import Child
+from celery_recommender.benchmark.doors import items_of, through_stream
+from celery_recommender.benchmark.encoders import Encoders
+from celery_recommender.benchmark.latency import WARM_UP
+from celery_recommender.benchmark.rival import CeleryRival
+from celery_recommender.benchmark.vectors import through_index
+from celery_recommender.sandbox import ProcessFailed
+from celery_recommender.settings import Settings, environment_of_others
 
 BLOCK = 256
 """Texts that a library is handed at a time."""

@@ -23,9 +23,9 @@ import torch
 from pgvector.psycopg import register_vector
 from sentence_transformers import SentenceTransformer
 
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from workers.benchmark.child import Answer, serve
+from celery_recommender.benchmark.child import Answer, serve
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 
 _NEIGHBOURS = 10
 _UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root

@@ -10,9 +10,9 @@ import torch
 from semhash import SemHash
 from sentence_transformers import SentenceTransformer
 
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from workers.benchmark.child import Answer, serve
+from celery_recommender.benchmark.child import Answer, serve
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 
 
 class Encoder:

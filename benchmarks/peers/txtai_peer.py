@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from txtai import Embeddings
 
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from workers.benchmark.child import Answer, serve
+from celery_recommender.benchmark.child import Answer, serve
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 
 _NEIGHBOURS = 10
 _MODEL = str(locate(ALL_MINILM_L6_V2))

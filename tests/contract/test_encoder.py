@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.embedding import Encoder, ModelSource
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from recommender.errors import ConfigurationError, EncodingError, ModelError
-from recommender.testing import DeterministicEncoder
+from recommender_engine.embedding import Encoder, ModelSource
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+from recommender_engine.errors import ConfigurationError, EncodingError, ModelError
+from recommender_engine.testing import DeterministicEncoder
 
 TICKETS = (
     "My card payment was declined at the supermarket",
@@ -47,7 +47,7 @@ LEAST_COSINE = 0.999
 
 @pytest.fixture(scope="module")
 def real_encoder() -> Encoder:
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     return SentenceTransformerEncoder(ALL_MINILM_L6_V2)
 
@@ -194,7 +194,7 @@ def copied_model(directory: Path) -> Path:
 
 
 def load(source: ModelSource, backend: str = "torch-float32", cache: Path | None = None) -> Encoder:
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     return SentenceTransformerEncoder(source, backend=backend, cache=cache)
 

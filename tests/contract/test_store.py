@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.errors import StateDamaged, StateError, StateLocked, StateTooNew
-from recommender.items import (
+from recommender_engine.errors import StateDamaged, StateError, StateLocked, StateTooNew
+from recommender_engine.items import (
     START,
     Band,
     Cause,
@@ -32,10 +32,10 @@ from recommender.items import (
     Reason,
     Timings,
 )
-from recommender.opening import lock_directory, open_recommender, release
-from recommender.store import KEY_WINDOW_MS, Answer, KeyUse, SqliteStore, StoredItem, Verdict
-from recommender.store.schema import APPLICATION_ID
-from recommender.store.tables import SCHEMA_VERSION
+from recommender_engine.opening import lock_directory, open_recommender, release
+from recommender_engine.store import KEY_WINDOW_MS, Answer, KeyUse, SqliteStore, StoredItem, Verdict
+from recommender_engine.store.schema import APPLICATION_ID
+from recommender_engine.store.tables import SCHEMA_VERSION
 from tests.support.engine import Models
 
 MS = 1_700_000_000_000
@@ -208,8 +208,8 @@ def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
 
 def test_what_is_not_committed_is_gone_after_a_crash(tmp_path: Path) -> None:
     crash = (
-        "import os, sys; from pathlib import Path; from recommender.items import EntryId; "
-        "from recommender.store import SqliteStore\n"
+        "import os, sys; from pathlib import Path; from recommender_engine.items import EntryId; "
+        "from recommender_engine.store import SqliteStore\n"
         "store = SqliteStore(Path(sys.argv[1]))\n"
         "with store.transaction(): store.position = EntryId(1, 0)\n"
         "with store.transaction():\n"
@@ -227,8 +227,8 @@ def test_what_is_not_committed_is_gone_after_a_crash(tmp_path: Path) -> None:
 def test_an_erased_text_is_gone_although_the_process_died_right_after(tmp_path: Path) -> None:
     """A commit is one thing, and what it leaves in the write-ahead log another."""
     erase = (
-        "import os, sys; from pathlib import Path; from recommender.items import *\n"
-        "from recommender.store import SqliteStore\n"
+        "import os, sys; from pathlib import Path; from recommender_engine.items import *\n"
+        "from recommender_engine.store import SqliteStore\n"
         "store = SqliteStore(Path(sys.argv[1]))\n"
         "def add(n, item): store.outbox.add(Event(EntryId(n, 0), ItemPatched(command=Cause(id='1-0'), item_id=item,"
         " collection='default', revision=1, attributes={'name': 'Wilhelmina' if item == 'a' else 'Quentin'})))\n"
@@ -632,8 +632,8 @@ def test_verdicts_that_speak_of_another_group_are_found_from_either_side(store: 
 
 Opener = Callable[[Path], Any]
 HOLDER = (
-    "import sys; from pathlib import Path; from recommender.opening import lock_directory; "
-    "from recommender.store import SqliteStore\n"
+    "import sys; from pathlib import Path; from recommender_engine.opening import lock_directory; "
+    "from recommender_engine.store import SqliteStore\n"
     "held = {what}(Path(sys.argv[1]))\n"
     "print('held', flush=True); sys.stdin.read()\n"
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.index import (
+from recommender_engine.index import (
     NO_LABEL,
     AdaptiveIndex,
     FlatIndex,

@@ -20,18 +20,18 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from recommender.items import claimed_item
-from recommender.items.commands import COMMAND_TYPES
-from recommender.testing import DeterministicEncoder
+from celery_recommender.broker.coordination.proofs import Proofs
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import command_fields, is_outcome
+from celery_recommender.settings import Settings
+from recommender_engine.items import claimed_item
+from recommender_engine.items.commands import COMMAND_TYPES
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.access import GuardedServer
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.streams import DELETED, KEYS, PROCESSED, REJECTED
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.proofs import Proofs
-from workers.client import command_fields, is_outcome
-from workers.settings import Settings
 
 USERS = ("producer", "celery-producer", "celery-worker")
 ROUND = 400  # entries between two looks

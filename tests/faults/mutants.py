@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from recommender import Recommender
-from recommender.backups import writing
-from recommender.items import START, EntryId, QuarantineCommand
-from recommender.store import OutboxRow
+from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.coordination.quarantine import Quarantine
+from celery_recommender.broker.events.stream import EventsStream
+from celery_recommender.broker.redis.ranges import Fields
+from celery_recommender.owner.continuity.backups import BackupKeeper
+from celery_recommender.owner.continuity.recovery import Recovery
+from celery_recommender.owner.delivery.dispatch import Dispatch
+from celery_recommender.owner.delivery.publisher import Publisher
+from recommender_engine import Recommender
+from recommender_engine.backups import writing
+from recommender_engine.items import START, EntryId, QuarantineCommand
+from recommender_engine.store import OutboxRow
 from tests.support.streams import KEYS
-from workers.broker.commands_log import CommandsLog
-from workers.broker.events_stream import EventsStream
-from workers.broker.quarantine import Quarantine
-from workers.broker.ranges import Fields
-from workers.owner.backups import BackupKeeper
-from workers.owner.dispatch import Dispatch
-from workers.owner.publisher import Publisher
-from workers.owner.recovery import Recovery
 
 
 def position_first() -> None:

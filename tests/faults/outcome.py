@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from recommender import open_recommender
-from recommender.embedding import Encoders
-from recommender.items import EntryId
-from recommender.opening import DATABASE
-from recommender.store.outbox import KEY_WINDOW_MS
+from recommender_engine import open_recommender
+from recommender_engine.embedding import Encoders
+from recommender_engine.items import EntryId
+from recommender_engine.opening import DATABASE
+from recommender_engine.store.outbox import KEY_WINDOW_MS
 from tests.faults.workload import Workload
 from tests.support.streams import PROCESSED, REJECTED, Published, outcomes, published, without_quotes
 

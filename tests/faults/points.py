@@ -68,56 +68,62 @@ class Point(NamedTuple):
         return holder, name
 
 
-_STORE = "recommender.store.sqlite:SqliteStore.transaction"
-_EVENTS = "workers.broker.events_stream:EventsStream"
-_COMMANDS = "workers.broker.commands_log:CommandsLog"
-_ENGINE = "recommender.pipeline.recommender:Recommender"
-_SNAPSHOT = "recommender.index.snapshot"
-_OWNER = "workers.owner.owner:Owner"
-_IN_HAND = "workers.owner.in_hand:BatchInHand"
-_QUARANTINE = "workers.broker.quarantine:Quarantine"
-_EXAMINATION = "workers.owner.examination"
-_RECOVERY = "workers.owner.recovery:Recovery"
-_BACKUPS, _WRITING = "recommender.backups", "recommender.backups.writing"
+_STORE = "recommender_engine.store.sqlite:SqliteStore.transaction"
+_EVENTS = "celery_recommender.broker.events.stream:EventsStream"
+_COMMANDS = "celery_recommender.broker.commands.log:CommandsLog"
+_ENGINE = "recommender_engine.pipeline.recommender:Recommender"
+_SNAPSHOT = "recommender_engine.index.snapshot"
+_OWNER = "celery_recommender.owner.owner:Owner"
+_IN_HAND = "celery_recommender.owner.poison.in_hand:BatchInHand"
+_QUARANTINE = "celery_recommender.broker.coordination.quarantine:Quarantine"
+_EXAMINATION = "celery_recommender.owner.poison.bisection"
+_RECOVERY = "celery_recommender.owner.continuity.recovery:Recovery"
+_BACKUPS, _WRITING = "recommender_engine.backups", "recommender_engine.backups.writing"
 
 POINTS = (
     # A fresh or a known state is opened.
-    Point("open: tables made", "recommender.store.schema:_create", "after"),
-    Point("open: database ready", "recommender.store.sqlite:connect", "after"),
-    Point("open: partition claimed", "workers.owner.ownership:Ownership.claim", "after"),
-    Point("open: lease acquired", "workers.broker.lease:Lease.acquire", "after"),
+    Point("open: tables made", "recommender_engine.store.schema:_create", "after"),
+    Point("open: database ready", "recommender_engine.store.sqlite:connect", "after"),
+    Point("open: partition claimed", "celery_recommender.owner.leadership.ownership:Ownership.claim", "after"),
+    Point("open: lease acquired", "celery_recommender.broker.coordination.lease:Lease.acquire", "after"),
     Point("open: stream kept above the position", f"{_COMMANDS}.keep_above", "after"),
-    Point("open: state and events stream compared", "workers.owner.publisher:Publisher.take_over", "after"),
+    Point(
+        "open: state and events stream compared",
+        "celery_recommender.owner.delivery.publisher:Publisher.take_over",
+        "after",
+    ),
     # A, B: read, decode, hand over.
     Point("read: before", f"{_COMMANDS}.read", "before"),
     Point("read: after", f"{_COMMANDS}.read", "after", something),
-    Point("decode: after", "workers.owner.intake:decode", "after"),
-    Point("inbox: filled", "workers.owner.inbox:Inbox.put", "after"),
-    Point("inbox: taken from", "workers.owner.inbox:Inbox.take", "after", something),
+    Point("decode: after", "celery_recommender.owner.loop.intake:decode", "after"),
+    Point("inbox: filled", "celery_recommender.owner.loop.inbox:Inbox.put", "after"),
+    Point("inbox: taken from", "celery_recommender.owner.loop.inbox:Inbox.take", "after", something),
     # C: embed.
-    Point("embed: before", "recommender.pipeline.embedding_step:EmbeddingStep.embed", "before"),
+    Point("embed: before", "recommender_engine.pipeline.vectors.embedding_step:EmbeddingStep.embed", "before"),
     Point("embed: begun ahead", f"{_ENGINE}.embed_ahead", "after"),
-    Point("embed: after", "recommender.pipeline.embedding_step:EmbeddingStep.embed", "after"),
+    Point("embed: after", "recommender_engine.pipeline.vectors.embedding_step:EmbeddingStep.embed", "after"),
     # D: candidates and decision.
     Point("candidates: after", f"{_ENGINE}._neighbours", "after"),
     Point("decide: before", f"{_ENGINE}._decide", "before"),
     Point("decide: after", f"{_ENGINE}._decide", "after"),
     # E: inside the transaction, and its end.
     Point("transaction: begun", _STORE, "entered", context=True),
-    Point("transaction: before a vector", "recommender.store.vectors:VectorTable.add", "before"),
-    Point("transaction: after an item", "recommender.store.items:ItemTable.insert", "after"),
-    Point("transaction: before an event", "recommender.store.outbox:Outbox.add", "before"),
-    Point("transaction: after an event", "recommender.store.outbox:Outbox.add", "after"),
-    Point("transaction: before the position", "recommender.pipeline.batch:Batch.finish", "before"),
-    Point("transaction: after the position", "recommender.pipeline.batch:Batch.finish", "after"),
-    Point("commit: before asking for the lease", "workers.broker.lease:Lease.require", "before"),
+    Point("transaction: before a vector", "recommender_engine.store.vectors:VectorTable.add", "before"),
+    Point("transaction: after an item", "recommender_engine.store.items:ItemTable.insert", "after"),
+    Point("transaction: before an event", "recommender_engine.store.outbox:Outbox.add", "before"),
+    Point("transaction: after an event", "recommender_engine.store.outbox:Outbox.add", "after"),
+    Point("transaction: before the position", "recommender_engine.pipeline.batch:Batch.finish", "before"),
+    Point("transaction: after the position", "recommender_engine.pipeline.batch:Batch.finish", "after"),
+    Point(
+        "commit: before asking for the lease", "celery_recommender.broker.coordination.lease:Lease.require", "before"
+    ),
     Point("commit: before", _STORE, "leaving", context=True),
     Point("commit: after", _STORE, "after", context=True),
     # F: the indexes in memory, and what an erasure leaves in the file.
-    Point("index: before", "recommender.pipeline.indexes:Indexes.apply", "before"),
-    Point("index: after", "recommender.pipeline.indexes:Indexes.apply", "after"),
-    Point("scrub: before", "recommender.store.sqlite:SqliteStore.cut_log", "before"),
-    Point("scrub: after", "recommender.store.sqlite:SqliteStore.cut_log", "after"),
+    Point("index: before", "recommender_engine.pipeline.vectors.indexes:Indexes.apply", "before"),
+    Point("index: after", "recommender_engine.pipeline.vectors.indexes:Indexes.apply", "after"),
+    Point("scrub: before", "recommender_engine.store.sqlite:SqliteStore.cut_log", "before"),
+    Point("scrub: after", "recommender_engine.store.sqlite:SqliteStore.cut_log", "after"),
     # G: publish.
     Point("publish: before", f"{_EVENTS}.publish", "before"),
     Point("publish: half of MULTI/EXEC sent", f"{_EVENTS}.publish", "half sent"),
@@ -128,18 +134,22 @@ POINTS = (
     # H: what has arrived is noted; what is old is dropped.
     Point("acknowledge: before", f"{_ENGINE}.acknowledge", "before"),
     Point("acknowledge: after", f"{_ENGINE}.acknowledge", "after"),
-    Point("prune: before", "recommender.pipeline.tidying:Tidying._prune", "before"),
-    Point("prune: after", "recommender.pipeline.tidying:Tidying._prune", "after"),
+    Point("prune: before", "recommender_engine.pipeline.migration.tidying:Tidying._prune", "before"),
+    Point("prune: after", "recommender_engine.pipeline.migration.tidying:Tidying._prune", "after"),
     # The courier.
-    Point("courier: before", "workers.celery.carrier:Carrier.__call__", "before"),
-    Point("courier: caller told, request kept", "workers.celery.carrier:Carrier._complete", "after"),
-    Point("courier: after", "workers.celery.carrier:Carrier.__call__", "after"),
+    Point("courier: before", "celery_recommender.celery.worker.result_delivery:Carrier.__call__", "before"),
+    Point(
+        "courier: caller told, request kept",
+        "celery_recommender.celery.worker.result_delivery:Carrier._complete",
+        "after",
+    ),
+    Point("courier: after", "celery_recommender.celery.worker.result_delivery:Carrier.__call__", "after"),
     # I: trim.
-    Point("trim: before", "workers.broker.trimming:Trimming.trim", "before"),
-    Point("trim: sent, no reply", "workers.broker.trimming:Trimming.trim", "sent"),
-    Point("trim: after", "workers.broker.trimming:Trimming.trim", "after"),
+    Point("trim: before", "celery_recommender.broker.commands.trimming:Trimming.trim", "before"),
+    Point("trim: sent, no reply", "celery_recommender.broker.commands.trimming:Trimming.trim", "sent"),
+    Point("trim: after", "celery_recommender.broker.commands.trimming:Trimming.trim", "after"),
     # J: snapshots of indexes.
-    Point("snapshot: graph in a temporary file", "recommender.index.hnsw:HnswIndex.save", "after"),
+    Point("snapshot: graph in a temporary file", "recommender_engine.index.hnsw:HnswIndex.save", "after"),
     Point("snapshot: before a rename", "pathlib:Path.rename", "before"),
     Point("snapshot: after a rename", "pathlib:Path.rename", "after"),
     Point("snapshot: file published", f"{_SNAPSHOT}:whole_file", "after", context=True),
@@ -150,7 +160,7 @@ POINTS = (
     Point("stop: asked for", f"{_OWNER}.stop", "before"),
     Point("stop: before the last publishing", f"{_OWNER}._finish", "before"),
     Point("stop: after the last trim", f"{_OWNER}._finish", "after"),
-    Point("stop: lease released", "workers.broker.lease:Lease.release", "after"),
+    Point("stop: lease released", "celery_recommender.broker.coordination.lease:Lease.release", "after"),
     Point("stop: before the last snapshots", f"{_ENGINE}.close", "before"),
     Point("stop: closed", f"{_ENGINE}.close", "after"),
     # The note of the batch in hand.
@@ -201,8 +211,8 @@ POINTS = (
     Point("backup: its files deleted, its directory there", "os:rmdir", "before"),
     Point("backup: an older one gone", f"{_WRITING}:_delete", "after"),
     Point("backup: older ones gone", f"{_BACKUPS}:prune", "after"),
-    Point("backup: before it is noted", "workers.owner.backups:BackupKeeper._end", "before"),
-    Point("backup: noted", "workers.owner.backups:BackupKeeper._end", "after"),
+    Point("backup: before it is noted", "celery_recommender.owner.continuity.backups:BackupKeeper._end", "before"),
+    Point("backup: noted", "celery_recommender.owner.continuity.backups:BackupKeeper._end", "after"),
 )
 BY_NAME = {point.name: point for point in POINTS}
 assert len(BY_NAME) == len(POINTS), "two points have one name"

@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 from redis.exceptions import ConnectionError as ServerAway
 
-from recommender import Entry, Recommender, decode_entry
-from recommender.errors import EncodingError
-from recommender.items import START, EntryId
-from recommender.store import OutboxRow, SqliteStore
-from recommender.testing import DeterministicEncoder
+from celery_recommender.broker.events.stream import EventsConflict, EventsSetBack
+from celery_recommender.owner.delivery.publisher import Publisher
+from recommender_engine import Entry, Recommender, decode_entry
+from recommender_engine.errors import EncodingError
+from recommender_engine.items import START, EntryId
+from recommender_engine.store import OutboxRow, SqliteStore
+from recommender_engine.testing import DeterministicEncoder
 from tests.faults.points import POINTS
 from tests.faults.saboteur import Saboteur, Shot
 from tests.faults.workload import make_workload
@@ -26,8 +28,6 @@ from tests.support.encoders import FailingEncoder
 from tests.support.engine import Models, outbox_lines
 from tests.support.matchers import cosine_matcher
 from tests.support.streams import Published, without_quotes
-from workers.broker.events_stream import EventsConflict, EventsSetBack
-from workers.owner.publisher import Publisher
 
 # Moments of the engine's own thread; what is about files, Redis or other threads is left to real processes.
 STEPS = ("embed", "candidates", "decide", "transaction", "commit", "index", "scrub", "acknowledge", "prune")

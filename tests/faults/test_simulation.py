@@ -9,14 +9,14 @@ from contextlib import suppress
 import pytest
 from redis.exceptions import ConnectionError as ServerAway
 
-from recommender import Entry, Recommender, open_recommender
-from recommender.items import START, EntryId
+from celery_recommender.owner.delivery.publisher import Publisher
+from recommender_engine import Entry, Recommender, open_recommender
+from recommender_engine.items import START, EntryId
 from tests.faults.saboteur import Saboteur
 from tests.faults.simulation import ENGINE_POINTS, START_MS, Broken, Crash, Simulation, Trials, crash, make_entries
 from tests.faults.workload import COMMANDS, make_workload
 from tests.support.encoders import FixedEncoders
 from tests.support.engine import data_of, is_outcome
-from workers.owner.publisher import Publisher
 
 CHUNKS = 4
 TRIALS = 60  # of a chunk; `make simulate` runs thousands

@@ -17,11 +17,14 @@ from typing import Any, NamedTuple, Self
 
 from redis.exceptions import RedisError
 
-from recommender import backups
-from recommender.backups import Backup
-from recommender.embedding import Encoders
-from recommender.errors import StateError
-from recommender.items import START, EntryId
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.settings import Settings
+from recommender_engine import backups
+from recommender_engine.backups import Backup
+from recommender_engine.embedding import Encoders
+from recommender_engine.errors import StateError
+from recommender_engine.items import START, EntryId
 from tests.faults.outcome import DELIVERIES, Outcome, collect, delivered, differences
 from tests.faults.points import BY_NAME, POINTS
 from tests.faults.saboteur import Shot
@@ -33,9 +36,6 @@ from tests.support.poison import PoisonEncoders
 from tests.support.servers import make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, published, traces
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.status import read_status
-from workers.settings import Settings
 
 # Beside SIGKILL of the worker at each point: how else a trial disturbs, each so many times in a round of trials.
 ANY_TIME, TERM, TERM_TWICE = "worker killed at any time", "SIGTERM in a batch", "SIGTERM in a batch, twice"
@@ -122,7 +122,7 @@ class Bench:
 
     def __enter__(self) -> Self:
         if self._real_model:  # imported here, so that children need not do it
-            importlib.import_module("recommender.embedding.sentence_transformer")
+            importlib.import_module("recommender_engine.embedding.sentence_transformer")
         self._server = self._stack.enter_context(running(make_server(self._kind, self._directory / "server")))
         self.redis = self._stack.enter_context(connect(self._server.url))
         return self

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from celery.bin.celery import celery as command_line
 
-from recommender.embedding import Encoders
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
+from recommender_engine.embedding import Encoders
 from tests.faults.rehearsals import forking
 from tests.faults.saboteur import Saboteur, Shot, send_signals
 from tests.support.processes import QUIET
-from workers.celery.app import make_app
-from workers.logs import configure_logs
-from workers.settings import Settings
 
 # What a worker imports when it starts, so that its parent has it before it forks.
 for _name in (
@@ -32,14 +32,14 @@ for _name in (
 
 # A trial waits for these: what the owner does once a second it does here many times a second.
 PACE: dict[str, Any] = {
-    "workers.owner.dispatch:_IDLE_S": 0.05,
-    "workers.owner.upkeep:_EVERY_S": 0.05,
-    "workers.owner.deciding:RETRY_S": 0.05,
-    "workers.owner.owner:RETRY_S": 0.05,
-    "workers.owner.intake:_RETRY_AFTER_S": 0.05,
-    "workers.owner.status:_EVERY_S": 0.02,
-    "workers.owner.courier:_LAST_RETRY_S": 0.2,
-    "workers.owner.examination:get_context": forking,
+    "celery_recommender.owner.delivery.dispatch:_IDLE_S": 0.05,
+    "celery_recommender.owner.loop.upkeep:_EVERY_S": 0.05,
+    "celery_recommender.owner.loop.deciding:RETRY_S": 0.05,
+    "celery_recommender.owner.owner:RETRY_S": 0.05,
+    "celery_recommender.owner.loop.intake:_RETRY_AFTER_S": 0.05,
+    "celery_recommender.owner.telemetry.status:_EVERY_S": 0.02,
+    "celery_recommender.owner.delivery.threads:_LAST_RETRY_S": 0.2,
+    "celery_recommender.owner.poison.bisection:get_context": forking,
 }
 
 
@@ -93,7 +93,10 @@ def fork_worker(life: Life) -> int:
 
 
 def _work(life: Life) -> int:
-    for target, value in {**PACE, "workers.broker.read_size:ReadSize.MOST": life.read_count}.items():
+    for target, value in {
+        **PACE,
+        "celery_recommender.broker.commands.read_size:ReadSize.MOST": life.read_count,
+    }.items():
         _set(target, value)
 
     def strike(shot: Shot) -> None:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.owner.delivery.replies import reply_address
+from recommender_engine.items import EntryId
 from tests.support.poison import KILLS
 from tests.support.streams import KEYS
-from workers.owner.replies import reply_address
 
 COMMANDS = 60
 COLLECTIONS = ("tickets", "products")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.support.command_line import call
 from tests.support.command_line import run as run_command
 from tests.support.processes import OwnerProcess
 from tests.support.servers import KINDS, Server, make_server, running
-from workers.broker.connections import connect
-from workers.client import Client
-from workers.settings import Settings
 
 Owners = Callable[..., OwnerProcess]
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,7 +12,10 @@ from celery import chain, chord
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support.access import PROGRAMS, ROLES, GuardedServer
 from tests.support.command_line import call
 from tests.support.processes import EmbedProcess, OwnerProcess, WorkerProcess
@@ -20,9 +23,6 @@ from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED
 from tests.support.user_project import make_user_app
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

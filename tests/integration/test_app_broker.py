@@ -12,13 +12,13 @@ import pytest
 from celery import Celery
 from redis import Redis
 
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.broker.redis.connections import celery_url, connect
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.settings import Settings
 from tests.support.command_line import doctor_finds, run
 from tests.support.processes import WorkerProcess
 from tests.support.servers import Server
-from workers.broker.connections import celery_url, connect
-from workers.broker.keys import PartitionKeys
-from workers.broker.status import read_status
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
@@ -26,7 +26,7 @@ KEYS = PartitionKeys.of("default", "shop:")
 PROJECT = """
 from celery import Celery
 from tests.support.encoders import FixedEncoders
-from workers import attach
+from celery_recommender import attach
 
 app = Celery("shop", broker={url!r}, backend={url!r}, set_as_current=False)
 app.conf.update(

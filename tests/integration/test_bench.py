@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from celery_recommender.settings import Settings
 from tests.support.command_line import command, environment, run
 from tests.support.waiting import wait_until
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.model, pytest.mark.server]
 
@@ -81,7 +81,7 @@ def test_an_interrupt_leaves_no_process_behind(settings: Settings, temporary: Pa
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     try:
-        hand_written = "workers.benchmark.hand_written"
+        hand_written = "celery_recommender.benchmark.hand_written"
         children = wait_until(
             lambda: [pid for pid in running_in(temporary) if hand_written.encode() in said_by(Path(f"/proc/{pid}"))],
             "the hand-written worker",

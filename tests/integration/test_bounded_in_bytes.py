@@ -11,31 +11,31 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender import Recommender
-from recommender.errors import InvalidCommand
-from recommender.items import START, EntryId, decode_entry
+from celery_recommender import Overloaded
+from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.coordination.lease import Lease
+from celery_recommender.broker.coordination.quarantine import Quarantine
+from celery_recommender.broker.events.dead_letters import DeadLetters
+from celery_recommender.broker.events.retention import Gap, note_gaps
+from celery_recommender.broker.events.stream import Bounds, EventsStream
+from celery_recommender.broker.events.stream_bytes import memory_of
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.received import size_of
+from celery_recommender.client import Client
+from celery_recommender.fleet.exchange import MOST_REPLIES, Exchange
+from celery_recommender.owner.continuity.event_keeper import EventKeeper
+from celery_recommender.owner.delivery.publisher import Publisher
+from celery_recommender.owner.telemetry.metrics import Metrics
+from celery_recommender.owner.telemetry.status import bounded
+from celery_recommender.settings import Settings
+from recommender_engine import Recommender
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import START, EntryId, decode_entry
 from tests.integration.conftest import Owners
 from tests.support.engine import opened
 from tests.support.servers import Embedded, running
 from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.waiting import wait_until
-from workers import Overloaded
-from workers.broker.commands_log import CommandsLog
-from workers.broker.connections import connect
-from workers.broker.dead_letters import DeadLetters
-from workers.broker.events_stream import Bounds, EventsStream
-from workers.broker.lease import Lease
-from workers.broker.quarantine import Quarantine
-from workers.broker.received import size_of
-from workers.broker.retention import Gap, note_gaps
-from workers.broker.stream_bytes import memory_of
-from workers.client import Client
-from workers.fleet.exchange import MOST_REPLIES, Exchange
-from workers.owner.event_keeper import EventKeeper
-from workers.owner.metrics import Metrics
-from workers.owner.publisher import Publisher
-from workers.owner.status import bounded
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 
@@ -236,7 +236,7 @@ def test_who_never_acknowledges_drives_no_event_out(redis: Redis, lease: Lease, 
 def test_notes_on_events_that_are_gone_are_bounded(
     redis: Redis, engine: Recommender, events: EventsStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.broker.pending.MOST_GONE", 100)
+    monkeypatch.setattr("celery_recommender.broker.events.pending.MOST_GONE", 100)
     publisher = Publisher(events)
     redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
     reject(engine, 2000, b"no")

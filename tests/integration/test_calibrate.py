@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.integration.conftest import Owners, Run
 from tests.support.command_line import command, environment, run
 from tests.support.waiting import wait_until
 from tests.unit.test_promises import report
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

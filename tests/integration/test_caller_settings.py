@@ -12,15 +12,15 @@ import pytest
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
-from recommender.errors import ConfigurationError
+from celery_recommender import attach
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.broker.redis.connections import celery_url, connect
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.celery.tasks.commands import CommandRefused
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
 from tests.support.processes import OwnerProcess
 from tests.support.servers import make_server, running
-from workers import attach
-from workers.broker.connections import celery_url, connect
-from workers.broker.keys import PartitionKeys
-from workers.broker.status import read_status
-from workers.celery.tasks import CommandRefused
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 
@@ -131,7 +131,7 @@ def elsewhere(url: str) -> str:
 def test_results_that_the_caller_could_not_read_are_refused_at_the_first_use(
     caller: Any, settings: Settings, configuration: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.celery.result_check._PATIENCE_S", 0.1)
+    monkeypatch.setattr("celery_recommender.celery.tasks.result_check._PATIENCE_S", 0.1)
     if configuration.get("result_backend") == "another database":
         configuration = {"result_backend": elsewhere(celery_url(settings.redis_url))}
     app = caller(**configuration)
@@ -142,6 +142,6 @@ def test_results_that_the_caller_could_not_read_are_refused_at_the_first_use(
 
 
 def test_a_wait_has_an_end_that_says_what_to_look_at(caller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.celery.results.LONGEST_WAIT_S", 0.3)
+    monkeypatch.setattr("celery_recommender.celery.tasks.results.LONGEST_WAIT_S", 0.3)
     with pytest.raises(CeleryTimeoutError, match=r"within 0.3 s: the owner of 'default' on .* is running"):
         caller().tasks["recommender.search"].AsyncResult("never asked").get()

@@ -12,18 +12,18 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.connections import celery_url, connect
+from celery_recommender.celery.tasks.commands import CommandRefused
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.celery.worker.result_delivery import Carrier
+from celery_recommender.client import Client
+from celery_recommender.owner.delivery.threads import ReplyJob
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.servers import RedisServer, Server, free_port, make_server, running
 from tests.support.streams import KEYS, PROCESSED, REJECTED
 from tests.support.waiting import wait_until
-from workers.broker.connections import celery_url, connect
-from workers.celery.app import make_app
-from workers.celery.carrier import Carrier
-from workers.celery.tasks import CommandRefused
-from workers.client import Client
-from workers.owner.courier import ReplyJob
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

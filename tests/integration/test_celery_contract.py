@@ -14,16 +14,16 @@ from celery import Celery, chain, chord, group
 from celery.exceptions import ChordError, TaskRevokedError
 from redis import Redis
 
-from recommender.errors import InvalidCommand, RecommenderError
+from celery_recommender.broker.redis.connections import celery_url, connect
+from celery_recommender.celery.tasks.commands import CommandRefused
+from celery_recommender.celery.worker.plugin import attach
+from celery_recommender.settings import Settings
+from recommender_engine.errors import InvalidCommand, RecommenderError
 from tests.support.processes import OwnerProcess, WorkerProcess
 from tests.support.servers import KINDS, make_server, running
 from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.user_project import make_user_app
 from tests.support.waiting import wait_until
-from workers.broker.connections import celery_url, connect
-from workers.celery.plugin import attach
-from workers.celery.tasks import CommandRefused
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

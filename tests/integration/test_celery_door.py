@@ -15,16 +15,16 @@ from kombu import Connection
 from redis import Redis
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.events.dead_letters import DeadLetters
+from celery_recommender.broker.redis.connections import celery_url
+from celery_recommender.celery.consumer.safe_pop import in_transit
+from celery_recommender.celery.messages.validation import MOST_BYTES
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.integration.conftest import Owners
 from tests.support.servers import Server
 from tests.support.streams import KEYS, PROCESSED, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import celery_url
-from workers.broker.dead_letters import DeadLetters
-from workers.celery.gate import MOST_BYTES
-from workers.celery.safe_pop import in_transit
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

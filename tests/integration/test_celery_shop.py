@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from celery_recommender.broker.redis.connections import celery_url
+from celery_recommender.settings import Settings
 from tests.support.processes import ROOT, OwnerProcess, WorkerProcess
 from tests.support.servers import make_server, running
-from workers.broker.connections import celery_url
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
 

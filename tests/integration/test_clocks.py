@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.embedded import find_server_program
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support.clocks import FakeClock
 from tests.support.processes import OwnerProcess
 from tests.support.producers import Producer, answered_items, drained, once_each, tickets
 from tests.support.servers import RedisServer, running
 from tests.support.streams import KEYS, REJECTED, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.embedded import find_server_program
-from workers.celery.app import make_app
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

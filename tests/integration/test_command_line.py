@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from recommender.items import EntryId
+from celery_recommender.cli.data.enrich import ADDED
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.support.command_line import command, environment
 from tests.support.processes import REAL_MODEL_APP
 from tests.support.streams import PROCESSED
 from tests.support.waiting import wait_until
-from workers.cli.enrich import ADDED
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.events.dead_letters import DeadLetters, NotReplayable
+from celery_recommender.client import Client
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.support.streams import KEYS, PROCESSED, REJECTED, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.dead_letters import DeadLetters, NotReplayable
-from workers.client import Client
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import InvalidCommand
+from celery_recommender.broker.coordination.proofs import NotPermitted
+from celery_recommender.celery.tasks.commands import DeleteCollection
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.errors import InvalidCommand
 from tests.support.access import GuardedServer
 from tests.support.command_line import call
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.waiting import wait_until
-from workers.broker.proofs import NotPermitted
-from workers.celery.tasks import DeleteCollection
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -8,17 +8,17 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from recommender import Recommender
-from recommender.items import START
+from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.owner.delivery.dispatch import Dispatch
+from celery_recommender.owner.delivery.replies import command_key, reply_address
+from celery_recommender.owner.delivery.threads import DeliveryJob, Job, ReplyJob
+from celery_recommender.settings import Settings
+from recommender_engine import Recommender
+from recommender_engine.items import START
 from tests.support.engine import Log, opened
 from tests.support.servers import Server
 from tests.support.streams import KEYS, PROCESSED, REJECTED
 from tests.support.waiting import wait_until
-from workers.broker.commands_log import CommandsLog
-from workers.owner.courier import DeliveryJob, Job, ReplyJob
-from workers.owner.dispatch import Dispatch
-from workers.owner.replies import command_key, reply_address
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

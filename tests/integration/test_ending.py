@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from recommender.items import START
-from recommender.opening import open_recommender
+from celery_recommender.client import Client, is_outcome
+from celery_recommender.ending import ENDED_BY_SIGTERM, INTERRUPTED
+from celery_recommender.settings import Settings
+from recommender_engine.items import START
+from recommender_engine.opening import open_recommender
 from tests.support.command_line import command, environment, run
 from tests.support.encoders import FixedEncoders
 from tests.support.listeners import listening, says_nothing
 from tests.support.servers import RedisServer, free_port, running
 from tests.support.waiting import wait_until
-from workers.client import Client, is_outcome
-from workers.ending import ENDED_BY_SIGTERM, INTERRUPTED
-from workers.settings import Settings
 
 WITHIN_S = 30.0  # a busy machine takes its time; what these tests are about took a minute and more
 PID_1 = ("unshare", "--fork", "--pid", "--kill-child")
@@ -269,7 +269,7 @@ def test_a_computation_that_does_not_listen_is_ended_all_the_same(
 ) -> None:
     """A handler of Python's does not run while a library computes, or where somebody catches everything."""
     program = (
-        "from workers.ending import end_when_told\nend_when_told()\nimport ctypes\nprint('begun', flush=True)\n"
+        "from celery_recommender.ending import end_when_told\nend_when_told()\nimport ctypes\nprint('begun', flush=True)\n"
         "while True:\n    try: ctypes.CDLL(None).sleep(60)\n    except BaseException: pass\n"
     )
     log = tmp_path / "log"

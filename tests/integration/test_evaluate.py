@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from recommender.evaluation import RecordedEncoder
-from recommender.testing import DeterministicEncoder
+from celery_recommender.cli.data.evaluation_output import PAIR_ERROR_COLUMNS, STREAM_ERROR_COLUMNS
+from celery_recommender.settings import Settings
+from recommender_engine.evaluation import RecordedEncoder
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.command_line import call
-from workers.cli.evaluation_output import PAIR_ERROR_COLUMNS, STREAM_ERROR_COLUMNS
-from workers.settings import Settings
 
 NAMES = [f"{first}{second}" for first in ("alder", "birch", "cedar", "larch") for second in "abcdefghij"]
 

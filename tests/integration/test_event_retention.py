@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.support.command_line import command, environment
 from tests.support.streams import KEYS, answered, published
 from tests.support.waiting import wait_until
-from workers.celery.app import make_app
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 from redis import exceptions
 
+from celery_recommender.broker.commands.admission import Overloaded
+from celery_recommender.broker.redis.availability import AWAY, Denied, NotNow
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.support.processes import OwnerProcess
 from tests.support.producers import Producer, once_each, settle, tickets
 from tests.support.sentinels import watched
 from tests.support.servers import RedisServer, running
 from tests.support.streams import KEYS, published
-from workers.broker.admission import Overloaded
-from workers.broker.availability import AWAY, Denied, NotNow
-from workers.broker.connections import connect
-from workers.celery.app import make_app
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -10,9 +10,13 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from recommender import open_recommender
-from recommender.items import EntryId
-from recommender.opening import DATABASE, lock_directory, release
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
+from recommender_engine import open_recommender
+from recommender_engine.items import EntryId
+from recommender_engine.opening import DATABASE, lock_directory, release
 from tests.integration.conftest import Owners
 from tests.support.encoders import FixedEncoders
 from tests.support.engine import Log
@@ -20,10 +24,6 @@ from tests.support.processes import OwnerProcess
 from tests.support.servers import KINDS, Server, make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, answered, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.celery.app import make_app
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from recommender.items import EntryId
+from celery_recommender.celery.tasks.commands import CommandRefused
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.support.encoders import FixedEncoders
 from tests.support.streams import PROCESSED
-from workers.celery.app import make_app
-from workers.celery.tasks import CommandRefused
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

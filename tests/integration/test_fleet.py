@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support import poison
 from tests.support.command_line import command, environment
 from tests.support.fleet_app import BEGUN, ENDED, SLEEP_S
@@ -22,9 +25,6 @@ from tests.support.processes import EmbedProcess, OwnerProcess
 from tests.support.servers import RedisServer, make_server, running
 from tests.support.streams import KEYS, PROCESSED, Published, answered, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["redis-server"], indirect=True)]
 

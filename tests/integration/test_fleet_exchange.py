@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from redis import Redis
 
-from recommender.embedding import Embeddings
-from recommender.errors import EncodingError, ModelError
-from recommender.items import DEFAULT_MODEL
-from recommender.pipeline import TimedEmbeddings
-from recommender.testing import DeterministicEncoder
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.fleet.exchange import MOST_REPLIES, Exchange
+from celery_recommender.fleet.fleet import Fleet, Sizing
+from celery_recommender.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
+from celery_recommender.fleet.serving import EmbedServing
+from recommender_engine.embedding import Embeddings
+from recommender_engine.errors import EncodingError, ModelError
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.pipeline import TimedEmbeddings
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.encoders import FailingEncoder, FixedEncoders
 from tests.support.servers import Embedded, running
 from tests.support.streams import KEYS
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.fleet.exchange import MOST_REPLIES, Exchange
-from workers.fleet.fleet import Fleet, Sizing
-from workers.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
-from workers.fleet.serving import EmbedServing
 
 pytestmark = pytest.mark.server
 

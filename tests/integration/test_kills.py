@@ -18,14 +18,14 @@ from typing import Any, Final, NamedTuple
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support.processes import FAST_APP, REAL_MODEL_APP, OwnerProcess
 from tests.support.servers import KINDS, make_server, running
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, answered, published, traces, without_quotes
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.celery.app import make_app
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

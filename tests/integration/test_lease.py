@@ -9,9 +9,9 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as ServerAway
 
+from celery_recommender.broker.coordination import lease as module
+from celery_recommender.broker.coordination.lease import Lease
 from tests.support.streams import KEYS
-from workers.broker import lease as module
-from workers.broker.lease import Lease
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

@@ -16,20 +16,20 @@ import pytest
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.commands.continuity import Continuity
+from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.keys import GROUP
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.processes import OwnerProcess
 from tests.support.producers import Producer, answered_items, drained, once_each, settle, tickets
 from tests.support.servers import RedisServer, Server, running
 from tests.support.streams import KEYS, answered, published
 from tests.support.waiting import wait_until
-from workers.broker.commands_log import CommandsLog
-from workers.broker.connections import connect
-from workers.broker.continuity import Continuity
-from workers.broker.keys import GROUP
-from workers.celery.app import make_app
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.keys import GROUP
+from celery_recommender.client import Client
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.processes import REAL_MODEL_APP
 from tests.support.servers import Server
 from tests.support.streams import KEYS, PROCESSED, answered, outcomes
 from tests.support.waiting import wait_until
-from workers.broker.keys import GROUP
-from workers.client import Client
 
 pytestmark = pytest.mark.server
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
-from recommender.items.limits import MAX_MESSAGE_BYTES, MAX_SHOWN_BYTES
+from celery_recommender.broker.events.dead_letters import DeadLetters
+from celery_recommender.client import Client
+from recommender_engine.items import EntryId
+from recommender_engine.items.limits import MAX_MESSAGE_BYTES, MAX_SHOWN_BYTES
 from tests.integration.conftest import Owners
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.dead_letters import DeadLetters
-from workers.client import Client
 
 pytestmark = pytest.mark.server
 

@@ -9,10 +9,10 @@ from http.client import HTTPConnection
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from celery_recommender.client import Client
 from tests.integration.conftest import Owners
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
-from workers.client import Client
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

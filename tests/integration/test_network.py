@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support.namespaces import namespace
 from tests.support.processes import OwnerProcess
 from tests.support.producers import Producer, answered_items, drained, once_each, tickets
@@ -22,10 +26,6 @@ from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer, running
 from tests.support.streams import KEYS, PROCESSED, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.celery.app import make_app
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender import Overloaded
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support.failing_model import failure
 from tests.support.slow_model import TEXTS_PER_S
 from tests.support.streams import KEYS, PROCESSED, REJECTED, published
 from tests.support.waiting import wait_until
-from workers import Overloaded
-from workers.broker.status import read_status
-from workers.celery.app import make_app
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -13,14 +13,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from recommender import open_recommender
+from celery_recommender.broker.redis.embedded import EmbeddedServer
+from celery_recommender.cli.main import main
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine import open_recommender
 from tests.support.command_line import command, environment
 from tests.support.encoders import FixedEncoders
 from tests.support.waiting import wait_until
-from workers.broker.embedded import EmbeddedServer
-from workers.cli.main import main
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from celery_recommender.settings import Settings
 from tests.integration.conftest import Run
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.model, pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

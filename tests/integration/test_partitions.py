@@ -16,17 +16,17 @@ from celery import Celery
 from click.testing import CliRunner
 from redis import Redis
 
+from celery_recommender.broker.redis.keys import ROUTES, PartitionKeys
+from celery_recommender.broker.routing.partitions import Placed
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.cli import main
+from celery_recommender.cli.operate.mover import MoveFailed, Mover
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
 from tests.support.processes import OwnerProcess
 from tests.support.servers import Embedded, running
 from tests.support.streams import PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.keys import ROUTES, PartitionKeys
-from workers.broker.partitions import Placed
-from workers.celery.app import make_app
-from workers.cli import main
-from workers.cli.mover import MoveFailed, Mover
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from recommender.items import EntryId
+from celery_recommender.cli.main import main
+from celery_recommender.client import Client
+from celery_recommender.settings import PREFIX, Settings
+from recommender_engine.items import EntryId
 from tests.support.command_line import command, environment
 from tests.support.processes import OwnerProcess
 from tests.support.servers import make_server, running
-from workers.cli.main import main
-from workers.client import Client
-from workers.settings import PREFIX, Settings
 
 pytestmark = pytest.mark.server
 
@@ -325,14 +325,14 @@ def test_notes_of_an_earlier_run_that_were_cut_short(do: Do, shared: Settings, t
     done = do("ingest", *options, "--no-wait")
     assert done.status == 0
     assert set(folder.iterdir()) == known, "a file that is through leaves nothing"
-    from workers.cli.checkpoint import Checkpoint
+    from celery_recommender.cli.input.checkpoint import Checkpoint
 
     class Kept(Checkpoint):
         def finish(self) -> None:
             """As if the machine had gone down."""
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workers.cli.ingest.Checkpoint", Kept)
+        patch.setattr("celery_recommender.cli.data.ingest.Checkpoint", Kept)
         assert do("ingest", *options).status == 0
     (path,) = set(folder.iterdir()) - known
     path.write_text(path.read_text()[:20])

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners
 from tests.support import poison
 from tests.support.engine import Log, opened
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from recommender import backups
-from recommender.backups import Backup
-from recommender.items import EntryId
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client, command_fields
+from celery_recommender.owner.continuity.recovery import _alike
+from celery_recommender.settings import Settings
+from recommender_engine import backups
+from recommender_engine.backups import Backup
+from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.integration.test_kills import Log, Outcome, append, run_undisturbed, ticket_log
 from tests.support.processes import FAST_APP, REAL_MODEL_APP, OwnerProcess
 from tests.support.servers import Server
 from tests.support.streams import KEYS, PROCESSED, Published, answered, erasures, published, without_quotes
 from tests.support.waiting import wait_until
-from workers.celery.app import make_app
-from workers.client import Client, command_fields
-from workers.owner.recovery import _alike
-from workers.settings import Settings
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 

@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from redis import Redis
 
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.cli import main
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.support.command_line import run
 from tests.support.processes import OwnerProcess
 from tests.support.servers import RedisServer, free_port, running
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.cli import main
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import ConfigurationError
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
 from tests.support.access import GuardedServer
 from tests.support.command_line import call
 from tests.support.processes import EmbedProcess, OwnerProcess
 from tests.support.servers import running
 from tests.support.user_project import make_user_app
-from workers.broker.connections import connect
-from workers.broker.keys import PartitionKeys
-from workers.celery.app import make_app
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

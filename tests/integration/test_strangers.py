@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-from recommender.items import EntryId
+from celery_recommender.broker.coordination.proofs import NotPermitted
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import Client, command_fields
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support.access import GuardedServer
 from tests.support.command_line import call, doctor_finds
 from tests.support.engine import Log, opened
@@ -19,10 +23,6 @@ from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED, REJECTED, Published, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.proofs import NotPermitted
-from workers.client import Client, command_fields
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

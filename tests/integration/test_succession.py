@@ -16,11 +16,23 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from recommender import open_recommender
-from recommender.errors import StateLocked
-from recommender.items import START, EntryId
-from recommender.opening import LOCK
-from recommender.store import OutboxRow
+from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.commands.trimming import Trimming
+from celery_recommender.broker.coordination.lease import Lease, LeaseLost, place_of
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.broker.events.stream import Bounds, EventsStream
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.keys import GROUP
+from celery_recommender.client import Client
+from celery_recommender.owner.leadership.lease_keeper import LeaseKeeper
+from celery_recommender.owner.leadership.succession import Succession
+from celery_recommender.owner.telemetry.status import Announcer, Status
+from celery_recommender.settings import Settings
+from recommender_engine import open_recommender
+from recommender_engine.errors import StateLocked
+from recommender_engine.items import START, EntryId
+from recommender_engine.opening import LOCK
+from recommender_engine.store import OutboxRow
 from tests.integration.conftest import Owners
 from tests.support.encoders import FixedEncoders
 from tests.support.engine import Log
@@ -28,18 +40,6 @@ from tests.support.processes import OwnerProcess
 from tests.support.servers import Server
 from tests.support.streams import KEYS, Published, answered, published
 from tests.support.waiting import wait_until
-from workers.broker.commands_log import CommandsLog
-from workers.broker.connections import connect
-from workers.broker.events_stream import Bounds, EventsStream
-from workers.broker.keys import GROUP
-from workers.broker.lease import Lease, LeaseLost, place_of
-from workers.broker.status import read_status
-from workers.broker.trimming import Trimming
-from workers.client import Client
-from workers.owner.lease_keeper import LeaseKeeper
-from workers.owner.status import Announcer, Status
-from workers.owner.succession import Succession
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

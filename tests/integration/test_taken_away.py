@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.commands.trimming import TakenAway, Trimming
+from celery_recommender.broker.coordination.lease import Lease
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
 from tests.support.access import GuardedServer
 from tests.support.command_line import doctor_finds
 from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.lease import Lease
-from workers.broker.trimming import TakenAway, Trimming
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -15,11 +15,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from trustme import CA
 
+from celery_recommender.broker.redis.connections import celery_url, connect, transport_options
+from celery_recommender.settings import Settings
 from tests.support.answering import answers_over
 from tests.support.command_line import command, environment
 from tests.support.servers import RedisServer, running
-from workers.broker.connections import celery_url, connect, transport_options
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from recommender.items import Entry, EntryId, decode_entry
+from celery_recommender import Overloaded
+from celery_recommender.broker.commands.id_repair import BringingBack, last_given
+from celery_recommender.broker.commands.trusted_ids import last_believed
+from celery_recommender.broker.coordination.lease import Lease
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.keys import GROUP
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import Entry, EntryId, decode_entry
 from tests.support.access import GuardedServer
 from tests.support.command_line import doctor_finds
 from tests.support.engine import opened
@@ -21,14 +29,6 @@ from tests.support.processes import OwnerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED, REJECTED, outcomes, published
 from tests.support.waiting import wait_until
-from workers import Overloaded
-from workers.broker.believing import last_believed
-from workers.broker.bringing_back import BringingBack, last_given
-from workers.broker.connections import connect
-from workers.broker.keys import GROUP
-from workers.broker.lease import Lease
-from workers.client import Client
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from celery_recommender.settings import Settings
 from tests.support.command_line import run
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -17,18 +17,18 @@ from click.testing import CliRunner
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
+from celery_recommender.broker.redis import patience
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.embedded import find_server_program
+from celery_recommender.broker.redis.fitness import Unfit, explained, faults, require_fit
+from celery_recommender.celery.worker.plugin import attach
+from celery_recommender.cli import main
+from celery_recommender.settings import Settings
 from tests.support.command_line import run
 from tests.support.encoders import FixedEncoders
 from tests.support.listeners import listening, says_nothing
 from tests.support.processes import OwnerProcess
 from tests.support.servers import RedisServer, free_port, running
-from workers.broker import patience
-from workers.broker.connections import connect
-from workers.broker.embedded import find_server_program
-from workers.broker.fitness import Unfit, explained, faults, require_fit
-from workers.celery.plugin import attach
-from workers.cli import main
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -14,14 +14,14 @@ from redis import Redis
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
 
+from celery_recommender.broker.redis.availability import Denied
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.embedded import find_server_program
+from celery_recommender.settings import Settings
 from tests.support.answering import PASSWORD, QUOTED, answers_over
 from tests.support.command_line import run
 from tests.support.servers import RedisServer, free_port, running
 from tests.support.waiting import wait_until
-from workers.broker.availability import Denied
-from workers.broker.connections import connect
-from workers.broker.embedded import find_server_program
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

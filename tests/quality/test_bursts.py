@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.items import ItemProcessed
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.items import ItemProcessed
 from tests.quality.test_streams import DATA
 from tools.arrivals import Arrivals
 from tools.played import Player

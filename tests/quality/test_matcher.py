@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from recommender.items import Band, CollectionSettings
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
-from recommender.matching.learning import f_threshold, fit, learn
-from recommender.matching.model import PairModel
-from recommender.text import clean, fingerprint
+from recommender_engine.items import Band, CollectionSettings
+from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
+from recommender_engine.matching.model.learning import f_threshold, fit, learn
+from recommender_engine.matching.model.pair_model import PairModel
+from recommender_engine.text import clean, fingerprint
 from tools.arrivals import SAMPLES, rows_of
 from tools.fit_matcher import TARGET_PRECISION, as_stream, cached_embedder, data_folder, figures, training
 from tools.labelled_sets import SETS, LabelledSet, load

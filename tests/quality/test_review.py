@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.items import Band, CollectionSettings, ItemProcessed
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.items import Band, CollectionSettings, ItemProcessed
 from tests.quality.test_streams import DATA
 from tools.arrivals import Arrivals, questions, tracker
 from tools.mail_export import Export, mail_export

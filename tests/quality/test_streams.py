@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
-from recommender.evaluation import StreamFigures, StreamVerdict, judge_stream, run_stream
-from recommender.items import Band, CollectionSettings, UpsertItem
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.evaluation import StreamFigures, StreamVerdict, judge_stream, run_stream
+from recommender_engine.items import Band, CollectionSettings, UpsertItem
 from tests.quality.templates import REPEATED, TEMPLATES, VARIANTS, tickets
 
 pytestmark = [pytest.mark.quality, pytest.mark.model]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from recommender.embedding import KNOWN_MODELS, ModelCatalogue
+from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue
 
 pytestmark = [pytest.mark.quality, pytest.mark.model]
 

@@ -10,9 +10,9 @@ from typing import Self
 
 from redis import Redis
 
+from celery_recommender.broker.redis.embedded import find_server_program
 from tests.support.processes import ROOT
 from tests.support.servers import RedisServer
-from workers.broker.embedded import find_server_program
 
 USERS_ACL = ROOT / "deploy/redis/users.acl"
 ROLES = tuple(re.findall(r"^user (\S+) on ", USERS_ACL.read_text(), re.MULTILINE))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
 from tests.support.processes import OwnerProcess
 from tests.support.streams import KEYS
-from workers.broker.connections import connect
-from workers.celery.app import make_app
-from workers.client import Client
-from workers.settings import Settings
 
 PASSWORD = "p@ss:w/rd%20"
 QUOTED = "p%40ss%3Aw%2Frd%2520"

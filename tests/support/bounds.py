@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.pipeline import counts as counts_module
-from recommender.pipeline import postings as postings_module
-from recommender.store import outbox, recent_items, vectors
+from recommender_engine.pipeline.lexical import counts as counts_module
+from recommender_engine.pipeline.lexical import postings as postings_module
+from recommender_engine.store import outbox, recent_items, vectors
 
 BOUNDS = (
     (recent_items, "_SAYINGS_KEPT"),

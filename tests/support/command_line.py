@@ -11,11 +11,11 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
+from celery_recommender.cli.common import out
+from celery_recommender.cli.main import main
+from celery_recommender.settings import PREFIX, Settings
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
-from workers.cli.common import out
-from workers.cli.main import main
-from workers.settings import PREFIX, Settings
 
 WIDTH = "200"
 

@@ -15,8 +15,8 @@ from contextlib import closing
 
 import click
 
-from recommender.items import Entry, limits
-from recommender.matching import LearnedMatcher
+from recommender_engine.items import Entry, limits
+from recommender_engine.matching import LearnedMatcher
 from tests.support.engine import Log, opened
 
 MOST_S = 0.25

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recommender.embedding import Embeddings, Encoder, ModelIdentity
-from recommender.errors import EncodingError
-from recommender.items import DEFAULT_MODEL
-from recommender.testing import DeterministicEncoder
+from recommender_engine.embedding import Embeddings, Encoder, ModelIdentity
+from recommender_engine.errors import EncodingError
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.testing import DeterministicEncoder
 
 
 class FixedEncoders:

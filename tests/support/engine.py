@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recommender import Entry, EntryId, Event, Recommender, decode_entry, open_recommender
-from recommender.embedding import Encoder
-from recommender.errors import ConfigurationError
-from recommender.items import (
+from recommender_engine import Entry, EntryId, Event, Recommender, decode_entry, open_recommender
+from recommender_engine.embedding import Encoder
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import (
     DEFAULT_MODEL,
     START,
     CommandForwarded,
@@ -20,8 +20,8 @@ from recommender.items import (
     ItemRevised,
     ItemsBackfilled,
 )
-from recommender.pipeline import MatcherFactory
-from recommender.testing import DeterministicEncoder
+from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.matchers import cosine_matcher
 
 SOURCE = "/recommender/default"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from recommender.embedding.encoder import Embeddings, ModelIdentity
-from recommender.errors import EncodingError
-from recommender.items import DEFAULT_MODEL
-from recommender.testing import DeterministicEncoder
-from workers.settings import Settings
+from celery_recommender.settings import Settings
+from recommender_engine.embedding.encoder import Embeddings, ModelIdentity
+from recommender_engine.errors import EncodingError
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.testing import DeterministicEncoder
 
 
 def failure(settings: Settings) -> Path:

@@ -1,10 +1,10 @@
 """``celery -A tests.support.failing_model_app worker --recommender …``: the app of ``recommender worker``, with a model
 that fails."""
 
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
 from tests.support.failing_model import FailingEncoders
-from workers.celery.app import make_app
-from workers.logs import configure_logs
-from workers.settings import Settings
 
 _settings = Settings.from_environment()
 configure_logs(_settings)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from celery import Celery
 
-from recommender.embedding import Embeddings, ModelIdentity
-from recommender.items import DEFAULT_MODEL
-from recommender.testing import DeterministicEncoder
-from workers.celery.app import make_app, make_embed_app
-from workers.logs import configure_logs
-from workers.settings import Settings
+from celery_recommender.celery.worker.app import make_app, make_embed_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
+from recommender_engine.embedding import Embeddings, ModelIdentity
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.testing import DeterministicEncoder
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import click
 
-from recommender.items import CollectionSettings
-from recommender.message import Messages
+from recommender_engine.items import CollectionSettings
+from recommender_engine.message import Messages
 
 
 class Mail(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.items import Band, CollectionSettings, PairVerdict, Reason
-from recommender.matching import Candidate, Comparable, Matcher, ModelOf, StatisticsOf
+from recommender_engine.items import Band, CollectionSettings, PairVerdict, Reason
+from recommender_engine.matching import Candidate, Comparable, Matcher, ModelOf, StatisticsOf
 
 DUPLICATE_FROM = 0.86
 REVIEW_FROM = 0.75

@@ -14,9 +14,9 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.errors import ConfigurationError
-from workers.records import BadRow, Dialect, Row, open_records, open_writer
-from workers.records.repair import Records
+from celery_recommender.records import BadRow, Dialect, Row, open_records, open_writer
+from celery_recommender.records.delimited.repair import Records
+from recommender_engine.errors import ConfigurationError
 
 COLUMNS = ("id", "title", "note", "price")
 _WORDS = [

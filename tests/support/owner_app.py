@@ -1,9 +1,9 @@
 """``celery -A tests.support.owner_app worker --recommender …``: the app of ``recommender worker``, without a model."""
 
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
 from tests.support.encoders import FixedEncoders
-from workers.celery.app import make_app
-from workers.logs import configure_logs
-from workers.settings import Settings
 
 _settings = Settings.from_environment()
 configure_logs(_settings)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from recommender import Entry
+from recommender_engine import Entry
 from tests.support.engine import opened
 
 

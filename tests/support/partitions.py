@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recommender import Entry, Event, Recommender, open_recommender
-from recommender.items.moves import FIRST_PAGE
-from recommender.pipeline import MatcherFactory
+from recommender_engine import Entry, Event, Recommender, open_recommender
+from recommender_engine.items.moves import FIRST_PAGE
+from recommender_engine.pipeline import MatcherFactory
 from tests.support.engine import Log, Models
 from tests.support.matchers import cosine_matcher
 

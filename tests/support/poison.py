@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recommender.embedding.encoder import Embeddings, ModelIdentity
-from recommender.items import DEFAULT_MODEL
-from recommender.testing import DeterministicEncoder
+from recommender_engine.embedding.encoder import Embeddings, ModelIdentity
+from recommender_engine.items import DEFAULT_MODEL
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.waiting import wait_until
 
 KILLS, SEGFAULTS, HANGS, HANGS_DEEP, RAISES, EATS, EXITS, TOGETHER = (

@@ -1,9 +1,9 @@
 """``celery -A tests.support.poison_app worker --recommender …``: as ``owner_app``, but some texts are poison."""
 
+from celery_recommender.celery.worker.app import make_app, make_embed_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
 from tests.support.poison import PoisonEncoders
-from workers.celery.app import make_app, make_embed_app
-from workers.logs import configure_logs
-from workers.settings import Settings
 
 _settings = Settings.from_environment()
 configure_logs(_settings)

@@ -13,11 +13,11 @@ from typing import Any, Self
 
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.settings import PREFIX, Settings
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.keys import PartitionKeys
-from workers.broker.status import read_status
-from workers.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 

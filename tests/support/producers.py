@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from redis import Redis
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.client import command_fields
 from tests.support.streams import KEYS, PROCESSED, Published, outcomes, published
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.client import command_fields
 
 Item = dict[str, str]
 

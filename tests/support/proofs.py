@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from redis import Redis
 
+from celery_recommender.broker.coordination.proofs import Proofs
 from tests.support.streams import KEYS
-from workers.broker.proofs import Proofs
 
 SECRET = "5ec2e7"
 

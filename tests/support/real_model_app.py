@@ -1,8 +1,8 @@
 """``celery -A tests.support.real_model_app worker --recommender …``: the app of ``recommender worker``."""
 
-from workers.celery.app import make_app, make_embed_app
-from workers.logs import configure_logs
-from workers.settings import Settings
+from celery_recommender.celery.worker.app import make_app, make_embed_app
+from celery_recommender.logs import configure_logs
+from celery_recommender.settings import Settings
 
 _settings = Settings.from_environment()
 configure_logs(_settings)

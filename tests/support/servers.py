@@ -15,9 +15,9 @@ from typing import Protocol
 import pytest
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.embedded import EmbeddedServer
 from tests.support.waiting import wait_until
-from workers.broker.connections import connect
-from workers.broker.embedded import EmbeddedServer
 
 KINDS = ("embedded", "redis-server")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from recommender.embedding import Embeddings
-from recommender.testing import DeterministicEncoder
+from recommender_engine.embedding import Embeddings
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.encoders import FixedEncoders
 
 TEXTS_PER_S = 10

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from recommender.items import EntryId
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.client import is_outcome
+from recommender_engine.items import EntryId
 from tests.support.waiting import wait_until
-from workers.broker.keys import PartitionKeys
-from workers.client import is_outcome
 
 KEYS = PartitionKeys.of("default")
 PROCESSED = "recommender.item.processed.v1"

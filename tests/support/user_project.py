@@ -7,10 +7,10 @@ import threading
 from celery import Celery
 from redis import Redis
 
+from celery_recommender import attach
+from celery_recommender.broker.redis.connections import celery_url, connect
+from celery_recommender.settings import Settings
 from tests.support.encoders import FixedEncoders
-from workers import attach
-from workers.broker.connections import celery_url, connect
-from workers.settings import Settings
 
 
 def make_user_app(settings: Settings, **configuration: object) -> Celery:

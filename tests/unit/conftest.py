@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from recommender import Recommender
+from recommender_engine import Recommender
 from tests.support.engine import Log, opened
 
 

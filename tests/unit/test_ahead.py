@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from recommender import Recommender, open_recommender
-from recommender.embedding import Embeddings, ModelIdentity
-from recommender.errors import EncodingError, StateFull
-from recommender.items import DEFAULT_MODEL, CommandRejected, Entry, Event
-from recommender.pipeline.ahead import Ahead, LocalExecutor, TextsOfModel
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Recommender, open_recommender
+from recommender_engine.embedding import Embeddings, ModelIdentity
+from recommender_engine.errors import EncodingError, StateFull
+from recommender_engine.items import DEFAULT_MODEL, CommandRejected, Entry, Event
+from recommender_engine.pipeline.vectors.prefetching import Ahead, LocalExecutor, TextsOfModel
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, is_outcome
 from tests.support.waiting import wait_until
 

@@ -12,13 +12,13 @@ import pytest
 from celery import Celery
 from click.testing import CliRunner
 
-from recommender.errors import ConfigurationError
-from workers import attach
-from workers.broker import embedded
-from workers.celery.app_server import with_server_of
-from workers.cli.main import main
-from workers.client import Client
-from workers.settings import Settings
+from celery_recommender import attach
+from celery_recommender.broker.redis import embedded
+from celery_recommender.celery.worker.app_server import with_server_of
+from celery_recommender.cli.main import main
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
 
 
 def app_with(broker: Any, **configuration: Any) -> Celery:

@@ -14,9 +14,9 @@ import pytest
 from celery import Celery, _state
 from celery.concurrency.base import BasePool
 
-from recommender.errors import InvalidCommand
-from workers import attach
-from workers.settings import Settings
+from celery_recommender import attach
+from celery_recommender.settings import Settings
+from recommender_engine.errors import InvalidCommand
 
 NOWHERE = "redis://127.0.0.1:1/0"
 

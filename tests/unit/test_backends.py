@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from recommender.embedding import backends
-from recommender.embedding.backends import INT8, REFERENCE, Loaded, TorchBackend, available, make_backend
-from recommender.errors import ConfigurationError
+from recommender_engine.embedding import backends
+from recommender_engine.embedding.backends import INT8, REFERENCE, Loaded, TorchBackend, available, make_backend
+from recommender_engine.errors import ConfigurationError
 
 
 class Transformer(torch.nn.Module):

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from recommender.index import AdaptiveIndex, HnswIndex, HnswParameters, Vectors, make_index
-from recommender.index.graph import HnswGraph
+from recommender_engine.index import AdaptiveIndex, HnswIndex, HnswParameters, Vectors, make_index
+from recommender_engine.index.graph import HnswGraph
 from tests.support.logs import logged
 
 DIMENSION = 64
@@ -231,7 +231,7 @@ def test_what_is_expected_makes_no_graph_where_none_was_asked_for() -> None:
 
 FORGETFUL = """
 import logging, numpy as np
-from recommender.index import AdaptiveIndex
+from recommender_engine.index import AdaptiveIndex
 logging.basicConfig(level=logging.INFO)
 vectors = np.random.default_rng(7).normal(size=(20_000, 64)).astype(np.float32)
 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

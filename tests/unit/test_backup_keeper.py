@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from recommender import Recommender, backups
-from recommender.errors import StateError, StateFull
-from recommender.items import START
+from celery_recommender.owner.continuity import backups as keeping
+from celery_recommender.owner.continuity.backups import BackupKeeper
+from celery_recommender.settings import Settings
+from recommender_engine import Recommender, backups
+from recommender_engine.errors import StateError, StateFull
+from recommender_engine.items import START
 from tests.support.engine import Log, opened
 from tests.support.waiting import wait_until
-from workers.owner import backups as keeping
-from workers.owner.backups import BackupKeeper
-from workers.settings import Settings
 
 
 @pytest.fixture

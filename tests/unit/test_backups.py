@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import Recommender, backups
-from recommender.backups import Backup, Origin
-from recommender.errors import StateDamaged, StateError, StateFull, StateLocked, StateTooNew
-from recommender.items import EntryId
-from recommender.opening import DATABASE
-from recommender.store.tables import SCHEMA_VERSION
+from recommender_engine import Recommender, backups
+from recommender_engine.backups import Backup, Origin
+from recommender_engine.errors import StateDamaged, StateError, StateFull, StateLocked, StateTooNew
+from recommender_engine.items import EntryId
+from recommender_engine.opening import DATABASE
+from recommender_engine.store.tables import SCHEMA_VERSION
 from tests.support.engine import Log, opened, outbox_lines
 from tests.support.failing import failing_at
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recommender.items import Band, CollectionSettings, Item
-from recommender.matching import (
+from recommender_engine.items import Band, CollectionSettings, Item
+from recommender_engine.matching import (
     Answered,
     Candidate,
     Comparable,
@@ -22,12 +22,18 @@ from recommender.matching import (
     judged_alone,
     measured,
 )
-from recommender.matching.features import CONTEXT, FEATURES
-from recommender.matching.learning import carried_threshold
-from recommender.matching.operating_points import CLOSED, OperatingPoint, carries, lower_bound, measured_threshold
-from recommender.matching.places import PLACES, Kind, Place, View, kind_of
-from recommender.matching.profile import profile
-from recommender.text import clean, fingerprint
+from recommender_engine.matching.features.table import CONTEXT, FEATURES
+from recommender_engine.matching.model.learning import carried_threshold
+from recommender_engine.matching.model.operating_points import (
+    CLOSED,
+    OperatingPoint,
+    carries,
+    lower_bound,
+    measured_threshold,
+)
+from recommender_engine.matching.pair.places import PLACES, Kind, Place, View, kind_of
+from recommender_engine.matching.pair.profile import profile
+from recommender_engine.text import clean, fingerprint
 from tools.measure_bands import ENOUGH, Flaggable, Seen, fitted_without, points
 
 TICKET = "I cannot log in to the portal since the update of this morning"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import START, EntryId
-from workers.broker.believing import CLOCK_TOLERANCE_MS, Belief, is_lost, last_believed
+from celery_recommender.broker.commands.trusted_ids import CLOCK_TOLERANCE_MS, Belief, is_lost, last_believed
+from recommender_engine.items import START, EntryId
 
 NOW_MS = 1_700_000_000_000
 MOST = 2**64 - 1

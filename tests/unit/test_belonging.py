@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from recommender.files import give_to_owner_of
-from recommender.items import UpsertItem
-from recommender.opening import open_recommender
+from celery_recommender.cli import main
+from celery_recommender.records.output import AtomicFile
+from celery_recommender.settings import Settings
+from recommender_engine.files import give_to_owner_of
+from recommender_engine.items import UpsertItem
+from recommender_engine.opening import open_recommender
 from tests.support.encoders import FixedEncoders
-from workers.cli import main
-from workers.records.output import AtomicFile
-from workers.settings import Settings
 
 SERVICE = 12345
 

@@ -13,11 +13,11 @@ from benchmarks.profile import BEGIN, END, PAGE, fill
 from benchmarks.report import Report, Row, report_json
 from benchmarks.stages import OTHER, RULES, stage_of
 from benchmarks.table import page
-from workers.benchmark.child import Child
-from workers.benchmark.figures import Figure, percentile
-from workers.benchmark.vectors import spread
-from workers.sandbox import ProcessFailed, start, stop, wait_for
-from workers.settings import process_environment
+from celery_recommender.benchmark.child import Child
+from celery_recommender.benchmark.figures import Figure, percentile
+from celery_recommender.benchmark.vectors import spread
+from celery_recommender.sandbox import ProcessFailed, start, stop, wait_for
+from celery_recommender.settings import process_environment
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*(ROOT / "recommender").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
@@ -74,12 +74,27 @@ def test_stages_are_told_by_modules_that_exist() -> None:
 @pytest.mark.parametrize(
     ("stack", "stage"),
     [
-        (("recommender/store/sqlite.py:execute", "recommender/pipeline/words.py:search"), "word search"),
         (
-            ("recommender/store/sqlite.py:execute", "recommender/pipeline/upserts.py:store"),
+            (
+                "recommender/recommender_engine/store/sqlite.py:execute",
+                "recommender/recommender_engine/pipeline/lexical/words.py:search",
+            ),
+            "word search",
+        ),
+        (
+            (
+                "recommender/recommender_engine/store/sqlite.py:execute",
+                "recommender/recommender_engine/pipeline/commands/upserts.py:store",
+            ),
             "reading and writing the state",
         ),
-        (("recommender/embedding/tokens.py:padded", "recommender/embedding/choosing.py:embed"), "tokenising"),
+        (
+            (
+                "recommender/recommender_engine/embedding/tokens.py:padded",
+                "recommender/recommender_engine/embedding/choosing.py:embed",
+            ),
+            "tokenising",
+        ),
         (("lib/threading.py:wait", "lib/celery/worker/loops.py:asynloop"), OTHER),
     ],
 )
@@ -109,7 +124,7 @@ def test_a_child_that_ends_says_why(tmp_path: Path) -> None:
 
 
 def test_a_process_that_does_not_end_in_order_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox._STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("celery_recommender.sandbox._STOP_TIMEOUT_S", 0.2)
     log = tmp_path / "log"
     stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
     process = start([sys.executable, "-c", stubborn], process_environment(), log)

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import EntryId, Malformed, commands, decode_entry, limits
-from recommender.items.marks import MOST_MARKS, legible
-from recommender.matching import terms
-from recommender.matching.agreement import identifiers
-from recommender.text import MOST_COMPOSED, clean, fingerprint
+from recommender_engine.items import EntryId, Malformed, commands, decode_entry, limits
+from recommender_engine.items.marks import MOST_MARKS, legible
+from recommender_engine.matching.pair.agreement import identifiers
+from recommender_engine.matching.text import terms
+from recommender_engine.text import MOST_COMPOSED, clean, fingerprint
 from tests.support import costs
 from tests.support.engine import Log, data_of, opened
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Entry, Recommender
-from recommender.items import Item, ItemKey, ItemProcessed
-from recommender.matching import item_terms
-from recommender.matching.incidents import REPORTS, Report, same_incident
-from recommender.matching.reading import MOST_CHARACTERS
-from recommender.pipeline import bursts
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import Item, ItemKey, ItemProcessed
+from recommender_engine.matching import item_terms
+from recommender_engine.matching.matchers.incidents import REPORTS, Report, same_incident
+from recommender_engine.matching.text.reading import MOST_CHARACTERS
+from recommender_engine.pipeline.dedup import bursts
 from tests.support.engine import Log, corrections_of, data_of, group_changed, opened
 
 WORDS = (
@@ -217,7 +217,7 @@ SPOKEN = {
 
 
 def test_every_language_says_what_speaks_of_now() -> None:
-    folder = files("recommender.matching").joinpath("languages")
+    folder = files("recommender_engine.matching").joinpath("languages")
     listed = {
         file.name.removesuffix(".toml")
         for file in folder.iterdir()

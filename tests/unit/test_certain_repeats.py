@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.matching import LearnedMatcher
+from recommender_engine.matching import LearnedMatcher
 from tests.support.engine import Log, data_of, is_outcome, opened
 
 SAID = "The lamp that came on Tuesday flickers all the time since then."

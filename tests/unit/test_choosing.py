@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.embedding import choosing
-from recommender.embedding.backends import REFERENCE, Backend
-from recommender.embedding.choosing import PROBE, Chooser, require_agreement
-from recommender.embedding.computing import embed
-from recommender.embedding.encoder import Vectors
-from recommender.embedding.tokens import Inputs, Tokenised, passes
-from recommender.errors import ConfigurationError, EncodingError, ModelError
+from recommender_engine.embedding import choosing
+from recommender_engine.embedding.backends import REFERENCE, Backend
+from recommender_engine.embedding.choosing import PROBE, Chooser, require_agreement
+from recommender_engine.embedding.computing import embed
+from recommender_engine.embedding.encoder import Vectors
+from recommender_engine.embedding.tokens import Inputs, Tokenised, passes
+from recommender_engine.errors import ConfigurationError, EncodingError, ModelError
 from tests.support.logs import logged
 
 DIMENSION = 8
@@ -209,8 +209,8 @@ def test_a_pass_holds_texts_of_similar_length_up_to_its_budget(budget: int) -> N
 
 @pytest.mark.model
 def test_a_backend_that_is_not_here_is_named() -> None:
-    from recommender.embedding.model_source import ALL_MINILM_L6_V2
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     with pytest.raises(
         ConfigurationError, match=r"encoder 'torch-int4' is not available here; there are: auto, torch-f"
@@ -220,8 +220,8 @@ def test_a_backend_that_is_not_here_is_named() -> None:
 
 @pytest.mark.model
 def test_the_real_model_is_chosen_for_and_remembered(tmp_path: Path) -> None:
-    from recommender.embedding.model_source import ALL_MINILM_L6_V2
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     first = SentenceTransformerEncoder(ALL_MINILM_L6_V2, backend="auto", cache=tmp_path)
     kept = {path.name for path in tmp_path.iterdir()}
@@ -237,8 +237,8 @@ def test_the_real_model_is_chosen_for_and_remembered(tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_a_converted_model_that_was_tampered_with_is_not_used(tmp_path: Path) -> None:
-    from recommender.embedding.model_source import ALL_MINILM_L6_V2
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     SentenceTransformerEncoder(ALL_MINILM_L6_V2, backend="openvino-bfloat16", cache=tmp_path)
     (weights,) = tmp_path.glob("*.bin")

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from recommender.items import EntryId, parse_command
+from celery_recommender import Overloaded
+from celery_recommender.cli.input.checkpoint import Checkpoint
+from celery_recommender.cli.input.sending import send_rows, upsert
+from celery_recommender.cli.input.tally import Tally
+from celery_recommender.client import Client, command_fields, is_outcome
+from celery_recommender.records import Items, MappingOptions, open_records, resolve_mapping
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId, parse_command
 from tests.support.servers import Embedded, running
 from tests.support.waiting import wait_until
-from workers import Overloaded
-from workers.cli.checkpoint import Checkpoint
-from workers.cli.sending import send_rows, upsert
-from workers.cli.tally import Tally
-from workers.client import Client, command_fields, is_outcome
-from workers.records import Items, MappingOptions, open_records, resolve_mapping
-from workers.settings import Settings
 
 pytestmark = pytest.mark.server
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from recommender.items import DEFAULT_MODEL, CollectionSettings, limits
+from recommender_engine.items import DEFAULT_MODEL, CollectionSettings, limits
 
 names = st.text("abc", min_size=1, max_size=5)
 given_settings = st.fixed_dictionaries(

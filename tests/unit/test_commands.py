@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recommender.errors import InvalidCommand
-from recommender.items import (
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import (
     CollectionSettings,
     ConfigureCollection,
     DeleteCollection,
@@ -32,7 +32,7 @@ from recommender.items import (
     limits,
     parse_command,
 )
-from recommender.items.commands import COMMAND_TYPES
+from recommender_engine.items.commands import COMMAND_TYPES
 
 PLACE = EntryId(1_700_000_000_000, 0)
 UPSERT = "item.upsert"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.errors import InvalidCommand
-from recommender.items import Entry, EntryId, Malformed, UpsertItem
-from workers.broker.commands_log import decode
+from celery_recommender.broker.commands.log import decode
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import Entry, EntryId, Malformed, UpsertItem
 
 NOW_MS = 1_700_000_000_000
 NOW = EntryId(NOW_MS, 0)

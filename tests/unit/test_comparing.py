@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from recommender import Item, ItemKey, open_recommender
-from recommender.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
-from recommender.errors import InvalidCommand
-from recommender.evaluation import RecordedEncoders
-from recommender.items import DEFAULT_MODEL, ItemProcessed
-from recommender.matching import LearnedMatcher
+from recommender_engine import Item, ItemKey, open_recommender
+from recommender_engine.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.evaluation import RecordedEncoders
+from recommender_engine.items import DEFAULT_MODEL, ItemProcessed
+from recommender_engine.matching import LearnedMatcher
 from tests.support.engine import Log, Models, at, lines, opened
 
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,11 @@ from celery import Celery
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError  # noqa: A004
 
-from recommender.errors import ConfigurationError
-from workers.broker.connections import backend_options, celery_url, connect, transport_options
-from workers.broker.fitness import Unfit, explained
-from workers.settings import Settings
-from workers.urls import ServerAddress, masked
+from celery_recommender.broker.redis.connections import backend_options, celery_url, connect, transport_options
+from celery_recommender.broker.redis.fitness import Unfit, explained
+from celery_recommender.settings import Settings
+from celery_recommender.urls import ServerAddress, masked
+from recommender_engine.errors import ConfigurationError
 
 PLAIN = "redis://127.0.0.1:6379/0"
 TLS = "rediss://user:secret@host:6390/1"

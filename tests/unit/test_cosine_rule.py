@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import Event, Recommender
-from recommender.items import Band, CollectionSettings, Item, ItemProcessed
-from recommender.matching import LearnedMatcher, by_cosine
+from recommender_engine import Event, Recommender
+from recommender_engine.items import Band, CollectionSettings, Item, ItemProcessed
+from recommender_engine.matching import LearnedMatcher, by_cosine
 from tests.support.engine import Log, data_of, opened
 
 DIMENSION = 64

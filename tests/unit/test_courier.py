@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from recommender.items import EntryId
+from celery_recommender.owner.delivery.threads import CAPACITY, Courier, DeliveryJob, Failure, Job, Lane
+from recommender_engine.items import EntryId
 from tests.support.waiting import wait_until
-from workers.owner.courier import CAPACITY, Courier, DeliveryJob, Failure, Job, Lane
 
 
 def jobs(*places: int) -> list[Job]:

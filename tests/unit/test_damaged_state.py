@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from recommender import Entry, Recommender, backups
-from recommender.backups import Origin
-from recommender.errors import StateDamaged, StateError, StateFull
-from recommender.opening import DATABASE
+from recommender_engine import Entry, Recommender, backups
+from recommender_engine.backups import Origin
+from recommender_engine.errors import StateDamaged, StateError, StateFull
+from recommender_engine.opening import DATABASE
 from tests.support.engine import Log, opened, outbox_lines
 from tests.support.owners import left_by_a_kill
 

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.records.dates import DateForm, NotADateError, date_form, looks_like_a_date, stands_for_none
+from celery_recommender.records.values.dates import (
+    DateForm,
+    NotADateError,
+    date_form,
+    looks_like_a_date,
+    stands_for_none,
+)
 
 BY_PLACE = DateForm()
 

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-from recommender.items import EntryId
-from workers.broker.dead_letters import DeadLetters, Letter, NotReplayable
-from workers.broker.keys import PartitionKeys
-from workers.cli.dead_letters import dead_letters
+from celery_recommender.broker.events.dead_letters import DeadLetters, Letter, NotReplayable
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.cli.operate.dead_letters import dead_letters
+from recommender_engine.items import EntryId
 
 KEYS = PartitionKeys.of("default")
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from recommender import EntryId, Event, Recommender, open_recommender
-from recommender.embedding import ModelIdentity
-from recommender.errors import EncodingError
-from recommender.pipeline import TimedEmbeddings
-from recommender.testing import DeterministicEncoder
+from celery_recommender.owner.loop.deciding import Deciding
+from celery_recommender.owner.loop.inbox import Inbox, Waiting
+from celery_recommender.owner.poison.in_hand import BatchInHand
+from recommender_engine import EntryId, Event, Recommender, open_recommender
+from recommender_engine.embedding import ModelIdentity
+from recommender_engine.errors import EncodingError
+from recommender_engine.pipeline import TimedEmbeddings
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.encoders import FixedEncoders
 from tests.support.engine import Log
-from workers.owner.deciding import Deciding
-from workers.owner.in_hand import BatchInHand
-from workers.owner.inbox import Inbox, Waiting
 
 BATCH = 4
 WINDOW = 3

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Recommender
-from recommender.items import CollectionDeleted, CommandForwarded, CommandRejected
-from recommender.matching import LearnedMatcher
-from recommender.opening import open_recommender
-from recommender.store.tombstones import TOMBSTONE_WINDOW_MS
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import CollectionDeleted, CommandForwarded, CommandRejected
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.opening import open_recommender
+from recommender_engine.store.tombstones import TOMBSTONE_WINDOW_MS
 from tests.support.engine import Log, Models, data_of, is_outcome, lines, opened
 from tests.support.partitions import Pair
 

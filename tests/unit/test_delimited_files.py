@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.records import BadRow, Fault, Row, open_records, open_writer, repair
+from celery_recommender.records import BadRow, Fault, Row, open_records, open_writer
+from celery_recommender.records.delimited import repair
+from recommender_engine.errors import ConfigurationError
 
 
 def file(tmp_path: Path, text: str, name: str = "items.csv") -> Path:

@@ -21,9 +21,9 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from workers.broker.embedded import find_server_program
-from workers.owner.metrics import Metrics
-from workers.settings import PREFIX, Settings, variable
+from celery_recommender.broker.redis.embedded import find_server_program
+from celery_recommender.owner.telemetry.metrics import Metrics
+from celery_recommender.settings import PREFIX, Settings, variable
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -109,7 +109,7 @@ def test_compose_mounts_what_is_there(services: Services) -> None:
     assert local
     assert [source for source in local if not (ROOT / source).exists()] == []
     sample = services["demo"]["command"][1]
-    assert (ROOT / "workers/samples" / Path(sample).name).is_file()
+    assert (ROOT / "workers/celery_recommender/samples" / Path(sample).name).is_file()
 
 
 def test_compose_probes_the_port_that_is_set(services: Services) -> None:
@@ -122,7 +122,7 @@ def test_compose_probes_the_port_that_is_set(services: Services) -> None:
 def test_compose_calls_the_command_line_as_it_is(services: Services) -> None:
     from click.testing import CliRunner
 
-    from workers.cli import main
+    from celery_recommender.cli import main
 
     for name in ("worker", "embed-worker", "demo"):
         command = services[name]["command"]

@@ -17,35 +17,37 @@ from typing import Any, get_args
 
 import pytest
 
-from recommender import EntryId, Recommender, open_recommender
-from recommender.embedding import Encoder
-from recommender.errors import ConfigurationError
-from recommender.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
-from recommender.items.commands import COMMAND_TYPES
-from recommender.items.events import EVENT_TYPES
-from recommender.matching import differences, profile, terms
-from recommender.matching.differences import figures
-from recommender.matching.reading import MOST_CHARACTERS
-from recommender.message.elements import MOST_TAGS
-from recommender.message.markup import DEEPEST
-from recommender.message.message import MOST_LINES
-from recommender.pipeline.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
-from recommender.pipeline.incoming import _MOST_PAGE_BYTES
-from recommender.pipeline.lessons import MOST_LEARNED_FROM
-from recommender.store import KEY_WINDOW_MS, moves, outbox, payloads, vectors
-from recommender.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
-from recommender.testing import DeterministicEncoder
-from workers.broker import retention
-from workers.broker.commands_log import decode
-from workers.broker.embedded import LARGEST_VALUE
-from workers.celery.gate import MOST_BYTES
-from workers.celery.port import MOST_ITEMS
-from workers.celery.tasks import TASKS
-from workers.cli.enrich import ADDED
-from workers.cli.policies import checked, settings_of
-from workers.fleet import exchange
-from workers.owner import status
-from workers.settings import SECRETS, Settings, variable
+from celery_recommender.broker.commands.log import decode
+from celery_recommender.broker.events import retention
+from celery_recommender.broker.redis.embedded import LARGEST_VALUE
+from celery_recommender.celery.messages.validation import MOST_BYTES
+from celery_recommender.celery.tasks.commands import TASKS
+from celery_recommender.celery.tasks.port import MOST_ITEMS
+from celery_recommender.cli.data.enrich import ADDED
+from celery_recommender.cli.input.policies import checked, settings_of
+from celery_recommender.fleet import exchange
+from celery_recommender.owner.telemetry import status
+from celery_recommender.settings import SECRETS, Settings, variable
+from recommender_engine import EntryId, Recommender, open_recommender
+from recommender_engine.embedding import Encoder
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
+from recommender_engine.items.commands import COMMAND_TYPES
+from recommender_engine.items.events import EVENT_TYPES
+from recommender_engine.matching import differences
+from recommender_engine.matching.differences import figures
+from recommender_engine.matching.pair import profile
+from recommender_engine.matching.text import terms
+from recommender_engine.matching.text.reading import MOST_CHARACTERS
+from recommender_engine.message.elements import MOST_TAGS
+from recommender_engine.message.markup import DEEPEST
+from recommender_engine.message.message import MOST_LINES
+from recommender_engine.pipeline.dedup.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
+from recommender_engine.pipeline.learning.lessons import MOST_LEARNED_FROM
+from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
+from recommender_engine.store import KEY_WINDOW_MS, moves, outbox, payloads, vectors
+from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
+from recommender_engine.testing import DeterministicEncoder
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -252,7 +254,7 @@ def _code_of(call: ast.Call) -> set[str]:
 
 
 def _codes() -> set[str]:
-    from recommender.items import RefuseMessage, commands
+    from recommender_engine.items import RefuseMessage, commands
 
     codes = {*commands._CODES.values(), "wrong_type", "invalid_value"}
     codes |= set(get_args(RefuseMessage.model_fields["code"].annotation))

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from celery import Celery, chain, chord, group
 
-from recommender.errors import InvalidCommand
-from workers import attach
-from workers.celery.plugin import Plugin
-from workers.celery.tasks import CommandRefused
-from workers.settings import Settings
-from workers.testing import answered_in_memory
+from celery_recommender import attach
+from celery_recommender.celery.tasks.commands import CommandRefused
+from celery_recommender.celery.worker.plugin import Plugin
+from celery_recommender.settings import Settings
+from celery_recommender.testing import answered_in_memory
+from recommender_engine.errors import InvalidCommand
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "redis://127.0.0.1:1/0"

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from recommender.errors import ConfigurationError, StateError
-from workers.broker.connections import connect
-from workers.broker.embedded import EmbeddedServer
-from workers.celery.app import make_app
-from workers.settings import Settings
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.embedded import EmbeddedServer
+from celery_recommender.celery.worker.app import make_app
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError, StateError
 
 _STRANGER = """
 import sys

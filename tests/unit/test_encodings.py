@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.records import BadRow, Fault, ReadOptions, RecordReader, Row, open_records
+from celery_recommender.records import BadRow, Fault, ReadOptions, RecordReader, Row, open_records
+from recommender_engine.errors import ConfigurationError
 
 TEXTS = {
     "german": ("Die Tür zum Lager schließt nicht", "Gießkanne für große Gärten", "Übergröße, grün"),

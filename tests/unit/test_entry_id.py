@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import START, EntryId
+from recommender_engine.items import START, EntryId
 
 whole = st.integers(0, 2**64 - 1)
 entry_ids = st.builds(EntryId, whole, whole)

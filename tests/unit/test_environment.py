@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from recommender.errors import ConfigurationError
-from workers import settings as module
-from workers.cli import main
-from workers.settings import SECRETS, Settings, unknown_variables, variable
+from celery_recommender import settings as module
+from celery_recommender.cli import main
+from celery_recommender.settings import SECRETS, Settings, unknown_variables, variable
+from recommender_engine.errors import ConfigurationError
 
 
 def of_a_service(name: str, port: int) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from recommender import Recommender
-from recommender.matching import LearnedMatcher
-from recommender.store import words as word_index
+from recommender_engine import Recommender
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.store import words as word_index
 from tests.support.engine import Log, opened
 from tests.support.memory import remembered
 

@@ -9,7 +9,7 @@ from celery import Celery
 from celery.backends.base import Backend
 from celery.utils.serialization import get_pickleable_exception
 
-from recommender.errors import InvalidCommand
+from recommender_engine.errors import InvalidCommand
 
 ERRORS = [
     InvalidCommand("wrong_type", "price must be a number", "attributes.price"),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from recommender.evaluation import Split
-from workers.cli.labelled_files import LabelledFiles, read_items, read_pairs, read_truth
-from workers.records import MappingOptions, open_records, resolve_mapping
+from celery_recommender.cli.data.labelled_files import LabelledFiles, read_items, read_pairs, read_truth
+from celery_recommender.records import MappingOptions, open_records, resolve_mapping
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.evaluation import Split
 
 
 def read(*files: Path, **options: object) -> LabelledFiles:

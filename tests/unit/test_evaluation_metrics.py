@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recommender.evaluation import agreement, bcubed, clusters, expected_calibration_error, operating, ranking
-from recommender.evaluation.metrics import best_f1, reliability
+from recommender_engine.evaluation import agreement, bcubed, clusters, expected_calibration_error, operating, ranking
+from recommender_engine.evaluation.metrics import best_f1, reliability
 
 LABELS = np.array([True, False, True, False])
 SCORES = np.array([0.9, 0.8, 0.7, 0.1])

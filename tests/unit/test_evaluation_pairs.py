@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.errors import ConfigurationError
-from recommender.evaluation import (
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.evaluation import (
     LabelledPair,
     PairEvaluation,
     PairJudge,
@@ -24,11 +24,11 @@ from recommender.evaluation import (
     plot,
     report,
 )
-from recommender.evaluation.labelled import split_of
-from recommender.items import Band, CollectionSettings, Item
-from recommender.matching import FEATURES, default_model
-from recommender.matching.features import CONTEXT
-from recommender.testing import DeterministicEncoder
+from recommender_engine.evaluation.labelled import split_of
+from recommender_engine.items import Band, CollectionSettings, Item
+from recommender_engine.matching import FEATURES, default_model
+from recommender_engine.matching.features.table import CONTEXT
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Models
 
 LETTERS = "abcdefghijkl"

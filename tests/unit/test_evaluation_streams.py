@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from recommender.evaluation import StreamRun, judge_stream, matched, run_stream
-from recommender.items import Band, CollectionSettings, ItemProcessed, UpsertItem
-from recommender.items.events import Cause, Timings
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.evaluation import StreamRun, judge_stream, matched, run_stream
+from recommender_engine.items import Band, CollectionSettings, ItemProcessed, UpsertItem
+from recommender_engine.items.events import Cause, Timings
 from tests.support.engine import Models
 
 SPEECHES = {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from recommender.items import (
+from recommender_engine.items import (
     Band,
     Cause,
     CollectionConfigured,
@@ -36,7 +36,7 @@ from recommender.items import (
     Recommendation,
     Timings,
 )
-from recommender.items.events import EVENT_TYPES
+from recommender_engine.items.events import EVENT_TYPES
 
 SOURCE = "/recommender/default"
 # What the JSON format of CloudEvents 1.0.2 asks for.

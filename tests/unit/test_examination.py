@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import StateFull
-from recommender.items import CollectionSettings, EntryId
+from celery_recommender.broker.coordination.proofs import Secrets
+from celery_recommender.broker.redis.ranges import Fields
+from celery_recommender.owner.poison.bisection import Examiner, Inconclusive
+from celery_recommender.owner.poison.isolated_run import Ground
+from celery_recommender.owner.poison.isolation import copied
+from recommender_engine.errors import StateFull
+from recommender_engine.items import CollectionSettings, EntryId
 from tests.support import poison
 from tests.support.encoders import FixedEncoders
 from tests.support.engine import Log, Models, opened
 from tests.support.poison import PoisonEncoders
 from tests.support.streams import KEYS
-from workers.broker.proofs import Secrets
-from workers.broker.ranges import Fields
-from workers.owner.examination import Examiner, Inconclusive
-from workers.owner.rehearsal import Ground
-from workers.owner.suspects import copied
 
 SETTINGS = {"default": CollectionSettings()}
 
@@ -142,7 +142,7 @@ def test_without_room_for_a_copy_there_is_none(tmp_path: Path, monkeypatch: pyte
     def full(directory: Path, size_bytes: int) -> None:
         raise StateFull("no room")
 
-    monkeypatch.setattr("workers.owner.suspects.require_room", full)
+    monkeypatch.setattr("celery_recommender.owner.poison.isolation.require_room", full)
     with contextlib.closing(opened(tmp_path)) as engine, copied(engine, tmp_path / "examination") as state:
         assert state is None
         engine.begin_copy()  # it is held no longer

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from recommender import Entry, Event, Recommender
-from recommender.embedding import Embeddings, ModelIdentity
-from recommender.errors import EncodingError
-from recommender.pipeline import expiry
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Entry, Event, Recommender
+from recommender_engine.embedding import Embeddings, ModelIdentity
+from recommender_engine.errors import EncodingError
+from recommender_engine.pipeline.stream_time import expiry
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import (
     Log,
     at,

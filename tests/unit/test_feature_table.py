@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from recommender.items import CollectionSettings, Item
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, rows_from
-from recommender.matching.features import EVIDENCE, FEATURES, TABLE
-from recommender.matching.learning import adapt
-from recommender.matching.model import PairModel
+from recommender_engine.items import CollectionSettings, Item
+from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, rows_from
+from recommender_engine.matching.features.table import EVIDENCE, FEATURES, TABLE
+from recommender_engine.matching.model.learning import adapt
+from recommender_engine.matching.model.pair_model import PairModel
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,10 +25,10 @@ COURTESY = '''
 
 from collections.abc import Iterator
 
-from recommender.matching.agreement import NOTHING, Agreement
-from recommender.matching.comparison import Comparison
-from recommender.matching.context import Context
-from recommender.matching.feature import Evidence, Said, Telling
+from recommender_engine.matching.pair.agreement import NOTHING, Agreement
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import Context
+from recommender_engine.matching.features.feature import Evidence, Said, Telling
 
 
 def courtesy_differs(pair: Comparison) -> float:
@@ -64,12 +64,12 @@ ENTRIES = """
 LOOK = """
 import importlib.util, json, sys
 import numpy as np
-from recommender.items import CollectionSettings, Item
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, rows_from
-from recommender.matching.features import CONTEXT, FEATURES, MONOTONE
-from recommender.matching.learning import UNIVERSAL, fit, learn
-from recommender.matching.model import PairModel
-from recommender.matching.reasons import contributions
+from recommender_engine.items import CollectionSettings, Item
+from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, default_model, rows_from
+from recommender_engine.matching.features.table import CONTEXT, FEATURES, MONOTONE
+from recommender_engine.matching.model.learning import UNIVERSAL, fit, learn
+from recommender_engine.matching.model.pair_model import PairModel
+from recommender_engine.matching.matchers.reasons import contributions
 
 said = json.load(sys.stdin)
 draw = np.random.default_rng(0)

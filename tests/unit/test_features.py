@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import Item
-from recommender.matching.comparison import Comparison
-from recommender.matching.context import contexts, cosines_among
-from recommender.matching.features import CONTEXT, FEATURES, FIELDS, compare, features
-from recommender.matching.profile import Profile, item_terms, profile
-from recommender.matching.statistics import CountedTerms, TermStatistics, rarity
+from recommender_engine.items import Item
+from recommender_engine.matching.features.table import CONTEXT, FEATURES, FIELDS, compare, features
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import contexts, cosines_among
+from recommender_engine.matching.pair.profile import Profile, item_terms, profile
+from recommender_engine.matching.pair.statistics import CountedTerms, TermStatistics, rarity
 
 COMMON = ["the printer in the office does not print", "the order did not arrive", "a white kettle of steel"] * 20
 

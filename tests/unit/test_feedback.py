@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Event, Recommender
-from recommender.embedding import Embeddings, ModelIdentity
-from recommender.errors import EncodingError
-from recommender.items import START, EntryId, Item
-from recommender.matching import LearnedMatcher
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Entry, Event, Recommender
+from recommender_engine.embedding import Embeddings, ModelIdentity
+from recommender_engine.errors import EncodingError
+from recommender_engine.items import START, EntryId, Item
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import (
     Log,
     at,

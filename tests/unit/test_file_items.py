@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import EntryId
-from workers.cli.checkpoint import Checkpoint, account
-from workers.cli.labelled_files import read_items
-from workers.cli.sending import acceptable
-from workers.cli.tally import Tally
-from workers.records import BadRow, ItemMapping, ItemRow, Items, OnRepeat, Row
+from celery_recommender.cli.data.labelled_files import read_items
+from celery_recommender.cli.input.checkpoint import Checkpoint, account
+from celery_recommender.cli.input.sending import acceptable
+from celery_recommender.cli.input.tally import Tally
+from celery_recommender.records import BadRow, ItemMapping, ItemRow, Items, OnRepeat, Row
+from recommender_engine.items import EntryId
 
 BY_ID = ItemMapping(id_field="id", text_fields=("text",), timestamp_field="when")
 
@@ -117,7 +117,7 @@ def test_a_blank_id_is_none(id_: str | None) -> None:
 
 
 def test_words_that_say_nothing_can_be_added_or_taken_for_texts() -> None:
-    from workers.records.blanks import Blanks
+    from celery_recommender.records.values.blanks import Blanks
 
     own = ItemMapping(id_field="id", text_fields=("text",), blanks=Blanks.of(["Pas de texte!"], known=False))
     found = [own.item(row) for row in rows(("1", "N/A"), ("2", "pas de TEXTE"), ("N/A", "x")) if isinstance(row, Row)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recommender.files import CHUNK_BYTES, read_ahead
+from recommender_engine.files import CHUNK_BYTES, read_ahead
 
 SIZE = 2 * CHUNK_BYTES + 5
 

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from recommender.index import FlatIndex, Vectors
+from recommender_engine.index import FlatIndex, Vectors
 
 DIMENSION = 64
 

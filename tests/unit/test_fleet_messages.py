@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.embedding import Embeddings
-from workers.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
+from celery_recommender.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
+from recommender_engine.embedding import Embeddings
 
 VECTORS = np.array([[1.0, 0.0, 0.0], [0.0, -0.6, 0.8]], np.float32)
 REQUEST = EmbedRequest("ab" * 16, "all-MiniLM-L6-v2", "all-MiniLM-L6-v2@1234", 3, ("one", "ein Zwölftel \u2028 \ud83d"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workers.cli.fleet import check_fleet, fleet_sentence
+from celery_recommender.cli.output.fleet import check_fleet, fleet_sentence
 
 SERVING: dict[str, Any] = {
     "state": "serving",

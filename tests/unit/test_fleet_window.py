@@ -6,9 +6,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from workers.fleet.messages import EmbedRequest
-from workers.fleet.probe import Probe
-from workers.fleet.window import Flight, Window
+from celery_recommender.fleet.messages import EmbedRequest
+from celery_recommender.fleet.probe import Probe
+from celery_recommender.fleet.window import Flight, Window
 
 TIMEOUT_S = 30.0
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from recommender import Recommender
-from recommender.errors import ConfigurationError
-from recommender.items import EntryId, Malformed, limits
-from recommender.items.commands import COMMAND_TYPES
+from celery_recommender.broker.commands.log import decode
+from celery_recommender.cli.input.policies import KNOWN, checked, read_policies, settings_of
+from recommender_engine import Recommender
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import EntryId, Malformed, limits
+from recommender_engine.items.commands import COMMAND_TYPES
 from tests.support.engine import is_outcome, opened
-from workers.broker.commands_log import decode
-from workers.cli.policies import KNOWN, checked, read_policies, settings_of
 
 NOW_MS = 1_700_000_000_000
 quick = settings(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 
+from celery_recommender.owner.process.garbage import collected_by_the_clock
 from tests.support.waiting import wait_until
-from workers.owner.garbage import collected_by_the_clock
 
 
 class Circle:

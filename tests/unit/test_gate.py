@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu.message import Message
 
-from recommender.errors import InvalidCommand
-from workers.celery.gate import Call, check_arguments, check_message, open_envelope
+from celery_recommender.celery.messages.validation import Call, check_arguments, check_message, open_envelope
+from recommender_engine.errors import InvalidCommand
 
 QUEUE = "recommender.default"
 TASKS = ("recommender.ingest",)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Entry, Event, Recommender
-from recommender.items import GroupChanged, ItemDeleted, ItemProcessed, ItemRevised
-from recommender.matching import LearnedMatcher
-from recommender.pipeline import expiry
+from recommender_engine import Entry, Event, Recommender
+from recommender_engine.items import GroupChanged, ItemDeleted, ItemProcessed, ItemRevised
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.pipeline.stream_time import expiry
 from tests.support.engine import Log, at, data_of, is_outcome, lines, opened
 
 SHOP = "the card payment was declined at the shop"

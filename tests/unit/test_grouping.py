@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
-from recommender.items import Band, PairVerdict
+from recommender_engine.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
+from recommender_engine.items import Band, PairVerdict
 
 BANDS = [Band.NEW, Band.SIMILAR, Band.REVIEW, Band.DUPLICATE]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Recommender
-from recommender.items import START
-from recommender.pipeline import corrections, departures
-from recommender.pipeline.summaries import SUMMARY_AFTER_MS
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import START
+from recommender_engine.pipeline.arrival import departures
+from recommender_engine.pipeline.dedup import corrections
+from recommender_engine.pipeline.stream_time.summaries import SUMMARY_AFTER_MS
 from tests.support.engine import (
     Log,
     at,

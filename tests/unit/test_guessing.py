@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.records import ItemMapping, MappingOptions, open_records, resolve_mapping
-from workers.records.guessing import Kind, kind_of
+from celery_recommender.records import ItemMapping, MappingOptions, open_records, resolve_mapping
+from celery_recommender.records.values.guessing import Kind, kind_of
+from recommender_engine.errors import ConfigurationError
 
 PROSE = ("The printer on floor two is jammed", "Please add me to the payroll group", "The projector shows no picture")
 URL = "https://cdn.example.com/media/catalogue/products/large/a-very-long-name-of-a-picture-0001.jpg"

@@ -7,9 +7,9 @@ from http.client import HTTPConnection
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from celery_recommender.owner.telemetry.health import serve_health
+from celery_recommender.owner.telemetry.status import Status
 from tests.support.servers import free_port
-from workers.owner.health import serve_health
-from workers.owner.status import Status
 
 HOST = "127.0.0.1"
 

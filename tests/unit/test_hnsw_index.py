@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from recommender.index import FlatIndex, HnswIndex, HnswParameters, Vectors
-from recommender.index.graph import HnswGraph
-from recommender.index.graph_file import read_header, read_vectors
+from recommender_engine.index import FlatIndex, HnswIndex, HnswParameters, Vectors
+from recommender_engine.index.graph import HnswGraph
+from recommender_engine.index.graph_file import read_header, read_vectors
 from tests.support.logs import logged
 
 DIMENSION = 16

@@ -147,7 +147,7 @@ def test_rule_tells_offence_from_innocence(rule: Callable[[Tree], Offences], off
 
 
 def test_environment_is_read_in_one_place() -> None:
-    files = _sources("recommender", "workers", besides=("workers/settings.py",))
+    files = _sources("recommender", "workers", besides=("workers/celery_recommender/settings.py",))
     assert _offences(reads_environment, files) == []
 
 
@@ -160,7 +160,7 @@ def test_engine_leaves_nothing_to_chance() -> None:
 
 
 def test_only_the_command_line_prints() -> None:
-    assert _offences(prints, _sources("recommender", "workers", besides=("workers/cli",))) == []
+    assert _offences(prints, _sources("recommender", "workers", besides=("workers/celery_recommender/cli",))) == []
 
 
 def test_placeholders_have_no_numbers() -> None:

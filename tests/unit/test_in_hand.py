@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.items import START, Entry, EntryId, TickClock
-from workers.owner.in_hand import BatchInHand, Suspicion
+from celery_recommender.owner.poison.in_hand import BatchInHand, Suspicion
+from recommender_engine.items import START, Entry, EntryId, TickClock
 
 
 def note(path: Path) -> BatchInHand:

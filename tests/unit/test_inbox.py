@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from recommender import Recommender, open_recommender
-from recommender.items import Entry, EntryId, TickClock
-from workers.owner.inbox import Inbox, Waiting
+from celery_recommender.owner.loop.inbox import Inbox, Waiting
+from recommender_engine import Recommender, open_recommender
+from recommender_engine.items import Entry, EntryId, TickClock
 
 DEADLINE_S = 5
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.index import AdaptiveIndex, FlatIndex, HnswIndex, HnswParameters, Vectors, recall_of
-from recommender.index.graph import HnswGraph
-from recommender.index.nearest import Searched
-from recommender.index.recall import RecallKeeper
+from recommender_engine.index import AdaptiveIndex, FlatIndex, HnswIndex, HnswParameters, Vectors, recall_of
+from recommender_engine.index.graph import HnswGraph
+from recommender_engine.index.nearest import Searched
+from recommender_engine.index.recall import RecallKeeper
 from tests.support.logs import logged
 
 DIMENSION = 32
@@ -89,7 +89,7 @@ def test_a_graph_that_finds_too_little_at_its_widest_is_built_anew(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("recommender.index.recall._MAX_WIDTH", 40)
+    monkeypatch.setattr("recommender_engine.index.recall._MAX_WIDTH", 40)
     index = AdaptiveIndex(DIMENSION, POOR.model_copy(update={"target_recall": 0.9}), switch_at=0)
     vectors = unit(12_000)
     first = index.hnsw

@@ -12,10 +12,10 @@ from weakref import WeakSet
 import numpy as np
 import pytest
 
-from recommender.index import AdaptiveIndex, FlatIndex, HnswIndex, Vectors, recall, rows
-from recommender.index.rows import FileRows
-from recommender.pipeline import indexes
-from recommender.pipeline.indexes import Indexes
+from recommender_engine.index import AdaptiveIndex, FlatIndex, HnswIndex, Vectors, recall, rows
+from recommender_engine.index.rows import FileRows
+from recommender_engine.pipeline.vectors import indexes
+from recommender_engine.pipeline.vectors.indexes import Indexes
 from tests.support.engine import Log, opened
 from tests.support.logs import logged
 from tests.support.waiting import wait_until

@@ -7,14 +7,14 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from recommender.items import START, EntryId
+from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.commands.read_size import ReadSize
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.owner.loop.inbox import Inbox
+from celery_recommender.owner.loop.intake import Intake
+from recommender_engine.items import START, EntryId
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
-from workers.broker.commands_log import CommandsLog
-from workers.broker.keys import PartitionKeys
-from workers.broker.read_size import ReadSize
-from workers.owner.inbox import Inbox
-from workers.owner.intake import Intake
 
 KEYS = PartitionKeys.of("default")
 END = EntryId(2**64 - 1, 2**64 - 1)

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from recommender import Entry, Event, Recommender
-from recommender.embedding import Embeddings, Encoder, ModelIdentity
-from recommender.errors import EncodingError
-from recommender.items import (
+from recommender_engine import Entry, Event, Recommender
+from recommender_engine.embedding import Embeddings, Encoder, ModelIdentity
+from recommender_engine.errors import EncodingError
+from recommender_engine.items import (
     CollectionConfigured,
     CommandIgnored,
     CommandRejected,
@@ -35,10 +35,10 @@ from recommender.items import (
     TickClock,
     UpsertItem,
 )
-from recommender.matching import LearnedMatcher
-from recommender.pipeline import MatcherFactory
-from recommender.testing import DeterministicEncoder
-from recommender.text import clean, fingerprint
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.testing import DeterministicEncoder
+from recommender_engine.text import clean, fingerprint
 from tests.support.encoders import FailingEncoder
 from tests.support.engine import Log, at, data_of, is_outcome, lines, opened, outbox_lines
 from tests.support.matchers import cosine_matcher
@@ -839,8 +839,8 @@ def ticket_entries(pairs: int) -> list[Entry]:
 
 @pytest.mark.model
 def test_real_model_gives_the_same_events_in_any_batching_and_in_a_replay() -> None:
-    from recommender.embedding.model_source import ALL_MINILM_L6_V2
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     model = Recording(SentenceTransformerEncoder(ALL_MINILM_L6_V2))
     entries = ticket_entries(25)

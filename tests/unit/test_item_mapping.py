@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.errors import ConfigurationError
-from recommender.items.item import Item
-from workers.records import BadRow, ItemMapping, MappingOptions, Row, open_records, resolve_mapping
+from celery_recommender.records import BadRow, ItemMapping, MappingOptions, Row, open_records, resolve_mapping
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items.item import Item
 
 DATA = Path(os.environ.get("RECOMMENDER_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from recommender import open_recommender
+from celery_recommender.cli import asking
+from celery_recommender.cli.verdicts.questions import get
+from recommender_engine import open_recommender
 from tests.support.engine import Log, Models
-from workers.cli import asking
-from workers.cli.questions import get
 
 
 def test_get_shows_what_is_compared_and_which_rule_cut_the_rest(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.records import UNREADABLE, BadRow, Fault, Row, open_records, open_writer, scan_columns
+from celery_recommender.records import UNREADABLE, BadRow, Fault, Row, open_records, open_writer, scan_columns
+from recommender_engine.errors import ConfigurationError
 
 ROWS = [{"id": 1, "text": "a, [b] {c}", "more": {"x": [1, {"y": '"'}]}}, {"id": 2, "text": "ü 🚚 \\"}, {"id": 3}]
 
@@ -237,9 +237,9 @@ def test_pages_behind_the_first_are_reported(tmp_path: Path) -> None:
 def test_a_value_that_is_too_long_costs_itself_only(
     tmp_path: Path, inner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.records.json_values.MAX_LINE_CHARS", 200)
-    monkeypatch.setattr("workers.records.json_values._CHUNK_CHARS", 64)
-    monkeypatch.setattr("workers.records.json_values._LOOK_BACK_CHARS", 16)
+    monkeypatch.setattr("celery_recommender.records.json.values.MAX_LINE_CHARS", 200)
+    monkeypatch.setattr("celery_recommender.records.json.values._CHUNK_CHARS", 64)
+    monkeypatch.setattr("celery_recommender.records.json.values._LOOK_BACK_CHARS", 16)
     rows = read(file(tmp_path, f'[{{"id": 1}}, {{"id": 2, "x": {inner}, "y": "\\""}}, {{"id": 3}}]'))
     assert [(row.number, row.values.get("id")) for row in rows] == [(1, 1), (2, None), (3, 3)]
     assert rows[1].values[UNREADABLE].startswith('{"id": 2, "x": ')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recommender.items import Band, Item
+from recommender_engine.items import Band, Item
 from tools.arrivals import Arrivals, thinned, whole_groups, with_twins
 from tools.judged import calibration, view_of_pairs, wilson_lower
 

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Entry, Recommender, open_recommender
-from recommender.items import CollectionSettings, EntryId, Item
-from recommender.matching import LearnedMatcher, bytes_of_texts, forget_texts, item_terms
-from recommender.pipeline import counts as counts_module
-from recommender.pipeline import postings as postings_module
-from recommender.pipeline.counts import Counts
-from recommender.pipeline.postings import Postings
-from recommender.recent import Recent
-from recommender.store import KeyUse, SqliteStore
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Entry, Recommender, open_recommender
+from recommender_engine.items import CollectionSettings, EntryId, Item
+from recommender_engine.matching import LearnedMatcher, bytes_of_texts, forget_texts, item_terms
+from recommender_engine.pipeline.lexical import counts as counts_module
+from recommender_engine.pipeline.lexical import postings as postings_module
+from recommender_engine.pipeline.lexical.counts import Counts
+from recommender_engine.pipeline.lexical.postings import Postings
+from recommender_engine.recent import Recent
+from recommender_engine.store import KeyUse, SqliteStore
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models, outbox_lines
 
@@ -263,7 +263,7 @@ def test_long_items_are_kept_as_far_as_their_terms_go() -> None:
 @pytest.mark.parametrize("sample", ["products.csv", "tickets.csv"])
 def test_texts_weigh_what_they_take(sample: str) -> None:
     """Once they are read word by word; with a second reading, in which what all texts share is there already."""
-    with (resources.files("workers.samples") / sample).open(encoding="utf-8") as file:
+    with (resources.files("celery_recommender.samples") / sample).open(encoding="utf-8") as file:
         texts = [f"{row['title']} {row['description']}" for row in csv.DictReader(file)]
 
     def taken() -> int:

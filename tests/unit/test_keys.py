@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import Entry, Event, Recommender
-from recommender.errors import InvalidCommand
-from recommender.items import RefuseMessage, malformed
-from recommender.items.repeats import digest_of
-from recommender.store import KEY_WINDOW_MS
+from celery_recommender.owner.continuity.stream_keeper import _Decided
+from celery_recommender.owner.delivery.replies import command_key, reply_address, resolve_reply
+from recommender_engine import Entry, Event, Recommender
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import RefuseMessage, malformed
+from recommender_engine.items.repeats import digest_of
+from recommender_engine.store import KEY_WINDOW_MS
 from tests.support.engine import Log, data_of, lines, opened
-from workers.owner.replies import command_key, reply_address, resolve_reply
-from workers.owner.stream_keeper import _Decided
 
 SHOP = "the card payment was declined at the shop"
 WEATHER = "heavy rain is expected in the north"

@@ -12,11 +12,11 @@ from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, ResponseError
 
-from recommender.items import EntryId, decode_entry
+from celery_recommender.client import CommandFields
+from celery_recommender.owner.delivery.lanes import DeliveryLane, ResultLane, is_away
+from celery_recommender.owner.delivery.threads import Courier, DeliveryJob, Failure, Job, ReplyJob
+from recommender_engine.items import EntryId, decode_entry
 from tests.support.waiting import wait_until
-from workers.client import CommandFields
-from workers.owner.courier import Courier, DeliveryJob, Failure, Job, ReplyJob
-from workers.owner.lanes import DeliveryLane, ResultLane, is_away
 
 PROCESSED = "recommender.item.processed.v1"
 NO_QUEUE = QueueNotFound("Queue 'celery' missing from task_queues")

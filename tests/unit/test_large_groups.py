@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from recommender import Recommender
-from recommender.pipeline import reshaping
-from recommender.store import items as item_rows
+from recommender_engine import Recommender
+from recommender_engine.pipeline.dedup import reshaping
+from recommender_engine.store import items as item_rows
 from tests.support.engine import Log, data_of, opened
 
 TEXT = "the export button of the report does nothing since the update"

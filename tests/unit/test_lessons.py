@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Recommender
-from recommender.matching import LearnedMatcher
-from recommender.pipeline import answers as answers_module
-from recommender.pipeline import learning, lessons
-from recommender.pipeline.lessons import LESSON_MS
+from recommender_engine import Entry, Recommender
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.pipeline.dedup import answers as answers_module
+from recommender_engine.pipeline.learning import lessons
+from recommender_engine.pipeline.learning import models as learning
+from recommender_engine.pipeline.learning.lessons import LESSON_MS
 from tests.support.engine import Log, data_of, is_outcome, lines, opened
 from tests.support.partitions import Pair
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from recommender.event_log import EventLog, event_log
-from workers.logs import begin_logs, configure_logs
-from workers.settings import Settings
+from celery_recommender.logs import begin_logs, configure_logs
+from celery_recommender.settings import Settings
+from recommender_engine.event_log import EventLog, event_log
 
 LOGGERS = ("", "py.warnings", "recommender", "workers", "celery.worker", "celery.app.trace")
 FORGED = "x\n12:00:00 critical owner.failed\r\u2028\x85\x1b[2J"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.embedding.computing import embed
-from recommender.embedding.encoder import Vectors
-from recommender.embedding.tokens import Inputs, Tokens
+from recommender_engine.embedding.computing import embed
+from recommender_engine.embedding.encoder import Vectors
+from recommender_engine.embedding.tokens import Inputs, Tokens
 
 MODEL_READS, SPECIAL, OVERLAP = 16, 2, 2
 START, END = 1, 2
@@ -124,8 +124,8 @@ def test_what_computes_several_passes_at_a_time_gets_several(texts: int, passes:
 
 @pytest.mark.model
 def test_the_end_of_a_long_text_counts_and_it_is_another_model() -> None:
-    from recommender.embedding.model_source import ALL_MINILM_L6_V2
-    from recommender.embedding.sentence_transformer import SentenceTransformerEncoder
+    from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+    from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
     cut, windows = (SentenceTransformerEncoder(ALL_MINILM_L6_V2, windows=most) for most in (1, 3))
     assert cut.identity.key != windows.identity.key
@@ -142,9 +142,9 @@ def test_the_end_of_a_long_text_counts_and_it_is_another_model() -> None:
 
 
 def test_a_setting_says_which() -> None:
-    from recommender.items.limits import MAX_WINDOWS
-    from workers.celery.plugin import catalogue
-    from workers.settings import Settings
+    from celery_recommender.celery.worker.plugin import catalogue
+    from celery_recommender.settings import Settings
+    from recommender_engine.items.limits import MAX_WINDOWS
 
     made = [vars(catalogue(Settings(long_texts=kind)))["_windows"] for kind in ("truncate", "windows")]  # type: ignore[arg-type]
     assert made == [1, MAX_WINDOWS]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Recommender, open_recommender
-from recommender.items import CollectionSettings, Item
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
-from recommender.matching.differences.figures import all_agree, surely_differ
-from recommender.matching.reading import read
-from recommender.matching.terms import fold
-from recommender.pipeline.counts import EVERY_ITEM
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Recommender, open_recommender
+from recommender_engine.items import CollectionSettings, Item
+from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
+from recommender_engine.matching.differences.figures import all_agree, surely_differ
+from recommender_engine.matching.text.reading import read
+from recommender_engine.matching.text.terms import fold
+from recommender_engine.pipeline.lexical.counts import EVERY_ITEM
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models
 
 TICKET = "the printer on floor two jams again, ticket {}"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.items import Band, CollectionSettings, Item
-from recommender.matching import (
+from recommender_engine.items import Band, CollectionSettings, Item
+from recommender_engine.matching import (
     Answered,
     Candidate,
     Comparable,
@@ -21,9 +21,10 @@ from recommender.matching import (
     default_model,
     item_terms,
 )
-from recommender.matching.boosting import Growth, grow
-from recommender.matching.features import CONTEXT, FEATURES, MONOTONE, TABLE
-from recommender.matching.learning import (
+from recommender_engine.matching.features.rows import rows_from
+from recommender_engine.matching.features.table import CONTEXT, FEATURES, MONOTONE, TABLE
+from recommender_engine.matching.model.boosting import Growth, grow
+from recommender_engine.matching.model.learning import (
     OWN_MODEL_FROM,
     adapt,
     f_threshold,
@@ -33,11 +34,10 @@ from recommender.matching.learning import (
     measured,
     precision_threshold,
 )
-from recommender.matching.logistic import newton, regress
-from recommender.matching.model import PairModel
-from recommender.matching.operating_points import OperatingPoint, threshold
-from recommender.matching.rows import rows_from
-from recommender.matching.trees import Booleans, Floats
+from recommender_engine.matching.model.logistic import newton, regress
+from recommender_engine.matching.model.operating_points import OperatingPoint, threshold
+from recommender_engine.matching.model.pair_model import PairModel
+from recommender_engine.matching.trees import Booleans, Floats
 from tests.support.matchers import beside
 
 SETTINGS = CollectionSettings()

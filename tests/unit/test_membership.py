@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from celery_recommender.broker.redis.keys import ROUTES
+from celery_recommender.broker.routing.routes import by_hash
+from celery_recommender.owner.leadership import membership
+from celery_recommender.owner.leadership.membership import Membership
+from celery_recommender.settings import Settings
 from tests.support.engine import Log
 from tests.support.partitions import Pair
-from workers.broker.keys import ROUTES
-from workers.broker.routing import by_hash
-from workers.owner import membership
-from workers.owner.membership import Membership
-from workers.settings import Settings
 
 PARTITIONS = ("a", "b")
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.errors import ConfigurationError
-from recommender.items import CUT_RULES, CollectionSettings, Item
-from recommender.message import Messages
-from recommender.message.elements import MOST_TAGS, is_html
-from recommender.message.message import MOST_LINES
-from recommender.text import clean
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import CUT_RULES, CollectionSettings, Item
+from recommender_engine.message import Messages
+from recommender_engine.message.elements import MOST_TAGS, is_html
+from recommender_engine.message.message import MOST_LINES
+from recommender_engine.text import clean
 from tests.support.mails import MAILS, wrong
 
 SETTINGS = CollectionSettings()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import mining
-from recommender.mining import SimilarPair, most_similar_pairs
+from recommender_engine import mining
+from recommender_engine.mining import SimilarPair, most_similar_pairs
 
 
 def unit(count: int, seed: int, dimension: int = 4) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.records import MappingOptions, Row, open_records, resolve_mapping
+from celery_recommender.records import MappingOptions, Row, open_records, resolve_mapping
+from recommender_engine.errors import ConfigurationError
 
 ITEMS = [("101", "Oak desk lamp", "Linen shade"), ("102", "Steel shelf", "Five boards"), ("103", "Tea pot", "Glass")]
 FIXED = "".join(f"{number:<7}{title:<17}{body:<14}{'12.5':>6}\n" for number, title, body in ITEMS)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recommender.embedding import ModelCatalogue, ModelSource, parse_source
-from recommender.embedding.model_files import locate
-from recommender.embedding.model_source import ALL_MINILM_L6_V2
-from recommender.errors import ConfigurationError, ModelError
+from recommender_engine.embedding import ModelCatalogue, ModelSource, parse_source
+from recommender_engine.embedding.model_files import locate
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
+from recommender_engine.errors import ConfigurationError, ModelError
 
 
 def test_names_are_in_the_order_declared() -> None:
@@ -70,7 +70,7 @@ def test_declaring_models_imports_no_model_library_and_leaves_the_environment_al
     program = (
         "import os, sys\n"
         "before = dict(os.environ)\n"
-        "from recommender.embedding import ModelCatalogue, parse_source\n"
+        "from recommender_engine.embedding import ModelCatalogue, parse_source\n"
         "ModelCatalogue([parse_source('all-MiniLM-L6-v2')])\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules)\n"
         "print(sorted(heavy), dict(os.environ) == before)"

@@ -12,9 +12,9 @@ from threading import Thread
 
 import pytest
 
-from recommender.embedding.model_files import find, locate, verify
-from recommender.embedding.model_source import ALL_MINILM_L6_V2, KNOWN_MODELS, ModelSource, parse_source
-from recommender.errors import ConfigurationError, ModelError
+from recommender_engine.embedding.model_files import find, locate, verify
+from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2, KNOWN_MODELS, ModelSource, parse_source
+from recommender_engine.errors import ConfigurationError, ModelError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODULES = [
@@ -233,8 +233,8 @@ def hub() -> Iterator[Hub]:
 def elsewhere(call: str, home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """``find`` or ``locate`` in a process of its own: the hub client reads its settings when it is imported."""
     program = (
-        f"from recommender.embedding.model_files import {call}\n"
-        "from recommender.embedding.model_source import ModelSource\n"
+        f"from recommender_engine.embedding.model_files import {call}\n"
+        "from recommender_engine.embedding.model_source import ModelSource\n"
         f"print({call}(ModelSource('tiny', repository={Hub.REPOSITORY!r}, revision={COMMIT!r})))"
     )
     inherited = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if key in os.environ}

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.items import Event, ItemProcessed
-from recommender.items.moves import FIRST_PAGE
-from recommender.matching import LearnedMatcher, PairModel, default_model
-from recommender.pipeline.incoming import _MOST_PAGE_BYTES
-from recommender.store import KEY_WINDOW_MS
+from recommender_engine.items import Event, ItemProcessed
+from recommender_engine.items.moves import FIRST_PAGE
+from recommender_engine.matching import LearnedMatcher, PairModel, default_model
+from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
+from recommender_engine.store import KEY_WINDOW_MS
 from tests.support.engine import data_of, is_outcome
 from tests.support.partitions import Pair, Side
 

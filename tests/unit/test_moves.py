@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Recommender
-from recommender.items import START, CommandForwarded, CommandRejected, EntryId, Event, ItemDeleted
-from recommender.items.moves import FIRST_PAGE
-from recommender.pipeline.moves import MOST_HOPS
-from recommender.store import KEY_WINDOW_MS
+from recommender_engine import Recommender
+from recommender_engine.items import START, CommandForwarded, CommandRejected, EntryId, Event, ItemDeleted
+from recommender_engine.items.moves import FIRST_PAGE
+from recommender_engine.pipeline.migration.moves import MOST_HOPS
+from recommender_engine.store import KEY_WINDOW_MS
 from tests.support.engine import data_of, is_outcome, lines
 from tests.support.partitions import Pair, Side
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workers.records import (
+from celery_recommender.records import (
     BadRow,
     Fault,
     Items,

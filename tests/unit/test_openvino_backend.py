@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.embedding import openvino_backend
-from recommender.embedding.backends import Loaded
-from recommender.embedding.openvino_backend import OpenVinoBackend
-from recommender.embedding.tokens import Inputs
-from recommender.errors import ModelError
+from recommender_engine.embedding import openvino_backend
+from recommender_engine.embedding.backends import Loaded
+from recommender_engine.embedding.openvino_backend import OpenVinoBackend
+from recommender_engine.embedding.tokens import Inputs
+from recommender_engine.errors import ModelError
 
 # Not by importing it, which without care has the library report to its makers.
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the extra openvino")
@@ -127,7 +127,7 @@ def test_the_library_reports_to_nobody(tmp_path: Path) -> None:
         "import socket, sys\n"
         "def refuse(*where, **_): print('reached for', where)\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from recommender.embedding.openvino_model import load_openvino\n"
+        "from recommender_engine.embedding.openvino_model import load_openvino\n"
         "load_openvino().convert_model\n"
         "print(sys.modules['openvino_telemetry'], 'openvino.tools.ovc.telemetry_stub' in sys.modules)"
     )
@@ -142,9 +142,9 @@ def test_a_process_that_may_use_one_processor_keeps_one_busy(tmp_path: Path) -> 
         "import os\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "import torch\n"
-        "from recommender.embedding import openvino_backend\n"
-        "from recommender.embedding.model_source import ALL_MINILM_L6_V2\n"
-        "from recommender.embedding.sentence_transformer import SentenceTransformerEncoder\n"
+        "from recommender_engine.embedding import openvino_backend\n"
+        "from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2\n"
+        "from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder\n"
         "compiled, real = [], openvino_backend.compiled_for\n"
         "openvino_backend.compiled_for = lambda *given: compiled.append(real(*given)) or compiled[-1]\n"
         "encoder = SentenceTransformerEncoder(ALL_MINILM_L6_V2, backend='openvino-bfloat16')\n"

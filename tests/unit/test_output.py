@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from celery_recommender.settings import Settings
 from tests.support.command_line import command, environment
-from workers.settings import Settings
 
 TEXT = "Käse ≥ 5 € 🧀 …"
 
@@ -18,8 +18,8 @@ TEXT = "Käse ≥ 5 € 🧀 …"
 def test_a_command_shows_what_it_can_and_escapes_the_rest(encoding: str, tmp_path: Path) -> None:
     program = (
         "import click, sys\n"
-        "from workers.cli import main\n"
-        "from workers.cli.common import err, out, print_json, printable\n"
+        "from celery_recommender.cli import main\n"
+        "from celery_recommender.cli.common import err, out, print_json, printable\n"
         "@main.command('say')\n"
         "def say():\n"
         f"    print_json({{'text': {TEXT!r}}})\n"

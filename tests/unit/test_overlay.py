@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.index import FlatIndex, cosines
-from recommender.items import EntryId
-from recommender.pipeline.neighbours import Neighbours
-from recommender.pipeline.overlay import CollectionOverlay
+from recommender_engine.index import FlatIndex, cosines
+from recommender_engine.items import EntryId
+from recommender_engine.pipeline.vectors.neighbours import Neighbours
+from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 
 DIMENSION = 8
 

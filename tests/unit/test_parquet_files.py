@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workers.records import BadRow, ItemMapping, Row, open_records, open_writer
-from workers.records import parquet as parquet_module
-from workers.records.values import to_id
+from celery_recommender.records import BadRow, ItemMapping, Row, open_records, open_writer
+from celery_recommender.records import parquet as parquet_module
+from celery_recommender.records.values.text import to_id
 
 MOMENT_NS = 1_741_617_000_123_456_789
 COLUMNS: dict[str, tuple[list[Any], Any]] = {

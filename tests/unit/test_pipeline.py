@@ -12,15 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import Entry, Event, Recommender, open_recommender
-from recommender.embedding import Embeddings, Encoder, ModelIdentity
-from recommender.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
-from recommender.items import CUT_RULES, START, CollectionSettings, EntryId, Item, ItemProcessed, PairVerdict, limits
-from recommender.matching import Candidate, Comparable, LearnedMatcher
-from recommender.pipeline import indexes
-from recommender.pipeline.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
-from recommender.store import KEY_WINDOW_MS
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Entry, Event, Recommender, open_recommender
+from recommender_engine.embedding import Embeddings, Encoder, ModelIdentity
+from recommender_engine.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
+from recommender_engine.items import (
+    CUT_RULES,
+    START,
+    CollectionSettings,
+    EntryId,
+    Item,
+    ItemProcessed,
+    PairVerdict,
+    limits,
+)
+from recommender_engine.matching import Candidate, Comparable, LearnedMatcher
+from recommender_engine.pipeline.stream_time.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
+from recommender_engine.pipeline.vectors import indexes
+from recommender_engine.store import KEY_WINDOW_MS
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, at, data_of, is_correction, lines, opened, outbox_lines
 from tests.support.matchers import CosineMatcher
 

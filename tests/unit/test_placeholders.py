@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from recommender import Event, Recommender
-from recommender.items import Item, ItemProcessed
-from recommender.items.placeholders import is_placeholder, says_nothing
+from recommender_engine import Event, Recommender
+from recommender_engine.items import Item, ItemProcessed
+from recommender_engine.items.placeholders import is_placeholder, says_nothing
 from tests.support.engine import Log, at, data_of
 
 SHOP = "the card payment was declined at the shop"

@@ -8,9 +8,9 @@ from typing import Any
 import click
 import pytest
 
-from recommender.errors import ConfigurationError
-from recommender.items import CollectionSettings
-from workers.cli.policies import checked, read_policies, settings_of
+from celery_recommender.cli.input.policies import checked, read_policies, settings_of
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import CollectionSettings
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Recommender
-from recommender.items import CollectionSettings, Item, ItemProcessed
-from recommender.policy import Dated, allows, restricts
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import CollectionSettings, Item, ItemProcessed
+from recommender_engine.policy import Dated, allows, restricts
 from tests.support.engine import Log, at, data_of
 
 SHOP = "the card payment was declined at the shop"

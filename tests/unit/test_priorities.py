@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
+from celery_recommender.owner.process.priorities import let_libraries_give_way
 from tests.support.waiting import wait_until
-from workers.owner.priorities import let_libraries_give_way
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.embedding import processors
-from recommender.embedding.processors import usable_processors
+from recommender_engine.embedding import processors
+from recommender_engine.embedding.processors import usable_processors
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import Recommender
-from recommender.matching import (
+from celery_recommender.cli.doctor.command import _check_measured
+from recommender_engine import Recommender
+from recommender_engine.matching import (
     Answered,
     Kind,
     LearnedMatcher,
@@ -23,12 +24,11 @@ from recommender.matching import (
     kind_of_items,
     promises,
 )
-from recommender.matching.operating_points import carries
-from recommender.matching.places import PLACES
-from recommender.matching.promises import missing_answers, more_right
-from recommender.pipeline import promises as pipeline_promises
+from recommender_engine.matching.model.operating_points import carries
+from recommender_engine.matching.model.promises import missing_answers, more_right
+from recommender_engine.matching.pair.places import PLACES
+from recommender_engine.pipeline.learning import promises as pipeline_promises
 from tests.support.engine import Log, opened
-from workers.cli.doctor import _check_measured
 
 FAULTS = ("printer", "boiler", "camera", "keyboard", "projector", "radio", "network", "scanner", "oven", "lift")
 PLACES_IN_A_HOUSE = ("cellar", "attic", "kitchen", "garage", "library", "office", "hall", "garden")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from recommender.items import EntryId, Malformed
-from recommender.items.commands import COMMAND_TYPES
-from recommender.store import KEY_WINDOW_MS
+from celery_recommender.broker.commands.log import decode
+from celery_recommender.broker.coordination.proofs import Secrets
+from celery_recommender.client import command_fields
+from recommender_engine.items import EntryId, Malformed
+from recommender_engine.items.commands import COMMAND_TYPES
+from recommender_engine.store import KEY_WINDOW_MS
 from tests.support.proofs import SECRET, Proving
-from workers.broker.commands_log import decode
-from workers.broker.proofs import Secrets
-from workers.client import command_fields
 
 NOW_MS = 1_700_000_000_000
 NOW = EntryId(NOW_MS, 0)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items.prices import is_price
-from workers.records.quantities import NumberForm, Undecided, number_form, read_number
+from celery_recommender.records.values.quantities import NumberForm, Undecided, number_form, read_number
+from recommender_engine.items.prices import is_price
 
 
 @pytest.mark.parametrize(

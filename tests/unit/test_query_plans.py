@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import pytest
 
-from recommender import Recommender
-from recommender.matching import LearnedMatcher
-from recommender.store import SqliteStore
+from recommender_engine import Recommender
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.store import SqliteStore
 from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models
 

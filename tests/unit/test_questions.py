@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import InvalidCommand
-from workers.celery.port import MOST_ITEMS
-from workers.celery.questions import MOST_ASKED, Calibrate, Get, Outcomes, QuestionTask, Recommend
+from celery_recommender.celery.tasks.port import MOST_ITEMS
+from celery_recommender.celery.tasks.questions import MOST_ASKED, Calibrate, Get, Outcomes, QuestionTask, Recommend
+from recommender_engine.errors import InvalidCommand
 
 
 @pytest.mark.parametrize(("task", "field"), [(Get, "item_id"), (Recommend, "item_id"), (Outcomes, "keys")])

@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import Recommendation
-from recommender.ranking import ScoredMember, recommend
+from recommender_engine.items import Recommendation
+from recommender_engine.ranking import ScoredMember, recommend
 
 CANONICAL = {f"g{n}": f"item {n}" for n in range(6)}
 scored = st.builds(

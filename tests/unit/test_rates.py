@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Entry, Event, Recommender
-from recommender.embedding.encoder import Embeddings
-from recommender.errors import EncodingError
-from recommender.items import CommandRejected, ItemProcessed
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Entry, Event, Recommender
+from recommender_engine.embedding.encoder import Embeddings
+from recommender_engine.errors import EncodingError
+from recommender_engine.items import CommandRejected, ItemProcessed
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, lines, opened
 
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.items import Band, CollectionSettings, Item, PairVerdict, Reason
-from recommender.matching import Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
-from recommender.matching.comparison import Comparison
-from recommender.matching.context import Context, contexts
-from recommender.matching.features import compare, features
-from recommender.matching.profile import profile
-from recommender.matching.reasons import MOST_REASONS, contributions, explanation, reasons
-from recommender.matching.spans import Spans
-from recommender.matching.terms import MOST_READ, fold, terms_of
+from recommender_engine.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender_engine.matching import Comparable, CountedTerms, LearnedMatcher, default_model, item_terms
+from recommender_engine.matching.features.table import compare, features
+from recommender_engine.matching.matchers.reasons import MOST_REASONS, contributions, explanation, reasons
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import Context, contexts
+from recommender_engine.matching.pair.profile import profile
+from recommender_engine.matching.text.spans import Spans
+from recommender_engine.matching.text.terms import MOST_READ, fold, terms_of
 from tests.support.matchers import beside
 
 Said = str | dict[str, str]

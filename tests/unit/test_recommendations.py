@@ -9,9 +9,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from recommender import Entry, Recommender
-from recommender.items import ItemProcessed
-from recommender.pipeline import surroundings, upserts
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import ItemProcessed
+from recommender_engine.pipeline.commands import upserts
+from recommender_engine.pipeline.vectors import widening as surroundings
 from tests.support.engine import Log, data_of, opened
 
 COPIES, OTHERS = 80, 10

@@ -24,9 +24,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recommender.errors import ConfigurationError
-from workers.records import BadRow, Fault, Progress, RecordFormat, Row, open_records, open_writer, scan_columns
-from workers.records import parquet as parquet_module
+from celery_recommender.records import (
+    BadRow,
+    Fault,
+    Progress,
+    RecordFormat,
+    Row,
+    open_records,
+    open_writer,
+    scan_columns,
+)
+from celery_recommender.records import parquet as parquet_module
+from recommender_engine.errors import ConfigurationError
 
 TEXT_ENDINGS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 ENDINGS = (*TEXT_ENDINGS, ".parquet")
@@ -452,8 +461,8 @@ def test_parquet_types_widen_when_later_rows_need_it(
 
 def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "workers.records.parquet")
-    monkeypatch.delattr(sys.modules["workers.records"], "parquet")
+    monkeypatch.delitem(sys.modules, "celery_recommender.records.parquet")
+    monkeypatch.delattr(sys.modules["celery_recommender.records"], "parquet")
     for act in (lambda: open_records(tmp_path / "a.parquet"), lambda: open_writer(tmp_path / "b.parquet", ["id"])):
         with pytest.raises(ConfigurationError, match=r"pip install 'celery-recommender\[parquet\]'"):
             act()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, EntryId, Recommender
-from recommender.items import START
+from celery_recommender.broker.events.stream import EventsConflict
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.owner.continuity.recovery import Recovery
+from recommender_engine import Entry, EntryId, Recommender
+from recommender_engine.items import START
 from tests.support.engine import Log, opened
-from workers.broker.events_stream import EventsConflict
-from workers.broker.keys import PartitionKeys
-from workers.owner.recovery import Recovery
 
 KEYS = PartitionKeys.of("default")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from recommender import Recommender, open_recommender
-from recommender.items import CUT_RULES
-from recommender.message import message
-from recommender.pipeline import recutting
+from recommender_engine import Recommender, open_recommender
+from recommender_engine.items import CUT_RULES
+from recommender_engine.message import message
+from recommender_engine.pipeline.arrival import recutting
 from tests.support.engine import Log, Models, data_of, is_outcome, lines, opened
 from tests.support.partitions import Pair
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.errors import InvalidCommand
-from recommender.items import CommandRejected, Entry, EntryId, Malformed, RefuseMessage
-from recommender.pipeline.rejections import refused_elsewhere, rejected
-from recommender.store import SqliteStore
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import CommandRejected, Entry, EntryId, Malformed, RefuseMessage
+from recommender_engine.pipeline.stream_time.rejections import refused_elsewhere, rejected
+from recommender_engine.store import SqliteStore
 from tests.support.engine import Log, opened
 
 MOST = 8192

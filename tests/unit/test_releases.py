@@ -13,8 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from workers.celery import parts
-from workers.celery.parts import PARTS, Parts, tell_what_is_missing
+from celery_recommender.celery.messages import parts
+from celery_recommender.celery.messages.parts import PARTS, Parts, tell_what_is_missing
 
 ROOT = Path(__file__).parents[2]
 NEWEST = Parts(True, True, True, True, True, True, True)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Recommender, open_recommender
-from recommender.items import ItemProcessed, ItemRevised
+from celery_recommender.celery.tasks.questions import Answers, Export
+from celery_recommender.cli.asking import _ask_here
+from celery_recommender.cli.data.replay import Seen, gathered, pages, replay
+from celery_recommender.cli.input.policies import checked
+from celery_recommender.cli.verdicts.tune import differing, summary
+from recommender_engine import Entry, Recommender, open_recommender
+from recommender_engine.items import ItemProcessed, ItemRevised
 from tests.support.engine import Log, Models
-from workers.celery.questions import Answers, Export
-from workers.cli.asking import _ask_here
-from workers.cli.policies import checked
-from workers.cli.replay import Seen, gathered, pages, replay
-from workers.cli.tune import differing, summary
 
 TEXTS = [
     "the export button gives an empty file",
@@ -99,7 +99,7 @@ def test_nothing_changes_in_the_engine_that_is_asked(engine: Recommender) -> Non
 
 
 def test_pages_hold_each_item_once_and_in_order(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender.pipeline.reads._PAGE_ITEMS", 5)
+    monkeypatch.setattr("recommender_engine.pipeline.queries.reads._PAGE_ITEMS", 5)
     fill(engine, copies=3)
     ids = [[item["id"] for item in page["items"]] for page in pages(asking(engine), "default")]
     assert [len(page) for page in ids] == [5, 5, 5, 4]
@@ -112,7 +112,7 @@ def test_pages_hold_each_item_once_and_in_order(engine: Recommender, monkeypatch
 
 
 def test_a_page_is_bounded_in_characters(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender.pipeline.reads._PAGE_CHARACTERS", 10)
+    monkeypatch.setattr("recommender_engine.pipeline.queries.reads._PAGE_CHARACTERS", 10)
     fill(engine)
     assert [len(page["items"]) for page in pages(asking(engine), "default")] == [1] * 7
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from recommender.errors import ConfigurationError
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.celery.tasks import result_check
+from celery_recommender.celery.tasks.result_check import ResultCheck, ResultMarker, marker_of
+from celery_recommender.owner.telemetry.status import Status
+from recommender_engine.errors import ConfigurationError
 from tests.support.waiting import wait_until
-from workers.broker.keys import PartitionKeys
-from workers.celery import result_check
-from workers.celery.result_check import ResultCheck, ResultMarker, marker_of
-from workers.owner.status import Status
 
 KEYS = PartitionKeys.of("default")
 

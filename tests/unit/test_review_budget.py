@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from recommender import Entry, Item, ItemKey, Recommender
-from recommender.items import Band, ItemProcessed
-from recommender.opening import DATABASE
-from recommender.pipeline import review_budget
-from recommender.pipeline.review_budget import BELOW_BUDGET, FIRST
-from recommender.store import Arrived
-from recommender.store.tables import SCHEMA_VERSION
-from recommender.store.upgrades import UPGRADES
+from celery_recommender.owner.telemetry.metrics import Metrics
+from recommender_engine import Entry, Item, ItemKey, Recommender
+from recommender_engine.items import Band, ItemProcessed
+from recommender_engine.opening import DATABASE
+from recommender_engine.pipeline.dedup import review_budget
+from recommender_engine.pipeline.dedup.review_budget import BELOW_BUDGET, FIRST
+from recommender_engine.store import Arrived
+from recommender_engine.store.tables import SCHEMA_VERSION
+from recommender_engine.store.upgrades import UPGRADES
 from tests.support.engine import Log, lines, opened
 from tests.support.partitions import Pair
-from workers.owner.metrics import Metrics
 
 DIMENSION = 64
 FOR_REVIEW = 0.5  # of the items

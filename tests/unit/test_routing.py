@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from recommender.errors import ConfigurationError
-from recommender.items import EntryId
-from workers.broker import partitions, routing
-from workers.broker.admission import NotPassedOn, Overloaded
-from workers.broker.partitions import Partitions, Placed
-from workers.broker.routing import STALE_AFTER_S, Routing, by_hash, collection_of
-from workers.settings import Settings
+from celery_recommender.broker.commands.admission import NotPassedOn, Overloaded
+from celery_recommender.broker.routing import partitions
+from celery_recommender.broker.routing import routes as routing
+from celery_recommender.broker.routing.partitions import Partitions, Placed
+from celery_recommender.broker.routing.routes import STALE_AFTER_S, Routing, by_hash, collection_of
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import EntryId
 
 SETTINGS = Settings(partition="b", partitions=("a", "b", "c"), routes=("fixed=c", "odd=name=a"))
 

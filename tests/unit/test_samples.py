@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.items.item import Item
+from recommender_engine.items.item import Item
 
 SAMPLES = Path(__file__).resolve().parents[2] / "workers" / "samples"
 LABELS = ("duplicate_of", "near_miss_of")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from recommender.errors import ConfigurationError
-from workers.broker.keys import PartitionKeys
-from workers.cli import bench, demo
-from workers.sandbox import ProcessFailed, running_worker, sandboxed, surroundings
-from workers.settings import Settings
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.cli.run import bench, demo
+from celery_recommender.sandbox import ProcessFailed, running_worker, sandboxed, surroundings
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
 
 OF_OTHERS = {
     "RECOMMENDER_REDIS_URL": "redis://production:6379/0",

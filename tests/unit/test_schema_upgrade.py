@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from recommender import Recommender, backups
-from recommender.backups import Origin
-from recommender.errors import StateTooNew
-from recommender.items import START, CollectionSettings, Item
-from recommender.matching import LearnedMatcher
-from recommender.opening import DATABASE
-from recommender.pipeline import MatcherFactory
-from recommender.pipeline.embedding_step import EmbeddingStep
-from recommender.store import KEY_WINDOW_MS, SqliteStore, schema
-from recommender.store.tables import SCHEMA_VERSION
-from recommender.testing import DeterministicEncoder
+from recommender_engine import Recommender, backups
+from recommender_engine.backups import Origin
+from recommender_engine.errors import StateTooNew
+from recommender_engine.items import START, CollectionSettings, Item
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.opening import DATABASE
+from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
+from recommender_engine.store import KEY_WINDOW_MS, SqliteStore, schema
+from recommender_engine.store.tables import SCHEMA_VERSION
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, data_of, is_outcome, opened, outbox_lines
 from tests.support.matchers import cosine_matcher
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from recommender.items import Malformed, decode_entry
-from recommender.items.commands import COMMAND_TYPES
-from recommender.items.events import EVENT_TYPES
+from celery_recommender.broker.redis.keys import PartitionKeys
+from recommender_engine.items import Malformed, decode_entry
+from recommender_engine.items.commands import COMMAND_TYPES
+from recommender_engine.items.events import EVENT_TYPES
 from tests.support.engine import SOURCE, Log, opened
 from tools import generate_schemas
-from workers.broker.keys import PartitionKeys
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = json.loads((ROOT / "docs/schemas/commands.json").read_text(encoding="utf-8"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from recommender.items import EntryId
-from workers.broker.keys import PartitionKeys
-from workers.cli import sending
-from workers.cli.sending import OwnerGone, wait_until_decided
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.cli.input import sending
+from celery_recommender.cli.input.sending import OwnerGone, wait_until_decided
+from recommender_engine.items import EntryId
 
 GONE = None
 STARTING = {"state": "starting"}

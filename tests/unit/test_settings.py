@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.errors import ConfigurationError, StateFull
-from workers.settings import PREFIX, Settings, naming, unknown_variables, variable
+from celery_recommender.settings import PREFIX, Settings, naming, unknown_variables, variable
+from recommender_engine.errors import ConfigurationError, StateFull
 
 FULL = {
     "RECOMMENDER_REDIS_URL": "redis://user:secret@host:6380/1",

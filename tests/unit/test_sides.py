@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.items import Band, CollectionSettings, Item
-from recommender.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
-from recommender.matching.differences import differences
-from recommender.matching.features import FEATURES, MONOTONE, TABLE
-from recommender.matching.lexicon import lexicon
-from recommender.matching.terms import MOST_READ
+from recommender_engine.items import Band, CollectionSettings, Item
+from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
+from recommender_engine.matching.differences import differences
+from recommender_engine.matching.features.table import FEATURES, MONOTONE, TABLE
+from recommender_engine.matching.text.lexicon import lexicon
+from recommender_engine.matching.text.terms import MOST_READ
 from tests.support.costs import UNITS
 
 DIFFERENT = {

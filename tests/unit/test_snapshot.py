@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.errors import StateError
-from recommender.index import HnswIndex, HnswParameters, Vectors, snapshot
+from recommender_engine.errors import StateError
+from recommender_engine.index import HnswIndex, HnswParameters, Vectors, snapshot
 from tests.support.failing import failing_at
 from tests.support.logs import logged
 

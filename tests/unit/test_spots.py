@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Entry, Recommender
-from recommender.items import ItemProcessed
-from recommender.matching import LearnedMatcher
-from recommender.pipeline import spots
-from recommender.pipeline.spots import Allowed, Spots
-from recommender.pipeline.subject import Subject
-from recommender.policy import Dated, allows
-from recommender.store import Collection, StoredItem
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import ItemProcessed
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.pipeline.dedup import policy_index as spots
+from recommender_engine.pipeline.dedup.policy_index import Allowed, Spots
+from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.policy import Dated, allows
+from recommender_engine.store import Collection, StoredItem
 from tests.support.engine import Log, at, lines, opened
 
 SHOP = "the card payment was declined at the shop"
@@ -309,7 +309,7 @@ def test_what_is_found_is_what_looking_at_everything_finds(
         engine = opened(matcher=LearnedMatcher)
         told = [event for n in range(0, len(entries), cut) for event in engine.process(entries[n : n + cut])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recommender.pipeline.recommender.Spots", LookedAtAll)
+        patch.setattr("recommender_engine.pipeline.recommender.Spots", LookedAtAll)
         reference = opened(matcher=LearnedMatcher)
         expected = reference.process(entries)
     assert lines(told) == lines(expected)

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from recommender import opening
-from recommender.embedding import Encoder
-from recommender.errors import ModelError, StateDamaged, StateError
-from recommender.index import AdaptiveIndex, HnswIndex
-from recommender.opening import DATABASE
-from recommender.pipeline import Indexes
-from recommender.pipeline.indexes import Wanted
-from recommender.pipeline.learning import Models as LearnedModels
-from recommender.store import SqliteStore
-from recommender.store.vectors import VectorTable
-from recommender.testing import DeterministicEncoder
+from celery_recommender.cli.input.checkpoint import Checkpoint
+from recommender_engine import opening
+from recommender_engine.embedding import Encoder
+from recommender_engine.errors import ModelError, StateDamaged, StateError
+from recommender_engine.index import AdaptiveIndex, HnswIndex
+from recommender_engine.opening import DATABASE
+from recommender_engine.pipeline import Indexes
+from recommender_engine.pipeline.learning.models import Models as LearnedModels
+from recommender_engine.pipeline.vectors.indexes import Wanted
+from recommender_engine.store import SqliteStore
+from recommender_engine.store.vectors import VectorTable
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, opened
-from workers.cli.checkpoint import Checkpoint
 
 DEADLINE_S = 20
 PAGE = 4096
@@ -53,7 +53,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def test_everything_that_takes_long_is_under_way_at_once(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recommender import open_recommender
+    from recommender_engine import open_recommender
 
     met = threading.Barrier(3)
     check, read = SqliteStore.check, Indexes.read_snapshot
@@ -138,8 +138,8 @@ def test_a_database_is_read_in_the_disks_order_before_it_is_checked(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr("recommender.store.sqlite.read_ahead", lambda descriptor: order.append("read"))
-    monkeypatch.setattr("recommender.store.sqlite.check", lambda *_: order.append("checked"))
+    monkeypatch.setattr("recommender_engine.store.sqlite.read_ahead", lambda descriptor: order.append("read"))
+    monkeypatch.setattr("recommender_engine.store.sqlite.check", lambda *_: order.append("checked"))
     opened(state).close()
     assert order == ["read", "checked"]
 

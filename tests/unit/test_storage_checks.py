@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from recommender import backups
-from recommender.backups import Origin
+from celery_recommender.cli.doctor import storage_checks
+from celery_recommender.cli.doctor.storage_checks import check_backups, check_disk, file_system
+from celery_recommender.settings import Settings
+from recommender_engine import backups
+from recommender_engine.backups import Origin
 from tests.support.engine import Log, opened
-from workers.cli import storage_checks
-from workers.cli.storage_checks import check_backups, check_disk, file_system
-from workers.settings import Settings
 
 
 def states(settings: Settings, *, position: object = None) -> dict[str, str]:

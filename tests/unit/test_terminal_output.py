@@ -10,10 +10,15 @@ import pytest
 from rich.console import Console
 from rich.progress import TextColumn
 
-from workers.cli import common, demo, doctor, ingest, questions, stats
-from workers.cli.enrich import _error_of
-from workers.cli.event_lines import event_line, laid_out
-from workers.cli.main import _refusal
+from celery_recommender.cli import common
+from celery_recommender.cli.data import ingest
+from celery_recommender.cli.data.enrich import _error_of
+from celery_recommender.cli.doctor import command as doctor
+from celery_recommender.cli.main import _refusal
+from celery_recommender.cli.operate import stats
+from celery_recommender.cli.output.event_lines import event_line, laid_out
+from celery_recommender.cli.run import demo
+from celery_recommender.cli.verdicts import questions
 
 MARKUP = "[/x] [red]a[/] :smile: \\[b]"
 CONTROLS = "\x1b[31m\x9b2J\r\n\u202e\x7f"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.matching.terms import fold, terms_of
-from recommender.matching.units import same
+from recommender_engine.matching.text.terms import fold, terms_of
+from recommender_engine.matching.text.units import same
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.text import clean, fingerprint
+from recommender_engine.text import clean, fingerprint
 
 quick = settings(max_examples=300, deadline=None)
 # Letters that tear twins apart if anything does: combining marks, joiners, fillers, ligatures, odd cases, odd spaces.

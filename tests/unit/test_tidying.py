@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from recommender import Recommender
-from recommender.items import CollectionSettings
-from recommender.opening import DATABASE
-from recommender.pipeline import tidying
-from recommender.store import SqliteStore, space
-from recommender.store.outbox import KEY_WINDOW_MS
-from recommender.store.tombstones import TOMBSTONE_WINDOW_MS, TombstoneTable
+from recommender_engine import Recommender
+from recommender_engine.items import CollectionSettings
+from recommender_engine.opening import DATABASE
+from recommender_engine.pipeline.migration import tidying
+from recommender_engine.store import SqliteStore, space
+from recommender_engine.store.outbox import KEY_WINDOW_MS
+from recommender_engine.store.tombstones import TOMBSTONE_WINDOW_MS, TombstoneTable
 from tests.support.engine import Log, data_of, opened
 
 TEXT = "the card was declined at the shop"

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from recommender.errors import InvalidCommand
-from workers.celery.gate import MOST_BYTES, Call, check_message, open_envelope
-from workers.celery.stream_producer import SentTask
-from workers.celery.unpacking import decompressed
+from celery_recommender.celery.messages.unpacking import decompressed
+from celery_recommender.celery.messages.validation import MOST_BYTES, Call, check_message, open_envelope
+from celery_recommender.celery.tasks.stream_producer import SentTask
+from recommender_engine.errors import InvalidCommand
 
 TASKS = ("recommender.ingest",)
 BODY = json.dumps([[{"id": "a", "text": "t"}], {}, {"callbacks": None, "errbacks": None, "chain": None}]).encode()

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from workers.owner.watchdog import limit_s, watched
+from celery_recommender.owner.poison.watchdog import limit_s, watched
 
 PROGRAM = """
 import ctypes, sys, time
-from workers.owner.watchdog import watched
+from celery_recommender.owner.poison.watchdog import watched
 with watched({limit}):
     {first}
 with watched(60):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender import Recommender
-from recommender.matching import LearnedMatcher
-from recommender.store import word_levels
-from recommender.store.word_levels import MOST_LEVELS, lowered
+from recommender_engine import Recommender
+from recommender_engine.matching import LearnedMatcher
+from recommender_engine.store import word_levels
+from recommender_engine.store.word_levels import MOST_LEVELS, lowered
 from tests.support.engine import Log, opened
 
 segments = st.lists(st.tuples(*[st.integers(0, 2**56 - 1)] * 3), max_size=3)

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender import Recommender
-from recommender.embedding import Encoders
-from recommender.evaluation.recording import RecordingMatcher
-from recommender.items import CollectionSettings, Item
-from recommender.matching import TermStatistics, item_terms
-from recommender.pipeline import MatcherFactory
-from recommender.pipeline import words as words_module
-from recommender.pipeline.collections import Collections
-from recommender.pipeline.words import Words
-from recommender.store import SqliteStore
-from recommender.store import words as words_table
+from recommender_engine import Recommender
+from recommender_engine.embedding import Encoders
+from recommender_engine.evaluation.recording import RecordingMatcher
+from recommender_engine.items import CollectionSettings, Item
+from recommender_engine.matching import TermStatistics, item_terms
+from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.lexical import words as words_module
+from recommender_engine.pipeline.lexical.words import Words
+from recommender_engine.store import SqliteStore
+from recommender_engine.store import words as words_table
 from tests.support.engine import Log, Models, at, data_of, opened
 from tests.support.matchers import cosine_matcher
 

@@ -9,8 +9,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.records import BadRow, Fault, ReadOptions, Row, open_records, open_writer
+from celery_recommender.records import BadRow, Fault, ReadOptions, Row, open_records, open_writer
+from recommender_engine.errors import ConfigurationError
 
 HEADER = ("id", "title", "made", "price", "sold")
 ROWS = [

@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-from workers import attach
+from celery_recommender import attach
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 

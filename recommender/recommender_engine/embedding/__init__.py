@@ -1,0 +1,18 @@
+"""Texts into vectors: the models there are, their files, and the encoders over them."""
+
+from recommender_engine.embedding.catalogue import Encoders, ModelCatalogue
+from recommender_engine.embedding.encoder import Embeddings, Encoder, ModelIdentity
+from recommender_engine.embedding.model_source import KNOWN_MODELS, ModelSource, parse_source
+from recommender_engine.embedding.validation import require_unit_vectors
+
+__all__ = [
+    "KNOWN_MODELS",
+    "Embeddings",
+    "Encoder",
+    "Encoders",
+    "ModelCatalogue",
+    "ModelIdentity",
+    "ModelSource",
+    "parse_source",
+    "require_unit_vectors",
+]

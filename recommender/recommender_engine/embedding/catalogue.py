@@ -1,0 +1,91 @@
+"""The models that a process was started with, each loaded when it is first asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from recommender_engine.embedding.encoder import Encoder
+from recommender_engine.embedding.model_source import ModelSource
+from recommender_engine.errors import ConfigurationError
+
+
+class Encoders(Protocol):
+    """Encoders by the name of their model."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all models, in the order declared."""
+
+    def encoder(self, name: str) -> Encoder:
+        """The encoder of one model, the same object each time.
+
+        Raises:
+            ConfigurationError: there is no model of that name.
+            ModelError: its files are missing, altered or cannot be loaded.
+        """
+
+
+class ModelCatalogue:
+    """``Encoders`` over declared models.
+
+    Args:
+        sources: the models, each with a name of its own.
+        threads: CPU threads for the models, a setting of the whole process; ``None``: one for each usable processor.
+        backend: what computes the vectors, or ``auto``; see ``SentenceTransformerEncoder``.
+        cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
+        windows: of a long text that are read at most; see ``SentenceTransformerEncoder``.
+
+    Raises:
+        ConfigurationError: two models have one name.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[ModelSource],
+        threads: int | None = None,
+        backend: str = "torch-float32",
+        cache: Path | None = None,
+        windows: int = 1,
+    ) -> None:
+        self._sources: dict[str, ModelSource] = {}
+        for source in sources:
+            if source.name in self._sources:
+                raise ConfigurationError(f"model {source.name!r} is declared twice")
+            self._sources[source.name] = source
+        self._threads = threads
+        self._backend = backend
+        self._cache = cache
+        self._windows = windows
+        self._loaded: dict[str, Encoder] = {}
+        self._loading = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[ModelCatalogue], tuple[object, ...]]:
+        """What a process of our own is given: the declarations; it loads for itself."""
+        return type(self), (tuple(self._sources.values()), self._threads, self._backend, self._cache, self._windows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all models, in the order declared."""
+        return tuple(self._sources)
+
+    def encoder(self, name: str) -> Encoder:
+        """The encoder of one model, loaded on the first call and kept.
+
+        Raises:
+            ConfigurationError: there is no model of that name.
+            ModelError: its files are missing, altered or cannot be loaded.
+        """
+        if name not in self._sources:
+            raise ConfigurationError(f"model {name!r} is not declared; there are: {', '.join(self._sources) or 'none'}")
+        with self._loading:
+            if name not in self._loaded:
+                # Imports torch: seconds and hundreds of megabytes, which only a process that embeds should pay.
+                from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
+
+                self._loaded[name] = SentenceTransformerEncoder(
+                    self._sources[name], self._threads, self._backend, self._cache, self._windows
+                )
+            return self._loaded[name]

@@ -1,0 +1,74 @@
+"""Settings of one collection."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from recommender_engine.items import limits
+from recommender_engine.items.decisions import Probability
+from recommender_engine.items.values import AttributeValue, Name, Value
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
+Seconds = Annotated[int, Field(ge=1, le=100 * 366 * 86_400)]
+Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=limits.MAX_RULES)]
+CutRule = Literal["markup", "subject_prefixes", "quotes", "forwards", "signatures", "disclaimers", "auto_replies"]
+CUT_RULES: tuple[CutRule, ...] = get_args(CutRule)
+"""What can be cut from a text before it is compared."""
+Choices = Annotated[tuple[AttributeValue, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
+
+
+class CollectionSettings(Value):
+    """How the items of one collection are compared. Every key has a default.
+
+    Attributes:
+        model: name of the embedding model; one of those the worker was started with.
+        index: ``exact`` (flat), ``hnsw``, or ``auto``: exact while small, HNSW from ``AUTO_HNSW_FROM`` items on.
+        candidates: how many nearest neighbours are looked at for each item.
+        rule: what makes a duplicate: ``learned``, the matcher, which weighs words, numbers and what people said; or
+            ``cosine``, the similarity of the two vectors alone, for vectors that say more than the texts. Texts are
+            then neither compared nor indexed, and the rule stays once there are items.
+        duplicate_cosine: cosine similarity from which ``cosine`` says duplicate.
+        recommendations: how many similar items an event carries at most.
+        similar_from: cosine similarity in [-1, 1] from which an item counts as similar; also the floor for
+            recommendations.
+        target_precision: which share of the items flagged as duplicates shall be right, in [0.5, 0.999]; ``duplicate``
+            begins at the probability that keeps it, and nowhere where none was measured to.
+        review_from: probability from which a person should look; by default where the matcher puts it.
+        review_budget: share of the items that may be in ``review``, in (0, 1]: the likeliest of those that would be,
+            counted in the order of the stream. The others are ``similar``. ``None``: all are in it.
+        equal: attributes or fields that two items must have with the same value to be duplicates (requester, product).
+        only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open).
+        window_seconds: how far apart in time two duplicates may be, by ``timestamp``, or by arrival without one.
+        min_length: shorter texts, in characters, are never duplicates.
+        cut: what is no part of the message and is left out of what is compared: ``markup`` (HTML is read as text),
+            ``subject_prefixes`` (Re:, Fwd:, [EXT]), ``quotes``, ``forwards``, ``signatures``, ``disclaimers``,
+            ``auto_replies``. Everything by default; ``[]`` compares texts as they were sent.
+        canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
+        ttl_seconds: how long after its arrival an item is deleted; by default never.
+        commands_per_second: how many commands are taken per second of stream time; more are rejected as
+            ``rate_limited``. By default any number.
+        burst: how many of them may come at one moment; by default as many as in one second.
+    """
+
+    model: Name = DEFAULT_MODEL
+    index: Literal["auto", "exact", "hnsw"] = "auto"
+    candidates: Annotated[int, Field(ge=1, le=500)] = 50
+    rule: Literal["learned", "cosine"] = "learned"
+    duplicate_cosine: Similarity = 0.95
+    recommendations: Annotated[int, Field(ge=0, le=100)] = 10
+    similar_from: Similarity = 0.35
+    target_precision: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    review_from: Probability | None = None
+    review_budget: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.15
+    equal: Names = ()
+    only: Annotated[dict[Name, Choices], Field(max_length=limits.MAX_RULES)] = Field(default_factory=dict)
+    window_seconds: Seconds | None = None
+    min_length: Annotated[int, Field(ge=0, le=limits.MAX_TEXT_BYTES)] = 0
+    cut: Annotated[tuple[CutRule, ...], Field(strict=False, max_length=limits.MAX_RULES)] = CUT_RULES
+    canonical: Literal["earliest", "latest", "longest"] = "earliest"
+    ttl_seconds: Seconds | None = None
+    commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
+    burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None

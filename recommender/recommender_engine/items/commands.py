@@ -1,0 +1,354 @@
+"""Commands: what producers say. One class per type, decoded from the plain JSON of a stream entry.
+
+Each class says whether it is ``privileged``: such a command is carried out only if an owner or a mover has appended it,
+which is proven where entries are read (``workers/celery_recommender/broker/coordination/proofs.py``). All that destroys more than an item, or switches
+what others depend on, is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import limits
+from recommender_engine.items.collection import CollectionSettings
+from recommender_engine.items.entry_id import EntryId
+from recommender_engine.items.item import Item, ItemKey
+from recommender_engine.items.moves import MoveCollection, ReceiveRecords
+from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
+from recommender_engine.items.values import Attributes, Id, Key, Value, Version
+
+
+class UpsertItem(Item):
+    """Create the item or replace it as a whole.
+
+    Attributes:
+        version: the producer's own counter; an older one than the last seen loses.
+        silent: change the state and publish nothing but a summary (backfill of a catalogue).
+    """
+
+    type: ClassVar = "item.upsert"
+    privileged: ClassVar = False
+    version: Version | None = None
+    silent: bool = False
+
+
+class PatchItem(ItemKey):
+    """Change attributes (price, stock, status); ``null`` removes one. Nothing is embedded again."""
+
+    type: ClassVar = "item.patch"
+    privileged: ClassVar = False
+    attributes: Attributes = Field(min_length=1)
+    version: Version | None = None
+    silent: bool = False
+
+
+class DeleteItem(ItemKey):
+    """Take the item out; it appears in no later event."""
+
+    type: ClassVar = "item.delete"
+    privileged: ClassVar = False
+    version: Version | None = None
+    silent: bool = False
+
+
+class EraseItem(ItemKey):
+    """Delete the item and every stored trace of its text."""
+
+    type: ClassVar = "item.erase"
+    privileged: ClassVar = False
+
+
+class ConfigureCollection(Value):
+    """Set the settings of a collection; keys left out take their defaults."""
+
+    type: ClassVar = "collection.configured"
+    privileged: ClassVar = False
+    collection: Id
+    settings: CollectionSettings
+
+
+class DeleteCollection(Value):
+    """Delete a collection with all that is in it; appended by whoever may, see ``recommender delete-collection``.
+
+    Nobody finds it from then on, and its name may be used anew. Its rows are cleared away bit by bit.
+    """
+
+    type: ClassVar = "collection.deleted"
+    privileged: ClassVar = True
+    collection: Id
+
+
+class GiveFeedback(ItemKey):
+    """What a person says of two items, or of the verdict on one. It holds for ever, and the matcher learns from it.
+
+    Attributes:
+        id: the item the answer is about.
+        other: the other item; needed for ``same``, ``different`` and ``unsure``.
+        answer: the two are the ``same`` thing, they are ``different`` things, or ``unsure``: an earlier answer on them
+            is taken back. Without ``other``, whether the ``duplicate`` verdict on the item is ``right`` or ``wrong``.
+        by: who says so.
+    """
+
+    type: ClassVar = "feedback.given"
+    privileged: ClassVar = False
+    other: Id | None = None
+    answer: Literal["same", "different", "unsure", "right", "wrong"]
+    by: Id | None = None
+
+    @model_validator(mode="after")
+    def _of_one_or_of_two(self) -> Self:
+        if self.answer in {"right", "wrong"}:
+            if self.other is not None:
+                raise ValueError(f"'{self.answer}' speaks of the verdict on one item; leave out 'other'")
+        elif self.other is None:
+            raise ValueError(f"'{self.answer}' speaks of two items; 'other' is missing")
+        elif self.other == self.id:
+            raise ValueError("'id' and 'other' are one and the same item")
+        return self
+
+
+Command = (
+    UpsertItem
+    | PatchItem
+    | DeleteItem
+    | EraseItem
+    | ConfigureCollection
+    | DeleteCollection
+    | GiveFeedback
+    | TickClock
+    | QuarantineCommand
+    | RefuseMessage
+    | MoveCollection
+    | ReceiveRecords
+)
+COMMAND_TYPES: dict[str, type[Command]] = {
+    model.type: model
+    for model in (
+        UpsertItem,
+        PatchItem,
+        DeleteItem,
+        EraseItem,
+        ConfigureCollection,
+        DeleteCollection,
+        GiveFeedback,
+        TickClock,
+        QuarantineCommand,
+        RefuseMessage,
+        MoveCollection,
+        ReceiveRecords,
+    )
+}
+M = TypeVar("M", bound=Value)
+_KEY: TypeAdapter[str] = TypeAdapter(Key)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that is no command: what was wrong with it, and what it said.
+
+    Attributes:
+        error: why it is rejected.
+        payload: the original bytes, cut at ``MAX_MESSAGE_BYTES``.
+        size: length of the original in bytes.
+        type: the command type it claimed.
+    """
+
+    error: InvalidCommand
+    payload: bytes
+    size: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the commands log.
+
+    Attributes:
+        id: its position in the log; entries are processed in this order.
+        command: what it asks for, or why it cannot be read.
+        key: the producer's name for it in its collection; a repeat within 24 hours has no second effect.
+        reply_to: who waits for the outcome (a Celery task id), if anybody.
+        at_ms: stream time in milliseconds since 1970 where the id cannot be believed; by default that of the id.
+        via: partitions that have passed it on.
+        elsewhere: the partition that it is for, by the settings, if it is not the one that reads it. It counts only
+            while the collection is not there.
+        said: what it asked for, where it is refused unread: its key stands for that.
+    """
+
+    id: EntryId
+    command: Command | Malformed
+    key: str | None = None
+    reply_to: str | None = None
+    at_ms: int | None = None
+    via: tuple[str, ...] = ()
+    elsewhere: str | None = None
+    said: Command | None = None
+
+    @property
+    def time_ms(self) -> int:
+        """Stream time of the entry."""
+        return self.id.ms if self.at_ms is None else self.at_ms
+
+
+def decode_entry(
+    entry_id: EntryId,
+    type_: bytes | str,
+    data: bytes | str,
+    key: bytes | str | None = None,
+    reply_to: str | None = None,
+) -> Entry:
+    """Decode one entry; whatever is wrong with it becomes a ``Malformed`` command, never an exception.
+
+    Args:
+        entry_id: position in the log.
+        type_: command type, for example ``item.upsert``.
+        data: the command as JSON.
+        key: the producer's idempotency key.
+        reply_to: task id of a caller that waits for the outcome.
+    """
+    raw = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+    claimed = claimed_type(type_)
+    try:
+        name = None if key is None else _decode_key(key)
+    except InvalidCommand as error:
+        return Entry(entry_id, malformed(error, raw, claimed), None, reply_to)
+    try:
+        return Entry(entry_id, parse_command(claimed, raw), name, reply_to)
+    except InvalidCommand as error:
+        return Entry(entry_id, malformed(error, raw, claimed), name, reply_to)
+
+
+def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
+    """Keep what a rejected message said, within bounds; not the frames in which it was found out."""
+    error.__traceback__ = error.__context__ = None
+    return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
+
+
+def claimed_type(type_: bytes | str) -> str:
+    """The type that a message says it is of, in a form that can be shown."""
+    text = type_.decode(errors="backslashreplace") if isinstance(type_, bytes) else type_
+    return text if text.isprintable() else ascii(text)
+
+
+def claimed_item(payload: bytes) -> ItemKey | None:
+    """The item that a rejected message was about, as far as it can be told."""
+    try:
+        value = parse_json(payload)
+        if not isinstance(value, dict):
+            return None
+        return validate(ItemKey, {name: value[name] for name in ItemKey.model_fields if name in value})
+    except InvalidCommand:
+        return None
+
+
+def parse_command(type_: str, data: bytes) -> Command:
+    """Parse and validate one command.
+
+    Raises:
+        InvalidCommand: names the field and the type of the offending value.
+    """
+    model = COMMAND_TYPES.get(type_)
+    if model is None:
+        raise InvalidCommand("unknown_type", f"unknown command type {type_[:64]!r}; one of {', '.join(COMMAND_TYPES)}")
+    value = parse_json(data)
+    if not isinstance(value, dict):
+        raise InvalidCommand("wrong_type", f"the command must be a JSON object, not {_json_type(value)}")
+    return validate(model, value)
+
+
+def validate(model: type[M], value: dict[str, Any]) -> M:
+    """``model`` made from ``value``; raises ``InvalidCommand`` naming the field and the value's type."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        refused = _explained(error)
+    # Out here, so that it has no context: what our own validators raise is held by pydantic's error where the garbage
+    # collector does not see it, and their frames would hold whatever holds this one, for ever.
+    raise refused
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON within the limits; no duplicate keys, no NaN, no deep nesting, UTF-8 only.
+
+    Raises:
+        InvalidCommand: with code ``too_large``, ``not_utf8``, ``not_json``, ``not_unicode`` or ``too_deep``.
+    """
+    if len(data) > limits.MAX_MESSAGE_BYTES:
+        raise InvalidCommand("too_large", f"{len(data)} bytes; at most {limits.MAX_MESSAGE_BYTES} are accepted")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidCommand("not_utf8", f"not UTF-8 at byte {error.start}") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels") from None
+    except ValueError as error:
+        raise InvalidCommand("not_json", f"not JSON: {error}") from None
+    if deeper_than(value, limits.MAX_NESTING):
+        raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels")
+    if "\\u" in text and not _encodable(value):
+        raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair")
+    return value
+
+
+def _decode_key(key: bytes | str) -> str:
+    try:
+        return _KEY.validate_python(key.decode() if isinstance(key, bytes) else key)
+    except (UnicodeDecodeError, ValidationError):
+        raise InvalidCommand(
+            "invalid_key", f"the key must be printable UTF-8 of 1 to {limits.MAX_KEY_BYTES} bytes", "key"
+        ) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def deeper_than(value: Any, depth: int) -> bool:
+    """Whether parsed JSON is nested deeper than so many levels."""
+    if isinstance(value, dict):
+        return depth == 0 or any(deeper_than(child, depth - 1) for child in value.values())
+    if isinstance(value, list):
+        return depth == 0 or any(deeper_than(child, depth - 1) for child in value)
+    return False
+
+
+def _explained(error: ValidationError) -> InvalidCommand:
+    """The first thing pydantic found, in our words: where it is, what is wrong, what was given."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in _FORMS)[:_MAX_FIELD_CHARS] or None
+    code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
+    shown = f" (got {_json_type(first['input'])})" if field and code != "missing_field" else ""
+    said = "there is no such field" if code == "unknown_field" else first["msg"].removeprefix("Value error, ") + shown
+    return InvalidCommand(code, f"{field + ': ' if field else ''}{said}", field)
+
+
+_FORMS = ("list[float]", "bytes")  # what pydantic calls the two forms of a vector, as if they were keys
+_MAX_FIELD_CHARS = 200  # a key that nobody expected can be as long as the message
+_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
+_JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
+
+
+def _json_type(value: Any) -> str:
+    return "null" if value is None else _JSON_TYPES.get(type(value), type(value).__name__)

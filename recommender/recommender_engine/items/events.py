@@ -1,0 +1,358 @@
+"""Events: what the engine says back. One class of data per type, carried in a CloudEvents 1.0 envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Literal
+
+from recommender_engine.items.collection import CollectionSettings
+from recommender_engine.items.decisions import Band, Probability, Reason, Recommendation
+from recommender_engine.items.entry_id import EntryId
+from recommender_engine.items.values import Attributes, Value
+
+Revision = Literal["item_deleted", "item_expired", "item_changed", "feedback", "groups_merged"]
+
+
+class Cause(Value):
+    """The command that an event answers.
+
+    Attributes:
+        id: its position in the commands log (what XADD returned).
+        key: the producer's key, if it gave one.
+    """
+
+    id: str
+    key: str | None = None
+
+
+class Timings(Value):
+    """Where the time went; the only part of an event that a replay does not repeat.
+
+    Attributes:
+        embed_ms: milliseconds the batch spent in the model, divided by the texts it embedded.
+        decide_ms: milliseconds spent on this item's neighbours and verdict.
+    """
+
+    embed_ms: float
+    decide_ms: float
+
+
+class EventData(Value):
+    """Base of the data of all events."""
+
+    type: ClassVar[str]
+    command: Cause
+
+
+class ItemProcessed(EventData):
+    """The verdict on one item.
+
+    Attributes:
+        item_id: the item; ``collection`` is where it lives.
+        revision: 1 for a new item, counted up by every change.
+        band: ``duplicate``, ``review``, ``similar`` or ``new``.
+        duplicate_of: id of the earlier item that this one repeats; set if and only if the band is ``duplicate``.
+        canonical_id: the item that stands for the whole group; the item itself when it has no duplicate.
+        group: stable id of the group of items judged to be the same thing.
+        matched_id: the single closest item, which ``probability`` and ``similarity`` speak about.
+        probability: that the item and ``matched_id`` are the same thing, in [0, 1].
+        similarity: cosine of the two embeddings, in [-1, 1].
+        reasons: the evidence, strongest first.
+        explanation: the same in one sentence.
+        recommendations: similar items, best first; duplicates of one another appear once.
+        truncated: whether the text was longer than the model reads.
+        model: identity of the embedding model.
+    """
+
+    type: ClassVar = "recommender.item.processed.v1"
+    item_id: str
+    collection: str
+    revision: int
+    band: Band
+    duplicate_of: str | None
+    canonical_id: str
+    group: str
+    matched_id: str | None
+    probability: Probability
+    similarity: float | None
+    reasons: tuple[Reason, ...]
+    explanation: str
+    recommendations: tuple[Recommendation, ...]
+    truncated: bool
+    model: str
+    timings: Timings
+
+
+class ItemRevised(EventData):
+    """What was said about an earlier item holds no longer; this does. The fields are those of ``item.processed``.
+
+    Attributes:
+        cause: what changed it: the other item was deleted, expired or changed its text, feedback, or a new item that
+            joined two groups.
+        previous_band: the band until now.
+        previous_duplicate_of: the item that it repeated until now.
+    """
+
+    type: ClassVar = "recommender.item.revised.v1"
+    item_id: str
+    collection: str
+    revision: int
+    cause: Revision
+    previous_band: Band
+    previous_duplicate_of: str | None
+    band: Band
+    duplicate_of: str | None
+    canonical_id: str
+    group: str
+    matched_id: str | None
+    probability: Probability
+    similarity: float | None
+    reasons: tuple[Reason, ...]
+    explanation: str
+
+
+class GroupChanged(EventData):
+    """A group of items judged to be the same thing has changed.
+
+    Attributes:
+        group: its id; it outlives its members.
+        change: items ``joined`` or ``left``; another group ``merged`` into it; some of its items were ``split`` off;
+            another item is canonical (``canonical_changed``).
+        items: who joined, left, came with the other group or was split off; the new canonical item. At most a hundred.
+        other_group: the group that merged into this one, or that was split off.
+        canonical_id: the item that stands for the group now; ``None`` when nobody is left.
+        size: how many items it has now.
+    """
+
+    type: ClassVar = "recommender.group.changed.v1"
+    collection: str
+    group: str
+    change: Literal["joined", "left", "merged", "split", "canonical_changed"]
+    items: tuple[str, ...]
+    other_group: str | None
+    canonical_id: str | None
+    size: int
+
+
+class FeedbackAccepted(EventData):
+    """A person's answer is recorded and holds from now on.
+
+    Attributes:
+        item_id, other_id: the two items.
+        answer: ``same``, ``different``, or ``unsure``: an earlier answer was taken back.
+        by: who said so.
+        probability: that the two are the same, as the matcher had it before, in [0, 1].
+        answers: how many answers the collection has learned from.
+    """
+
+    type: ClassVar = "recommender.feedback.accepted.v1"
+    item_id: str
+    collection: str
+    other_id: str
+    answer: Literal["same", "different", "unsure"]
+    by: str | None
+    probability: Probability
+    answers: int
+
+
+class ItemPatched(EventData):
+    """Attributes changed; ``attributes`` are all of them as they stand now."""
+
+    type: ClassVar = "recommender.item.patched.v1"
+    item_id: str
+    collection: str
+    revision: int
+    attributes: Attributes
+
+
+class ItemDeleted(EventData):
+    """The item is gone; ``erased`` when every trace of its text went with it, ``expired`` when its time was up."""
+
+    type: ClassVar = "recommender.item.deleted.v1"
+    item_id: str
+    collection: str
+    erased: bool
+    expired: bool = False
+
+
+class CommandIgnored(EventData):
+    """A valid command that changed nothing: an older version, or an item that is not there."""
+
+    type: ClassVar = "recommender.command.ignored.v1"
+    item_id: str
+    collection: str
+    reason: Literal["older_version", "unknown_item"]
+
+
+class CommandRejected(EventData):
+    """A message that could not be accepted, with the reason and what it said.
+
+    Attributes:
+        code: machine-readable reason.
+        field: the field that is wrong, if it is one.
+        message: the reason in a sentence.
+        item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
+        command_type: the type it claimed.
+        payload: the beginning of the original, at most 8 KiB; UTF-8 text, or base64 where ``payload_encoding`` says so.
+            The dead letter holds all of it.
+        payload_bytes: length of the original; longer than ``payload`` when that was cut.
+        source: how it came: through the ``stream``, as a message to ``celery`` that is no command, from the
+            ``delivery`` of an event that the user's task could not be called with, or from the ``forward`` of a command
+            that could not be passed on to another partition.
+    """
+
+    type: ClassVar = "recommender.command.rejected.v1"
+    code: str
+    field: str | None
+    message: str
+    item_id: str | None
+    collection: str | None
+    command_type: str
+    payload: str
+    payload_encoding: Literal["utf-8", "base64"]
+    payload_bytes: int
+    source: Literal["stream", "celery", "delivery", "forward"] = "stream"
+
+
+class CollectionConfigured(EventData):
+    """A collection has new settings."""
+
+    type: ClassVar = "recommender.collection.configured.v1"
+    collection: str
+    settings: CollectionSettings
+
+
+class CollectionDeleted(EventData):
+    """A collection is gone with all that was in it.
+
+    Attributes:
+        items: how many it had; 0 where there was no such collection.
+    """
+
+    type: ClassVar = "recommender.collection.deleted.v1"
+    collection: str
+    items: int
+
+
+class ItemsBackfilled(EventData):
+    """Summary of silent commands since the last summary.
+
+    Attributes:
+        collection: where they went.
+        commands: how many.
+        bands: of the items among them, by band.
+    """
+
+    type: ClassVar = "recommender.items.backfilled.v1"
+    collection: str
+    commands: int
+    bands: dict[Band, int]
+
+
+class CommandForwarded(EventData):
+    """The command is for a collection of another partition, and was passed on: its outcome is in that one's events.
+
+    Attributes:
+        collection: which it is about; ``item_id`` is the item, if it is about one.
+        to: the partition.
+        key: the command's key there: its own, or one made of its position.
+    """
+
+    type: ClassVar = "recommender.command.forwarded.v1"
+    collection: str
+    item_id: str | None
+    to: str
+    key: str
+
+
+class CollectionMoved(EventData):
+    """A step of a collection's move from one partition to another.
+
+    Attributes:
+        move: names the move.
+        step: the ``source`` has it ``sealed``, and at the end ``released``; at the ``target`` it has ``begun`` to
+            arrive, is ``receiving``, has ``arrived``; or the move was ``cancelled``.
+        items: how many items it has where the step is done.
+        groups_offset: when it has arrived: the group ``g7`` of the source is ``g(7 + groups_offset)`` from now on.
+    """
+
+    type: ClassVar = "recommender.collection.moved.v1"
+    collection: str
+    move: str
+    step: Literal["sealed", "begun", "receiving", "arrived", "released", "cancelled"]
+    source: str
+    target: str
+    items: int
+    groups_offset: int | None
+
+
+EVENT_TYPES: dict[str, type[EventData]] = {
+    model.type: model
+    for model in (
+        ItemProcessed,
+        ItemRevised,
+        GroupChanged,
+        FeedbackAccepted,
+        ItemPatched,
+        ItemDeleted,
+        CommandIgnored,
+        CommandRejected,
+        CollectionConfigured,
+        CollectionDeleted,
+        ItemsBackfilled,
+        CommandForwarded,
+        CollectionMoved,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event with its place in the events stream.
+
+    Attributes:
+        id: entry id in the events stream, given when the event is committed.
+        data: what happened.
+        silent: kept as the outcome of its command but not published.
+    """
+
+    id: EntryId
+    data: EventData
+    silent: bool = False
+
+    @property
+    def subject(self) -> tuple[str, str] | None:
+        """Collection and id of the item it is about."""
+        item_id = getattr(self.data, "item_id", None)
+        return None if item_id is None else (self.data.collection, item_id)  # type: ignore[attr-defined]
+
+    def to_json(self, source: str) -> str:
+        """The CloudEvents 1.0 envelope as JSON; ``source`` names the partition."""
+        subject = self.subject
+        envelope = {
+            "specversion": "1.0",
+            "id": str(self.id),
+            "source": source,
+            "type": self.data.type,
+            **({"subject": subject[1]} if subject else {}),
+            **({"time": _rfc3339(self.id.ms)} if self.id.ms <= _LAST_MS else {}),
+            "datacontenttype": "application/json",
+            "data": self.data.model_dump(mode="json"),
+        }
+        return _JSON.encode(envelope)
+
+
+# Made once: ``json.dumps`` makes one at each call.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+# The end of the year 9999. A producer may give its entry an id of its own, in microseconds for example; such an event
+# has no time rather than a wrong one.
+_LAST_MS = 253_402_300_799_999
+
+
+def _rfc3339(ms: int) -> str:
+    return (datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)).isoformat(
+        timespec="milliseconds"
+    )

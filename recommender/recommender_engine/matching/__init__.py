@@ -1,0 +1,54 @@
+"""Verdicts on pairs, behind one seam."""
+
+from recommender_engine.matching.features.rows import judged_alone, rows_from
+from recommender_engine.matching.features.table import FEATURES
+from recommender_engine.matching.matchers.cosine import CosineMatcher, by_cosine
+from recommender_engine.matching.matchers.learned import LearnedMatcher, ModelOf, StatisticsOf
+from recommender_engine.matching.matchers.matcher import Candidate, Comparable, Matcher
+from recommender_engine.matching.matchers.reasons import only_meaning
+from recommender_engine.matching.model.learning import OWN_MODEL_FROM, held_out, learn, measured
+from recommender_engine.matching.model.operating_points import CLOSED, OperatingPoint, upper_bound
+from recommender_engine.matching.model.pair_model import PairModel, default_model
+from recommender_engine.matching.model.promises import Answered, Promise, more_right, promises
+from recommender_engine.matching.pair.places import Kind, Place, View, kind_of_items
+from recommender_engine.matching.pair.profile import bytes_of_texts, forget_texts, item_terms
+from recommender_engine.matching.pair.statistics import CountedTerms, TermStatistics
+from recommender_engine.matching.trees import Floats
+
+__all__ = [
+    "CLOSED",
+    "FEATURES",
+    "OWN_MODEL_FROM",
+    "Answered",
+    "Candidate",
+    "Comparable",
+    "CosineMatcher",
+    "CountedTerms",
+    "Floats",
+    "Kind",
+    "LearnedMatcher",
+    "Matcher",
+    "ModelOf",
+    "OperatingPoint",
+    "PairModel",
+    "Place",
+    "Promise",
+    "StatisticsOf",
+    "TermStatistics",
+    "View",
+    "by_cosine",
+    "bytes_of_texts",
+    "default_model",
+    "forget_texts",
+    "held_out",
+    "item_terms",
+    "judged_alone",
+    "kind_of_items",
+    "learn",
+    "measured",
+    "more_right",
+    "only_meaning",
+    "promises",
+    "rows_from",
+    "upper_bound",
+]

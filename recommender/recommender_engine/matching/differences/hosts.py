@@ -1,0 +1,25 @@
+"""What sets reports of machines apart: which host they name."""
+
+from __future__ import annotations
+
+import re
+
+from recommender_engine.matching.differences.pair import Sides, agreement
+from recommender_engine.matching.pair.agreement import Agreement
+from recommender_engine.matching.text.hosts import domain
+
+_SEPARATOR = re.compile(r"[._-]+")
+
+
+def host(pair: Sides) -> Agreement[str] | None:
+    """Two hosts of one domain in each other's place. Of two domains they may be two shops that sell the thing."""
+    mine, theirs = pair.one.hosts, pair.other.hosts
+    if not mine or not theirs or mine & theirs or not set(map(domain, mine)) & set(map(domain, theirs)):
+        return None
+    if not pair.alike(_words(mine), _words(theirs)):
+        return None
+    return agreement(sorted(mine), sorted(theirs))
+
+
+def _words(hosts: frozenset[str]) -> set[str]:
+    return {word for name in hosts for word in _SEPARATOR.split(name)}

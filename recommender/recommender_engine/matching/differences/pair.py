@@ -1,0 +1,83 @@
+"""Two texts side by side: what each has of its own, and whether the wording is otherwise the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rapidfuzz.fuzz import ratio
+
+from recommender_engine.matching.pair.agreement import Agreement
+from recommender_engine.matching.text.reading import Reading, Value, likeliest
+from recommender_engine.matching.text.tokens import Mark
+
+# So many words of one's own belong to the same wording, beside those that make the difference: one, or one in so many.
+_ONE_IN = 5
+_SPELLED_ALIKE = 0.75
+_STEM = 4
+# Lists of words that are something else in another language.
+_BOUND = frozenset({"negation", "for", "from", "to", "auxiliary", "failing", "with"})
+
+
+class Sides:
+    """Two texts, and what each has of its own."""
+
+    def __init__(self, one: Reading, other: Reading) -> None:
+        self.one, self.other = one, other
+        here = [token for token in one.content if token not in other.content]
+        there = [token for token in other.content if token not in one.content]
+        self.here, self.there = _unlike(here, there), _unlike(there, here)
+        self.shared = len(one.content) - len(here)
+        self.few = max(1, self.shared // _ONE_IN)
+        self.titles = not (one.prose and other.prose)
+        self._languages = likeliest(one.languages + other.languages, within=1)
+
+    def alike(self, here: Iterable[str] = (), there: Iterable[str] = (), more: int = 0) -> bool:
+        """Whether the wording is the same but for some words, of which one side may have some more."""
+        mine = len(self.here.difference(here))
+        theirs = len(self.there.difference(there))
+        few = self.few if self.shared else 0
+        return min(mine, theirs) <= few and max(mine, theirs) <= few + more
+
+    def marks(self, kind: str) -> tuple[list[Mark], list[Mark]]:
+        """Of both; of a list that means something else in another language, in that of the texts."""
+        mine, theirs = (self.marked(side, kind) for side in (self.one, self.other))
+        return mine, theirs
+
+    def marked(self, side: Reading, kind: str) -> list[Mark]:
+        """Of one side."""
+        found = side.marks.get(kind, [])
+        if not self._languages or kind not in _BOUND:
+            return found
+        return [mark for mark in found if not mark.language or mark.language in self._languages]
+
+
+def _unlike(mine: Sequence[str], theirs: Sequence[str]) -> frozenset[str]:
+    """Those that are not the same word in another form."""
+    return frozenset([word for word in mine if not any(_same_word(word, their) for their in theirs)])
+
+
+def _same_word(one: str, other: str) -> bool:
+    if not (one.isalpha() and other.isalpha()) or min(len(one), len(other)) < _STEM:
+        return False
+    return one[:_STEM] == other[:_STEM] and ratio(one, other) >= _SPELLED_ALIKE * 100
+
+
+def agreement(here: Iterable[str], there: Iterable[str]) -> Agreement[str] | None:
+    """What each side says, each once; nothing where neither says anything."""
+    mine, theirs = tuple(dict.fromkeys(here)), tuple(dict.fromkeys(there))
+    return Agreement((), mine, theirs) if mine or theirs else None
+
+
+def said(reading: Reading, marks: Iterable[Mark]) -> list[str]:
+    """Marks as they are said."""
+    return [" ".join(reading.tokens[mark.start : mark.end]) for mark in marks]
+
+
+def words_of(reading: Reading, marks: Iterable[Mark]) -> set[str]:
+    """The tokens of marks."""
+    return {token for mark in marks for token in reading.tokens[mark.start : mark.end]}
+
+
+def has_kind(value: Value) -> bool:
+    """Whether it is a measure."""
+    return any(kind for kind, _ in value.readings)

@@ -1,0 +1,125 @@
+"""What turns a sentence round: negation, opposites and direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from recommender_engine.matching.differences.pair import Sides, agreement, said, words_of
+from recommender_engine.matching.pair.agreement import Agreement
+from recommender_engine.matching.text.reading import Reading
+
+_STEM = 4
+_REACH = 4
+_PREFIXES = ("un", "dis", "de", "des", "in", "ir", "im", "non", "on", "nie", "ab", "aus", "ent")
+
+
+def negation(pair: Sides) -> Agreement[str] | None:
+    """Only one side says no, and not in other words."""
+    mine, theirs = pair.marks("negation")
+    if bool(mine) == bool(theirs) or not (words_of(pair.one, mine) ^ words_of(pair.other, theirs)) - _both(pair):
+        return None
+    if pair.marked(pair.one if theirs else pair.other, "failing"):
+        return None
+    beside = [words_of(reading, pair.marked(reading, "auxiliary")) for reading in (pair.one, pair.other)]
+    if not pair.shared or not pair.alike(
+        words_of(pair.one, mine) | beside[0], words_of(pair.other, theirs) | beside[1]
+    ):
+        return None
+    return agreement(said(pair.one, mine), said(pair.other, theirs))
+
+
+def _both(pair: Sides) -> set[str]:
+    return set(pair.one.tokens) & set(pair.other.tokens)
+
+
+def opposite(pair: Sides) -> Agreement[str] | None:
+    """A word on one side has its opposite on the other, in its place."""
+    mine, theirs = pair.marks("opposite")
+    for mark in mine:
+        axis, _, pole = mark.key.partition(":")
+        if any(their.key == mark.key for their in theirs):
+            continue
+        for their in theirs:
+            its, _, other = their.key.partition(":")
+            if its != axis or other == pole or any(one.key == their.key for one in mine):
+                continue
+            if pair.alike(words_of(pair.one, [mark]), words_of(pair.other, [their])):
+                return agreement(said(pair.one, [mark]), said(pair.other, [their]))
+    return _prefixed(pair)
+
+
+def _prefixed(pair: Sides) -> Agreement[str] | None:
+    """``salted`` and ``unsalted``: in each other's place, one with a prefix that turns it round."""
+    mine = [word for word in pair.one.content if word not in pair.other.content]
+    theirs = [word for word in pair.other.content if word not in pair.one.content]
+    for word in mine:
+        for their in theirs:
+            longer, shorter = (word, their) if len(word) > len(their) else (their, word)
+            prefix = longer.removesuffix(shorter)
+            if len(shorter) > _STEM and prefix in _PREFIXES and pair.alike({word}, {their}):
+                return agreement([word], [their])
+    return None
+
+
+def direction(pair: Sides) -> Agreement[str] | None:
+    """From here to there, and back."""
+    if pair.here or pair.there:
+        return None
+    exchanged = _exchanged(pair)
+    if exchanged is not None:
+        return exchanged
+    mine, theirs = list(_ways(pair.one, pair)), list(_ways(pair.other, pair))
+    for source, target in mine:
+        for start, end in theirs:
+            out, back = (source - target) & (end - start), (target - source) & (start - end)
+            if out and back and not (source - target) & (start - end):
+                return agreement(sorted(back), sorted(out))
+    return None
+
+
+def _exchanged(pair: Sides) -> Agreement[str] | None:
+    """Two names in each other's place around words of direction, and nothing else moved."""
+    one, other = ([token[:_STEM] for token in side.tokens] for side in (pair.one, pair.other))
+    if len(one) != len(other):
+        return None
+    if one == other:
+        return None
+    apart = [place for place, (mine, their) in enumerate(zip(one, other, strict=True)) if mine != their]
+    start, end = apart[0], apart[-1] + 1
+    inner = [mark for kind in ("from", "to") for mark in pair.marked(pair.one, kind) if start < mark.start < end - 1]
+    mine, theirs = one[start:end], other[start:end]
+    for first in range(1, _REACH):
+        for last in range(1, _REACH):
+            middle = len(mine) - first - last
+            if middle > 0 and inner and theirs == mine[-last:] + mine[first : first + middle] + mine[:first]:
+                said_here, said_there = pair.one.tokens[start : start + first], pair.other.tokens[start : start + last]
+                return agreement([" ".join(said_here)], [" ".join(said_there)])
+    return None
+
+
+def _ways(reading: Reading, pair: Sides) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    """What stands before and behind each word of direction, as far as the next such word."""
+    tokens = reading.tokens
+    tos = pair.marked(reading, "to")
+    froms = {mark.start: mark.end for mark in pair.marked(reading, "from")}
+    stops = {*froms, *(mark.start for mark in tos)}
+    for mark in tos:
+        target = _until(tokens[mark.end :], mark.end, stops, reading)
+        before = [start for start in froms if start < mark.start]
+        behind = [start for start in froms if start >= mark.end]
+        if before:
+            start = froms[max(before)]
+            yield frozenset(_content(tokens[start : mark.start], reading)), target
+        elif behind and min(behind) - mark.end <= _REACH:
+            yield _until(tokens[froms[min(behind)] :], froms[min(behind)], stops, reading), target
+        if not before or tokens[mark.start] in {"\u2192", "->", "=>"}:
+            yield frozenset(_content(tokens[: mark.start], reading)[-2:]), target
+
+
+def _until(tokens: Sequence[str], at: int, stops: Iterable[int], reading: Reading) -> frozenset[str]:
+    end = min([stop - at for stop in stops if stop > at], default=len(tokens))
+    return frozenset(_content(tokens[:end], reading)[:_REACH])
+
+
+def _content(tokens: Iterable[str], reading: Reading) -> list[str]:
+    return [token for token in tokens if token in reading.content or len(token) == 1]

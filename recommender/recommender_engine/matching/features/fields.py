@@ -1,0 +1,171 @@
+"""What named fields and attributes say: titles with titles, short fields as labels, prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import nan
+from typing import NamedTuple
+
+from rapidfuzz.fuzz import ratio
+
+from recommender_engine.matching.features.feature import Evidence, Kind, Said, Telling
+from recommender_engine.matching.features.phrases import listed, share_of
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import Context
+from recommender_engine.matching.pair.profile import Profile, Weighted, multiplicity
+from recommender_engine.matching.text.terms import Terms
+
+_MOST = 3
+
+
+class Titles(NamedTuple):
+    """The titles of a pair.
+
+    Attributes:
+        pair: whose they are.
+        mine: what the item's says.
+        theirs: what the candidate's says.
+        one: the item's, weighed.
+        other: the candidate's, weighed.
+        cosine: of their tf-idf weights.
+        most: summed rarity of the shared terms in that of the side with less of it.
+        least: the same, of the side with more of it.
+    """
+
+    pair: Comparison
+    mine: Terms
+    theirs: Terms
+    one: Weighted
+    other: Weighted
+    cosine: float
+    most: float
+    least: float
+
+
+def _titles_of(pair: Comparison, _: Context) -> Titles | None:
+    one, other = pair.one, pair.other
+    mine, theirs = one.said.title, other.said.title
+    if mine is None or theirs is None or one.said.title_name != other.said.title_name:
+        return None
+    if one.title is None or other.title is None:
+        return None
+    cosine, weight = _overlap(one.title, other.title)
+    contained = (weight / one.title.total, weight / other.title.total)
+    return Titles(pair, mine, theirs, one.title, other.title, cosine, max(contained), min(contained))
+
+
+def _overlap(one: Weighted, other: Weighted) -> tuple[float, float]:
+    """Cosine of the tf-idf weights of two titles, and the summed rarity of the terms they share."""
+    mine, theirs, rarity = one.counts, other.counts, one.rarity
+    fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
+    # A list, in reading order: floating-point sums depend on the order, and a set has none to rely on.
+    shared = [term for term in fewer if term in more]
+    weights = [rarity[term] for term in shared]
+    product = 0.0
+    for term, weight in zip(shared, weights, strict=True):
+        both = mine[term] * theirs[term]
+        product += weight * weight * (1.0 if both == 1 else multiplicity(mine[term]) * multiplicity(theirs[term]))
+    return min(product / (one.norm * other.norm), 1.0), sum(weights)
+
+
+TITLES = Kind("titles", _titles_of)
+"""Of the first of several named fields, where both have it."""
+
+LABELS = Kind("labels", lambda pair, _: pair if pair.one.said.labels and pair.other.said.labels else None)
+"""Of the other short fields."""
+
+
+def title_words(titles: Titles) -> float:
+    """Cosine of the tf-idf weights of the titles."""
+    return titles.cosine
+
+
+def title_contained_most(titles: Titles) -> float:
+    """Rarity of the shared terms in that of the title with less of it."""
+    return titles.most
+
+
+def title_contained_least(titles: Titles) -> float:
+    """Rarity of the shared terms in that of the title with more of it."""
+    return titles.least
+
+
+def title_characters(titles: Titles) -> float:
+    """How alike the titles are in spelling."""
+    return ratio(titles.mine.folded, titles.theirs.folded) / 100
+
+
+def title_elsewhere(titles: Titles) -> float:
+    """Which part of a title the whole other item mentions, by rarity; of the title of which it is more."""
+    return max(_found_in(titles.one, titles.pair.other), _found_in(titles.other, titles.pair.one))
+
+
+def title_numbers_own(titles: Titles) -> float:
+    """How many numbers one title states and the other does not, at most three."""
+    return float(min(len(titles.mine.numbers ^ titles.theirs.numbers), _MOST))
+
+
+def titles_contradict(titles: Titles) -> float:
+    """1 if each title states a number or size that the whole other item does not know."""
+    return float(titles.pair.titles_contradict)
+
+
+def labels_shared(pair: Comparison) -> float:
+    """Which part of a short field is in that of the other side, on average over the fields of both."""
+    mine, theirs = pair.one.said.labels, pair.other.said.labels
+    parts = [_contained(mine[name], theirs[name]) for name in mine if name in theirs]
+    return sum(parts) / len(parts) if parts else nan
+
+
+def price_ratio(pair: Comparison) -> float:
+    """The lower price in the higher."""
+    mine, theirs = pair.one.price, pair.other.price
+    return min(mine, theirs) / max(mine, theirs) if mine and theirs else nan
+
+
+def _found_in(title: Weighted, whole: Profile) -> float:
+    mentioned = whole.said.whole.counts
+    return sum([weight for term, weight in title.rarity.items() if term in mentioned]) / title.total
+
+
+def _contained(one: frozenset[str], other: frozenset[str]) -> float:
+    fewest = min(len(one), len(other))
+    return len(one & other) / fewest if fewest else 0.0
+
+
+def _titles(telling: Telling) -> Iterator[Said]:
+    one, other, weight = telling.pair.one, telling.pair.other, telling.weight
+    if one.title is None or other.title is None or one.said.title_name != other.said.title_name:
+        return
+    shared = [term for term in one.title.rarity if term in other.title.rarity]
+    share = min(sum([one.title.rarity[term] for term in shared]) / min(one.title.total, other.title.total), 1.0)
+    if weight > 0 and not share:  # alike in other ways, of which a person would see nothing
+        return
+    text = f"share {share_of(share, weight)} of their words" if share else "have no word in common"
+    code = "titles_alike" if weight > 0 else "titles_differ"
+    name = one.said.title_name or "title"
+    yield telling.said(code, f"the two {name}s {text}", weight, share=round(share, 4))
+
+
+def _labels(telling: Telling) -> Iterator[Said]:
+    mine, theirs, weight = telling.pair.one.said.labels, telling.pair.other.said.labels, telling.weight
+    names = [name for name in mine if name in theirs]
+    same = [name for name in names if mine[name] & theirs[name]]
+    differ = [name for name in names if name not in same]
+    if same and weight > 0:
+        yield telling.said("same_field", f"same {listed(same)}", weight, fields=same)
+    if differ and weight <= 0:
+        yield telling.said("fields_differ", f"another {listed(differ)}", weight, fields=differ)
+
+
+def _prices(telling: Telling) -> Iterator[Said]:
+    here, there = telling.pair.one.price, telling.pair.other.price
+    if here and there:
+        apart = 1.0 - min(here, there) / max(here, there)
+        text = f"the prices are {apart:.0%} apart" if apart else "same price"
+        yield telling.said("price_difference", text, telling.weight, here=here, there=there)
+
+
+TITLE = Evidence("titles", _titles)
+FIELDS = Evidence("labels", _labels)
+PRICES = Evidence("prices", _prices)

@@ -1,0 +1,151 @@
+"""What only one side says, and what contradicts for certain where the wording is otherwise the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from recommender_engine.matching.features.feature import Evidence, Feature, Kind, Said, Telling
+from recommender_engine.matching.features.phrases import LISTED, listed
+from recommender_engine.matching.pair.agreement import NOTHING, Agreement
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.text.spans import Spans, Written
+
+SIDES = Kind("sides", lambda pair, _: pair if pair.apart else None)
+"""Of both texts, word by word, where something sets them apart."""
+
+
+def condition_differs(pair: Comparison) -> float:
+    """1 if only one is refurbished, used, opened, for parts, of second quality or an empty box."""
+    return float("condition" in pair.apart)
+
+
+def accessory_differs(pair: Comparison) -> float:
+    """1 if only one is a part of the other, or an accessory for it."""
+    return float("accessory" in pair.apart)
+
+
+def edition_differs(pair: Comparison) -> float:
+    """1 if only one is a certain edition or trim: Pro, Plus, Limited Edition."""
+    return float("edition" in pair.apart)
+
+
+def pack_differs(pair: Comparison) -> float:
+    """1 if only one is a pack of several."""
+    return float("pack" in pair.apart)
+
+
+def letter_size_differs(pair: Comparison) -> float:
+    """1 if each names another size in letters or words."""
+    return float("letter size" in pair.apart)
+
+
+def version_differs(pair: Comparison) -> float:
+    """1 if versions differ that are one number: 3.1 and 3.10."""
+    return float("version" in pair.apart)
+
+
+def sign_differs(pair: Comparison) -> float:
+    """1 if a number is positive on one side and negative on the other."""
+    return float("sign" in pair.apart)
+
+
+def symbol_differs(pair: Comparison) -> float:
+    """1 if names differ in a sign: C++ and C#."""
+    return float("symbol" in pair.apart)
+
+
+def moment_differs(pair: Comparison) -> float:
+    """1 if each names another date, time of day or ratio, in texts that are not long."""
+    return float("moment" in pair.apart)
+
+
+def negation_differs(pair: Comparison) -> float:
+    """1 if only one of the two says no."""
+    return float("negation" in pair.apart)
+
+
+def opposite_differs(pair: Comparison) -> float:
+    """1 if each has the opposite of a word of the other in its place."""
+    return float("opposite" in pair.apart)
+
+
+def direction_differs(pair: Comparison) -> float:
+    """1 if one goes from here to there and the other back."""
+    return float("direction" in pair.apart)
+
+
+def numeral_differs(pair: Comparison) -> float:
+    """1 if each has another Roman numeral."""
+    return float("numeral" in pair.apart)
+
+
+def amount_differs(pair: Comparison) -> float:
+    """1 if each has another number or measure in its place, as its language writes them."""
+    return float("amount" in pair.apart)
+
+
+def host_differs(pair: Comparison) -> float:
+    """1 if each names another host of one domain."""
+    return float("host" in pair.apart)
+
+
+def _evidence(name: str, one_sided: str, both: str) -> Evidence:
+    def found(pair: Comparison) -> Agreement[str]:
+        return pair.apart.get(name, NOTHING)
+
+    def tell(telling: Telling) -> Iterator[Said]:
+        apart = found(telling.pair)
+        if apart.here or apart.there:
+            here, there = _written(telling.texts.here, apart.here), _written(telling.texts.there, apart.there)
+            mine, theirs = listed([one.text for one in here]), listed([one.text for one in there])
+            text = both.format(mine, theirs) if mine and theirs else one_sided.format(mine or theirs)
+            detail = {"here": list(apart.here[:LISTED]), "there": list(apart.there[:LISTED])}
+            spans = {"here_at": _spans(here), "there_at": _spans(there)}
+            code = f"{name.replace(' ', '_')}_differs"
+            yield telling.said(code, text, min(telling.weight, 0.0), **detail, **spans)._replace(holds_back=True)
+
+    return Evidence(name, tell, contradiction=found)
+
+
+def _written(spans: Spans, said: Sequence[str]) -> list[Written]:
+    """As it stands in the text; signs belong to it, of which no span knows."""
+    found = [spans.find(one) for one in said[:LISTED]]
+    return [
+        place if len(place.text) >= len(one) else place._replace(text=one)
+        for place, one in zip(found, said, strict=False)
+    ]
+
+
+def _spans(found: Sequence[Written]) -> list[list[int]]:
+    return [list(one.span) for one in found if one.span]
+
+
+_Function = Callable[[Comparison], float]
+_ENTRIES: tuple[tuple[_Function, str, str, str], ...] = (
+    (condition_differs, "condition", "only one is {}", "one is {}, the other {}"),
+    (accessory_differs, "accessory", "only one is for the thing, or a part of it: {}", "one is {}, the other {}"),
+    (edition_differs, "edition", "only one is called {}", "the editions differ: {} / {}"),
+    (pack_differs, "pack", "only one is a pack of {}", "the packs differ: {} / {}"),
+    (letter_size_differs, "letter size", "only one has the size {}", "the sizes differ: {} / {}"),
+    (version_differs, "version", "only one has the version {}", "the versions differ: {} / {}"),
+    (sign_differs, "sign", "only one has the sign of {}", "plus and minus differ: {} / {}"),
+    (symbol_differs, "symbol", "only one has the sign {}", "the names differ in a sign: {} / {}"),
+    (moment_differs, "moment", "only one names {}", "dates, times or ratios differ: {} / {}"),
+    (negation_differs, "negation", "only one says no: {}", "only one says no: {} / {}"),
+    (opposite_differs, "opposite", "only one says {}", "one says the opposite: {} / {}"),
+    (direction_differs, "direction", "the direction is the other way round", "the direction is the other way round"),
+    (numeral_differs, "numeral", "only one has the numeral {}", "the numerals differ: {} / {}"),
+    (amount_differs, "amount", "only one has the amount {}", "the amounts differ: {} / {}"),
+    (host_differs, "host", "only one names the host {}", "they name two hosts: {} / {}"),
+)
+
+FEATURES: tuple[Feature, ...] = tuple(
+    [
+        Feature(function.__name__, -1, SIDES, function, _evidence(*said), otherwise=0.0, before=0.0)
+        for function, *said in _ENTRIES
+    ]
+)
+"""Entries of the table."""
+
+KINDS = frozenset([said[0] for _, *said in _ENTRIES])
+"""The names of their evidence."""

@@ -1,0 +1,234 @@
+"""The table of features: what can be said of a pair of items in numbers, one entry for each.
+
+Everything else follows from it: the columns and their order, what a stored model may read, which way a figure may act,
+the reasons, what training hides, what a collection learns, and the page ``docs/reference/features.md``. A model is
+known by the names of its features, so an entry may stand at any place; a name never means anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from recommender_engine.matching.differences import NONE, Differences, differences
+from recommender_engine.matching.differences.figures import all_agree, surely_differ
+from recommender_engine.matching.features import fields, meaning, sides, times, values, words
+from recommender_engine.matching.features.feature import CODES, NEARNESS, PAIR, STATED, Evidence, Feature
+from recommender_engine.matching.features.feature import CONTEXT as BESIDE
+from recommender_engine.matching.features.fields import LABELS, TITLES
+from recommender_engine.matching.pair.agreement import Agreement, identifiers, measures, plain, titles_contradict
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import Context
+from recommender_engine.matching.pair.profile import ItemTerms, Profile
+from recommender_engine.matching.pair.wording import Wording, wordings
+from recommender_engine.matching.trees import Floats
+
+# Name, sign, kind, function, evidence.
+TABLE: tuple[Feature, ...] = (
+    Feature("cosine", 1, PAIR, meaning.cosine, meaning.MEANING),
+    Feature("margin", 1, NEARNESS, meaning.margin, meaning.MEANING),
+    Feature("lead", 1, NEARNESS, meaning.lead, meaning.MEANING),
+    Feature("rank", -1, NEARNESS, meaning.rank, meaning.MEANING),
+    Feature("their_margin", 1, BESIDE, meaning.their_margin, meaning.COMPANY),
+    Feature("their_lead", 1, BESIDE, meaning.their_lead, meaning.COMPANY),
+    Feature("their_rank", -1, BESIDE, meaning.their_rank, meaning.COMPANY),
+    Feature("words", 1, PAIR, words.words, words.WORDS),
+    Feature("words_margin", 1, BESIDE, words.words_margin, words.WORDS),
+    Feature("words_lead", 1, BESIDE, words.words_lead, words.WORDS),
+    Feature("jaccard", 1, PAIR, words.jaccard, words.WORDS),
+    Feature("contained_most", 0, PAIR, words.contained_most, words.WORDS),
+    Feature("contained_least", 1, PAIR, words.contained_least, words.WORDS),
+    Feature("rarest_shared", 0, PAIR, words.rarest_shared, words.WORDS),
+    Feature("rare_shared", 0, PAIR, words.rare_shared, words.WORDS),
+    Feature("rarest_own", -1, PAIR, words.rarest_own, words.WORDS),
+    Feature("own_least", 0, PAIR, words.own_least, words.WORDS),
+    Feature("own_most", 0, PAIR, words.own_most, words.WORDS),
+    Feature("own_alike", 0, PAIR, words.own_alike, words.WORDS),
+    Feature("characters", 0, PAIR, words.characters, words.WORDS),
+    Feature("identifiers_shared", 1, STATED, values.identifiers_shared, values.IDENTIFIERS),
+    Feature("identifiers_differ", -1, STATED, values.identifiers_differ, values.IDENTIFIERS),
+    Feature("identifiers_alike", 0, STATED, values.identifiers_alike, values.IDENTIFIERS),
+    Feature("longest_code_shared", 1, CODES, values.longest_code_shared, values.IDENTIFIERS),
+    Feature("longest_codes_differ", -1, CODES, values.longest_codes_differ, values.IDENTIFIERS),
+    Feature("numbers_shared", 0, STATED, values.numbers_shared, values.NUMBERS),
+    Feature("numbers_differ", -1, STATED, values.numbers_differ, values.NUMBERS),
+    Feature("measures_shared", 1, STATED, values.measures_shared, values.MEASURES, otherwise=0.0),
+    Feature("measures_differ", -1, STATED, values.measures_differ, values.MEASURES, otherwise=0.0),
+    Feature("colours_shared", 1, STATED, values.colours_shared, values.COLOURS),
+    Feature("colours_differ", -1, STATED, values.colours_differ, values.COLOURS),
+    Feature("wording", 0, PAIR, words.wording, words.WORDS),
+    Feature("wording_differs", 0, PAIR, words.wording_differs, words.DISPUTE),
+    Feature("length_ratio", 0, PAIR, words.length_ratio, words.WORDS),
+    Feature("title_words", 1, TITLES, fields.title_words, fields.TITLE),
+    Feature("title_contained_most", 0, TITLES, fields.title_contained_most, fields.TITLE),
+    Feature("title_contained_least", 0, TITLES, fields.title_contained_least, fields.TITLE),
+    Feature("title_characters", 0, TITLES, fields.title_characters, fields.TITLE),
+    Feature("title_elsewhere", 0, TITLES, fields.title_elsewhere, fields.TITLE),
+    Feature("title_numbers_own", -1, TITLES, fields.title_numbers_own, values.NUMBERS),
+    Feature("titles_contradict", -1, TITLES, fields.titles_contradict, values.NUMBERS),
+    Feature("labels_shared", 1, LABELS, fields.labels_shared, fields.FIELDS),
+    Feature("price_ratio", 1, PAIR, fields.price_ratio, fields.PRICES),
+    *sides.FEATURES,
+    Feature("days_apart", 0, PAIR, times.days_apart, times.TIME, usual=(4.0, 1.5)),
+    Feature("arrivals_apart", 0, PAIR, times.arrivals_apart, times.TIME, usual=(6.0, 1.5)),
+)
+
+FEATURES = tuple([one.name for one in TABLE])
+MONOTONE = {one.name: one.sign for one in TABLE}
+EVIDENCE: tuple[Evidence, ...] = tuple(dict.fromkeys([one.evidence for one in TABLE]))
+
+# Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
+# of plain texts, is without them.
+CONTEXT = tuple([one.name for one in TABLE if one.kind in (BESIDE, NEARNESS)])
+FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
+
+T = TypeVar("T")
+
+# Texts that share so many of their words say the same thing, whatever values they state.
+_SAME_WORDING = 0.6
+# Of a pair whose wording is otherwise the same, the text with fewer words has at most half of them, and at most so many
+# and one in so many, of its own; looked at before the texts are read, for most candidates have more.
+_OWN, _ONE_IN = 3, 3
+
+
+_KINDS = tuple(dict.fromkeys([one.kind for one in TABLE]))
+_BY_KIND = tuple([(kind.view, [place for place in enumerate(TABLE) if place[1].kind is kind]) for kind in _KINDS])
+_CONTRADICTIONS = tuple([(one.name, one.contradiction) for one in EVIDENCE if one.contradiction is not None])
+# Of a pair that nothing sets apart word by word, as of nearly all, these are all there is to ask.
+_OF_ANY = tuple([one for one in _CONTRADICTIONS if one[0] not in sides.KINDS])
+
+
+def features(pair: Comparison, context: Context) -> list[float]:
+    """The row of a pair, in the order of `FEATURES`."""
+    found: list[float] = rows([pair], [context])[0].tolist()
+    return found
+
+
+def rows(pairs: Sequence[Comparison], contexts: Sequence[Context]) -> Floats:
+    """The rows of some pairs, shape (n, len(FEATURES)), each the same whatever else is there.
+
+    Column by column: a function that is called for one pair after the other is quicker than all of them in turn.
+
+    Args:
+        pairs: at least one.
+        contexts: of each of them.
+    """
+    columns: list[list[float]] = [[]] * len(TABLE)
+    for view, entries in _BY_KIND:
+        seen = list(map(view, pairs, contexts))
+        absent = seen.count(None)
+        for place, entry in entries:
+            if not absent:
+                columns[place] = list(map(entry.function, seen))
+            elif absent == len(seen):
+                columns[place] = [entry.otherwise] * absent
+            else:
+                columns[place] = [entry.otherwise if one is None else entry.function(one) for one in seen]
+    return np.ascontiguousarray(np.array(columns, np.float64).T)
+
+
+def compare(one: Profile, other: Profile, cosine: float, arrivals_apart: int | None = None) -> Comparison:
+    """Compare two items.
+
+    Args:
+        one: the item.
+        other: the candidate.
+        cosine: of their embeddings.
+        arrivals_apart: see `Candidate`.
+    """
+    return comparisons(one, [other], [cosine], [arrivals_apart])[0]
+
+
+def comparisons(
+    one: Profile, others: Sequence[Profile], cosines: Sequence[float], arrivals_apart: Sequence[int | None]
+) -> list[Comparison]:
+    """Compare an item with each of some others, as `compare` does with one."""
+    return [
+        _contradicted(_comparison(one, other, cosine, wording, apart))
+        for other, cosine, wording, apart in zip(others, cosines, wordings(one, others), arrivals_apart, strict=True)
+    ]
+
+
+def _comparison(
+    one: Profile, other: Profile, cosine: float, wording: Wording, arrivals_apart: int | None
+) -> Comparison:
+    words_shared = _jaccard(one.said.words, other.said.words)
+    apart = _apart(one.said, other.said)
+    if one.said.plain and other.said.plain:  # as nearly all short texts are
+        return Comparison(one, other, cosine, wording, words_shared, apart=apart, arrivals_apart=arrivals_apart)
+    here, there = one.said.whole, other.said.whole
+    named = identifiers(here, there)
+    numbers = plain(here.numbers, there.numbers)
+    colours = plain(here.colours, there.colours)
+    sizes = measures(here, there)
+    dimensions = plain(here.dimensions, there.dimensions)
+    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one.said, other.said):
+        named, numbers, sizes = _agreed(named), _agreed(numbers), _agreed(sizes)
+    contradict = titles_contradict(one.said, other.said)
+    told = {
+        "identifiers": named.contradicts,
+        "numbers": numbers.contradicts,
+        "colours": colours.contradicts,
+        "measures": sizes.contradicts or (dimensions.contradicts and not dimensions.shared),
+    }
+    disputed = tuple([kind for kind, differ in told.items() if differ])
+    contested = contradict or (bool(disputed) and words_shared >= _SAME_WORDING)
+    if contested and "amount" in apart:  # the same, said twice
+        apart = {name: found for name, found in apart.items() if name != "amount"}
+    return Comparison(
+        one=one,
+        other=other,
+        cosine=cosine,
+        wording=wording,
+        words_shared=words_shared,
+        apart=apart,
+        identifiers=named,
+        numbers=numbers,
+        colours=colours,
+        measures=sizes,
+        dimensions=dimensions,
+        titles_contradict=contradict,
+        disputed=disputed,
+        contested=contested,
+        arrivals_apart=arrivals_apart,
+    )
+
+
+def _contradicted(pair: Comparison) -> Comparison:
+    """The same, with what contradicts for certain."""
+    certain: dict[str, Agreement[str]] = {}
+    for name, contradiction in _CONTRADICTIONS if pair.apart else _OF_ANY:
+        found = contradiction(pair)
+        if found.here or found.there:
+            certain[name] = found
+    return pair._replace(certain=certain, contested=True) if certain else pair
+
+
+def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
+    """What sets them apart word by word, where the one with fewer words has few of its own."""
+    mine, theirs = one.words, other.words
+    shared, fewer = len(mine & theirs), min(len(mine), len(theirs))
+    if fewer - shared > min(shared, _OWN + shared // _ONE_IN):
+        return NONE
+    here, there = one.reading, other.reading
+    return NONE if here is None or there is None else differences(here, there)
+
+
+def _other_spellings(one: ItemTerms, other: ItemTerms) -> bool:
+    """Whether numbers that look unlike are the same, as their language and their script write them."""
+    codes = one.whole.identifiers ^ other.whole.identifiers
+    if not all(code.isdecimal() for code in codes) or surely_differ(one.whole.folded, other.whole.folded):
+        return False
+    here, there = one.reading, other.reading
+    return here is not None and there is not None and all_agree(here, there)
+
+
+def _agreed(found: Agreement[T]) -> Agreement[T]:
+    return Agreement((*found.shared, *found.here), (), ()) if found.contradicts else found
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if one or other else 1.0

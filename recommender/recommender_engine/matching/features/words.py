@@ -1,0 +1,174 @@
+"""What the words say, weighted by how rare they are in the collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import nan
+
+from rapidfuzz.fuzz import ratio
+
+from recommender_engine.matching.features.feature import Evidence, Said, Telling
+from recommender_engine.matching.features.phrases import LISTED, listed, share_of
+from recommender_engine.matching.pair.agreement import Agreement, substituted
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import Context
+from recommender_engine.matching.pair.profile import Profile
+from recommender_engine.matching.pair.wording import shared_terms
+from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
+
+# Texts of which both share so much (by rarity) have the same wording.
+_SAME_WORDING = 0.6
+_READ_CHARACTERS = 200
+_MOST_OWN = 20.0
+
+
+def words(pair: Comparison) -> float:
+    """Cosine of the tf-idf weights of all terms."""
+    return pair.wording.cosine
+
+
+def words_margin(context: Context) -> float:
+    """Cosine of the words above that of the best other candidate."""
+    return context.words_margin
+
+
+def words_lead(context: Context) -> float:
+    """Cosine of the words above the mean of the best eight other candidates."""
+    return context.words_lead
+
+
+def jaccard(pair: Comparison) -> float:
+    """Rarity of the shared terms in that of all terms."""
+    shared = pair.wording.weight
+    union = pair.one.total + pair.other.total - shared
+    return shared / union if union > 0 else 1.0
+
+
+def contained_most(pair: Comparison) -> float:
+    """Rarity of the shared terms in that of the side with less of it."""
+    shared = pair.wording.weight
+    mine, theirs = pair.one.total, pair.other.total
+    return shared / (min(theirs, mine))
+
+
+def contained_least(pair: Comparison) -> float:
+    """Rarity of the shared terms in that of the side with more of it."""
+    shared = pair.wording.weight
+    mine, theirs = pair.one.total, pair.other.total
+    return shared / (max(mine, theirs))
+
+
+def rarest_shared(pair: Comparison) -> float:
+    """Rarity of the rarest shared term."""
+    return pair.wording.rarest
+
+
+def rare_shared(pair: Comparison) -> float:
+    """Share of the rare terms that are shared, of the side with fewer of them."""
+    mine, theirs = pair.one.rare, pair.other.rare
+    fewest = min(theirs, mine)
+    return pair.wording.rare_shared / fewest if fewest else nan
+
+
+def rarest_own(pair: Comparison) -> float:
+    """Rarity of the rarest term that the other side lacks, on the side where it is less rare."""
+    mine, theirs = pair.wording.mine.rarity, pair.wording.theirs.rarity
+    return min(theirs, mine)
+
+
+def own_least(pair: Comparison) -> float:
+    """Summed rarity of the terms that the other side lacks, on the side with less of it, at most 20."""
+    shared = pair.wording.weight
+    mine, theirs = pair.one.total, pair.other.total
+    return min((min(theirs, mine)) - shared, _MOST_OWN)
+
+
+def own_most(pair: Comparison) -> float:
+    """Summed rarity of the terms that the other side lacks, on the side with more of it, at most 20."""
+    shared = pair.wording.weight
+    mine, theirs = pair.one.total, pair.other.total
+    return min((max(mine, theirs)) - shared, _MOST_OWN)
+
+
+def own_alike(pair: Comparison) -> float:
+    """How alike in spelling the rarest terms are that each side has alone."""
+    mine, theirs = pair.wording.mine.term, pair.wording.theirs.term
+    return ratio(mine, theirs) / 100 if mine and theirs else nan
+
+
+def characters(pair: Comparison) -> float:
+    """How alike the first 200 characters are."""
+    one, other = pair.one.said.whole.folded, pair.other.said.whole.folded
+    return ratio(one[:_READ_CHARACTERS], other[:_READ_CHARACTERS]) / 100
+
+
+def wording(pair: Comparison) -> float:
+    """Share of common words in all words, without numbers and colours."""
+    return pair.words_shared
+
+
+def wording_differs(pair: Comparison) -> float:
+    """The same, for each of the four kinds of values in which the two contradict each other, over four."""
+    return pair.words_shared * len(pair.disputed) / 4
+
+
+def length_ratio(pair: Comparison) -> float:
+    """Length of the shorter text in that of the longer."""
+    one, other = len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)
+    if one == other:
+        return 1.0
+    return one / other if one < other else other / one
+
+
+def _words(telling: Telling) -> Iterator[Said]:
+    pair, weight = telling.pair, telling.weight
+    if "words" in pair.certain:
+        variants = pair.certain["words"]
+        yield _wording_differs(telling, variants.here, variants.there, min(weight, 0.0))._replace(holds_back=True)
+        return
+    one, other, shared = pair.one, pair.other, pair.wording
+    least = shared.weight / max(one.total, other.total)
+    here, there = _own_words(one, other), _own_words(other, one)
+    if weight < 0 and least >= _SAME_WORDING and here and there:
+        yield _wording_differs(telling, here, there, weight)
+        return
+    rarest = sorted(shared_terms(one, other), key=lambda term: -one.whole.rarity[term])
+    rare = one.rare_terms
+    told = [term for term in rarest if term in rare][:LISTED]
+    fewest = min(one.rare, other.rare)
+    if fewest:
+        share = shared.rare_shared / fewest
+        kind = "rare words"
+    else:
+        share, kind = shared.weight / min(one.total, other.total), "words"
+    share = min(share, 1.0)
+    if weight > 0 and not share:
+        return
+    text = f"{share_of(share, weight)} of the {kind} are shared" if share else f"no {kind} are shared"
+    code = "words_shared" if weight > 0 else "words_differ"
+    yield telling.said(code, text, weight, share=round(share, 4), words=told, **telling.texts.ranges(told))
+
+
+def _wording_differs(telling: Telling, here: Sequence[str], there: Sequence[str], weight: float) -> Said:
+    text = f"same wording, but {listed(here)} here and {listed(there)} there"
+    mine, theirs = list(here[:LISTED]), list(there[:LISTED])
+    at = telling.texts.ranges(mine, theirs)
+    return telling.said("wording_differs", text, weight, here=mine, there=theirs, **at)
+
+
+def _own_words(one: Profile, other: Profile) -> list[str]:
+    own = [term for term in one.said.words if term not in other.whole.rarity and term not in FUNCTION_WORDS]
+    return sorted(own, key=lambda term: (-one.whole.rarity[term], term))
+
+
+def _substituted(pair: Comparison) -> Agreement[str]:
+    return substituted(pair.one.said, pair.other.said)
+
+
+def _nothing(telling: Telling) -> Iterator[Said]:
+    """Told with the kinds of values that are in dispute, see `reasons`."""
+    return iter(())
+
+
+WORDS = Evidence("words", _words, contradiction=_substituted)
+DISPUTE = Evidence("dispute", _nothing)

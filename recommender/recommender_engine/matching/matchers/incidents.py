@@ -1,0 +1,151 @@
+"""Reports of one incident: several people say in their own words, within minutes, what is going on now.
+
+By meaning and words reports of one outage are no more alike than questions that people ask about one topic. What tells
+them apart is that they speak of now: "since this morning", "today", "nobody here", "out of order". Lists of such words
+are in the files of ``languages``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from recommender_engine.matching.matchers.matcher import Vector
+from recommender_engine.matching.pair.context import cosines_among
+from recommender_engine.matching.pair.profile import ItemTerms
+from recommender_engine.matching.text.lexicon import lists
+from recommender_engine.matching.text.reading import MOST_CHARACTERS, Reading
+from recommender_engine.matching.text.terms import fold
+from recommender_engine.matching.trees import Floats
+
+T = TypeVar("T")
+
+REPORTS = 4
+"""How many reports that speak of now make an incident, the latest among them."""
+
+ALIKE = 0.5
+"""Cosine of the latest report with each of those."""
+
+_AMONG = 0.4  # … and of those with each other
+_STRAYS = 0.8  # less than so much of what the others have with each other, and a report is none of theirs
+# Of all that are so near, as many speak of now: where a topic is asked about by many, a few of them do.
+_NEAR, _SHARE = 0.6, 0.5
+# Of a report that does not speak of now: its cosine with the latest, and on average with those that do.
+_ALSO, _ALSO_AMONG = 0.65, 0.6
+_NAMED_FROM = 100  # a number of three digits names something: two reports that name other ones tell of two things
+_WORD = re.compile(r"[^\W_]+|#")
+_TIME = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3])(?:[:h][0-5]\d(?![\d:])|[ap]m(?!\w))")
+
+
+class Report(NamedTuple):
+    """An item that may be one of several reports.
+
+    Attributes:
+        said: what it says.
+        vector: its embedding, shape (dimension,), unit length.
+    """
+
+    said: ItemTerms
+    vector: Vector
+
+
+def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
+    """Numbers of the earlier reports that tell of the same incident as the latest one; empty where there is none.
+
+    Args:
+        latest: the item that arrives.
+        earlier: those that arrived within minutes of it, short prose too, and contested by nothing.
+    """
+    if len(earlier) < REPORTS - 1 or not speaks_of_now(latest.said):
+        return []
+    among = cosines_among(np.stack([latest.vector, *(one.vector for one in earlier)]))
+    agreeing = [number for number, one in enumerate(earlier, 1) if not _apart(latest.said, one.said)]
+    agreeing.sort(key=lambda number: (-among[0, number], number))
+    told = _without_strays(_core(latest, earlier, among, agreeing), among)
+    near = sum(among[0, number] >= _NEAR for number in agreeing)
+    if len(told) < REPORTS or 0 not in told or len(told) < _SHARE * (near + 1):
+        return []
+    core = [number for number in told if number]
+    also = [
+        number
+        for number in agreeing
+        if not speaks_of_now(earlier[number - 1].said)
+        and among[0, number] >= _ALSO
+        and float(among[number, core].mean()) >= _ALSO_AMONG
+    ]
+    return sorted([number - 1 for number in (*core, *also)])
+
+
+def _core(latest: Report, earlier: Sequence[Report], among: Floats, agreeing: Sequence[int]) -> list[int]:
+    """The latest report, as 0, and those that speak of now, are like it and like each other, the nearest first."""
+    found = [0]
+    for number in agreeing:
+        said = earlier[number - 1].said
+        if among[0, number] < ALIKE or not speaks_of_now(said):
+            continue
+        others = found[1:]
+        if all(among[number, other] >= _AMONG and not _apart(said, earlier[other - 1].said) for other in others):
+            found.append(number)
+    return found
+
+
+def _without_strays(found: Sequence[int], among: Floats) -> list[int]:
+    """Those that are about as like the others as these are like each other."""
+    if len(found) < REPORTS:
+        return []
+    inner = among[np.ix_(found, found)]
+    count = len(found)
+    sums = inner.sum(axis=1) - inner.diagonal()
+    rest = (sums.sum() - 2 * sums) / ((count - 1) * (count - 2))
+    return [
+        number for number, own, other in zip(found, sums / (count - 1), rest, strict=True) if own >= _STRAYS * other
+    ]
+
+
+def speaks_of_now(said: ItemTerms) -> bool:
+    """Whether a text says that something goes on as it is written: today, since noon, out of order, nobody here."""
+    folded, phrases = said.whole.folded[:MOST_CHARACTERS], _phrases()
+    words = _words(folded)
+    for place, word in enumerate(words):
+        if any(words[place : place + len(phrase)] == phrase for phrase in phrases.get(word, ())):
+            return True
+    return _TIME.search(folded) is not None
+
+
+def _words(folded: str) -> list[str]:
+    """Words of a text; a number of one or two digits, as of an hour, is ``#``."""
+    return ["#" if word.isdecimal() and len(word) < 3 else word for word in _WORD.findall(folded)]
+
+
+def _apart(one: ItemTerms, other: ItemTerms) -> bool:
+    """Whether each names a code, a number or a time of day, and they have none of that kind in common."""
+    if _disjoint(one.whole.identifiers, other.whole.identifiers):
+        return True
+    here, there = one.reading, other.reading
+    if here is None or there is None:
+        return False
+    return _disjoint(_names(here), _names(there)) or _disjoint(frozenset(here.moments), frozenset(there.moments))
+
+
+def _names(reading: Reading) -> frozenset[float]:
+    return frozenset([number for value in reading.values for number in value.numbers if number >= _NAMED_FROM])
+
+
+def _disjoint(one: AbstractSet[T], other: AbstractSet[T]) -> bool:
+    return bool(one) and bool(other) and one.isdisjoint(other)
+
+
+@lru_cache(maxsize=1)
+def _phrases() -> dict[str, list[list[str]]]:
+    """What speaks of now in any of the languages, by the first word."""
+    found: dict[str, list[list[str]]] = {}
+    for said in lists():
+        for phrase in said.get("now", "").split(","):
+            if words := _words(fold(phrase)):
+                found.setdefault(words[0], []).append(words)
+    return found

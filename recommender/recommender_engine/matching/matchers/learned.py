@@ -1,0 +1,179 @@
+"""Verdicts from a calibrated model of the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import exp
+from typing import NamedTuple
+
+import numpy as np
+
+from recommender_engine.items import Band, CollectionSettings, Item, PairVerdict, Reason
+from recommender_engine.matching.features.rows import named
+from recommender_engine.matching.features.table import comparisons, features, rows
+from recommender_engine.matching.matchers.matcher import Candidate, Comparable
+from recommender_engine.matching.matchers.reasons import contributions, explanation, reasons
+from recommender_engine.matching.model.bands import Thresholds
+from recommender_engine.matching.model.pair_model import PairModel, default_model
+from recommender_engine.matching.pair.comparison import Comparison
+from recommender_engine.matching.pair.context import Context, contexts, cosines_among
+from recommender_engine.matching.pair.places import Kind, Place, View, kind_of
+from recommender_engine.matching.pair.profile import forgets, item_terms, profiles
+from recommender_engine.matching.pair.statistics import TermStatistics
+from recommender_engine.matching.trees import Floats
+
+_ANY = CollectionSettings()
+_IDENTICAL = Reason(code="identical_text", text="the same text but for case and white space")
+
+StatisticsOf = Callable[[str], TermStatistics]
+"""The document frequencies of a collection, by its name."""
+
+ModelOf = Callable[[str], PairModel]
+"""The model of a collection, by its name."""
+
+
+class LearnedMatcher:
+    """Judges by a model of the features of a pair; the same canonical text is always a duplicate.
+
+    ``duplicate`` begins where sets held out had the collection's target precision, in the view and for the kind of text
+    at hand, and nowhere where they had it not; ``review`` where a person's look pays or where the collection says.
+    Below, a pair is ``similar`` by its cosine alone. A contested pair (the same wording, another number) gets no
+    further than ``review``.
+
+    Args:
+        statistics: document frequencies by collection.
+        models: the model by collection; by default the one that ships with the package.
+    """
+
+    def __init__(self, statistics: StatisticsOf, models: ModelOf | None = None) -> None:
+        self._statistics = statistics
+        self._models = models or _shipped
+        self._last: _Looked | None = None
+        forgets(self)
+
+    def judge(
+        self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
+    ) -> list[PairVerdict]:
+        """One verdict for each candidate, in the order given, without reasons."""
+        judged = self._judge(item, candidates, settings)
+        if len(candidates) > 1:
+            self._last = _Looked(item, candidates, settings, judged)
+        return [
+            _identical(candidate) if one is None else one.verdict(())
+            for candidate, one in zip(candidates, judged, strict=True)
+        ]
+
+    def explain(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> PairVerdict:
+        """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
+        last = self._last
+        if last is None or last.item is not item or last.candidates is not candidates or last.settings is not settings:
+            last = _Looked(item, candidates, settings, self._judge(item, candidates, settings))
+        one = last.judged[chosen]
+        if one is None:
+            verdict = _identical(candidates[chosen])
+            return verdict.model_copy(update={"reasons": (_IDENTICAL,), "explanation": _IDENTICAL.text})
+        (weights,) = contributions(self._models(item.item.collection), one.row[np.newaxis])
+        return one.verdict(reasons(one.pair, weights, one.without, one.context))
+
+    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+        """Features of the pair by name, without the missing ones; `rows_from` reads them back."""
+        last = self._last
+        if last is None or last.item is not item or last.candidates is not candidates:
+            last = _Looked(item, candidates, _ANY, self._judge(item, candidates, _ANY))
+        one = last.judged[chosen]
+        if one is not None:
+            return named(one.row.tolist())
+        (pair,) = self._compare(item.item, [candidates[chosen]])
+        return named(features(pair, Context()))
+
+    def forget(self) -> None:
+        """Keep nothing of what was judged last."""
+        self._last = None
+
+    def _judge(
+        self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
+    ) -> list[_Judged | None]:
+        """What the model makes of each pair; ``None`` for the same text, which needs no model."""
+        different = [one for one in candidates if one.other.fingerprint != item.fingerprint]
+        if not different:
+            return [None] * len(candidates)
+        model = self._models(item.item.collection)
+        pairs = self._compare(item.item, different)
+        found = contexts(pairs, _among(different))
+        seen = rows(pairs, found)
+        view = View.STREAM if len(pairs) > 1 else View.ALONE
+        thresholds = {kind: Thresholds.of(model, settings, Place(view, kind)) for kind in Kind}
+        judged = iter(
+            _Judged(pair, context, row, log_odds, thresholds[kind_of(pair.one, pair.other)])
+            for pair, context, row, log_odds in zip(pairs, found, seen, model.log_odds(seen).tolist(), strict=True)
+        )
+        return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
+
+    def _compare(self, item: Item, candidates: Sequence[Candidate]) -> list[Comparison]:
+        items = [item, *(one.other.item for one in candidates)]
+        mine, *theirs = profiles(items, [item_terms(one) for one in items], self._statistics(item.collection))
+        return comparisons(
+            mine, theirs, [one.similarity for one in candidates], [one.arrivals_apart for one in candidates]
+        )
+
+
+class _Judged:
+    """A pair and what the model makes of it."""
+
+    def __init__(
+        self, pair: Comparison, context: Context, row: Floats, log_odds: float, thresholds: Thresholds
+    ) -> None:
+        self.pair = pair
+        self.context = context
+        self.row = row
+        self._log_odds = log_odds
+        self._thresholds = thresholds
+        stated = _probability(log_odds)
+        self._probability = thresholds.held_back(stated) if pair.contested else stated
+        self.band = thresholds.band(self._probability, pair.cosine)
+
+    def verdict(self, found: tuple[Reason, ...]) -> PairVerdict:
+        """The verdict with the evidence, as far as it was weighed."""
+        return PairVerdict(
+            band=self.band,
+            probability=round(self._probability, 4),
+            similarity=self.pair.cosine,
+            reasons=found,
+            explanation=explanation(found) if found else "",
+            contested=self.pair.contested,
+        )
+
+    def without(self, kind: str, weight: float) -> Band:
+        """The band if there were no evidence of a kind."""
+        stated = _probability(self._log_odds - weight)
+        contested = self.pair.contested and not self.pair.contested_only_by(kind)
+        return self._thresholds.band(self._thresholds.held_back(stated) if contested else stated, self.pair.cosine)
+
+
+class _Looked(NamedTuple):
+    """What was judged last: the pair that decides is nearly always explained right after."""
+
+    item: Comparable
+    candidates: Sequence[Candidate]
+    settings: CollectionSettings
+    judged: list[_Judged | None]
+
+
+def _among(candidates: Sequence[Candidate]) -> Floats | None:
+    """Cosines of candidates with each other, shape (n, n); ``None`` where a vector is missing."""
+    vectors = [one.vector for one in candidates if one.vector is not None]
+    return cosines_among(np.stack(vectors)) if len(vectors) == len(candidates) > 1 else None
+
+
+def _probability(log_odds: float) -> float:
+    return 1.0 / (1.0 + exp(-max(min(log_odds, 30.0), -30.0)))
+
+
+def _shipped(collection: str) -> PairModel:
+    return default_model()
+
+
+def _identical(candidate: Candidate) -> PairVerdict:
+    return PairVerdict(band=Band.DUPLICATE, probability=1.0, similarity=candidate.similarity, reasons=())

@@ -1,0 +1,45 @@
+"""Where the bands of a collection begin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from recommender_engine.items import Band, CollectionSettings
+from recommender_engine.matching.model.pair_model import PairModel
+from recommender_engine.matching.pair.places import Place
+
+# How far below the duplicate band a contested pair is put.
+_BELOW = 0.001
+
+
+class Thresholds(NamedTuple):
+    """Where bands begin.
+
+    Attributes:
+        duplicate: by probability; `CLOSED` where the target precision was not measured.
+        review: by probability, at most ``duplicate``.
+        similar: by cosine.
+    """
+
+    duplicate: float
+    review: float
+    similar: float
+
+    @classmethod
+    def of(cls, model: PairModel, settings: CollectionSettings, place: Place) -> Thresholds:
+        """Those of a collection: by its target precision, and where it says nothing else, where the model puts them."""
+        duplicate = model.duplicate_threshold(settings.target_precision, place)
+        review = model.review_from if settings.review_from is None else settings.review_from
+        return cls(duplicate, min(review, duplicate), settings.similar_from)
+
+    def held_back(self, probability: float) -> float:
+        """What looks the same and says another number is for a person to tell apart, however sure the model is."""
+        return min(probability, max(self.duplicate - _BELOW, 0.0))
+
+    def band(self, probability: float, cosine: float) -> Band:
+        """What a pair amounts to."""
+        if probability >= self.duplicate:
+            return Band.DUPLICATE
+        if probability >= self.review:
+            return Band.REVIEW
+        return Band.SIMILAR if cosine >= self.similar else Band.NEW

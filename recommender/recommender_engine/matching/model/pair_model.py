@@ -1,0 +1,242 @@
+"""The probability that two items are the same thing, from the features of the pair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from recommender_engine.matching.features.table import FEATURES
+from recommender_engine.matching.model.logistic import Logistic
+from recommender_engine.matching.model.operating_points import OperatingPoint, measured_threshold, threshold
+from recommender_engine.matching.pair.places import PLACES, Kind, Place, View
+from recommender_engine.matching.trees import Floats, Integers, Trees
+
+DEFAULT_FILE = "default_model.json"
+_LARGEST, _DEEPEST = 1e9, 16  # of what is read from elsewhere: numbers, and levels of a tree
+# Of a model that nobody has measured: its probabilities are taken at their word.
+_AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
+
+Points = tuple[OperatingPoint, ...]
+Places = Mapping[Place, Points]
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel:
+    """A logistic regression and boosted trees, their log-odds averaged and calibrated.
+
+    The regression carries over to domains that nobody has labelled, the trees see what depends on two things at once;
+    their mean was better than either on every set held out (`tools/fit_matcher.py`).
+
+    Attributes:
+        features: names of the features it reads, see `FEATURES`.
+        logistic: over those features.
+        trees: over those features.
+        slope: of the calibration, by which the averaged log-odds are multiplied; at most 1 means they were too sure.
+        intercept: of the calibration, added after.
+        operating_points: which precision was measured from which probability on, wherever a pair is judged; rising in
+            both.
+        review_from: probability from which a person's look pays.
+        places: the same by view and kind, where that was measured: a place that lacks a precision is closed for it.
+            ``None`` for a model of before, of which only ``operating_points`` are known.
+    """
+
+    features: tuple[str, ...]
+    logistic: Logistic
+    trees: Trees
+    slope: float = 1.0
+    intercept: float = 0.0
+    operating_points: Points = _AS_STATED
+    review_from: float = 0.5
+    places: Places | None = None
+
+    def duplicate_threshold(self, target_precision: float, place: Place | None = None) -> float:
+        """The probability from which pairs are flagged as duplicates so that this share of them is right.
+
+        `CLOSED` where that was not measured: no pair is that probable.
+
+        Args:
+            target_precision: in (0, 1).
+            place: where the pairs are judged; without one, what was measured over all of them.
+        """
+        if self.places is None or place is None:
+            return _threshold(self.operating_points, target_precision)
+        return _measured_threshold(self.places.get(place, ()), target_precision)
+
+    def raw_log_odds(self, rows: Floats) -> Floats:
+        """Before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
+        chosen = rows[:, self._columns()]
+        return (self.logistic.log_odds(chosen) + self.trees.log_odds(chosen)) / 2
+
+    def log_odds(self, rows: Floats) -> Floats:
+        """Calibrated log-odds of each row, shape (n,)."""
+        return self.slope * self.raw_log_odds(rows) + self.intercept
+
+    def probabilities(self, rows: Floats) -> Floats:
+        """Of each row, shape (n,), in (0, 1)."""
+        return probability(self.log_odds(rows))
+
+    def typical(self) -> Floats:
+        """The features of an ordinary pair of candidates, shape (len(FEATURES),); NaN for those it does not read."""
+        row = np.full(len(FEATURES), np.nan)
+        row[self._columns()] = self.logistic.typical
+        return row
+
+    def standardised(self, rows: Floats) -> Floats:
+        """What the linear part weighs, shape (n, 2 * features read)."""
+        return self.logistic.standardised(rows[:, self._columns()])
+
+    def _columns(self) -> Integers:
+        return _columns(self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; numbers keep six significant digits."""
+        return {
+            "features": list(self.features),
+            "logistic": {
+                "typical": _rounded(self.logistic.typical),
+                "mean": _rounded(self.logistic.mean),
+                "scale": _rounded(self.logistic.scale),
+                "weights": _rounded(self.logistic.weights),
+                "bias": float(f"{self.logistic.bias:.6g}"),
+            },
+            "trees": {
+                "features": self.trees.features.tolist(),
+                # JSON has no infinity; no feature reaches what stands for it.
+                "thresholds": _rounded(np.minimum(self.trees.thresholds, 1e9)),
+                "missing": self.trees.missing.astype(int).tolist(),
+                "values": _rounded(self.trees.values),
+                "base": float(f"{self.trees.base:.6g}"),
+            },
+            "slope": float(f"{self.slope:.6g}"),
+            "intercept": float(f"{self.intercept:.6g}"),
+            "operating_points": [list(point) for point in self.operating_points],
+            "review_from": self.review_from,
+            **({} if self.places is None else {"places": _said(self.places)}),
+        }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> PairModel:
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: a part is missing.
+            ValueError: it names a feature that this version does not have.
+        """
+        unknown = sorted(set(said["features"]) - set(FEATURES))
+        if unknown:
+            raise ValueError(f"the model reads features that are not known here: {', '.join(unknown)}")
+        logistic, trees = said["logistic"], said["trees"]
+        return cls(
+            features=tuple(said["features"]),
+            logistic=Logistic(
+                typical=np.array(logistic["typical"], np.float64),
+                mean=np.array(logistic["mean"], np.float64),
+                scale=np.array(logistic["scale"], np.float64),
+                weights=np.array(logistic["weights"], np.float64),
+                bias=float(logistic["bias"]),
+            ),
+            trees=Trees(
+                features=np.array(trees["features"], np.int64),
+                thresholds=np.array(trees["thresholds"], np.float64),
+                missing=np.array(trees["missing"], np.bool_),
+                values=np.array(trees["values"], np.float64),
+                base=float(trees["base"]),
+            ),
+            slope=float(said["slope"]),
+            intercept=float(said["intercept"]),
+            operating_points=_points(said["operating_points"]),
+            review_from=float(said["review_from"]),
+            places=_read(said["places"]) if "places" in said else None,
+        )
+
+    @staticmethod
+    def knows(said: Mapping[str, Any]) -> bool:
+        """Whether every feature that a model reads, as `to_json` wrote it, is in the table; it need not read all."""
+        return set(said["features"]) <= set(FEATURES)
+
+    @classmethod
+    def checked(cls, text: str) -> PairModel:
+        """Read what another process says is a model, and see to it that it can judge any pair.
+
+        Raises:
+            ValueError: it is none, or what it would compute is no number.
+        """
+        try:
+            model = cls.from_json(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"no model of this version ({type(error).__name__})") from None
+        if not _is_sound(model):
+            raise ValueError("a model whose parts do not fit together, or with numbers out of range")
+        return model
+
+
+def probability(log_odds: Floats) -> Floats:
+    """The logistic function."""
+    return 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+
+
+def _is_sound(model: PairModel) -> bool:
+    columns, linear, trees = len(model.features), model.logistic, model.trees
+    if columns == 0 or len(set(model.features)) != columns or trees.features.ndim != 2:
+        return False
+    depth = trees.features.shape[1]
+    shapes = (
+        (linear.typical, (columns,)),
+        *((one, (2 * columns,)) for one in (linear.mean, linear.scale, linear.weights)),
+        *((one, trees.features.shape) for one in (trees.thresholds, trees.missing)),
+        (trees.values, (len(trees.features), 2 ** min(depth, _DEEPEST))),
+    )
+    if depth > _DEEPEST or any(one.shape != shape for one, shape in shapes):
+        return False
+    numbers = [linear.typical, linear.mean, linear.scale, linear.weights, trees.thresholds, trees.values]
+    alone = [linear.bias, trees.base, model.slope, model.intercept]
+    ladders = [model.operating_points, *(model.places or {}).values()]
+    return bool(
+        all((np.abs(one) <= _LARGEST).all() for one in (*numbers, np.array(alone)))
+        and (linear.scale > 1 / _LARGEST).all()
+        and ((trees.features >= 0) & (trees.features < columns)).all()
+        and model.operating_points
+        and all(0 < number < 1 for points in ladders for point in points for number in point)
+        and 0 <= model.review_from <= 1
+    )
+
+
+@cache
+def default_model() -> PairModel:
+    """The model that ships with the package; how it was fitted stands in the file itself."""
+    return PairModel.from_json(json.loads(files(__package__).joinpath(DEFAULT_FILE).read_text(encoding="utf-8")))
+
+
+# Asked for at each verdict, and there are as many answers as there are settings.
+_threshold = lru_cache(maxsize=256)(threshold)
+_measured_threshold = lru_cache(maxsize=1024)(measured_threshold)
+
+
+def _points(said: Any) -> Points:
+    return tuple([OperatingPoint(*map(float, point)) for point in said])
+
+
+def _said(places: Places) -> dict[str, Any]:
+    return {
+        view.value: {kind.value: [list(point) for point in places.get(Place(view, kind), ())] for kind in Kind}
+        for view in View
+    }
+
+
+def _read(said: Any) -> Places:
+    return {place: _points(said[place.view.value][place.kind.value]) for place in PLACES}
+
+
+@lru_cache(maxsize=64)
+def _columns(names: tuple[str, ...]) -> Integers:
+    return np.array([FEATURES.index(name) for name in names], np.int64)
+
+
+def _rounded(numbers: Floats) -> Any:
+    return np.vectorize(lambda number: float(f"{number:.6g}"), otypes=[float])(numbers).tolist()

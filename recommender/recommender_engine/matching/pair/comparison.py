@@ -1,0 +1,71 @@
+"""Everything that was compared of a pair, before it is put in numbers; features and reasons are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from recommender_engine.matching.pair.agreement import NO_MEASURES, NOTHING, Agreement
+from recommender_engine.matching.pair.profile import Profile
+from recommender_engine.matching.pair.wording import Wording
+from recommender_engine.matching.text.units import Measure
+
+_NONE: Mapping[str, Agreement[str]] = MappingProxyType({})
+
+
+class Comparison(NamedTuple):
+    """Everything compared, before it is put in numbers; reasons are made of it.
+
+    Attributes:
+        cosine: of the embeddings.
+        wording: which terms are shared, by rarity.
+        words_shared: share of common words in all words, in [0, 1].
+        apart: what sets the two apart word by word, in otherwise the same wording, by the name of the evidence.
+        disputed: the kinds of evidence on which the two contradict each other.
+        certain: what contradicts whatever the wording, by the name of the evidence (`Evidence.contradiction`).
+        contested: same text, different thing: like wording, or like titles, that differ in a number, code, size or
+            colour; or something contradicts for certain.
+        arrivals_apart: see `Candidate`.
+    """
+
+    one: Profile
+    other: Profile
+    cosine: float
+    wording: Wording
+    words_shared: float
+    apart: Mapping[str, Agreement[str]] = _NONE
+    identifiers: Agreement[str] = NOTHING
+    numbers: Agreement[str] = NOTHING
+    colours: Agreement[str] = NOTHING
+    measures: Agreement[Measure] = NO_MEASURES
+    dimensions: Agreement[str] = NOTHING
+    titles_contradict: bool = False
+    certain: Mapping[str, Agreement[str]] = _NONE
+    disputed: tuple[str, ...] = ()
+    contested: bool = False
+    arrivals_apart: int | None = None
+
+    @property
+    def states_nothing(self) -> bool:
+        """Whether there is nothing to compare but words, on both sides."""
+        return self.one.said.plain and self.other.said.plain
+
+    @property
+    def dimensions_differ(self) -> bool:
+        """Whether each states dimensions, and they have none in common."""
+        return self.dimensions.contradicts and not self.dimensions.shared
+
+    def agreement(self, kind: str) -> Agreement[str] | Agreement[Measure]:
+        """On one of the kinds that can be `disputed`; of ``measures`` without the dimensions."""
+        if kind == "measures":
+            return self.measures
+        return {"identifiers": self.identifiers, "numbers": self.numbers, "colours": self.colours}[kind]
+
+    def contested_only_by(self, kind: str) -> bool:
+        """Whether one kind of evidence alone makes the pair contested.
+
+        Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
+        """
+        disputed = self.disputed or (("numbers",) if self.titles_contradict else ())
+        return [*disputed, *self.certain] == [kind]

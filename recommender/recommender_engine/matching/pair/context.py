@@ -1,0 +1,99 @@
+"""How a pair stands among the item's other candidates: from the item's side, and from the candidate's."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from math import nan
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_engine.matching.trees import Floats
+
+if TYPE_CHECKING:
+    from recommender_engine.matching.pair.comparison import Comparison
+
+# Over how many of the other candidates a lead is taken.
+LED = 8
+
+# As far as cosines of float32 vectors can be told apart.
+_DECIMALS = 6
+
+
+class Context(NamedTuple):
+    """How a pair stands among the item's other candidates; NaN when there is no other.
+
+    Attributes:
+        margin: cosine minus that of the best other candidate.
+        lead: cosine minus the mean of the best eight others: among several duplicates none has a margin, all lead.
+        rank: how many of the others are closer.
+        their_margin: cosine minus that of the candidate and its own closest among the others. What lies in a crowd is
+            close to many things without being any of them; NaN when the candidates were not compared with each other.
+        their_lead: as ``lead``, from the candidate's side.
+        their_rank: to how many of the others the candidate is closer than to the item.
+        words_margin: as ``margin``, of `Wording.cosine`.
+        words_lead: as ``lead``, of `Wording.cosine`.
+    """
+
+    margin: float = nan
+    lead: float = nan
+    rank: float = nan
+    their_margin: float = nan
+    their_lead: float = nan
+    their_rank: float = nan
+    words_margin: float = nan
+    words_lead: float = nan
+
+
+def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[Context]:
+    """How each pair of one item and a candidate stands among all of them.
+
+    Args:
+        pairs: the item and each candidate.
+        among: cosines of the candidates with each other, shape (pairs, pairs); ``None`` if they are not known.
+    """
+    if len(pairs) == 1:
+        return [Context()]
+    cosines, words = [pair.cosine for pair in pairs], [pair.wording.cosine for pair in pairs]
+    theirs = [(nan, nan, nan)] * len(pairs) if among is None else _from_their_side(np.array(cosines), among)
+    rising = sorted(cosines)
+    return [
+        Context(margin, lead, float(len(rising) - bisect_right(rising, cosine)), *their, *of_words)
+        for cosine, (margin, lead), their, of_words in zip(
+            cosines, _standings(cosines), theirs, _standings(words), strict=True
+        )
+    ]
+
+
+def cosines_among(vectors: NDArray[np.float32]) -> Floats:
+    """Cosines of unit vectors with each other, shape (n, n), the same whatever else is in the batch.
+
+    Args:
+        vectors: shape (n, dimension).
+    """
+    exact = vectors.astype(np.float64)
+    # einsum sums in the same order whatever the shape; a matrix product does not promise that.
+    found: Floats = np.einsum("nd,md->nm", exact, exact).round(_DECIMALS)
+    return found
+
+
+def _standings(values: Sequence[float]) -> list[tuple[float, float]]:
+    """How far each value is above the best of the others, and above the mean of the best few of them."""
+    best, second, *_ = falling = sorted(values, reverse=True)
+    head = falling[: LED + 1]
+    total, last, others = sum(head), head[-1], len(head) - 1
+    return [
+        (value - (second if value == best else best), value - (total - max(last, value)) / others) for value in values
+    ]
+
+
+def _from_their_side(cosines: Floats, among: Floats) -> list[tuple[float, float, float]]:
+    """Margin, lead and rank of the item among what each candidate is close to."""
+    others = among.copy()
+    np.fill_diagonal(others, -np.inf)  # the last when sorted
+    falling = -np.sort(-others, axis=1)[:, : min(LED, len(others) - 1)]
+    closer = (others > cosines[:, np.newaxis]).sum(axis=1)
+    standings = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)
+    return [(margin, lead, rank) for margin, lead, rank in standings.tolist()]

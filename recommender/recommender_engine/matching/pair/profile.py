@@ -1,0 +1,281 @@
+"""One item as the features read it: its terms, and how much each of them weighs in its collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import accumulate, pairwise
+from math import log, sqrt
+from sys import getsizeof
+from threading import Lock
+from typing import NamedTuple, Protocol
+from weakref import WeakSet
+
+import numpy as np
+
+from recommender_engine.items import Item
+from recommender_engine.items.prices import is_price
+from recommender_engine.matching.pair.statistics import TermStatistics, background, rarities
+from recommender_engine.matching.text.reading import MOST_CHARACTERS, Reading, read
+from recommender_engine.matching.text.terms import Terms, terms_of
+from recommender_engine.matching.text.vocabulary import COLOURS, FUNCTION_WORDS, NUMBER_WORDS
+from recommender_engine.matching.trees import Floats
+from recommender_engine.recent import Recent
+
+# A field of so few words names something (a brand, a category) and is compared as a label.
+_LABEL_WORDS = 4
+RARE = 0.5
+# In running text every second or third word is a function word; in the name of a thing, or a list of what it has,
+# hardly any. Logs have few as well, but nobody names a thing in a hundred words.
+_RUNNING_SHARE, _RUNNING_LEAST, _RUNNING_WORDS = 6, 3, 100
+# An item that is taken apart takes about so much, with text and terms: ten to thirty times its text.
+_AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 480, 3  # bytes
+_Fields = tuple[tuple[str, str], ...]
+
+KEPT_BYTES = 96 * 2**20
+"""Of what a process keeps of items that were taken apart of late, some 20,000 short ones."""
+
+_VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
+
+
+@dataclass(frozen=True)
+class ItemTerms:
+    """What an item says, taken apart; depends on nothing but the text and the fields.
+
+    Attributes:
+        text: the text, or all fields.
+        whole: its terms.
+        terms: the terms of the whole, each once, in reading order.
+        background: of those terms, see `statistics.background`; shape (terms,).
+        multiplicities: of those terms, see `multiplicity`; shape (terms,).
+        place_of: where a term stands among them.
+        words: those that are the wording: of letters only, and neither a colour nor a number.
+        title: those of the first of several named fields.
+        title_name: the name of that field.
+        labels: the other short fields, by name, as sets of terms.
+        plain: whether there is nothing to compare but words: no identifier, number, colour or size, and no title.
+        length: how many words, numbers and codes the text has.
+        running: whether it is running text, by its function words, or too long for a name.
+    """
+
+    text: str
+    whole: Terms
+    terms: tuple[str, ...]
+    background: Floats
+    multiplicities: Floats
+    place_of: Mapping[str, int]
+    words: frozenset[str]
+    title: Terms | None
+    title_name: str | None
+    labels: Mapping[str, frozenset[str]]
+    plain: bool
+    length: int
+    running: bool
+
+    @cached_property
+    def reading(self) -> Reading | None:
+        """The text read word by word, once somebody asks; ``None`` for a long one."""
+        return read(self.whole.folded) if len(self.whole.folded) <= MOST_CHARACTERS else None
+
+
+def item_terms(item: Item) -> ItemTerms:
+    """Take an item apart; of a long text the beginning, see `terms_of`."""
+    fields = None if item.fields is None else tuple(item.fields.items())
+    # An item is taken apart when it arrives, to be counted, and again whenever it is a candidate.
+    said = item.content, fields
+    found = _taken_apart_of_late.get(said)
+    if found is None:
+        found = _taken_apart(*said)
+        with _lock:
+            _taken_apart_of_late.put(said, found)
+    return found
+
+
+def _taken_apart(content: str, fields: _Fields | None) -> ItemTerms:
+    said = {name: value for name, value in fields or () if value}
+    title_name = next(iter(said), None)
+    labels = {
+        name: frozenset(terms_of(value).counts)
+        for name, value in said.items()
+        if name != title_name and value.count(" ") < _LABEL_WORDS
+    }
+    whole = terms_of(content)
+    terms = tuple(whole.counts)
+    length = sum(whole.counts.values())
+    joining = sum([whole.counts[term] for term in FUNCTION_WORDS.intersection(terms)])
+    return ItemTerms(
+        text=content,
+        whole=whole,
+        terms=terms,
+        background=background(terms),
+        multiplicities=1.0 + np.log(np.array(list(whole.counts.values()), np.float64)),
+        place_of={term: place for place, term in enumerate(terms)},
+        words=frozenset([term for term in whole.counts if term.isalpha() and term not in _VALUES]),
+        title=None if title_name is None else terms_of(said[title_name]),
+        title_name=title_name,
+        labels=labels,
+        plain=title_name is None and not _states_values(whole),
+        length=length,
+        running=length > _RUNNING_WORDS or joining >= max(_RUNNING_LEAST, length / _RUNNING_SHARE),
+    )
+
+
+def _states_values(terms: Terms) -> bool:
+    return bool(terms.identifiers or terms.numbers or terms.colours or terms.measures or terms.dimensions)
+
+
+def _bytes_of(said: tuple[str, _Fields | None], terms: ItemTerms) -> int:
+    """About how many bytes an item takes that was taken apart."""
+    return _AN_ITEM + _A_TERM * len(terms.terms) + _COPIES_OF_TEXT * getsizeof(said[0])
+
+
+class KeepsTexts(Protocol):
+    """What keeps something of items from one call to the next."""
+
+    def forget(self) -> None:
+        """Keep nothing of them; called from any thread."""
+
+
+# What an item says is the same for every engine of a process, so one of these serves them all, in any thread.
+_taken_apart_of_late: Recent[tuple[str, _Fields | None], ItemTerms] = Recent(KEPT_BYTES, _bytes_of)
+_keepers: WeakSet[KeepsTexts] = WeakSet()
+_lock = Lock()
+
+
+def bytes_of_texts() -> int:
+    """About how many bytes all take that were taken apart of late."""
+    return _taken_apart_of_late.weight
+
+
+def forgets(keeper: KeepsTexts) -> None:
+    """Have it forget whenever texts are erased, as long as it is there."""
+    _keepers.add(keeper)
+
+
+def forget_texts() -> None:
+    """Drop what was taken apart of late, and what was judged: some of it was erased."""
+    with _lock:
+        _taken_apart_of_late.clear()
+        keepers = list(_keepers)
+    for keeper in keepers:
+        keeper.forget()
+
+
+class Weighted(NamedTuple):
+    """Terms with their weights.
+
+    Attributes:
+        counts: how often each occurs.
+        rarity: scaled inverse document frequency of each term, in [0, 1].
+        norm: Euclidean length of the tf-idf weights, rarity times 1 + ln(count).
+        total: sum of ``rarity``.
+    """
+
+    counts: Mapping[str, int]
+    rarity: Mapping[str, float]
+    norm: float
+    total: float
+
+
+class Profile:
+    """An item in its collection.
+
+    Attributes:
+        said: what it says.
+        price: the first positive number among the attributes that are prices by their names.
+        timestamp: when the item came into being.
+        weights: rarity of `ItemTerms.terms`, scaled inverse document frequency in [0, 1]; shape (terms,).
+        norm: Euclidean length of the tf-idf weights, rarity times `multiplicity`.
+        total: sum of the rarity.
+        rare: how many of its terms are rare: above one half.
+    """
+
+    def __init__(self, item: Item, said: ItemTerms, weights: Floats, norm: float, total: float, rare: int) -> None:
+        self.said = said
+        self.price = _price(item)
+        self.timestamp: datetime | None = item.timestamp
+        self.weights = weights
+        self.norm = norm or 1.0
+        self.total = total or 1.0
+        self.rare = rare
+
+    @cached_property
+    def whole(self) -> Weighted:
+        """Weights of all its terms."""
+        rarity = dict(zip(self.said.terms, self.weights.tolist(), strict=True))
+        return Weighted(self.said.whole.counts, rarity, self.norm, self.total)
+
+    def rarity(self, term: str, otherwise: float = 0.0) -> float:
+        """Of one term; ``otherwise`` for one that it lacks."""
+        place = self.said.place_of.get(term)
+        return otherwise if place is None else float(self.weights[place])
+
+    @cached_property
+    def title(self) -> Weighted | None:
+        """Weights of the terms of its title."""
+        title = self.said.title
+        if title is None:
+            return None
+        # A code can be cut differently where fields meet, so a term of the title may be missing from the whole.
+        return _weighted(title, {term: self.rarity(term, 1.0) for term in title.counts})
+
+    @cached_property
+    def ranked(self) -> tuple[str, ...]:
+        """All its terms, the rarest first."""
+        terms = self.said.terms
+        return tuple([terms[place] for place in np.argsort(-self.weights, kind="stable").tolist()])
+
+    @property
+    def rare_terms(self) -> frozenset[str]:
+        """Those that are rare."""
+        return frozenset(self.ranked[: self.rare])
+
+
+def profile(item: Item, said: ItemTerms, statistics: TermStatistics) -> Profile:
+    """Weigh what an item says (`item_terms`) by how rare it is in the collection."""
+    return profiles([item], [said], statistics)[0]
+
+
+def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermStatistics) -> list[Profile]:
+    """Weigh what each of some items says; whoever else is there makes no difference.
+
+    Args:
+        items: at least one.
+        said: of each of them, see `item_terms`.
+        statistics: of their collection.
+    """
+    frequencies = np.concatenate([statistics.frequencies(one.terms) for one in said])
+    lengths = [len(one.terms) for one in said]
+    weights = rarities(frequencies, np.concatenate([one.background for one in said]), statistics.documents)
+    squares = (weights * np.concatenate([one.multiplicities for one in said])) ** 2
+    of = np.repeat(np.arange(len(said)), lengths)
+    norms, totals, rare = (
+        np.bincount(of, figures, len(said)).tolist() for figures in (squares, weights, weights > RARE)
+    )
+    parts = [weights[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+    return [
+        Profile(item, one, part, sqrt(square), total, int(count))
+        for item, one, part, square, total, count in zip(items, said, parts, norms, totals, rare, strict=True)
+    ]
+
+
+def _price(item: Item) -> float | None:
+    for name, value in item.attributes.items():
+        if isinstance(value, int | float) and value > 0 and is_price(name):
+            return float(value)
+    return None
+
+
+def _weighted(terms: Terms, weights: dict[str, float]) -> Weighted:
+    squares = [
+        weight * weight if count == 1 else (weight * multiplicity(count)) ** 2
+        for weight, count in zip(weights.values(), terms.counts.values(), strict=True)
+    ]
+    return Weighted(terms.counts, weights, sqrt(sum(squares)) or 1.0, sum(weights.values()) or 1.0)
+
+
+def multiplicity(count: int) -> float:
+    """What a term that occurs so often weighs, compared with one that occurs once."""
+    return 1.0 + log(count)

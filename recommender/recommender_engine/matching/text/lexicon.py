@@ -1,0 +1,115 @@
+"""Words that change what a text is about, by language: one file of ``languages`` each, read once.
+
+In a file, commas divide words or phrases of one meaning, slashes meanings that exclude each other, and semicolons the
+lists of those. All are folded as texts are.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+
+from recommender_engine.matching.text.terms import fold
+
+_PART = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+[^\W_]*|[\u2192]|[-=]>")
+# What a file may hold; of all but the last three, a word is marked by its name alone.
+_PLAIN = (
+    "negation", "failing", "auxiliary", "minus", "for", "with", "from", "to", "packs", "packs_of", "pieces", "clock",
+    "accessories", "editions",
+)  # fmt: skip
+_CONDITIONS = ("refurbished", "used", "opened", "for parts", "of second quality", "only the packaging")
+
+
+class Meaning(NamedTuple):
+    """What a word or phrase is.
+
+    Attributes:
+        kind: the name of the list that it stands in.
+        key: which of several meanings that exclude each other; of an opposite, the axis and the pole.
+        language: of the file; empty for all languages.
+    """
+
+    kind: str
+    key: str
+    language: str
+
+
+class Lexicon(NamedTuple):
+    """All files.
+
+    Attributes:
+        meanings: of phrases, as tuples of words.
+        lengths: of the phrases that begin with a word, falling.
+        languages: in which a word is common.
+    """
+
+    meanings: dict[tuple[str, ...], tuple[Meaning, ...]]
+    lengths: dict[str, tuple[int, ...]]
+    languages: dict[str, frozenset[str]]
+
+
+def parts(phrase: str) -> tuple[str, ...]:
+    """The words of a phrase, folded."""
+    return tuple(_PART.findall(fold(phrase).replace("\u2019", "'")))
+
+
+@lru_cache(maxsize=1)
+def lists() -> tuple[dict[str, str], ...]:
+    """What each file holds, by the name of the list, in the order of the files' names."""
+    found = sorted(files(__package__).joinpath("languages").iterdir(), key=lambda one: one.name)
+    return tuple([tomllib.loads(one.read_text(encoding="utf-8")) for one in found if one.name.endswith(".toml")])
+
+
+@lru_cache(maxsize=1)
+def lexicon() -> Lexicon:
+    """The words of all languages, in the order of the files' names."""
+    meanings: dict[tuple[str, ...], dict[Meaning, None]] = {}
+    languages: dict[str, set[str]] = {}
+    for said in lists():
+        language = said["language"]
+        for phrase, meaning in _meanings(said, language):
+            meanings.setdefault(phrase, {})[meaning] = None
+        if language:
+            for name in ("common", "pieces", "months", "minus", "for", "from", "to", "with", "negation", "auxiliary"):
+                for phrase in _phrases(said.get(name, "").replace("/", ",")):
+                    languages.setdefault(phrase[0], set()).add(language)
+    lengths: dict[str, set[int]] = {}
+    for phrase in meanings:
+        lengths.setdefault(phrase[0], set()).add(len(phrase))
+    return Lexicon(
+        {phrase: tuple(found) for phrase, found in meanings.items()},
+        {word: tuple(sorted(found, reverse=True)) for word, found in lengths.items()},
+        {word: frozenset(found) for word, found in languages.items()},
+    )
+
+
+def _phrases(listed: str) -> list[tuple[str, ...]]:
+    return [found for phrase in listed.split(",") if (found := parts(phrase))]
+
+
+def _meanings(said: dict[str, str], language: str) -> Iterator[tuple[tuple[str, ...], Meaning]]:
+    for kind in _PLAIN:
+        for phrase in _phrases(said.get(kind, "")):
+            yield phrase, Meaning(kind, " ".join(phrase), language)
+    for kind, name in (("condition", "conditions"), ("month", "months"), ("size", "sizes")):
+        for place, phrase in _either(said.get(name, "")):
+            key = {"condition": _CONDITIONS[place % len(_CONDITIONS)], "month": str(place + 1)}.get(kind, str(place))
+            yield phrase, Meaning(kind, key, language)
+    for number in said.get("numbers", "").split(","):
+        word, _, value = number.partition(":")
+        if phrase := parts(word):
+            yield phrase, Meaning("number", value.strip(), language)
+    axes = [*said.get("opposites", "").split(";"), said.get("months", "")]
+    for axis, listed in enumerate(axes):
+        for pole, phrase in _either(listed):
+            yield phrase, Meaning("opposite", f"{language}{axis}:{pole}", language)
+
+
+def _either(listed: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for place, words in enumerate(listed.split("/")):
+        for phrase in _phrases(words):
+            yield place, phrase

@@ -1,0 +1,81 @@
+"""Dates and times of day in a text, in the forms in which people write them."""
+
+from __future__ import annotations
+
+import re
+
+from recommender_engine.matching.text.tokens import Mark, Token
+
+
+def moments_of(
+    raw: list[Token], marks: dict[str, list[Mark]]
+) -> tuple[dict[frozenset[tuple[int, int, int]], str], dict[tuple[int, ...], str], set[int]]:
+    """Dates, times of day and ratios, and the places of the tokens that say them.
+
+    Args:
+        raw: the tokens.
+        marks: words of the lexicon, by the name of their list.
+
+    Returns:
+        Of dates, year, month and day as they may be read, 0 for what is not said, and how they are written; the same of
+        hours and minutes, and of ratios; and the places.
+    """
+    dates: dict[frozenset[tuple[int, int, int]], str] = {}
+    moments: dict[tuple[int, ...], str] = {}
+    taken: set[int] = set()
+    clocks = {mark.start: mark.key for mark in marks.get("clock", ())}
+    for place, (kind, text, _) in enumerate(raw):
+        if kind == "date":
+            dates[_dates(text)] = text
+            taken.add(place)
+        elif kind == "colon":
+            parts = [int(part.replace(" ", "")) for part in text.split(":")]
+            later = clocks.get(place + 1)
+            moments[(_hour(parts[0], later), *parts[1:2])] = text
+            taken.add(place)
+        elif kind == "clock":
+            hour, _, minute = text.partition("h")
+            moments[(int(hour), int(minute or 0))] = text
+            taken.add(place)
+        elif kind == "number" and text.isdecimal() and place + 1 in clocks and int(text) <= 24:
+            moments[(_hour(int(text), clocks[place + 1]), 0)] = text
+            taken.add(place)
+    for month in marks.get("month", ()):
+        _named_date(raw, month, dates, taken)
+    return dates, moments, taken
+
+
+def _hour(hour: int, later: str | None) -> int:
+    if later == "pm" and hour < 12:
+        return hour + 12
+    return 0 if later == "am" and hour == 12 else hour
+
+
+def _dates(text: str) -> frozenset[tuple[int, int, int]]:
+    one, two, three = (int(part) for part in re.split(r"[-./]", text))
+    if one > 31:
+        return frozenset({(one, two, three)})
+    if "/" in text and one <= 12 and two <= 12:
+        return frozenset({(three, two, one), (three, one, two)})
+    return frozenset({(three, one, two)}) if two > 12 else frozenset({(three, two, one)})
+
+
+def _named_date(
+    raw: list[Token], month: Mark, dates: dict[frozenset[tuple[int, int, int]], str], taken: set[int]
+) -> None:
+    """``30 November 2024``, ``August 14``, ``30 de mayo``."""
+    day = year = 0
+    for place in (month.start - 1, month.start - 2, month.end, month.end + 1, month.end + 2):
+        if not 0 <= place < len(raw) or place in taken or raw[place].kind != "number":
+            continue
+        text = raw[place].text
+        if not text.isdecimal():
+            continue
+        if len(text) == 4 and not year and place >= month.end:
+            year = int(text)
+            taken.add(place)
+        elif len(text) <= 2 and not day and 1 <= int(text) <= 31 and place <= month.end:
+            day = int(text)
+            taken.add(place)
+    if day:
+        dates[frozenset({(year, int(month.key), day)})] = raw[month.start].text

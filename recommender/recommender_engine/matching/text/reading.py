@@ -1,0 +1,263 @@
+"""A text read for what sets it apart from another of the same wording: signs, moments, amounts, words.
+
+It stands beside the terms (`terms_of`), which the index of words is made of and which stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from recommender_engine.matching.text.hosts import hosts_of
+from recommender_engine.matching.text.lexicon import lexicon
+from recommender_engine.matching.text.moments import moments_of
+from recommender_engine.matching.text.numerals import roman
+from recommender_engine.matching.text.tokens import Mark, Token, marks_of, tokens_of
+from recommender_engine.matching.text.units import UNITS
+from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
+
+MOST_CHARACTERS = 1500
+"""A longer text is not read word by word."""
+
+_PROSE = 0.45
+_LONGEST_NUMBER = 18  # longer ones are names, and no float tells them apart
+MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
+          "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
+READ_UNITS: dict[str, tuple[str, float]] = {
+    **UNITS, "mm2": ("area", 0.01), "cm2": ("area", 1), "m2": ("area", 1e4), "m3": ("volume", 1e3),
+    "mcg": ("mass", 1e-6),
+    "\u00b5g": ("mass", 1e-6), "k": ("kelvin", 1), "%": ("share", 1), "dl": ("volume", 0.1), "liter": ("volume", 1),
+    "litro": ("volume", 1), "pollici": ("length", 2.54), "pouces": ("length", 2.54), "pulgadas": ("length", 2.54),
+    "polegadas": ("length", 2.54), "cali": ("length", 2.54), "h": ("clock", 60),
+}  # fmt: skip
+"""Units that are read beside those of the terms."""
+
+IMPERIAL = frozenset(
+    {"inch", "inches", "zoll", "in", '"', "''", "'", "\u2033", "\u201d", "ft", "feet", "foot", "lb", "lbs", "oz", "gal"}
+    | {"pollici", "pouces", "pulgadas", "polegadas", "cali"}
+)
+"""Units that are converted roughly to the metric ones."""
+
+_THOUSANDS = re.compile(r"\d{1,3}(?:([.,'\u2019])\d{3})(?:\1\d{3})*\Z")
+
+
+class Value(NamedTuple):
+    """A number in a text.
+
+    Attributes:
+        readings: what it may mean: the kind of quantity, empty for a plain number, and the value in its base unit.
+        numbers: the same without the unit.
+        text: as it was written.
+        sign: 1 or -1 where one is written.
+        decimals: behind a single point or comma, as they were written.
+        named: the word before it, where it may be a version.
+        at: the token.
+        imperial: whether its unit is.
+    """
+
+    readings: frozenset[tuple[str, float]]
+    numbers: frozenset[float]
+    text: str
+    sign: int
+    decimals: str
+    named: str
+    at: int
+    imperial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text, read.
+
+    Attributes:
+        tokens: words, numbers and signs, folded, in reading order.
+        content: how often each of them occurs that is no function word.
+        marks: words of the lexicon, by the name of their list.
+        languages: how many of its words are common in each.
+        values: numbers that are no part of a moment.
+        dates: year, month and day, as it may be read; 0 for what is not said.
+        moments: times of day and ratios.
+        romans: Roman numerals, with what they amount to.
+        symbols: names with a sign in them (``c++``), and signs that stand for themselves.
+        prose: whether it is written in sentences.
+        packs: how many of it there are, of those that say so, with the tokens that say it.
+        hosts: see `hosts_of`.
+    """
+
+    tokens: tuple[str, ...]
+    content: Counter[str]
+    marks: dict[str, list[Mark]]
+    languages: Counter[str]
+    values: tuple[Value, ...]
+    dates: dict[frozenset[tuple[int, int, int]], str]
+    moments: dict[tuple[int, ...], str]
+    romans: dict[str, int]
+    symbols: frozenset[str]
+    prose: bool
+    packs: dict[int, tuple[str, ...]]
+    hosts: frozenset[str]
+
+
+def read(folded: str) -> Reading:
+    """Read a text.
+
+    Args:
+        folded: as `fold` makes it.
+    """
+    raw = tokens_of(folded)
+    tokens = tuple([one.text for one in raw])
+    languages = _languages(tokens)
+    grouping = _grouping(languages)
+    marks = marks_of(tokens)
+    dates, moments, taken = moments_of(raw, marks)
+    values = tuple(_values(raw, marks, grouping, taken))
+    symbols = frozenset([one.text for one in raw if one.kind in {"mark", "symbol"}])
+    common = lexicon().languages
+    content = [token for token in tokens if token not in FUNCTION_WORDS and token not in common]
+    return Reading(
+        tokens=tokens,
+        content=Counter(content),
+        marks=marks,
+        languages=languages,
+        values=values,
+        dates=dates,
+        moments=moments,
+        romans={token: amount for token in tokens if token[0] in "ivx" and (amount := roman(token))},
+        symbols=symbols,
+        prose=len(tokens) - len(content) > _PROSE * len(tokens),
+        packs=_packs(tokens, marks, values),
+        hosts=hosts_of(folded),
+    )
+
+
+def _languages(tokens: tuple[str, ...]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    common = lexicon().languages
+    for token in tokens:
+        for language in common.get(token, ()):
+            counts[language] += 1
+    return counts
+
+
+def likeliest(languages: Counter[str], within: int = 0) -> frozenset[str]:
+    """Those of which a text has the most words, or fewer by as many; empty where it has none of any."""
+    most = max(languages.values(), default=0) - within
+    return frozenset([language for language, count in languages.items() if count >= most])
+
+
+def _grouping(languages: Counter[str]) -> str:
+    """How digits are grouped: as in English, as on the continent, or as the text does not tell."""
+    best = likeliest(languages)
+    if not best or ("en" in best and len(best) > 1):
+        return ""
+    return "en" if "en" in best else "continental"
+
+
+def _values(raw: list[Token], marks: dict[str, list[Mark]], grouping: str, taken: set[int]) -> list[Value]:
+    found = []
+    minus = {mark.end for mark in marks.get("minus", ())}
+    pieces = {mark.start for mark in marks.get("pieces", ())}
+    for place, (kind, text, _) in enumerate(raw):
+        if kind != "number" or place in taken or len(text) > _LONGEST_NUMBER:
+            continue
+        signed = text[0] if not text[0].isdigit() else ""
+        number = text.lstrip("+-\u2212\u2013 ")
+        sign = 1 if signed == "+" else -1 if signed or place in minus else 0
+        unit, follows = _unit(raw, place)
+        if not sign and place and raw[place - 1].text in {"plus", "piu", "mas", "mais"} and not unit:
+            sign = 1
+        separators = [letter for letter in number if not letter.isdigit()]
+        decimals = number.rpartition(separators[0])[2] if len(separators) == 1 and separators[0] in ".," else ""
+        named = raw[place - 1].text if place and raw[place - 1].kind == "word" else ""
+        kind_of, factor = unit
+        counted = kind_of in MONEY.values() or place + 1 in pieces
+        numbers = frozenset(_readings(number, grouping, counted=counted))
+        readings = frozenset([(kind_of, round(value * factor, 9)) for value in numbers])
+        found.append(
+            Value(readings, numbers, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL)
+        )
+    for mark in marks.get("number", ()):
+        if mark.start not in taken:
+            word = raw[mark.start].text
+            amount = float(mark.key)
+            found.append(Value(frozenset({("", amount)}), frozenset({amount}), word, 0, "", "", mark.start, False))
+    return found
+
+
+def _unit(raw: list[Token], place: int) -> tuple[tuple[str, float], str]:
+    if place + 1 < len(raw):
+        follows = raw[place + 1]
+        if follows.text in MONEY:
+            return (MONEY[follows.text], 1.0), follows.text
+        known = READ_UNITS.get(follows.text)
+        if known and (follows.text != "in" or follows.attached):
+            return known, follows.text
+    if place and raw[place - 1].text in {"€", "$", "£"}:
+        return (MONEY[raw[place - 1].text], 1.0), ""
+    return ("", 1.0), ""
+
+
+def _readings(number: str, grouping: str, *, counted: bool) -> set[float]:
+    """What a number may amount to; a group of three digits is a thousand where the language writes it so.
+
+    Money and pieces have no three decimals.
+    """
+    grouped = _THOUSANDS.match(number)
+    plain = number.replace("\u2019", "'")
+    if grouped:
+        sign = grouped[1].replace("\u2019", "'")
+        whole = float(re.sub(r"\D", "", plain))
+        if sign == "'" or plain.count(sign) > 1:
+            return {whole}
+        part = float(plain.replace(sign, "."))
+        if plain.startswith("0"):
+            return {part}
+        if plain.endswith(f"{sign}000") and grouping != "en":
+            return {whole}
+        if counted:
+            return {whole}
+        if grouping == "en":
+            return {whole} if sign == "," else {part}
+        if grouping:
+            return {whole} if sign == "." else {part}
+        return {whole, part}
+    last = max(plain.rfind("."), plain.rfind(","))
+    if last < 0:
+        return {float(plain.replace("'", ""))}
+    if plain.count(".") + plain.count(",") > 1 and plain[last] in plain[:last]:
+        return {float("".join(part.zfill(4) for part in re.split(r"\D", plain))[:300])}  # a version of several parts
+    return {float(re.sub(r"\D", "", plain[:last]) + "." + plain[last + 1 :])}
+
+
+def _packs(
+    tokens: tuple[str, ...], marks: dict[str, list[Mark]], values: tuple[Value, ...]
+) -> dict[int, tuple[str, ...]]:
+    """How many there are, by what says so: ``pack of 3``, ``3-pack``, ``6 x 1.5 l``, ``(3x)``, ``3 for 2``."""
+    packs = {mark.start for mark in marks.get("packs", ())}
+    pieces = {mark.start for mark in marks.get("pieces", ())}
+    joined = {mark.start for mark in marks.get("packs_of", ())}
+    found: dict[int, tuple[str, ...]] = {}
+    for value in values:
+        at = value.at
+        amount = next((amount for kind, amount in value.readings if kind in {"", "count"}), 0.0)
+        if amount < 2 or amount != int(amount) or value.decimals:
+            continue
+        after = tokens[at + 1] if at + 1 < len(tokens) else ""
+        before = at - 1 in packs or (at - 1 in joined and at - 2 in packs)
+        if before or at + 1 in packs or at + 1 in pieces or (after in {"pack", "pk", "pcs", "er"}):
+            found[int(amount)] = tokens[max(at - 2, 0) if before else at : at + 2]
+        elif after in {"x", "\u00d7"} and _counted(tokens, at, values):
+            found[int(amount)] = tokens[at : at + 2]
+        elif after == "for" and at + 2 < len(tokens) and tokens[at + 2].isdecimal():
+            found[int(amount)] = tokens[at : at + 3]
+    return found
+
+
+def _counted(tokens: tuple[str, ...], at: int, values: tuple[Value, ...]) -> bool:
+    """Whether what is multiplied is a filling, or nothing: not the other side of a rectangle."""
+    then = next((value for value in values if value.at == at + 2), None)
+    if tokens[at + 1] == "x":
+        return then is None
+    return then is not None and any(kind in {"volume", "mass", "count"} for kind, _ in then.readings)

@@ -1,0 +1,133 @@
+"""Where values and words stand in a text as it was written."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from recommender_engine.matching.text.terms import MOST_READ, fold
+from recommender_engine.matching.text.vocabulary import COLOURS, NUMBER_WORDS
+
+_RUN = re.compile(r"[^\W_]+")
+# Between the parts of one code stand no more characters than these: ``DSC - W120``.
+_WIDEST_GAP = 3
+_NAME_GAP = 3
+_NO_WORD = ("", 0, 0)
+
+
+class Written(NamedTuple):
+    """A value as it stands in a text.
+
+    Attributes:
+        text: in the original spelling, or as it was looked for where it cannot be found.
+        span: characters from, to; ``None`` where it cannot be found.
+        name: the word before it, folded.
+    """
+
+    text: str
+    span: tuple[int, int] | None
+    name: str
+
+
+class Spans:
+    """Finds values in a text by their folded spelling, whatever signs, accents and case they were written with.
+
+    Args:
+        text: as it was written; as much of it is read as `terms_of` reads.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text[:MOST_READ]
+        self._words = _words(self._text)
+        self._letters = "".join([word for word, _, _ in self._words])
+        self._starts = list(accumulate([len(word) for word, _, _ in self._words], initial=0))[:-1]
+        gaps = [after[1] - before[2] > _WIDEST_GAP for before, after in pairwise(self._words)]
+        self._wide_gaps = list(accumulate(gaps, initial=0))  # before each word
+
+    def find(self, code: str) -> Written:
+        """The first place of a code, number, size or colour that is not a part of a longer one."""
+        letters = "".join(_RUN.findall(code))
+        return self._code(letters) or self._synonym(code) or Written(code, None, "")
+
+    def words(self, terms: Iterable[str]) -> list[list[int]]:
+        """Ranges of the first places of some terms, in reading order; those that cannot be found are left out."""
+        found = [self.find(term).span for term in terms]
+        return [list(span) for span in sorted(span for span in found if span)]
+
+    def _code(self, letters: str) -> Written | None:
+        """Whole words that make up some letters; only their beginnings are tried.
+
+        To try each letter, in a text of one digit, takes time by the square.
+        """
+        size, at = len(letters), self._letters.find(letters) if letters else -1
+        if at < 0:
+            return None
+        for first in range(bisect_left(self._starts, at), len(self._words)):
+            start = self._starts[first]
+            last = bisect_right(self._starts, start + size - 1) - 1
+            whole = self._starts[last] + len(self._words[last][0]) == start + size
+            close = self._wide_gaps[first] == self._wide_gaps[last]
+            if whole and close and self._letters.startswith(letters, start):
+                return self._written(first, last)
+        return None
+
+    def _synonym(self, code: str) -> Written | None:
+        """``2`` written as "two", ``black`` as "schwarz"."""
+        for number, (word, _, _) in enumerate(self._words):
+            if code in (COLOURS.get(word), NUMBER_WORDS.get(word)):
+                return self._written(number, number)
+        return None
+
+    def _written(self, first: int, last: int) -> Written:
+        start, end = self._words[first][1], self._words[last][2]
+        name, _, name_end = self._words[first - 1] if first else _NO_WORD
+        named = name.isalpha() and start - name_end <= _NAME_GAP
+        return Written(self._text[start:end], (start, end), name if named else "")
+
+
+class Texts:
+    """The texts of a pair, searched only when there is something to point at.
+
+    Args:
+        here: of the item.
+        there: of the candidate.
+    """
+
+    def __init__(self, here: str, there: str) -> None:
+        self._here = here
+        self._there = there
+
+    @cached_property
+    def here(self) -> Spans:
+        """That of the item."""
+        return Spans(self._here)
+
+    @cached_property
+    def there(self) -> Spans:
+        """That of the candidate."""
+        return Spans(self._there)
+
+    def ranges(self, terms: Sequence[str], others: Sequence[str] | None = None) -> dict[str, list[list[int]]]:
+        """Where words stand in the one text, and the same or others in the other."""
+        theirs = terms if others is None else others
+        return {"here_at": self.here.words(terms), "there_at": self.there.words(theirs)}
+
+
+def _words(text: str) -> list[tuple[str, int, int]]:
+    """Runs of letters and digits, folded, with their ranges in the text."""
+    if text.isascii():
+        return [(match[0], *match.span()) for match in _RUN.finditer(text.lower())]
+    folded = {character: fold(character) for character in set(text)}
+    pieces = [folded[character] for character in text]
+    origins = [place for place, piece in enumerate(pieces) for _ in piece]
+    found = []
+    for match in _RUN.finditer("".join(pieces)):
+        start, end = origins[match.start()], origins[match.end() - 1] + 1
+        while end < len(text) and not pieces[end]:  # an accent of its own belongs to the letter before it
+            end += 1
+        found.append((match[0], start, end))
+    return found

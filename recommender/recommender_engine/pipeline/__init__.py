@@ -1,0 +1,20 @@
+"""The main path: commands in, events out."""
+
+from recommender_engine.pipeline.collections import MOST_COLLECTIONS
+from recommender_engine.pipeline.queries.comparing import ComparedPair
+from recommender_engine.pipeline.queries.reads import ItemView, SearchHit
+from recommender_engine.pipeline.recommender import MatcherFactory, Recommender
+from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor, TimedEmbeddings
+
+__all__ = [
+    "MOST_COLLECTIONS",
+    "ComparedPair",
+    "EmbeddingExecutor",
+    "Indexes",
+    "ItemView",
+    "MatcherFactory",
+    "Recommender",
+    "SearchHit",
+    "TimedEmbeddings",
+]

@@ -1,0 +1,111 @@
+"""Items whose texts were cut by other rules are looked at again, a few before each command.
+
+Other rules are those of another release, of another release of what reads mark-up, of a file of one's own, or other
+settings of the collection. Most items say the same under both, and cost a look. What an item was judged to be stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.event_log import event_log
+from recommender_engine.items import ConfigureCollection, Entry, GiveFeedback, TickClock
+from recommender_engine.pipeline.arrival.arrivals import Arrivals
+from recommender_engine.pipeline.arrival.requery import Requery
+from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.dedup.readings import Readings, was_compared_as
+from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
+from recommender_engine.store import Collection, SqliteStore, StoredItem
+
+log = event_log(__name__)
+
+LOOKED_AT = 100
+"""How many items are looked at before one command; more before one that says that time has passed."""
+EMBEDDED = 4
+"""How many of them are embedded again at most."""
+_TIMES_ON_A_TICK = 10
+
+
+class Recutting:
+    """Brings items up to the rules of now."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        embedding: EmbeddingStep,
+        readings: Readings,
+        arrivals: Arrivals,
+        requery: Requery,
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._embedding = embedding
+        self._readings = readings
+        self._arrivals = arrivals
+        self._requery = requery
+
+    def open(self) -> None:
+        """Note which collections were cut by other rules; to be called when a state is opened."""
+        found = self._collections.cut_otherwise()
+        if not found:
+            return
+        with self._store.transaction():
+            for collection in found:
+                self._collections.recut(collection)
+            self._collections.flush()
+        waiting = [collection.name for collection in found if collection.uncut_seq]
+        log.info("engine.rules_changed", extra={"collections": len(waiting)})
+
+    def some(self, entry: Entry, batch: Batch) -> None:
+        """Look at some items again; to be called before each command."""
+        command = entry.command
+        if isinstance(command, ConfigureCollection):
+            return
+        if isinstance(command, GiveFeedback):
+            self._those_asked_about(command, batch)
+        collection = self._collections.uncut()
+        if collection is None:
+            return
+        times = _TIMES_ON_A_TICK if isinstance(command, TickClock) else 1
+        rows = self._store.items.up_to(collection.id, collection.uncut_seq, LOOKED_AT * times)
+        embedded = 0
+        for row in rows:
+            if embedded == EMBEDDED * times:
+                break
+            embedded += self._recut(collection, row, batch)
+            collection.uncut_seq = row.seq - 1
+        else:
+            if len(rows) < LOOKED_AT * times:
+                collection.uncut_seq = 0
+        self._collections.touch(collection)
+
+    def _those_asked_about(self, command: GiveFeedback, batch: Batch) -> None:
+        """What people say of two items is learned from what is compared now."""
+        collection = self._collections.find(command.collection)
+        if collection is None or not collection.uncut_seq:
+            return
+        ids: Sequence[str | None] = (command.id, command.other)
+        for id_ in ids:
+            row = None if id_ is None else self._store.items.get(collection.id, id_)
+            if row is not None and row.seq <= collection.uncut_seq:
+                self._recut(collection, row, batch)
+
+    def _recut(self, collection: Collection, row: StoredItem, batch: Batch) -> bool:
+        """Compare what is compared now of an item; whether anything is another than before."""
+        cut = self._readings.cut(collection, row.item)
+        if was_compared_as(row, cut):
+            return False
+        embedded = self._embedding.embed_again(row, collection.settings)
+        if isinstance(embedded, InvalidCommand):
+            log.warning("item.not_embedded_again", extra={"seq": row.seq, "code": embedded.code})
+            return False
+        changed = replace(row, cut=cut, fingerprint=embedded.fingerprint)
+        subject = Subject(changed.compared, embedded.fingerprint, embedded.vector, row.at_ms, row.seq)
+        _, surroundings = self._requery.around(collection, subject, batch)
+        self._arrivals.recut(collection, row, changed, embedded, surroundings, self._requery.overlay(collection, batch))
+        return True

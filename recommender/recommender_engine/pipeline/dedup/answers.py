@@ -1,0 +1,203 @@
+"""What people said of pairs of items: it holds for ever, through all that follows from it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Collection as Some
+from collections.abc import Iterable
+
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.store import Answer, SqliteStore
+
+Chain = list[tuple[str, str]]
+"""Ids, each with what it is to the one before it: ``=`` or ``\u2260``."""
+
+Said = dict[str, dict[str, bool]]
+"""By id, the other items that people compared it with, and whether the two are the same."""
+
+
+MOST_ANSWERS = 100_000
+"""How many answers of a collection are kept …"""
+
+MOST_IN_ALL = 1_000_000
+"""… and of all collections of a partition."""
+
+MOST_IN_MEMORY = 200_000
+"""So many are kept in memory, of the collections that were asked for last; and those of one at least."""
+
+
+class Answers:
+    """Follows answers through the items they connect.
+
+    Answers are on ids, so they hold for an item that was edited, or deleted and sent again. Two items are the same if a
+    chain of "same" connects them; they are different if one such chain, one "different" and another such chain do.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._said: OrderedDict[int, Said] = OrderedDict()  # the collection that was read last stands last
+
+    def same(self, collection: int, item_id: str) -> frozenset[str]:
+        """The item and all ids that are the same by what people said."""
+        return frozenset(_reached(self._of(collection), item_id))
+
+    def different(self, collection: int, item_id: str) -> frozenset[str]:
+        """All ids that are not the same as the item, by what people said."""
+        return self.apart(collection, (item_id,))
+
+    def apart(self, collection: int, ids: Iterable[str]) -> frozenset[str]:
+        """All ids that are not the same as one of these."""
+        said = self._of(collection)
+        if not said:
+            return frozenset()
+        near: set[str] = set()
+        for id_ in ids:
+            if id_ not in near:
+                near.update(_reached(said, id_))
+        far: set[str] = set()
+        for id_ in near:
+            for other, same in said.get(id_, {}).items():
+                if not same and other not in far:
+                    far.update(_reached(said, other))
+        return frozenset(far)
+
+    def chain_of_same(self, collection: int, one: str, other: str) -> Chain | None:
+        """How people's answers make the two the same; ``None`` if they do not."""
+        path = _reached(self._of(collection), one)
+        return _linked(_path(path, other)[::-1]) if other in path else None
+
+    def chain_of_different(self, collection: int, one: str, other: str) -> Chain | None:
+        """How people's answers make the two different; ``None`` if they do not."""
+        said = self._of(collection)
+        here, there = _reached(said, one), _reached(said, other)
+        for near in here:
+            for far, same in said.get(near, {}).items():
+                if not same and far in there:
+                    (_, first), *rest = _linked(_path(there, far))
+                    return [*_linked(_path(here, near)[::-1]), ("\u2260", first), *rest]
+        return None
+
+    def put(self, collection: int, answer: Answer) -> None:
+        """Record an answer that contradicts no other one."""
+        said = self._of(collection)
+        self._store.answers.put(collection, answer)
+        self._make_room()
+        _note(said, answer.one, answer.other, same=answer.same)
+
+    def take_back(self, collection: int, one: str, other: str) -> None:
+        """The answer on these two holds no longer."""
+        said = self._of(collection)
+        self._store.answers.remove(collection, *sorted((one, other)))
+        _unsay(said, one, other)
+
+    def forget(self, collection: int, item_id: str) -> bool:
+        """Every trace of an item goes; whether there was one."""
+        said = self._of(collection)
+        self._store.answers.forget(collection, item_id)
+        others = list(said.get(item_id, {}))
+        for other in others:
+            _unsay(said, item_id, other)
+        return bool(others)
+
+    def answered(self, collection: int, one: str, other: str) -> bool:
+        """Whether people said of these two that they are the same, or that they are not."""
+        return other in self._of(collection).get(one, {})
+
+    def require_room(self, collection: int) -> None:
+        """See to it that one more answer can be kept: none that was given is ever dropped.
+
+        Raises:
+            InvalidCommand: there are as many as are kept.
+        """
+        here, all_ = self._store.answers.count(collection), self._store.answers.count()
+        if here < MOST_ANSWERS and all_ < MOST_IN_ALL:
+            return
+        full = (
+            f"the collection has {here} answers, and {MOST_ANSWERS} are kept"
+            if here >= MOST_ANSWERS
+            else f"the partition has {all_} answers, and {MOST_IN_ALL} are kept"
+        )
+        raise InvalidCommand(
+            "too_many_answers",
+            f"answer: {full}; all of them stay. Take back with 'unsure' what is no longer needed, or spread the"
+            " items over more collections",
+            "answer",
+        )
+
+    def ids(self, collection: int) -> Some[str]:
+        """Ids of all items that people compared with others."""
+        return self._of(collection).keys()
+
+    def count(self, collection: int) -> int:
+        """How many answers there are."""
+        return self._store.answers.count(collection)
+
+    def retire(self, collection: int) -> None:
+        """A collection has left."""
+        self._said.pop(collection, None)
+
+    def reload(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._said.clear()
+
+    def _of(self, collection: int) -> Said:
+        found = self._said.get(collection)
+        if found is None:
+            found = self._said[collection] = {}
+            for one, other, same in self._store.answers.pairs(collection):
+                _note(found, one, other, same=same)
+            self._make_room()
+        self._said.move_to_end(collection)
+        return found
+
+    def _make_room(self) -> None:
+        """Forget those of collections that nobody asked for of late; they are read again at need."""
+        if self._store.answers.count() <= MOST_IN_MEMORY:
+            return
+        kept = {collection: self._store.answers.count(collection) for collection in self._said}
+        excess = sum(kept.values()) - MOST_IN_MEMORY
+        for collection in list(self._said)[:-1]:
+            if excess <= 0:
+                return
+            excess -= kept[collection]
+            del self._said[collection]
+
+
+def _unsay(said: Said, one: str, other: str) -> None:
+    for near, far in ((one, other), (other, one)):
+        of_near = said.get(near, {})
+        of_near.pop(far, None)
+        if not of_near:
+            said.pop(near, None)
+
+
+def _note(said: Said, one: str, other: str, *, same: bool) -> None:
+    for near, far in ((one, other), (other, one)):
+        of_near = said.setdefault(near, {})
+        of_near.pop(far, None)  # the last answer on a pair stands last
+        of_near[far] = same
+
+
+def _reached(said: Said, start: str) -> dict[str, str]:
+    """What "same" connects with an item: each id with the one before it on the way; the nearest first."""
+    before = {start: start}
+    waiting = deque([start])
+    while waiting:
+        near = waiting.popleft()
+        for far, same in said.get(near, {}).items():
+            if same and far not in before:
+                before[far] = near
+                waiting.append(far)
+    return before
+
+
+def _path(before: dict[str, str], end: str) -> list[str]:
+    """From ``end`` back to where the search started."""
+    path = [end]
+    while before[path[-1]] != path[-1]:
+        path.append(before[path[-1]])
+    return path
+
+
+def _linked(path: list[str]) -> Chain:
+    return [("=", id_) for id_ in path]

@@ -1,0 +1,126 @@
+"""Several reports of one incident that arrive within minutes, each in other words: a burst, recognised as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from recommender_engine.grouping import JudgedMember
+from recommender_engine.items import Band, Item, PairVerdict, Reason
+from recommender_engine.items.prices import is_price
+from recommender_engine.matching import CLOSED, Kind, PairModel, Place, View, item_terms, kind_of_items
+from recommender_engine.matching.matchers.incidents import ALIKE, REPORTS, Report, same_incident, speaks_of_now
+from recommender_engine.matching.pair.places import LONG_WORDS
+from recommender_engine.pipeline.dedup.judging import Judged, JudgedByCosine
+from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.policy import Dated
+from recommender_engine.store import Collection, SqliteStore
+
+# Reports of one incident are among so many arrivals of their collection, and no further apart than this.
+ARRIVALS = 30
+MINUTES = 60
+
+PRECISION = 0.95
+"""The precision that groups found like this had where it was measured: no higher one is promised of them."""
+
+# What is neither long nor names a code; where no word list knows a language, its sentences read as names of things.
+_REPORTS = (Kind.SHORT_PROSE, Kind.WITHOUT_CODES)
+_US_PER_MINUTE = 60_000_000
+
+
+class Burst(NamedTuple):
+    """The earlier reports of the incident that an item reports.
+
+    Attributes:
+        members: candidates of the item, the likeliest first.
+        since: arrival number behind which all of it has arrived.
+        reason: why they are the same.
+    """
+
+    members: list[JudgedMember]
+    since: int
+    reason: Reason
+
+
+class Bursts:
+    """Finds the burst that an item belongs to.
+
+    It goes by what is stored: nothing is kept from one arrival to the next. Three reports stay where they are; the
+    fourth brings all together.
+
+    Args:
+        store: the items.
+        model_of: the model of a collection, by its name.
+    """
+
+    def __init__(self, store: SqliteStore, model_of: Callable[[str], PairModel]) -> None:
+        self._store = store
+        self._model_of = model_of
+
+    def of(self, collection: Collection, subject: Subject, judged: Judged | JudgedByCosine) -> Burst | None:
+        """The burst that an item belongs to when it arrives; ``None`` if it does not, as nearly always."""
+        if isinstance(judged, JudgedByCosine):
+            return None
+        alike = [one for one in judged.members if one.verdict.similarity >= ALIKE and not one.verdict.contested]
+        if len(alike) < REPORTS - 1 or not speaks_of_now(item_terms(subject.item)):
+            return None  # so it ends for nearly all
+        if not self._may(collection, subject.item):
+            return None
+        first = self._store.items.before_last(collection.id, ARRIVALS)
+        recent = [one for one in alike if one.seq > first]
+        if len(recent) < REPORTS - 1:
+            return None
+        texts = self._store.items.sayings([one.seq for one in recent], collection.name)
+        now_us = Dated(subject.item, subject.at_ms).time_us
+        found = []
+        for one in recent:
+            text = texts[one.seq]
+            minutes_apart = abs(now_us - Dated(text.item, text.at_ms).time_us) / _US_PER_MINUTE
+            if minutes_apart <= MINUTES and _kind(text.item) is not None:
+                report = Report(item_terms(text.item), self._store.vectors.get(text.vector))
+                found.append((one, report, minutes_apart))
+        latest = Report(item_terms(subject.item), subject.vector)
+        chosen = same_incident(latest, [report for _, report, _ in found])
+        if not chosen:
+            return None
+        members = [found[number][0] for number in chosen]
+        members.sort(key=lambda one: (-one.verdict.probability, -one.verdict.similarity, one.seq))
+        return Burst(members, first, _reason(len(members), max(found[number][2] for number in chosen)))
+
+    def takes(self, burst: Burst, group: str) -> bool:
+        """Whether a group belongs to a burst: it began with it, or nearly all that make one are in it."""
+        inside = sum(one.group == group for one in burst.members)
+        return inside >= REPORTS - 1 or self._store.groups.earliest(group, 1)[0].seq > burst.since
+
+    def _may(self, collection: Collection, item: Item) -> bool:
+        """Whether an item is a report, and the band is open for its kind at a precision that was measured."""
+        target, kind = collection.settings.target_precision, _kind(item)
+        if kind is None or target > PRECISION:
+            return False
+        return self._model_of(collection.name).duplicate_threshold(target, Place(View.STREAM, kind)) < CLOSED
+
+
+def _kind(item: Item) -> Kind | None:
+    """What kind of text a report is; ``None`` for what is none: a long text, one with a code, a thing with a price."""
+    said = item_terms(item)
+    kind = kind_of_items(item, item) if said.length <= LONG_WORDS else None
+    return kind if kind in _REPORTS and not any(map(is_price, item.attributes)) else None
+
+
+def in_burst(pair: PairVerdict, reason: Reason) -> PairVerdict:
+    """The verdict on a pair of reports of one incident."""
+    told = [one.text for one in (reason, *pair.reasons)]
+    return pair.model_copy(
+        update={
+            "band": Band.DUPLICATE,
+            "probability": max(pair.probability, PRECISION),
+            "reasons": (reason, *pair.reasons),
+            "explanation": f"{told[0]}; {pair.explanation}" if pair.explanation else told[0],
+        }
+    )
+
+
+def _reason(reports: int, minutes: float) -> Reason:
+    within = "a minute" if minutes <= 1 else f"{-int(-minutes // 1)} minutes"
+    text = f"like {reports} other reports that arrived within {within} and speak of now"
+    return Reason(code="same_incident", text=text, detail={"reports": reports, "minutes": round(minutes, 1)})

@@ -1,0 +1,142 @@
+"""What was said about earlier items and holds no longer: said again, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from recommender_engine.items import Band, Entry, GroupChanged, ItemRevised, Revision
+from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.dedup.current_verdicts import Standing, Standings
+from recommender_engine.pipeline.dedup.groups import Moved
+from recommender_engine.store import Collection, SqliteStore, StoredItem
+
+# Of a larger group only the items are looked at whose band can change; `group.changed` speaks for the rest.
+_LARGEST_GROUP = 100
+# How many ids an event lists.
+_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How some groups stood before a change.
+
+    Attributes:
+        standings: by arrival number.
+        canonical: id of the canonical item by group.
+        shapes: groups that may merge or split.
+        moved: items that changed their group since, as they were before.
+    """
+
+    standings: dict[int, Standing] = field(default_factory=dict)
+    canonical: dict[str, str] = field(default_factory=dict)
+    shapes: list[str] = field(default_factory=list)
+    moved: Moved = field(default_factory=dict)
+
+
+class Corrections:
+    """Compares how groups stand before and after a change, and publishes the differences."""
+
+    def __init__(self, store: SqliteStore, standings: Standings) -> None:
+        self._store = store
+        self._standings = standings
+
+    def note(
+        self,
+        before: Before,
+        collection: Collection,
+        groups: Iterable[str],
+        also: Iterable[StoredItem] = (),
+        *,
+        shapes: bool = False,
+    ) -> Before:
+        """Note how groups, and single items, stand, unless it has been noted.
+
+        Args:
+            before: where to note it; returned.
+            shapes: whether the groups may merge or split.
+        """
+        for group in dict.fromkeys(groups):
+            if shapes and group not in before.shapes:
+                before.shapes.append(group)
+            for row, standing in self._group(collection, group):
+                before.standings.setdefault(row.seq, standing)
+                before.canonical.setdefault(group, standing.canonical_id)
+        for row in also:
+            if row.seq not in before.standings:
+                before.standings[row.seq] = self._standings.of(row, collection)
+        return before
+
+    def publish(self, before: Before, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
+        """Publish groups that merged or split, new canonical items, then every verdict that differs."""
+        for group in before.shapes:
+            self._tell_of_moves(before, group, entry, collection, batch)
+        for group, was in before.canonical.items():
+            now = self._store.groups.canonical([group], collection.settings.canonical).get(group)
+            if now is not None and now != was:
+                self.tell(entry, collection, group, "canonical_changed", [now], batch)
+        for seq, row in sorted(self._store.items.by_seq(list(before.standings)).items()):
+            was_standing, standing = before.standings[seq], self._standings.of(row, collection)
+            if _differs(was_standing, standing):
+                batch.emit(entry, _revised(entry, collection, row, was_standing, standing, why))
+
+    def _tell_of_moves(self, before: Before, group: str, entry: Entry, collection: Collection, batch: Batch) -> None:
+        now_in: dict[str, list[str]] = {}
+        for now in self._store.items.by_number([seq for seq, was in before.moved.items() if was.group == group]):
+            now_in.setdefault(now.group, []).append(now.id)
+        now_in.pop(group, None)
+        for other, ids in now_in.items():
+            if not self._store.groups.size(group):
+                self.tell(entry, collection, other, "merged", ids, batch, other_group=group)
+                continue
+            self.tell(entry, collection, group, "split", ids, batch, other_group=other)
+            if other in before.shapes:
+                self.tell(entry, collection, other, "joined", ids, batch)
+
+    def tell(
+        self,
+        entry: Entry,
+        collection: Collection,
+        group: str,
+        change: str,
+        items: Iterable[str],
+        batch: Batch,
+        other_group: str | None = None,
+    ) -> None:
+        """Publish that a group has changed."""
+        data = {
+            "command": cause(entry),
+            "collection": collection.name,
+            "group": group,
+            "change": change,
+            "items": tuple(items)[:_LISTED],
+            "other_group": other_group,
+            "canonical_id": self._store.groups.canonical([group], collection.settings.canonical).get(group),
+            "size": self._store.groups.size(group),
+        }
+        batch.emit(entry, GroupChanged.model_validate(data))
+
+    def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, Standing]]:
+        size = self._store.groups.size(group)
+        return self._standings.of_group(group, collection, size if size <= _LARGEST_GROUP else 2)
+
+
+def _differs(one: Standing, other: Standing) -> bool:
+    if (one.band, one.duplicate_of) != (other.band, other.duplicate_of):
+        return True
+    return other.band is Band.REVIEW and one.matched_id != other.matched_id
+
+
+def _revised(
+    entry: Entry, collection: Collection, row: StoredItem, was: Standing, now: Standing, why: Revision
+) -> ItemRevised:
+    return ItemRevised(
+        command=cause(entry),
+        item_id=row.item.id,
+        collection=collection.name,
+        revision=row.revision,
+        cause=why,
+        previous_band=was.band,
+        previous_duplicate_of=was.duplicate_of,
+        **now.fields(),
+    )

@@ -1,0 +1,99 @@
+"""Where items stand now: what was decided about them, as far as it still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender_engine.items import Band, PairVerdict, Reason
+from recommender_engine.policy import means_nothing
+from recommender_engine.store import Collection, SqliteStore, StoredItem, Verdict
+
+SAYS_NOTHING = Reason(code="says_nothing", text="the text is a placeholder and says nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an item stands now.
+
+    Attributes:
+        band: ``duplicate`` while an earlier item of its group is there; else what the verdict says.
+        duplicate_of: the earliest item of its group, if that is another one.
+        canonical_id: the item that stands for its group.
+        matched_id: the item that the verdict speaks about, while it is there.
+        alone: why the item was compared with nothing, if there is a reason.
+    """
+
+    band: Band
+    duplicate_of: str | None
+    canonical_id: str
+    group: str
+    matched_id: str | None
+    pair: PairVerdict | None
+    alone: Reason | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As events and views carry it."""
+        pair = self.pair
+        reasons = pair.reasons if pair else (self.alone,) if self.alone else ()
+        return {
+            "band": self.band,
+            "duplicate_of": self.duplicate_of,
+            "canonical_id": self.canonical_id,
+            "group": self.group,
+            "matched_id": self.matched_id,
+            "probability": pair.probability if pair else 0.0,
+            "similarity": pair.similarity if pair else None,
+            "reasons": reasons,
+            "explanation": pair.explanation if pair else self.alone.text if self.alone else "",
+        }
+
+
+class Standings:
+    """Reads standings from the store."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def of(self, row: StoredItem, collection: Collection, *, hidden_ms: int | None = None) -> Standing:
+        """Where a stored item stands.
+
+        Args:
+            row: the item.
+            collection: in which it is.
+            hidden_ms: for a question, where groups may hold items that are gone: those that arrived up to this stream
+                time are not to be seen.
+        """
+        rule = collection.settings.canonical
+        earliest = self._store.groups.canonical([row.group], hidden_ms=hidden_ms)
+        canonical = earliest if rule == "earliest" else self._store.groups.canonical([row.group], rule, hidden_ms)
+        return self._standing(row, earliest, canonical, collection)
+
+    def of_group(self, group: str, collection: Collection, limit: int) -> list[tuple[StoredItem, Standing]]:
+        """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
+        members = self._store.groups.earliest(group, limit)
+        if not members:
+            return []
+        earliest, rule = {group: members[0].id}, collection.settings.canonical
+        canonical = earliest if rule == "earliest" else self._store.groups.canonical([group], rule)
+        rows = self._store.items.by_seq([member.seq for member in members])
+        return [(row := rows[member.seq], self._standing(row, earliest, canonical, collection)) for member in members]
+
+    def _standing(
+        self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str], collection: Collection
+    ) -> Standing:
+        first = earliest[row.group]
+        repeats = first != row.item.id
+        band = Band.DUPLICATE if repeats else unrepeated(row.verdict)
+        seq = row.verdict.matched_seq
+        matched_id = None if seq is None else self._store.items.id_of(seq, collection.hidden_ms)
+        # With the matched item gone, what was found out about it still tells why the band is what it is.
+        pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
+        alone = SAYS_NOTHING if pair is None and means_nothing(collection.settings, row.compared) else None
+        return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair, alone)
+
+
+def unrepeated(verdict: Verdict) -> Band:
+    """The band of the earliest item of a group: every earlier one that it repeated has gone."""
+    return Band.NEW if verdict.band is Band.DUPLICATE else verdict.band

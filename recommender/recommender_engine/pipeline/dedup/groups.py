@@ -1,0 +1,255 @@
+"""Groups that live: an item that arrives joins, founds or merges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from recommender_engine.grouping import JudgedMember, agree, alike, founded_by, older, ranked, strongest_by_group
+from recommender_engine.items import Band, PairVerdict, Reason
+from recommender_engine.matching import PairModel
+from recommender_engine.matching.matchers.incidents import REPORTS
+from recommender_engine.pipeline.dedup.answers import Answers
+from recommender_engine.pipeline.dedup.bursts import Burst, Bursts, in_burst
+from recommender_engine.pipeline.dedup.judging import Judged, JudgedByCosine, Judging, confirmed, contradicted
+from recommender_engine.pipeline.dedup.readings import Readings
+from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.store import Collection, Member, SqliteStore, Verdict
+
+# A new item is compared with its group: the earliest of it and so many of the latest.
+_LATEST_COMPARED = 4
+# How many groups one new item can bring together.
+_MERGED = 3
+
+GROUP_DISAGREES = Reason(code="group_disagrees", text="it is like one item of that group, but not like the others")
+
+
+Moved = dict[int, Member]
+"""By arrival number, items that changed their group, as they were before."""
+
+
+class Place(NamedTuple):
+    """Where a new item belongs.
+
+    Attributes:
+        seq: its arrival number.
+        group: the group it joins or founds.
+        verdict: on the pair that decided it.
+        merges: groups that are the same as ``group`` now that the item is there.
+        because: why they are, if that is not what their items say of each other.
+    """
+
+    seq: int
+    group: str
+    verdict: Verdict
+    merges: tuple[str, ...]
+    because: Reason | None = None
+
+
+class Groups:
+    """Decides what belongs together."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        readings: Readings,
+        judging: Judging,
+        answers: Answers,
+        model_of: Callable[[str], PairModel],
+    ) -> None:
+        self._store = store
+        self._readings = readings
+        self._judging = judging
+        self._answers = answers
+        self._bursts = Bursts(store, model_of)
+
+    # -- arrivals ------------------------------------------------------------------------------------------------------
+
+    def place(
+        self,
+        collection: Collection,
+        subject: Subject,
+        twin: Member | None,
+        judged: Judged | JudgedByCosine,
+        forbidden: frozenset[str],
+    ) -> Place:
+        """Where a new item belongs.
+
+        It joins the group that people put it into; else that of the surest duplicate whose group agrees; else that of
+        the burst that it belongs to, whose groups become one.
+
+        Args:
+            twin: the item with the same text; its group is not asked.
+            judged: verdicts on the candidates.
+            forbidden: ids of items that it must not share a group with.
+        """
+        seq = self._store.items.next_seq()
+        confirmed_with = self._confirmed(collection, subject)
+        joined = [] if confirmed_with is None else [confirmed_with]
+        doubtful: list[JudgedMember] = []
+        for one in strongest_by_group(judged.members):
+            if len(joined) > _MERGED or any(one.group == other.group for other in joined):
+                continue
+            if self._holds_any(collection, one.group, forbidden):
+                continue
+            agreed = (twin is not None and one.seq == twin.seq) or self._agrees(collection, subject, one)
+            (joined if agreed else doubtful).append(one)
+        burst = self._bursts.of(collection, subject, judged)
+        reports = [] if burst is None else self._reports(collection, burst, joined, forbidden)
+        if not joined and not reports:
+            return Place(seq, founded_by(seq), self._unjoined(judged, doubtful), ())
+        first, *others = joined or reports
+        one_group = [first.group]
+        for other in others if joined else ():
+            if self._belong_together(collection, one_group, other.group):
+                one_group.append(other.group)
+        for report in reports:
+            apart = any(self.kept_apart(collection, group, report.group) for group in one_group)
+            if report.group not in one_group and not apart:
+                one_group.append(report.group)
+        pair = first.verdict if first is confirmed_with else judged.explained(first)
+        because = burst.reason if burst is not None and reports else None
+        if because is not None and not joined:
+            pair = in_burst(pair, because)
+        return Place(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]), because)
+
+    def _reports(
+        self, collection: Collection, burst: Burst, joined: Sequence[JudgedMember], forbidden: frozenset[str]
+    ) -> list[JudgedMember]:
+        """The members of a burst whose groups may be one with the item, and with those that it joins anyway."""
+        if not all(self._bursts.takes(burst, one.group) for one in joined):
+            return []
+        found = [
+            one
+            for one in burst.members
+            if self._bursts.takes(burst, one.group) and not self._holds_any(collection, one.group, forbidden)
+        ]
+        return found if len(found) >= REPORTS - 1 else []
+
+    def told(
+        self,
+        collection: Collection,
+        subject: Subject,
+        pair: PairVerdict,
+        member: Member,
+        twin: Member | None,
+        forbidden: frozenset[str],
+        judged: Judged | JudgedByCosine | None = None,
+    ) -> PairVerdict:
+        """What an item that arrives is told of one stored item: what people said counts, and its group is asked.
+
+        Args:
+            judged: verdicts on the candidates, where the item may belong to a burst.
+        """
+        if member.id in self._answers.same(collection.id, subject.item.id):
+            return confirmed(pair)
+        if pair.band is Band.DUPLICATE:
+            if self._holds_any(collection, member.group, forbidden):
+                return contradicted(pair)
+            if (twin is not None and member.seq == twin.seq) or self._agrees(collection, subject, member):
+                return pair
+        burst = None if judged is None else self._bursts.of(collection, subject, judged)
+        if burst is not None and any(one.seq == member.seq for one in self._reports(collection, burst, [], forbidden)):
+            return in_burst(pair, burst.reason)
+        return _doubted(pair) if pair.band is Band.DUPLICATE else pair
+
+    def _confirmed(self, collection: Collection, subject: Subject) -> JudgedMember | None:
+        """The earliest of the items that people said are the same."""
+        same = self._answers.same(collection.id, subject.item.id) - {subject.item.id}
+        partners = self._store.items.named(collection.id, same) if same else []
+        seen = self._store.items.seen([member.seq for member in partners], collection.hidden_ms)
+        partners = [member for member in partners if member.seq in seen]
+        if not partners:
+            return None
+        member = partners[0]
+        verdict = confirmed(self._judging.alone(collection, subject, member, explained=True))
+        return JudgedMember(member.id, member.seq, member.group, verdict)
+
+    def _agrees(self, collection: Collection, subject: Subject, best: JudgedMember | Member) -> bool:
+        """Whether the rest of the group, as far as it is looked at, is like the item."""
+        members = {member.seq: member for member in self._store.groups.earliest(best.group, 1)}
+        members.update((member.seq, member) for member in self._store.groups.latest(best.group, _LATEST_COMPARED))
+        members.pop(best.seq, None)
+        asked = self._readings.current(collection, [members[seq] for seq in sorted(members)])
+        return agree([self._judging.alone(collection, subject, member) for member in asked])
+
+    def _unjoined(self, judged: Judged | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:
+        """The verdict on an item that founds a group of its own."""
+        if doubtful:
+            best = doubtful[0]
+            return Verdict(_doubted(judged.explained(best)), best.seq)
+        rest = [one for one in ranked(judged.members) if one.verdict.band is not Band.DUPLICATE]
+        return Verdict(judged.explained(rest[0]), rest[0].seq) if rest else Verdict(None, None)
+
+    # -- groups that turn out to be one --------------------------------------------------------------------------------
+
+    def _belong_together(self, collection: Collection, groups: Sequence[str], other: str) -> bool:
+        """Whether another group may merge with some: the earliest items are alike, and nobody objects."""
+        if any(self.kept_apart(collection, group, other) for group in groups):
+            return False
+        first, second = self._heads(groups[0], other)
+        return alike(self._judging.alone(collection, self._judging.subject(collection, second), first))
+
+    def kept_apart(self, collection: Collection, one: str, other: str) -> bool:
+        """Whether people said that an item of one group is not the same as one of the other."""
+        ids = [member.id for member in self.answered(collection, one)]
+        return bool(ids) and self._holds_any(collection, other, self._answers.apart(collection.id, ids))
+
+    def answered(self, collection: Collection, group: str) -> list[Member]:
+        """The items of a group of which people said something, in order of arrival."""
+        ids = self._answers.ids(collection.id)
+        if len(ids) > self._store.groups.size(group):
+            return [member for member in self._store.groups.all(group) if member.id in ids]
+        return [member for member in self._store.items.named(collection.id, ids) if member.group == group]
+
+    def merge(
+        self,
+        collection: Collection,
+        one: str,
+        other: str,
+        moved: Moved,
+        told: int | None = None,
+        because: Reason | None = None,
+    ) -> str:
+        """Make two groups one; the one founded first keeps its id, which is returned.
+
+        Args:
+            moved: where to note the items that change their group.
+            told: arrival number of an item whose verdict says already what it repeats.
+            because: see `Place`.
+        """
+        kept = older(one, other)
+        gone = other if kept == one else one
+        first, second = self._heads(one, other)
+        if second.seq != told:
+            pair = self._judging.stored(collection, second, first)
+            pair = in_burst(pair, because) if because else pair.model_copy(update={"band": Band.DUPLICATE})
+            self._store.items.correct(second.seq, Verdict(pair, first.seq))
+        self.move(self._store.groups.all(gone), kept, moved)
+        return kept
+
+    def move(self, members: Sequence[Member], group: str, moved: Moved) -> None:
+        """Put items into another group, and note where each was at first."""
+        for member in members:
+            moved.setdefault(member.seq, member)
+        self._store.groups.move([member.seq for member in members], group)
+
+    def _heads(self, one: str, other: str) -> tuple[Member, Member]:
+        """The earliest items of two groups, in order of arrival."""
+        first, second = sorted(self._store.groups.earliest(one, 1) + self._store.groups.earliest(other, 1))
+        return first, second
+
+    def _holds_any(self, collection: Collection, group: str, ids: Iterable[str]) -> bool:
+        wanted = frozenset(ids)
+        return bool(wanted) and any(member.group == group for member in self._store.items.named(collection.id, wanted))
+
+
+def _doubted(pair: PairVerdict) -> PairVerdict:
+    """The verdict on a duplicate whose group is not like the item."""
+    return pair.model_copy(
+        update={
+            "band": Band.REVIEW,
+            "reasons": (GROUP_DISAGREES, *pair.reasons),
+            "explanation": f"{pair.explanation}; but {GROUP_DISAGREES.text}",
+        }
+    )

@@ -1,0 +1,113 @@
+"""Where each collection keeps the precision that its settings state, and what people's answers still lack for it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from recommender_engine.items.values import Value
+from recommender_engine.matching import Answered, Floats, PairModel, Place, Promise, promises
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.learning.lessons import MOST_LEARNED_FROM, answered, recorded
+from recommender_engine.pipeline.learning.models import Models
+from recommender_engine.recent import Recent
+from recommender_engine.store import SqliteStore
+
+_NOTHING = Answered(np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_), [])
+_KEPT = 100  # collections of which answers are kept in memory, up to 100 kB each
+
+
+class PromiseView(Value):
+    """Whether the target precision of a collection is kept, in one view and for one kind of text.
+
+    Attributes:
+        view: ``stream``: judged among other candidates; ``alone``: by itself.
+        kind: ``long_prose``, ``short_prose``, ``with_codes`` or ``without_codes`` (names of things).
+        measured: whether it is; else the band is closed there, but for the same text and what people said.
+        begins_at: probability from which pairs are flagged; ``None`` where it is not measured.
+        answers: how many answers of people speak of such pairs, of the newest that are learned from.
+        missing: where it is not measured, at least how many more answers open the band: so many if all are "same".
+            ``None`` where it is, or where the target is above every precision that answers can measure.
+    """
+
+    view: Literal["stream", "alone"]
+    kind: Literal["long_prose", "short_prose", "with_codes", "without_codes"]
+    measured: bool
+    begins_at: float | None
+    answers: int
+    missing: int | None
+
+    @classmethod
+    def of(cls, one: Promise) -> PromiseView:
+        """As it is told."""
+        return cls.model_validate(
+            {
+                "view": one.place.view.value,
+                "kind": one.place.kind.value,
+                "measured": one.begins_at is not None,
+                "begins_at": None if one.begins_at is None else round(one.begins_at, 4),
+                "answers": one.answers,
+                "missing": one.missing,
+            }
+        )
+
+
+class Promises:
+    """Says where precisions are kept. It looks again only when answers, model or target are others."""
+
+    def __init__(self, store: SqliteStore, collections: Collections, models: Models) -> None:
+        self._store = store
+        self._collections = collections
+        self._models = models
+        self._read: Recent[int, tuple[tuple[int, int], Answered, Floats]] = Recent(_KEPT)
+        # By model, answers and target, the first two by which object they are: they are kept beside what they say. Most
+        # collections share a model and have no answers.
+        self._told: Recent[tuple[int, int, float], tuple[PairModel, Answered, list[PromiseView]]] = Recent(_KEPT)
+
+    def of(self, name: str) -> list[PromiseView]:
+        """Of a collection, the view of a stream first; nothing where the cosine decides, of which nothing is stated."""
+        collection = self._collections.find(name)
+        if collection is None or collection.settings.rule == "cosine":
+            return []
+        model, target = self._models.of(collection.name), collection.settings.target_precision
+        said = self.answered(collection.id)
+        of = id(model), id(said), target
+        if (known := self._told.get(of)) is None:
+            found = [PromiseView.of(one) for one in promises(model, target, said)]
+            found.sort(key=lambda one: one.view == "alone")
+            known = model, said, found
+            self._told.put(of, known)
+        return known[2]
+
+    def closed(self, name: str) -> list[PromiseView]:
+        """Those of a collection that are not kept: its band is closed there."""
+        return [one for one in self.of(name) if not one.measured]
+
+    def closed_anywhere(self, most: int) -> dict[str, list[PromiseView]]:
+        """Those that are not kept in streams, of the oldest so many collections that hold items."""
+        there = [one for one in self._collections.all() if one.model is not None]
+        found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
+        return {name: closed for name, closed in found.items() if closed}
+
+    def asked_at(self, collection: int, place: Place) -> Floats:
+        """Probabilities of the pairs of a place that were answered, as they were stated then; the highest first."""
+        said, stated = self._given(collection)
+        return -np.sort(-said._replace(stated=stated).at(place)[0])
+
+    def answered(self, collection: int) -> Answered:
+        """What people answered, as far as it is learned from."""
+        return self._given(collection)[0]
+
+    def _given(self, collection: int) -> tuple[Answered, Floats]:
+        """What people answered, and the probability of each pair when it was answered."""
+        count = self._store.answers.count(collection)
+        if not count:
+            return _NOTHING, _NOTHING.stated
+        last = self._store.lessons.last_answer(collection)
+        known = self._read.get(collection)
+        if known is None or known[0] != (last, count):
+            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM)
+            known = (last, count), answered(rows)[1], recorded(rows)
+            self._read.put(collection, known)
+        return known[1], known[2]

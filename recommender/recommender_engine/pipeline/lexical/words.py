@@ -1,0 +1,192 @@
+"""The terms of each collection: how common they are, and which items share rare ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_engine.items import Item
+from recommender_engine.matching import TermStatistics, bytes_of_texts, forget_texts, item_terms
+from recommender_engine.matching.pair.statistics import rarities
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.lexical.counts import Counts, numbers_kept
+from recommender_engine.pipeline.lexical.postings import Numbers, Postings
+from recommender_engine.store import SqliteStore
+
+# Word search reads the rarest terms that other items have, and of those only what narrows the field.
+TERMS_READ = 6
+MOST_ITEMS = 500
+# Counts are rebuilt from the items when terms are cut in another way.
+_VERSION = "1"
+_NOTE = "terms version"
+_BLOCK = 1000
+_WIDER = 16  # so many times more are looked at where too few of the best count
+
+Keep = Callable[[Sequence[int]], list[int]]
+
+
+class Words:
+    """Counts terms as items come and go, and searches by them; what has changed is saved with the batch."""
+
+    def __init__(self, store: SqliteStore, collections: Collections) -> None:
+        self._store = store
+        self._collections = collections
+        self._counts: dict[int, Counts] = {}
+        self._kept = numbers_kept()
+        self._postings = Postings(store)
+        self._changed: set[int] = set()  # collections whose counts the batch has changed
+        self._thinned: set[int] = set()  # collections that lost items since texts were last forgotten
+        if store.note(_NOTE) != _VERSION:
+            self._rebuild()
+
+    def statistics(self, collection: str) -> TermStatistics:
+        """Document frequencies of a collection, by its name; those of an empty one if it does not exist."""
+        found = self._collections.find(collection)
+        return Counts(Counter()) if found is None else self._of(found.id)
+
+    def supposed(self, collection: int, item: Item) -> AbstractContextManager[None]:
+        """Meanwhile terms are as common as if the item were there too; it is not found by its words."""
+        return self._of(collection).supposed(item_terms(item).terms) if self._reads(collection) else nullcontext()
+
+    def add(self, collection: int, seq: int, item: Item) -> None:
+        """An item has arrived; nothing happens where the collection does not look at words."""
+        if not self._reads(collection):
+            return
+        terms, counts = item_terms(item).terms, self._of(collection)
+        first = [terms[place] for place in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
+        counts.change(terms, 1)
+        self._changed.add(collection)
+        self._postings.add(collection, seq, terms, first)
+
+    def remove(self, collection: int, seq: int, item: Item) -> None:
+        """An item has gone; it must say what it said when it was added."""
+        if not self._reads(collection):
+            return
+        terms = item_terms(item).terms
+        self._thinned.add(collection)
+        self._changed.add(collection)
+        self._of(collection).change(terms, -1)
+        self._postings.remove(collection, seq, terms)
+
+    def discard(self, collection: int, seq: int, item: Item) -> None:
+        """The same of a collection that has left, where nobody asks how common a term is."""
+        self._thinned.add(collection)
+        self._postings.remove(collection, seq, item_terms(item).terms)
+
+    def forget_texts(self) -> None:
+        """Texts were erased, now or after their items had gone: none of those stays in memory.
+
+        Nothing has to go where no item has gone since it was last done.
+        """
+        if not self._thinned:
+            return
+        forget_texts()
+        self._store.words.forget_terms()
+        self._kept.clear()
+        for collection in self._thinned:
+            if (counts := self._counts.get(collection)) is not None:
+                counts.forget_unused()
+        self._thinned.clear()
+
+    def kept_bytes(self) -> dict[str, int]:
+        """About how many bytes of memory are taken by what came up of late: texts taken apart, and terms."""
+        terms = self._kept.weight + self._postings.kept_bytes + self._store.words.kept_bytes
+        return {"texts": bytes_of_texts(), "terms": terms}
+
+    def retire(self, collection: int) -> None:
+        """A collection has left."""
+        self._counts.pop(collection, None)
+        self._changed.discard(collection)
+        self._postings.reload()
+        self._thinned.add(collection)
+
+    def search(self, collection: int, item: Item, limit: int, keep: Keep | None = None) -> list[int]:
+        """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first.
+
+        Args:
+            collection: its number.
+            item: whose terms.
+            limit: how many at most.
+            keep: chooses of some numbers those that count, in their order; by default all do.
+        """
+        if not self._reads(collection):
+            return []
+        counts = self._of(collection)
+        said = item_terms(item)
+        frequencies = counts.frequencies(said.terms)
+        weights = rarities(frequencies, said.background, counts.documents)
+        known = np.flatnonzero((frequencies >= 1) & (frequencies <= MOST_ITEMS))
+        terms = [said.terms[place] for place in known.tolist()]
+        rarest = sorted(zip((-weights[known]).tolist(), terms, strict=True))[:TERMS_READ]
+        if not rarest:
+            return []
+        having = [self._postings.having(collection, term) for _, term in rarest]
+        each = np.repeat([-weight for weight, _ in rarest], [len(numbers) for numbers in having])
+        numbers = np.concatenate(having)
+        if keep is None:
+            return _best(numbers, each, limit)
+        asked = limit
+        while True:
+            best = _best(numbers, each, asked)
+            found = keep(best)
+            if len(found) >= limit or len(best) < asked:
+                return found[:limit]
+            asked *= _WIDER
+
+    def flush(self) -> None:
+        """Write what has changed; part of the running transaction."""
+        for collection in sorted(self._changed):
+            self._store.words.change_counts(collection, self._counts[collection].changes)
+            self._counts[collection].flushed()
+        self._changed.clear()
+
+    def reload(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._counts.clear()
+        self._changed.clear()
+        self._kept.clear()
+        self._postings.reload()
+
+    def _reads(self, collection: int) -> bool:
+        known = self._collections.by_id(collection)
+        return known is not None and known.settings.rule != "cosine"
+
+    def _of(self, collection: int) -> Counts:
+        found = self._counts.get(collection)
+        if found is None:
+            found = self._counts[collection] = Counts(self._store.words.counts(collection), self._kept)
+        return found
+
+    def _rebuild(self) -> None:
+        with self._store.transaction():
+            self._store.words.clear()
+            for collection in self._collections.all():
+                self._counts[collection.id] = Counts(Counter(), self._kept)
+                last = 0
+                while rows := self._store.items.after(collection.id, last, _BLOCK):
+                    for row in rows:
+                        self.add(collection.id, row.seq, row.compared)
+                    last = rows[-1].seq
+            self.flush()
+            self._store.set_note(_NOTE, _VERSION)
+
+
+def _best(numbers: Numbers, weights: NDArray[np.float64], limit: int) -> list[int]:
+    """The numbers with the highest sums of weights, best first; among equals the smallest.
+
+    Args:
+        numbers: shape (n,); a number may occur several times.
+        weights: shape (n,), summed in this order.
+        limit: how many, at least 1.
+    """
+    distinct, places = np.unique(numbers, return_inverse=True)
+    scores = np.bincount(places, weights)
+    if len(scores) > limit:
+        high = scores >= np.partition(scores, -limit)[-limit]
+        distinct, scores = distinct[high], scores[high]
+    best: list[int] = distinct[np.lexsort((distinct, -scores))[:limit]].tolist()
+    return best

@@ -1,0 +1,256 @@
+"""A collection that arrives from another partition, page by page, as the log brings it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import replace
+from typing import NoReturn
+
+import numpy as np
+from pydantic import ValidationError
+
+from recommender_engine.embedding import Encoders
+from recommender_engine.errors import InvalidCommand, ModelError
+from recommender_engine.items import Entry, EntryId
+from recommender_engine.items.commands import deeper_than
+from recommender_engine.items.moves import (
+    PAGE,
+    AnswerRecord,
+    CollectionRecord,
+    ItemRecord,
+    KeyRecord,
+    PointRecord,
+    ReceiveRecords,
+    Record,
+    TombstoneRecord,
+)
+from recommender_engine.matching import PairModel
+from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.dedup.policy_index import spot_of
+from recommender_engine.pipeline.lexical.words import Words
+from recommender_engine.pipeline.migration.moves import Moves
+from recommender_engine.pipeline.stream_time.rates import latest_us, rate_note
+from recommender_engine.pipeline.vectors.embedding_step import Vector, moved_key, shared_key
+from recommender_engine.store import Answer, Arrived, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
+
+_MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page of ours has about 100 kB, or one record more than fits into that
+_DEEPEST = 64  # levels of an event; one of ours has ten
+_UNIT = 1e-3  # how far a vector's length may be from one
+
+
+class Incoming:
+    """Puts records in their place. Nobody reads them before the last is there; after a rejection it is cancelled."""
+
+    def __init__(
+        self, store: SqliteStore, encoders: Encoders, collections: Collections, words: Words, moves: Moves
+    ) -> None:
+        self._store = store
+        self._encoders = encoders
+        self._collections = collections
+        self._words = words
+        self._moves = moves
+
+    def receive(self, entry: Entry, command: ReceiveRecords, batch: Batch) -> None:
+        """Take a part of a page; with the last one, the page.
+
+        Part 0 begins the page anew: whoever goes on after a crash may find it changed (keys come and go).
+
+        Raises:
+            InvalidCommand: it is not the one that comes next, or damaged, or fits nothing that is here.
+        """
+        move = self._moves.of(command.collection)
+        if move is None or move.place != "arriving" or move.move != command.move:
+            raise InvalidCommand("unknown_move", "no such move brings this collection here", "move")
+        before = move.part if command.part else 0
+        if (command.page, command.part) != (move.page, before) or command.part >= command.parts:
+            raise InvalidCommand("out_of_order", f"next is part {move.part} of page {move.page!r}", "page")
+        size = len(command.data) + (move.part_bytes if command.part else 0)
+        if size > _MOST_PAGE_BYTES:
+            raise InvalidCommand("too_large", f"a page has at most {_MOST_PAGE_BYTES} bytes in base64", "data")
+        if command.part + 1 < command.parts:
+            if not command.part:
+                self._store.moves.drop_parts(command.collection)
+            self._store.moves.add_part(command.collection, command.part, command.data)
+            self._moves.put(replace(move, part=command.part + 1, part_bytes=size))
+            return
+        records = _page((*self._parts(command), command.data), command.sha256)
+        origins = move.origins
+        for record in records:
+            if isinstance(record, CollectionRecord):
+                self._open(record, move, entry)
+                origins = tuple(one for one in record.origins if one != move.target)
+            else:
+                self._take(record, self._collection(move), move, entry, batch)
+        self._store.moves.drop_parts(command.collection)
+        self._moves.put(replace(move, page=command.next, part=0, part_bytes=0, origins=origins))
+
+    def _parts(self, command: ReceiveRecords) -> list[str]:
+        """Those that came before this one."""
+        return self._store.moves.parts(command.collection) if command.part else []
+
+    def _collection(self, move: Move) -> Collection:
+        found = self._collections.find(move.collection)
+        if found is None:
+            raise InvalidCommand("out_of_order", "the first page is missing", "page")
+        return found
+
+    def _open(self, record: CollectionRecord, move: Move, entry: Entry) -> None:
+        if self._collections.find(move.collection) is not None:
+            raise InvalidCommand("collection_exists", "there is a collection of this name", "collection")
+        if record.model is not None or record.dimension is not None:
+            self._require_model(record)
+        if record.matcher is not None:
+            _require_matcher(record.matcher)
+        collection = self._collections.configure(move.collection, record.settings)
+        collection.model, collection.dimension = record.model, record.dimension
+        if record.uncut or record.cut_by != collection.cut_by:
+            collection.uncut_seq = move.last_arrival
+        collection.arrived = Arrived.of(record.arrived)
+        self._collections.touch(collection)
+        if record.next_us is not None:
+            next_us = min(record.next_us, latest_us(record.settings, entry.time_ms * 1000))
+            self._store.set_note(rate_note(collection.id), str(next_us))
+        if record.matcher is not None:
+            self._store.transfer.keep_model(collection.id, record.answers, record.pending, record.matcher)
+
+    def _require_model(self, record: CollectionRecord) -> None:
+        name = record.settings.model
+        try:
+            here = self._encoders.encoder(name).identity if name in self._encoders.names else None
+        except ModelError:  # its files are missing, or not what they should be
+            here = None
+        if here is None or (here.key, here.dimension) != (record.model, record.dimension):
+            raise InvalidCommand(
+                "unknown_model",
+                f"its vectors are of {record.model}, and this partition has "
+                f"{here.key if here else 'no model ' + repr(name)}: give its worker the same model",
+                "settings.model",
+            )
+
+    def _take(self, record: Record, collection: Collection, move: Move, entry: Entry, batch: Batch) -> None:
+        match record:
+            case PointRecord():
+                self._point(record, collection, move, batch)
+            case ItemRecord():
+                self._item(record, collection, move, entry)
+            case TombstoneRecord():
+                self._store.tombstones.bury(collection.id, record.id, record.version, entry.time_ms)
+            case AnswerRecord():
+                self._answer(record, collection)
+            case KeyRecord():
+                self._key(record, collection, entry, batch)
+
+    def _point(self, record: PointRecord, collection: Collection, move: Move, batch: Batch) -> None:
+        point = record.id + move.points
+        if not move.points < point <= move.last_point or self._store.transfer.vector_of(point) is not None:
+            raise InvalidCommand("invalid_value", "a point has a number that was not kept for it", "data")
+        vector = _vector(record.vector, collection)
+        row = self._vector_row(collection, bytes.fromhex(record.key), vector, truncated=record.truncated)
+        self._store.transfer.add_point(point, collection.id, row)
+        kept = self._store.vectors.get(row)  # the one that was here, if the text was known here
+        batch.overlay(collection, len(kept)).add(point, kept)
+
+    def _item(self, record: ItemRecord, collection: Collection, move: Move, entry: Entry) -> None:
+        point, seq = record.point + move.points, record.seq + move.offset
+        numbers = (seq, record.group + move.offset, (record.matched or 1) + move.offset)
+        fitting = all(move.offset < number <= move.last_arrival for number in numbers)
+        if not fitting or self._store.transfer.taken(collection.id, seq, record.item.id):
+            raise InvalidCommand("invalid_value", "an item has a number or an id that was not kept for it", "data")
+        owner, row = self._store.transfer.vector_of(point) or (None, 0)
+        if owner != collection.id:
+            raise InvalidCommand("invalid_value", "an item has no point", "data")
+        if record.key is not None and record.vector is not None:
+            vector = _vector(record.vector, collection)
+            row = self._vector_row(collection, bytes.fromhex(record.key), vector, truncated=record.truncated)
+        stored = StoredItem(
+            seq=seq,
+            collection=collection.id,
+            item=record.item.model_copy(update={"collection": collection.name}),
+            revision=record.revision,
+            version=record.version,
+            fingerprint=bytes.fromhex(record.fingerprint),
+            vector=row,
+            point=point,
+            group=f"g{record.group + move.offset}",
+            verdict=Verdict(record.verdict, None if record.matched is None else record.matched + move.offset),
+            at_ms=min(record.at_ms, entry.time_ms),  # what has not been yet would never be over
+            cut=None if record.cut is None else record.cut.model_copy(update={"collection": collection.name}),
+        )
+        self._store.items.insert(stored, spot_of(collection, stored.compared, stored.at_ms))
+        self._words.add(collection.id, stored.seq, stored.compared)
+
+    def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:
+        """Where the vector is kept: what is here already stays, what comes serves the collection that it came with."""
+        model, moved = str(collection.model), moved_key(key, collection.name)
+        if (found := self._store.vectors.find(model, key, moved)) is not None:
+            return found.row
+        return self._store.vectors.add(model, shared_key(key, vector) or moved, vector, truncated)
+
+    def _answer(self, record: AnswerRecord, collection: Collection) -> None:
+        one, other = sorted((record.one, record.other))
+        entry = EntryId.parse(record.entry)
+        seen = record.probability, record.features, record.text_kind
+        answer = Answer(one, other, record.same, entry, record.by, *seen)
+        self._store.answers.put(collection.id, answer)
+
+    def _key(self, record: KeyRecord, collection: Collection, entry: Entry, batch: Batch) -> None:
+        _require_event(record)
+        used_ms = min(record.ms, entry.time_ms)  # one that has not come yet would be remembered for ever
+        if self._store.outbox.used(collection.name, record.key, used_ms) is not None:
+            return
+        outcome = batch.next_event(entry)
+        row = OutboxRow(outcome, record.type, record.event)
+        self._store.outbox.adopt(row, collection.name, record.item_id, record.matched_id)
+        digest = None if record.digest is None else bytes.fromhex(record.digest)
+        self._store.outbox.adopt_key(collection.name, record.key, used_ms, outcome, digest)
+
+
+def _require_matcher(text: str) -> None:
+    try:
+        PairModel.checked(text)
+    except ValueError as error:
+        raise InvalidCommand("invalid_value", f"what the matcher has learned is {error}", "matcher") from None
+
+
+def _require_event(record: KeyRecord) -> None:
+    """See to it that what answers a repeat is an event: it is told to callers, and emptied by an erasure."""
+    try:
+        said = json.loads(record.event, parse_constant=_no_number)
+        json.dumps(said, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        said = None
+    if (
+        not isinstance(said, dict)
+        or said.get("type") != record.type
+        or not isinstance(data := said.get("data"), dict)
+        or not isinstance(data.get("command"), dict)
+        or deeper_than(said, _DEEPEST)
+    ):
+        raise InvalidCommand("invalid_value", "what answers a key is no event", "event")
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _page(parts: tuple[str, ...], sha256: str) -> list[Record]:
+    try:
+        data = b"".join(base64.b64decode(part, validate=True) for part in parts)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise InvalidCommand("damaged", "the page is not what it was where it came from", "sha256")
+        return PAGE.validate_json(data)
+    except (ValueError, ValidationError) as error:
+        raise InvalidCommand("invalid_value", f"no page of records: {str(error)[:200]}", "data") from None
+
+
+def _vector(text: str, collection: Collection) -> Vector:
+    try:
+        vector = np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
+    except ValueError:
+        vector = np.empty(0, np.float32)
+    if len(vector) != collection.dimension or not abs(float(np.linalg.norm(vector)) - 1.0) < _UNIT:
+        raise InvalidCommand("invalid_value", "a vector is not one of the collection's model", "data")
+    return vector

@@ -1,0 +1,53 @@
+"""What is kept no longer goes a little at a time, so that no command waits for long. Time is stream time only.
+
+Nothing of it is read any more when it goes, so a decision does not depend on how much of it is gone already.
+"""
+
+from __future__ import annotations
+
+from recommender_engine.items import EntryId
+from recommender_engine.pipeline.migration.leftovers import Leftovers
+from recommender_engine.store import MOST_OUTBOX_BYTES, SqliteStore
+
+_ROWS = 250
+_ITEMS = 50  # of a collection that has left: their words go with them
+
+
+class Tidying:
+    """Drops old events, keys and versions of deleted items, leftovers of collections, traces of what was erased, and
+    empty pages."""
+
+    def __init__(self, store: SqliteStore, leftovers: Leftovers) -> None:
+        self._store = store
+        self._leftovers = leftovers
+
+    def some(self, outbox_ms: int, sent: EntryId, outbox_bytes: int = MOST_OUTBOX_BYTES) -> bool:
+        """Do a part of it, in about a twentieth of a second; false when nothing is left to do.
+
+        Args:
+            outbox_ms: for how long of stream time events are kept.
+            sent: events behind it have not reached their receivers, and stay.
+            outbox_bytes: so many bytes of events are kept at most.
+        """
+        events, others = self._prune(outbox_ms, sent, outbox_bytes)
+        scrubbed = self._store.scrub_some()
+        return bool(events + others) or scrubbed or self._leftovers.clear(_ITEMS) or self._store.give_back()
+
+    def prune(self, outbox_ms: int, sent: EntryId) -> int:
+        """Drop all events, keys and versions that are kept no longer; returns how many events."""
+        dropped = 0
+        while any(gone := self._prune(outbox_ms, sent)):
+            dropped += gone[0]
+        self._store.scrub()
+        return dropped
+
+    def _prune(self, outbox_ms: int, sent: EntryId, outbox_bytes: int = MOST_OUTBOX_BYTES) -> tuple[int, int]:
+        """How many events were dropped, and how many other rows."""
+        now_ms = self._store.clock_ms
+        with self._store.transaction():
+            self._store.outbox.drop_replies()
+            events = self._store.outbox.prune(now_ms - outbox_ms, sent, _ROWS, outbox_bytes)
+            keys = self._store.outbox.forget_keys(now_ms, _ROWS)
+            payloads = self._store.outbox.payloads.forget_old(now_ms - outbox_ms, _ROWS)
+            versions = self._store.tombstones.forget_old(now_ms, _ROWS)
+        return events, keys + payloads + versions

@@ -1,0 +1,399 @@
+"""The engine: commands in, events out, everything between in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from recommender_engine.embedding import Encoders
+from recommender_engine.errors import InvalidCommand, StateFull
+from recommender_engine.items import CollectionSettings, Entry, EntryId, EraseItem, Event, Item, ItemKey, UpsertItem
+from recommender_engine.matching import LearnedMatcher, Matcher, ModelOf, StatisticsOf
+from recommender_engine.message import Messages
+from recommender_engine.pipeline.arrival.arrivals import Arrivals
+from recommender_engine.pipeline.arrival.departures import Departures
+from recommender_engine.pipeline.arrival.recutting import Recutting
+from recommender_engine.pipeline.arrival.requery import Requery
+from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.collections import MOST_COLLECTIONS, Collections
+from recommender_engine.pipeline.commands.deletion import Deletion
+from recommender_engine.pipeline.commands.feedback import Feedback
+from recommender_engine.pipeline.commands.handlers import Handlers
+from recommender_engine.pipeline.commands.upserts import Upserts
+from recommender_engine.pipeline.dedup.answers import Answers
+from recommender_engine.pipeline.dedup.corrections import Corrections
+from recommender_engine.pipeline.dedup.current_verdicts import Standings
+from recommender_engine.pipeline.dedup.groups import Groups
+from recommender_engine.pipeline.dedup.judging import Judging
+from recommender_engine.pipeline.dedup.policy_index import Spots
+from recommender_engine.pipeline.dedup.readings import Readings
+from recommender_engine.pipeline.dedup.reshaping import Reshaping
+from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
+from recommender_engine.pipeline.learning.models import Models
+from recommender_engine.pipeline.learning.promises import Promises
+from recommender_engine.pipeline.lexical.words import Words
+from recommender_engine.pipeline.loading import load
+from recommender_engine.pipeline.migration.moves import Moves
+from recommender_engine.pipeline.migration.moving import Moving
+from recommender_engine.pipeline.migration.retirement import Retirement
+from recommender_engine.pipeline.migration.tidying import Tidying
+from recommender_engine.pipeline.notes import Notes
+from recommender_engine.pipeline.prepared import Prepared, segments
+from recommender_engine.pipeline.queries.calibrating import Calibrating
+from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
+from recommender_engine.pipeline.queries.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
+from recommender_engine.pipeline.stream_time.expiry import Expiry
+from recommender_engine.pipeline.stream_time.outcomes import Outcomes
+from recommender_engine.pipeline.stream_time.rates import Rates
+from recommender_engine.pipeline.stream_time.summaries import Summaries
+from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep
+from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.neighbours import Neighbours
+from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor
+from recommender_engine.store import DatabaseCopy, Outbox, SqliteStore
+
+MatcherFactory = Callable[[StatisticsOf, ModelOf], Matcher]
+"""Makes a matcher from the document frequencies and the models of collections, by name."""
+
+
+class Recommender:
+    """Similar items and duplicate verdicts for a log of commands.
+
+    A decision is a function of the commands before it: how entries are cut into batches makes no difference. One thread
+    calls it.
+
+    Args:
+        store: the state; what is committed there happened.
+        encoders: the embedding models.
+        indexes: the vector indexes, derived from the store.
+        matcher: makes the verdicts on pairs from the document frequencies and the model of each collection; by default
+            the learned one.
+        before_commit: called in the transaction of every batch, last; an exception undoes the batch.
+        on_close: called after the store has been closed.
+        remote: embeds further ahead than the next batch, elsewhere; it is closed with the engine.
+        most_collections: how many there may be; a command that would make one more is rejected.
+        messages: find what of a text is compared; by our own rules by default.
+
+    Raises:
+        ModelError: a collection holds vectors of a model other than the one its settings name.
+    """
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        indexes: Indexes | None = None,
+        matcher: MatcherFactory = LearnedMatcher,
+        before_commit: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
+        remote: EmbeddingExecutor | None = None,
+        most_collections: int = MOST_COLLECTIONS,
+        messages: Messages | None = None,
+    ) -> None:
+        self._before_commit = before_commit
+        self._on_close = on_close
+        self._store = store
+        self._messages = messages or Messages()
+        self._embedding = EmbeddingStep(store, encoders, self._messages, remote)
+        self._collections = Collections(store, encoders, most_collections, self._messages)
+        self._indexes = indexes or Indexes(store)
+        load(store, self._collections, self._indexes)
+        self._words = Words(store, self._collections)
+        self._models = Models(store, self._collections)
+        self._answers = Answers(store)
+        self._summaries = Summaries(self._collections)
+        self._expiry = Expiry(store, self._collections)
+        self._rates = Rates(store, self._collections)
+        self._spots = Spots(store, self._collections)
+        readings = Readings(store, self._messages)
+        judging = Judging(store, readings, self._spots, matcher(self._words.statistics, self._models.of))
+        groups = Groups(store, readings, judging, self._answers, self._models.of)
+        standings = Standings(store)
+        corrections = Corrections(store, standings)
+        review = ReviewBudget(self._collections)
+        arrivals = Arrivals(store, readings, self._words, self._spots, judging, self._answers, groups, review)
+        requery = Requery(arrivals, self._indexes)
+        self._recutting = Recutting(store, self._collections, self._embedding, readings, arrivals, requery)
+        self._departures = departures = Departures(store, arrivals, requery, corrections)
+        reshaping = Reshaping(store, judging, self._answers, groups)
+        feedback = Feedback(
+            store, judging, arrivals, requery, self._answers, reshaping, self._models, standings, corrections
+        )
+        outcomes = Outcomes(self._summaries)
+        parts = arrivals, departures, self._expiry, groups, standings, corrections, outcomes
+        upserts = Upserts(store, self._collections, *parts)
+        self.moves = Moves(store, self._collections, self._words)
+        caches = (self._answers, self._models)
+        kept = (*caches, self._words, self._rates, self._indexes)
+        retirement = Retirement(store, self._collections, kept)
+        shared = self._collections, self._words, self._summaries, self.moves
+        self.moving = Moving(store, encoders, *shared, retirement, caches)
+        deletion = Deletion(store, self._collections, self._summaries, self.moves, retirement)
+        self.tidying = Tidying(store, self.moves.leftovers)
+        whole = self.moves, self.moving, deletion
+        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
+        self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
+        self.notes = Notes(store)
+        asked = self._embedding, readings, self._collections, self._indexes
+        self.promises = Promises(store, self._collections, self._models)
+        self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
+        self._reads = Reads(store, *asked, arrivals, self._answers, standings, self.promises)
+        self._comparing = Comparing(store, *asked, self._words, arrivals, judging)
+        self._recutting.open()
+
+    # -- the main path -------------------------------------------------------------------------------------------------
+
+    def process(self, entries: Sequence[Entry]) -> list[Event]:
+        """Drop exact repeats, embed the rest, find neighbours, decide in order, commit, remember what to publish.
+
+        Args:
+            entries: what follows ``position`` in the log, in order; entries up to the position are skipped.
+
+        Returns:
+            The events of this batch in order; they are committed to the outbox.
+
+        Raises:
+            EncodingError: the model failed; nothing was changed and the same entries can be tried again.
+        """
+        with self._transaction() as batch:
+            fresh = [entry for entry in entries if entry.id > batch.position]
+            for segment in segments(fresh):
+                for prepared in self._prepare(segment):
+                    self._decide(prepared, batch)
+        self._embedding.committed()
+        self._indexes.apply(batch.changed.values(), batch.overlays)
+        for collection in batch.retired:
+            self._indexes.forget(collection)
+        self._messages.forget_texts()
+        if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
+            self._words.forget_texts()
+            with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
+                self._store.cut_log()
+        return batch.events
+
+    def embed_ahead(self, entries: Sequence[Entry]) -> None:
+        """Begin to embed the texts of this batch or the next beside it; no decision is different for it."""
+        self._embedding.begin(self._ours(entries), self._collections.settings)
+
+    def embed_remotely(self, entries: Sequence[Entry]) -> bool:
+        """The same for a batch however far ahead, by ``remote``; whether nothing of it is left to be embedded here."""
+        return self._embedding.begin_remotely(self._ours(entries), self._collections.settings)
+
+    def _ours(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Those that are not to be passed on."""
+        return [entry for entry in entries if self.moves.destination(entry) is None]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Batch]:
+        try:
+            with self._store.transaction():
+                batch = Batch(self._store)
+                yield batch
+                batch.changed.update({collection.id: collection for collection in self._collections.flush()})
+                self._words.flush()
+                self._rates.flush()
+                batch.finish()
+                self._before_commit()
+        except BaseException:
+            with ExitStack() as reloads:  # each of them, whatever becomes of the others
+                for kept in self._reloaded:
+                    reloads.callback(kept.reload)
+            raise
+
+    def _prepare(self, entries: Sequence[Entry]) -> Iterator[Prepared]:
+        """Embed what must be embedded and ask the indexes once for all of it."""
+        elsewhere = {entry.id: where for entry in entries if (where := self.moves.destination(entry)) is not None}
+        ours = [entry for entry in entries if entry.id not in elsewhere]
+        refused = self._rates.refusals(ours)
+        new = [entry for entry in ours if entry.id not in refused and not self._handlers.is_repeat(entry)]
+        upserts = [(entry, entry.command) for entry in new if isinstance(entry.command, UpsertItem)]
+        embedded = self._embedding.embed(
+            [(command, self._collections.settings(command.collection)) for _, command in upserts]
+        )
+        by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
+        neighbours = self._neighbours(by_entry)
+        for entry in entries:
+            near = neighbours.get(getattr(entry.command, "collection", ""))
+            yield Prepared(entry, by_entry.get(entry.id), near, refused.get(entry.id), elsewhere.get(entry.id))
+
+    def _neighbours(self, embedded: dict[EntryId, Embedded | InvalidCommand]) -> dict[str, Neighbours]:
+        queries: dict[str, dict[EntryId, Embedded]] = {}
+        for id_, one in embedded.items():
+            if isinstance(one, Embedded):
+                queries.setdefault(one.item.collection, {})[id_] = one
+        found: dict[str, Neighbours] = {}
+        for name, members in queries.items():
+            vectors, k = {id_: one.vector for id_, one in members.items()}, self._collections.settings(name).candidates
+            dimension = next(iter(members.values())).model.dimension
+            found[name] = self._indexes.neighbours(self._collections.find(name), vectors, dimension=dimension, k=k)
+        return found
+
+    def _decide(self, prepared: Prepared, batch: Batch) -> None:
+        entry = prepared.entry
+        self._models.take_effect(entry)
+        for collection, rows in self._expiry.due(entry):
+            self._handlers.expire(entry, collection, rows, batch)
+        for collection, groups in self._expiry.concerned(entry):
+            self._departures.settle(groups, entry, collection, batch)
+        self._spots.sort(entry.command)
+        self._recutting.some(entry, batch)
+        self._summaries.emit_due(entry, batch)
+        self._handlers.handle(prepared, batch)
+        batch.position, batch.clock_ms = entry.id, entry.time_ms
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def search(self, text: str, collection: str = "default", limit: int = 10) -> list[SearchHit]:
+        """Items similar to a text, best first, duplicates once; nothing is stored."""
+        return self._reads.search(text, collection, limit)
+
+    def recommend(self, item_id: str, collection: str = "default", limit: int = 10) -> list[SearchHit] | None:
+        """Items similar to a stored one, or ``None`` when it is not there."""
+        return self._reads.recommend(item_id, collection, limit)
+
+    def compare(self, one: Item | ItemKey, other: Item | ItemKey, *, collection: str | None = None) -> ComparedPair:
+        """The verdict on two items; nothing is stored. See ``Comparing.compare``."""
+        return self._comparing.compare(one, other, collection)
+
+    def get(self, item_id: str, collection: str = "default") -> ItemView | None:
+        """The item and where it stands now."""
+        return self._reads.get(item_id, collection)
+
+    def answers(self, collection: str = "default") -> list[AnswerView]:
+        """What people said of the items of a collection, in the order in which they said it."""
+        return self._reads.answers(collection)
+
+    def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
+        """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""
+        return self._reads.export(collection, after, last)
+
+    def outcome(self, key: str, collection: str | None = None) -> dict[str, Any] | None:
+        """The event that answered the command with this key, or ``None`` if the key was not used of late.
+
+        Without the collection, one alone must have used the key, else ``InvalidCommand`` is raised.
+        """
+        return self._reads.outcome(key, collection)
+
+    def settings(self) -> dict[str, CollectionSettings]:
+        """Settings of all collections, by name."""
+        return {collection.name: collection.settings for collection in self._collections.all()}
+
+    def has(self, collection: str) -> bool:
+        """Whether a collection is here as a whole."""
+        move = self.moves.of(collection)
+        return self._collections.find(collection) is not None and (move is None or move.place != "arriving")
+
+    def stats(self) -> dict[str, Any]:
+        """Counts by collection, index kinds and sizes, position."""
+        return self._reads.stats()
+
+    def sizes(self) -> tuple[int, Counter[str]]:
+        """How many items there are, and how many points by kind of index: the part of ``stats`` that costs little."""
+        return self._reads.sizes()
+
+    def review_share(self) -> float:
+        """Share of the items that arrived of late that are in ``review``, over all collections, in [0, 1]."""
+        return self._reads.review_share()
+
+    def kept_bytes(self) -> dict[str, int]:
+        """About how many bytes of memory are taken by what was read of late, by kind: each has a bound."""
+        return {**self._words.kept_bytes(), **self._store.kept_bytes()}
+
+    # -- upkeep --------------------------------------------------------------------------------------------------------
+
+    @property
+    def outbox(self) -> Outbox:
+        """Committed events, and who waits for them."""
+        return self._store.outbox
+
+    @property
+    def last_event(self) -> EntryId:
+        """Id of the last event that was given one."""
+        return self._store.last_event
+
+    def continue_after(self, last_event: EntryId | None = None, *, position: EntryId | None = None) -> None:
+        """Give the next events ids behind that of a stream that was ahead, or go on behind another ``position``."""
+        self._store.continue_after(last_event, position)
+
+    def acknowledge(
+        self,
+        *,
+        replied: Sequence[int] = (),
+        redacted: Sequence[EntryId] = (),
+        delivered: EntryId | None = None,
+    ) -> None:
+        """Note what has reached its receivers, so that it is not sent again after a restart.
+
+        Args:
+            replied: numbers of the replies that have arrived.
+            redacted: entries removed from the events stream.
+            delivered: the last event handed to the task of the user's own.
+        """
+        with self._store.transaction():
+            self._store.outbox.settle(replied)
+            self._store.outbox.redacted(redacted)
+            if delivered is not None:
+                self._store.set_note("delivered", str(delivered))
+
+    @property
+    def delivered(self) -> EntryId | None:
+        """The last event handed to the task of the user's own, as far as noted."""
+        noted = self._store.note("delivered")
+        return None if noted is None else EntryId.parse(noted)
+
+    def prune(self, outbox_ms: int, sent: EntryId) -> int:
+        """Drop events up to ``sent`` older than ``outbox_ms``, and what else is past its time; how many events."""
+        return self.tidying.prune(outbox_ms, sent)
+
+    def cut_log(self) -> None:
+        """Move the write-ahead log into the database, and cut it."""
+        self._store.cut_log()
+
+    @property
+    def position(self) -> EntryId:
+        """Id of the last entry whose effects are committed."""
+        return self._store.position
+
+    def due_ms(self) -> int | None:
+        """Stream time at which something falls due even if no command comes, or ``None``."""
+        times = self._summaries.due_ms(), self._expiry.due_ms(), self._models.due_ms()
+        return min((due for due in times if due is not None), default=None)
+
+    def snapshot(self, *, all_changes: bool = False) -> None:
+        """Write indexes that have changed much to disk (all that have changed at all); a restart starts from there."""
+        self._indexes.snapshot(all_changes=all_changes)
+
+    def begin_copy(self) -> DatabaseCopy:
+        """The state as it is now, for another thread to read at its own pace; work goes on meanwhile.
+
+        Raises:
+            StateError: the state is in memory, or is being copied already.
+        """
+        return self._store.begin_copy()
+
+    def end_copy(self) -> None:
+        """Nobody reads the copy any more."""
+        self._store.end_copy()
+
+    def recalls(self) -> dict[str, float]:
+        """Recall@10 of each approximate index when it last sampled it, in [0, 1], by collection."""
+        return self._indexes.recalls()
+
+    def sampled_recall(self) -> dict[str, float]:
+        """Recall@10 of each approximate index against exact search, measured now on a sample of its own vectors."""
+        return self._indexes.sampled_recall()
+
+    def warm_up(self) -> None:
+        """Load the models of all collections, so that the first command does not wait for them."""
+        self._embedding.warm_up([CollectionSettings(), *(one.settings for one in self._collections.all())])
+
+    def close(self) -> None:
+        """Write snapshots and close the store."""
+        try:
+            self._embedding.close()
+            self._indexes.close(self._collections.all())
+        finally:
+            self._store.close()
+            self._on_close()

@@ -1,0 +1,174 @@
+"""Items whose time is up. Time is stream time only.
+
+They are gone at that moment: nothing shows them or compares with them from then on. Their rows are deleted, and their
+events given, a few before each command. What is asked for goes by what is due, however many collections there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush, nsmallest
+
+from recommender_engine.items import Entry, TickClock
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.store import Collection, SqliteStore, StoredItem
+
+# So many are deleted before one command, so that no command waits for long, and so many before one that says that time
+# has passed, which comes on a quiet stream.
+MOST_AT_ONCE = 25
+MOST_ON_A_TICK = 250
+
+
+class Expiry:
+    """Knows of each collection when its next item is due, and which still have rows of items that are gone."""
+
+    def __init__(self, store: SqliteStore, collections: Collections) -> None:
+        self._store = store
+        self._collections = collections
+        self.reload()
+
+    def reload(self) -> None:
+        """Read everything from the store: at start, and after a transaction that was rolled back."""
+        self._next: dict[int, int] = {}  # stream time at which a collection's next item is due
+        self._heap: list[tuple[int, int]] = []  # the same, with entries that hold no longer
+        self._hiding: dict[int, Collection] = {}
+        self._collections.restless = {one.id: one for one in self._collections.all() if one.gone_ms or _ttl_ms(one)}
+
+    def arrived(self, collection: Collection, at_ms: int) -> None:
+        """An item has come."""
+        ttl_ms = _ttl_ms(collection)
+        if ttl_ms is not None and at_ms + ttl_ms < self._next.get(collection.id, at_ms + ttl_ms + 1):
+            self._expect(collection, at_ms + ttl_ms)
+
+    def due(self, entry: Entry) -> Iterator[tuple[Collection, list[StoredItem]]]:
+        """Items to delete before ``entry`` is handled, by collection, the earliest first: some, and those it names.
+
+        What it yields is to be deleted before the next is asked for.
+        """
+        self._pass(entry.time_ms)
+        left = MOST_ON_A_TICK if isinstance(entry.command, TickClock) else MOST_AT_ONCE
+        for id_ in nsmallest(left, self._hiding) if self._hiding else ():
+            collection = self._hiding[id_]
+            if not left:
+                break
+            if collection.name in self._collections.frozen:
+                continue
+            if seqs := self._store.items.arrived_until(id_, collection.gone_ms, left):
+                left -= len(seqs)
+                yield collection, self._rows(seqs)
+            if left:  # there were no more
+                self._forget(collection)
+        for collection, rows in self._named(entry):
+            if gone := [row for row in rows if row.at_ms <= collection.gone_ms]:
+                yield collection, gone
+
+    def concerned(self, entry: Entry) -> Iterator[tuple[Collection, list[str]]]:
+        """Groups of the items that ``entry`` names, where some of a collection are gone and yet to be deleted."""
+        for collection, rows in self._named(entry):
+            yield collection, [row.group for row in rows if row.group]
+
+    def due_ms(self) -> int | None:
+        """Stream time at which the next item is deleted, or ``None``."""
+        self._wake()
+        waiting = [one.gone_ms for one in self._hiding.values() if one.name not in self._collections.frozen]
+        frozen: list[tuple[int, int]] = []
+        while self._heap:
+            one = heappop(self._heap)
+            if self._due(one, frozen) is not None:
+                heappush(self._heap, one)
+                waiting.append(one[0])
+                break
+        self._put_back(frozen)
+        return min(waiting, default=None)
+
+    def _pass(self, now_ms: int) -> None:
+        """Everything that is due at a time is gone."""
+        self._wake()
+        frozen: list[tuple[int, int]] = []
+        while self._heap and self._heap[0][0] <= now_ms:
+            collection = self._due(heappop(self._heap), frozen)
+            if collection is not None:
+                collection.gone_ms = max(collection.gone_ms, now_ms - (_ttl_ms(collection) or 0))
+                self._hide(collection)
+                self._collections.touch(collection)
+                self._look(collection)
+        self._put_back(frozen)
+
+    def _due(self, noted: tuple[int, int], frozen: list[tuple[int, int]]) -> Collection | None:
+        """The collection of a time that was noted, if that is right and the collection is here; else it is put right.
+
+        Args:
+            noted: a time, and the number of the collection.
+            frozen: where to put it, if the collection is on its way between partitions.
+        """
+        due_ms, id_ = noted
+        if self._next.get(id_) != due_ms:
+            return None
+        collection = self._collections.by_id(id_)
+        if collection is not None and collection.name in self._collections.frozen:
+            frozen.append(noted)
+            return None
+        ttl_ms = None if collection is None else _ttl_ms(collection)
+        del self._next[id_]
+        if collection is None or ttl_ms is None:
+            return None
+        first_ms = self._store.items.first_arrival_ms(id_, collection.gone_ms)
+        if first_ms is not None and first_ms + ttl_ms == due_ms:
+            self._next[id_] = due_ms
+            return collection
+        self._look(collection)
+        return None
+
+    def _put_back(self, noted: list[tuple[int, int]]) -> None:
+        for one in noted:
+            heappush(self._heap, one)
+
+    def _wake(self) -> None:
+        """Look at collections whose settings have changed, or that have come."""
+        if self._collections.restless:
+            for collection in self._collections.restless.values():
+                self._look(collection)
+                first_ms = self._store.items.first_arrival_ms(collection.id) if collection.gone_ms else None
+                if first_ms is not None and first_ms <= collection.gone_ms:
+                    self._hide(collection)
+            self._collections.restless = {}
+
+    def _look(self, collection: Collection) -> None:
+        """Note when the next item of a collection is due."""
+        ttl_ms = _ttl_ms(collection)
+        first_ms = None if ttl_ms is None else self._store.items.first_arrival_ms(collection.id, collection.gone_ms)
+        if ttl_ms is None or first_ms is None:
+            self._next.pop(collection.id, None)
+        else:
+            self._expect(collection, first_ms + ttl_ms)
+
+    def _expect(self, collection: Collection, due_ms: int) -> None:
+        if self._next.get(collection.id) != due_ms:
+            self._next[collection.id] = due_ms
+            heappush(self._heap, (due_ms, collection.id))
+
+    def _hide(self, collection: Collection) -> None:
+        collection.hiding = True
+        self._hiding[collection.id] = collection
+
+    def _forget(self, collection: Collection) -> None:
+        collection.hiding = False
+        self._hiding.pop(collection.id, None)
+
+    def _named(self, entry: Entry) -> Iterator[tuple[Collection, list[StoredItem]]]:
+        command = entry.command
+        collection = self._collections.find(getattr(command, "collection", "")) if self._hiding else None
+        if collection is not None and collection.hiding and collection.name not in self._collections.frozen:
+            ids = {one for one in (getattr(command, "id", None), getattr(command, "other", None)) if one is not None}
+            rows = [row for id_ in sorted(ids) if (row := self._store.items.get(collection.id, id_)) is not None]
+            if rows:
+                yield collection, sorted(rows, key=lambda row: row.seq)
+
+    def _rows(self, seqs: Sequence[int]) -> list[StoredItem]:
+        rows = self._store.items.by_seq(seqs)
+        return [rows[seq] for seq in seqs]
+
+
+def _ttl_ms(collection: Collection) -> int | None:
+    ttl = collection.settings.ttl_seconds
+    return None if ttl is None else ttl * 1000

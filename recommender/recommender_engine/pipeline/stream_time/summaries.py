@@ -1,0 +1,88 @@
+"""Summaries of silent commands: the only thing they publish."""
+
+from __future__ import annotations
+
+from collections import Counter
+from heapq import heapify, heappop, heappush
+
+from recommender_engine.items import Band, Entry, ItemsBackfilled
+from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.store import Collection
+
+# A summary is due after this many silent commands, or this long after the first of them, in stream time.
+SUMMARY_COMMANDS = 1000
+SUMMARY_AFTER_MS = 5000
+
+
+class Summaries:
+    """Counts silent commands and says when their summary is due. Time is stream time only.
+
+    What is asked before a command goes by what is due, however many collections await a summary.
+    """
+
+    def __init__(self, collections: Collections) -> None:
+        self._collections = collections
+        self.reload()
+
+    def reload(self) -> None:
+        """Read everything from the collections: at start, and after a transaction that was rolled back."""
+        waiting = self._collections.awaiting_summary()
+        self._heap = [(_due_ms(one), one.id) for one in waiting]
+        heapify(self._heap)
+        self._full = {one.id for one in waiting if one.silent_commands >= SUMMARY_COMMANDS}
+
+    def count(self, collection: Collection, entry: Entry, band: Band | None) -> None:
+        """One more silent command."""
+        if collection.silent_commands == 0:
+            collection.silent_since_ms = entry.time_ms
+            heappush(self._heap, (_due_ms(collection), collection.id))
+        collection.silent_commands += 1
+        if collection.silent_commands >= SUMMARY_COMMANDS:
+            self._full.add(collection.id)
+        if band is not None:
+            collection.silent_bands[band] += 1
+        self._collections.touch(collection)
+
+    def emit_due(self, entry: Entry, batch: Batch) -> None:
+        """Publish the summaries that are due before ``entry`` is handled."""
+        due = set(self._full)
+        while self._heap and self._heap[0][0] <= entry.time_ms:
+            noted = heappop(self._heap)
+            if self._awaits(noted):
+                due.add(noted[1])
+        self._full.clear()
+        for id_ in sorted(due):
+            if (collection := self._collections.by_id(id_)) is not None:
+                self.emit_now(entry, collection, batch)
+
+    def _awaits(self, noted: tuple[int, int]) -> bool:
+        """Whether a time that was noted for a collection still holds."""
+        collection = self._collections.by_id(noted[1])
+        return collection is not None and collection.silent_commands > 0 and _due_ms(collection) == noted[0]
+
+    def emit_now(self, entry: Entry, collection: Collection, batch: Batch) -> None:
+        """Publish the summary of a collection, if there is anything to say."""
+        if not collection.silent_commands:
+            return
+        batch.emit(
+            entry,
+            ItemsBackfilled(
+                command=cause(entry),
+                collection=collection.name,
+                commands=collection.silent_commands,
+                bands=dict(sorted(collection.silent_bands.items())),
+            ),
+        )
+        collection.silent_commands, collection.silent_bands = 0, Counter()
+        self._collections.touch(collection)
+
+    def due_ms(self) -> int | None:
+        """Stream time of the next summary, or ``None``."""
+        while self._heap and not self._awaits(self._heap[0]):
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+
+def _due_ms(collection: Collection) -> int:
+    return collection.silent_since_ms + SUMMARY_AFTER_MS

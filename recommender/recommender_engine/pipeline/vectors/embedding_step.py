@@ -1,0 +1,322 @@
+"""The step that embeds: each distinct text of a batch once, and only if it was never embedded before."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recommender_engine.embedding import Embeddings, Encoder, Encoders, ModelIdentity, require_unit_vectors
+from recommender_engine.errors import EncodingError, InvalidCommand
+from recommender_engine.event_log import event_log
+from recommender_engine.items import CollectionSettings, Entry, Item, UpsertItem
+from recommender_engine.message import Messages
+from recommender_engine.pipeline.vectors.prefetching import (
+    Ahead,
+    Embedding,
+    EmbeddingExecutor,
+    LocalExecutor,
+    TextsOfModel,
+)
+from recommender_engine.store import SqliteStore, StoredItem
+from recommender_engine.text import clean, fingerprint
+
+log = event_log(__name__)
+
+Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+_HARMLESS = "hello"  # tells a model that fails on one text from one that fails on all
+# First byte of a vector's key.
+_FROM_TEXT, _GIVEN = b"t", b"v"
+_KEY_BYTES = 1 + 32
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An item with everything that is computed from its text alone.
+
+    Attributes:
+        item: as the producer sent it.
+        cut: it with what is compared for its text; ``None`` where that is all of it.
+        fingerprint: of all that it tells, in canonical form.
+        vector_key: under which its vector is recorded: a hash of the very text, or of a vector it brought along.
+        vector: float32, shape (dimension,), unit length.
+        truncated: whether the text was longer than the model reads.
+        model: whose vector it is.
+        embed_ms: its share of the milliseconds that the batch spent in the model; 0 for a known text.
+    """
+
+    item: Item
+    fingerprint: bytes
+    vector_key: bytes
+    vector: Vector
+    truncated: bool
+    model: ModelIdentity
+    embed_ms: float
+    cut: Item | None = None
+
+    @property
+    def compared(self) -> Item:
+        """The item as it is compared."""
+        return self.item if self.cut is None else self.cut
+
+
+class EmbeddingStep:
+    """Embeds items; texts known to the store or repeated in the batch do not reach the model.
+
+    Args:
+        store: which knows the texts that were embedded before.
+        encoders: the embedding models.
+        messages: find what of a text is compared.
+        remote: embeds batches further ahead, elsewhere; ``None``: nobody does.
+    """
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        messages: Messages | None = None,
+        remote: EmbeddingExecutor | None = None,
+    ) -> None:
+        self._store = store
+        self._encoders = encoders
+        self._messages = messages or Messages()
+        self._ahead = Ahead()
+        self._local = LocalExecutor(lambda name, texts: _checked(self._encoders.encoder(name), texts))
+        self._remote = remote
+        self._uncommitted: dict[tuple[str, str], Embedding] = {}
+
+    def identity(self, settings: CollectionSettings) -> ModelIdentity:
+        """The model that the collection's vectors come from."""
+        return self._encoders.encoder(settings.model).identity
+
+    def warm_up(self, settings: Iterable[CollectionSettings]) -> None:
+        """Load the models that collections with these settings use."""
+        started = time.perf_counter()
+        for one in {one.model: one for one in settings}.values():
+            self.identity(one)
+        log.info("engine.models_ready", extra={"seconds": round(time.perf_counter() - started, 2)})
+
+    def begin(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> None:
+        """Begin to embed what a batch will need, in a thread of its own, as far as it is not in hand."""
+        self._begin(self._local, entries, settings_of)
+
+    def begin_remotely(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> bool:
+        """The same elsewhere, if there is anybody; whether all of it is in hand now."""
+        return self._remote is not None and self._begin(self._remote, entries, settings_of)
+
+    def committed(self) -> None:
+        """What was embedded is in the store. Until then it is kept: a batch that is undone is tried again."""
+        self._uncommitted.clear()
+
+    def close(self) -> None:
+        """Embed nothing ahead any more."""
+        if self._remote is not None:
+            self._remote.close()
+        self._local.close()
+
+    def embed(self, items: Sequence[tuple[Item, CollectionSettings]]) -> list[Embedded | InvalidCommand]:
+        """Embed the items of a batch, in order; an item that cannot be embedded gives its error instead.
+
+        Raises:
+            EncodingError: the model failed on the batch.
+        """
+        return self._embed(items, self._uncommitted)
+
+    def embed_question(self, item: Item, settings: CollectionSettings) -> Embedded | InvalidCommand:
+        """Embed what nobody will store.
+
+        Raises:
+            EncodingError: the model failed.
+        """
+        (embedded,) = self._embed([(item, settings)], {})
+        return embedded
+
+    def embed_again(self, row: StoredItem, settings: CollectionSettings) -> Embedded | InvalidCommand:
+        """Embed what is compared of a stored item now; a vector that its producer gave stays.
+
+        Raises:
+            EncodingError: the model failed.
+        """
+        key = self._store.vectors.key(row.vector)
+        if made_from_text(key):
+            (embedded,) = self._embed([(row.item, settings)], self._uncommitted)
+            return embedded
+        compared = self._messages.compared(row.item, settings)
+        print_ = self._fingerprint(row.item, compared, settings)
+        vector, model = self._store.vectors.get(row.vector), self.identity(settings)
+        return Embedded(row.item, print_, key, vector, truncated=False, model=model, embed_ms=0.0)
+
+    def _begin(
+        self,
+        executor: EmbeddingExecutor,
+        entries: Sequence[Entry],
+        settings_of: Callable[[str], CollectionSettings],
+    ) -> bool:
+        waiting: dict[str, dict[str, None]] = {}
+        for item in (entry.command for entry in entries):
+            # Where a rate is limited, nobody knows yet what will be taken.
+            if not isinstance(item, UpsertItem) or (settings := settings_of(item.collection)).commands_per_second:
+                continue
+            text = clean(self._messages.compared(item, settings).content)
+            if self._at_hand(item, text, settings) is None:
+                waiting.setdefault(settings.model, {})[text] = None
+        return self._ahead.begin(
+            executor,
+            [TextsOfModel(name, self._encoders.encoder(name).identity, texts) for name, texts in waiting.items()],
+        )
+
+    def _embed(
+        self, items: Sequence[tuple[Item, CollectionSettings]], kept: dict[tuple[str, str], Embedding]
+    ) -> list[Embedded | InvalidCommand]:
+        results: list[Embedded | InvalidCommand | None] = [None] * len(items)
+        cut: list[Item | None] = [None] * len(items)
+        waiting: dict[str, dict[str, list[int]]] = {}
+        for place, (item, settings) in enumerate(items):
+            compared = self._messages.compared(item, settings)
+            text = clean(compared.content)
+            cut[place] = None if compared is item else compared
+            results[place] = self._at_hand(item, text, settings)
+            if results[place] is None:
+                waiting.setdefault(settings.model, {}).setdefault(text, []).append(place)
+        for model, texts in waiting.items():
+            self._encode(model, texts, items, results, kept)
+        return [
+            result if one is None or isinstance(result, InvalidCommand) else self._cut(result, one, settings)
+            for result, one, (_, settings) in zip(results, cut, items, strict=True)
+            if result is not None
+        ]
+
+    def _cut(self, embedded: Embedded, cut: Item, settings: CollectionSettings) -> Embedded:
+        return replace(embedded, cut=cut, fingerprint=self._fingerprint(embedded.item, cut, settings))
+
+    def _fingerprint(self, item: Item, compared: Item, settings: CollectionSettings) -> bytes:
+        return fingerprint(clean(self._messages.told(item, compared, settings)))
+
+    def _at_hand(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand | None:
+        """What can be told without the model; ``None`` if the text must be embedded."""
+        if not text:
+            return InvalidCommand("empty_text", "the text holds nothing visible", "text")
+        if settings.model not in self._encoders.names:
+            return InvalidCommand("unknown_model", f"the collection's model {settings.model!r} is not one of ours")
+        if item.vector is not None:
+            return self._given(item, text, settings)
+        return self._known(item, text, settings)
+
+    def _given(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand:
+        model = self.identity(settings)
+        given = item.vector
+        vector = np.asarray(np.frombuffer(given, "<f4") if isinstance(given, bytes) else given, np.float64)
+        if len(vector) != model.dimension:
+            return InvalidCommand(
+                "wrong_dimension", f"vector: {len(vector)} numbers, but {model.name} has {model.dimension}", "vector"
+            )
+        vector /= np.abs(vector).max()  # squares of very large and very small numbers leave the range of a float
+        unit = (vector / np.linalg.norm(vector)).astype(np.float32)
+        key = _GIVEN + hashlib.sha256(unit.tobytes()).digest()
+        return Embedded(item, fingerprint(text), key, unit, truncated=False, model=model, embed_ms=0.0)
+
+    def _known(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | None:
+        model, key = self.identity(settings), _text_key(text)
+        # What the collection brought from elsewhere comes first, whatever else is embedded in the same batch.
+        found = self._store.vectors.find(model.key, moved_key(key, item.collection), key)
+        if found is None:
+            return None
+        return Embedded(item, fingerprint(text), found.key, found.vector, found.truncated, model, embed_ms=0.0)
+
+    def _encode(
+        self,
+        model: str,
+        texts: dict[str, list[int]],
+        items: Sequence[tuple[Item, CollectionSettings]],
+        results: list[Embedded | InvalidCommand | None],
+        kept: dict[tuple[str, str], Embedding],
+    ) -> None:
+        encoder = self._encoders.encoder(model)
+        for text, one in self._vectors(encoder, model, list(texts), kept).items():
+            if isinstance(one, InvalidCommand):
+                for place in texts[text]:
+                    results[place] = one
+                continue
+            print_, key = fingerprint(text), _text_key(text)
+            for place in texts[text]:
+                results[place] = Embedded(items[place][0], print_, key, *one[:2], encoder.identity, one.embed_ms)
+
+    def _vectors(
+        self, encoder: Encoder, model: str, texts: list[str], kept: dict[tuple[str, str], Embedding]
+    ) -> dict[str, Embedding | InvalidCommand]:
+        """Of each text its vector: kept from a try before, made ahead, or now. All are kept then."""
+        found: dict[str, Embedding | InvalidCommand] = {
+            text: kept[model, text] for text in texts if (model, text) in kept
+        }
+        found |= self._ahead.take(model, texts)
+        missing = [text for text in texts if text not in found]
+        if missing:
+            started = time.perf_counter()
+            encoded = _encode_each(encoder, missing)
+            embed_ms = round((time.perf_counter() - started) * 1000 / len(missing), 3)
+            for text, one in zip(missing, encoded, strict=True):
+                found[text] = one if isinstance(one, InvalidCommand) else Embedding(*one, embed_ms)
+        kept.update({(model, text): one for text, one in found.items() if isinstance(one, Embedding)})
+        return found
+
+
+def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
+    """Encode texts; one on which the model fails, while it works on others, costs only itself.
+
+    Raises:
+        EncodingError: the model fails on a harmless text as well.
+    """
+    try:
+        return _encode_all(encoder, texts)
+    except EncodingError:
+        if len(texts) > 1:
+            middle = len(texts) // 2
+            return _encode_each(encoder, texts[:middle]) + _encode_each(encoder, texts[middle:])
+        _encode_all(encoder, [_HARMLESS])
+        return [InvalidCommand("encoding_failed", "the model fails on this text", "text")]
+
+
+def _encode_all(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
+    return [(vector, bool(cut)) for vector, cut in zip(*_checked(encoder, texts), strict=True)]
+
+
+def _checked(encoder: Encoder, texts: list[str]) -> Embeddings:
+    return require_unit_vectors(encoder.encode(texts), len(texts), encoder.identity.dimension)
+
+
+def says_the_same(row: StoredItem, embedded: Embedded, store: SqliteStore) -> bool:
+    """Whether a stored item says what one that arrives does.
+
+    The producer's vector is part of what an item says; case alone is not, though it moves the vector of a text.
+    """
+    if row.fingerprint != embedded.fingerprint:
+        return False
+    key = store.vectors.key(row.vector)
+    return key == embedded.vector_key or (made_from_text(key) and made_from_text(embedded.vector_key))
+
+
+def made_from_text(vector_key: bytes) -> bool:
+    """Whether the vector comes from the model and not from the producer."""
+    return vector_key.startswith(_FROM_TEXT)
+
+
+def shared_key(key: bytes, vector: Vector) -> bytes | None:
+    """The key under which a vector that arrives serves all collections; ``None`` if nothing shows that it is right.
+
+    A vector that a producer gave is named by its own hash. What a text is embedded as only the model here can say.
+    """
+    return key if key == _GIVEN + hashlib.sha256(vector.tobytes()).digest() else None
+
+
+def moved_key(key: bytes, collection: str) -> bytes:
+    """The key under which a vector that arrived with a collection serves this collection and no other."""
+    return key[:_KEY_BYTES] + hashlib.blake2b(collection.encode(), digest_size=8).digest()
+
+
+def _text_key(cleaned: str) -> bytes:
+    # Not the fingerprint: it folds case, and what a vector is must not depend on which twin came first in a batch.
+    return _FROM_TEXT + hashlib.sha256(cleaned.encode()).digest()

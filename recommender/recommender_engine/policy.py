@@ -1,0 +1,153 @@
+"""Which two items of a collection may be duplicates of each other at all."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import NamedTuple
+
+from recommender_engine.items import CollectionSettings, Item
+from recommender_engine.items.placeholders import says_nothing
+from recommender_engine.items.values import AttributeValue
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SECOND_US = 1_000_000
+_INTEGER = 2**63
+
+
+class Dated(NamedTuple):
+    """An item and when it arrived.
+
+    Attributes:
+        item: what it says.
+        at_ms: stream time of its arrival, in milliseconds since 1970.
+    """
+
+    item: Item
+    at_ms: int
+
+    @property
+    def time_us(self) -> int:
+        """Its own timestamp, or else its arrival, in microseconds since 1970."""
+        timestamp: datetime | None = self.item.timestamp
+        return self.at_ms * 1000 if timestamp is None else (timestamp - _EPOCH) // _MICROSECOND
+
+
+def restricts(settings: CollectionSettings) -> bool:
+    """Whether the settings forbid any pair that would otherwise be compared."""
+    return bool(settings.equal or settings.only or settings.window_seconds or settings.min_length)
+
+
+def may_be_duplicate(settings: CollectionSettings, item: Item) -> bool:
+    """Whether the item can be a duplicate of anything, or anything of it: placeholders are alike and mean nothing."""
+    return len(item.content) >= settings.min_length and not means_nothing(settings, item)
+
+
+def means_nothing(settings: CollectionSettings, item: Item) -> bool:
+    """Whether the item's text is a placeholder (``N/A``, ``-``), in a collection whose texts are compared."""
+    return settings.rule != "cosine" and says_nothing(item.content)
+
+
+def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:
+    """Whether the later item may be a duplicate of the earlier one.
+
+    An attribute or field that is not there has no value, which equals no value on the other side.
+    """
+    if not (may_be_duplicate(settings, later.item) and may_be_duplicate(settings, earlier.item)):
+        return False
+    if any(not _same(_value(later.item, name), _value(earlier.item, name)) for name in settings.equal):
+        return False
+    if not _among(settings, earlier.item):
+        return False
+    window = settings.window_seconds
+    return window is None or abs(later.time_us - earlier.time_us) <= window * _SECOND_US
+
+
+class Spot(NamedTuple):
+    """Where an item stands among those that later ones may repeat; indexed, so that these are found at once.
+
+    Attributes:
+        scope: a number for what has to be equal; ``None`` where no later item may repeat it.
+        moment: microseconds since 1970, where a window counts; else 0.
+    """
+
+    scope: int | None
+    moment: int | None
+
+
+NOWHERE = Spot(None, None)
+
+
+class Reach(NamedTuple):
+    """The spots of all items that a later one may repeat.
+
+    Attributes:
+        scopes: that of items without a timestamp; where a window counts, also that of items with one.
+        first, last: moments, both included.
+    """
+
+    scopes: tuple[int, ...]
+    first: int
+    last: int
+
+
+def same_spots(one: CollectionSettings, other: CollectionSettings) -> bool:
+    """Whether every item has the same spot under both settings."""
+    windows = one.window_seconds is None, other.window_seconds is None
+    return (one.equal, one.only, one.min_length) == (other.equal, other.only, other.min_length) and len({*windows}) == 1
+
+
+def spot(settings: CollectionSettings, collection: int, dated: Dated) -> Spot:
+    """The spot of an item of a collection."""
+    item = dated.item
+    if not restricts(settings) or not may_be_duplicate(settings, item) or not _among(settings, item):
+        return NOWHERE
+    windowed = settings.window_seconds is not None
+    scope = _scope(settings, collection, item, own_time=windowed and item.timestamp is not None)
+    return Spot(scope, _bounded(dated.time_us) if windowed else 0)
+
+
+def reach(settings: CollectionSettings, collection: int, later: Dated) -> Reach | None:
+    """What an item of a collection may repeat; ``None`` if nothing."""
+    if not may_be_duplicate(settings, later.item):
+        return None
+    if settings.window_seconds is None:
+        return Reach((_scope(settings, collection, later.item, own_time=False),), 0, 0)
+    scopes = tuple(_scope(settings, collection, later.item, own_time=own) for own in (False, True))
+    around = settings.window_seconds * _SECOND_US
+    return Reach(scopes, _bounded(later.time_us - around), _bounded(later.time_us + around))
+
+
+def _among(settings: CollectionSettings, item: Item) -> bool:
+    """Whether an item has the values that one which is repeated must have."""
+    return all(any(_same(_value(item, name), value) for value in values) for name, values in settings.only.items())
+
+
+def _scope(settings: CollectionSettings, collection: int, item: Item, *, own_time: bool) -> int:
+    values = [[name, *_comparable(_value(item, name))] for name in settings.equal]
+    said = json.dumps([collection, own_time, values]).encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(said, digest_size=8).digest(), signed=True)
+
+
+def _comparable(value: AttributeValue) -> tuple[str, AttributeValue]:
+    """Equal for values that are the same, and different for others; also as JSON."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return type(value).__name__, value
+    return "number", int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _bounded(moment: int) -> int:
+    """As the store can hold it."""
+    return max(-_INTEGER, min(moment, _INTEGER - 1))
+
+
+def _same(one: AttributeValue, other: AttributeValue) -> bool:
+    return one == other and isinstance(one, bool) is isinstance(other, bool)  # to Python 1 is True
+
+
+def _value(item: Item, name: str) -> AttributeValue:
+    if name in item.attributes:
+        return item.attributes[name]
+    return (item.fields or {}).get(name)

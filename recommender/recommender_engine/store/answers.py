@@ -1,0 +1,162 @@
+"""What people said of pairs of items, and what a collection's matcher has learned from it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recommender_engine.items import EntryId
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer; the last one on a pair counts.
+
+    Attributes:
+        one: the smaller id of the two; ``other`` the larger.
+        same: whether the two are the same thing.
+        entry: the command that said so.
+        by: who said so.
+        probability: of the matcher, before it heard the answer, in [0, 1].
+        features: what the matcher saw, by name.
+        kind: of text, as `recommender_engine.matching` names it; ``None`` in answers of before.
+    """
+
+    one: str
+    other: str
+    same: bool
+    entry: EntryId
+    by: str | None
+    probability: float
+    features: Mapping[str, float]
+    kind: str | None = None
+
+
+_SELECT = "SELECT one, other, same, entry, said_by, probability, features, kind FROM answers WHERE collection=?"
+
+
+class AnswerTable:
+    """Reads and writes answers; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._counts: dict[int, int] | None = None  # of collections that are here
+
+    def forget_counts(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._counts = None
+
+    def all(self, collection: int) -> list[Answer]:
+        """Every answer, in the order in which they were given."""
+        return [_answer(row) for row in self._db.execute(f"{_SELECT} ORDER BY id", (collection,))]
+
+    def pairs(self, collection: int) -> list[tuple[str, str, bool]]:
+        """The ids of every answer and whether they are the same, in the order in which they were given."""
+        rows = self._db.execute("SELECT one, other, same FROM answers WHERE collection=? ORDER BY id", (collection,))
+        return [(one, other, bool(same)) for one, other, same in rows]
+
+    def put(self, collection: int, answer: Answer) -> None:
+        """Record an answer in place of an earlier one on the same pair."""
+        self.remove(collection, answer.one, answer.other)
+        self._count(collection, 1)
+        self._db.execute(
+            "INSERT INTO answers (collection, one, other, same, entry, said_by, probability, features, kind)"
+            " VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                collection,
+                answer.one,
+                answer.other,
+                answer.same,
+                str(answer.entry),
+                answer.by,
+                answer.probability,
+                json.dumps(dict(answer.features)),
+                answer.kind,
+            ),
+        )
+
+    def remove(self, collection: int, one: str, other: str) -> None:
+        """Take an answer back; ids in ascending order."""
+        self._count(
+            collection,
+            -self._db.execute(
+                "DELETE FROM answers WHERE collection=? AND one=? AND other=?", (collection, one, other)
+            ).rowcount,
+        )
+
+    def forget(self, collection: int, item_id: str) -> None:
+        """Drop every answer on an item."""
+        for side in ("one", "other"):
+            gone = self._db.execute(
+                f"DELETE FROM answers WHERE collection=? AND {side}=?",  # noqa: S608 (constant)
+                (collection, item_id),
+            ).rowcount
+            self._count(collection, -gone)
+
+    def count(self, collection: int | None = None) -> int:
+        """How many there are in a collection, or in all that are here; counted once, and kept up to date."""
+        counts = self._counted()
+        return sum(counts.values()) if collection is None else counts.get(collection, 0)
+
+    def retire(self, collection: int) -> None:
+        """The collection has left; its answers count no more."""
+        self._counted().pop(collection, None)
+
+    def _counted(self) -> dict[int, int]:
+        if self._counts is None:
+            self._counts = dict(
+                self._db.execute(
+                    "SELECT collection, count(*) FROM answers WHERE collection IN"
+                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
+                )
+            )
+        return self._counts
+
+    def _count(self, collection: int, change: int) -> None:
+        if self._counts is not None and (change > 0 or collection in self._counts):
+            self._counts[collection] = self._counts.get(collection, 0) + change
+
+    def model(self, collection: int) -> tuple[int, dict[str, Any]] | None:
+        """The learned model as JSON values, and how many answers it has learned from."""
+        row = self._db.execute("SELECT answers, model FROM models WHERE collection=?", (collection,)).fetchone()
+        return None if row is None else (int(row[0]), json.loads(row[1]))
+
+    def model_text(self, collection: int) -> str | None:
+        """The learned model as it is stored."""
+        row = self._db.execute("SELECT model FROM models WHERE collection=?", (collection,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def put_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
+        """Keep a learned model in place of the one before."""
+        self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,0,?)", (collection, answers, json.dumps(model)))
+
+    def begin_lesson(self, collection: int) -> None:
+        """All answers are being learned from; those that come now are not."""
+        self._db.execute("UPDATE models SET pending=0 WHERE collection=?", (collection,))
+
+    def replace_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
+        """Keep what a lesson taught; what has changed since it was begun is pending still."""
+        self._db.execute(
+            "INSERT INTO models VALUES (?,?,0,?)"
+            " ON CONFLICT DO UPDATE SET answers=excluded.answers, model=excluded.model",
+            (collection, answers, json.dumps(model)),
+        )
+
+    def pend(self, collection: int) -> int:
+        """One more change that the model has not learned from; returns how many there are, 1 without a model."""
+        row = self._db.execute(
+            "UPDATE models SET pending = pending + 1 WHERE collection=? RETURNING pending", (collection,)
+        ).fetchone()
+        return 1 if row is None else int(row[0])
+
+    def drop_model(self, collection: int) -> None:
+        """Back to the model that ships with the package."""
+        self._db.execute("DELETE FROM models WHERE collection=?", (collection,))
+
+
+def _answer(row: Any) -> Answer:
+    one, other, same, entry, by, probability, features, kind = row
+    return Answer(one, other, bool(same), EntryId.parse(entry), by, probability, json.loads(features), kind)

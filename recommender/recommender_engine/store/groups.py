@@ -1,0 +1,124 @@
+"""Groups of items judged to be the same thing; a group is what its items say it is."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from typing import Literal
+
+from recommender_engine.store.recent_items import RecentItems
+from recommender_engine.store.rows import Member
+
+CanonicalRule = Literal["earliest", "latest", "longest"]
+
+_CANONICAL = {
+    "earliest": "seq",
+    "latest": "seq DESC",
+    "longest": "length DESC, seq",
+}
+_MEMBER = "SELECT seq, id, point, grp FROM items WHERE grp=?"
+
+
+class GroupTable:
+    """Reads and writes groups; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
+        self._db = connection
+        self._recent = recent
+
+    def canonical(
+        self, groups: Collection[str], rule: CanonicalRule = "earliest", hidden_ms: int | None = None
+    ) -> dict[str, str]:
+        """Id of the item that stands for each group; among equally long texts the earliest.
+
+        Args:
+            groups: which.
+            rule: how it is chosen.
+            hidden_ms: items that arrived up to this stream time are not to be seen.
+        """
+        if hidden_ms is not None:
+            return dict(self._read_canonical(list(groups), rule, hidden_ms))
+        recent = self._recent.canonical_by(rule)
+        found = recent.among(groups)
+        if len(found) < len(groups):
+            for group, id_ in self._read_canonical([group for group in groups if group not in found], rule):
+                found[group] = id_
+                recent.put(group, id_)
+        return found
+
+    def _read_canonical(self, groups: list[str], rule: CanonicalRule, hidden_ms: int = -1) -> list[tuple[str, str]]:
+        rows = self._db.execute(
+            "SELECT grp, items.id FROM json_each(?) AS groups CROSS JOIN items ON items.seq ="  # noqa: S608
+            f" (SELECT seq FROM items WHERE grp = groups.value AND at_ms > ? ORDER BY {_CANONICAL[rule]} LIMIT 1)",
+            (json.dumps(groups), hidden_ms),
+        )
+        return rows.fetchall()
+
+    def earliest(self, group: str, limit: int) -> list[Member]:
+        """The earliest items of a group, at most ``limit`` (-1: all), in order of arrival."""
+        rows = self._db.execute(f"{_MEMBER} ORDER BY seq LIMIT ?", (group, limit))
+        return [Member(*row) for row in rows]
+
+    def latest(self, group: str, limit: int) -> list[Member]:
+        """The latest items of a group, at most ``limit``, the latest first."""
+        rows = self._db.execute(f"{_MEMBER} ORDER BY seq DESC LIMIT ?", (group, limit))
+        return [Member(*row) for row in rows]
+
+    def all(self, group: str) -> list[Member]:
+        """Every item of a group, in order of arrival."""
+        return self.earliest(group, -1)
+
+    def size(self, group: str) -> int:
+        """How many items a group has."""
+        return int(self._db.execute("SELECT count(*) FROM items WHERE grp=?", (group,)).fetchone()[0])
+
+    def vectors(self, group: str) -> dict[int, int]:
+        """Row of the vector of every item of a group, by arrival number, in order of arrival."""
+        return dict(self._db.execute("SELECT seq, vector FROM items WHERE grp=? ORDER BY seq", (group,)))
+
+    def with_vector(self, group: str, collection: int, vector: int) -> list[Member]:
+        """The items of a group that have this very vector, in order of arrival."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE vector=? AND collection=? AND +grp=? ORDER BY seq",
+            (vector, collection, group),
+        )
+        return [Member(*row) for row in rows]
+
+    def matched_across(self, group: str, other: str) -> list[int]:
+        """Arrival numbers of the items of a group whose verdict speaks of an item of the other, ascending.
+
+        It takes time by the smaller of the two.
+        """
+        ours = "items AS mine CROSS JOIN items AS theirs ON theirs.seq = mine.matched_seq"
+        others = "items AS theirs CROSS JOIN items AS mine ON mine.matched_seq = theirs.seq"
+        rows = self._db.execute(
+            f"SELECT mine.seq FROM {ours if self.size(group) <= self.size(other) else others}"  # noqa: S608 (constants)
+            " WHERE mine.grp=? AND theirs.grp=? ORDER BY mine.seq",
+            (group, other),
+        )
+        return [row[0] for row in rows]
+
+    def move(self, seqs: Collection[int], group: str) -> None:
+        """Put items into a group."""
+        self._db.execute(
+            "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
+        )
+        self._recent.rearranged()
+
+    def gone(self, group: str, until_ms: int) -> list[Member]:
+        """Items of a group that arrived up to a stream time, in order of arrival."""
+        rows = self._db.execute(f"{_MEMBER} AND at_ms <= ? ORDER BY seq", (group, until_ms))
+        return [Member(*row) for row in rows]
+
+    def first_behind(self, group: str, until_ms: int) -> int | None:
+        """Number of the earliest item of a group that arrived behind a stream time."""
+        row = self._db.execute(
+            "SELECT seq FROM items WHERE grp=? AND at_ms > ? ORDER BY seq LIMIT 1", (group, until_ms)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def leave(self, group: str, until_ms: int) -> None:
+        """Take the items that arrived up to a stream time out of a group; they are in none from then on."""
+        self._db.execute("UPDATE items SET grp='' WHERE grp=? AND at_ms <= ?", (group, until_ms))
+        self._recent.rearranged()

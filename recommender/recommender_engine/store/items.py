@@ -1,0 +1,379 @@
+"""Items with their groups and verdicts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from recommender_engine.items import Band, Item, PairVerdict
+from recommender_engine.store.recent_items import LONGEST_KEPT, RecentItems
+from recommender_engine.store.rows import MEMBERS_PER_POINT, LikelyPair, Member, Saying, SpotOf, StoredItem, Verdict
+
+_SELECT = (
+    "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
+    "matched_seq, at_ms, compared, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
+)
+
+
+class ItemTable:
+    """Reads and writes items; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
+        self._db = connection
+        self.recent = recent
+        self._counts: dict[int, int] | None = None
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self.recent.clear()
+        self._counts = None
+
+    def get(self, collection: int, item_id: str) -> StoredItem | None:
+        """The item as it stands, or ``None``."""
+        rows = self._db.execute(f"{_SELECT} WHERE collection=? AND id=?", (collection, item_id))
+        return next(map(_stored, rows), None)
+
+    def id_of(self, seq: int, hidden_ms: int | None = None) -> str | None:
+        """Id of the item that arrived as number ``seq``, while it is there.
+
+        Args:
+            seq: its number.
+            hidden_ms: those that arrived up to this stream time are not to be seen; so in other methods.
+        """
+        if hidden_ms is None and (said := self.recent.sayings.get(seq)) is not None:
+            return said.item.id
+        row = self._db.execute("SELECT id FROM items WHERE seq=? AND at_ms > ?", (seq, _since(hidden_ms))).fetchone()
+        return None if row is None else str(row[0])
+
+    def by_seq(self, seqs: Collection[int]) -> dict[int, StoredItem]:
+        """Items by order of arrival."""
+        if not seqs:
+            return {}
+        rows = self._db.execute(
+            f"{_SELECT} WHERE seq IN (SELECT value FROM json_each(?))",  # noqa: S608 (constant)
+            (json.dumps(list(seqs)),),
+        )
+        return {row[0]: _stored(row) for row in rows}
+
+    def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
+        """What items of a collection say, by order of arrival."""
+        found = self.recent.sayings.among(seqs)
+        if len(found) < len(seqs):
+            found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
+        return found
+
+    def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, Saying]]:
+        rows = self._db.execute(
+            "SELECT seq, id, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"
+            " WHERE seq IN (SELECT value FROM json_each(?))",
+            (json.dumps(seqs),),
+        )
+        for seq, id_, content, attributes, *others in rows:
+            said = Saying(item_of(id_, collection, content, attributes), *others)
+            if len(said.item.content) <= LONGEST_KEPT:
+                self.recent.sayings.put(seq, said)
+            yield seq, said
+
+    def next_seq(self) -> int:
+        """The order of arrival that the next item gets."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='items'").fetchone()
+        return 1 if row is None else int(row[0]) + 1
+
+    def insert(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+        """A new arrival; ``row.seq`` comes from ``next_seq``.
+
+        Args:
+            row: what it is.
+            spot: where it stands among those that later ones may repeat.
+        """
+        self._db.execute(
+            "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
+            " point, grp, verdict, matched_seq, at_ms, compared, length, scope, moment)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                row.seq,
+                row.collection,
+                row.item.id,
+                row.revision,
+                row.version,
+                _content(row.item),
+                _json(row.item.attributes),
+                row.fingerprint,
+                row.vector,
+                row.point,
+                row.group,
+                _verdict_json(row.verdict),
+                row.verdict.matched_seq,
+                row.at_ms,
+                _cut(row.cut),
+                _length(row.item),
+                *spot,
+            ),
+        )
+        self._count(row.collection, 1)
+        self.recent.arrived(row)
+
+    def correct(self, seq: int, verdict: Verdict) -> None:
+        """Put another verdict in place of the one on arrival."""
+        self._db.execute(
+            "UPDATE items SET verdict=?, matched_seq=? WHERE seq=?", (_verdict_json(verdict), verdict.matched_seq, seq)
+        )
+
+    def rematch(self, seqs: Collection[int], matched_seq: int) -> None:
+        """The verdicts of these items, all of them duplicates, speak of another item now, without its reasons."""
+        self._db.execute(
+            "UPDATE items SET matched_seq=?, verdict=json_set(verdict, '$.band', 'duplicate', '$.reasons', json('[]'),"
+            " '$.explanation', '') WHERE seq IN (SELECT value FROM json_each(?)) AND verdict IS NOT NULL",
+            (matched_seq, json.dumps(list(seqs))),
+        )
+
+    def update(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+        """Other attributes or fields of the same text: arrival, group and verdict stay."""
+        seq, item = row.seq, row.item
+        said = _content(item), _cut(row.cut), _length(item), _json(item.attributes)
+        groups = self._db.execute(
+            "UPDATE items SET content=?, compared=?, length=?, attributes=?, revision=?, version=?, scope=?, moment=?"
+            " WHERE seq=? RETURNING grp",
+            (*said, row.revision, row.version, *spot, seq),
+        ).fetchall()
+        self.recent.sayings.drop(seq)
+        for (group,) in groups:
+            self.recent.regrouped(group)  # by length another one may stand for it
+
+    def recut(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+        """Something else of the same item is compared: its vector and point are others, all else stays."""
+        old = self._db.execute("SELECT point FROM items WHERE seq=?", (row.seq,)).fetchone()
+        self._db.execute(
+            "UPDATE items SET compared=?, fingerprint=?, vector=?, point=?, scope=?, moment=? WHERE seq=?",
+            (_cut(row.cut), row.fingerprint, row.vector, row.point, *spot, row.seq),
+        )
+        for point in (*(old or ()), row.point):
+            self.recent.left(row.seq, point, row.group)  # read again when somebody asks
+
+    def delete(self, seq: int) -> None:
+        """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
+        gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection, point, grp", (seq,)).fetchone()
+        if gone is not None:
+            collection, point, group = gone
+            self._count(collection, -1)
+            self.recent.left(seq, point, group)
+        self._db.execute(
+            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
+            " WHERE matched_seq=?",
+            (seq,),
+        )
+
+    def members(self, points: Collection[int], hidden_ms: int | None = None) -> list[Member]:
+        """The earliest items of each point, in order of arrival."""
+        if hidden_ms is not None:
+            return sorted(chain.from_iterable(self._read_members(list(points), hidden_ms).values()))
+        known = self.recent.members.among(points)
+        if len(known) < len(points):
+            read = self._read_members([point for point in points if point not in known])
+            for point, members in read.items():
+                self.recent.members.put(point, members)
+            known.update(read)
+        return sorted(chain.from_iterable(known.values()))
+
+    def _read_members(self, points: list[int], hidden_ms: int | None = None) -> dict[int, list[Member]]:
+        rows = self._db.execute(
+            "SELECT items.seq, items.id, point, grp FROM json_each(?) AS points CROSS JOIN items ON items.seq IN"
+            " (SELECT seq FROM items WHERE point = points.value AND at_ms > ? ORDER BY seq LIMIT ?) ORDER BY items.seq",
+            (json.dumps(points), _since(hidden_ms), MEMBERS_PER_POINT),
+        )
+        found: dict[int, list[Member]] = {}
+        for row in rows:
+            found.setdefault(row[2], []).append(Member(*row))
+        return found
+
+    def by_number(self, seqs: Collection[int]) -> list[Member]:
+        """Items by order of arrival, those that are there."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
+            (json.dumps(list(seqs)),),
+        )
+        return [Member(*row) for row in rows]
+
+    def seen_points(self, points: Collection[int], hidden_ms: int) -> list[int]:
+        """Those of the points on which an item hangs that is to be seen, in the order given."""
+        rows = self._db.execute(
+            "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM items WHERE point = value AND at_ms > ?)"
+            " ORDER BY key",
+            (json.dumps(list(points)), hidden_ms),
+        )
+        return [row[0] for row in rows]
+
+    def seen(self, seqs: Collection[int], hidden_ms: int | None) -> list[int]:
+        """Those of the items that are to be seen, in the order given."""
+        if hidden_ms is None:
+            return list(seqs)
+        rows = self._db.execute(
+            "SELECT value FROM json_each(?) JOIN items ON seq = value WHERE at_ms > ? ORDER BY json_each.key",
+            (json.dumps(list(seqs)), hidden_ms),
+        )
+        return [row[0] for row in rows]
+
+    def named(self, collection: int, ids: Collection[str]) -> list[Member]:
+        """Items by their ids, those that are in a group, in order of arrival."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
+            " AND grp <> '' ORDER BY +seq",  # by itself it would rather read the collection than sort a few
+            (collection, json.dumps(sorted(ids))),
+        )
+        return [Member(*row) for row in rows]
+
+    def twin(self, collection: int, fingerprint: bytes, hidden_ms: int | None = None) -> Member | None:
+        """The earliest item of the collection with the same text."""
+        row = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE fingerprint=? AND collection=? AND +at_ms > ?"
+            " ORDER BY seq LIMIT 1",  # by itself it would rather read the collection by its times
+            (fingerprint, collection, _since(hidden_ms)),
+        ).fetchone()
+        return None if row is None else Member(*row)
+
+    def point_of_vector(self, collection: int, vector: int) -> int | None:
+        """The point on which items of the collection with this very vector hang."""
+        row = self._db.execute(
+            "SELECT point FROM items WHERE vector=? AND collection=? ORDER BY seq LIMIT 1", (vector, collection)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def matched_with(self, seq: int, band: Band, limit: int) -> list[int]:
+        """Items whose verdict has this band and speaks of the one that arrived as number ``seq``, in that order."""
+        rows = self._db.execute(
+            "SELECT seq FROM items WHERE matched_seq=? AND json_extract(verdict, '$.band')=? ORDER BY seq LIMIT ?",
+            (seq, band.value, limit),
+        )
+        return [row[0] for row in rows]
+
+    def likely(
+        self, collection: int, since: int, least: float, limit: int, hidden_ms: int | None = None
+    ) -> list[LikelyPair]:
+        """Items that arrived behind number ``since``, each with the one that it was matched with, the likeliest first.
+
+        Only pairs of unlike texts that contest nothing, and that are there; at least ``least`` probable.
+        """
+        rows = self._db.execute(
+            "SELECT one.seq, one.id, other.seq, other.id, json_extract(one.verdict, '$.probability') AS stated"
+            " FROM items AS one JOIN items AS other ON other.seq = one.matched_seq"
+            " WHERE one.collection=? AND one.seq > ? AND other.at_ms > ? AND one.at_ms > ? AND stated >= ?"
+            " AND other.fingerprint <> one.fingerprint AND json_extract(one.verdict, '$.contested') IS NOT 1"
+            " ORDER BY stated DESC, one.seq LIMIT ?",
+            (collection, since, _since(hidden_ms), _since(hidden_ms), least, limit),
+        )
+        return [LikelyPair(*row) for row in rows]
+
+    def arrived_until(self, collection: int, at_ms: int, limit: int) -> list[int]:
+        """Items that arrived at ``at_ms`` or before, at most ``limit``, the earliest first."""
+        rows = self._db.execute(
+            "SELECT seq FROM items WHERE collection=? AND at_ms <= ? ORDER BY at_ms, seq LIMIT ?",
+            (collection, at_ms, limit),
+        )
+        return [row[0] for row in rows]
+
+    def first_arrival_ms(self, collection: int, after_ms: int = -1) -> int | None:
+        """Stream time at which the item arrived that is there for longest, of those that arrived behind a time."""
+        row = self._db.execute(
+            "SELECT min(at_ms) FROM items WHERE collection=? AND at_ms > ?", (collection, after_ms)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def after(self, collection: int, seq: int, limit: int, hidden_ms: int | None = None) -> list[StoredItem]:
+        """Items of a collection that arrived behind number ``seq``, at most ``limit``, in order of arrival."""
+        rows = self._db.execute(
+            f"{_SELECT} WHERE collection=? AND seq > ? AND at_ms > ? ORDER BY seq LIMIT ?",
+            (collection, seq, _since(hidden_ms), limit),
+        )
+        return [_stored(row) for row in rows]
+
+    def up_to(self, collection: int, seq: int, limit: int) -> list[StoredItem]:
+        """Items of a collection that arrived up to number ``seq``, at most ``limit``, the latest first."""
+        rows = self._db.execute(
+            f"{_SELECT} WHERE collection=? AND seq <= ? ORDER BY seq DESC LIMIT ?", (collection, seq, limit)
+        )
+        return [_stored(row) for row in rows]
+
+    def before_last(self, collection: int, count: int) -> int:
+        """The number of the item behind which the last ``count`` items of a collection arrived; 0 if there is none."""
+        row = self._db.execute(
+            "SELECT seq FROM items WHERE collection=? ORDER BY seq DESC LIMIT 1 OFFSET ?", (collection, count)
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def count(self, collection: int | None = None) -> int:
+        """Items in the collection, or in all that are here; counted once, and kept up to date."""
+        counts = self._counted()
+        return sum(counts.values()) if collection is None else counts.get(collection, 0)
+
+    def _counted(self) -> dict[int, int]:
+        if self._counts is None:
+            self._counts = dict(
+                self._db.execute(
+                    "SELECT collection, count(*) FROM items WHERE collection IN"
+                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
+                )
+            )
+        return self._counts
+
+    def retire(self, collection: int) -> None:
+        """The collection has left; its items count no more, and what they said is in memory no longer."""
+        self.recent.clear()
+        self._counted().pop(collection, None)
+
+    def _count(self, collection: int, change: int) -> None:
+        if self._counts is not None and (change > 0 or collection in self._counts):
+            self._counts[collection] = self._counts.get(collection, 0) + change
+
+
+def _since(hidden_ms: int | None) -> int:
+    return -1 if hidden_ms is None else hidden_ms
+
+
+def _stored(row: Any) -> StoredItem:
+    seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *others = row
+    pair, matched_seq, at_ms, compared, name = others
+    verdict = Verdict(None if pair is None else PairVerdict.model_validate_json(pair), matched_seq)
+    item = item_of(item_id, name, content, attributes)
+    cut = None if compared is None else item_of(item_id, name, compared, attributes)
+    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms, cut)
+
+
+def _verdict_json(verdict: Verdict) -> str | None:
+    return None if verdict.pair is None else _json(verdict.pair.model_dump(mode="json"))
+
+
+def item_of(item_id: str, collection: str, content: str, attributes: str) -> Item:
+    """An item from its row; it was validated when it came in."""
+    said = json.loads(content)
+    timestamp = said["timestamp"]
+    return Item.model_construct(
+        id=item_id,
+        collection=collection,
+        text=said["text"],
+        fields=said["fields"],
+        attributes={} if attributes == "{}" else json.loads(attributes),
+        timestamp=timestamp and datetime.fromisoformat(timestamp),
+        vector=None,
+    )
+
+
+def _content(item: Item) -> str:
+    timestamp = None if item.timestamp is None else item.model_dump(mode="json", include={"timestamp"})["timestamp"]
+    return _json({"text": item.text, "fields": item.fields, "timestamp": timestamp})
+
+
+def _length(item: Item) -> int:
+    """Characters of what it says; by it the longest item of a group is found."""
+    return len(item.text) if item.text is not None else sum(map(len, (item.fields or {}).values()))
+
+
+def _cut(item: Item | None) -> str | None:
+    return None if item is None else _content(item)
+
+
+# Made once: ``json.dumps`` makes one at each call.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,0 +1,170 @@
+"""Collections on their way between partitions, and commands that wait to be passed on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from recommender_engine.store.tally import Held, size
+
+Place = Literal["leaving", "left", "arriving", "here"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a collection stands that has to do with another partition.
+
+    Attributes:
+        collection: its name.
+        move: names the move; the last one that concerned it.
+        place: it is sealed and ``leaving``, has ``left``, is ``arriving``, or has arrived and is ``here``.
+        source: the partition that it comes from.
+        target: the partition that it goes to.
+        offset: what is added to arrival and group numbers of the source.
+        points: what is added to its points' numbers.
+        last_arrival: the highest number that was kept free for its items …
+        last_point: … and for its points.
+        page: the page that comes next; ``None`` behind the last.
+        part: how many parts of it are here …
+        part_bytes: … and how many bytes they have, in base64.
+        origins: partitions that it has been in, with events about it.
+    """
+
+    collection: str
+    move: str
+    place: Place
+    source: str
+    target: str
+    offset: int = 0
+    points: int = 0
+    last_arrival: int = 0
+    last_point: int = 0
+    page: str | None = None
+    part: int = 0
+    part_bytes: int = 0
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A command for another partition.
+
+    Attributes:
+        id: in the order of the commands.
+        target: the partition.
+        command: ``type``, ``data``, ``key``, ``reply_to`` (or ``None``) and ``via``, the partitions that it has passed.
+    """
+
+    id: int
+    target: str
+    command: Mapping[str, Any]
+
+
+MOST_HELD = 100_000
+"""How many commands may wait for collections that are on their way …"""
+
+MOST_HELD_BYTES = 256 * 2**20
+"""… and how many bytes they may have."""
+
+
+class MoveTable:
+    """Reads and writes both; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._held: Held | None = None
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._held = None
+
+    def all(self) -> list[Move]:
+        """Every collection that has to do with another partition, by name."""
+        rows = self._db.execute("SELECT state FROM moves ORDER BY collection")
+        found = (json.loads(state) for (state,) in rows)
+        return [Move(**{**one, "origins": tuple(one["origins"])}) for one in found]
+
+    def put(self, move: Move) -> None:
+        """Write it down in place of what was known of the collection."""
+        self._db.execute("INSERT OR REPLACE INTO moves VALUES (?,?)", (move.collection, json.dumps(asdict(move))))
+
+    def remove(self, collection: str) -> None:
+        """It has nothing to do with another partition."""
+        self._db.execute("DELETE FROM moves WHERE collection=?", (collection,))
+        self.drop_parts(collection)
+
+    # -- parts of the page that arrives --------------------------------------------------------------------------------
+
+    def add_part(self, collection: str, part: int, data: str) -> None:
+        """Keep a part until the last one is there."""
+        self._db.execute("INSERT OR REPLACE INTO move_parts VALUES (?,?,?)", (collection, part, data))
+
+    def parts(self, collection: str) -> list[str]:
+        """Those that are here, in their order."""
+        rows = self._db.execute("SELECT data FROM move_parts WHERE collection=? ORDER BY part", (collection,))
+        return [data for (data,) in rows]
+
+    def drop_parts(self, collection: str) -> None:
+        """The page is whole, or begins anew, or is not wanted any more."""
+        self._db.execute("DELETE FROM move_parts WHERE collection=?", (collection,))
+
+    # -- commands to be passed on --------------------------------------------------------------------------------------
+
+    def forward(self, collection: str, target: str, command: Mapping[str, Any], *, held: bool) -> None:
+        """Pass a command on, at once or, ``held``, when the collection has arrived."""
+        said = json.dumps(command, ensure_ascii=False)
+        self._held = self.held  # before it is there
+        self._db.execute(
+            "INSERT INTO forwards (collection, target, held, command) VALUES (?,?,?,?)",
+            (collection, target, held, said),
+        )
+        if held:
+            before = self.held
+            self._held = Held(before.rows + 1, before.bytes + size(said))
+
+    @property
+    def held(self) -> Held:
+        """How many commands wait for the arrival of a collection, and how many bytes they have."""
+        if self._held is None:
+            rows = self._db.execute(
+                "SELECT count(*), COALESCE(sum(length(CAST(command AS BLOB))), 0) FROM forwards WHERE held = 1"
+            )
+            self._held = Held(*rows.fetchone())
+        return self._held
+
+    def has_room(self) -> bool:
+        """Whether one more command may wait."""
+        return self.held.rows < MOST_HELD and self.held.bytes < MOST_HELD_BYTES
+
+    def forwards(self, limit: int) -> list[Forward]:
+        """Commands that are to be passed on now, in their order."""
+        rows = self._db.execute("SELECT id, target, command FROM forwards WHERE held = 0 ORDER BY id LIMIT ?", (limit,))
+        return [Forward(id_, target, json.loads(command)) for id_, target, command in rows]
+
+    def sent(self, ids: Sequence[int]) -> None:
+        """These stand in the streams of their partitions."""
+        self._db.executemany("DELETE FROM forwards WHERE id=?", [(id_,) for id_ in ids])
+
+    def waiting(self, collection: str | None = None) -> int:
+        """How many commands, for a collection or for all, have not been passed on."""
+        asked = "SELECT count(*) FROM forwards"
+        if collection is None:
+            return int(self._db.execute(asked).fetchone()[0])
+        return int(self._db.execute(f"{asked} WHERE collection=?", (collection,)).fetchone()[0])  # constant
+
+    def held_erasures(self, collection: str) -> list[str]:
+        """Ids of the items whose erasure is held."""
+        rows = self._db.execute(
+            "SELECT json_extract(command, '$.data') FROM forwards WHERE collection=? AND held"
+            " AND json_extract(command, '$.type')='item.erase' ORDER BY id",
+            (collection,),
+        )
+        return [json.loads(data)["id"] for (data,) in rows]
+
+    def let_go(self, collection: str, target: str) -> None:
+        """What was held for a collection is to be passed on now, to ``target``."""
+        self._held = None
+        self._db.execute("UPDATE forwards SET held=0, target=? WHERE collection=? AND held", (target, collection))

@@ -1,0 +1,98 @@
+"""What was read of items of late, as far as it still holds."""
+
+from __future__ import annotations
+
+from sys import getsizeof
+
+from recommender_engine.items import Item
+from recommender_engine.recent import Recent
+from recommender_engine.store.rows import MEMBERS_PER_POINT, Member, Saying, StoredItem
+
+# What is kept of items that were read of late, in bytes; those with longer texts are read each time.
+_SAYINGS_KEPT = 48 * 2**20
+_A_SAYING, _AN_ATTRIBUTE = 1400, 40
+LONGEST_KEPT = 4000  # characters
+_POINTS_KEPT = 32_768
+_GROUPS_KEPT = 32_768
+_A_POINT, _A_GROUP = 500, 260  # bytes
+
+
+class RecentItems:
+    """What was read of items of late. Who writes to the table says here what holds no longer.
+
+    Attributes:
+        sayings: what an item says, by arrival number.
+        members: the earliest items of a point.
+        canonical: id of the item that stands for a group, by the group and the rule that chose it.
+    """
+
+    def __init__(self) -> None:
+        self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT, _size_of)
+        self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
+        self.canonical: dict[str, Recent[str, str]] = {}
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how many bytes all of it takes."""
+        groups = sum([len(chosen) for chosen in self.canonical.values()])
+        return self.sayings.weight + _A_POINT * len(self.members) + _A_GROUP * groups
+
+    def canonical_by(self, rule: str) -> Recent[str, str]:
+        """Those that a rule chose, by group."""
+        if rule not in self.canonical:
+            self.canonical[rule] = Recent(_GROUPS_KEPT)
+        return self.canonical[rule]
+
+    def made(self, point: int) -> None:
+        """A point is there on which no item hangs yet."""
+        self.members.put(point, [])
+
+    def arrived(self, row: StoredItem) -> None:
+        """An item has come, behind all others."""
+        if (members := self.members.get(row.point)) is not None and len(members) < MEMBERS_PER_POINT:
+            members.append(Member(row.seq, row.item.id, row.point, row.group))
+        self.regrouped(row.group)
+        if len(row.compared.content) <= LONGEST_KEPT:
+            said = _without_vector(row.compared)
+            self.sayings.put(row.seq, Saying(said, row.fingerprint, row.vector, row.at_ms))
+
+    def left(self, seq: int, point: int, group: str) -> None:
+        """An item has gone."""
+        self.sayings.drop(seq)
+        self.members.drop(point)
+        self.regrouped(group)
+
+    def regrouped(self, group: str) -> None:
+        """Another item may stand for a group."""
+        for chosen in self.canonical.values():
+            chosen.drop(group)
+
+    def rearranged(self) -> None:
+        """Items have gone from group to group."""
+        self.members.clear()
+        self.canonical.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.sayings.clear()
+        self.rearranged()
+
+
+def _size_of(seq: int, said: Saying) -> int:
+    """About how many bytes it takes."""
+    item = said.item
+    attributes = [_AN_ATTRIBUTE + getsizeof(name) + getsizeof(value) for name, value in item.attributes.items()]
+    return _A_SAYING + getsizeof(item.content) + sum(attributes)
+
+
+def _without_vector(item: Item) -> Item:
+    """An item as it will be read."""
+    return Item.model_construct(
+        id=item.id,
+        collection=item.collection,
+        text=item.text,
+        fields=item.fields,
+        attributes=item.attributes,
+        timestamp=item.timestamp,
+        vector=None,
+    )

@@ -1,0 +1,123 @@
+"""Which stored items a later one may repeat, by an index over what its policy asks for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from recommender_engine.items import Item
+from recommender_engine.store.items import item_of
+from recommender_engine.store.rows import Member, Saying, SpotOf
+
+LAST_SEQ = 2**63 - 1
+_WITHIN = " AND moment BETWEEN ? AND ? AND seq > ? AND seq < ? AND seq <> ?"
+
+Sharing = Literal["fingerprint", "point"]
+_INDEXES = {"fingerprint": "items_by_scope_text", "point": "items_by_scope_point"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What an item looks for among those that arrived before it.
+
+    Attributes:
+        scopes: of the items; the first is that of items without a timestamp, whose moments follow their arrival.
+        first, last: their moments, both included.
+        behind: only those that arrived behind this number have a spot.
+        before: the arrival number of the item itself, if it is stored and those behind it do not count.
+        but: an arrival number that does not count either; 0 for none.
+        hidden_ms: those that arrived up to this stream time are not to be seen; ``None`` where all are.
+    """
+
+    scopes: tuple[int, ...]
+    first: int
+    last: int
+    behind: int = 0
+    before: int = LAST_SEQ
+    but: int = 0
+    hidden_ms: int | None = None
+
+    @property
+    def within(self) -> str:
+        """The condition, as a part of a statement."""
+        return _WITHIN if self.hidden_ms is None else f"{_WITHIN} AND at_ms > ?"  # which no index has
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Parameters of that part."""
+        hidden = () if self.hidden_ms is None else (self.hidden_ms,)
+        return self.first, self.last, self.behind, self.before, self.but, *hidden
+
+
+class SpotTable:
+    """Reads and writes spots; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def earliest(self, sharing: Sharing, values: Sequence[bytes | int], sought: Sought) -> list[int]:
+        """For each text or point the earliest arrival that is sought; 0 where there is none."""
+        best = [0] * len(values)
+        for place, scope in enumerate(sought.scopes):
+            # Without timestamps the first moment is the first arrival; with them all in the window are looked at.
+            order = "ORDER BY moment, seq LIMIT 1" if place == 0 else "ORDER BY seq LIMIT 1"
+            statement = (
+                f"SELECT seq FROM items INDEXED BY {_INDEXES[sharing]} WHERE scope=? AND {sharing}=?"  # noqa: S608
+                f"{sought.within} {order}"  # all of them constants
+            )
+            for number, value in enumerate(values):
+                row = self._db.execute(statement, (scope, value, *sought.values)).fetchone()
+                if row is not None and not 0 < best[number] < row[0]:
+                    best[number] = row[0]
+        return best
+
+    def points(self, sought: Sought, limit: int) -> list[int] | None:
+        """Points of all items that are sought, ascending; ``None`` if there are more than ``limit`` items."""
+        found: list[int] = []
+        for scope in sought.scopes:
+            rows = self._db.execute(
+                f"SELECT point FROM items INDEXED BY items_by_scope_time WHERE scope=?{sought.within} LIMIT ?",  # noqa: S608
+                (scope, *sought.values, limit + 1 - len(found)),
+            )
+            found += [row[0] for row in rows]
+        return None if len(found) > limit else sorted(set(found))
+
+    def among(self, seqs: Sequence[int], sought: Sought) -> list[int]:
+        """Those of the items that are sought, in the order given."""
+        rows = self._db.execute(
+            "SELECT seq FROM items WHERE seq IN (SELECT value FROM json_each(?)) AND scope IN (SELECT value FROM"  # noqa: S608
+            f" json_each(?)){sought.within}",
+            (json.dumps(list(seqs)), json.dumps(sought.scopes), *sought.values),
+        )
+        found = {row[0] for row in rows}
+        return [seq for seq in seqs if seq in found]
+
+    def unsorted(
+        self, collection: int, sharing: Sharing, value: bytes | int, sought: Sought, name: str
+    ) -> list[tuple[Member, Saying]]:
+        """Items with a text or on a point that have no spot yet, in order of arrival."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
+            f" WHERE {sharing}=? AND collection=? AND seq <= ? AND at_ms > ? ORDER BY seq",
+            (value, collection, sought.behind, -1 if sought.hidden_ms is None else sought.hidden_ms),
+        )
+        return [
+            (Member(seq, id_, point, group), Saying(item_of(id_, name, content, attributes), *others))
+            for seq, id_, point, group, content, attributes, *others in rows
+        ]
+
+    def slice(self, collection: int, last: int, limit: int, name: str) -> list[tuple[int, Item, int]]:
+        """Items that arrived up to number ``last``, at most ``limit``, the latest first: number, item, stream time."""
+        rows: Any = self._db.execute(
+            "SELECT seq, id, COALESCE(compared, content), attributes, at_ms FROM items WHERE collection=? AND seq <= ?"
+            " ORDER BY seq DESC LIMIT ?",
+            (collection, last, limit),
+        )
+        return [(seq, item_of(id_, name, content, attributes), at_ms) for seq, id_, content, attributes, at_ms in rows]
+
+    def put(self, spots: Collection[tuple[int, SpotOf]]) -> None:
+        """Items by arrival number stand there from now on."""
+        self._db.executemany("UPDATE items SET scope=?, moment=? WHERE seq=?", [(*spot, seq) for seq, spot in spots])

@@ -1,0 +1,272 @@
+"""The state of one partition: one SQLite database, one connection, one writer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from recommender_engine.errors import StateError, StateFull
+from recommender_engine.files import read_ahead
+from recommender_engine.items import START, EntryId
+from recommender_engine.store.answers import AnswerTable
+from recommender_engine.store.collections import CollectionTable
+from recommender_engine.store.copying import DatabaseCopy, facts_of
+from recommender_engine.store.failures import explained
+from recommender_engine.store.groups import GroupTable
+from recommender_engine.store.items import ItemTable
+from recommender_engine.store.lessons import LessonTable
+from recommender_engine.store.moves import MoveTable
+from recommender_engine.store.outbox import Outbox
+from recommender_engine.store.recent_items import RecentItems
+from recommender_engine.store.schema import check, connect, forget_statistics
+from recommender_engine.store.space import give_back, let_shrink
+from recommender_engine.store.spots import SpotTable
+from recommender_engine.store.tombstones import TombstoneTable
+from recommender_engine.store.transfer import TransferTable
+from recommender_engine.store.vectors import VectorTable
+from recommender_engine.store.words import WordTable
+
+_ERASED = "something was erased"
+_LAST_ERASURE = "last_erasure"
+_DUE, _BEGUN, _AGAIN = "1", "begun", "again"  # how far the words are rewritten for it
+_CHECKPOINT_PAGES = 1000
+
+
+class SqliteStore:
+    """Items, vectors, decisions, outbox and position; effects and position commit in one transaction.
+
+    What was written by another process is to be checked (``check``) before anything is changed.
+
+    Args:
+        path: the database file; ``None`` keeps everything in memory.
+        source: name of the partition, as events carry it.
+
+    Raises:
+        StateLocked, StateDamaged, StateTooNew: see :mod:`recommender_engine.errors`.
+    """
+
+    def __init__(self, path: Path | None = None, source: str = "/recommender/default") -> None:
+        self._path = path
+        self.source = source
+        self.partition = source.rpartition("/")[2]
+        self._descriptor: int | None = None
+        self._copying = False
+        self._db = connect(path)
+        self.collections = CollectionTable(self._db)
+        recent = RecentItems()
+        self.items = ItemTable(self._db, recent)
+        self.groups = GroupTable(self._db, recent)
+        self.spots = SpotTable(self._db)
+        self.vectors = VectorTable(self._db, recent)
+        self.words = WordTable(self._db)
+        self.answers = AnswerTable(self._db)
+        self.lessons = LessonTable(self._db)
+        self.tombstones = TombstoneTable(self._db)
+        self.outbox = Outbox(self._db, source)
+        self.moves = MoveTable(self._db)
+        self.transfer = TransferTable(self._db)
+
+    def check(self) -> None:
+        """Read all of the database, and finish what the process before may have left undone.
+
+        Another thread may call it while nobody else uses the store.
+
+        Raises:
+            StateDamaged: it is not as SQLite wrote it, and was left as it is.
+        """
+        if self._path is not None:
+            with suppress(OSError):  # then the check is slower, or meets it
+                read_ahead(self._plain_descriptor(self._path))  # the check goes through it table by table
+        check(self._db, self._path)
+        with explained():
+            forget_statistics(self._db)
+            let_shrink(self._db)
+        with suppress(StateFull):  # then the next compaction does it
+            self._lower_words()
+        self.cut_log()  # it may have died right after an erasure
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing; durable (fsync) when the block ends.
+
+        Raises:
+            StateFull, StateDamaged, StateError: the disk, see :mod:`recommender_engine.errors`; nothing was changed.
+        """
+        with explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.outbox.flush()
+                self._db.execute("COMMIT")
+            except BaseException:
+                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox, self.words, self.moves):
+                    kept_in_memory.forget()
+                self.answers.forget_counts()
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @property
+    def position(self) -> EntryId:
+        """Id of the last command whose effects are committed."""
+        return EntryId.parse(self.note("position") or str(START))
+
+    @position.setter
+    def position(self, value: EntryId) -> None:
+        self.set_note("position", str(value))
+
+    @property
+    def clock_ms(self) -> int:
+        """Stream time of the last command."""
+        return int(self.note("clock_ms") or 0)
+
+    @clock_ms.setter
+    def clock_ms(self, value: int) -> None:
+        self.set_note("clock_ms", str(value))
+
+    def erased(self, by: EntryId) -> None:
+        """Part of the caller's transaction: what was removed must leave no trace, so ``scrub`` is due.
+
+        Nothing is due where nothing was removed, neither now nor earlier.
+
+        Args:
+            by: the command that erases; backups made before it hold what it erased.
+        """
+        self.set_note(_LAST_ERASURE, str(by))
+        if self.words.marked:
+            self.set_note(_ERASED, _AGAIN if self.note(_ERASED) in (_BEGUN, _AGAIN) else _DUE)
+
+    def retire(self, collection: int, name: str, why: str) -> None:
+        """A collection is here no longer; what was under its name is cleared away bit by bit (``transfer.clear``)."""
+        self.transfer.retire(collection, name, why)
+        self.items.retire(collection)
+        self.answers.retire(collection)
+        self.tombstones.retire(collection)
+
+    def scrub(self) -> None:
+        """Leave no trace of what was erased: rewrite the words, and cut the write-ahead log.
+
+        While the database is being copied it is put off until the copy is done.
+        """
+        while self.scrub_some():
+            pass
+        self.cut_log()
+
+    def scrub_some(self) -> bool:
+        """Rewrite some of the words where an erasure asks for it; false when nothing is left to do.
+
+        It takes some milliseconds, however large the state is.
+        """
+        state = self.note(_ERASED)
+        if self._copying or state is None:
+            return False
+        if state == _DUE:
+            self._lower_words()
+        with self.transaction():
+            if state == _DUE:
+                self.words.begin_compaction()
+                self.set_note(_ERASED, _BEGUN)
+            elif not self.words.compact():
+                if state == _AGAIN:
+                    self.set_note(_ERASED, _DUE)
+                else:
+                    self._db.execute("DELETE FROM meta WHERE key=?", (_ERASED,))
+        return True
+
+    def _lower_words(self) -> None:
+        """Take away empty levels of the word index, in a transaction of its own."""
+        with self.transaction():
+            changed = self.words.lower()
+        if changed:
+            self.words.look_again()
+
+    def cut_log(self) -> None:
+        """Move the write-ahead log into the database, and cut it: it holds pages as they were before an erasure."""
+        if not self._copying:
+            with explained():
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def give_back(self) -> bool:
+        """Give some pages that hold nothing back to the disk; false when there is nothing to give.
+
+        While the database is being copied it is put off: what is given back would go to the write-ahead log.
+        """
+        with explained():
+            return not self._copying and give_back(self._db)
+
+    def begin_copy(self) -> DatabaseCopy:
+        """Hold the database file as it is now; commits go to the write-ahead log until ``end_copy``.
+
+        Raises:
+            StateError: it is in memory, or held already, or the disk does not do what it is told.
+        """
+        if self._path is None or self._copying:
+            raise StateError("there is no file to copy" if self._path is None else "the state is being copied already")
+        self.scrub()
+        descriptor = self._plain_descriptor(self._path)
+        self._db.execute("PRAGMA wal_autocheckpoint=0")
+        self._copying = True
+        copy = DatabaseCopy(self._path, descriptor, facts_of(self._db))
+        if copy.log_bytes():
+            self.end_copy()
+            raise StateError("the write-ahead log could not be moved into the database")
+        return copy
+
+    def end_copy(self) -> None:
+        """Let the file change again."""
+        self._copying = False
+        self._db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        self.cut_log()
+
+    @property
+    def last_event(self) -> EntryId:
+        """Id of the last event that was given one."""
+        return EntryId.parse(self.note("last_event") or str(START))
+
+    @last_event.setter
+    def last_event(self, value: EntryId) -> None:
+        self.set_note("last_event", str(value))
+
+    def continue_after(self, last_event: EntryId | None, position: EntryId | None) -> None:
+        """Go on behind this event, or behind this position: the streams are other ones than they were."""
+        with self.transaction():
+            if last_event is not None:
+                self.last_event = last_event
+            if position is not None:
+                self.position = position
+                erasure = self.note(_LAST_ERASURE)
+                if erasure is not None and EntryId.parse(erasure) > position:
+                    self.set_note(_LAST_ERASURE, str(position))
+
+    def kept_bytes(self) -> dict[str, int]:
+        """About how many bytes of memory are taken by what was read of late, by kind."""
+        return {"items": self.items.recent.kept_bytes, "vectors": self.vectors.kept_bytes}
+
+    def note(self, key: str) -> str | None:
+        """A small fact kept beside the tables."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def drop_note(self, key: str) -> None:
+        """Keep a small fact no longer; part of the caller's transaction."""
+        self._db.execute("DELETE FROM meta WHERE key=?", (key,))
+
+    def set_note(self, key: str, value: str) -> None:
+        """Keep a small fact; part of the caller's transaction if there is one."""
+        with explained():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
+
+    def _plain_descriptor(self, path: Path) -> int:
+        """Of the database as a plain file. It stays open: closing it would take the lock from SQLite, in silence."""
+        if self._descriptor is None:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close the database; what is committed is durable already."""
+        self._db.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,152 @@
+"""Vectors, recorded once and never computed again, and the points of the index that use them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_engine.recent import Recent
+from recommender_engine.store.recent_items import RecentItems
+
+Vector = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+_VECTORS_KEPT = 32 * 2**20  # bytes
+_A_VECTOR = 300  # bytes, without its numbers
+_UNKNOWN_KEPT = 4096  # keys; an item asks for its own twice: before it is embedded, and when it is stored
+
+
+class Known(NamedTuple):
+    """What was embedded before.
+
+    Attributes:
+        key: under which it was recorded.
+        row: of the vector.
+        vector: shape (dimension,).
+        truncated: whether the text was longer than the model reads.
+    """
+
+    key: bytes
+    row: int
+    vector: Vector
+    truncated: bool
+
+
+class VectorTable:
+    """Reads and writes vectors and points; every call runs in the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, items: RecentItems) -> None:
+        self._db = connection
+        self._items = items
+        self._recent: Recent[int, Vector] = Recent(_VECTORS_KEPT, lambda row, vector: _A_VECTOR + vector.nbytes)
+        self._unknown: Recent[tuple[str, bytes], None] = Recent(_UNKNOWN_KEPT)
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how many bytes the vectors take that were read of late."""
+        return self._recent.weight
+
+    def forget(self) -> None:
+        """Forget what is in memory: a transaction was rolled back."""
+        self._recent.clear()
+        self._unknown.clear()
+
+    def find(self, model: str, *keys: bytes) -> Known | None:
+        """What was embedded before under the first of these keys that is known."""
+        asked = [key for key in keys if (model, key) not in self._unknown]
+        if not asked:
+            return None
+        rows = self._db.execute(
+            f"SELECT key, id, data, truncated FROM vectors WHERE model=? AND key IN ({_places(len(asked))})",  # noqa: S608
+            (model, *asked),
+        )
+        found = {row[0]: row for row in rows}
+        for key in asked:
+            if key in found:
+                _, row, data, truncated = found[key]
+                return Known(key, row, np.frombuffer(data, np.float32), bool(truncated))
+            self._unknown.put((model, key), None)
+        return None
+
+    def get(self, row: int) -> Vector:
+        """The vector of an item, shape (dimension,)."""
+        return self.several([row])[row]
+
+    def several(self, rows: Collection[int]) -> dict[int, Vector]:
+        """The vectors of items by row, each of shape (dimension,)."""
+        found = self._recent.among(rows)
+        missing = [row for row in rows if row not in found]
+        if missing:
+            read = self._db.execute(
+                "SELECT id, data FROM vectors WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(missing),)
+            )
+            for row, data in read:
+                found[row] = np.frombuffer(data, np.float32)
+                self._recent.put(row, found[row])
+        return found
+
+    def key(self, row: int) -> bytes:
+        """The key under which the vector of an item was recorded."""
+        (key,) = self._db.execute("SELECT key FROM vectors WHERE id=?", (row,)).fetchone()
+        return bytes(key)
+
+    def add(self, model: str, key: bytes, vector: Vector, truncated: bool) -> int:
+        """Record a vector; returns its row."""
+        self._unknown.drop((model, key))
+        data = np.ascontiguousarray(vector, np.float32).tobytes()
+        cursor = self._db.execute(
+            "INSERT INTO vectors (model, key, truncated, data) VALUES (?,?,?,?)", (model, key, truncated, data)
+        )
+        row = int(cursor.lastrowid or 0)
+        self._recent.put(row, np.frombuffer(data, np.float32))
+        return row
+
+    def add_point(self, collection: int, vector: int) -> int:
+        """A new label for the collection's index."""
+        cursor = self._db.execute("INSERT INTO points (collection, vector) VALUES (?,?)", (collection, vector))
+        point = int(cursor.lastrowid or 0)
+        self._items.made(point)
+        return point
+
+    def release(self, point: int, vector: int) -> bool:
+        """Drop the point and the vector if nothing hangs on them any more; true if the point went."""
+        dropped = self._db.execute(
+            "DELETE FROM points WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE point=:id) RETURNING vector",
+            {"id": point},
+        ).fetchone()
+        for row in {vector, *(dropped or ())}:
+            self._recent.drop(row)  # its number may be used again
+            self._db.execute(
+                "DELETE FROM vectors WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE vector=:id)"
+                " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=:id)",
+                {"id": row},
+            )
+        return dropped is not None
+
+    def points(self, labels: Labels, block: int = 10_000) -> Iterator[tuple[Labels, Vector]]:
+        """Vectors of points, shape (n, dimension), in blocks of ascending labels."""
+        for start in range(0, len(labels), block):
+            rows = self._db.execute(
+                "SELECT points.id, data FROM points JOIN vectors ON vectors.id = points.vector"
+                " WHERE points.id IN (SELECT value FROM json_each(?)) ORDER BY points.id",
+                (json.dumps(labels[start : start + block].tolist()),),
+            ).fetchall()
+            data = b"".join(row[1] for row in rows)
+            yield (
+                np.array([row[0] for row in rows], np.int64),
+                np.frombuffer(data, np.float32).reshape(len(rows), -1),
+            )
+
+    def labels(self, collection: int) -> Labels:
+        """All live labels of the collection, ascending."""
+        rows = self._db.execute("SELECT id FROM points WHERE collection=? ORDER BY id", (collection,))
+        return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def _places(count: int) -> str:
+    return ",".join("?" * count)

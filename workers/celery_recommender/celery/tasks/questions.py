@@ -1,0 +1,336 @@
+"""The tasks that ask: answered by the owner between two batches, nothing is stored."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
+from celery_recommender.owner.owner import Owner
+from recommender_engine import Recommender
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import EntryId, Item, ItemKey
+from recommender_engine.items.commands import validate
+from recommender_engine.store import Outbox, OutboxRow
+
+_ANSWER_TIMEOUT_S = 60.0
+_PAGE_BYTES = 4 << 20
+_PAGE_STEP = 20  # an event that carries all attributes of an item can have some 100 kB
+_BACKUP_TIMEOUT_S = 3600.0
+_MOST_HOPS = 8
+MOST_ASKED = 200
+"""Of how many pairs a person can be asked at once."""
+
+
+class QuestionTask(PortTask):
+    """A question to the owner, answered between two batches."""
+
+    abstract = True
+    acks_late = False  # a question that was lost is asked again by whoever wants to know
+
+    def ask(self, question: Callable[[Recommender], Any], about: str | None = None) -> Any:
+        """Put it to the engine thread of this process and wait.
+
+        Args:
+            question: what to ask.
+            about: a collection; if it is another partition's the task goes there, and whoever waits for it waits on.
+        """
+        if (memory := self.port.memory) is not None:
+            return memory.ask(question)
+        owner = self.owner()
+        found = owner.ask(lambda engine: _Elsewhere.of(engine, about) or question(engine)).result(_ANSWER_TIMEOUT_S)
+        if not isinstance(found, _Elsewhere):
+            return found
+        partition = found.partition or self.port.partition_of(about)
+        if partition == owner.partition:  # it is nowhere yet
+            return owner.ask(question).result(_ANSWER_TIMEOUT_S)
+        raise self.retry(queue=self.port.queue_of(partition), countdown=0, max_retries=_MOST_HOPS)
+
+    def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """The collection that the question is about, where it has such an argument."""
+        parameters = inspect.signature(self.run).parameters
+        if "collection" not in parameters:
+            return None
+        place = list(parameters).index("collection")
+        asked = args[place] if len(args) > place else kwargs.get("collection", parameters["collection"].default)
+        return asked if isinstance(asked, str) else None
+
+    def owner(self) -> Owner:
+        """The owner in this process.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        owner = self.port.owner
+        if owner is None:
+            raise RuntimeError(f"{self.name} runs in the owner only: start a worker with --recommender PARTITION")
+        return owner
+
+
+class _Elsewhere(NamedTuple):
+    """What a question is about is not here.
+
+    Attributes:
+        partition: where it is, as far as the log tells.
+    """
+
+    partition: str | None
+
+    @classmethod
+    def of(cls, engine: Recommender, collection: str | None) -> _Elsewhere | None:
+        """Whether a collection is elsewhere, or nowhere. One that is leaving is still read here."""
+        if collection is None or engine.has(collection):
+            return None
+        return cls(engine.moves.partition_of(collection))
+
+
+class Search(QuestionTask):
+    """Text in, similar items out; nothing is stored."""
+
+    name = "recommender.search"
+
+    def run(self, text: str, collection: str = "default", limit: int = 10) -> list[dict[str, Any]]:
+        """Items with ``id``, ``score``, ``group``, ``text`` and ``attributes``, best first, duplicates once."""
+        hits = self.ask(lambda engine: engine.search(_text(text), collection, _limit(limit)), collection)
+        return [hit.model_dump(mode="json") for hit in hits]
+
+
+class Recommend(QuestionTask):
+    """Items similar to a stored one."""
+
+    name = "recommender.recommend"
+
+    def run(self, item_id: str | list[str], collection: str = "default", limit: int = 10) -> Any:
+        """As for ``search``, ``None`` when the item is not there; for a list of ids, a list."""
+        many = _many(item_id, "item_id")
+        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many], collection)
+        found = [None if hits is None else [hit.model_dump(mode="json") for hit in hits] for hits in lists]
+        return found if isinstance(item_id, list) else found[0]
+
+
+class Compare(QuestionTask):
+    """Two texts (or items) in, the verdict with its reasons out; nothing is stored."""
+
+    name = "recommender.compare"
+
+    def run(
+        self, one: str | dict[str, Any], other: str | dict[str, Any], collection: str | None = None
+    ) -> dict[str, Any]:
+        """``view``, ``band``, ``probability``, ``similarity``, ``reasons`` and ``explanation``.
+
+        Args:
+            one: a text, an item, or ``{"id"}`` alone: the item that is stored under it.
+            other: the same.
+            collection: in which ``one`` arrives after ``other``; without, the two are judged alone.
+        """
+        items = [_side(side, name, collection) for side, name in ((one, "one"), (other, "other"))]
+        found = self.ask(lambda engine: engine.compare(*items, collection=collection), collection)
+        verdict: dict[str, Any] = found.model_dump(mode="json")
+        return verdict
+
+
+class Get(QuestionTask):
+    """Items as they stand now."""
+
+    name = "recommender.get"
+
+    def run(self, item_id: str | list[str], collection: str = "default") -> Any:
+        """The item, ``None`` when it is not there; for a list of ids, a list."""
+        many = _many(item_id, "item_id")
+        views = self.ask(lambda engine: [engine.get(one, collection) for one in many], collection)
+        found = [None if view is None else view.model_dump(mode="json") for view in views]
+        return found if isinstance(item_id, list) else found[0]
+
+
+class Outcomes(QuestionTask):
+    """What came of commands, by the keys their producer gave them within the last 24 hours."""
+
+    name = "recommender.outcomes"
+
+    def run(self, keys: list[str], collection: str | None = None) -> list[dict[str, Any] | None]:
+        """For each key the event that answered it (a CloudEvent), ``None`` where the key is not known.
+
+        Args:
+            keys: of commands.
+            collection: of the commands; may be left out for keys that one collection alone has used.
+
+        Raises:
+            InvalidCommand: several collections have used a key, and none is named.
+        """
+        many = _many(keys, "keys")
+        found: list[dict[str, Any] | None] = self.ask(
+            lambda engine: [engine.outcome(key, collection) for key in many], collection
+        )
+        return found
+
+
+class Events(QuestionTask):
+    """Events once more, from the store: for a consumer that has missed some in the stream."""
+
+    name = "recommender.events"
+
+    def run(self, after: str = "0-0", limit: int = MOST_ITEMS) -> dict[str, Any]:
+        """One page of what was published.
+
+        Args:
+            after: the id of an event; those behind it are given, in order.
+            limit: how many at most; fewer where they are large.
+
+        Returns:
+            ``events`` (CloudEvents), ``next`` (the ``after`` of the next page, ``None`` at the end) and ``oldest`` (the
+            first event that is kept; what is older is gone).
+        """
+        start, most = _entry_id(after), min(_count(limit, "limit"), MOST_ITEMS)
+        rows, oldest = self.ask(lambda engine: (_page(engine.outbox, start, most), engine.outbox.oldest()))
+        return {
+            "events": [json.loads(row.event) for row in rows],
+            "next": str(rows[-1].id) if rows else None,
+            "oldest": None if oldest is None else str(oldest),
+        }
+
+
+class Answers(QuestionTask):
+    """What people said of the items of a collection."""
+
+    name = "recommender.answers"
+
+    def run(self, collection: str = "default") -> list[dict[str, Any]]:
+        """Answers in the order in which they were given; see ``Recommender.answers``."""
+        return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection), collection)]
+
+
+class Calibrate(QuestionTask):
+    """Pairs whose answers by people measure the precision that a collection states."""
+
+    name = "recommender.calibrate"
+
+    def run(self, collection: str = "default", kind: str | None = None, limit: int = 1) -> dict[str, Any] | None:
+        """How far the precision is measured for one kind of text, and what to ask next.
+
+        The answers are given like any others, by ``recommender.feedback``; see
+        ``recommender_engine.pipeline.queries.calibrating.Calibration`` for what is returned.
+
+        Args:
+            collection: whose pairs; the result is ``None`` when there is no such collection.
+            kind: of text; by default the one whose band is closed and of which there is most to ask.
+            limit: how many pairs at most, up to 200.
+        """
+        most = _limit(limit, MOST_ASKED)
+        found = self.ask(lambda engine: engine.calibrating.propose(collection, kind, most), collection)
+        return None if found is None else found.model_dump(mode="json")
+
+
+class Export(QuestionTask):
+    """The items of a collection, page by page, as they arrived."""
+
+    name = "recommender.export"
+
+    def run(self, collection: str = "default", after: int = 0, last: int | None = None) -> dict[str, Any] | None:
+        """One page of items in order of arrival, with recorded vectors; see ``Recommender.export``.
+
+        Args:
+            collection: whose items; the result is ``None`` when there is no such collection.
+            after: ``next`` of the page before.
+            last: the newest so many items only.
+        """
+        start, most = _count(after, "after"), last and _count(last, "last")
+        page = self.ask(lambda engine: engine.export(collection, start, most), collection)
+        return None if page is None else page.model_dump(mode="json")
+
+
+class Stats(QuestionTask):
+    """Counts by collection, index kinds and sizes, position."""
+
+    name = "recommender.stats"
+
+    def run(self) -> dict[str, Any]:
+        """See ``Recommender.stats`` and ``Recommender.kept_bytes``."""
+        stats: dict[str, Any] = self.ask(lambda engine: {**engine.stats(), "kept_bytes": engine.kept_bytes()})
+        return stats
+
+
+class Backup(QuestionTask):
+    """A backup of the state, made by the owner beside its work, in its own folder: no message names a file."""
+
+    name = "recommender.backup"
+
+    def run(self) -> dict[str, Any]:
+        """Where it is (``path``, ``host``) and what its manifest says, once it is written and verified."""
+        made = self.owner().back_up().result(_BACKUP_TIMEOUT_S)
+        return {"path": str(made.path.resolve()), "host": socket.gethostname(), **made.manifest.model_dump(mode="json")}
+
+
+QUESTIONS: tuple[type[QuestionTask], ...] = (
+    Search,
+    Recommend,
+    Compare,
+    Get,
+    Outcomes,
+    Events,
+    Answers,
+    Calibrate,
+    Export,
+    Stats,
+    Backup,
+)
+
+
+def _page(outbox: Outbox, after: EntryId, limit: int) -> list[OutboxRow]:
+    """The next events, so that a page is never much larger than a result backend takes."""
+    page: list[OutboxRow] = []
+    size = 0
+    while len(page) < limit and size < _PAGE_BYTES:
+        rows = outbox.after(page[-1].id if page else after, min(limit - len(page), _PAGE_STEP))
+        if not rows:
+            break
+        page += rows
+        size += sum(len(row.event) for row in rows)
+    return page
+
+
+def _entry_id(text: Any) -> EntryId:
+    try:
+        return EntryId.parse(text)
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidCommand(
+            "invalid_value", "after must be the id of an event, like 1764000000096-0", "after"
+        ) from None
+
+
+def _many(asked: str | list[str], field: str) -> list[str]:
+    """What was asked for, one or a list.
+
+    Raises:
+        InvalidCommand: the list is too long to be answered at once.
+    """
+    many = asked if isinstance(asked, list) else [asked]
+    if len(many) > MOST_ITEMS:
+        raise InvalidCommand("too_large", f"{field} is a list of {len(many)}; at most {MOST_ITEMS} are answered", field)
+    return many
+
+
+def _text(text: Any) -> str:
+    return validate(Item, {"id": "question", "text": text}).content
+
+
+def _side(side: Any, name: str, collection: str | None) -> Item | ItemKey:
+    fields = side if isinstance(side, dict) else {"text": side}
+    where = {} if collection is None else {"collection": collection}
+    if fields.keys() - {"collection"} == {"id"}:
+        return validate(ItemKey, {**fields, **where})
+    return validate(Item, {"id": f"question: {name}", **fields, **where})
+
+
+def _limit(limit: Any, most: int = 100) -> int:
+    if not isinstance(limit, int) or not 1 <= limit <= most:
+        raise InvalidCommand("invalid_value", f"limit must be between 1 and {most}", "limit")
+    return limit
+
+
+def _count(number: Any, field: str) -> int:
+    if not isinstance(number, int) or number < 0:
+        raise InvalidCommand("invalid_value", f"{field} must be a whole number from 0", field)
+    return number

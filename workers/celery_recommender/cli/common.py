@@ -1,0 +1,95 @@
+"""What the commands share: settings, options, output."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from celery_recommender.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+"""What was asked for. A string is never markup here: what is styled is a ``Text``."""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+"""Progress and remarks."""
+
+BAND_STYLES = {"duplicate": "bold red", "review": "yellow", "similar": "cyan", "new": "dim"}
+
+
+def json_option(function: F) -> F:
+    """``--json``: the result as one JSON document on standard output."""
+    return click.option("as_json", "--json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+def collection_option(function: F) -> F:
+    """``--collection``."""
+    return click.option(
+        "--collection", default="default", show_default=True, help="The set of items that are compared."
+    )(function)
+
+
+def load_settings(**changes: Any) -> Settings:
+    """Settings from the environment, with what the command line says about them."""
+    settings = Settings.from_environment()
+    given = {name: value for name, value in changes.items() if value is not None}
+    return settings.replaced(**given) if given else settings
+
+
+def printable(text: object) -> Text:
+    """Text of strangers without what a terminal, or our own markup, would act on: a dot for what is not printable."""
+    return Text("".join(character if character.isprintable() else "·" for character in str(text)))
+
+
+def counted(number: int, what: str) -> str:
+    """``1 answer``, ``2,000 answers``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON in which only what is printable stands as itself; everything else is escaped."""
+    text = json.dumps(value, ensure_ascii=not _takes_everything(), indent=indent)
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )
+
+
+def _takes_everything() -> bool:
+    """Whether standard output can show any character; what it cannot is escaped, as JSON does it, in JSON."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return codecs.lookup(encoding).name.startswith("utf")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    click.echo(json_text(value, indent=2))
+
+
+class _RateColumn(ProgressColumn):
+    """Rows per second."""
+
+    def render(self, task: Any) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("-/s" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
+def progress_bar() -> Progress:
+    """A bar with count, rate and remaining time, on standard error; only its last state where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=not err.is_terminal,
+    )

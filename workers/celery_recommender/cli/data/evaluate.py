@@ -1,0 +1,285 @@
+"""``recommender evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from celery_recommender.celery.worker.plugin import catalogue
+from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from celery_recommender.cli.data.evaluation_output import (
+    PAIR_ERROR_COLUMNS,
+    STREAM_ERROR_COLUMNS,
+    bad_rows,
+    pair_errors,
+    pair_series,
+    plain,
+    plot_stream,
+    rounded,
+    show_bad,
+    show_pairs,
+    show_stream,
+    stream_errors,
+    write_rows,
+)
+from celery_recommender.cli.data.labelled_files import read_items, read_pairs, read_truth
+from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
+from celery_recommender.cli.input.policies import settings_of
+from celery_recommender.cli.input.tally import exit_code
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.evaluation import (
+    PairEvaluation,
+    PairJudge,
+    PairSet,
+    RecordedEncoders,
+    Split,
+    embed,
+    gather,
+    judge_stream,
+    plot,
+    require_plots,
+    run_stream,
+)
+from recommender_engine.evaluation.metrics import reliability
+from recommender_engine.items import DEFAULT_MODEL, CollectionSettings, ConfigureCollection
+from recommender_engine.items.commands import validate
+from recommender_engine.message import Messages
+from recommender_engine.text import clean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE = click.Path(exists=True, dir_okay=False)
+_OUT = click.Path(dir_okay=False, path_type=Path)
+
+
+def _in_a_folder(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Minutes of work must not end at a folder that is not there."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.absolute().parent}")
+    return path
+
+
+def _shared_options(function: F) -> F:
+    """What both commands have beside the columns."""
+    for option in (
+        click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The embedding model."),
+        click.option(
+            "--vectors",
+            type=_OUT,
+            callback=_in_a_folder,
+            metavar="FILE.npz",
+            help="Keep vectors here, so that a second run does not wait for the model.",
+        ),
+        click.option(
+            "--plot",
+            "picture",
+            type=_OUT,
+            callback=_in_a_folder,
+            metavar="FILE.png",
+            help="Draw reliability, precision against recall, and ROC.",
+        ),
+        click.option(
+            "--errors",
+            type=_OUT,
+            callback=_in_a_folder,
+            metavar="OUT",
+            help="Write what was flagged wrongly and what was missed, for reading.",
+        ),
+        json_option,
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def evaluate() -> None:
+    """Judge the verdicts on labelled data of your own; needs no server and no worker."""
+
+
+@evaluate.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=_FILE)
+@mapping_options
+@click.option("--learn", is_flag=True, help="Learn from the split `train` too, and judge on `test`.")
+@click.option("--curve", is_flag=True, help="Show what 10, 30, 100 and 300 answers are worth.")
+@click.option("--alone", is_flag=True, help="Judge every pair for itself, without the other candidates of its item.")
+@click.option(
+    "--target-precision",
+    type=click.FloatRange(0.5, 0.999),
+    default=CollectionSettings().target_precision,
+    show_default=True,
+    help="Share of right ones in the duplicate band.",
+)
+@_shared_options
+@click.pass_context
+def pairs(
+    context: click.Context,
+    files: tuple[str, ...],
+    given: FileOptions,
+    *,
+    learn: bool,
+    curve: bool,
+    alone: bool,
+    target_precision: float,
+    model: str,
+    vectors: Path | None,
+    picture: Path | None,
+    errors: Path | None,
+    as_json: bool,
+) -> None:
+    """Judge labelled pairs: columns `text1`, `text2` and `label`, or `left_*`, `right_*` and `label`.
+
+    FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not. A column `split` says `train`, `valid` or `test`; without
+    it, files called train, valid and test are the splits, or else a hash of the two texts decides. Rows that cannot be
+    used are reported and skipped. Columns are named without `left_` and `right_` in the options.
+
+    \b
+    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
+    recommender evaluate pairs pairs.csv
+    recommender evaluate pairs train.csv valid.csv test.csv --learn --curve
+    recommender evaluate pairs products.csv.gz --text-field title --text-field brand --attribute price --json
+    """
+    if picture is not None:
+        require_plots()
+    read = read_pairs(files, given.mapping, given.file_format, given.reading)
+    for note in read.notes:
+        err.print(printable(note), style="dim")
+    if not read.pairs:
+        show_bad(read.bad, err)
+        raise ConfigurationError("no row is a pair that can be judged")
+    gathered = gather(read.pairs)
+    judge = _pair_judge(gathered, model, vectors, alone=alone or not read.two_lists)
+    on = Split.TEST if learn or curve or (gathered.declared and len(gathered.of(Split.TEST))) else None
+    evaluation = PairEvaluation(gathered, judge, CollectionSettings(target_precision=target_precision, model=model), on)
+    shipped = evaluation.shipped()
+    rows = judge.rows() if learn or curve else None
+    learned = evaluation.learned(rows) if learn and rows is not None else None
+    said = {
+        "pairs": len(shipped.labels),
+        "same": int(shipped.labels.sum()),
+        "judged_on": "all" if on is None else on.value,
+        "target_precision": target_precision,
+        **plain(shipped.figures),
+        "reliability": [rounded(part._asdict()) for part in reliability(shipped.labels, shipped.probabilities)],
+        "learned": None if learned is None else plain(learned.figures),
+        "baselines": {name: plain(figures) for name, figures in evaluation.baselines().items()},
+        "curve": [plain(point) for point in evaluation.curve(rows)] if curve and rows is not None else None,
+        "bad_rows": bad_rows(read.bad),
+    }
+    if picture is not None:
+        plot(picture, ", ".join(Path(file).name for file in files), pair_series(evaluation, shipped, learned))
+    if errors is not None:
+        write_rows(errors, PAIR_ERROR_COLUMNS, pair_errors(evaluation, learned or shipped))
+    if as_json:
+        print_json(said)
+    else:
+        show_pairs(said)
+        show_bad(read.bad)
+    context.exit(exit_code(len(read.pairs), len(read.bad)))
+
+
+@evaluate.command()
+@click.argument("items", type=_FILE)
+@click.argument("truth", type=_FILE)
+@mapping_options
+@click.option(
+    "settings",
+    "--collection-settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the collection, as for `configure`; repeatable.",
+)
+@_shared_options
+@click.pass_context
+def stream(
+    context: click.Context,
+    items: str,
+    truth: str,
+    given: FileOptions,
+    *,
+    settings: tuple[str, ...],
+    model: str,
+    vectors: Path | None,
+    picture: Path | None,
+    errors: Path | None,
+    as_json: bool,
+) -> None:
+    """Send ITEMS through the engine in their order, and hold the verdicts against TRUTH.
+
+    TRUTH is a file whose first two columns are ids of items that are the same thing; what follows from two pairs counts
+    too. The state is kept in memory and gone afterwards.
+
+    \b
+    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
+    recommender evaluate stream tickets.csv duplicates.csv --text-field subject --text-field body
+    recommender evaluate stream products.jsonl same.csv --collection-settings target_precision=0.9 --json
+    """
+    if picture is not None:
+        require_plots()
+    chosen = _collection_settings(given.collection, model, settings)
+    with opened(items, given) as (reader, item_mapping):
+        print_notes(reader, item_mapping)
+        found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
+    ids = {item.id for item in found}
+    links, bad_links = read_truth(truth, ids)
+    strange = sum(not ids.issuperset(link) for link in links)
+    if strange or not links:
+        err.print(printable(f"{truth}: {len(links):,} pairs, {strange:,} of them with an id that no item has"))
+    encoders = RecordedEncoders(catalogue(load_settings()), chosen.model, vectors)
+    with _kept(encoders), progress_bar() as bar:
+        deciding = bar.add_task("decided", total=len(found))
+        run = run_stream(found, encoders, chosen, lambda count: bar.advance(deciding, count))
+    figures, verdicts = judge_stream(run, links)
+    if picture is not None:
+        plot_stream(picture, items, verdicts)
+    if errors is not None:
+        write_rows(errors, STREAM_ERROR_COLUMNS, stream_errors(found, verdicts))
+    if as_json:
+        pairs_of_truth = {"pairs": len(links), "with_unknown_ids": strange}
+        print_json(
+            {
+                **plain(figures),
+                "truth": pairs_of_truth,
+                "read": tally.as_dict(),
+                "bad_rows": bad_rows([*bad, *bad_links]),
+            }
+        )
+    else:
+        show_stream(figures)
+        for line in tally.lines():
+            out.print(printable(line))
+        show_bad([*bad, *bad_links])
+    context.exit(exit_code(len(found), len(bad) + len(bad_links)))
+
+
+def _collection_settings(collection: str, model: str, said: Iterable[str]) -> CollectionSettings:
+    settings = {"model": model, **settings_of(said)}
+    return validate(ConfigureCollection, {"collection": collection, "settings": settings}).settings
+
+
+def _pair_judge(gathered: PairSet, model: str, vectors: Path | None, *, alone: bool) -> PairJudge:
+    encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
+    messages, settings = Messages(load_settings().message_rules), CollectionSettings()
+    compared = replace(gathered, items=tuple(messages.compared(item, settings) for item in gathered.items))
+    with _kept(encoders), progress_bar() as bar:
+        task = bar.add_task("embedded", total=len(gathered.items))
+        made = embed(
+            encoders.encoder(model),
+            [clean(item.content) for item in compared.items],
+            lambda count: bar.advance(task, count),
+        )
+    both = zip(gathered.items, compared.items, strict=True)
+    return PairJudge(compared, made, alone=alone, told=[messages.told(*one, settings) for one in both])
+
+
+@contextmanager
+def _kept(encoders: RecordedEncoders) -> Iterator[None]:
+    """Keep the vectors made until then, even when interrupted."""
+    try:
+        yield
+    finally:
+        encoders.recorded.save()

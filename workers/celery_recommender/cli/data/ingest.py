@@ -1,0 +1,206 @@
+"""``recommender ingest``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+from rich.text import Text
+
+from celery_recommender.cli.asking import require_server
+from celery_recommender.cli.common import (
+    BAND_STYLES,
+    counted,
+    err,
+    json_option,
+    load_settings,
+    out,
+    print_json,
+    printable,
+    progress_bar,
+)
+from celery_recommender.cli.input.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
+from celery_recommender.cli.input.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
+from celery_recommender.cli.input.sending import (
+    OwnerGone,
+    acceptable,
+    removal,
+    send_rows,
+    silent_upsert,
+    upsert,
+    wait_until_decided,
+)
+from celery_recommender.cli.input.tally import Tally, show
+from celery_recommender.cli.locating import located
+from celery_recommender.client import Client
+from celery_recommender.records import BadRow, Items
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId
+
+_RUNS = (("ingest", False), ("ingest", True), ("enrich", False))
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@mapping_options
+@click.option("--silent", is_flag=True, help="Backfill: change the state, publish nothing but summaries.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until every row has been decided.")
+@click.option("--restart", is_flag=True, help="Send from the first row, even if an earlier run got further.")
+@click.option("--take-back", is_flag=True, help="Delete the items of FILE from the collection, by their ids.")
+@json_option
+@click.pass_context
+def ingest(
+    context: click.Context,
+    file: str,
+    given: FileOptions,
+    *,
+    silent: bool,
+    wait: bool,
+    restart: bool,
+    take_back: bool,
+    as_json: bool,
+) -> None:
+    """Send every row of FILE into the queue as an item.
+
+    FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not; `-` reads standard input. If it is interrupted, the same
+    command goes on where it stopped. What is guessed about FILE is shown with three rows before anything is sent; on a
+    terminal it is asked for, and elsewhere a guess in doubt ends the command. Rows that are no items are reported and
+    skipped. A date that is none costs the date, and not the row.
+
+    \b
+    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
+    recommender ingest tickets.csv --id-field number --text-field subject --text-field body --collection tickets
+    recommender ingest catalogue.parquet --attribute price --attribute stock --silent
+    zcat dump.jsonl.gz | recommender ingest - --format jsonl
+    recommender ingest catalogue.parquet --take-back
+    """
+    settings = require_server(load_settings())
+    client = Client(located(settings, given.collection))
+    checkpoint = _checkpoint(file, given, settings, silent=silent, take_back=take_back, restart=restart)
+    say_where_it_goes_on(checkpoint)
+    tally = Tally(given.on_repeat)
+    summary = _Summary(client, checkpoint, tally)
+    command = removal if take_back else silent_upsert if silent else upsert
+    with accounted(checkpoint, given.collection, file), opened(file, given) as (reader, mapping):
+        agree(reader, mapping, given, from_input=file == "-")
+        items = Items(reader, mapping, given.on_repeat, acceptable)
+        with progress_bar() as bar:
+            sending = bar.add_task("sent", total=None)
+            for block in send_rows(client, items, checkpoint, tally, command):
+                summary.add(block.sent)
+                bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
+            bar.update(sending, total=checkpoint.rows)
+            if wait and checkpoint.position is not None:
+                summary.wait(bar, checkpoint.position)
+    checkpoint.finish()
+    if take_back:
+        _forget(file, given, settings)
+    client.close()
+    if as_json:
+        print_json({**summary.as_dict(), "collection": given.collection, "run": checkpoint.run})
+    else:
+        summary.show()
+    context.exit(tally.exit_code)
+
+
+def _checkpoint(
+    file: str, given: FileOptions, settings: Settings, *, silent: bool, take_back: bool, restart: bool
+) -> Checkpoint:
+    if file == "-":
+        return Checkpoint(None, "", restart=True)
+    identity = file_identity(file, "take back" if take_back else "ingest", given.identity, settings.home, silent)
+    return Checkpoint(settings.state_dir / "sent", identity, restart=restart)
+
+
+def _forget(file: str, given: FileOptions, settings: Settings) -> None:
+    """What has been taken back has not been sent: the next run begins with the first row."""
+    for command, silent in _RUNS if file != "-" else ():
+        identity = file_identity(file, command, given.identity, settings.home, silent)
+        Checkpoint(settings.state_dir / "sent", identity, restart=True).finish()
+
+
+class _Summary:
+    """Counts what was sent and what came of it."""
+
+    def __init__(self, client: Client, checkpoint: Checkpoint, tally: Tally) -> None:
+        self._client = client
+        self._checkpoint = checkpoint
+        self._tally = tally
+        self._run = f"{checkpoint.run} "
+        self._after = client.last_event()
+        self._sent = 0
+        self._bands: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._decided = False
+        self._forwarded: Counter[str] = Counter()
+        self._deleted = 0
+
+    def add(self, sent: int) -> None:
+        """A block has been sent; read what has been decided meanwhile."""
+        self._sent += sent
+        self._read_events()
+
+    def wait(self, bar: Any, position: EntryId) -> None:
+        """Wait for the last verdict."""
+        deciding = bar.add_task("decided", total=self._sent)
+        try:
+            for waiting in wait_until_decided(self._client, position):
+                self._read_events()
+                bar.update(deciding, completed=max(0, self._sent - waiting))
+        except OwnerGone:
+            err.print("the commands wait in the stream for a worker (start one with `recommender worker`)")
+            return
+        bar.update(deciding, completed=self._sent)
+        self._read_events()
+        self._decided = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "sent": self._sent,
+            "decided": self._decided,
+            "bands": dict(self._bands),
+            "rejected": dict(self._rejected),
+            "forwarded": dict(self._forwarded),
+            "deleted": self._deleted,
+            **self._tally.as_dict(),
+            "bad_rows": [{"row": bad.number, "error": bad.error} for bad in self._tally.bad],
+        }
+
+    def show(self) -> None:
+        """For people."""
+        undecided = ", not all decided yet" if self._sent and not self._decided else ""
+        out.print(f"{counted(self._sent, 'item')} sent{undecided}")
+        for band, style in BAND_STYLES.items():
+            if self._bands[band]:
+                out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))
+        if self._deleted:
+            out.print(f"  deleted    {self._deleted:>8,}")
+        for code, count in self._rejected.most_common():
+            out.print(printable(f"  rejected   {count:>8,}  {code}"))
+        for partition, count in self._forwarded.most_common():
+            out.print(printable(f"  forwarded  {count:>8,}  the collection has moved to partition {partition}"))
+        show(self._tally)
+
+    def _read_events(self) -> None:
+        for event in self._client.events_so_far(self._after):
+            self._after = EntryId.parse(event["id"])
+            data = event["data"]
+            if not (data["command"]["key"] or "").startswith(self._run):
+                continue
+            if data.get("erased"):
+                continue  # nothing is left of the outcome but that there was one
+            self._take(event["type"], data)
+
+    def _take(self, type_: str, data: dict[str, Any]) -> None:
+        if type_ == "recommender.item.processed.v1":
+            self._bands[data["band"]] += 1
+        elif type_ == "recommender.item.deleted.v1":
+            self._deleted += 1
+        elif type_ == "recommender.command.rejected.v1":
+            self._rejected[data["code"]] += 1
+            row = int(data["command"]["key"].removeprefix(self._run))
+            self._tally.reject(BadRow(row, f"{data['code']}: {data['message']}", data["code"]))
+        elif type_ == "recommender.command.forwarded.v1":
+            self._forwarded[data["to"]] += 1

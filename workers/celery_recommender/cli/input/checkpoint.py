@@ -1,0 +1,133 @@
+"""How far a file has been sent, and what is told when it went no further."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from celery_recommender.cli.common import err, printable
+from recommender_engine.errors import StateError
+from recommender_engine.items import EntryId
+
+
+class Checkpoint:
+    """How far a file has been sent, kept in the state directory until it is through.
+
+    The commands of one run carry keys made of the run's id and the row number, so that rows sent again after a crash
+    have no second effect. A checkpoint that cannot be read (cut short when the power went) counts for none.
+
+    Args:
+        directory: where checkpoints are kept; ``None`` keeps none (standard input).
+        identity: what tells this file and its options from others.
+        restart: forget how far an earlier run came.
+
+    Attributes:
+        rows: the last row that has been dealt with.
+        sent: commands sent for the rows until there.
+        last_sent: the last row that a command was sent for.
+        run: id of the run, which the keys of its commands begin with.
+        position: of the last command.
+        damaged: whether an earlier checkpoint could not be read.
+    """
+
+    def __init__(self, directory: Path | None, identity: str, *, restart: bool) -> None:
+        digest = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:32]
+        self._path = None if directory is None else directory / f"{digest}.json"
+        self.rows = self.sent = self.last_sent = 0
+        self.run = uuid.uuid4().hex
+        self.position: EntryId | None = None
+        self.damaged = False
+        if self._path is not None and self._path.exists() and not restart:
+            self._read(self._path)
+
+    def key(self, row: int) -> str:
+        """The key of a row's command."""
+        return f"{self.run} {row}"
+
+    def advance(self, rows: int, sent: int, position: EntryId | None) -> None:
+        """So many rows have been dealt with, and so many more commands been sent."""
+        self.rows, self.position = rows, position
+        self.sent += sent
+        self.save()
+
+    def save(self) -> None:
+        """Write it down; before the first row is sent as well, or a crash would send the first block under new keys."""
+        if self._path is not None:
+            said = {
+                "rows": self.rows,
+                "sent": self.sent,
+                "last_sent": self.last_sent,
+                "run": self.run,
+                "position": str(self.position) if self.position else None,
+            }
+            temporary = self._path.with_suffix(".tmp")
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_text(json.dumps(said))
+                temporary.replace(self._path)
+            except OSError as error:
+                place = f"in {self._path.parent} (RECOMMENDER_STATE_DIR)"
+                raise StateError(f"how far it has come cannot be noted {place}: {error.strerror}") from error
+
+    def finish(self) -> None:
+        """The file is through."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> None:
+        try:
+            known = json.loads(path.read_text())
+            rows, run = int(known["rows"]), str(known["run"])
+            last_sent, sent = int(known.get("last_sent", rows)), int(known.get("sent", rows))
+            position = EntryId.parse(known["position"]) if known["position"] else None
+        except (ValueError, KeyError, TypeError, AttributeError):  # also: no UTF-8, no JSON, no entry id
+            self.damaged = True
+            return
+        self.rows, self.sent, self.last_sent, self.run, self.position = rows, sent, last_sent, run, position
+
+
+def file_identity(path: str, *options: object) -> str:
+    """What tells a file with its options from others: where it lies, its size and time of change."""
+    stat = Path(path).stat()
+    return repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, *options))
+
+
+def say_where_it_goes_on(checkpoint: Checkpoint) -> None:
+    """Say that an earlier run has come so far."""
+    if checkpoint.damaged:
+        err.print(
+            "what an earlier run has noted cannot be read: every row is sent; what has been sent has no new effect"
+        )
+    if checkpoint.rows:
+        err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
+
+
+@contextmanager
+def accounted(checkpoint: Checkpoint, collection: str, file: str) -> Iterator[None]:
+    """Say, when it fails or is interrupted, what has been sent, how it goes on, and how to take it back."""
+    try:
+        yield
+    except BaseException:
+        for line in account(checkpoint, collection, file):
+            err.print(printable(line))
+        raise
+
+
+def account(checkpoint: Checkpoint, collection: str, file: str) -> list[str]:
+    """What has been sent, in sentences."""
+    if not checkpoint.sent:
+        return ["nothing has been sent"]
+    until = f"{checkpoint.sent:,} items of the rows up to {checkpoint.rows:,} have been sent"
+    told = [f"{until} to the collection {collection!r} (keys beginning with {checkpoint.run})"]
+    if file != "-":
+        told.append("what has been sent is safe: the same command goes on where this one stopped")
+        told.append(
+            f"to take it back: recommender ingest {shlex.quote(file)} --take-back, with the same options for columns;"
+            f" or, where the collection holds nothing else, recommender delete-collection {shlex.quote(collection)}"
+        )
+    return told

@@ -1,0 +1,110 @@
+"""Settings of collections as people write them: ``KEY=VALUE`` on the command line, tables in a TOML file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from recommender_engine.errors import ConfigurationError, InvalidCommand
+from recommender_engine.items import CollectionSettings, ConfigureCollection
+from recommender_engine.items.commands import validate
+
+KNOWN = ", ".join(CollectionSettings.model_fields)
+_LISTS = {"equal"}
+_TABLES = {"only"}
+
+
+def settings_of(words: Iterable[str]) -> dict[str, Any]:
+    """Settings from ``KEY=VALUE`` words; rules of one table (``only.status=… only.product=…``) come together.
+
+    Raises:
+        UsageError: a word is no setting.
+    """
+    settings: dict[str, Any] = {}
+    for word in words:
+        key, value = key_and_value(word)
+        if key in _TABLES and isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] |= value
+        else:
+            settings[key] = value
+    return settings
+
+
+def key_and_value(text: str) -> tuple[str, object]:
+    """One setting as it is given on the command line.
+
+    A value is JSON or plain text: ``target_precision=0.97``. Lists are separated by commas
+    (``equal=requester,product``), and an entry of a table is named behind a dot (``only.status=open,new``).
+
+    Raises:
+        UsageError: it is no setting.
+    """
+    name, equals, value = text.partition("=")
+    key, dot, entry = name.partition(".")
+    if not equals or key not in CollectionSettings.model_fields or (bool(dot) and key not in _TABLES):
+        raise click.UsageError(f"{text!r} is not KEY=VALUE with one of {KNOWN}")
+    if dot:
+        return key, {entry: _list(value)}
+    return key, _list(value) if key in _LISTS else _plain(value)
+
+
+def read_policies(path: Path, collection: str | None) -> dict[str, dict[str, Any]]:
+    """Settings by collection from a TOML file: one table for each collection, or flat for the one that is named.
+
+    Args:
+        path: the file.
+        collection: the only one wanted.
+
+    Raises:
+        ConfigurationError: it is no TOML, or has nothing for this collection.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not TOML of ours: nested too deep") from None
+    if collection is not None:
+        table = said.get(collection)
+        if isinstance(table, dict) and collection not in CollectionSettings.model_fields:
+            return {collection: table}
+        return {collection: said}
+    if strays := [name for name, table in said.items() if not isinstance(table, dict)]:
+        raise ConfigurationError(
+            f"{path}: {strays[0]!r} stands in no table: put it under the name of its collection, or name the "
+            "collection on the command line"
+        )
+    if not said:
+        raise ConfigurationError(f"{path} holds no settings")
+    return said
+
+
+def checked(collection: str, settings: dict[str, Any]) -> CollectionSettings:
+    """The settings as the worker would take them.
+
+    Raises:
+        ConfigurationError: one of them is none; the message names it, and those that there are.
+    """
+    try:
+        return validate(ConfigureCollection, {"collection": collection, "settings": settings}).settings
+    except InvalidCommand as error:
+        told = f"; the settings are {KNOWN}" if error.code == "unknown_field" else ""
+        message = str(error).replace("settings.", "", 1)
+        raise ConfigurationError(f"collection {collection!r}: {message}{told}") from error
+
+
+def _list(text: str) -> list[Any]:
+    whole = _plain(text)
+    return whole if isinstance(whole, list) else [_plain(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _plain(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

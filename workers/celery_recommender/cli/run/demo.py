@@ -1,0 +1,239 @@
+"""``recommender demo``."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from rich.progress import Progress, TaskID
+
+from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from celery_recommender.cli.data.scoring import Score, score
+from celery_recommender.cli.input.checkpoint import Checkpoint
+from celery_recommender.cli.input.mapping_options import (
+    FileOptions,
+    estimated_rows,
+    mapping_options,
+    opened,
+    print_notes,
+)
+from celery_recommender.cli.input.sending import acceptable, send_rows, upsert
+from celery_recommender.cli.input.tally import Tally
+from celery_recommender.cli.output.event_lines import event_line, laid_out
+from celery_recommender.cli.run.samples import SAMPLES, sample_file
+from celery_recommender.client import Client, is_outcome
+from celery_recommender.records import Items
+from celery_recommender.sandbox import running_worker, sandboxed, surroundings
+from celery_recommender.settings import Settings
+from recommender_engine.items import EntryId, ItemProcessed, ItemRevised
+
+_DECIDE_TIMEOUT_S = 600.0
+# Small batches, so that there is something to see on a slow machine as well.
+_BATCH = 64
+_VERDICTS_SHOWN = 12
+_RECOMMENDATIONS_SHOWN = 5
+_LABEL = "duplicate_of"
+
+_SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
+
+
+@click.command()
+@click.option("input_file", "--input", type=click.Path(exists=True, dir_okay=False), help="A file of yours instead.")
+@mapping_options
+@json_option
+def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
+    """Send tickets and products through a real server, worker, model and index, and show what comes out.
+
+    Nothing is left behind: it runs on a state directory of its own. With --input the rows of that file are sent; a
+    column `duplicate_of` with the id of an earlier row, if there is one, is what the verdicts are scored against.
+    """
+    started = time.monotonic()
+    run = _Run(quiet=as_json)
+    with surroundings(_settings(), "recommender-demo-") as settings:
+        err.print("starting a worker: it loads the model, which takes some seconds", style="dim")
+        with running_worker(settings) as worker:
+            if input_file:
+                run.send(worker.client, input_file, given)
+            else:
+                for name, options in SAMPLES.items():
+                    if name in _SAMPLE_SETTINGS:
+                        worker.client.configure(name, _SAMPLE_SETTINGS[name])
+                    with sample_file(name) as path:
+                        run.send(worker.client, str(path), FileOptions(mapping=options))
+    summary = run.summary(time.monotonic() - started)
+    if as_json:
+        print_json(summary)
+    else:
+        run.show(summary)
+
+
+def _settings() -> Settings:
+    """A partition of the demo's own, on the user's server if there is one."""
+    return sandboxed(load_settings(), partition=f"demo-{uuid.uuid4().hex[:8]}", batch_items=_BATCH)
+
+
+@dataclass
+class _Sent:
+    """One collection as it was sent.
+
+    Attributes:
+        labels: the original by item, as the file says.
+        texts: for showing.
+        verdicts: what was said last of each item.
+    """
+
+    labels: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Take a verdict, or one that was revised."""
+        data = event["data"]
+        if event["type"] == ItemProcessed.type:
+            self.verdicts[data["item_id"]] = data
+        elif event["type"] == ItemRevised.type:
+            self.verdicts[data["item_id"]] = {**self.verdicts.get(data["item_id"], {}), **data}
+
+    def score(self) -> Score:
+        """Flags against labels."""
+        flags = {id_: data["duplicate_of"] for id_, data in self.verdicts.items() if data["duplicate_of"]}
+        return score(flags, self.labels)
+
+
+class _Run:
+    """Sends files, collects verdicts, shows both."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._collections: dict[str, _Sent] = {}
+        self._seconds = 0.0
+
+    def send(self, client: Client, file: str, given: FileOptions) -> None:
+        """Send a file and wait for all its verdicts."""
+        sent = self._collections.setdefault(given.collection, _Sent())
+        checkpoint = Checkpoint(None, "", restart=True)
+        after, started, expected = client.last_event(), time.monotonic(), 0
+        _read_labels(file, given, sent)
+        with opened(file, given) as (reader, mapping), progress_bar() as bar:
+            sending = bar.add_task(f"{given.collection}: sent", total=None)
+            deciding = bar.add_task("decided", total=None)
+            items = Items(reader, mapping, given.on_repeat, acceptable)
+            for block in send_rows(client, items, checkpoint, Tally(given.on_repeat), upsert):
+                expected += block.sent
+                bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
+            bar.update(sending, total=checkpoint.rows)
+            bar.update(deciding, total=expected)
+            self._collect(client, after, f"{checkpoint.run} ", expected, sent, bar, deciding)
+        self._seconds += time.monotonic() - started
+
+    def _collect(
+        self, client: Client, after: EntryId, run: str, expected: int, sent: _Sent, bar: Progress, task: TaskID
+    ) -> None:
+        seen, shown = 0, 0
+        deadline = time.monotonic() + _DECIDE_TIMEOUT_S
+        for event in client.events(after, until=lambda: time.monotonic() > deadline):
+            data = event["data"]
+            if not (data["command"]["key"] or "").startswith(run):
+                continue
+            if is_outcome(event):
+                seen += 1
+                bar.update(task, completed=seen)
+            sent.note(event)
+            if event["type"] == ItemProcessed.type and data["band"] in ("duplicate", "review"):
+                if not self._quiet and shown < _VERDICTS_SHOWN:
+                    bar.console.print(laid_out(event_line(event), bar.console))
+                shown += 1
+            if seen >= expected:
+                if shown > _VERDICTS_SHOWN and not self._quiet:
+                    bar.console.print(
+                        f"{'…':10} and {shown - _VERDICTS_SHOWN} more duplicates and reviews", style="dim"
+                    )
+                return
+        raise click.ClickException(f"only {seen} of {expected} verdicts came within {_DECIDE_TIMEOUT_S:.0f} s")
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """What came out, as one JSON object."""
+        items = sum(len(sent.verdicts) for sent in self._collections.values())
+        total = sum((sent.score() for sent in self._collections.values()), Score(0, 0, 0))
+        return {
+            "items": items,
+            "items_per_s": round(items / self._seconds, 1) if self._seconds else 0.0,
+            "duplicate_precision": total.precision,
+            "duplicate_recall": total.recall,
+            "recommendations": [one for name in self._collections for one in self._examples(name)],
+            "seconds": round(seconds, 1),
+            "collections": {
+                name: {
+                    "items": len(sent.verdicts),
+                    "labelled_duplicates": sent.score().labelled,
+                    "flagged": sent.score().flagged,
+                    "right": sent.score().right,
+                    "duplicate_precision": sent.score().precision,
+                    "duplicate_recall": sent.score().recall,
+                }
+                for name, sent in self._collections.items()
+            },
+        }
+
+    def show(self, summary: dict[str, Any]) -> None:
+        """What came out, for people."""
+        for name in self._collections:
+            out.print()
+            out.print(printable(f"{name}: some recommendations"), style="bold")
+            for example in self._examples(name):
+                out.print(printable(f"  {example['text']}"))
+                for similar in example["similar"]:
+                    out.print(printable(f"      {similar['score']:.2f}  {similar['text']}"), style="cyan")
+        out.print()
+        out.print("summary", style="bold")
+        for name, one in summary["collections"].items():
+            out.print(printable(f"  {name}: {one['items']:,} items, {_against_labels(one)}"))
+        out.print(
+            f"  {summary['items_per_s']:,.0f} items/s, {summary['seconds']:.0f} s in all (loading the model included)"
+        )
+
+    def _examples(self, name: str) -> list[dict[str, Any]]:
+        """A few items with what is recommended for them: the last to arrive, which had most to choose from."""
+        sent = self._collections[name]
+        chosen = [data for data in sent.verdicts.values() if len(data["recommendations"]) >= 3]
+        return [
+            {
+                "collection": name,
+                "id": data["item_id"],
+                "text": sent.texts.get(data["item_id"], ""),
+                "similar": [
+                    {"id": one["id"], "score": round(one["score"], 3), "text": sent.texts.get(one["id"], "")}
+                    for one in data["recommendations"][:3]
+                ],
+            }
+            for data in chosen[-_RECOMMENDATIONS_SHOWN:]
+        ]
+
+
+def _read_labels(file: str, given: FileOptions, sent: _Sent) -> None:
+    with opened(file, given) as (reader, mapping):
+        print_notes(reader, mapping)
+        tally = Tally(given.on_repeat)
+        for one in Items(reader, mapping, given.on_repeat, acceptable):
+            tally.add(one)
+            if not isinstance(one.item, dict):
+                continue
+            sent.texts[one.item["id"]] = one.item.get("text") or next(iter(one.item["fields"].values()))
+            if label := one.row.values.get(_LABEL):
+                sent.labels[one.item["id"]] = str(label)
+        for line in tally.lines():
+            err.print(printable(line), style="dim")
+
+
+def _against_labels(one: dict[str, Any]) -> str:
+    if not one["labelled_duplicates"]:
+        return f"{one['flagged']:,} flagged as duplicates (the file has no labels to compare with)"
+    precision = "-" if one["duplicate_precision"] is None else f"{one['duplicate_precision']:.0%}"
+    return (
+        f"{one['flagged']:,} flagged as duplicates, {one['right']:,} rightly: precision {precision}, "
+        f"recall {one['duplicate_recall']:.0%} (of {one['labelled_duplicates']:,})"
+    )

@@ -1,0 +1,120 @@
+"""``recommender search``, ``compare`` and ``get``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from celery_recommender.celery.tasks.questions import Compare, Get, Search
+from celery_recommender.cli.asking import owner_or_state
+from celery_recommender.cli.common import (
+    BAND_STYLES,
+    collection_option,
+    json_option,
+    load_settings,
+    out,
+    print_json,
+    printable,
+)
+from celery_recommender.cli.locating import located
+from celery_recommender.cli.output.event_lines import why
+
+_TEXT_SHOWN = 100
+
+
+@click.command()
+@click.argument("text")
+@collection_option
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Most items shown.")
+@json_option
+def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
+    """Show the items most similar to TEXT. Nothing is stored; duplicates of one another appear once.
+
+    \b
+    recommender search "the app crashes when I open it" --collection tickets
+    """
+    with owner_or_state(located(load_settings(), collection)) as ask:
+        hits = ask(Search, text, collection=collection, limit=limit)
+    if as_json:
+        print_json(hits)
+        return
+    table = Table(box=None, pad_edge=False, show_header=bool(hits))
+    for heading in ("score", "id", "text"):
+        table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=heading != "text")
+    for hit in hits:
+        table.add_row(f"{hit['score']:.3f}", printable(hit["id"]), _shortened(hit["text"]))
+    out.print(table if hits else f"nothing similar in collection {collection!r}")
+
+
+@click.command()
+@click.argument("one")
+@click.argument("other")
+@click.option("--collection", help="In whose stream ONE arrives after OTHER. Without it the two are judged alone.")
+@click.option("--ids", is_flag=True, help="ONE and OTHER are ids of items in the collection.")
+@json_option
+def compare(one: str, other: str, collection: str | None, *, ids: bool, as_json: bool) -> None:
+    """Show the verdict on two texts, with its reasons. Nothing is stored.
+
+    With --collection it is what the worker says: ONE is judged among all candidates that it has there.
+
+    \b
+    recommender compare "Refund for order 1042" "Refund for order 1043" --collection tickets
+    recommender compare T-17 T-4 --ids --collection tickets
+    """
+    if ids and collection is None:
+        raise click.UsageError("--ids needs --collection: ids are unique within one")
+    sides = [{"id": side} if ids else side for side in (one, other)]
+    with owner_or_state(located(load_settings(), collection or "default")) as ask:
+        verdict = ask(Compare, *sides, collection=collection)
+    if as_json:
+        print_json(verdict)
+        return
+    _print_verdict(verdict)
+    where = "alone" if verdict["view"] == "alone" else f"in the stream of {collection!r}"
+    out.print(printable(f"judged {where}"), style="dim")
+
+
+@click.command()
+@click.argument("item_id", metavar="ID")
+@collection_option
+@json_option
+@click.pass_context
+def get(context: click.Context, item_id: str, collection: str, *, as_json: bool) -> None:
+    """Show the item with this ID and where it stands now. Exit code 1 when there is none."""
+    with owner_or_state(located(load_settings(), collection)) as ask:
+        view = ask(Get, item_id, collection=collection)
+    if as_json:
+        print_json(view)
+    elif view is None:
+        out.print(f"no item {item_id!r} in collection {collection!r}")
+    else:
+        out.print(_shortened(view["text"]))
+        if view["compared"] is not None:
+            out.print("compared:", _shortened(view["compared"]))
+        for cut in view["cuts"]:
+            out.print(printable(f"  {cut['rule']}:"), _shortened(cut["passage"]), style="dim")
+        _print_verdict(view)
+        if view["duplicate_of"]:
+            out.print("duplicate of", printable(view["duplicate_of"]))
+        out.print(printable(f"group {view['group']}, canonical item {view['canonical_id']}"))
+    if view is None:
+        context.exit(1)
+
+
+def _print_verdict(verdict: dict[str, Any]) -> None:
+    band = verdict["band"]
+    similarity = "" if verdict["similarity"] is None else f", similarity {verdict['similarity']:.3f}"
+    out.print(Text.assemble((band, BAND_STYLES[band]), f", probability {verdict['probability']:.2f}{similarity}"))
+    if reasons := why(verdict):
+        out.print(printable(f"  {reasons}"))
+    for reason in verdict["reasons"]:
+        if turned := reason["detail"].get("without"):
+            out.print(printable(f"  it would be {turned!r} without: {reason['text']}"), style="dim")
+
+
+def _shortened(text: str) -> Text:
+    line = " ".join(text.split())
+    return printable(line if len(line) <= _TEXT_SHOWN else line[: _TEXT_SHOWN - 1] + "…")

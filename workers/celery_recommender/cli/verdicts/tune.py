@@ -1,0 +1,170 @@
+"""``recommender tune``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from celery_recommender.cli.asking import owner_or_state
+from celery_recommender.cli.common import (
+    BAND_STYLES,
+    json_option,
+    load_settings,
+    out,
+    print_json,
+    printable,
+    progress_bar,
+)
+from celery_recommender.cli.data.replay import Replayed, Seen, commands, gathered, replay
+from celery_recommender.cli.input.policies import checked, read_policies, settings_of
+from celery_recommender.cli.locating import located
+from celery_recommender.cli.output.measured import told_of_closed
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import Band, CollectionSettings, ItemProcessed, ItemRevised
+
+Said = Mapping[str, ItemProcessed | ItemRevised]
+
+_SHOWN = 40
+
+
+@click.command()
+@click.argument("collection")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings from a TOML file instead, as for `configure`: those left out take their defaults.",
+)
+@click.option(
+    "--last", default=1000, show_default=True, type=click.IntRange(1), help="Replay the newest so many items."
+)
+@json_option
+def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: int, *, as_json: bool) -> None:
+    """Show which verdicts of COLLECTION other settings would change, before anything is switched.
+
+    The items that are there are decided twice, in memory, in the order and at the times of their arrival, with their
+    recorded vectors and with people's answers: under the settings of now and under these with the KEY=VALUEs changed.
+    Nothing is stored or published. To switch: `recommender configure`, with all settings that are not to be defaults.
+
+    \b
+    recommender tune tickets target_precision=0.9
+    recommender tune tickets equal=requester window_seconds=604800 --last 5000
+    """
+    changes = _changes(collection, settings, file)
+    with progress_bar() as bar, owner_or_state(located(load_settings(), collection)) as ask:
+        fetching = bar.add_task("fetched", total=None)
+        seen = gathered(ask, collection, last, lambda count, total: bar.update(fetching, advance=count, total=total))
+        # Those of now count as said, so that only what is changed can be wrong.
+        wanted = checked(collection, changes if file is not None else {**_plain(seen.settings), **changes})
+        if wanted.model != seen.settings.model:
+            raise ConfigurationError(f"model: the recorded vectors are those of {seen.settings.model!r}")
+        sides = []
+        for name, side in (("as now", seen.settings), ("changed", wanted)):
+            task = bar.add_task(name, total=commands(seen))
+            advance = partial(bar.advance, task)
+            sides.append(replay(seen, side, advance, message_rules=load_settings().message_rules))
+    now, then = sides
+    if as_json:
+        print_json(summary(seen, wanted, now, then))
+    else:
+        _show(seen, now, then)
+
+
+def _changes(collection: str, words: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+    if file is not None:
+        if words:
+            raise click.UsageError("give the settings as KEY=VALUE or with --file, not both")
+        return read_policies(file, collection)[collection]
+    if not words:
+        raise click.UsageError("say what to change: KEY=VALUE …, or --file")
+    return settings_of(words)
+
+
+def _plain(settings: CollectionSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json")
+
+
+def summary(seen: Seen, wanted: CollectionSettings, now: Replayed, then: Replayed) -> dict[str, Any]:
+    """What would change, for programs."""
+    before, after = _plain(seen.settings), _plain(wanted)
+    gained, lost = flags(now.said, then.said)
+    return {
+        "collection": seen.collection,
+        "items": len(seen.items),
+        "answers": len(seen.answers),
+        "settings": {name: {"now": before[name], "then": after[name]} for name in after if before[name] != after[name]},
+        "bands": {"now": _bands(now.said), "then": _bands(then.said)},
+        "flags_gained": gained,
+        "flags_lost": lost,
+        "not_measured": {"now": now.closed, "then": then.closed},
+        "changes": [
+            {"id": id_, "now": _verdict(now.said[id_]), "then": _verdict(then.said[id_])}
+            for id_ in differing(seen, now.said, then.said)
+        ],
+    }
+
+
+def differing(seen: Seen, now: Said, then: Said) -> list[str]:
+    """Ids of the items of which something else would be said, in order of arrival."""
+
+    def told(said: ItemProcessed | ItemRevised) -> tuple[Band, str | None]:
+        return said.band, said.duplicate_of
+
+    return [item["id"] for item in seen.items if told(now[item["id"]]) != told(then[item["id"]])]
+
+
+def flags(now: Said, then: Said) -> tuple[int, int]:
+    """How many items would be flagged as duplicates that are not now, and the other way round."""
+    flagged, flagged_then = ({id_ for id_, one in said.items() if one.band is Band.DUPLICATE} for said in (now, then))
+    return len(flagged_then - flagged), len(flagged - flagged_then)
+
+
+def _bands(said: Said) -> dict[str, int]:
+    found = Counter(one.band for one in said.values())
+    return {band.value: found[band] for band in Band}
+
+
+def _verdict(said: ItemProcessed | ItemRevised) -> dict[str, Any]:
+    keys = ("band", "duplicate_of", "matched_id", "probability", "explanation")
+    return {key: value for key, value in said.model_dump(mode="json").items() if key in keys}
+
+
+def _show(seen: Seen, now: Replayed, then: Replayed) -> None:
+    changed = differing(seen, now.said, then.said)
+    _show_items(changed[:_SHOWN], now.said, then.said)
+    if len(changed) > _SHOWN:
+        out.print(f"… and {len(changed) - _SHOWN:,} more (all with --json)")
+    gained, lost = flags(now.said, then.said)
+    out.print(
+        f"{len(changed):,} of {len(seen.items):,} items would get another verdict: "
+        f"{gained:,} flags gained, {lost:,} lost"
+    )
+    before, after = _bands(now.said), _bands(then.said)
+    for band, style in BAND_STYLES.items():
+        out.print(Text.assemble("  ", (f"{band:10}", style), f" {before[band]:>8,} → {after[band]:,}"))
+    out.print(f"closed: not yet measured, now:  {told_of_closed(now.closed)}")
+    out.print(f"closed: not yet measured, then: {told_of_closed(then.closed)}")
+
+
+def _show_items(ids: Sequence[str], now: Said, then: Said) -> None:
+    if not ids:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "now", "then", "p", "why, then"):
+        table.add_column(heading, no_wrap=heading != "why, then", justify="right" if heading == "p" else "left")
+    for id_ in ids:
+        one = then[id_]
+        table.add_row(printable(id_), _told(now[id_]), _told(one), f"{one.probability:.2f}", printable(one.explanation))
+    out.print(table)
+
+
+def _told(said: ItemProcessed | ItemRevised) -> Text:
+    of = "" if said.duplicate_of is None else f" of {printable(said.duplicate_of).plain}"
+    return Text(f"{said.band.value}{of}", style=BAND_STYLES[said.band.value])

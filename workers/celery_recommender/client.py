@@ -1,0 +1,336 @@
+"""A producer for any Python process: appends commands, follows events."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from redis import Redis
+
+from celery_recommender.broker.events.following import follow, last_event, so_far
+from celery_recommender.broker.redis.connections import connect
+from celery_recommender.broker.redis.embedded import EmbeddedServer
+from celery_recommender.broker.routing.partitions import Partition, Partitions, Placed
+from celery_recommender.broker.routing.routes import collection_of
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError, InvalidCommand
+from recommender_engine.items import (
+    CommandForwarded,
+    EntryId,
+    GiveFeedback,
+    GroupChanged,
+    ItemDeleted,
+    ItemRevised,
+    ItemsBackfilled,
+)
+from recommender_engine.items.limits import MAX_MESSAGE_BYTES
+
+CommandFields = dict[str, str | int]
+
+_CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type, CommandForwarded.type}
+
+
+def redis_url(settings: Settings) -> str:
+    """The server that the settings name; without one, the private server of a worker that runs on the state directory.
+
+    None is started: what a producer put into a server of its own, nobody would read.
+
+    Raises:
+        ConfigurationError: the settings name no server, and no worker with a private one runs.
+    """
+    if settings.redis_url:
+        return settings.redis_url
+    server = EmbeddedServer(settings.state_dir / "redis")
+    if not server.is_running():
+        raise ConfigurationError(
+            f"RECOMMENDER_REDIS_URL is not set, and no worker with a private server runs on {settings.state_dir}: "
+            "set it to the Redis or Valkey server of the streams, or start `recommender worker`"
+        )
+    return server.url
+
+
+def is_outcome(event: Mapping[str, Any]) -> bool:
+    """Whether an event is the one that answers its command, and not something that the command brought about.
+
+    A summary, an item whose time was up, a corrected verdict and a changed group name the command with which they fell
+    due as their cause, and some of them come before its outcome. One that was passed on has its outcome elsewhere.
+    """
+    expired = event["type"] == ItemDeleted.type and event["data"].get("expired", False)
+    return event["type"] not in _CONSEQUENCES and not expired
+
+
+def command_fields(
+    type_: str,
+    data: Mapping[str, Any],
+    *,
+    key: str | None = None,
+    reply_to: str | None = None,
+    expires_ms: int | None = None,
+) -> CommandFields:
+    """One command as stream fields.
+
+    Raises:
+        InvalidCommand: it is no JSON, or larger than any server side would accept.
+    """
+    try:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_not_json)
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair") from None
+    except (ValueError, RecursionError) as error:  # NaN, or an object that holds itself
+        raise InvalidCommand("not_json", f"not JSON: {error}") from None
+    if size > MAX_MESSAGE_BYTES:
+        raise InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+    fields: CommandFields = {"type": type_, "data": text, "key": key or str(uuid.uuid4())}
+    if reply_to is not None:
+        fields["reply_to"] = reply_to
+    if expires_ms is not None:
+        fields["expires_ms"] = expires_ms
+    return fields
+
+
+class Client:
+    """Appends commands and follows events.
+
+    Every command carries a key (a random one if none is given), so that a write which is retried has one effect. With
+    several partitions each goes to that of its collection; one that has moved is followed within seconds, and what a
+    producer sends to one collection keeps its order.
+
+    Args:
+        settings: which server and partition; the environment's by default.
+        redis: a connection to use instead of one of our own.
+
+    Raises:
+        ConfigurationError: the settings name no server, and no worker with a private one runs; none is started.
+    """
+
+    def __init__(self, settings: Settings | None = None, redis: Redis | None = None) -> None:
+        self._settings = settings or Settings.from_environment()
+        self._redis = redis or connect(redis_url(self._settings))
+        self.partitions = Partitions(self._redis, self._settings)
+        self.home, self.keys, self.log, self.pacing, _ = self.partitions.of(self._settings.home)
+
+    @property
+    def redis(self) -> Redis:
+        """The connection."""
+        return self._redis
+
+    def ingest(self, item: Mapping[str, Any], *, key: str | None = None) -> EntryId:
+        """Append one ``item.upsert``; returns its position, which knows its partition.
+
+        Raises:
+            InvalidCommand: it is no JSON, or larger than 256 KiB.
+            Overloaded: too much waits; the error says when to try again. All sending methods may raise it.
+        """
+        return self.send("item.upsert", item, key=key)
+
+    def ingest_many(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        block: int = 500,
+    ) -> list[EntryId]:
+        """Append many items at once, ``block`` to a round trip; returns their positions, in the order of the items.
+
+        What others send meanwhile waits behind all of them: for a whole catalogue there is ``backfill``.
+
+        Args:
+            items: as for ``ingest``.
+            key: names each command; a random one by default.
+            block: commands in one transaction.
+
+        Raises:
+            Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
+        """
+        positions: dict[int, EntryId] = {}
+        named = (
+            (collection_of(item), (place, command_fields("item.upsert", item, key=key(item) if key else None)))
+            for place, item in enumerate(items)
+        )
+        for partition, group in self.partitions.groups(named):
+            members = iter(group)
+            while pending := list(islice(members, block)):
+                placed = self._append(partition, [(collection, fields) for collection, (_, fields) in pending])
+                positions.update(zip((place for _, (place, _) in pending), placed, strict=True))
+        return [positions[place] for place in sorted(positions)]
+
+    def backfill(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        silent: bool = False,
+    ) -> EntryId | None:
+        """Append many items at the owner's pace; returns the position of the last.
+
+        At most two batches wait at a time, or a second's work if that is less, so that what others send meanwhile is
+        decided soon. With no owner at work they pile up in the stream.
+
+        Args:
+            items: as for ``ingest``; taken one by one, however many there are.
+            key: names each command; a random one by default.
+            silent: change the state and publish nothing but summaries.
+
+        Raises:
+            Overloaded: too much waits although nobody is at work; what came before is appended.
+        """
+        said = ({**item, "silent": True} if silent else item for item in items)
+        named = (
+            (collection_of(item), command_fields("item.upsert", item, key=key(item) if key else None)) for item in said
+        )
+        last: EntryId | None = None
+        for partition, group in self.partitions.groups(named):
+            collections: deque[str | None] = deque()
+            for pending in partition.pacing.blocks(_noting(group, collections)):
+                partition.pacing.wait_for_room(pending)
+                last = self._append(partition, [(collections.popleft(), fields) for fields in pending])[-1]
+        return last
+
+    def patch(
+        self, item_id: str, attributes: Mapping[str, Any], collection: str = "default", **options: Any
+    ) -> EntryId:
+        """Change attributes of an item; ``None`` removes one."""
+        return self._send_item("item.patch", item_id, collection, options, attributes=dict(attributes))
+
+    def delete(self, item_id: str, collection: str = "default", **options: Any) -> EntryId:
+        """Take an item out."""
+        return self._send_item("item.delete", item_id, collection, options)
+
+    def erase(self, item_id: str, collection: str = "default", **options: Any) -> EntryId:
+        """Take an item out with every stored trace of its text."""
+        return self._send_item("item.erase", item_id, collection, options)
+
+    def configure(self, collection: str, settings: Mapping[str, Any], *, key: str | None = None) -> EntryId:
+        """Set the settings of a collection."""
+        return self.send("collection.configured", {"collection": collection, "settings": dict(settings)}, key=key)
+
+    def delete_collection(self, collection: str, *, key: str | None = None) -> EntryId:
+        """Delete a collection with all that is in it.
+
+        Raises:
+            NotPermitted: this process has another user of the server than one that may do what a worker does.
+        """
+        return self.send("collection.deleted", {"collection": collection}, key=key)
+
+    def feedback(
+        self,
+        item_id: str,
+        answer: str,
+        other: str | None = None,
+        *,
+        collection: str = "default",
+        by: str | None = None,
+        key: str | None = None,
+    ) -> EntryId:
+        """Append what a person says of two items, or of the verdict on one; returns its position.
+
+        Args:
+            item_id: the item the answer is about.
+            answer: ``same``, ``different`` or ``unsure`` of the item and ``other``; ``right`` or ``wrong`` of the
+                ``duplicate`` verdict on the item.
+            other: the other item.
+            collection: where both are.
+            by: who says so.
+            key: names the command.
+        """
+        said = {"id": item_id, "collection": collection, "other": other, "answer": answer, "by": by}
+        given = {name: value for name, value in said.items() if value is not None}
+        return self.send(GiveFeedback.type, given, key=key)
+
+    def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
+        """Append one command of any type; returns its position."""
+        return self.partitions.append(collection_of(data), [command_fields(type_, data, key=key)])[0]
+
+    def events(
+        self, after: EntryId | Mapping[str, EntryId], *, until: Callable[[], bool] = lambda: False
+    ) -> Iterator[dict[str, Any]]:
+        """Follow the events streams of all partitions, for ever or until ``until()`` is true.
+
+        Args:
+            after: where to begin, by partition (see `last_events`); one id for all of them is a moment, to the
+                millisecond.
+            until: looked at about once a second.
+
+        Yields:
+            CloudEvents as dictionaries, those of each partition (``source``) in order.
+        """
+        everywhere = dict.fromkeys(self._settings.all_partitions, after) if isinstance(after, EntryId) else after
+        return (read.event for read in follow(self._redis, everywhere, until, self._settings.key_prefix))
+
+    def events_so_far(self, after: EntryId) -> Iterator[dict[str, Any]]:
+        """Events of the home partition behind ``after`` that are there now."""
+        return so_far(self._redis, self.keys, after)
+
+    def last_event(self) -> EntryId:
+        """Id of the newest event of the home partition so far."""
+        return last_event(self._redis, self.keys)
+
+    def last_events(self) -> dict[str, EntryId]:
+        """Id of the newest event so far of each partition."""
+        return {name: last_event(self._redis, self.partitions.of(name).keys) for name in self._settings.all_partitions}
+
+    def outcome(self, position: EntryId, *, timeout_s: float = 30.0, after: EntryId | None = None) -> dict[str, Any]:
+        """Wait for the event that answers the command at ``position``.
+
+        A command whose key had been used has no event of its own: what came of the key is known to the Celery task
+        ``recommender.outcomes``.
+
+        Args:
+            position: what a sending method returned.
+            timeout_s: how long to wait.
+            after: where in the events stream to begin; by default just before the command's own time.
+
+        Raises:
+            TimeoutError: no such event came.
+        """
+        deadline = time.monotonic() + timeout_s
+        start = after or EntryId(max(position.ms - 1, 0), 0)
+        home = getattr(position, "partition", self.home)
+        said, wanted, places = "id", str(position), {home: start}
+        while time.monotonic() <= deadline:
+            for read in follow(self._redis, places, lambda: time.monotonic() > deadline, self._settings.key_prefix):
+                if read.event["data"]["command"][said] != wanted:
+                    continue
+                if is_outcome(read.event):
+                    return read.event
+                if said == "id" and read.event["type"] == CommandForwarded.type:
+                    # Its outcome is there under its key, or where the collection has gone since.
+                    said, wanted = "key", read.event["data"]["key"]
+                    places = dict.fromkeys((home, read.event["data"]["to"], *self._settings.all_partitions), start)
+                    break
+        raise TimeoutError(f"no event for {position} within {timeout_s} s")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+    def _append(
+        self, partition: Partition, commands: Sequence[tuple[str | None, Mapping[str, str | int]]]
+    ) -> list[Placed]:
+        placed = [Placed.at(one, partition.name) for one in partition.log.append([fields for _, fields in commands])]
+        for (collection, _), one in zip(commands, placed, strict=True):
+            self.partitions.appended(collection, [one])
+        return placed
+
+    def _send_item(self, type_: str, item_id: str, collection: str, options: dict[str, Any], **data: Any) -> EntryId:
+        key = options.pop("key", None)
+        return self.send(type_, {"id": item_id, "collection": collection, **data, **options}, key=key)
+
+
+def _noting(
+    commands: Iterable[tuple[str | None, CommandFields]], collections: deque[str | None]
+) -> Iterator[CommandFields]:
+    """The commands; their collections are noted as they pass."""
+    for collection, fields in commands:
+        collections.append(collection)
+        yield fields
+
+
+def _not_json(value: object) -> str:
+    raise InvalidCommand("wrong_type", f"a {type(value).__name__} cannot be sent as JSON")

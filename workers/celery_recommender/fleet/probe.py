@@ -1,0 +1,65 @@
+"""Whether anybody answers: a harmless request that waits for the first worker to come."""
+
+from __future__ import annotations
+
+from celery_recommender.fleet.messages import EmbedRequest
+
+_IDLE_S = 10.0
+_WAIT_S, _LONGEST_WAIT_S = 5.0, 600.0
+_REFUSED_S = 30.0
+
+
+class Probe:
+    """One request at a time. With nobody there it lies in the queue, and the first worker to come answers it; so it is
+    repeated more and more seldom, in case the broker has lost it. With nothing to do it is a heartbeat.
+
+    Args:
+        pickup_s: how long a worker with nothing else to do may take to say something.
+    """
+
+    def __init__(self, pickup_s: float) -> None:
+        self._pickup_s = pickup_s
+        self._request: EmbedRequest | None = None
+        self._sent_s = 0.0
+        self._wait_s = 0.0
+
+    def is_due(self, now_s: float, idle_s: float, *, serving: bool, busy: bool) -> bool:
+        """Whether to send one now.
+
+        Args:
+            now_s: seconds of the caller's clock, which is that of all other calls.
+            idle_s: for how long nobody has said anything.
+            serving: whether the last one was answered.
+            busy: whether batches are in flight, which tell as much.
+        """
+        if serving:
+            return self._request is None and not busy and idle_s > _IDLE_S
+        return now_s - self._sent_s >= self._wait_s
+
+    def is_unanswered(self, now_s: float, idle_s: float) -> bool:
+        """Whether nobody has taken up the one that is out, or said anything else since."""
+        return self._request is not None and min(now_s - self._sent_s, idle_s) > self._pickup_s
+
+    def is_answered_by(self, request_id: str) -> bool:
+        """Whether this is the id of the one that is out."""
+        return self._request is not None and self._request.id == request_id
+
+    def sent(self, request: EmbedRequest, now_s: float) -> tuple[str, ...]:
+        """One is on its way; ids of those that nobody need answer any more."""
+        before = () if self._request is None else (self._request.id,)
+        self._request, self._sent_s = request, now_s
+        self._wait_s = min(max(_WAIT_S, 2 * self._wait_s), _LONGEST_WAIT_S)
+        return before
+
+    def answered(self, now_s: float) -> EmbedRequest:
+        """It has been answered, well or not; the next is due after a while if it was not."""
+        if self._request is None:
+            raise LookupError("no probe is out")
+        request, self._request = self._request, None
+        self._sent_s, self._wait_s = now_s, _REFUSED_S
+        return request
+
+    def hurry(self) -> None:
+        """The fleet has fallen silent: unless one is out already, one is due."""
+        if self._request is None:
+            self._wait_s = 0.0

@@ -1,0 +1,187 @@
+"""Backups that the owner makes: by the clock or when asked, while it goes on deciding."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from celery_recommender.settings import Settings, naming
+from recommender_engine import Recommender, backups
+from recommender_engine.backups import Backup, Origin
+from recommender_engine.errors import StateError
+from recommender_engine.event_log import event_log
+from recommender_engine.items import START, EntryId
+from recommender_engine.store import DatabaseCopy
+
+log = event_log(__name__)
+
+CREATED_BY = "celery-recommender"
+
+_RETRY_S = 60.0
+_MOST_LOG_BYTES = 1 << 30
+
+
+@dataclass
+class _Job:
+    """A backup being written."""
+
+    copy: DatabaseCopy
+    waiting: list[Future[Backup]]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+    backup: Backup | None = None
+    error: Exception | None = None
+
+
+class BackupKeeper:
+    """Makes backups on a thread of its own. The engine thread begins and ends them; it never waits for one.
+
+    Args:
+        settings: where backups go, how often they are made, how many are kept.
+
+    Attributes:
+        newest: the last backup that was verified, by this process or the one before.
+        current_at: when all that was decided was last in it.
+        failures: how many could not be made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._scheduled = settings.backup_dir is not None
+        self._directory = backup_directory(settings)
+        self._asked: list[Future[Backup]] = []
+        self._asking = threading.Lock()
+        self._stopped = False
+        self._job: _Job | None = None
+        self._due_s = 0.0
+        self._hurried = False
+        self._saved: EntryId | None = None
+        self.newest: Backup | None = None
+        self.current_at: datetime | None = None
+        self.failures = 0
+
+    @property
+    def keep_from(self) -> EntryId | None:
+        """Up to where commands are in a backup that this process has verified; ``None`` when none are to be made."""
+        return (self._saved or START) if self._scheduled else None
+
+    def ask(self) -> Future[Backup]:
+        """A backup as soon as possible; may be called by any thread."""
+        answer: Future[Backup] = Future()
+        with self._asking:
+            if self._stopped:
+                answer.set_exception(StateError("the owner is shutting down"))
+            else:
+                self._asked.append(answer)
+        return answer
+
+    def hurry(self) -> None:
+        """The last one is worth nothing any more: where any are made, make another soon."""
+        self._hurried = True
+
+    def start(self) -> None:
+        """Go on where the process before ended."""
+        if not self._scheduled:
+            return
+        known = backups.listed(self._directory, self._settings.partition)
+        self.newest = known[0] if known else None
+        if self.newest is not None:
+            self.current_at = self.newest.created_at
+            age_s = max(0.0, (datetime.now(UTC) - self.current_at).total_seconds())  # the clock may have been set back
+            self._due_s = time.monotonic() + max(0.0, self._settings.backup_every_s - age_s)
+
+    def tend(self, engine: Recommender) -> None:
+        """End what is done, begin what is due; called by the engine thread now and then."""
+        if self._job is not None:
+            self._look_after(self._job, engine)
+        elif self._asked or (self._scheduled and (self._hurried or time.monotonic() >= self._due_s)):
+            self._begin(engine)
+
+    def stop(self, engine: Recommender) -> None:
+        """Give up what is not done; who asks from now on is told so."""
+        if self._job is not None:
+            self._job.cancelled.set()
+            if self._job.thread is not None:
+                self._job.thread.join()
+            self._end(self._job, engine)
+        with self._asking:
+            self._stopped = True
+        for answer in self._take_asked():
+            answer.set_exception(StateError("the owner is shutting down"))
+
+    def told(self) -> dict[str, str]:
+        """For the status."""
+        if self.newest is None or self.current_at is None:
+            return {}
+        return {"backup_position": self.newest.manifest.position, "backup_at": self.current_at.isoformat()}
+
+    def _begin(self, engine: Recommender) -> None:
+        waiting = self._take_asked()
+        self._hurried = False
+        self._due_s = time.monotonic() + self._settings.backup_every_s
+        if not waiting and self._saved == engine.position:  # nothing has happened since
+            self.current_at = datetime.now(UTC)
+            return
+        try:
+            job = _Job(engine.begin_copy(), waiting)
+        except (StateError, OSError) as error:
+            self._failed(error, waiting)
+            return
+        job.thread = threading.Thread(target=self._write, args=(job,), name="recommender-backup", daemon=True)
+        self._job = job
+        job.thread.start()
+
+    def _take_asked(self) -> list[Future[Backup]]:
+        """Those who have asked; nobody asks in between and is forgotten."""
+        with self._asking:
+            asked, self._asked = self._asked, []
+        return asked
+
+    def _write(self, job: _Job) -> None:
+        """The thread."""
+        origin = Origin(self._settings.partition, datetime.now(UTC), CREATED_BY)
+        try:
+            job.backup = backups.write(job.copy, self._directory, origin, job.cancelled.is_set)
+            gone = backups.prune(job.backup, self._settings.backup_keep if self._scheduled else 1)
+            if gone:
+                log.info("backups.pruned", extra={"count": len(gone)})
+        except Exception as error:  # the engine thread says so, and goes on
+            job.error = error
+
+    def _look_after(self, job: _Job, engine: Recommender) -> None:
+        if job.thread is not None and job.thread.is_alive():
+            if job.copy.log_bytes() > max(_MOST_LOG_BYTES, job.copy.size_bytes):
+                log.error("backups.too_slow", extra={"log_bytes": job.copy.log_bytes()})
+                job.cancelled.set()
+            return
+        self._end(job, engine)
+
+    def _end(self, job: _Job, engine: Recommender) -> None:
+        self._job = None
+        try:
+            engine.end_copy()
+        except StateError as error:  # the write-ahead log is moved later
+            log.warning("backups.log_not_moved", extra={"error": str(error)})
+        if job.backup is not None:  # written and verified, even if older ones could not be deleted
+            self.newest, self._saved = job.backup, job.copy.facts.position
+            self.current_at = job.backup.created_at
+            for answer in job.waiting:
+                answer.set_result(job.backup)
+        if job.error is not None:
+            self._failed(job.error, [] if job.backup else job.waiting)
+
+    def _failed(self, error: Exception, waiting: list[Future[Backup]]) -> None:
+        self.failures += 1
+        self._due_s = time.monotonic() + min(_RETRY_S, self._settings.backup_every_s)
+        log.error("backups.failed", extra={"error": naming(error, self._settings)})
+        for answer in waiting:
+            answer.set_exception(error)
+
+
+def backup_directory(settings: Settings) -> Path:
+    """Where the owner writes backups; without a setting, what somebody asked for and has yet to fetch."""
+    return settings.backup_dir or settings.state_dir / "backups"

@@ -1,0 +1,208 @@
+"""The threads that carry outcomes into Celery: results for callers that wait, calls of the user's own task.
+
+Each lane is a thread of its own, so that a broker that is away, or a queue that does not exist, delays neither
+decisions nor the events stream nor another lane. Everything is carried at least once; what has arrived is noted in the
+store a little later, and sent again after a crash in between.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from recommender_engine.event_log import event_log
+from recommender_engine.items import EntryId
+
+log = event_log(__name__)
+
+CAPACITY = 2048
+"""Jobs that a courier is given at a time: the outcomes of a batch beside those of the last."""
+
+_AT_ONCE = 16  # so many results may be carried twice after a crash
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 10.0
+_PASSING_S = 1.0  # at most, while there are others to be tried
+_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyJob:
+    """Tell a caller.
+
+    Attributes:
+        id: of the reply in the outbox.
+        task_id: of the task that waits.
+        outcomes: events that answer its commands.
+        many: whether it waits for a list.
+    """
+
+    id: int
+    task_id: str
+    outcomes: tuple[dict[str, Any], ...]
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryJob:
+    """Call the user's own task with an event."""
+
+    id: EntryId
+    event: dict[str, Any]
+
+
+Job = ReplyJob | DeliveryJob
+
+Carry = Callable[[Sequence[Job]], int]
+"""Carries jobs in order. Returns how many of them have arrived, the first ones; an exception means that none has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that did not arrive.
+
+    Attributes:
+        job: the job.
+        error: why not.
+        attempts: at this job, in a row or with others in between.
+        failing_s: seconds since anything arrived in its lane.
+    """
+
+    job: Job
+    error: Exception
+    attempts: int
+    failing_s: float
+
+    @property
+    def reason(self) -> str:
+        """The error in one line."""
+        return shown(self.error)
+
+
+class Lane(Protocol):
+    """One destination, and what becomes of a job that does not arrive there."""
+
+    name: str
+
+    def failed(self, failure: Failure) -> bool:
+        """Whether the job is dealt with otherwise and not tried again."""
+
+    def let_pass(self, failure: Failure) -> bool:
+        """Whether the jobs behind it are tried before it is tried again."""
+
+
+class Courier(threading.Thread):
+    """Carries the jobs of one lane, a few at a time, each until it arrives, the lane gives it up, or it is stopped.
+
+    Args:
+        carry: does them.
+        lane: says what becomes of what does not arrive.
+    """
+
+    def __init__(self, carry: Carry, lane: Lane) -> None:
+        super().__init__(name=f"recommender-courier-{lane.name}", daemon=True)
+        self.lane = lane
+        self._carry = carry
+        self._jobs: deque[Job] = deque()
+        self._done: deque[Job] = deque()
+        self._attempts: Counter[int | EntryId] = Counter()
+        self._failing_since_s: float | None = None
+        self._reason = ""
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+
+    @property
+    def room(self) -> int:
+        """How many more jobs it takes."""
+        return max(0, CAPACITY - len(self._jobs))
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        """Add jobs."""
+        with self._changed:
+            self._jobs.extend(jobs)
+            self._changed.notify_all()
+
+    def arrived(self) -> list[Job]:
+        """Jobs that have arrived, or were given up, since the last call."""
+        jobs = []
+        while self._done:
+            jobs.append(self._done.popleft())
+        return jobs
+
+    def told(self) -> dict[str, Any]:
+        """How many jobs wait; for how many seconds none has arrived although they were tried, and why."""
+        since_s = self._failing_since_s
+        failing = {} if since_s is None else {"failing_s": round(time.monotonic() - since_s, 1), "reason": self._reason}
+        return {"waiting": len(self._jobs), **failing}
+
+    def run(self) -> None:
+        """Carry until stopped."""
+        retry_s = 0.0
+        while not self._stopping.wait(retry_s):
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
+                jobs = list(islice(self._jobs, _AT_ONCE))
+            if self._stopping.is_set():
+                return
+            try:
+                arrived = self._carry(jobs)
+            except Exception as error:
+                retry_s = self._failed(jobs[0], error, min(2 * retry_s or _FIRST_RETRY_S, _LAST_RETRY_S))
+                continue
+            retry_s = 0.0
+            self._failing_since_s, self._reason = None, ""
+            for job in jobs[:arrived]:
+                self._attempts.pop(job.id, None)
+            self._finished(arrived)
+
+    def finish(self, timeout_s: float) -> None:
+        """Carry what is there, for at most ``timeout_s`` seconds, and stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._jobs, timeout_s)
+            self._stopping.set()
+            self._changed.notify_all()
+        self.join(timeout_s)
+
+    def _finished(self, count: int) -> None:
+        with self._changed:
+            self._done.extend(self._jobs.popleft() for _ in range(count))
+            self._changed.notify_all()
+
+    def _failed(self, job: Job, error: Exception, retry_s: float) -> float:
+        """The first job did not arrive: it is given up, or goes behind the others, or stays.
+
+        Returns:
+            Seconds until the next attempt.
+        """
+        now_s = time.monotonic()
+        self._failing_since_s = self._failing_since_s or now_s
+        self._attempts[job.id] += 1
+        failure = Failure(job, error, self._attempts[job.id], now_s - self._failing_since_s)
+        self._reason = failure.reason
+        log.warning(
+            "courier.retry",
+            extra={"lane": self.lane.name, "error": failure.reason, "retry_s": retry_s, "waiting": len(self._jobs)},
+        )
+        try:
+            given_up = self.lane.failed(failure)
+        except Exception as caught:  # where it was to be kept instead is away as well
+            log.warning("courier.not_kept", extra={"lane": self.lane.name, "error": shown(caught)})
+            return retry_s
+        if given_up:
+            self._attempts.pop(job.id, None)
+            self._finished(1)
+            return _FIRST_RETRY_S
+        if self.lane.let_pass(failure):
+            with self._changed:
+                self._jobs.rotate(-1)
+            return min(retry_s, _PASSING_S)
+        return retry_s
+
+
+def shown(error: Exception) -> str:
+    """An error in one line, as long as a line of a log may be."""
+    text = f"{type(error).__name__}: {error}"
+    return "".join(character if character.isprintable() else "·" for character in text)[:_REASON]

@@ -1,0 +1,149 @@
+"""An owner among others: whose the collections are that its commands are about."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from redis import Redis
+
+from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.broker.redis.availability import AWAY
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.broker.routing.routes import Routing
+from celery_recommender.settings import Settings
+from recommender_engine import Recommender
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.event_log import event_log
+from recommender_engine.items import START, CollectionDeleted, Entry, EntryId, Event, MoveCollection, malformed
+from recommender_engine.recent import Recent
+
+log = event_log(__name__)
+
+_LOOK_EVERY_S = 0.2
+_MOST_KNOWN = 65_536  # names, of at most 256 bytes: strangers make up as many as they like
+
+
+class Membership:
+    """What an owner has to do with the other partitions.
+
+    Args:
+        settings: which there are.
+        redis: the server.
+        passed_on: where a command went when it was read first, given the entry and where it would go now.
+        listed: whether the partitions of a move were listed when it was read first, given the entry and whether they
+            are now.
+
+    Raises:
+        ConfigurationError: its own partition is not among those that are listed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        passed_on: Callable[[Entry, str | None], str | None],
+        listed: Callable[[EntryId, bool], bool],
+    ) -> None:
+        settings.require_member()
+        self._partition = settings.partition
+        self._key_prefix = settings.key_prefix
+        self._all = frozenset(settings.all_partitions)
+        self._others = [name for name in settings.all_partitions if name != settings.partition]
+        self._redis = redis
+        self._routing = Routing(redis, settings)
+        self._passed_on = passed_on
+        self._listed = listed
+        self._ours: Recent[str, None] = Recent(_MOST_KNOWN)
+        self._lock = threading.Lock()  # the intake asks, the engine thread says what is deleted
+        self._deleted: set[str] = set()
+
+    def place(self, entry: Entry) -> Entry:
+        """The entry, with the partition it is for by the settings, if that is another one.
+
+        A step of a move between partitions of which one is not listed becomes one that cannot be accepted.
+
+        What was once ours stays ours as far as settings go: only the log takes a collection away.
+
+        Raises:
+            RedisError: nobody can tell.
+        """
+        if isinstance(entry.command, MoveCollection) and (error := self._objection(entry.id, entry.command)):
+            raw = entry.command.model_dump_json(exclude_unset=True).encode()
+            return replace(entry, command=malformed(error, raw, entry.command.type), said=entry.command)
+        collection = getattr(entry.command, "collection", None)
+        if collection is None or not self._routing.several:
+            return entry
+        partition = self._partition if collection in self._ours else self._routing.asked_now(collection)
+        if partition == self._partition:
+            with self._lock:
+                self._ours.put(collection, None)
+        elsewhere = self._passed_on(entry, None if partition == self._partition else partition)
+        return replace(entry, elsewhere=elsewhere) if elsewhere else entry
+
+    def _objection(self, entry: EntryId, command: MoveCollection) -> InvalidCommand | None:
+        strange = next((one for one in (command.source, command.target) if one not in self._all), None)
+        if self._listed(entry, strange is None):
+            return None
+        return InvalidCommand(
+            "unknown_partition", f"{strange or 'one of the two'!r} is none of the partitions (RECOMMENDER_PARTITIONS)"
+        )
+
+    def keep(self, engine: Recommender) -> None:
+        """Tell everybody that collections which are here stay here, whatever their names' hashes say.
+
+        So a list with one partition more changes nothing that exists, until somebody moves it. Those that have arrived
+        from another partition are here like any: their route may never have been written.
+        """
+        if not self._routing.several:
+            return
+        for collection in (name for name in engine.settings() if engine.moves.partition_of(name) is None):
+            partition = self._routing.partition_of(collection)
+            if partition == self._partition:
+                continue
+            self._routing.keep(collection, self._partition, replace=False)
+            if self._routing.asked_now(collection) == self._partition:
+                log.info("owner.collection_kept", extra={"collection": collection, "by_settings": partition})
+            else:
+                log.error("owner.collection_elsewhere", extra={"collection": collection, "partition": partition})
+
+    def committed(self, events: Iterable[Event]) -> None:
+        """Of collections that were deleted nothing says any more that they are here."""
+        if not self._routing.several:
+            return
+        for collection in [event.data.collection for event in events if isinstance(event.data, CollectionDeleted)]:
+            with self._lock:
+                self._ours.drop(collection)
+            self._deleted.add(collection)
+
+    def forget_routes(self, engine: Recommender) -> None:
+        """Drop the routes of collections that were deleted, once other partitions have been sent word of it."""
+        if not self._deleted or engine.moves.passing():
+            return
+        try:
+            for collection in list(self._deleted):
+                if not engine.has(collection) and engine.moves.of(collection) is None:
+                    self._routing.drop(collection, self._partition)
+                self._deleted.discard(collection)
+        except AWAY as error:
+            log.warning("owner.routes_kept", extra={"error": str(error)})
+
+    def await_others(self, engine: Recommender, stopping: threading.Event) -> None:
+        """A new partition waits until those that were there before have said which collections they keep."""
+        told = False
+        while engine.position == START and not stopping.is_set() and (name := self._silent()) is not None:
+            if not told:
+                log.warning("owner.waits_for_partition", extra={"partition": name})
+            told = True
+            stopping.wait(_LOOK_EVERY_S)
+
+    def _silent(self) -> str | None:
+        """A partition that has a state, and whose owner has not said that it knows of this one."""
+        for name in self._others:
+            keys = PartitionKeys.of(name, self._key_prefix)
+            if not self._redis.exists(keys.state):
+                continue
+            if self._partition not in (read_status(self._redis, keys) or {}).get("partitions", ()):
+                return name
+        return None

@@ -1,0 +1,110 @@
+"""A note of the batch in hand, so that the next process knows in which one the last process died."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recommender_engine.items import Entry, EntryId
+
+_SIZE = 128  # bytes; one write within one page is there as a whole or not at all
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Processes have died over what comes next.
+
+    Attributes:
+        deaths: how many, one after the other.
+        last: the last command that all of them had in hand.
+    """
+
+    deaths: int
+    last: EntryId
+
+
+class BatchInHand:
+    """The note: behind which position a batch is in hand, up to which command, and how many have died over it.
+
+    It is one small write for each batch and no more. It need not reach the disk: what it guards against is the end of
+    a process, which the page cache survives. What was committed has moved the position; behind it the suspicion stays.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._position: EntryId | None = None
+        self._suspicion: Suspicion | None = None
+        self._singly_until: EntryId | None = None
+
+    def suspicion(self, position: EntryId) -> Suspicion | None:
+        """What the note says, read by a new process whose state is at ``position``."""
+        self._position = position
+        self._suspicion = self._read(position)
+        return self._suspicion
+
+    def clear(self) -> None:
+        """The suspicion has been looked into, and the culprits are set aside. What was suspected goes one by one, in
+        case that it was too much at once."""
+        if self._suspicion is not None:
+            self._singly_until = self._suspicion.last
+        self._suspicion = None
+        self.put_down()
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether processes have died over what is in hand, and why is not known."""
+        return self._suspicion is not None
+
+    def is_delicate(self, entries: Sequence[Entry]) -> bool:
+        """Whether the batch begins with what goes one by one."""
+        return self._singly_until is not None and entries[0].id <= self._singly_until
+
+    def parts(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+        """The batch, in pieces as small as the last suspicion demands."""
+        singly = 0
+        if self._singly_until is not None:
+            singly = sum(entry.id <= self._singly_until for entry in entries)
+        yield from (entries[place : place + 1] for place in range(singly))
+        if singly < len(entries):
+            yield entries[singly:]
+
+    def take(self, position: EntryId, last: EntryId) -> None:
+        """What is between ``position`` and ``last`` is in hand, be it decided or embedded ahead."""
+        self._position = position
+        if self._suspicion is not None and position >= self._suspicion.last:
+            self._suspicion = None
+        deaths = 0
+        if self._suspicion is not None:
+            deaths, last = self._suspicion.deaths, min(last, self._suspicion.last)
+        self._write({"after": str(position), "last": str(last), "deaths": deaths})
+
+    def put_down(self) -> None:
+        """Nothing is in hand: the process ends in order. A suspicion stays; this end is no death that adds to it."""
+        if self._suspicion is None:
+            self._write({})
+        else:
+            told = {"after": str(self._position), "last": str(self._suspicion.last)}
+            self._write({**told, "deaths": self._suspicion.deaths - 1})
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _read(self, position: EntryId) -> Suspicion | None:
+        try:
+            note = json.loads(os.pread(self._file, _SIZE, 0))
+            last = EntryId.parse(note["last"])
+            if not EntryId.parse(note["after"]) <= position < last:  # all of it was committed
+                return None
+            return Suspicion(int(note["deaths"]) + 1, last)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # new, or cut short by a power failure: nothing is known
+
+    def _write(self, note: dict[str, str | int]) -> None:
+        os.pwrite(self._file, json.dumps(note).encode().ljust(_SIZE), 0)

@@ -1,0 +1,123 @@
+"""``/metrics`` for Prometheus and ``/healthz`` for supervisors: alive means *making progress*, not *being there*."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.event_log import event_log
+
+log = event_log(__name__)
+
+_TRY_AGAIN_S = 1.0
+
+Health = Callable[[], tuple[bool, dict[str, Any]]]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name is the base class's)
+        """Write nothing: a probe comes every few seconds."""
+
+
+def begin_health(settings: Settings, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
+    """Serve them where the settings say so. A standby on the owner's machine waits for its turn at the port.
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is none of this machine's.
+
+    Returns:
+        A function that stops it.
+    """
+    if not settings.metrics_port:
+        return lambda: None
+    serve = serve_health_in_turn if settings.standby else serve_health
+    return serve(settings.metrics_host, settings.metrics_port, registry, health)
+
+
+def serve_health_in_turn(host: str, port: int, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
+    """The same for a standby: while the port is another process's, it is tried again every second."""
+    stopping = threading.Event()
+    stops: list[Callable[[], None]] = []
+
+    def begin() -> None:
+        told = False
+        while not stopping.is_set():
+            try:
+                stops.append(serve_health(host, port, registry, health))
+            except ConfigurationError as error:
+                if not told:
+                    log.warning("health.waits", extra={"error": str(error)})
+                told = True
+                stopping.wait(_TRY_AGAIN_S)
+            else:
+                return
+
+    thread = threading.Thread(target=begin, name="recommender-health-wait", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        stopping.set()
+        thread.join()
+        for each in stops:
+            each()
+
+    return stop
+
+
+def serve_health(host: str, port: int, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
+    """Serve both paths on a thread of their own.
+
+    Args:
+        host: address to listen on.
+        port: port; 0 takes a free one.
+        registry: what ``/metrics`` shows.
+        health: whether there is progress, and details for ``/healthz``.
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is none of this machine's.
+
+    Returns:
+        A function that stops the server.
+    """
+    metrics = make_wsgi_app(registry)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/metrics":
+            body: Iterable[bytes] = metrics(environ, start_response)
+            return body
+        if environ.get("PATH_INFO") == "/healthz":
+            healthy, details = health()
+            start_response("200 OK" if healthy else "503 Service Unavailable", [("Content-Type", "application/json")])
+            return [json.dumps({"healthy": healthy, **details}).encode()]
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"/metrics or /healthz\n"]
+
+    try:
+        server = make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"RECOMMENDER_METRICS_PORT={port} on RECOMMENDER_METRICS_HOST={host!r} cannot be served: {reason}. Choose"
+            " another port for this process; 0 serves none"
+        ) from None
+    thread = threading.Thread(target=server.serve_forever, name="recommender-health", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

@@ -1,0 +1,205 @@
+"""Prometheus metrics of an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from recommender_engine.items import CommandRejected, Event, ItemProcessed
+
+_STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One registry per owner. No label carries anything a message says."""
+
+    def __init__(self, partition: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, file descriptors, processor time
+        self._partition = partition
+        by_partition, registry = ("partition",), self.registry
+        self._commands = Counter(
+            "recommender_commands", "Commands committed.", labelnames=by_partition, registry=registry
+        )
+        self._events = Counter(
+            "recommender_events", "Events committed, by type.", labelnames=("partition", "type"), registry=registry
+        )
+        self._bands = Counter(
+            "recommender_items", "Items decided, by band.", labelnames=("partition", "band"), registry=registry
+        )
+        self._rejected = Counter(
+            "recommender_rejected",
+            "Commands rejected, by code.",
+            labelnames=("partition", "code"),
+            registry=registry,
+        )
+        self._truncated = Counter(
+            "recommender_truncated", "Items longer than the model reads.", labelnames=by_partition, registry=registry
+        )
+        self._stages = Histogram(
+            "recommender_stage_seconds",
+            "Seconds per batch, by stage.",
+            labelnames=("partition", "stage"),
+            buckets=_STAGE_BUCKETS,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "recommender_batch_commands",
+            "Commands per batch.",
+            buckets=(1, 4, 16, 64, 256, 1024),
+            labelnames=by_partition,
+            registry=registry,
+        )
+
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(name, documentation, labelnames=("partition", *labels), registry=registry)
+
+        self._lag = gauge("recommender_lag_commands", "Commands in the stream that are not committed yet.")
+        self._oldest = gauge("recommender_oldest_waiting_seconds", "Age of the oldest waiting command.")
+        self._limit = gauge(
+            "recommender_waiting_limit_commands", "Commands that may wait before producers are refused; 0: any number."
+        )
+        self._memory = gauge(
+            "recommender_redis_memory_share",
+            "Which part of its maxmemory the Redis server has used; 0 when it has none.",
+        )
+        self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
+        self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
+        self._review = gauge("recommender_review_share", "Share of the items that arrived of late that are in review.")
+        self._kept = gauge("recommender_kept_bytes", "Memory taken by what was read of late, by kind.", "kind")
+        self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
+        self._passing = gauge(
+            "recommender_passing_commands", "Commands for other partitions that have not been passed on to them yet."
+        )
+        self._stream = gauge("recommender_events_stream_entries", "Events in their stream.")
+        self._behind = gauge(
+            "recommender_events_group_behind_seconds",
+            "Age of the oldest event that a consumer group has not acknowledged, of the ten slowest groups.",
+            "group",
+        )
+        self._held = gauge(
+            "recommender_held_commands", "Decided commands kept in the stream until they are in a backup."
+        )
+        self._backup_at = gauge(
+            "recommender_backup_timestamp_seconds",
+            "When all that was decided was last in a verified backup, in seconds since 1970.",
+        )
+        self._fleet_workers = gauge("recommender_fleet_workers", "Embed workers that answered within the last minute.")
+        self._fleet_expected = gauge("recommender_fleet_expected_workers", "Embed workers that there are to be.")
+        self._fleet_in_flight = gauge("recommender_fleet_batches_in_flight", "Batches of texts with the embed workers.")
+        self._fleet_batches = Counter(
+            "recommender_fleet_batches",
+            "Batches given to embed workers, by what became of them.",
+            labelnames=("partition", "outcome"),
+            registry=registry,
+        )
+        self._brought_back = Counter(
+            "recommender_commands_brought_back",
+            "Commands whose ids lay too far ahead of the clock, and that were given others.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._brought_back.labels(partition)
+        self._taken_away = Counter(
+            "recommender_commands_taken_away",
+            "Commands that somebody else than the owner has dropped from the stream, decided or not.",
+            labelnames=by_partition,
+            registry=registry,
+        )
+        self._taken_away.labels(partition)
+        self._backup_failures = gauge("recommender_backup_failures", "Backups that failed since the worker started.")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage of the loop."""
+        with self._stages.labels(self._partition, name).time():
+            yield
+
+    def committed(self, commands: int, events: list[Event], seconds: float) -> None:
+        """A batch has been committed, after so many seconds."""
+        self._stages.labels(self._partition, "process").observe(seconds)
+        self._commands.labels(self._partition).inc(commands)
+        self._batch.labels(self._partition).observe(commands)
+        items = [event.data.timings for event in events if isinstance(event.data, ItemProcessed)]
+        if items:
+            self._stages.labels(self._partition, "embed").observe(sum(one.embed_ms for one in items) / 1000)
+            self._stages.labels(self._partition, "decide").observe(sum(one.decide_ms for one in items) / 1000)
+        for event in events:
+            self._events.labels(self._partition, event.data.type).inc()
+            if isinstance(event.data, ItemProcessed):
+                self._bands.labels(self._partition, event.data.band.value).inc()
+                if event.data.truncated:
+                    self._truncated.labels(self._partition).inc()
+            elif isinstance(event.data, CommandRejected):
+                self._rejected.labels(self._partition, event.data.code).inc()
+
+    def brought_back(self, commands: int) -> None:
+        """So many commands were given other ids."""
+        self._brought_back.labels(self._partition).inc(commands)
+
+    def taken_away(self, commands: int) -> None:
+        """So many commands were dropped by somebody else."""
+        self._taken_away.labels(self._partition).inc(commands)
+
+    def room(self, most_waiting: int, memory_share: float) -> None:
+        """What bounds how much may wait."""
+        self._limit.labels(self._partition).set(most_waiting)
+        self._memory.labels(self._partition).set(memory_share)
+
+    def backlog(self, lag: int, oldest_s: float) -> None:
+        """What waits."""
+        self._lag.labels(self._partition).set(lag)
+        self._oldest.labels(self._partition).set(oldest_s)
+
+    def backups(self, current_at: datetime | None, failures: int, held: int) -> None:
+        """How backups go, and what is kept because of them."""
+        self._held.labels(self._partition).set(held)
+        self._backup_failures.labels(self._partition).set(failures)
+        if current_at is not None:
+            self._backup_at.labels(self._partition).set(current_at.timestamp())
+
+    def fleet_batch(self, outcome: str) -> None:
+        """What became of a batch that was given to the embed workers."""
+        self._fleet_batches.labels(self._partition, outcome).inc()
+
+    def fleet(self, workers: int, expected: int, in_flight: int) -> None:
+        """Who is there of the embed workers, and what they have in hand."""
+        self._fleet_workers.labels(self._partition).set(workers)
+        self._fleet_expected.labels(self._partition).set(expected)
+        self._fleet_in_flight.labels(self._partition).set(in_flight)
+
+    def unpublished(self, events: int) -> None:
+        """What is committed and not published."""
+        self._unpublished.labels(self._partition).set(events)
+
+    def passing(self, commands: int) -> None:
+        """What is to be passed on to other partitions."""
+        self._passing.labels(self._partition).set(commands)
+
+    def events_stream(self, entries: int, behind_s: Mapping[str, float]) -> None:
+        """What stands in the events stream, and how far its groups are behind."""
+        self._stream.labels(self._partition).set(entries)
+        self._behind.clear()
+        for group, age_s in behind_s.items():
+            self._behind.labels(self._partition, group).set(age_s)
+
+    def recall(self, lowest: float) -> None:
+        """Sampled recall of the worst of the approximate indexes."""
+        self._recall.labels(self._partition).set(lowest)
+
+    def review(self, share: float) -> None:
+        """Which share of the items that arrived of late people are asked to look at."""
+        self._review.labels(self._partition).set(share)
+
+    def kept(self, bytes_: Mapping[str, int]) -> None:
+        """What is kept in memory of what was read of late."""
+        for kind, taken in bytes_.items():
+            self._kept.labels(self._partition, kind).set(taken)
+
+    def index(self, points: Mapping[str, int]) -> None:
+        """Sizes by kind."""
+        for kind in ("exact", "hnsw"):
+            self._points.labels(self._partition, kind).set(points.get(kind, 0))

@@ -1,0 +1,391 @@
+"""Settings of a process, read from the environment once. The only module that reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from celery_recommender import variables
+from celery_recommender.urls import ServerAddress, check_foreign, is_redis
+from celery_recommender.variables import PREFIX, Unknown, variable
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.event_log import event_log
+
+__all__ = [
+    "BYTES_PER_TOKEN",
+    "PREFIX",
+    "SECRETS",
+    "Settings",
+    "environment_of_others",
+    "log_format",
+    "naming",
+    "process_environment",
+    "unknown_variables",
+    "variable",
+    "variables_of_the_platform",
+    "wait_passively",
+]
+
+log = event_log(__name__)
+
+SECRETS = frozenset({"redis_url", "broker_url", "result_backend"})
+"""Settings that may hold a password."""
+BYTES_PER_TOKEN = 4
+"""An English word piece is about four characters; the budget of a batch needs no more than a guess."""
+_SAID_OTHERWISE = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9:._/-]{0,64}")
+_OF_THE_STATE = re.compile(r"\bthe state (?:directory\b|is damaged|cannot be written)|check of the state failed")
+_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class Settings(BaseModel):
+    """Everything that can be set; each field is the variable ``RECOMMENDER_`` + its name in capitals.
+
+    Attributes:
+        redis_url: the Redis or Valkey server that holds the streams. Empty: in a Celery app of yours the app's broker,
+            if it is one; on the command line a private server in the state directory, which ``recommender worker``
+            starts.
+        broker_url: the Celery broker of the worker that ``recommender worker`` starts; empty: the Redis server.
+        result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
+        result_expires_s: for how long results are kept.
+        state_dir: database, index snapshots and the server of our own.
+        key_prefix: what every key in Redis begins with, on a server that is shared: streams, queues and results of the
+            worker that ``recommender worker`` starts. In a Celery app of yours the queues follow the app's own
+            ``global_keyprefix``.
+        partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which of
+            those a worker owns.
+        partitions: all partitions of this installation, comma-separated, when there are several: each collection
+            belongs to one of them by a hash of its name; empty: everything is in ``RECOMMENDER_PARTITION``.
+        routes: collections that belong to a partition whatever the hash says, comma-separated:
+            ``COLLECTION=PARTITION``. Where a collection has been moved, or was kept, counts before that.
+        models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
+        threads: CPU threads of the model; empty: one for each processor that a container's quota, too, allows.
+        encoder: what computes the embeddings: ``auto`` measures for a second each what there is and takes the fastest
+            whose vectors agree with the reference; or ``torch-float32`` (the reference), ``torch-bfloat16``,
+            ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``); or ``openvino-int8`` (with the
+            extra ``int8``), which is another model: a state that has items of one is not opened with the other.
+        long_texts: what becomes of a text that is longer than the model reads: ``truncate``: its end is not read;
+            ``windows``: it is read in overlapping windows, whose mean stands for it; this, too, is another model.
+        batch_tokens: a batch takes waiting commands up to about this many tokens of text.
+        batch_items: … and up to this many commands.
+        most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
+            0: any number.
+        message_rules: file with phrases of your own that programs and companies put around a message, in the tables
+            of ``recommender/recommender_engine/message/rules.toml``; they add to those. Items are looked at again when it changes.
+        max_collections: how many collections there may be in a partition; a command that would make one more is
+            rejected. The same number should stay while commands wait that were appended under it.
+        deliver_task: name of a Celery task of yours that is called with every event; empty: none.
+        deliver_queue: the queue it is sent to; empty: where the app sends that task (``task_routes``, or its default
+            queue).
+        deliver_retry_s: for how long a delivery waits for a broker that is away; then, and after three attempts where
+            no wait helps (a queue that does not exist), it becomes a dead letter and the next one is tried.
+        deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
+        events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
+        events_max_bytes: … and to about this many bytes on the server; to a third of its ``maxmemory`` if that is less.
+        events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
+            than ``RECOMMENDER_EVENTS_HOURS``; ``groups``: what every registered consumer group has acknowledged.
+        events_hours: how old an event in the stream may become, with ``age``.
+        dead_letters_max_length: the stream of dead letters is trimmed to about this many.
+        dead_letters_max_bytes: … and to about this many bytes; to an eighth of the server's ``maxmemory`` if that is
+            less.
+        outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
+        outbox_max_bytes: … and so many bytes of them; the oldest go sooner where there are more.
+        metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
+        metrics_host: address they listen on.
+        standby: while another process owns the partition, wait until it is gone and take over; without it, end with an
+            error.
+        lease_s: for how long an owner that gives no sign of life keeps the partition; one whose process has ended on
+            the same machine and volume is followed at once.
+        stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long. A supervisor that
+            acts on it comes before the watchdog (``hang_after_s``), which would have said where it hangs.
+        backup_dir: where the worker keeps backups of its state, best on another disk; empty: it makes none by itself.
+            With it, commands stay in their stream until they are in a verified backup.
+        backup_every_s: how often it makes one.
+        backup_keep: how many it keeps.
+        hang_after_s: a batch that takes longer than this, and a thousandth of it for each command, ends the process.
+        embed_workers: about how many embed workers there are to be (``recommender embed-worker``), to which batches of
+            texts are given ahead of their turn; 0: the owner embeds by itself.
+        embed_queue: the Celery queue that they take their tasks from.
+        embed_timeout_s: a batch that an embed worker keeps for longer is given to another; sooner, where they have been
+            much faster of late. At most a quarter of ``hang_after_s`` counts.
+        suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
+        log_level: of our own log.
+        log_format: ``text`` for people, ``json`` for machines.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    # A URL may hold a password, and a representation ends up in logs.
+    redis_url: Annotated[str, Field(repr=False)] = ""
+    broker_url: Annotated[str, Field(repr=False)] = ""
+    result_backend: Annotated[str, Field(repr=False)] = ""
+    result_expires_s: Annotated[int, Field(ge=1)] = 3600
+    state_dir: Path = Path(".recommender")
+    key_prefix: str = ""
+    partition: str = "default"
+    partitions: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    encoder: Literal[
+        "auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16", "openvino-int8"
+    ] = "auto"
+    long_texts: Literal["truncate", "windows"] = "truncate"
+    batch_tokens: Annotated[int, Field(ge=1)] = 65_536
+    batch_items: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    most_waiting: Annotated[int, Field(ge=0)] = 1_000_000
+    message_rules: Path | None = None
+    max_collections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    deliver_task: str = ""
+    deliver_queue: str = ""
+    deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
+    deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
+    events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
+    events_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
+    events_retention: Literal["size", "age", "groups"] = "size"
+    events_hours: Annotated[int, Field(ge=1)] = 48
+    dead_letters_max_length: Annotated[int, Field(ge=1)] = 10_000
+    dead_letters_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 27
+    outbox_hours: Annotated[int, Field(ge=24)] = 48
+    outbox_max_bytes: Annotated[int, Field(ge=1 << 20)] = 16 << 30
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    metrics_host: str = "127.0.0.1"
+    standby: bool = False
+    lease_s: Annotated[float, Field(ge=1, le=3600)] = 10.0
+    stall_after_s: Annotated[float, Field(gt=0)] = 120.0
+    backup_dir: Path | None = None
+    backup_every_s: Annotated[float, Field(gt=0)] = 3600.0
+    backup_keep: Annotated[int, Field(ge=1)] = 3
+    hang_after_s: Annotated[float, Field(gt=0)] = 300.0
+    embed_workers: Annotated[int, Field(ge=0, le=256)] = 0
+    embed_queue: str = "recommender-embed"
+    embed_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    suspect_after: Annotated[int, Field(ge=1)] = 3
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def batch_bytes(self) -> int:
+        """About how many bytes of commands make a batch."""
+        return self.batch_tokens * BYTES_PER_TOKEN
+
+    @property
+    def embed_window(self) -> int:
+        """Batches that may be with the fleet: one in hand and one waiting at each worker, and a little more."""
+        return 2 * self.embed_workers + 2 if self.embed_workers else 0
+
+    @property
+    def partition_dir(self) -> Path:
+        """Where the state of the partition lives."""
+        return self.state_dir / "state" / self.partition
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Settings with files and folders that they name, those that may lie in others first."""
+        yield from (("models", place) for place in (said.partition("=")[2] for said in self.models) if "/" in place)
+        for name in ("message_rules", "backup_dir", "state_dir"):
+            if (place := getattr(self, name)) is not None:
+                yield name, str(place)
+
+    @property
+    def all_partitions(self) -> tuple[str, ...]:
+        """Every partition, in the order in which they are listed."""
+        return self.partitions or (self.partition,)
+
+    @property
+    def home(self) -> str:
+        """The partition for what belongs to no collection: the first that is listed, where none is named.
+
+        Raises:
+            ConfigurationError: one is named, and not listed; no other takes its place.
+        """
+        if self.partition == type(self).model_fields["partition"].default:
+            return self.partition if self.partition in self.all_partitions else self.partitions[0]
+        self.require_member()
+        return self.partition
+
+    def require_member(self) -> None:
+        """See to it that the partition that is named is one of those that are listed.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        if self.partition not in self.all_partitions:
+            raise ConfigurationError(
+                f"{variable('partition')}={self.partition!r}: it is not one of {variable('partitions')}"
+                f" ({', '.join(self.partitions)})"
+            )
+
+    @property
+    def route_of(self) -> dict[str, str]:
+        """Partitions by collection, as far as they are set."""
+        return {collection: partition for collection, _, partition in (one.rpartition("=") for one in self.routes)}
+
+    @field_validator("models", "deliver_types", "partitions", "routes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("encoder", "long_texts", "events_retention", "log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        choices = get_args(cls.model_fields[str(info.field_name)].annotation)
+        meant = _SAID_OTHERWISE.get(value.upper(), value) if info.field_name == "log_level" else value
+        return next((choice for choice in choices if choice.lower() == meant.lower()), value)
+
+    @field_validator("threads", "backup_dir", "message_rules", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("redis_url", "broker_url", "result_backend")
+    @classmethod
+    def _can_be_read(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            if info.field_name == "redis_url" or is_redis(value):
+                ServerAddress.parse(value) if value else None
+            else:
+                check_foreign(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _of_plain_characters(cls, value: str) -> str:
+        if not _KEY_PREFIX.fullmatch(value):
+            raise ValueError("letters, digits and : . _ / - only, at most 64")
+        return value
+
+    @field_validator("partition")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not _PARTITION.fullmatch(value):
+            raise ValueError("letters, digits, - and _ only, at most 64")
+        return value
+
+    @field_validator("partitions")
+    @classmethod
+    def _plain_and_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for partition in value:
+            cls._plain(partition)
+        if len(set(value)) < len(value):
+            raise ValueError("a partition stands there twice")
+        return value
+
+    @field_validator("routes")
+    @classmethod
+    def _to_partitions(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for route in value:
+            collection, _, partition = route.rpartition("=")
+            if not collection or partition not in info.data.get("partitions", ()):
+                raise ValueError(f"{route!r} is not COLLECTION=PARTITION with one of RECOMMENDER_PARTITIONS")
+        return value
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the variables that are set.
+
+        Raises:
+            ConfigurationError: names the variable and what is wrong with its value.
+        """
+        environment = os.environ if environment is None else environment
+        for one in unknown_variables(environment):
+            _warn_once(str(one))
+        if ignored := variables.from_the_platform(environment):
+            log.debug("settings.of_the_platform", extra={"ignored": ",".join(ignored)})
+        return cls._validated(variables.values(environment, cls.model_fields, SECRETS))
+
+    def replaced(self, **changes: object) -> Self:
+        """The same with some values changed, validated again.
+
+        Raises:
+            ConfigurationError: names the variable and what is wrong with its value.
+        """
+        return self._validated({**self.model_dump(), **changes})
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, object]) -> Self:
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0])
+            message = first["msg"].removeprefix("Value error, ")
+            shown = "" if name in SECRETS else f"={values[name]!r}"
+            raise ConfigurationError(f"{variable(name)}{shown}: {message}") from None
+
+    def to_environment(self) -> dict[str, str]:
+        """Variables from which another process reads the same settings."""
+        result = {variable(name) + variables.FILE: "" for name in SECRETS}
+        for name, value in self.model_dump().items():
+            text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+            result[variable(name)] = text
+        return result
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """A process reads its settings more than once."""
+    log.warning(text)
+
+
+_WAIT_POLICY = "OMP_WAIT_POLICY"
+
+
+def wait_passively() -> None:
+    """Have the model's threads sleep while they wait for each other, unless the environment says otherwise.
+
+    By default they spin. Beside one busy neighbour, or in a container with a quota, that burns several times the
+    processor time that the model needs. To be called before torch is imported; the environment of a whole process.
+    """
+    os.environ.setdefault(_WAIT_POLICY, "PASSIVE")
+
+
+def process_environment() -> dict[str, str]:
+    """A copy of this process's environment, for a child process."""
+    return dict(os.environ)
+
+
+def environment_of_others() -> dict[str, str]:
+    """The same for a program that is not ours: whose threads wait for each other as they do by default."""
+    return {name: value for name, value in os.environ.items() if name != _WAIT_POLICY}
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[Unknown, ...]:
+    """Variables with our prefix that are no setting, and what may be meant."""
+    return variables.unknown(os.environ if environment is None else environment, Settings.model_fields, SECRETS)
+
+
+def log_format() -> str:
+    """The format of the log, whatever else is set or wrong."""
+    said = variables.values(os.environ, ["log_format"], ()).get("log_format", "").lower()
+    return said if said in get_args(Settings.model_fields["log_format"].annotation) else "text"
+
+
+def naming(error: BaseException | str, settings: Settings | None = None) -> str:
+    """What an error says of a file or the state, with the name of the setting that says where that is.
+
+    Args:
+        error: it, or what it says.
+        settings: whose folders it may speak of; without them the state alone is known.
+    """
+    told = str(error)
+    if PREFIX in told:
+        return told
+    for name, place in () if settings is None else settings.places():
+        if re.search(rf"(?<![\w./-]){re.escape(place)}(?![\w.-])", told):
+            return f"{told} ({variable(name)})"
+    return f"{told} ({variable('state_dir')})" if _OF_THE_STATE.search(told) else told
+
+
+def variables_of_the_platform() -> tuple[str, ...]:
+    """Variables that only look like ours: Kubernetes has made them for its Services."""
+    return variables.from_the_platform(os.environ)
