@@ -32,7 +32,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """A test that sets up logging, as a command does, changes nothing for those behind it."""
-    loggers = [logging.getLogger(name) for name in ("", "recommender", "workers", "celery")]
+    loggers = [logging.getLogger(name) for name in ("", "recommender_engine", "celery_recommender", "celery")]
     levels = [(logger, logger.level) for logger in loggers]
     yield
     for logger, level in levels:

@@ -20,7 +20,7 @@ from recommender_engine.items import Item
 from tools.edits import Edits
 from tools.streams import groups_of
 
-SAMPLES = Path(__file__).parents[1] / "workers" / "samples"
+SAMPLES = Path(__file__).parents[1] / "workers" / "celery_recommender" / "samples"
 # Longer ones do not fit into an item.
 LONGEST_FIELD = 16_000
 ORDINARY_SHARE = 0.03

@@ -126,8 +126,9 @@ def features_page() -> Iterator[str]:
     yield GENERATED
     yield ""
     yield from (
-        "What the matcher sees of two items, in the order of `recommender/recommender_engine/matching/features/table.py`. *More of it*: the",
-        "probability never falls (`same`), never rises (`different`), or does what the data say. *Read from*: the pair",
+        "What the matcher sees of two items, in the order of `recommender_engine/matching/features/table.py`.",
+        "*More of it*: the probability never falls (`same`), never rises (`different`), or does what the data say.",
+        "*Read from*: the pair",
         "alone; what both state (`stated`: codes, numbers, sizes, colours); titles and labels, which are named fields;",
         "both texts word by word (`sides`); or the item's other candidates (`context`). *Speaks of*: the evidence",
         "whose weight it is part of, by which a reason is told.",

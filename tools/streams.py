@@ -37,7 +37,7 @@ def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
 
 
 def _by_words(terms: Iterable[str], counted: CountedTerms, seen_in: dict[str, list[int]]) -> list[int]:
-    """The earlier items that share the most of the rarest terms, as `recommender_engine.pipeline.lexical.words` finds them."""
+    """The earlier items that share the most of the rarest terms, as the engine's word search finds them."""
     known = [term for term in terms if 1 <= counted.frequency(term) <= MOST_ITEMS]
     weights = rarity(counted, known)
     scores: dict[int, float] = {}

@@ -55,7 +55,7 @@ def main(
     """Run TRIALS and print one line of counts; the exit status is 0 only if all of them agree."""
     if mutant:
         MUTANTS[mutant]()
-    logging.getLogger("recommender").addHandler(logging.NullHandler())  # what the workers log goes to their files
+    logging.getLogger("recommender_engine").addHandler(logging.NullHandler())  # it goes to files
     directory = directory or Path(mkdtemp(prefix="crash-"))
     deadline = time.monotonic() + seconds if seconds else None
     seeds = range(seed, seed + trials)

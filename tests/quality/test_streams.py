@@ -25,7 +25,7 @@ from tests.quality.templates import REPEATED, TEMPLATES, VARIANTS, tickets
 pytestmark = [pytest.mark.quality, pytest.mark.model]
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "workers" / "samples"
+SAMPLES = ROOT / "workers" / "celery_recommender" / "samples"
 DATA = Path(os.environ.get("RECOMMENDER_TEST_DATA", ROOT.parent / "shared" / "data"))
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 

@@ -21,7 +21,7 @@ WIDTH = "200"
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "workers", *arguments]
+    return [sys.executable, "-m", "celery_recommender", *arguments]
 
 
 def environment(settings: Settings | None = None) -> dict[str, str]:

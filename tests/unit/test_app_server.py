@@ -146,7 +146,7 @@ def test_a_client_without_a_server_says_so(tmp_path: Path) -> None:
 def test_commands_that_find_neither_worker_nor_state_nor_server_say_so(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.cli.asking._STARTING_S", 0.0)
+    monkeypatch.setattr("celery_recommender.cli.asking._STARTING_S", 0.0)
     environment = {"RECOMMENDER_STATE_DIR": str(tmp_path / "state"), "RECOMMENDER_REDIS_URL": ""}
     done = CliRunner().invoke(main, list(arguments), env=environment)
     assert done.exit_code == (os.EX_CONFIG if arguments == ("embed-worker",) else 1), done.output

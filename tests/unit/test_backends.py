@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from recommender_engine.embedding import backends
-from recommender_engine.embedding.backends import INT8, REFERENCE, Loaded, TorchBackend, available, make_backend
+from recommender_engine.embedding import backends, torch_backend
+from recommender_engine.embedding.backend import Loaded
+from recommender_engine.embedding.backends import INT8, REFERENCE, available, make_backend
+from recommender_engine.embedding.torch_backend import TorchBackend
 from recommender_engine.errors import ConfigurationError
 
 
@@ -56,7 +58,7 @@ def test_the_transformer_computes_in_the_number_type_and_pooling_in_float32(name
         assert rows.dtype == np.float32
         np.testing.assert_allclose(rows, others, atol=0.02)
     assert original[0].table.weight.dtype == torch.float32, "the model that was given is as it was"
-    assert backend._transformer.computed_in[-2:] == [backends._TYPES[name]] * 2
+    assert backend._transformer.computed_in[-2:] == [torch_backend._TYPES[name]] * 2
 
 
 def test_a_gpu_computes_in_torch_and_takes_larger_passes() -> None:

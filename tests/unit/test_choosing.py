@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from recommender_engine.embedding import choosing
-from recommender_engine.embedding.backends import REFERENCE, Backend
+from recommender_engine.embedding.backend import Backend
+from recommender_engine.embedding.backends import REFERENCE
 from recommender_engine.embedding.choosing import PROBE, Chooser, require_agreement
 from recommender_engine.embedding.computing import embed
 from recommender_engine.embedding.encoder import Vectors

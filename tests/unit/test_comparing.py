@@ -19,6 +19,7 @@ from recommender_engine.matching import LearnedMatcher
 from tests.support.engine import Log, Models, at, lines, opened
 
 ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "workers" / "celery_recommender" / "samples"
 STREAM = "in the stream"
 # Of the pairs beyond doubt, so many.
 PAIRS = 60
@@ -27,7 +28,7 @@ PAIRS = 60
 def samples() -> list[Item]:
     found = []
     for table in ("tickets", "products"):
-        with (ROOT / "workers" / "samples" / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
+        with (SAMPLES / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines):
                 fields = {"title": row["title"], "description": row["description"]}
                 found.append(Item(id=row["id"], collection=table, fields=fields))

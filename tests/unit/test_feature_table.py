@@ -114,7 +114,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a package says whose table has two entries more; with what this one says of the same pair."""
     folder = tmp_path_factory.mktemp("grown")
     shutil.copytree(ROOT / "recommender", folder / "recommender", ignore=shutil.ignore_patterns("__pycache__"))
-    matching = folder / "recommender" / "matching"
+    matching = folder / "recommender" / "recommender_engine" / "matching"
     (matching / "evidence" / "courtesy.py").write_text(COURTESY)
     table = matching / "features.py"
     before = table.read_text()

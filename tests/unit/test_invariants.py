@@ -815,7 +815,7 @@ TestLiveItems.settings = settings(max_examples=30, stateful_step_count=30, deadl
 
 # -- with the real model -----------------------------------------------------------------------------------------------
 
-TICKETS = Path(__file__).resolve().parents[2] / "workers" / "samples" / "tickets.csv"
+TICKETS = Path(__file__).resolve().parents[2] / "workers" / "celery_recommender" / "samples" / "tickets.csv"
 
 
 def ticket_entries(pairs: int) -> list[Entry]:

@@ -14,7 +14,7 @@ from celery_recommender.logs import begin_logs, configure_logs
 from celery_recommender.settings import Settings
 from recommender_engine.event_log import EventLog, event_log
 
-LOGGERS = ("", "py.warnings", "recommender", "workers", "celery.worker", "celery.app.trace")
+LOGGERS = ("", "py.warnings", "recommender_engine", "celery_recommender", "celery.worker", "celery.app.trace")
 FORGED = "x\n12:00:00 critical owner.failed\r\u2028\x85\x1b[2J"
 
 
@@ -36,13 +36,13 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 @pytest.fixture
 def log(output: io.StringIO) -> EventLog:
     configure_logs(Settings(log_format="text"))
-    return event_log("workers.test")
+    return event_log("celery_recommender.test")
 
 
 @pytest.fixture
 def json_log(output: io.StringIO) -> EventLog:
     configure_logs(Settings(log_format="json"))
-    return event_log("workers.test")
+    return event_log("celery_recommender.test")
 
 
 def test_a_line_names_the_event_and_its_keys(log: EventLog, output: io.StringIO) -> None:
@@ -102,7 +102,7 @@ def test_what_celery_quotes_of_a_task_is_left_out(output: io.StringIO) -> None:
 
 def test_a_formatter_that_knows_no_keys_shows_the_reason(caplog: pytest.LogCaptureFixture) -> None:
     """In a Celery app of a user's, whose format is their own."""
-    event_log("workers.test").warning("courier.retry", extra={"error": "100 % full: a=b", "attempts": 3})
+    event_log("celery_recommender.test").warning("courier.retry", extra={"error": "100 % full: a=b", "attempts": 3})
     assert caplog.messages == ['courier.retry error="100 % full: a=b" attempts=3']
     record = caplog.records[0]
     assert (record.event, record.attempts) == ("courier.retry", 3)  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ def test_the_format_is_known_before_the_settings_are(output: io.StringIO, monkey
     monkeypatch.setenv("RECOMMENDER_PARTITION", "..")
     monkeypatch.setattr(sys, "stderr", output)  # pytest has put its own there since
     begin_logs()
-    event_log("workers.test").error("worker.failed", extra={"error": "x"})
+    event_log("celery_recommender.test").error("worker.failed", extra={"error": "x"})
     assert json.loads(output.getvalue())["event"] == "worker.failed"
 
 
@@ -143,7 +143,7 @@ def test_json_is_one_object_a_line(json_log: EventLog, output: io.StringIO) -> N
     assert first.pop("time")
     assert first == {
         "level": "warning",
-        "logger": "workers.test",
+        "logger": "celery_recommender.test",
         "event": "some event",
         "item": FORGED,
         "count": 3,
@@ -168,11 +168,11 @@ def errors_only(output: io.StringIO) -> None:
 
 @pytest.mark.usefixtures("errors_only")
 def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
-    for name in ("workers.test", "recommender.test", "elsewhere"):
+    for name in ("celery_recommender.test", "recommender_engine.test", "elsewhere"):
         logging.getLogger(name).info("unheard")
-    event_log("workers.test").warning("unheard")
+    event_log("celery_recommender.test").warning("unheard")
     logging.getLogger("elsewhere").warning("heard")
-    logging.getLogger("recommender.test").error("heard")
+    logging.getLogger("recommender_engine.test").error("heard")
     assert len(output.getvalue().splitlines()) == 2
 
 

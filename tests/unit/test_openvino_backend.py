@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recommender_engine.embedding import openvino_backend
-from recommender_engine.embedding.backends import Loaded
+from recommender_engine.embedding.backend import Loaded
 from recommender_engine.embedding.openvino_backend import OpenVinoBackend
 from recommender_engine.embedding.tokens import Inputs
 from recommender_engine.errors import ModelError

@@ -13,7 +13,7 @@ import pytest
 
 from recommender_engine.items.item import Item
 
-SAMPLES = Path(__file__).resolve().parents[2] / "workers" / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "workers" / "celery_recommender" / "samples"
 LABELS = ("duplicate_of", "near_miss_of")
 
 Row = dict[str, str]

@@ -14,7 +14,7 @@ from recommender_engine.event_log import event_log, shown
 
 log = event_log(__name__)
 
-_OURS = ("recommender", "workers")
+_OURS = ("recommender_engine", "celery_recommender")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "data", "event"}
 
 

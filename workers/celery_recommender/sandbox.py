@@ -27,7 +27,7 @@ from celery_recommender.ending import ENDED_BY_SIGTERM, leave_it_to_others
 from celery_recommender.settings import Settings, process_environment
 from recommender_engine.errors import RecommenderError
 
-WORKER = (sys.executable, "-m", "workers", "worker")
+WORKER = (sys.executable, "-m", "celery_recommender", "worker")
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 60.0

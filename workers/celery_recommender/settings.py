@@ -77,7 +77,7 @@ class Settings(BaseModel):
         most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
             0: any number.
         message_rules: file with phrases of your own that programs and companies put around a message, in the tables
-            of ``recommender/recommender_engine/message/rules.toml``; they add to those. Items are looked at again when it changes.
+            of ``recommender_engine/message/rules.toml``; they add to those. Items are looked at again when it changes.
         max_collections: how many collections there may be in a partition; a command that would make one more is
             rejected. The same number should stay while commands wait that were appended under it.
         deliver_task: name of a Celery task of yours that is called with every event; empty: none.

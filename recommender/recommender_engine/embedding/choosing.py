@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from recommender_engine.embedding.backends import REFERENCE, Backend
+from recommender_engine.embedding.backend import Backend
+from recommender_engine.embedding.backends import REFERENCE
 from recommender_engine.embedding.computing import embed
 from recommender_engine.embedding.encoder import Vectors
 from recommender_engine.embedding.tokens import Tokens

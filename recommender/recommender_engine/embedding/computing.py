@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from recommender_engine.embedding.backends import Backend
+from recommender_engine.embedding.backend import Backend
 from recommender_engine.embedding.checks import unit_rows
 from recommender_engine.embedding.encoder import Vectors
 from recommender_engine.embedding.tokens import Ids, Tokenised, Tokens, passes

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from recommender_engine.embedding.backends import Loaded
+from recommender_engine.embedding.backend import Loaded
 from recommender_engine.embedding.encoder import Vectors
 from recommender_engine.embedding.openvino_model import load_openvino
 from recommender_engine.embedding.tokens import Inputs

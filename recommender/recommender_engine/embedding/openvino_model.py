@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from recommender_engine.embedding.backends import Loaded, transformer_of
+from recommender_engine.embedding.backend import Loaded, transformer_of
 from recommender_engine.embedding.quantising import quantised, recipe
 
 

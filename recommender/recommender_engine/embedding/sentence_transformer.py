@@ -17,16 +17,8 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from recommender_engine.embedding.backends import (
-    INT8,
-    REFERENCE,
-    Backend,
-    Loaded,
-    TorchBackend,
-    another_model,
-    available,
-    make_backend,
-)
+from recommender_engine.embedding.backend import Backend, Loaded
+from recommender_engine.embedding.backends import INT8, REFERENCE, another_model, available, make_backend
 from recommender_engine.embedding.checks import require_unicode
 from recommender_engine.embedding.choosing import LEAST_COSINE, LEAST_COSINE_OF_INT8, Chooser, require_agreement
 from recommender_engine.embedding.computing import embed
@@ -35,6 +27,7 @@ from recommender_engine.embedding.model_files import locate, verify
 from recommender_engine.embedding.model_source import ModelSource
 from recommender_engine.embedding.processors import usable_processors
 from recommender_engine.embedding.tokens import Tokens
+from recommender_engine.embedding.torch_backend import TorchBackend
 from recommender_engine.errors import EncodingError, ModelError
 
 

@@ -1,8 +1,8 @@
 """Commands: what producers say. One class per type, decoded from the plain JSON of a stream entry.
 
 Each class says whether it is ``privileged``: such a command is carried out only if an owner or a mover has appended it,
-which is proven where entries are read (``workers/celery_recommender/broker/coordination/proofs.py``). All that destroys more than an item, or switches
-what others depend on, is.
+which is proven where entries are read (``celery_recommender.broker.coordination.proofs``). All that destroys more than
+an item, or switches what others depend on, is.
 """
 
 from __future__ import annotations

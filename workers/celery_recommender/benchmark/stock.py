@@ -1,4 +1,4 @@
-"""``python -m celery_recommender.benchmark.stock``: the libraries as their own documentation uses them, with nothing around.
+"""``python -m celery_recommender.benchmark.stock``: the libraries as their documentation uses them.
 
 With ``hand_written`` the only module of the edge that uses them: they are here to be measured, not to be used.
 """

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The matchers: by a learned model, by cosine alone; and the reasons that they give."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What each command does: one handler a command."""

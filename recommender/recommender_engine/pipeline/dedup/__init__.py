@@ -1,1 +1,1 @@
-"""TODO."""
+"""Which items are the same thing: candidates judged, groups, answers of people, corrected verdicts."""

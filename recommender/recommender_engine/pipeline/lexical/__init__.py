@@ -1,1 +1,1 @@
-"""TODO."""
+"""Candidates by words: which items share rare terms."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Collections that move to another partition, and collections that are deleted."""

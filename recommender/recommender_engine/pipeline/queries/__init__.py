@@ -1,1 +1,1 @@
-"""TODO."""
+"""Questions about the state: search, compare, recommend, get, calibrate. Nothing is stored."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What depends on the log alone: rates, expiry, and the events that answer commands."""

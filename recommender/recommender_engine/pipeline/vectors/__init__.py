@@ -1,1 +1,1 @@
-"""TODO."""
+"""From texts to vectors to nearest neighbours."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The commands stream: append, read, admit, trim, repair."""

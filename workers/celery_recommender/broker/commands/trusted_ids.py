@@ -2,7 +2,7 @@
 
 Whoever may append to a stream may give an entry any id, and the server gives the next one an id behind it. An id far
 ahead of the clock would become a position for good, and the highest one ends the stream: nothing can be appended behind
-it. Redis has no rule against such an id, so the owner does not take it: see `workers/celery_recommender/broker/commands/id_repair.py`.
+it. Redis has no rule against such an id, so the owner does not take it: see ``id_repair``.
 """
 
 from __future__ import annotations

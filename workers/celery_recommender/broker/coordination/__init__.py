@@ -1,1 +1,1 @@
-"""TODO."""
+"""Who owns a partition: lease, status, proofs, quarantine."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The events stream and the dead letters: publish, keep, read."""

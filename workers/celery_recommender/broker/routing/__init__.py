@@ -1,1 +1,1 @@
-"""TODO."""
+"""Which partition a collection belongs to."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The Celery tasks: commands go into the log, questions go to the owner."""

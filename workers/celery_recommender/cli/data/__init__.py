@@ -1,1 +1,1 @@
-"""TODO."""
+"""Commands that read and write files of items, pairs and labels."""

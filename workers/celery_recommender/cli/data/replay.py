@@ -54,7 +54,7 @@ class Replayed(NamedTuple):
 
     Attributes:
         said: what was said last of each item.
-        closed: where the target precision is not measured after it, see `recommender_engine.pipeline.learning.promises.PromiseView`.
+        closed: where the target precision is not measured after it, see ``PromiseView``.
     """
 
     said: dict[str, ItemProcessed | ItemRevised]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""``recommender doctor`` and its checks."""

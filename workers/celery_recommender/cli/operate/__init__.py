@@ -1,1 +1,1 @@
-"""TODO."""
+"""Commands of operators: settings, backups, dead letters, moves."""

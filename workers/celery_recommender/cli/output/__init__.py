@@ -1,1 +1,1 @@
-"""TODO."""
+"""How commands show events, figures and findings."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Commands that run a worker or try the product out."""

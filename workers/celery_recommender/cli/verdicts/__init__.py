@@ -1,1 +1,1 @@
-"""TODO."""
+"""Commands about verdicts: search, compare, watch, answer, calibrate, tune."""

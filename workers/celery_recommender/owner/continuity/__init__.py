@@ -1,1 +1,1 @@
-"""TODO."""
+"""State and streams stay in step: gaps, ids, trimming, recovery, backups."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Outcomes on their way out: published, forwarded, carried into Celery."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Messages that end the process: found by bisection, set aside."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The process itself: garbage collection, priorities of threads."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Metrics, status, health and throughput."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Delimited text: CSV, TSV and their relatives."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""From bytes to text and lines: encodings, formats, columns."""

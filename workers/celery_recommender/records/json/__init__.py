@@ -1,1 +1,1 @@
-"""TODO."""
+"""JSON and JSON Lines."""
