@@ -13,6 +13,7 @@ import numpy as np
 from recommender_engine.embedding.checks import require_unicode
 from recommender_engine.embedding.encoder import Embeddings, ModelIdentity, Vectors
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import DEFAULT_MODEL
 
 _WORD = re.compile(r"\w+")
 _WORD_WEIGHT = 3
@@ -74,6 +75,28 @@ class DeterministicEncoder:
         bits = np.unpackbits(np.frombuffer(hashes, dtype=np.uint8)).reshape(len(features), -1)
         weights = np.fromiter(features.values(), dtype=np.int64, count=len(features))
         return weights @ (2 * bits.astype(np.int64) - 1)
+
+
+class DeterministicEncoders:
+    """``Encoders`` of which each is the deterministic one.
+
+    Args:
+        names: of the models; the default model by default.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.names = names or (DEFAULT_MODEL,)
+        self._encoder = DeterministicEncoder()
+
+    def encoder(self, name: str) -> DeterministicEncoder:
+        """The encoder of one of these names.
+
+        Raises:
+            ConfigurationError: there is no such model.
+        """
+        if name not in self.names:
+            raise ConfigurationError(f"model {name!r} is not declared")
+        return self._encoder
 
 
 def _features(words: list[str]) -> Counter[str]:

@@ -32,8 +32,9 @@ from recommender_engine.items import (
     Reason,
     Timings,
 )
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.opening import lock_directory, open_recommender, release
-from recommender_engine.store import KEY_WINDOW_MS, Answer, KeyUse, SqliteStore, StoredItem, Verdict
+from recommender_engine.store import Answer, KeyUse, SqliteStore, StoredItem, Verdict
 from recommender_engine.store.schema import APPLICATION_ID
 from recommender_engine.store.tables import SCHEMA_VERSION
 from tests.support.engine import Models

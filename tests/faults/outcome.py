@@ -16,8 +16,8 @@ from redis import Redis
 from recommender_engine import open_recommender
 from recommender_engine.embedding import Encoders
 from recommender_engine.items import EntryId
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.opening import DATABASE
-from recommender_engine.store.outbox import KEY_WINDOW_MS
 from tests.faults.workload import Workload
 from tests.support.streams import PROCESSED, REJECTED, Published, outcomes, published, without_quotes
 

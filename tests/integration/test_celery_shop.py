@@ -15,7 +15,7 @@ import pytest
 
 from celery_recommender.broker.redis.connections import celery_url
 from celery_recommender.settings import Settings
-from tests.support.processes import ROOT, OwnerProcess, WorkerProcess
+from tests.support.processes import ROOT, SOURCES, OwnerProcess, WorkerProcess
 from tests.support.servers import make_server, running
 
 pytestmark = [pytest.mark.server, pytest.mark.model]
@@ -46,7 +46,7 @@ def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
             shown = subprocess.run(
                 [sys.executable, "-m", "shop"],
                 cwd=SHOP,
-                env={**os.environ, **settings.to_environment(), **place["environment"], "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **settings.to_environment(), **place["environment"], "PYTHONPATH": SOURCES},
                 capture_output=True,
                 text=True,
                 check=False,

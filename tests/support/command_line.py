@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from celery_recommender.cli.common import out
 from celery_recommender.cli.main import main
 from celery_recommender.settings import PREFIX, Settings
-from tests.support.processes import ROOT
+from tests.support.processes import SOURCES
 from tests.support.waiting import wait_until
 
 WIDTH = "200"
@@ -27,7 +27,7 @@ def command(*arguments: str) -> list[str]:
 def environment(settings: Settings | None = None) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = settings.to_environment() if settings else {}
-    return {**inherited, **given, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "COLUMNS": WIDTH}
+    return {**inherited, **given, "PYTHONPATH": SOURCES, "PYTHONWARNINGS": "ignore", "COLUMNS": WIDTH}
 
 
 def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:

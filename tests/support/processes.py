@@ -20,6 +20,8 @@ from celery_recommender.settings import PREFIX, Settings
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+SOURCES = os.pathsep.join(map(str, (ROOT, ROOT / "recommender", ROOT / "workers")))
+"""What Python needs on its path: the tests, and the two source roots."""
 
 FAST_APP = "tests.support.owner_app"
 EMBED_APP = "tests.support.fleet_app:embed"
@@ -59,7 +61,7 @@ class WorkerProcess:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(PREFIX)},
             **settings.to_environment(),
-            "PYTHONPATH": os.pathsep.join({str(ROOT): None, str(directory): None}),
+            "PYTHONPATH": os.pathsep.join((SOURCES, str(directory))),
             "PYTHONWARNINGS": "ignore",
             **(environment or {}),
         }

@@ -34,6 +34,7 @@ from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
 from recommender_engine.items.commands import COMMAND_TYPES
 from recommender_engine.items.events import EVENT_TYPES
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.matching import differences
 from recommender_engine.matching.differences import figures
 from recommender_engine.matching.pair import profile
@@ -45,7 +46,7 @@ from recommender_engine.message.message import MOST_LINES
 from recommender_engine.pipeline.dedup.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
 from recommender_engine.pipeline.learning.lessons import MOST_LEARNED_FROM
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
-from recommender_engine.store import KEY_WINDOW_MS, moves, outbox, payloads, vectors
+from recommender_engine.store import moves, outbox, payloads, vectors
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
 from recommender_engine.testing import DeterministicEncoder
 

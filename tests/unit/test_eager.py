@@ -19,6 +19,7 @@ from celery_recommender.celery.worker.plugin import Plugin
 from celery_recommender.settings import Settings
 from celery_recommender.testing import answered_in_memory
 from recommender_engine.errors import InvalidCommand
+from tests.support.processes import SOURCES
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -165,7 +166,7 @@ def test_the_guide_is_a_test_suite_that_passes(tmp_path: Path, monkeypatch: pyte
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "."],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{SOURCES}:{tmp_path}"},
         capture_output=True,
         text=True,
         timeout=120,

@@ -17,6 +17,7 @@ import pytest
 from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.errors import StateFull
 from recommender_engine.items import CommandRejected
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.pair import profile
@@ -26,7 +27,6 @@ from recommender_engine.pipeline.learning import lessons
 from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.migration import incoming
 from recommender_engine.store import moves, outbox, space
-from recommender_engine.store.outbox import KEY_WINDOW_MS
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
 

@@ -115,8 +115,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("grown")
     shutil.copytree(ROOT / "recommender", folder / "recommender", ignore=shutil.ignore_patterns("__pycache__"))
     matching = folder / "recommender" / "recommender_engine" / "matching"
-    (matching / "evidence" / "courtesy.py").write_text(COURTESY)
-    table = matching / "features.py"
+    (matching / "features" / "courtesy.py").write_text(COURTESY)
+    table = matching / "features" / "table.py"
     before = table.read_text()
     after = before.replace("import fields,", "import courtesy, fields,", 1)
     after = after.replace('    Feature("margin",', f'{ENTRIES.strip()}\n    Feature("margin",', 1)
@@ -135,7 +135,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "model": learned.to_json(),
         "generator": str(ROOT / "tools" / "generate_reference.py"),
     }
-    path = os.pathsep.join([str(folder), str(ROOT)])
+    path = os.pathsep.join([str(folder / "recommender"), str(ROOT), str(ROOT / "workers")])
     run = subprocess.run(
         [sys.executable, "-c", LOOK],
         input=json.dumps(said),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import math
+import struct
 from datetime import datetime
 from typing import Annotated, Self
 
-import numpy as np
 from pydantic import (
     AwareDatetime,
     BeforeValidator,
@@ -40,10 +41,10 @@ def _float32(value: object) -> object:
     data = value if isinstance(value, bytes) else _decoded(value)
     if not data or len(data) % 4 or len(data) > 4 * limits.MAX_VECTOR_DIMENSION:
         raise ValueError(f"must be the bytes of 1 to {limits.MAX_VECTOR_DIMENSION} float32 numbers")
-    numbers = np.frombuffer(data, "<f4")
-    if not np.isfinite(numbers).all():
+    numbers = struct.unpack(f"<{len(data) // 4}f", data)
+    if not all(map(math.isfinite, numbers)):
         raise ValueError("holds a number that is not finite")
-    if not numbers.any():
+    if not any(numbers):
         raise ValueError("has length zero")
     return data
 

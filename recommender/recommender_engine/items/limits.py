@@ -17,3 +17,6 @@ MAX_VECTOR_DIMENSION = 4096
 MAX_WINDOWS = 16  # of a text, each of as many tokens as the model reads
 MAX_VERSION = 2**63 - 1
 MAX_RULES = 16  # names in a policy
+
+KEY_WINDOW_MS = 24 * 3600 * 1000
+"""For how long of stream time a repeated key has no second effect."""

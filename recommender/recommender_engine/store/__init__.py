@@ -6,15 +6,14 @@ from recommender_engine.store.copying import DatabaseCopy, StateFacts, examine_c
 from recommender_engine.store.failures import explained
 from recommender_engine.store.lessons import Given, Lesson
 from recommender_engine.store.moves import Forward, Move
-from recommender_engine.store.outbox import KEY_WINDOW_MS, Outbox
 from recommender_engine.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
+from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.outbox_rows import KeyUse, OutboxRow, Reply
 from recommender_engine.store.rows import LikelyPair, Member, Saying, StoredItem, Verdict
 from recommender_engine.store.spots import Sought
 from recommender_engine.store.sqlite import SqliteStore
 
 __all__ = [
-    "KEY_WINDOW_MS",
     "MOST_OUTBOX_BYTES",
     "Answer",
     "Arrived",

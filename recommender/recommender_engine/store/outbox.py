@@ -7,15 +7,13 @@ from collections.abc import Sequence
 
 from recommender_engine.event_log import event_log
 from recommender_engine.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.recent import Recent
 from recommender_engine.store.outbox_rows import DROPPED, KeyUse, OutboxRow, Reply
 from recommender_engine.store.payloads import PayloadTable
 from recommender_engine.store.tally import Held, Tally, size
 
 log = event_log(__name__)
-
-KEY_WINDOW_MS = 24 * 3600 * 1000
-"""For how long of stream time a repeated key has no second effect."""
 
 MOST_KEYS = 20_000_000
 """How many keys are kept in a partition; the oldest go first."""

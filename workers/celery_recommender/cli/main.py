@@ -8,62 +8,41 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import click
-from redis.exceptions import RedisError
 
+from celery_recommender.cli.commands import COMMANDS
 from celery_recommender.ending import INTERRUPTED
-from celery_recommender.settings import log_format, wait_passively
 from recommender_engine.errors import ConfigurationError, InvalidCommand, RecommenderError
 from recommender_engine.event_log import event_log
 
-# Name and home of each command, in the order in which a newcomer needs them. A module is imported when its command is
-# called, so `--help` and `watch` do not pay for what `worker` needs.
-_COMMANDS = {
-    "demo": "celery_recommender.cli.run.demo",
-    "worker": "celery_recommender.cli.run.worker",
-    "embed-worker": "celery_recommender.cli.run.embed_worker",
-    "ingest": "celery_recommender.cli.data.ingest",
-    "enrich": "celery_recommender.cli.data.enrich",
-    "search": "celery_recommender.cli.verdicts.questions",
-    "compare": "celery_recommender.cli.verdicts.questions",
-    "get": "celery_recommender.cli.verdicts.questions",
-    "watch": "celery_recommender.cli.verdicts.watch",
-    "stats": "celery_recommender.cli.operate.stats",
-    "feedback": "celery_recommender.cli.verdicts.feedback",
-    "calibrate": "celery_recommender.cli.verdicts.calibrate",
-    "configure": "celery_recommender.cli.operate.configure",
-    "delete-collection": "celery_recommender.cli.operate.delete_collection",
-    "pairs": "celery_recommender.cli.data.pairs",
-    "tune": "celery_recommender.cli.verdicts.tune",
-    "export": "celery_recommender.cli.data.export",
-    "evaluate": "celery_recommender.cli.data.evaluate",
-    "backup": "celery_recommender.cli.operate.backup",
-    "restore": "celery_recommender.cli.operate.backup",
-    "verify": "celery_recommender.cli.operate.backup",
-    "move": "celery_recommender.cli.operate.move",
-    "dead-letters": "celery_recommender.cli.operate.dead_letters",
-    "bench": "celery_recommender.cli.run.bench",
-    "doctor": "celery_recommender.cli.doctor.command",
-}
+if TYPE_CHECKING:
+    from redis.exceptions import RedisError
 
 _SERVICES = ("worker", "embed-worker")
 _log = event_log(__name__)
 
 
 class _Commands(click.Group):
-    """A group whose commands live in modules of their own; errors of ours become one line and an exit code."""
+    """The commands of ``COMMANDS``, imported when called; errors of ours become one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        home = _COMMANDS.get(cmd_name)
-        if home is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(home), cmd_name.replace("-", "_"))
+        module, _ = COMMANDS[cmd_name]
+        home = importlib.import_module(f"celery_recommender.cli.{module}")
+        command: click.Command = getattr(home, cmd_name.replace("-", "_"))
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in ``--help``, from the table alone: no command is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Be the command; what the output cannot encode is escaped."""
@@ -73,7 +52,7 @@ class _Commands(click.Group):
         return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        wait_passively()
+        _settings().wait_passively()
         try:
             try:
                 return self._invoke(ctx)
@@ -86,6 +65,8 @@ class _Commands(click.Group):
             raise
 
     def _invoke(self, ctx: click.Context) -> Any:
+        from redis.exceptions import RedisError
+
         try:
             return super().invoke(ctx)
         except InvalidCommand as error:
@@ -106,13 +87,21 @@ class _Commands(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
 
 
+def _edge(*names: str) -> tuple[ModuleType, ...]:
+    """Modules that only a command that runs needs: ``--help`` answers without them."""
+    return tuple(importlib.import_module(f"celery_recommender.{name}") for name in names)
+
+
+def _settings() -> ModuleType:
+    (settings,) = _edge("settings")
+    return settings
+
+
 def _give_state_back() -> None:
     """What root has done in a service's state directory belongs to the service."""
     if os.geteuid() != 0:
         return
-    files, common = (
-        importlib.import_module(name) for name in ("recommender_engine.files", "celery_recommender.cli.common")
-    )
+    files, (common,) = importlib.import_module("recommender_engine.files"), _edge("cli.common")
     with suppress(ConfigurationError, OSError):
         state = common.load_settings().state_dir.absolute()
         files.give_to_owner_of(state if state.stat().st_uid else state.parent, state)
@@ -121,10 +110,10 @@ def _give_state_back() -> None:
 def _naming(told: str) -> str:
     """What went wrong, with the name of the setting that it comes from; settings that cannot be read name none."""
     try:
-        settings = importlib.import_module("celery_recommender.cli.common").load_settings()
+        settings = _edge("cli.common")[0].load_settings()
     except RecommenderError:
         return told
-    named: str = importlib.import_module("celery_recommender.settings").naming(told, settings)
+    named: str = _settings().naming(told, settings)
     return named
 
 
@@ -134,28 +123,28 @@ def _named(ctx: click.Context) -> str:
 
 def _logs_json(ctx: click.Context) -> bool:
     """Whether the command's standard error is a log, and that log is for machines."""
-    if _named(ctx) not in _SERVICES or log_format() != "json":
+    if _named(ctx) not in _SERVICES or _settings().log_format() != "json":
         return False
-    importlib.import_module("celery_recommender.logs").begin_logs()
+    _edge("logs")[0].begin_logs()
     return True
 
 
 def _server() -> str:
     """The server that failed, without its password."""
-    common, connections = (importlib.import_module(f"workers.{name}") for name in ("cli.common", "broker.connections"))
+    common, connections = _edge("cli.common", "broker.redis.connections")
     url = common.load_settings().redis_url
     return f"the Redis server {connections.masked(url)} (RECOMMENDER_REDIS_URL)" if url else "the Redis server"
 
 
 def _explained(error: RedisError) -> Exception:
     """What is to be changed, where that can be told."""
-    fitness, common = (importlib.import_module(f"workers.{name}") for name in ("broker.fitness", "cli.common"))
+    fitness, common = _edge("broker.redis.fitness", "cli.common")
     explained: Exception = fitness.explained(error, common.load_settings().redis_url)
     return explained
 
 
 def _in_words(error: RedisError) -> str:
-    words: str = importlib.import_module("celery_recommender.broker.redis.fitness").in_words(error)
+    words: str = _edge("broker.redis.fitness")[0].in_words(error)
     return words
 
 
@@ -172,7 +161,7 @@ class _Refusal(click.ClickException):
 
 def _refusal(text: str, code: int = 1) -> click.ClickException:
     """An error whose message may quote strangers."""
-    common = importlib.import_module("celery_recommender.cli.common")
+    (common,) = _edge("cli.common")
     return _Refusal(common.printable(text).plain, code)
 
 

@@ -25,7 +25,7 @@ from celery_recommender.broker.redis.server_clock import ServerClock
 from recommender_engine.errors import RecommenderError
 from recommender_engine.items import START, EntryId
 from recommender_engine.items.commands import COMMAND_TYPES, claimed_type
-from recommender_engine.store import KEY_WINDOW_MS
+from recommender_engine.items.limits import KEY_WINDOW_MS
 
 PROOF = b"proof"
 """The field of an entry that holds the proof."""

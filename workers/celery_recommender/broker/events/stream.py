@@ -4,7 +4,7 @@ stands there twice."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline
@@ -18,7 +18,9 @@ from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.settings import Settings
 from recommender_engine.errors import RecommenderError
 from recommender_engine.items import START, CommandRejected, EntryId
-from recommender_engine.store import OutboxRow
+
+if TYPE_CHECKING:
+    from recommender_engine.store import OutboxRow
 
 # Of a server's maxmemory, whatever the settings say: commands, results and whatever else is there need the rest.
 _SHARE_OF_EVENTS, _SHARE_OF_LETTERS = 3, 8

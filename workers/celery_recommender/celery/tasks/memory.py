@@ -19,10 +19,8 @@ from celery_recommender.owner.delivery.replies import resolve_reply
 from celery_recommender.owner.delivery.threads import ReplyJob
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender, open_recommender
-from recommender_engine.embedding import Encoder
-from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import DEFAULT_MODEL, START
-from recommender_engine.testing import DeterministicEncoder
+from recommender_engine.testing import DeterministicEncoders
 
 T = TypeVar("T")
 
@@ -36,7 +34,7 @@ class InMemory:
 
     def __init__(self, settings: Settings) -> None:
         names = (DEFAULT_MODEL, *(spec.partition("=")[0] for spec in settings.models))
-        self._engine = open_recommender(None, _Deterministic(names), partition=settings.home)
+        self._engine = open_recommender(None, DeterministicEncoders(*names), partition=settings.home)
         self._lock = threading.RLock()
         self._last = START
 
@@ -91,16 +89,3 @@ class Kit(InMemory):
             app, eager = self._adopted.pop()
             app.conf.task_always_eager = eager
         super().close()
-
-
-class _Deterministic:
-    """Encoders of which each is the deterministic one."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self._encoder = DeterministicEncoder()
-
-    def encoder(self, name: str) -> Encoder:
-        if name not in self.names:
-            raise ConfigurationError(f"model {name!r} is not declared")
-        return self._encoder

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from celery import Task
 from kombu import serialization
 from kombu.entity import Queue
 
-from celery_recommender.celery.tasks.memory import InMemory
 from celery_recommender.celery.tasks.results import LookedUpResult
 from celery_recommender.client import CommandFields
 from celery_recommender.owner.delivery.replies import MOST_COMMANDS
-from celery_recommender.owner.owner import Owner
+
+if TYPE_CHECKING:
+    from celery_recommender.celery.tasks.memory import InMemory
+    from celery_recommender.owner.owner import Owner
 
 MOST_ITEMS = MOST_COMMANDS
 """Items that one call of a task takes or gives."""

@@ -6,15 +6,17 @@ import inspect
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
-from celery_recommender.owner.owner import Owner
-from recommender_engine import Recommender
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId, Item, ItemKey
 from recommender_engine.items.commands import validate
-from recommender_engine.store import Outbox, OutboxRow
+
+if TYPE_CHECKING:
+    from celery_recommender.owner.owner import Owner
+    from recommender_engine import Recommender
+    from recommender_engine.store import Outbox, OutboxRow
 
 _ANSWER_TIMEOUT_S = 60.0
 _PAGE_BYTES = 4 << 20

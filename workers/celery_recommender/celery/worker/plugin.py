@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 from celery import Celery
@@ -25,19 +25,20 @@ from celery_recommender.broker.routing.partitions import Partitions
 from celery_recommender.celery.messages.parts import tell_what_is_missing
 from celery_recommender.celery.tasks.commands import TASKS
 from celery_recommender.celery.tasks.embed import Embed, asking
-from celery_recommender.celery.tasks.memory import InMemory, Kit
 from celery_recommender.celery.tasks.result_check import ResultCheck, ResultMarker
 from celery_recommender.celery.worker.app_server import with_server_of
 from celery_recommender.celery.worker.bootstep import make_owner_step
-from celery_recommender.celery.worker.result_delivery import Carrier, queue_of_deliveries
 from celery_recommender.client import CommandFields
-from celery_recommender.fleet.serving import EmbedServing, Guard
-from celery_recommender.owner.owner import Owner
 from celery_recommender.settings import Settings, wait_passively
-from recommender_engine.embedding import KNOWN_MODELS, Encoders, ModelCatalogue, parse_source
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.event_log import event_log
 from recommender_engine.items.limits import MAX_WINDOWS
+
+if TYPE_CHECKING:
+    from celery_recommender.celery.tasks.memory import InMemory, Kit
+    from celery_recommender.fleet.serving import EmbedServing, Guard
+    from celery_recommender.owner.owner import Owner
+    from recommender_engine.embedding import Encoders, ModelCatalogue
 
 log = event_log(__name__)
 
@@ -48,7 +49,7 @@ _LOOK_EVERY_S = 0.1
 class Plugin:
     """What our tasks and the owner share in one process.
 
-    Nothing is connected before it is used.
+    Nothing is connected before it is used, and nothing imported that only an owner or an embed worker needs.
 
     Args:
         app: the Celery app.
@@ -90,6 +91,8 @@ class Plugin:
 
     @cached_property
     def _serving(self) -> EmbedServing:
+        from celery_recommender.fleet.serving import EmbedServing
+
         require_usable(self.located().redis_url)
         return EmbedServing(self.encoders, self._connect, self.guard)
 
@@ -109,6 +112,8 @@ class Plugin:
             return self.kit
         if self.owner is not None or not self.app.conf.task_always_eager:
             return None
+        from celery_recommender.celery.tasks.memory import InMemory
+
         with self._lock:
             if self._memory is None:
                 self._memory = InMemory(self.settings)
@@ -205,6 +210,9 @@ class Plugin:
 
     def start_owner(self, partition: str) -> Owner:
         """Own ``partition`` in this process, on a thread of its own."""
+        from celery_recommender.celery.worker.result_delivery import Carrier, queue_of_deliveries
+        from celery_recommender.owner.owner import Owner
+
         tell_what_is_missing()
         self.settings = self.located().replaced(partition=partition)
         self._partitions = None
@@ -276,6 +284,8 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
 
 def catalogue(settings: Settings) -> ModelCatalogue:
     """The models that the settings declare, beside those that are known."""
+    from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue, parse_source
+
     declared = (parse_source(spec) for spec in settings.models)
     by_name = {source.name: source for source in (*KNOWN_MODELS, *declared)}
     windows = MAX_WINDOWS if settings.long_texts == "windows" else 1

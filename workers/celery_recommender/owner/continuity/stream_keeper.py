@@ -18,8 +18,8 @@ from celery_recommender.broker.redis.received import size_of
 from recommender_engine import Recommender
 from recommender_engine.event_log import event_log
 from recommender_engine.items import START, EntryId
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.repeats import repeats, scope_of
-from recommender_engine.store import KEY_WINDOW_MS
 
 log = event_log(__name__)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery_recommender.owner.delivery.threads import ReplyJob
-from recommender_engine import Recommender
-from recommender_engine.store import OutboxRow, Reply
+
+if TYPE_CHECKING:
+    from recommender_engine import Recommender
+    from recommender_engine.store import OutboxRow, Reply
 
 MOST_COMMANDS = 1000
 """Commands that one reply may answer."""

@@ -1,0 +1,30 @@
+"""The commands of ``recommender``: where each one is, and what it does. A new command is a module and a line here."""
+
+COMMANDS = {
+    "demo": ("run.demo", "Send sample tickets and products through the real thing."),
+    "worker": ("run.worker", "Own a partition: decide, publish, answer questions."),
+    "embed-worker": ("run.embed_worker", "Embed texts for the owners of partitions."),
+    "ingest": ("data.ingest", "Send every row of a file into the queue."),
+    "enrich": ("data.enrich", "Send a file through the queue, write it with verdicts."),
+    "search": ("verdicts.questions", "Show the items most similar to a text."),
+    "compare": ("verdicts.questions", "Show the verdict on two texts, with its reasons."),
+    "get": ("verdicts.questions", "Show an item and where it stands now."),
+    "watch": ("verdicts.watch", "Follow the events as they come, a line each."),
+    "stats": ("operate.stats", "Show what a partition holds, what waits, how it is."),
+    "feedback": ("verdicts.feedback", "Say whether two items are the same thing."),
+    "calibrate": ("verdicts.calibrate", "Answer the pairs that measure a precision."),
+    "configure": ("operate.configure", "Set the settings of a collection."),
+    "delete-collection": ("operate.delete_collection", "Delete a collection with all that is in it."),
+    "pairs": ("data.pairs", "Show the most similar pairs of a file."),
+    "tune": ("verdicts.tune", "Show which verdicts other settings would change."),
+    "export": ("data.export", "Write the items of a collection to a file."),
+    "evaluate": ("data.evaluate", "Judge the verdicts on labelled data of your own."),
+    "backup": ("operate.backup", "Write a backup of the state, and verify it."),
+    "restore": ("operate.backup", "Put a backup in place of the state."),
+    "verify": ("operate.backup", "Check every byte of a backup or a stopped state."),
+    "move": ("operate.move", "Move a collection to another partition."),
+    "dead-letters": ("operate.dead_letters", "See what was not accepted, send it again, drop it."),
+    "bench": ("run.bench", "Measure worker, model and alternatives on this machine."),
+    "doctor": ("doctor.command", "Check everything, and say what to do."),
+}
+"""Name, module below ``celery_recommender.cli`` and help of each command, as a newcomer needs them."""
