@@ -42,7 +42,7 @@ LEAST_IN_BIN = 100
 STATED_FROM = 0.1
 _LEARNS_FROM = (
     "recommender_engine.pipeline.learning.models.default_model",
-    "recommender_engine.pipeline.learning.lessons.default_model",
+    "recommender_engine.pipeline.learning.training.default_model",
 )
 
 

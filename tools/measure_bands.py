@@ -32,8 +32,8 @@ from recommender_engine.matching import CountedTerms, PairModel, default_model, 
 from recommender_engine.matching.features.table import CONTEXT
 from recommender_engine.matching.model.learning import Recipe, fit
 from recommender_engine.matching.model.operating_points import OperatingPoint, carries
-from recommender_engine.matching.pair.places import PLACES, Kind, Place, View, kind_of
 from recommender_engine.matching.pair.profile import Profile, profile
+from recommender_engine.matching.pair.segments import SEGMENTS, Kind, Segment, View, kind_of
 from tools.arrivals import Arrivals
 from tools.fit_matcher import (
     CONTEXT_HIDDEN,
@@ -168,7 +168,7 @@ class Flaggable:
         return (float(self.right[flagged - 1]), flagged) if flagged else (0.0, 0)
 
 
-def flaggable(one: Seen, model: PairModel, place: Place) -> Flaggable:
+def flaggable(one: Seen, model: PairModel, place: Segment) -> Flaggable:
     """In a stream, of each item its likeliest pair of the kind; alone, each pair."""
     rows = one.rows if place.view is View.STREAM else hide(one.rows, CONTEXT)
     chosen = np.flatnonzero((one.labels >= 0) & ~one.held & (one.kinds == list(Kind).index(place.kind)))
@@ -208,10 +208,12 @@ def points(sets: Sequence[Flaggable]) -> tuple[OperatingPoint, ...]:
     return tuple(found)
 
 
-def measured(found: Sequence[Seen], model: PairModel) -> dict[Place, tuple[OperatingPoint, ...]]:
+def measured(found: Sequence[Seen], model: PairModel) -> dict[Segment, tuple[OperatingPoint, ...]]:
     """The points of all places, each set judged by a model that has not seen its domain."""
     judges = {one.domain: fitted_without(found, one.domain) for one in found if one.set_name in FITTED}
-    return {place: points([flaggable(one, judges.get(one.domain, model), place) for one in found]) for place in PLACES}
+    return {
+        place: points([flaggable(one, judges.get(one.domain, model), place) for one in found]) for place in SEGMENTS
+    }
 
 
 def kept(name: str, folder: Path, read: Any, vectors: Path, cache_name: str) -> Seen:
@@ -227,7 +229,7 @@ def kept(name: str, folder: Path, read: Any, vectors: Path, cache_name: str) -> 
         return Seen(name, **file)
 
 
-def write(places: Mapping[Place, tuple[OperatingPoint, ...]], names: Sequence[str]) -> Path:
+def write(places: Mapping[Segment, tuple[OperatingPoint, ...]], names: Sequence[str]) -> Path:
     path = Path(shipped.__file__).with_name(shipped.DEFAULT_FILE)
     said = json.loads(path.read_text(encoding="utf-8"))
     said["about"]["places"] = {"script": "tools/measure_bands.py", "streams": list(names)}

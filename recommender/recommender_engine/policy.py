@@ -65,7 +65,7 @@ def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:
     return window is None or abs(later.time_us - earlier.time_us) <= window * _SECOND_US
 
 
-class Spot(NamedTuple):
+class PolicyKey(NamedTuple):
     """Where an item stands among those that later ones may repeat; indexed, so that these are found at once.
 
     Attributes:
@@ -77,10 +77,10 @@ class Spot(NamedTuple):
     moment: int | None
 
 
-NOWHERE = Spot(None, None)
+NOWHERE = PolicyKey(None, None)
 
 
-class Reach(NamedTuple):
+class PolicyRange(NamedTuple):
     """The spots of all items that a later one may repeat.
 
     Attributes:
@@ -99,25 +99,25 @@ def same_spots(one: CollectionSettings, other: CollectionSettings) -> bool:
     return (one.equal, one.only, one.min_length) == (other.equal, other.only, other.min_length) and len({*windows}) == 1
 
 
-def spot(settings: CollectionSettings, collection: int, dated: Dated) -> Spot:
+def spot(settings: CollectionSettings, collection: int, dated: Dated) -> PolicyKey:
     """The spot of an item of a collection."""
     item = dated.item
     if not restricts(settings) or not may_be_duplicate(settings, item) or not _among(settings, item):
         return NOWHERE
     windowed = settings.window_seconds is not None
     scope = _scope(settings, collection, item, own_time=windowed and item.timestamp is not None)
-    return Spot(scope, _bounded(dated.time_us) if windowed else 0)
+    return PolicyKey(scope, _bounded(dated.time_us) if windowed else 0)
 
 
-def reach(settings: CollectionSettings, collection: int, later: Dated) -> Reach | None:
+def reach(settings: CollectionSettings, collection: int, later: Dated) -> PolicyRange | None:
     """What an item of a collection may repeat; ``None`` if nothing."""
     if not may_be_duplicate(settings, later.item):
         return None
     if settings.window_seconds is None:
-        return Reach((_scope(settings, collection, later.item, own_time=False),), 0, 0)
+        return PolicyRange((_scope(settings, collection, later.item, own_time=False),), 0, 0)
     scopes = tuple(_scope(settings, collection, later.item, own_time=own) for own in (False, True))
     around = settings.window_seconds * _SECOND_US
-    return Reach(scopes, _bounded(later.time_us - around), _bounded(later.time_us + around))
+    return PolicyRange(scopes, _bounded(later.time_us - around), _bounded(later.time_us + around))
 
 
 def _among(settings: CollectionSettings, item: Item) -> bool:

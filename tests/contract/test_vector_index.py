@@ -17,7 +17,7 @@ from recommender_engine.index import (
     HnswIndex,
     HnswParameters,
     Labels,
-    Neighbours,
+    SearchResult,
     Vectors,
     make_index,
 )
@@ -75,7 +75,7 @@ def filled(make: Maker, count: int, first: int = 100) -> tuple[Index, Labels, Ve
     return fill(make(DIMENSION), labels, vectors), labels, vectors
 
 
-def assert_nothing(found: Neighbours, queries: int, k: int) -> None:
+def assert_nothing(found: SearchResult, queries: int, k: int) -> None:
     assert found.labels.shape == found.similarities.shape == (queries, k)
     assert (found.labels == NO_LABEL).all()
     assert (found.similarities == -np.inf).all()

@@ -134,16 +134,16 @@ POINTS = (
     # H: what has arrived is noted; what is old is dropped.
     Point("acknowledge: before", f"{_ENGINE}.acknowledge", "before"),
     Point("acknowledge: after", f"{_ENGINE}.acknowledge", "after"),
-    Point("prune: before", "recommender_engine.pipeline.migration.tidying:Tidying._prune", "before"),
-    Point("prune: after", "recommender_engine.pipeline.migration.tidying:Tidying._prune", "after"),
+    Point("prune: before", "recommender_engine.pipeline.migration.retention:Retention._prune", "before"),
+    Point("prune: after", "recommender_engine.pipeline.migration.retention:Retention._prune", "after"),
     # The courier.
-    Point("courier: before", "celery_recommender.celery.worker.result_delivery:Carrier.__call__", "before"),
+    Point("courier: before", "celery_recommender.celery.worker.result_delivery:ResultDelivery.__call__", "before"),
     Point(
         "courier: caller told, request kept",
-        "celery_recommender.celery.worker.result_delivery:Carrier._complete",
+        "celery_recommender.celery.worker.result_delivery:ResultDelivery._complete",
         "after",
     ),
-    Point("courier: after", "celery_recommender.celery.worker.result_delivery:Carrier.__call__", "after"),
+    Point("courier: after", "celery_recommender.celery.worker.result_delivery:ResultDelivery.__call__", "after"),
     # I: trim.
     Point("trim: before", "celery_recommender.broker.commands.trimming:Trimming.trim", "before"),
     Point("trim: sent, no reply", "celery_recommender.broker.commands.trimming:Trimming.trim", "sent"),

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from celery_recommender.broker.redis.connections import celery_url, connect
 from celery_recommender.celery.tasks.commands import CommandRefused
 from celery_recommender.celery.worker.app import make_app
-from celery_recommender.celery.worker.result_delivery import Carrier
+from celery_recommender.celery.worker.result_delivery import ResultDelivery
 from celery_recommender.client import Client
 from celery_recommender.owner.delivery.threads import ReplyJob
 from celery_recommender.settings import Settings
@@ -65,9 +65,9 @@ def test_a_result_waits_for_its_backend(settings: Settings, redis: Redis, app: C
     wait_for_reply(redis)
     lame = app_with(celery_url(settings.redis_url), away())
     with pytest.raises(RedisConnectionError, match="refused"):
-        Carrier(lame, settings, redis)([job()])
+        ResultDelivery(lame, settings, redis)([job()])
     assert redis.hexists(KEYS.replies, "t")
-    Carrier(app, settings, redis)([job()])
+    ResultDelivery(app, settings, redis)([job()])
     assert app.AsyncResult("t").get(timeout=5) == OUTCOME
     assert not redis.hexists(KEYS.replies, "t")
 
@@ -76,8 +76,8 @@ def test_a_refusal_waits_for_its_backend(settings: Settings, redis: Redis, app: 
     wait_for_reply(redis)
     lame = app_with(celery_url(settings.redis_url), away())
     with pytest.raises(RedisConnectionError, match="refused"):
-        Carrier(lame, settings, redis)([job(outcome=REFUSED)])
-    Carrier(app, settings, redis)([job(outcome=REFUSED)])
+        ResultDelivery(lame, settings, redis)([job(outcome=REFUSED)])
+    ResultDelivery(app, settings, redis)([job(outcome=REFUSED)])
     assert app.AsyncResult("t").state == "FAILURE"
 
 
@@ -88,10 +88,10 @@ def test_a_link_waits_for_its_broker(
     wait_for_reply(redis, **request_)
     lame = app_with(away(), celery_url(settings.redis_url))
     with pytest.raises(OperationalError, match="refused"):
-        Carrier(lame, settings, redis)([job()])
+        ResultDelivery(lame, settings, redis)([job()])
     assert app.AsyncResult("t").state == "PENDING"
     assert redis.llen("celery") == 0
-    Carrier(app, settings, redis)([job()])
+    ResultDelivery(app, settings, redis)([job()])
     assert app.AsyncResult("t").state == "SUCCESS"
     assert redis.llen("celery") == 1
 
@@ -101,19 +101,19 @@ def test_a_hopeless_link_fails_its_own_task_only(
     settings: Settings, redis: Redis, app: Celery, request_: dict[str, object]
 ) -> None:
     wait_for_reply(redis, **request_)
-    Carrier(app, settings, redis)([job()])
+    ResultDelivery(app, settings, redis)([job()])
     assert app.AsyncResult("t").state == "FAILURE"
     assert not redis.hexists(KEYS.replies, "t")
 
 
 def test_a_request_that_cannot_be_read_is_dropped(settings: Settings, redis: Redis, app: Celery) -> None:
     redis.hset(KEYS.replies, "t", "{")
-    Carrier(app, settings, redis)([job()])
+    ResultDelivery(app, settings, redis)([job()])
     assert not redis.hexists(KEYS.replies, "t")
 
 
 def test_a_reply_that_nobody_waits_for_changes_nothing(settings: Settings, redis: Redis, app: Celery) -> None:
-    Carrier(app, settings, redis)([job("forged")])
+    ResultDelivery(app, settings, redis)([job("forged")])
     assert redis.keys("celery-task-meta-*") == []
 
 
@@ -123,19 +123,19 @@ def test_those_before_one_that_does_not_arrive_have_arrived(settings: Settings, 
     wait_for_reply(redis, "third")
     jobs = [job("first"), job("second"), job("third")]
     lame = app_with(away(), celery_url(settings.redis_url))
-    carrier = Carrier(lame, settings, redis)
+    carrier = ResultDelivery(lame, settings, redis)
     assert carrier(jobs) == 1
     assert sorted(redis.hkeys(KEYS.replies)) == [b"second", b"third"]
     with pytest.raises(OperationalError, match="refused"):
         carrier(jobs[1:])
-    assert Carrier(app, settings, redis)(jobs[1:]) == 2
+    assert ResultDelivery(app, settings, redis)(jobs[1:]) == 2
     assert [app.AsyncResult(one).state for one in ("first", "second", "third")] == ["SUCCESS"] * 3
     assert not redis.exists(KEYS.replies)
 
 
 def test_a_task_whose_command_was_sent_twice_is_told_once(settings: Settings, redis: Redis, app: Celery) -> None:
     wait_for_reply(redis, callbacks=[LINK])
-    assert Carrier(app, settings, redis)([job(), job()]) == 2
+    assert ResultDelivery(app, settings, redis)([job(), job()]) == 2
     assert redis.llen("celery") == 1
 
 
@@ -143,7 +143,7 @@ def test_a_request_that_could_not_be_forgotten_is_not_carried_again(
     settings: Settings, redis: Redis, app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_for_reply(redis, callbacks=[LINK])
-    carrier = Carrier(app, settings, redis)
+    carrier = ResultDelivery(app, settings, redis)
 
     def closed(*args: object) -> None:
         raise RedisConnectionError("closed")

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from redis import Redis
 
 from celery_recommender.broker.redis.keys import ROUTES, PartitionKeys
-from celery_recommender.broker.routing.partitions import Placed
+from celery_recommender.broker.routing.partitions import AppendedCommand
 from celery_recommender.celery.worker.app import make_app
 from celery_recommender.cli import main
 from celery_recommender.cli.operate.mover import MoveFailed, Mover
@@ -117,7 +117,7 @@ def test_each_collection_goes_to_its_partition_and_events_of_all_are_read(client
     names = [f"tenant {n}" for n in range(8)]
     items = [{"id": str(n), "collection": names[n % 8], "text": f"Order {n} came late"} for n in range(40)]
     positions = client.ingest_many(items, block=7)
-    assert {position.partition for position in positions if isinstance(position, Placed)} == set(PARTITIONS)
+    assert {position.partition for position in positions if isinstance(position, AppendedCommand)} == set(PARTITIONS)
     seen: dict[str, list[str]] = {}
     for event in client.events(after):
         seen.setdefault(event["data"]["collection"], []).append(event["data"]["item_id"])
@@ -133,7 +133,7 @@ def test_a_stale_producer_is_passed_on_and_told(installed: Installation, client:
     name = next(f"n{n}" for n in range(100) if client.partitions.routing.partition_of(f"n{n}") == "b")
     fields = command_fields("item.upsert", {"id": "x", "collection": name, "text": "the lid is missing"})
     (position,) = client.partitions.of("a").log.append([fields])
-    assert client.outcome(Placed.at(position, "a"))["source"] == "/recommender/b"
+    assert client.outcome(AppendedCommand.at(position, "a"))["source"] == "/recommender/b"
 
     stale: Celery = make_app(Settings(redis_url=installed.url, partition="a"))[0]
     ingest, search = stale.tasks["recommender.ingest"], stale.tasks["recommender.search"]
@@ -175,7 +175,7 @@ class Sabotaged(Mover):
         self._at: str | None = step
         self._victim = victim
 
-    def _append(self, partition: str, type_: str, said: dict[str, Any]) -> Placed:
+    def _append(self, partition: str, type_: str, said: dict[str, Any]) -> AppendedCommand:
         placed = super()._append(partition, type_, said)
         if said.get("step", "page") == self._at:
             self._at = None

@@ -11,7 +11,7 @@ from recommender_engine import Recommender, open_recommender
 from recommender_engine.embedding import Embeddings, ModelIdentity
 from recommender_engine.errors import EncodingError, StateFull
 from recommender_engine.items import DEFAULT_MODEL, CommandRejected, Entry, Event
-from recommender_engine.pipeline.vectors.prefetching import Ahead, LocalExecutor, TextsOfModel
+from recommender_engine.pipeline.vectors.prefetching import LocalExecutor, Prefetcher, TextsOfModel
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, is_outcome
 from tests.support.waiting import wait_until
@@ -129,7 +129,7 @@ def test_a_batch_that_grew_is_embedded_once(engine: Recommender, encoder: Watche
 
 
 def test_what_nobody_comes_for_is_dropped(encoder: Watched) -> None:
-    ahead, executor = Ahead(), LocalExecutor(lambda name, texts: encoder.encode(texts))
+    ahead, executor = Prefetcher(), LocalExecutor(lambda name, texts: encoder.encode(texts))
     for n in range(10):
         ahead.begin(executor, [TextsOfModel("model", encoder.identity, [f"text {n}"])])
     assert ahead.take("model", ["text 0"]) == {}

@@ -31,8 +31,8 @@ from recommender_engine.matching.model.operating_points import (
     lower_bound,
     measured_threshold,
 )
-from recommender_engine.matching.pair.places import PLACES, Kind, Place, View, kind_of
 from recommender_engine.matching.pair.profile import profile
+from recommender_engine.matching.pair.segments import SEGMENTS, Kind, Segment, View, kind_of
 from recommender_engine.text import clean, fingerprint
 from tools.measure_bands import ENOUGH, Flaggable, Seen, fitted_without, points
 
@@ -42,7 +42,7 @@ REPORT = " ".join(["When I open the file from the menu and then close it, the wi
 CASE = {"title": "Lowepro Adventura SH 140 II shoulder bag LP36863"}
 OTHER_CASE = {"title": "LP36863 Lowepro Adventura SH140"}
 LADDER = tuple([OperatingPoint(precision, precision) for precision in (0.5, 0.8, 0.9, 0.95)])
-CLOSED_EVERYWHERE = dict.fromkeys(PLACES, ())
+CLOSED_EVERYWHERE = dict.fromkeys(SEGMENTS, ())
 
 
 def item(said: str | dict[str, str], **attributes: float) -> Item:
@@ -87,28 +87,28 @@ def judged(model: PairModel, one: str, *others: str, **settings: float) -> list[
     return [verdict.band for verdict in verdicts]
 
 
-def with_points(*open_: Place) -> PairModel:
+def with_points(*open_: Segment) -> PairModel:
     anything = (OperatingPoint(0.5, 0.01), OperatingPoint(0.95, 0.02))
     return replace(default_model(), places={**CLOSED_EVERYWHERE, **dict.fromkeys(open_, anything)})
 
 
 def test_each_view_and_kind_has_a_beginning_of_its_own() -> None:
-    stream, alone = (with_points(Place(view, Kind.SHORT_PROSE)) for view in (View.STREAM, View.ALONE))
+    stream, alone = (with_points(Segment(view, Kind.SHORT_PROSE)) for view in (View.STREAM, View.ALONE))
     beside = "Please send me the invoice of the last month"
     assert judged(stream, TICKET, REWORDED, beside)[0] is Band.DUPLICATE
     assert judged(alone, TICKET, REWORDED, beside)[0] is Band.REVIEW
     assert judged(stream, TICKET, REWORDED) == [Band.REVIEW]
     assert judged(alone, TICKET, REWORDED) == [Band.DUPLICATE]
-    elsewhere = with_points(*(place for place in PLACES if place.kind is not Kind.SHORT_PROSE))
+    elsewhere = with_points(*(place for place in SEGMENTS if place.kind is not Kind.SHORT_PROSE))
     assert judged(elsewhere, TICKET, REWORDED) == [Band.REVIEW]
 
 
 def test_above_what_was_measured_a_band_is_closed_but_for_the_same_text() -> None:
-    model = with_points(Place(View.ALONE, Kind.SHORT_PROSE))
+    model = with_points(Segment(View.ALONE, Kind.SHORT_PROSE))
     assert judged(model, TICKET, REWORDED, target_precision=0.95) == [Band.DUPLICATE]
     assert judged(model, TICKET, REWORDED, target_precision=0.96) == [Band.REVIEW]
     assert judged(model, TICKET, TICKET.upper(), target_precision=0.999) == [Band.DUPLICATE]
-    assert measured_threshold((), 0.5) == CLOSED == model.duplicate_threshold(0.96, PLACES[0])
+    assert measured_threshold((), 0.5) == CLOSED == model.duplicate_threshold(0.96, SEGMENTS[0])
     assert measured_threshold(LADDER, 0.95) == pytest.approx(0.95)
 
 
@@ -117,12 +117,12 @@ def test_a_model_of_before_is_read_and_judges_as_it_did() -> None:
     read = PairModel.checked(json.dumps(said))
     assert read.places is None
     assert "places" not in read.to_json()
-    (threshold,) = {read.duplicate_threshold(0.95, place) for place in PLACES}
+    (threshold,) = {read.duplicate_threshold(0.95, place) for place in SEGMENTS}
     assert threshold == read.duplicate_threshold(0.95) < 1
 
 
 def test_points_are_kept_with_the_model_and_looked_at_when_they_come_from_elsewhere() -> None:
-    model = with_points(PLACES[2])
+    model = with_points(SEGMENTS[2])
     said = model.to_json()
     assert PairModel.checked(json.dumps(said)).places == model.places
     for wrong in ({}, {"alone": {}}, {**said["places"], "stream": {"long_prose": [[2.0, 0.5]]}}, 7):
@@ -151,8 +151,8 @@ def answered(right: int, wrong: int = 0, *, alone: bool = False, kind: Kind | No
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_closed_band_opens_where_answers_carry_the_precision(alone: bool) -> None:
-    place = Place(View.ALONE if alone else View.STREAM, Kind.LONG_PROSE)
-    other = Place(View.STREAM if alone else View.ALONE, Kind.LONG_PROSE)
+    place = Segment(View.ALONE if alone else View.STREAM, Kind.LONG_PROSE)
+    other = Segment(View.STREAM if alone else View.ALONE, Kind.LONG_PROSE)
     assert answered(10, alone=alone).duplicate_threshold(0.9, place) == CLOSED
     opened = answered(30, alone=alone)
     assert opened.duplicate_threshold(0.9, place) == pytest.approx(0.9, abs=0.001)
@@ -164,19 +164,19 @@ def test_a_closed_band_opens_where_answers_carry_the_precision(alone: bool) -> N
 
 def test_an_answer_opens_its_kind_of_text_and_one_of_before_opens_all() -> None:
     opened = answered(30, kind=Kind.LONG_PROSE)
-    assert opened.duplicate_threshold(0.9, Place(View.STREAM, Kind.LONG_PROSE)) == pytest.approx(0.9, abs=0.001)
-    assert opened.duplicate_threshold(0.9, Place(View.STREAM, Kind.WITH_CODES)) == CLOSED
+    assert opened.duplicate_threshold(0.9, Segment(View.STREAM, Kind.LONG_PROSE)) == pytest.approx(0.9, abs=0.001)
+    assert opened.duplicate_threshold(0.9, Segment(View.STREAM, Kind.WITH_CODES)) == CLOSED
     before = answered(30)
-    assert {round(before.duplicate_threshold(0.9, Place(View.STREAM, kind)), 2) for kind in Kind} == {0.9}
+    assert {round(before.duplicate_threshold(0.9, Segment(View.STREAM, kind)), 2) for kind in Kind} == {0.9}
 
 
 def test_an_open_band_moves_with_answers() -> None:
-    shipped = replace(default_model(), places=dict.fromkeys(PLACES, LADDER))
+    shipped = replace(default_model(), places=dict.fromkeys(SEGMENTS, LADDER))
     stated, labels = np.full(40, 0.97), np.arange(40) % 2 == 0
     moved = measured(shipped, Answered(stated, labels, np.zeros(40, np.bool_), [None] * 40))
-    place = Place(View.STREAM, Kind.SHORT_PROSE)
+    place = Segment(View.STREAM, Kind.SHORT_PROSE)
     assert 0.95 < moved.duplicate_threshold(0.95, place) < 1
-    assert moved.duplicate_threshold(0.95, Place(View.ALONE, Kind.SHORT_PROSE)) == pytest.approx(0.95)
+    assert moved.duplicate_threshold(0.95, Segment(View.ALONE, Kind.SHORT_PROSE)) == pytest.approx(0.95)
 
 
 def test_what_was_judged_alone_has_no_margin() -> None:

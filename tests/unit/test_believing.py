@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_recommender.broker.commands.trusted_ids import CLOCK_TOLERANCE_MS, Belief, is_lost, last_believed
+from celery_recommender.broker.commands.trusted_ids import CLOCK_TOLERANCE_MS, TrustedIds, is_lost, last_believed
 from recommender_engine.items import START, EntryId
 
 NOW_MS = 1_700_000_000_000
@@ -54,7 +54,7 @@ def test_a_position_is_lost_where_no_clock_was_set_back_from(position: EntryId, 
 def test_who_reads_believes_no_more_than_who_brings_the_stream_back() -> None:
     """Else an entry would be decided under its id and moved as well."""
     now_ms = NOW_MS
-    belief = Belief(lambda: now_ms)
+    belief = TrustedIds(lambda: now_ms)
     read = EntryId(NOW_MS - 5, 0)
     in_use = belief.reading(read)
     now_ms = NOW_MS - HOUR_MS  # it was corrected: what has been read meanwhile was believed

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from celery_recommender.owner.delivery.threads import CAPACITY, Courier, DeliveryJob, Failure, Job, Lane
+from celery_recommender.owner.delivery.threads import CAPACITY, DeliveryJob, DeliveryThread, Failure, Job, Lane
 from recommender_engine.items import EntryId
 from tests.support.waiting import wait_until
 
@@ -60,8 +60,8 @@ def lane() -> Lane:
 
 
 @pytest.fixture
-def courier(road: Road, lane: Lane) -> Iterator[Courier]:
-    courier = Courier(road.carry, lane)
+def courier(road: Road, lane: Lane) -> Iterator[DeliveryThread]:
+    courier = DeliveryThread(road.carry, lane)
     courier.start()
     yield courier
     courier.finish(0.1)
@@ -69,21 +69,21 @@ def courier(road: Road, lane: Lane) -> Iterator[Courier]:
     assert not courier.is_alive()
 
 
-def test_jobs_are_carried_in_order(courier: Courier, road: Road) -> None:
+def test_jobs_are_carried_in_order(courier: DeliveryThread, road: Road) -> None:
     courier.put(jobs(1, 2))
     courier.put(jobs(3))
     wait_until(lambda: len(road.carried) == 3, "three jobs to be carried", 5)
     assert road.carried == [1, 2, 3]
 
 
-def test_what_has_arrived_is_told_once(courier: Courier, road: Road) -> None:
+def test_what_has_arrived_is_told_once(courier: DeliveryThread, road: Road) -> None:
     courier.put(jobs(1, 2))
     wait_until(lambda: courier.room == CAPACITY and len(road.carried) == 2, "the jobs to be carried", 5)
     assert courier.arrived() == jobs(1, 2)
     assert courier.arrived() == []
 
 
-def test_a_job_is_tried_until_it_arrives(courier: Courier, road: Road) -> None:
+def test_a_job_is_tried_until_it_arrives(courier: DeliveryThread, road: Road) -> None:
     road.open = False
     courier.put(jobs(1, 2))
     wait_until(lambda: road.attempts >= 2, "a second attempt", 5)
@@ -92,7 +92,7 @@ def test_a_job_is_tried_until_it_arrives(courier: Courier, road: Road) -> None:
     wait_until(lambda: road.carried == [1, 2], "both to be carried", 5)
 
 
-def test_of_several_jobs_those_that_did_not_arrive_are_carried_again(courier: Courier, road: Road) -> None:
+def test_of_several_jobs_those_that_did_not_arrive_are_carried_again(courier: DeliveryThread, road: Road) -> None:
     road.at_once = 3
     courier.put(jobs(*range(50)))
     wait_until(lambda: len(road.carried) == 50, "all to be carried", 5)
@@ -100,7 +100,7 @@ def test_of_several_jobs_those_that_did_not_arrive_are_carried_again(courier: Co
     assert road.attempts > 50 // 3
 
 
-def test_room_shrinks_with_what_waits(courier: Courier, road: Road) -> None:
+def test_room_shrinks_with_what_waits(courier: DeliveryThread, road: Road) -> None:
     road.open = False
     assert courier.room == CAPACITY
     courier.put(jobs(*range(400)))
@@ -109,13 +109,13 @@ def test_room_shrinks_with_what_waits(courier: Courier, road: Road) -> None:
     assert courier.room == 0
 
 
-def test_few_are_carried_at_once(courier: Courier, road: Road) -> None:
+def test_few_are_carried_at_once(courier: DeliveryThread, road: Road) -> None:
     courier.put(jobs(*range(50)))
     wait_until(lambda: len(road.carried) == 50, "all to be carried", 5)
     assert road.most == 16
 
 
-def test_after_the_time_to_finish_nothing_more_is_carried(courier: Courier, road: Road) -> None:
+def test_after_the_time_to_finish_nothing_more_is_carried(courier: DeliveryThread, road: Road) -> None:
     road.at_once, road.pause_s = 1, 0.2
     courier.put(jobs(*range(50)))
     wait_until(lambda: road.carried, "the first to be carried", 5)
@@ -125,14 +125,14 @@ def test_after_the_time_to_finish_nothing_more_is_carried(courier: Courier, road
     assert len(road.carried) < 10
 
 
-def test_finish_carries_what_is_there(courier: Courier, road: Road) -> None:
+def test_finish_carries_what_is_there(courier: DeliveryThread, road: Road) -> None:
     courier.put(jobs(*range(50)))
     courier.finish(5)
     assert road.carried == list(range(50))
     assert not courier.is_alive()
 
 
-def test_finish_gives_up_in_time(courier: Courier, road: Road) -> None:
+def test_finish_gives_up_in_time(courier: DeliveryThread, road: Road) -> None:
     road.open = False
     courier.put(jobs(1))
     started = time.monotonic()
@@ -151,7 +151,7 @@ def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
         assert given.wait(5)
         return len(jobs)
 
-    courier = Courier(carry, PatientLane())
+    courier = DeliveryThread(carry, PatientLane())
     courier.start()
     courier.put(jobs(1))
     assert taken.wait(5)

@@ -44,7 +44,7 @@ from recommender_engine.message.elements import MOST_TAGS
 from recommender_engine.message.markup import DEEPEST
 from recommender_engine.message.message import MOST_LINES
 from recommender_engine.pipeline.dedup.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
-from recommender_engine.pipeline.learning.lessons import MOST_LEARNED_FROM
+from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
 from recommender_engine.store import moves, outbox, payloads, vectors
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS

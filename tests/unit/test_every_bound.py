@@ -23,8 +23,8 @@ from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.pair import profile
 from recommender_engine.opening import DATABASE
 from recommender_engine.pipeline.dedup import answers
-from recommender_engine.pipeline.learning import lessons
 from recommender_engine.pipeline.learning import models as learning
+from recommender_engine.pipeline.learning import training as lessons
 from recommender_engine.pipeline.migration import incoming
 from recommender_engine.store import moves, outbox, space
 from tests.support.engine import Log, Models, data_of, is_outcome, opened

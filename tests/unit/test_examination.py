@@ -11,8 +11,8 @@ import pytest
 
 from celery_recommender.broker.coordination.proofs import Secrets
 from celery_recommender.broker.redis.ranges import Fields
-from celery_recommender.owner.poison.bisection import Examiner, Inconclusive
-from celery_recommender.owner.poison.isolated_run import Ground
+from celery_recommender.owner.poison.bisection import Bisection, Inconclusive
+from celery_recommender.owner.poison.isolated_run import TrialSetup
 from celery_recommender.owner.poison.isolation import copied
 from recommender_engine.errors import StateFull
 from recommender_engine.items import CollectionSettings, EntryId
@@ -33,8 +33,8 @@ def batch(texts: list[str]) -> list[tuple[EntryId, Fields]]:
 
 
 def culprits(encoders: object, raw: list[tuple[EntryId, Fields]], state: Path | None = None) -> dict[EntryId, str]:
-    ground = Ground(encoders, SETTINGS, Secrets(KEYS.commands), raw, "default", 100, state)  # type: ignore[arg-type]
-    return Examiner(ground, 60.0, lambda messages: 3.0).culprits()
+    ground = TrialSetup(encoders, SETTINGS, Secrets(KEYS.commands), raw, "default", 100, state)  # type: ignore[arg-type]
+    return Bisection(ground, 60.0, lambda messages: 3.0).culprits()
 
 
 def test_it_finds_each_culprit_among_many() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from celery_recommender.owner.poison.in_hand import BatchInHand, Suspicion
+from celery_recommender.owner.poison.in_hand import BatchInHand, CrashRecord
 from recommender_engine.items import START, Entry, EntryId, TickClock
 
 
@@ -25,16 +25,16 @@ def test_deaths_over_one_batch_are_counted_and_a_commit_ends_the_count(tmp_path:
     first.take(ten, thirty)
 
     second = note(tmp_path)
-    assert second.suspicion(ten) == Suspicion(1, thirty)
+    assert second.suspicion(ten) == CrashRecord(1, thirty)
     second.take(ten, twenty)  # cut smaller this time: it died within what both had in hand
     third = note(tmp_path)
-    assert third.suspicion(ten) == Suspicion(2, twenty)
+    assert third.suspicion(ten) == CrashRecord(2, twenty)
     third.take(ten, thirty)
-    assert note(tmp_path).suspicion(ten) == Suspicion(3, twenty)
+    assert note(tmp_path).suspicion(ten) == CrashRecord(3, twenty)
     assert note(tmp_path).suspicion(twenty) is None, "it was committed, and death came behind that"
 
     third.take(twenty, thirty)
-    assert note(tmp_path).suspicion(twenty) == Suspicion(1, thirty)
+    assert note(tmp_path).suspicion(twenty) == CrashRecord(1, thirty)
     third.put_down()
     assert note(tmp_path).suspicion(twenty) is None
 
@@ -48,12 +48,12 @@ def test_what_was_searched_goes_one_by_one(tmp_path: Path) -> None:
     in_hand.take(START, batch[1].id)
 
     after = note(tmp_path)
-    assert after.suspicion(START) == Suspicion(1, batch[1].id)
+    assert after.suspicion(START) == CrashRecord(1, batch[1].id)
     after.clear()
     assert list(after.parts(batch)) == [batch[:1], batch[1:2], batch[2:]]
     assert note(tmp_path).suspicion(START) is None, "the count starts anew"
     after.take(START, batch[0].id)
-    assert note(tmp_path).suspicion(START) == Suspicion(1, batch[0].id)
+    assert note(tmp_path).suspicion(START) == CrashRecord(1, batch[0].id)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_note_that_cannot_be_read_says_nothing(tmp_path: Path, text: str) -> N
     with contextlib.closing(note(tmp_path)) as in_hand:
         assert in_hand.suspicion(START) is None
         in_hand.take(START, EntryId(1, 0))
-    assert note(tmp_path).suspicion(START) == Suspicion(1, EntryId(1, 0))
+    assert note(tmp_path).suspicion(START) == CrashRecord(1, EntryId(1, 0))
 
 
 def test_an_end_in_order_neither_counts_as_a_death_nor_clears_a_suspicion(tmp_path: Path) -> None:
@@ -82,25 +82,25 @@ def test_an_end_in_order_neither_counts_as_a_death_nor_clears_a_suspicion(tmp_pa
     note(tmp_path).take(START, last)
     for _ in range(2):
         stopped = note(tmp_path)
-        assert stopped.suspicion(START) == Suspicion(1, last)
+        assert stopped.suspicion(START) == CrashRecord(1, last)
         stopped.put_down()
     stopped = note(tmp_path)
-    assert stopped.suspicion(START) == Suspicion(1, last)
+    assert stopped.suspicion(START) == CrashRecord(1, last)
     stopped.take(START, last)
     stopped.put_down()
-    assert note(tmp_path).suspicion(START) == Suspicion(1, last)
+    assert note(tmp_path).suspicion(START) == CrashRecord(1, last)
 
 
 def test_a_suspicion_outlives_neighbours_that_are_committed(tmp_path: Path) -> None:
     first, second, third = ids(1, 2, 3)
     note(tmp_path).take(START, third)
     after = note(tmp_path)
-    assert after.suspicion(START) == Suspicion(1, third)
+    assert after.suspicion(START) == CrashRecord(1, third)
     after.take(START, first)  # cut smaller, committed
     after.take(first, third)  # and death again behind that
     again = note(tmp_path)
-    assert again.suspicion(first) == Suspicion(2, third)
+    assert again.suspicion(first) == CrashRecord(2, third)
     assert note(tmp_path).suspicion(third) is None
     again.take(second, third)
     again.take(third, EntryId(9, 0))
-    assert note(tmp_path).suspicion(third) == Suspicion(1, EntryId(9, 0)), "all that was suspected has been committed"
+    assert note(tmp_path).suspicion(third) == CrashRecord(1, EntryId(9, 0)), "all that was suspected has been committed"

@@ -14,7 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyErr
 
 from celery_recommender.client import CommandFields
 from celery_recommender.owner.delivery.lanes import DeliveryLane, ResultLane, is_away
-from celery_recommender.owner.delivery.threads import Courier, DeliveryJob, Failure, Job, ReplyJob
+from celery_recommender.owner.delivery.threads import DeliveryJob, DeliveryThread, Failure, Job, ReplyJob
 from recommender_engine.items import EntryId, decode_entry
 from tests.support.waiting import wait_until
 
@@ -65,10 +65,10 @@ def lane(kept: list[CommandFields]) -> DeliveryLane:
 
 @pytest.fixture
 def run() -> Iterator[Any]:
-    started: list[Courier] = []
+    started: list[DeliveryThread] = []
 
-    def start(road: Road, lane: Any) -> Courier:
-        courier = Courier(road, lane)
+    def start(road: Road, lane: Any) -> DeliveryThread:
+        courier = DeliveryThread(road, lane)
         courier.start()
         started.append(courier)
         return courier

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recommender_engine import Recommender
-from recommender_engine.pipeline.dedup import reshaping
+from recommender_engine.pipeline.dedup import group_edits as reshaping
 from recommender_engine.store import items as item_rows
 from tests.support.engine import Log, data_of, opened
 

@@ -12,9 +12,9 @@ import pytest
 from recommender_engine import Entry, Recommender
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.pipeline.dedup import answers as answers_module
-from recommender_engine.pipeline.learning import lessons
 from recommender_engine.pipeline.learning import models as learning
-from recommender_engine.pipeline.learning.lessons import LESSON_MS
+from recommender_engine.pipeline.learning import training as lessons
+from recommender_engine.pipeline.learning.training import LESSON_MS
 from tests.support.engine import Log, data_of, is_outcome, lines, opened
 from tests.support.partitions import Pair
 

@@ -26,7 +26,7 @@ from recommender_engine.matching import (
 )
 from recommender_engine.matching.model.operating_points import carries
 from recommender_engine.matching.model.promises import missing_answers, more_right
-from recommender_engine.matching.pair.places import PLACES
+from recommender_engine.matching.pair.segments import SEGMENTS
 from recommender_engine.pipeline.learning import promises as pipeline_promises
 from tests.support.engine import Log, opened
 
@@ -58,7 +58,7 @@ def test_so_many_more_are_enough_and_one_less_is_not(precision: float) -> None:
 
 
 def test_what_is_missing_is_counted_from_where_answers_are_best() -> None:
-    model = replace(default_model(), places=dict.fromkeys(PLACES, ()))
+    model = replace(default_model(), places=dict.fromkeys(SEGMENTS, ()))
 
     def missing(target: float, *said: tuple[float, bool]) -> int | None:
         stated, labels = np.array([one for one, _ in said]), np.array([same for _, same in said], np.bool_)
@@ -80,14 +80,14 @@ def test_what_is_missing_is_counted_from_where_answers_are_best() -> None:
 
 
 def test_answers_count_where_they_were_given() -> None:
-    model = replace(default_model(), places=dict.fromkeys(PLACES, ()))
+    model = replace(default_model(), places=dict.fromkeys(SEGMENTS, ()))
     kinds = [Kind.LONG_PROSE] * 3 + [None]
     said = Answered(np.full(4, 0.9), np.ones(4, np.bool_), np.array([False, False, True, False]), kinds)
     found = {(one.place.view, one.place.kind): (one.answers, one.missing) for one in promises(model, 0.95, said)}
     assert found[View.STREAM, Kind.LONG_PROSE] == (3, 32)
     assert found[View.ALONE, Kind.LONG_PROSE] == (1, 34)
     assert found[View.STREAM, Kind.WITH_CODES] == (1, 34)
-    assert len(found) == len(PLACES)
+    assert len(found) == len(SEGMENTS)
 
 
 def closed(engine: Recommender, view: str = "stream", kind: str = "long_prose") -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import pytest
 from celery_recommender.broker.commands.admission import NotPassedOn, Overloaded
 from celery_recommender.broker.routing import partitions
 from celery_recommender.broker.routing import routes as routing
-from celery_recommender.broker.routing.partitions import Partitions, Placed
+from celery_recommender.broker.routing.partitions import AppendedCommand, Partitions
 from celery_recommender.broker.routing.routes import STALE_AFTER_S, Routing, by_hash, collection_of
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError
@@ -95,7 +95,7 @@ def test_a_producer_waits_for_an_owner_that_is_away_as_for_one_that_is_late(monk
     monkeypatch.setattr(partitions, "read_status", lambda *_: next(asked))
     monkeypatch.setattr(partitions, "_POLL_S", 0)
     producer = Partitions(Hash(c="a"), SETTINGS)  # type: ignore[arg-type]
-    producer.appended("c", [Placed.at(EntryId(5, 0), "b")])
+    producer.appended("c", [AppendedCommand.at(EntryId(5, 0), "b")])
     assert producer.belongs("c").name == "a"
     assert list(asked) == []
 
@@ -106,8 +106,8 @@ def test_what_would_overtake_is_refused_in_time_and_not_sent_in_silence(
     monkeypatch.setattr(partitions, "read_status", lambda *_: None)
     monkeypatch.setattr(partitions, "_PASSED_ON_WITHIN_S", 0.05)
     producer = Partitions(Hash(c="a", d="a"), SETTINGS)  # type: ignore[arg-type]
-    producer.appended("c", [Placed.at(EntryId(5, 0), "b")])
-    producer.appended("d", [Placed.at(EntryId(5, 0), "gone")])
+    producer.appended("c", [AppendedCommand.at(EntryId(5, 0), "b")])
+    producer.appended("d", [AppendedCommand.at(EntryId(5, 0), "gone")])
     with pytest.raises(NotPassedOn, match="'c' has moved from partition 'b' to 'a'") as caught:
         producer.belongs("c")
     assert isinstance(caught.value, Overloaded), "who comes back later for one does so for the other"
@@ -169,5 +169,5 @@ def test_no_partition_takes_the_place_of_one_that_is_named() -> None:
 
 
 def test_a_position_knows_its_partition_and_is_one_nevertheless() -> None:
-    placed = Placed.at(EntryId(5, 1), "a")
+    placed = AppendedCommand.at(EntryId(5, 1), "a")
     assert (placed, str(placed), placed.partition) == (EntryId(5, 1), "5-1", "a")

@@ -17,7 +17,7 @@ from recommender_engine import Entry, Recommender
 from recommender_engine.items import ItemProcessed
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.pipeline.dedup import policy_index as spots
-from recommender_engine.pipeline.dedup.policy_index import Allowed, Spots
+from recommender_engine.pipeline.dedup.policy_index import Allowed, PolicyIndex
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.policy import Dated, allows
 from recommender_engine.store import Collection, StoredItem
@@ -223,7 +223,7 @@ def test_an_upgraded_state_finds_what_was_there(tmp_path: Path) -> None:
 # -- against looking at everything -------------------------------------------------------------------------------------
 
 
-class LookedAtAll(Spots):
+class LookedAtAll(PolicyIndex):
     """The same by reading every item of the collection."""
 
     def _all(self, allowed: Allowed, subject: Subject) -> list[StoredItem]:
@@ -309,7 +309,7 @@ def test_what_is_found_is_what_looking_at_everything_finds(
         engine = opened(matcher=LearnedMatcher)
         told = [event for n in range(0, len(entries), cut) for event in engine.process(entries[n : n + cut])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recommender_engine.pipeline.recommender.Spots", LookedAtAll)
+        patch.setattr("recommender_engine.pipeline.recommender.PolicyIndex", LookedAtAll)
         reference = opened(matcher=LearnedMatcher)
         expected = reference.process(entries)
     assert lines(told) == lines(expected)
@@ -325,7 +325,7 @@ def test_an_item_that_is_judged_again_sees_those_before_it_only() -> None:
     collection = engine._collections.find("default")
     assert collection is not None
     (member,) = engine._store.items.named(collection.id, ["i2"])
-    found = Spots(engine._store, engine._collections)
+    found = PolicyIndex(engine._store, engine._collections)
     subject = Subject(engine._store.items.by_seq([member.seq])[member.seq].item, b"", at(0), 0, member.seq)  # type: ignore[arg-type]
     row = engine._store.items.by_seq([member.seq])[member.seq]
     subject = replace(subject, fingerprint=row.fingerprint, at_ms=row.at_ms)

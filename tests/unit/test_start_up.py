@@ -20,7 +20,7 @@ from recommender_engine.index import AdaptiveIndex, HnswIndex
 from recommender_engine.opening import DATABASE
 from recommender_engine.pipeline import Indexes
 from recommender_engine.pipeline.learning.models import Models as LearnedModels
-from recommender_engine.pipeline.vectors.indexes import Wanted
+from recommender_engine.pipeline.vectors.indexes import IndexContents
 from recommender_engine.store import SqliteStore
 from recommender_engine.store.vectors import VectorTable
 from recommender_engine.testing import DeterministicEncoder
@@ -62,7 +62,7 @@ def test_everything_that_takes_long_is_under_way_at_once(state: Path, monkeypatc
         met.wait(DEADLINE_S)
         check(self)
 
-    def read_(self: Indexes, wanted: Wanted) -> HnswIndex | None:
+    def read_(self: Indexes, wanted: IndexContents) -> HnswIndex | None:
         met.wait(DEADLINE_S)
         return read(self, wanted)
 
@@ -108,7 +108,7 @@ def test_whatever_damage_does_to_the_start_the_check_says_what_it_is(state: Path
 
 
 def test_an_error_of_a_state_that_is_whole_stays_what_it_is(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Indexes, wanted: Wanted) -> HnswIndex | None:
+    def fail(self: Indexes, wanted: IndexContents) -> HnswIndex | None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Indexes, "read_snapshot", fail)

@@ -11,7 +11,7 @@ from recommender_engine import Recommender
 from recommender_engine.items import CollectionSettings
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.opening import DATABASE
-from recommender_engine.pipeline.migration import tidying
+from recommender_engine.pipeline.migration import retention as tidying
 from recommender_engine.store import SqliteStore, space
 from recommender_engine.store.tombstones import TOMBSTONE_WINDOW_MS, TombstoneTable
 from tests.support.engine import Log, data_of, opened

@@ -15,7 +15,7 @@ from redis import Redis
 from celery_recommender.broker.events.following import follow, last_event, so_far
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.embedded import EmbeddedServer
-from celery_recommender.broker.routing.partitions import Partition, Partitions, Placed
+from celery_recommender.broker.routing.partitions import AppendedCommand, Partition, Partitions
 from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError, InvalidCommand
@@ -312,8 +312,10 @@ class Client:
 
     def _append(
         self, partition: Partition, commands: Sequence[tuple[str | None, Mapping[str, str | int]]]
-    ) -> list[Placed]:
-        placed = [Placed.at(one, partition.name) for one in partition.log.append([fields for _, fields in commands])]
+    ) -> list[AppendedCommand]:
+        placed = [
+            AppendedCommand.at(one, partition.name) for one in partition.log.append([fields for _, fields in commands])
+        ]
         for (collection, _), one in zip(commands, placed, strict=True):
             self.partitions.appended(collection, [one])
         return placed

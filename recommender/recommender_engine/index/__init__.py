@@ -15,7 +15,7 @@ from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender_engine.index.hnsw import HnswIndex
 from recommender_engine.index.nearest import cosines, rounding_margin
 from recommender_engine.index.recall import RECALL_AT, recall_of
-from recommender_engine.index.vector_index import NO_LABEL, Labels, Neighbours, VectorIndex, Vectors
+from recommender_engine.index.vector_index import NO_LABEL, Labels, SearchResult, VectorIndex, Vectors
 
 __all__ = [
     "AUTO_HNSW_FROM",
@@ -28,7 +28,7 @@ __all__ = [
     "HnswParameters",
     "IndexKind",
     "Labels",
-    "Neighbours",
+    "SearchResult",
     "VectorIndex",
     "Vectors",
     "cosines",

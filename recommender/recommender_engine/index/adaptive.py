@@ -14,7 +14,7 @@ from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswPa
 from recommender_engine.index.hnsw import HnswIndex
 from recommender_engine.index.recall import RECALL_AT, RecallKeeper
 from recommender_engine.index.rows import FileRows, TooManyFiles
-from recommender_engine.index.vector_index import Labels, Neighbours, Vectors
+from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
 
 AUTO_HNSW_FROM = 20_000
 """Live vectors from which a graph is worth its keep. Below, one matrix product for a batch takes less time than a graph
@@ -134,7 +134,7 @@ class AdaptiveIndex:
         self._serving.remove(labels)
         self._changed(len(labels))
 
-    def search(self, queries: Vectors, k: int) -> Neighbours:
+    def search(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest vectors of each query, shape (queries, dimension); see ``kind`` for how near.
 
         Raises:

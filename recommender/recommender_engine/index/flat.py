@@ -13,7 +13,7 @@ from recommender_engine.event_log import event_log
 from recommender_engine.index.nearest import Searched, no_neighbours, pair_cosines, rank_into
 from recommender_engine.index.rows import FileRows, MemoryRows, RowNumbers, Rows
 from recommender_engine.index.unit_vectors import unit_vectors, whole_labels
-from recommender_engine.index.vector_index import Labels, Neighbours, Vectors
+from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
 
 _LEAST = 16  # rows there is room for, and rows that may be dead: most collections may be small ones
 _MOVED_AT_ONCE = 4_096  # rows that are copied at a time
@@ -147,7 +147,7 @@ class FlatIndex:
         labels = np.unique(whole_labels(labels))
         return labels[self._find(labels)[1]]
 
-    def search(self, queries: Vectors, k: int) -> Neighbours:
+    def search(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest vectors of each query, shape (queries, dimension).
 
         Raises:
@@ -161,7 +161,7 @@ class FlatIndex:
             found.labels[:, :wanted], found.similarities[:, :wanted] = near
         return found
 
-    def search_among(self, queries: Vectors, candidates: Labels, k: int) -> Neighbours:
+    def search_among(self, queries: Vectors, candidates: Labels, k: int) -> SearchResult:
         """The ``k`` nearest of each query's own candidates, shape (queries, candidates), all of them live labels.
 
         Raises:

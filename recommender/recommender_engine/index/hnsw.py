@@ -13,7 +13,7 @@ from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswPa
 from recommender_engine.index.graph_file import GraphVectors
 from recommender_engine.index.rows import FileRows, GraphRows, RowNumbers, TooManyFiles
 from recommender_engine.index.unit_vectors import unit_vectors
-from recommender_engine.index.vector_index import Labels, Neighbours, Vectors
+from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
 
 _LOAD_CHUNK = 16_384
 
@@ -106,7 +106,7 @@ class HnswIndex:
         self._graph.remove(live)
         self._exact.remove(live)
 
-    def search(self, queries: Vectors, k: int) -> Neighbours:
+    def search(self, queries: Vectors, k: int) -> SearchResult:
         """About the ``k`` nearest vectors of each query, shape (queries, dimension); similarities are exact.
 
         Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_engine.index.rows import RowNumbers, Rows
-from recommender_engine.index.vector_index import NO_LABEL, Labels, Neighbours, Vectors
+from recommender_engine.index.vector_index import NO_LABEL, Labels, SearchResult, Vectors
 
 Places = NDArray[np.int64]
 
@@ -33,7 +33,7 @@ class Searched:
     labels: Labels
     live: NDArray[np.bool_] | None
 
-    def nearest(self, queries: Vectors, k: int) -> Neighbours:
+    def nearest(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest of each query, shape (queries, dimension), of unit length.
 
         A matrix product tells which vectors can be meant, but for its rounding errors; of those the cosines are
@@ -44,7 +44,7 @@ class Searched:
             part = slice(start, start + _QUERIES_AT_ONCE)
             pairs = self._all(len(queries[part])) if k >= self.count else self._possible(queries[part], k)
             exact = pair_cosines(queries[part], pairs.queries, self.rows, pairs.rows)
-            into = Neighbours(found.labels[part], found.similarities[part])
+            into = SearchResult(found.labels[part], found.similarities[part])
             rank_into(into, pairs.queries, self.labels[pairs.rows], exact)
         return found
 
@@ -116,7 +116,7 @@ def rounding_margin(dimension: int) -> float:
     return dimension * float(np.finfo(np.float32).eps)
 
 
-def no_neighbours(queries: int, k: int) -> Neighbours:
+def no_neighbours(queries: int, k: int) -> SearchResult:
     """An answer in which nothing was found yet.
 
     Raises:
@@ -124,10 +124,10 @@ def no_neighbours(queries: int, k: int) -> Neighbours:
     """
     if k < 1:
         raise ValueError(f"k is {k}, not at least 1")
-    return Neighbours(np.full((queries, k), NO_LABEL, np.int64), np.full((queries, k), -np.inf, np.float32))
+    return SearchResult(np.full((queries, k), NO_LABEL, np.int64), np.full((queries, k), -np.inf, np.float32))
 
 
-def rank_into(found: Neighbours, queries: Places, labels: Labels, similarities: Vectors) -> None:
+def rank_into(found: SearchResult, queries: Places, labels: Labels, similarities: Vectors) -> None:
     """Write pairs into an answer, of each query the best first; what is behind its end is left out.
 
     Args:

@@ -13,7 +13,7 @@ Vectors = NDArray[np.float32]
 NO_LABEL = -1
 
 
-class Neighbours(NamedTuple):
+class SearchResult(NamedTuple):
     """Nearest neighbours of a batch of queries, best first.
 
     Attributes:
@@ -37,7 +37,7 @@ class VectorIndex(Protocol):
     def remove(self, labels: Labels) -> None:
         """Forget labels; unknown ones are ignored."""
 
-    def search(self, queries: Vectors, k: int) -> Neighbours:
+    def search(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest live vectors of each query, shape (queries, dimension), by cosine."""
 
     def vectors(self, labels: Labels) -> Vectors:

@@ -23,22 +23,22 @@ from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.handlers import Handlers
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.answers import Answers
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
 from recommender_engine.pipeline.dedup.corrections import Corrections
-from recommender_engine.pipeline.dedup.current_verdicts import Standings
+from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
+from recommender_engine.pipeline.dedup.group_edits import GroupEdits
 from recommender_engine.pipeline.dedup.groups import Groups
 from recommender_engine.pipeline.dedup.judging import Judging
-from recommender_engine.pipeline.dedup.policy_index import Spots
-from recommender_engine.pipeline.dedup.readings import Readings
-from recommender_engine.pipeline.dedup.reshaping import Reshaping
+from recommender_engine.pipeline.dedup.policy_index import PolicyIndex
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.promises import Promises
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.loading import load
-from recommender_engine.pipeline.migration.moves import Moves
-from recommender_engine.pipeline.migration.moving import Moving
+from recommender_engine.pipeline.migration.move_steps import MoveSteps
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
+from recommender_engine.pipeline.migration.retention import Retention
 from recommender_engine.pipeline.migration.retirement import Retirement
-from recommender_engine.pipeline.migration.tidying import Tidying
 from recommender_engine.pipeline.notes import Notes
 from recommender_engine.pipeline.prepared import Prepared, segments
 from recommender_engine.pipeline.queries.calibrating import Calibrating
@@ -106,32 +106,32 @@ class Recommender:
         self._summaries = Summaries(self._collections)
         self._expiry = Expiry(store, self._collections)
         self._rates = Rates(store, self._collections)
-        self._spots = Spots(store, self._collections)
-        readings = Readings(store, self._messages)
+        self._spots = PolicyIndex(store, self._collections)
+        readings = ComparedTexts(store, self._messages)
         judging = Judging(store, readings, self._spots, matcher(self._words.statistics, self._models.of))
         groups = Groups(store, readings, judging, self._answers, self._models.of)
-        standings = Standings(store)
+        standings = CurrentVerdicts(store)
         corrections = Corrections(store, standings)
         review = ReviewBudget(self._collections)
         arrivals = Arrivals(store, readings, self._words, self._spots, judging, self._answers, groups, review)
         requery = Requery(arrivals, self._indexes)
         self._recutting = Recutting(store, self._collections, self._embedding, readings, arrivals, requery)
         self._departures = departures = Departures(store, arrivals, requery, corrections)
-        reshaping = Reshaping(store, judging, self._answers, groups)
+        reshaping = GroupEdits(store, judging, self._answers, groups)
         feedback = Feedback(
             store, judging, arrivals, requery, self._answers, reshaping, self._models, standings, corrections
         )
         outcomes = Outcomes(self._summaries)
         parts = arrivals, departures, self._expiry, groups, standings, corrections, outcomes
         upserts = Upserts(store, self._collections, *parts)
-        self.moves = Moves(store, self._collections, self._words)
+        self.moves = MovedCollections(store, self._collections, self._words)
         caches = (self._answers, self._models)
         kept = (*caches, self._words, self._rates, self._indexes)
         retirement = Retirement(store, self._collections, kept)
         shared = self._collections, self._words, self._summaries, self.moves
-        self.moving = Moving(store, encoders, *shared, retirement, caches)
+        self.moving = MoveSteps(store, encoders, *shared, retirement, caches)
         deletion = Deletion(store, self._collections, self._summaries, self.moves, retirement)
-        self.tidying = Tidying(store, self.moves.leftovers)
+        self.tidying = Retention(store, self.moves.leftovers)
         whole = self.moves, self.moving, deletion
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
         self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections

@@ -4,14 +4,14 @@ from recommender_engine.store.answers import Answer
 from recommender_engine.store.collections import Arrived, Collection
 from recommender_engine.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender_engine.store.failures import explained
-from recommender_engine.store.lessons import Given, Lesson
 from recommender_engine.store.moves import Forward, Move
 from recommender_engine.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
 from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.outbox_rows import KeyUse, OutboxRow, Reply
-from recommender_engine.store.rows import LikelyPair, Member, Saying, StoredItem, Verdict
-from recommender_engine.store.spots import Sought
+from recommender_engine.store.policy_keys import PolicyQuery
+from recommender_engine.store.rows import ItemText, LikelyPair, Member, StoredItem, Verdict
 from recommender_engine.store.sqlite import SqliteStore
+from recommender_engine.store.training import TrainingExample, TrainingRun
 
 __all__ = [
     "MOST_OUTBOX_BYTES",
@@ -20,20 +20,20 @@ __all__ = [
     "Collection",
     "DatabaseCopy",
     "Forward",
-    "Given",
+    "ItemText",
     "KeyUse",
-    "Lesson",
     "LikelyPair",
     "Member",
     "Move",
     "Outbox",
     "OutboxRow",
+    "PolicyQuery",
     "Reply",
-    "Saying",
-    "Sought",
     "SqliteStore",
     "StateFacts",
     "StoredItem",
+    "TrainingExample",
+    "TrainingRun",
     "Verdict",
     "examine_copy",
     "examine_state",

@@ -11,7 +11,7 @@ from typing import Any
 
 from recommender_engine.items import Band, Item, PairVerdict
 from recommender_engine.store.recent_items import LONGEST_KEPT, RecentItems
-from recommender_engine.store.rows import MEMBERS_PER_POINT, LikelyPair, Member, Saying, SpotOf, StoredItem, Verdict
+from recommender_engine.store.rows import MEMBERS_PER_POINT, ItemText, LikelyPair, Member, SpotOf, StoredItem, Verdict
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
@@ -59,21 +59,21 @@ class ItemTable:
         )
         return {row[0]: _stored(row) for row in rows}
 
-    def sayings(self, seqs: Collection[int], collection: str) -> dict[int, Saying]:
+    def sayings(self, seqs: Collection[int], collection: str) -> dict[int, ItemText]:
         """What items of a collection say, by order of arrival."""
         found = self.recent.sayings.among(seqs)
         if len(found) < len(seqs):
             found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
         return found
 
-    def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, Saying]]:
+    def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, ItemText]]:
         rows = self._db.execute(
             "SELECT seq, id, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"
             " WHERE seq IN (SELECT value FROM json_each(?))",
             (json.dumps(seqs),),
         )
         for seq, id_, content, attributes, *others in rows:
-            said = Saying(item_of(id_, collection, content, attributes), *others)
+            said = ItemText(item_of(id_, collection, content, attributes), *others)
             if len(said.item.content) <= LONGEST_KEPT:
                 self.recent.sayings.put(seq, said)
             yield seq, said

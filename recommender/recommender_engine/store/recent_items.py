@@ -6,7 +6,7 @@ from sys import getsizeof
 
 from recommender_engine.items import Item
 from recommender_engine.recent import Recent
-from recommender_engine.store.rows import MEMBERS_PER_POINT, Member, Saying, StoredItem
+from recommender_engine.store.rows import MEMBERS_PER_POINT, ItemText, Member, StoredItem
 
 # What is kept of items that were read of late, in bytes; those with longer texts are read each time.
 _SAYINGS_KEPT = 48 * 2**20
@@ -27,7 +27,7 @@ class RecentItems:
     """
 
     def __init__(self) -> None:
-        self.sayings: Recent[int, Saying] = Recent(_SAYINGS_KEPT, _size_of)
+        self.sayings: Recent[int, ItemText] = Recent(_SAYINGS_KEPT, _size_of)
         self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
         self.canonical: dict[str, Recent[str, str]] = {}
 
@@ -54,7 +54,7 @@ class RecentItems:
         self.regrouped(row.group)
         if len(row.compared.content) <= LONGEST_KEPT:
             said = _without_vector(row.compared)
-            self.sayings.put(row.seq, Saying(said, row.fingerprint, row.vector, row.at_ms))
+            self.sayings.put(row.seq, ItemText(said, row.fingerprint, row.vector, row.at_ms))
 
     def left(self, seq: int, point: int, group: str) -> None:
         """An item has gone."""
@@ -78,7 +78,7 @@ class RecentItems:
         self.rearranged()
 
 
-def _size_of(seq: int, said: Saying) -> int:
+def _size_of(seq: int, said: ItemText) -> int:
     """About how many bytes it takes."""
     item = said.item
     attributes = [_AN_ATTRIBUTE + getsizeof(name) + getsizeof(value) for name, value in item.attributes.items()]

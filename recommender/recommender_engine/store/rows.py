@@ -89,7 +89,7 @@ SpotOf = tuple[int | None, int | None]
 """Scope and moment of an item: where it stands among those that later ones may repeat."""
 
 
-class Saying(NamedTuple):
+class ItemText(NamedTuple):
     """What an item says, for comparison.
 
     Attributes:

@@ -16,14 +16,14 @@ from recommender_engine.store.copying import DatabaseCopy, facts_of
 from recommender_engine.store.failures import explained
 from recommender_engine.store.groups import GroupTable
 from recommender_engine.store.items import ItemTable
-from recommender_engine.store.lessons import LessonTable
 from recommender_engine.store.moves import MoveTable
 from recommender_engine.store.outbox import Outbox
+from recommender_engine.store.policy_keys import PolicyKeyTable
 from recommender_engine.store.recent_items import RecentItems
 from recommender_engine.store.schema import check, connect, forget_statistics
 from recommender_engine.store.space import give_back, let_shrink
-from recommender_engine.store.spots import SpotTable
 from recommender_engine.store.tombstones import TombstoneTable
+from recommender_engine.store.training import TrainingTable
 from recommender_engine.store.transfer import TransferTable
 from recommender_engine.store.vectors import VectorTable
 from recommender_engine.store.words import WordTable
@@ -58,11 +58,11 @@ class SqliteStore:
         recent = RecentItems()
         self.items = ItemTable(self._db, recent)
         self.groups = GroupTable(self._db, recent)
-        self.spots = SpotTable(self._db)
+        self.spots = PolicyKeyTable(self._db)
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
-        self.lessons = LessonTable(self._db)
+        self.lessons = TrainingTable(self._db)
         self.tombstones = TombstoneTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)

@@ -30,7 +30,7 @@ from celery_recommender.owner.delivery.dispatch import Dispatch
 from celery_recommender.owner.delivery.forwarding import Forwarding
 from celery_recommender.owner.delivery.publisher import Publisher
 from celery_recommender.owner.delivery.threads import Carry
-from celery_recommender.owner.leadership.checks import Holding
+from celery_recommender.owner.leadership.checks import OwnershipChecks
 from celery_recommender.owner.leadership.lease_keeper import LeaseKeeper
 from celery_recommender.owner.leadership.membership import Membership
 from celery_recommender.owner.leadership.succession import Succession
@@ -40,14 +40,14 @@ from celery_recommender.owner.loop.intake import Intake
 from celery_recommender.owner.loop.reporting import Reporting
 from celery_recommender.owner.loop.upkeep import Upkeep
 from celery_recommender.owner.poison.in_hand import BatchInHand
-from celery_recommender.owner.poison.isolation import Suspects
+from celery_recommender.owner.poison.isolation import PoisonIsolation
 from celery_recommender.owner.poison.watchdog import limit_s, watched
 from celery_recommender.owner.process.garbage import collected_by_the_clock
 from celery_recommender.owner.process.priorities import warm_up
 from celery_recommender.owner.telemetry.health import begin_health
 from celery_recommender.owner.telemetry.metrics import Metrics
 from celery_recommender.owner.telemetry.status import Announcer, Status
-from celery_recommender.owner.telemetry.throughput import Pace
+from celery_recommender.owner.telemetry.throughput import Throughput
 from celery_recommender.settings import Settings, naming
 from recommender_engine import Recommender, open_recommender
 from recommender_engine.backups import Backup
@@ -96,7 +96,7 @@ class Owner(threading.Thread):
         self._inbox = Inbox(settings.batch_tokens, settings.batch_items, 4 + settings.embed_window)
         self._metrics = Metrics(settings.partition)
         self._fleet = make_fleet(settings, encoders, redis, ask, self._metrics.fleet_batch)
-        self._pace = Pace()
+        self._pace = Throughput()
         self.status = Status(settings.stall_after_s)
         self._stopping, self.elected, self.ready = (threading.Event() for _ in range(3))
         self._succession = Succession(settings.partition_dir, self._lease, settings.standby, self._stopping)
@@ -112,7 +112,7 @@ class Owner(threading.Thread):
         self._backups = BackupKeeper(settings)
         told = self._clock, self._metrics, self.status
         log_of = self._redis, self._keys, self._commands
-        self._holding = Holding(*log_of, self._lease, self._trimming, self._backups, *told)
+        self._holding = OwnershipChecks(*log_of, self._lease, self._trimming, self._backups, *told)
         self._reporting = Reporting(
             settings.most_waiting,
             self._redis,
@@ -389,7 +389,7 @@ class Owner(threading.Thread):
 
     def _examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
         """Which commands may not be decided; a server that goes away meanwhile is waited for."""
-        suspects = Suspects(self._settings, self._encoders, self._commands, self._quarantine)
+        suspects = PoisonIsolation(self._settings, self._encoders, self._commands, self._quarantine)
         found: dict[EntryId, str] = {}
 
         def examine() -> None:

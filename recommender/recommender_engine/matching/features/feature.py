@@ -11,12 +11,12 @@ from recommender_engine.items import Reason
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
-from recommender_engine.matching.pair.places import Kind as KindOfText
-from recommender_engine.matching.pair.places import kind_of
+from recommender_engine.matching.pair.segments import Kind as KindOfText
+from recommender_engine.matching.pair.segments import kind_of
 from recommender_engine.matching.text.spans import Texts
 
 
-class Said(NamedTuple):
+class WeighedReason(NamedTuple):
     """A reason with its weight, which may be none of the evidence's: what agrees never speaks against.
 
     Attributes:
@@ -32,7 +32,7 @@ class Said(NamedTuple):
     holds_back: bool = False
 
 
-class Telling(NamedTuple):
+class ReasonInput(NamedTuple):
     """What a reason is made of.
 
     Attributes:
@@ -49,10 +49,10 @@ class Telling(NamedTuple):
     context: Context
     texts: Texts
 
-    def said(self, code: str, text: str, weight: float, **detail: Any) -> Said:
+    def said(self, code: str, text: str, weight: float, **detail: Any) -> WeighedReason:
         """A reason that weighs ``weight``."""
         reason = Reason(code=code, text=text, detail={"log_odds": round(weight, 3), **detail})
-        return Said(self.evidence, weight, reason)
+        return WeighedReason(self.evidence, weight, reason)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +68,7 @@ class Evidence:
     """
 
     name: str
-    tell: Callable[[Telling], Iterator[Said]]
+    tell: Callable[[ReasonInput], Iterator[WeighedReason]]
     contradiction: Callable[[Comparison], Agreement[str]] | None = None
 
 

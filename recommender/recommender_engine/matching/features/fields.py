@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rapidfuzz.fuzz import ratio
 
-from recommender_engine.matching.features.feature import Evidence, Kind, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, Kind, ReasonInput, WeighedReason
 from recommender_engine.matching.features.phrases import listed, share_of
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
@@ -133,7 +133,7 @@ def _contained(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / fewest if fewest else 0.0
 
 
-def _titles(telling: Telling) -> Iterator[Said]:
+def _titles(telling: ReasonInput) -> Iterator[WeighedReason]:
     one, other, weight = telling.pair.one, telling.pair.other, telling.weight
     if one.title is None or other.title is None or one.said.title_name != other.said.title_name:
         return
@@ -147,7 +147,7 @@ def _titles(telling: Telling) -> Iterator[Said]:
     yield telling.said(code, f"the two {name}s {text}", weight, share=round(share, 4))
 
 
-def _labels(telling: Telling) -> Iterator[Said]:
+def _labels(telling: ReasonInput) -> Iterator[WeighedReason]:
     mine, theirs, weight = telling.pair.one.said.labels, telling.pair.other.said.labels, telling.weight
     names = [name for name in mine if name in theirs]
     same = [name for name in names if mine[name] & theirs[name]]
@@ -158,7 +158,7 @@ def _labels(telling: Telling) -> Iterator[Said]:
         yield telling.said("fields_differ", f"another {listed(differ)}", weight, fields=differ)
 
 
-def _prices(telling: Telling) -> Iterator[Said]:
+def _prices(telling: ReasonInput) -> Iterator[WeighedReason]:
     here, there = telling.pair.one.price, telling.pair.other.price
     if here and there:
         apart = 1.0 - min(here, there) / max(here, there)

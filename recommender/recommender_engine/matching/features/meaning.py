@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recommender_engine.matching.features.feature import Evidence, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, ReasonInput, WeighedReason
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
 
@@ -51,12 +51,12 @@ def alike(similarity: float) -> str:
     return f"the meaning is {max(similarity, 0.0):.0%} alike"
 
 
-def _meaning(telling: Telling) -> Iterator[Said]:
+def _meaning(telling: ReasonInput) -> Iterator[WeighedReason]:
     similarity = telling.pair.cosine
     yield telling.said("cosine_similarity", alike(similarity), telling.weight, similarity=round(similarity, 4))
 
 
-def _company(telling: Telling) -> Iterator[Said]:
+def _company(telling: ReasonInput) -> Iterator[WeighedReason]:
     """What the other item is close to, beside this one."""
     weight, closer = telling.weight, telling.context.their_rank
     if weight > 0 and closer == 0:

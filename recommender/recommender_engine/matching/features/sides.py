@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from recommender_engine.matching.features.feature import Evidence, Feature, Kind, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, Feature, Kind, ReasonInput, WeighedReason
 from recommender_engine.matching.features.phrases import LISTED, listed
 from recommender_engine.matching.pair.agreement import NOTHING, Agreement
 from recommender_engine.matching.pair.comparison import Comparison
@@ -93,7 +93,7 @@ def _evidence(name: str, one_sided: str, both: str) -> Evidence:
     def found(pair: Comparison) -> Agreement[str]:
         return pair.apart.get(name, NOTHING)
 
-    def tell(telling: Telling) -> Iterator[Said]:
+    def tell(telling: ReasonInput) -> Iterator[WeighedReason]:
         apart = found(telling.pair)
         if apart.here or apart.there:
             here, there = _written(telling.texts.here, apart.here), _written(telling.texts.there, apart.there)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import log, nan
 
-from recommender_engine.matching.features.feature import Evidence, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, ReasonInput, WeighedReason
 from recommender_engine.matching.pair.comparison import Comparison
 
 _DAY_S = 86_400
@@ -22,7 +22,7 @@ def arrivals_apart(pair: Comparison) -> float:
     return nan if pair.arrivals_apart is None else log(1.0 + pair.arrivals_apart)
 
 
-def _time(telling: Telling) -> Iterator[Said]:
+def _time(telling: ReasonInput) -> Iterator[WeighedReason]:
     """By their timestamps, or else by what arrived between them."""
     pair, weight = telling.pair, telling.weight
     mine, theirs, apart = pair.one.timestamp, pair.other.timestamp, pair.arrivals_apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import nan
 
-from recommender_engine.matching.features.feature import Evidence, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, ReasonInput, WeighedReason
 from recommender_engine.matching.features.phrases import LISTED, listed
 from recommender_engine.matching.pair.agreement import Agreement, alike
 from recommender_engine.matching.pair.comparison import Comparison
@@ -98,11 +98,11 @@ def colours_differ(pair: Comparison) -> float:
     return nan if pair.colours.silent else float(pair.colours.contradicts)
 
 
-def _told(noun: str, found: Callable[[Comparison], Agreement[str]]) -> Callable[[Telling], Iterator[Said]]:
+def _told(noun: str, found: Callable[[Comparison], Agreement[str]]) -> Callable[[ReasonInput], Iterator[WeighedReason]]:
     return lambda telling: agreement_told(telling, noun, found(telling.pair))
 
 
-def agreement_told(telling: Telling, noun: str, found: Agreement[str]) -> Iterator[Said]:
+def agreement_told(telling: ReasonInput, noun: str, found: Agreement[str]) -> Iterator[WeighedReason]:
     """What both sides state, and what is in dispute; a ``noun`` that both texts use is used."""
     weight, texts = telling.weight, telling.texts
     if found.shared and (weight > 0 or not found.contradicts):
@@ -138,7 +138,7 @@ def _common_name(here: Sequence[Written], there: Sequence[Written]) -> str:
     return "" if names or name in FUNCTION_WORDS else name
 
 
-def _sizes(telling: Telling) -> Iterator[Said]:
+def _sizes(telling: ReasonInput) -> Iterator[WeighedReason]:
     pair = telling.pair
     sizes = Agreement(*(tuple(measure.text for measure in side) for side in pair.measures))
     yield from agreement_told(telling, "size", sizes)

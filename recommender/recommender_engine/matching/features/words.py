@@ -7,7 +7,7 @@ from math import nan
 
 from rapidfuzz.fuzz import ratio
 
-from recommender_engine.matching.features.feature import Evidence, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, ReasonInput, WeighedReason
 from recommender_engine.matching.features.phrases import LISTED, listed, share_of
 from recommender_engine.matching.pair.agreement import Agreement, substituted
 from recommender_engine.matching.pair.comparison import Comparison
@@ -120,7 +120,7 @@ def length_ratio(pair: Comparison) -> float:
     return one / other if one < other else other / one
 
 
-def _words(telling: Telling) -> Iterator[Said]:
+def _words(telling: ReasonInput) -> Iterator[WeighedReason]:
     pair, weight = telling.pair, telling.weight
     if "words" in pair.certain:
         variants = pair.certain["words"]
@@ -149,7 +149,7 @@ def _words(telling: Telling) -> Iterator[Said]:
     yield telling.said(code, text, weight, share=round(share, 4), words=told, **telling.texts.ranges(told))
 
 
-def _wording_differs(telling: Telling, here: Sequence[str], there: Sequence[str], weight: float) -> Said:
+def _wording_differs(telling: ReasonInput, here: Sequence[str], there: Sequence[str], weight: float) -> WeighedReason:
     text = f"same wording, but {listed(here)} here and {listed(there)} there"
     mine, theirs = list(here[:LISTED]), list(there[:LISTED])
     at = telling.texts.ranges(mine, theirs)
@@ -165,7 +165,7 @@ def _substituted(pair: Comparison) -> Agreement[str]:
     return substituted(pair.one.said, pair.other.said)
 
 
-def _nothing(telling: Telling) -> Iterator[Said]:
+def _nothing(telling: ReasonInput) -> Iterator[WeighedReason]:
     """Told with the kinds of values that are in dispute, see `reasons`."""
     return iter(())
 

@@ -17,8 +17,8 @@ from recommender_engine.matching.model.bands import Thresholds
 from recommender_engine.matching.model.pair_model import PairModel, default_model
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context, contexts, cosines_among
-from recommender_engine.matching.pair.places import Kind, Place, View, kind_of
 from recommender_engine.matching.pair.profile import forgets, item_terms, profiles
+from recommender_engine.matching.pair.segments import Kind, Segment, View, kind_of
 from recommender_engine.matching.pair.statistics import TermStatistics
 from recommender_engine.matching.trees import Floats
 
@@ -104,7 +104,7 @@ class LearnedMatcher:
         found = contexts(pairs, _among(different))
         seen = rows(pairs, found)
         view = View.STREAM if len(pairs) > 1 else View.ALONE
-        thresholds = {kind: Thresholds.of(model, settings, Place(view, kind)) for kind in Kind}
+        thresholds = {kind: Thresholds.of(model, settings, Segment(view, kind)) for kind in Kind}
         judged = iter(
             _Judged(pair, context, row, log_odds, thresholds[kind_of(pair.one, pair.other)])
             for pair, context, row, log_odds in zip(pairs, found, seen, model.log_odds(seen).tolist(), strict=True)

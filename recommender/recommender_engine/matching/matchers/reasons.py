@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from recommender_engine.items import Band, PairVerdict, Reason
-from recommender_engine.matching.features.feature import Said, Telling
+from recommender_engine.matching.features.feature import ReasonInput, WeighedReason
 from recommender_engine.matching.features.meaning import alike
 from recommender_engine.matching.features.table import EVIDENCE, TABLE
 from recommender_engine.matching.features.words import DISPUTE, WORDS
@@ -68,7 +68,7 @@ def reasons(
     """
     shares = _dispute_shared_out(pair, weights)
     texts, beside = Texts(pair.one.said.text, pair.other.said.text), context or Context()
-    said = [one for name, tell in _TOLD for one in tell(Telling(name, shares.get(name, 0.0), pair, beside, texts))]
+    said = [one for name, tell in _TOLD for one in tell(ReasonInput(name, shares.get(name, 0.0), pair, beside, texts))]
     said.sort(key=lambda one: -abs(one.weight))
     telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING or one.holds_back] or said[:1]
     first = sorted(telling, key=lambda one: not one.holds_back)[:MOST_REASONS]
@@ -79,7 +79,7 @@ def reasons(
     return tuple([_with_turn(one, band, without(one.evidence, shares.get(one.evidence, 0.0))) for one in told])
 
 
-def _with_turn(said: Said, band: Band, otherwise: Band) -> Reason:
+def _with_turn(said: WeighedReason, band: Band, otherwise: Band) -> Reason:
     reason = said.reason
     if otherwise is band:
         return reason

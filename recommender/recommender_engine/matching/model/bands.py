@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from recommender_engine.items import Band, CollectionSettings
 from recommender_engine.matching.model.pair_model import PairModel
-from recommender_engine.matching.pair.places import Place
+from recommender_engine.matching.pair.segments import Segment
 
 # How far below the duplicate band a contested pair is put.
 _BELOW = 0.001
@@ -26,7 +26,7 @@ class Thresholds(NamedTuple):
     similar: float
 
     @classmethod
-    def of(cls, model: PairModel, settings: CollectionSettings, place: Place) -> Thresholds:
+    def of(cls, model: PairModel, settings: CollectionSettings, place: Segment) -> Thresholds:
         """Those of a collection: by its target precision, and where it says nothing else, where the model puts them."""
         duplicate = model.duplicate_threshold(settings.target_precision, place)
         review = model.review_from if settings.review_from is None else settings.review_from

@@ -13,7 +13,7 @@ from recommender_engine.matching.model.logistic import newton, regress
 from recommender_engine.matching.model.operating_points import CLOSED, OperatingPoint, carries, measured_threshold
 from recommender_engine.matching.model.pair_model import PairModel, Points, probability
 from recommender_engine.matching.model.promises import Answered
-from recommender_engine.matching.pair.places import PLACES
+from recommender_engine.matching.pair.segments import SEGMENTS
 from recommender_engine.matching.trees import Booleans, Floats
 
 # How long duplicates keep coming differs from one collection to the next: bug reports repeat what is new, a catalogue
@@ -248,7 +248,7 @@ def measured(model: PairModel, answered: Answered) -> PairModel:
     if model.places is None:
         return replace(model, operating_points=general)
     places = {}
-    for place in PLACES:
+    for place in SEGMENTS:
         stated, labels = answered.at(place)
         moved = _moved(model.places.get(place, ()), stated, labels)
         places[place] = moved + _opened(moved, model.operating_points, stated, labels)

@@ -14,7 +14,7 @@ import numpy as np
 from recommender_engine.matching.features.table import FEATURES
 from recommender_engine.matching.model.logistic import Logistic
 from recommender_engine.matching.model.operating_points import OperatingPoint, measured_threshold, threshold
-from recommender_engine.matching.pair.places import PLACES, Kind, Place, View
+from recommender_engine.matching.pair.segments import SEGMENTS, Kind, Segment, View
 from recommender_engine.matching.trees import Floats, Integers, Trees
 
 DEFAULT_FILE = "default_model.json"
@@ -23,7 +23,7 @@ _LARGEST, _DEEPEST = 1e9, 16  # of what is read from elsewhere: numbers, and lev
 _AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
 
 Points = tuple[OperatingPoint, ...]
-Places = Mapping[Place, Points]
+Places = Mapping[Segment, Points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class PairModel:
     review_from: float = 0.5
     places: Places | None = None
 
-    def duplicate_threshold(self, target_precision: float, place: Place | None = None) -> float:
+    def duplicate_threshold(self, target_precision: float, place: Segment | None = None) -> float:
         """The probability from which pairs are flagged as duplicates so that this share of them is right.
 
         `CLOSED` where that was not measured: no pair is that probable.
@@ -224,13 +224,13 @@ def _points(said: Any) -> Points:
 
 def _said(places: Places) -> dict[str, Any]:
     return {
-        view.value: {kind.value: [list(point) for point in places.get(Place(view, kind), ())] for kind in Kind}
+        view.value: {kind.value: [list(point) for point in places.get(Segment(view, kind), ())] for kind in Kind}
         for view in View
     }
 
 
 def _read(said: Any) -> Places:
-    return {place: _points(said[place.view.value][place.kind.value]) for place in PLACES}
+    return {place: _points(said[place.view.value][place.kind.value]) for place in SEGMENTS}
 
 
 @lru_cache(maxsize=64)

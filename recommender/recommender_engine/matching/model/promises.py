@@ -9,7 +9,7 @@ import numpy as np
 
 from recommender_engine.matching.model.operating_points import CLOSED, carries, measured_threshold
 from recommender_engine.matching.model.pair_model import PairModel
-from recommender_engine.matching.pair.places import PLACES, Kind, Place, View
+from recommender_engine.matching.pair.segments import SEGMENTS, Kind, Segment, View
 from recommender_engine.matching.trees import Booleans, Floats
 
 
@@ -28,7 +28,7 @@ class Answered(NamedTuple):
     alone: Booleans
     kinds: Sequence[Kind | None]
 
-    def at(self, place: Place) -> tuple[Floats, Booleans]:
+    def at(self, place: Segment) -> tuple[Floats, Booleans]:
         """Probabilities and labels of those that speak of a place."""
         of_kind = np.array([kind is None or kind is place.kind for kind in self.kinds], np.bool_)
         here = of_kind & (self.alone if place.view is View.ALONE else ~self.alone)
@@ -47,7 +47,7 @@ class Promise(NamedTuple):
             the same. ``None`` where the band is open, or no number of answers opens it.
     """
 
-    place: Place
+    place: Segment
     begins_at: float | None
     answers: int
     missing: int | None = None
@@ -62,7 +62,7 @@ def promises(model: PairModel, target: float, answered: Answered) -> list[Promis
         answered: what people said of pairs of the collection.
     """
     found = []
-    for place in PLACES:
+    for place in SEGMENTS:
         begins_at = model.duplicate_threshold(target, place)
         stated, labels = answered.at(place)
         if begins_at != CLOSED:

@@ -9,17 +9,24 @@ from typing import NamedTuple
 from recommender_engine.grouping import ranked
 from recommender_engine.items import Band, PairVerdict, Recommendation
 from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.dedup.groups import Groups, Place
-from recommender_engine.pipeline.dedup.judging import BY_WORDS, Asked, Judged, JudgedByCosine, Judging, Seen
-from recommender_engine.pipeline.dedup.policy_index import Spots, spot_of
-from recommender_engine.pipeline.dedup.readings import Readings
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
+from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups
+from recommender_engine.pipeline.dedup.judging import (
+    BY_WORDS,
+    Asked,
+    JudgedByCosine,
+    JudgedCandidates,
+    Judging,
+    PairScore,
+)
+from recommender_engine.pipeline.dedup.policy_index import PolicyIndex, spot_of
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.vectors.embedding_step import Embedded
+from recommender_engine.pipeline.vectors.nearby_items import NearbyItems, Wider
 from recommender_engine.pipeline.vectors.neighbours import Having, Neighbourhood
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
-from recommender_engine.pipeline.vectors.widening import Surroundings, Wider
 from recommender_engine.policy import may_be_duplicate, restricts
 from recommender_engine.ranking import ScoredMember, recommend
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, Verdict
@@ -28,7 +35,7 @@ from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 _SAME_POINT = 1.0 - 1e-6
 
 
-class Hints(NamedTuple):
+class LexicalCandidates(NamedTuple):
     """Items worth a look that may lie far off as vectors go.
 
     Attributes:
@@ -55,9 +62,9 @@ class Arrivals:
     def __init__(
         self,
         store: SqliteStore,
-        readings: Readings,
+        readings: ComparedTexts,
         words: Words,
-        spots: Spots,
+        spots: PolicyIndex,
         judging: Judging,
         answers: Answers,
         groups: Groups,
@@ -72,19 +79,19 @@ class Arrivals:
         self._groups = groups
         self._review = review
 
-    def hints(self, collection: Collection, subject: Subject) -> Hints:
+    def hints(self, collection: Collection, subject: Subject) -> LexicalCandidates:
         """Twin and word search; neither asks the vector index."""
         if not may_be_duplicate(collection.settings, subject.item):
-            return Hints(None, [])
+            return LexicalCandidates(None, [])
         twin = self._judging.twin(collection, subject)
         if not restricts(collection.settings):
             by_words = self._words.search(collection.id, subject.item, BY_WORDS, self._seen(collection))
-            return Hints(twin, self._store.items.by_number(by_words) if by_words else [])
+            return LexicalCandidates(twin, self._store.items.by_number(by_words) if by_words else [])
         keep = self._spots.among(collection, subject)
         by_words = self._words.search(collection.id, subject.item, BY_WORDS, keep)
         few = self._spots.near(collection, subject)
         having = self._spots.having(collection, subject) if few is None else None
-        return Hints(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
+        return LexicalCandidates(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
 
     def _seen(self, collection: Collection) -> Having | None:
         """Chooses the arrival numbers of items that are to be seen; ``None`` where all are."""
@@ -98,18 +105,18 @@ class Arrivals:
 
     def surroundings(
         self, collection: Collection, neighbourhood: Neighbourhood, wider: Wider | None = None
-    ) -> Surroundings:
+    ) -> NearbyItems:
         """The items on the points of a neighbourhood, and those beyond as far as they are asked for."""
-        return Surroundings(self._store, neighbourhood, wider, collection.hidden_ms)
+        return NearbyItems(self._store, neighbourhood, wider, collection.hidden_ms)
 
     def decide(
         self,
         collection: Collection,
         subject: Subject,
-        hints: Hints,
-        surroundings: Surroundings,
+        hints: LexicalCandidates,
+        surroundings: NearbyItems,
         settle: Callable[[Iterable[str]], None],
-    ) -> Place:
+    ) -> GroupAssignment:
         """Where a new arrival belongs, and why.
 
         Args:
@@ -128,8 +135,8 @@ class Arrivals:
         collection: Collection,
         embedded: Embedded,
         subject: Subject,
-        place: Place,
-        surroundings: Surroundings,
+        place: GroupAssignment,
+        surroundings: NearbyItems,
         overlay: CollectionOverlay,
         *,
         revision: int,
@@ -155,7 +162,9 @@ class Arrivals:
         self._words.add(collection.id, place.seq, subject.item)
         return row
 
-    def rejudge(self, collection: Collection, subject: Subject, hints: Hints, surroundings: Surroundings) -> Verdict:
+    def rejudge(
+        self, collection: Collection, subject: Subject, hints: LexicalCandidates, surroundings: NearbyItems
+    ) -> Verdict:
         """The verdict on an item that stands alone, from the items that arrived before it and are still there."""
         forbidden = self._answers.different(collection.id, subject.item.id)
         judged = self._judge(collection, subject, hints, surroundings, forbidden)
@@ -168,15 +177,25 @@ class Arrivals:
         return Verdict(pair, best.seq)
 
     def seen(
-        self, collection: Collection, subject: Subject, other: Member, hints: Hints, surroundings: Surroundings
-    ) -> Seen:
+        self,
+        collection: Collection,
+        subject: Subject,
+        other: Member,
+        hints: LexicalCandidates,
+        surroundings: NearbyItems,
+    ) -> PairScore:
         """What the matcher makes of a pair: among the item's candidates if the other is one, else alone."""
         judged = self._judge(collection, subject, hints, surroundings, frozenset())
         return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
 
     def judged(
-        self, collection: Collection, subject: Subject, asked: Asked, hints: Hints, surroundings: Surroundings
-    ) -> tuple[PairVerdict, Judged]:
+        self,
+        collection: Collection,
+        subject: Subject,
+        asked: Asked,
+        hints: LexicalCandidates,
+        surroundings: NearbyItems,
+    ) -> tuple[PairVerdict, JudgedCandidates]:
         """The verdict on an item and one other, among the item's candidates, and those on all of them."""
         forbidden = self._answers.different(collection.id, subject.item.id)
         around = hints.twin, hints.by_words, surroundings.members(), surroundings.similarity
@@ -189,7 +208,7 @@ class Arrivals:
         asked: Asked,
         pair: PairVerdict,
         twin: Member | None,
-        judged: Judged | None = None,
+        judged: JudgedCandidates | None = None,
     ) -> PairVerdict:
         """What an item is told of one other when it arrives, by the verdict on the pair, whichever candidate is best.
 
@@ -225,7 +244,7 @@ class Arrivals:
         row: StoredItem,
         changed: StoredItem,
         embedded: Embedded,
-        surroundings: Surroundings,
+        surroundings: NearbyItems,
         overlay: CollectionOverlay,
     ) -> None:
         """Another part of the same text is compared: the item hangs where that belongs, all else stays.
@@ -250,7 +269,7 @@ class Arrivals:
             overlay.remove(row.point)
 
     def recommendations(
-        self, collection: Collection, surroundings: Surroundings, *, but: str | None, limit: int | None = None
+        self, collection: Collection, surroundings: NearbyItems, *, but: str | None, limit: int | None = None
     ) -> tuple[Recommendation, ...]:
         """Canonical items of the neighbouring groups; ``but`` is the group of the item itself, if it has one."""
         settings = collection.settings
@@ -269,10 +288,10 @@ class Arrivals:
         self,
         collection: Collection,
         subject: Subject,
-        hints: Hints,
-        surroundings: Surroundings,
+        hints: LexicalCandidates,
+        surroundings: NearbyItems,
         forbidden: frozenset[str],
-    ) -> Judged | JudgedByCosine:
+    ) -> JudgedCandidates | JudgedByCosine:
         return self._judging.judge(
             collection,
             subject,
@@ -284,7 +303,7 @@ class Arrivals:
         )
 
     def _hung(
-        self, collection: Collection, embedded: Embedded, surroundings: Surroundings, overlay: CollectionOverlay
+        self, collection: Collection, embedded: Embedded, surroundings: NearbyItems, overlay: CollectionOverlay
     ) -> tuple[int, int]:
         """Row of the vector, and the point on which it hangs."""
         known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
@@ -300,7 +319,7 @@ class Arrivals:
         collection: Collection,
         vector: int,
         embedded: Embedded,
-        surroundings: Surroundings,
+        surroundings: NearbyItems,
         overlay: CollectionOverlay,
     ) -> int:
         """Where an item hangs whose very vector no item of the collection has."""

@@ -18,7 +18,7 @@ _MOST_REJUDGED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Departed:
     """An item that has been taken out.
 
     Attributes:
@@ -39,11 +39,11 @@ class Departures:
         self._requery = requery
         self._corrections = corrections
 
-    def take_out(self, row: StoredItem, collection: Collection, batch: Batch) -> Gone:
+    def take_out(self, row: StoredItem, collection: Collection, batch: Batch) -> Departed:
         """Take an item out, and answer anew the open questions about it."""
         before = self._corrections.note(Before(), collection, [row.group])
         self._take_out(row, collection, batch, before)
-        return Gone(row, before)
+        return Departed(row, before)
 
     def _take_out(self, row: StoredItem, collection: Collection, batch: Batch, before: Before) -> None:
         overlay = self._requery.overlay(collection, batch)
@@ -96,12 +96,12 @@ class Departures:
                 self._corrections.tell(entry, collection, group, "left", ids, batch)
         self._corrections.publish(before, entry, collection, "item_expired", batch)
 
-    def publish(self, gone: Gone, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
+    def publish(self, gone: Departed, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
         """Publish what its going changed."""
         self.tell_group(gone, entry, collection, batch)
         self._corrections.publish(gone.before, entry, collection, why, batch)
 
-    def tell_group(self, gone: Gone, entry: Entry, collection: Collection, batch: Batch) -> None:
+    def tell_group(self, gone: Departed, entry: Entry, collection: Collection, batch: Batch) -> None:
         """Publish that it left its group, if anybody is left there."""
         group = gone.row.group
         if self._store.groups.size(group):

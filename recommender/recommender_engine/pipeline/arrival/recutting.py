@@ -16,7 +16,7 @@ from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.requery import Requery
 from recommender_engine.pipeline.batch import Batch
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.readings import Readings, was_compared_as
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts, was_compared_as
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
 from recommender_engine.store import Collection, SqliteStore, StoredItem
@@ -38,7 +38,7 @@ class Recutting:
         store: SqliteStore,
         collections: Collections,
         embedding: EmbeddingStep,
-        readings: Readings,
+        readings: ComparedTexts,
         arrivals: Arrivals,
         requery: Requery,
     ) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from recommender_engine.items import EntryId
-from recommender_engine.pipeline.arrival.arrivals import Arrivals, Hints
+from recommender_engine.pipeline.arrival.arrivals import Arrivals, LexicalCandidates
 from recommender_engine.pipeline.batch import Batch
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.nearby_items import NearbyItems
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
-from recommender_engine.pipeline.vectors.widening import Surroundings
 from recommender_engine.store import Collection
 
 _QUERY = EntryId(0, 0)  # the place of a single query
@@ -21,7 +21,7 @@ class Requery:
         self._arrivals = arrivals
         self._indexes = indexes
 
-    def around(self, collection: Collection, subject: Subject, batch: Batch) -> tuple[Hints, Surroundings]:
+    def around(self, collection: Collection, subject: Subject, batch: Batch) -> tuple[LexicalCandidates, NearbyItems]:
         """What the item would find if it arrived now; only those that came before it count."""
         overlay = self.overlay(collection, batch)
         hints = self._arrivals.hints(collection, subject)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from recommender_engine.items import CollectionDeleted, DeleteCollection, Entry, EntryId
 from recommender_engine.pipeline.batch import Batch, cause
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.migration.moves import Moves
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.stream_time.summaries import Summaries
 from recommender_engine.store import SqliteStore
@@ -19,7 +19,7 @@ class Deletion:
         store: SqliteStore,
         collections: Collections,
         summaries: Summaries,
-        moves: Moves,
+        moves: MovedCollections,
         retirement: Retirement,
     ) -> None:
         self._store = store

@@ -11,9 +11,9 @@ from recommender_engine.pipeline.arrival.requery import Requery
 from recommender_engine.pipeline.batch import Batch, cause
 from recommender_engine.pipeline.dedup.answers import Answers, Chain
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
-from recommender_engine.pipeline.dedup.current_verdicts import Standings
+from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
+from recommender_engine.pipeline.dedup.group_edits import GroupEdits
 from recommender_engine.pipeline.dedup.judging import Judging
-from recommender_engine.pipeline.dedup.reshaping import Reshaping
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.store import Answer, Collection, Member, SqliteStore, StoredItem
 
@@ -32,9 +32,9 @@ class Feedback:
         arrivals: Arrivals,
         requery: Requery,
         answers: Answers,
-        reshaping: Reshaping,
+        reshaping: GroupEdits,
         models: Models,
-        standings: Standings,
+        standings: CurrentVerdicts,
         corrections: Corrections,
     ) -> None:
         self._store = store

@@ -38,8 +38,8 @@ from recommender_engine.pipeline.commands.deletion import Deletion
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.policy_index import spot_of
-from recommender_engine.pipeline.migration.moves import Moves
-from recommender_engine.pipeline.migration.moving import Moving
+from recommender_engine.pipeline.migration.move_steps import MoveSteps
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.prepared import Prepared
 from recommender_engine.pipeline.stream_time.outcomes import Outcomes, is_older
 from recommender_engine.pipeline.stream_time.rejections import refused, refused_elsewhere, rejected
@@ -57,8 +57,8 @@ class Handlers:
         departures: Departures,
         feedback: Feedback,
         outcomes: Outcomes,
-        moves: Moves,
-        moving: Moving,
+        moves: MovedCollections,
+        moving: MoveSteps,
         deletion: Deletion,
     ) -> None:
         self._store = store

@@ -8,19 +8,19 @@ from functools import partial
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.grouping import founded_by
 from recommender_engine.items import Entry, EntryId, ItemProcessed, Revision, Timings, UpsertItem
-from recommender_engine.pipeline.arrival.arrivals import Arrivals, Hints
-from recommender_engine.pipeline.arrival.departures import Departures, Gone
+from recommender_engine.pipeline.arrival.arrivals import Arrivals, LexicalCandidates
+from recommender_engine.pipeline.arrival.departures import Departed, Departures
 from recommender_engine.pipeline.batch import Batch, cause
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
-from recommender_engine.pipeline.dedup.current_verdicts import Standings
-from recommender_engine.pipeline.dedup.groups import Groups, Place
+from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
+from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.prepared import Prepared
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.outcomes import Outcomes, is_older
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, says_the_same
-from recommender_engine.pipeline.vectors.widening import Surroundings
+from recommender_engine.pipeline.vectors.nearby_items import NearbyItems
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
 # So many points are looked at for recommendations at most: where items of the item's own group are nearest.
@@ -38,7 +38,7 @@ class Upserts:
         departures: Departures,
         expiry: Expiry,
         groups: Groups,
-        standings: Standings,
+        standings: CurrentVerdicts,
         corrections: Corrections,
         outcomes: Outcomes,
     ) -> None:
@@ -142,8 +142,8 @@ class Upserts:
         return outcome
 
     def _surroundings(
-        self, prepared: Prepared, collection: Collection, subject: Subject, hints: Hints, batch: Batch
-    ) -> Surroundings:
+        self, prepared: Prepared, collection: Collection, subject: Subject, hints: LexicalCandidates, batch: Batch
+    ) -> NearbyItems:
         neighbours, place = prepared.neighbours, prepared.entry.id
         if neighbours is None:
             raise AssertionError("an upsert that is not a repeat has been prepared")
@@ -153,7 +153,7 @@ class Upserts:
         wider = collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay, there=there)
         return self._arrivals.surroundings(collection, near, wider)
 
-    def _before(self, collection: Collection, place: Place, gone: Gone | None) -> Before:
+    def _before(self, collection: Collection, place: GroupAssignment, gone: Departed | None) -> Before:
         """How everything stands that the arrival can change for others than itself."""
         before = Before() if gone is None else gone.before
         if place.merges:
@@ -162,7 +162,7 @@ class Upserts:
             return self._corrections.note(before, collection, [place.group])
         return before  # whoever joins a group comes last, and nothing changes for those who came before
 
-    def _merge(self, collection: Collection, row: StoredItem, place: Place, before: Before) -> StoredItem:
+    def _merge(self, collection: Collection, row: StoredItem, place: GroupAssignment, before: Before) -> StoredItem:
         kept = row.group
         for group in place.merges:
             kept = self._groups.merge(collection, kept, group, before.moved, because=place.because)
@@ -175,7 +175,7 @@ class Upserts:
         collection: Collection,
         row: StoredItem,
         before: Before,
-        gone: Gone | None,
+        gone: Departed | None,
         batch: Batch,
     ) -> None:
         """Publish what else the arrival changed: groups, and what spoke of its old text."""
@@ -193,7 +193,7 @@ class Upserts:
         collection: Collection,
         row: StoredItem,
         embedded: Embedded,
-        surroundings: Surroundings,
+        surroundings: NearbyItems,
         started: float,
     ) -> ItemProcessed:
         standing = self._standings.of(row, collection)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from recommender_engine.grouping import JudgedMember
 from recommender_engine.items import Band, Item, PairVerdict, Reason
 from recommender_engine.items.prices import is_price
-from recommender_engine.matching import CLOSED, Kind, PairModel, Place, View, item_terms, kind_of_items
+from recommender_engine.matching import CLOSED, Kind, PairModel, Segment, View, item_terms, kind_of_items
 from recommender_engine.matching.matchers.incidents import ALIKE, REPORTS, Report, same_incident, speaks_of_now
-from recommender_engine.matching.pair.places import LONG_WORDS
-from recommender_engine.pipeline.dedup.judging import Judged, JudgedByCosine
+from recommender_engine.matching.pair.segments import LONG_WORDS
+from recommender_engine.pipeline.dedup.judging import JudgedByCosine, JudgedCandidates
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.policy import Dated
 from recommender_engine.store import Collection, SqliteStore
@@ -57,7 +57,7 @@ class Bursts:
         self._store = store
         self._model_of = model_of
 
-    def of(self, collection: Collection, subject: Subject, judged: Judged | JudgedByCosine) -> Burst | None:
+    def of(self, collection: Collection, subject: Subject, judged: JudgedCandidates | JudgedByCosine) -> Burst | None:
         """The burst that an item belongs to when it arrives; ``None`` if it does not, as nearly always."""
         if isinstance(judged, JudgedByCosine):
             return None
@@ -97,7 +97,7 @@ class Bursts:
         target, kind = collection.settings.target_precision, _kind(item)
         if kind is None or target > PRECISION:
             return False
-        return self._model_of(collection.name).duplicate_threshold(target, Place(View.STREAM, kind)) < CLOSED
+        return self._model_of(collection.name).duplicate_threshold(target, Segment(View.STREAM, kind)) < CLOSED
 
 
 def _kind(item: Item) -> Kind | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from recommender_engine.items import Band, Entry, GroupChanged, ItemRevised, Revision
 from recommender_engine.pipeline.batch import Batch, cause
-from recommender_engine.pipeline.dedup.current_verdicts import Standing, Standings
+from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdict, CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import Moved
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
@@ -28,7 +28,7 @@ class Before:
         moved: items that changed their group since, as they were before.
     """
 
-    standings: dict[int, Standing] = field(default_factory=dict)
+    standings: dict[int, CurrentVerdict] = field(default_factory=dict)
     canonical: dict[str, str] = field(default_factory=dict)
     shapes: list[str] = field(default_factory=list)
     moved: Moved = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Before:
 class Corrections:
     """Compares how groups stand before and after a change, and publishes the differences."""
 
-    def __init__(self, store: SqliteStore, standings: Standings) -> None:
+    def __init__(self, store: SqliteStore, standings: CurrentVerdicts) -> None:
         self._store = store
         self._standings = standings
 
@@ -116,19 +116,19 @@ class Corrections:
         }
         batch.emit(entry, GroupChanged.model_validate(data))
 
-    def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, Standing]]:
+    def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, CurrentVerdict]]:
         size = self._store.groups.size(group)
         return self._standings.of_group(group, collection, size if size <= _LARGEST_GROUP else 2)
 
 
-def _differs(one: Standing, other: Standing) -> bool:
+def _differs(one: CurrentVerdict, other: CurrentVerdict) -> bool:
     if (one.band, one.duplicate_of) != (other.band, other.duplicate_of):
         return True
     return other.band is Band.REVIEW and one.matched_id != other.matched_id
 
 
 def _revised(
-    entry: Entry, collection: Collection, row: StoredItem, was: Standing, now: Standing, why: Revision
+    entry: Entry, collection: Collection, row: StoredItem, was: CurrentVerdict, now: CurrentVerdict, why: Revision
 ) -> ItemRevised:
     return ItemRevised(
         command=cause(entry),

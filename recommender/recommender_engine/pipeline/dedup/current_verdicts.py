@@ -14,7 +14,7 @@ SAYS_NOTHING = Reason(code="says_nothing", text="the text is a placeholder and s
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentVerdict:
     """Where an item stands now.
 
     Attributes:
@@ -50,13 +50,13 @@ class Standing:
         }
 
 
-class Standings:
+class CurrentVerdicts:
     """Reads standings from the store."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def of(self, row: StoredItem, collection: Collection, *, hidden_ms: int | None = None) -> Standing:
+    def of(self, row: StoredItem, collection: Collection, *, hidden_ms: int | None = None) -> CurrentVerdict:
         """Where a stored item stands.
 
         Args:
@@ -70,7 +70,7 @@ class Standings:
         canonical = earliest if rule == "earliest" else self._store.groups.canonical([row.group], rule, hidden_ms)
         return self._standing(row, earliest, canonical, collection)
 
-    def of_group(self, group: str, collection: Collection, limit: int) -> list[tuple[StoredItem, Standing]]:
+    def of_group(self, group: str, collection: Collection, limit: int) -> list[tuple[StoredItem, CurrentVerdict]]:
         """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
         members = self._store.groups.earliest(group, limit)
         if not members:
@@ -82,7 +82,7 @@ class Standings:
 
     def _standing(
         self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str], collection: Collection
-    ) -> Standing:
+    ) -> CurrentVerdict:
         first = earliest[row.group]
         repeats = first != row.item.id
         band = Band.DUPLICATE if repeats else unrepeated(row.verdict)
@@ -91,7 +91,9 @@ class Standings:
         # With the matched item gone, what was found out about it still tells why the band is what it is.
         pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
         alone = SAYS_NOTHING if pair is None and means_nothing(collection.settings, row.compared) else None
-        return Standing(band, first if repeats else None, canonical[row.group], row.group, matched_id, pair, alone)
+        return CurrentVerdict(
+            band, first if repeats else None, canonical[row.group], row.group, matched_id, pair, alone
+        )
 
 
 def unrepeated(verdict: Verdict) -> Band:

@@ -11,8 +11,8 @@ from recommender_engine.matching import PairModel
 from recommender_engine.matching.matchers.incidents import REPORTS
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.bursts import Burst, Bursts, in_burst
-from recommender_engine.pipeline.dedup.judging import Judged, JudgedByCosine, Judging, confirmed, contradicted
-from recommender_engine.pipeline.dedup.readings import Readings
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
+from recommender_engine.pipeline.dedup.judging import JudgedByCosine, JudgedCandidates, Judging, confirmed, contradicted
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.store import Collection, Member, SqliteStore, Verdict
 
@@ -28,7 +28,7 @@ Moved = dict[int, Member]
 """By arrival number, items that changed their group, as they were before."""
 
 
-class Place(NamedTuple):
+class GroupAssignment(NamedTuple):
     """Where a new item belongs.
 
     Attributes:
@@ -52,7 +52,7 @@ class Groups:
     def __init__(
         self,
         store: SqliteStore,
-        readings: Readings,
+        readings: ComparedTexts,
         judging: Judging,
         answers: Answers,
         model_of: Callable[[str], PairModel],
@@ -70,9 +70,9 @@ class Groups:
         collection: Collection,
         subject: Subject,
         twin: Member | None,
-        judged: Judged | JudgedByCosine,
+        judged: JudgedCandidates | JudgedByCosine,
         forbidden: frozenset[str],
-    ) -> Place:
+    ) -> GroupAssignment:
         """Where a new item belongs.
 
         It joins the group that people put it into; else that of the surest duplicate whose group agrees; else that of
@@ -97,7 +97,7 @@ class Groups:
         burst = self._bursts.of(collection, subject, judged)
         reports = [] if burst is None else self._reports(collection, burst, joined, forbidden)
         if not joined and not reports:
-            return Place(seq, founded_by(seq), self._unjoined(judged, doubtful), ())
+            return GroupAssignment(seq, founded_by(seq), self._unjoined(judged, doubtful), ())
         first, *others = joined or reports
         one_group = [first.group]
         for other in others if joined else ():
@@ -111,7 +111,7 @@ class Groups:
         because = burst.reason if burst is not None and reports else None
         if because is not None and not joined:
             pair = in_burst(pair, because)
-        return Place(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]), because)
+        return GroupAssignment(seq, first.group, Verdict(pair, first.seq), tuple(one_group[1:]), because)
 
     def _reports(
         self, collection: Collection, burst: Burst, joined: Sequence[JudgedMember], forbidden: frozenset[str]
@@ -134,7 +134,7 @@ class Groups:
         member: Member,
         twin: Member | None,
         forbidden: frozenset[str],
-        judged: Judged | JudgedByCosine | None = None,
+        judged: JudgedCandidates | JudgedByCosine | None = None,
     ) -> PairVerdict:
         """What an item that arrives is told of one stored item: what people said counts, and its group is asked.
 
@@ -173,7 +173,7 @@ class Groups:
         asked = self._readings.current(collection, [members[seq] for seq in sorted(members)])
         return agree([self._judging.alone(collection, subject, member) for member in asked])
 
-    def _unjoined(self, judged: Judged | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:
+    def _unjoined(self, judged: JudgedCandidates | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:
         """The verdict on an item that founds a group of its own."""
         if doubtful:
             best = doubtful[0]
@@ -216,7 +216,7 @@ class Groups:
         Args:
             moved: where to note the items that change their group.
             told: arrival number of an item whose verdict says already what it repeats.
-            because: see `Place`.
+            because: see `GroupAssignment`.
         """
         kept = older(one, other)
         gone = other if kept == one else one

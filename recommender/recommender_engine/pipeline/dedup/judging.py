@@ -18,13 +18,13 @@ from recommender_engine.matching import (
     kind_of_items,
     only_meaning,
 )
-from recommender_engine.pipeline.dedup.policy_index import Spots
-from recommender_engine.pipeline.dedup.readings import Readings
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
+from recommender_engine.pipeline.dedup.policy_index import PolicyIndex
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.pipeline.vectors.neighbours import Neighbourhood, similarities
 from recommender_engine.policy import may_be_duplicate, restricts
-from recommender_engine.store import Collection, Member, Saying, SqliteStore
+from recommender_engine.store import Collection, ItemText, Member, SqliteStore
 
 # How many candidates are judged: the nearest by their vectors, and those that share the rarest words.
 NEAREST = 10
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     """
 
     member: Member
-    said: Saying | None = None
+    said: ItemText | None = None
     vector: Vector | None = None
 
     def among(self, nearest: list[Member], similarity: Neighbourhood) -> list[Member]:
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
         return [*nearest[:place], self.member, *nearest[place:]][:NEAREST]
 
 
-class Seen(NamedTuple):
+class PairScore(NamedTuple):
     """What the matcher makes of a pair.
 
     Attributes:
@@ -71,7 +71,7 @@ class Seen(NamedTuple):
     kind: Kind | None = None
 
 
-class Judged:
+class JudgedCandidates:
     """The candidates of an item with the verdicts on them; reasons are given for those that turn out to matter.
 
     Attributes:
@@ -120,14 +120,14 @@ class Judged:
             return self.members[place].verdict
         return self._matcher.explain(self._item, self._candidates, place, self._settings)
 
-    def seen(self, member: Member) -> Seen | None:
+    def seen(self, member: Member) -> PairScore | None:
         """What the matcher makes of one of the members; ``None`` for any other item."""
         place = self._places.get(member.seq)
         if place is None:
             return None
         features = self._matcher.row(self._item, self._candidates, place)
         kind = kind_of_items(self._item.item, self._candidates[place].other.item)
-        return Seen(self.members[place].verdict.probability, features, kind)
+        return PairScore(self.members[place].verdict.probability, features, kind)
 
 
 class JudgedByCosine:
@@ -155,18 +155,18 @@ class JudgedByCosine:
         """The verdict on one of the members, with its reason."""
         return member.verdict if member.id in self._forbidden else only_meaning(member.verdict)
 
-    def seen(self, member: Member) -> Seen | None:
+    def seen(self, member: Member) -> PairScore | None:
         """What there is to see of one of the members; ``None`` for any other item."""
         for one in self.members:
             if one.seq == member.seq:
-                return Seen(one.verdict.probability, {"cosine": self._similarity[member.seq]})
+                return PairScore(one.verdict.probability, {"cosine": self._similarity[member.seq]})
         return None
 
 
 class Judging:
     """Chooses candidates by policy and has the matcher judge them."""
 
-    def __init__(self, store: SqliteStore, readings: Readings, spots: Spots, matcher: Matcher) -> None:
+    def __init__(self, store: SqliteStore, readings: ComparedTexts, spots: PolicyIndex, matcher: Matcher) -> None:
         self._store = store
         self._readings = readings
         self._spots = spots
@@ -193,7 +193,7 @@ class Judging:
         members: Iterable[Member],
         similarity: Neighbourhood,
         forbidden: frozenset[str],
-    ) -> Judged | JudgedByCosine:
+    ) -> JudgedCandidates | JudgedByCosine:
         """Verdicts on the item with the same text, the nearest, and those that share its rarest words.
 
         Args:
@@ -220,7 +220,7 @@ class Judging:
         members: Iterable[Member],
         similarity: Neighbourhood,
         forbidden: frozenset[str],
-    ) -> tuple[PairVerdict, Judged]:
+    ) -> tuple[PairVerdict, JudgedCandidates]:
         """The verdict on one pair among the candidates that ``judge`` would choose, with its reasons; and on all.
 
         Args:
@@ -262,16 +262,16 @@ class Judging:
         collection: Collection,
         subject: Subject,
         chosen: Mapping[int, Member],
-        said: Mapping[int, Saying],
+        said: Mapping[int, ItemText],
         given: Mapping[int, Vector],
         similarity: Neighbourhood,
         forbidden: frozenset[str],
-    ) -> Judged:
+    ) -> JudgedCandidates:
         """Verdicts on the items chosen; ``given`` are vectors that are not stored."""
         found = [member for seq, member in chosen.items() if not says_nothing(said[seq].item.content)]
         vectors = {**self._store.vectors.several({one.vector for one in said.values()} - given.keys()), **given}
         seq = self._seq(subject) + len(given)  # what is not stored came before it
-        return Judged(
+        return JudgedCandidates(
             self._learned,
             Comparable(subject.item, subject.fingerprint),
             [_candidate(said[member.seq], similarity[member.point], vectors, seq - member.seq) for member in found],
@@ -296,16 +296,16 @@ class Judging:
         """The verdict on two stored items, with its reasons."""
         return self.alone(collection, self.subject(collection, later), earlier, explained=True)
 
-    def seen_alone(self, collection: Collection, subject: Subject, other: Member) -> Seen:
+    def seen_alone(self, collection: Collection, subject: Subject, other: Member) -> PairScore:
         """What the matcher makes of one pair, whatever other candidates there are."""
         candidates = [self._single(collection, subject, other)]
         item = Comparable(subject.item, subject.fingerprint)
         matcher = self._matcher(collection.settings)
         (verdict,) = matcher.judge(item, candidates, collection.settings)
         kind = None if matcher is self._by_cosine else kind_of_items(item.item, candidates[0].other.item)
-        return Seen(verdict.probability, matcher.row(item, candidates, 0), kind)
+        return PairScore(verdict.probability, matcher.row(item, candidates, 0), kind)
 
-    def similarity(self, subject: Subject, other: Saying) -> float:
+    def similarity(self, subject: Subject, other: ItemText) -> float:
         """Cosine of the two embeddings, in [-1, 1]."""
         return float(similarities(subject.vector, self._store.vectors.get(other.vector)[None])[0])
 
@@ -359,7 +359,7 @@ def _chosen(
     return chosen
 
 
-def _candidate(said: Saying, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:
+def _candidate(said: ItemText, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:
     return Candidate(
         Comparable(said.item, said.fingerprint), similarity, vectors[said.vector], arrivals_apart=arrivals_apart
     )

@@ -9,9 +9,9 @@ from recommender_engine.items import ConfigureCollection, Item, TickClock
 from recommender_engine.items.commands import Command, Malformed
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.subject import Subject
-from recommender_engine.policy import NOWHERE, Dated, Spot, allows, reach, restricts, spot
-from recommender_engine.store import Collection, Member, Sought, SqliteStore
-from recommender_engine.store.spots import LAST_SEQ, Sharing
+from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, reach, restricts, spot
+from recommender_engine.store import Collection, Member, PolicyQuery, SqliteStore
+from recommender_engine.store.policy_keys import LAST_SEQ, Sharing
 
 # How many items get their spot under new settings before one command; more before one that says that time has passed.
 SORTED_AT_ONCE = 100
@@ -31,15 +31,15 @@ class Allowed(NamedTuple):
 
     collection: Collection
     later: Dated
-    sought: Sought | None
+    sought: PolicyQuery | None
 
 
-def spot_of(collection: Collection, item: Item, at_ms: int) -> Spot:
+def spot_of(collection: Collection, item: Item, at_ms: int) -> PolicyKey:
     """Where an item stands among those that later ones may repeat."""
     return spot(collection.settings, collection.id, Dated(item, at_ms)) if restricts(collection.settings) else NOWHERE
 
 
-class Spots:
+class PolicyIndex:
     """Finds what an item may repeat, in collections whose policy restricts it.
 
     When the settings change, the items get new spots a few at a time, the latest first. Those whose turn has not come
@@ -63,7 +63,7 @@ class Spots:
         if found is None:
             return Allowed(collection, later, None)
         own = self._store.items.named(collection.id, [subject.item.id]) if subject.seq is None else []
-        sought = Sought(
+        sought = PolicyQuery(
             *found,
             behind=collection.unsorted_seq,
             but=own[0].seq if own else 0,

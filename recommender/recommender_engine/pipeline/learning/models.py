@@ -5,7 +5,7 @@ from __future__ import annotations
 from recommender_engine.items import Entry
 from recommender_engine.matching import OWN_MODEL_FROM, PairModel, default_model
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.learning.lessons import MOST_LEARNED_FROM, Lessons, learned
+from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM, Training, learned
 from recommender_engine.store import SqliteStore
 
 # Learning takes longer the more answers there are, and each of them then changes less: it waits until this part of
@@ -17,13 +17,13 @@ class Models:
     """Learns from answers and keeps what was learned; a restart judges like the process before it.
 
     A few answers take effect at once. From ``OWN_MODEL_FROM`` on, learning takes seconds: then it is done beside the
-    decisions, and takes effect half a minute of stream time later (`Lessons`).
+    decisions, and takes effect half a minute of stream time later (`Training`).
     """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
-        self._lessons = Lessons(store, collections)
+        self._lessons = Training(store, collections)
         self._models: dict[int, PairModel] = {}
         self._learned_from: dict[int, int] = {}
 

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from recommender_engine.items.values import Value
-from recommender_engine.matching import Answered, Floats, PairModel, Place, Promise, promises
+from recommender_engine.matching import Answered, Floats, PairModel, Promise, Segment, promises
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.learning.lessons import MOST_LEARNED_FROM, answered, recorded
 from recommender_engine.pipeline.learning.models import Models
+from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM, answered, recorded
 from recommender_engine.recent import Recent
 from recommender_engine.store import SqliteStore
 
@@ -90,7 +90,7 @@ class Promises:
         found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
         return {name: closed for name, closed in found.items() if closed}
 
-    def asked_at(self, collection: int, place: Place) -> Floats:
+    def asked_at(self, collection: int, place: Segment) -> Floats:
         """Probabilities of the pairs of a place that were answered, as they were stated then; the highest first."""
         said, stated = self._given(collection)
         return -np.sort(-said._replace(stated=stated).at(place)[0])

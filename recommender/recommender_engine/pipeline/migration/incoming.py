@@ -31,7 +31,7 @@ from recommender_engine.pipeline.batch import Batch
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.policy_index import spot_of
 from recommender_engine.pipeline.lexical.words import Words
-from recommender_engine.pipeline.migration.moves import Moves
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import latest_us, rate_note
 from recommender_engine.pipeline.vectors.embedding_step import Vector, moved_key, shared_key
 from recommender_engine.store import Answer, Arrived, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
@@ -45,7 +45,7 @@ class Incoming:
     """Puts records in their place. Nobody reads them before the last is there; after a rejection it is cancelled."""
 
     def __init__(
-        self, store: SqliteStore, encoders: Encoders, collections: Collections, words: Words, moves: Moves
+        self, store: SqliteStore, encoders: Encoders, collections: Collections, words: Words, moves: MovedCollections
     ) -> None:
         self._store = store
         self._encoders = encoders

@@ -20,7 +20,7 @@ from recommender_engine.items.moves import (
     TombstoneRecord,
 )
 from recommender_engine.items.values import Value
-from recommender_engine.pipeline.migration.moves import Moves
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import rate_note
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
@@ -50,7 +50,7 @@ class Outgoing:
     be another one when it is asked for again.
     """
 
-    def __init__(self, store: SqliteStore, moves: Moves) -> None:
+    def __init__(self, store: SqliteStore, moves: MovedCollections) -> None:
         self._store = store
         self._moves = moves
         self._makers: dict[str, Callable[[Collection, str], tuple[list[Record], str | None]]] = {

@@ -27,7 +27,7 @@ import numpy as np
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import CollectionSettings
 from recommender_engine.items.values import Value
-from recommender_engine.matching import Kind, Place, View, kind_of_items, more_right, upper_bound
+from recommender_engine.matching import Kind, Segment, View, kind_of_items, more_right, upper_bound
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.learning.models import Models
@@ -155,7 +155,7 @@ class Calibrating:
     ) -> dict[str, Any]:
         """What is to be asked of one kind of text, and what the answers say so far."""
         target = collection.settings.target_precision
-        place = Place(View.STREAM, Kind(promise.kind))
+        place = Segment(View.STREAM, Kind(promise.kind))
         stated, labels = self._promises.answered(collection.id).at(place)
         asked = self._promises.asked_at(collection.id, place).tolist()
         unasked = in_order(pairs, asked, target, measured=promise.measured)

@@ -9,9 +9,9 @@ from recommender_engine.items import Band, EntryId, Item, ItemKey, PairVerdict, 
 from recommender_engine.matching import Candidate, Comparable
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
 from recommender_engine.pipeline.dedup.current_verdicts import SAYS_NOTHING
 from recommender_engine.pipeline.dedup.judging import Asked, Judging
-from recommender_engine.pipeline.dedup.readings import Readings
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, says_the_same
@@ -19,7 +19,7 @@ from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.neighbours import similarities
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 from recommender_engine.policy import Dated, allows, means_nothing, restricts
-from recommender_engine.store import Collection, Member, Saying, SqliteStore, StoredItem
+from recommender_engine.store import Collection, ItemText, Member, SqliteStore, StoredItem
 
 KEPT_APART = Reason(
     code="not_compared", text="by its settings (equal, only, window, min_length) the collection compares no such pair"
@@ -66,7 +66,7 @@ class Comparing:
         self,
         store: SqliteStore,
         embedding: EmbeddingStep,
-        readings: Readings,
+        readings: ComparedTexts,
         collections: Collections,
         indexes: Indexes,
         words: Words,
@@ -156,7 +156,7 @@ class Comparing:
         if earlier.member is not None:
             return self._among(collection, later, earlier, Asked(earlier.member), similarity)
         seq, subject = self._store.items.next_seq(), earlier.subject
-        said_now = Saying(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
+        said_now = ItemText(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
         asked = Asked(Member(seq, subject.item.id, _NOWHERE, ""), said_now, subject.vector)
         with self._words.supposed(collection.id, subject.item):
             return self._among(collection, later, earlier, asked, similarity)

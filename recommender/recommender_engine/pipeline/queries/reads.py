@@ -18,14 +18,14 @@ from recommender_engine.items.values import Value
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.dedup.current_verdicts import Standings
-from recommender_engine.pipeline.dedup.readings import Readings
+from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
+from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.review_budget import share_in_review
 from recommender_engine.pipeline.learning.promises import Promises
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.nearby_items import NearbyItems
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
-from recommender_engine.pipeline.vectors.widening import Surroundings
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
 
@@ -165,12 +165,12 @@ class Reads:
         self,
         store: SqliteStore,
         embedding: EmbeddingStep,
-        readings: Readings,
+        readings: ComparedTexts,
         collections: Collections,
         indexes: Indexes,
         arrivals: Arrivals,
         answers: Answers,
-        standings: Standings,
+        standings: CurrentVerdicts,
         promises: Promises,
     ) -> None:
         self._store = store
@@ -353,7 +353,7 @@ class Reads:
             if (row := rows[one.id]) is not None
         ]
 
-    def _surroundings(self, collection: Collection, vector: Vector, limit: int) -> Surroundings:
+    def _surroundings(self, collection: Collection, vector: Vector, limit: int) -> NearbyItems:
         k, overlay = max(collection.settings.candidates, 2 * limit), CollectionOverlay(len(vector))
         neighbours = self._indexes.neighbours(collection, {_QUESTION: vector}, dimension=len(vector), k=k)
         there = self._arrivals.there(collection)

@@ -15,10 +15,10 @@ from recommender_engine.event_log import event_log
 from recommender_engine.items import CollectionSettings, Entry, Item, UpsertItem
 from recommender_engine.message import Messages
 from recommender_engine.pipeline.vectors.prefetching import (
-    Ahead,
     Embedding,
     EmbeddingExecutor,
     LocalExecutor,
+    Prefetcher,
     TextsOfModel,
 )
 from recommender_engine.store import SqliteStore, StoredItem
@@ -84,7 +84,7 @@ class EmbeddingStep:
         self._store = store
         self._encoders = encoders
         self._messages = messages or Messages()
-        self._ahead = Ahead()
+        self._ahead = Prefetcher()
         self._local = LocalExecutor(lambda name, texts: _checked(self._encoders.encoder(name), texts))
         self._remote = remote
         self._uncommitted: dict[tuple[str, str], Embedding] = {}

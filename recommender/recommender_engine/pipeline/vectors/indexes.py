@@ -37,7 +37,7 @@ _SNAPSHOT_SHARE = 10
 _SAMPLE = 50
 
 
-class Wanted(NamedTuple):
+class IndexContents(NamedTuple):
     """What the index of a collection is to hold.
 
     Attributes:
@@ -83,11 +83,11 @@ class Indexes:
         self._unsaved: dict[int, Collection] = {}  # those that have changed since they were written …
         self._due: dict[int, Collection] = {}  # … and much
 
-    def wanted(self, collection: Collection) -> Wanted:
+    def wanted(self, collection: Collection) -> IndexContents:
         """What the store says of the index of a collection."""
-        return Wanted(collection, self._store.vectors.labels(collection.id), tuple(self._trusted(collection)))
+        return IndexContents(collection, self._store.vectors.labels(collection.id), tuple(self._trusted(collection)))
 
-    def read_snapshot(self, wanted: Wanted) -> HnswIndex | None:
+    def read_snapshot(self, wanted: IndexContents) -> HnswIndex | None:
         """The graph of a collection from its last snapshot, if there is one that can be believed; asks no store."""
         collection = wanted.collection
         if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
@@ -98,7 +98,7 @@ class Indexes:
         found = snapshot.read(self._directory / str(collection.id), expected, wanted.trusted)
         return None if found is None else found[0]
 
-    def open(self, wanted: Wanted, restored: HnswIndex | None = None) -> None:
+    def open(self, wanted: IndexContents, restored: HnswIndex | None = None) -> None:
         """Have an index for a collection: the graph from a snapshot, or an empty one, completed from the store."""
         collection = wanted.collection
         if collection.dimension is None:

@@ -128,7 +128,7 @@ class TextsOfModel(NamedTuple):
     texts: Iterable[str]
 
 
-class Ahead:
+class Prefetcher:
     """What executors have in hand, and what came of it.
 
     It makes no difference to a decision: a text that was not embedded ahead, or whose batch failed, is embedded when

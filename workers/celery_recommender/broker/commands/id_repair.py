@@ -28,7 +28,7 @@ _TRIES = 20  # while producers append
 _LOWERED_FROM, _LOWERED_TO = "lowered_from", "lowered_to"
 
 
-class BroughtBack(NamedTuple):
+class RepairedIds(NamedTuple):
     """What was done.
 
     Attributes:
@@ -50,7 +50,7 @@ class _Done(Exception):
     """The new stream stands in its place already."""
 
 
-class BringingBack:
+class IdRepair:
     """Writes the stream anew; to be used once.
 
     Args:
@@ -86,7 +86,7 @@ class BringingBack:
         self._moved = self._dropped = 0
         self._first: EntryId | None = None
 
-    def carry_out(self, note: dict[str, str]) -> BroughtBack:
+    def carry_out(self, note: dict[str, str]) -> RepairedIds:
         """Do it.
 
         Args:
@@ -105,7 +105,7 @@ class BringingBack:
                 continue
             except _Done:
                 pass
-            return BroughtBack(self._moved, self._dropped, self._first)
+            return RepairedIds(self._moved, self._dropped, self._first)
         raise WatchError("the commands stream kept changing")
 
     def _begin(self) -> None:

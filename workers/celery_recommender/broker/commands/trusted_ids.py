@@ -39,7 +39,7 @@ def is_lost(position: EntryId, now_ms: int) -> bool:
     return position.ms > now_ms + CLOCK_JUMP_MS
 
 
-class Belief:
+class TrustedIds:
     """What one thread believes while it reads, and another while it brings the stream back: never more than that.
 
     Args:

@@ -38,7 +38,7 @@ class Partition(NamedTuple):
     redis: Redis
 
 
-class Placed(EntryId):
+class AppendedCommand(EntryId):
     """The position of a command, and the partition whose stream it is in.
 
     Attributes:
@@ -48,7 +48,7 @@ class Placed(EntryId):
     partition: str
 
     @classmethod
-    def at(cls, position: EntryId, partition: str) -> Placed:
+    def at(cls, position: EntryId, partition: str) -> AppendedCommand:
         """A position in a partition."""
         placed = cls(*position)
         placed.partition = partition
@@ -68,8 +68,8 @@ class Partitions:
         self._settings = settings
         self.routing = Routing(redis, settings)
         self._opened: dict[str, Partition] = {}
-        self._last: dict[str, Placed] = {}
-        self._waited: set[tuple[str, Placed]] = set()
+        self._last: dict[str, AppendedCommand] = {}
+        self._waited: set[tuple[str, AppendedCommand]] = set()
 
     def of(self, name: str) -> Partition:
         """One of them."""
@@ -82,10 +82,10 @@ class Partitions:
 
     def append(
         self, collection: str | None, commands: list[dict[str, str | int]], requests: Mapping[str, str] | None = None
-    ) -> list[Placed]:
+    ) -> list[AppendedCommand]:
         """Append commands of one collection where it belongs; arguments and errors are those of `CommandsLog`."""
         partition = self.belongs(collection)
-        placed = [Placed.at(one, partition.name) for one in partition.log.append(commands, requests)]
+        placed = [AppendedCommand.at(one, partition.name) for one in partition.log.append(commands, requests)]
         self.appended(collection, placed[-1:])
         return placed
 
@@ -101,7 +101,7 @@ class Partitions:
             self._await(collection, before, name)
         return self.of(name)
 
-    def appended(self, collection: str | None, placed: Iterable[Placed]) -> None:
+    def appended(self, collection: str | None, placed: Iterable[AppendedCommand]) -> None:
         """So far this producer has come with a collection."""
         if collection is not None and self.routing.several:
             self._last.update((collection, one) for one in placed)
@@ -120,7 +120,7 @@ class Partitions:
             for name, group in grouped.items():
                 yield self.of(name), group
 
-    def _await(self, collection: str, before: Placed, name: str) -> None:
+    def _await(self, collection: str, before: AppendedCommand, name: str) -> None:
         """Wait until what was sent to the partition of before has been passed on: else what follows overtakes it.
 
         An owner that is away has not passed it on either, and may be back in time.
@@ -140,7 +140,7 @@ class Partitions:
             time.sleep(_POLL_S)
         self._waited.discard((collection, before))
 
-    def _passed_on(self, before: Placed) -> bool:
+    def _passed_on(self, before: AppendedCommand) -> bool:
         """Whether a partition has dealt with all up to a position; one that is listed no more is not waited for."""
         if before.partition not in self._settings.all_partitions:
             return True

@@ -41,12 +41,12 @@ def guard(app: Celery, append: Append, names: Collection[str] = _NAMES) -> None:
         append: puts commands into the log; an exception means that they are not there.
         names: of the tasks that may be called.
     """
-    door = Door(app, append, names)
+    door = GuardedConsumer(app, append, names)
     app.amqp_cls = _guarded_amqp(door)
     app.conf.worker_consumer = _guarded_consumer(door)
 
 
-class Door:
+class GuardedConsumer:
     """Looks at messages and keeps what is refused.
 
     A refusal is a command on the log, ``message.refused``; its outcome is a rejection, and that a dead letter. Its key
@@ -114,7 +114,7 @@ class Door:
             log.warning("door.caller_not_told", extra={"error": repr(failure)[:200]})
 
 
-def _guarded_amqp(door: Door) -> type[AMQP]:
+def _guarded_amqp(door: GuardedConsumer) -> type[AMQP]:
     transports: dict[type, type] = {}
 
     class GuardedConnection(Connection):
@@ -152,7 +152,7 @@ def _nothing() -> None:
     pass
 
 
-def _guarded_consumer(door: Door) -> type[Consumer]:
+def _guarded_consumer(door: GuardedConsumer) -> type[Consumer]:
     class GuardedConsumer(_PromptConsumer):
         """Celery's consumer, but for messages that it would drop."""
 

@@ -210,13 +210,13 @@ class Plugin:
 
     def start_owner(self, partition: str) -> Owner:
         """Own ``partition`` in this process, on a thread of its own."""
-        from celery_recommender.celery.worker.result_delivery import Carrier, queue_of_deliveries
+        from celery_recommender.celery.worker.result_delivery import ResultDelivery, queue_of_deliveries
         from celery_recommender.owner.owner import Owner
 
         tell_what_is_missing()
         self.settings = self.located().replaced(partition=partition)
         self._partitions = None
-        carrier = Carrier(self.app, self.settings, self._connect())
+        carrier = ResultDelivery(self.app, self.settings, self._connect())
         self.owner = Owner(
             self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
         )

@@ -41,7 +41,7 @@ class _Outcome(Task):
         return outcome
 
 
-class Carrier:
+class ResultDelivery:
     """Carries jobs in order; how many come at once makes no difference to those who wait. Called by several threads.
 
     Args:

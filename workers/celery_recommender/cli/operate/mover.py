@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.continuity import group_and_last_id
 from celery_recommender.broker.coordination.status import commands_waiting, read_status
-from celery_recommender.broker.routing.partitions import Placed
+from celery_recommender.broker.routing.partitions import AppendedCommand
 from celery_recommender.celery.tasks.moving import MovePageTask, MoveStatus
 from celery_recommender.celery.tasks.questions import QuestionTask
 from celery_recommender.celery.worker.app import make_app
@@ -184,10 +184,10 @@ class Mover:
             )
         self._say(self._target, self._step(source, move, "arrived"))
 
-    def _send_page(self, move: str, page: str, found: Told) -> Placed | None:
+    def _send_page(self, move: str, page: str, found: Told) -> AppendedCommand | None:
         data = found["data"].encode()
         parts = [data[start : start + _PART_BYTES] for start in range(0, len(data), _PART_BYTES)]
-        last: Placed | None = None
+        last: AppendedCommand | None = None
         for number, part in enumerate(parts):
             said = {
                 "collection": self._collection,
@@ -219,9 +219,9 @@ class Mover:
 
     # -- the partitions ------------------------------------------------------------------------------------------------
 
-    def _append(self, partition: str, type_: str, said: Told) -> Placed:
+    def _append(self, partition: str, type_: str, said: Told) -> AppendedCommand:
         (position,) = self._client.partitions.of(partition).log.append([command_fields(type_, said)])
-        return Placed.at(position, partition)
+        return AppendedCommand.at(position, partition)
 
     def _has_room(self) -> bool:
         target = self._client.partitions.of(self._target)

@@ -6,9 +6,9 @@ from typing import Any
 
 from redis import Redis
 
-from celery_recommender.broker.commands.id_repair import BringingBack, BroughtBack, last_given, lowered, lowering
+from celery_recommender.broker.commands.id_repair import IdRepair, RepairedIds, last_given, lowered, lowering
 from celery_recommender.broker.commands.trimming import OlderThanTrimmed
-from celery_recommender.broker.commands.trusted_ids import Belief, is_lost, last_believed
+from celery_recommender.broker.commands.trusted_ids import TrustedIds, is_lost, last_believed
 from celery_recommender.broker.coordination.lease import Lease
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.broker.redis.server_clock import ServerClock
@@ -43,7 +43,7 @@ class IdKeeper:
         self._metrics = metrics
         self._status = status
         self._commands = 0
-        self.belief = Belief(clock.now_ms)
+        self.belief = TrustedIds(clock.now_ms)
 
     def begin(self, engine: Recommender, state: str) -> bool:
         """Look at position and stream at the start, before anybody reads.
@@ -107,8 +107,8 @@ class IdKeeper:
         self._lower(engine, to)
         self._tell(done, before)
 
-    def _bring_back(self, believed: EntryId, position: EntryId, behind: EntryId, note: dict[str, str]) -> BroughtBack:
-        return BringingBack(
+    def _bring_back(self, believed: EntryId, position: EntryId, behind: EntryId, note: dict[str, str]) -> RepairedIds:
+        return IdRepair(
             self._redis,
             self._keys,
             self._lease,
@@ -122,7 +122,7 @@ class IdKeeper:
         log.error("owner.position_lowered", extra={"position": str(engine.position), "to": str(to)})
         engine.continue_after(position=to)
 
-    def _tell(self, done: BroughtBack, last: EntryId) -> None:
+    def _tell(self, done: RepairedIds, last: EntryId) -> None:
         self._commands += done.moved
         log.error(
             "owner.ids_brought_back",

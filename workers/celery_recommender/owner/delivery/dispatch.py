@@ -10,7 +10,7 @@ from typing import Any
 from celery_recommender.broker.commands.log import CommandsLog
 from celery_recommender.owner.delivery.lanes import DeliveryLane, ResultLane
 from celery_recommender.owner.delivery.replies import resolve_reply, task_of
-from celery_recommender.owner.delivery.threads import Carry, Courier, DeliveryJob, ReplyJob
+from celery_recommender.owner.delivery.threads import Carry, DeliveryJob, DeliveryThread, ReplyJob
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
 from recommender_engine.items import START, EntryId
@@ -39,9 +39,9 @@ class Dispatch:
         deliveries = DeliveryLane(
             lambda fields: commands.append([fields]), settings.deliver_task, settings.deliver_retry_s
         )
-        self._results = Courier(carry, ResultLane("results", commands.forget_request))
-        self._followed = Courier(carry, ResultLane("links", commands.forget_request))
-        self._delivering = Courier(carry, deliveries)
+        self._results = DeliveryThread(carry, ResultLane("results", commands.forget_request))
+        self._followed = DeliveryThread(carry, ResultLane("links", commands.forget_request))
+        self._delivering = DeliveryThread(carry, deliveries)
         self._couriers = (self._results, self._followed, self._delivering)
         self.idle_s = _IDLE_S
         self._offered_event = START

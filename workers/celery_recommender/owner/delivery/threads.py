@@ -94,7 +94,7 @@ class Lane(Protocol):
         """Whether the jobs behind it are tried before it is tried again."""
 
 
-class Courier(threading.Thread):
+class DeliveryThread(threading.Thread):
     """Carries the jobs of one lane, a few at a time, each until it arrives, the lane gives it up, or it is stopped.
 
     Args:

@@ -29,7 +29,7 @@ log = event_log(__name__)
 _HURRY_EVERY_S = 60.0  # between backups out of turn: each is a copy of the whole state
 
 
-class Holding:
+class OwnershipChecks:
     """The partition as its owner holds it.
 
     Args:

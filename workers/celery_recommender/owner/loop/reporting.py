@@ -16,7 +16,7 @@ from celery_recommender.owner.delivery.publisher import Publisher
 from celery_recommender.owner.loop.inbox import Inbox
 from celery_recommender.owner.telemetry.metrics import Metrics
 from celery_recommender.owner.telemetry.status import Status
-from celery_recommender.owner.telemetry.throughput import Pace
+from celery_recommender.owner.telemetry.throughput import Throughput
 from recommender_engine import Recommender
 
 _MOST_CLOSED_TOLD = 20  # collections, of those in which a precision is not measured
@@ -50,7 +50,7 @@ class Reporting:
         publisher: Publisher,
         trimming: Trimming,
         backups: BackupKeeper,
-        pace: Pace,
+        pace: Throughput,
         fleet: Fleet | None,
         metrics: Metrics,
         status: Status,

@@ -16,7 +16,7 @@ from celery_recommender.owner.continuity.event_keeper import EventKeeper
 from celery_recommender.owner.continuity.recovery import Recovery
 from celery_recommender.owner.delivery.dispatch import Dispatch
 from celery_recommender.owner.delivery.publisher import Publisher
-from celery_recommender.owner.leadership.checks import Holding
+from celery_recommender.owner.leadership.checks import OwnershipChecks
 from celery_recommender.owner.loop.inbox import Inbox
 from celery_recommender.owner.loop.reporting import Reporting
 from celery_recommender.owner.telemetry.metrics import Metrics
@@ -57,7 +57,7 @@ class Upkeep:
         self,
         outbox_hours: int,
         outbox_bytes: int,
-        holding: Holding,
+        holding: OwnershipChecks,
         clock: ServerClock,
         commands: CommandsLog,
         inbox: Inbox,

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
 
-from celery_recommender.owner.poison.isolated_run import FAILED, PASSED, READY, Ground, rehearse_on_demand
+from celery_recommender.owner.poison.isolated_run import FAILED, PASSED, READY, TrialSetup, rehearse_on_demand
 from recommender_engine.errors import RecommenderError
 from recommender_engine.items import EntryId
 
@@ -20,7 +20,7 @@ class Inconclusive(RecommenderError):
     """A process for rehearsals does not even work on a harmless text, so nothing can be said of any message."""
 
 
-class Examiner:
+class Bisection:
     """Searches a batch over which processes have died.
 
     Args:
@@ -29,7 +29,7 @@ class Examiner:
         part_s: how long a part of so many messages may take.
     """
 
-    def __init__(self, ground: Ground, start_s: float, part_s: Callable[[int], float]) -> None:
+    def __init__(self, ground: TrialSetup, start_s: float, part_s: Callable[[int], float]) -> None:
         self._ground = ground
         self._start_s = start_s
         self._part_s = part_s
@@ -65,7 +65,7 @@ def _cut(start: int, end: int) -> list[tuple[int, int]]:
 class _Stage:
     """A process that rehearses; when it has been ended, another one."""
 
-    def __init__(self, ground: Ground, start_s: float) -> None:
+    def __init__(self, ground: TrialSetup, start_s: float) -> None:
         self._ground = ground
         self._start_s = start_s
         # Not forked: torch, threads and connections do not survive that.

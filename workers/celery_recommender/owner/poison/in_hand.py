@@ -14,7 +14,7 @@ _SIZE = 128  # bytes; one write within one page is there as a whole or not at al
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class CrashRecord:
     """Processes have died over what comes next.
 
     Attributes:
@@ -39,10 +39,10 @@ class BatchInHand:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._position: EntryId | None = None
-        self._suspicion: Suspicion | None = None
+        self._suspicion: CrashRecord | None = None
         self._singly_until: EntryId | None = None
 
-    def suspicion(self, position: EntryId) -> Suspicion | None:
+    def suspicion(self, position: EntryId) -> CrashRecord | None:
         """What the note says, read by a new process whose state is at ``position``."""
         self._position = position
         self._suspicion = self._read(position)
@@ -96,13 +96,13 @@ class BatchInHand:
         """Close the file."""
         os.close(self._file)
 
-    def _read(self, position: EntryId) -> Suspicion | None:
+    def _read(self, position: EntryId) -> CrashRecord | None:
         try:
             note = json.loads(os.pread(self._file, _SIZE, 0))
             last = EntryId.parse(note["last"])
             if not EntryId.parse(note["after"]) <= position < last:  # all of it was committed
                 return None
-            return Suspicion(int(note["deaths"]) + 1, last)
+            return CrashRecord(int(note["deaths"]) + 1, last)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None  # new, or cut short by a power failure: nothing is known
 

@@ -30,7 +30,7 @@ _HARMLESS = "hello"
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class TrialSetup:
     """What a rehearsal stands on.
 
     Attributes:
@@ -54,7 +54,7 @@ class Ground:
     message_rules: Path | None = None
 
 
-def rehearse_on_demand(ground: Ground, connection: Connection) -> None:
+def rehearse_on_demand(ground: TrialSetup, connection: Connection) -> None:
     """The main function of the process: rehearse what is asked for, until the other side has gone.
 
     First it shows that it can work at all, on a text that does no harm. An answer is a word, never an object.
@@ -100,7 +100,7 @@ def _harm(act: Callable[[], None]) -> bytes:
 class _Empty:
     """Every rehearsal begins with a state of its own."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: TrialSetup) -> None:
         self._ground = ground
 
     def warm_up(self, entries: Sequence[Entry]) -> None:
@@ -124,7 +124,7 @@ class _Empty:
 class _Copy:
     """Rehearsals go on where the last one that did no harm has ended, as the owner would."""
 
-    def __init__(self, ground: Ground, state: Path) -> None:
+    def __init__(self, ground: TrialSetup, state: Path) -> None:
         self._undo = False
         self._engine = open_recommender(
             state,

@@ -12,9 +12,9 @@ from pathlib import Path
 from celery_recommender.broker.commands.log import CommandsLog, decode
 from celery_recommender.broker.coordination.quarantine import Quarantine
 from celery_recommender.broker.redis.ranges import Fields
-from celery_recommender.owner.poison.bisection import Examiner, Inconclusive
-from celery_recommender.owner.poison.in_hand import BatchInHand, Suspicion
-from celery_recommender.owner.poison.isolated_run import Ground
+from celery_recommender.owner.poison.bisection import Bisection, Inconclusive
+from celery_recommender.owner.poison.in_hand import BatchInHand, CrashRecord
+from celery_recommender.owner.poison.isolated_run import TrialSetup
 from celery_recommender.owner.poison.watchdog import limit_s
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
@@ -34,7 +34,7 @@ _READ_PER_S = 20_000_000  # bytes of a state that is opened
 _LEAST_START_S, _LEAST_PART_S = 120.0, 2.0  # however little time a batch is given
 
 
-class Suspects:
+class PoisonIsolation:
     """Looks after messages that end the process.
 
     Args:
@@ -72,7 +72,7 @@ class Suspects:
         in_hand.clear()
         return {**known, **found}
 
-    def _culprits(self, engine: Recommender, suspicion: Suspicion, known: dict[EntryId, str]) -> dict[EntryId, str]:
+    def _culprits(self, engine: Recommender, suspicion: CrashRecord, known: dict[EntryId, str]) -> dict[EntryId, str]:
         batch = [
             (id_, fields) for id_, fields in self._commands.between(engine.position, suspicion.last) if id_ not in known
         ]
@@ -87,7 +87,7 @@ class Suspects:
 
     def _searched(self, engine: Recommender, batch: Sequence[Raw]) -> dict[EntryId, str]:
         """Beside a copy of what is stored; where that cannot be had, or does not work, beside nothing."""
-        ground = Ground(
+        ground = TrialSetup(
             self._encoders,
             self._settings_of(engine, batch),
             self._commands.proofs.secrets,
@@ -104,10 +104,10 @@ class Suspects:
                     log.error("owner.examination_inconclusive", extra={"error": str(error), "copy": place is not None})
         return {}
 
-    def _examiner(self, ground: Ground) -> Examiner:
+    def _examiner(self, ground: TrialSetup) -> Bisection:
         hang_after_s = self._settings.hang_after_s
         size = 0 if ground.state is None else (ground.state / DATABASE).stat().st_size
-        return Examiner(
+        return Bisection(
             ground,
             max(hang_after_s, _LEAST_START_S) + size / _READ_PER_S,
             lambda messages: max(limit_s(hang_after_s, _PATIENCE * messages) / _PATIENCE, _LEAST_PART_S),

@@ -5,7 +5,7 @@ from __future__ import annotations
 _SMOOTHING_S = 3.0
 
 
-class Pace:
+class Throughput:
     """Commands per second of work, smoothed over some seconds of it; waiting for commands does not count.
 
     Attributes:

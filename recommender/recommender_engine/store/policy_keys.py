@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from recommender_engine.items import Item
 from recommender_engine.store.items import item_of
-from recommender_engine.store.rows import Member, Saying, SpotOf
+from recommender_engine.store.rows import ItemText, Member, SpotOf
 
 LAST_SEQ = 2**63 - 1
 _WITHIN = " AND moment BETWEEN ? AND ? AND seq > ? AND seq < ? AND seq <> ?"
@@ -20,7 +20,7 @@ _INDEXES = {"fingerprint": "items_by_scope_text", "point": "items_by_scope_point
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class PolicyQuery:
     """What an item looks for among those that arrived before it.
 
     Attributes:
@@ -52,13 +52,13 @@ class Sought:
         return self.first, self.last, self.behind, self.before, self.but, *hidden
 
 
-class SpotTable:
+class PolicyKeyTable:
     """Reads and writes spots; every call runs in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def earliest(self, sharing: Sharing, values: Sequence[bytes | int], sought: Sought) -> list[int]:
+    def earliest(self, sharing: Sharing, values: Sequence[bytes | int], sought: PolicyQuery) -> list[int]:
         """For each text or point the earliest arrival that is sought; 0 where there is none."""
         best = [0] * len(values)
         for place, scope in enumerate(sought.scopes):
@@ -74,7 +74,7 @@ class SpotTable:
                     best[number] = row[0]
         return best
 
-    def points(self, sought: Sought, limit: int) -> list[int] | None:
+    def points(self, sought: PolicyQuery, limit: int) -> list[int] | None:
         """Points of all items that are sought, ascending; ``None`` if there are more than ``limit`` items."""
         found: list[int] = []
         for scope in sought.scopes:
@@ -85,7 +85,7 @@ class SpotTable:
             found += [row[0] for row in rows]
         return None if len(found) > limit else sorted(set(found))
 
-    def among(self, seqs: Sequence[int], sought: Sought) -> list[int]:
+    def among(self, seqs: Sequence[int], sought: PolicyQuery) -> list[int]:
         """Those of the items that are sought, in the order given."""
         rows = self._db.execute(
             "SELECT seq FROM items WHERE seq IN (SELECT value FROM json_each(?)) AND scope IN (SELECT value FROM"  # noqa: S608
@@ -96,8 +96,8 @@ class SpotTable:
         return [seq for seq in seqs if seq in found]
 
     def unsorted(
-        self, collection: int, sharing: Sharing, value: bytes | int, sought: Sought, name: str
-    ) -> list[tuple[Member, Saying]]:
+        self, collection: int, sharing: Sharing, value: bytes | int, sought: PolicyQuery, name: str
+    ) -> list[tuple[Member, ItemText]]:
         """Items with a text or on a point that have no spot yet, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
@@ -105,7 +105,7 @@ class SpotTable:
             (value, collection, sought.behind, -1 if sought.hidden_ms is None else sought.hidden_ms),
         )
         return [
-            (Member(seq, id_, point, group), Saying(item_of(id_, name, content, attributes), *others))
+            (Member(seq, id_, point, group), ItemText(item_of(id_, name, content, attributes), *others))
             for seq, id_, point, group, content, attributes, *others in rows
         ]
 

@@ -6,18 +6,18 @@ Nothing of it is read any more when it goes, so a decision does not depend on ho
 from __future__ import annotations
 
 from recommender_engine.items import EntryId
-from recommender_engine.pipeline.migration.leftovers import Leftovers
+from recommender_engine.pipeline.migration.collection_cleanup import CollectionCleanup
 from recommender_engine.store import MOST_OUTBOX_BYTES, SqliteStore
 
 _ROWS = 250
 _ITEMS = 50  # of a collection that has left: their words go with them
 
 
-class Tidying:
+class Retention:
     """Drops old events, keys and versions of deleted items, leftovers of collections, traces of what was erased, and
     empty pages."""
 
-    def __init__(self, store: SqliteStore, leftovers: Leftovers) -> None:
+    def __init__(self, store: SqliteStore, leftovers: CollectionCleanup) -> None:
         self._store = store
         self._leftovers = leftovers
 

@@ -38,14 +38,14 @@ class Kind(StrEnum):
     WITHOUT_CODES = "without_codes"
 
 
-class Place(NamedTuple):
+class Segment(NamedTuple):
     """A view and a kind."""
 
     view: View
     kind: Kind
 
 
-PLACES = tuple([Place(view, kind) for view in View for kind in Kind])
+SEGMENTS = tuple([Segment(view, kind) for view in View for kind in Kind])
 
 
 def kind_of(one: Profile, other: Profile) -> Kind:

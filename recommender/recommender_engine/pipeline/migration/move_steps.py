@@ -20,14 +20,14 @@ from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.incoming import Incoming
-from recommender_engine.pipeline.migration.moves import Moves
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.outgoing import MovePage, Outgoing
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.stream_time.summaries import Summaries
 from recommender_engine.store import Move, SqliteStore
 
 
-class Moving:
+class MoveSteps:
     """Carries out steps, shows how far they are, and clears away what has left.
 
     Args:
@@ -41,7 +41,7 @@ class Moving:
         collections: Collections,
         words: Words,
         summaries: Summaries,
-        moves: Moves,
+        moves: MovedCollections,
         retirement: Retirement,
         caches: Sequence[Answers | Models],
     ) -> None:

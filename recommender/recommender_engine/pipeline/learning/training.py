@@ -29,7 +29,7 @@ from recommender_engine.matching import (
     rows_from,
 )
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.store import Given, Lesson, SqliteStore
+from recommender_engine.store import SqliteStore, TrainingExample, TrainingRun
 
 MOST_LEARNED_FROM = 5000
 """From so many answers, the newest, a model is learned; more make it hardly better."""
@@ -40,13 +40,13 @@ _MOST_BEGUN = 4  # a lesson that is disturbed once more is learned when it is du
 Model = dict[str, Any]
 
 
-def learned(rows: list[Given]) -> Model:
+def learned(rows: list[TrainingExample]) -> Model:
     """The model that some answers teach, as JSON values."""
     features, answers = answered(rows)
     return measured(learn(default_model(), features, answers.labels), answers).to_json()
 
 
-def answered(rows: list[Given]) -> tuple[Floats, Answered]:
+def answered(rows: list[TrainingExample]) -> tuple[Floats, Answered]:
     """What the matcher saw of pairs that were answered, shape (n, len(FEATURES)), and what was said of them."""
     features = rows_from([json.loads(one.features) for one in rows])
     same = np.array([one.same for one in rows], np.bool_)
@@ -55,20 +55,20 @@ def answered(rows: list[Given]) -> tuple[Floats, Answered]:
     return features, Answered(stated, same, judged_alone(features), kinds)
 
 
-def recorded(rows: list[Given]) -> Floats:
+def recorded(rows: list[TrainingExample]) -> Floats:
     """Probability of each pair when it was answered, shape (n,)."""
     return np.array([one.probability for one in rows], np.float64)
 
 
-class Lessons:
+class Training:
     """Begins lessons and has them take effect; one is learned at a time, by a thread of its own."""
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
         self._turn = threading.Lock()
-        self._lessons: dict[int, Lesson] = {}
-        self._learning: dict[Lesson, tuple[Future[Model], int]] = {}
+        self._lessons: dict[int, TrainingRun] = {}
+        self._learning: dict[TrainingRun, tuple[Future[Model], int]] = {}
         self.reload()
 
     def under_way(self, collection: int) -> bool:
@@ -78,7 +78,7 @@ class Lessons:
     def begin(self, collection: int, now_ms: int) -> None:
         """Learn from all answers there are now."""
         last = self._store.lessons.last_answer(collection)
-        self._put(Lesson(collection, last, now_ms + LESSON_MS))
+        self._put(TrainingRun(collection, last, now_ms + LESSON_MS))
 
     def disturb(self, collection: int) -> None:
         """An answer that it may be learning from is gone."""
@@ -100,7 +100,7 @@ class Lessons:
                 self._start(lesson)  # after a restart
             elif lesson.stale and lesson.begun < _MOST_BEGUN:
                 last = self._store.lessons.last_answer(lesson.collection)
-                self._put(Lesson(lesson.collection, last, entry.time_ms + LESSON_MS, begun=lesson.begun + 1))
+                self._put(TrainingRun(lesson.collection, last, entry.time_ms + LESSON_MS, begun=lesson.begun + 1))
             else:
                 future, answers = self._start(replace(lesson, stale=False), again=lesson.stale)
                 take(lesson.collection, answers, future.result())
@@ -121,22 +121,22 @@ class Lessons:
         for lesson in set(self._learning) - set(self._lessons.values()):
             self._forget(lesson)
 
-    def _is_here(self, lesson: Lesson) -> bool:
+    def _is_here(self, lesson: TrainingRun) -> bool:
         """Whether its collection is not on its way to another partition."""
         found = self._collections.by_id(lesson.collection)
         return found is not None and found.name not in self._collections.frozen
 
-    def _put(self, lesson: Lesson) -> None:
+    def _put(self, lesson: TrainingRun) -> None:
         self._forget(self._lessons.get(lesson.collection))
         self._store.lessons.put(lesson)
         self._lessons[lesson.collection] = lesson
         self._start(lesson)
 
-    def _forget(self, lesson: Lesson | None) -> None:
+    def _forget(self, lesson: TrainingRun | None) -> None:
         if lesson is not None and lesson in self._learning:
             self._learning.pop(lesson)[0].cancel()
 
-    def _start(self, lesson: Lesson, *, again: bool = False) -> tuple[Future[Model], int]:
+    def _start(self, lesson: TrainingRun, *, again: bool = False) -> tuple[Future[Model], int]:
         if lesson.stale:
             return Future(), 0
         if again:
@@ -148,7 +148,7 @@ class Lessons:
             self._learning[lesson] = future, len(rows)
         return self._learning[lesson]
 
-    def _learn(self, future: Future[Model], rows: list[Given]) -> None:
+    def _learn(self, future: Future[Model], rows: list[TrainingExample]) -> None:
         with self._turn:
             if not future.set_running_or_notify_cancel():
                 return

@@ -8,7 +8,7 @@ from recommender_engine.store import SqliteStore, StoredItem
 _ROWS_FOR_AN_ITEM = 10  # that has no words and no vector
 
 
-class Leftovers:
+class CollectionCleanup:
     """Clears away copies that nobody reads: bit by bit, and at once what is erased."""
 
     def __init__(self, store: SqliteStore, words: Words) -> None:

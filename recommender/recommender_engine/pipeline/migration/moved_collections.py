@@ -23,7 +23,7 @@ from recommender_engine.items.repeats import digest_of
 from recommender_engine.pipeline.batch import Batch, cause
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.words import Words
-from recommender_engine.pipeline.migration.leftovers import Leftovers
+from recommender_engine.pipeline.migration.collection_cleanup import CollectionCleanup
 from recommender_engine.store import Forward, KeyUse, Move, SqliteStore
 
 MOST_HOPS = 8
@@ -31,7 +31,7 @@ _SHOWN = 20
 _PASSED_ON = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | DeleteCollection | GiveFeedback
 
 
-class Moves:
+class MovedCollections:
     """Knows of each collection whether it is here; kept in memory, written with the batch that changes it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Moves:
     def __init__(self, store: SqliteStore, collections: Collections, words: Words) -> None:
         self._store = store
         self._collections = collections
-        self.leftovers = Leftovers(store, words)
+        self.leftovers = CollectionCleanup(store, words)
         self._by_name: dict[str, Move] = {}
         self.reload()
 

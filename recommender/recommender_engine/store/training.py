@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingRun:
     """One lesson; a collection has one at a time.
 
     Attributes:
@@ -26,7 +26,7 @@ class Lesson:
     begun: int = 1
 
 
-class Given(NamedTuple):
+class TrainingExample(NamedTuple):
     """What an answer teaches.
 
     Attributes:
@@ -42,18 +42,18 @@ class Given(NamedTuple):
     kind: str | None = None
 
 
-class LessonTable:
+class TrainingTable:
     """Reads and writes lessons; every call runs in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def all(self) -> list[Lesson]:
+    def all(self) -> list[TrainingRun]:
         """Every lesson, by collection."""
         rows = self._db.execute("SELECT collection, last, due_ms, stale, begun FROM lessons ORDER BY collection")
-        return [Lesson(id_, last, due_ms, bool(stale), begun) for id_, last, due_ms, stale, begun in rows]
+        return [TrainingRun(id_, last, due_ms, bool(stale), begun) for id_, last, due_ms, stale, begun in rows]
 
-    def put(self, lesson: Lesson) -> None:
+    def put(self, lesson: TrainingRun) -> None:
         """It stands like this from now on."""
         self._db.execute("INSERT OR REPLACE INTO lessons VALUES (?,?,?,?,?)", astuple(lesson))
 
@@ -66,11 +66,14 @@ class LessonTable:
         row = self._db.execute("SELECT max(id) FROM answers WHERE collection=?", (collection,)).fetchone()
         return int(row[0] or 0)
 
-    def answers(self, collection: int, last: int, limit: int) -> list[Given]:
+    def answers(self, collection: int, last: int, limit: int) -> list[TrainingExample]:
         """The newest answers up to number ``last``, in their order."""
         rows = self._db.execute(
             "SELECT features, same, probability, kind FROM answers WHERE collection=? AND id <= ?"
             " ORDER BY id DESC LIMIT ?",
             (collection, last, limit),
         ).fetchall()
-        return [Given(features, bool(same), probability, kind) for features, same, probability, kind in reversed(rows)]
+        return [
+            TrainingExample(features, bool(same), probability, kind)
+            for features, same, probability, kind in reversed(rows)
+        ]

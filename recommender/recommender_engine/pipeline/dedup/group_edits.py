@@ -21,7 +21,7 @@ _MOST_WEIGHED = 500
 _MOST_REJUDGED = 20
 
 
-class Reshaping:
+class GroupEdits:
     """Changes groups so that they are as people said, and leaves the rest of them as it is.
 
     What an answer costs goes by the items that change their group, not by the size of the group.

@@ -18,7 +18,7 @@ Wider = tuple[int, int, Callable[[int], Neighbourhood]]
 """How many points a neighbourhood holds for sure, the most that are looked at, and what gives the nearest so many."""
 
 
-class Surroundings:
+class NearbyItems:
     """What an item finds when it arrives.
 
     Args:
@@ -46,9 +46,9 @@ class Surroundings:
         self._asked = 0
         self._members: list[Member] = []
 
-    def regrouped(self) -> Surroundings:
+    def regrouped(self) -> NearbyItems:
         """The same under the groups of now."""
-        return Surroundings(self._store, self.similarity, self._wider, self._hidden_ms)
+        return NearbyItems(self._store, self.similarity, self._wider, self._hidden_ms)
 
     def members(self) -> Iterator[Member]:
         """The earliest items on those points, the nearest first; read as far as they are asked for."""

@@ -10,7 +10,7 @@ from recommender_engine.message import Cut, Messages
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 
 
-class Readings:
+class ComparedTexts:
     """Tells items of which another text was embedded than would be now: vectors of unlike texts are not compared.
 
     Args:
