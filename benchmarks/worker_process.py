@@ -28,7 +28,7 @@ def bench_settings(**changes: object) -> Iterator[Settings]:
     Args:
         changes: of the defaults.
     """
-    with sandbox.surroundings(Settings(log_level="WARNING").replaced(**changes), PREFIX) as settings:
+    with sandbox.nearby(Settings(log_level="WARNING").replaced(**changes), PREFIX) as settings:
         yield settings
 
 

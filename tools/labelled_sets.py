@@ -171,11 +171,11 @@ def _catalogue_contexts(
         theirs_seen = _View(np.append(vectors[others[beside]] @ vectors[b], cosines.values[number]))
         found.append(
             Context(
-                *cosines.standing(number),
+                *cosines.current(number),
                 cosines.rank(number),
-                *theirs_seen.standing(len(beside)),
+                *theirs_seen.current(len(beside)),
                 theirs_seen.rank(len(beside)),
-                *words.standing(number),
+                *words.current(number),
             )
         )
     return found
@@ -192,7 +192,7 @@ class _View:
     def rank(self, number: int) -> float:
         return float((self.values > self.values[number]).sum())
 
-    def standing(self, number: int) -> tuple[float, float]:
+    def current(self, number: int) -> tuple[float, float]:
         """How far one is above the best of the others, and above the mean of the best few of them."""
         value = float(self.values[number])
         best = float(self._head[int(value == self._head[0])])

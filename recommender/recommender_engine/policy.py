@@ -81,7 +81,7 @@ NOWHERE = PolicyKey(None, None)
 
 
 class PolicyRange(NamedTuple):
-    """The spots of all items that a later one may repeat.
+    """The policy keys of all items that a later one may repeat.
 
     Attributes:
         scopes: that of items without a timestamp; where a window counts, also that of items with one.
@@ -93,14 +93,14 @@ class PolicyRange(NamedTuple):
     last: int
 
 
-def same_spots(one: CollectionSettings, other: CollectionSettings) -> bool:
-    """Whether every item has the same spot under both settings."""
+def same_policy_keys(one: CollectionSettings, other: CollectionSettings) -> bool:
+    """Whether every item has the same policy key under both settings."""
     windows = one.window_seconds is None, other.window_seconds is None
     return (one.equal, one.only, one.min_length) == (other.equal, other.only, other.min_length) and len({*windows}) == 1
 
 
-def spot(settings: CollectionSettings, collection: int, dated: Dated) -> PolicyKey:
-    """The spot of an item of a collection."""
+def policy_key(settings: CollectionSettings, collection: int, dated: Dated) -> PolicyKey:
+    """The policy key of an item of a collection."""
     item = dated.item
     if not restricts(settings) or not may_be_duplicate(settings, item) or not _among(settings, item):
         return NOWHERE

@@ -60,87 +60,89 @@ def lane() -> Lane:
 
 
 @pytest.fixture
-def courier(road: Road, lane: Lane) -> Iterator[DeliveryThread]:
-    courier = DeliveryThread(road.carry, lane)
-    courier.start()
-    yield courier
-    courier.finish(0.1)
-    courier.join(5)
-    assert not courier.is_alive()
+def delivery_thread(road: Road, lane: Lane) -> Iterator[DeliveryThread]:
+    delivery_thread = DeliveryThread(road.carry, lane)
+    delivery_thread.start()
+    yield delivery_thread
+    delivery_thread.finish(0.1)
+    delivery_thread.join(5)
+    assert not delivery_thread.is_alive()
 
 
-def test_jobs_are_carried_in_order(courier: DeliveryThread, road: Road) -> None:
-    courier.put(jobs(1, 2))
-    courier.put(jobs(3))
+def test_jobs_are_carried_in_order(delivery_thread: DeliveryThread, road: Road) -> None:
+    delivery_thread.put(jobs(1, 2))
+    delivery_thread.put(jobs(3))
     wait_until(lambda: len(road.carried) == 3, "three jobs to be carried", 5)
     assert road.carried == [1, 2, 3]
 
 
-def test_what_has_arrived_is_told_once(courier: DeliveryThread, road: Road) -> None:
-    courier.put(jobs(1, 2))
-    wait_until(lambda: courier.room == CAPACITY and len(road.carried) == 2, "the jobs to be carried", 5)
-    assert courier.arrived() == jobs(1, 2)
-    assert courier.arrived() == []
+def test_what_has_arrived_is_told_once(delivery_thread: DeliveryThread, road: Road) -> None:
+    delivery_thread.put(jobs(1, 2))
+    wait_until(lambda: delivery_thread.room == CAPACITY and len(road.carried) == 2, "the jobs to be carried", 5)
+    assert delivery_thread.arrived() == jobs(1, 2)
+    assert delivery_thread.arrived() == []
 
 
-def test_a_job_is_tried_until_it_arrives(courier: DeliveryThread, road: Road) -> None:
+def test_a_job_is_tried_until_it_arrives(delivery_thread: DeliveryThread, road: Road) -> None:
     road.open = False
-    courier.put(jobs(1, 2))
+    delivery_thread.put(jobs(1, 2))
     wait_until(lambda: road.attempts >= 2, "a second attempt", 5)
-    assert road.carried == courier.arrived() == []
+    assert road.carried == delivery_thread.arrived() == []
     road.open = True
     wait_until(lambda: road.carried == [1, 2], "both to be carried", 5)
 
 
-def test_of_several_jobs_those_that_did_not_arrive_are_carried_again(courier: DeliveryThread, road: Road) -> None:
+def test_of_several_jobs_those_that_did_not_arrive_are_carried_again(
+    delivery_thread: DeliveryThread, road: Road
+) -> None:
     road.at_once = 3
-    courier.put(jobs(*range(50)))
+    delivery_thread.put(jobs(*range(50)))
     wait_until(lambda: len(road.carried) == 50, "all to be carried", 5)
     assert road.carried == list(range(50))
     assert road.attempts > 50 // 3
 
 
-def test_room_shrinks_with_what_waits(courier: DeliveryThread, road: Road) -> None:
+def test_room_shrinks_with_what_waits(delivery_thread: DeliveryThread, road: Road) -> None:
     road.open = False
-    assert courier.room == CAPACITY
-    courier.put(jobs(*range(400)))
-    assert courier.room == CAPACITY - 400
-    courier.put(jobs(*range(CAPACITY)))
-    assert courier.room == 0
+    assert delivery_thread.room == CAPACITY
+    delivery_thread.put(jobs(*range(400)))
+    assert delivery_thread.room == CAPACITY - 400
+    delivery_thread.put(jobs(*range(CAPACITY)))
+    assert delivery_thread.room == 0
 
 
-def test_few_are_carried_at_once(courier: DeliveryThread, road: Road) -> None:
-    courier.put(jobs(*range(50)))
+def test_few_are_carried_at_once(delivery_thread: DeliveryThread, road: Road) -> None:
+    delivery_thread.put(jobs(*range(50)))
     wait_until(lambda: len(road.carried) == 50, "all to be carried", 5)
     assert road.most == 16
 
 
-def test_after_the_time_to_finish_nothing_more_is_carried(courier: DeliveryThread, road: Road) -> None:
+def test_after_the_time_to_finish_nothing_more_is_carried(delivery_thread: DeliveryThread, road: Road) -> None:
     road.at_once, road.pause_s = 1, 0.2
-    courier.put(jobs(*range(50)))
+    delivery_thread.put(jobs(*range(50)))
     wait_until(lambda: road.carried, "the first to be carried", 5)
-    courier.finish(0)
-    courier.join(5)
-    assert not courier.is_alive()
+    delivery_thread.finish(0)
+    delivery_thread.join(5)
+    assert not delivery_thread.is_alive()
     assert len(road.carried) < 10
 
 
-def test_finish_carries_what_is_there(courier: DeliveryThread, road: Road) -> None:
-    courier.put(jobs(*range(50)))
-    courier.finish(5)
+def test_finish_carries_what_is_there(delivery_thread: DeliveryThread, road: Road) -> None:
+    delivery_thread.put(jobs(*range(50)))
+    delivery_thread.finish(5)
     assert road.carried == list(range(50))
-    assert not courier.is_alive()
+    assert not delivery_thread.is_alive()
 
 
-def test_finish_gives_up_in_time(courier: DeliveryThread, road: Road) -> None:
+def test_finish_gives_up_in_time(delivery_thread: DeliveryThread, road: Road) -> None:
     road.open = False
-    courier.put(jobs(1))
+    delivery_thread.put(jobs(1))
     started = time.monotonic()
-    courier.finish(0.2)
-    courier.join(5)
-    assert not courier.is_alive()
+    delivery_thread.finish(0.2)
+    delivery_thread.join(5)
+    assert not delivery_thread.is_alive()
     assert time.monotonic() - started < 2
-    assert courier.arrived() == []
+    assert delivery_thread.arrived() == []
 
 
 def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
@@ -151,11 +153,11 @@ def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
         assert given.wait(5)
         return len(jobs)
 
-    courier = DeliveryThread(carry, PatientLane())
-    courier.start()
-    courier.put(jobs(1))
+    delivery_thread = DeliveryThread(carry, PatientLane())
+    delivery_thread.start()
+    delivery_thread.put(jobs(1))
     assert taken.wait(5)
-    assert courier.arrived() == []
+    assert delivery_thread.arrived() == []
     given.set()
-    courier.finish(5)
-    assert courier.arrived() == jobs(1)
+    delivery_thread.finish(5)
+    assert delivery_thread.arrived() == jobs(1)

@@ -232,7 +232,7 @@ def test_the_pace_of_deletion_changes_no_decision(history: list[tuple[tuple[str,
         sorted(event.data.item_id for event in events if isinstance(event.data, ItemDeleted)) for events in (slow, fast)
     ]
     assert gone[0] == gone[1]
-    assert standings_told(slow) == standings_told(fast)
+    assert current_verdicts_of(slow) == current_verdicts_of(fast)
 
 
 @settings(max_examples=40, deadline=None)
@@ -244,7 +244,7 @@ def test_deletion_in_slices_is_the_same_in_any_batching(
     assert lines(run(entries, cut, 2)) == lines(run(entries, 1, 2))
 
 
-def standings_told(events: Sequence[Event]) -> dict[str, tuple[Any, ...]]:
+def current_verdicts_of(events: Sequence[Event]) -> dict[str, tuple[Any, ...]]:
     """How each item stands, for a reader of all events."""
     told: dict[str, tuple[Any, ...]] = {}
     for event in events:

@@ -68,14 +68,14 @@ def run() -> Iterator[Any]:
     started: list[DeliveryThread] = []
 
     def start(road: Road, lane: Any) -> DeliveryThread:
-        courier = DeliveryThread(road, lane)
-        courier.start()
-        started.append(courier)
-        return courier
+        delivery_thread = DeliveryThread(road, lane)
+        delivery_thread.start()
+        started.append(delivery_thread)
+        return delivery_thread
 
     yield start
-    for courier in started:
-        courier.finish(0.0)
+    for delivery_thread in started:
+        delivery_thread.finish(0.0)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_a_delivery_that_cannot_be_sent_is_a_letter_with_its_reason_and_the_rest
     run: Any, lane: DeliveryLane, kept: list[CommandFields], caplog: pytest.LogCaptureFixture
 ) -> None:
     road = Road(NO_QUEUE, {EntryId(2, 0)})
-    courier = run(road, lane)
-    courier.put([delivery(1), delivery(2), delivery(3)])
-    wait_until(lambda: len(road.carried) == 2 and courier.room == 2048, "the others to be delivered", 5)
+    delivery_thread = run(road, lane)
+    delivery_thread.put([delivery(1), delivery(2), delivery(3)])
+    wait_until(lambda: len(road.carried) == 2 and delivery_thread.room == 2048, "the others to be delivered", 5)
     assert road.carried == [EntryId(1, 0), EntryId(3, 0)]
-    assert [job.id for job in courier.arrived()] == [EntryId(1, 0), EntryId(2, 0), EntryId(3, 0)]
+    assert [job.id for job in delivery_thread.arrived()] == [EntryId(1, 0), EntryId(2, 0), EntryId(3, 0)]
     assert road.attempts.count(EntryId(2, 0)) == 3
     (fields,) = kept
     letter = json.loads(str(fields["data"]))
@@ -146,10 +146,10 @@ def test_a_delivery_is_not_given_up_before_its_letter_is_kept(run: Any) -> None:
             raise refusals.pop()
         kept.append(fields)
 
-    courier = run(Road(NO_QUEUE), DeliveryLane(keep, "shop.receive", 3600))
-    courier.put([delivery(1)])
+    delivery_thread = run(Road(NO_QUEUE), DeliveryLane(keep, "shop.receive", 3600))
+    delivery_thread.put([delivery(1)])
     wait_until(lambda: kept, "the letter", 10)
-    wait_until(lambda: courier.room == 2048, "the job to be done with", 5)
+    wait_until(lambda: delivery_thread.room == 2048, "the job to be done with", 5)
 
 
 def test_no_letter_is_written_of_a_letter(lane: DeliveryLane, kept: list[CommandFields]) -> None:
@@ -171,8 +171,8 @@ def test_a_letter_of_a_large_event_is_one_that_the_log_takes(
 def test_a_result_that_its_backend_does_not_take_holds_up_no_other(run: Any) -> None:
     forgotten: list[str] = []
     road = Road(ValueError("larger than the backend takes"), {2})
-    courier = run(road, ResultLane("results", forgotten.append))
-    courier.put([reply(n) for n in range(1, 50)])
+    delivery_thread = run(road, ResultLane("results", forgotten.append))
+    delivery_thread.put([reply(n) for n in range(1, 50)])
     wait_until(lambda: len(road.carried) == 48, "the others to be told", 5)
     assert forgotten == []
     lane = ResultLane("results", forgotten.append)

@@ -62,7 +62,7 @@ def moved(pair: Pair, source: str = "a", target: str = "b", move: str = "m1") ->
     pair.settle()
 
 
-def standing(engine: Recommender, ids: Sequence[str]) -> dict[str, Any]:
+def current(engine: Recommender, ids: Sequence[str]) -> dict[str, Any]:
     """Where items stand, and who shares a group with whom; a group's id is its partition's."""
     views = {id_: view for id_ in ids if (view := engine.get(id_, "c")) is not None}
     members: dict[str, set[str]] = {}
@@ -137,8 +137,8 @@ def test_a_move_at_any_point_changes_nothing(
         pair.settle(batch, twice=twice)
 
         ids = ("first", *IDS)
-        assert standing(pair["b"].engine, ids) == standing(reference.engine, ids)
-        assert standing(pair["a"].engine, ids) == {}
+        assert current(pair["b"].engine, ids) == current(reference.engine, ids)
+        assert current(pair["a"].engine, ids) == {}
         asked = [one.model_dump(exclude={"at_ms"}) for one in pair["b"].engine.answers("c")]
         assert asked == [one.model_dump(exclude={"at_ms"}) for one in reference.engine.answers("c")]
         ours = Counter(
@@ -171,24 +171,24 @@ def test_either_log_gives_the_same_again(pair: Pair) -> None:
 def test_every_step_survives_a_restart(tmp_path: Path) -> None:
     pair = Pair(tmp_path)
     filled(pair)
-    before = standing(pair["a"].engine, [f"i{n}" for n in range(12)])
+    before = current(pair["a"].engine, [f"i{n}" for n in range(12)])
     for _ in pair.move():
         for side in pair.sides.values():
             side.reopen()
     for side in pair.sides.values():
         side.reopen()
     pair.settle()
-    assert standing(pair["b"].engine, [f"i{n}" for n in range(12)]) == before
+    assert current(pair["b"].engine, [f"i{n}" for n in range(12)]) == before
     pair.close()
 
 
 def test_there_and_back_again(pair: Pair) -> None:
     filled(pair)
     ids = [f"i{n}" for n in range(12)]
-    before = standing(pair["a"].engine, ids)
+    before = current(pair["a"].engine, ids)
     moved(pair)
     moved(pair, "b", "a", "m2")
-    assert standing(pair["a"].engine, ids) == before
+    assert current(pair["a"].engine, ids) == before
     pair["b"].add(*upsert("i0", TEXTS[0]))
     pair.settle()
     assert pair["a"].events[-1].data.type == "recommender.item.processed.v1"

@@ -10,7 +10,7 @@ from redis import Redis
 
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.cli.run import bench, demo
-from celery_recommender.sandbox import ProcessFailed, running_worker, sandboxed, surroundings
+from celery_recommender.sandbox import ProcessFailed, nearby, running_worker, sandboxed
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError
 
@@ -53,7 +53,7 @@ def test_the_demo_is_in_a_partition_of_its_own_and_the_bench_on_a_server_of_its_
 
 
 def test_only_the_keys_of_the_sandbox_are_removed() -> None:
-    with surroundings(sandboxed(Settings(), partition="mine"), "recommender-test-") as settings:
+    with nearby(sandboxed(Settings(), partition="mine"), "recommender-test-") as settings:
         redis = Redis.from_url(settings.redis_url)
         theirs, mine = PartitionKeys.of("a"), PartitionKeys.of("mine")
         for key in (*theirs, *mine):
@@ -68,7 +68,7 @@ def test_only_the_keys_of_the_sandbox_are_removed() -> None:
 
 @pytest.mark.parametrize("partition", ["mine", "default"])
 def test_a_worker_whose_clients_would_talk_to_another_partition_is_refused(partition: str) -> None:
-    with surroundings(Settings(partition=partition, partitions=("a", "b")), "recommender-test-") as settings:
+    with nearby(Settings(partition=partition, partitions=("a", "b")), "recommender-test-") as settings:
         redis = Redis.from_url(settings.redis_url)
         theirs = PartitionKeys.of("a")
         redis.set(theirs.commands, "precious")

@@ -110,7 +110,7 @@ def sandboxed(settings: Settings, **changes: object) -> Settings:
 
 
 @contextmanager
-def surroundings(settings: Settings, prefix: str) -> Iterator[Settings]:
+def nearby(settings: Settings, prefix: str) -> Iterator[Settings]:
     """The settings with a state directory of their own, and a server in it unless they name one; gone afterwards.
 
     SIGTERM, SIGHUP and an interrupt end the block with an exception each time, so that nothing is left behind.

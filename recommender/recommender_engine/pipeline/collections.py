@@ -6,7 +6,7 @@ from recommender_engine.embedding import Encoders, ModelIdentity
 from recommender_engine.errors import InvalidCommand, ModelError
 from recommender_engine.items import CollectionSettings
 from recommender_engine.message import Messages
-from recommender_engine.policy import same_spots
+from recommender_engine.policy import same_policy_keys
 from recommender_engine.store import Collection, SqliteStore
 
 MOST_COLLECTIONS = 10_000
@@ -108,7 +108,7 @@ class Collections:
                 f"settings.rule: it has items under {collection.settings.rule!r}; another rule needs a new collection",
                 "settings.rule",
             )
-        if not same_spots(collection.settings, settings):
+        if not same_policy_keys(collection.settings, settings):
             collection.unsorted_seq = self._store.items.next_seq() - 1
         if settings.ttl_seconds != collection.settings.ttl_seconds:
             self.restless[collection.id] = collection
@@ -133,7 +133,7 @@ class Collections:
         return [self._silent[id_] for id_ in sorted(self._silent)]
 
     def unsorted(self) -> Collection | None:
-        """The oldest collection of which items have yet to be given their spot, if there is one."""
+        """The oldest collection of which items have yet to be given their policy key, if there is one."""
         return self._unsorted[min(self._unsorted)] if self._unsorted else None
 
     def uncut(self) -> Collection | None:

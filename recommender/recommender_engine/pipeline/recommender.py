@@ -106,23 +106,25 @@ class Recommender:
         self._summaries = Summaries(self._collections)
         self._expiry = Expiry(store, self._collections)
         self._rates = Rates(store, self._collections)
-        self._spots = PolicyIndex(store, self._collections)
-        readings = ComparedTexts(store, self._messages)
-        judging = Judging(store, readings, self._spots, matcher(self._words.statistics, self._models.of))
-        groups = Groups(store, readings, judging, self._answers, self._models.of)
-        standings = CurrentVerdicts(store)
-        corrections = Corrections(store, standings)
+        self._policy_index = PolicyIndex(store, self._collections)
+        compared_texts = ComparedTexts(store, self._messages)
+        judging = Judging(store, compared_texts, self._policy_index, matcher(self._words.statistics, self._models.of))
+        groups = Groups(store, compared_texts, judging, self._answers, self._models.of)
+        current_verdicts = CurrentVerdicts(store)
+        corrections = Corrections(store, current_verdicts)
         review = ReviewBudget(self._collections)
-        arrivals = Arrivals(store, readings, self._words, self._spots, judging, self._answers, groups, review)
+        arrivals = Arrivals(
+            store, compared_texts, self._words, self._policy_index, judging, self._answers, groups, review
+        )
         requery = Requery(arrivals, self._indexes)
-        self._recutting = Recutting(store, self._collections, self._embedding, readings, arrivals, requery)
+        self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, requery)
         self._departures = departures = Departures(store, arrivals, requery, corrections)
         reshaping = GroupEdits(store, judging, self._answers, groups)
         feedback = Feedback(
-            store, judging, arrivals, requery, self._answers, reshaping, self._models, standings, corrections
+            store, judging, arrivals, requery, self._answers, reshaping, self._models, current_verdicts, corrections
         )
         outcomes = Outcomes(self._summaries)
-        parts = arrivals, departures, self._expiry, groups, standings, corrections, outcomes
+        parts = arrivals, departures, self._expiry, groups, current_verdicts, corrections, outcomes
         upserts = Upserts(store, self._collections, *parts)
         self.moves = MovedCollections(store, self._collections, self._words)
         caches = (self._answers, self._models)
@@ -136,10 +138,10 @@ class Recommender:
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
         self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
         self.notes = Notes(store)
-        asked = self._embedding, readings, self._collections, self._indexes
+        asked = self._embedding, compared_texts, self._collections, self._indexes
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
-        self._reads = Reads(store, *asked, arrivals, self._answers, standings, self.promises)
+        self._reads = Reads(store, *asked, arrivals, self._answers, current_verdicts, self.promises)
         self._comparing = Comparing(store, *asked, self._words, arrivals, judging)
         self._recutting.open()
 
@@ -237,7 +239,7 @@ class Recommender:
             self._handlers.expire(entry, collection, rows, batch)
         for collection, groups in self._expiry.concerned(entry):
             self._departures.settle(groups, entry, collection, batch)
-        self._spots.sort(entry.command)
+        self._policy_index.sort(entry.command)
         self._recutting.some(entry, batch)
         self._summaries.emit_due(entry, batch)
         self._handlers.handle(prepared, batch)

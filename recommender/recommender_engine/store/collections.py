@@ -65,7 +65,7 @@ class Collection:
         silent_commands: silent commands since the last summary.
         silent_bands: bands of the items among them.
         silent_since_ms: stream time of the first of them.
-        unsorted_seq: items up to this arrival number have yet to be given their spot under these settings.
+        unsorted_seq: items up to this arrival number have yet to be given their policy key under these settings.
         gone_ms: items that arrived up to this stream time are gone.
         cut_by: the rules that its texts are cut by.
         uncut_seq: items up to this arrival number have yet to be looked at under these rules.

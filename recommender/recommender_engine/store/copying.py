@@ -96,7 +96,7 @@ def examine_copy(path: Path) -> StateFacts:
         StateDamaged: it failed its check, or is no state.
         StateTooNew: a newer release wrote it.
     """
-    return _examine(path, f"{path.resolve().as_uri()}?mode=ro&immutable=1")
+    return _bisect(path, f"{path.resolve().as_uri()}?mode=ro&immutable=1")
 
 
 def examine_state(path: Path) -> StateFacts:
@@ -106,7 +106,7 @@ def examine_state(path: Path) -> StateFacts:
         StateDamaged, StateTooNew: as for a copy.
         StateLocked: a process has it open.
     """
-    return _examine(path, f"{path.resolve().as_uri()}?mode=rw")
+    return _bisect(path, f"{path.resolve().as_uri()}?mode=rw")
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def stopped_copy(path: Path) -> Iterator[DatabaseCopy]:
         os.close(descriptor)
 
 
-def _examine(path: Path, uri: str) -> StateFacts:
+def _bisect(path: Path, uri: str) -> StateFacts:
     try:
         with explained(), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")

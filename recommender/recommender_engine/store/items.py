@@ -11,7 +11,15 @@ from typing import Any
 
 from recommender_engine.items import Band, Item, PairVerdict
 from recommender_engine.store.recent_items import LONGEST_KEPT, RecentItems
-from recommender_engine.store.rows import MEMBERS_PER_POINT, ItemText, LikelyPair, Member, SpotOf, StoredItem, Verdict
+from recommender_engine.store.rows import (
+    MEMBERS_PER_POINT,
+    ItemText,
+    LikelyPair,
+    Member,
+    PolicyKeyOf,
+    StoredItem,
+    Verdict,
+)
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
@@ -83,12 +91,12 @@ class ItemTable:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='items'").fetchone()
         return 1 if row is None else int(row[0]) + 1
 
-    def insert(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+    def insert(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
         """A new arrival; ``row.seq`` comes from ``next_seq``.
 
         Args:
             row: what it is.
-            spot: where it stands among those that later ones may repeat.
+            policy_key: where it stands among those that later ones may repeat.
         """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
@@ -111,7 +119,7 @@ class ItemTable:
                 row.at_ms,
                 _cut(row.cut),
                 _length(row.item),
-                *spot,
+                *policy_key,
             ),
         )
         self._count(row.collection, 1)
@@ -131,25 +139,25 @@ class ItemTable:
             (matched_seq, json.dumps(list(seqs))),
         )
 
-    def update(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+    def update(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
         seq, item = row.seq, row.item
         said = _content(item), _cut(row.cut), _length(item), _json(item.attributes)
         groups = self._db.execute(
             "UPDATE items SET content=?, compared=?, length=?, attributes=?, revision=?, version=?, scope=?, moment=?"
             " WHERE seq=? RETURNING grp",
-            (*said, row.revision, row.version, *spot, seq),
+            (*said, row.revision, row.version, *policy_key, seq),
         ).fetchall()
         self.recent.sayings.drop(seq)
         for (group,) in groups:
             self.recent.regrouped(group)  # by length another one may stand for it
 
-    def recut(self, row: StoredItem, spot: SpotOf = (None, None)) -> None:
+    def recut(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
         """Something else of the same item is compared: its vector and point are others, all else stays."""
         old = self._db.execute("SELECT point FROM items WHERE seq=?", (row.seq,)).fetchone()
         self._db.execute(
             "UPDATE items SET compared=?, fingerprint=?, vector=?, point=?, scope=?, moment=? WHERE seq=?",
-            (_cut(row.cut), row.fingerprint, row.vector, row.point, *spot, row.seq),
+            (_cut(row.cut), row.fingerprint, row.vector, row.point, *policy_key, row.seq),
         )
         for point in (*(old or ()), row.point):
             self.recent.left(row.seq, point, row.group)  # read again when somebody asks

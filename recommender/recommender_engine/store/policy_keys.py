@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from recommender_engine.items import Item
 from recommender_engine.store.items import item_of
-from recommender_engine.store.rows import ItemText, Member, SpotOf
+from recommender_engine.store.rows import ItemText, Member, PolicyKeyOf
 
 LAST_SEQ = 2**63 - 1
 _WITHIN = " AND moment BETWEEN ? AND ? AND seq > ? AND seq < ? AND seq <> ?"
@@ -26,7 +26,7 @@ class PolicyQuery:
     Attributes:
         scopes: of the items; the first is that of items without a timestamp, whose moments follow their arrival.
         first, last: their moments, both included.
-        behind: only those that arrived behind this number have a spot.
+        behind: only those that arrived behind this number have a policy key.
         before: the arrival number of the item itself, if it is stored and those behind it do not count.
         but: an arrival number that does not count either; 0 for none.
         hidden_ms: those that arrived up to this stream time are not to be seen; ``None`` where all are.
@@ -53,7 +53,7 @@ class PolicyQuery:
 
 
 class PolicyKeyTable:
-    """Reads and writes spots; every call runs in the caller's transaction."""
+    """Reads and writes policy keys; every call runs in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -98,7 +98,7 @@ class PolicyKeyTable:
     def unsorted(
         self, collection: int, sharing: Sharing, value: bytes | int, sought: PolicyQuery, name: str
     ) -> list[tuple[Member, ItemText]]:
-        """Items with a text or on a point that have no spot yet, in order of arrival."""
+        """Items with a text or on a point that have no policy key yet, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
             f" WHERE {sharing}=? AND collection=? AND seq <= ? AND at_ms > ? ORDER BY seq",
@@ -118,6 +118,8 @@ class PolicyKeyTable:
         )
         return [(seq, item_of(id_, name, content, attributes), at_ms) for seq, id_, content, attributes, at_ms in rows]
 
-    def put(self, spots: Collection[tuple[int, SpotOf]]) -> None:
+    def put(self, policy_index: Collection[tuple[int, PolicyKeyOf]]) -> None:
         """Items by arrival number stand there from now on."""
-        self._db.executemany("UPDATE items SET scope=?, moment=? WHERE seq=?", [(*spot, seq) for seq, spot in spots])
+        self._db.executemany(
+            "UPDATE items SET scope=?, moment=? WHERE seq=?", [(*policy_key, seq) for seq, policy_key in policy_index]
+        )

@@ -85,7 +85,7 @@ class Member(NamedTuple):
     group: str
 
 
-SpotOf = tuple[int | None, int | None]
+PolicyKeyOf = tuple[int | None, int | None]
 """Scope and moment of an item: where it stands among those that later ones may repeat."""
 
 

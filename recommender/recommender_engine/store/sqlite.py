@@ -58,7 +58,7 @@ class SqliteStore:
         recent = RecentItems()
         self.items = ItemTable(self._db, recent)
         self.groups = GroupTable(self._db, recent)
-        self.spots = PolicyKeyTable(self._db)
+        self.policy_index = PolicyKeyTable(self._db)
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)

@@ -195,7 +195,7 @@ class Owner(threading.Thread):
             stack.callback(announcer.stop)
             in_hand = BatchInHand(self._settings.partition_dir / "in-hand.json")
             stack.callback(in_hand.close)
-            quarantined = self._examine(engine, in_hand)
+            quarantined = self._bisect(engine, in_hand)
             warm_up(engine)
             self._patiently(lambda: self._membership.keep(engine))
             self.status.update(partitions=self._settings.all_partitions)  # others may wait for this
@@ -387,14 +387,14 @@ class Owner(threading.Thread):
         except RedisError as error:
             log.warning("owner.lease_not_released", extra={"error": str(error)})
 
-    def _examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
+    def _bisect(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
         """Which commands may not be decided; a server that goes away meanwhile is waited for."""
         suspects = PoisonIsolation(self._settings, self._encoders, self._commands, self._quarantine)
         found: dict[EntryId, str] = {}
 
-        def examine() -> None:
+        def bisect_batch() -> None:
             self._quarantine.forget()
-            found.update(suspects.examine(engine, in_hand))
+            found.update(suspects.bisect_batch(engine, in_hand))
 
-        self._patiently(examine)
+        self._patiently(bisect_batch)
         return found

@@ -62,7 +62,7 @@ def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[C
     return [
         Context(margin, lead, float(len(rising) - bisect_right(rising, cosine)), *their, *of_words)
         for cosine, (margin, lead), their, of_words in zip(
-            cosines, _standings(cosines), theirs, _standings(words), strict=True
+            cosines, _current_verdicts(cosines), theirs, _current_verdicts(words), strict=True
         )
     ]
 
@@ -79,7 +79,7 @@ def cosines_among(vectors: NDArray[np.float32]) -> Floats:
     return found
 
 
-def _standings(values: Sequence[float]) -> list[tuple[float, float]]:
+def _current_verdicts(values: Sequence[float]) -> list[tuple[float, float]]:
     """How far each value is above the best of the others, and above the mean of the best few of them."""
     best, second, *_ = falling = sorted(values, reverse=True)
     head = falling[: LED + 1]
@@ -95,5 +95,5 @@ def _from_their_side(cosines: Floats, among: Floats) -> list[tuple[float, float,
     np.fill_diagonal(others, -np.inf)  # the last when sorted
     falling = -np.sort(-others, axis=1)[:, : min(LED, len(others) - 1)]
     closer = (others > cosines[:, np.newaxis]).sum(axis=1)
-    standings = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)
-    return [(margin, lead, rank) for margin, lead, rank in standings.tolist()]
+    current_verdicts = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)
+    return [(margin, lead, rank) for margin, lead, rank in current_verdicts.tolist()]

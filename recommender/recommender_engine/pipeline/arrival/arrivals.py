@@ -19,7 +19,7 @@ from recommender_engine.pipeline.dedup.judging import (
     Judging,
     PairScore,
 )
-from recommender_engine.pipeline.dedup.policy_index import PolicyIndex, spot_of
+from recommender_engine.pipeline.dedup.policy_index import PolicyIndex, policy_key_of
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.lexical.words import Words
@@ -62,24 +62,24 @@ class Arrivals:
     def __init__(
         self,
         store: SqliteStore,
-        readings: ComparedTexts,
+        compared_texts: ComparedTexts,
         words: Words,
-        spots: PolicyIndex,
+        policy_index: PolicyIndex,
         judging: Judging,
         answers: Answers,
         groups: Groups,
         review: ReviewBudget,
     ) -> None:
         self._store = store
-        self._readings = readings
-        self._spots = spots
+        self._compared_texts = compared_texts
+        self._policy_index = policy_index
         self._words = words
         self._judging = judging
         self._answers = answers
         self._groups = groups
         self._review = review
 
-    def hints(self, collection: Collection, subject: Subject) -> LexicalCandidates:
+    def lexical(self, collection: Collection, subject: Subject) -> LexicalCandidates:
         """Twin and word search; neither asks the vector index."""
         if not may_be_duplicate(collection.settings, subject.item):
             return LexicalCandidates(None, [])
@@ -87,10 +87,10 @@ class Arrivals:
         if not restricts(collection.settings):
             by_words = self._words.search(collection.id, subject.item, BY_WORDS, self._seen(collection))
             return LexicalCandidates(twin, self._store.items.by_number(by_words) if by_words else [])
-        keep = self._spots.among(collection, subject)
+        keep = self._policy_index.among(collection, subject)
         by_words = self._words.search(collection.id, subject.item, BY_WORDS, keep)
-        few = self._spots.near(collection, subject)
-        having = self._spots.having(collection, subject) if few is None else None
+        few = self._policy_index.near(collection, subject)
+        having = self._policy_index.having(collection, subject) if few is None else None
         return LexicalCandidates(twin, self._store.items.by_number(by_words) if by_words else [], few or (), having)
 
     def _seen(self, collection: Collection) -> Having | None:
@@ -103,9 +103,7 @@ class Arrivals:
         hidden_ms = collection.hidden_ms
         return None if hidden_ms is None else lambda points: self._store.items.seen_points(points, hidden_ms)
 
-    def surroundings(
-        self, collection: Collection, neighbourhood: Neighbourhood, wider: Wider | None = None
-    ) -> NearbyItems:
+    def nearby(self, collection: Collection, neighbourhood: Neighbourhood, wider: Wider | None = None) -> NearbyItems:
         """The items on the points of a neighbourhood, and those beyond as far as they are asked for."""
         return NearbyItems(self._store, neighbourhood, wider, collection.hidden_ms)
 
@@ -113,8 +111,8 @@ class Arrivals:
         self,
         collection: Collection,
         subject: Subject,
-        hints: LexicalCandidates,
-        surroundings: NearbyItems,
+        lexical: LexicalCandidates,
+        nearby: NearbyItems,
         settle: Callable[[Iterable[str]], None],
     ) -> GroupAssignment:
         """Where a new arrival belongs, and why.
@@ -123,11 +121,11 @@ class Arrivals:
             settle: lets groups be without their items that are gone; called before they are looked at.
         """
         forbidden = self._answers.different(collection.id, subject.item.id)
-        judged = self._judge(collection, subject, hints, surroundings, forbidden)
+        judged = self._judge(collection, subject, lexical, nearby, forbidden)
         if collection.hiding:
             same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
             settle([*(one.group for one in judged.members), *(member.group for member in same)])
-        place = self._groups.place(collection, subject, hints.twin, judged, forbidden)
+        place = self._groups.place(collection, subject, lexical.twin, judged, forbidden)
         return place._replace(verdict=self._review.arrived(collection, place.verdict))
 
     def store(
@@ -136,14 +134,14 @@ class Arrivals:
         embedded: Embedded,
         subject: Subject,
         place: GroupAssignment,
-        surroundings: NearbyItems,
+        nearby: NearbyItems,
         overlay: CollectionOverlay,
         *,
         revision: int,
         version: int | None,
     ) -> StoredItem:
         """Store a new arrival in its place."""
-        vector, point = self._hung(collection, embedded, surroundings, overlay)
+        vector, point = self._hung(collection, embedded, nearby, overlay)
         row = StoredItem(
             seq=place.seq,
             collection=collection.id,
@@ -158,16 +156,16 @@ class Arrivals:
             at_ms=subject.at_ms,
             cut=embedded.cut,
         )
-        self._store.items.insert(row, spot_of(collection, row.compared, row.at_ms))
+        self._store.items.insert(row, policy_key_of(collection, row.compared, row.at_ms))
         self._words.add(collection.id, place.seq, subject.item)
         return row
 
     def rejudge(
-        self, collection: Collection, subject: Subject, hints: LexicalCandidates, surroundings: NearbyItems
+        self, collection: Collection, subject: Subject, lexical: LexicalCandidates, nearby: NearbyItems
     ) -> Verdict:
         """The verdict on an item that stands alone, from the items that arrived before it and are still there."""
         forbidden = self._answers.different(collection.id, subject.item.id)
-        judged = self._judge(collection, subject, hints, surroundings, forbidden)
+        judged = self._judge(collection, subject, lexical, nearby, forbidden)
         best = next(iter(ranked(judged.members)), None)
         if best is None:
             return Verdict(None, None)
@@ -181,11 +179,11 @@ class Arrivals:
         collection: Collection,
         subject: Subject,
         other: Member,
-        hints: LexicalCandidates,
-        surroundings: NearbyItems,
+        lexical: LexicalCandidates,
+        nearby: NearbyItems,
     ) -> PairScore:
         """What the matcher makes of a pair: among the item's candidates if the other is one, else alone."""
-        judged = self._judge(collection, subject, hints, surroundings, frozenset())
+        judged = self._judge(collection, subject, lexical, nearby, frozenset())
         return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
 
     def judged(
@@ -193,12 +191,12 @@ class Arrivals:
         collection: Collection,
         subject: Subject,
         asked: Asked,
-        hints: LexicalCandidates,
-        surroundings: NearbyItems,
+        lexical: LexicalCandidates,
+        nearby: NearbyItems,
     ) -> tuple[PairVerdict, JudgedCandidates]:
         """The verdict on an item and one other, among the item's candidates, and those on all of them."""
         forbidden = self._answers.different(collection.id, subject.item.id)
-        around = hints.twin, hints.by_words, surroundings.members(), surroundings.similarity
+        around = lexical.twin, lexical.by_words, nearby.members(), nearby.similarity
         return self._judging.ask(collection, subject, asked, *around, forbidden)
 
     def told(
@@ -233,7 +231,7 @@ class Arrivals:
         if reworded:
             self._words.remove(collection.id, row.seq, before)
         changed = replace(row, item=embedded.item, cut=embedded.cut, revision=revision, version=version)
-        self._store.items.update(changed, spot_of(collection, item, row.at_ms))
+        self._store.items.update(changed, policy_key_of(collection, item, row.at_ms))
         if reworded:
             self._words.add(collection.id, row.seq, item)
         return self._store.items.by_seq([row.seq])[row.seq]
@@ -244,7 +242,7 @@ class Arrivals:
         row: StoredItem,
         changed: StoredItem,
         embedded: Embedded,
-        surroundings: NearbyItems,
+        nearby: NearbyItems,
         overlay: CollectionOverlay,
     ) -> None:
         """Another part of the same text is compared: the item hangs where that belongs, all else stays.
@@ -254,9 +252,9 @@ class Arrivals:
             changed: with what is compared now; its vector and point are found here.
         """
         self._words.remove(collection.id, row.seq, row.compared)
-        vector, point = self._hung(collection, embedded, surroundings, overlay)
+        vector, point = self._hung(collection, embedded, nearby, overlay)
         changed = replace(changed, vector=vector, point=point)
-        self._store.items.recut(changed, spot_of(collection, changed.compared, row.at_ms))
+        self._store.items.recut(changed, policy_key_of(collection, changed.compared, row.at_ms))
         if self._store.vectors.release(row.point, row.vector):
             overlay.remove(row.point)
         self._words.add(collection.id, row.seq, changed.compared)
@@ -269,17 +267,17 @@ class Arrivals:
             overlay.remove(row.point)
 
     def recommendations(
-        self, collection: Collection, surroundings: NearbyItems, *, but: str | None, limit: int | None = None
+        self, collection: Collection, nearby: NearbyItems, *, but: str | None, limit: int | None = None
     ) -> tuple[Recommendation, ...]:
         """Canonical items of the neighbouring groups; ``but`` is the group of the item itself, if it has one."""
         settings = collection.settings
         most = settings.recommendations if limit is None else limit
         nearest: dict[str, ScoredMember] = {}
-        for member, similarity in surroundings.nearest():  # so the first of a group is its nearest
+        for member, similarity in nearby.nearest():  # so the first of a group is its nearest
             if similarity < settings.similar_from or len(nearest) == most:
                 break
             known = member.group == but or member.group in nearest
-            if not known and self._readings.is_current(collection, member.seq):
+            if not known and self._compared_texts.is_current(collection, member.seq):
                 nearest[member.group] = ScoredMember(member.group, member.seq, similarity)
         canonical = self._store.groups.canonical(list(nearest), settings.canonical, collection.hidden_ms)
         return recommend(nearest.values(), canonical, floor=settings.similar_from, limit=most)
@@ -288,28 +286,28 @@ class Arrivals:
         self,
         collection: Collection,
         subject: Subject,
-        hints: LexicalCandidates,
-        surroundings: NearbyItems,
+        lexical: LexicalCandidates,
+        nearby: NearbyItems,
         forbidden: frozenset[str],
     ) -> JudgedCandidates | JudgedByCosine:
         return self._judging.judge(
             collection,
             subject,
-            hints.twin,
-            hints.by_words,
-            surroundings.members(),
-            surroundings.similarity,
+            lexical.twin,
+            lexical.by_words,
+            nearby.members(),
+            nearby.similarity,
             forbidden,
         )
 
     def _hung(
-        self, collection: Collection, embedded: Embedded, surroundings: NearbyItems, overlay: CollectionOverlay
+        self, collection: Collection, embedded: Embedded, nearby: NearbyItems, overlay: CollectionOverlay
     ) -> tuple[int, int]:
         """Row of the vector, and the point on which it hangs."""
         known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
         vector = self._record(embedded) if known is None else known.row
         same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
-        return vector, self._point(collection, vector, embedded, surroundings, overlay) if same is None else same
+        return vector, self._point(collection, vector, embedded, nearby, overlay) if same is None else same
 
     def _record(self, embedded: Embedded) -> int:
         return self._store.vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
@@ -319,11 +317,11 @@ class Arrivals:
         collection: Collection,
         vector: int,
         embedded: Embedded,
-        surroundings: NearbyItems,
+        nearby: NearbyItems,
         overlay: CollectionOverlay,
     ) -> int:
         """Where an item hangs whose very vector no item of the collection has."""
-        nearest = next(iter(surroundings.similarity.items()), None)
+        nearest = next(iter(nearby.similarity.items()), None)
         if nearest is not None and nearest[1] >= _SAME_POINT:
             return nearest[0]
         point = self._store.vectors.add_point(collection.id, vector)

@@ -52,8 +52,8 @@ class Departures:
         self._arrivals.withdraw(row, overlay)
         for one in asked:
             subject = Subject(one.compared, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
-            hints, surroundings = self._requery.around(collection, subject, batch)
-            verdict = self._arrivals.rejudge(collection, subject, hints, surroundings)
+            lexical, nearby = self._requery.around(collection, subject, batch)
+            verdict = self._arrivals.rejudge(collection, subject, lexical, nearby)
             self._store.items.correct(one.seq, verdict)
 
     def expire(self, rows: Sequence[StoredItem], entry: Entry, collection: Collection, batch: Batch) -> None:
@@ -84,7 +84,7 @@ class Departures:
                 self._corrections.note(before, collection, [group], also)
         for group, members in left.items():
             for member in members:
-                before.standings.pop(member.seq, None)
+                before.current_verdicts.pop(member.seq, None)
             self._store.groups.leave(group, collection.gone_ms)
         return {group: [member.id for member in members] for group, members in left.items()}
 

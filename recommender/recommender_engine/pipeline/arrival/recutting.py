@@ -38,14 +38,14 @@ class Recutting:
         store: SqliteStore,
         collections: Collections,
         embedding: EmbeddingStep,
-        readings: ComparedTexts,
+        compared_texts: ComparedTexts,
         arrivals: Arrivals,
         requery: Requery,
     ) -> None:
         self._store = store
         self._collections = collections
         self._embedding = embedding
-        self._readings = readings
+        self._compared_texts = compared_texts
         self._arrivals = arrivals
         self._requery = requery
 
@@ -97,7 +97,7 @@ class Recutting:
 
     def _recut(self, collection: Collection, row: StoredItem, batch: Batch) -> bool:
         """Compare what is compared now of an item; whether anything is another than before."""
-        cut = self._readings.cut(collection, row.item)
+        cut = self._compared_texts.cut(collection, row.item)
         if was_compared_as(row, cut):
             return False
         embedded = self._embedding.embed_again(row, collection.settings)
@@ -106,6 +106,6 @@ class Recutting:
             return False
         changed = replace(row, cut=cut, fingerprint=embedded.fingerprint)
         subject = Subject(changed.compared, embedded.fingerprint, embedded.vector, row.at_ms, row.seq)
-        _, surroundings = self._requery.around(collection, subject, batch)
-        self._arrivals.recut(collection, row, changed, embedded, surroundings, self._requery.overlay(collection, batch))
+        _, nearby = self._requery.around(collection, subject, batch)
+        self._arrivals.recut(collection, row, changed, embedded, nearby, self._requery.overlay(collection, batch))
         return True

@@ -24,7 +24,7 @@ class Requery:
     def around(self, collection: Collection, subject: Subject, batch: Batch) -> tuple[LexicalCandidates, NearbyItems]:
         """What the item would find if it arrived now; only those that came before it count."""
         overlay = self.overlay(collection, batch)
-        hints = self._arrivals.hints(collection, subject)
+        lexical = self._arrivals.lexical(collection, subject)
         neighbours = self._indexes.neighbours(
             collection,
             {_QUERY: subject.vector},
@@ -32,8 +32,8 @@ class Requery:
             k=collection.settings.candidates,
         )
         there = self._arrivals.there(collection)
-        near = neighbours.of(_QUERY, overlay, hints.points, hints.having, there)
-        return hints, self._arrivals.surroundings(collection, near)
+        near = neighbours.of(_QUERY, overlay, lexical.points, lexical.having, there)
+        return lexical, self._arrivals.nearby(collection, near)
 
     def overlay(self, collection: Collection, batch: Batch) -> CollectionOverlay:
         """What the batch has changed in the collection's index so far."""

@@ -34,7 +34,7 @@ class Feedback:
         answers: Answers,
         reshaping: GroupEdits,
         models: Models,
-        standings: CurrentVerdicts,
+        current_verdicts: CurrentVerdicts,
         corrections: Corrections,
     ) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class Feedback:
         self._answers = answers
         self._reshaping = reshaping
         self._models = models
-        self._standings = standings
+        self._current_verdicts = current_verdicts
         self._corrections = corrections
 
     def meant(self, command: GiveFeedback, stored: StoredItem, collection: Collection) -> tuple[str, AnswerWord]:
@@ -55,17 +55,17 @@ class Feedback:
         """
         if command.other is not None and command.answer not in {"right", "wrong"}:
             return command.other, command.answer  # type: ignore[return-value]
-        standing = self._standings.of(stored, collection)
-        if standing.band is not Band.DUPLICATE or standing.duplicate_of is None:
+        current = self._current_verdicts.of(stored, collection)
+        if current.band is not Band.DUPLICATE or current.duplicate_of is None:
             raise InvalidCommand(
                 "no_duplicate",
-                f"answer: {command.answer!r} speaks of a duplicate, but the item's band is {standing.band.value!r}; "
+                f"answer: {command.answer!r} speaks of a duplicate, but the item's band is {current.band.value!r}; "
                 "say 'same' or 'different' and name the other item",
                 "answer",
             )
         if command.answer == "wrong":
-            return standing.duplicate_of, "different"  # the flag goes, whichever pair the verdict speaks about
-        return standing.matched_id or standing.duplicate_of, "same"
+            return current.duplicate_of, "different"  # the flag goes, whichever pair the verdict speaks about
+        return current.matched_id or current.duplicate_of, "same"
 
     def give(
         self,

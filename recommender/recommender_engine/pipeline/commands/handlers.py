@@ -37,7 +37,7 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.commands.deletion import Deletion
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.upserts import Upserts
-from recommender_engine.pipeline.dedup.policy_index import spot_of
+from recommender_engine.pipeline.dedup.policy_index import policy_key_of
 from recommender_engine.pipeline.migration.move_steps import MoveSteps
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.prepared import Prepared
@@ -174,7 +174,7 @@ class Handlers:
         item = stored.item.model_copy(update={"attributes": attributes})
         cut = None if stored.cut is None else stored.cut.model_copy(update={"attributes": attributes})
         changed = replace(stored, item=item, cut=cut, revision=stored.revision + 1, version=version)
-        self._store.items.update(changed, spot_of(collection, changed.compared, stored.at_ms))
+        self._store.items.update(changed, policy_key_of(collection, changed.compared, stored.at_ms))
         patched = ItemPatched(
             command=cause(entry),
             item_id=command.id,

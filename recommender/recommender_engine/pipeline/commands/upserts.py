@@ -38,7 +38,7 @@ class Upserts:
         departures: Departures,
         expiry: Expiry,
         groups: Groups,
-        standings: CurrentVerdicts,
+        current_verdicts: CurrentVerdicts,
         corrections: Corrections,
         outcomes: Outcomes,
     ) -> None:
@@ -48,7 +48,7 @@ class Upserts:
         self._departures = departures
         self._expiry = expiry
         self._groups = groups
-        self._standings = standings
+        self._current_verdicts = current_verdicts
         self._corrections = corrections
         self._outcomes = outcomes
 
@@ -82,14 +82,14 @@ class Upserts:
         """The same text again: it keeps its place."""
         started = time.perf_counter()
         subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, stored.at_ms)
-        hints = self._arrivals.hints(collection, subject)
-        surroundings = self._surroundings(prepared, collection, subject, hints, batch)
+        lexical = self._arrivals.lexical(collection, subject)
+        nearby = self._nearby(prepared, collection, subject, lexical, batch)
         version = stored.version if command.version is None else command.version
         before = Before()
         if collection.settings.canonical == "longest":  # it may have more white space now
             self._corrections.note(before, collection, [stored.group])
         row = self._arrivals.refresh(collection, stored, embedded, revision=stored.revision + 1, version=version)
-        event = self._processed(prepared.entry, collection, row, embedded, surroundings, started)
+        event = self._processed(prepared.entry, collection, row, embedded, nearby, started)
         outcome = self._outcomes.emit(prepared.entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
             self._corrections.publish(before, prepared.entry, collection, "item_changed", batch)
@@ -110,13 +110,13 @@ class Upserts:
         # Even if the server's clock went back, the item arrives after those that have expired.
         at_ms = max(entry.time_ms, collection.gone_ms + 1)
         subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, at_ms)
-        hints = self._arrivals.hints(collection, subject)
-        surroundings = self._surroundings(prepared, collection, subject, hints, batch)
+        lexical = self._arrivals.lexical(collection, subject)
+        nearby = self._nearby(prepared, collection, subject, lexical, batch)
         place = self._arrivals.decide(
             collection,
             subject,
-            hints,
-            surroundings,
+            lexical,
+            nearby,
             settle=lambda groups: self._departures.settle(groups, entry, collection, batch),
         )
         before = self._before(collection, place, gone)
@@ -126,7 +126,7 @@ class Upserts:
             embedded,
             subject,
             place,
-            surroundings,
+            nearby,
             batch.overlay(collection, embedded.model.dimension),
             revision=stored.revision + 1 if stored else 1,
             version=command.version if command.version is not None or stored is None else stored.version,
@@ -134,24 +134,24 @@ class Upserts:
         self._expiry.arrived(collection, row.at_ms)
         if place.merges:
             row = self._merge(collection, row, place, before)
-            surroundings = surroundings.regrouped()
-        event = self._processed(entry, collection, row, embedded, surroundings, started)
+            nearby = nearby.regrouped()
+        event = self._processed(entry, collection, row, embedded, nearby, started)
         outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
             self._publish(entry, collection, row, before, gone, batch)
         return outcome
 
-    def _surroundings(
-        self, prepared: Prepared, collection: Collection, subject: Subject, hints: LexicalCandidates, batch: Batch
+    def _nearby(
+        self, prepared: Prepared, collection: Collection, subject: Subject, lexical: LexicalCandidates, batch: Batch
     ) -> NearbyItems:
         neighbours, place = prepared.neighbours, prepared.entry.id
         if neighbours is None:
             raise AssertionError("an upsert that is not a repeat has been prepared")
         overlay = batch.overlay(collection, len(subject.vector))
         there = self._arrivals.there(collection)
-        near = neighbours.of(place, overlay, hints.points, hints.having, there)
+        near = neighbours.of(place, overlay, lexical.points, lexical.having, there)
         wider = collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay, there=there)
-        return self._arrivals.surroundings(collection, near, wider)
+        return self._arrivals.nearby(collection, near, wider)
 
     def _before(self, collection: Collection, place: GroupAssignment, gone: Departed | None) -> Before:
         """How everything stands that the arrival can change for others than itself."""
@@ -193,17 +193,17 @@ class Upserts:
         collection: Collection,
         row: StoredItem,
         embedded: Embedded,
-        surroundings: NearbyItems,
+        nearby: NearbyItems,
         started: float,
     ) -> ItemProcessed:
-        standing = self._standings.of(row, collection)
+        current = self._current_verdicts.of(row, collection)
         return ItemProcessed(
             command=cause(entry),
             item_id=row.item.id,
             collection=collection.name,
             revision=row.revision,
-            **standing.fields(),
-            recommendations=self._arrivals.recommendations(collection, surroundings, but=row.group),
+            **current.fields(),
+            recommendations=self._arrivals.recommendations(collection, nearby, but=row.group),
             truncated=embedded.truncated,
             model=embedded.model.key,
             timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),

@@ -22,13 +22,13 @@ class Before:
     """How some groups stood before a change.
 
     Attributes:
-        standings: by arrival number.
+        current_verdicts: by arrival number.
         canonical: id of the canonical item by group.
         shapes: groups that may merge or split.
         moved: items that changed their group since, as they were before.
     """
 
-    standings: dict[int, CurrentVerdict] = field(default_factory=dict)
+    current_verdicts: dict[int, CurrentVerdict] = field(default_factory=dict)
     canonical: dict[str, str] = field(default_factory=dict)
     shapes: list[str] = field(default_factory=list)
     moved: Moved = field(default_factory=dict)
@@ -37,9 +37,9 @@ class Before:
 class Corrections:
     """Compares how groups stand before and after a change, and publishes the differences."""
 
-    def __init__(self, store: SqliteStore, standings: CurrentVerdicts) -> None:
+    def __init__(self, store: SqliteStore, current_verdicts: CurrentVerdicts) -> None:
         self._store = store
-        self._standings = standings
+        self._current_verdicts = current_verdicts
 
     def note(
         self,
@@ -59,12 +59,12 @@ class Corrections:
         for group in dict.fromkeys(groups):
             if shapes and group not in before.shapes:
                 before.shapes.append(group)
-            for row, standing in self._group(collection, group):
-                before.standings.setdefault(row.seq, standing)
-                before.canonical.setdefault(group, standing.canonical_id)
+            for row, current in self._group(collection, group):
+                before.current_verdicts.setdefault(row.seq, current)
+                before.canonical.setdefault(group, current.canonical_id)
         for row in also:
-            if row.seq not in before.standings:
-                before.standings[row.seq] = self._standings.of(row, collection)
+            if row.seq not in before.current_verdicts:
+                before.current_verdicts[row.seq] = self._current_verdicts.of(row, collection)
         return before
 
     def publish(self, before: Before, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
@@ -75,10 +75,10 @@ class Corrections:
             now = self._store.groups.canonical([group], collection.settings.canonical).get(group)
             if now is not None and now != was:
                 self.tell(entry, collection, group, "canonical_changed", [now], batch)
-        for seq, row in sorted(self._store.items.by_seq(list(before.standings)).items()):
-            was_standing, standing = before.standings[seq], self._standings.of(row, collection)
-            if _differs(was_standing, standing):
-                batch.emit(entry, _revised(entry, collection, row, was_standing, standing, why))
+        for seq, row in sorted(self._store.items.by_seq(list(before.current_verdicts)).items()):
+            was_current, current = before.current_verdicts[seq], self._current_verdicts.of(row, collection)
+            if _differs(was_current, current):
+                batch.emit(entry, _revised(entry, collection, row, was_current, current, why))
 
     def _tell_of_moves(self, before: Before, group: str, entry: Entry, collection: Collection, batch: Batch) -> None:
         now_in: dict[str, list[str]] = {}
@@ -118,7 +118,7 @@ class Corrections:
 
     def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, CurrentVerdict]]:
         size = self._store.groups.size(group)
-        return self._standings.of_group(group, collection, size if size <= _LARGEST_GROUP else 2)
+        return self._current_verdicts.of_group(group, collection, size if size <= _LARGEST_GROUP else 2)
 
 
 def _differs(one: CurrentVerdict, other: CurrentVerdict) -> bool:

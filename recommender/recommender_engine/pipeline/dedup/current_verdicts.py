@@ -51,7 +51,7 @@ class CurrentVerdict:
 
 
 class CurrentVerdicts:
-    """Reads standings from the store."""
+    """Reads current verdicts from the store."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -68,7 +68,7 @@ class CurrentVerdicts:
         rule = collection.settings.canonical
         earliest = self._store.groups.canonical([row.group], hidden_ms=hidden_ms)
         canonical = earliest if rule == "earliest" else self._store.groups.canonical([row.group], rule, hidden_ms)
-        return self._standing(row, earliest, canonical, collection)
+        return self._current(row, earliest, canonical, collection)
 
     def of_group(self, group: str, collection: Collection, limit: int) -> list[tuple[StoredItem, CurrentVerdict]]:
         """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
@@ -78,9 +78,9 @@ class CurrentVerdicts:
         earliest, rule = {group: members[0].id}, collection.settings.canonical
         canonical = earliest if rule == "earliest" else self._store.groups.canonical([group], rule)
         rows = self._store.items.by_seq([member.seq for member in members])
-        return [(row := rows[member.seq], self._standing(row, earliest, canonical, collection)) for member in members]
+        return [(row := rows[member.seq], self._current(row, earliest, canonical, collection)) for member in members]
 
-    def _standing(
+    def _current(
         self, row: StoredItem, earliest: Mapping[str, str], canonical: Mapping[str, str], collection: Collection
     ) -> CurrentVerdict:
         first = earliest[row.group]

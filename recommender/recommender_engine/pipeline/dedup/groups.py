@@ -52,13 +52,13 @@ class Groups:
     def __init__(
         self,
         store: SqliteStore,
-        readings: ComparedTexts,
+        compared_texts: ComparedTexts,
         judging: Judging,
         answers: Answers,
         model_of: Callable[[str], PairModel],
     ) -> None:
         self._store = store
-        self._readings = readings
+        self._compared_texts = compared_texts
         self._judging = judging
         self._answers = answers
         self._bursts = Bursts(store, model_of)
@@ -170,7 +170,7 @@ class Groups:
         members = {member.seq: member for member in self._store.groups.earliest(best.group, 1)}
         members.update((member.seq, member) for member in self._store.groups.latest(best.group, _LATEST_COMPARED))
         members.pop(best.seq, None)
-        asked = self._readings.current(collection, [members[seq] for seq in sorted(members)])
+        asked = self._compared_texts.current(collection, [members[seq] for seq in sorted(members)])
         return agree([self._judging.alone(collection, subject, member) for member in asked])
 
     def _unjoined(self, judged: JudgedCandidates | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:

@@ -166,10 +166,12 @@ class JudgedByCosine:
 class Judging:
     """Chooses candidates by policy and has the matcher judge them."""
 
-    def __init__(self, store: SqliteStore, readings: ComparedTexts, spots: PolicyIndex, matcher: Matcher) -> None:
+    def __init__(
+        self, store: SqliteStore, compared_texts: ComparedTexts, policy_index: PolicyIndex, matcher: Matcher
+    ) -> None:
         self._store = store
-        self._readings = readings
-        self._spots = spots
+        self._compared_texts = compared_texts
+        self._policy_index = policy_index
         self._learned = matcher
         self._by_cosine = CosineMatcher()
 
@@ -178,11 +180,11 @@ class Judging:
         if collection.settings.rule == "cosine" or not may_be_duplicate(collection.settings, subject.item):
             return None
         if restricts(collection.settings):
-            twin = self._spots.twin(collection, subject)
+            twin = self._policy_index.twin(collection, subject)
         else:
             twin = self._store.items.twin(collection.id, subject.fingerprint, collection.hidden_ms)
             twin = twin if twin is not None and subject.comes_after(twin) else None
-        return twin if twin is None or self._readings.is_current(collection, twin.seq) else None
+        return twin if twin is None or self._compared_texts.is_current(collection, twin.seq) else None
 
     def judge(
         self,
@@ -253,9 +255,13 @@ class Judging:
     ) -> tuple[list[Member], Member | None, Sequence[Member]]:
         """Nearest items, twin and items found by words, as far as the same of them would be compared now."""
         nearest = self._of_each_point(collection, subject, members, similarity)
-        if not self._readings.is_current(collection, subject.seq):
+        if not self._compared_texts.is_current(collection, subject.seq):
             return [], None, ()  # until its turn comes it is compared with nothing
-        return list(self._readings.current(collection, nearest)), twin, self._readings.current(collection, by_words)
+        return (
+            list(self._compared_texts.current(collection, nearest)),
+            twin,
+            self._compared_texts.current(collection, by_words),
+        )
 
     def _judged(
         self,
@@ -335,7 +341,7 @@ class Judging:
         if not may_be_duplicate(collection.settings, subject.item):
             return []
         if restricts(collection.settings):
-            return self._spots.on_points(collection, subject, points, NEAREST)
+            return self._policy_index.on_points(collection, subject, points, NEAREST)
         first: dict[int, Member] = {}
         for member in members:
             if member.point not in first and subject.comes_after(member):

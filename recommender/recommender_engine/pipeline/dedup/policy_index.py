@@ -9,11 +9,11 @@ from recommender_engine.items import ConfigureCollection, Item, TickClock
 from recommender_engine.items.commands import Command, Malformed
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.subject import Subject
-from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, reach, restricts, spot
+from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, policy_key, reach, restricts
 from recommender_engine.store import Collection, Member, PolicyQuery, SqliteStore
 from recommender_engine.store.policy_keys import LAST_SEQ, Sharing
 
-# How many items get their spot under new settings before one command; more before one that says that time has passed.
+# How many items get their policy key under new settings before one command; more before one that says that time has passed.
 SORTED_AT_ONCE = 100
 _ON_A_TICK = 1000
 # An item is compared with all that it may repeat, if they are no more than this; else with the nearest of them.
@@ -26,7 +26,7 @@ class Allowed(NamedTuple):
     Attributes:
         collection: in which it is.
         later: the subject.
-        sought: its spots; ``None`` if it may repeat nothing.
+        sought: its policy keys; ``None`` if it may repeat nothing.
     """
 
     collection: Collection
@@ -34,15 +34,19 @@ class Allowed(NamedTuple):
     sought: PolicyQuery | None
 
 
-def spot_of(collection: Collection, item: Item, at_ms: int) -> PolicyKey:
+def policy_key_of(collection: Collection, item: Item, at_ms: int) -> PolicyKey:
     """Where an item stands among those that later ones may repeat."""
-    return spot(collection.settings, collection.id, Dated(item, at_ms)) if restricts(collection.settings) else NOWHERE
+    return (
+        policy_key(collection.settings, collection.id, Dated(item, at_ms))
+        if restricts(collection.settings)
+        else NOWHERE
+    )
 
 
 class PolicyIndex:
     """Finds what an item may repeat, in collections whose policy restricts it.
 
-    When the settings change, the items get new spots a few at a time, the latest first. Those whose turn has not come
+    When the settings change, the items get new policy keys a few at a time, the latest first. Those whose turn has not come
     are read one by one, so that what is found is the same.
     """
 
@@ -97,7 +101,7 @@ class PolicyIndex:
         sought = self.allowed(collection, subject).sought
         if sought is None:
             return []
-        return self._store.spots.points(sought, FEW)
+        return self._store.policy_index.points(sought, FEW)
 
     def having(self, collection: Collection, subject: Subject) -> Callable[[Sequence[int]], list[int]]:
         """Tells of points which have an item that a subject may repeat."""
@@ -106,7 +110,7 @@ class PolicyIndex:
         def choose(points: Sequence[int]) -> list[int]:
             if allowed.sought is None:
                 return []
-            found = self._store.spots.earliest("point", points, allowed.sought)
+            found = self._store.policy_index.earliest("point", points, allowed.sought)
             return [point for point, seq in zip(points, found, strict=True) if seq]
 
         return choose
@@ -118,7 +122,7 @@ class PolicyIndex:
         def choose(seqs: Sequence[int]) -> list[int]:
             if allowed.sought is None:
                 return []
-            known = set(self._store.spots.among(seqs, allowed.sought))
+            known = set(self._store.policy_index.among(seqs, allowed.sought))
             waiting = [seq for seq in seqs if seq <= allowed.sought.behind and seq < allowed.sought.before]
             waiting = self._store.items.seen(waiting, allowed.sought.hidden_ms)
             said = self._store.items.sayings(waiting, collection.name) if waiting else {}
@@ -133,7 +137,7 @@ class PolicyIndex:
         return choose
 
     def sort(self, command: Command | Malformed) -> None:
-        """Give some items their spots under the settings of now; to be called before each command."""
+        """Give some items their policy keys under the settings of now; to be called before each command."""
         self._last = None
         if isinstance(command, ConfigureCollection):
             return
@@ -141,8 +145,8 @@ class PolicyIndex:
         if collection is None:
             return
         limit = _ON_A_TICK if isinstance(command, TickClock) else SORTED_AT_ONCE
-        rows = self._store.spots.slice(collection.id, collection.unsorted_seq, limit, collection.name)
-        self._store.spots.put([(seq, spot_of(collection, item, at_ms)) for seq, item, at_ms in rows])
+        rows = self._store.policy_index.slice(collection.id, collection.unsorted_seq, limit, collection.name)
+        self._store.policy_index.put([(seq, policy_key_of(collection, item, at_ms)) for seq, item, at_ms in rows])
         collection.unsorted_seq = rows[-1][0] - 1 if len(rows) == limit else 0
         self._collections.touch(collection)
 
@@ -153,10 +157,10 @@ class PolicyIndex:
         collection, later, sought = allowed
         if sought is None:
             return []
-        earliest = self._store.spots.earliest(sharing, values, sought)
+        earliest = self._store.policy_index.earliest(sharing, values, sought)
         if sought.behind:
             for place, value in enumerate(values):
-                waiting = self._store.spots.unsorted(collection.id, sharing, value, sought, collection.name)
+                waiting = self._store.policy_index.unsorted(collection.id, sharing, value, sought, collection.name)
                 for member, said in waiting:
                     if subject.comes_after(member) and allows(collection.settings, later, Dated(said.item, said.at_ms)):
                         earliest[place] = member.seq

@@ -29,7 +29,7 @@ from recommender_engine.items.moves import (
 from recommender_engine.matching import PairModel
 from recommender_engine.pipeline.batch import Batch
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.policy_index import spot_of
+from recommender_engine.pipeline.dedup.policy_index import policy_key_of
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import latest_us, rate_note
@@ -179,7 +179,7 @@ class Incoming:
             at_ms=min(record.at_ms, entry.time_ms),  # what has not been yet would never be over
             cut=None if record.cut is None else record.cut.model_copy(update={"collection": collection.name}),
         )
-        self._store.items.insert(stored, spot_of(collection, stored.compared, stored.at_ms))
+        self._store.items.insert(stored, policy_key_of(collection, stored.compared, stored.at_ms))
         self._words.add(collection.id, stored.seq, stored.compared)
 
     def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:

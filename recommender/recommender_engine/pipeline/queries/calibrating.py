@@ -135,11 +135,11 @@ class Calibrating:
             )
         if kind is not None and kind not in set(Kind):
             raise InvalidCommand("invalid_value", f"kind must be one of {', '.join(Kind)}", "kind")
-        standing = {one.kind: one for one in self._promises.of(name) if one.view == "stream"}
+        current = {one.kind: one for one in self._promises.of(name) if one.view == "stream"}
         pairs = self._pairs(collection)
-        missing = [one for one in standing.values() if not one.measured]
+        missing = [one for one in current.values() if not one.measured]
         chosen = _most(pairs, missing) if kind is None else Kind(kind)
-        promise = None if chosen is None else standing[chosen.value]
+        promise = None if chosen is None else current[chosen.value]
         about = Calibration(
             collection=name,
             target_precision=settings.target_precision,

@@ -66,7 +66,7 @@ class Comparing:
         self,
         store: SqliteStore,
         embedding: EmbeddingStep,
-        readings: ComparedTexts,
+        compared_texts: ComparedTexts,
         collections: Collections,
         indexes: Indexes,
         words: Words,
@@ -75,7 +75,7 @@ class Comparing:
     ) -> None:
         self._store = store
         self._embedding = embedding
-        self._readings = readings
+        self._compared_texts = compared_texts
         self._collections = collections
         self._indexes = indexes
         self._words = words
@@ -171,18 +171,18 @@ class Comparing:
                 _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
             )
             return self._arrivals.told(collection, subject, asked, pair, None)
-        hints = self._arrivals.hints(collection, subject)
+        lexical = self._arrivals.lexical(collection, subject)
         vector, overlay = subject.vector, CollectionOverlay(len(subject.vector))
         neighbours = self._indexes.neighbours(
             collection, {_QUESTION: vector}, dimension=len(vector), k=collection.settings.candidates
         )
-        also = hints.points if asked.said is not None else {*hints.points, asked.member.point}
-        near = neighbours.of(_QUESTION, overlay, also, hints.having, self._arrivals.there(collection))
+        also = lexical.points if asked.said is not None else {*lexical.points, asked.member.point}
+        near = neighbours.of(_QUESTION, overlay, also, lexical.having, self._arrivals.there(collection))
         if asked.said is not None:
             near = dict(sorted({**near, _NOWHERE: similarity}.items(), key=lambda one: -one[1]))
-        surroundings = self._arrivals.surroundings(collection, near)
-        pair, judged = self._arrivals.judged(collection, subject, asked, hints, surroundings)
-        return self._arrivals.told(collection, subject, asked, pair, hints.twin, judged)
+        nearby = self._arrivals.nearby(collection, near)
+        pair, judged = self._arrivals.judged(collection, subject, asked, lexical, nearby)
+        return self._arrivals.told(collection, subject, asked, pair, lexical.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
         row = self._store.items.get(collection.id, asked.id)
@@ -199,7 +199,7 @@ class Comparing:
 
     def _stored(self, row: StoredItem, collection: Collection) -> _Side | None:
         """A stored item, unless another text of it would be compared now."""
-        if not self._readings.is_current(collection, row.seq):
+        if not self._compared_texts.is_current(collection, row.seq):
             return None
         vector = self._store.vectors.get(row.vector)
         subject = Subject(row.compared, row.fingerprint, vector, row.at_ms, row.seq)

@@ -165,22 +165,22 @@ class Reads:
         self,
         store: SqliteStore,
         embedding: EmbeddingStep,
-        readings: ComparedTexts,
+        compared_texts: ComparedTexts,
         collections: Collections,
         indexes: Indexes,
         arrivals: Arrivals,
         answers: Answers,
-        standings: CurrentVerdicts,
+        current_verdicts: CurrentVerdicts,
         promises: Promises,
     ) -> None:
         self._store = store
         self._embedding = embedding
-        self._readings = readings
+        self._compared_texts = compared_texts
         self._collections = collections
         self._indexes = indexes
         self._arrivals = arrivals
         self._answers = answers
-        self._standings = standings
+        self._current_verdicts = current_verdicts
         self._promises = promises
 
     def stats(self) -> dict[str, Any]:
@@ -231,7 +231,7 @@ class Reads:
         if found is None or stored is None:
             return None
         vector = self._store.vectors.get(stored.vector)
-        if not self._readings.is_current(found, stored.seq):
+        if not self._compared_texts.is_current(found, stored.seq):
             vector = self._embed(stored.item).vector
         return self._hits(found, vector, limit, but=stored.group)
 
@@ -241,16 +241,16 @@ class Reads:
         stored = None if found is None else self._stored(found, item_id)
         if found is None or stored is None:
             return None
-        standing = self._standings.of(stored, found, hidden_ms=found.hidden_ms)
+        current = self._current_verdicts.of(stored, found, hidden_ms=found.hidden_ms)
         return ItemView(
             item_id=item_id,
             collection=collection,
             revision=stored.revision,
             text=stored.item.content,
             compared=None if stored.cut is None else stored.cut.content,
-            cuts=tuple(CutView(**cut._asdict()) for cut in self._readings.cuts(found, stored)),
+            cuts=tuple(CutView(**cut._asdict()) for cut in self._compared_texts.cuts(found, stored)),
             attributes=stored.item.attributes,
-            **standing.fields(),
+            **current.fields(),
         )
 
     def outcome(self, key: str, collection: str | None) -> dict[str, Any] | None:
@@ -324,7 +324,7 @@ class Reads:
         return row if row is None or collection.hidden_ms is None or row.at_ms > collection.hidden_ms else None
 
     def _exported(self, row: StoredItem, collection: Collection) -> ExportedItem:
-        standing = self._standings.of(row, collection, hidden_ms=collection.hidden_ms)
+        current = self._current_verdicts.of(row, collection, hidden_ms=collection.hidden_ms)
         vector = np.ascontiguousarray(self._store.vectors.get(row.vector), "<f4")
         return ExportedItem(
             id=row.item.id,
@@ -334,15 +334,15 @@ class Reads:
             timestamp=row.item.timestamp,
             version=row.version,
             at_ms=row.at_ms,
-            band=standing.band,
-            duplicate_of=standing.duplicate_of,
-            group=standing.group,
+            band=current.band,
+            duplicate_of=current.duplicate_of,
+            group=current.group,
             vector=base64.b64encode(vector.tobytes()).decode(),
         )
 
     def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
         found = self._arrivals.recommendations(
-            collection, self._surroundings(collection, vector, limit), but=but, limit=limit
+            collection, self._nearby(collection, vector, limit), but=but, limit=limit
         )
         rows = {one.id: self._stored(collection, one.id) for one in found}
         return [
@@ -353,13 +353,13 @@ class Reads:
             if (row := rows[one.id]) is not None
         ]
 
-    def _surroundings(self, collection: Collection, vector: Vector, limit: int) -> NearbyItems:
+    def _nearby(self, collection: Collection, vector: Vector, limit: int) -> NearbyItems:
         k, overlay = max(collection.settings.candidates, 2 * limit), CollectionOverlay(len(vector))
         neighbours = self._indexes.neighbours(collection, {_QUESTION: vector}, dimension=len(vector), k=k)
         there = self._arrivals.there(collection)
         near = neighbours.of(_QUESTION, overlay, there=there)
         wider = k, _WIDEST, partial(neighbours.nearest, _QUESTION, overlay, there=there)
-        return self._arrivals.surroundings(collection, near, wider)
+        return self._arrivals.nearby(collection, near, wider)
 
     def _embed(self, item: Item) -> Embedded:
         embedded = self._embedding.embed_question(item, self._collections.settings(item.collection))

@@ -26,7 +26,7 @@ def missing_in_words(promise: Mapping[str, Any]) -> str:
     return f"at least {counted(promise['missing'], 'more answer')}"
 
 
-def standing_in_words(found: Mapping[str, Any]) -> str:
+def verdict_in_words(found: Mapping[str, Any]) -> str:
     """How far one kind of text is measured, as the owner told it (`recommender.calibrate`)."""
     promise = found["promise"]
     what = f"{KINDS[promise['kind']]} in a stream, target precision {found['target_precision']:g}"

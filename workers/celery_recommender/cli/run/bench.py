@@ -16,7 +16,7 @@ from celery_recommender.cli.common import err, json_option, load_settings, out, 
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
 from celery_recommender.cli.run.samples import SAMPLES, sample_file
 from celery_recommender.records import BadRow
-from celery_recommender.sandbox import sandboxed, surroundings
+from celery_recommender.sandbox import nearby, sandboxed
 from celery_recommender.settings import Settings
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import UpsertItem
@@ -72,7 +72,7 @@ def bench(
     started = time.monotonic()
     texts = list(_distinct(_read(input_file, given), items or _MOST_TEXTS))
     plan = QUICK if quick else FULL
-    with surroundings(_settings(), "recommender-bench-") as settings, progress_bar() as bar:
+    with nearby(_settings(), "recommender-bench-") as settings, progress_bar() as bar:
         task = bar.add_task("measuring", total=plan.steps)
         steps = iter(range(plan.steps))
 

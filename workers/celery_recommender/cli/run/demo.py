@@ -27,7 +27,7 @@ from celery_recommender.cli.output.event_lines import event_line, laid_out
 from celery_recommender.cli.run.samples import SAMPLES, sample_file
 from celery_recommender.client import Client, is_outcome
 from celery_recommender.records import Items
-from celery_recommender.sandbox import running_worker, sandboxed, surroundings
+from celery_recommender.sandbox import nearby, running_worker, sandboxed
 from celery_recommender.settings import Settings
 from recommender_engine.items import EntryId, ItemProcessed, ItemRevised
 
@@ -53,7 +53,7 @@ def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
     """
     started = time.monotonic()
     run = _Run(quiet=as_json)
-    with surroundings(_settings(), "recommender-demo-") as settings:
+    with nearby(_settings(), "recommender-demo-") as settings:
         err.print("starting a worker: it loads the model, which takes some seconds", style="dim")
         with running_worker(settings) as worker:
             if input_file:

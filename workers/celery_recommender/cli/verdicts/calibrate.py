@@ -11,7 +11,7 @@ from celery_recommender.cli.asking import Ask, owner_at_work, owner_or_state, re
 from celery_recommender.cli.common import counted, err, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.input.tally import exit_code
 from celery_recommender.cli.locating import located
-from celery_recommender.cli.output.measured import KINDS, standing_in_words, told_of_closed
+from celery_recommender.cli.output.measured import KINDS, told_of_closed, verdict_in_words
 from celery_recommender.cli.verdicts.interview import Interview, proposed
 from celery_recommender.cli.verdicts.labels import COLUMNS, read_labels
 from celery_recommender.client import Client
@@ -102,13 +102,13 @@ def _export(ask: Ask, collection: str, kind: str | None, limit: int, target: str
         for pair in found["pairs"]:
             writer.write({"answer": None, **pair})
     if as_json:
-        print_json({"out": target, "rows": len(found["pairs"]), **_standing(found)})
+        print_json({"out": target, "rows": len(found["pairs"]), **_current(found)})
         return
     most = f" (no more than {MOST_ASKED} at a time)" if limit > MOST_ASKED else ""
     told = f"{counted(len(found['pairs']), 'pair')} written to {target}{most}: fill in `answer` (same or different)"
     out.print(printable(told))
     if found["promise"] is not None:
-        out.print(standing_in_words(found))
+        out.print(verdict_in_words(found))
 
 
 def _import(ask: Ask, client: Client, collection: str, source: str, by: str | None, *, as_json: bool) -> int:
@@ -116,7 +116,7 @@ def _import(ask: Ask, client: Client, collection: str, source: str, by: str | No
     taken = read_labels(client, collection, source, by)
     found = proposed(ask, collection, None, 1)
     if as_json:
-        print_json({**taken.as_dict(), **_standing(found)})
+        print_json({**taken.as_dict(), **_current(found)})
     else:
         for line in taken.lines():
             out.print(printable(line))
@@ -126,7 +126,7 @@ def _import(ask: Ask, client: Client, collection: str, source: str, by: str | No
     return exit_code(taken.accepted, taken.failed)
 
 
-def _standing(found: dict[str, Any]) -> dict[str, Any]:
+def _current(found: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name != "pairs"}
 
 

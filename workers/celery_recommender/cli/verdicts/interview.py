@@ -12,7 +12,7 @@ from celery_recommender.celery.tasks.questions import MOST_ASKED, Calibrate
 from celery_recommender.cli.asking import Ask
 from celery_recommender.cli.common import counted, printable
 from celery_recommender.cli.input.sending import outcome_of
-from celery_recommender.cli.output.measured import standing_in_words, told_of_closed
+from celery_recommender.cli.output.measured import told_of_closed, verdict_in_words
 from celery_recommender.cli.verdicts.side_by_side import side_by_side
 from celery_recommender.client import Client
 from recommender_engine.items import FeedbackAccepted
@@ -124,7 +124,7 @@ class Interview:
     def _answer(self, found: dict[str, Any], pair: dict[str, Any]) -> Ending | None:
         """Show a pair and take one key."""
         self._console.print()
-        self._console.print(standing_in_words(found))
+        self._console.print(verdict_in_words(found))
         names = f"{pair['item_id']} (stated {pair['probability']:.2f})", str(pair["other_id"])
         self._console.print(side_by_side(pair["text"], pair["other_text"], names, self._console))
         key = read_key(self._console)
@@ -170,7 +170,7 @@ class Interview:
         same = sum(one.answer == "same" for one in self._given)
         self._console.print(f"{counted(len(self._given), 'answer')} given, {same:,} of them the same thing")
         if found["promise"] is not None:
-            self._console.print(standing_in_words(found))
+            self._console.print(verdict_in_words(found))
         if ending == "out_of_reach":
             self._console.print(
                 "the answers say that the precision is not there: the band stays closed. A lower target_precision may"

@@ -42,7 +42,7 @@ class Dispatch:
         self._results = DeliveryThread(carry, ResultLane("results", commands.forget_request))
         self._followed = DeliveryThread(carry, ResultLane("links", commands.forget_request))
         self._delivering = DeliveryThread(carry, deliveries)
-        self._couriers = (self._results, self._followed, self._delivering)
+        self._delivery_threads = (self._results, self._followed, self._delivering)
         self.idle_s = _IDLE_S
         self._offered_event = START
         self._undelivered = 0  # offered, and not seen to arrive
@@ -54,8 +54,8 @@ class Dispatch:
         if self._settings.deliver_task and engine.delivered is None:
             engine.acknowledge(delivered=engine.last_event)
         self._offered_event = engine.delivered or engine.last_event
-        for courier in self._couriers if self._settings.deliver_task else self._couriers[:2]:
-            courier.start()
+        for delivery_thread in self._delivery_threads if self._settings.deliver_task else self._delivery_threads[:2]:
+            delivery_thread.start()
 
     def offer(self, engine: Recommender) -> None:
         """Give the couriers what they have room for."""
@@ -70,7 +70,7 @@ class Dispatch:
 
     def acknowledge(self, engine: Recommender) -> None:
         """Note what has arrived."""
-        arrived = [job for courier in self._couriers for job in courier.arrived()]
+        arrived = [job for delivery_thread in self._delivery_threads for job in delivery_thread.arrived()]
         replied = [job.id for job in arrived if isinstance(job, ReplyJob)] + self._unclaimed
         deliveries = [job.id for job in arrived if isinstance(job, DeliveryJob)]
         self._undelivered -= len(deliveries)
@@ -84,20 +84,20 @@ class Dispatch:
     def finish(self, engine: Recommender, timeout_s: float) -> None:
         """Let the couriers carry what they have, for at most ``timeout_s`` seconds, and note what arrived."""
         deadline_s = time.monotonic() + timeout_s
-        for courier in self._couriers:
-            if courier.is_alive():
-                courier.finish(max(0.0, deadline_s - time.monotonic()))
+        for delivery_thread in self._delivery_threads:
+            if delivery_thread.is_alive():
+                delivery_thread.finish(max(0.0, deadline_s - time.monotonic()))
         self.acknowledge(engine)
 
     def stop(self) -> None:
         """Carry no more, whatever is left."""
-        for courier in self._couriers:
-            if courier.is_alive():
-                courier.finish(0.0)
+        for delivery_thread in self._delivery_threads:
+            if delivery_thread.is_alive():
+                delivery_thread.finish(0.0)
 
     def told(self) -> dict[str, dict[str, Any]]:
         """By lane: what waits, and why if it is tried in vain."""
-        return {courier.lane.name: courier.told() for courier in self._couriers}
+        return {delivery_thread.lane.name: delivery_thread.told() for delivery_thread in self._delivery_threads}
 
     def sent(self, engine: Recommender, published: EntryId) -> EntryId:
         """Up to where events have reached everybody they are for."""
@@ -110,8 +110,10 @@ class Dispatch:
         known = self._commands.known_requests([task_of(reply) for reply in waiting])
         self._offered_reply = waiting[-1].id
         self._unclaimed += [reply.id for reply in waiting if task_of(reply) not in known]
-        for courier, followed in ((self._results, False), (self._followed, True)):
-            courier.put([resolve_reply(reply, engine) for reply in waiting if known.get(task_of(reply)) is followed])
+        for delivery_thread, followed in ((self._results, False), (self._followed, True)):
+            delivery_thread.put(
+                [resolve_reply(reply, engine) for reply in waiting if known.get(task_of(reply)) is followed]
+            )
 
     def _deliveries(self, events: Sequence[OutboxRow]) -> list[DeliveryJob]:
         if events:

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Self
 
-from celery_recommender.owner.poison.isolated_run import FAILED, PASSED, READY, TrialSetup, rehearse_on_demand
+from celery_recommender.owner.poison.isolated_run import FAILED, PASSED, READY, TrialSetup, run_on_demand
 from recommender_engine.errors import RecommenderError
 from recommender_engine.items import EntryId
 
@@ -84,7 +84,7 @@ class _Stage:
     def _start(self) -> None:
         self._connection, other = self._context.Pipe()
         self._process = self._context.Process(
-            target=rehearse_on_demand, args=(self._ground, other), name="recommender-rehearsal", daemon=True
+            target=run_on_demand, args=(self._ground, other), name="recommender-rehearsal", daemon=True
         )
         try:
             self._process.start()

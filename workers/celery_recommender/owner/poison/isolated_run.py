@@ -54,7 +54,7 @@ class TrialSetup:
     message_rules: Path | None = None
 
 
-def rehearse_on_demand(ground: TrialSetup, connection: Connection) -> None:
+def run_on_demand(ground: TrialSetup, connection: Connection) -> None:
     """The main function of the process: rehearse what is asked for, until the other side has gone.
 
     First it shows that it can work at all, on a text that does no harm. An answer is a word, never an object.

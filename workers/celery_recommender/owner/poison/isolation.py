@@ -51,7 +51,7 @@ class PoisonIsolation:
         self._quarantine = quarantine
         self._directory = settings.partition_dir / "examination"
 
-    def examine(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
+    def bisect_batch(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
         """Search what is suspected, if anything is.
 
         Returns:
@@ -99,12 +99,12 @@ class PoisonIsolation:
         with copied(engine, self._directory) as state:
             for place in (state, None) if state is not None else (None,):
                 try:
-                    return self._examiner(replace(ground, state=place)).culprits()
+                    return self._bisection(replace(ground, state=place)).culprits()
                 except Inconclusive as error:
                     log.error("owner.examination_inconclusive", extra={"error": str(error), "copy": place is not None})
         return {}
 
-    def _examiner(self, ground: TrialSetup) -> Bisection:
+    def _bisection(self, ground: TrialSetup) -> Bisection:
         hang_after_s = self._settings.hang_after_s
         size = 0 if ground.state is None else (ground.state / DATABASE).stat().st_size
         return Bisection(

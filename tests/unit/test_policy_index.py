@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recommender_engine import Entry, Recommender
 from recommender_engine.items import ItemProcessed
 from recommender_engine.matching import LearnedMatcher
-from recommender_engine.pipeline.dedup import policy_index as spots
+from recommender_engine.pipeline.dedup import policy_index as policy_index
 from recommender_engine.pipeline.dedup.policy_index import Allowed, PolicyIndex
 from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.policy import Dated, allows
@@ -139,7 +139,7 @@ def test_many_near_ones_outside_do_not_hide_a_near_one_inside() -> None:
 
 def test_many_near_ones_outside_a_window_do_not_hide_those_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many are allowed to compare with all, so the nearest of them are asked for."""
-    monkeypatch.setattr(spots, "FEW", 5)
+    monkeypatch.setattr(policy_index, "FEW", 5)
     engine, log = opened(), Log()
     crowd = [log.upsert(f"c{n}", f"text {n}", vector=at(n / 100), later_ms=0) for n in range(300)]
     engine.process([log.configure(window_seconds=60, candidates=10), *crowd])
@@ -178,7 +178,7 @@ def test_a_patch_puts_an_item_into_reach_and_out_of_it() -> None:
 @pytest.mark.parametrize("at_once", [1, 3, 1000])
 def test_new_settings_hold_from_the_next_command_on(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """Items are given their spots a few at a time, and found all the while."""
-    monkeypatch.setattr(spots, "SORTED_AT_ONCE", at_once)
+    monkeypatch.setattr(policy_index, "SORTED_AT_ONCE", at_once)
     engine, log = opened(), Log()
     engine.process(
         [log.configure(equal=["n"]), *(log.upsert(f"i{n}", SHOP, attributes={"n": n, "m": n % 2}) for n in range(9))]
@@ -305,7 +305,7 @@ def test_what_is_found_is_what_looking_at_everything_finds(
     log = Log()
     entries = [log.configure(**policy), *(entry_of(log, command, pause) for command, pause in history)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spots, "SORTED_AT_ONCE", 2)
+        patch.setattr(policy_index, "SORTED_AT_ONCE", 2)
         engine = opened(matcher=LearnedMatcher)
         told = [event for n in range(0, len(entries), cut) for event in engine.process(entries[n : n + cut])]
     with pytest.MonkeyPatch.context() as patch:
