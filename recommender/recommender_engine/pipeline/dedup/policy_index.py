@@ -13,7 +13,7 @@ from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, policy_
 from recommender_engine.store import Collection, Member, PolicyQuery, SqliteStore
 from recommender_engine.store.policy_keys import LAST_SEQ, Sharing
 
-# How many items get their policy key under new settings before one command; more before one that says that time has passed.
+# How many items get their policy key under new settings before one command; more before one that lets time pass.
 SORTED_AT_ONCE = 100
 _ON_A_TICK = 1000
 # An item is compared with all that it may repeat, if they are no more than this; else with the nearest of them.
@@ -46,8 +46,8 @@ def policy_key_of(collection: Collection, item: Item, at_ms: int) -> PolicyKey:
 class PolicyIndex:
     """Finds what an item may repeat, in collections whose policy restricts it.
 
-    When the settings change, the items get new policy keys a few at a time, the latest first. Those whose turn has not come
-    are read one by one, so that what is found is the same.
+    When the settings change, the items get new policy keys a few at a time, the latest first. Those whose turn has not
+    come are read one by one, so that what is found is the same.
     """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
