@@ -217,7 +217,7 @@ SPOKEN = {
 
 
 def test_every_language_says_what_speaks_of_now() -> None:
-    folder = files("recommender_engine.matching").joinpath("languages")
+    folder = files("recommender_engine.matching.text").joinpath("languages")
     listed = {
         file.name.removesuffix(".toml")
         for file in folder.iterdir()

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from recommender_engine.matching.pair.agreement import NOTHING, Agreement
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
-from recommender_engine.matching.features.feature import Evidence, Said, Telling
+from recommender_engine.matching.features.feature import Evidence, ReasonInput, WeighedReason
 
 
 def courtesy_differs(pair: Comparison) -> float:
@@ -46,7 +46,7 @@ def _found(pair: Comparison) -> Agreement[str]:
     return NOTHING if here == there else Agreement((), ("please",) * here, ("please",) * there)
 
 
-def _courtesy(telling: Telling) -> Iterator[Said]:
+def _courtesy(telling: ReasonInput) -> Iterator[WeighedReason]:
     if "courtesy" in telling.pair.certain:
         at = telling.texts.ranges(["please"])
         text = "one of the two says please"

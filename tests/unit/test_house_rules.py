@@ -11,7 +11,8 @@ import pytest
 from importlinter.api import read_configuration
 
 ROOT = Path(__file__).parents[2]
-MAX_LINES = 400
+IMPORTS = ROOT / "docs" / "internals" / "imports.md"
+MOST_MODULES = 12  # in a room that has rooms beside it
 
 NUMBERED = re.compile(r"(?:[=(,]|\b(?:AND|IS|LIMIT|LIKE|NOT|OR|SELECT|THEN|ELSE)\b) *\?[1-9]")
 
@@ -172,32 +173,46 @@ def test_nothing_is_pickled() -> None:
     assert _offences(pickles, _sources(*folders, besides=("examples/node-producer/node_modules",))) == []
 
 
-def test_modules_are_short() -> None:
-    lengths = {path: len(path.read_text().splitlines()) for path in _sources("recommender", "workers")}
-    assert {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > MAX_LINES} == {}
+def test_rooms_are_small_and_say_what_they_hold() -> None:
+    """A newcomer finds his way by the names of a dozen modules, and by one sentence a room."""
+    containers = [name for name in _layered() if name and "." in name]
+    assert len(containers) > 5
+    for container in containers:
+        folder = next(path for path in (ROOT / "recommender", ROOT / "workers") if (path / _path(container)).is_dir())
+        for room in (one.parent for one in (folder / _path(container)).glob("*/__init__.py")):
+            assert len([one for one in room.glob("*.py") if one.name != "__init__.py"]) <= MOST_MODULES, room
+            assert (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").count("\n") == 0, room
 
 
-def _enforced_layers() -> list[set[str]]:
-    """Layers of the import contracts, highest first, each a set of full module names."""
+def _path(name: str) -> str:
+    return name.replace(".", "/")
+
+
+def _layered() -> dict[str | None, list[str]]:
+    """Layers of each import contract by its container, highest first; ``None``: the packages themselves."""
     contracts = read_configuration(str(ROOT / ".importlinter"))["contracts_options"]
-    layered = {
-        contract.get("containers", [None])[0]: contract for contract in contracts if contract["type"] == "layers"
-    }
-    packages = layered.pop(None)["layers"]
-    assert set(packages) == set(layered)
-    return [
-        {f"{package}.{name.strip()}" for name in layer.split("|")}
-        for package in packages
-        for layer in layered[package]["layers"]
-    ]
+    return {one.get("containers", [None])[0]: one["layers"] for one in contracts if one["type"] == "layers"}
 
 
-def _told_layers() -> list[set[str]]:
-    """Layers of the block marked ``layers`` in ARCHITECTURE.md, highest first."""
-    block = re.search(r"^```layers\n(.*?)^```$", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert block, "ARCHITECTURE.md has no block that begins with ```layers"
-    return [{name.strip() for name in line.split("|")} for line in block[1].splitlines() if line.strip()]
+def _block(name: str) -> list[str]:
+    """Lines of a block of the page on imports."""
+    block = re.search(rf"^```{name}\n(.*?)^```$", IMPORTS.read_text(), re.DOTALL | re.MULTILINE)
+    assert block, f"{IMPORTS} has no block that begins with ```{name}"
+    return block[1].splitlines()
 
 
-def test_architecture_page_tells_the_layers_that_are_enforced() -> None:
-    assert _told_layers() == _enforced_layers()
+def _layer(names: str, container: str = "") -> set[str]:
+    return {container + name.strip() for name in names.split("|")}
+
+
+def test_imports_page_tells_the_layers_that_are_enforced() -> None:
+    layered = _layered()
+    enforced = [_layer(names, f"{package}.") for package in layered[None] for names in layered[package]]
+    assert [_layer(line) for line in _block("layers")] == enforced
+
+
+def test_imports_page_tells_the_rooms_that_are_enforced() -> None:
+    layered = _layered()
+    rooms = {name: [_layer(one) for one in layers] for name, layers in layered.items() if name and "." in name}
+    told = (line.partition(": ") for line in _block("rooms"))
+    assert {name: [_layer(one) for one in layers.split(">")] for name, _, layers in told} == rooms

@@ -237,7 +237,9 @@ def elsewhere(call: str, home: Path, endpoint: str, **environment: str) -> subpr
         "from recommender_engine.embedding.model_source import ModelSource\n"
         f"print({call}(ModelSource('tiny', repository={Hub.REPOSITORY!r}, revision={COMMIT!r})))"
     )
-    inherited = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if key in os.environ}
+    inherited = {
+        key: os.environ[key] for key in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT") if key in os.environ
+    }
     return subprocess.run(
         [sys.executable, "-c", program],
         env=inherited | {"HF_HOME": str(home), "HF_ENDPOINT": endpoint} | environment,
