@@ -32,7 +32,7 @@ from recommender_engine.evaluation import RecordedEncoders
 from recommender_engine.items import DEFAULT_MODEL, Band, ItemProcessed
 from recommender_engine.matching import PairModel
 from recommender_engine.matching.model.operating_points import lower_bound
-from recommender_engine.pipeline.queue_order import chance_of
+from recommender_engine.pipeline.dedup.review_order import chance_of
 from tools.arrivals import STREAMS, Arrivals
 from tools.fit_matcher import READ_FROM, ROOT
 from tools.judge_matcher import embed_ahead

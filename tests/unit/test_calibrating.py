@@ -14,8 +14,8 @@ from recommender_engine import Recommender
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.model.operating_points import upper_bound
+from recommender_engine.pipeline.dedup.review_order import chance_of
 from recommender_engine.pipeline.queries.calibrating import Calibration, Candidate, in_order, out_of_reach, rate_of
-from recommender_engine.pipeline.queue_order import chance_of
 from recommender_engine.store import LikelyPair
 from tests.support.engine import Log, opened
 from tests.unit.test_promises import report

@@ -30,9 +30,9 @@ from recommender_engine.items.values import Value
 from recommender_engine.matching import Kind, Segment, View, kind_of_items, more_right, upper_bound
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
+from recommender_engine.pipeline.dedup.review_order import chance_of, turn
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.promises import Promises, PromiseView
-from recommender_engine.pipeline.queue_order import chance_of, turn
 from recommender_engine.recent import Recent
 from recommender_engine.store import Collection, LikelyPair, SqliteStore
 

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender_engine.pipeline.queue_order import chance_of, turn
+from recommender_engine.pipeline.dedup.review_order import chance_of, turn
 
 probabilities = st.integers(1, 10_000).map(lambda number: number / 10_000)
 chances = st.floats(0.0, 1.0, exclude_max=True)
