@@ -17,12 +17,12 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "the vector index",
         (
             "recommender/recommender_engine/index/",
-            "pipeline/vectors/neighbours.py",
+            "pipeline/vectors/nearest_points.py",
             "pipeline/vectors/indexes.py",
             "pipeline/vectors/overlay.py",
         ),
     ),
-    ("recommendations", ("pipeline/arrival/arrivals.py:recommendations", "recommender/recommender_engine/ranking.py")),
+    ("recommendations", ("pipeline/candidates/recommendations.py", "recommender/recommender_engine/ranking.py")),
     (
         "events: making and storing them",
         ("recommender/recommender_engine/store/outbox.py", "pipeline/batch.py", "items/events.py"),

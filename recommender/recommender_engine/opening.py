@@ -12,9 +12,9 @@ from recommender_engine.embedding import KNOWN_MODELS, Encoders, ModelCatalogue
 from recommender_engine.embedding.processors import usable_processors
 from recommender_engine.errors import RecommenderError, StateError, StateLocked
 from recommender_engine.index import HnswParameters
-from recommender_engine.matching import LearnedMatcher
+from recommender_engine.matching import LearnedMatcher, MatcherFactory
 from recommender_engine.message import Messages
-from recommender_engine.pipeline import MOST_COLLECTIONS, EmbeddingExecutor, Indexes, MatcherFactory, Recommender
+from recommender_engine.pipeline import MOST_COLLECTIONS, EmbeddingExecutor, Indexes, Recommender
 from recommender_engine.store import SqliteStore, explained
 
 DATABASE = "state.sqlite3"

@@ -47,7 +47,7 @@ def may_be_duplicate(settings: CollectionSettings, item: Item) -> bool:
 
 def means_nothing(settings: CollectionSettings, item: Item) -> bool:
     """Whether the item's text is a placeholder (``N/A``, ``-``), in a collection whose texts are compared."""
-    return settings.rule != "cosine" and says_nothing(item.content)
+    return settings.compares_texts and says_nothing(item.content)
 
 
 def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:

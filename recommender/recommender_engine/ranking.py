@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
-
-from recommender_engine.items import Recommendation
 
 
 class ScoredMember(NamedTuple):
@@ -22,25 +20,25 @@ class ScoredMember(NamedTuple):
     similarity: float
 
 
-def recommend(
-    members: Iterable[ScoredMember], canonical: Mapping[str, str], *, floor: float, limit: int
-) -> tuple[Recommendation, ...]:
-    """Collapse members to the canonical items of their groups.
-
-    A group scores as its closest member. Equal scores are ordered by arrival, so that the result does not depend on
-    the order of ``members``.
+def nearest_by_group(
+    members: Iterable[ScoredMember],
+    *,
+    floor: float,
+    limit: int,
+    counts: Callable[[ScoredMember], bool] = lambda member: True,
+) -> list[ScoredMember]:
+    """The closest member of each group, best first; equal scores are ordered by arrival.
 
     Args:
-        members: similar items; those below ``floor`` are left out.
-        canonical: id of the canonical item by group.
+        members: similar items, the closest first; read as far as need be.
         floor: smallest score that counts.
-        limit: most recommendations returned.
+        limit: most groups returned.
+        counts: whether a member stands for its group; asked only where none does yet.
     """
     best: dict[str, ScoredMember] = {}
-    for member in sorted(members, key=lambda member: (-member.similarity, member.seq)):
-        if member.similarity >= floor:
-            best.setdefault(member.group, member)
-    return tuple(
-        Recommendation(id=canonical[group], score=member.similarity, group=group)
-        for group, member in list(best.items())[:limit]
-    )
+    for member in members:
+        if member.similarity < floor or len(best) >= limit:
+            break
+        if member.group not in best and counts(member):
+            best[member.group] = member
+    return sorted(best.values(), key=lambda one: (-one.similarity, one.seq))

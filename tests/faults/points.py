@@ -103,7 +103,7 @@ POINTS = (
     Point("embed: begun ahead", f"{_ENGINE}.embed_ahead", "after"),
     Point("embed: after", "recommender_engine.pipeline.vectors.embedding_step:EmbeddingStep.embed", "after"),
     # D: candidates and decision.
-    Point("candidates: after", f"{_ENGINE}._neighbours", "after"),
+    Point("candidates: after", f"{_ENGINE}._search", "after"),
     Point("decide: before", f"{_ENGINE}._decide", "before"),
     Point("decide: after", f"{_ENGINE}._decide", "after"),
     # E: inside the transaction, and its end.

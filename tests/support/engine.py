@@ -20,7 +20,7 @@ from recommender_engine.items import (
     ItemRevised,
     ItemsBackfilled,
 )
-from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.matching import MatcherFactory
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.matchers import cosine_matcher
 

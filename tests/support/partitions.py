@@ -11,7 +11,7 @@ from typing import Any
 
 from recommender_engine import Entry, Event, Recommender, open_recommender
 from recommender_engine.items.moves import FIRST_PAGE
-from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.matching import MatcherFactory
 from tests.support.engine import Log, Models
 from tests.support.matchers import cosine_matcher
 

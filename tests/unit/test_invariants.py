@@ -35,8 +35,7 @@ from recommender_engine.items import (
     TickClock,
     UpsertItem,
 )
-from recommender_engine.matching import LearnedMatcher
-from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.matching import LearnedMatcher, MatcherFactory
 from recommender_engine.testing import DeterministicEncoder
 from recommender_engine.text import clean, fingerprint
 from tests.support.encoders import FailingEncoder

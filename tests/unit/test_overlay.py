@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recommender_engine.index import FlatIndex, cosines
 from recommender_engine.items import EntryId
-from recommender_engine.pipeline.vectors.neighbours import Neighbours
+from recommender_engine.pipeline.vectors.nearest_points import NearestPoints, search
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 
 DIMENSION = 8
@@ -70,6 +70,9 @@ def test_index_and_overlay_together_find_what_one_index_finds(committed: int, k:
     for point in removed:
         overlay.remove(point)
     places = [EntryId(1, number) for number in range(len(queries))]
-    neighbours = Neighbours(index, dict(zip(places, queries, strict=True)), k)
-    for place, (labels, _) in zip(places, zip(*whole.search(queries, k), strict=True), strict=True):
-        assert list(neighbours.of(place, overlay)) == labels[labels >= 0].tolist()
+    found = search(index, dict(zip(places, queries, strict=True)), k)
+    expected = whole.search(queries, k).labels
+    for place, query, labels in zip(places, queries, expected, strict=True):
+        for already in (found.get(place), None):  # with the batch, or on its own
+            points = NearestPoints(index, query, k, overlay, found=already)
+            assert list(points.near()) == labels[labels >= 0].tolist()

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from recommender_engine import Entry, Recommender
 from recommender_engine.items import ItemProcessed
 from recommender_engine.matching import LearnedMatcher
-from recommender_engine.pipeline.dedup import policy_index as policy_index
-from recommender_engine.pipeline.dedup.policy_index import Allowed, PolicyIndex
-from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.pipeline.candidates import policy_index
+from recommender_engine.pipeline.candidates.policy_index import Allowed, PolicyIndex
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.policy import Dated, allows
 from recommender_engine.store import Collection, StoredItem
 from tests.support.engine import Log, at, lines, opened

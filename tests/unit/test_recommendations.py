@@ -11,8 +11,7 @@ import pytest
 
 from recommender_engine import Entry, Recommender
 from recommender_engine.items import ItemProcessed
-from recommender_engine.pipeline.commands import upserts
-from recommender_engine.pipeline.vectors import widening as nearby
+from recommender_engine.pipeline.candidates import candidates, search
 from tests.support.engine import Log, data_of, opened
 
 COPIES, OTHERS = 80, 10
@@ -85,16 +84,16 @@ def test_a_search_counts_groups_and_not_their_items(log: Log) -> None:
 
 def test_no_more_is_looked_at_than_is_asked_for(engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    original = nearby._reach
+    original = candidates._reach
 
     def reach(similarity: dict[int, float], count: int) -> float:
         asked.append(count)
         return original(similarity, count)
 
-    monkeypatch.setattr(nearby, "_reach", reach)
+    monkeypatch.setattr(candidates, "_reach", reach)
     engine.process([log.upsert("unlike", "nothing is like it", vector=[0.0] * (DIMENSION - 1) + [1.0])])
     assert asked == [50], "the floor is among its neighbours already"
-    monkeypatch.setattr(upserts, "_WIDEST", 60)
+    monkeypatch.setattr(search, "WIDEST", 60)
     asked.clear()
     engine.process([near_copy(log, COPIES)])
     assert asked == [50, 60]

@@ -15,9 +15,8 @@ from recommender_engine.backups import Origin
 from recommender_engine.errors import StateTooNew
 from recommender_engine.items import START, CollectionSettings, Item
 from recommender_engine.items.limits import KEY_WINDOW_MS
-from recommender_engine.matching import LearnedMatcher
+from recommender_engine.matching import LearnedMatcher, MatcherFactory
 from recommender_engine.opening import DATABASE
-from recommender_engine.pipeline import MatcherFactory
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
 from recommender_engine.store import SqliteStore, schema
 from recommender_engine.store.tables import SCHEMA_VERSION

@@ -15,8 +15,7 @@ from recommender_engine import Recommender
 from recommender_engine.embedding import Encoders
 from recommender_engine.evaluation.recording import RecordingMatcher
 from recommender_engine.items import CollectionSettings, Item
-from recommender_engine.matching import TermStatistics, item_terms
-from recommender_engine.pipeline import MatcherFactory
+from recommender_engine.matching import MatcherFactory, TermStatistics, item_terms
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical import words as words_module
 from recommender_engine.pipeline.lexical.words import Words

@@ -25,7 +25,7 @@ class RecordingMatcher:
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
     ) -> list[PairVerdict]:
         """The verdicts of the matcher, in the order given."""
-        verdicts = self._matcher.judge(item, candidates, settings)
+        verdicts = list(self._matcher.judge(item, candidates, settings))
         # When groups are compared an item is judged again; its candidates are those it arrived with.
         if item.item.id not in self._candidates:
             judged = sorted(

@@ -72,3 +72,8 @@ class CollectionSettings(Value):
     ttl_seconds: Seconds | None = None
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+
+    @property
+    def compares_texts(self) -> bool:
+        """Whether texts count: else only vectors are compared, the nearest first, and no precision is stated."""
+        return self.rule != "cosine"

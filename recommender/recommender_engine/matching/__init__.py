@@ -2,10 +2,11 @@
 
 from recommender_engine.matching.features.rows import judged_alone, rows_from
 from recommender_engine.matching.features.table import FEATURES
-from recommender_engine.matching.matchers.cosine import CosineMatcher, by_cosine
+from recommender_engine.matching.matchers.cosine import by_cosine
 from recommender_engine.matching.matchers.learned import LearnedMatcher, ModelOf, StatisticsOf
 from recommender_engine.matching.matchers.matcher import Candidate, Comparable, Matcher
 from recommender_engine.matching.matchers.reasons import only_meaning
+from recommender_engine.matching.matchers.rules import MATCHERS, MatcherFactory
 from recommender_engine.matching.model.learning import OWN_MODEL_FROM, held_out, learn, measured
 from recommender_engine.matching.model.operating_points import CLOSED, OperatingPoint, upper_bound
 from recommender_engine.matching.model.pair_model import PairModel, default_model
@@ -18,16 +19,17 @@ from recommender_engine.matching.trees import Floats
 __all__ = [
     "CLOSED",
     "FEATURES",
+    "MATCHERS",
     "OWN_MODEL_FROM",
     "Answered",
     "Candidate",
     "Comparable",
-    "CosineMatcher",
     "CountedTerms",
     "Floats",
     "Kind",
     "LearnedMatcher",
     "Matcher",
+    "MatcherFactory",
     "ModelOf",
     "OperatingPoint",
     "PairModel",

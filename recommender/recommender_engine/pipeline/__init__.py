@@ -3,7 +3,7 @@
 from recommender_engine.pipeline.collections import MOST_COLLECTIONS
 from recommender_engine.pipeline.queries.comparing import ComparedPair
 from recommender_engine.pipeline.queries.reads import ItemView, SearchHit
-from recommender_engine.pipeline.recommender import MatcherFactory, Recommender
+from recommender_engine.pipeline.recommender import Recommender
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor, TimedEmbeddings
 
@@ -13,7 +13,6 @@ __all__ = [
     "EmbeddingExecutor",
     "Indexes",
     "ItemView",
-    "MatcherFactory",
     "Recommender",
     "SearchHit",
     "TimedEmbeddings",

@@ -46,10 +46,12 @@ class Batch:
         self._last_event = self._last_event.next_at(entry.time_ms)
         return self._last_event
 
-    def overlay(self, collection: Collection, dimension: int) -> CollectionOverlay:
-        """The changes to one collection's index."""
+    def overlay(self, collection: Collection) -> CollectionOverlay:
+        """The changes to the index of one collection, which has had an item."""
         if collection.id not in self.overlays:
-            self.overlays[collection.id] = CollectionOverlay(dimension)
+            if collection.dimension is None:
+                raise AssertionError("a collection that has had an item has a dimension")
+            self.overlays[collection.id] = CollectionOverlay(collection.dimension)
             self.changed[collection.id] = collection
         return self.overlays[collection.id]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import ConfigureCollection, DeleteCollection, Entry, MoveCollection, ReceiveRecords
 from recommender_engine.pipeline.vectors.embedding_step import Embedded
-from recommender_engine.pipeline.vectors.neighbours import Neighbours
+from recommender_engine.pipeline.vectors.overlay import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +18,14 @@ class Prepared:
     Attributes:
         entry: the entry.
         embedded: the item with its vector, or why it has none; ``None`` for other commands and for repeats.
-        neighbours: of the items of its collection in this batch.
+        found: what the index of its collection has found for the vector before the batch is decided.
         refusal: why it is rejected whatever it says: it is one too many.
         elsewhere: the partition that decides it, if it is not this one.
     """
 
     entry: Entry
     embedded: Embedded | InvalidCommand | None
-    neighbours: Neighbours | None
+    found: Found | None
     refusal: InvalidCommand | None = None
     elsewhere: str | None = None
 

@@ -10,26 +10,27 @@ from typing import Any
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import InvalidCommand, StateFull
 from recommender_engine.items import CollectionSettings, Entry, EntryId, EraseItem, Event, Item, ItemKey, UpsertItem
-from recommender_engine.matching import LearnedMatcher, Matcher, ModelOf, StatisticsOf
+from recommender_engine.matching import MATCHERS, LearnedMatcher, MatcherFactory
 from recommender_engine.message import Messages
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.arrival.recutting import Recutting
-from recommender_engine.pipeline.arrival.requery import Requery
 from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.policy_index import PolicyIndex
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
+from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import MOST_COLLECTIONS, Collections
 from recommender_engine.pipeline.commands.deletion import Deletion
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.handlers import Handlers
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
 from recommender_engine.pipeline.dedup.corrections import Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.group_edits import GroupEdits
 from recommender_engine.pipeline.dedup.groups import Groups
 from recommender_engine.pipeline.dedup.judging import Judging
-from recommender_engine.pipeline.dedup.policy_index import PolicyIndex
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.promises import Promises
@@ -48,14 +49,11 @@ from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.outcomes import Outcomes
 from recommender_engine.pipeline.stream_time.rates import Rates
 from recommender_engine.pipeline.stream_time.summaries import Summaries
-from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep
+from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
-from recommender_engine.pipeline.vectors.neighbours import Neighbours
+from recommender_engine.pipeline.vectors.overlay import Found
 from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor
 from recommender_engine.store import DatabaseCopy, Outbox, SqliteStore
-
-MatcherFactory = Callable[[StatisticsOf, ModelOf], Matcher]
-"""Makes a matcher from the document frequencies and the models of collections, by name."""
 
 
 class Recommender:
@@ -68,8 +66,7 @@ class Recommender:
         store: the state; what is committed there happened.
         encoders: the embedding models.
         indexes: the vector indexes, derived from the store.
-        matcher: makes the verdicts on pairs from the document frequencies and the model of each collection; by default
-            the learned one.
+        matcher: makes the matcher of the rule ``learned``.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         on_close: called after the store has been closed.
         remote: embeds further ahead than the next batch, elsewhere; it is closed with the engine.
@@ -108,24 +105,25 @@ class Recommender:
         self._rates = Rates(store, self._collections)
         self._policy_index = PolicyIndex(store, self._collections)
         compared_texts = ComparedTexts(store, self._messages)
-        judging = Judging(store, compared_texts, self._policy_index, matcher(self._words.statistics, self._models.of))
+        search = CandidateSearch(store, self._indexes, compared_texts, self._policy_index, self._words)
+        recommendations = Recommendations(store, compared_texts)
+        factories = {**MATCHERS, "learned": matcher}.items()
+        matchers = {rule: make(self._words.statistics, self._models.of) for rule, make in factories}
+        judging = Judging(store, search, matchers)
         groups = Groups(store, compared_texts, judging, self._answers, self._models.of)
         current_verdicts = CurrentVerdicts(store)
         corrections = Corrections(store, current_verdicts)
         review = ReviewBudget(self._collections)
-        arrivals = Arrivals(
-            store, compared_texts, self._words, self._policy_index, judging, self._answers, groups, review
-        )
-        requery = Requery(arrivals, self._indexes)
-        self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, requery)
-        self._departures = departures = Departures(store, arrivals, requery, corrections)
+        arrivals = Arrivals(store, self._words, judging, self._answers, groups, review)
+        self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, search)
+        self._departures = departures = Departures(store, arrivals, search, corrections)
         reshaping = GroupEdits(store, judging, self._answers, groups)
         feedback = Feedback(
-            store, judging, arrivals, requery, self._answers, reshaping, self._models, current_verdicts, corrections
+            store, judging, arrivals, search, self._answers, reshaping, self._models, current_verdicts, corrections
         )
         outcomes = Outcomes(self._summaries)
-        parts = arrivals, departures, self._expiry, groups, current_verdicts, corrections, outcomes
-        upserts = Upserts(store, self._collections, *parts)
+        parts = search, arrivals, departures, self._expiry, groups, recommendations, current_verdicts, corrections
+        upserts = Upserts(store, self._collections, *parts, outcomes)
         self.moves = MovedCollections(store, self._collections, self._words)
         caches = (self._answers, self._models)
         kept = (*caches, self._words, self._rates, self._indexes)
@@ -138,11 +136,13 @@ class Recommender:
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
         self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
         self.notes = Notes(store)
-        asked = self._embedding, compared_texts, self._collections, self._indexes
+        asked = self._embedding, compared_texts, self._collections
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
-        self._reads = Reads(store, *asked, arrivals, self._answers, current_verdicts, self.promises)
-        self._comparing = Comparing(store, *asked, self._words, arrivals, judging)
+        self._reads = Reads(
+            store, *asked, self._indexes, search, recommendations, self._answers, current_verdicts, self.promises
+        )
+        self._comparing = Comparing(store, *asked, self._words, search, arrivals, judging)
         self._recutting.open()
 
     # -- the main path -------------------------------------------------------------------------------------------------
@@ -215,21 +215,20 @@ class Recommender:
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
         )
         by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
-        neighbours = self._neighbours(by_entry)
+        found = self._search(by_entry)
         for entry in entries:
-            near = neighbours.get(getattr(entry.command, "collection", ""))
-            yield Prepared(entry, by_entry.get(entry.id), near, refused.get(entry.id), elsewhere.get(entry.id))
+            id_ = entry.id
+            yield Prepared(entry, by_entry.get(id_), found.get(id_), refused.get(id_), elsewhere.get(id_))
 
-    def _neighbours(self, embedded: dict[EntryId, Embedded | InvalidCommand]) -> dict[str, Neighbours]:
-        queries: dict[str, dict[EntryId, Embedded]] = {}
+    def _search(self, embedded: dict[EntryId, Embedded | InvalidCommand]) -> dict[EntryId, Found]:
+        queries: dict[str, dict[EntryId, Vector]] = {}
         for id_, one in embedded.items():
             if isinstance(one, Embedded):
-                queries.setdefault(one.item.collection, {})[id_] = one
-        found: dict[str, Neighbours] = {}
-        for name, members in queries.items():
-            vectors, k = {id_: one.vector for id_, one in members.items()}, self._collections.settings(name).candidates
-            dimension = next(iter(members.values())).model.dimension
-            found[name] = self._indexes.neighbours(self._collections.find(name), vectors, dimension=dimension, k=k)
+                queries.setdefault(one.item.collection, {})[id_] = one.vector
+        found: dict[EntryId, Found] = {}
+        for name, vectors in queries.items():
+            if (collection := self._collections.find(name)) is not None:
+                found.update(self._indexes.search(collection, vectors))
         return found
 
     def _decide(self, prepared: Prepared, batch: Batch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from recommender_engine.items import Band, CollectionSettings, PairVerdict
 from recommender_engine.matching.matchers.matcher import Candidate, Comparable
@@ -17,9 +17,9 @@ class CosineMatcher:
 
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
-    ) -> list[PairVerdict]:
+    ) -> Iterator[PairVerdict]:
         """One verdict for each candidate, in the order given, without reasons."""
-        return [by_cosine(one.similarity, settings) for one in candidates]
+        return (by_cosine(one.similarity, settings) for one in candidates)
 
     def explain(
         self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,8 +50,8 @@ class Matcher(Protocol):
 
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
-    ) -> list[PairVerdict]:
-        """One verdict for each candidate, in the order given, without reasons."""
+    ) -> Iterable[PairVerdict]:
+        """One verdict for each candidate, in the order given, without reasons; read as far as need be."""
 
     def explain(
         self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings

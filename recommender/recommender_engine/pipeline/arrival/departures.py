@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from recommender_engine.items import Band, Entry, Revision
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.arrival.requery import Requery
 from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
-from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 
 # Open questions ("are these two the same?") about one item that are asked anew when it goes.
@@ -33,10 +33,12 @@ class Departed:
 class Departures:
     """Takes items out and says what follows from it."""
 
-    def __init__(self, store: SqliteStore, arrivals: Arrivals, requery: Requery, corrections: Corrections) -> None:
+    def __init__(
+        self, store: SqliteStore, arrivals: Arrivals, search: CandidateSearch, corrections: Corrections
+    ) -> None:
         self._store = store
         self._arrivals = arrivals
-        self._requery = requery
+        self._search = search
         self._corrections = corrections
 
     def take_out(self, row: StoredItem, collection: Collection, batch: Batch) -> Departed:
@@ -46,14 +48,13 @@ class Departures:
         return Departed(row, before)
 
     def _take_out(self, row: StoredItem, collection: Collection, batch: Batch, before: Before) -> None:
-        overlay = self._requery.overlay(collection, batch)
+        overlay = batch.overlay(collection)
         asked = self._asked_about(row, collection)
         self._corrections.note(before, collection, [], asked)
         self._arrivals.withdraw(row, overlay)
         for one in asked:
             subject = Subject(one.compared, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
-            lexical, nearby = self._requery.around(collection, subject, batch)
-            verdict = self._arrivals.rejudge(collection, subject, lexical, nearby)
+            verdict = self._arrivals.rejudge(collection, subject, self._search.find(collection, subject, overlay))
             self._store.items.correct(one.seq, verdict)
 
     def expire(self, rows: Sequence[StoredItem], entry: Entry, collection: Collection, batch: Batch) -> None:

@@ -13,11 +13,11 @@ from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
 from recommender_engine.items import ConfigureCollection, Entry, GiveFeedback, TickClock
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.arrival.requery import Requery
 from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts, was_compared_as
+from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts, was_compared_as
-from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
@@ -40,14 +40,14 @@ class Recutting:
         embedding: EmbeddingStep,
         compared_texts: ComparedTexts,
         arrivals: Arrivals,
-        requery: Requery,
+        search: CandidateSearch,
     ) -> None:
         self._store = store
         self._collections = collections
         self._embedding = embedding
         self._compared_texts = compared_texts
         self._arrivals = arrivals
-        self._requery = requery
+        self._search = search
 
     def open(self) -> None:
         """Note which collections were cut by other rules; to be called when a state is opened."""
@@ -106,6 +106,7 @@ class Recutting:
             return False
         changed = replace(row, cut=cut, fingerprint=embedded.fingerprint)
         subject = Subject(changed.compared, embedded.fingerprint, embedded.vector, row.at_ms, row.seq)
-        _, nearby = self._requery.around(collection, subject, batch)
-        self._arrivals.recut(collection, row, changed, embedded, nearby, self._requery.overlay(collection, batch))
+        overlay = batch.overlay(collection)
+        candidates = self._search.find(collection, subject, overlay)
+        self._arrivals.recut(collection, row, changed, embedded, candidates, overlay)
         return True

@@ -7,8 +7,8 @@ from typing import Literal
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Band, Entry, FeedbackAccepted, GiveFeedback
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.arrival.requery import Requery
 from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.dedup.answers import Answers, Chain
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
@@ -30,7 +30,7 @@ class Feedback:
         store: SqliteStore,
         judging: Judging,
         arrivals: Arrivals,
-        requery: Requery,
+        search: CandidateSearch,
         answers: Answers,
         reshaping: GroupEdits,
         models: Models,
@@ -40,7 +40,7 @@ class Feedback:
         self._store = store
         self._judging = judging
         self._arrivals = arrivals
-        self._requery = requery
+        self._search = search
         self._answers = answers
         self._reshaping = reshaping
         self._models = models
@@ -92,7 +92,8 @@ class Feedback:
             self._answers.require_room(collection.id)
         first, second = sorted(pair)
         later = self._judging.subject(collection, second)
-        seen = self._arrivals.seen(collection, later, first, *self._requery.around(collection, later, batch))
+        candidates = self._search.find(collection, later, batch.overlay(collection))
+        seen = self._arrivals.seen(collection, later, first, candidates)
         before = self._corrections.note(
             Before(),
             collection,

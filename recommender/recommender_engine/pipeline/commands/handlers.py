@@ -33,11 +33,11 @@ from recommender_engine.items import (
 from recommender_engine.items.repeats import digest_of, repeats, scope_of
 from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.commands.deletion import Deletion
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.upserts import Upserts
-from recommender_engine.pipeline.dedup.policy_index import policy_key_of
 from recommender_engine.pipeline.migration.move_steps import MoveSteps
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.prepared import Prepared

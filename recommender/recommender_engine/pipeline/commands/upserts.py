@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.grouping import founded_by
 from recommender_engine.items import Entry, EntryId, ItemProcessed, Revision, Timings, UpsertItem
-from recommender_engine.pipeline.arrival.arrivals import Arrivals, LexicalCandidates
+from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.departures import Departed, Departures
 from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.candidates.candidates import Candidates
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
+from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups
-from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.pipeline.prepared import Prepared
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.outcomes import Outcomes, is_older
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, says_the_same
-from recommender_engine.pipeline.vectors.nearby_items import NearbyItems
 from recommender_engine.store import Collection, SqliteStore, StoredItem
-
-# So many points are looked at for recommendations at most: where items of the item's own group are nearest.
-_WIDEST = 3200
 
 
 class Upserts:
@@ -34,20 +32,24 @@ class Upserts:
         self,
         store: SqliteStore,
         collections: Collections,
+        search: CandidateSearch,
         arrivals: Arrivals,
         departures: Departures,
         expiry: Expiry,
         groups: Groups,
+        recommendations: Recommendations,
         current_verdicts: CurrentVerdicts,
         corrections: Corrections,
         outcomes: Outcomes,
     ) -> None:
         self._store = store
         self._collections = collections
+        self._search = search
         self._arrivals = arrivals
         self._departures = departures
         self._expiry = expiry
         self._groups = groups
+        self._recommendations = recommendations
         self._current_verdicts = current_verdicts
         self._corrections = corrections
         self._outcomes = outcomes
@@ -82,14 +84,13 @@ class Upserts:
         """The same text again: it keeps its place."""
         started = time.perf_counter()
         subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, stored.at_ms)
-        lexical = self._arrivals.lexical(collection, subject)
-        nearby = self._nearby(prepared, collection, subject, lexical, batch)
+        candidates = self._search.find(collection, subject, batch.overlay(collection), found=prepared.found)
         version = stored.version if command.version is None else command.version
         before = Before()
         if collection.settings.canonical == "longest":  # it may have more white space now
             self._corrections.note(before, collection, [stored.group])
         row = self._arrivals.refresh(collection, stored, embedded, revision=stored.revision + 1, version=version)
-        event = self._processed(prepared.entry, collection, row, embedded, nearby, started)
+        event = self._processed(prepared.entry, collection, row, embedded, candidates, started)
         outcome = self._outcomes.emit(prepared.entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
             self._corrections.publish(before, prepared.entry, collection, "item_changed", batch)
@@ -110,13 +111,11 @@ class Upserts:
         # Even if the server's clock went back, the item arrives after those that have expired.
         at_ms = max(entry.time_ms, collection.gone_ms + 1)
         subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, at_ms)
-        lexical = self._arrivals.lexical(collection, subject)
-        nearby = self._nearby(prepared, collection, subject, lexical, batch)
+        candidates = self._search.find(collection, subject, batch.overlay(collection), found=prepared.found)
         place = self._arrivals.decide(
             collection,
             subject,
-            lexical,
-            nearby,
+            candidates,
             settle=lambda groups: self._departures.settle(groups, entry, collection, batch),
         )
         before = self._before(collection, place, gone)
@@ -126,32 +125,20 @@ class Upserts:
             embedded,
             subject,
             place,
-            nearby,
-            batch.overlay(collection, embedded.model.dimension),
+            candidates,
+            batch.overlay(collection),
             revision=stored.revision + 1 if stored else 1,
             version=command.version if command.version is not None or stored is None else stored.version,
         )
         self._expiry.arrived(collection, row.at_ms)
         if place.merges:
             row = self._merge(collection, row, place, before)
-            nearby = nearby.regrouped()
-        event = self._processed(entry, collection, row, embedded, nearby, started)
+            candidates = candidates.regrouped()
+        event = self._processed(entry, collection, row, embedded, candidates, started)
         outcome = self._outcomes.emit(entry, collection, event, event.band, command.silent, batch)
         if not command.silent:
             self._publish(entry, collection, row, before, gone, batch)
         return outcome
-
-    def _nearby(
-        self, prepared: Prepared, collection: Collection, subject: Subject, lexical: LexicalCandidates, batch: Batch
-    ) -> NearbyItems:
-        neighbours, place = prepared.neighbours, prepared.entry.id
-        if neighbours is None:
-            raise AssertionError("an upsert that is not a repeat has been prepared")
-        overlay = batch.overlay(collection, len(subject.vector))
-        there = self._arrivals.there(collection)
-        near = neighbours.of(place, overlay, lexical.points, lexical.having, there)
-        wider = collection.settings.candidates, _WIDEST, partial(neighbours.nearest, place, overlay, there=there)
-        return self._arrivals.nearby(collection, near, wider)
 
     def _before(self, collection: Collection, place: GroupAssignment, gone: Departed | None) -> Before:
         """How everything stands that the arrival can change for others than itself."""
@@ -193,7 +180,7 @@ class Upserts:
         collection: Collection,
         row: StoredItem,
         embedded: Embedded,
-        nearby: NearbyItems,
+        candidates: Candidates,
         started: float,
     ) -> ItemProcessed:
         current = self._current_verdicts.of(row, collection)
@@ -203,7 +190,7 @@ class Upserts:
             collection=collection.name,
             revision=row.revision,
             **current.fields(),
-            recommendations=self._arrivals.recommendations(collection, nearby, but=row.group),
+            recommendations=self._recommendations.of(collection, candidates, but=row.group),
             truncated=embedded.truncated,
             model=embedded.model.key,
             timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),

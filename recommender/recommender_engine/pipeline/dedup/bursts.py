@@ -11,8 +11,8 @@ from recommender_engine.items.prices import is_price
 from recommender_engine.matching import CLOSED, Kind, PairModel, Segment, View, item_terms, kind_of_items
 from recommender_engine.matching.matchers.incidents import ALIKE, REPORTS, Report, same_incident, speaks_of_now
 from recommender_engine.matching.pair.segments import LONG_WORDS
-from recommender_engine.pipeline.dedup.judging import JudgedByCosine, JudgedCandidates
-from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.pipeline.candidates.subject import Subject
+from recommender_engine.pipeline.dedup.judging import JudgedCandidates
 from recommender_engine.policy import Dated
 from recommender_engine.store import Collection, SqliteStore
 
@@ -57,9 +57,9 @@ class Bursts:
         self._store = store
         self._model_of = model_of
 
-    def of(self, collection: Collection, subject: Subject, judged: JudgedCandidates | JudgedByCosine) -> Burst | None:
+    def of(self, collection: Collection, subject: Subject, judged: JudgedCandidates) -> Burst | None:
         """The burst that an item belongs to when it arrives; ``None`` if it does not, as nearly always."""
-        if isinstance(judged, JudgedByCosine):
+        if not collection.settings.compares_texts:
             return None
         alike = [one for one in judged.members if one.verdict.similarity >= ALIKE and not one.verdict.contested]
         if len(alike) < REPORTS - 1 or not speaks_of_now(item_terms(subject.item)):

@@ -9,11 +9,11 @@ from recommender_engine.grouping import JudgedMember, agree, alike, founded_by, 
 from recommender_engine.items import Band, PairVerdict, Reason
 from recommender_engine.matching import PairModel
 from recommender_engine.matching.matchers.incidents import REPORTS
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.bursts import Burst, Bursts, in_burst
-from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
-from recommender_engine.pipeline.dedup.judging import JudgedByCosine, JudgedCandidates, Judging, confirmed, contradicted
-from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.pipeline.dedup.judging import JudgedCandidates, Judging, confirmed, contradicted
 from recommender_engine.store import Collection, Member, SqliteStore, Verdict
 
 # A new item is compared with its group: the earliest of it and so many of the latest.
@@ -70,7 +70,7 @@ class Groups:
         collection: Collection,
         subject: Subject,
         twin: Member | None,
-        judged: JudgedCandidates | JudgedByCosine,
+        judged: JudgedCandidates,
         forbidden: frozenset[str],
     ) -> GroupAssignment:
         """Where a new item belongs.
@@ -134,7 +134,7 @@ class Groups:
         member: Member,
         twin: Member | None,
         forbidden: frozenset[str],
-        judged: JudgedCandidates | JudgedByCosine | None = None,
+        judged: JudgedCandidates | None = None,
     ) -> PairVerdict:
         """What an item that arrives is told of one stored item: what people said counts, and its group is asked.
 
@@ -173,7 +173,7 @@ class Groups:
         asked = self._compared_texts.current(collection, [members[seq] for seq in sorted(members)])
         return agree([self._judging.alone(collection, subject, member) for member in asked])
 
-    def _unjoined(self, judged: JudgedCandidates | JudgedByCosine, doubtful: Sequence[JudgedMember]) -> Verdict:
+    def _unjoined(self, judged: JudgedCandidates, doubtful: Sequence[JudgedMember]) -> Verdict:
         """The verdict on an item that founds a group of its own."""
         if doubtful:
             best = doubtful[0]

@@ -68,7 +68,7 @@ class Promises:
     def of(self, name: str) -> list[PromiseView]:
         """Of a collection, the view of a stream first; nothing where the cosine decides, of which nothing is stated."""
         collection = self._collections.find(name)
-        if collection is None or collection.settings.rule == "cosine":
+        if collection is None or not collection.settings.compares_texts:
             return []
         model, target = self._models.of(collection.name), collection.settings.target_precision
         said = self.answered(collection.id)

@@ -153,7 +153,7 @@ class Words:
 
     def _reads(self, collection: int) -> bool:
         known = self._collections.by_id(collection)
-        return known is not None and known.settings.rule != "cosine"
+        return known is not None and known.settings.compares_texts
 
     def _of(self, collection: int) -> Counts:
         found = self._counts.get(collection)

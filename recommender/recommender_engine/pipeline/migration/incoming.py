@@ -28,8 +28,8 @@ from recommender_engine.items.moves import (
 )
 from recommender_engine.matching import PairModel
 from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.policy_index import policy_key_of
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import latest_us, rate_note
@@ -151,7 +151,7 @@ class Incoming:
         row = self._vector_row(collection, bytes.fromhex(record.key), vector, truncated=record.truncated)
         self._store.transfer.add_point(point, collection.id, row)
         kept = self._store.vectors.get(row)  # the one that was here, if the text was known here
-        batch.overlay(collection, len(kept)).add(point, kept)
+        batch.overlay(collection).add(point, kept)
 
     def _item(self, record: ItemRecord, collection: Collection, move: Move, entry: Entry) -> None:
         point, seq = record.point + move.points, record.seq + move.offset

@@ -129,7 +129,7 @@ class Calibrating:
         if collection is None:
             return None
         settings = collection.settings
-        if settings.rule == "cosine":
+        if not settings.compares_texts:
             raise InvalidCommand(
                 "invalid_value", f"{name!r} is judged by the cosine, which states no precision", "rule"
             )

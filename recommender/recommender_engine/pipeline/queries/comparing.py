@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Band, EntryId, Item, ItemKey, PairVerdict, Reason
+from recommender_engine.items import Band, Item, ItemKey, PairVerdict, Reason
 from recommender_engine.matching import Candidate, Comparable
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.search import Asked, CandidateSearch
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
 from recommender_engine.pipeline.dedup.current_verdicts import SAYS_NOTHING
-from recommender_engine.pipeline.dedup.judging import Asked, Judging
-from recommender_engine.pipeline.dedup.subject import Subject
+from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, says_the_same
-from recommender_engine.pipeline.vectors.indexes import Indexes
-from recommender_engine.pipeline.vectors.neighbours import similarities
+from recommender_engine.pipeline.vectors.nearest_points import similarities
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 from recommender_engine.policy import Dated, allows, means_nothing, restricts
 from recommender_engine.store import Collection, ItemText, Member, SqliteStore, StoredItem
@@ -25,7 +25,6 @@ KEPT_APART = Reason(
     code="not_compared", text="by its settings (equal, only, window, min_length) the collection compares no such pair"
 )
 
-_QUESTION = EntryId(0, 0)  # the place of a question in a batch of its own
 _NOWHERE = -1  # a point, and the row of a vector, that no stored item has
 
 View = Literal["alone", "in the stream"]
@@ -68,8 +67,8 @@ class Comparing:
         embedding: EmbeddingStep,
         compared_texts: ComparedTexts,
         collections: Collections,
-        indexes: Indexes,
         words: Words,
+        search: CandidateSearch,
         arrivals: Arrivals,
         judging: Judging,
     ) -> None:
@@ -77,8 +76,8 @@ class Comparing:
         self._embedding = embedding
         self._compared_texts = compared_texts
         self._collections = collections
-        self._indexes = indexes
         self._words = words
+        self._search = search
         self._arrivals = arrivals
         self._judging = judging
 
@@ -166,23 +165,14 @@ class Comparing:
     ) -> PairVerdict:
         """What the later one is told of the earlier, judged among the candidates that it has."""
         subject = later.subject
-        if collection.settings.rule == "cosine":  # no other candidate counts
+        if not collection.settings.compares_texts:  # no other candidate counts
             pair = self._judging.pair(
                 _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
             )
             return self._arrivals.told(collection, subject, asked, pair, None)
-        lexical = self._arrivals.lexical(collection, subject)
-        vector, overlay = subject.vector, CollectionOverlay(len(subject.vector))
-        neighbours = self._indexes.neighbours(
-            collection, {_QUESTION: vector}, dimension=len(vector), k=collection.settings.candidates
-        )
-        also = lexical.points if asked.said is not None else {*lexical.points, asked.member.point}
-        near = neighbours.of(_QUESTION, overlay, also, lexical.having, self._arrivals.there(collection))
-        if asked.said is not None:
-            near = dict(sorted({**near, _NOWHERE: similarity}.items(), key=lambda one: -one[1]))
-        nearby = self._arrivals.nearby(collection, near)
-        pair, judged = self._arrivals.judged(collection, subject, asked, lexical, nearby)
-        return self._arrivals.told(collection, subject, asked, pair, lexical.twin, judged)
+        candidates = self._search.find(collection, subject, CollectionOverlay(len(subject.vector)), asked=asked)
+        pair, judged = self._arrivals.judged(collection, subject, asked, candidates)
+        return self._arrivals.told(collection, subject, asked, pair, candidates.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
         row = self._store.items.get(collection.id, asked.id)

@@ -6,26 +6,24 @@ import base64
 import json
 from collections import Counter
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Attributes, Band, CollectionSettings, EntryId, Item, Reason
+from recommender_engine.items import Attributes, Band, CollectionSettings, Item, Reason
 from recommender_engine.items.commands import validate
 from recommender_engine.items.values import Value
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
+from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.dedup.compared_texts import ComparedTexts
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.review_budget import share_in_review
 from recommender_engine.pipeline.learning.promises import Promises
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
-from recommender_engine.pipeline.vectors.nearby_items import NearbyItems
-from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
 
@@ -155,7 +153,6 @@ class ExportPage(Value):
 _PAGE_ITEMS = 200
 _PAGE_CHARACTERS = 4_000_000
 _WIDEST = 25_600  # points that are looked at for an answer at most: where a few groups have nearly all that are near
-_QUESTION = EntryId(0, 0)  # the place of a question in a batch of its own
 
 
 class Reads:
@@ -168,7 +165,8 @@ class Reads:
         compared_texts: ComparedTexts,
         collections: Collections,
         indexes: Indexes,
-        arrivals: Arrivals,
+        search: CandidateSearch,
+        recommendations: Recommendations,
         answers: Answers,
         current_verdicts: CurrentVerdicts,
         promises: Promises,
@@ -178,7 +176,8 @@ class Reads:
         self._compared_texts = compared_texts
         self._collections = collections
         self._indexes = indexes
-        self._arrivals = arrivals
+        self._search = search
+        self._recommendations = recommendations
         self._answers = answers
         self._current_verdicts = current_verdicts
         self._promises = promises
@@ -341,9 +340,9 @@ class Reads:
         )
 
     def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
-        found = self._arrivals.recommendations(
-            collection, self._nearby(collection, vector, limit), but=but, limit=limit
-        )
+        k = max(collection.settings.candidates, 2 * limit)
+        candidates = self._search.nearest(collection, vector, k, _WIDEST)
+        found = self._recommendations.of(collection, candidates, but=but, limit=limit)
         rows = {one.id: self._stored(collection, one.id) for one in found}
         return [
             SearchHit(
@@ -352,14 +351,6 @@ class Reads:
             for one in found
             if (row := rows[one.id]) is not None
         ]
-
-    def _nearby(self, collection: Collection, vector: Vector, limit: int) -> NearbyItems:
-        k, overlay = max(collection.settings.candidates, 2 * limit), CollectionOverlay(len(vector))
-        neighbours = self._indexes.neighbours(collection, {_QUESTION: vector}, dimension=len(vector), k=k)
-        there = self._arrivals.there(collection)
-        near = neighbours.of(_QUESTION, overlay, there=there)
-        wider = k, _WIDEST, partial(neighbours.nearest, _QUESTION, overlay, there=there)
-        return self._arrivals.nearby(collection, near, wider)
 
     def _embed(self, item: Item) -> Embedded:
         embedded = self._embedding.embed_question(item, self._collections.settings(item.collection))

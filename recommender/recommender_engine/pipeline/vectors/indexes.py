@@ -20,14 +20,15 @@ from recommender_engine.index import (
     HnswIndex,
     HnswParameters,
     Labels,
+    VectorIndex,
     make_index,
     recall_of,
     snapshot,
 )
 from recommender_engine.items import EntryId
 from recommender_engine.pipeline.vectors.embedding_step import Vector
-from recommender_engine.pipeline.vectors.neighbours import Neighbours
-from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
+from recommender_engine.pipeline.vectors.nearest_points import search
+from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
 from recommender_engine.store import Collection, SqliteStore
 
 # Changes of an index after which it is written to disk without being asked: so many, and this part of it.
@@ -139,12 +140,15 @@ class Indexes:
             if isinstance(index, AdaptiveIndex):
                 index.close()
 
-    def neighbours(
-        self, collection: Collection | None, queries: Mapping[EntryId, Vector], *, dimension: int, k: int
-    ) -> Neighbours:
-        """Neighbours of a batch of items in one collection; ``None`` stands for one that does not exist yet."""
-        index = None if collection is None else self._indexes.get(collection.id)
-        return Neighbours(index if index is not None else FlatIndex(dimension), queries, k)
+    def of(self, collection: Collection, dimension: int) -> VectorIndex:
+        """The committed points of a collection; none for one that this batch has made."""
+        index = self._indexes.get(collection.id)
+        return FlatIndex(dimension) if index is None else index
+
+    def search(self, collection: Collection, queries: Mapping[EntryId, Vector]) -> dict[EntryId, Found]:
+        """What the index of a collection finds for the items of a batch, before any of them is decided."""
+        index = self._indexes.get(collection.id)
+        return {} if index is None else search(index, queries, collection.settings.candidates)
 
     def apply(self, changed: Iterable[Collection], overlays: Mapping[int, CollectionOverlay]) -> None:
         """Bring the indexes up to date with what has just been committed.

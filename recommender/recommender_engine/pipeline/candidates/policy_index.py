@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from recommender_engine.items import ConfigureCollection, Item, TickClock
 from recommender_engine.items.commands import Command, Malformed
+from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.subject import Subject
 from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, policy_key, reach, restricts
 from recommender_engine.store import Collection, Member, PolicyQuery, SqliteStore
 from recommender_engine.store.policy_keys import LAST_SEQ, Sharing
