@@ -170,12 +170,12 @@ POINTS = (
     Point("stop: batch put down", f"{_IN_HAND}.put_down", "after"),
     # A batch over which processes have died is searched.
     Point("examination: suspicion found", f"{_IN_HAND}.suspicion", "after", something),
-    Point("examination: before", f"{_EXAMINATION}:Examiner.culprits", "before"),
+    Point("examination: before", f"{_EXAMINATION}:Bisection.culprits", "before"),
     Point("examination: process ready", f"{_EXAMINATION}:_Stage._start", "after"),
     Point("examination: before a part", f"{_EXAMINATION}:_Stage.harm", "before"),
     Point("examination: after a part", f"{_EXAMINATION}:_Stage.harm", "after"),
     Point("examination: harm seen", f"{_EXAMINATION}:_Stage.harm", "after", something),
-    Point("examination: culprits found", f"{_EXAMINATION}:Examiner.culprits", "after", something),
+    Point("examination: culprits found", f"{_EXAMINATION}:Bisection.culprits", "after", something),
     # What is found is set aside.
     Point("quarantine: before old findings go", f"{_QUARANTINE}.forget", "before"),
     Point("quarantine: old findings gone", f"{_QUARANTINE}.forget", "after"),

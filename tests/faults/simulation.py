@@ -34,7 +34,7 @@ STEPS = ("embed", "candidates", "decide", "transaction", "commit", "index", "scr
 ENGINE_POINTS = tuple(
     point
     for point in POINTS
-    if point.step in STEPS and point.target.startswith("recommender.") and "ahead" not in point.name
+    if point.step in STEPS and point.target.startswith("recommender_engine.") and "ahead" not in point.name
 )
 COMMANDS = 20
 LIVES_PER_LOG = 12
