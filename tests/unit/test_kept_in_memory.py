@@ -198,7 +198,7 @@ def test_postings_are_those_of_the_store(
                 assert sorted(postings.having(1, term).tolist()) == [
                     number for number in sorted(there) if term in there[number]
                 ]
-        postings.reload()
+        postings.clear()
         assert postings.kept_bytes == 0
         assert all(set(postings.having(1, term)) == set(store.words.having(1, term)) for term in WORDS)
         store.close()

@@ -41,7 +41,8 @@ class Collections:
         self._uncut: dict[int, Collection] = {}
         self.restless: dict[int, Collection] = {}  # whose items may be due at another time than was noted
         self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
-        self.reload()
+        self._reload()
+        store.on_rollback(self._reload)
 
     def check_models(self) -> None:
         """Load the models of all vectors there are, and make sure that they are still the same.
@@ -179,8 +180,7 @@ class Collections:
         self._changed.clear()
         return changed
 
-    def reload(self) -> None:
-        """Read everything from the store: at start, and after a transaction that was rolled back."""
+    def _reload(self) -> None:
         self._by_name = {collection.name: collection for collection in self._store.collections.all()}
         self._by_id = {collection.id: collection for collection in self.all()}
         self._changed = {}

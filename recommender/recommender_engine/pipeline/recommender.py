@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from recommender_engine.embedding import Encoders
@@ -100,7 +100,7 @@ class Recommender:
         self._words = Words(store, self._collections)
         self._models = Models(store, self._collections)
         self._answers = Answers(store)
-        self._summaries = Summaries(self._collections)
+        self._summaries = Summaries(store, self._collections)
         self._expiry = Expiry(store, self._collections)
         self._rates = Rates(store, self._collections)
         self._policy_index = PolicyIndex(store, self._collections)
@@ -125,16 +125,13 @@ class Recommender:
         parts = search, arrivals, departures, self._expiry, groups, recommendations, current_verdicts, corrections
         upserts = Upserts(store, self._collections, *parts, outcomes)
         self.moves = MovedCollections(store, self._collections, self._words)
-        caches = (self._answers, self._models)
-        kept = (*caches, self._words, self._rates, self._indexes)
-        retirement = Retirement(store, self._collections, kept)
+        retirement = Retirement(store, self._collections)
         shared = self._collections, self._words, self._summaries, self.moves
-        self.moving = MoveSteps(store, encoders, *shared, retirement, caches)
+        self.moving = MoveSteps(store, encoders, *shared, retirement, self._answers)
         deletion = Deletion(store, self._collections, self._summaries, self.moves, retirement)
         self.tidying = Retention(store, self.moves.leftovers)
         whole = self.moves, self.moving, deletion
         self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
-        self._reloaded = self._expiry, self._summaries, self.moves, self._rates, *caches, self._words, self._collections
         self.notes = Notes(store)
         asked = self._embedding, compared_texts, self._collections
         self.promises = Promises(store, self._collections, self._models)
@@ -189,20 +186,14 @@ class Recommender:
 
     @contextmanager
     def _transaction(self) -> Iterator[Batch]:
-        try:
-            with self._store.transaction():
-                batch = Batch(self._store)
-                yield batch
-                batch.changed.update({collection.id: collection for collection in self._collections.flush()})
-                self._words.flush()
-                self._rates.flush()
-                batch.finish()
-                self._before_commit()
-        except BaseException:
-            with ExitStack() as reloads:  # each of them, whatever becomes of the others
-                for kept in self._reloaded:
-                    reloads.callback(kept.reload)
-            raise
+        with self._store.transaction():
+            batch = Batch(self._store)
+            yield batch
+            batch.changed.update({collection.id: collection for collection in self._collections.flush()})
+            self._words.flush()
+            self._rates.flush()
+            batch.finish()
+            self._before_commit()
 
     def _prepare(self, entries: Sequence[Entry]) -> Iterator[Prepared]:
         """Embed what must be embedded and ask the indexes once for all of it."""

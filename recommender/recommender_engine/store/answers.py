@@ -45,7 +45,7 @@ class AnswerTable:
         self._db = connection
         self._counts: dict[int, int] | None = None  # of collections that are here
 
-    def forget_counts(self) -> None:
+    def forget(self) -> None:
         """Forget what is in memory: a transaction was rolled back."""
         self._counts = None
 
@@ -87,7 +87,7 @@ class AnswerTable:
             ).rowcount,
         )
 
-    def forget(self, collection: int, item_id: str) -> None:
+    def forget_item(self, collection: int, item_id: str) -> None:
         """Drop every answer on an item."""
         for side in ("one", "other"):
             gone = self._db.execute(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from recommender_engine.errors import StateError, StateFull
@@ -54,6 +54,8 @@ class SqliteStore:
         self._descriptor: int | None = None
         self._copying = False
         self._db = connect(path)
+        self._on_rollback: list[Callable[[], None]] = []
+        self._on_retire: list[Callable[[int], None]] = []
         self.collections = CollectionTable(self._db)
         recent = RecentItems()
         self.items = ItemTable(self._db, recent)
@@ -67,6 +69,21 @@ class SqliteStore:
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
         self.transfer = TransferTable(self._db)
+        for table in (self.items, self.vectors, self.words, self.answers, self.tombstones, self.outbox, self.moves):
+            self.on_rollback(table.forget)
+        for counted in (self.items, self.answers, self.tombstones):
+            self.on_retire(counted.retire)
+
+    def on_rollback(self, reload: Callable[[], None]) -> None:
+        """Have what is kept in memory read again, or dropped, whenever a transaction is rolled back.
+
+        They are called in the order in which they came here, each whatever becomes of the others.
+        """
+        self._on_rollback.append(reload)
+
+    def on_retire(self, forget: Callable[[int], None]) -> None:
+        """Have what is kept of a collection dropped in the transaction in which it leaves; called with its number."""
+        self._on_retire.append(forget)
 
     def check(self) -> None:
         """Read all of the database, and finish what the process before may have left undone.
@@ -101,11 +118,11 @@ class SqliteStore:
                 self.outbox.flush()
                 self._db.execute("COMMIT")
             except BaseException:
-                for kept_in_memory in (self.items, self.vectors, self.tombstones, self.outbox, self.words, self.moves):
-                    kept_in_memory.forget()
-                self.answers.forget_counts()
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                with ExitStack() as reloads:  # what is put in last is called first
+                    for reload in reversed(self._on_rollback):
+                        reloads.callback(reload)
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
                 raise
 
     @property
@@ -141,9 +158,8 @@ class SqliteStore:
     def retire(self, collection: int, name: str, why: str) -> None:
         """A collection is here no longer; what was under its name is cleared away bit by bit (``transfer.clear``)."""
         self.transfer.retire(collection, name, why)
-        self.items.retire(collection)
-        self.answers.retire(collection)
-        self.tombstones.retire(collection)
+        for forget in self._on_retire:
+            forget(collection)
 
     def scrub(self) -> None:
         """Leave no trace of what was erased: rewrite the words, and cut the write-ahead log.

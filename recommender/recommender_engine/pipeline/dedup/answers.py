@@ -36,6 +36,8 @@ class Answers:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._said: OrderedDict[int, Said] = OrderedDict()  # the collection that was read last stands last
+        store.on_rollback(self.reload)
+        store.on_retire(self._retire)
 
     def same(self, collection: int, item_id: str) -> frozenset[str]:
         """The item and all ids that are the same by what people said."""
@@ -93,7 +95,7 @@ class Answers:
     def forget(self, collection: int, item_id: str) -> bool:
         """Every trace of an item goes; whether there was one."""
         said = self._of(collection)
-        self._store.answers.forget(collection, item_id)
+        self._store.answers.forget_item(collection, item_id)
         others = list(said.get(item_id, {}))
         for other in others:
             _unsay(said, item_id, other)
@@ -132,13 +134,12 @@ class Answers:
         """How many answers there are."""
         return self._store.answers.count(collection)
 
-    def retire(self, collection: int) -> None:
-        """A collection has left."""
-        self._said.pop(collection, None)
-
     def reload(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Forget what is in memory; it is read again at need."""
         self._said.clear()
+
+    def _retire(self, collection: int) -> None:
+        self._said.pop(collection, None)
 
     def _of(self, collection: int) -> Said:
         found = self._said.get(collection)

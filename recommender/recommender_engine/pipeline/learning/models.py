@@ -26,6 +26,8 @@ class Models:
         self._lessons = Training(store, collections)
         self._models: dict[int, PairModel] = {}
         self._learned_from: dict[int, int] = {}
+        store.on_rollback(self._reload)
+        store.on_retire(self._forget)
 
     def of(self, collection: str) -> PairModel:
         """The model of a collection, by its name."""
@@ -75,20 +77,13 @@ class Models:
         """Stream time at which something learned takes effect, or ``None``."""
         return self._lessons.due_ms()
 
-    def retire(self, collection: int) -> None:
-        """A collection has left."""
-        self._forget(collection)
-        self._lessons.retire(collection)
-
-    def reload(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
-        self._models.clear()
-        self._learned_from.clear()
-        self._lessons.reload()
-
     def _take(self, collection: int, answers: int, model: dict[str, object]) -> None:
         self._store.answers.replace_model(collection, answers, model)
         self._forget(collection)
+
+    def _reload(self) -> None:
+        self._models.clear()
+        self._learned_from.clear()
 
     def _forget(self, collection: int) -> None:
         self._models.pop(collection, None)

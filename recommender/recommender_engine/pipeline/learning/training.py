@@ -69,7 +69,9 @@ class Training:
         self._turn = threading.Lock()
         self._lessons: dict[int, TrainingRun] = {}
         self._learning: dict[TrainingRun, tuple[Future[Model], int]] = {}
-        self.reload()
+        self._reload()
+        store.on_rollback(self._reload)
+        store.on_retire(self._end)
 
     def under_way(self, collection: int) -> bool:
         """Whether the collection has one."""
@@ -104,19 +106,17 @@ class Training:
             else:
                 future, answers = self._start(replace(lesson, stale=False), again=lesson.stale)
                 take(lesson.collection, answers, future.result())
-                self.retire(lesson.collection)
+                self._end(lesson.collection)
 
     def due_ms(self) -> int | None:
         """Stream time at which the next one takes effect, or ``None``."""
         return min((one.due_ms for one in self._lessons.values() if self._is_here(one)), default=None)
 
-    def retire(self, collection: int) -> None:
-        """A lesson is over."""
+    def _end(self, collection: int) -> None:
         self._store.lessons.remove(collection)
         self._forget(self._lessons.pop(collection, None))
 
-    def reload(self) -> None:
-        """Read everything from the store: at start, and after a transaction that was rolled back."""
+    def _reload(self) -> None:
         self._lessons = {lesson.collection: lesson for lesson in self._store.lessons.all()}
         for lesson in set(self._learning) - set(self._lessons.values()):
             self._forget(lesson)

@@ -38,6 +38,7 @@ class Postings:
         # To find its oldest key a plain dict walks over every key that was dropped; an OrderedDict does not.
         self._kept: OrderedDict[tuple[int, str], array[int]] = OrderedDict()
         self._bytes = 0
+        store.on_rollback(self.clear)
 
     @property
     def kept_bytes(self) -> int:
@@ -84,8 +85,8 @@ class Postings:
                 kept.remove(seq)
                 self._bytes -= _NUMBER_BYTES
 
-    def reload(self) -> None:
-        """Forget what is in memory: a transaction was rolled back, or a collection has left."""
+    def clear(self) -> None:
+        """Forget what is in memory; it is read again at need."""
         self._kept.clear()
         self._bytes = 0
 

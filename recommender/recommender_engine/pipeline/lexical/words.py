@@ -40,6 +40,8 @@ class Words:
         self._postings = Postings(store)
         self._changed: set[int] = set()  # collections whose counts the batch has changed
         self._thinned: set[int] = set()  # collections that lost items since texts were last forgotten
+        store.on_rollback(self._reload)
+        store.on_retire(self._retire)
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
 
@@ -97,13 +99,6 @@ class Words:
         terms = self._kept.weight + self._postings.kept_bytes + self._store.words.kept_bytes
         return {"texts": bytes_of_texts(), "terms": terms}
 
-    def retire(self, collection: int) -> None:
-        """A collection has left."""
-        self._counts.pop(collection, None)
-        self._changed.discard(collection)
-        self._postings.reload()
-        self._thinned.add(collection)
-
     def search(self, collection: int, item: Item, limit: int, keep: Keep | None = None) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first.
 
@@ -144,12 +139,16 @@ class Words:
             self._counts[collection].flushed()
         self._changed.clear()
 
-    def reload(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+    def _reload(self) -> None:
         self._counts.clear()
         self._changed.clear()
         self._kept.clear()
-        self._postings.reload()
+
+    def _retire(self, collection: int) -> None:
+        self._counts.pop(collection, None)
+        self._changed.discard(collection)
+        self._postings.clear()
+        self._thinned.add(collection)
 
     def _reads(self, collection: int) -> bool:
         known = self._collections.by_id(collection)

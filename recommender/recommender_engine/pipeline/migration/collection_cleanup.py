@@ -37,7 +37,7 @@ class CollectionCleanup:
             if row is not None:
                 self._drop(row, indexed=self._has_words(collection))
             self._store.tombstones.remove(collection, item_id)
-            self._store.answers.forget(collection, item_id)
+            self._store.answers.forget_item(collection, item_id)
 
     def _has_words(self, collection: int) -> bool:
         return self._store.transfer.rule_of(collection) != "cosine"

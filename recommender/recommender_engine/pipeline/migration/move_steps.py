@@ -6,7 +6,6 @@ of it. So a replay of either gives the same state, and a step that is said twice
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,6 @@ from recommender_engine.items.moves import FIRST_PAGE, MOST_NUMBERS
 from recommender_engine.pipeline.batch import Batch, cause
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.incoming import Incoming
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
@@ -28,11 +26,7 @@ from recommender_engine.store import Move, SqliteStore
 
 
 class MoveSteps:
-    """Carries out steps, shows how far they are, and clears away what has left.
-
-    Args:
-        caches: what is kept in memory of a collection, from before it was whole.
-    """
+    """Carries out steps, shows how far they are, and clears away what has left."""
 
     def __init__(
         self,
@@ -43,14 +37,14 @@ class MoveSteps:
         summaries: Summaries,
         moves: MovedCollections,
         retirement: Retirement,
-        caches: Sequence[Answers | Models],
+        answers: Answers,
     ) -> None:
         self._store = store
         self._collections = collections
         self._summaries = summaries
         self._moves = moves
         self._retirement = retirement
-        self._caches = caches
+        self._answers = answers
         self._outgoing = Outgoing(store, moves)
         self._incoming = Incoming(store, encoders, collections, words, moves)
 
@@ -131,8 +125,7 @@ class MoveSteps:
         if move is None or (move.place, move.move, move.page) != ("arriving", command.move, None):
             raise _unexpected(command, move)
         self._moves.put(replace(move, place="here"))
-        for cache in self._caches:
-            cache.reload()
+        self._answers.reload()  # it may have been asked for before it was whole
         self._collections.stir(command.collection)
         return move.offset
 

@@ -43,7 +43,8 @@ class MovedCollections:
         self._collections = collections
         self.leftovers = CollectionCleanup(store, words)
         self._by_name: dict[str, Move] = {}
-        self.reload()
+        self._reload()
+        store.on_rollback(self._reload)
 
     def of(self, collection: str) -> Move | None:
         """Where a collection stands that has to do with another partition."""
@@ -65,8 +66,7 @@ class MovedCollections:
         self._by_name.pop(collection, None)
         self._freeze()
 
-    def reload(self) -> None:
-        """Read everything from the store: at start, and after a transaction that was rolled back."""
+    def _reload(self) -> None:
         self._by_name = {move.collection: move for move in self._store.moves.all()}
         self._freeze()
 

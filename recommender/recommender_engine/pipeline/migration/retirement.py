@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from recommender_engine.pipeline.batch import Batch
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Collection, SqliteStore
-
-
-class KeptByCollection(Protocol):
-    """What is kept of each collection beside its rows."""
-
-    def retire(self, collection: int) -> None:
-        """Forget all of it, in memory and in the store; part of the running transaction."""
 
 
 class Retirement:
@@ -23,13 +13,11 @@ class Retirement:
     Args:
         store: where they are.
         collections: those that are here.
-        kept: what else is kept of them.
     """
 
-    def __init__(self, store: SqliteStore, collections: Collections, kept: Sequence[KeptByCollection]) -> None:
+    def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
-        self._kept = kept
 
     def retire(self, collection: Collection, why: str, batch: Batch) -> None:
         """It is here no longer; its name may be used again, its number never is.
@@ -40,8 +28,6 @@ class Retirement:
         """
         self._collections.retire(collection)
         self._store.retire(collection.id, collection.name, why)
-        for one in self._kept:
-            one.retire(collection.id)
         batch.retired.append(collection)
         batch.changed.pop(collection.id, None)
         batch.overlays.pop(collection.id, None)

@@ -25,10 +25,10 @@ class Expiry:
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
-        self.reload()
+        self._reload()
+        store.on_rollback(self._reload)
 
-    def reload(self) -> None:
-        """Read everything from the store: at start, and after a transaction that was rolled back."""
+    def _reload(self) -> None:
         self._next: dict[int, int] = {}  # stream time at which a collection's next item is due
         self._heap: list[tuple[int, int]] = []  # the same, with entries that hold no longer
         self._hiding: dict[int, Collection] = {}

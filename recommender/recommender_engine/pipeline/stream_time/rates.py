@@ -30,6 +30,8 @@ class Rates:
         self._collections = collections
         self._next_us: dict[int, int] = {}
         self._changed: set[int] = set()
+        store.on_rollback(self._reload)
+        store.on_retire(self._retire)
 
     def refusals(self, entries: Sequence[Entry]) -> dict[EntryId, InvalidCommand]:
         """Those of the entries that are too many, and why. Call it once for each entry, in the order of the log.
@@ -45,14 +47,12 @@ class Rates:
             self._store.set_note(rate_note(id_), str(self._next_us[id_]))
         self._changed.clear()
 
-    def retire(self, collection: int) -> None:
-        """A collection has left."""
+    def _retire(self, collection: int) -> None:
         self._next_us.pop(collection, None)
         self._changed.discard(collection)
         self._store.drop_note(rate_note(collection))
 
-    def reload(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+    def _reload(self) -> None:
         self._next_us.clear()
         self._changed.clear()
 

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from recommender_engine.items import Band, Entry, ItemsBackfilled
 from recommender_engine.pipeline.batch import Batch, cause
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.store import Collection
+from recommender_engine.store import Collection, SqliteStore
 
 # A summary is due after this many silent commands, or this long after the first of them, in stream time.
 SUMMARY_COMMANDS = 1000
@@ -21,12 +21,12 @@ class Summaries:
     What is asked before a command goes by what is due, however many collections await a summary.
     """
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._collections = collections
-        self.reload()
+        self._reload()
+        store.on_rollback(self._reload)
 
-    def reload(self) -> None:
-        """Read everything from the collections: at start, and after a transaction that was rolled back."""
+    def _reload(self) -> None:
         waiting = self._collections.awaiting_summary()
         self._heap = [(_due_ms(one), one.id) for one in waiting]
         heapify(self._heap)

@@ -83,6 +83,8 @@ class Indexes:
         self._recalls: dict[int, float] = {}
         self._unsaved: dict[int, Collection] = {}  # those that have changed since they were written …
         self._due: dict[int, Collection] = {}  # … and much
+        # Nothing of the snapshots of a collection that leaves is to be believed.
+        store.on_retire(lambda collection: store.drop_note(_note(collection)))
 
     def wanted(self, collection: Collection) -> IndexContents:
         """What the store says of the index of a collection."""
@@ -166,10 +168,6 @@ class Indexes:
             elif overlay is not None:
                 self._apply(collection, overlay)
                 self._count(collection)
-
-    def retire(self, collection: int) -> None:
-        """A collection leaves with the running transaction: nothing of its snapshots is to be believed."""
-        self._store.drop_note(_note(collection))
 
     def forget(self, collection: Collection) -> None:
         """A collection has left: neither index nor snapshot of it is needed."""
