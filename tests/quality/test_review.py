@@ -78,7 +78,6 @@ def test_mails_in_which_other_tickets_are_nearly_alike(form: str) -> None:
     said = played(stream)
     same, review = right(stream), in_band(said, Band.REVIEW)
     assert len(review) <= BUDGET * len(said)
-    assert sum(map(same, review)) >= 27
     assert sum(same(one) for one in said if one.band in {Band.REVIEW, Band.DUPLICATE}) >= 31
 
 
