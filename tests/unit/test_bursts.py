@@ -257,3 +257,35 @@ def test_the_order_of_the_candidates_makes_no_difference(seed: int, size: int) -
     order = draw.permutation(size)
     shuffled = same_incident(latest, [earlier[place] for place in order])
     assert sorted(int(order[place]) for place in shuffled) == same_incident(latest, earlier)
+
+
+FORMS = (
+    "The backup of the server {} has not been done today.",
+    "It is raining in {} at the moment.",
+    "{} cannot come to work today.",
+    "In {} funktioniert das Netz seit heute Morgen nicht.",
+)
+NAMES = ("Oslo", "Lisbon", "Hamburg", "Vienna", "Prague", "New York")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_filled_in_for_several_things_is_no_incident(engine: Recommender, log: Log, form: str) -> None:
+    ids = [str(number) for number in range(1, len(NAMES) + 1)]
+    engine.process([report(log, int(id_), form.format(name)) for id_, name in zip(ids, NAMES, strict=True)])
+    assert apart(engine, ids)
+
+
+def test_one_sentence_that_one_says_more_of_is_one_report(engine: Recommender, log: Log) -> None:
+    said = "The lift in the library is stuck today"
+    texts = [f"{said}.", f"{said}, hurry!", f"{said}, hurry, help!", f"{said}, hurry, help, a child!"]
+    engine.process([report(log, number, text) for number, text in enumerate(texts, 1)])
+    assert not apart(engine)
+
+
+def test_who_is_pulled_in_names_no_other_thing_than_one_of_them(engine: Recommender, log: Log) -> None:
+    """The latest report names none, so it is like both; what it is compared with decides."""
+    engine.process([log.upsert("near", "Please help the woman in the lift 4712.", vector=vector(21, 0.8))])
+    engine.process([report(log, 1, "The lift 4711 has been stuck since this morning.", vector=vector(1, 0.75))])
+    engine.process([report(log, number, vector=vector(number, 0.75)) for number in (2, 3, 4)])
+    assert not apart(engine)
+    assert groups(engine, ["near"])[0] not in groups(engine, MEMBERS)

@@ -8,6 +8,7 @@ are in the files of ``languages``.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -37,6 +38,8 @@ _STRAYS = 0.8  # less than so much of what the others have with each other, and 
 _NEAR, _SHARE = 0.6, 0.5
 # Of a report that does not speak of now: its cosine with the latest, and on average with those that do.
 _ALSO, _ALSO_AMONG = 0.65, 0.6
+# People who report one thing choose their own words: of two texts with so many in common, what differs is the thing.
+_SENTENCE = 0.6
 _NAMED_FROM = 100  # a number of three digits names something: two reports that name other ones tell of two things
 _WORD = re.compile(r"[^\W_]+|#")
 _TIME = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3])(?:[:h][0-5]\d(?![\d:])|[ap]m(?!\w))")
@@ -77,6 +80,7 @@ def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
         if not speaks_of_now(earlier[number - 1].said)
         and among[0, number] >= _ALSO
         and float(among[number, core].mean()) >= _ALSO_AMONG
+        and not any(_apart(earlier[number - 1].said, earlier[other - 1].said) for other in core)
     ]
     return sorted([number - 1 for number in (*core, *also)])
 
@@ -123,13 +127,25 @@ def _words(folded: str) -> list[str]:
 
 
 def _apart(one: ItemTerms, other: ItemTerms) -> bool:
-    """Whether each names a code, a number or a time of day, and they have none of that kind in common."""
+    """Whether they tell of two things: each names a code, a number or a time of day, and they have none of that kind in
+    common, or they are one sentence with another word in it.
+    """
     if _disjoint(one.whole.identifiers, other.whole.identifiers):
         return True
     here, there = one.reading, other.reading
     if here is None or there is None:
         return False
-    return _disjoint(_names(here), _names(there)) or _disjoint(frozenset(here.moments), frozenset(there.moments))
+    if _disjoint(_names(here), _names(there)) or _disjoint(frozenset(here.moments), frozenset(there.moments)):
+        return True
+    return _one_sentence(here, there)
+
+
+def _one_sentence(one: Reading, other: Reading) -> bool:
+    """Whether most words are the same, and each has one in it that the other lacks: a form that was filled in twice."""
+    here, there = Counter(one.tokens), Counter(other.tokens)
+    if (here & there).total() < _SENTENCE * max(len(one.tokens), len(other.tokens)):
+        return False
+    return bool((here - there).keys() & one.content.keys() and (there - here).keys() & other.content.keys())
 
 
 def _names(reading: Reading) -> frozenset[float]:
