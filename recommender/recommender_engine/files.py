@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, made durable, then put in it at once."""
+"""Files that are whole or not there: written beside their place, made durable, then put in it at once. And people's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import hashlib
 import os
 import shutil
 import stat
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from recommender_engine.errors import StateFull
 
@@ -136,3 +138,16 @@ def sha256(path: Path) -> str:
     """SHA-256 of the file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says; the mark that some editors put before UTF-8 is no part of it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no TOML, no UTF-8, nested too deep, or has a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise ValueError("nested too deep") from None

@@ -178,6 +178,8 @@ def test_what_cannot_be_asked_is_refused(engine: Recommender, log: Log) -> None:
     assert engine.calibrating.propose("none") is None
     with pytest.raises(InvalidCommand, match="kind must be one of long_prose, short_prose, with_codes, without_codes"):
         engine.calibrating.propose("default", "prose")
+    with pytest.raises(InvalidCommand, match="kind must be one of"):
+        engine.calibrating.propose("default", ["short_prose"])  # type: ignore[arg-type]
     engine.process([log.configure("by vectors", rule="cosine")])
     with pytest.raises(InvalidCommand, match="'by vectors' is judged by the cosine, which states no precision"):
         engine.calibrating.propose("by vectors")

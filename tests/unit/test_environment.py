@@ -96,6 +96,8 @@ def test_a_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
     file.write_text("redis://user:tiger@h/3\n")
     settings = Settings.from_environment({variable(name) + "_FILE": str(file)})
     assert getattr(settings, name) == "redis://user:tiger@h/3"
+    file.write_text("redis://user:tiger@h/3", encoding="utf-8-sig")
+    assert Settings.from_environment({variable(name) + "_FILE": str(file)}) == settings, "as Windows' editors save it"
     inherited = {variable(name) + "_FILE": str(file), **settings.to_environment()}
     assert Settings.from_environment(inherited) == settings, "a child process reads the same"
 

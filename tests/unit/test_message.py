@@ -372,6 +372,7 @@ def test_a_file_of_ones_own_adds_phrases_and_makes_other_rules(tmp_path: Path) -
         ("[disclaimers]\ngroups = ['x']", "must be a list of lists of texts"),
         ("signatures = 1", "must be a table"),
         ("[", "cannot be read"),
+        ("x = " + "[" * 10_000, "nested too deep"),
     ],
 )
 def test_a_file_that_holds_no_rules_is_refused(tmp_path: Path, content: str, message: str) -> None:

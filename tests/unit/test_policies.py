@@ -86,6 +86,12 @@ def test_a_flat_file_is_for_the_collection_that_is_named(tmp_path: Path) -> None
         read_policies(path, None)
 
 
+def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("[tickets]\nmin_length = 5\n", encoding="utf-8-sig")
+    assert read_policies(path, None) == {"tickets": {"min_length": 5}}
+
+
 @pytest.mark.parametrize(("text", "error"), [("min_length = ", "is not TOML"), ("", "holds no settings")])
 def test_files_without_settings(tmp_path: Path, text: str, error: str) -> None:
     path = tmp_path / "bad.toml"

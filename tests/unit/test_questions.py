@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from celery_recommender.celery.tasks.port import MOST_ITEMS
-from celery_recommender.celery.tasks.questions import MOST_ASKED, Calibrate, Get, Outcomes, QuestionTask, Recommend
+from celery_recommender.celery.tasks.questions import (
+    MOST_ASKED,
+    Answers,
+    Calibrate,
+    Export,
+    Get,
+    Outcomes,
+    QuestionTask,
+    Recommend,
+    Search,
+)
 from recommender_engine.errors import InvalidCommand
 
 
@@ -23,3 +33,13 @@ def test_a_list_that_is_too_long_is_refused_and_not_cut(task: type[QuestionTask]
 def test_no_more_pairs_are_proposed_than_a_person_answers(limit: Any) -> None:
     with pytest.raises(InvalidCommand, match=f"limit must be between 1 and {MOST_ASKED}"):
         Calibrate().run(limit=limit)
+
+
+@pytest.mark.parametrize("collection", [["a"], 7, {"a": 1}, b"a"])
+@pytest.mark.parametrize(
+    ("task", "asked"), [(Answers, ()), (Calibrate, ()), (Export, ()), (Search, ("a",)), (Get, ("a",))]
+)
+def test_a_collection_that_is_no_text_is_refused(task: Any, asked: tuple[str, ...], collection: Any) -> None:
+    with pytest.raises(InvalidCommand, match="collection must be a text") as refused:
+        task().run(*asked, collection=collection)
+    assert refused.value.field == "collection"

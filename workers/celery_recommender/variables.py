@@ -106,7 +106,7 @@ def from_the_platform(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def _in_file(name: str, path: str) -> str:
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open(encoding="utf-8-sig") as file:
             value = bare(file.read(_LARGEST_FILE))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.files import read_toml
 
 _OURS = Path(__file__).with_name("rules.toml")
 _VERSION = "3"
@@ -56,7 +56,7 @@ def load_rules(extra: Path | None = None) -> Rules:
 
 def _read(path: Path) -> dict[str, dict[str, tuple[Any, ...]]]:
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        said = read_toml(path)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: rules for messages cannot be read: {error}") from None
     tables: dict[str, dict[str, tuple[Any, ...]]] = {}

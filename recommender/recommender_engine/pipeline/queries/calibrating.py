@@ -133,7 +133,7 @@ class Calibrating:
             raise InvalidCommand(
                 "invalid_value", f"{name!r} is judged by the cosine, which states no precision", "rule"
             )
-        if kind is not None and kind not in set(Kind):
+        if kind is not None and kind not in list(Kind):
             raise InvalidCommand("invalid_value", f"kind must be one of {', '.join(Kind)}", "kind")
         current = {one.kind: one for one in self._promises.of(name) if one.view == "stream"}
         pairs = self._pairs(collection)

@@ -39,7 +39,14 @@ class QuestionTask(PortTask):
         Args:
             question: what to ask.
             about: a collection; if it is another partition's the task goes there, and whoever waits for it waits on.
+
+        Raises:
+            InvalidCommand: what should name a collection is no text.
         """
+        if not isinstance(about, str | None):
+            raise InvalidCommand(
+                "invalid_value", f"collection must be a text, not {type(about).__name__}", "collection"
+            )
         if (memory := self.port.memory) is not None:
             return memory.ask(question)
         owner = self.owner()

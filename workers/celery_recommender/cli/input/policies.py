@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from recommender_engine.errors import ConfigurationError, InvalidCommand
+from recommender_engine.files import read_toml
 from recommender_engine.items import CollectionSettings, ConfigureCollection
 from recommender_engine.items.commands import validate
 
@@ -64,11 +64,9 @@ def read_policies(path: Path, collection: str | None) -> dict[str, dict[str, Any
         ConfigurationError: it is no TOML, or has nothing for this collection.
     """
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
+        said = read_toml(path)
+    except ValueError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
-    except RecursionError:
-        raise ConfigurationError(f"{path} is not TOML of ours: nested too deep") from None
     if collection is not None:
         table = said.get(collection)
         if isinstance(table, dict) and collection not in CollectionSettings.model_fields:
