@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import pairwise
+from itertools import cycle, islice, pairwise, product
 
 import numpy as np
 import pytest
@@ -76,6 +76,30 @@ def kind(one: Item, other: Item) -> Kind:
 )
 def test_kinds(one: Item, other: Item, expected: Kind) -> None:
     assert kind(one, other) is expected
+
+
+def of_words(number: int, joining: int) -> Item:
+    """So many words, of which so many are function words."""
+    names = ["".join(letters) for letters in product("klmnp", "aeiou", "bdfgr")]
+    return item(" ".join([*islice(cycle(("the", "of", "and")), joining), *names[: number - joining]]))
+
+
+@pytest.mark.parametrize(
+    ("number", "joining", "expected"),
+    [
+        (18, 3, Kind.SHORT_PROSE),
+        (19, 3, Kind.WITHOUT_CODES),
+        (12, 2, Kind.WITHOUT_CODES),
+        (24, 4, Kind.SHORT_PROSE),
+        (25, 4, Kind.WITHOUT_CODES),
+        (50, 12, Kind.SHORT_PROSE),
+        (51, 12, Kind.LONG_PROSE),
+        (100, 0, Kind.WITHOUT_CODES),
+        (101, 0, Kind.LONG_PROSE),
+    ],
+)
+def test_the_lines_between_kinds_are_where_the_guide_says(number: int, joining: int, expected: Kind) -> None:
+    assert kind(of_words(number, joining), of_words(5, 0)) is expected
 
 
 def judged(model: PairModel, one: str, *others: str, **settings: float) -> list[Band]:

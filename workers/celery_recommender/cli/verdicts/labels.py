@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,17 +69,14 @@ def read_labels(client: Client, collection: str, source: str, by: str | None) ->
         ConfigurationError: one of these columns is missing. Then nothing was sent.
     """
     taken, sent = Taken(), list[tuple[int, EntryId]]()
-    with open_records(source) as records:
-        columns = _columns(source, records.columns)
-        for record in records:
-            said = _said(record, columns)
-            if isinstance(said, str):
-                taken.errors.append((record.number, said))
-            elif not said[2]:
-                taken.unanswered += 1
-            else:
-                item_id, other_id, answer = said
-                sent.append((record.number, client.feedback(item_id, answer, other_id, collection=collection, by=by)))
+    for row, said in answers_in(source):
+        if isinstance(said, str):
+            taken.errors.append((row, said))
+        elif not said[2]:
+            taken.unanswered += 1
+        else:
+            item_id, other_id, answer = said
+            sent.append((row, client.feedback(item_id, answer, other_id, collection=collection, by=by)))
     for row, position in sent:
         outcome = outcome_of(client, position)
         if outcome["type"] == FeedbackAccepted.type:
@@ -88,6 +85,18 @@ def read_labels(client: Client, collection: str, source: str, by: str | None) ->
             taken.errors.append((row, outcome["data"].get("message", "one of the two items is not there")))
     taken.errors.sort()
     return taken
+
+
+def answers_in(source: str) -> Iterator[tuple[int, tuple[str, str, str] | str]]:
+    """For each row its number, the two ids and the answer, empty where there is none; or what is wrong with it.
+
+    Raises:
+        ConfigurationError: a column is missing.
+    """
+    with open_records(source) as records:
+        columns = _columns(source, records.columns)
+        for record in records:
+            yield record.number, _said(record, columns)
 
 
 def _columns(source: str, names: Sequence[str]) -> list[str]:
