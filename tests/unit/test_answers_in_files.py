@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recommender.errors import ConfigurationError
-from workers.cli.labels import COLUMNS, answers_in
-from workers.records import open_writer
+from celery_recommender.cli.verdicts.labels import COLUMNS, answers_in
+from celery_recommender.records import open_writer
+from recommender_engine.errors import ConfigurationError
 
 
 def answers(path: Path) -> list[str]:

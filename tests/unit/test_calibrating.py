@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from recommender_engine import Recommender
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.model.operating_points import upper_bound
+from recommender_engine.pipeline.dedup import answers as pipeline_answers
+from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.review_order import chance_of
 from recommender_engine.pipeline.queries.calibrating import Calibration, Candidate, in_order, out_of_reach, rate_of
 from recommender_engine.store import LikelyPair
@@ -188,3 +191,28 @@ def test_what_cannot_be_asked_is_refused(engine: Recommender, log: Log) -> None:
     assert empty is not None
     assert (empty.promise, empty.pairs) == (None, ())
     assert [one.kind for one in empty.closed] == ["long_prose"]
+
+
+def test_what_people_said_is_followed_once_for_all_pairs(
+    engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"i{number}" for number in range(24)]
+    engine.process([log.upsert(id_, f"an item of number {id_}") for id_ in ids])
+    chain = [log.feedback(one, "same", other) for one, other in pairwise(ids[:8])]
+    apart = [
+        log.feedback("i3", "different", "i9"),
+        log.feedback("i9", "same", "i10"),
+        log.feedback("i12", "same", "i13"),
+    ]
+    engine.process([*chain, *apart])
+    answers, followed = Answers(engine.calibrating._store), list[str]()
+    pairs = list(combinations(ids, 2))
+    expected = [
+        answers.chain_of_same(1, *pair) is not None or answers.chain_of_different(1, *pair) is not None
+        for pair in pairs
+    ]
+    assert 0 < sum(expected) < len(pairs)
+    reached = pipeline_answers._reached
+    monkeypatch.setattr(pipeline_answers, "_reached", lambda said, id_: [followed.append(id_), reached(said, id_)][1])
+    assert answers.settled(1, pairs) == expected
+    assert len(followed) == 1 + 1 + 1 + (24 - 8 - 2 - 2), "once for each that belong together"

@@ -15,19 +15,23 @@ from celery_recommender.cli.doctor.command import _check_measured
 from recommender_engine import Recommender
 from recommender_engine.matching import (
     Answered,
+    Floats,
     Kind,
     LearnedMatcher,
     PairModel,
     Promise,
     View,
     default_model,
+    held_out,
     kind_of_items,
     promises,
 )
 from recommender_engine.matching.model.operating_points import carries
 from recommender_engine.matching.model.promises import missing_answers, more_right
 from recommender_engine.matching.pair.segments import SEGMENTS
+from recommender_engine.matching.trees import Booleans
 from recommender_engine.pipeline.learning import promises as pipeline_promises
+from recommender_engine.pipeline.learning import training
 from tests.support.engine import Log, opened
 
 FAULTS = ("printer", "boiler", "camera", "keyboard", "projector", "radio", "network", "scanner", "oven", "lift")
@@ -123,6 +127,33 @@ def test_stats_count_down_to_the_band_that_opens(tmp_path: Path) -> None:
     assert again.stats()["collections"]["by vectors"]["not_measured"] == []
     assert [*again.promises.closed_anywhere(20)] == ["default"]
     again.close()
+
+
+def test_what_the_others_teach_is_found_out_when_the_model_learns_and_not_at_each_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+
+    def counted(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -> Floats:
+        looked.append(len(rows))
+        return held_out(model, rows, labels, stated)
+
+    with closing(opened(matcher=LearnedMatcher)) as engine:
+        log = Log()
+        engine.process([log.upsert(f"{n}-{copy}", report(n, copy)) for n in range(80) for copy in range(2)])
+        engine.process([log.feedback(f"{n}-1", "same", f"{n}-0") for n in range(60)])
+        engine.stats()
+        monkeypatch.setattr(training, "held_out", counted)
+        for n in (60, 61):
+            engine.process([log.feedback(f"{n}-1", "different", f"{n}-0")])
+            said = engine.promises.answered(1)
+            assert len(said.labels) == n + 1
+        assert not looked, "the model has not learned from them: what it states of them is what it is worth"
+        assert said.labels.tolist() == [True] * 60 + [False] * 2
+        assert said.stated[-1] == pytest.approx(engine.answers()[-1].probability, abs=0.001)
+        engine.process([log.feedback("61-1", "unsure", "61-0")])
+        engine.promises.answered(1)
+        assert looked, "which of them it has learned from is not known any more"
 
 
 def test_the_doctor_says_what_is_not_measured_and_how_to_measure_it() -> None:

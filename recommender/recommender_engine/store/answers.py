@@ -152,6 +152,11 @@ class AnswerTable:
         ).fetchone()
         return 1 if row is None else int(row[0])
 
+    def pending(self, collection: int) -> int:
+        """How many changes the model has not learned from; 0 without a model."""
+        row = self._db.execute("SELECT pending FROM models WHERE collection=?", (collection,)).fetchone()
+        return 0 if row is None else int(row[0])
+
     def drop_model(self, collection: int) -> None:
         """Back to the model that ships with the package."""
         self._db.execute("DELETE FROM models WHERE collection=?", (collection,))

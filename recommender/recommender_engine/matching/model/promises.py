@@ -28,6 +28,15 @@ class Answered(NamedTuple):
     alone: Booleans
     kinds: Sequence[Kind | None]
 
+    def and_also(self, more: Answered) -> Answered:
+        """These, and then those."""
+        return Answered(
+            np.concatenate([self.stated, more.stated]),
+            np.concatenate([self.labels, more.labels]),
+            np.concatenate([self.alone, more.alone]),
+            [*self.kinds, *more.kinds],
+        )
+
     def at(self, place: Segment) -> tuple[Floats, Booleans]:
         """Probabilities and labels of those that speak of a place."""
         of_kind = np.array([kind is None or kind is place.kind for kind in self.kinds], np.bool_)

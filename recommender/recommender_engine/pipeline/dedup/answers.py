@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Collection as Some
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.store import Answer, SqliteStore
@@ -62,6 +62,20 @@ class Answers:
                 if not same and other not in far:
                     far.update(_reached(said, other))
         return frozenset(far)
+
+    def settled(self, collection: int, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """Of each pair of ids, whether what people said tells if the two are the same; each chain is followed once."""
+        said = self._of(collection)
+        reached: dict[str, frozenset[str]] = {}
+        different: dict[str, set[str]] = {}
+        for id_ in {id_ for pair in pairs for id_ in pair}:
+            if id_ in reached:
+                continue
+            together = frozenset(_reached(said, id_))
+            reached |= dict.fromkeys(together, together)
+            apart = {other for near in together for other, same in said.get(near, {}).items() if not same}
+            different |= dict.fromkeys(together, apart)
+        return [other in reached[one] or not different[one].isdisjoint(reached[other]) for one, other in pairs]
 
     def chain_of_same(self, collection: int, one: str, other: str) -> Chain | None:
         """How people's answers make the two the same; ``None`` if they do not."""

@@ -34,6 +34,10 @@ class Models:
         found = self._collections.find(collection)
         return default_model() if found is None else self._of(found.id)
 
+    def by_number(self, collection: int) -> PairModel:
+        """The same, by its number."""
+        return self._of(collection)
+
     def learned_from(self, collection: int) -> int:
         """How many answers its model has learned from."""
         self._of(collection)

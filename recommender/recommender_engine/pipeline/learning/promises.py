@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -10,9 +10,9 @@ from recommender_engine.items.values import Value
 from recommender_engine.matching import Answered, Floats, PairModel, Promise, Segment, promises
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.learning.models import Models
-from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM, answered, recorded
+from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM, answered, answered_since, recorded
 from recommender_engine.recent import Recent
-from recommender_engine.store import SqliteStore
+from recommender_engine.store import SqliteStore, TrainingExample
 
 _NOTHING = Answered(np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_), [])
 _KEPT = 100  # collections of which answers are kept in memory, up to 100 kB each
@@ -53,6 +53,24 @@ class PromiseView(Value):
         )
 
 
+class _Read(NamedTuple):
+    """What is kept of the answers of a collection.
+
+    Attributes:
+        of: number of the newest answer, how many there are, and how many of them the model has learned from.
+        all: what they say.
+        recorded: probability of each pair when it was answered.
+        learned: hash of those that the model had learned from.
+        taught: what these say.
+    """
+
+    of: tuple[int, int, int]
+    all: Answered
+    recorded: Floats
+    learned: int
+    taught: Answered
+
+
 class Promises:
     """Says where precisions are kept. It looks again only when answers, model or target are others."""
 
@@ -60,7 +78,7 @@ class Promises:
         self._store = store
         self._collections = collections
         self._models = models
-        self._read: Recent[int, tuple[tuple[int, int], Answered, Floats]] = Recent(_KEPT)
+        self._read: Recent[int, _Read] = Recent(_KEPT)
         # By model, answers and target, the first two by which object they are: they are kept beside what they say. Most
         # collections share a model and have no answers.
         self._told: Recent[tuple[int, int, float], tuple[PairModel, Answered, list[PromiseView]]] = Recent(_KEPT)
@@ -105,9 +123,27 @@ class Promises:
         if not count:
             return _NOTHING, _NOTHING.stated
         last = self._store.lessons.last_answer(collection)
+        of = last, count, self._models.learned_from(collection)
         known = self._read.get(collection)
-        if known is None or known[0] != (last, count):
-            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM)
-            known = (last, count), answered(rows)[1], recorded(rows)
+        if known is None or known.of != of:
+            since = self._since(collection, count)
+            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM + since)
+            known = self._reread(collection, of, rows, len(rows) - since, known)
             self._read.put(collection, known)
-        return known[1], known[2]
+        return known.all, known.recorded
+
+    def _since(self, collection: int, count: int) -> int:
+        """How many answers were given since the model learned; 0 where some are gone that it may have learned from."""
+        pending, learned = self._store.answers.pending(collection), self._models.learned_from(collection)
+        return pending if min(count - pending, MOST_LEARNED_FROM) == learned else 0
+
+    def _reread(
+        self, collection: int, of: tuple[int, int, int], rows: list[TrainingExample], learned: int, known: _Read | None
+    ) -> _Read:
+        """What answers say; what others teach of each of them is found out once for all that the model learned from."""
+        before = hash(tuple(rows[:learned]))
+        taught = known.taught if known is not None and known.learned == before else answered(rows[:learned])[1]
+        said = taught
+        if rows[learned:]:
+            said = taught.and_also(answered_since(rows[learned:], self._models.by_number(collection)))
+        return _Read(of, said, recorded(rows), before, taught)

@@ -21,6 +21,7 @@ from recommender_engine.matching import (
     Answered,
     Floats,
     Kind,
+    PairModel,
     default_model,
     held_out,
     judged_alone,
@@ -48,11 +49,24 @@ def learned(rows: list[TrainingExample]) -> Model:
 
 def answered(rows: list[TrainingExample]) -> tuple[Floats, Answered]:
     """What the matcher saw of pairs that were answered, shape (n, len(FEATURES)), and what was said of them."""
-    features = rows_from([json.loads(one.features) for one in rows])
+    features, same = _features(rows), np.array([one.same for one in rows], np.bool_)
+    return features, _answered(rows, features, held_out(default_model(), features, same, recorded(rows)))
+
+
+def answered_since(rows: list[TrainingExample], model: PairModel) -> Answered:
+    """What was said of pairs that were answered since a model learned: it states what they are worth as it stands."""
+    features = _features(rows)
+    return _answered(rows, features, model.probabilities(features))
+
+
+def _features(rows: list[TrainingExample]) -> Floats:
+    return rows_from([json.loads(one.features) for one in rows])
+
+
+def _answered(rows: list[TrainingExample], features: Floats, stated: Floats) -> Answered:
     same = np.array([one.same for one in rows], np.bool_)
-    stated = held_out(default_model(), features, same, recorded(rows))
     kinds = [None if one.kind is None else Kind(one.kind) for one in rows]
-    return features, Answered(stated, same, judged_alone(features), kinds)
+    return Answered(stated, same, judged_alone(features), kinds)
 
 
 def recorded(rows: list[TrainingExample]) -> Floats:

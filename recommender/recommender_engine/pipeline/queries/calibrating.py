@@ -187,19 +187,18 @@ class Calibrating:
         since = self._store.items.before_last(collection.id, _NEWEST)
         found: dict[Kind, list[Candidate]] = {}
         likely = self._store.items.likely(collection.id, since, least, _MOST_PAIRS, collection.hidden_ms)
-        likely = [one for one in likely if self._is_open(collection, one)]
+        likely = self._open(collection, likely)
         for pair, kind in zip(likely, self._kinds_of(collection, likely), strict=True):
             found.setdefault(kind, []).append(Candidate(pair, chance_of(pair.id, pair.other_id)))
         return found
 
-    def _is_open(self, collection: Collection, pair: LikelyPair) -> bool:
-        """Whether nothing that people said tells what a pair is, and both are compared as the rules of now have it."""
-        if pair.other_seq <= collection.uncut_seq:
-            return False
+    def _open(self, collection: Collection, pairs: Sequence[LikelyPair]) -> list[LikelyPair]:
+        """Those that nothing people said tells of, and of which both are compared as the rules of now have it."""
+        cut = [one for one in pairs if one.other_seq > collection.uncut_seq]
         if not self._answers.count(collection.id):
-            return True
-        same = self._answers.same(collection.id, pair.id)
-        return pair.other_id not in same and pair.other_id not in self._answers.different(collection.id, pair.id)
+            return cut
+        settled = self._answers.settled(collection.id, [(one.id, one.other_id) for one in cut])
+        return [one for one, known in zip(cut, settled, strict=True) if not known]
 
     def _kinds_of(self, collection: Collection, pairs: Sequence[LikelyPair]) -> list[Kind]:
         unknown = [one for one in pairs if (one.seq, one.other_seq) not in self._kinds]
