@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig
 
-from celery_recommender.benchmark.child import Answer, serve
+from benchmarks.child import Answer, serve
 from recommender_engine.embedding.model_files import locate
 from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 from recommender_engine.embedding.processors import usable_processors

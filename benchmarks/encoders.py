@@ -16,11 +16,11 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.child import Child
 from benchmarks.encoder_process import STOCK
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import load_texts
-from celery_recommender.benchmark.child import Child
 from celery_recommender.settings import environment_of_others, process_environment
 from recommender_engine.embedding.backends import INT8, available
 

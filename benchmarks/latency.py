@@ -6,22 +6,35 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import click
 
+from benchmarks.child import Child
+from benchmarks.encoder_pair import Encoders
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from celery_recommender.benchmark.doors import items_of, through_stream
-from celery_recommender.benchmark.encoders import Encoders
-from celery_recommender.benchmark.figures import percentile
-from celery_recommender.benchmark.latency import Latencies, idle
+from celery_recommender.measuring import items_of, one_item_ms, percentile, through_stream
 from celery_recommender.sandbox import RunningWorker
 
 TICK_S = 0.02
 _LOAD = "load"
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Milliseconds, in pairs.
+
+    Attributes:
+        item_ms: from the append to the event.
+        encode_ms: the same text to the encoder alone.
+    """
+
+    item_ms: tuple[float, ...]
+    encode_ms: tuple[float, ...]
 
 
 @click.command()
@@ -69,6 +82,24 @@ def _note(figures: Rates, when: str, found: Latencies) -> None:
         figures.note(f"{when}: one text to the encoder, {which}", percentile(found.encode_ms, percent))
     pairs = [item - text for item, text in zip(found.item_ms, found.encode_ms, strict=True)]
     figures.note(f"{when}: more than one text to the encoder, p50", percentile(pairs, 50))
+
+
+def idle(worker: RunningWorker, encoder: Child, texts: Sequence[str], count: int, start: int = 0) -> Latencies:
+    """Send items one by one, each after the event of the one before.
+
+    Args:
+        worker: that decides.
+        encoder: runs ``benchmarks.worker_encoder``.
+        texts: what they say; each gets a number, since a worker knows the texts it has seen.
+        count: of items.
+        start: their first number.
+    """
+    item_ms, encode_ms = [], []
+    for number in range(start, start + count):
+        text = f"{texts[number % len(texts)]} ({number})"
+        item_ms.append(one_item_ms(worker, text, number))
+        encode_ms.append(encoder.ask("encode", texts=[text])["seconds"] * 1000)
+    return Latencies(tuple(item_ms), tuple(encode_ms))
 
 
 @contextmanager

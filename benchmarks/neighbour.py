@@ -16,7 +16,7 @@ from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from celery_recommender.benchmark.doors import items_of, through_stream
+from celery_recommender.measuring import items_of, through_stream
 from celery_recommender.sandbox import stop
 from celery_recommender.settings import Settings
 from recommender_engine.embedding.processors import usable_processors
@@ -42,9 +42,9 @@ def measure(texts: Texts, rounds: int) -> Report:
     with bench_settings() as settings:
         for number in range(rounds):
             halves = [texts.texts[(number + which) % 2 :: 2] for which in (0, 1)]
-            alone, _ = _passage(settings, f"alone-{number}", halves[0])
+            alone, _ = _throughput(settings, f"alone-{number}", halves[0])
             with _busy() as used_s:
-                beside, taken = _passage(settings, f"beside-{number}", halves[1], used_s)
+                beside, taken = _throughput(settings, f"beside-{number}", halves[1], used_s)
             rates.note(ALONE, alone)
             rates.note(BESIDE, beside)
             rates.note(LEFT, alone * (1 - taken))
@@ -63,7 +63,7 @@ def measure(texts: Texts, rounds: int) -> Report:
     )
 
 
-def _passage(
+def _throughput(
     settings: Settings, name: str, texts: Sequence[str], used_s: Callable[[], float] = lambda: 0.0
 ) -> tuple[float, float]:
     with fresh_worker(settings, name) as worker:

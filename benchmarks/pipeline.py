@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
+from benchmarks.celery_results import celery_app, through_celery
+from benchmarks.encoder_pair import Encoders
 from benchmarks.output import publish, show, timed
 from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from celery_recommender.benchmark.doors import Passage, celery_app, items_of, through_celery, through_stream
-from celery_recommender.benchmark.encoders import Encoders
+from celery_recommender.measuring import Throughput, items_of, through_stream
 from celery_recommender.sandbox import RunningWorker
 from celery_recommender.settings import Settings
 from recommender_engine import open_recommender
@@ -40,7 +41,7 @@ def pipeline(name: str, items: int | None, rounds: int, index: str) -> None:
 
 @timed
 def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
-    """In each round everybody has all texts once; a worker that has seen none is started for each passage."""
+    """In each round everybody has all texts once; a worker that has seen none is started for each measurement."""
     rates, costs = Rates(), Rates("ms of processor time per item")
     with bench_settings() as settings, Encoders(settings) as encoders:
         for number in range(rounds):
@@ -48,7 +49,7 @@ def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
             rates.note(ALONE, encoders.alone_rate(texts.texts))
             for what, plain in ((PLAIN, True), (FULL, False)):
                 run = _by_stream(settings, f"{'plain' if plain else 'full'}-{number}", texts, index, plain)
-                rates.note(what, run.passage.items_per_s)
+                rates.note(what, run.throughput.items_per_s)
                 costs.note(what, run.cpu_ms)
             rates.note(DOOR, _by_celery(settings, f"door-{number}", texts, index))
         encoder = encoders.encoder
@@ -73,16 +74,16 @@ def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
 
 @dataclass(frozen=True)
 class _Run:
-    """One passage through a worker that had seen no text.
+    """One measurement of a worker that had seen no text.
 
     Attributes:
-        passage: what came of the items.
+        throughput: of the items.
         cpu_ms: processor time of the worker per item.
         peak_mb: largest resident size of the worker.
         recall: recall@10 of its index against exact search, sampled on the state that it left.
     """
 
-    passage: Passage
+    throughput: Throughput
     cpu_ms: float
     peak_mb: float
     recall: float | str
@@ -92,11 +93,11 @@ def _by_stream(settings: Settings, name: str, texts: Texts, index: str, plain: b
     with fresh_worker(settings, name) as worker:
         _configure(worker, index, plain)
         before = worker.cpu_s()
-        passage = _whole(through_stream(worker, items_of(texts.texts)))
-        cpu_ms = (worker.cpu_s() - before) * 1000 / passage.items
+        throughput = _whole(through_stream(worker, items_of(texts.texts)))
+        cpu_ms = (worker.cpu_s() - before) * 1000 / throughput.items
         peak_mb = worker.peak_memory_mb()
         worker.stop()
-        return _Run(passage, cpu_ms, peak_mb, _sampled_recall(worker.settings))
+        return _Run(throughput, cpu_ms, peak_mb, _sampled_recall(worker.settings))
 
 
 def _sampled_recall(settings: Settings) -> float | str:
@@ -118,10 +119,10 @@ def _by_celery(settings: Settings, name: str, texts: Texts, index: str) -> float
             app.close()
 
 
-def _whole(passage: Passage) -> Passage:
-    if passage.events[ItemProcessed.type] != passage.items:
-        raise RuntimeError(f"{passage.items} items, but {passage.events}")
-    return passage
+def _whole(throughput: Throughput) -> Throughput:
+    if throughput.events[ItemProcessed.type] != throughput.items:
+        raise RuntimeError(f"{throughput.items} items, but {throughput.events}")
+    return throughput
 
 
 def _configure(worker: RunningWorker, index: str, plain: bool) -> None:
@@ -130,13 +131,13 @@ def _configure(worker: RunningWorker, index: str, plain: bool) -> None:
 
 
 def _facts(run: _Run) -> dict[str, object]:
-    """Of the last passage, with verdicts."""
-    passage = run.passage
+    """Of the last measurement, with verdicts."""
+    throughput = run.throughput
     return {
-        "events": dict(passage.events),
-        "embedding, ms per item": round(passage.embed_ms / passage.items, 3),
-        "everything between vector and event, ms per item": round(passage.decide_ms / passage.items, 3),
-        "ms per item in all": round(passage.seconds * 1000 / passage.items, 3),
+        "events": dict(throughput.events),
+        "embedding, ms per item": round(throughput.embed_ms / throughput.items, 3),
+        "everything between vector and event, ms per item": round(throughput.decide_ms / throughput.items, 3),
+        "ms per item in all": round(throughput.seconds * 1000 / throughput.items, 3),
         "peak memory of the worker, MiB": run.peak_mb,
         "recall@10 of the index": run.recall,
     }

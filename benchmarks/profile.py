@@ -19,10 +19,8 @@ from benchmarks.report import Report, Row, machine
 from benchmarks.table import number
 from benchmarks.texts import CHOICES, Texts, measured_texts
 from benchmarks.worker_process import bench_settings
-from celery_recommender.benchmark.doors import Passage, items_of, through_stream
-from celery_recommender.benchmark.figures import Figure
-from celery_recommender.benchmark.latency import warm_up
 from celery_recommender.broker.coordination.status import read_status
+from celery_recommender.measuring import Figure, Throughput, items_of, through_stream, warm_up
 from celery_recommender.sandbox import ProcessFailed, RunningWorker, log_end, running_worker, wait_for
 
 PAGE = Path(__file__).parents[1] / "docs" / "profile.md"
@@ -40,16 +38,16 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Profile:
-    """One passage of items, looked into.
+    """Where the time of some items went.
 
     Attributes:
-        passage: what came of the items.
+        throughput: of the items.
         spent_ms: processor milliseconds per item, by thread and stage.
         native_ms: the same of threads that are not Python's.
         encoder: that the worker had.
     """
 
-    passage: Passage
+    throughput: Throughput
     spent_ms: Mapping[tuple[str, str], float]
     native_ms: float
     encoder: str
@@ -82,7 +80,7 @@ def measure(texts: Texts) -> Report:
     for (thread, stage), ms in found.spent_ms.items():
         threads[thread] += ms  # type: ignore[assignment]
         stages[stage] += ms  # type: ignore[assignment]
-    wall_ms = found.passage.seconds * 1000 / found.passage.items
+    wall_ms = found.throughput.seconds * 1000 / found.throughput.items
     return Report(
         f"profile --texts {texts.name}",
         "Where each millisecond goes",
@@ -133,13 +131,13 @@ def _row(stage: str, ms: float) -> Row:
 def _profiled(worker: RunningWorker, texts: Texts, clock: Path) -> Profile:
     items = items_of(texts.texts)
     before = _read(worker, clock)
-    passage = through_stream(worker, items)
+    throughput = through_stream(worker, items)
     after = _read(worker, clock)
     spent = {where: seconds - before.spent_s.get(where, 0.0) for where, seconds in after.spent_s.items()}
     native_s = after.process_s - before.process_s - sum(spent.values())
     status = read_status(worker.client.redis, worker.client.keys) or {}
     return Profile(
-        passage,
+        throughput,
         {where: s * 1000 / len(items) for where, s in spent.items() if where[1] != CLOCK},
         max(0.0, native_s) * 1000 / len(items),
         str(status.get("encoder", "unknown")),

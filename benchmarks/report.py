@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from celery_recommender.benchmark.figures import Figure
+from celery_recommender.measuring import Figure
 
 LIBRARIES = ("torch", "sentence-transformers", "openvino", "hnswlib", "celery", "redis", "numpy")
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from celery_recommender.benchmark.figures import Figure
-from celery_recommender.benchmark.latency import warm_up
+from celery_recommender.measuring import Figure, warm_up
 from celery_recommender.sandbox import RunningWorker, running_worker
 from celery_recommender.settings import Settings
 

@@ -113,7 +113,7 @@ def text_of(item: int, version: int) -> str:
 
 
 def preload(client: Any, stream: Iterator[CommandFields], run: Soak) -> None:
-    for block in client.pacing.blocks(stream):
+    for block in client.pacing.blocks(stream, lambda fields: fields):
         client.log.append(block)
         run.sent += len(block)
     run.start_s = time.monotonic()
@@ -121,7 +121,7 @@ def preload(client: Any, stream: Iterator[CommandFields], run: Soak) -> None:
 
 def send(worker: RunningWorker, stream: Iterator[CommandFields], run: Soak, stop_at: float) -> None:
     next_sample = 0.0
-    for block in worker.client.pacing.blocks(stream):
+    for block in worker.client.pacing.blocks(stream, lambda fields: fields):
         worker.client.pacing.wait_for_room(block)
         worker.client.log.append(block)
         run.sent += len(block)

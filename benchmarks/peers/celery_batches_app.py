@@ -14,7 +14,7 @@ from celery import Celery
 from celery_batches import Batches
 from sentence_transformers import SentenceTransformer
 
-from celery_recommender.benchmark.hand_written import PUBLISHED, TASK
+from benchmarks.peers.hand_written import PUBLISHED, TASK
 from celery_recommender.broker.redis.connections import celery_url, connect
 from celery_recommender.settings import Settings
 from recommender_engine.embedding.model_files import locate

@@ -8,19 +8,18 @@ from pathlib import Path
 
 import click
 
+from benchmarks.child import Child
+from benchmarks.encoder_pair import Encoders
 from benchmarks.output import publish, show, timed
+from benchmarks.peers.celery_peer import CeleryPeer
 from benchmarks.peers.environments import ROOT, NotInstalled, interpreter
 from benchmarks.pipeline import FULL, STOCK
 from benchmarks.report import Report, Row
 from benchmarks.rounds import Rates, fresh_worker
 from benchmarks.texts import CHOICES, Texts, measured_texts
+from benchmarks.vectors import through_index
 from benchmarks.worker_process import bench_settings
-from celery_recommender.benchmark.child import Child
-from celery_recommender.benchmark.doors import items_of, through_stream
-from celery_recommender.benchmark.encoders import Encoders
-from celery_recommender.benchmark.latency import WARM_UP
-from celery_recommender.benchmark.rival import CeleryRival
-from celery_recommender.benchmark.vectors import through_index
+from celery_recommender.measuring import WARM_UP, items_of, through_stream
 from celery_recommender.sandbox import ProcessFailed
 from celery_recommender.settings import Settings, environment_of_others
 
@@ -104,9 +103,9 @@ def _peers(
         try:
             if name == "hand-written":
                 part = texts[: max(1, len(texts) // _SHARE_OF_ONE_BY_ONE)]
-                yield HAND_WRITTEN, _celery(CeleryRival(settings, threads), part, stack)
+                yield HAND_WRITTEN, _celery(CeleryPeer(settings, threads), part, stack)
             elif name == "celery-batches":
-                rival = CeleryRival(
+                rival = CeleryPeer(
                     settings,
                     threads,
                     module="benchmarks.peers.celery_batches_app",
@@ -121,7 +120,7 @@ def _peers(
             click.echo(f"  {notes[-1]}", err=True)
 
 
-def _celery(rival: CeleryRival, texts: Sequence[str], stack: ExitStack) -> Measuring:
+def _celery(rival: CeleryPeer, texts: Sequence[str], stack: ExitStack) -> Measuring:
     stack.enter_context(rival)
     rival.seconds(WARM_UP)
     return lambda: len(texts) / rival.seconds(texts)

@@ -10,7 +10,7 @@ import torch
 from semhash import SemHash
 from sentence_transformers import SentenceTransformer
 
-from celery_recommender.benchmark.child import Answer, serve
+from benchmarks.child import Answer, serve
 from recommender_engine.embedding.model_files import locate
 from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 

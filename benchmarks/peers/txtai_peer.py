@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from txtai import Embeddings
 
-from celery_recommender.benchmark.child import Answer, serve
+from benchmarks.child import Answer, serve
 from recommender_engine.embedding.model_files import locate
 from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 

@@ -17,19 +17,11 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.server]
 
-RATIOS = {
-    "encoder_vs_stock",
-    "pipeline_vs_encoder",
-    "pipeline_vs_hand_written",
-    "celery_door_vs_stream_door",
-    "vectors_vs_hnswlib",
-}
-TIMES = {"single_encode_ms", "idle_p50_ms", "idle_p99_ms"}
+FIGURES = {"pipeline_vs_encoder", "single_encode_ms", "idle_p50_ms", "idle_p99_ms"}
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    # One thread: with two, what we compare with spins for minutes beside other tests.
     return Settings(state_dir=tmp_path / "untouched", encoder="torch-float32", threads=1)
 
 
@@ -43,10 +35,10 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def running_in(directory: Path) -> list[int]:
     """Processes whose command line or environment names the directory."""
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if str(directory).encode() in said_by(path)]
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if str(directory).encode() in command_line(path)]
 
 
-def said_by(process: Path) -> bytes:
+def command_line(process: Path) -> bytes:
     try:
         return (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
     except OSError:
@@ -61,11 +53,12 @@ def test_everything_is_measured_and_nothing_is_left(settings: Settings, temporar
     done = run(settings, "bench", *arguments, timeout_s=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert all(found[name] > 0 for name in RATIOS | TIMES), found
+    assert all(found[name] > 0 for name in FIGURES), found
     assert found["encoder"] == "torch-float32"
-    assert 10 <= found["items"] <= 12, "half of the different texts at most"
+    assert 20 <= found["items"] <= 24, "--items is a limit"
     assert found["idle_p99_ms"] >= found["idle_p50_ms"]
-    assert len(found["pipeline_items_per_s"]) == 1
+    assert len(found["pipeline_items_per_s"]) == len(found["encoder_items_per_s"]) == 1
+    assert found["latencies"] == 20
     assert any("only" in remark and "--input" in remark for remark in found["remarks"]), "so few are said to be few"
     assert not list(temporary.glob("recommender-bench-*"))
     assert not settings.state_dir.exists()
@@ -81,20 +74,20 @@ def test_an_interrupt_leaves_no_process_behind(settings: Settings, temporary: Pa
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     try:
-        hand_written = "celery_recommender.benchmark.hand_written"
+        worker = b"celery_recommender\0worker"
         children = wait_until(
-            lambda: [pid for pid in running_in(temporary) if hand_written.encode() in said_by(Path(f"/proc/{pid}"))],
-            "the hand-written worker",
-            60,
+            lambda: [pid for pid in running_in(temporary) if worker in command_line(Path(f"/proc/{pid}"))],
+            "the worker",
+            120,
         )
         assert children
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert "interrupted" in said
+    assert "interrupted" in errors
     wait_until(lambda: running_in(temporary) == [], "all processes to be gone", 10)
     assert not list(temporary.glob("recommender-bench-*"))
 

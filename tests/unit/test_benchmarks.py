@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.child import Child
 from benchmarks.profile import BEGIN, END, PAGE, fill
 from benchmarks.report import Report, Row, report_json
 from benchmarks.stages import OTHER, RULES, stage_of
 from benchmarks.table import page
-from celery_recommender.benchmark.child import Child
-from celery_recommender.benchmark.figures import Figure, percentile
-from celery_recommender.benchmark.vectors import spread
+from benchmarks.vectors import spread
+from celery_recommender.measuring import Figure, percentile
 from celery_recommender.sandbox import ProcessFailed, start, stop, wait_for
 from celery_recommender.settings import process_environment
 

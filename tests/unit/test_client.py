@@ -110,7 +110,7 @@ def test_the_run_has_its_id_before_the_first_row_is_sent(server: Embedded, clien
 def test_blocks_are_no_larger_than_a_batch(server: Embedded) -> None:
     client = Client(Settings(redis_url=server.url, batch_tokens=100, batch_items=8))
     commands = [command_fields("item.upsert", {"id": str(n), "text": "x" * length}, key="k") for n, length in TEXTS]
-    blocks = list(client.pacing.blocks(commands))
+    blocks = list(client.pacing.blocks(commands, lambda fields: fields))
     assert [command for block in blocks for command in block] == commands
     assert [len(block) for block in blocks] == [8, 2, 1, 1]
     client.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -55,13 +54,18 @@ def redis_url(settings: Settings) -> str:
 
 
 def is_outcome(event: Mapping[str, Any]) -> bool:
-    """Whether an event is the one that answers its command, and not something that the command brought about.
+    """Whether an event is the outcome of its command.
 
-    A summary, an item whose time was up, a corrected verdict and a changed group name the command with which they fell
-    due as their cause, and some of them come before its outcome. One that was passed on has its outcome elsewhere.
+    Summaries, expired items, revised verdicts and changed groups name the command that caused them, and some of them
+    come before its outcome. The outcome of a forwarded command is in another partition.
     """
     expired = event["type"] == ItemDeleted.type and event["data"].get("expired", False)
     return event["type"] not in _CONSEQUENCES and not expired
+
+
+def in_run(event: Mapping[str, Any], run: str) -> bool:
+    """Whether an event belongs to a command whose key begins with ``run``."""
+    return (event["data"]["command"]["key"] or "").startswith(run)
 
 
 def command_fields(
@@ -180,17 +184,29 @@ class Client:
         Raises:
             Overloaded: too much waits although nobody is at work; what came before is appended.
         """
-        said = ({**item, "silent": True} if silent else item for item in items)
-        named = (
-            (collection_of(item), command_fields("item.upsert", item, key=key(item) if key else None)) for item in said
+        upserts = ({**item, "silent": True} if silent else item for item in items)
+        commands = (
+            (collection_of(item), command_fields("item.upsert", item, key=key(item) if key else None))
+            for item in upserts
         )
         last: EntryId | None = None
-        for partition, group in self.partitions.groups(named):
-            collections: deque[str | None] = deque()
-            for pending in partition.pacing.blocks(_noting(group, collections)):
-                partition.pacing.wait_for_room(pending)
-                last = self._append(partition, [(collections.popleft(), fields) for fields in pending])[-1]
+        for partition, group in self.partitions.groups(commands):
+            for block in partition.pacing.blocks(group, lambda command: command[1]):
+                last = self.append_paced(block, partition)
         return last
+
+    def append_paced(
+        self, commands: Sequence[tuple[str | None, CommandFields]], partition: Partition | None = None
+    ) -> EntryId:
+        """Wait until the owner has room for a block of commands, then append it; returns the position of the last.
+
+        Args:
+            commands: each with its collection; at least one.
+            partition: where to; the home partition by default.
+        """
+        partition = partition or self.partitions.of(self.home)
+        partition.pacing.wait_for_room([fields for _, fields in commands])
+        return self._append(partition, commands)[-1]
 
     def patch(
         self, item_id: str, attributes: Mapping[str, Any], collection: str = "default", **options: Any
@@ -263,6 +279,31 @@ class Client:
         everywhere = dict.fromkeys(self._settings.all_partitions, after) if isinstance(after, EntryId) else after
         return (read.event for read in follow(self._redis, everywhere, until, self._settings.key_prefix))
 
+    def run_events(
+        self, after: EntryId, outcomes: int, *, run: str = "", until: Callable[[], bool] = lambda: False
+    ) -> Iterator[dict[str, Any]]:
+        """Follow the events of the commands of a run until so many commands have their outcome.
+
+        Args:
+            after: where to begin in the events streams.
+            outcomes: how many to wait for.
+            run: the keys of its commands begin with this; by default every event counts.
+            until: ends the waiting; called about once a second.
+
+        Raises:
+            TimeoutError: ``until()`` was true before.
+        """
+        found = 0
+        events = self.events(after, until=until) if outcomes else iter(())
+        for event in events:
+            if in_run(event, run):
+                yield event
+                found += is_outcome(event)
+                if found >= outcomes:
+                    return
+        if found < outcomes:
+            raise TimeoutError(f"only {found} of {outcomes} outcomes came")
+
     def events_so_far(self, after: EntryId) -> Iterator[dict[str, Any]]:
         """Events of the home partition behind ``after`` that are there now."""
         return so_far(self._redis, self.keys, after)
@@ -323,15 +364,6 @@ class Client:
     def _send_item(self, type_: str, item_id: str, collection: str, options: dict[str, Any], **data: Any) -> EntryId:
         key = options.pop("key", None)
         return self.send(type_, {"id": item_id, "collection": collection, **data, **options}, key=key)
-
-
-def _noting(
-    commands: Iterable[tuple[str | None, CommandFields]], collections: deque[str | None]
-) -> Iterator[CommandFields]:
-    """The commands; their collections are noted as they pass."""
-    for collection, fields in commands:
-        collections.append(collection)
-        yield fields
 
 
 def _not_json(value: object) -> str:

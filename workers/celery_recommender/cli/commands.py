@@ -24,7 +24,7 @@ COMMANDS = {
     "verify": ("operate.backup", "Check every byte of a backup or a stopped state."),
     "move": ("operate.move", "Move a collection to another partition."),
     "dead-letters": ("operate.dead_letters", "See what was not accepted, send it again, drop it."),
-    "bench": ("run.bench", "Measure worker, model and alternatives on this machine."),
+    "bench": ("run.bench", "Measure encoder, pipeline and latency on this machine."),
     "doctor": ("doctor.command", "Check everything, and say what to do."),
 }
 """Name, module below ``celery_recommender.cli`` and help of each command, as a newcomer needs them."""

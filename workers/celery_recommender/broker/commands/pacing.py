@@ -1,10 +1,11 @@
-"""The pace of bulk producers: they keep little waiting, so that live commands wait behind no more than that."""
+"""Throttles bulk producers: few of their commands wait at a time, so live commands are decided soon."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from redis import Redis
 
@@ -12,6 +13,7 @@ from celery_recommender.broker.coordination.status import commands_waiting, read
 from celery_recommender.broker.redis.keys import PartitionKeys
 
 Command = Mapping[str, str | int]
+T = TypeVar("T")
 
 BLOCK = 32
 """Commands that a bulk producer appends in one round trip."""
@@ -34,7 +36,7 @@ class Pacing:
         self._redis = redis
         self._keys = keys
         self._batch_items = batch_items
-        self.batch_bytes = batch_bytes
+        self._batch_bytes = batch_bytes
 
     def wait_for_room(self, commands: Sequence[Command]) -> None:
         """Wait while an owner is at work and would have more before it, with these, than two batches or a second's
@@ -51,23 +53,32 @@ class Pacing:
     def _batch(self, commands: Sequence[Command]) -> int:
         """How many commands make a batch, by the size of these."""
         mean_bytes = sum(map(size_of_command, commands)) / len(commands)
-        return min(self._batch_items, int(self.batch_bytes / max(mean_bytes, 1)))
+        return min(self._batch_items, int(self._batch_bytes / max(mean_bytes, 1)))
 
     def _a_second(self, commands_per_s: float) -> int:
-        """How many the owner works off in a second, if it has told."""
+        """Commands that the owner decides in a second; no limit while its rate is unknown."""
         return max(_LEAST, int(commands_per_s)) if commands_per_s else sys.maxsize
 
-    def blocks(self, commands: Iterable[Command]) -> Iterator[list[Command]]:
-        """Cut into blocks for one round trip each, none larger than a batch."""
-        block: list[Command] = []
+    def blocks(self, values: Iterable[T], command: Callable[[T], Command | None]) -> Iterator[list[T]]:
+        """Cut into blocks for one round trip each, none larger than a batch.
+
+        Args:
+            values: taken one by one.
+            command: the command of a value; ``None`` takes a place in the block and no bytes.
+        """
+        block: list[T] = []
         size = 0
-        for command in commands:
-            added = size_of_command(command)
-            if block and (len(block) >= min(BLOCK, self._batch_items) or size + added > self.batch_bytes):
+        for value in values:
+            fields = command(value)
+            added = 0 if fields is None else size_of_command(fields)
+            if block and size + added > self._batch_bytes:
                 yield block
                 block, size = [], 0
-            block.append(command)
+            block.append(value)
             size += added
+            if len(block) >= min(BLOCK, self._batch_items):
+                yield block
+                block, size = [], 0
         if block:
             yield block
 

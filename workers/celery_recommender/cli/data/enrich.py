@@ -15,7 +15,7 @@ from celery_recommender.cli.asking import Ask, owner_or_state, require_answers, 
 from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
 from celery_recommender.cli.input.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
 from celery_recommender.cli.input.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
-from celery_recommender.cli.input.sending import OwnerGone, acceptable, send_rows, upsert, wait_until_decided
+from celery_recommender.cli.input.sending import OwnerGone, acceptable, rejected, send_rows, upsert, wait_until_decided
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.event_lines import why
@@ -201,12 +201,9 @@ class _Answers:
 def _error_of(row: int, event: Mapping[str, Any] | None) -> BadRow | None:
     if event is None:
         return BadRow(row, "no outcome is known any more (they are kept for 24 hours)", "outcome_unknown")
-    data = event["data"]
-    if data.get("erased"):  # the event keeps its type, and nothing else
+    if event["data"].get("erased"):  # an erased event keeps its type only
         return BadRow(row, "erased meanwhile", "erased")
-    if event["type"] == "recommender.command.rejected.v1":
-        return BadRow(row, f"{data['code']}: {data['message']}", data["code"])
-    return None
+    return rejected(row, event)
 
 
 def _written(

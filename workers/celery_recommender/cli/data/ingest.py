@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from celery_recommender.cli.input.mapping_options import FileOptions, agree, est
 from celery_recommender.cli.input.sending import (
     OwnerGone,
     acceptable,
+    rejected,
     removal,
     send_rows,
     silent_upsert,
@@ -33,10 +35,10 @@ from celery_recommender.cli.input.sending import (
 )
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
-from celery_recommender.client import Client
-from celery_recommender.records import BadRow, Items
+from celery_recommender.client import Client, in_run
+from celery_recommender.records import Items
 from celery_recommender.settings import Settings
-from recommender_engine.items import EntryId
+from recommender_engine.items import CommandForwarded, EntryId, ItemDeleted, ItemProcessed
 
 _RUNS = (("ingest", False), ("ingest", True), ("enrich", False))
 
@@ -186,21 +188,17 @@ class _Summary:
     def _read_events(self) -> None:
         for event in self._client.events_so_far(self._after):
             self._after = EntryId.parse(event["id"])
-            data = event["data"]
-            if not (data["command"]["key"] or "").startswith(self._run):
-                continue
-            if data.get("erased"):
-                continue  # nothing is left of the outcome but that there was one
-            self._take(event["type"], data)
+            if in_run(event, self._run) and not event["data"].get("erased"):  # an erased event keeps its type only
+                self._count(event)
 
-    def _take(self, type_: str, data: dict[str, Any]) -> None:
-        if type_ == "recommender.item.processed.v1":
+    def _count(self, event: Mapping[str, Any]) -> None:
+        data = event["data"]
+        if event["type"] == ItemProcessed.type:
             self._bands[data["band"]] += 1
-        elif type_ == "recommender.item.deleted.v1":
+        elif event["type"] == ItemDeleted.type:
             self._deleted += 1
-        elif type_ == "recommender.command.rejected.v1":
-            self._rejected[data["code"]] += 1
-            row = int(data["command"]["key"].removeprefix(self._run))
-            self._tally.reject(BadRow(row, f"{data['code']}: {data['message']}", data["code"]))
-        elif type_ == "recommender.command.forwarded.v1":
+        elif event["type"] == CommandForwarded.type:
             self._forwarded[data["to"]] += 1
+        elif bad := rejected(int(data["command"]["key"].removeprefix(self._run)), event):
+            self._rejected[bad.kind] += 1
+            self._tally.reject(bad)

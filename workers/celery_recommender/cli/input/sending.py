@@ -1,22 +1,22 @@
-"""A file on its way into the commands stream: in blocks, at the owner's pace, resumable."""
+"""Sends the rows of a file to the commands stream: in blocks, no faster than they are decided, resumable."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from celery_recommender.broker.commands.pacing import BLOCK, size_of_command
 from celery_recommender.broker.coordination.status import commands_waiting, read_status
+from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.cli.common import err
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.tally import Tally
 from celery_recommender.client import Client, CommandFields, command_fields
 from celery_recommender.records import BadRow, Items
-from recommender_engine.items import DeleteItem, EntryId, UpsertItem
+from recommender_engine.items import CommandRejected, DeleteItem, EntryId, UpsertItem
 from recommender_engine.items.commands import validate
 
 Making = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
@@ -43,6 +43,14 @@ class Block:
     position: EntryId | None
 
 
+class _Row(NamedTuple):
+    """A row of a file and its command; a row that is no item has none."""
+
+    number: int
+    collection: str | None
+    fields: CommandFields | None
+
+
 def send_rows(client: Client, items: Items, checkpoint: Checkpoint, tally: Tally, command: Making) -> Iterator[Block]:
     """Send the rows behind the checkpoint, block by block; yields after each round trip.
 
@@ -52,25 +60,14 @@ def send_rows(client: Client, items: Items, checkpoint: Checkpoint, tally: Tally
         command: what to send for an item.
     """
     checkpoint.save()
-    start, rows, unsent, size = checkpoint.rows, checkpoint.rows, 0, 0
-    pending: list[CommandFields] = []
-    for one in items:
-        tally.add(one)
-        if one.row.number <= start:
-            continue
-        rows = one.row.number
-        if isinstance(one.item, BadRow):
-            unsent += 1
-        else:
-            type_, data = command(one.item)
-            fields = command_fields(type_, data, key=checkpoint.key(rows))
-            pending.append(fields)
-            size += size_of_command(fields)
-        if len(pending) + unsent >= BLOCK or size >= client.pacing.batch_bytes:
-            yield _flush(client, pending, rows, checkpoint)
-            pending, unsent, size = [], 0, 0
-    if pending or unsent:
-        yield _flush(client, pending, rows, checkpoint)
+    for block in client.pacing.blocks(_commands(items, checkpoint, tally, command), lambda row: row.fields):
+        sent = [row for row in block if row.fields is not None]
+        position = checkpoint.position
+        if sent:
+            position = client.append_paced([(row.collection, row.fields) for row in sent if row.fields])
+            checkpoint.last_sent = sent[-1].number
+        checkpoint.advance(block[-1].number, len(sent), position)
+        yield Block(block[-1].number, len(sent), position)
 
 
 def upsert(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -93,13 +90,27 @@ def acceptable(item: dict[str, Any]) -> None:
     validate(UpsertItem, item)
 
 
-def _flush(client: Client, pending: list[CommandFields], rows: int, checkpoint: Checkpoint) -> Block:
-    client.pacing.wait_for_room(pending)
-    position = client.log.append(pending)[-1] if pending else checkpoint.position
-    if pending:
-        checkpoint.last_sent = int(str(pending[-1]["key"]).rpartition(" ")[2])
-    checkpoint.advance(rows, len(pending), position)
-    return Block(rows, len(pending), position)
+def _commands(items: Items, checkpoint: Checkpoint, tally: Tally, command: Making) -> Iterator[_Row]:
+    """The rows behind the checkpoint, each with its command."""
+    start = checkpoint.rows
+    for one in items:
+        tally.add(one)
+        number = one.row.number
+        if number <= start:
+            continue
+        if isinstance(one.item, BadRow):
+            yield _Row(number, None, None)
+            continue
+        type_, data = command(one.item)
+        yield _Row(number, collection_of(data), command_fields(type_, data, key=checkpoint.key(number)))
+
+
+def rejected(row: int, event: Mapping[str, Any]) -> BadRow | None:
+    """The row of a command that was rejected, with the reason; ``None`` for any other event."""
+    if event["type"] != CommandRejected.type:
+        return None
+    data = event["data"]
+    return BadRow(row, f"{data['code']}: {data['message']}", data["code"])
 
 
 def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:

@@ -116,44 +116,36 @@ class _Run:
         """Send a file and wait for all its verdicts."""
         sent = self._collections.setdefault(given.collection, _Sent())
         checkpoint = Checkpoint(None, "", restart=True)
-        after, started, expected = client.last_event(), time.monotonic(), 0
+        after, started = client.last_event(), time.monotonic()
         _read_labels(file, given, sent)
         with opened(file, given) as (reader, mapping), progress_bar() as bar:
             sending = bar.add_task(f"{given.collection}: sent", total=None)
             deciding = bar.add_task("decided", total=None)
             items = Items(reader, mapping, given.on_repeat, acceptable)
             for block in send_rows(client, items, checkpoint, Tally(given.on_repeat), upsert):
-                expected += block.sent
                 bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
             bar.update(sending, total=checkpoint.rows)
-            bar.update(deciding, total=expected)
-            self._collect(client, after, f"{checkpoint.run} ", expected, sent, bar, deciding)
+            bar.update(deciding, total=checkpoint.sent)
+            self._collect(client, after, f"{checkpoint.run} ", checkpoint.sent, sent, bar, deciding)
         self._seconds += time.monotonic() - started
 
     def _collect(
         self, client: Client, after: EntryId, run: str, expected: int, sent: _Sent, bar: Progress, task: TaskID
     ) -> None:
-        seen, shown = 0, 0
+        found = 0
         deadline = time.monotonic() + _DECIDE_TIMEOUT_S
-        for event in client.events(after, until=lambda: time.monotonic() > deadline):
-            data = event["data"]
-            if not (data["command"]["key"] or "").startswith(run):
-                continue
-            if is_outcome(event):
-                seen += 1
-                bar.update(task, completed=seen)
-            sent.note(event)
-            if event["type"] == ItemProcessed.type and data["band"] in ("duplicate", "review"):
-                if not self._quiet and shown < _VERDICTS_SHOWN:
-                    bar.console.print(laid_out(event_line(event), bar.console))
-                shown += 1
-            if seen >= expected:
-                if shown > _VERDICTS_SHOWN and not self._quiet:
-                    bar.console.print(
-                        f"{'…':10} and {shown - _VERDICTS_SHOWN} more duplicates and reviews", style="dim"
-                    )
-                return
-        raise click.ClickException(f"only {seen} of {expected} verdicts came within {_DECIDE_TIMEOUT_S:.0f} s")
+        try:
+            for event in client.run_events(after, expected, run=run, until=lambda: time.monotonic() > deadline):
+                bar.advance(task, is_outcome(event))
+                sent.note(event)
+                if event["type"] == ItemProcessed.type and event["data"]["band"] in ("duplicate", "review"):
+                    found += 1
+                    if not self._quiet and found <= _VERDICTS_SHOWN:
+                        bar.console.print(laid_out(event_line(event), bar.console))
+        except TimeoutError as error:
+            raise click.ClickException(f"{error} within {_DECIDE_TIMEOUT_S:.0f} s") from error
+        if found > _VERDICTS_SHOWN and not self._quiet:
+            bar.console.print(f"{'…':10} and {found - _VERDICTS_SHOWN} more duplicates and reviews", style="dim")
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """What came out, as one JSON object."""

@@ -1,4 +1,4 @@
-"""``celery -A celery_recommender.benchmark.hand_written worker``: what one writes in an afternoon.
+"""``celery -A benchmarks.peers.hand_written worker``: what one writes in an afternoon.
 
 One task for each item: embed its text, ask an index in memory for neighbours, add it, publish. Celery's defaults, but
 for a pool of one: the index is in the memory of one process.
@@ -35,7 +35,7 @@ def make_hand_written(settings: Settings) -> Celery:
 
     @cache
     def model() -> Any:
-        from sentence_transformers import SentenceTransformer  # seconds, which whoever only sends should not pay
+        from sentence_transformers import SentenceTransformer  # takes seconds, and a sender does not need it
 
         return SentenceTransformer(str(locate(ALL_MINILM_L6_V2)), local_files_only=True)
 

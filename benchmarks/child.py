@@ -1,7 +1,7 @@
-"""A process that measures on request: what it loads and which threads it has are its own, and nobody else's.
+"""A process that measures on request, with modules and threads of its own.
 
 Requests and answers are JSON, one a line, over its standard input and output. It ends when its input does, so it does
-not outlive whoever started it.
+not outlive its parent.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Handler = Callable[[Mapping[str, Any]], Answer]
 
 
 class Child:
-    """The process, and whoever asks it. A context manager.
+    """A connection to the process. A context manager.
 
     Args:
         module: that is run; it calls ``serve``.
         environment: all of it.
-        log: file that takes what it says on standard error.
+        log: file that takes its standard error.
         python: interpreter that runs it.
     """
 
     def __init__(self, module: str, environment: Mapping[str, str], log: Path, python: str = sys.executable) -> None:
         self._log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 (our own program, our own arguments)
+            self._process = subprocess.Popen(
                 [python, "-m", module],
                 env=environment,
                 stdin=subprocess.PIPE,

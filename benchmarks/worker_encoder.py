@@ -1,4 +1,4 @@
-"""``python -m celery_recommender.benchmark.alone``: the encoder of a worker, alone: no queue, no index, no decision."""
+"""``python -m benchmarks.worker_encoder``: the encoder of a worker, alone: no queue, no index, no decision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from celery_recommender.benchmark.child import Answer, serve
+from benchmarks.child import Answer, serve
 from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.settings import Settings
 from recommender_engine.embedding import Encoder

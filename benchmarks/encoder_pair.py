@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from celery_recommender.benchmark.child import Child
-from celery_recommender.benchmark.latency import WARM_UP
+from benchmarks.child import Child
+from celery_recommender.measuring import WARM_UP
 from celery_recommender.settings import Settings, environment_of_others, process_environment
 from recommender_engine.embedding.processors import usable_processors
 
@@ -21,8 +21,8 @@ class Encoders:
         settings: of the worker; its directory takes their logs.
 
     Attributes:
-        stock: runs ``celery_recommender.benchmark.stock``.
-        alone: runs ``celery_recommender.benchmark.alone``.
+        stock: runs ``benchmarks.peers.stock``.
+        alone: runs ``benchmarks.worker_encoder``.
         encoder: which encoder the worker has.
         threads: that each has.
     """
@@ -31,9 +31,9 @@ class Encoders:
         self.threads = settings.threads or usable_processors()
         ours = {**process_environment(), **settings.to_environment()}
         with ExitStack() as stack:
-            self.stock = stack.enter_context(_child("stock", environment_of_others(), settings.state_dir))
+            self.stock = stack.enter_context(_child("peers.stock", environment_of_others(), settings.state_dir))
             self.stock.ask("load", texts=WARM_UP, threads=self.threads)
-            self.alone = stack.enter_context(_child("alone", ours, settings.state_dir))
+            self.alone = stack.enter_context(_child("worker_encoder", ours, settings.state_dir))
             self.encoder = str(self.alone.ask("load", texts=WARM_UP)["encoder"])
             self._stack = stack.pop_all()
 
@@ -55,4 +55,4 @@ class Encoders:
 
 
 def _child(module: str, environment: Mapping[str, str], directory: Path) -> Child:
-    return Child(f"celery_recommender.benchmark.{module}", environment, directory / f"{module}.log")
+    return Child(f"benchmarks.{module}", environment, directory / f"{module}.log")

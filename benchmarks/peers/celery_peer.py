@@ -1,4 +1,4 @@
-"""A Celery worker of somebody else's making, over the same server: started, given items, waited for."""
+"""A Celery worker that is not ours, over the same server: started, given items, waited for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Self
 
 from redis import Redis
 
-from celery_recommender.benchmark.hand_written import PUBLISHED, TASK, make_hand_written
+from benchmarks.peers.hand_written import PUBLISHED, TASK, make_hand_written
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.sandbox import ProcessFailed, log_end, start, stop, wait_for
 from celery_recommender.settings import Settings, environment_of_others
@@ -19,7 +19,7 @@ from celery_recommender.settings import Settings, environment_of_others
 _SILENCE_S = 120.0
 
 
-class CeleryRival:
+class CeleryPeer:
     """The hand-written worker, or another with the same task, started. A context manager.
 
     Args:
@@ -27,14 +27,14 @@ class CeleryRival:
         threads: that its model may keep busy.
         module: of its app.
         python: interpreter that runs it.
-        pool: options of ``celery worker`` that say who executes tasks.
+        pool: options of ``celery worker`` that choose its pool.
     """
 
     def __init__(
         self,
         settings: Settings,
         threads: int,
-        module: str = "celery_recommender.benchmark.hand_written",
+        module: str = "benchmarks.peers.hand_written",
         python: str = sys.executable,
         pool: Sequence[str] = ("--pool=solo",),
     ) -> None:

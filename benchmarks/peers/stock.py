@@ -1,6 +1,4 @@
-"""``python -m celery_recommender.benchmark.stock``: the libraries as their documentation uses them.
-
-With ``hand_written`` the only module of the edge that uses them: they are here to be measured, not to be used.
+"""``python -m benchmarks.peers.stock``: the libraries as their documentation uses them.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from celery_recommender.benchmark.child import Answer, serve
+from benchmarks.child import Answer, serve
 from recommender_engine.embedding.model_files import locate
 from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 
