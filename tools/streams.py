@@ -15,9 +15,9 @@ from recommender_engine.items import Item
 from recommender_engine.matching.features.table import compare, features
 from recommender_engine.matching.pair.context import contexts, cosines_among
 from recommender_engine.matching.pair.profile import ItemTerms, item_terms, profile
-from recommender_engine.matching.pair.statistics import CountedTerms, rarity
+from recommender_engine.matching.pair.statistics import CountedTerms
 from recommender_engine.pipeline.dedup.judging import BY_WORDS, NEAREST
-from recommender_engine.pipeline.lexical.words import MOST_ITEMS, TERMS_READ
+from recommender_engine.pipeline.lexical.rarest import sharing_rarest
 
 
 def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
@@ -28,23 +28,13 @@ def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
         terms = one.whole.counts
         if number:
             closest = np.argsort(-(vectors[:number] @ vectors[number]), kind="stable")[:NEAREST]
-            found = [*closest.tolist(), *_by_words(terms, counted, seen_in)]
+            shared = sharing_rarest(one, counted, lambda term: np.array(seen_in[term], np.int64), BY_WORDS)
+            found = [*closest.tolist(), *shared]
             pairs += [(number, other) for other in dict.fromkeys(found)]
         counted.add(terms)
         for term in terms:
             seen_in.setdefault(term, []).append(number)
     return np.array(pairs)
-
-
-def _by_words(terms: Iterable[str], counted: CountedTerms, seen_in: dict[str, list[int]]) -> list[int]:
-    """The earlier items that share the most of the rarest terms, as the engine's word search finds them."""
-    known = [term for term in terms if 1 <= counted.frequency(term) <= MOST_ITEMS]
-    weights = rarity(counted, known)
-    scores: dict[int, float] = {}
-    for term in sorted(known, key=lambda term: (-weights[term], term))[:TERMS_READ]:
-        for number in seen_in[term]:
-            scores[number] = scores.get(number, 0.0) + weights[term]
-    return sorted(scores, key=lambda number: (-scores[number], number))[:BY_WORDS]
 
 
 def arriving_rows(items: Sequence[Item], pairs: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -1,5 +1,4 @@
-"""``python -m benchmarks.peers.stock``: the libraries as their documentation uses them.
-"""
+"""``python -m benchmarks.peers.stock``: the libraries as their documentation uses them."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recommender_engine.evaluation import agreement, bcubed, clusters, expected_calibration_error, operating, ranking
+from recommender_engine.evaluation.flags import Flags, duplicates_against
 from recommender_engine.evaluation.metrics import best_f1, reliability
 
 LABELS = np.array([True, False, True, False])
@@ -45,6 +46,16 @@ def test_precision_of_nothing_is_unknown() -> None:
     found = operating(LABELS, SCORES, 0.95)
     assert (found.precision, found.recall, found.f1) == (None, 0.0, 0.0)
     assert operating(np.array([False]), np.array([0.9]), 0.5).recall is None
+
+
+def test_a_duplicate_is_right_if_the_labels_lead_to_the_same_original() -> None:
+    labels = {"b": "a", "c": "b", "e": "d"}
+    found = duplicates_against(labels, {"c": "a", "b": "c", "e": "a", "x": "a"})
+    assert found == Flags(flagged=4, labelled=3, right=2)
+    assert (found.precision, found.recall) == (0.5, pytest.approx(2 / 3))
+    assert found.f1 == pytest.approx(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3))
+    both = found + Flags(1, 0, 0)
+    assert (both.flagged, both.precision) == (5, 0.4)
 
 
 def test_reliability() -> None:

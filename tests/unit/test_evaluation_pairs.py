@@ -23,10 +23,12 @@ from recommender_engine.evaluation import (
     gather,
     plot,
     report,
+    run_stream,
 )
+from recommender_engine.evaluation.candidate_search import CandidateSearch
 from recommender_engine.evaluation.labelled import split_of
-from recommender_engine.items import Band, CollectionSettings, Item
-from recommender_engine.matching import FEATURES, default_model
+from recommender_engine.items import Band, CollectionSettings, Item, UpsertItem
+from recommender_engine.matching import FEATURES, default_model, item_terms
 from recommender_engine.matching.features.table import CONTEXT
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Models
@@ -107,6 +109,23 @@ def test_margins_are_over_all_items_of_the_right() -> None:
         assert rows[number, FEATURES.index("margin")] == pytest.approx(mine - max(cosines.values()), abs=1e-6)
         above = sum(other > mine for other in cosines.values())
         assert rows[number, FEATURES.index("rank")] == min(above, 10)
+
+
+def test_candidates_are_those_of_the_engine() -> None:
+    """Also those that share rare words and are far away by vector."""
+    texts = dict.fromkeys(one.right.content for one in bottles(40, coded=False))
+    rare = "what comes with zyxqv is anyone's guess, said the neighbour of my aunt"
+    items = [Item(id=f"r{n}", text=text) for n, text in enumerate([*texts, rare])]
+    asked = Item(id="left", text="steel bottle bbbaa zyxqv lid")
+    every = [*items, asked]
+    vectors = embed(DeterministicEncoder(), [one.content for one in every])
+    search = CandidateSearch(np.arange(len(items)), vectors, [item_terms(one) for one in every])
+    found = {every[position].id for position in search.candidates(len(items))}
+    upserts = [UpsertItem(id=one.id, text=one.text) for one in every]
+    assert found == set(run_stream(upserts, Models()).candidates["left"])
+    nearest = np.argsort(-(vectors[:-1] @ vectors[-1]))[:10].tolist()
+    assert len(items) - 1 not in nearest
+    assert items[-1].id in found
 
 
 def test_where_both_name_codes_the_meaning_of_the_others_does_not_count() -> None:

@@ -17,7 +17,7 @@ from recommender_engine.evaluation.recording import RecordingMatcher
 from recommender_engine.items import CollectionSettings, Item
 from recommender_engine.matching import MatcherFactory, TermStatistics, item_terms
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.lexical import words as words_module
+from recommender_engine.pipeline.lexical import rarest
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.store import SqliteStore
 from recommender_engine.store import words as words_table
@@ -85,7 +85,7 @@ def test_the_most_rare_words_shared_come_first_and_ties_by_arrival(words: Words)
 
 
 def test_a_term_that_too_many_items_have_is_not_read(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_module, "MOST_ITEMS", 3)
+    monkeypatch.setattr(rarest, "MOST_ITEMS", 3)
     for seq in range(1, 6):
         words.add(1, seq, item("common" if seq > 1 else "common rare"))
     assert words.search(1, item("common rare"), 10) == [1]

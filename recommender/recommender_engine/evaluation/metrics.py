@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
-    precision_recall_fscore_support,
     roc_auc_score,
 )
 
+from recommender_engine.evaluation.flags import Flags
 from recommender_engine.items.values import Value
 
 Labels = NDArray[np.bool_]
@@ -100,8 +100,8 @@ def operating(labels: Labels, scores: Scores, threshold: float) -> Operating:
 
 def flagging(labels: Labels, flagged: Labels, threshold: float | None) -> Operating:
     """What these flags are worth; both arrays have shape (n,)."""
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, flagged, average="binary", zero_division=np.nan)
-    return Operating(threshold=threshold, precision=_known(precision), recall=_known(recall), f1=_known(f1))
+    counts = Flags(int(flagged.sum()), int(labels.sum()), int((flagged & labels).sum()))
+    return Operating(threshold=threshold, precision=counts.precision, recall=counts.recall, f1=counts.f1)
 
 
 def reliability(labels: Labels, probabilities: Scores, bins: int = _BINS) -> list[Bin]:
@@ -117,7 +117,3 @@ def expected_calibration_error(labels: Labels, probabilities: Scores, bins: int 
     """Mean distance of stated probability and true share, weighted by pairs (Naeini et al. 2015), in [0, 1]."""
     found = reliability(labels, probabilities, bins)
     return sum(one.pairs * abs(one.stated - one.true) for one in found) / len(labels)
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""Labelled pairs as the matcher sees them: each item of the left beside its candidates of the right."""
+"""Judges labelled pairs: each item of the left beside its candidates of the right."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender_engine.embedding.encoder import Vectors
-from recommender_engine.evaluation.labelled import PairSet, Places
+from recommender_engine.evaluation.candidate_search import CandidateSearch
+from recommender_engine.evaluation.labelled import PairSet
 from recommender_engine.evaluation.metrics import Scores
+from recommender_engine.index import cosines
 from recommender_engine.items import CollectionSettings, Item, PairVerdict
 from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, PairModel, item_terms
 from recommender_engine.matching.features.table import compare, features
 from recommender_engine.matching.pair.context import contexts, cosines_among
-from recommender_engine.matching.pair.profile import Profile, profile
+from recommender_engine.matching.pair.profile import ItemTerms, Profile, profile
 from recommender_engine.text import clean, fingerprint
 
-# A live stream judges the nearest ten; a rank beyond ten is not told apart.
-_NEAREST = 10
-_NEAREST_BY_WORDS = 3
-_BLOCK = 256
 _WORD = r"[^\W_]+"
 
 
@@ -74,17 +72,17 @@ class PairJudge:
         self._sides = [
             Comparable(item, fingerprint(clean(text))) for item, text in zip(pairs.items, said_in_all, strict=True)
         ]
-        said = [item_terms(item) for item in pairs.items]
-        self._statistics = CountedTerms(one.whole.counts for one in said)
+        terms = [item_terms(item) for item in pairs.items]
+        self._statistics = CountedTerms(one.whole.counts for one in terms)
         self._profiles: list[Profile] = [
-            profile(item, one, self._statistics) for item, one in zip(pairs.items, said, strict=True)
+            profile(item, one, self._statistics) for item, one in zip(pairs.items, terms, strict=True)
         ]
         words = tfidf(pairs.items)
         self.baselines = Baselines(
             cosine=np.einsum("ij,ij->i", vectors[pairs.left], vectors[pairs.right]).astype(np.float64),
             tfidf=np.asarray(words[pairs.left].multiply(words[pairs.right]).sum(axis=1)).ravel(),
         )
-        self._views = list(self._alone() if alone else self._beside_others(vectors, words))
+        self._views = list(self._alone() if alone else self._beside_others(terms))
 
     def rows(self) -> NDArray[np.float64]:
         """Features of all pairs, shape (n, len(FEATURES))."""
@@ -136,32 +134,20 @@ class PairJudge:
         for pair, (left, right) in enumerate(zip(self._pairs.left, self._pairs.right, strict=True)):
             yield _View(int(left), [pair], [int(right)], [float(self.baselines.cosine[pair])])
 
-    def _beside_others(self, vectors: Vectors, words: Any) -> Iterator[_View]:
-        lefts, rights = np.unique(self._pairs.left), np.unique(self._pairs.right)
+    def _beside_others(self, terms: Sequence[ItemTerms]) -> Iterator[_View]:
+        search = CandidateSearch(np.unique(self._pairs.right), self._vectors, terms)
         labelled: dict[int, list[int]] = {}
-        for pair, left in enumerate(self._pairs.left):
-            labelled.setdefault(int(left), []).append(pair)
-        for start in range(0, len(lefts), _BLOCK):
-            block = lefts[start : start + _BLOCK]
-            cosines = vectors[block] @ vectors[rights].T
-            shared = (words[block] @ words[rights].T).toarray()
-            for left, by_vector, by_words in zip(block, cosines, shared, strict=True):
-                pairs = labelled[int(left)]
-                near = [*_highest(by_vector, _NEAREST), *_highest(by_words, _NEAREST_BY_WORDS)]
-                mine = [int(self._pairs.right[pair]) for pair in pairs]
-                others = list(dict.fromkeys([*mine, *(int(rights[place]) for place in near)]))
-                if len(set(mine)) < len(mine):  # the same pair stands twice in the file
-                    others = [*mine, *others[len(set(mine)) :]]
-                places = np.searchsorted(rights, others)
-                yield _View(int(left), pairs, others, by_vector[places].astype(float).tolist())
+        for pair, left in enumerate(self._pairs.left.tolist()):
+            labelled.setdefault(left, []).append(pair)
+        for left in sorted(labelled):
+            pairs = labelled[left]
+            mine = [int(self._pairs.right[pair]) for pair in pairs]
+            found = dict.fromkeys(search.candidates(left))
+            others = [*mine, *(one for one in found if one not in mine)]
+            yield _View(left, pairs, others, cosines(self._vectors[left], self._vectors[others]).tolist())
 
 
 def tfidf(items: Sequence[Item]) -> Any:
     """Unit rows of TF-IDF weights of words, a sparse matrix of shape (items, words)."""
     made = TfidfVectorizer(token_pattern=_WORD, strip_accents="unicode", sublinear_tf=True)
     return made.fit_transform([item.content for item in items]).tocsr()
-
-
-def _highest(scores: NDArray[Any], count: int) -> Places:
-    """Places of the highest scores, in no order."""
-    return np.argpartition(-scores, min(count, len(scores)) - 1)[:count]

@@ -1,4 +1,4 @@
-"""Items through the real engine, in the order they came, against what is known to be the same."""
+"""Items through the real engine, in their order, against the true duplicates."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation.clusters import bcubed, clusters
+from recommender_engine.evaluation.flags import Flags, share
 from recommender_engine.evaluation.metrics import Labels, Scores, expected_calibration_error
 from recommender_engine.evaluation.recording import RecordingMatcher
 from recommender_engine.items import (
@@ -77,7 +78,7 @@ class StreamFigures(Value):
 
 @dataclass(frozen=True, slots=True)
 class StreamVerdict:
-    """What was said about one item when it arrived, and whether that is true.
+    """The verdict on one item when it arrived, and whether it is true.
 
     Attributes:
         said: data of its event.
@@ -96,7 +97,7 @@ class StreamVerdict:
 
 @dataclass(frozen=True, slots=True)
 class StreamRun:
-    """What the engine said.
+    """The verdicts of the engine.
 
     Attributes:
         said: data of the events, in the order of the items.
@@ -162,10 +163,10 @@ def run_stream(
 
 
 def judge_stream(run: StreamRun, links: Iterable[tuple[str, str]]) -> tuple[StreamFigures, list[StreamVerdict]]:
-    """Hold a run against the truth.
+    """Compare a run with the truth.
 
     Args:
-        run: what the engine said.
+        run: the verdicts of the engine.
         links: pairs of ids that are the same thing, in any order; closed transitively.
 
     Raises:
@@ -177,25 +178,25 @@ def judge_stream(run: StreamRun, links: Iterable[tuple[str, str]]) -> tuple[Stre
     verdicts = list(_verdicts(run, true))
     twins = [one for one in verdicts if one.twin is not None]
     flagged = [one for one in verdicts if one.said.band is Band.DUPLICATE]
-    right = sum(bool(one.flagged_right) for one in flagged)
-    told = [one for one in verdicts if one.said.band in {Band.DUPLICATE, Band.REVIEW}]
-    repeats = [one for one in told if one.twin is not None]
+    flags = Flags(len(flagged), len(twins), sum(bool(one.flagged_right) for one in flagged))
+    shown = [one for one in verdicts if one.said.band in {Band.DUPLICATE, Band.REVIEW}]
+    repeats = [one for one in shown if one.twin is not None]
     found = sum(one.matched_right or bool(one.flagged_right) for one in repeats)
     groups = bcubed(true, run.groups)
     labels, stated = matched(verdicts)
     return StreamFigures(
         items=len(verdicts),
         twins=len(twins),
-        pair_precision=_share(right, len(flagged)),
-        pair_recall=_share(right, len(twins)),
-        review_recall=_share(found, len(twins)),
-        review_twins=_share(len(repeats), len(twins)),
-        looked_at=len(told) / len(verdicts),
+        pair_precision=flags.precision,
+        pair_recall=flags.recall,
+        review_recall=share(found, len(twins)),
+        review_twins=share(len(repeats), len(twins)),
+        looked_at=len(shown) / len(verdicts),
         bcubed_precision=groups.precision,
         bcubed_recall=groups.recall,
         bcubed_f1=groups.f1,
         hit_at={
-            str(depth): _share(sum(one.rank is not None and one.rank < depth for one in twins), len(twins))
+            str(depth): share(sum(one.rank is not None and one.rank < depth for one in twins), len(twins))
             for depth in _DEPTHS
         },
         expected_calibration_error=expected_calibration_error(labels, stated) if len(labels) else None,
@@ -240,7 +241,3 @@ def _require_accepted(events: Sequence[Event]) -> None:
     for event in events:
         if isinstance(event.data, CommandRejected):
             raise ConfigurationError(event.data.message)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender_engine.items import Item
 from recommender_engine.matching import TermStatistics, bytes_of_texts, forget_texts, item_terms
-from recommender_engine.matching.pair.statistics import rarities
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.counts import Counts, numbers_kept
-from recommender_engine.pipeline.lexical.postings import Numbers, Postings
+from recommender_engine.pipeline.lexical.postings import Postings
+from recommender_engine.pipeline.lexical.rarest import Keep, sharing_rarest
 from recommender_engine.store import SqliteStore
 
-# Word search reads the rarest terms that other items have, and of those only what narrows the field.
-TERMS_READ = 6
-MOST_ITEMS = 500
 # Counts are rebuilt from the items when terms are cut in another way.
 _VERSION = "1"
 _NOTE = "terms version"
 _BLOCK = 1000
-_WIDER = 16  # so many times more are looked at where too few of the best count
-
-Keep = Callable[[Sequence[int]], list[int]]
 
 
 class Words:
@@ -110,27 +102,9 @@ class Words:
         """
         if not self._reads(collection):
             return []
-        counts = self._of(collection)
-        said = item_terms(item)
-        frequencies = counts.frequencies(said.terms)
-        weights = rarities(frequencies, said.background, counts.documents)
-        known = np.flatnonzero((frequencies >= 1) & (frequencies <= MOST_ITEMS))
-        terms = [said.terms[place] for place in known.tolist()]
-        rarest = sorted(zip((-weights[known]).tolist(), terms, strict=True))[:TERMS_READ]
-        if not rarest:
-            return []
-        having = [self._postings.having(collection, term) for _, term in rarest]
-        each = np.repeat([-weight for weight, _ in rarest], [len(numbers) for numbers in having])
-        numbers = np.concatenate(having)
-        if keep is None:
-            return _best(numbers, each, limit)
-        asked = limit
-        while True:
-            best = _best(numbers, each, asked)
-            found = keep(best)
-            if len(found) >= limit or len(best) < asked:
-                return found[:limit]
-            asked *= _WIDER
+        return sharing_rarest(
+            item_terms(item), self._of(collection), lambda term: self._postings.having(collection, term), limit, keep
+        )
 
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""
@@ -172,20 +146,3 @@ class Words:
                     last = rows[-1].seq
             self.flush()
             self._store.set_note(_NOTE, _VERSION)
-
-
-def _best(numbers: Numbers, weights: NDArray[np.float64], limit: int) -> list[int]:
-    """The numbers with the highest sums of weights, best first; among equals the smallest.
-
-    Args:
-        numbers: shape (n,); a number may occur several times.
-        weights: shape (n,), summed in this order.
-        limit: how many, at least 1.
-    """
-    distinct, places = np.unique(numbers, return_inverse=True)
-    scores = np.bincount(places, weights)
-    if len(scores) > limit:
-        high = scores >= np.partition(scores, -limit)[-limit]
-        distinct, scores = distinct[high], scores[high]
-    best: list[int] = distinct[np.lexsort((distinct, -scores))[:limit]].tolist()
-    return best

@@ -12,7 +12,6 @@ import click
 from rich.progress import Progress, TaskID
 
 from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
-from celery_recommender.cli.data.scoring import Score, score
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.mapping_options import (
     FileOptions,
@@ -29,6 +28,7 @@ from celery_recommender.client import Client, is_outcome
 from celery_recommender.records import Items
 from celery_recommender.sandbox import nearby, running_worker, sandboxed
 from celery_recommender.settings import Settings
+from recommender_engine.evaluation.flags import Flags, duplicates_against
 from recommender_engine.items import EntryId, ItemProcessed, ItemRevised
 
 _DECIDE_TIMEOUT_S = 600.0
@@ -46,10 +46,10 @@ _SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
 @mapping_options
 @json_option
 def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
-    """Send tickets and products through a real server, worker, model and index, and show what comes out.
+    """Send tickets and products through a real server, worker, model and index, and show the verdicts.
 
     Nothing is left behind: it runs on a state directory of its own. With --input the rows of that file are sent; a
-    column `duplicate_of` with the id of an earlier row, if there is one, is what the verdicts are scored against.
+    column `duplicate_of` with the id of an earlier row, if there is one, scores the verdicts.
     """
     started = time.monotonic()
     run = _Run(quiet=as_json)
@@ -81,9 +81,9 @@ class _Sent:
     """One collection as it was sent.
 
     Attributes:
-        labels: the original by item, as the file says.
-        texts: for showing.
-        verdicts: what was said last of each item.
+        labels: the original by item, from the file.
+        texts: by item.
+        verdicts: the latest verdict on each item.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -98,10 +98,10 @@ class _Sent:
         elif event["type"] == ItemRevised.type:
             self.verdicts[data["item_id"]] = {**self.verdicts.get(data["item_id"], {}), **data}
 
-    def score(self) -> Score:
-        """Flags against labels."""
-        flags = {id_: data["duplicate_of"] for id_, data in self.verdicts.items() if data["duplicate_of"]}
-        return score(flags, self.labels)
+    def score(self) -> Flags:
+        """Duplicates against labels."""
+        flagged = {id_: data["duplicate_of"] for id_, data in self.verdicts.items() if data["duplicate_of"]}
+        return duplicates_against(self.labels, flagged)
 
 
 class _Run:
@@ -148,31 +148,32 @@ class _Run:
             bar.console.print(f"{'…':10} and {found - _VERDICTS_SHOWN} more duplicates and reviews", style="dim")
 
     def summary(self, seconds: float) -> dict[str, Any]:
-        """What came out, as one JSON object."""
+        """The result as one JSON object."""
         items = sum(len(sent.verdicts) for sent in self._collections.values())
-        total = sum((sent.score() for sent in self._collections.values()), Score(0, 0, 0))
+        scores = {name: sent.score() for name, sent in self._collections.items()}
+        total = sum(scores.values(), Flags(0, 0, 0))
         return {
             "items": items,
             "items_per_s": round(items / self._seconds, 1) if self._seconds else 0.0,
-            "duplicate_precision": total.precision,
-            "duplicate_recall": total.recall,
+            "duplicate_precision": _rounded(total.precision),
+            "duplicate_recall": _rounded(total.recall),
             "recommendations": [one for name in self._collections for one in self._examples(name)],
             "seconds": round(seconds, 1),
             "collections": {
                 name: {
                     "items": len(sent.verdicts),
-                    "labelled_duplicates": sent.score().labelled,
-                    "flagged": sent.score().flagged,
-                    "right": sent.score().right,
-                    "duplicate_precision": sent.score().precision,
-                    "duplicate_recall": sent.score().recall,
+                    "labelled_duplicates": scores[name].labelled,
+                    "flagged": scores[name].flagged,
+                    "right": scores[name].right,
+                    "duplicate_precision": _rounded(scores[name].precision),
+                    "duplicate_recall": _rounded(scores[name].recall),
                 }
                 for name, sent in self._collections.items()
             },
         }
 
     def show(self, summary: dict[str, Any]) -> None:
-        """What came out, for people."""
+        """The result as text."""
         for name in self._collections:
             out.print()
             out.print(printable(f"{name}: some recommendations"), style="bold")
@@ -204,6 +205,10 @@ class _Run:
             }
             for data in chosen[-_RECOMMENDATIONS_SHOWN:]
         ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _read_labels(file: str, given: FileOptions, sent: _Sent) -> None:
