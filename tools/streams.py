@@ -16,7 +16,8 @@ from recommender_engine.matching.features.table import compare, features
 from recommender_engine.matching.pair.context import contexts, cosines_among
 from recommender_engine.matching.pair.profile import ItemTerms, item_terms, profile
 from recommender_engine.matching.pair.statistics import CountedTerms
-from recommender_engine.pipeline.dedup.judging import BY_WORDS, NEAREST
+from recommender_engine.pipeline.candidates.search import NEAREST
+from recommender_engine.pipeline.candidates.sources import SHARING_WORDS
 from recommender_engine.pipeline.lexical.rarest import sharing_rarest
 
 
@@ -28,7 +29,7 @@ def candidates(said: Sequence[ItemTerms], vectors: np.ndarray) -> np.ndarray:
         terms = one.whole.counts
         if number:
             closest = np.argsort(-(vectors[:number] @ vectors[number]), kind="stable")[:NEAREST]
-            shared = sharing_rarest(one, counted, lambda term: np.array(seen_in[term], np.int64), BY_WORDS)
+            shared = sharing_rarest(one, counted, lambda term: np.array(seen_in[term], np.int64), SHARING_WORDS)
             found = [*closest.tolist(), *shared]
             pairs += [(number, other) for other in dict.fromkeys(found)]
         counted.add(terms)

@@ -12,8 +12,8 @@ from recommender_engine.evaluation.labelled import Places
 from recommender_engine.index import FlatIndex
 from recommender_engine.matching import CountedTerms
 from recommender_engine.matching.pair.profile import ItemTerms
-from recommender_engine.pipeline.arrival.arrivals import BY_WORDS
-from recommender_engine.pipeline.dedup.judging import NEAREST
+from recommender_engine.pipeline.candidates.search import NEAREST
+from recommender_engine.pipeline.candidates.sources import SHARING_WORDS
 from recommender_engine.pipeline.lexical.rarest import sharing_rarest
 
 _NONE: NDArray[np.int64] = np.empty(0, np.int64)
@@ -44,6 +44,6 @@ class CandidateSearch:
         """Positions of the items that would be judged, the nearest first, then those found by words alone."""
         near = self._index.search(self._vectors[item][None], min(NEAREST, len(self._index))).labels[0].tolist()
         words = sharing_rarest(
-            self._terms[item], self._statistics, lambda term: self._postings.get(term, _NONE), BY_WORDS
+            self._terms[item], self._statistics, lambda term: self._postings.get(term, _NONE), SHARING_WORDS
         )
         return list(dict.fromkeys([*near, *words]))
