@@ -1,4 +1,4 @@
-"""The backends there are: torch in a number type, or OpenVINO. All of one model, close enough to be exchanged.
+"""The encoder backends: torch in a number type, or OpenVINO. All compute one model, close enough to be exchanged.
 
 Importing this module imports torch.
 """
@@ -6,6 +6,8 @@ Importing this module imports torch.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from recommender_engine.embedding.backend import Backend, Loaded
 from recommender_engine.embedding.torch_backend import TorchBackend
@@ -13,45 +15,84 @@ from recommender_engine.errors import ConfigurationError
 
 REFERENCE = "torch-float32"
 INT8 = "openvino-int8"
-_OPENVINO = "openvino-bfloat16"
-_EXTRAS = {_OPENVINO: "openvino", INT8: "int8"}
 
 
-def available(device: str) -> tuple[str, ...]:
-    """Names of the backends that can be had on a device and compute the same model, the reference first."""
-    if device != "cpu":
-        return REFERENCE, "torch-float16", "torch-bfloat16"
-    return REFERENCE, "torch-bfloat16", *((_OPENVINO,) if importlib.util.find_spec("openvino") else ())
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one backend is made.
 
-
-def another_model(name: str) -> str:
-    """How a backend's model differs from the one in the files, as it decides what the vectors are; mostly empty."""
-    if name != INT8:
-        return ""
-    from recommender_engine.embedding.quantising import recipe
-
-    return recipe()
-
-
-def make_backend(name: str, loaded: Loaded) -> Backend:
-    """Make one of the `available` backends, or the one in int8, which is another model.
-
-    Raises:
-        ConfigurationError: there is no such backend, or not here.
-        ModelError: the model cannot be converted for it.
+    Attributes:
+        make: from its name and the loaded model; raises ``ModelError`` if the model cannot be converted.
+        on_cpu: whether it runs on processors.
+        on_others: whether it runs on other devices.
+        needs: libraries beside torch.
+        extra: of the package, which installs them.
+        model: how its model differs from the one in the files, as it decides what the vectors are. One that has this is
+            not among the `available`, which can be exchanged.
     """
-    there_are = available(loaded.device)
-    if _OPENVINO in there_are and importlib.util.find_spec("nncf"):
-        there_are += (INT8,)
-    if name not in there_are:
-        extra = f" (pip install 'celery-recommender[{_EXTRAS[name]}]')" if name in _EXTRAS else ""
-        raise ConfigurationError(
-            f"encoder {name!r} is not available here; there are: auto, {', '.join(there_are)}{extra}"
-        )
-    if name not in _EXTRAS:
-        return TorchBackend(name, loaded.model, loaded.device)
+
+    make: Callable[[str, Loaded], Backend]
+    on_cpu: bool = True
+    on_others: bool = True
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+    model: Callable[[], str] | None = None
+
+    def runs_on(self, device: str) -> bool:
+        """Whether it can be had on a device, here."""
+        fits = self.on_cpu if device == "cpu" else self.on_others
+        return fits and all(importlib.util.find_spec(library) for library in self.needs)
+
+
+def _torch(name: str, loaded: Loaded) -> Backend:
+    return TorchBackend(name, loaded.model, loaded.device)
+
+
+def _openvino(name: str, loaded: Loaded) -> Backend:
     from recommender_engine.embedding.openvino_backend import OpenVinoBackend
     from recommender_engine.embedding.openvino_model import KeptModels
 
     models = KeptModels(loaded)
     return OpenVinoBackend(name, models.int8 if name == INT8 else models.plain, loaded)
+
+
+def _int8_recipe() -> str:
+    from recommender_engine.embedding.quantising import recipe
+
+    return recipe()
+
+
+BACKENDS = {
+    REFERENCE: Kind(_torch),
+    "torch-float16": Kind(_torch, on_cpu=False),
+    "torch-bfloat16": Kind(_torch),
+    "openvino-bfloat16": Kind(_openvino, on_others=False, needs=("openvino",), extra="openvino"),
+    INT8: Kind(_openvino, on_others=False, needs=("openvino", "nncf"), extra="int8", model=_int8_recipe),
+}
+"""Every backend by its name, the reference first. A new one is a module and a line here."""
+
+
+def available(device: str) -> tuple[str, ...]:
+    """Names of the backends that can be had on a device and compute the same model, the reference first."""
+    return tuple(name for name, kind in BACKENDS.items() if kind.model is None and kind.runs_on(device))
+
+
+def another_model(name: str) -> str:
+    """How a backend's model differs from the one in the files, as it decides what the vectors are; mostly empty."""
+    kind = BACKENDS.get(name)
+    return "" if kind is None or kind.model is None else kind.model()
+
+
+def make_backend(name: str, loaded: Loaded) -> Backend:
+    """Make a backend.
+
+    Raises:
+        ConfigurationError: there is no such backend, or not here.
+        ModelError: the model cannot be converted for it.
+    """
+    kind = BACKENDS.get(name)
+    if kind is None or not kind.runs_on(loaded.device):
+        known = ", ".join(one for one, other in BACKENDS.items() if other.runs_on(loaded.device))
+        extra = f" (pip install 'celery-recommender[{kind.extra}]')" if kind is not None and kind.extra else ""
+        raise ConfigurationError(f"encoder {name!r} is not available here; there are: auto, {known}{extra}")
+    return kind.make(name, loaded)

@@ -1,25 +1,24 @@
-"""What comes only with an extra of the package."""
+"""Loads the modules of formats whose library comes with an extra of the package."""
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 
+from celery_recommender.records.input.formats import RecordFormat
 from recommender_engine.errors import ConfigurationError
 
 
-def load_parquet() -> ModuleType:
-    """The module for Parquet; raises ``ConfigurationError`` saying what to install when pyarrow is missing."""
-    try:
-        from celery_recommender.records import parquet
-    except ImportError as error:
-        raise ConfigurationError("Parquet needs pyarrow: pip install 'celery-recommender[parquet]'") from error
-    return parquet
+def load_format(chosen: RecordFormat) -> ModuleType:
+    """The module of a format that is no text.
 
-
-def load_workbooks() -> ModuleType:
-    """The module for workbooks; raises ``ConfigurationError`` saying what to install when openpyxl is missing."""
+    Raises:
+        ConfigurationError: its library is missing; says what to install.
+    """
     try:
-        from celery_recommender.records import workbook
+        return importlib.import_module(f"celery_recommender.records.{chosen.module}")
     except ImportError as error:
-        raise ConfigurationError("A workbook needs openpyxl: pip install 'celery-recommender[excel]'") from error
-    return workbook
+        if chosen.binary is None:
+            raise
+        title, library, extra = chosen.binary
+        raise ConfigurationError(f"{title} needs {library}: pip install 'celery-recommender[{extra}]'") from error

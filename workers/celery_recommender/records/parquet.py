@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from celery_recommender.records.input.columns import column_names, known_columns
 from celery_recommender.records.input.dialect import Dialect
-from celery_recommender.records.input.formats import FilePath, RecordFormat
+from celery_recommender.records.input.formats import FilePath, ReadOptions, RecordFormat
 from celery_recommender.records.rows import BadRow, Fault, Progress, Row
 from celery_recommender.records.values.text import to_text
 from recommender_engine.errors import ConfigurationError
@@ -49,6 +49,17 @@ class Nanoseconds(dt.datetime):
 class _Unreadable:
     error: str
     values: dict[str, Any]
+
+
+def open_source(path: FilePath, options: ReadOptions) -> ParquetSource:
+    """The rows of a file."""
+    del options  # neither encoding nor sheet
+    return ParquetSource(path)
+
+
+def open_sink(path: Path, columns: Sequence[str], dialect: Dialect) -> ParquetSink:
+    """Writes rows to a new file."""
+    return ParquetSink(path, columns, dialect.schema)
 
 
 class ParquetSource:

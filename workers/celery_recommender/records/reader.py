@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Protocol, Self
 
 from celery_recommender.records.delimited.source import DelimitedSource
-from celery_recommender.records.extras import load_parquet, load_workbooks
+from celery_recommender.records.extras import load_format
 from celery_recommender.records.input.byte_input import ByteInput
 from celery_recommender.records.input.dialect import Dialect
-from celery_recommender.records.input.formats import FilePath, RecordFormat, choose_format, file_stem, is_standard_input
+from celery_recommender.records.input.formats import (
+    AS_FOUND,
+    FilePath,
+    ReadOptions,
+    RecordFormat,
+    choose_format,
+    file_stem,
+    is_standard_input,
+)
 from celery_recommender.records.input.misnamed import no_table, something_else
 from celery_recommender.records.json.lines import JsonSource
 from celery_recommender.records.rows import BadRow, Progress, Row
@@ -24,22 +31,6 @@ SAMPLE_RECORDS = 200
 
 _DAMAGED = (OSError, EOFError, zlib.error)
 """What the bytes of a broken file raise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """What a person said about a file; ``None`` lets it be found out.
-
-    Attributes:
-        encoding: of its text, by any name that Python knows.
-        sheet: the name or number (from 1) of the sheet of a workbook.
-    """
-
-    encoding: str | None = None
-    sheet: str | None = None
-
-
-AS_FOUND = ReadOptions()
 
 
 class RowSource(Protocol):
@@ -157,10 +148,10 @@ def open_records(
 
     Args:
         path: the file, or ``-`` for standard input.
-        file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``. A text file
-            whose format is named is read as that, whatever it looks like.
+        file_format: a `RecordFormat`; ``None`` takes it from the name of the file. A text file whose format is named is
+            read as that, whatever it looks like.
         start_after: rows up to this number are left out, for going on after an interruption.
-        options: what a person said about the file; what is left out is found out.
+        options: encoding and sheet; what is left out is found out.
 
     Raises:
         ConfigurationError: format unknown, file unreadable or damaged (also while reading), header unusable, or
@@ -192,10 +183,8 @@ def scan_columns(path: FilePath, file_format: str | None = None, *, options: Rea
 
 def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions, *, told: bool) -> tuple[RowSource, str]:
     """The rows, and what is to be said of them; ``told``: a person has named the format."""
-    if chosen is RecordFormat.PARQUET:
-        return load_parquet().ParquetSource(path), ""
-    if chosen is RecordFormat.XLSX:
-        return load_workbooks().WorkbookSource(path, options.sheet), ""
+    if not chosen.is_text:
+        return load_format(chosen).open_source(path, options), ""
     data = None
     try:
         data = ByteInput(path, options.encoding)

@@ -19,7 +19,7 @@ from celery_recommender.records.delimited.repair import Record
 from celery_recommender.records.delimited.sniffing import header_of
 from celery_recommender.records.input.columns import column_names, known_columns
 from celery_recommender.records.input.dialect import Dialect
-from celery_recommender.records.input.formats import FilePath, RecordFormat
+from celery_recommender.records.input.formats import FilePath, ReadOptions, RecordFormat
 from celery_recommender.records.rows import BadRow, Fault, Progress, Row
 from celery_recommender.records.values.text import to_text
 from recommender_engine.errors import ConfigurationError
@@ -37,6 +37,16 @@ _BROKEN = Exception
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 Cells = tuple[Any, ...]
+
+
+def open_source(path: FilePath, options: ReadOptions) -> WorkbookSource:
+    """The rows of a sheet."""
+    return WorkbookSource(path, options.sheet)
+
+
+def open_sink(path: Path, columns: Sequence[str], dialect: Dialect) -> WorkbookSink:
+    """Writes rows to a new workbook."""
+    return WorkbookSink(path, columns, dialect)
 
 
 class WorkbookSource:

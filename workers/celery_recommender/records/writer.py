@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from celery_recommender.records.delimited.sink import DelimitedSink
-from celery_recommender.records.extras import load_parquet, load_workbooks
+from celery_recommender.records.extras import load_format
 from celery_recommender.records.input.columns import distinct_columns
 from celery_recommender.records.input.dialect import Dialect, Marks
 from celery_recommender.records.input.formats import FilePath, RecordFormat, choose_format, is_standard_input
@@ -107,7 +107,7 @@ def open_writer(
         path: the file; gzipped when its name ends in ``.gz``.
         columns: those of the input, in its order; see ``scan_columns``. JSONL needs none: its rows keep their own.
         added: further columns, written after those; one of the input with the same name is overwritten in its place.
-        file_format: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; told by the name of the file when ``None``.
+        file_format: a `RecordFormat`; ``None`` takes it from the name of the file.
         like: the dialect of a file that was read: one of the same format is written alike.
 
     Raises:
@@ -118,14 +118,10 @@ def open_writer(
     chosen = choose_format(path, file_format)
     names = distinct_columns(columns) + tuple(name for name in distinct_columns(added) if name not in columns)
     dialect = _written(chosen, like)
-    if chosen is RecordFormat.PARQUET:
-        parquet = load_parquet()
+    if not chosen.is_text:
+        module = load_format(chosen)  # first: a library that is missing leaves no file behind
         target = AtomicFile(path)
-        return RecordWriter(target, parquet.ParquetSink(target.part, names, dialect.schema))
-    if chosen is RecordFormat.XLSX:
-        workbooks = load_workbooks()
-        target = AtomicFile(path)
-        return RecordWriter(target, workbooks.WorkbookSink(target.part, names, dialect))
+        return RecordWriter(target, module.open_sink(target.part, names, dialect))
     target = AtomicFile(path)
     output = TextOutput(target, dialect.encoding)
     if chosen.is_json:

@@ -20,7 +20,7 @@ from celery_recommender.records import (
     Row,
     open_records,
 )
-from celery_recommender.records.reader import AS_FOUND
+from celery_recommender.records.input.formats import AS_FOUND
 from celery_recommender.records.resolving import number_forms
 from celery_recommender.records.values.blanks import Blanks
 from celery_recommender.records.values.dates import date_form

@@ -1,10 +1,12 @@
-"""Which format a record file has, told by its name."""
+"""The formats of record files, and which one a file has by its name."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from recommender_engine.errors import ConfigurationError
 
@@ -13,45 +15,77 @@ STANDARD_INPUT = "-"
 FilePath = str | os.PathLike[str]
 
 
-class RecordFormat(StrEnum):
-    """The formats that can be read and written."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """Options for reading a file; ``None`` has it found out.
 
-    CSV = "csv"
-    TSV = "tsv"
-    JSONL = "jsonl"
-    JSON = "json"
-    PARQUET = "parquet"
-    XLSX = "xlsx"
+    Attributes:
+        encoding: of its text, by any name that Python knows.
+        sheet: the name or number (from 1) of the sheet of a workbook.
+    """
+
+    encoding: str | None = None
+    sheet: str | None = None
+
+
+AS_FOUND = ReadOptions()
+
+
+class Binary(NamedTuple):
+    """A format that is no text: its name in messages, the library that reads it, and the extra that installs that."""
+
+    title: str
+    library: str
+    extra: str
+
+
+class RecordFormat(StrEnum):
+    """The formats that can be read and written.
+
+    A new binary format is a line here, and a module in ``records`` with ``open_source(path, options) -> RowSource`` and
+    ``open_sink(path, columns, dialect) -> RowSink``.
+
+    Attributes:
+        module: that reads and writes it, below ``celery_recommender.records``.
+        endings: of names of such files; the first is the usual one.
+        binary: of a format that is no text.
+    """
+
+    CSV = "csv", "delimited", (".csv", ".txt")
+    TSV = "tsv", "delimited", (".tsv", ".tab")
+    JSONL = "jsonl", "json", (".jsonl", ".ndjson")
+    JSON = "json", "json", (".json",)
+    PARQUET = "parquet", "parquet", (".parquet", ".pq"), Binary("Parquet", "pyarrow", "parquet")
+    XLSX = "xlsx", "workbook", (".xlsx", ".xlsm"), Binary("A workbook", "openpyxl", "excel")
+
+    module: str
+    endings: tuple[str, ...]
+    binary: Binary | None
+
+    def __new__(cls, name: str, module: str = "", endings: tuple[str, ...] = (), binary: Binary | None = None) -> Self:
+        """A member; its value is its name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.module, member.endings, member.binary = module, endings, binary
+        return member
 
     @property
     def is_text(self) -> bool:
         """Whether the file is text, in some encoding."""
-        return self not in (RecordFormat.PARQUET, RecordFormat.XLSX)
+        return self.binary is None
 
     @property
     def is_delimited(self) -> bool:
         """Whether the file has cells between delimiters."""
-        return self in (RecordFormat.CSV, RecordFormat.TSV)
+        return self.module == "delimited"
 
     @property
     def is_json(self) -> bool:
         """Whether the file holds JSON values."""
-        return self in (RecordFormat.JSONL, RecordFormat.JSON)
+        return self.module == "json"
 
 
-_BY_SUFFIX = {
-    ".csv": RecordFormat.CSV,
-    ".txt": RecordFormat.CSV,
-    ".tsv": RecordFormat.TSV,
-    ".tab": RecordFormat.TSV,
-    ".jsonl": RecordFormat.JSONL,
-    ".ndjson": RecordFormat.JSONL,
-    ".json": RecordFormat.JSON,
-    ".parquet": RecordFormat.PARQUET,
-    ".pq": RecordFormat.PARQUET,
-    ".xlsx": RecordFormat.XLSX,
-    ".xlsm": RecordFormat.XLSX,
-}
+_BY_SUFFIX = {ending: one for one in RecordFormat for ending in one.endings}
 
 _NOT_READ = {
     (".xls", ".xlsb", ".xlt"): "an old Excel workbook, or something else under its name: save it as .xlsx or as CSV",
@@ -122,7 +156,8 @@ def choose_format(path: FilePath, file_format: str | None = None) -> RecordForma
                 f"perhaps with .gz, or the format be named"
             )
         chosen = _BY_SUFFIX[suffix]
-    if not chosen.is_text and (is_standard_input(path) or is_gzip_name(path)):
-        name = "Parquet" if chosen is RecordFormat.PARQUET else "A workbook"
-        raise ConfigurationError(f"{name} is read from a file of its own: neither from standard input nor gzipped")
+    if chosen.binary is not None and (is_standard_input(path) or is_gzip_name(path)):
+        raise ConfigurationError(
+            f"{chosen.binary.title} is read from a file of its own: neither from standard input nor gzipped"
+        )
     return chosen
