@@ -7,6 +7,7 @@ python tools/generate_reference.py --check    # exit 1 if one is stale
 from __future__ import annotations
 
 import argparse
+import collections
 import inspect
 import re
 import sys
@@ -23,6 +24,7 @@ from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
 from celery_recommender.cli import main as command_line  # noqa: E402
+from celery_recommender.cli.input.mapping_options import mapping_options  # noqa: E402
 from celery_recommender.owner.telemetry.metrics import Metrics  # noqa: E402
 from celery_recommender.settings import Settings, variable  # noqa: E402
 from recommender_engine.matching.features.feature import Feature  # noqa: E402
@@ -158,35 +160,76 @@ def command_line_page() -> Iterator[str]:
     yield GENERATED
     yield ""
     yield from (
-        "`recommender COMMAND`, or `python -m celery_recommender COMMAND`. Settings come from the environment, see",
-        "[settings](settings.md). With `--json` the result is one JSON document on standard output (`watch`: one a",
-        "line); progress and remarks go to standard error.",
+        "`recommender COMMAND`, or `python -m celery_recommender COMMAND`. Settings come from the",
+        "[environment](settings.md). Progress and remarks go to standard error.",
         "",
         "| exit code | meaning |",
         "| --- | --- |",
         "| 0 | done |",
-        "| 1 | failed; the reason is on standard error |",
+        "| 1 | failed; the reason is on standard error; no row of a file succeeded (`pairs`: fewer than two items) |",
         "| 2 | wrong usage |",
-        "| 3 | `ingest`, `enrich`, `pairs`, `evaluate`: some rows of the file failed, the others did not |",
-        "| 70 | `worker`: it cannot go on; a supervisor starts it again |",
-        "| 78 | `worker`, `embed-worker`: a setting, or the server that it names, has to be changed first |",
+        "| 3 | `ingest`, `enrich`, `pairs`, `evaluate`: some rows of the file failed |",
+        "| 70 | `worker`: it cannot continue; a supervisor restarts it |",
+        "| 78 | `worker`, `embed-worker`: a setting, or the server that it names, must be changed first |",
         "| 130 | interrupted |",
-        "| 143 | told to end (SIGTERM) before it was done; a worker that is at work ends with 0 |",
+        "| 143 | SIGTERM before the command was done; a running worker exits with 0 |",
     )
+    commands = list(named_commands())
+    shared = shared_rows([command for _, _, command in commands])
+    yield from ("", "## Common options", "", *HEADER, *shared)
+    yield from ("", "## Options that read a file", "")
+    yield from ("The formats are described in [files](../guide/files.md).", "", *HEADER, *FILE_ROWS)
+    for heading, name, command in commands:
+        yield ""
+        yield from command_section(name, command, heading, shared)
+
+
+HEADER = ("| option | default | meaning |", "| --- | --- | --- |")
+SHARED_BY = 3
+"""An option that so many commands have with the same default and meaning is described once."""
+
+
+def named_commands() -> Iterator[tuple[str, str, click.Command]]:
+    """Heading, name and command, each group before its parts."""
     context = click.Context(command_line, info_name="recommender")
     for name in command_line.list_commands(context):
         command = command_line.get_command(context, name)
         if command is None:
             raise LookupError(name)
-        yield ""
-        yield from command_section(name, command)
+        yield "##", name, command
         if isinstance(command, click.Group):
             for part in command.commands.values():
-                yield ""
-                yield from command_section(f"{name} {part.name}", part, heading="###")
+                yield "###", f"{name} {part.name}", part
 
 
-def command_section(name: str, command: click.Command, heading: str = "##") -> Iterator[str]:
+def shared_rows(commands: list[click.Command]) -> list[str]:
+    counts = collections.Counter(row for command in commands for row in rows_of(command))
+    return [row for row, count in counts.items() if count >= SHARED_BY]
+
+
+def rows_of(command: click.Command) -> dict[str, str]:
+    """Names of the options by their rows, without those that it takes because it reads a file."""
+    rows = {option_row(one): one.opts[0] for one in options_of(command)}
+    return {row: name for row, name in rows.items() if not (reads_file(command) and row in FILE_ROWS)}
+
+
+def reads_file(command: click.Command) -> bool:
+    return {option_row(one) for one in options_of(command)}.issuperset(FILE_ROWS)
+
+
+def options_of(command: click.Command) -> list[click.Option]:
+    return [one for one in command.params if isinstance(one, click.Option)]
+
+
+def option_row(option: click.Option) -> str:
+    names = " / ".join(
+        ["`" + ", ".join(option.opts) + takes(option) + "`", *(f"`{name}`" for name in option.secondary_opts)]
+    )
+    meaning, default = option_meaning(option)
+    return f"| {cell(names)} | {cell(default)} | {cell(meaning)} |"
+
+
+def command_section(name: str, command: click.Command, heading: str, shared: list[str]) -> Iterator[str]:
     arguments = [metavar(one) for one in command.params if isinstance(one, click.Argument)]
     if isinstance(command, click.Group):
         arguments.append(command.subcommand_metavar)
@@ -195,17 +238,14 @@ def command_section(name: str, command: click.Command, heading: str = "##") -> I
     yield f"`{' '.join(['recommender', name, *arguments])}`"
     yield ""
     yield from help_text(command.help or "")
-    options = [one for one in command.params if isinstance(one, click.Option)]
-    if options:
-        yield ""
-        yield "| option | default | meaning |"
-        yield "| --- | --- | --- |"
-    for option in options:
-        names = " / ".join(
-            ["`" + ", ".join(option.opts) + takes(option) + "`", *(f"`{n}`" for n in option.secondary_opts)]
-        )
-        meaning, default = option_meaning(option)
-        yield f"| {cell(names)} | {cell(default)} | {cell(meaning)} |"
+    rows = rows_of(command)
+    own = [row for row in rows if row not in shared]
+    if own:
+        yield from ("", *HEADER, *own)
+    also = ["the [options that read a file](#options-that-read-a-file)"] if reads_file(command) else []
+    also += [f"`{name}`" for row, name in rows.items() if row in shared]
+    if also:
+        yield from ("", f"Also {', '.join(also)}.")
 
 
 def help_text(text: str) -> Iterator[str]:
@@ -301,6 +341,9 @@ def cell(text: str) -> str:
     """Text for a table: no line breaks, no bars, reST's double backquotes as Markdown's."""
     return " ".join(text.split()).replace("|", r"\|").replace("``", "`")
 
+
+FILE_ROWS = [option_row(one) for one in options_of(click.command()(mapping_options(lambda: None)))]
+"""What every command that reads a file of items takes."""
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/reference/settings.md": settings_page,

@@ -34,7 +34,7 @@ def json_option(function: F) -> F:
 def collection_option(function: F) -> F:
     """``--collection``."""
     return click.option(
-        "--collection", default="default", show_default=True, help="The set of items that are compared."
+        "--collection", default="default", show_default=True, help="Collection: the items that are compared."
     )(function)
 
 

@@ -186,6 +186,6 @@ def main() -> None:
     and the other commands there use it.
 
     \b
-    Exit codes:  0 done   1 failed, the reason is on standard error   2 wrong usage   3 some rows of a file failed
+    Exit codes:  0 done   1 failed, or no row of a file succeeded   2 wrong usage   3 some rows of a file failed
                  130 interrupted   70, 78, 143: docs/reference/command-line.md
     """

@@ -46,9 +46,9 @@ _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
 @click.argument("source", metavar="IN", type=click.Path(exists=True, dir_okay=False))
 @click.argument("target", metavar="OUT", type=click.Path(dir_okay=False))
 @mapping_options
-@click.option("--prefix", default="", help="Put before the names of the added columns.")
+@click.option("--prefix", default="", help="Prefix of the added columns.")
 @click.option("--similar", default=5, show_default=True, type=click.IntRange(0, 100), help="Similar items per row.")
-@click.option("--restart", is_flag=True, help="Send from the first row, even if an earlier run got further.")
+@click.option("--restart", is_flag=True, help="Start from the first row, even after an interrupted run.")
 @json_option
 @click.pass_context
 def enrich(
@@ -62,14 +62,13 @@ def enrich(
     restart: bool,
     as_json: bool,
 ) -> None:
-    """Send every row of IN through the queue, and write OUT: IN with the verdicts as they stand after the last row.
+    """Send every row of IN, and write OUT: IN with the verdicts after the last row.
 
-    Both are CSV, TSV, JSON Lines or Parquet, gzipped or not, by their names; OUT is written as IN is. OUT appears when
-    it is whole. A run that is interrupted (Ctrl-C) goes on where it stopped when the same command is given again. A row
-    that failed keeps its cells, and has its error.
+    Both are CSV, TSV, JSON Lines or Parquet, gzipped or not, by their names; OUT has the dialect of IN. OUT appears
+    only when it is complete. After an interruption (Ctrl-C) the same command continues where it stopped. A failed row
+    keeps its cells and gets its error.
 
     \b
-    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     Added columns: band, duplicate_of, group, canonical_id, matched_id, probability, similarity, reason,
     similar_ids, error
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march

@@ -73,7 +73,7 @@ def _shared_options(function: F) -> F:
             type=_OUT,
             callback=_in_a_folder,
             metavar="FILE.npz",
-            help="Keep vectors here, so that a second run does not wait for the model.",
+            help="Cache for vectors.",
         ),
         click.option(
             "--plot",
@@ -81,14 +81,14 @@ def _shared_options(function: F) -> F:
             type=_OUT,
             callback=_in_a_folder,
             metavar="FILE.png",
-            help="Draw reliability, precision against recall, and ROC.",
+            help="Draw calibration, precision-recall and ROC curves.",
         ),
         click.option(
             "--errors",
             type=_OUT,
             callback=_in_a_folder,
             metavar="OUT",
-            help="Write what was flagged wrongly and what was missed, for reading.",
+            help="Write false positives and false negatives.",
         ),
         json_option,
     ):
@@ -98,21 +98,21 @@ def _shared_options(function: F) -> F:
 
 @click.group()
 def evaluate() -> None:
-    """Judge the verdicts on labelled data of your own; needs no server and no worker."""
+    """Measure the verdicts on your own labelled data; needs no server and no worker."""
 
 
 @evaluate.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=_FILE)
 @mapping_options
-@click.option("--learn", is_flag=True, help="Learn from the split `train` too, and judge on `test`.")
-@click.option("--curve", is_flag=True, help="Show what 10, 30, 100 and 300 answers are worth.")
-@click.option("--alone", is_flag=True, help="Judge every pair for itself, without the other candidates of its item.")
+@click.option("--learn", is_flag=True, help="Learn from the split `train`, and judge `test`.")
+@click.option("--curve", is_flag=True, help="Show the gain of 10, 30, 100 and 300 answers.")
+@click.option("--alone", is_flag=True, help="Judge each pair alone, without the other candidates of its item.")
 @click.option(
     "--target-precision",
     type=click.FloatRange(0.5, 0.999),
     default=CollectionSettings().target_precision,
     show_default=True,
-    help="Share of right ones in the duplicate band.",
+    help="Precision of the band `duplicate`.",
 )
 @_shared_options
 @click.pass_context
@@ -133,12 +133,11 @@ def pairs(
 ) -> None:
     """Judge labelled pairs: columns `text1`, `text2` and `label`, or `left_*`, `right_*` and `label`.
 
-    FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not. A column `split` says `train`, `valid` or `test`; without
-    it, files called train, valid and test are the splits, or else a hash of the two texts decides. Rows that cannot be
-    used are reported and skipped. Columns are named without `left_` and `right_` in the options.
+    FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not. Splits: a column `split` (`train`, `valid`, `test`), or
+    files with these names, or else a hash of the two texts. Unusable rows are reported and skipped. Options name
+    columns without `left_` and `right_`.
 
     \b
-    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     recommender evaluate pairs pairs.csv
     recommender evaluate pairs train.csv valid.csv test.csv --learn --curve
     recommender evaluate pairs products.csv.gz --text-field title --text-field brand --attribute price --json
@@ -191,7 +190,7 @@ def pairs(
     "--collection-settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting of the collection, as for `configure`; repeatable.",
+    help="Collection setting, as for `configure`; repeatable.",
 )
 @_shared_options
 @click.pass_context
@@ -208,13 +207,12 @@ def stream(
     errors: Path | None,
     as_json: bool,
 ) -> None:
-    """Send ITEMS through the engine in their order, and hold the verdicts against TRUTH.
+    """Send ITEMS through the engine in order, and compare the verdicts with TRUTH.
 
-    TRUTH is a file whose first two columns are ids of items that are the same thing; what follows from two pairs counts
-    too. The state is kept in memory and gone afterwards.
+    The first two columns of TRUTH are ids of items that are the same; the relation is transitive. The state is in
+    memory only.
 
     \b
-    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     recommender evaluate stream tickets.csv duplicates.csv --text-field subject --text-field body
     recommender evaluate stream products.jsonl same.csv --collection-settings target_precision=0.9 --json
     """

@@ -18,14 +18,14 @@ from celery_recommender.records import RecordFormat, open_writer
 @click.command()
 @click.argument("collection")
 @click.argument("target", metavar="OUT.jsonl", type=click.Path(dir_okay=False))
-@click.option("--last", type=click.IntRange(1), help="The newest so many items only.  [default: all]")
-@click.option("--vectors", is_flag=True, help="Write the embeddings as well, as lists of numbers.")
+@click.option("--last", type=click.IntRange(1), help="Only this many newest items.  [default: all]")
+@click.option("--vectors", is_flag=True, help="Also write the embeddings, as lists of numbers.")
 @json_option
 def export(collection: str, target: str, last: int | None, *, vectors: bool, as_json: bool) -> None:
-    """Write the items of COLLECTION in order of arrival as JSON Lines, gzipped if the name says so.
+    """Write the items of COLLECTION in order of arrival as JSON Lines, gzipped if the name ends in .gz.
 
     Each line has `id`, `text` or `fields`, `attributes`, `timestamp`, `version`, `at_ms` (arrival, milliseconds since
-    1970), and where the item stands now: `band`, `duplicate_of`, `group`. OUT.jsonl appears when it is whole.
+    1970), and the current verdict: `band`, `duplicate_of`, `group`. OUT.jsonl appears only when it is complete.
 
     \b
     recommender export tickets tickets.jsonl.gz

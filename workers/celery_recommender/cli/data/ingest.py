@@ -46,10 +46,10 @@ _RUNS = (("ingest", False), ("ingest", True), ("enrich", False))
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @mapping_options
-@click.option("--silent", is_flag=True, help="Backfill: change the state, publish nothing but summaries.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until every row has been decided.")
-@click.option("--restart", is_flag=True, help="Send from the first row, even if an earlier run got further.")
-@click.option("--take-back", is_flag=True, help="Delete the items of FILE from the collection, by their ids.")
+@click.option("--silent", is_flag=True, help="Backfill: change the state, publish only summaries.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until every row is decided.")
+@click.option("--restart", is_flag=True, help="Start from the first row, even after an interrupted run.")
+@click.option("--take-back", is_flag=True, help="Delete the items of FILE from the collection, by id.")
 @json_option
 @click.pass_context
 def ingest(
@@ -63,15 +63,14 @@ def ingest(
     take_back: bool,
     as_json: bool,
 ) -> None:
-    """Send every row of FILE into the queue as an item.
+    """Send every row of FILE as an item.
 
-    FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not; `-` reads standard input. If it is interrupted, the same
-    command goes on where it stopped. What is guessed about FILE is shown with three rows before anything is sent; on a
-    terminal it is asked for, and elsewhere a guess in doubt ends the command. Rows that are no items are reported and
-    skipped. A date that is none costs the date, and not the row.
+    FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not; `-` reads standard input. After an interruption the same
+    command continues where it stopped. The guessed columns are shown with three rows before anything is sent; a
+    terminal asks for confirmation, elsewhere a doubtful guess ends the command. Rows that are not items are reported
+    and skipped. An invalid date is dropped, not its row.
 
     \b
-    Exit codes: 0 all rows   3 some rows failed   1 none succeeded, or there was none
     recommender ingest tickets.csv --id-field number --text-field subject --text-field body --collection tickets
     recommender ingest catalogue.parquet --attribute price --attribute stock --silent
     zcat dump.jsonl.gz | recommender ingest - --format jsonl

@@ -46,7 +46,7 @@ class _Texts(NamedTuple):
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @mapping_options
-@click.option("--top", default=100, show_default=True, type=click.IntRange(1, 10_000_000), help="How many pairs.")
+@click.option("--top", default=100, show_default=True, type=click.IntRange(1, 10_000_000), help="Number of pairs.")
 @click.option("--at-least", default=0.0, show_default=True, type=click.FloatRange(-1, 1), help="Smallest similarity.")
 @click.option("--no-repeats", is_flag=True, help="Leave out pairs with the same text.")
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Embedding model.")
@@ -69,11 +69,10 @@ def pairs(
 ) -> None:
     """Show the most similar pairs of FILE.
 
-    Every text is compared with every other, exactly, by the cosine of their embeddings. Nothing is stored and no worker
-    is needed. Similar is not the same: verdicts come from `recommender enrich`.
+    All pairs are compared exactly, by the cosine of their embeddings. Nothing is stored, no worker is needed. Verdicts
+    come from `recommender enrich`.
 
     \b
-    Exit codes: 0 all rows   3 some rows failed   1 there are no two items
     recommender pairs tickets.csv --text-field subject --text-field body --top 20
     recommender pairs catalogue.parquet --at-least 0.9 --no-repeats --output pairs.csv
     """

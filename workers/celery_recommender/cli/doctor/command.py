@@ -48,9 +48,9 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 @json_option
 @click.pass_context
 def doctor(context: click.Context, *, as_json: bool) -> None:
-    """Check environment, disks, model files, server, owner, lag and backups, and say what to do.
+    """Check environment, disks, model files, server, owner, lag and backups, with advice.
 
-    Exit code 1 when something has failed.
+    Exit code 1 when a check has failed.
     """
     settings = load_settings()
     findings = [

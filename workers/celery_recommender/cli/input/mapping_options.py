@@ -59,17 +59,19 @@ class FileOptions:
 
 
 _COLUMNS = (
-    click.option("--id-field", metavar="COLUMN", help="Ids.  [default: id or the like, or the row number]"),
+    click.option("--id-field", metavar="COLUMN", help="Item id.  [default: `id` or similar, or the row number]"),
     click.option(
         "text_fields",
         "--text-field",
         metavar="COLUMN",
         multiple=True,
-        help="What is compared; repeat it for named fields.  [default: text, or title and description, or the like]",
+        help="Text to compare; repeat for named fields.  [default: `text`, `title` and `description`, or similar]",
     ),
-    click.option("attributes", "--attribute", metavar="COLUMN", multiple=True, help="Carried along; repeatable."),
-    click.option("--timestamp-field", metavar="COLUMN", help="When the item came into being."),
-    click.option("--collection", default="default", show_default=True, help="The set of items that are compared."),
+    click.option(
+        "attributes", "--attribute", metavar="COLUMN", multiple=True, help="Attribute of the item; repeatable."
+    ),
+    click.option("--timestamp-field", metavar="COLUMN", help="Creation time of the item."),
+    click.option("--collection", default="default", show_default=True, help="Collection: the items that are compared."),
 )
 _FILE = (
     click.option(
@@ -78,20 +80,26 @@ _FILE = (
         type=click.Choice([one.value for one in RecordFormat]),
         help="[default: by file name]",
     ),
-    click.option("--encoding", metavar="NAME", help="Of a text file.  [default: found out, and told]"),
-    click.option("--sheet", metavar="NAME", help="Of a workbook; its name or number.  [default: the first]"),
+    click.option("--encoding", metavar="NAME", help="Of a text file.  [default: detected and shown]"),
+    click.option("--sheet", metavar="NAME", help="Name or number of a workbook sheet.  [default: the first]"),
 )
 _CELLS = (
     click.option("order", "--day-first", flag_value="day", help="3/4/2025 is in April."),
     click.option("order", "--month-first", flag_value="month", help="3/4/2025 is in March."),
-    click.option("--excel-dates", is_flag=True, help="Numbers are dates: days since 1900, as spreadsheets count."),
+    click.option("--excel-dates", is_flag=True, help="Numbers are dates: spreadsheet days since 1900."),
     click.option(
-        "--decimal", type=click.Choice(["point", "comma"]), help="What 1.299 and 1,299 are.  [default: by the column]"
+        "--decimal",
+        type=click.Choice(["point", "comma"]),
+        help="Decimal sign in 1.299 and 1,299.  [default: by the column]",
     ),
     click.option(
-        "placeholders", "--placeholder", metavar="WORD", multiple=True, help="Says nothing, like N/A; repeatable."
+        "placeholders",
+        "--placeholder",
+        metavar="WORD",
+        multiple=True,
+        help="Text that counts as empty, like N/A; repeatable.",
     ),
-    click.option("--no-placeholders", is_flag=True, help="Take N/A, NULL, - … for texts."),
+    click.option("--no-placeholders", is_flag=True, help="N/A, NULL, - … are texts."),
 )
 _ROWS = (
     click.option(
@@ -99,9 +107,9 @@ _ROWS = (
         type=click.Choice([one.value for one in OnRepeat]),
         default=OnRepeat.ERROR.value,
         show_default=True,
-        help="A row whose id an earlier row has: report and leave out, take instead, or take as ID-2, ID-3 …",
+        help="Row with the id of an earlier one: report and skip, replace, or rename to ID-2, ID-3 …",
     ),
-    click.option("--yes", is_flag=True, help="Do not ask whether the guessed columns are right."),
+    click.option("--yes", is_flag=True, help="Accept the guessed columns without asking."),
 )
 
 

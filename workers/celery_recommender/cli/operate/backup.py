@@ -29,10 +29,10 @@ _Folder = click.Path(file_okay=False, path_type=Path)
 @click.argument("destination", metavar="[DEST]", required=False, type=_Folder)
 @json_option
 def backup(destination: Path | None, *, as_json: bool) -> None:
-    """Write a backup of the state into the folder DEST (by default $RECOMMENDER_BACKUP_DIR), and verify it.
+    """Write a backup of the state into the folder DEST (default $RECOMMENDER_BACKUP_DIR), and verify it.
 
-    With a worker running, the worker writes it beside its work, without a pause. Without one, the state is opened here.
-    A backup is a folder of its own with the database and a manifest; it is there whole or not at all.
+    A running worker writes it beside its work, without a pause. Otherwise this command opens the state. A backup is a
+    folder with the database and a manifest, written atomically.
 
     \b
     recommender backup /mnt/backups
@@ -54,13 +54,13 @@ def backup(destination: Path | None, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("source", type=_Folder)
-@click.option("--force", is_flag=True, help="Replace a state that is there; it is kept beside, under another name.")
+@click.option("--force", is_flag=True, help="Replace an existing state; it is kept beside, under another name.")
 @json_option
 def restore(source: Path, *, force: bool, as_json: bool) -> None:
-    """Put a backup in place of the state: the one at SOURCE, or the newest in the folder SOURCE.
+    """Replace the state by the backup at SOURCE, or by the newest in the folder SOURCE.
 
-    The backup is verified first. No worker may be running. Start one afterwards: it decides again what came after the
-    backup, as far as the commands are still in their stream, and publishes nothing twice.
+    The backup is verified first. No worker may be running. A worker started afterwards decides again the commands after
+    the backup that are still in the stream, and publishes nothing twice.
 
     \b
     recommender restore /mnt/backups
@@ -84,9 +84,9 @@ def restore(source: Path, *, force: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def verify(context: click.Context, path: Path | None, *, as_json: bool) -> None:
-    """Check every byte of the backup at PATH, or every page of a stopped state (by default the one of the settings).
+    """Check every byte of the backup at PATH, or every page of a stopped state (default: that of the settings).
 
-    Exit code 0 when it is sound, 1 when it is not.
+    Exit code 1 when it is damaged.
 
     \b
     recommender verify /mnt/backups/default.20261124T090000000Z.1764000000000-0

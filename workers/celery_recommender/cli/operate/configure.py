@@ -22,7 +22,7 @@ from recommender_engine.items import CommandRejected
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Read them from a TOML file: a table for each collection, or flat for COLLECTION.",
+    help="TOML file: a table for each collection, or flat for COLLECTION.",
 )
 @json_option
 @click.pass_context
@@ -31,9 +31,8 @@ def configure(
 ) -> None:
     """Set the settings of COLLECTION; keys left out take their defaults.
 
-    They are checked before anything is sent. Each collection's settings are a command on the stream like any other:
-    what comes after it follows them. See what they would change first: `recommender tune`. Exit code 1 when they are
-    rejected.
+    They are checked before anything is sent, and apply to commands that come later in the stream. To see what they
+    would change: `recommender tune`. Exit code 1 when they are rejected.
 
     \b
     recommender configure tickets target_precision=0.97 equal=requester,product only.status=open,new

@@ -37,31 +37,24 @@ def _id(text: str) -> EntryId:
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """See what could not be accepted, send it again, or drop it.
+    """Show, replay or drop messages that could not be accepted.
 
-    A dead letter is a message that was rejected (the reason is a code: docs/reference/limits-and-errors.md), one that
-    ends every process which decides it (code `quarantined`), one that came through Celery and is no task of ours, or an
-    event that your task could not be called with (code `not_delivered`; replay calls it again).
-    The newest ten thousand are kept (RECOMMENDER_DEAD_LETTERS_MAX_LENGTH), in a stream of their own.
+    What becomes a dead letter, and what happens on replay: docs/guide/dead-letters.md.
 
     \b
     recommender dead-letters list                     the newest, with their ids
-    recommender dead-letters show 1730000000000-0     everything about one, with what it said
+    recommender dead-letters show 1730000000000-0     one, with its payload
     recommender dead-letters replay --reason encoding_failed
     recommender dead-letters drop --all
-
-    Replay sends the message to the end of the stream, as a new command: what came behind it meanwhile has been decided
-    before it. If it is rejected once more, that is a new letter. Letters of an erased item go with the item, as far as
-    it can be read from them which one it is.
     """
 
 
 @dead_letters.command("list")
 @click.option("--reason", metavar="CODE", help="Only letters with this code.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Maximum number.")
 @json_option
 def list_(reason: str | None, limit: int, *, as_json: bool) -> None:
-    """Show letters, the newest first."""
+    """Show dead letters, newest first."""
     with _letters() as letters:
         found = [letter for _, letter in islice(_chosen(letters, reason), limit + 1)]
     shown, more = found[:limit], len(found) > limit
@@ -83,7 +76,7 @@ def list_(reason: str | None, limit: int, *, as_json: bool) -> None:
 @click.argument("id_", metavar="ID", type=_id)
 @json_option
 def show(id_: EntryId, *, as_json: bool) -> None:
-    """Show one letter and what it said."""
+    """Show one dead letter and its payload."""
     with _letters() as letters:
         _, letter = _get(letters, id_)
     if as_json:
@@ -110,7 +103,7 @@ def _choice(function: Any) -> Any:
 @_choice
 @click.pass_context
 def replay(context: click.Context, ids: Sequence[EntryId], reason: str | None, *, every: bool, as_json: bool) -> None:
-    """Send letters again, and drop them.
+    """Send dead letters again, and drop them.
 
     Exit code 1 if one of them cannot be sent again; it stays.
     """
@@ -137,7 +130,7 @@ def replay(context: click.Context, ids: Sequence[EntryId], reason: str | None, *
 @dead_letters.command()
 @_choice
 def drop(ids: Sequence[EntryId], reason: str | None, *, every: bool, as_json: bool) -> None:
-    """Delete letters for good."""
+    """Delete dead letters."""
     done = _do(lambda letters, letter: letters.drop([letter.id]) > 0, ids, reason, every=every)
     if as_json:
         print_json({"dropped": done.total(), "by_reason": dict(done)})

@@ -19,12 +19,11 @@ from recommender_engine.items import CommandRejected
 @json_option
 @click.pass_context
 def delete_collection(context: click.Context, collection: str, *, yes: bool, as_json: bool) -> None:
-    """Delete COLLECTION with all that is in it: items, people's answers, what was learned from them, settings.
+    """Delete COLLECTION with its items, people's answers, learned model and settings.
 
-    It cannot be taken back but by a restored backup. Nobody finds it from that moment on, a collection of its name may
-    begin anew at once, and what is left of it is cleared away bit by bit while the worker goes on. With several
-    partitions the command goes to where the collection is. The user of the Redis server must be one that may do what
-    a worker does. Exit code 1 when it is rejected.
+    Only a backup brings it back. It is not found from that moment, and its name can be used again at once; its rows are
+    removed in the background. The command is routed to the partition of the collection. The user of the Redis server
+    needs the rights of a worker. Exit code 1 when the command is rejected.
 
     \b
     recommender delete-collection tickets-2019

@@ -17,17 +17,16 @@ _SHOWN = ("place", "move", "source", "target", "page", "items", "waiting")
 
 @click.command()
 @click.argument("collection")
-@click.option("--to", "target", metavar="PARTITION", help="The partition it goes to.")
-@click.option("--status", is_flag=True, help="Show where it stands; change nothing.")
-@click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
+@click.option("--to", "target", metavar="PARTITION", help="Target partition.")
+@click.option("--status", is_flag=True, help="Show the progress; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be moved; change nothing.")
 @click.option("--cancel", is_flag=True, help="Undo a move that has not arrived.")
 @json_option
 def move(collection: str, target: str | None, *, status: bool, dry_run: bool, cancel: bool, as_json: bool) -> None:
-    """Move COLLECTION to another partition, while producers go on.
+    """Move COLLECTION to another partition, while producers continue.
 
-    Both partitions need a worker. Commands that come meanwhile wait, and are decided when it has arrived, in their
-    order. If anything is killed, here or there, the same command goes on where it stopped: docs/guide/partitions.md.
-    Exit code 1 when it has stopped.
+    Both partitions need a worker. After a kill the same command continues where it stopped: docs/guide/partitions.md.
+    Exit code 1 when the move has stopped.
 
     \b
     recommender move tickets --to b

@@ -23,10 +23,7 @@ from celery_recommender.settings import Settings
 @click.command()
 @json_option
 def stats(*, as_json: bool) -> None:
-    """Show what the partition holds, what waits, and how its owner is; with several partitions, of each.
-
-    With --json and several partitions, a list.
-    """
+    """Show contents, backlog and owner of the partition, or of each of several partitions (--json: a list)."""
     settings = load_settings()
     results = []
     for one in every_partition(settings):

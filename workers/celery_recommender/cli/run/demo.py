@@ -42,14 +42,16 @@ _SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
 
 
 @click.command()
-@click.option("input_file", "--input", type=click.Path(exists=True, dir_okay=False), help="A file of yours instead.")
+@click.option(
+    "input_file", "--input", type=click.Path(exists=True, dir_okay=False), help="Your own file, not the samples."
+)
 @mapping_options
 @json_option
 def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
-    """Send tickets and products through a real server, worker, model and index, and show the verdicts.
+    """Send sample tickets and products through a real server, worker, model and index, and show the verdicts.
 
-    Nothing is left behind: it runs on a state directory of its own. With --input the rows of that file are sent; a
-    column `duplicate_of` with the id of an earlier row, if there is one, scores the verdicts.
+    It uses a temporary state directory. Verdicts on a file from --input are scored against its column `duplicate_of`
+    (the id of an earlier row), if it has one.
     """
     started = time.monotonic()
     run = _Run(quiet=as_json)

@@ -22,11 +22,11 @@ from recommender_engine.items import DEFAULT_MODEL
 def embed_worker(context: click.Context) -> None:
     """Embed texts for the owners of partitions (RECOMMENDER_EMBED_WORKERS), on this machine or another.
 
-    This is a Celery worker that keeps nothing: start as many as you like, kill them as you like. One of them uses all
-    processors that it may, or the GPU. It needs the Redis server and the same model as the owner; with another one it
-    refuses. To run it inside a Celery app of yours instead: `celery -A yourapp worker -Q recommender-embed`.
+    This is a stateless Celery worker: start and kill as many as you like. Each uses all processors that it may, or the
+    GPU. It needs the Redis server and the model of the owner, and refuses another model. To run it in your own Celery
+    app: `celery -A yourapp worker -Q recommender-embed`.
 
-    It stops on SIGTERM or Ctrl-C after the batch in hand.
+    SIGTERM or Ctrl-C stop it after the current batch.
     """
     begin_logs()
     settings = load_settings()

@@ -12,19 +12,17 @@ from celery_recommender.logs import begin_logs, configure_logs
 
 @click.command()
 @click.option("--partition", metavar="NAME", help="The partition to own.  [default: $RECOMMENDER_PARTITION or default]")
-@click.option("--concurrency", default=4, show_default=True, help="Questions (search, compare …) in hand at once.")
 @click.option(
-    "--standby", is_flag=True, help="While another process owns the partition, wait for it to go, and take over."
+    "--concurrency", default=4, show_default=True, help="Questions (search, compare …) answered at the same time."
 )
+@click.option("--standby", is_flag=True, help="Wait while another process owns the partition, then take over.")
 @click.pass_context
 def worker(context: click.Context, partition: str | None, concurrency: int, standby: bool) -> None:
     """Own a partition: read its commands, decide, publish events, answer questions.
 
-    This is a Celery worker with the owner in it. To run it inside a Celery app of yours instead, see
-    docs/guide/celery.md: two lines, then `celery -A yourapp worker --pool threads --recommender default`.
+    This is a Celery worker with the owner in it. To run the owner in your own Celery app: docs/guide/celery.md.
 
-    It stops on SIGTERM or Ctrl-C after the batch in hand. If it cannot go on it exits with a code other than 0, so
-    that a supervisor starts it again.
+    SIGTERM or Ctrl-C stop it after the current batch.
     """
     begin_logs()
     settings = load_settings(partition=partition, standby=standby or None)

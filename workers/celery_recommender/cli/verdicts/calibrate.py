@@ -20,24 +20,22 @@ from celery_recommender.records import open_writer
 
 @click.command()
 @click.argument("collection")
-@click.option(
-    "--limit", type=click.IntRange(1), help="End after so many answers.  [default: as soon as the band opens]"
-)
+@click.option("--limit", type=click.IntRange(1), help="Number of answers.  [default: until the band opens]")
 @click.option("--kind", type=click.Choice(list(KINDS)), help="Kind of text.  [default: the closed one with most pairs]")
-@click.option("--by", metavar="NAME", help="Who answers.")
+@click.option("--by", metavar="NAME", help="Person who answers.")
 @click.option(
     "--export",
     "target",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="Write the pairs to a CSV, JSONL or Parquet file instead, for people who answer elsewhere.",
+    help="Write the pairs to a CSV, JSONL or Parquet file, to be answered elsewhere.",
 )
 @click.option(
     "--import",
     "source",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="Take the answers from such a file: same or different, yes or no, 1 or 0; rows without one are left out.",
+    help="Read answers from such a file: same or different, yes or no, 1 or 0, or empty.",
 )
 @json_option
 @click.pass_context
@@ -54,21 +52,21 @@ def calibrate(
 ) -> None:
     """Answer the pairs that measure a precision in COLLECTION, until the band `duplicate` opens.
 
-    Where the `target_precision` of a collection is not measured, the band is closed: repeats are for review, however
-    likely they are. Answers of people measure it. At 0.9 it takes at least 22, at 0.95 at least 35, more where some
-    pairs are different. `recommender stats` says where bands are closed.
+    Until the `target_precision` of a collection is measured, the band is closed: repeats are in `review`, whatever
+    their probability. At 0.9 it takes at least 22 answers, at 0.95 at least 35, more where some pairs are different.
+    `recommender stats` lists closed bands.
 
-    Two texts are shown beside each other, as they are compared, with what differs marked. The pairs are an even sample
-    of what the band would flag, from the likeliest downwards, so that the share of right ones is known without bias.
-    No pair comes twice, and what is answered stays answered: end when you like, and go on another day. Answers are
-    commands like those of `recommender feedback`; a worker has to run.
+    Two texts are shown side by side, as they are compared, with the differences marked. The pairs are an even sample
+    of what the band would flag, from the likeliest downwards, so the measured precision is unbiased. No pair comes
+    twice, and answers are kept: stop and continue at any time. Answers are commands like those of
+    `recommender feedback`; a worker has to run.
 
     \b
-    y  the same thing      s  skip, ask another time      q  end
+    y  the same thing      s  skip, ask another time      q  quit
     n  different things    u  undo the last answer
 
-    Without --limit it ends when the band is open, or when the answers say that the precision is out of reach. With
-    --limit it goes on down the list, which widens the band.
+    Without --limit it ends when the band is open, or when the answers show that the precision is out of reach. With
+    --limit it continues down the list, which widens the band.
 
     \b
     recommender calibrate tickets --by jo

@@ -25,11 +25,10 @@ _CHANGES = {ItemRevised.type, GroupChanged.type}
 
 @click.group()
 def feedback() -> None:
-    """Say whether two items are the same thing, or whether a verdict was right.
+    """Answer whether two items are the same thing, or whether a verdict is right.
 
-    An answer holds for ever, changes the groups at once, and teaches the matcher of its collection. It is a command on
-    the stream like any other. Exit code 1 when it is rejected: it contradicts what people said before, and the chain of
-    answers that it contradicts is shown.
+    An answer is permanent, changes the groups at once, and trains the matcher of its collection. Exit code 1 when it
+    contradicts earlier answers; the chain of these is shown.
 
     \b
     recommender feedback same T-17 T-4 --collection tickets --by jo
@@ -61,13 +60,13 @@ def _of_a_verdict(answer: str, help_: str) -> None:
 
 
 def _options(function: Any) -> Any:
-    by = click.option("--by", metavar="NAME", help="Who says so.")
+    by = click.option("--by", metavar="NAME", help="Person who answers.")
     return collection_option(by(json_option(function)))
 
 
 _of_two("same", "ONE and OTHER are the same thing.")
 _of_two("different", "ONE and OTHER are different things.")
-_of_two("unsure", "Take back what was said of ONE and OTHER.")
+_of_two("unsure", "Withdraw the answer on ONE and OTHER.")
 _of_a_verdict("right", "The `duplicate` verdict on the item with this ID is right.")
 _of_a_verdict("wrong", "The `duplicate` verdict on the item with this ID is wrong.")
 
@@ -76,7 +75,7 @@ _of_a_verdict("wrong", "The `duplicate` verdict on the item with this ID is wron
 @collection_option
 @json_option
 def export(collection: str, *, as_json: bool) -> None:
-    """Print all answers on the items of a collection, in the order in which they were given: CSV, or JSON."""
+    """Print all answers on the items of a collection, oldest first: CSV, or JSON."""
     with owner_or_state(located(load_settings(), collection)) as ask:
         answers = ask(Answers, collection=collection)
     rows = [{**answer, "at": _utc(answer["at_ms"])} for answer in answers]

@@ -28,10 +28,10 @@ _TEXT_SHOWN = 100
 @click.command()
 @click.argument("text")
 @collection_option
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Most items shown.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Maximum number of items.")
 @json_option
 def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
-    """Show the items most similar to TEXT. Nothing is stored; duplicates of one another appear once.
+    """Show the items most similar to TEXT. Nothing is stored; a group of duplicates appears once.
 
     \b
     recommender search "the app crashes when I open it" --collection tickets
@@ -52,13 +52,14 @@ def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
 @click.command()
 @click.argument("one")
 @click.argument("other")
-@click.option("--collection", help="In whose stream ONE arrives after OTHER. Without it the two are judged alone.")
+@click.option(
+    "--collection",
+    help="Judge as if ONE arrived in it after OTHER, among all its candidates.  [default: the two alone]",
+)
 @click.option("--ids", is_flag=True, help="ONE and OTHER are ids of items in the collection.")
 @json_option
 def compare(one: str, other: str, collection: str | None, *, ids: bool, as_json: bool) -> None:
     """Show the verdict on two texts, with its reasons. Nothing is stored.
-
-    With --collection it is what the worker says: ONE is judged among all candidates that it has there.
 
     \b
     recommender compare "Refund for order 1042" "Refund for order 1043" --collection tickets
@@ -83,7 +84,7 @@ def compare(one: str, other: str, collection: str | None, *, ids: bool, as_json:
 @json_option
 @click.pass_context
 def get(context: click.Context, item_id: str, collection: str, *, as_json: bool) -> None:
-    """Show the item with this ID and where it stands now. Exit code 1 when there is none."""
+    """Show the item with this ID and its current verdict. Exit code 1 if it does not exist."""
     with owner_or_state(located(load_settings(), collection)) as ask:
         view = ask(Get, item_id, collection=collection)
     if as_json:

@@ -40,18 +40,18 @@ _SHOWN = 40
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Settings from a TOML file instead, as for `configure`: those left out take their defaults.",
+    help="Settings from a TOML file, as for `configure`.",
 )
 @click.option(
-    "--last", default=1000, show_default=True, type=click.IntRange(1), help="Replay the newest so many items."
+    "--last", default=1000, show_default=True, type=click.IntRange(1), help="Number of newest items to replay."
 )
 @json_option
 def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: int, *, as_json: bool) -> None:
-    """Show which verdicts of COLLECTION other settings would change, before anything is switched.
+    """Show which verdicts of COLLECTION other settings would change.
 
-    The items that are there are decided twice, in memory, in the order and at the times of their arrival, with their
-    recorded vectors and with people's answers: under the settings of now and under these with the KEY=VALUEs changed.
-    Nothing is stored or published. To switch: `recommender configure`, with all settings that are not to be defaults.
+    The stored items are decided twice, in memory, in order and at the times of their arrival, with their recorded
+    vectors and people's answers: under the current settings, and with the KEY=VALUEs changed. Nothing is stored or
+    published. To switch, give `recommender configure` all settings that differ from the defaults.
 
     \b
     recommender tune tickets target_precision=0.9

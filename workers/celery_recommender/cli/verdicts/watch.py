@@ -18,20 +18,19 @@ from recommender_engine.items import START, EntryId
 
 
 @click.command()
-@click.option("--from-start", is_flag=True, help="Begin with the oldest event that is still in the stream.")
+@click.option("--from-start", is_flag=True, help="Begin with the oldest event in the stream.")
 @click.option(
     "--from",
     "after",
     metavar="ID",
-    help="Begin behind this event, also if it is in the stream no longer: from the store, while it keeps them"
-    " (RECOMMENDER_OUTBOX_HOURS).",
+    help="Begin after this event; trimmed events come from the store, for RECOMMENDER_OUTBOX_HOURS.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
-    """Follow the events of all partitions until Ctrl-C: verdicts, revised verdicts, groups, feedback, a line each.
+    """Follow the events of all partitions until Ctrl-C, one line each.
 
-    A consumer that has missed events, since the stream was trimmed, gets them again with `--from` and the id of the
-    last one it has seen; 0-0 gives all that are kept.
+    A consumer that has missed trimmed events gets them again with `--from` and the id of its last event; 0-0 gives all
+    that are kept.
     """
     if from_start and after is not None:
         raise click.UsageError("give --from-start or --from, not both")
