@@ -25,7 +25,7 @@ from recommender_engine.matching.pair.context import LED, Context
 from recommender_engine.matching.pair.profile import item_terms, profile
 from recommender_engine.matching.pair.statistics import CountedTerms
 from recommender_engine.matching.text.terms import terms_of
-from recommender_engine.pipeline.dedup.judging import NEAREST
+from recommender_engine.pipeline.candidates.search import NEAREST
 from tools.arrivals import STREAMS, Arrivals, item_of, rows_of, whole_groups
 from tools.edits import Edits
 from tools.streams import arriving_rows, candidates

@@ -31,7 +31,7 @@ def verdict_in_words(found: Mapping[str, Any]) -> str:
     promise = found["promise"]
     what = f"{KINDS[promise['kind']]} in a stream, target precision {found['target_precision']:g}"
     if promise["measured"]:
-        answers = f"{promise['answers']:,} answers, {found['same']:,} of them the same thing"
+        answers = f"{counted(promise['answers'], 'answer')}, {found['same']:,} of them the same thing"
         return f"{what}: the band is open from {promise['begins_at']:.2f}; {answers}"
     if promise["missing"] is None:
         return f"{what}: closed, and no answers can measure it"
