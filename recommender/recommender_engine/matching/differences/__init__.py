@@ -15,22 +15,23 @@ NONE: Differences = MappingProxyType({})
 
 _MOST_TOKENS = 150
 
-_RULES: tuple[tuple[str, Callable[[Sides], Agreement[str] | None]], ...] = (
-    ("condition", titles.condition),
-    ("accessory", titles.accessory),
-    ("edition", titles.edition),
-    ("pack", titles.pack),
-    ("letter size", titles.size),
-    ("version", figures.version),
-    ("sign", figures.sign),
-    ("symbol", figures.symbol),
-    ("moment", figures.moment),
-    ("negation", sentences.negation),
-    ("opposite", sentences.opposite),
-    ("direction", sentences.direction),
-    ("numeral", figures.numeral),
-    ("amount", figures.amount),
-    ("host", hosts.host),
+# Name, rule, and what one of the two has to have (`Reading.has`) for the rule to find anything; none for any two texts.
+RULES: tuple[tuple[str, Callable[[Sides], Agreement[str] | None], frozenset[str]], ...] = (
+    ("condition", titles.condition, frozenset({"condition"})),
+    ("accessory", titles.accessory, frozenset({"accessories", "for", "from"})),
+    ("edition", titles.edition, frozenset({"editions"})),
+    ("pack", titles.pack, frozenset({"values"})),
+    ("letter size", titles.size, frozenset({"size"})),
+    ("version", figures.version, frozenset({"values"})),
+    ("sign", figures.sign, frozenset({"values"})),
+    ("symbol", figures.symbol, frozenset({"symbols", "repeated"})),
+    ("moment", figures.moment, frozenset({"dates", "moments"})),
+    ("negation", sentences.negation, frozenset({"negation"})),
+    ("opposite", sentences.opposite, frozenset()),
+    ("direction", sentences.direction, frozenset({"from", "to"})),
+    ("numeral", figures.numeral, frozenset({"romans"})),
+    ("amount", figures.amount, frozenset({"values"})),
+    ("host", hosts.host, frozenset({"hosts"})),
 )
 
 
@@ -38,6 +39,10 @@ def differences(one: Reading, other: Reading) -> Differences:
     """By the name of the evidence, what each side says of its own."""
     if one.tokens == other.tokens or max(len(one.tokens), len(other.tokens)) > _MOST_TOKENS:
         return NONE
-    sides = Sides(one, other)
-    found = {name: agreement for name, rule in _RULES if (agreement := rule(sides)) is not None}
+    sides, has = Sides(one, other), one.has | other.has
+    found = {
+        name: agreement
+        for name, rule, needs in RULES
+        if not (needs and has.isdisjoint(needs)) and (agreement := rule(sides)) is not None
+    }
     return found or NONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from rapidfuzz.fuzz import ratio
 
@@ -23,13 +24,25 @@ class Sides:
 
     def __init__(self, one: Reading, other: Reading) -> None:
         self.one, self.other = one, other
-        here = [token for token in one.content if token not in other.content]
-        there = [token for token in other.content if token not in one.content]
-        self.here, self.there = _unlike(here, there), _unlike(there, here)
-        self.shared = len(one.content) - len(here)
+        self.own_here = [token for token in one.content if token not in other.content]
+        self.own_there = [token for token in other.content if token not in one.content]
+        self.shared = len(one.content) - len(self.own_here)
         self.few = max(1, self.shared // _ONE_IN)
         self.titles = not (one.prose and other.prose)
-        self._languages = likeliest(one.languages + other.languages, within=1)
+
+    @cached_property
+    def here(self) -> frozenset[str]:
+        """Words of the one that are none of the other's, in whatever form."""
+        return _unlike(self.own_here, self.own_there)
+
+    @cached_property
+    def there(self) -> frozenset[str]:
+        """The same of the other."""
+        return _unlike(self.own_there, self.own_here)
+
+    @cached_property
+    def _languages(self) -> frozenset[str]:
+        return likeliest(self.one.languages + self.other.languages, within=1)
 
     def alike(self, here: Iterable[str] = (), there: Iterable[str] = (), more: int = 0) -> bool:
         """Whether the wording is the same but for some words, of which one side may have some more."""
@@ -46,14 +59,17 @@ class Sides:
     def marked(self, side: Reading, kind: str) -> list[Mark]:
         """Of one side."""
         found = side.marks.get(kind, [])
-        if not self._languages or kind not in _BOUND:
+        if not found or kind not in _BOUND or not self._languages:
             return found
         return [mark for mark in found if not mark.language or mark.language in self._languages]
 
 
 def _unlike(mine: Sequence[str], theirs: Sequence[str]) -> frozenset[str]:
     """Those that are not the same word in another form."""
-    return frozenset([word for word in mine if not any(_same_word(word, their) for their in theirs)])
+    stems = {word[:_STEM] for word in theirs}
+    return frozenset(
+        [word for word in mine if word[:_STEM] not in stems or not any(_same_word(word, their) for their in theirs)]
+    )
 
 
 def _same_word(one: str, other: str) -> bool:

@@ -50,13 +50,12 @@ def opposite(pair: Sides) -> Agreement[str] | None:
 
 def _prefixed(pair: Sides) -> Agreement[str] | None:
     """``salted`` and ``unsalted``: in each other's place, one with a prefix that turns it round."""
-    mine = [word for word in pair.one.content if word not in pair.other.content]
-    theirs = [word for word in pair.other.content if word not in pair.one.content]
+    mine, theirs = ([word for word in own if len(word) > _STEM] for own in (pair.own_here, pair.own_there))
     for word in mine:
         for their in theirs:
             longer, shorter = (word, their) if len(word) > len(their) else (their, word)
             prefix = longer.removesuffix(shorter)
-            if len(shorter) > _STEM and prefix in _PREFIXES and pair.alike({word}, {their}):
+            if prefix in _PREFIXES and pair.alike({word}, {their}):
                 return agreement([word], [their])
     return None
 

@@ -37,7 +37,7 @@ def edition(pair: Sides) -> Agreement[str] | None:
 
 def accessory(pair: Sides) -> Agreement[str] | None:
     """Only one is for the thing, or a part of it."""
-    if not pair.shared:
+    if not pair.shared or min(len(pair.here), len(pair.there)) > pair.few:
         return None
     here, there = _accessories(pair.one, pair.here, pair), _accessories(pair.other, pair.there, pair)
     if bool(here) == bool(there):

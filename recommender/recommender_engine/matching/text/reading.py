@@ -84,6 +84,8 @@ class Reading:
         prose: whether it is written in sentences.
         packs: how many of it there are, of those that say so, with the tokens that say it.
         hosts: see `hosts_of`.
+        has: which of these it has any of: names of lists in ``marks``, and ``values``, ``dates``, ``moments``,
+            ``romans``, ``symbols``, ``hosts``, and ``repeated`` where a token is one sign several times.
     """
 
     tokens: tuple[str, ...]
@@ -98,6 +100,7 @@ class Reading:
     prose: bool
     packs: dict[int, tuple[str, ...]]
     hosts: frozenset[str]
+    has: frozenset[str]
 
 
 def read(folded: str) -> Reading:
@@ -116,6 +119,10 @@ def read(folded: str) -> Reading:
     symbols = frozenset([one.text for one in raw if one.kind in {"mark", "symbol"}])
     common = lexicon().languages
     content = [token for token in tokens if token not in FUNCTION_WORDS and token not in common]
+    romans = {token: amount for token in tokens if token[0] in "ivx" and (amount := roman(token))}
+    hosts = hosts_of(folded)
+    parts = {"values": values, "dates": dates, "moments": moments, "romans": romans, "symbols": symbols, "hosts": hosts}
+    repeated = any(len(set(token)) == 1 < len(token) for token in content)
     return Reading(
         tokens=tokens,
         content=Counter(content),
@@ -124,11 +131,12 @@ def read(folded: str) -> Reading:
         values=values,
         dates=dates,
         moments=moments,
-        romans={token: amount for token in tokens if token[0] in "ivx" and (amount := roman(token))},
+        romans=romans,
         symbols=symbols,
         prose=len(tokens) - len(content) > _PROSE * len(tokens),
         packs=_packs(tokens, marks, values),
-        hosts=hosts_of(folded),
+        hosts=hosts,
+        has=frozenset([*marks, *(name for name, part in parts.items() if part), *(["repeated"] if repeated else ())]),
     )
 
 
