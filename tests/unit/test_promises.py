@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from celery_recommender.cli.doctor.command import _check_measured
-from celery_recommender.cli.output.measured import standing_in_words
+from celery_recommender.cli.output.measured import verdict_in_words
 from recommender_engine import Recommender
 from recommender_engine.matching import (
     Answered,
@@ -187,7 +187,7 @@ def test_collections_that_nobody_answered_in_are_looked_at_once(monkeypatch: pyt
 
 def test_an_open_band_is_told_with_its_answers() -> None:
     promise = {"kind": "short_prose", "measured": True, "begins_at": 0.924, "answers": 1, "missing": None}
-    told = standing_in_words({"promise": promise, "target_precision": 0.9, "same": 1})
+    told = verdict_in_words({"promise": promise, "target_precision": 0.9, "same": 1})
     assert told == (
         "short prose in a stream, target precision 0.9: the band is open from 0.92; 1 answer, 1 of them the same thing"
     )
