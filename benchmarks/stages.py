@@ -35,7 +35,7 @@ RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
         "lease and status",
         ("leadership/lease_keeper.py", "coordination/lease.py", "telemetry/status.py", "redis/server_clock.py"),
     ),
-    ("upkeep", ("loop/upkeep.py", "loop/reporting.py", "leadership/checks.py", "commands/trimming.py")),
+    ("upkeep", ("loop/upkeep.py", "loop/reporting.py", "continuity/commands_keeper.py", "commands/trimming.py")),
     ("deciding, the rest", ("recommender/recommender_engine/pipeline/",)),
     ("the owner, the rest", ("workers/celery_recommender/owner/",)),
 )

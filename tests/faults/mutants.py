@@ -59,10 +59,11 @@ def outbox_forgotten() -> None:
     """A worker publishes what it has decided itself, and nothing that was committed before it started."""
     publish, to_stream = Publisher.publish, EventsStream.publish
 
-    def broken(publisher: Publisher, engine: Recommender) -> bool:
+    def broken(publisher: Publisher) -> bool:
         if not publisher._certain:
-            publisher._published, publisher._certain = _START.setdefault(id(publisher), engine.last_event), True
-        return publish(publisher, engine)
+            start = _START.setdefault(id(publisher), publisher._engine.last_event)
+            publisher._published, publisher._certain = start, True
+        return publish(publisher)
 
     def unchecked(stream: EventsStream, rows: Sequence[OutboxRow], after: EntryId) -> None:
         to_stream(stream, rows, START)
@@ -75,9 +76,10 @@ def replies_once() -> None:
     """Callers are noted as told before they are."""
     offer = Dispatch.offer
 
-    def broken(dispatch: Dispatch, engine: Recommender) -> None:
+    def broken(dispatch: Dispatch) -> None:
+        engine = dispatch._engine
         waiting = engine.outbox.replies(0, 1000)
-        offer(dispatch, engine)
+        offer(dispatch)
         engine.acknowledge(replied=[reply.id for reply in waiting])
 
     Dispatch.offer = broken  # type: ignore[method-assign]
@@ -119,8 +121,8 @@ def backup_deleted_in_place() -> None:
 def recovery_skipped() -> None:
     """A restored state goes on behind its events as if it knew them."""
 
-    def broken(recovery: Recovery, engine: Recommender, last: EntryId) -> None:
-        engine.continue_after(last)
+    def broken(recovery: Recovery, last: EntryId) -> None:
+        recovery._engine.continue_after(last)
 
     Recovery.begin = broken  # type: ignore[method-assign]
 

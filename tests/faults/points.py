@@ -74,6 +74,7 @@ _COMMANDS = "celery_recommender.broker.commands.log:CommandsLog"
 _ENGINE = "recommender_engine.pipeline.recommender:Recommender"
 _SNAPSHOT = "recommender_engine.index.snapshot"
 _OWNER = "celery_recommender.owner.owner:Owner"
+_TENURE = "celery_recommender.owner.tenure:Tenure"
 _IN_HAND = "celery_recommender.owner.poison.in_hand:BatchInHand"
 _QUARANTINE = "celery_recommender.broker.coordination.quarantine:Quarantine"
 _EXAMINATION = "celery_recommender.owner.poison.bisection"
@@ -158,8 +159,8 @@ POINTS = (
     Point("snapshot: written, not noted", f"{_SNAPSHOT}:write", "after"),
     # The ordered end.
     Point("stop: asked for", f"{_OWNER}.stop", "before"),
-    Point("stop: before the last publishing", f"{_OWNER}._finish", "before"),
-    Point("stop: after the last trim", f"{_OWNER}._finish", "after"),
+    Point("stop: before the last publishing", f"{_TENURE}._finish", "before"),
+    Point("stop: after the last trim", f"{_TENURE}._finish", "after"),
     Point("stop: lease released", "celery_recommender.broker.coordination.lease:Lease.release", "after"),
     Point("stop: before the last snapshots", f"{_ENGINE}.close", "before"),
     Point("stop: closed", f"{_ENGINE}.close", "after"),
@@ -170,12 +171,12 @@ POINTS = (
     Point("stop: batch put down", f"{_IN_HAND}.put_down", "after"),
     # A batch over which processes have died is searched.
     Point("examination: suspicion found", f"{_IN_HAND}.suspicion", "after", something),
-    Point("examination: before", f"{_EXAMINATION}:Bisection.culprits", "before"),
-    Point("examination: process ready", f"{_EXAMINATION}:_Stage._start", "after"),
-    Point("examination: before a part", f"{_EXAMINATION}:_Stage.harm", "before"),
-    Point("examination: after a part", f"{_EXAMINATION}:_Stage.harm", "after"),
-    Point("examination: harm seen", f"{_EXAMINATION}:_Stage.harm", "after", something),
-    Point("examination: culprits found", f"{_EXAMINATION}:Bisection.culprits", "after", something),
+    Point("examination: before", f"{_EXAMINATION}:Bisection.find", "before"),
+    Point("examination: process ready", f"{_EXAMINATION}:_TrialProcess._start", "after"),
+    Point("examination: before a part", f"{_EXAMINATION}:_TrialProcess.failure", "before"),
+    Point("examination: after a part", f"{_EXAMINATION}:_TrialProcess.failure", "after"),
+    Point("examination: harm seen", f"{_EXAMINATION}:_TrialProcess.failure", "after", something),
+    Point("examination: culprits found", f"{_EXAMINATION}:Bisection.find", "after", something),
     # What is found is set aside.
     Point("quarantine: before old findings go", f"{_QUARANTINE}.forget", "before"),
     Point("quarantine: old findings gone", f"{_QUARANTINE}.forget", "after"),

@@ -155,7 +155,7 @@ class Simulation:
         self.sink.trouble, self.encoder.failing = 0.0, False
         for _ in range(_STEPS_TO_DRAIN):
             if not self._waiting() and not self._unsaid():
-                self._publisher.check(self._engine)
+                self._publisher.check()
                 return
             self._step()
             self._check()
@@ -177,7 +177,7 @@ class Simulation:
             batch = [entry for entry in self.entries if entry.id > self._read][: self._chance.randint(1, 6)]
             if batch:
                 self._read = self._process(batch)
-        if self._chance.random() < 0.7 and not self._publisher.publish(engine):
+        if self._chance.random() < 0.7 and not self._publisher.publish():
             self.faults["publishing failed"] += 1
         if self._chance.random() < 0.5:
             self._trimmed = max(self._trimmed, engine.position)
@@ -197,7 +197,7 @@ class Simulation:
 
     def _upkeep(self) -> None:
         try:
-            self._publisher.check(self._engine)
+            self._publisher.check()
         except ServerAway:
             self.faults["upkeep failed"] += 1
         self._engine.tidying.prune(_OUTBOX_MS, self._publisher.published)
@@ -223,7 +223,7 @@ class Simulation:
     def _open(self, store: SqliteStore) -> None:
         self._store = store
         self._engine = Recommender(store, Models(self.encoder), matcher=cosine_matcher)
-        self._publisher = Publisher(self.sink)  # type: ignore[arg-type]
+        self._publisher = Publisher(self._engine, self.sink)  # type: ignore[arg-type]
         self._read = self._engine.position
         if self._read < self._trimmed:
             raise Broken(f"committed up to {self._read}, but trimmed up to {self._trimmed}")

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ConnectionError as ServerAway
 
 from celery_recommender.owner.delivery.publisher import Publisher
-from recommender_engine import Entry, Recommender, open_recommender
+from recommender_engine import Entry, open_recommender
 from recommender_engine.items import START, EntryId
 from tests.faults.saboteur import Saboteur
 from tests.faults.simulation import ENGINE_POINTS, START_MS, Broken, Crash, Simulation, Trials, crash, make_entries
@@ -77,8 +77,8 @@ def test_a_position_that_commits_before_its_effects_is_noticed(
 
 
 def test_a_publisher_that_believes_what_it_sent_is_noticed(saboteur: Saboteur, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(publisher: Publisher, engine: Recommender) -> bool:
-        rows = engine.outbox.after(publisher._published, 500)
+    def broken(publisher: Publisher) -> bool:
+        rows = publisher._engine.outbox.after(publisher._published, 500)
         if rows:
             publisher._published = rows[-1].id
         with suppress(ServerAway):

@@ -34,8 +34,8 @@ for _name in (
 PACE: dict[str, Any] = {
     "celery_recommender.owner.delivery.dispatch:_IDLE_S": 0.05,
     "celery_recommender.owner.loop.upkeep:_EVERY_S": 0.05,
-    "celery_recommender.owner.loop.deciding:RETRY_S": 0.05,
-    "celery_recommender.owner.owner:RETRY_S": 0.05,
+    "celery_recommender.owner.resources:RETRY_S": 0.05,
+    "celery_recommender.owner.tenure:RETRY_S": 0.05,
     "celery_recommender.owner.loop.intake:_RETRY_AFTER_S": 0.05,
     "celery_recommender.owner.telemetry.status:_EVERY_S": 0.02,
     "celery_recommender.owner.delivery.threads:_LAST_RETRY_S": 0.2,

@@ -13,6 +13,7 @@ from redis import Redis
 
 from celery_recommender import Overloaded
 from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.coordination.held_partition import HeldPartition
 from celery_recommender.broker.coordination.lease import Lease
 from celery_recommender.broker.coordination.quarantine import Quarantine
 from celery_recommender.broker.events.dead_letters import DeadLetters
@@ -21,6 +22,7 @@ from celery_recommender.broker.events.stream import Bounds, EventsStream
 from celery_recommender.broker.events.stream_bytes import memory_of
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.received import size_of
+from celery_recommender.broker.redis.server_clock import ServerClock
 from celery_recommender.client import Client
 from celery_recommender.fleet.exchange import MOST_REPLIES, Exchange
 from celery_recommender.owner.continuity.event_keeper import EventKeeper
@@ -136,19 +138,41 @@ def events(redis: Redis, lease: Lease) -> EventsStream:
     return EventsStream(redis, KEYS, Bounds(10_000, 10_000), lease)
 
 
+NOW_MS = 1_700_000_000_000
+
+
+class StoppedClock(ServerClock):
+    """Always the same time."""
+
+    def now_ms(self) -> int:
+        return NOW_MS
+
+
+def keeper_of(engine: Recommender, redis: Redis, events: EventsStream) -> EventKeeper:
+    lease = Lease(redis, KEYS, "token", 10.0)
+    partition = HeldPartition(redis, KEYS, lease, StoppedClock(redis), "state")
+    return EventKeeper(engine, Settings(), partition, events, Metrics("default"))
+
+
+def tended(keeper: EventKeeper) -> dict[str, Any]:
+    """What the status shows of the stream after a second."""
+    keeper.tend()
+    return dict(keeper.facts()["events"])
+
+
 def fill(redis: Redis) -> None:
     """The server takes no more."""
     redis.config_set("maxmemory", memory_of(redis)[0])
 
 
 def test_publishing_makes_itself_room_among_events(redis: Redis, engine: Recommender, events: EventsStream) -> None:
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     reject(engine, 1000)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     before = [event.id for event in published(redis)]
     fill(redis)
     reject(engine, 200)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     after = [event.id for event in published(redis)]
     assert after[-200:] == [str(row.id) for row in engine.outbox.after(EntryId.parse(before[-1]), 1000)]
     assert 200 < len(after) < 1200, "the oldest have gone, and not all"
@@ -156,55 +180,55 @@ def test_publishing_makes_itself_room_among_events(redis: Redis, engine: Recomme
 
 
 def test_what_groups_have_acknowledged_goes_first(redis: Redis, engine: Recommender, events: EventsStream) -> None:
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     reject(engine, 1600)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     expected = [event.id for event in published(redis)][1400:]
     redis.xgroup_create(KEYS.events, "reader", id=published(redis)[1399].id)
     fill(redis)
     reject(engine, 100)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     unread = [event.id for event in published(redis)]
     assert unread[: len(expected)] == expected, "what is read has gone, and nothing else"
     assert len(unread) == 200 + 100
-    keeper = EventKeeper(Settings(), redis, KEYS, events, Metrics("default"))
+    keeper = keeper_of(engine, redis, events)
     redis.config_set("maxmemory", 0)
-    told = keeper.tend(engine, 1_700_000_000_000)
+    told = tended(keeper)
     assert [(group["name"], group["missed"]) for group in told["groups"]] == [("reader", False)]
     assert not redis.exists(KEYS.events_trimmed)
 
 
 def test_where_unread_events_go_a_marker_says_so(redis: Redis, engine: Recommender, events: EventsStream) -> None:
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     reject(engine, 1000)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     first = published(redis)[0].id
     redis.xgroup_create(KEYS.events, "dead", id="0")
     fill(redis)
     reject(engine, 100)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     left = published(redis)[0].id
     assert left != first
     redis.config_set("maxmemory", 0)
-    told = EventKeeper(Settings(), redis, KEYS, events, Metrics("default")).tend(engine, 1_700_000_000_000)
+    told = tended(keeper_of(engine, redis, events))
     assert [(group["name"], group["missed"]) for group in told["groups"]] == [("dead", True)]
     marker: Any = redis.hget(KEYS.events_trimmed, "dead")
-    assert json.loads(marker) == {"first": first, "up_to": left, "at_ms": 1_700_000_000_000}
+    assert json.loads(marker) == {"first": first, "up_to": left, "at_ms": NOW_MS}
     # Also to an owner that has only just started; and no longer once the group has gone on.
-    keeper = EventKeeper(Settings(), redis, KEYS, events, Metrics("default"))
-    assert keeper.tend(engine, 0)["groups"][0]["missed"]
+    keeper = keeper_of(engine, redis, events)
+    assert tended(keeper)["groups"][0]["missed"]
     redis.xgroup_setid(KEYS.events, "dead", left)
-    assert not keeper.tend(engine, 0)["groups"][0]["missed"]
+    assert not tended(keeper)["groups"][0]["missed"]
 
 
 def test_of_a_server_that_others_fill_no_event_goes(redis: Redis, engine: Recommender, events: EventsStream) -> None:
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     reject(engine, 50)
-    assert publisher.publish(engine)
+    assert publisher.publish()
     redis.set("theirs", b"x" * 20 * MIB)
     redis.config_set("maxmemory", 12 * MIB)
     reject(engine, 1)
-    assert not publisher.publish(engine)
+    assert not publisher.publish()
     assert redis.xlen(KEYS.events) == 50
 
 
@@ -221,11 +245,11 @@ def read_all(redis: Redis, group: str) -> None:
 def test_who_never_acknowledges_drives_no_event_out(redis: Redis, lease: Lease, engine: Recommender) -> None:
     """The server counts its notes among the bytes of the stream, and they stay when the events go."""
     events = EventsStream(redis, KEYS, Bounds(10_000, 10_000, MIB), lease)
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
     for _ in range(4):
         reject(engine, 1500, b"no")
-        assert publisher.publish(engine)
+        assert publisher.publish()
         read_all(redis, "never")
         redis.xtrim(KEYS.events, maxlen=1200, approximate=False)
     assert int(redis.memory_usage(KEYS.events, samples=0) or 0) > MIB, "much of it for what pends"
@@ -237,21 +261,21 @@ def test_notes_on_events_that_are_gone_are_bounded(
     redis: Redis, engine: Recommender, events: EventsStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("celery_recommender.broker.events.pending.MOST_GONE", 100)
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
     reject(engine, 2000, b"no")
-    assert publisher.publish(engine)
+    assert publisher.publish()
     first = published(redis)[0].id
     read_all(redis, "never")
     redis.xtrim(KEYS.events, maxlen=300, approximate=False)
     left = published(redis)[0].id
     assert pending(redis, "never") == 2000
-    keeper = EventKeeper(Settings(), redis, KEYS, events, Metrics("default"))
-    told = keeper.tend(engine, 1_700_000_000_000)
+    keeper = keeper_of(engine, redis, events)
+    told = tended(keeper)
     assert pending(redis, "never") == 300 + 100
     assert told["groups"][0]["missed"]
     marker: Any = redis.hget(KEYS.events_trimmed, "never")
-    assert json.loads(marker) == {"first": first, "up_to": left, "at_ms": 1_700_000_000_000}
+    assert json.loads(marker) == {"first": first, "up_to": left, "at_ms": NOW_MS}
     assert (
         redis.xpending_range(KEYS.events, "never", left, "+", 1000)[-1]["message_id"].decode()
         == published(redis)[-1].id
@@ -260,7 +284,7 @@ def test_notes_on_events_that_are_gone_are_bounded(
 
 def test_many_groups_cost_no_more_questions(redis: Redis, engine: Recommender, events: EventsStream) -> None:
     reject(engine, 10, b"no")
-    assert Publisher(events).publish(engine)
+    assert Publisher(engine, events).publish()
     for n in range(50):
         redis.xgroup_create(KEYS.events, f"group {n}", id="0")
         read_all(redis, f"group {n}")
@@ -273,20 +297,20 @@ def test_many_groups_cost_no_more_questions(redis: Redis, engine: Recommender, e
 def test_on_a_full_server_notes_on_events_that_are_gone_make_room(
     redis: Redis, engine: Recommender, events: EventsStream
 ) -> None:
-    publisher = Publisher(events)
+    publisher = Publisher(engine, events)
     redis.xgroup_create(KEYS.events, "never", id="0", mkstream=True)
     reject(engine, 6000, b"no")
-    assert publisher.publish(engine)
+    assert publisher.publish()
     first = published(redis)[0].id
     read_all(redis, "never")
     redis.xtrim(KEYS.events, maxlen=0, approximate=False)
     fill(redis)
     redis.config_set("maxmemory", memory_of(redis)[0] - 100_000)
     reject(engine, 10, b"no")
-    assert publisher.publish(engine)
+    assert publisher.publish()
     assert redis.xlen(KEYS.events) == 10
     redis.config_set("maxmemory", 0)
-    EventKeeper(Settings(), redis, KEYS, events, Metrics("default")).tend(engine, 1_700_000_000_000)
+    tended(keeper_of(engine, redis, events))
     marker: Any = redis.hget(KEYS.events_trimmed, "never")
     assert json.loads(marker)["first"] == first, "what it has missed is told nevertheless"
 
@@ -305,14 +329,14 @@ def too_many_commands(redis: Redis, lease: Lease, engine: Recommender) -> bool:
 
 def too_many_events(redis: Redis, lease: Lease, engine: Recommender) -> bool:
     reject(engine, 150, b"no")
-    Publisher(EventsStream(redis, KEYS, Bounds(100, 50), lease)).publish(engine)
+    Publisher(engine, EventsStream(redis, KEYS, Bounds(100, 50), lease)).publish()
     return (redis.xlen(KEYS.events), redis.xlen(KEYS.dead_letters)) == (100, 50)
 
 
 def too_many_bytes(redis: Redis, lease: Lease, engine: Recommender) -> bool:
     events = EventsStream(redis, KEYS, Bounds(10_000, 10_000, MIB, 2 * MIB), lease)
     reject(engine, 400)
-    assert Publisher(events).publish(engine)
+    assert Publisher(engine, events).publish()
     before = redis.memory_usage(KEYS.events, samples=0), redis.memory_usage(KEYS.dead_letters, samples=0)
     assert before[0] > 3 * MIB
     assert before[1] > 6 * MIB

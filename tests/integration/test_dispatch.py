@@ -60,14 +60,14 @@ def dispatch(
     started: list[Dispatch] = []
 
     def start(**changes: object) -> Dispatch:
-        one = Dispatch(settings.replaced(**changes), CommandsLog(redis, KEYS), carried)
-        one.start(engine)
+        one = Dispatch(engine, settings.replaced(**changes), CommandsLog(redis, KEYS), carried)
+        one.start()
         started.append(one)
         return one
 
     yield start
     for one in started:
-        one.finish(engine, 0.1)
+        one.finish(0.1)
 
 
 def wait_for(redis: Redis, task_ids: Sequence[str]) -> None:
@@ -86,12 +86,12 @@ def test_strangers_are_told_nothing_and_forgotten(
     entries += [log.upsert("z", "a text", reply_to=reply_address("last"))]
     engine.process(entries)
     assert len(engine.outbox.replies(0, 10_000)) == STRANGERS + 2
-    one.offer(engine)
+    one.offer()
     assert one.idle_s < 0.1, "there is more than the courier had room for"
 
     def none_left() -> bool:
-        one.offer(engine)
-        one.acknowledge(engine)
+        one.offer()
+        one.acknowledge()
         return not engine.outbox.replies(0, 1)
 
     wait_until(none_left, "every reply to be settled")
@@ -112,8 +112,8 @@ def test_an_address_that_names_more_commands_than_there_are_is_harmless(
     last = log.upsert("i2", "a text", key=command_key("t", 2), reply_to=reply_address("t", 1000))
     engine.process([*keyed, last])
     one = dispatch()
-    one.offer(engine)
-    one.finish(engine, 10)
+    one.offer()
+    one.finish(10)
     (job,) = carried.replies()
     assert (job.many, [outcome["item_id"] for outcome in job.outcomes]) == (True, ["i0", "i1", "i2"])
 
@@ -125,8 +125,8 @@ def test_a_reply_repeats_nothing_that_the_caller_has_sent(
     wait_for(redis, ["t"])
     (event,) = engine.process([log.add("item.upsert", b'{"id": "a", "colour": "red"}', reply_to=reply_address("t"))])
     one = dispatch()
-    one.offer(engine)
-    one.finish(engine, 10)
+    one.offer()
+    one.finish(10)
     (outcome,) = carried.replies()[0].outcomes
     said = event.data.model_dump(mode="json")
     assert said.pop("payload")
@@ -141,8 +141,8 @@ def test_a_reply_to_an_erased_item_says_that_it_was(
     upsert = log.upsert("a", "a text", reply_to=reply_address("t"))
     engine.process([upsert, log.erase("a")])
     one = dispatch()
-    one.offer(engine)
-    one.finish(engine, 10)
+    one.offer()
+    one.finish(10)
     (outcome,) = carried.replies()[0].outcomes
     command = {"id": str(upsert.id), "key": None}
     assert outcome == {"type": PROCESSED, "command": command, "item_id": "a", "collection": "default", "erased": True}
@@ -156,17 +156,17 @@ def test_what_did_not_arrive_is_offered_by_the_next(
     carried.broken = True
     first = dispatch(deliver_task="project.receive")
     (event,) = engine.process([log.upsert("a", "a text", reply_to=reply_address("t"))])
-    first.offer(engine)
-    first.finish(engine, 0.1)
+    first.offer()
+    first.finish(0.1)
     assert len(engine.outbox.replies(0, 10)) == 1
-    assert first.sent(engine, event.id) == START, "an event stays until it was delivered as well"
+    assert first.sent(event.id) == START, "an event stays until it was delivered as well"
     carried.broken = False
     second = dispatch(deliver_task="project.receive")
-    second.offer(engine)
-    second.finish(engine, 10)
+    second.offer()
+    second.finish(10)
     assert {type(job) for job in carried} == {ReplyJob, DeliveryJob}
     assert engine.outbox.replies(0, 10) == []
-    assert second.sent(engine, event.id) == engine.delivered == event.id
+    assert second.sent(event.id) == engine.delivered == event.id
 
 
 def test_events_of_which_nobody_is_told_are_not_kept_for_ever(
@@ -175,13 +175,13 @@ def test_events_of_which_nobody_is_told_are_not_kept_for_ever(
     one = dispatch(deliver_task="project.receive", deliver_types=(REJECTED,))
     log = Log()
     (event,) = engine.process([log.upsert("a", "a text")])
-    one.offer(engine)
-    one.acknowledge(engine)
-    assert one.sent(engine, event.id) == engine.delivered == event.id
+    one.offer()
+    one.acknowledge()
+    assert one.sent(event.id) == engine.delivered == event.id
     carried.broken = True
     engine.process([log.add("item.upsert", b"{"), log.upsert("b", "a text")])
-    one.offer(engine)
-    one.acknowledge(engine)
+    one.offer()
+    one.acknowledge()
     assert engine.delivered == event.id, "one of them has yet to arrive"
     assert carried == []
 
@@ -195,11 +195,11 @@ def test_a_server_that_is_away_loses_no_reply(
     one = dispatch()
     server.kill()
     with pytest.raises(RedisError, match=r"."):
-        one.offer(engine)
-    one.acknowledge(engine)
+        one.offer()
+    one.acknowledge()
     assert len(engine.outbox.replies(0, 10)) == 1
     server.start()
-    one.offer(engine)
-    one.finish(engine, 10)
+    one.offer()
+    one.finish(10)
     assert [job.task_id for job in carried.replies()] == ["t"]
     assert engine.outbox.replies(0, 10) == []

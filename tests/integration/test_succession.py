@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.log import CommandsLog
 from celery_recommender.broker.commands.trimming import Trimming
-from celery_recommender.broker.coordination.lease import Lease, LeaseLost, place_of
+from celery_recommender.broker.coordination.lease import Lease, LeaseLost, directory_of
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.broker.events.stream import Bounds, EventsStream
 from celery_recommender.broker.redis.connections import connect
@@ -26,7 +26,7 @@ from celery_recommender.broker.redis.keys import GROUP
 from celery_recommender.client import Client
 from celery_recommender.owner.leadership.lease_keeper import LeaseKeeper
 from celery_recommender.owner.leadership.succession import Succession
-from celery_recommender.owner.telemetry.status import Announcer, Status
+from celery_recommender.owner.telemetry.status import Status, StatusPublisher
 from celery_recommender.settings import Settings
 from recommender_engine import open_recommender
 from recommender_engine.errors import StateLocked
@@ -233,9 +233,9 @@ def test_a_keeper_renews_until_it_is_lost(claim: Claims, redis: Redis) -> None:
 def test_a_copy_is_another_place(tmp_path: Path) -> None:
     (tmp_path / "one").touch()
     shutil.copy2(tmp_path / "one", tmp_path / "two")
-    one, two = place_of((tmp_path / "one").stat()), place_of((tmp_path / "two").stat())
+    one, two = directory_of((tmp_path / "one").stat()), directory_of((tmp_path / "two").stat())
     assert one != two
-    assert one == place_of((tmp_path / "one").stat())
+    assert one == directory_of((tmp_path / "one").stat())
 
 
 # -- the commit --------------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_who_falls_silent_takes_back_what_it_said_itself(server: Server, redis: 
     _, fields = status.health()
     said = fields if by == "itself" else {**fields, "pid": fields["pid"] + 1}
     redis.set(KEYS.status, json.dumps(said))
-    announcer = Announcer(status, connect(server.url), KEYS)
+    announcer = StatusPublisher(status, connect(server.url), KEYS)
     announcer._stopping.set()
     announcer.run()
     assert read_status(redis, KEYS) == (None if by == "itself" else said)

@@ -15,7 +15,7 @@ from redis import Redis
 
 from celery_recommender import Overloaded
 from celery_recommender.broker.commands.id_repair import IdRepair, last_given
-from celery_recommender.broker.commands.trusted_ids import last_believed
+from celery_recommender.broker.commands.trusted_ids import last_trusted
 from celery_recommender.broker.coordination.lease import Lease
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.keys import GROUP
@@ -206,7 +206,7 @@ def test_killed_between_any_two_steps_every_entry_is_there_once(redis: Redis, pr
     done = None
     for step in range(1, 100):
         lease.left = step
-        last = last_believed(reference, position)
+        last = last_trusted(reference, position)
         work = IdRepair(redis, KEYS, lease, last=last, position=position, behind=position, now_ms=reference)
         try:
             done = work.carry_out({})

@@ -183,7 +183,7 @@ def test_attempts_have_an_end_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(patience.time, "monotonic", lambda: now_s)
     monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
-    kept = patience.Patience()
+    kept = patience.BoundedRetry()
     for before in (0, 2):  # a call that failed leaves nothing behind for the next
         with pytest.raises(TimeoutError, match="reading from socket"):
             kept.call_with_retry(lambda: kept.call_with_retry(hangs, lambda error: None), lambda error: None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from celery_recommender.owner.continuity import backups as keeping
-from celery_recommender.owner.continuity.backups import BackupKeeper
+from celery_recommender.owner.continuity.backups import BackupKeeper, BackupRequests
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender, backups
 from recommender_engine.errors import StateError, StateFull
@@ -33,91 +33,104 @@ def engine(tmp_path: Path) -> Iterator[Recommender]:
         yield engine
 
 
-def tend_until(keeper: BackupKeeper, engine: Recommender, condition: Callable[[], object]) -> None:
+@pytest.fixture
+def requests() -> BackupRequests:
+    return BackupRequests()
+
+
+def tend_until(keeper: BackupKeeper, condition: Callable[[], object]) -> None:
     def tended() -> object:
-        keeper.tend(engine)
+        keeper.tend()
         return condition()
 
     wait_until(tended, "the backup", 10)
 
 
-def test_nothing_may_be_trimmed_before_the_first_backup(settings: Settings, engine: Recommender) -> None:
+def test_nothing_may_be_trimmed_before_the_first_backup(
+    settings: Settings, engine: Recommender, requests: BackupRequests
+) -> None:
     log = Log()
     engine.process([log.upsert("a", "text")])
-    keeper = BackupKeeper(settings)
+    keeper = BackupKeeper(engine, settings, requests)
     keeper.start()
     assert keeper.keep_from == START
-    tend_until(keeper, engine, lambda: keeper.newest)
+    tend_until(keeper, lambda: keeper.newest)
     assert keeper.keep_from == engine.position
     first = keeper.keep_from
     engine.process([log.upsert("b", "text")])
     assert keeper.keep_from == first
-    assert keeper.told()["backup_position"] == str(first)
+    assert keeper.facts()["backup_position"] == str(first)
 
 
-def test_without_a_folder_nothing_is_made_and_nothing_held(settings: Settings, engine: Recommender) -> None:
-    keeper = BackupKeeper(settings.replaced(backup_dir=None))
+def test_without_a_folder_nothing_is_made_and_nothing_held(
+    settings: Settings, engine: Recommender, requests: BackupRequests
+) -> None:
+    keeper = BackupKeeper(engine, settings.replaced(backup_dir=None), requests)
     keeper.start()
-    keeper.tend(engine)
-    assert (keeper.keep_from, keeper.newest, keeper.told()) == (None, None, {})
-    answer = keeper.ask()
-    tend_until(keeper, engine, answer.done)
+    keeper.tend()
+    assert (keeper.keep_from, keeper.newest, keeper.facts()) == (None, None, {})
+    answer = requests.ask()
+    tend_until(keeper, answer.done)
     assert answer.result().path.parent == settings.state_dir / "backups"
     assert keeper.keep_from is None
 
 
-def test_the_next_one_is_due_an_interval_after_the_last(settings: Settings, engine: Recommender) -> None:
+def test_the_next_one_is_due_an_interval_after_the_last(
+    settings: Settings, engine: Recommender, requests: BackupRequests
+) -> None:
     engine.process([Log().upsert("a", "text")])
-    keeper = BackupKeeper(settings)
+    keeper = BackupKeeper(engine, settings, requests)
     keeper.start()
-    tend_until(keeper, engine, lambda: keeper.newest)
-    after_a_restart = BackupKeeper(settings)
+    tend_until(keeper, lambda: keeper.newest)
+    after_a_restart = BackupKeeper(engine, settings, requests)
     after_a_restart.start()
-    after_a_restart.tend(engine)
+    after_a_restart.tend()
     assert after_a_restart.newest == keeper.newest
     assert after_a_restart.keep_from == START, "this process has verified none"
-    late = BackupKeeper(settings.replaced(backup_every_s=0.001))
+    late = BackupKeeper(engine, settings.replaced(backup_every_s=0.001), requests)
     late.start()
-    tend_until(late, engine, lambda: late.keep_from == engine.position)
+    tend_until(late, lambda: late.keep_from == engine.position)
 
 
-def test_nothing_new_is_no_reason_for_another(settings: Settings, engine: Recommender) -> None:
-    keeper = BackupKeeper(settings.replaced(backup_every_s=0.001))
+def test_nothing_new_is_no_reason_for_another(
+    settings: Settings, engine: Recommender, requests: BackupRequests
+) -> None:
+    keeper = BackupKeeper(engine, settings.replaced(backup_every_s=0.001), requests)
     keeper.start()
-    tend_until(keeper, engine, lambda: keeper.newest)
+    tend_until(keeper, lambda: keeper.newest)
     first, at = keeper.newest, keeper.current_at
-    tend_until(keeper, engine, lambda: keeper.current_at != at)
+    tend_until(keeper, lambda: keeper.current_at != at)
     assert keeper.newest == first, "it is as current as one could be"
 
 
 def test_one_that_fails_is_told_counted_and_tried_again(
-    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: Recommender, requests: BackupRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.process([Log().upsert("a", "text")])
-    keeper = BackupKeeper(settings)
+    keeper = BackupKeeper(engine, settings, requests)
     with monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
-        answer = keeper.ask()
-        tend_until(keeper, engine, answer.done)
+        answer = requests.ask()
+        tend_until(keeper, answer.done)
         with pytest.raises(StateFull, match="has room for 0 bytes"):
             answer.result()
     assert (keeper.failures, keeper.keep_from) == (1, START)
     engine.process([Log(1_800_000_000_000).upsert("b", "text")])  # work goes on, the log is moved as ever
     monkeypatch.setattr(keeping, "_RETRY_S", 0.0)
     keeper._due_s = 0.0
-    tend_until(keeper, engine, lambda: keeper.keep_from == engine.position)
+    tend_until(keeper, lambda: keeper.keep_from == engine.position)
 
 
 def test_an_older_one_that_cannot_be_deleted_does_not_undo_the_new_one(
-    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: Recommender, requests: BackupRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: Any) -> list[Path]:
         raise StateError("cannot be deleted")
 
     monkeypatch.setattr(backups, "prune", refuse)
-    keeper = BackupKeeper(settings)
-    answer = keeper.ask()
-    tend_until(keeper, engine, answer.done)
+    keeper = BackupKeeper(engine, settings, requests)
+    answer = requests.ask()
+    tend_until(keeper, answer.done)
     assert keeper.newest == answer.result()
     assert keeper.failures == 1
 
@@ -136,15 +149,15 @@ def slow_writing(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_an_owner_that_stops_gives_up_a_backup(
-    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: Recommender, requests: BackupRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = slow_writing(monkeypatch)
-    keeper = BackupKeeper(settings)
-    first = keeper.ask()
-    keeper.tend(engine)
+    keeper = BackupKeeper(engine, settings, requests)
+    first = requests.ask()
+    keeper.tend()
     assert begun.wait(10)
-    second = keeper.ask()
-    keeper.stop(engine)
+    second = requests.ask()
+    keeper.stop()
     with pytest.raises(backups.BackupCancelled, match="given up"):
         first.result(0)
     with pytest.raises(StateError, match="shutting down"):
@@ -153,24 +166,26 @@ def test_an_owner_that_stops_gives_up_a_backup(
     engine.end_copy()
 
 
-def test_who_asks_an_owner_that_has_stopped_is_told(settings: Settings, engine: Recommender) -> None:
-    keeper = BackupKeeper(settings)
-    keeper.stop(engine)
+def test_who_asks_an_owner_that_has_stopped_is_told(
+    settings: Settings, engine: Recommender, requests: BackupRequests
+) -> None:
+    keeper = BackupKeeper(engine, settings, requests)
+    keeper.stop()
     with pytest.raises(StateError, match="shutting down"):
-        keeper.ask().result(0)
+        requests.ask().result(0)
 
 
 def test_a_backup_that_takes_too_long_is_given_up(
-    settings: Settings, engine: Recommender, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, engine: Recommender, requests: BackupRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_writing(monkeypatch)
     monkeypatch.setattr(keeping, "_MOST_LOG_BYTES", 1)
-    keeper = BackupKeeper(settings)
-    answer = keeper.ask()
-    keeper.tend(engine)
+    keeper = BackupKeeper(engine, settings, requests)
+    answer = requests.ask()
+    keeper.tend()
     log = Log()
     for number in range(40):
         engine.process([log.upsert(f"{number}", f"{number} " * 1000)])
-    tend_until(keeper, engine, answer.done)
+    tend_until(keeper, answer.done)
     with pytest.raises(backups.BackupCancelled, match="given up"):
         answer.result()

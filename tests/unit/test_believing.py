@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_recommender.broker.commands.trusted_ids import CLOCK_TOLERANCE_MS, TrustedIds, is_lost, last_believed
+from celery_recommender.broker.commands.trusted_ids import CLOCK_TOLERANCE_MS, TrustedIds, is_lost, last_trusted
 from recommender_engine.items import START, EntryId
 
 NOW_MS = 1_700_000_000_000
@@ -16,13 +16,13 @@ HOUR_MS, YEAR_MS = 3_600_000, 365 * 24 * 3_600_000
 
 def test_as_far_ahead_as_clocks_differ() -> None:
     for read in (START, EntryId(NOW_MS - YEAR_MS, 3), EntryId(NOW_MS, MOST)):
-        assert last_believed(NOW_MS, read) == EntryId(NOW_MS + CLOCK_TOLERANCE_MS, MOST)
+        assert last_trusted(NOW_MS, read) == EntryId(NOW_MS + CLOCK_TOLERANCE_MS, MOST)
 
 
 @pytest.mark.parametrize("n", [0, 7, MOST])
 def test_behind_what_was_read_a_server_goes_on_whose_clock_was_set_back(n: int) -> None:
     read = EntryId(NOW_MS + HOUR_MS, n)
-    assert read.successor <= last_believed(NOW_MS, read) < EntryId(read.ms + 2, 0)
+    assert read.successor <= last_trusted(NOW_MS, read) < EntryId(read.ms + 2, 0)
 
 
 @given(st.lists(st.integers(0, MOST), max_size=20))
@@ -31,7 +31,7 @@ def test_no_entry_takes_the_position_further_ahead_than_a_millisecond(steps: lis
     read = EntryId(NOW_MS, 0)
     for ms in steps:
         id_ = EntryId(ms, MOST)
-        if read < id_ <= last_believed(NOW_MS, read):
+        if read < id_ <= last_trusted(NOW_MS, read):
             read = id_
     assert read.ms <= NOW_MS + CLOCK_TOLERANCE_MS + len(steps)
 

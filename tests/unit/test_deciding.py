@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as ServerAway
+from redis.exceptions import RedisError
 
-from celery_recommender.owner.loop.deciding import Deciding
+from celery_recommender.broker.coordination.lease import LeaseLost
+from celery_recommender.owner.loop.deciding import Deciding, process
 from celery_recommender.owner.loop.inbox import Inbox, Waiting
 from celery_recommender.owner.poison.in_hand import BatchInHand
-from recommender_engine import EntryId, Event, Recommender, open_recommender
+from recommender_engine import EntryId, Event, open_recommender
 from recommender_engine.embedding import ModelIdentity
-from recommender_engine.errors import EncodingError
+from recommender_engine.errors import EncodingError, StateFull
+from recommender_engine.items import Entry
 from recommender_engine.pipeline import TimedEmbeddings
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.encoders import FixedEncoders
@@ -83,13 +88,10 @@ class Desk:
         self.deciding = self._deciding(self.inbox)
 
     def _deciding(self, inbox: Inbox) -> Deciding:
-        def committed(commands: int, events: list[Event], seconds: float) -> None:
-            self.events += events
+        def decide(entries: Sequence[Entry]) -> None:
+            self.events += self.engine.process(entries)
 
-        def bide(engine: Recommender) -> None:
-            raise AssertionError("nothing fails here")
-
-        return Deciding(inbox, self.in_hand, 60.0, threading.Event(), self.elsewhere, committed, bide)
+        return Deciding(self.engine, inbox, self.in_hand, self.elsewhere, decide)
 
     def wait(self, log: Log, count: int) -> None:
         numbers = range(len(self.inbox), len(self.inbox) + count)
@@ -97,7 +99,7 @@ class Desk:
 
     def decide(self) -> None:
         entries, _ = self.inbox.take(0)
-        self.deciding.decide(self.engine, entries)
+        self.deciding.decide(entries)
 
     def noted(self) -> EntryId:
         return EntryId.parse(json.loads((self.directory / "in-hand.json").read_text())["last"])
@@ -193,3 +195,40 @@ def test_the_executor_is_closed_with_the_engine(make_desk: Callable[[], Desk]) -
     desk = make_desk()
     desk.engine.close()
     assert desk.elsewhere.closed
+
+
+class Failing:
+    """An engine that raises these errors, one at each attempt, and then decides."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    def process(self, entries: Sequence[Entry]) -> list[Event]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return []
+
+
+@pytest.mark.parametrize("error", [EncodingError("no model"), StateFull("no room"), ServerAway("away")])
+def test_a_batch_is_tried_again_after_an_error_that_waiting_helps(error: Exception) -> None:
+    waits: list[int] = []
+    engine: Any = Failing(error, error)
+    done = process(engine, [Log().upsert("a", "text")], 60.0, threading.Event(), lambda: waits.append(1))
+    assert done is not None
+    assert (done[0], len(waits)) == ([], 2)
+
+
+def test_after_any_other_error_it_is_not_tried_again() -> None:
+    engine: Any = Failing(ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        process(engine, [Log().upsert("a", "text")], 60.0, threading.Event(), pytest.fail)
+
+
+@pytest.mark.parametrize("error", [LeaseLost("another process"), RedisError("unknown command")])
+def test_an_error_of_the_server_is_not_blamed_on_the_batch(make_desk: Callable[[], Desk], error: Exception) -> None:
+    desk, log = make_desk(), Log()
+    desk.wait(log, 1)
+    desk.deciding._process = Failing(error).process
+    with pytest.raises(type(error), match=str(error)):
+        desk.decide()
+    assert json.loads((desk.directory / "in-hand.json").read_text()) == {}

@@ -34,7 +34,7 @@ def batch(texts: list[str]) -> list[tuple[EntryId, Fields]]:
 
 def culprits(encoders: object, raw: list[tuple[EntryId, Fields]], state: Path | None = None) -> dict[EntryId, str]:
     ground = TrialSetup(encoders, SETTINGS, Secrets(KEYS.commands), raw, "default", 100, state)  # type: ignore[arg-type]
-    return Bisection(ground, 60.0, lambda messages: 3.0).culprits()
+    return Bisection(ground, 60.0, lambda messages: 3.0).find()
 
 
 def test_it_finds_each_culprit_among_many() -> None:

@@ -20,7 +20,7 @@ def flight(window: Window, id_: str, sent_s: float) -> Flight:
 
 
 def answered(window: Window, id_: str, started_s: float, seconds: float) -> None:
-    window.seen("w", started_s)
+    window.heard("w", started_s)
     window.started(id_, started_s)
     assert window.answered(id_, started_s + seconds) is not None
 
@@ -31,27 +31,27 @@ def window() -> Window:
 
 
 def test_patience_follows_what_was_seen_of_late(window: Window) -> None:
-    assert window.patience_s == TIMEOUT_S, "nothing is known"
+    assert window.limit_s == TIMEOUT_S, "nothing is known"
     for number, seconds in enumerate((1.0, 0.1, 0.1)):
         flight(window, str(number), 0.0)
         answered(window, str(number), 0.0, seconds)
-    assert window.patience_s == 4.0
+    assert window.limit_s == 4.0
     for number in range(32):
         flight(window, str(number), 0.0)
         answered(window, str(number), 0.0, 0.1)
-    assert window.patience_s == 2.0, "never less"
+    assert window.limit_s == 2.0, "never less"
     flight(window, "slow", 0.0)
     answered(window, "slow", 0.0, 20.0)
-    assert window.patience_s == TIMEOUT_S, "never more"
+    assert window.limit_s == TIMEOUT_S, "never more"
 
 
 def test_names_of_workers_are_bounded(window: Window) -> None:
     """A reply may carry any name, and each may carry another."""
     for number in range(3000):
-        window.seen(f"w{number}", 1.0)
+        window.heard(f"w{number}", 1.0)
     assert window.workers(1.0) == 1024
     assert window.idle_s(1.0) == 0
-    window.seen("w0", 100.0)
+    window.heard("w0", 100.0)
     assert window.workers(100.0) == 1
 
 
@@ -73,7 +73,7 @@ def test_what_later_ones_overtake_is_lost(window: Window) -> None:
     window.answered("b", 10.1)
     window.started("c", 20.0)
     window.answered("c", 20.1)
-    assert window.patience_s == 2.0
+    assert window.limit_s == 2.0
     assert window.lost(11.9) == []
     assert window.lost(12.1) == [overtaken], "counted from when it was overtaken first"
 
@@ -84,7 +84,7 @@ def test_what_was_lost_makes_nobody_more_patient(window: Window) -> None:
     flight(window, "b", 0.0)
     window.started("b", 0.0)
     assert window.drop("b") is not None
-    assert (window.patience_s, len(window)) == (2.0, 0)
+    assert (window.limit_s, len(window)) == (2.0, 0)
 
 
 def test_a_fleet_is_silent_when_nobody_takes_up_what_waits(window: Window) -> None:
@@ -92,7 +92,7 @@ def test_a_fleet_is_silent_when_nobody_takes_up_what_waits(window: Window) -> No
     flight(window, "a", 100.0)
     assert not window.is_silent(100.0 + window.pickup_s)
     assert window.is_silent(100.1 + window.pickup_s)
-    window.seen("w", 105.0)
+    window.heard("w", 105.0)
     assert not window.is_silent(105.0 + window.pickup_s)
     window.started("a", 105.0)
     assert not window.is_silent(105.0 + TIMEOUT_S), "it is at work"
@@ -116,8 +116,8 @@ def test_what_nobody_waits_for_is_withdrawn(window: Window) -> None:
 
 
 def test_workers_are_those_of_the_last_minute(window: Window) -> None:
-    window.seen("one", 0.0)
-    window.seen("two", 30.0)
+    window.heard("one", 0.0)
+    window.heard("two", 30.0)
     assert window.workers(59.0) == 2
     assert window.workers(61.0) == 1
     assert window.workers(91.0) == 0

@@ -12,7 +12,7 @@ from celery_recommender.broker.commands.read_size import ReadSize
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.owner.loop.inbox import Inbox
 from celery_recommender.owner.loop.intake import Intake
-from recommender_engine.items import START, EntryId
+from recommender_engine.items import START, Entry, EntryId
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -27,8 +27,8 @@ class BrokenLog(CommandsLog):
         raise ZeroDivisionError("unthought of")
 
 
-def as_told(position: EntryId, now_ms: int) -> int:
-    return now_ms
+def decoded(id_: EntryId, fields: Mapping[bytes, bytes]) -> Entry:
+    raise AssertionError("nothing is read")
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def nowhere() -> Redis:
 
 
 def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
-    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {}, lambda read: END)
+    intake = Intake(BrokenLog(nowhere, KEYS), Inbox(1000, 10), START, lambda read: END, decoded)
     intake.check()
     intake.start()
     intake.join(5)
@@ -47,7 +47,7 @@ def test_what_ends_the_thread_reaches_the_owner(nowhere: Redis) -> None:
 
 
 def test_a_server_that_is_away_is_waited_for(nowhere: Redis, caplog: pytest.LogCaptureFixture) -> None:
-    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, as_told, lambda: 0, {}, lambda read: END)
+    intake = Intake(CommandsLog(nowhere, KEYS), Inbox(1000, 10), START, lambda read: END, decoded)
     intake.start()
     wait_until(lambda: "intake.server_away" in caplog.text, "the intake to say so", 5)
     intake.check()

@@ -190,6 +190,6 @@ def test_lanes_do_not_wait_for_each_other(run: Any, lane: DeliveryLane) -> None:
     wait_until(lambda: stuck.attempts, "the delivery to fail", 5)
     results.put([reply(1)])
     wait_until(lambda: free.carried == [1], "the result", 5)
-    told = deliveries.told()
+    told = deliveries.facts()
     assert (told["waiting"], told["reason"]) == (1, "OperationalError: refused")
-    assert results.told() == {"waiting": 0}
+    assert results.facts() == {"waiting": 0}

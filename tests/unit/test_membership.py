@@ -9,6 +9,7 @@ from celery_recommender.broker.routing.routes import by_hash
 from celery_recommender.owner.leadership import membership
 from celery_recommender.owner.leadership.membership import Membership
 from celery_recommender.settings import Settings
+from recommender_engine import Recommender
 from tests.support.engine import Log
 from tests.support.partitions import Pair
 
@@ -42,12 +43,15 @@ class Routes:
         return 0
 
 
+def member(name: str, routes: Routes, engine: Recommender) -> Membership:
+    settings = Settings(partition=name, partitions=PARTITIONS)
+    return Membership(engine, settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
+
+
 def kept_by(pair: Pair, name: str) -> dict[bytes, bytes]:
     """The routes that an owner notes when it starts."""
     routes = Routes()
-    settings = Settings(partition=name, partitions=PARTITIONS)
-    membership = Membership(settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
-    membership.keep(pair[name].engine)
+    member(name, routes, pair[name].engine).keep()
     return routes.kept
 
 
@@ -66,11 +70,6 @@ def test_a_collection_that_has_arrived_is_kept_as_one_that_began_here() -> None:
     pair.close()
 
 
-def member(name: str, routes: Routes) -> Membership:
-    settings = Settings(partition=name, partitions=PARTITIONS)
-    return Membership(settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
-
-
 def test_a_collection_that_is_deleted_leaves_no_route_and_is_nobodys() -> None:
     pair, routes = Pair(), Routes()
     source = by_hash("c", PARTITIONS)
@@ -78,40 +77,40 @@ def test_a_collection_that_is_deleted_leaves_no_route_and_is_nobodys() -> None:
     pair[source].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
     pair[source].decide()
     list(pair.move(source, target))
-    here, engine = member(target, routes), pair[target].engine
-    here.keep(engine)
+    here = member(target, routes, pair[target].engine)
+    here.keep()
     assert routes.kept == {b"c": target.encode()}
     upsert = pair[target].log.upsert("y", "the lid is missing", collection="c")
-    assert here.place(upsert).elsewhere is None
+    assert here.route(upsert).elsewhere is None
     pair[target].add("collection.deleted", {"collection": "c"})
     pair[target].decide()
     here.committed(pair[target].events[-1:])
-    here.forget_routes(engine)
+    here.forget_routes()
     assert routes.kept, "the partition that it came from does not know yet"
     pair.settle()
-    here.forget_routes(engine)
+    here.forget_routes()
     assert routes.kept == {}
-    assert here.place(upsert).elsewhere == source
+    assert here.route(upsert).elsewhere == source
     pair.close()
 
 
 def test_a_route_of_a_collection_that_has_begun_anew_stays() -> None:
     pair, routes = Pair(), Routes()
     routes.kept[b"c"] = b"a"
-    here = member("a", routes)
+    here = member("a", routes, pair["a"].engine)
     pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
     pair["a"].add("collection.deleted", {"collection": "c"})
     pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
     pair["a"].decide()
     here.committed(pair["a"].events)
-    here.forget_routes(pair["a"].engine)
+    here.forget_routes()
     assert routes.kept == {b"c": b"a"}
     pair.close()
 
 
-def test_names_that_strangers_make_up_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_strangers_make_up_do_not_pile_up(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(membership, "_MOST_KNOWN", 10)
-    here, log = member("a", Routes()), Log()
+    here, log = member("a", Routes(), engine), Log()
     for n in range(100):
-        here.place(log.upsert("x", "a text", collection=f"name {n}"))
+        here.route(log.upsert("x", "a text", collection=f"name {n}"))
     assert len(here._ours) == 10

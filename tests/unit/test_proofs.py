@@ -12,7 +12,7 @@ from celery_recommender.broker.coordination.proofs import Secrets
 from celery_recommender.client import command_fields
 from recommender_engine.items import EntryId, Malformed
 from recommender_engine.items.commands import COMMAND_TYPES
-from recommender_engine.store import KEY_WINDOW_MS
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from tests.support.proofs import SECRET, Proving
 
 NOW_MS = 1_700_000_000_000

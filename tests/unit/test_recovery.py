@@ -57,12 +57,12 @@ def recovered(
     """An engine with the first entries, brought to where the stream is."""
     engine = opened()
     engine.process(entries[:before])
-    recovery = Recovery(Streams(entries, events), KEYS)  # type: ignore[arg-type]
-    recovery.begin(engine, last or max(events))
+    recovery = Recovery(engine, Streams(entries, events), KEYS)  # type: ignore[arg-type]
+    recovery.begin(last or max(events))
     while recovery.running:
         for part in recovery.parts([entry for entry in entries if entry.id > engine.position][:3]):
             engine.process(part)
-            recovery.follow(engine)
+            recovery.follow()
     return engine, recovery
 
 
@@ -131,15 +131,15 @@ def test_what_comes_next_has_ids_behind_the_stream_even_if_decisions_differ(entr
 
 def test_commands_beyond_the_last_that_was_told_are_cut_off(entries: list[Entry]) -> None:
     events = decided(entries[:5], 2)
-    recovery = Recovery(Streams(entries, events), KEYS)  # type: ignore[arg-type]
     with closing(opened()) as engine:
+        recovery = Recovery(engine, Streams(entries, events), KEYS)  # type: ignore[arg-type]
         engine.process(entries[:2])
-        recovery.begin(engine, max(events))
+        recovery.begin(max(events))
         assert recovery.parts(entries[2:]) == [entries[2:5], entries[5:]]
         assert recovery.parts(entries[2:4]) == [entries[2:4]]
         assert recovery.parts([]) == []
         engine.process(entries[2:5])
-        recovery.follow(engine)
+        recovery.follow()
         assert not recovery.running
         assert recovery.parts(entries[5:]) == [entries[5:]]
 
@@ -159,8 +159,8 @@ def test_a_recovery_that_was_cut_short_at_its_very_end_is_ended(entries: list[En
     events[more] = events[max(events)]
     engine = opened()
     engine.process(entries)
-    recovery = Recovery(Streams(entries, events), KEYS)  # type: ignore[arg-type]
-    recovery.begin(engine, more)
+    recovery = Recovery(engine, Streams(entries, events), KEYS)  # type: ignore[arg-type]
+    recovery.begin(more)
     assert not recovery.running
     assert engine.last_event == more
 
@@ -189,14 +189,14 @@ def test_what_was_misrouted_is_rejected_again(entries: list[Entry]) -> None:
     entries = [*entries[:1], replace(lost, via=("b", "c"), elsewhere="b")]
     events = decided(entries, 1)
     assert [json.loads(event)["data"]["code"] for event in events.values()] == ["misrouted"]
-    recovery = Recovery(Streams(entries, events), KEYS)  # type: ignore[arg-type]
     with closing(opened()) as engine:
+        recovery = Recovery(engine, Streams(entries, events), KEYS)  # type: ignore[arg-type]
         engine.process(entries[:1])
-        recovery.begin(engine, max(events))
+        recovery.begin(max(events))
         mended = replace(entries[-1], elsewhere=None)
         elsewhere = recovery.passed_on(mended, None)
         engine.process([replace(mended, elsewhere=elsewhere)])
-        recovery.follow(engine)
+        recovery.follow()
     assert recovery.counts == {"same": 1, "different": 0, "absent": 0, "unknown": 0}
 
 
@@ -211,11 +211,11 @@ def test_the_record_tells_when_a_command_was_read(entries: list[Entry]) -> None:
     events[early] = json.dumps({"data": {"command": {"id": str(ahead)}}}).encode()
     commands = [*entries, Log(ahead.ms - 1).upsert("ahead", "text")]
     assert commands[-1].id.ms == ahead.ms
-    recovery = Recovery(Streams(commands, events), KEYS)  # type: ignore[arg-type]
-    assert recovery.read_at_ms(ahead, 77) == 77, "nothing is being recovered"
     with closing(opened()) as engine:
+        recovery = Recovery(engine, Streams(commands, events), KEYS)  # type: ignore[arg-type]
+        assert recovery.read_at_ms(ahead, 77) == 77, "nothing is being recovered"
         engine.process(entries[:2])
-        recovery.begin(engine, early)
+        recovery.begin(early)
         assert recovery.read_at_ms(entries[2].id, 77) == 77, "it was late then"
         assert recovery.read_at_ms(entries[3].id, 77) == entries[3].id.ms, "it was in time"
         assert recovery.read_at_ms(ahead, 77) == early.ms, "its id lay ahead of the clock"

@@ -1,1 +1,1 @@
-"""The embedding fleet: batches of texts go out to stateless workers, vectors come back. Told in ADR 17."""
+"""The embedding fleet: batches of texts go out to stateless workers, vectors come back. See ADR 17."""

@@ -1,8 +1,9 @@
-"""Where owner and embed workers leave things for each other in Redis.
+"""Requests and replies between owner and embed workers in Redis.
 
-The texts of a batch lie in a hash of the partition until it is answered, withdrawn or forgotten; the Celery task that
-asks for them carries only the batch's id (a claim check). So whatever a broker does with a task, lose it, keep it for
-days or hand it out twice, concerns no text, and what is no longer wanted costs the worker one look.
+The texts of a batch are in a hash of the partition until it is answered, withdrawn or forgotten; the Celery task that
+asks for them carries only the batch's id (a claim check). So a broker that loses a
+task, keeps it for days or delivers it twice never holds texts, and a task that is no longer wanted costs a worker one
+read.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from redis import Redis
 
 from celery_recommender.broker.redis.keys import PartitionKeys
 
-_KEPT_S = 600  # when nobody has touched it for so long; an owner that lives looks more often
+_KEPT_S = 600  # without use; a running owner extends it more often
 MOST_REPLIES = 1024
-"""So many replies wait at most, more than any fleet leaves. Then all are dropped: what they answered is sent again."""
+"""So many replies wait at most, more than any fleet produces. Then all are dropped, and their requests sent again."""
 
 
 class Exchange:
@@ -35,14 +36,14 @@ class Exchange:
     # -- the owner -----------------------------------------------------------------------------------------------------
 
     def put(self, request_id: str, request: bytes) -> None:
-        """Leave a request."""
+        """Store a request."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(self._requests, request_id, request)
             pipe.expire(self._requests, _KEPT_S)
             pipe.execute()
 
     def withdraw(self, request_ids: Sequence[str]) -> None:
-        """Nobody wants an answer to these any more; what is left is kept."""
+        """Remove requests that need no answer any more; keep the others alive."""
         with self._redis.pipeline(transaction=True) as pipe:
             if request_ids:
                 pipe.hdel(self._requests, *request_ids)
@@ -56,25 +57,25 @@ class Exchange:
         return None if found is None else bytes(found[1])
 
     def drop_flood(self) -> bool:
-        """Drop the replies if there are more than any fleet leaves; whether there were."""
+        """Drop the replies if there are more than any fleet produces; whether there were."""
         flood = int(self._redis.llen(self._replies)) > MOST_REPLIES
         if flood:
             self._redis.delete(self._replies)
         return flood
 
     def clear(self) -> None:
-        """Leave nothing behind."""
+        """Delete all requests and replies."""
         self._redis.delete(self._requests, self._replies)
 
     # -- an embed worker -----------------------------------------------------------------------------------------------
 
     def request(self, request_id: str) -> bytes | None:
-        """A request, ``None`` if nobody wants an answer to it any more."""
+        """A request, ``None`` if it needs no answer any more."""
         found: Any = self._redis.hget(self._requests, request_id)
         return None if found is None else bytes(found)
 
     def reply(self, reply: bytes) -> None:
-        """Leave a reply; what no owner takes is dropped after a while."""
+        """Store a reply; it expires if no owner takes it."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.rpush(self._replies, reply)
             pipe.expire(self._replies, _KEPT_S)

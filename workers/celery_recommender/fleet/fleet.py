@@ -1,4 +1,4 @@
-"""The owner's side of the fleet: hands batches out, takes vectors in, and knows when nobody answers."""
+"""The owner's side of the fleet: sends batches to embed workers, receives vectors, notices when no worker answers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from celery_recommender.fleet.exchange import Exchange
 from celery_recommender.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
 from celery_recommender.fleet.probe import Probe
 from celery_recommender.fleet.window import MOST_ATTEMPTS, Flight, Window
+from celery_recommender.threads import WorkerThread, retry
 from recommender_engine.embedding import ModelIdentity, require_unit_vectors
 from recommender_engine.errors import EncodingError
 from recommender_engine.event_log import event_log
@@ -24,24 +25,24 @@ from recommender_engine.pipeline import TimedEmbeddings
 log = event_log(__name__)
 
 Outcome = Literal["answered", "resent", "lost", "refused", "failed", "invalid"]
-"""What can become of a batch; ``resent`` is followed by another."""
+"""Outcome of a batch; ``resent`` is followed by another."""
 
 _LOOK_EVERY_S = 0.1
 _AWAY_S = 1.0
 _REFUSED_S = 30.0
-_REMEMBERED_S = 300.0  # a refusal; one worker of many that has another model is not asked every minute
+_REMEMBERED_S = 300.0  # a refusal; one worker of many that has another model does not matter every minute
 _TOUCH_EVERY_S = 60.0
 _COUNT_EVERY_S = 5.0
 
 
 class Sizing(NamedTuple):
-    """How much is given to the fleet.
+    """How much is sent to the fleet.
 
     Attributes:
         workers: how many there are to be.
         window: batches that may be with them.
         least_bytes: a batch with less text, and
-        least_texts: with fewer texts, is not worth the way.
+        least_texts: with fewer texts, is not worth sending.
         timeout_s: see ``RECOMMENDER_EMBED_TIMEOUT_S``.
     """
 
@@ -52,16 +53,16 @@ class Sizing(NamedTuple):
     timeout_s: float
 
 
-class Fleet(threading.Thread):
-    """An `EmbeddingExecutor` over embed workers. Handing over never waits for a server: other threads do.
+class Fleet(WorkerThread):
+    """An `EmbeddingExecutor` over embed workers. Submitting never waits for a server: other threads do.
 
     Args:
         sizing: how much is given to it.
-        name: of the model that is asked for to see whether anybody answers …
+        name: of the model that probes ask for …
         identity: … and which it must be, asked for when the fleet starts.
-        exchange: where texts and vectors are left.
+        exchange: holds texts and vectors.
         ask: has an embed worker look at a request, by its id; an exception means that none will.
-        count: is told what became of a batch.
+        count: called with the outcome of each batch.
         clock_s: seconds that only grow.
     """
 
@@ -75,7 +76,7 @@ class Fleet(threading.Thread):
         count: Callable[[Outcome], None] = lambda outcome: None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(name="recommender-fleet", daemon=True)
+        super().__init__("fleet")
         self._sizing = sizing
         self._exchange = exchange
         self._ask = ask
@@ -91,17 +92,16 @@ class Fleet(threading.Thread):
         self._refused_until_s: dict[str, float] = {}
         self._complaint, self._complained_s = "", 0.0
         self._touched_s = self._counted_s = 0.0
-        self._stopping = threading.Event()
 
     # -- for the engine ------------------------------------------------------------------------------------------------
 
     @property
     def window(self) -> int:
-        """How many batches may be with it; 0 while nobody answers."""
+        """How many batches may be in flight; 0 while no worker answers."""
         return self._sizing.window if self._serving and not self._stopping.is_set() else 0
 
     def submit(self, name: str, identity: ModelIdentity, texts: list[str]) -> Future[TimedEmbeddings] | None:
-        """Give it a batch; ``None`` for a short one, with a full window, and while nobody answers for the model."""
+        """Send a batch; ``None`` for a short one, with a full window, and while no worker answers for the model."""
         sizing = self._sizing
         if len(texts) < sizing.least_texts and sum(map(len, texts)) < sizing.least_bytes:
             return None
@@ -120,12 +120,11 @@ class Fleet(threading.Thread):
         """Stop; what is in flight is given up."""
         self._stopping.set()
         self._sender.shutdown(cancel_futures=True)
-        if self.is_alive():
-            self.join()
+        self.stop()
         self._give_up_all("the fleet was closed")
 
     def status(self) -> dict[str, Any]:
-        """How it is, for people and programs: ``state`` is ``serving`` or ``silent``."""
+        """For the status: ``state`` is ``serving`` or ``silent``."""
         with self._lock:
             return {
                 "state": "serving" if self._serving else "silent",
@@ -138,30 +137,26 @@ class Fleet(threading.Thread):
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Take replies and look after what is in flight until closed."""
-        self._begin()
-        away = False
+        self._clear()  # of what an earlier owner has left
         while not self._stopping.is_set():
-            try:
-                self._tend()
-                if (raw := self._exchange.take_reply(_LOOK_EVERY_S)) is not None:
-                    self._receive(raw)
-                away = False
-            except RedisError as error:
-                if not away:
-                    log.warning("fleet.server_away", extra={"error": str(error)})
-                away = True
-                self._stopping.wait(_AWAY_S)
-            except Exception:  # whoever waits for a batch must not wait for ever
-                log.exception("fleet.failed")
-                self._fall_silent("a defect")
-                self._stopping.wait(_AWAY_S)
-        with suppress(RedisError):
-            self._exchange.clear()
+            retry(self._take_turn, self._stopping, _AWAY_S, (Exception,), self._note_failure)
+        self._clear()
 
-    def _begin(self) -> None:
-        """What another owner has left here concerns nobody any more."""
+    def _take_turn(self) -> None:
+        self._tend()
+        if (raw := self._exchange.take_reply(_LOOK_EVERY_S)) is not None:
+            self._receive(raw)
+
+    def _note_failure(self, error: Exception, attempt: int) -> None:
+        if not isinstance(error, RedisError):  # a batch must not wait for ever
+            log.error("fleet.failed", exc_info=error)
+            self._fall_silent("a defect")
+        elif attempt == 1:
+            log.warning("fleet.server_away", extra={"error": str(error)})
+
+    def _clear(self) -> None:
         with suppress(RedisError):
             self._exchange.clear()
 
@@ -200,18 +195,18 @@ class Fleet(threading.Thread):
             return
         now_s = self._clock_s()
         with self._lock:
-            self._window.seen(reply.worker, now_s)
+            self._window.heard(reply.worker, now_s)
             if reply.kind == "started":
                 self._window.started(reply.request, now_s)
                 return
             flight = self._window.find(reply.request)
         if self._probe.is_answered_by(reply.request):
             self._probed(reply, now_s)
-        elif flight is not None:  # or else it was answered or given up before
+        elif flight is not None:  # otherwise it was answered or given up before
             self._settle(flight, reply, now_s)
 
     def _lose_damaged(self, error: InvalidMessage) -> None:
-        """What a damaged reply was for is sent again at once, if the reply still says what that was."""
+        """The request of a damaged reply is sent again at once, if the reply still has its id."""
         with self._lock:
             flight = None if error.request is None else self._window.find(error.request)
         if flight is not None:
@@ -231,12 +226,12 @@ class Fleet(threading.Thread):
                 self._window.answered(flight.request.id, now_s)
             self._withdraw([flight])
             self._count("answered")
-            with suppress(InvalidStateError):  # nobody waits any more
+            with suppress(InvalidStateError):  # it was cancelled
                 flight.made.set_result(TimedEmbeddings(reply.embeddings, reply.seconds))  # type: ignore[arg-type]
 
     def _refused(self, flight: Flight, reply: EmbedReply, now_s: float) -> None:
         self._complain(reply, now_s)
-        if flight.attempts < MOST_ATTEMPTS:  # another worker, perhaps
+        if flight.attempts < MOST_ATTEMPTS:  # another worker may accept it
             self._resend(flight)
             return
         with self._lock:
@@ -255,7 +250,7 @@ class Fleet(threading.Thread):
         self._count("invalid")
         log.error("fleet.invalid_reply", extra={"error": why})
 
-    # -- what gets lost ------------------------------------------------------------------------------------------------
+    # -- lost batches --------------------------------------------------------------------------------------------------
 
     def _lose(self, flight: Flight, why: str) -> None:
         if flight.attempts < MOST_ATTEMPTS:
@@ -293,7 +288,7 @@ class Fleet(threading.Thread):
             self._count("lost")
             flight.give_up(why)
 
-    # -- whether anybody answers ---------------------------------------------------------------------------------------
+    # -- probes --------------------------------------------------------------------------------------------------------
 
     def _send_probe(self, now_s: float) -> None:
         identity = self._identity()
@@ -322,7 +317,7 @@ class Fleet(threading.Thread):
         try:
             self._exchange.put(request.id, request.encode())
             self._ask(request.id)
-        except Exception as error:  # kombu's transports share no error
+        except Exception as error:  # kombu's transports have no error in common
             log.warning("fleet.not_sent", extra={"error": repr(error)[:300]})
             with self._lock:
                 flight = self._window.find(request.id)
@@ -343,7 +338,7 @@ class Fleet(threading.Thread):
 
 
 def _objection(request: EmbedRequest, reply: EmbedReply) -> str | None:
-    """What is wrong with vectors that were sent for a request."""
+    """What is wrong with vectors that a worker sent for a request."""
     if reply.model != request.model:
         return f"vectors of the model {reply.model} for {request.model}"
     try:

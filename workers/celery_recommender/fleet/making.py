@@ -1,4 +1,4 @@
-"""Puts the owner's side of the fleet together from the settings."""
+"""Makes the owner's side of the fleet from the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from celery_recommender.settings import Settings
 from recommender_engine.embedding import Encoders
 from recommender_engine.items import DEFAULT_MODEL
 
-_LEAST_SHARE = 4  # a batch that is a quarter full is worth the way
+_LEAST_SHARE = 4  # a batch that is a quarter full is worth sending
 _WAITS = 4  # a batch that is lost twice is waited for twice, and then embedded by the owner, under its watchdog
 
 
@@ -31,7 +31,7 @@ def make_fleet(
         encoders: its embedding models.
         connect: makes a connection to the server that holds the streams.
         ask: has an embed worker look at a request, by its id.
-        count: is told what became of a batch.
+        count: called with the outcome of each batch.
     """
     if not settings.embed_workers:
         return None

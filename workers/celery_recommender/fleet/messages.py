@@ -156,8 +156,8 @@ class EmbedReply:
                 if checksum != _checksum(body):
                     raise InvalidMessage("a reply whose checksum is wrong")
                 embeddings = _embeddings(body, rows, columns) if kind == "vectors" else None
-                said = _sentence(message)
-                return cls(request, _sentence(worker), kind, _sentence(model), said, float(seconds), embeddings)
+                text = _sentence(message)
+                return cls(request, _sentence(worker), kind, _sentence(model), text, float(seconds), embeddings)
         raise InvalidMessage("a reply whose header is wrong")
 
 
@@ -196,5 +196,5 @@ def _checksum(body: bytes) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Fit for a log and a status, whoever said it."""
+    """Fit for a log and a status, wherever it comes from."""
     return "".join(character if character.isprintable() else "·" for character in text[:_MOST_SENTENCE])

@@ -1,4 +1,4 @@
-"""Whether anybody answers: a harmless request that waits for the first worker to come."""
+"""Whether a worker answers: a harmless request that waits for the first worker that starts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _REFUSED_S = 30.0
 
 
 class Probe:
-    """One request at a time. With nobody there it lies in the queue, and the first worker to come answers it; so it is
-    repeated more and more seldom, in case the broker has lost it. With nothing to do it is a heartbeat.
+    """One request at a time. Without workers it waits in the queue, and the first that starts answers it; it is
+    repeated at growing intervals, in case the broker has lost it. While nothing is to be embedded it is a heartbeat.
 
     Args:
-        pickup_s: how long a worker with nothing else to do may take to say something.
+        pickup_s: how long a worker with nothing else to do may take to report.
     """
 
     def __init__(self, pickup_s: float) -> None:
@@ -28,16 +28,16 @@ class Probe:
 
         Args:
             now_s: seconds of the caller's clock, which is that of all other calls.
-            idle_s: for how long nobody has said anything.
+            idle_s: for how long no worker has reported.
             serving: whether the last one was answered.
-            busy: whether batches are in flight, which tell as much.
+            busy: whether batches are in flight, which show as much.
         """
         if serving:
             return self._request is None and not busy and idle_s > _IDLE_S
         return now_s - self._sent_s >= self._wait_s
 
     def is_unanswered(self, now_s: float, idle_s: float) -> bool:
-        """Whether nobody has taken up the one that is out, or said anything else since."""
+        """Whether no worker has begun the one that is out, or reported anything since."""
         return self._request is not None and min(now_s - self._sent_s, idle_s) > self._pickup_s
 
     def is_answered_by(self, request_id: str) -> bool:
@@ -45,14 +45,14 @@ class Probe:
         return self._request is not None and self._request.id == request_id
 
     def sent(self, request: EmbedRequest, now_s: float) -> tuple[str, ...]:
-        """One is on its way; ids of those that nobody need answer any more."""
+        """One was sent. Returns the ids of those that need no answer any more."""
         before = () if self._request is None else (self._request.id,)
         self._request, self._sent_s = request, now_s
         self._wait_s = min(max(_WAIT_S, 2 * self._wait_s), _LONGEST_WAIT_S)
         return before
 
     def answered(self, now_s: float) -> EmbedRequest:
-        """It has been answered, well or not; the next is due after a while if it was not."""
+        """It has been answered; the next is due after a while if with a refusal."""
         if self._request is None:
             raise LookupError("no probe is out")
         request, self._request = self._request, None

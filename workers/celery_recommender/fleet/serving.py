@@ -21,7 +21,7 @@ from recommender_engine.event_log import event_log
 log = event_log(__name__)
 
 Guard = Callable[[int], AbstractContextManager[None]]
-"""Makes something that is around the model's work on so many texts, and may end the process if it takes too long."""
+"""Makes a context around the embedding of so many texts, which may end the process if it takes too long."""
 
 _REQUEST_ID = re.compile(r"[0-9a-f]{16,64}")
 
@@ -32,7 +32,7 @@ class EmbedServing:
     Args:
         encoders: the embedding models.
         connect: makes a connection to the server that holds the streams.
-        guard: is around the model's work.
+        guard: around the embedding of a batch.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class EmbedServing:
         self._pid = 0
 
     def answer(self, keys: PartitionKeys, request_id: str) -> bool:
-        """Answer a request, if somebody still wants the answer.
+        """Answer a request, if it still needs an answer.
 
         Raises:
             InvalidMessage: it is no request.
-            RedisError: the server is away; whoever has asked asks again.
+            RedisError: the server is away; the owner sends the request again.
         """
         if not _REQUEST_ID.fullmatch(request_id):
             raise InvalidMessage("no id of a request")
@@ -61,7 +61,7 @@ class EmbedServing:
         if raw is None:
             return False
         request = EmbedRequest.decode(raw)
-        exchange.reply(self._said(request, "started").encode())
+        exchange.reply(self._refusal(request, "started").encode())
         reply = self._reply(request)
         exchange.reply(reply.encode())
         if reply.kind != "vectors":
@@ -70,14 +70,14 @@ class EmbedServing:
 
     def _reply(self, request: EmbedRequest) -> EmbedReply:
         if request.name not in self._encoders.names:
-            return self._said(request, "refused", message=f"asked for the model {request.name!r}, which is not here")
+            return self._refusal(request, "refused", message=f"asked for the model {request.name!r}, which is not here")
         try:
             encoder = self._encoders.encoder(request.name)
-        except RecommenderError as error:  # its files are missing, or not what they were
-            return self._said(request, "refused", message=str(error))
+        except RecommenderError as error:  # its files are missing or changed
+            return self._refusal(request, "refused", message=str(error))
         identity = encoder.identity
         if identity.key != request.model:
-            return self._said(
+            return self._refusal(
                 request, "refused", identity.key, f"asked for the model {request.model}, and this one is {identity.key}"
             )
         started = time.perf_counter()
@@ -86,13 +86,13 @@ class EmbedServing:
                 embeddings = encoder.encode(request.texts)
             require_unit_vectors(embeddings, len(request.texts), identity.dimension)
         except EncodingError as error:
-            return self._said(request, "failed", identity.key, str(error))
+            return self._refusal(request, "failed", identity.key, str(error))
         except Exception as error:  # the message may quote the text
-            return self._said(request, "failed", identity.key, type(error).__name__)
+            return self._refusal(request, "failed", identity.key, type(error).__name__)
         seconds = time.perf_counter() - started
         return EmbedReply(request.id, _worker(), "vectors", identity.key, "", seconds, embeddings)
 
-    def _said(self, request: EmbedRequest, kind: Kind, model: str = "", message: str = "") -> EmbedReply:
+    def _refusal(self, request: EmbedRequest, kind: Kind, model: str = "", message: str = "") -> EmbedReply:
         return EmbedReply(request.id, _worker(), kind, model, message)
 
     def _server(self) -> Redis:

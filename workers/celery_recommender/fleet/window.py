@@ -1,4 +1,4 @@
-"""The batches that are with the fleet: who has which, and which are lost. No clock and no connection of its own."""
+"""The batches in flight: which worker has which, and which are lost. No clock and no connection of its own."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from recommender_engine.errors import EncodingError
 from recommender_engine.pipeline import TimedEmbeddings
 
 MOST_ATTEMPTS = 2
-"""A batch that was lost so often is not given to another worker: it may be what ends them."""
+"""A batch that was lost so often is not sent to another worker: it may be what ends them."""
 
 _REMEMBERED = 32
-_LATE = 4.0  # times the slowest of late: a batch can be longer, and a machine busier
-_LEAST_PATIENCE_S = 2.0
-_SEEN_S = 60.0
+_LATE = 4.0  # times the slowest recent batch: one can be longer, and a machine busier
+_SHORTEST_TIMEOUT_S = 2.0
+_PRESENT_S = 60.0
 _MOST_WORKERS = 1024  # names of workers remembered; a reply may carry any
 
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """A batch on its way.
+    """A batch in flight.
 
     Attributes:
-        request: what was asked.
-        made: what will come of it.
-        sent_s: when it was sent last.
+        request: with the texts.
+        made: its vectors, later.
+        sent_s: when it was last sent.
         attempts: how often it was sent.
-        started_s: when a worker said that it has it in hand, since it was sent last.
-        overtaken_s: when a worker had in hand what was sent later.
+        started_s: when a worker began it, since it was last sent.
+        overtaken_s: when a worker began a batch that was sent later.
     """
 
     request: EmbedRequest
@@ -42,8 +42,8 @@ class Flight:
     overtaken_s: float | None = None
 
     def give_up(self, why: str) -> None:
-        """Whoever waits embeds the texts when their turn comes."""
-        with suppress(InvalidStateError):  # nobody waits any more
+        """The owner embeds the texts itself when their turn comes."""
+        with suppress(InvalidStateError):  # it was cancelled
             self.made.set_exception(EncodingError(why))
 
 
@@ -58,44 +58,44 @@ class Window:
         self._timeout_s = timeout_s
         self._flights: dict[str, Flight] = {}
         self._took_s: deque[float] = deque(maxlen=_REMEMBERED)
-        self._seen_s: dict[str, float] = {}
-        self._sign_s = 0.0
+        self._heard_s: dict[str, float] = {}
+        self._last_report_s = 0.0
 
     def __len__(self) -> int:
         return len(self._flights)
 
     @property
-    def patience_s(self) -> float:
+    def limit_s(self) -> float:
         """How long a worker may keep a batch."""
-        late = max(_LEAST_PATIENCE_S, _LATE * max(self._took_s)) if self._took_s else self._timeout_s
+        late = max(_SHORTEST_TIMEOUT_S, _LATE * max(self._took_s)) if self._took_s else self._timeout_s
         return min(late, self._timeout_s)
 
     @property
     def pickup_s(self) -> float:
-        """How long the fleet may give no sign of life while something waits for it and nobody has anything in hand."""
+        """How long no worker may report anything while batches wait and none has begun."""
         return self._timeout_s / 3
 
     def workers(self, now_s: float) -> int:
-        """How many have said something within the last minute."""
-        self._seen_s = {worker: at_s for worker, at_s in self._seen_s.items() if now_s - at_s < _SEEN_S}
-        return len(self._seen_s)
+        """How many have reported within the last minute."""
+        self._heard_s = {worker: at_s for worker, at_s in self._heard_s.items() if now_s - at_s < _PRESENT_S}
+        return len(self._heard_s)
 
     def idle_s(self, now_s: float) -> float:
-        """For how long there has been no sign of life."""
-        return now_s - self._sign_s
+        """For how long no worker has reported."""
+        return now_s - self._last_report_s
 
     def add(self, flight: Flight) -> None:
         """It has been sent."""
         self._flights[flight.request.id] = flight
 
-    def seen(self, worker: str, now_s: float) -> None:
-        """A worker has said something."""
-        self._sign_s = now_s
-        if worker in self._seen_s or len(self._seen_s) < _MOST_WORKERS or self.workers(now_s) < _MOST_WORKERS:
-            self._seen_s[worker] = now_s
+    def heard(self, worker: str, now_s: float) -> None:
+        """A worker has reported."""
+        self._last_report_s = now_s
+        if worker in self._heard_s or len(self._heard_s) < _MOST_WORKERS or self.workers(now_s) < _MOST_WORKERS:
+            self._heard_s[worker] = now_s
 
     def started(self, request_id: str, now_s: float) -> None:
-        """A worker has a batch in hand."""
+        """A worker has begun a batch."""
         if (flight := self._flights.get(request_id)) is None:
             return
         flight.started_s = now_s
@@ -115,15 +115,15 @@ class Window:
         return flight
 
     def drop(self, request_id: str) -> Flight | None:
-        """Nothing will come of a batch: it is no longer in flight."""
+        """Remove a batch: it is no longer in flight."""
         return self._flights.pop(request_id, None)
 
     def lost(self, now_s: float) -> list[Flight]:
-        """Batches that a worker has kept for too long, or that later ones have overtaken for as long."""
+        """Batches that a worker has had for too long, or that later ones have overtaken for as long."""
         return [
             flight
             for flight in self._flights.values()
-            if (since_s := flight.started_s or flight.overtaken_s) is not None and now_s - since_s > self.patience_s
+            if (since_s := flight.started_s or flight.overtaken_s) is not None and now_s - since_s > self.limit_s
         ]
 
     def resent(self, flight: Flight, now_s: float) -> None:
@@ -134,25 +134,25 @@ class Window:
         self.add(flight)
 
     def withdrawn(self) -> list[Flight]:
-        """Batches that nobody waits for any more; no longer in flight."""
+        """Batches that were cancelled; no longer in flight."""
         gone = [flight for flight in self._flights.values() if flight.made.cancelled()]
         for flight in gone:
             del self._flights[flight.request.id]
         return gone
 
     def is_silent(self, now_s: float) -> bool:
-        """Whether nobody has anything in hand, or has said anything of late, though there is something to do."""
+        """Whether batches wait, none has been begun, and no worker has reported for too long."""
         if not self._flights or any(self._at_work(flight, now_s) for flight in self._flights.values()):
             return False
-        since_s = max(self._sign_s, min(flight.sent_s for flight in self._flights.values()))
+        since_s = max(self._last_report_s, min(flight.sent_s for flight in self._flights.values()))
         return now_s - since_s > self.pickup_s
 
     def _at_work(self, flight: Flight, now_s: float) -> bool:
-        return flight.started_s is not None and now_s - flight.started_s <= self.patience_s
+        return flight.started_s is not None and now_s - flight.started_s <= self.limit_s
 
     def empty(self) -> list[Flight]:
-        """Everything that was in flight; nothing is any more."""
+        """Remove and return all batches."""
         flights = list(self._flights.values())
         self._flights.clear()
-        self._seen_s.clear()
+        self._heard_s.clear()
         return flights

@@ -1,4 +1,4 @@
-"""Whether a partition takes one more command: producers are refused, plainly, before the server is full."""
+"""Whether a partition takes one more command: producers are refused before the server is full."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from celery_recommender.broker.redis.keys import PartitionKeys
 from recommender_engine.errors import RecommenderError
 
 _SOONEST_S, _LATEST_S = 1.0, 60.0
-_UNKNOWN_S = 10.0  # nobody is there who could say how fast it goes
-_SHARE = 0.1  # of the limit: when so much has been worked off, it is worth another try
+_UNKNOWN_S = 10.0  # without an owner, or before its first batch
+_SHARE = 0.1  # of the limit: when so much has been decided, it is worth another try
 
 
 class Overloaded(RecommenderError):
@@ -26,7 +26,7 @@ class Overloaded(RecommenderError):
     def __init__(
         self, message: str, depth: int | None = None, limit: int | None = None, retry_after_s: float = _UNKNOWN_S
     ) -> None:
-        super().__init__(message, depth, limit, retry_after_s)  # Celery and pickle make it anew from its args
+        super().__init__(message, depth, limit, retry_after_s)  # Celery and pickle make a copy from its args
         self.depth = depth
         self.limit = limit
         self.retry_after_s = retry_after_s
@@ -97,7 +97,7 @@ class Admission:
         )
 
     def out_of_ids(self) -> Overloaded:
-        """The refusal when somebody has given an entry the highest id that there is."""
+        """The refusal when an entry has the highest id that there is."""
         return Overloaded(
             f"the stream {self._keys.commands} holds the highest id that there is, and takes no entry behind it: its"
             f" owner brings it back to ids of now; try again in {_SOONEST_S:.0f} s",
@@ -105,13 +105,13 @@ class Admission:
         )
 
     def _retry_after_s(self) -> float:
-        """How long the owner takes to make room worth speaking of, as far as it tells."""
+        """How long the owner takes to make room worth another try, if it is known."""
         try:
             status = read_status(self._redis, self._keys) or {}
         except RedisError:
             return _UNKNOWN_S
-        pace = status.get("commands_per_s") or 0.0
-        if pace <= 0:
+        throughput = status.get("commands_per_s") or 0.0
+        if throughput <= 0:
             return _UNKNOWN_S
         excess = max(0, self._depth - self._limit) if self._limit else 0
-        return float(min(max((excess + _SHARE * self._limit) / pace, _SOONEST_S), _LATEST_S))
+        return float(min(max((excess + _SHARE * self._limit) / throughput, _SOONEST_S), _LATEST_S))

@@ -12,7 +12,7 @@ from recommender_engine.items import START, EntryId
 
 
 class Continuity(Enum):
-    """What has become of a stream since it was read."""
+    """What has happened to a stream since it was read."""
 
     WHOLE = "whole"
     WITHOUT_GROUP = "without_group"
@@ -24,7 +24,7 @@ class Continuity(Enum):
 
 
 class Facts(NamedTuple):
-    """What the server says of a stream.
+    """What the server knows of a stream.
 
     Attributes:
         group: whether it has a group.
@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 
 
 def facts(redis: Redis, key: str) -> Facts:
-    """What the server says of the stream under a key."""
+    """What the server knows of the stream under a key."""
     try:
         info: Any = redis.xinfo_stream(key)
     except ResponseError as error:

@@ -1,9 +1,9 @@
-"""Brings a commands stream back to ids that are believed.
+"""Rewrites a commands stream whose ids are not trusted.
 
-An id cannot be taken back: the server gives no lower one than the highest that a stream ever had. So the stream is
-written anew beside itself, and takes its place in one transaction, under the lease. Entries with believed ids stay what
-they are. Those behind them get the next ids, in their order, and are decided as any other: once, for they are in one
-place at each moment, whoever dies when.
+An id cannot be taken back: the server gives no lower one than the highest that a stream ever had. So a new stream is
+written under another key and renamed in one transaction, under the lease. Entries with trusted ids keep them. Those
+behind them get the next ids, in their order, and are decided like any other: once, since at each moment they are in one
+stream only, also after a kill.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class RepairedIds(NamedTuple):
 
     Attributes:
         moved: entries that have another id now.
-        dropped: decided entries that were kept for a backup, under ids that are not believed.
-        first: the first id that was not believed, if an entry had it.
+        dropped: decided entries that were kept for a backup, under ids that are not trusted.
+        first: the first id that was not trusted, if an entry had it.
     """
 
     moved: int
@@ -43,23 +43,23 @@ class RepairedIds(NamedTuple):
 
 
 class _Appended(Exception):
-    """Somebody has appended meanwhile."""
+    """A producer has appended meanwhile."""
 
 
 class _Done(Exception):
-    """The new stream stands in its place already."""
+    """The new stream has been renamed already."""
 
 
 class IdRepair:
-    """Writes the stream anew; to be used once.
+    """Writes the new stream; to be used once.
 
     Args:
         redis: the server.
         keys: of the partition.
         lease: without which nothing is written.
-        last: the highest id that is believed.
+        last: the highest id that is trusted.
         position: up to which everything is decided: what is behind ``last`` as well is dropped.
-        behind: the highest position that anybody has read; new ids come behind it.
+        behind: the highest position that has been read; new ids come behind it.
         now_ms: the server's time, which new ids have.
     """
 
@@ -94,7 +94,7 @@ class IdRepair:
 
         Raises:
             LeaseLost: another process owns the partition; the stream is as it was.
-            WatchError: so much is appended that there was no moment for it; the stream is as it was.
+            WatchError: so much is appended that it was not possible; the stream is as it was.
         """
         self._begin()
         for _ in range(_TRIES):
@@ -125,19 +125,19 @@ class IdRepair:
             self._read = entries[-1][0]
 
     def _write(self, entries: Sequence[tuple[EntryId, Fields]]) -> None:
-        placed = [(new, fields) for id_, fields in entries if (new := self._new_id(id_)) is not None]
+        moved = [(new, fields) for id_, fields in entries if (new := self._new_id(id_)) is not None]
 
         def fill(pipe: Pipeline) -> None:
-            for new, fields in placed:
+            for new, fields in moved:
                 pipe.xadd(self._keys.rewritten, dict(fields), id=str(new))  # type: ignore[arg-type]
 
-        if placed:
+        if moved:
             for result in self._lease.execute(fill, raise_on_error=False):
-                if isinstance(result, Exception) and "equal or smaller" not in str(result):  # written by a try before
+                if isinstance(result, Exception) and "equal or smaller" not in str(result):  # written before
                     raise result
 
     def _new_id(self, id_: EntryId) -> EntryId | None:
-        """Where an entry goes; ``None``: nowhere, it has been decided."""
+        """The id that an entry gets; ``None``: it is dropped, as it has been decided."""
         if id_ <= self._last:
             self._top = max(self._top, id_)
             return id_
@@ -183,7 +183,7 @@ def last_given(redis: Redis, key: str) -> EntryId | None:
 
 
 def lowering(state: str, position: EntryId, to: EntryId) -> dict[str, str]:
-    """The note that the position of a state is another now, with what else is then true of the trimmed stream.
+    """The note that the position of a state is another now, with the other facts of the trimmed stream.
 
     Args:
         state: its identity.

@@ -111,13 +111,14 @@ class CommandsLog:
         }
 
     def forget_request(self, task_id: str) -> None:
-        """Drop the Celery request of a task: nobody will be told."""
+        """Drop the Celery request of a task: it gets no result."""
         self._redis.hdel(self._keys.replies, task_id)
 
     def drop_requests(self, most: int = MOST_REQUESTS) -> int:
-        """Drop kept requests where there are more than ``most``, whichever; how many.
+        """Drop kept requests where there are more than ``most``, of any tasks; how many.
 
-        Each belongs to a command that waits or has just been decided, so these are nobody's, or somebody's who floods.
+        Each belongs to a command that waits or has just been decided, so the surplus belongs to no command, or to a
+        producer that sends far too many.
         """
         surplus = int(self._redis.hlen(self._keys.replies)) - most
         if surplus <= 0:
@@ -135,13 +136,13 @@ class CommandsLog:
         return found[0][0].ms if found else None
 
     def keep_above(self, position: EntryId) -> Continuity:
-        """See to it that stream and group are there, and that new entries come behind ``position``.
+        """Make sure that stream and group exist, and that new entries come behind ``position``.
 
         Args:
             position: of the last entry that has been read.
 
         Returns:
-            What has become of the stream since.
+            What has happened to the stream since.
         """
         group, last = group_and_last_id(self._redis, self._keys.commands)
         if last is None or not group:
@@ -153,12 +154,12 @@ class CommandsLog:
     def _raise_to(self, position: EntryId) -> None:
         try:
             self._redis.execute_command("XSETID", self._keys.commands, str(position))  # type: ignore[no-untyped-call]
-        except ResponseError as error:  # a producer was faster, or it is gone again: who looks next sees it
+        except ResponseError as error:  # a producer was faster, or it is gone again: the next check notices
             if "smaller than" not in str(error) and "no such key" not in str(error):
                 raise
 
     def move_to_end(self, entries: Sequence[tuple[EntryId, Fields]], lease: Lease) -> None:
-        """Give entries new places behind all others, in their order.
+        """Append entries again behind all others, in their order, and delete them where they were.
 
         Each keeps or gets a key, so that being moved twice has one effect.
 
@@ -181,14 +182,14 @@ def decode(
     quarantined: str | None = None,
     permits: Callable[[EntryId, Fields], bool] = nobody,
 ) -> Entry:
-    """One stream entry as the engine takes it; whatever is wrong with it is inside, never raised.
+    """One stream entry as the engine takes it; an error is part of it, never raised.
 
     Args:
         entry_id: its position.
-        fields: as the producer gave them.
+        fields: as the producer wrote them.
         now_ms: the time, for commands that are too late.
-        quarantined: why nobody may decide it, if it is known to end the process.
-        permits: says of an entry whether it comes from one who may give commands of owners and movers.
+        quarantined: why it may not be decided, if it is known to end the process.
+        permits: whether an entry was appended by an owner or a mover.
     """
     if size_of(fields) > _MAX_ENTRY_BYTES:
         return _oversized(entry_id, fields, now_ms)
@@ -197,27 +198,27 @@ def decode(
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
     passed = tuple(via.split(",")) if via else ()
-    entry = replace(entry, at_ms=_believed_ms(entry_id, now_ms), via=passed)
+    entry = replace(entry, at_ms=_trusted_ms(entry_id, now_ms), via=passed)
     refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
     if refusal is None and is_privileged(type_) and not permits(entry_id, fields):
-        # Without its key: nobody who may not give a command uses up the key of one who may.
+        # Without its key: a producer without the right must not use up a key of one that has it.
         return replace(entry, command=_not_permitted(fields, type_), key=None)
     if refusal is None:
         return entry
-    # The key stays with it, so that a write that was retried is rejected once.
+    # It keeps its key, so that a write that was retried is rejected once.
     raw = fields.get(b"data", _shown(fields))
     said = None if isinstance(entry.command, Malformed) else entry.command
     return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])), said=said)
 
 
 def _not_permitted(fields: Fields, type_: bytes) -> Malformed:
-    said = claimed_type(type_[:64])
+    claimed = claimed_type(type_[:64])
     error = InvalidCommand(
         "not_permitted",
-        f"{said} is taken from owners and movers only, and the entry does not prove that one of them appended it",
+        f"{claimed} is taken from owners and movers only, and the entry does not prove that one of them appended it",
         "type",
     )
-    return malformed(error, fields.get(b"data", b""), said)
+    return malformed(error, fields.get(b"data", b""), claimed)
 
 
 _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
@@ -247,17 +248,17 @@ def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:
     return None
 
 
-def _believed_ms(entry_id: EntryId, now_ms: int) -> int | None:
+def _trusted_ms(entry_id: EntryId, now_ms: int) -> int | None:
     """Stream time of an entry whose id lies further ahead than clocks differ, ``None`` where it does not: keys expire
     and summaries fall due by it. Such ids are given where a server's clock was set back."""
     return now_ms if entry_id.ms > now_ms + CLOCK_TOLERANCE_MS else None
 
 
 def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
-    """An entry of which only the beginning is kept: a stranger's message can be as large as the server lets it be."""
+    """An entry of which only the beginning is kept: a message can be as large as the server accepts."""
     size = size_of(fields)
     error = InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
-    # As for any other one, the key and who waits stay with it, where they are such.
+    # As any other, it keeps its key and the address for its outcome, where they are valid.
     key, reply_to = (fields.get(name, b"") for name in (b"key", b"reply_to"))
     kept = decode_entry(entry_id, b"", b"", key if 0 < len(key) <= MAX_KEY_BYTES else None)
     type_ = fields.get(b"type", b"item.upsert")[:64].decode(errors="replace")
@@ -267,7 +268,7 @@ def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
         kept,
         command=Malformed(error, payload, size if data is None else len(data), type_),
         reply_to=reply_to.decode(errors="replace") or None if len(reply_to) <= _MAX_REPLY_TO_BYTES else None,
-        at_ms=_believed_ms(entry_id, now_ms),
+        at_ms=_trusted_ms(entry_id, now_ms),
     )
 
 

@@ -44,7 +44,7 @@ class Pacing:
         """
         while commands and (status := read_status(self._redis, self._keys)) is not None:
             batch = self._batch(commands)
-            room = min(2 * batch, self._a_second(status.get("commands_per_s") or 0.0))
+            room = min(2 * batch, self._per_second(status.get("commands_per_s") or 0.0))
             room += batch * status.get("fleet", {}).get("window", 0)
             if commands_waiting(self._redis, self._keys, status) <= max(0, room - len(commands)):
                 return
@@ -55,7 +55,7 @@ class Pacing:
         mean_bytes = sum(map(size_of_command, commands)) / len(commands)
         return min(self._batch_items, int(self._batch_bytes / max(mean_bytes, 1)))
 
-    def _a_second(self, commands_per_s: float) -> int:
+    def _per_second(self, commands_per_s: float) -> int:
         """Commands that the owner decides in a second; no limit while its rate is unknown."""
         return max(_LEAST, int(commands_per_s)) if commands_per_s else sys.maxsize
 

@@ -1,4 +1,4 @@
-"""What a command can hold of a message that is refused outside of the stream, or cannot be handed on."""
+"""The part of a message that a ``message.refused`` command holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def payload_of(raw: bytes) -> dict[str, Any]:
 
 
 def sentence(text: str) -> str:
-    """Fit to stand in a command, whatever strangers made an error say."""
+    """A text made fit for a command: printable, and short enough."""
     shown = "".join(character if character.isprintable() else "·" for character in text)
     return shown.encode()[: MAX_SENTENCE_BYTES - 1].decode(errors="ignore") or "no reason given"
 

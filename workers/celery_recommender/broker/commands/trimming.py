@@ -4,7 +4,7 @@ What was trimmed cannot be read again. A state that is older than that must not 
 
 Others can drop entries as well: ``XADD`` takes ``MAXLEN`` and ``MINID``, and Redis has no right to append without them.
 The server counts what was ever added to a stream, so it is known how many are gone; how many its owner has dropped, it
-knows itself. What is gone besides is told.
+knows itself. The difference is reported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TRIES = 5
 
 
 class OlderThanTrimmed(StateError):
-    """Commands that this state has not seen are gone from the stream."""
+    """Commands that this state has not decided are gone from the stream."""
 
 
 class _Changed(Exception):
@@ -36,7 +36,7 @@ class _Changed(Exception):
 
 
 class TakenAway(NamedTuple):
-    """Entries that somebody else has dropped: the oldest of the stream.
+    """Entries that another program has dropped: the oldest of the stream.
 
     Attributes:
         commands: how many.
@@ -53,7 +53,7 @@ class _Count(NamedTuple):
     Attributes:
         number: how many entries were ever added up to the committed position; ``None`` where the server does not count.
         held: how many of them are there.
-        taken: what somebody else has dropped since the last look.
+        taken: what another program has dropped since the last look.
     """
 
     number: int | None
@@ -62,7 +62,7 @@ class _Count(NamedTuple):
 
 
 class Trimming:
-    """Trims, and remembers it.
+    """Trims the stream, and notes how far.
 
     Args:
         redis: the server.
@@ -80,7 +80,7 @@ class Trimming:
         self.held = 0
 
     def begin(self, state: str, position: EntryId) -> bool:
-        """See to it that nothing is missing behind ``position``, and count what is kept up to it.
+        """Make sure that nothing is missing behind ``position``, and count what is kept up to it.
 
         Args:
             state: identity of the state.
@@ -95,7 +95,7 @@ class Trimming:
         noted: dict[bytes, bytes] = self._redis.hgetall(self._keys.trimmed)  # type: ignore[assignment]
         if noted.get(b"state") != state.encode():
             self.held = self._count(START, position)
-            self._number = 0 if not noted and position == START else None  # nobody has dropped anything yet
+            self._number = 0 if not noted and position == START else None  # nothing has been dropped yet
             return False
         trimmed = EntryId.parse(noted[b"position"].decode())
         if trimmed > position:
@@ -115,7 +115,7 @@ class Trimming:
             state: identity of the state.
             position: up to which effects are committed.
             read: of the last entry that has been read.
-            keep_from: up to which they are in a backup as well; ``None``: there is none that anybody waits for.
+            keep_from: up to which they are in a backup as well; ``None``: no backups are made.
 
         Returns:
             False if this is not the stream that was read any more: nothing was dropped then.
@@ -128,7 +128,7 @@ class Trimming:
         count = _Count(self._number, self.held, _NOTHING)
 
         def fill(pipe: Pipeline) -> None:
-            # How many are dropped is known only afterwards; then nobody has noted what is left, and it is counted anew.
+            # How many are dropped is known only afterwards; then what is left is not noted, and is counted again.
             held = "0" if up_to == position else str(count.held) if up_to == self._up_to else ""
             pipe.hset(self._keys.trimmed, mapping=_note(state, up_to, held, position, count.number))
             pipe.xtrim(self._keys.commands, minid=str(up_to.successor), approximate=False)
@@ -148,7 +148,7 @@ class Trimming:
         for result in (noted, trimmed):
             if isinstance(result, Exception) and not isinstance(result, OutOfMemoryError):
                 raise result
-        self._number, self._taken = count.number, _both(self._taken, count.taken)
+        self._number, self._taken = count.number, _sum(self._taken, count.taken)
         if isinstance(trimmed, OutOfMemoryError):
             self.held = count.held
             return True
@@ -158,7 +158,7 @@ class Trimming:
         return True
 
     def taken_away(self) -> TakenAway:
-        """What somebody else has dropped since this was asked last."""
+        """What another program has dropped since the last call."""
         taken, self._taken = self._taken, _NOTHING
         return taken
 
@@ -193,7 +193,7 @@ class Trimming:
         if removed is None:
             return _Count(None, self.held, _NOTHING)
         surplus = 0 if self._number is None else removed - (self._number - self.held)
-        if surplus <= 0:  # nobody has counted yet, or the server has come back with older data
+        if surplus <= 0:  # nothing has been counted yet, or the server has come back with older data
             return _Count(removed + self.held, self.held, _NOTHING)
         held = self._count(START, position)
         return _Count(removed + held, held, TakenAway(surplus, max(0, self.held - held)))
@@ -229,9 +229,9 @@ _NOTHING = TakenAway(0, 0)
 
 
 def _note(state: str, up_to: EntryId, held: str, counted: EntryId, number: int | None) -> Mapping[Any, Any]:
-    said = {"state": state, "position": str(up_to), "held": held, "counted": str(counted)}
-    return {**said, "number": "" if number is None else str(number)}
+    note = {"state": state, "position": str(up_to), "held": held, "counted": str(counted)}
+    return {**note, "number": "" if number is None else str(number)}
 
 
-def _both(one: TakenAway, other: TakenAway) -> TakenAway:
+def _sum(one: TakenAway, other: TakenAway) -> TakenAway:
     return TakenAway(one.commands + other.commands, one.decided + other.decided)

@@ -1,7 +1,7 @@
-"""Who may speak for a partition: a lease in Redis with a fencing epoch.
+"""Which process may write for a partition: a lease in Redis with a fencing epoch.
 
 The lock on the state directory keeps two processes off one directory. The lease keeps two *copies* of a directory off
-one partition, and takes the voice from an owner that was stopped for longer than it lasts.
+one partition, and keeps an owner that was stopped for longer than it lasts from writing.
 
 Two keys: the lease itself, which expires unless it is renewed, and the epoch, which stays: it changes with every new
 owner and with nothing else. What an owner publishes or trims goes in a transaction that watches the epoch, so an owner
@@ -29,27 +29,27 @@ _RECONNECTIONS = 3  # of them, when it is the network that disturbs
 
 
 class LeaseLost(StateError):
-    """Another process owns the partition now: this one must not write another word."""
+    """Another process owns the partition now: this one must not write any more."""
 
 
 class Holder(NamedTuple):
-    """Who holds a lease.
+    """The process that holds a lease.
 
     Attributes:
         token: of the process, never used twice.
-        place: of its state directory, see `place_of`.
+        directory: identifies its state directory, see `directory_of`.
         host: its machine.
         pid: its process.
     """
 
     token: str
-    place: str
+    directory: str
     host: str
     pid: int
 
 
 class Epoch(NamedTuple):
-    """A reign: no two have the same number and token."""
+    """One term of ownership: no two have the same number and token."""
 
     number: int
     token: str
@@ -80,27 +80,27 @@ class Lease:
 
     @property
     def epoch(self) -> int:
-        """Number of this process's reign, from 1; 0 before it has begun."""
+        """Number of this process's epoch, from 1; 0 before the lease was acquired."""
         return self._epoch.number
 
-    def acquire(self, place: str, above: int) -> Holder | None:
-        """Begin a reign, unless somebody else's has not ended.
+    def acquire(self, directory: str, above: int) -> Holder | None:
+        """Begin an epoch, unless that of another process has not ended.
 
         Args:
-            place: of the state directory, on which the caller has the lock. A lease that was held from the same place
-                is taken over at once: its holder is gone.
-            above: the last epoch that the state knows of: a server that lost its data has forgotten it.
+            directory: the state directory, on which the caller has the lock. A lease that was held from the same
+                directory is taken over at once: its holder has ended.
+            above: the last epoch that the state knows of: a server that lost its data does not have it.
 
         Returns:
-            Who holds the lease; ``None`` when it is ours now.
+            The process that holds the lease; ``None`` when it is this one now.
         """
-        self._holder = self._holder._replace(place=place)
+        self._holder = self._holder._replace(directory=directory)
         with self._redis.pipeline() as pipe:
             try:
                 sent_s = time.monotonic()
                 _watch(pipe, self._lease, self._epoch_key)
                 holder = _holder(pipe.get(self._lease))
-                if holder is not None and holder.place != place:
+                if holder is not None and holder.directory != directory:
                     return holder
                 last = _epoch(pipe.get(self._epoch_key))
                 epoch = Epoch(max(above, last.number if last else 0) + 1, self._holder.token)
@@ -112,16 +112,16 @@ class Lease:
         return None
 
     def holder(self) -> Holder | None:
-        """Who holds the lease."""
+        """The process that holds the lease."""
         return _holder(self._redis.get(self._lease))
 
     def renew(self) -> None:
-        """Hold it for another while.
+        """Extend it.
 
-        A server that lost its data is told again whose reign it is.
+        On a server that lost its data, lease and epoch are written again.
 
         Raises:
-            LeaseLost: somebody else's reign has begun.
+            LeaseLost: the epoch of another process has begun.
         """
         for done in range(1, _TRIES + 1):
             sent_s = time.monotonic()
@@ -143,11 +143,11 @@ class Lease:
         raise LeaseLost("the lease of the partition keeps changing")
 
     def require(self) -> None:
-        """Make sure that the reign lasts; asks the server only when the last renewal is too long ago.
+        """Make sure that the epoch lasts; asks the server only when the last renewal is too long ago.
 
         Raises:
             LeaseLost: it has ended.
-            RedisError: nobody can tell.
+            RedisError: the server is away.
         """
         if time.monotonic() >= self._valid_until_s:
             self.renew()
@@ -161,7 +161,7 @@ class Lease:
         tries: int = _TRIES,
         raise_on_error: bool = True,
     ) -> list[Any]:
-        """Carry out commands in one transaction, and only if the reign lasts.
+        """Carry out commands in one transaction, and only if the epoch lasts.
 
         Args:
             fill: puts the commands into the transaction; called again when it has to be tried again.
@@ -173,7 +173,7 @@ class Lease:
         Raises:
             LeaseLost: it has ended; nothing was carried out.
             WatchError: the further keys kept changing; nothing was carried out.
-            RedisError: the server is away; what was carried out nobody can tell.
+            RedisError: the server is away; it is not known what was carried out.
         """
         for done in range(1, tries + 1):
             with self._redis.pipeline() as pipe:
@@ -216,7 +216,7 @@ class Lease:
             Replies; the error of a command that failed is among them.
 
         Raises:
-            LeaseLost: the reign has ended; nothing was carried out.
+            LeaseLost: the epoch has ended; nothing was carried out.
             WatchError: the further keys kept changing; nothing was carried out.
         """
         try:
@@ -230,7 +230,7 @@ class Lease:
                 return list(pipe.execute(raise_on_error=False))
 
     def release(self) -> None:
-        """Let the next one in at once, if it is still ours."""
+        """Release it, if it is still ours."""
         with self._redis.pipeline() as pipe:
             try:
                 _watch(pipe, self._epoch_key)
@@ -244,7 +244,7 @@ class Lease:
     def _extend(self) -> None:
         """Renew it on a server at its ``maxmemory``, which takes neither what is written nor any transaction.
 
-        The lease is seen to be ours afterwards, and no token is used twice: so it was ours when it was extended.
+        It is read afterwards, and no token is used twice: if it is ours then, it was ours when it was extended.
 
         Raises:
             OutOfMemoryError: it has run out, and cannot be taken again before there is room.
@@ -264,13 +264,13 @@ class Lease:
         pipe.execute()
 
     def _require_forgotten(self, found: Epoch | None, holder: Holder | None) -> None:
-        """Whether the server knows less than we do, and nobody else has come meanwhile."""
+        """Make sure that the server has older data than this process, and no other process has come meanwhile."""
         if (found is not None and found.number >= self._epoch.number) or (holder or self._holder) != self._holder:
             raise LeaseLost(f"the partition is owned by {_named(holder)} now")
 
 
-def place_of(lock: os.stat_result) -> str:
-    """What tells a state directory from a copy of it: the machine as it runs now, and its lock file on that machine."""
+def directory_of(lock: os.stat_result) -> str:
+    """Identifies a state directory, and no copy of it: the machine since its start, and the lock file on it."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 (no file of ours)
             machine = file.read().strip()
@@ -285,7 +285,7 @@ def _watch(pipe: Pipeline, *keys: str) -> None:
 
 def _raise_if_away(error: WatchError, done: int = _RECONNECTIONS) -> None:
     """redis-py calls a key changed when the connection that watched it has failed: a server that ended, or one that is
-    still loading its data. That says nothing about the key. A few times that may be tried again."""
+    still loading its data. The key need not have changed. That is tried again a few times."""
     cause = error.__context__
     if isinstance(cause, RedisError) and done >= _RECONNECTIONS:
         raise cause

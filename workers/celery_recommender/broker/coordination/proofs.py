@@ -47,7 +47,7 @@ def is_privileged(type_: bytes | str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What an entry is checked by.
+    """By which an entry is checked.
 
     Attributes:
         stream: the commands stream; a proof for one stream is none for another.
@@ -60,22 +60,22 @@ class Secrets:
     since: EntryId = START
 
     def permits(self, entry_id: EntryId, fields: Mapping[bytes, bytes]) -> bool:
-        """Whether an entry comes from one who may give any command.
+        """Whether an entry comes from an owner or a mover.
 
-        A proof counts for the time for which keys are remembered: one that is appended again by somebody who could
-        read it is a repeat within that time, and nothing behind it.
+        A proof counts for the time for which keys are remembered: one that is read and
+        appended again is a repeat within that time, and invalid after it.
         """
         if entry_id <= self.since:
             return True
         found = _FORM.fullmatch(fields.get(PROOF, b""))
         if found is None or b"key" not in fields or abs(entry_id.ms - int(found[1])) >= KEY_WINDOW_MS:
             return False
-        said = _said(self.stream, found[1], fields)
-        return any(hmac.compare_digest(_mac(secret, said), found[2]) for secret in self.known)
+        signed = _signed_part(self.stream, found[1], fields)
+        return any(hmac.compare_digest(_mac(secret, signed), found[2]) for secret in self.known)
 
 
 def nobody(entry_id: EntryId, fields: Mapping[bytes, bytes]) -> bool:
-    """Where no secret is at hand, no entry has a proof."""
+    """Without a secret, no entry has a valid proof."""
     return False
 
 
@@ -107,14 +107,14 @@ class Proofs:
             raise ValueError("a command of owners and movers needs a key: a proof holds as long as keys do")
         secret, signed_ms = self._secret(type_), b"%d" % self._now_ms()
         raw = {name.encode(): _bytes(value) for name, value in fields.items()}
-        mac = _mac(secret, _said(self.secrets.stream, signed_ms, raw))
+        mac = _mac(secret, _signed_part(self.secrets.stream, signed_ms, raw))
         return {**fields, PROOF.decode(): (signed_ms + b"." + mac).decode()}
 
     def permits(self, entry_id: EntryId, fields: Mapping[bytes, bytes]) -> bool:
         """As `Secrets.permits`; a secret that is new on the server counts at once.
 
         Raises:
-            RedisError: nobody can tell.
+            RedisError: the server is away.
         """
         if self.secrets.permits(entry_id, fields):
             return True
@@ -127,7 +127,7 @@ class Proofs:
         return self.secrets.permits(entry_id, fields)
 
     def keep(self, noted: Sequence[str], since: EntryId) -> list[str]:
-        """See to it that the server has a secret; to be called by the owner.
+        """Make sure that the server has a secret; called by the owner.
 
         Args:
             noted: the secrets that the state knows, the oldest first. A server that has lost its own gets the newest.
@@ -174,8 +174,8 @@ class Proofs:
         return self._clock.now_ms()
 
 
-def _said(stream: str, signed_ms: bytes, fields: Mapping[bytes, bytes]) -> bytes:
-    """All that an entry says, so that no two entries say the same."""
+def _signed_part(stream: str, signed_ms: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+    """All of an entry but the proof, in an unambiguous form."""
     parts = [stream.encode(), signed_ms]
     for name in sorted(fields):
         if name != PROOF:
@@ -183,8 +183,8 @@ def _said(stream: str, signed_ms: bytes, fields: Mapping[bytes, bytes]) -> bytes
     return b"".join(b"%d:%b," % (len(part), part) for part in parts)
 
 
-def _mac(secret: str, said: bytes) -> bytes:
-    return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest().encode()
+def _mac(secret: str, signed: bytes) -> bytes:
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode()
 
 
 def _bytes(value: str | int | bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Commands that end every process which decides them: set aside before they are read again."""
+"""Commands that end every process that decides them: noted before they are read again."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from recommender_engine.items.limits import MAX_SENTENCE_BYTES
 
 
 class Quarantine:
-    """Which commands of a partition are set aside, and why.
+    """Which commands of a partition are in quarantine, and why.
 
-    Such a command stands earlier in the log than the finding that it kills, so a reader has to know ahead: the findings
-    are in a hash, which is read before the log. The same finding is a command on the log, for the record; both are
-    written in one transaction.
+    Such a command is earlier in the log than the finding that it ends processes, so the findings are in a hash, which
+    is read before the log. Each finding is a command on the log as well, for the record; both are written in one
+    transaction.
 
     Args:
         redis: the server.
         keys: of the partition.
-        lease: without which nothing is set aside.
+        lease: without which nothing is written.
     """
 
     def __init__(self, redis: Redis, keys: PartitionKeys, lease: Lease) -> None:
@@ -40,7 +40,7 @@ class Quarantine:
         return {EntryId.parse(position.decode()): reason.decode() for position, reason in found.items()}
 
     def add(self, position: EntryId, reason: str) -> None:
-        """Set a command aside, and say so on the log.
+        """Put a command in quarantine, and append the finding to the log.
 
         Raises:
             LeaseLost: another process owns the partition; nothing was written.
@@ -57,7 +57,7 @@ class Quarantine:
         self._lease.execute(fill)
 
     def forget(self) -> None:
-        """Drop findings on commands that have been trimmed: nobody reads them any more."""
+        """Drop findings on commands that have been trimmed: they are not read again."""
         first: Any = self._redis.xrange(self._keys.commands, count=1)
         if not first:
             return

@@ -1,4 +1,4 @@
-"""What the owner of a partition last said about itself."""
+"""The status that the owner of a partition publishes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery_recommender.broker.redis.keys import PartitionKeys
 
 
 def read_status(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
-    """What the owner last said, or ``None`` when there is no owner."""
+    """The owner's status; ``None`` without an owner."""
     text: Any = redis.get(keys.status)
     if text is None:
         return None
@@ -26,7 +26,7 @@ def commands_waiting(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any
     Args:
         redis: the server.
         keys: of the partition.
-        status: what the owner last said, see `read_status`. Without an owner, what was noted with the last trim counts.
+        status: of the owner, see `read_status`. Without an owner, what was noted with the last trim counts.
     """
     length: Any = redis.xlen(keys.commands)
     held: Any = redis.hget(keys.trimmed, "held") if status is None else status.get("held")

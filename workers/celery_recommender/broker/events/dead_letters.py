@@ -1,5 +1,5 @@
-"""Dead letters: messages that were rejected, set aside, refused at the Celery door, or could not be delivered, kept
-until somebody looks."""
+"""Dead letters: messages that were rejected, set aside, refused by the Celery consumer, or could not be
+delivered, kept until they are replayed or dropped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAGE = 100
 
 
 class NotReplayable(RecommenderError):
-    """Nothing can be sent again from this letter; the message says why."""
+    """This letter cannot be replayed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Letter:
     """One dead letter.
 
     Attributes:
-        id: its place in the stream: that of the rejection in the events stream.
+        id: its id in the stream, and that of the rejection in the events stream.
         event: the rejection, a CloudEvent.
-        full: all of the message, as far as it was read, where the event holds the beginning only.
+        full: all of the message that was read, where the event holds the beginning only.
     """
 
     id: EntryId
@@ -44,19 +44,19 @@ class Letter:
 
     @property
     def code(self) -> str:
-        """The reason in a word."""
+        """The code of the reason."""
         return str(self.data["code"])
 
     @property
     def payload(self) -> bytes:
-        """What the message said, as far as it was kept."""
+        """The message, as far as it was kept."""
         if self.full is not None:
             return self.full
         text: str = self.data["payload"]
         return base64.b64decode(text) if self.data["payload_encoding"] == "base64" else text.encode()
 
     def whole_payload(self) -> bytes:
-        """What the message said.
+        """The whole message.
 
         Raises:
             NotReplayable: it was too long to be kept.
@@ -112,7 +112,7 @@ class DeadLetters:
     def replay(self, letter: Letter) -> None:
         """Send the message again, the way it came, and drop the letter.
 
-        A command goes to the end of the stream under a key made of the letter's id: its own key stands for the
+        A command goes to the end of the stream under a key made of the letter's id: its own key is used by the
         rejection for 24 hours, and with this one a replay that is repeated has one effect.
 
         Raises:
@@ -144,12 +144,12 @@ class DeadLetters:
             message["headers"]["replayed"] = str(letter.id)  # else it would be the same bytes, which were refused
         except (ValueError, TypeError, KeyError, RecursionError):
             raise NotReplayable(f"{letter.id}: what came was no message of Celery's") from None
-        self._require_door(letter)
+        self._require_proven_origin(letter)
         self._broker.lpush(self._keys.queue_key, json.dumps(message))
         self.drop([letter.id])
 
-    def _require_door(self, letter: Letter) -> None:
-        """See to it that Celery's door has left the letter, and not somebody who could only append to the stream."""
+    def _require_proven_origin(self, letter: Letter) -> None:
+        """Make sure that the Celery consumer wrote the letter, not a producer that may only append to the stream."""
         since: Any = self._redis.hget(self._keys.proof, "since")
         if since is None or EntryId.parse(letter.data["command"]["id"]) <= EntryId.parse(since.decode()):
             raise NotReplayable(

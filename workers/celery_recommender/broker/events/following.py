@@ -28,17 +28,17 @@ def follow(
     redis: Redis, after: Mapping[str, EntryId], until: Callable[[], bool], key_prefix: str = ""
 ) -> Iterator[Read]:
     """Events of partitions behind the ids given, those of each in order, for ever or until ``until()`` is true."""
-    places = dict(after)
-    keys = {partition: PartitionKeys.of(partition, key_prefix).events for partition in places}
+    positions = dict(after)
+    keys = {partition: PartitionKeys.of(partition, key_prefix).events for partition in positions}
     names = {key.encode(): partition for partition, key in keys.items()}
     while not until():
-        streams = {keys[partition]: str(id_) for partition, id_ in places.items()}
+        streams = {keys[partition]: str(id_) for partition, id_ in positions.items()}
         reply: Any = redis.xread(streams, count=_AT_ONCE, block=BLOCK_MS)  # type: ignore[arg-type]
         for key, entries in reply or []:
             partition = names[key]
             for id_, fields in entries:
-                places[partition] = EntryId.parse(id_.decode())
-                yield Read(partition, places[partition], json.loads(fields[b"event"]))
+                positions[partition] = EntryId.parse(id_.decode())
+                yield Read(partition, positions[partition], json.loads(fields[b"event"]))
 
 
 def so_far(redis: Redis, keys: PartitionKeys, after: EntryId) -> Iterator[dict[str, Any]]:

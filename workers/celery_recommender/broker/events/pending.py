@@ -15,7 +15,7 @@ _MOST_AT_ONCE = 100_000
 
 
 def groups_of(redis: Redis, key: str) -> list[dict[str, Any]]:
-    """The consumer groups of a stream as the server tells of them; none where there is no stream."""
+    """The consumer groups of a stream, as the server lists them; none where there is no stream."""
     try:
         found: Any = redis.xinfo_groups(key)
     except ResponseError as error:
@@ -26,7 +26,7 @@ def groups_of(redis: Redis, key: str) -> list[dict[str, Any]]:
 
 
 def release_gone(redis: Redis, key: str, *, all_: bool = False) -> int:
-    """Acknowledge for each group what it can read no more; how many.
+    """Acknowledge for each group events that are gone from the stream; how many.
 
     A consumer that never acknowledges, or died, leaves a note of every event that it was given. Trimming drops events
     and leaves the notes.
@@ -52,7 +52,7 @@ def release_gone(redis: Redis, key: str, *, all_: bool = False) -> int:
 
 
 def _release(redis: Redis, key: str, group: bytes, last_gone: str, wanted: int) -> int:
-    """The first note stays: it says from where on the group has missed events."""
+    """The first note stays: it shows from where on the group has missed events."""
     noted: Any = redis.xpending_range(key, group, "-", last_gone, 1)
     released = 0
     while noted and released < wanted:

@@ -1,4 +1,4 @@
-"""How long events stay in their stream, and who has not read them yet."""
+"""How long events stay in their stream, and which consumer groups have not read them yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recommender_engine.items import EntryId
 
 Rule = Literal["size", "age", "groups"]
 
-MOST_TOLD = 10
+MOST_SHOWN = 10
 """Of the groups, the slowest ones, which are looked at more closely."""
 
 _MOST_GAPS = 100
@@ -50,13 +50,13 @@ class Gap(NamedTuple):
 
 
 def note_gaps(redis: Redis, keys: PartitionKeys, gaps: Mapping[str, Gap]) -> None:
-    """Say in a hash beside the stream which events groups have missed; the last gap of each, of a bounded number."""
-    said = {
+    """Note in a hash beside the stream which events groups have missed; the last gap of each, of a bounded number."""
+    gaps_by_group = {
         name: json.dumps({"first": str(gap.first), "up_to": str(gap.up_to), "at_ms": gap.at_ms})
         for name, gap in gaps.items()
     }
     with redis.pipeline(transaction=True) as pipe:
-        pipe.hset(keys.events_trimmed, mapping=said)  # type: ignore[arg-type]
+        pipe.hset(keys.events_trimmed, mapping=gaps_by_group)  # type: ignore[arg-type]
         pipe.hlen(keys.events_trimmed)
         _, groups = pipe.execute()
     if groups > _MOST_GAPS:
@@ -81,7 +81,7 @@ def event_groups(redis: Redis, keys: PartitionKeys) -> list[EventGroup]:
     needs = _needs(redis, keys, found)
     slowest = sorted(needs, key=lambda name: (needs[name], name))
     with redis.pipeline(transaction=False) as pipe:
-        for name in slowest[:MOST_TOLD]:
+        for name in slowest[:MOST_SHOWN]:
             pipe.xrange(keys.events, min=str(needs[name]), count=1)
         rest = pipe.execute()
     unread = {
@@ -94,10 +94,10 @@ def event_groups(redis: Redis, keys: PartitionKeys) -> list[EventGroup]:
 
 
 def first_needed(rule: Rule, groups: Sequence[EventGroup], now_ms: int, hours: int) -> EntryId | None:
-    """The first event that the rule keeps; ``None`` if it has nothing against any of them.
+    """The first event that the rule keeps; ``None`` if it drops none.
 
     Args:
-        rule: ``age``: of so many hours; ``groups``: what a group has not acknowledged; ``size``: not its matter.
+        rule: ``age``: of so many hours; ``groups``: what a group has not acknowledged; ``size``: drops none.
         groups: the registered ones; with none at all nothing is dropped for having been read.
         now_ms: wall clock.
         hours: how old an event may become.

@@ -96,8 +96,8 @@ class StreamBytes:
             return 0
         first, last = (EntryId.parse(id_.decode()).ms for id_, _ in ends)
         with self._redis.pipeline(transaction=False) as pipe:
-            for place in range(_SAMPLES):
-                pipe.xrange(self._key, min=str(first + (last - first) * place // _SAMPLES), count=_SAMPLE)
+            for n in range(_SAMPLES):
+                pipe.xrange(self._key, min=str(first + (last - first) * n // _SAMPLES), count=_SAMPLE)
             pipe.xrevrange(self._key, count=_SAMPLE)
             entries = dict(entry for some in pipe.execute() for entry in some)
         sizes = [sum(map(len, (*fields, *fields.values()))) + _ENTRY_BYTES for fields in entries.values()]

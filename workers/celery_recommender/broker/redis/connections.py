@@ -14,7 +14,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 
 from celery_recommender.broker.redis.availability import UNDERSTANDING, Denied
 from celery_recommender.broker.redis.naming import NamingRedis
-from celery_recommender.broker.redis.patience import Patience
+from celery_recommender.broker.redis.patience import BoundedRetry
 from celery_recommender.urls import ServerAddress, is_redis, masked
 
 __all__ = ["backend_options", "celery_url", "connect", "is_redis", "masked", "memory_share", "transport_options"]
@@ -60,7 +60,7 @@ def connect(url: str) -> Redis:
         "client_name": address.client_name,
         "health_check_interval": _HEALTH_CHECK_INTERVAL_S,
         "protocol": 2,  # replies of one shape, whatever redis-py's default
-        "retry": Patience(),
+        "retry": BoundedRetry(),
         "connection_class": UNDERSTANDING[address.kind],
         **address.tls,
     }
@@ -150,8 +150,8 @@ class _Sentinel(Sentinel):
 
     def _why(self, service_name: str, refusals: list[RedisError], unknown: bool) -> RedisError:
         sentinels = ", ".join(
-            f"{place['host']}:{place['port']}"
-            for place in (one.connection_pool.connection_kwargs for one in self.sentinels)
+            f"{kwargs['host']}:{kwargs['port']}"
+            for kwargs in (one.connection_pool.connection_kwargs for one in self.sentinels)
         )
         if len(refusals) < len(self.sentinels):
             what = "they do not know it: is the service's name right?" if unknown else "it is down, or being replaced"

@@ -106,16 +106,16 @@ def require_usable(url: str) -> None:
 def _hello(redis: Redis) -> dict[str, Any]:
     """What a server says of itself to anybody who may connect, in the words of INFO."""
     try:
-        said: Any = redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
+        answer: Any = redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
     except NoPermissionError:
         return {}
     except ResponseError as error:
         if "unknown command" in str(error).lower():
             return {"redis_version": "5"}
         raise
-    if not isinstance(said, dict):
-        said = dict(zip(said[::2], said[1::2], strict=True))
-    words = {_text(name): value for name, value in said.items()}
+    if not isinstance(answer, dict):
+        answer = dict(zip(answer[::2], answer[1::2], strict=True))
+    words = {_text(name): value for name, value in answer.items()}
     return {f"redis_{name}": _text(words[name]) for name in ("mode", "version") if name in words} | {
         "role": _text(words.get("role", ""))
     }
@@ -201,16 +201,16 @@ def explained(error: E, url: str) -> E | Unfit:
     """
     if not url:
         return error
-    said = str(error)
+    text = str(error)
     if isinstance(error, Denied):
-        return Unfit(f"the server refuses the user or password of {_URL}: {said}")
+        return Unfit(f"the server refuses the user or password of {_URL}: {text}")
     if isinstance(error, NoPermissionError):
-        return Unfit(f"the user of {_URL} lacks a right: {said}: {_RIGHTS}")
-    if isinstance(error, ResponseError) and said.startswith("WRONGTYPE"):
-        return Unfit(f"{said}: {_ELSEWHERE}")
-    if isinstance(error, ResponseError) and "DB index" in said:
-        return Unfit(f"the server has no database of the number that {_URL} names ({said}): take a lower one, or 0")
-    if isinstance(error, ResponseError) and re.match("CROSSSLOT|MOVED|ASK ", said):
+        return Unfit(f"the user of {_URL} lacks a right: {text}: {_RIGHTS}")
+    if isinstance(error, ResponseError) and text.startswith("WRONGTYPE"):
+        return Unfit(f"{text}: {_ELSEWHERE}")
+    if isinstance(error, ResponseError) and "DB index" in text:
+        return Unfit(f"the server has no database of the number that {_URL} names ({text}): take a lower one, or 0")
+    if isinstance(error, ResponseError) and re.match("CROSSSLOT|MOVED|ASK ", text):
         return Unfit(f"the server that {_URL} names is a node of a Redis Cluster, which is not supported: name another")
     if isinstance(error, (*AWAY, OSError)) and (why := _of_another_kind(error, url)):
         return Unfit(why)
@@ -219,12 +219,12 @@ def explained(error: E, url: str) -> E | Unfit:
 
 def in_words(error: BaseException) -> str:
     """An error of a server that is away, as somebody wants to read it who looks for the cause."""
-    said = str(error)
+    text = str(error)
     if isinstance(error, TimeoutError | RedisTimeoutError):
-        if "connecting" in said:
-            return f"no connection comes about ({said}): is it the right port, is it TLS, does a firewall let it pass?"
-        return f"it takes connections and does not answer ({said}): it hangs, or is no Redis server"
-    return said
+        if "connecting" in text:
+            return f"no connection comes about ({text}): is it the right port, is it TLS, does a firewall let it pass?"
+        return f"it takes connections and does not answer ({text}): it hangs, or is no Redis server"
+    return text
 
 
 def version(info: Mapping[str, Any]) -> tuple[int, ...]:
@@ -235,21 +235,21 @@ def version(info: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _of_another_kind(error: BaseException, url: str) -> str:
     """Why whoever listens there does not answer as it should; empty: nobody can tell."""
-    address, said = ServerAddress.parse(url), str(error)
+    address, text = ServerAddress.parse(url), str(error)
     for option in TLS_FILES:
         try:
             Path(address.tls.get(option, os.devnull)).open("rb").close()
         except OSError as fault:
             return f"{option}={address.tls[option]} in {_URL} cannot be read ({fault.strerror}): name another file"
-    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
+    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
         return (
-            f"the certificate of the server that {_URL} names is not accepted ({said}): ssl_ca_certs=FILE in the URL"
+            f"the certificate of the server that {_URL} names is not accepted ({text}): ssl_ca_certs=FILE in the URL"
             " says who vouches for it; and the host must be the one that it was made for"
         )
     if address.kind not in ("tcp", "tls"):
         return ""
     if address.kind == "tcp" and isinstance(error, TimeoutError | RedisTimeoutError):
-        return ""  # it has been spoken to, and said nothing
+        return ""  # it takes connections and does not answer
     spoken = _spoken(*address.hosts[0], address.kind == "tls")
     if address.kind == "tls" and spoken == "redis":
         return f"the server that {_URL} names speaks no TLS at this port: begin the URL with redis://"
@@ -279,7 +279,7 @@ def _spoken(host: str, port: int, not_tls: bool) -> str:
     if not_tls:
         return ""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only to see whether it is TLS; nothing is said
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only to see whether it is TLS; nothing is sent
     with suppress(OSError), socket.create_connection((host, port), _LOOK_S) as plain, context.wrap_socket(plain):
         return "tls"
     return "tls" if answer else ""

@@ -14,10 +14,10 @@ class PartitionKeys(NamedTuple):
         events_trimmed: hash of what consumer groups have missed, by group.
         rewritten: the commands stream while it is written anew, with other ids.
         replies: hash of Celery requests that wait for an outcome, by task id.
-        status: what the owner last said about itself.
+        status: the owner's status.
         state: identity of the state directory that owns the partition.
         lease: who speaks for the partition now; expires unless it is renewed.
-        epoch: the number of that owner's reign; every new owner's is higher.
+        epoch: the number of that owner's epoch; every new owner's is higher.
         trimmed: up to where the commands stream has been trimmed, and by which state.
         dead_letters: stream of what was rejected, quarantined, or refused at the Celery door.
         quarantined: hash of commands that end every process which decides them, by position.
@@ -80,7 +80,7 @@ class PartitionKeys(NamedTuple):
 ROUTES = "recommender:routes"
 """Hash of collections that are not where hash and settings put them: the partition of each, of all partitions.
 
-The key prefix stands before it too."""
+It begins with the key prefix too."""
 
 GROUP = "recommender"
 """A consumer group beside the commands stream, moved along so that standard tools see the lag."""

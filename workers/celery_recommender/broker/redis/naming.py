@@ -49,9 +49,9 @@ class NamingPipeline(Pipeline):
             raise
 
     def annotate_exception(self, exception: RedisError, number: int, command: Sequence[Any]) -> None:
-        """Say which of the commands failed."""
-        said = exception.args[0] if exception.args else ""
-        exception.args = (f"{said} ({concerning(command)})", *exception.args[1:])
+        """Name the command that failed."""
+        text = exception.args[0] if exception.args else ""
+        exception.args = (f"{text} ({concerning(command)})", *exception.args[1:])
 
 
 def concerning(command: Sequence[Any]) -> str:
@@ -71,9 +71,9 @@ def concerning(command: Sequence[Any]) -> str:
 
 
 def _name(error: ResponseError, command: Sequence[Any]) -> None:
-    said = str(error)
-    if isinstance(error, NoPermissionError) or said.startswith("WRONGTYPE"):
-        error.args = (f"{said} ({concerning(command)})",)
+    text = str(error)
+    if isinstance(error, NoPermissionError) or text.startswith("WRONGTYPE"):
+        error.args = (f"{text} ({concerning(command)})",)
 
 
 def _text(part: Any) -> str:

@@ -1,7 +1,7 @@
-"""How long an answer of the server is waited for: attempts have an end in all, and an earlier one where it must be.
+"""How long an answer of the server is waited for: a limit for all attempts, and a shorter one at the end.
 
-redis-py counts attempts, at several levels one inside of the other: against a server that takes connections and says
-nothing, four attempts of ten seconds become sixteen.
+redis-py counts attempts, at several levels one inside of the other: against a server that takes connections and does
+not answer, four attempts of ten seconds become sixteen.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _LOOK_S = 2.0
 _HURRIED_S = 0.5
 
 
-class Patience(Retry):
-    """A few attempts more, which begin within 15 seconds of the first one, whatever the levels of the call.
+class BoundedRetry(Retry):
+    """A few more attempts, which begin within 15 seconds of the first one, over all levels of the call.
 
     Each connection has one of its own.
     """
@@ -54,12 +54,12 @@ class Patience(Retry):
                 self._begun_s = None
 
     def end(self) -> None:
-        """What is under way is the last attempt."""
+        """The attempt under way is the last."""
         self._in_all_s = 0.0
 
 
 class Connections:
-    """The clients of one owner: once it is to end, none of its threads waits long for a server that says nothing.
+    """The clients of one owner: once it is to end, none of its threads waits long for a server that does not answer.
 
     Args:
         connect: makes one.
@@ -111,12 +111,12 @@ def is_silent(client: Redis) -> bool:
 
 
 def hurry(client: Redis) -> None:
-    """Whatever a client waits for fails now, and what it is asked later fails in half a second."""
+    """What a client waits for fails now, and later requests fail within half a second."""
     pool = client.connection_pool
     timeouts = {"socket_connect_timeout": _HURRIED_S, "socket_timeout": _HURRIED_S}
     pool.connection_kwargs |= {**timeouts, "retry": Retry(NoBackoff(), 0)}
     for connection in (*pool._in_use_connections, *pool._available_connections):  # noqa: SLF001 (nothing public has them)
-        if isinstance(connection.retry, Patience):
+        if isinstance(connection.retry, BoundedRetry):
             connection.retry.end()
         for name, value in timeouts.items():
             setattr(connection, name, value)

@@ -10,7 +10,7 @@ Pairs = Sequence[bytes]
 
 
 class Received(dict[bytes, bytes]):
-    """Fields of an entry; of a name that stands there several times the last.
+    """Fields of an entry; of a name that comes several times, the last.
 
     Attributes:
         received_bytes: of all names and values that came.
@@ -24,7 +24,7 @@ class Received(dict[bytes, bytes]):
 
 
 def size_of(fields: Mapping[bytes, bytes]) -> int:
-    """Bytes of an entry, those of names that stand there twice included."""
+    """Bytes of an entry, those of repeated names included."""
     if isinstance(fields, Received):
         return fields.received_bytes
     return sum(len(name) + len(value) for name, value in fields.items())

@@ -1,7 +1,7 @@
-"""What time it is at the server: the one clock by which ids of entries are given.
+"""The server's time: ids of entries are given by it.
 
 A worker's own clock may be set wrongly, jump or stand still. Ages, due times and what is late are therefore measured
-against the server's, carried on between two readings by the monotonic clock.
+against the server's, extrapolated between two readings by the monotonic clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError
 
 
 class ServerClock:
-    """Milliseconds since 1970 as the server sees them; until it has been asked, as this machine does.
+    """Milliseconds since 1970 by the server's clock; before the first reading, by this machine's.
 
     Args:
         redis: the server.
@@ -25,21 +25,21 @@ class ServerClock:
         self._ahead_s = time.time() - time.monotonic()
 
     def adjust(self) -> None:
-        """Ask the server. One that does not tell (before Redis 7) is asked with ``TIME``; where our user may not, it is
-        taken to have the time of this machine."""
+        """Read the server's clock: from ``INFO``, or with ``TIME`` (before Redis 7). Where our user may do neither, the
+        time of this machine is taken."""
         asked_s = time.monotonic()
         info: Any = self._redis.info("server")
         answered_s = time.monotonic()
-        said_us = info.get("server_time_usec")
-        at_server_s = self._told_s() if said_us is None else int(said_us) / 1_000_000
+        server_us = info.get("server_time_usec")
+        at_server_s = self._time_s() if server_us is None else int(server_us) / 1_000_000
         self._ahead_s = at_server_s - (asked_s + answered_s) / 2
 
-    def _told_s(self) -> float:
+    def _time_s(self) -> float:
         try:
-            told: Any = self._redis.time()
+            found: Any = self._redis.time()
         except NoPermissionError:
             return time.time()
-        return int(told[0]) + int(told[1]) / 1_000_000
+        return int(found[0]) + int(found[1]) / 1_000_000
 
     def now_ms(self) -> int:
         """The time now."""

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from celery_recommender.broker.commands.id_repair import last_given
-from celery_recommender.broker.commands.trusted_ids import last_believed
+from celery_recommender.broker.commands.trusted_ids import last_trusted
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.broker.redis.server_clock import ServerClock
 from celery_recommender.cli.output.findings import Finding
@@ -29,7 +29,7 @@ def check_ids(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any] | Non
     clock.adjust()
     last = last_given(redis, keys.commands)
     read = EntryId.parse(status["position"]) if status is not None and "position" in status else START
-    if last is not None and last > last_believed(clock.now_ms(), read):
+    if last is not None and last > last_trusted(clock.now_ms(), read):
         yield Finding(
             "ids of commands",
             "warning",

@@ -1,4 +1,4 @@
-"""Backups that the owner makes: by the clock or when asked, while it goes on deciding."""
+"""Backups that the owner makes: on schedule or on request, while it goes on deciding."""
 
 from __future__ import annotations
 
@@ -37,11 +37,48 @@ class _Job:
     error: Exception | None = None
 
 
+class BackupRequests:
+    """Requests for a backup, from any thread, until the owner makes it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Future[Backup]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def ask(self) -> Future[Backup]:
+        """A backup as soon as possible."""
+        answer: Future[Backup] = Future()
+        with self._lock:
+            if self._closed:
+                answer.set_exception(StateError("the owner is shutting down"))
+            else:
+                self._waiting.append(answer)
+        return answer
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self) -> list[Future[Backup]]:
+        """Those that wait."""
+        with self._lock:
+            taken, self._waiting = self._waiting, []
+        return taken
+
+    def close(self) -> None:
+        """Refuse those that wait, and those that come from now on."""
+        with self._lock:
+            self._closed = True
+        for answer in self.take():
+            answer.set_exception(StateError("the owner is shutting down"))
+
+
 class BackupKeeper:
     """Makes backups on a thread of its own. The engine thread begins and ends them; it never waits for one.
 
     Args:
+        engine: of whose state backups are made.
         settings: where backups go, how often they are made, how many are kept.
+        requests: for backups out of turn.
 
     Attributes:
         newest: the last backup that was verified, by this process or the one before.
@@ -49,13 +86,12 @@ class BackupKeeper:
         failures: how many could not be made.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, engine: Recommender, settings: Settings, requests: BackupRequests) -> None:
+        self._engine = engine
         self._settings = settings
         self._scheduled = settings.backup_dir is not None
         self._directory = backup_directory(settings)
-        self._asked: list[Future[Backup]] = []
-        self._asking = threading.Lock()
-        self._stopped = False
+        self._requests = requests
         self._job: _Job | None = None
         self._due_s = 0.0
         self._hurried = False
@@ -69,18 +105,8 @@ class BackupKeeper:
         """Up to where commands are in a backup that this process has verified; ``None`` when none are to be made."""
         return (self._saved or START) if self._scheduled else None
 
-    def ask(self) -> Future[Backup]:
-        """A backup as soon as possible; may be called by any thread."""
-        answer: Future[Backup] = Future()
-        with self._asking:
-            if self._stopped:
-                answer.set_exception(StateError("the owner is shutting down"))
-            else:
-                self._asked.append(answer)
-        return answer
-
     def hurry(self) -> None:
-        """The last one is worth nothing any more: where any are made, make another soon."""
+        """The last one cannot be used any more: where any are made, make another soon."""
         self._hurried = True
 
     def start(self) -> None:
@@ -94,52 +120,43 @@ class BackupKeeper:
             age_s = max(0.0, (datetime.now(UTC) - self.current_at).total_seconds())  # the clock may have been set back
             self._due_s = time.monotonic() + max(0.0, self._settings.backup_every_s - age_s)
 
-    def tend(self, engine: Recommender) -> None:
+    def tend(self) -> None:
         """End what is done, begin what is due; called by the engine thread now and then."""
         if self._job is not None:
-            self._look_after(self._job, engine)
-        elif self._asked or (self._scheduled and (self._hurried or time.monotonic() >= self._due_s)):
-            self._begin(engine)
+            self._look_after(self._job)
+        elif self._requests or (self._scheduled and (self._hurried or time.monotonic() >= self._due_s)):
+            self._begin()
 
-    def stop(self, engine: Recommender) -> None:
-        """Give up what is not done; who asks from now on is told so."""
+    def stop(self) -> None:
+        """Give up what is not done, and refuse further requests."""
         if self._job is not None:
             self._job.cancelled.set()
             if self._job.thread is not None:
                 self._job.thread.join()
-            self._end(self._job, engine)
-        with self._asking:
-            self._stopped = True
-        for answer in self._take_asked():
-            answer.set_exception(StateError("the owner is shutting down"))
+            self._end(self._job)
+        self._requests.close()
 
-    def told(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
         """For the status."""
         if self.newest is None or self.current_at is None:
             return {}
         return {"backup_position": self.newest.manifest.position, "backup_at": self.current_at.isoformat()}
 
-    def _begin(self, engine: Recommender) -> None:
-        waiting = self._take_asked()
+    def _begin(self) -> None:
+        waiting = self._requests.take()
         self._hurried = False
         self._due_s = time.monotonic() + self._settings.backup_every_s
-        if not waiting and self._saved == engine.position:  # nothing has happened since
+        if not waiting and self._saved == self._engine.position:  # nothing has happened since
             self.current_at = datetime.now(UTC)
             return
         try:
-            job = _Job(engine.begin_copy(), waiting)
+            job = _Job(self._engine.begin_copy(), waiting)
         except (StateError, OSError) as error:
             self._failed(error, waiting)
             return
         job.thread = threading.Thread(target=self._write, args=(job,), name="recommender-backup", daemon=True)
         self._job = job
         job.thread.start()
-
-    def _take_asked(self) -> list[Future[Backup]]:
-        """Those who have asked; nobody asks in between and is forgotten."""
-        with self._asking:
-            asked, self._asked = self._asked, []
-        return asked
 
     def _write(self, job: _Job) -> None:
         """The thread."""
@@ -149,21 +166,21 @@ class BackupKeeper:
             gone = backups.prune(job.backup, self._settings.backup_keep if self._scheduled else 1)
             if gone:
                 log.info("backups.pruned", extra={"count": len(gone)})
-        except Exception as error:  # the engine thread says so, and goes on
+        except Exception as error:  # the engine thread logs it, and goes on
             job.error = error
 
-    def _look_after(self, job: _Job, engine: Recommender) -> None:
+    def _look_after(self, job: _Job) -> None:
         if job.thread is not None and job.thread.is_alive():
             if job.copy.log_bytes() > max(_MOST_LOG_BYTES, job.copy.size_bytes):
                 log.error("backups.too_slow", extra={"log_bytes": job.copy.log_bytes()})
                 job.cancelled.set()
             return
-        self._end(job, engine)
+        self._end(job)
 
-    def _end(self, job: _Job, engine: Recommender) -> None:
+    def _end(self, job: _Job) -> None:
         self._job = None
         try:
-            engine.end_copy()
+            self._engine.end_copy()
         except StateError as error:  # the write-ahead log is moved later
             log.warning("backups.log_not_moved", extra={"error": str(error)})
         if job.backup is not None:  # written and verified, even if older ones could not be deleted
@@ -183,5 +200,5 @@ class BackupKeeper:
 
 
 def backup_directory(settings: Settings) -> Path:
-    """Where the owner writes backups; without a setting, what somebody asked for and has yet to fetch."""
+    """Where the owner writes backups; without a setting, those that were requested and are yet to be fetched."""
     return settings.backup_dir or settings.state_dir / "backups"

@@ -1,14 +1,13 @@
-"""Drops events from their stream when the rule says so, and says which consumer group is behind."""
+"""Drops events from their stream by the retention rule, and reports which consumer groups are behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
-
+from celery_recommender.broker.coordination.held_partition import HeldPartition
 from celery_recommender.broker.events.retention import (
-    MOST_TOLD,
+    MOST_SHOWN,
     EventGroup,
     Gap,
     event_groups,
@@ -17,7 +16,6 @@ from celery_recommender.broker.events.retention import (
     note_gaps,
 )
 from celery_recommender.broker.events.stream import EventsStream
-from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.owner.telemetry.metrics import Metrics
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
@@ -30,51 +28,53 @@ class EventKeeper:
     """Looks after the events stream about once a second.
 
     Length and bytes of the stream are bounded whatever the rule: a group that never reads holds nothing up, it misses
-    events, and can read them again from the store. Which it has missed stands in a hash beside the stream.
+    events, and can read them again from the store. Which it has missed is noted in a hash beside the stream.
 
     Args:
+        engine: knows which events there were.
         settings: the rule.
-        redis: the server.
-        keys: of the partition.
+        partition: that is owned.
         events: the stream.
-        metrics: where to count.
+        metrics: shows how far groups are behind.
     """
 
     def __init__(
-        self, settings: Settings, redis: Redis, keys: PartitionKeys, events: EventsStream, metrics: Metrics
+        self, engine: Recommender, settings: Settings, partition: HeldPartition, events: EventsStream, metrics: Metrics
     ) -> None:
+        self._engine = engine
         self._settings = settings
-        self._redis = redis
-        self._keys = keys
+        self._redis, self._keys = partition.redis, partition.keys
+        self._clock = partition.clock
         self._events = events
         self._metrics = metrics
         self._missed: dict[str, Gap] = {}
+        self._facts: dict[str, Any] = {}
 
-    def tend(self, engine: Recommender, now_ms: int) -> dict[str, Any]:
-        """Drop what is not kept; returns what to say about the stream.
+    def facts(self) -> dict[str, Any]:
+        """For the status: what is in the stream, and the groups that are furthest behind."""
+        return self._facts
 
-        Args:
-            engine: knows which events there were.
-            now_ms: the server's time.
-        """
+    def tend(self) -> None:
+        """Drop what is not kept."""
+        now_ms = self._clock.now_ms()
         self._events.keep_bounds()
         groups = event_groups(self._redis, self._keys)
         first = first_needed(self._settings.events_retention, groups, now_ms, self._settings.events_hours)
         if first is not None:
             self._events.drop_before(first)
-        self._note_missed(engine, groups[:MOST_TOLD], now_ms)
+        self._note_missed(groups[:MOST_SHOWN], now_ms)
         length = self._events.length()
-        behind_s = {group.name: _behind_s(group, now_ms) for group in groups[:MOST_TOLD]}
+        behind_s = {group.name: _behind_s(group, now_ms) for group in groups[:MOST_SHOWN]}
         self._metrics.events_stream(length, behind_s)
-        told = [{"name": name, "behind_s": age, "missed": name in self._missed} for name, age in behind_s.items()]
-        return {"entries": length, "groups": told}
+        shown = [{"name": name, "behind_s": age, "missed": name in self._missed} for name, age in behind_s.items()]
+        self._facts = {"events": {"entries": length, "groups": shown}}
 
-    def _note_missed(self, engine: Recommender, groups: Sequence[EventGroup], now_ms: int) -> None:
+    def _note_missed(self, groups: Sequence[EventGroup], now_ms: int) -> None:
         """Events that a group had not acknowledged are gone from the stream; until it has gone on behind them."""
         left = first_event(self._redis, self._keys) or self._events.last_id().successor
         found: dict[str, Gap] = {}
         for group in groups:
-            missed = engine.outbox.dropped_from(group.needs_from, left)
+            missed = self._engine.outbox.dropped_from(group.needs_from, left)
             if missed is not None:
                 found[group.name] = self._missed.get(group.name, Gap(missed, left, now_ms))._replace(up_to=left)
         for name, gap in found.items():

@@ -1,10 +1,10 @@
 """A state that is behind its own events stream: restored from a backup, it decides again what it has decided since.
 
-What it decided then stands in the events stream, and is the record: consumers have read it. The commands are still in
+What it decided then is in the events stream, and is the record: consumers have read it. The commands are still in
 the commands stream, so deciding them again gives the same events under the same ids, and none is published twice: what
-is behind the last entry of the stream is new, everything else has been said. Two things cannot be the same by
-themselves. When a command was first read is asked of the record. And texts embedded since the backup are embedded once
-more, which moves a vector a little: where that turned a decision, the record stays as it is and the log says how many.
+is behind the last entry of the stream is new, everything else has been published. Two things are not the same by
+themselves. When a command was first read is taken from the record. And texts embedded since the backup are embedded
+again, which moves a vector a little: where that changes a decision, the record stays as it is and the log counts it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ Event = Mapping[str, Any]
 
 
 class Recovery:
-    """Follows the engine through the commands whose events stand in the stream already.
+    """Follows the engine through the commands whose events are in the stream already.
 
     Args:
+        engine: whose state may be behind.
         redis: the server.
         keys: of the partition.
     """
 
-    def __init__(self, redis: Redis, keys: PartitionKeys) -> None:
+    def __init__(self, engine: Recommender, redis: Redis, keys: PartitionKeys) -> None:
+        self._engine = engine
         self._redis = redis
         self._keys = keys
         self._last_event = START
@@ -61,20 +63,19 @@ class Recovery:
         """Whether commands are being decided that have been decided before."""
         return self._until != START
 
-    def begin(self, engine: Recommender, last: EntryId) -> None:
+    def begin(self, last: EntryId) -> None:
         """Find out what lies between the state and the stream.
 
         Args:
-            engine: whose state is behind.
             last: the last entry of the events stream.
 
         Raises:
-            EventsConflict: what stands there cannot come from the commands that this state has yet to decide.
+            EventsConflict: the events there cannot come from the commands that this state has yet to decide.
         """
-        position = engine.position
-        told = self._event(last)
-        until = _command_of(told) if told is not None else self._command_before(last)
-        if told is not None and until == position:  # the end of a recovery that was cut short
+        engine, position = self._engine, self._engine.position
+        event = self._event(last)
+        until = _command_of(event) if event is not None else self._command_before(last)
+        if event is not None and until == position:  # the end of a recovery that was cut short
             engine.continue_after(last)
             return
         if until is None or until <= position or not self._redis.xrange(self._keys.commands, str(until), str(until)):
@@ -117,16 +118,16 @@ class Recovery:
         cut = sum(entry.id <= self._until for entry in entries) if self.running else 0
         return [list(part) for part in (entries[:cut], entries[cut:]) if part]
 
-    def follow(self, engine: Recommender) -> None:
+    def follow(self) -> None:
         """Compare what has been decided again with the record; at the end, go on behind it."""
         if not self.running:
             return
         try:
-            self._compare(engine)
-        except AWAY as error:  # what is compared is only told
+            self._compare()
+        except AWAY as error:  # the comparison is for the log only
             log.warning("recovery.not_compared", extra={"error": str(error)})
-        if engine.position >= self._until:
-            engine.continue_after(max(engine.last_event, self._last_event))
+        if self._engine.position >= self._until:
+            self._engine.continue_after(max(self._engine.last_event, self._last_event))
             level = logging.ERROR if self.counts["different"] + self.counts["unknown"] else logging.WARNING
             log.log(level, "recovery.finished", extra={"position": str(self._until), **self.counts})
             self._until = START
@@ -174,17 +175,17 @@ class Recovery:
         elif id_.ms < command.ms:
             self._read_at[command] = id_.ms
 
-    def _compare(self, engine: Recommender) -> None:
-        up_to = min(engine.last_event, self._last_event)
+    def _compare(self) -> None:
+        up_to = min(self._engine.last_event, self._last_event)
         if up_to <= self._compared:
             return
         record = dict(self._events(self._compared, up_to))
-        for row in _rows(engine, self._compared, up_to):
-            told = record.pop(row.id, None)
-            if told is None:  # erased since, or trimmed
+        for row in _rows(self._engine, self._compared, up_to):
+            event = record.pop(row.id, None)
+            if event is None:  # erased since, or trimmed
                 self.counts["absent"] += 1
                 continue
-            same = _alike(_decision(json.loads(row.event)), _decision(told))
+            same = _alike(_decision(json.loads(row.event)), _decision(event))
             self.counts["same" if same else "different"] += 1
             if not same:
                 log.warning("recovery.decided_otherwise", extra={"event": str(row.id), "type": row.type})

@@ -1,4 +1,4 @@
-"""Sees to it that no command is passed over when the commands stream is lost, set back or has lost its group.
+"""Makes sure that no command is skipped when the commands stream is lost, set back or has lost its group.
 
 The owner reads by position, so an entry that comes to stand at or before it is never read. A stream gives rising ids,
 but a new one in its place, or an older copy of it on a server that took over, begins again lower. So the keeper raises
@@ -32,12 +32,14 @@ class StreamKeeper:
     """Looks after the commands stream; called by the engine thread.
 
     Args:
+        engine: knows what has been decided.
         commands: the stream.
         lease: without which nothing is moved.
-        broken: told when decided commands that were in the stream are, or may be, no longer there.
+        broken: called when decided commands that were in the stream are, or may be, no longer there.
     """
 
-    def __init__(self, commands: CommandsLog, lease: Lease, broken: Callable[[Recommender], None]) -> None:
+    def __init__(self, engine: Recommender, commands: CommandsLog, lease: Lease, broken: Callable[[], None]) -> None:
+        self._engine = engine
         self._commands = commands
         self._lease = lease
         self._broken = broken
@@ -46,18 +48,17 @@ class StreamKeeper:
         self._anew = self._torn = False
 
     def doubt(self) -> None:
-        """The server was away: whoever answers next may know less than the one before."""
+        """The server was away: the one that answers next may have older data."""
         self._doubtful = True
 
-    def settled(self, engine: Recommender, read: EntryId) -> bool:
-        """As ``check``, but looks only if there is reason to."""
-        return (not self._doubtful and self._up_to == START and not self._torn) or self.check(engine, read)
+    def settled(self, read: EntryId) -> bool:
+        """As ``check``, but checks only if there is reason to."""
+        return (not self._doubtful and self._up_to == START and not self._torn) or self.check(read)
 
-    def check(self, engine: Recommender, read: EntryId) -> bool:
-        """Look at the stream and mend what can be mended.
+    def check(self, read: EntryId) -> bool:
+        """Check the stream and repair what can be repaired.
 
         Args:
-            engine: knows what has been decided.
             read: position of the last entry that has been read; at or behind that of the engine.
 
         Returns:
@@ -66,34 +67,35 @@ class StreamKeeper:
         Raises:
             LeaseLost: another process owns the partition.
         """
+        position = self._engine.position
         continuity = self._commands.keep_above(read)
         if continuity is not Continuity.WHOLE:
             self._torn = True
             log.error(
                 "owner.stream_was_reset",
-                extra={"found": continuity.value, "position": str(engine.position), "read": str(read)},
+                extra={"found": continuity.value, "position": str(position), "read": str(read)},
             )
             self._after, self._up_to = START, max(self._up_to, read)
             self._anew = self._anew or continuity is Continuity.ANEW
-            self._broken(engine)
+            self._broken()
         elif self._doubtful:
-            since = EntryId(max(engine.position.ms - _CLOCK_DIFFERENCE_MS, 0), 0)
+            since = EntryId(max(position.ms - _CLOCK_DIFFERENCE_MS, 0), 0)
             self._after = min(self._after, since) if self._up_to != START else since
             self._up_to = max(self._up_to, read)
         self._doubtful = False
-        if engine.position < self._up_to:
+        if position < self._up_to:
             return False  # what was read and is not decided yet cannot be told from what was never read
         if self._up_to != START:
-            self._mend(engine)
+            self._repair()
             self._up_to, self._anew = START, False
         if self._torn:  # what was read before it broke, and decided since, is missing as well
-            self._broken(engine)
+            self._broken()
             self._torn = False
         return True
 
-    def _mend(self, engine: Recommender) -> None:
-        found = 0
-        known = _Decided(engine, anew=self._anew)
+    def _repair(self) -> None:
+        found, position = 0, str(self._engine.position)
+        known = _Decided(self._engine, anew=self._anew)
         size, after = ReadSize(), self._after
         while entries := self._commands.between(after, self._up_to, size.count):
             size.saw([size_of(fields) for _, fields in entries])
@@ -104,9 +106,9 @@ class StreamKeeper:
             found += len(missed)
             after = entries[-1][0]
         if found:
-            log.error("owner.commands_recovered", extra={"commands": found, "position": str(engine.position)})
+            log.error("owner.commands_recovered", extra={"commands": found, "position": position})
         if known.too_old:
-            log.error("owner.commands_too_old", extra={"commands": known.too_old, "position": str(engine.position)})
+            log.error("owner.commands_too_old", extra={"commands": known.too_old, "position": position})
 
 
 class _Decided:

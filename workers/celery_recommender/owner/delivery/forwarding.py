@@ -1,8 +1,8 @@
 """Passes commands on to the partitions that decide them, with the requests of Celery tasks that wait for the outcome.
 
-What is to be passed on is committed with the position. It is sent once more if it is not known to have arrived: there
-it has a key, so it is decided once. What may not be passed on is set aside: it is refused on this partition's own log,
-so that callers are told, and a dead letter holds the command.
+What is to be passed on is committed with the position. It is sent again if it is not known to have arrived: it has a
+key there, so it is decided once. What cannot be passed on is refused on this partition's own log, so that callers get
+an outcome, and a dead letter holds the command.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import NoPermissionError, ResponseError
 
 from celery_recommender.broker.commands.refusals import payload_of, sentence
-from celery_recommender.broker.coordination.lease import Lease
+from celery_recommender.broker.coordination.held_partition import HeldPartition
 from celery_recommender.broker.coordination.proofs import NotPermitted, Proofs
 from celery_recommender.broker.redis.availability import AWAY
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.client import command_fields
-from celery_recommender.owner.telemetry.status import Status
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
 from recommender_engine.event_log import event_log
@@ -35,49 +33,51 @@ _AT_ONCE = 200
 _AGAIN = "and send the command again (recommender dead-letters replay)"
 
 Refusal = tuple[Forward, str, str]
-"""A command, why it cannot be passed on in a word, and in a sentence."""
+"""A command, the code why it cannot be passed on, and a sentence."""
 
 
 class Forwarding:
     """Moves commands from the state to the streams of other partitions.
 
     Args:
+        engine: whose state holds them.
         settings: which partition passes them on, and which others there are.
-        redis: the server.
-        lease: without which nothing is sent.
-        proofs: of what is refused on the partition's own log.
-        status: where to tell what could not be passed on.
+        partition: that is owned.
+        proofs: of refusals on its own log.
     """
 
-    def __init__(self, settings: Settings, redis: Redis, lease: Lease, proofs: Proofs, status: Status) -> None:
+    def __init__(self, engine: Recommender, settings: Settings, partition: HeldPartition, proofs: Proofs) -> None:
+        self._engine = engine
         self._partition = settings.partition
         self._listed = frozenset(settings.all_partitions)
         self._key_prefix = settings.key_prefix
-        self._keys = PartitionKeys.of(settings.partition, settings.key_prefix)
-        self._redis = redis
-        self._lease = lease
+        self._redis, self._keys, self._lease = partition.redis, partition.keys, partition.lease
         self._proofs = proofs
-        self._status = status
-        self._told: dict[str, dict[str, Any]] = {}
+        self._refused: dict[str, dict[str, Any]] = {}  # by partition
+        self._has_refused = False
 
-    def send(self, engine: Recommender) -> None:
+    def facts(self) -> dict[str, Any]:
+        """For the status: what could not be passed on, by partition."""
+        return {"not_passed_on": self._refused} if self._has_refused else {}
+
+    def send(self) -> None:
         """Pass on what is to be passed on now; a server that is away gets it later.
 
         Raises:
             LeaseLost: another process owns the partition.
         """
-        while forwards := engine.moves.forwards(_AT_ONCE):
+        while forwards := self._engine.moves.forwards(_AT_ONCE):
             try:
                 refused = self._pass_on(forwards)
                 self._set_aside(refused)
-                self._tell({one.target for one in forwards}, refused)
+                self._note({one.target for one in forwards}, refused)
             except AWAY as error:
                 log.warning("forwarding.server_away", extra={"error": str(error)})
                 return
-            engine.moves.sent(forwards)
+            self._engine.moves.sent(forwards)
 
     def _pass_on(self, forwards: Sequence[Forward]) -> list[Refusal]:
-        """Send them; those that cannot be sent hold up no others."""
+        """Send them. Those that cannot be sent do not delay the others."""
         refused = [self._unlisted(one) for one in forwards if one.target not in self._listed]
         known = [one for one in forwards if one.target in self._listed]
         requests = self._requests(known)
@@ -120,9 +120,9 @@ class Forwarding:
         return Proofs(self._redis, PartitionKeys.of(one.target, self._key_prefix)).signed(self._fields(one))
 
     def _fields(self, one: Forward) -> dict[str, str]:
-        said = {name: one.command[name] for name in ("type", "data", "key", "reply_to")}
-        said["via"] = ",".join((*one.command["via"], self._partition))
-        return {name: value for name, value in said.items() if value is not None}
+        fields = {name: one.command[name] for name in ("type", "data", "key", "reply_to")}
+        fields["via"] = ",".join((*one.command["via"], self._partition))
+        return {name: value for name, value in fields.items() if value is not None}
 
     # -- what cannot be passed on --------------------------------------------------------------------------------------
 
@@ -146,7 +146,6 @@ class Forwarding:
     def _set_aside(self, refused: Sequence[Refusal]) -> None:
         if not refused:
             return
-
         entries = [self._proofs.signed(self._refusal(*one)) for one in refused]
 
         def fill(pipe: Pipeline) -> None:
@@ -155,21 +154,21 @@ class Forwarding:
 
         self._lease.execute(fill)
 
-    def _tell(self, targets: set[str], refused: Sequence[Refusal]) -> None:
-        """Say which partitions take nothing; one that takes what it is sent is in order again."""
-        before = self._told
-        self._told = {target: told for target, told in before.items() if target not in targets}
+    def _note(self, targets: set[str], refused: Sequence[Refusal]) -> None:
+        """Note which partitions take nothing; one that takes what it is sent is in order again."""
+        before = self._refused
+        now = {target: facts for target, facts in before.items() if target not in targets}
         for (target, reason), commands in Counter((one.target, text) for one, _, text in refused).items():
             earlier = before.get(target, {}).get("commands", 0)
-            self._told[target] = {"commands": earlier + commands, "reason": reason}
+            now[target] = {"commands": earlier + commands, "reason": reason}
             log.error("forwarding.refused", extra={"target": target, "commands": commands, "reason": reason})
-        if self._told != before:
-            self._status.update(not_passed_on=self._told)
+        self._refused = now
+        self._has_refused = self._has_refused or bool(now)
 
     def _refusal(self, one: Forward, code: str, reason: str) -> dict[str, str | int]:
         raw = str(one.command["data"]).encode()
         about = claimed_item(raw)
-        said = {
+        data = {
             "source": "forward",
             "code": code,
             "message": sentence(reason),
@@ -178,9 +177,8 @@ class Forwarding:
             "collection": about.collection if about else json.loads(raw).get("collection"),
             "command_type": one.command["type"],
         }
-        # Under the key by which the command is known where it was to go: who follows it there finds what came of it.
-        key, waits = one.command["key"], one.command["reply_to"]
-        return command_fields(RefuseMessage.type, said, key=key, reply_to=waits)
+        # Under the key that the command has there: a caller that looks for its outcome by that key finds it.
+        return command_fields(RefuseMessage.type, data, key=one.command["key"], reply_to=one.command["reply_to"])
 
 
 def _task_of(one: Forward) -> str:

@@ -1,7 +1,8 @@
-"""Where outcomes go, and what becomes of one that does not arrive: results, results that tasks follow, deliveries.
+"""Where outcomes go, and what is done with one that does not arrive: results, results that tasks follow, deliveries.
 
-A broker or a result backend that is away is waited for. What no wait mends is set aside after a few attempts, so that
-nothing waits behind it for ever: a result is given up with an error in the log, a delivery becomes a dead letter.
+A broker or a result backend that is away is waited for. After any other error an outcome is given up after a few
+attempts, so that nothing waits behind it for ever: a result leaves an error in the log, a delivery becomes a dead
+letter.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Keep = Callable[[CommandFields], object]
 
 
 class ResultLane:
-    """Results of tasks. One that its backend does not take is passed by the others, and given up in the end.
+    """Results of tasks. One that its backend does not take lets the others pass, and is given up in the end.
 
     Args:
         name: of the lane.
@@ -84,8 +85,8 @@ class DeliveryLane:
         if failure.failing_s < self._patience_s and (is_away(failure.error) or failure.attempts < attempts):
             return False
         job = failure.job
-        if isinstance(job, DeliveryJob) and not _is_letter(job.event):
-            self._keep(_letter(job, f"{self._task} was not called: {failure.reason}"))
+        if isinstance(job, DeliveryJob) and not _is_dead_letter(job.event):
+            self._keep(_dead_letter(job, f"{self._task} was not called: {failure.reason}"))
         log.error(
             "courier.gave_up",
             extra={"lane": self.name, "task": self._task, "event_id": str(job.id), "error": failure.reason},
@@ -111,13 +112,13 @@ def is_away(error: BaseException | None) -> bool:
     return False
 
 
-def _is_letter(event: Mapping[str, Any]) -> bool:
-    """Whether an event tells of a delivery that failed: no letter is written of that."""
+def _is_dead_letter(event: Mapping[str, Any]) -> bool:
+    """Whether an event is about a delivery that failed: no further dead letter is written for that."""
     return bool(event["type"] == CommandRejected.type and event["data"].get("source") == "delivery")
 
 
-def _letter(job: DeliveryJob, reason: str) -> CommandFields:
-    """The command whose outcome is the dead letter; its key is made of the event, so that there is one."""
+def _dead_letter(job: DeliveryJob, reason: str) -> CommandFields:
+    """The command whose outcome is the dead letter; its key is the event's id, so that there is only one."""
     text = json.dumps(job.event, ensure_ascii=False)
     size, text = len(text.encode()), text[:_KEPT_CHARACTERS]
     while len(json.dumps(text, ensure_ascii=False).encode()) > _MOST_ESCAPED_BYTES:

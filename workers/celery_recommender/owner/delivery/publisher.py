@@ -1,4 +1,4 @@
-"""Publishes what is committed, in order, and knows how far it has come."""
+"""Publishes what is committed, in order, and knows the last event that is published."""
 
 from __future__ import annotations
 
@@ -24,41 +24,42 @@ _TRIES = 3  # to make room
 class Publisher:
     """Moves events from the outbox to the events stream.
 
-    After anything went wrong it asks the stream how far it is and sends everything behind that again: an entry that
-    stands there already is not written twice.
+    After an error it asks the stream for its last entry and sends everything behind that again: no entry is written
+    twice.
 
     Args:
+        engine: whose outbox it is.
         events: the stream.
     """
 
-    def __init__(self, events: EventsStream) -> None:
+    def __init__(self, engine: Recommender, events: EventsStream) -> None:
+        self._engine = engine
         self._events = events
         self._published = START
         self._certain = False
 
-    def take_over(self, engine: Recommender, recover: Callable[[Recommender, EntryId], None] | None) -> None:
+    def take_over(self, recover: Callable[[EntryId], None] | None) -> None:
         """Make sure that the stream and the state belong together.
 
         Args:
-            engine: whose state it is.
             recover: called with the last entry of the stream if the state is behind it; ``None``: the state is new.
 
         Raises:
             EventsConflict: the state cannot come from where the stream is.
         """
         last = self._events.last_id()
-        if last <= engine.last_event:
+        if last <= self._engine.last_event:
             return
         if recover is not None:
-            recover(engine, last)
+            recover(last)
             return
         log.warning("publisher.empty_state_takes_over", extra={"last_event": str(last)})
-        engine.continue_after(last)
+        self._engine.continue_after(last)
 
-    def publish(self, engine: Recommender) -> bool:
+    def publish(self) -> bool:
         """Publish what is there; false if the server was away, and it has to be tried again."""
         try:
-            while not self._publish_with_room(engine):
+            while not self._publish_with_room():
                 pass
         except OutOfMemoryError as error:
             log.warning("publisher.server_full", extra={"error": str(error)})
@@ -69,23 +70,23 @@ class Publisher:
             return False
         return True
 
-    def _publish_with_room(self, engine: Recommender) -> bool:
+    def _publish_with_room(self) -> bool:
         """Publish some; where events have filled the server, the oldest make room: they can be read from the store."""
         for _ in range(_TRIES):
             try:
-                return self._publish_some(engine)
+                return self._publish_some()
             except OutOfMemoryError:
                 dropped = self._events.make_room(_ON_THE_WAY * _AT_ONCE_BYTES)
                 if not dropped:
                     raise
                 log.warning("publisher.made_room", extra={"events": dropped})
-        return self._publish_some(engine)
+        return self._publish_some()
 
-    def _publish_some(self, engine: Recommender) -> bool:
+    def _publish_some(self) -> bool:
         """Publish one transaction's worth; whether there was nothing left."""
         if not self._certain:
             self._published, self._certain = self._events.last_id(), True
-        rows = self._next(engine)
+        rows = self._next()
         if not rows:
             return True
         try:
@@ -97,38 +98,38 @@ class Publisher:
             self._published = rows[-1].id
         return False
 
-    def _next(self, engine: Recommender) -> list[OutboxRow]:
+    def _next(self) -> list[OutboxRow]:
         """The next events, with what their dead letters hold; few where they are long."""
         rows: list[OutboxRow] = []
         bytes_ = 0
-        for row in engine.outbox.after(self._published, _AT_ONCE):
+        for row in self._engine.outbox.after(self._published, _AT_ONCE):
             rejection = row.type == CommandRejected.type
-            payload = engine.outbox.payloads.get(row.id) if rejection else None
+            payload = self._engine.outbox.payloads.get(row.id) if rejection else None
             bytes_ += len(row.event) * (2 if rejection else 1) + len(payload or b"")
             if rows and bytes_ > _AT_ONCE_BYTES:
                 break
             rows.append(row if payload is None else replace(row, payload=payload))
         return rows
 
-    def check(self, engine: Recommender) -> None:
+    def check(self) -> None:
         """Notice a stream that was lost or reset while nothing was published, and remove what an erasure demands."""
         if self._certain and self._events.last_id() < self._published:
             log.error("publisher.stream_was_reset", extra={"published": str(self._published)})
             self._certain = False
-        if redactions := engine.outbox.redactions():
+        if redactions := self._engine.outbox.redactions():
             self._events.remove(redactions)
-            engine.acknowledge(redacted=redactions)
+            self._engine.acknowledge(redacted=redactions)
 
-    def backlog(self, engine: Recommender) -> int:
+    def backlog(self) -> int:
         """Events committed and not published."""
-        return engine.outbox.count_after(self._published)
+        return self._engine.outbox.count_after(self._published)
 
     @property
     def certain(self) -> bool:
-        """Whether it knows what stands in the stream: the server has not been away since it looked."""
+        """Whether it knows the last entry of the stream: the server has not been away since it looked."""
         return self._certain
 
     @property
     def published(self) -> EntryId:
-        """The last event known to stand in the stream."""
+        """The last event known to be in the stream."""
         return self._published

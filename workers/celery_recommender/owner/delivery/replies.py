@@ -1,4 +1,4 @@
-"""Who waits for an outcome, and what to tell them."""
+"""Tasks that wait for an outcome, and the outcome that each gets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def reply_address(task_id: str, commands: int | None = None) -> str:
     return f"{commands or 0} {task_id}"
 
 
-def command_key(task_id: str, place: int) -> str:
-    """The key of one of many commands of a task."""
-    return f"{task_id} {place}"
+def command_key(task_id: str, index: int) -> str:
+    """The key of one of many commands of a task, by its index."""
+    return f"{task_id} {index}"
 
 
 def task_of(reply: Reply) -> str:
@@ -33,20 +33,20 @@ def task_of(reply: Reply) -> str:
 def resolve_reply(reply: Reply, engine: Recommender) -> ReplyJob:
     """Collect the outcomes that the caller waits for.
 
-    The caller's address stands on its last command only; the log's order makes sure that the outcomes of those before
-    it are there.
+    Only the caller's last command has its address; by the order of the log the outcomes of the others are there by
+    then.
     """
     number, _, task_id = reply.reply_to.partition(" ")
     count = int(number) if number.isdecimal() else 0
     if not 0 < count <= MOST_COMMANDS:
         return ReplyJob(reply.id, task_id, (_data(reply.outcome),), many=False)
-    before = [_answer(engine, command_key(task_id, place), reply) for place in range(count - 1)]
+    before = [_answer(engine, command_key(task_id, index), reply) for index in range(count - 1)]
     rows = (row for row in (*before, reply.outcome) if row is not None)
     return ReplyJob(reply.id, task_id, tuple(_data(row) for row in rows), many=True)
 
 
 def _answer(engine: Recommender, key: str, reply: Reply) -> OutboxRow | None:
-    """What came of a command of the caller's before its last one; the items of a list may be of several collections."""
+    """The outcome of a command before the caller's last one; the items of a list may be of several collections."""
     found = engine.outbox.answers(key, reply.outcome.id.ms).values()
     return max((row for row in found if row.id < reply.outcome.id), key=lambda row: row.id, default=None)
 

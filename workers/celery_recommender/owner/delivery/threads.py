@@ -1,8 +1,8 @@
-"""The threads that carry outcomes into Celery: results for callers that wait, calls of the user's own task.
+"""The threads that deliver outcomes to Celery: results for callers that wait, calls of the user's own task.
 
-Each lane is a thread of its own, so that a broker that is away, or a queue that does not exist, delays neither
-decisions nor the events stream nor another lane. Everything is carried at least once; what has arrived is noted in the
-store a little later, and sent again after a crash in between.
+Each lane has a thread of its own, so that a broker that is away, or a queue that does not exist, delays neither
+decisions nor the events stream nor another lane. Everything is delivered at least once; what has arrived is noted in
+the store a little later, and sent again after a crash in between.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from celery_recommender.threads import WorkerThread
 from recommender_engine.event_log import event_log
 from recommender_engine.items import EntryId
 
 log = event_log(__name__)
 
 CAPACITY = 2048
-"""Jobs that a courier is given at a time: the outcomes of a batch beside those of the last."""
+"""Jobs that a delivery thread is given at a time: the outcomes of a batch beside those of the last."""
 
-_AT_ONCE = 16  # so many results may be carried twice after a crash
+_AT_ONCE = 16  # so many results may be delivered twice after a crash
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 10.0
 _PASSING_S = 1.0  # at most, while there are others to be tried
 _REASON = 200
@@ -31,11 +32,11 @@ _REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class ReplyJob:
-    """Tell a caller.
+    """The result of a task that waits.
 
     Attributes:
         id: of the reply in the outbox.
-        task_id: of the task that waits.
+        task_id: of the task.
         outcomes: events that answer its commands.
         many: whether it waits for a list.
     """
@@ -57,7 +58,7 @@ class DeliveryJob:
 Job = ReplyJob | DeliveryJob
 
 Carry = Callable[[Sequence[Job]], int]
-"""Carries jobs in order. Returns how many of them have arrived, the first ones; an exception means that none has."""
+"""Delivers jobs in order. Returns how many of them have arrived, the first ones; an exception means that none has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +84,27 @@ class Failure:
 
 
 class Lane(Protocol):
-    """One destination, and what becomes of a job that does not arrive there."""
+    """One destination, and what is done with a job that does not arrive there."""
 
     name: str
 
     def failed(self, failure: Failure) -> bool:
-        """Whether the job is dealt with otherwise and not tried again."""
+        """Whether the job is given up."""
 
     def let_pass(self, failure: Failure) -> bool:
         """Whether the jobs behind it are tried before it is tried again."""
 
 
-class DeliveryThread(threading.Thread):
-    """Carries the jobs of one lane, a few at a time, each until it arrives, the lane gives it up, or it is stopped.
+class DeliveryThread(WorkerThread):
+    """Delivers the jobs of one lane, a few at a time, each until it arrives, the lane gives it up, or it is stopped.
 
     Args:
-        carry: does them.
-        lane: says what becomes of what does not arrive.
+        carry: delivers them.
+        lane: decides what is done with jobs that do not arrive.
     """
 
     def __init__(self, carry: Carry, lane: Lane) -> None:
-        super().__init__(name=f"recommender-courier-{lane.name}", daemon=True)
+        super().__init__(f"delivery-{lane.name}")
         self.lane = lane
         self._carry = carry
         self._jobs: deque[Job] = deque()
@@ -112,7 +113,6 @@ class DeliveryThread(threading.Thread):
         self._failing_since_s: float | None = None
         self._reason = ""
         self._changed = threading.Condition()
-        self._stopping = threading.Event()
 
     @property
     def room(self) -> int:
@@ -132,14 +132,14 @@ class DeliveryThread(threading.Thread):
             jobs.append(self._done.popleft())
         return jobs
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """How many jobs wait; for how many seconds none has arrived although they were tried, and why."""
         since_s = self._failing_since_s
         failing = {} if since_s is None else {"failing_s": round(time.monotonic() - since_s, 1), "reason": self._reason}
         return {"waiting": len(self._jobs), **failing}
 
-    def run(self) -> None:
-        """Carry until stopped."""
+    def work(self) -> None:
+        """Deliver until stopped."""
         retry_s = 0.0
         while not self._stopping.wait(retry_s):
             with self._changed:
@@ -159,12 +159,17 @@ class DeliveryThread(threading.Thread):
             self._finished(arrived)
 
     def finish(self, timeout_s: float) -> None:
-        """Carry what is there, for at most ``timeout_s`` seconds, and stop."""
+        """Deliver what is there, for at most ``timeout_s`` seconds, and stop."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._jobs, timeout_s)
+            self._changed.wait_for(lambda: not self._jobs or not self.is_alive(), timeout_s)
+        self.stop(timeout_s)
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Deliver no more, whatever is left."""
+        with self._changed:
             self._stopping.set()
             self._changed.notify_all()
-        self.join(timeout_s)
+        super().stop(timeout_s)
 
     def _finished(self, count: int) -> None:
         with self._changed:
@@ -188,7 +193,7 @@ class DeliveryThread(threading.Thread):
         )
         try:
             given_up = self.lane.failed(failure)
-        except Exception as caught:  # where it was to be kept instead is away as well
+        except Exception as caught:  # the log, where it was to be kept instead, is away as well
             log.warning("courier.not_kept", extra={"lane": self.lane.name, "error": shown(caught)})
             return retry_s
         if given_up:

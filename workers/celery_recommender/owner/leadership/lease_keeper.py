@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from celery_recommender.broker.coordination.lease import Lease
 from celery_recommender.broker.redis.availability import AWAY
+from celery_recommender.threads import WorkerThread
 from recommender_engine.event_log import event_log
 
 log = event_log(__name__)
@@ -13,41 +12,21 @@ log = event_log(__name__)
 _RENEWALS = 3  # within the time that a lease lasts
 
 
-class LeaseKeeper(threading.Thread):
-    """Renews a lease, on a thread of its own: a long batch does not lose it.
+class LeaseKeeper(WorkerThread):
+    """Renews a lease, on a thread of its own: a long batch does not lose it. ``check`` raises `LeaseLost`.
 
     Args:
         lease: that has been acquired.
     """
 
     def __init__(self, lease: Lease) -> None:
-        super().__init__(name="recommender-lease", daemon=True)
+        super().__init__("lease")
         self._lease = lease
-        self._stopping = threading.Event()
-        self._error: Exception | None = None
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Renew until stopped or lost."""
         while not self._stopping.wait(self._lease.duration_s / _RENEWALS):
             try:
                 self._lease.renew()
             except AWAY as error:
                 log.warning("lease.server_away", extra={"error": str(error)})
-            except Exception as error:  # the owner looks after its threads
-                self._error = error
-                return
-
-    def check(self) -> None:
-        """Raise what has ended the thread, if anything has.
-
-        Raises:
-            LeaseLost: another process owns the partition.
-        """
-        if self._error is not None:
-            raise self._error
-
-    def stop(self) -> None:
-        """Renew no more."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join()

@@ -1,4 +1,4 @@
-"""An owner among others: whose the collections are that its commands are about."""
+"""An owner among others: which partition the collection of a command belongs to."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ _MOST_KNOWN = 65_536  # names, of at most 256 bytes: strangers make up as many a
 
 
 class Membership:
-    """What an owner has to do with the other partitions.
+    """The partition as one of several.
 
     Args:
-        settings: which there are.
+        engine: of this partition.
+        settings: which partitions there are.
         redis: the server.
-        passed_on: where a command went when it was read first, given the entry and where it would go now.
-        listed: whether the partitions of a move were listed when it was read first, given the entry and whether they
+        passed_on: the partition that a command went to when it was first read, given the entry and where it would go
+            now.
+        listed: whether the partitions of a move were listed when it was first read, given the entry and whether they
             are now.
-
-    Raises:
-        ConfigurationError: its own partition is not among those that are listed.
     """
 
     def __init__(
         self,
+        engine: Recommender,
         settings: Settings,
         redis: Redis,
         passed_on: Callable[[Entry, str | None], str | None],
         listed: Callable[[EntryId, bool], bool],
     ) -> None:
-        settings.require_member()
+        self._engine = engine
         self._partition = settings.partition
         self._key_prefix = settings.key_prefix
         self._all = frozenset(settings.all_partitions)
@@ -56,10 +56,10 @@ class Membership:
         self._passed_on = passed_on
         self._listed = listed
         self._ours: Recent[str, None] = Recent(_MOST_KNOWN)
-        self._lock = threading.Lock()  # the intake asks, the engine thread says what is deleted
+        self._lock = threading.Lock()  # of the intake's thread and the engine's
         self._deleted: set[str] = set()
 
-    def place(self, entry: Entry) -> Entry:
+    def route(self, entry: Entry) -> Entry:
         """The entry, with the partition it is for by the settings, if that is another one.
 
         A step of a move between partitions of which one is not listed becomes one that cannot be accepted.
@@ -67,7 +67,7 @@ class Membership:
         What was once ours stays ours as far as settings go: only the log takes a collection away.
 
         Raises:
-            RedisError: nobody can tell.
+            RedisError: the server is away.
         """
         if isinstance(entry.command, MoveCollection) and (error := self._objection(entry.id, entry.command)):
             raw = entry.command.model_dump_json(exclude_unset=True).encode()
@@ -83,19 +83,20 @@ class Membership:
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
 
     def _objection(self, entry: EntryId, command: MoveCollection) -> InvalidCommand | None:
-        strange = next((one for one in (command.source, command.target) if one not in self._all), None)
-        if self._listed(entry, strange is None):
+        unlisted = next((one for one in (command.source, command.target) if one not in self._all), None)
+        if self._listed(entry, unlisted is None):
             return None
         return InvalidCommand(
-            "unknown_partition", f"{strange or 'one of the two'!r} is none of the partitions (RECOMMENDER_PARTITIONS)"
+            "unknown_partition", f"{unlisted or 'one of the two'!r} is none of the partitions (RECOMMENDER_PARTITIONS)"
         )
 
-    def keep(self, engine: Recommender) -> None:
-        """Tell everybody that collections which are here stay here, whatever their names' hashes say.
+    def keep(self) -> None:
+        """Write routes for collections that are here and belong elsewhere by their names' hashes.
 
-        So a list with one partition more changes nothing that exists, until somebody moves it. Those that have arrived
-        from another partition are here like any: their route may never have been written.
+        So a list with one partition more changes nothing that exists, until it is moved. Collections that have arrived
+        from another partition are kept like any: their route may never have been written.
         """
+        engine = self._engine
         if not self._routing.several:
             return
         for collection in (name for name in engine.settings() if engine.moves.partition_of(name) is None):
@@ -109,7 +110,7 @@ class Membership:
                 log.error("owner.collection_elsewhere", extra={"collection": collection, "partition": partition})
 
     def committed(self, events: Iterable[Event]) -> None:
-        """Of collections that were deleted nothing says any more that they are here."""
+        """Collections that were deleted do not belong to this partition any more."""
         if not self._routing.several:
             return
         for collection in [event.data.collection for event in events if isinstance(event.data, CollectionDeleted)]:
@@ -117,8 +118,9 @@ class Membership:
                 self._ours.drop(collection)
             self._deleted.add(collection)
 
-    def forget_routes(self, engine: Recommender) -> None:
-        """Drop the routes of collections that were deleted, once other partitions have been sent word of it."""
+    def forget_routes(self) -> None:
+        """Drop the routes of collections that were deleted, once the other partitions have been sent the deletion."""
+        engine = self._engine
         if not self._deleted or engine.moves.passing():
             return
         try:
@@ -129,17 +131,17 @@ class Membership:
         except AWAY as error:
             log.warning("owner.routes_kept", extra={"error": str(error)})
 
-    def await_others(self, engine: Recommender, stopping: threading.Event) -> None:
-        """A new partition waits until those that were there before have said which collections they keep."""
-        told = False
-        while engine.position == START and not stopping.is_set() and (name := self._silent()) is not None:
-            if not told:
+    def await_others(self, stopping: threading.Event) -> None:
+        """A new partition waits until the existing ones have written routes for the collections that they keep."""
+        logged = False
+        while self._engine.position == START and not stopping.is_set() and (name := self._silent()) is not None:
+            if not logged:
                 log.warning("owner.waits_for_partition", extra={"partition": name})
-            told = True
+            logged = True
             stopping.wait(_LOOK_EVERY_S)
 
     def _silent(self) -> str | None:
-        """A partition that has a state, and whose owner has not said that it knows of this one."""
+        """A partition that has a state, and whose owner does not list this one in its status."""
         for name in self._others:
             keys = PartitionKeys.of(name, self._key_prefix)
             if not self._redis.exists(keys.state):

@@ -1,4 +1,4 @@
-"""How a process becomes the owner: at once, or when the one before it is gone."""
+"""How a process becomes the owner: at once, or when the one before it has ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from celery_recommender.broker.coordination.lease import Lease, place_of
+from celery_recommender.broker.coordination.lease import Lease, directory_of
+from celery_recommender.threads import retry
 from recommender_engine import Recommender
 from recommender_engine.errors import StateLocked
 from recommender_engine.event_log import event_log
@@ -22,14 +23,14 @@ _MARGIN_S = 1.0
 class Succession:
     """Waits for the state directory and for the lease.
 
-    The first is free as soon as the process that had it has ended. The second is free then too, if that process had it
-    from this very directory on this machine; otherwise when it expires.
+    The directory is free as soon as the process that had it has ended. The lease is free then too, if that process had
+    it from this very directory on this machine; otherwise when it expires.
 
     Args:
         directory: the state directory.
         lease: on the partition.
         standby: whether to wait for as long as it takes.
-        stopping: set when there is nothing to wait for any more.
+        stopping: set when it is not to wait any more.
     """
 
     def __init__(self, directory: Path, lease: Lease, standby: bool, stopping: threading.Event) -> None:
@@ -37,46 +38,42 @@ class Succession:
         self._lease = lease
         self._standby = standby
         self._stopping = stopping
-        self._told = False
+        self._logged = False
 
     def open(self, opened: Callable[[], Recommender]) -> Recommender | None:
-        """Open the engine as soon as nobody else has the directory; ``None`` when stopped before.
+        """Open the engine as soon as no other process has the directory; ``None`` when stopped before.
 
         Raises:
             StateLocked: another process has it, and this one is no standby.
         """
-        while not self._stopping.is_set():
-            try:
-                return opened()
-            except StateLocked as error:
-                if not self._standby:
-                    raise
-                self._tell(str(error))
-            self._stopping.wait(_LOOK_EVERY_S)
-        return None
+        return retry(opened, self._stopping, _LOOK_EVERY_S, (StateLocked,), lambda error, _: self._wait(error, 0.0))
 
     def acquire(self, engine: Recommender) -> bool:
-        """Take the lease as soon as nobody else has it; false when stopped before.
+        """Take the lease as soon as no other process has it; false when stopped before.
 
         Raises:
-            StateLocked: somebody renews it, and this process is no standby.
+            StateLocked: another process renews it, and this one is no standby.
         """
-        place = place_of((self._directory / LOCK).stat())
+        directory = directory_of((self._directory / LOCK).stat())
         give_up_s = time.monotonic() + self._lease.duration_s + _MARGIN_S
-        while not self._stopping.is_set():
-            holder = self._lease.acquire(place, engine.notes.epoch)
-            if holder is None:
-                engine.notes.begin_epoch(self._lease.epoch)
-                log.info("owner.epoch_begun", extra={"epoch": self._lease.epoch})
-                return True
-            held = f"the partition is owned by process {holder.pid} on {holder.host}, with a copy of this state"
-            if not self._standby and time.monotonic() > give_up_s:
-                raise StateLocked(held)
-            self._tell(held)
-            self._stopping.wait(_LOOK_EVERY_S)
-        return False
 
-    def _tell(self, why: str) -> None:
-        if not self._told:
-            log.info("owner.standing_by", extra={"because": why})
-            self._told = True
+        def acquire() -> bool:
+            holder = self._lease.acquire(directory, engine.notes.epoch)
+            if holder is not None:
+                raise StateLocked(
+                    f"the partition is owned by process {holder.pid} on {holder.host}, with a copy of this state"
+                )
+            engine.notes.begin_epoch(self._lease.epoch)
+            log.info("owner.epoch_begun", extra={"epoch": self._lease.epoch})
+            return True
+
+        return bool(
+            retry(acquire, self._stopping, _LOOK_EVERY_S, (StateLocked,), lambda error, _: self._wait(error, give_up_s))
+        )
+
+    def _wait(self, error: Exception, give_up_s: float) -> None:
+        if not self._standby and time.monotonic() > give_up_s:
+            raise error
+        if not self._logged:
+            log.info("owner.standing_by", extra={"because": str(error)})
+            self._logged = True

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from celery_recommender.settings import BYTES_PER_TOKEN
 from recommender_engine import Recommender
-from recommender_engine.items import Entry, EntryId
+from recommender_engine.items import START, Entry, EntryId
 
 
 class Waiting(NamedTuple):
@@ -45,8 +45,8 @@ class Question:
 
 
 class Inbox:
-    """Bounded hand-over from the reading threads to the engine thread. Nobody waits for a timer: one waiting entry goes
-    at once, many go together.
+    """Bounded queue from the reading threads to the engine thread. No timer: a single entry is taken at once, many are
+    taken together.
 
     Args:
         tokens: a batch holds about this much text …
@@ -63,6 +63,12 @@ class Inbox:
         self._questions: deque[Question] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._read = START
+
+    @property
+    def read(self) -> EntryId:
+        """Position of the last entry that was put in; 0-0 before the first."""
+        return self._read
 
     def put(self, entries: list[Waiting]) -> None:
         """Add entries; waits while as many batches are waiting already as may, so that memory stays bounded."""
@@ -73,6 +79,7 @@ class Inbox:
             )
             if not self._closed:
                 self._entries.extend(entries)
+                self._read = entries[-1].entry.id
                 self._waiting_bytes += sum(waiting.size for waiting in entries)
                 self._changed.notify_all()
 

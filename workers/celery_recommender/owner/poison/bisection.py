@@ -13,88 +13,88 @@ from celery_recommender.owner.poison.isolated_run import FAILED, PASSED, READY, 
 from recommender_engine.errors import RecommenderError
 from recommender_engine.items import EntryId
 
-_PARTS = 16  # a process that is ended costs loading the model again, a part that passes next to nothing
+_PARTS = 16  # a process that ends costs loading the model again, a part that passes next to nothing
 
 
 class Inconclusive(RecommenderError):
-    """A process for rehearsals does not even work on a harmless text, so nothing can be said of any message."""
+    """A process for trials does not even work on a harmless text, so no message can be judged."""
 
 
 class Bisection:
     """Searches a batch over which processes have died.
 
     Args:
-        ground: the batch, and what it is decided on; it travels to another process.
+        setup: the batch, and what it is decided on; it is pickled for another process.
         start_s: how long a process may take until it is ready.
         part_s: how long a part of so many messages may take.
     """
 
-    def __init__(self, ground: TrialSetup, start_s: float, part_s: Callable[[int], float]) -> None:
-        self._ground = ground
+    def __init__(self, setup: TrialSetup, start_s: float, part_s: Callable[[int], float]) -> None:
+        self._setup = setup
         self._start_s = start_s
         self._part_s = part_s
 
-    def culprits(self) -> dict[EntryId, str]:
-        """Messages that end a process alone, each twice, with what they did.
+    def find(self) -> dict[EntryId, str]:
+        """Messages that fail alone, each twice, with how.
 
-        The batch is gone through in its order: on a copy of the state each message is decided behind those before it.
+        The batch is tried in its order: on a copy of the state each message is decided behind those before it.
 
         Raises:
-            Inconclusive: no process could be got to work.
+            Inconclusive: no process works.
         """
-        found, batch = {}, self._ground.raw
-        with _Stage(self._ground, self._start_s) as stage:
+        found, batch = {}, self._setup.raw
+        with _TrialProcess(self._setup, self._start_s) as process:
             parts = _cut(0, len(batch))
             while parts:
                 start, end = parts.pop(0)
-                harm = stage.harm(start, end, self._part_s(end - start))
-                if harm is None:
+                failure = process.failure(start, end, self._part_s(end - start))
+                if failure is None:
                     continue
                 if end - start > 1:
                     parts[:0] = _cut(start, end)
-                elif stage.harm(start, end, self._part_s(1)) is not None:
-                    found[batch[start][0]] = f"the message alone {harm}"
+                elif process.failure(start, end, self._part_s(1)) is not None:
+                    found[batch[start][0]] = f"the message alone {failure}"
         return found
 
 
 def _cut(start: int, end: int) -> list[tuple[int, int]]:
     step = max(1, (end - start + _PARTS - 1) // _PARTS)
-    return [(place, min(place + step, end)) for place in range(start, end, step)]
+    return [(first, min(first + step, end)) for first in range(start, end, step)]
 
 
-class _Stage:
-    """A process that rehearses; when it has been ended, another one."""
+class _TrialProcess:
+    """A process for trials; when it has ended, another one."""
 
-    def __init__(self, ground: TrialSetup, start_s: float) -> None:
-        self._ground = ground
+    def __init__(self, setup: TrialSetup, start_s: float) -> None:
+        self._setup = setup
         self._start_s = start_s
         # Not forked: torch, threads and connections do not survive that.
         self._context = get_context("spawn")
         self._start()
 
-    def harm(self, start: int, end: int, limit_s: float) -> str | None:
-        """What messages from ``start`` to ``end`` do to the process; ``None`` when they pass."""
+    def failure(self, start: int, end: int, limit_s: float) -> str | None:
+        """How messages from ``start`` to ``end`` fail; ``None`` when they pass."""
         self._connection.send_bytes(json.dumps([start, end, limit_s]).encode())
-        harm = self._answer(PASSED, limit_s)
+        failure = self._answer(PASSED, limit_s)
         if not self._process.is_alive():
             self.close()
             self._start()
-        return harm
+        return failure
 
     def _start(self) -> None:
         self._connection, other = self._context.Pipe()
         self._process = self._context.Process(
-            target=run_on_demand, args=(self._ground, other), name="recommender-rehearsal", daemon=True
+            target=run_on_demand, args=(self._setup, other), name="recommender-trial", daemon=True
         )
         try:
             self._process.start()
-        except Exception as error:  # encoders of a user's own that cannot travel
-            raise Inconclusive(f"no process for rehearsals could be started: {error}") from error
+        except Exception as error:  # encoders of a user's own that cannot be pickled
+            raise Inconclusive(f"no process for trials could be started: {error}") from error
         other.close()
-        harm = self._answer(READY, self._start_s)
-        if harm is not None:
+        failure = self._answer(READY, self._start_s)
+        if failure is not None:
             self.close()
-            raise Inconclusive(f"a process for rehearsals {harm} on a harmless text")
+            raise Inconclusive(f"a process for trials {failure} on a harmless text")
 
     def _answer(self, expected: bytes, limit_s: float) -> str | None:
         if not self._connection.poll(limit_s):

@@ -1,4 +1,4 @@
-"""A note of the batch in hand, so that the next process knows in which one the last process died."""
+"""A note of the batch in hand, so that the next process knows over which one the last process ended."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SIZE = 128  # bytes; one write within one page is there as a whole or not at al
 
 @dataclass(frozen=True, slots=True)
 class CrashRecord:
-    """Processes have died over what comes next.
+    """Processes have ended over the next batch.
 
     Attributes:
-        deaths: how many, one after the other.
+        deaths: how many processes, one after the other.
         last: the last command that all of them had in hand.
     """
 
@@ -27,10 +27,11 @@ class CrashRecord:
 
 
 class BatchInHand:
-    """The note: behind which position a batch is in hand, up to which command, and how many have died over it.
+    """The note: behind which position a batch is in hand, up to which command, and how many processes have
+    ended over it.
 
     It is one small write for each batch and no more. It need not reach the disk: what it guards against is the end of
-    a process, which the page cache survives. What was committed has moved the position; behind it the suspicion stays.
+    a process, which the page cache survives. A commit moves the position; the record counts for what is behind it.
 
     Args:
         path: the file.
@@ -49,8 +50,7 @@ class BatchInHand:
         return self._suspicion
 
     def clear(self) -> None:
-        """The suspicion has been looked into, and the culprits are set aside. What was suspected goes one by one, in
-        case that it was too much at once."""
+        """The batch has been searched. Its commands are decided one by one, in case it was too much at once."""
         if self._suspicion is not None:
             self._singly_until = self._suspicion.last
         self._suspicion = None
@@ -58,24 +58,24 @@ class BatchInHand:
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether processes have died over what is in hand, and why is not known."""
+        """Whether processes have ended over what is in hand, and the cause is not known."""
         return self._suspicion is not None
 
     def is_delicate(self, entries: Sequence[Entry]) -> bool:
-        """Whether the batch begins with what goes one by one."""
+        """Whether the batch begins with commands that are decided one by one."""
         return self._singly_until is not None and entries[0].id <= self._singly_until
 
     def parts(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-        """The batch, in pieces as small as the last suspicion demands."""
+        """The batch, cut where commands are decided one by one."""
         singly = 0
         if self._singly_until is not None:
             singly = sum(entry.id <= self._singly_until for entry in entries)
-        yield from (entries[place : place + 1] for place in range(singly))
+        yield from (entries[n : n + 1] for n in range(singly))
         if singly < len(entries):
             yield entries[singly:]
 
     def take(self, position: EntryId, last: EntryId) -> None:
-        """What is between ``position`` and ``last`` is in hand, be it decided or embedded ahead."""
+        """Note that commands between ``position`` and ``last`` are decided or embedded ahead."""
         self._position = position
         if self._suspicion is not None and position >= self._suspicion.last:
             self._suspicion = None
@@ -85,12 +85,12 @@ class BatchInHand:
         self._write({"after": str(position), "last": str(last), "deaths": deaths})
 
     def put_down(self) -> None:
-        """Nothing is in hand: the process ends in order. A suspicion stays; this end is no death that adds to it."""
+        """Note that nothing is in hand: the process ends in order. A crash record stays, with no further death."""
         if self._suspicion is None:
             self._write({})
         else:
-            told = {"after": str(self._position), "last": str(self._suspicion.last)}
-            self._write({**told, "deaths": self._suspicion.deaths - 1})
+            note = {"after": str(self._position), "last": str(self._suspicion.last)}
+            self._write({**note, "deaths": self._suspicion.deaths - 1})
 
     def close(self) -> None:
         """Close the file."""

@@ -1,7 +1,7 @@
-"""Deciding commands where nothing can be harmed: in a process of its own, on a state that is thrown away.
+"""Trials: commands are decided in a process of their own, on a state that is thrown away.
 
-That state is a copy of the real one, so what harms only beside what is stored is found as well; or an empty one, where
-a copy cannot be had.
+That state is a copy of the real one, so a message that fails only beside certain items is found as well; or an empty
+one, where there is no room for a copy.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _HARMLESS = "hello"
 
 @dataclass(frozen=True, slots=True)
 class TrialSetup:
-    """What a rehearsal stands on.
+    """What a trial needs.
 
     Attributes:
         encoders: the embedding models.
         settings: of the collections concerned, by name; for an empty state.
-        secrets: by which commands of owners and movers are proven.
-        raw: the commands, as they stand in the log.
-        partition: whose they are.
-        most_collections: that there may be.
-        state: directory with a copy of the real state, which changes; ``None``: an empty state for each rehearsal.
+        secrets: by which proofs of commands are checked.
+        raw: the commands, as they are in the log.
+        partition: that they belong to.
+        most_collections: how many there may be.
+        state: directory with a copy of the real state, which changes; ``None``: an empty state for each trial.
         message_rules: file with phrases that are cut from texts besides our own.
     """
 
@@ -54,89 +54,89 @@ class TrialSetup:
     message_rules: Path | None = None
 
 
-def run_on_demand(ground: TrialSetup, connection: Connection) -> None:
-    """The main function of the process: rehearse what is asked for, until the other side has gone.
+def run_on_demand(setup: TrialSetup, connection: Connection) -> None:
+    """The main function of the process: run the trials that are asked for, until the other side has gone.
 
-    First it shows that it can work at all, on a text that does no harm. An answer is a word, never an object.
+    First it shows that it works at all, on a harmless text. An answer is a word, never an object.
 
     Args:
-        ground: the commands, and what they are decided on.
-        connection: asks for places from .. to, with a limit in seconds.
+        setup: the commands, and what they are decided on.
+        connection: asks for commands from index to index, with a limit in seconds.
     """
-    _expect_the_worst()
-    # None is late: the owner died over them.
-    entries = [decode(id_, fields, id_.ms, permits=ground.secrets.permits) for id_, fields in ground.raw]
-    stage: _Stage | None = None
+    _prepare_for_a_crash()
+    # They do not expire: the owner ended over them.
+    entries = [decode(id_, fields, id_.ms, permits=setup.secrets.permits) for id_, fields in setup.raw]
+    trial: _Trial | None = None
 
     def begin() -> None:
-        nonlocal stage
-        stage = _Empty(ground) if ground.state is None else _Copy(ground, ground.state)
-        stage.warm_up(entries)
+        nonlocal trial
+        trial = _EmptyState(setup) if setup.state is None else _CopiedState(setup, setup.state)
+        trial.warm_up(entries)
 
-    connection.send_bytes(_harm(begin) or READY)
-    while stage is not None:
+    connection.send_bytes(_failure(begin) or READY)
+    while trial is not None:
         try:
             start, end, limit_s = json.loads(connection.recv_bytes())
         except EOFError:
             return
-        # If the other side dies meanwhile, nobody else ends what hangs; the kernel needs no Python for that.
+        # If the other side ends meanwhile, nothing else ends a trial that hangs; the kernel needs no Python for that.
         signal.alarm(math.ceil(limit_s + _GRACE_S))
-        answer = _harm(lambda part=entries[start:end]: stage.decide(part))  # type: ignore[misc]
+        answer = _failure(lambda part=entries[start:end]: trial.decide(part))  # type: ignore[misc]
         signal.alarm(0)
         connection.send_bytes(answer or PASSED)
 
 
-def _harm(act: Callable[[], None]) -> bytes:
+def _failure(act: Callable[[], None]) -> bytes:
     """What was raised, empty if nothing was."""
     try:
         act()
     except EncodingError:
-        return b""  # the model fails on everything: no message is to blame, and no process ends
+        return b""  # the model fails on every text: no message is the cause, and no process ends
     except Exception as error:
         return FAILED + type(error).__name__.encode()
     return b""
 
 
-class _Empty:
-    """Every rehearsal begins with a state of its own."""
+class _EmptyState:
+    """Every trial begins with an empty state."""
 
-    def __init__(self, ground: TrialSetup) -> None:
-        self._ground = ground
+    def __init__(self, setup: TrialSetup) -> None:
+        self._setup = setup
 
     def warm_up(self, entries: Sequence[Entry]) -> None:
-        """See to it that harmless commands do no harm."""
+        """Make sure that harmless commands pass."""
         self.decide(())
 
     def decide(self, entries: Sequence[Entry]) -> None:
-        """Decide them, and throw away what came of it."""
+        """Decide them, and throw the state away."""
         engine = open_recommender(
             None,
-            self._ground.encoders,
-            partition=self._ground.partition,
-            message_rules=self._ground.message_rules,
+            self._setup.encoders,
+            partition=self._setup.partition,
+            message_rules=self._setup.message_rules,
         )
         try:
-            engine.process([*_prologue(self._ground.settings), *entries])
+            engine.process([*_prologue(self._setup.settings), *entries])
         finally:
             engine.close()
 
 
-class _Copy:
-    """Rehearsals go on where the last one that did no harm has ended, as the owner would."""
+class _CopiedState:
+    """A trial goes on behind the last one that passed, as the owner would."""
 
-    def __init__(self, ground: TrialSetup, state: Path) -> None:
+    def __init__(self, setup: TrialSetup, state: Path) -> None:
         self._undo = False
         self._engine = open_recommender(
             state,
-            ground.encoders,
-            partition=ground.partition,
+            setup.encoders,
+            partition=setup.partition,
             before_commit=self._before_commit,
-            most_collections=ground.most_collections,
-            message_rules=ground.message_rules,
+            most_collections=setup.most_collections,
+            message_rules=setup.message_rules,
         )
 
     def warm_up(self, entries: Sequence[Entry]) -> None:
-        """See to it that a harmless item does no harm here; nothing stays of it."""
+        """Make sure that a harmless item passes; it is rolled back."""
         item = UpsertItem(id=_HARMLESS, collection=_HARMLESS, text=_HARMLESS)
         at_ms = entries[0].time_ms if entries else None
         self._undo = True
@@ -145,7 +145,7 @@ class _Copy:
         self._undo = False
 
     def decide(self, entries: Sequence[Entry]) -> None:
-        """Decide them; what comes next is decided after them."""
+        """Decide them; the next are decided after them."""
         self._engine.process(entries)
 
     def _before_commit(self) -> None:
@@ -153,25 +153,23 @@ class _Copy:
             raise _Undone
 
 
-_Stage = _Empty | _Copy
+_Trial = _EmptyState | _CopiedState
 
 
 class _Undone(Exception):
-    """The batch was for show."""
+    """The batch was rolled back on purpose."""
 
 
 def _prologue(settings: Mapping[str, CollectionSettings]) -> list[Entry]:
     """Commands that give every collection its settings and a harmless item, before all others."""
-    said = []
+    commands = []
     for name, values in settings.items():
-        said.append(("collection.configured", {"collection": name, "settings": values.model_dump(mode="json")}))
-        said.append(("item.upsert", {"collection": name, "id": _HARMLESS, "text": _HARMLESS}))
-    return [
-        decode_entry(EntryId(0, place), type_, json.dumps(data)) for place, (type_, data) in enumerate(said, start=1)
-    ]
+        commands.append(("collection.configured", {"collection": name, "settings": values.model_dump(mode="json")}))
+        commands.append(("item.upsert", {"collection": name, "id": _HARMLESS, "text": _HARMLESS}))
+    return [decode_entry(EntryId(0, n), type_, json.dumps(data)) for n, (type_, data) in enumerate(commands, start=1)]
 
 
-def _expect_the_worst() -> None:
+def _prepare_for_a_crash() -> None:
     """Leave no core file, and be the first to go when memory runs out."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):  # no Linux

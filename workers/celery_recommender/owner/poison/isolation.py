@@ -1,4 +1,4 @@
-"""What is done at the start when processes have died over a batch: find the message, set it aside."""
+"""At the start, after processes have ended over a batch: finds the messages that are the cause and quarantines them."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ log = event_log(__name__)
 
 Raw = tuple[EntryId, Fields]
 
-_PATIENCE = 10  # in a rehearsal the model is loaded already, and nothing else is done
+_PATIENCE = 10  # in a trial the model is loaded already, and nothing else is done
 _READ_PER_S = 20_000_000  # bytes of a state that is opened
 _LEAST_START_S, _LEAST_PART_S = 120.0, 2.0  # however little time a batch is given
 
 
 class PoisonIsolation:
-    """Looks after messages that end the process.
+    """Finds and quarantines messages that end the process.
 
     Args:
-        settings: how many deaths make a suspicion, and when a batch hangs.
+        settings: after how many deaths a batch is searched, and when one hangs.
         encoders: the embedding models.
         commands: the log.
-        quarantine: where culprits are set aside.
+        quarantine: where they are noted.
     """
 
     def __init__(self, settings: Settings, encoders: Encoders, commands: CommandsLog, quarantine: Quarantine) -> None:
@@ -52,10 +52,10 @@ class PoisonIsolation:
         self._directory = settings.partition_dir / "examination"
 
     def bisect_batch(self, engine: Recommender, in_hand: BatchInHand) -> dict[EntryId, str]:
-        """Search what is suspected, if anything is.
+        """Search the batch over which processes have ended, if there is one.
 
         Returns:
-            All commands that are set aside, now and earlier, with the reasons.
+            All commands in quarantine, found now or earlier, with the reasons.
         """
         shutil.rmtree(self._directory, ignore_errors=True)  # of a search that was killed
         known = self._quarantine.read()
@@ -68,11 +68,13 @@ class PoisonIsolation:
         )
         if suspicion.deaths < self._settings.suspect_after:
             return known
-        found = self._culprits(engine, suspicion, known)
+        found = self._quarantine_found(engine, suspicion, known)
         in_hand.clear()
         return {**known, **found}
 
-    def _culprits(self, engine: Recommender, suspicion: CrashRecord, known: dict[EntryId, str]) -> dict[EntryId, str]:
+    def _quarantine_found(
+        self, engine: Recommender, suspicion: CrashRecord, known: dict[EntryId, str]
+    ) -> dict[EntryId, str]:
         batch = [
             (id_, fields) for id_, fields in self._commands.between(engine.position, suspicion.last) if id_ not in known
         ]
@@ -86,8 +88,8 @@ class PoisonIsolation:
         return found
 
     def _searched(self, engine: Recommender, batch: Sequence[Raw]) -> dict[EntryId, str]:
-        """Beside a copy of what is stored; where that cannot be had, or does not work, beside nothing."""
-        ground = TrialSetup(
+        """On a copy of the state; where there is no room for one, or it does not work, on an empty state."""
+        setup = TrialSetup(
             self._encoders,
             self._settings_of(engine, batch),
             self._commands.proofs.secrets,
@@ -96,25 +98,25 @@ class PoisonIsolation:
             self._settings.max_collections,
             message_rules=self._settings.message_rules,
         )
-        with copied(engine, self._directory) as state:
-            for place in (state, None) if state is not None else (None,):
+        with copied(engine, self._directory) as copy:
+            for state in (copy, None) if copy is not None else (None,):
                 try:
-                    return self._bisection(replace(ground, state=place)).culprits()
+                    return self._bisection(replace(setup, state=state)).find()
                 except Inconclusive as error:
-                    log.error("owner.examination_inconclusive", extra={"error": str(error), "copy": place is not None})
+                    log.error("owner.examination_inconclusive", extra={"error": str(error), "copy": state is not None})
         return {}
 
-    def _bisection(self, ground: TrialSetup) -> Bisection:
+    def _bisection(self, setup: TrialSetup) -> Bisection:
         hang_after_s = self._settings.hang_after_s
-        size = 0 if ground.state is None else (ground.state / DATABASE).stat().st_size
+        size = 0 if setup.state is None else (setup.state / DATABASE).stat().st_size
         return Bisection(
-            ground,
+            setup,
             max(hang_after_s, _LEAST_START_S) + size / _READ_PER_S,
             lambda messages: max(limit_s(hang_after_s, _PATIENCE * messages) / _PATIENCE, _LEAST_PART_S),
         )
 
     def _settings_of(self, engine: Recommender, batch: Sequence[Raw]) -> dict[str, CollectionSettings]:
-        """Settings of the collections that the batch speaks of."""
+        """Settings of the collections of the batch."""
         names = {getattr(decode(id_, fields, id_.ms).command, "collection", None) for id_, fields in batch}
         settings = engine.settings()
         return {name: settings.get(name, CollectionSettings()) for name in sorted(filter(None, names))}
@@ -123,14 +125,14 @@ class PoisonIsolation:
 @contextmanager
 def copied(engine: Recommender, directory: Path) -> Iterator[Path | None]:
     """A copy of the state for the length of a block, indexes included; ``None`` where there is no room for it."""
-    place: Path | None = directory
+    copy: Path | None = directory
     try:
         try:
             _copy(engine, directory)
         except (OSError, StateError) as error:
             log.warning("owner.examines_without_state", extra={"error": str(error)})
-            place = None
-        yield place
+            copy = None
+        yield copy
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

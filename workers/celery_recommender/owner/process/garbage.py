@@ -9,9 +9,10 @@ reference; what refers to itself is mostly young when it goes, and young objects
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from celery_recommender.threads import WorkerThread
 
 EVERY_S = 300.0
 _NEVER = 1_000_000_000
@@ -26,17 +27,20 @@ def collected_by_the_clock(every_s: float = EVERY_S) -> Iterator[None]:
     """
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, _NEVER)
-    ended = threading.Event()
-
-    def collect() -> None:
-        while not ended.wait(every_s):
-            gc.collect()
-
-    thread = threading.Thread(target=collect, name="recommender-garbage", daemon=True)
+    thread = _Collecting(every_s)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
-        thread.join()
+        thread.stop()
         gc.set_threshold(young, middle, old)
+
+
+class _Collecting(WorkerThread):
+    def __init__(self, every_s: float) -> None:
+        super().__init__("garbage")
+        self._every_s = every_s
+
+    def work(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            gc.collect()

@@ -12,6 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from celery_recommender.settings import Settings
+from celery_recommender.threads import WorkerThread, retry
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.event_log import event_log
 
@@ -47,33 +48,31 @@ def begin_health(settings: Settings, registry: CollectorRegistry, health: Health
 
 
 def serve_health_in_turn(host: str, port: int, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
-    """The same for a standby: while the port is another process's, it is tried again every second."""
-    stopping = threading.Event()
-    stops: list[Callable[[], None]] = []
+    """The same for a standby: while another process has the port, it is tried again every second."""
+    waiting = _Waiting(lambda: serve_health(host, port, registry, health))
+    waiting.start()
+    return waiting.stop
 
-    def begin() -> None:
-        told = False
-        while not stopping.is_set():
-            try:
-                stops.append(serve_health(host, port, registry, health))
-            except ConfigurationError as error:
-                if not told:
-                    log.warning("health.waits", extra={"error": str(error)})
-                told = True
-                stopping.wait(_TRY_AGAIN_S)
-            else:
-                return
 
-    thread = threading.Thread(target=begin, name="recommender-health-wait", daemon=True)
-    thread.start()
+class _Waiting(WorkerThread):
+    """Waits for the port."""
 
-    def stop() -> None:
-        stopping.set()
-        thread.join()
-        for each in stops:
-            each()
+    def __init__(self, serve: Callable[[], Callable[[], None]]) -> None:
+        super().__init__("health-wait")
+        self._serve = serve
+        self._stop_serving: Callable[[], None] | None = None
 
-    return stop
+    def work(self) -> None:
+        self._stop_serving = retry(self._serve, self._stopping, _TRY_AGAIN_S, (ConfigurationError,), self._note_taken)
+
+    def _note_taken(self, error: Exception, attempt: int) -> None:
+        if attempt == 1:
+            log.warning("health.waits", extra={"error": str(error)})
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        super().stop(timeout_s)
+        if self._stop_serving is not None:
+            self._stop_serving()
 
 
 def serve_health(host: str, port: int, registry: CollectorRegistry, health: Health) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""What the owner says about itself: kept for the health endpoint, and in Redis for the command line."""
+"""The owner's status: for the health endpoint, and in Redis for the command line."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.threads import WorkerThread
 
 MOST_BYTES = 64 * 1024
 _LEFT_OUT = "left_out"
@@ -37,81 +38,75 @@ class Status:
         self._waiting_since: float | None = None
 
     def update(self, **fields: Any) -> None:
-        """Say something new."""
+        """Change some of its fields."""
         with self._lock:
             self._fields.update(fields)
 
     def rest(self) -> None:
-        """What was in hand is done."""
+        """The batch is done."""
         with self._lock:
             self._waiting_since = None
 
     def working(self) -> None:
-        """A batch is in hand: from now on the clock runs."""
+        """A batch is begun: from now on it may stall."""
         with self._lock:
             self._waiting_since = self._waiting_since or time.monotonic()
 
     def health(self) -> tuple[bool, dict[str, Any]]:
-        """Whether there is progress, and what it says."""
+        """Whether there is progress, and the fields."""
         with self._lock:
             stalled_s = 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
             return stalled_s < self._stall_after_s, {**self._fields, "waiting_s": round(stalled_s, 1)}
 
 
 def bounded(fields: Mapping[str, Any], most: int = MOST_BYTES) -> str:
-    """A status as JSON of at most so many characters: what takes most of it is left out, and named."""
-    said = dict(fields)
+    """A status as JSON of at most ``most`` characters; its longest fields are left out, and listed in ``left_out``."""
+    kept = dict(fields)
     left_out: list[str] = []
-    while len(text := json.dumps(said)) > most:
-        longest = max((name for name in said if name != _LEFT_OUT), key=lambda name: len(json.dumps(said[name])))
+    while len(text := json.dumps(kept)) > most:
+        longest = max((name for name in kept if name != _LEFT_OUT), key=lambda name: len(json.dumps(kept[name])))
         left_out.append(longest)
-        del said[longest]
-        said[_LEFT_OUT] = left_out
+        del kept[longest]
+        kept[_LEFT_OUT] = left_out
     return text
 
 
-class Announcer(threading.Thread):
-    """Keeps the status in Redis fresh, on a thread of its own: a long batch does not make the owner look gone.
+class StatusPublisher(WorkerThread):
+    """Keeps the status in Redis fresh, on a thread of its own: during a long batch the owner is still seen.
 
     Args:
-        status: what to say.
+        status: what is published.
         redis: a connection of its own.
         keys: of the partition.
     """
 
     def __init__(self, status: Status, redis: Redis, keys: PartitionKeys) -> None:
-        super().__init__(name="recommender-status", daemon=True)
+        super().__init__("status")
         self._status = status
         self._redis = redis
         self._keys = keys
         self._key = keys.status
-        self._stopping = threading.Event()
 
-    def run(self) -> None:
-        """Say it again and again until stopped; afterwards nothing of it is to be read."""
+    def work(self) -> None:
+        """Publish it again and again until stopped, then delete it."""
         while not self._stopping.is_set():
             healthy, fields = self._status.health()
-            with suppress(RedisError):  # the engine thread notices and says so
-                self._say(bounded({"healthy": healthy, **fields}))
+            with suppress(RedisError):  # the engine thread notices it and logs it
+                self._publish(bounded({"healthy": healthy, **fields}))
             self._stopping.wait(_EVERY_S)
         with suppress(RedisError):
             self._withdraw()
         self._redis.close()
 
     def _withdraw(self) -> None:
-        """Leave nothing behind, and what a successor says where it is."""
+        """Delete it, unless it is a successor's by now."""
         _, ours = self._status.health()
         found = read_status(self._redis, self._keys)
         if found is not None and (found.get("pid"), found.get("host")) == (ours["pid"], ours["host"]):
             self._redis.delete(self._key)
 
-    def _say(self, text: str) -> None:
+    def _publish(self, text: str) -> None:
         try:
             self._redis.set(self._key, text, ex=_EXPIRES_S)
-        except OutOfMemoryError:  # what was said before still tells that there is an owner
+        except OutOfMemoryError:  # the older status still shows that there is an owner
             self._redis.expire(self._key, _EXPIRES_S)
-
-    def stop(self) -> None:
-        """Say no more."""
-        self._stopping.set()
-        self.join()

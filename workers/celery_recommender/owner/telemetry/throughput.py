@@ -1,4 +1,4 @@
-"""How fast the owner goes: told to bulk producers, and to those that are refused and want to know when to come back."""
+"""How many commands the owner decides per second: bulk producers and refused producers wait accordingly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Throughput:
     """Commands per second of work, smoothed over some seconds of it; waiting for commands does not count.
 
     Attributes:
-        per_s: the pace so far; 0 before the first batch.
+        per_s: the throughput so far; 0 before the first batch.
     """
 
     def __init__(self) -> None:
@@ -20,3 +20,7 @@ class Throughput:
         seconds = max(seconds, 1e-6)
         share = min(1.0, seconds / _SMOOTHING_S) if self.per_s else 1.0
         self.per_s += share * (commands / seconds - self.per_s)
+
+    def facts(self) -> dict[str, float]:
+        """For the status."""
+        return {"commands_per_s": round(self.per_s, 1)}
