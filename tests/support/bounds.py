@@ -9,7 +9,7 @@ from recommender_engine.pipeline.lexical import postings as postings_module
 from recommender_engine.store import outbox, recent_items, vectors
 
 BOUNDS = (
-    (recent_items, "_SAYINGS_KEPT"),
+    (recent_items, "_TEXTS_KEPT"),
     (recent_items, "_POINTS_KEPT"),
     (recent_items, "_GROUPS_KEPT"),
     (vectors, "_VECTORS_KEPT"),

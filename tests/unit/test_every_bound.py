@@ -293,7 +293,7 @@ def what_was_read_of_late_goes(state: State) -> None:
     caches: dict[str, tuple[Any, ...]] = {
         "texts": (profile._taken_apart_of_late,),
         "terms": (words._kept, words._postings, store.words._hashed),
-        "items": (store.items.recent.sayings, store.items.recent.members),
+        "items": (store.items.recent.texts, store.items.recent.members),
         "vectors": (store.vectors._recent,),
     }
     assert caches.keys() == state.engine.kept_bytes().keys()

@@ -134,7 +134,7 @@ def test_nothing_of_an_undone_batch_is_remembered() -> None:
         engine.process(undone)
     store = engine._store
     assert [member.id for member in store.items.members([1, 2])] == ["a"]
-    assert store.items.sayings([1, 2], "default").keys() == {1}
+    assert store.items.texts([1, 2], "default").keys() == {1}
     assert store.groups.canonical(["g1", "g2"]) == {"g1": "a"}
     assert store.vectors.several([1, 2]).keys() == {1}
     assert store.outbox.used("default", "k", 0) is None

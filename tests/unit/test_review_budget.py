@@ -127,7 +127,7 @@ def test_a_budget_of_one_leaves_all_in_it(log: Log) -> None:
 def test_what_is_usual_counts_at_first_and_room_is_kept_for_the_likeliest(
     counts: Arrived, probability: float, fits: bool
 ) -> None:
-    assert review_budget.has_place(0.15, counts, probability) is fits
+    assert review_budget.fits(0.15, counts, probability) is fits
 
 
 def test_what_came_before_a_budget_tells_where_it_begins(log: Log) -> None:

@@ -50,10 +50,10 @@ class ItemTable:
 
         Args:
             seq: its number.
-            hidden_ms: those that arrived up to this stream time are not to be seen; so in other methods.
+            hidden_ms: items that arrived up to this stream time are not visible; so in other methods.
         """
-        if hidden_ms is None and (said := self.recent.sayings.get(seq)) is not None:
-            return said.item.id
+        if hidden_ms is None and (text := self.recent.texts.get(seq)) is not None:
+            return text.item.id
         row = self._db.execute("SELECT id FROM items WHERE seq=? AND at_ms > ?", (seq, _since(hidden_ms))).fetchone()
         return None if row is None else str(row[0])
 
@@ -67,24 +67,24 @@ class ItemTable:
         )
         return {row[0]: _stored(row) for row in rows}
 
-    def sayings(self, seqs: Collection[int], collection: str) -> dict[int, ItemText]:
-        """What items of a collection say, by order of arrival."""
-        found = self.recent.sayings.among(seqs)
+    def texts(self, seqs: Collection[int], collection: str) -> dict[int, ItemText]:
+        """Texts of items of a collection, by order of arrival."""
+        found = self.recent.texts.among(seqs)
         if len(found) < len(seqs):
-            found.update(self._read_sayings([seq for seq in seqs if seq not in found], collection))
+            found.update(self._read_texts([seq for seq in seqs if seq not in found], collection))
         return found
 
-    def _read_sayings(self, seqs: list[int], collection: str) -> Iterator[tuple[int, ItemText]]:
+    def _read_texts(self, seqs: list[int], collection: str) -> Iterator[tuple[int, ItemText]]:
         rows = self._db.execute(
             "SELECT seq, id, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"
             " WHERE seq IN (SELECT value FROM json_each(?))",
             (json.dumps(seqs),),
         )
         for seq, id_, content, attributes, *others in rows:
-            said = ItemText(item_of(id_, collection, content, attributes), *others)
-            if len(said.item.content) <= LONGEST_KEPT:
-                self.recent.sayings.put(seq, said)
-            yield seq, said
+            text = ItemText(item_of(id_, collection, content, attributes), *others)
+            if len(text.item.content) <= LONGEST_KEPT:
+                self.recent.texts.put(seq, text)
+            yield seq, text
 
     def next_seq(self) -> int:
         """The order of arrival that the next item gets."""
@@ -142,13 +142,13 @@ class ItemTable:
     def update(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
         """Other attributes or fields of the same text: arrival, group and verdict stay."""
         seq, item = row.seq, row.item
-        said = _content(item), _cut(row.cut), _length(item), _json(item.attributes)
+        content = _content(item), _cut(row.cut), _length(item), _json(item.attributes)
         groups = self._db.execute(
             "UPDATE items SET content=?, compared=?, length=?, attributes=?, revision=?, version=?, scope=?, moment=?"
             " WHERE seq=? RETURNING grp",
-            (*said, row.revision, row.version, *policy_key, seq),
+            (*content, row.revision, row.version, *policy_key, seq),
         ).fetchall()
-        self.recent.sayings.drop(seq)
+        self.recent.texts.drop(seq)
         for (group,) in groups:
             self.recent.regrouped(group)  # by length another one may stand for it
 
@@ -206,8 +206,8 @@ class ItemTable:
         )
         return [Member(*row) for row in rows]
 
-    def seen_points(self, points: Collection[int], hidden_ms: int) -> list[int]:
-        """Those of the points on which an item hangs that is to be seen, in the order given."""
+    def visible_points(self, points: Collection[int], hidden_ms: int) -> list[int]:
+        """Those of the points that have a visible item, in the order given."""
         rows = self._db.execute(
             "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM items WHERE point = value AND at_ms > ?)"
             " ORDER BY key",
@@ -215,8 +215,8 @@ class ItemTable:
         )
         return [row[0] for row in rows]
 
-    def seen(self, seqs: Collection[int], hidden_ms: int | None) -> list[int]:
-        """Those of the items that are to be seen, in the order given."""
+    def visible(self, seqs: Collection[int], hidden_ms: int | None) -> list[int]:
+        """Those of the items that are visible, in the order given."""
         if hidden_ms is None:
             return list(seqs)
         rows = self._db.execute(
@@ -328,7 +328,7 @@ class ItemTable:
         return self._counts
 
     def retire(self, collection: int) -> None:
-        """The collection has left; its items count no more, and what they said is in memory no longer."""
+        """The collection has left; its items count no more, and their texts are dropped from memory."""
         self.recent.clear()
         self._counted().pop(collection, None)
 
@@ -356,13 +356,13 @@ def _verdict_json(verdict: Verdict) -> str | None:
 
 def item_of(item_id: str, collection: str, content: str, attributes: str) -> Item:
     """An item from its row; it was validated when it came in."""
-    said = json.loads(content)
-    timestamp = said["timestamp"]
+    fields = json.loads(content)
+    timestamp = fields["timestamp"]
     return Item.model_construct(
         id=item_id,
         collection=collection,
-        text=said["text"],
-        fields=said["fields"],
+        text=fields["text"],
+        fields=fields["fields"],
         attributes={} if attributes == "{}" else json.loads(attributes),
         timestamp=timestamp and datetime.fromisoformat(timestamp),
         vector=None,

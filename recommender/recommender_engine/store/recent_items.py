@@ -1,4 +1,4 @@
-"""What was read of items of late, as far as it still holds."""
+"""Items that were read lately, as far as what was read still holds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from recommender_engine.items import Item
 from recommender_engine.recent import Recent
 from recommender_engine.store.rows import MEMBERS_PER_POINT, ItemText, Member, StoredItem
 
-# What is kept of items that were read of late, in bytes; those with longer texts are read each time.
-_SAYINGS_KEPT = 48 * 2**20
-_A_SAYING, _AN_ATTRIBUTE = 1400, 40
+# Bytes kept of items that were read lately; those with longer texts are read each time.
+_TEXTS_KEPT = 48 * 2**20
+_A_TEXT, _AN_ATTRIBUTE = 1400, 40
 LONGEST_KEPT = 4000  # characters
 _POINTS_KEPT = 32_768
 _GROUPS_KEPT = 32_768
@@ -18,16 +18,16 @@ _A_POINT, _A_GROUP = 500, 260  # bytes
 
 
 class RecentItems:
-    """What was read of items of late. Who writes to the table says here what holds no longer.
+    """Items that were read lately. Whatever writes to the table drops here what holds no longer.
 
     Attributes:
-        sayings: what an item says, by arrival number.
+        texts: of items as they are compared, by arrival number.
         members: the earliest items of a point.
         canonical: id of the item that stands for a group, by the group and the rule that chose it.
     """
 
     def __init__(self) -> None:
-        self.sayings: Recent[int, ItemText] = Recent(_SAYINGS_KEPT, _size_of)
+        self.texts: Recent[int, ItemText] = Recent(_TEXTS_KEPT, _size_of)
         self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
         self.canonical: dict[str, Recent[str, str]] = {}
 
@@ -35,7 +35,7 @@ class RecentItems:
     def kept_bytes(self) -> int:
         """About how many bytes all of it takes."""
         groups = sum([len(chosen) for chosen in self.canonical.values()])
-        return self.sayings.weight + _A_POINT * len(self.members) + _A_GROUP * groups
+        return self.texts.weight + _A_POINT * len(self.members) + _A_GROUP * groups
 
     def canonical_by(self, rule: str) -> Recent[str, str]:
         """Those that a rule chose, by group."""
@@ -53,12 +53,12 @@ class RecentItems:
             members.append(Member(row.seq, row.item.id, row.point, row.group))
         self.regrouped(row.group)
         if len(row.compared.content) <= LONGEST_KEPT:
-            said = _without_vector(row.compared)
-            self.sayings.put(row.seq, ItemText(said, row.fingerprint, row.vector, row.at_ms))
+            text = _without_vector(row.compared)
+            self.texts.put(row.seq, ItemText(text, row.fingerprint, row.vector, row.at_ms))
 
     def left(self, seq: int, point: int, group: str) -> None:
         """An item has gone."""
-        self.sayings.drop(seq)
+        self.texts.drop(seq)
         self.members.drop(point)
         self.regrouped(group)
 
@@ -74,15 +74,15 @@ class RecentItems:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.sayings.clear()
+        self.texts.clear()
         self.rearranged()
 
 
-def _size_of(seq: int, said: ItemText) -> int:
+def _size_of(seq: int, text: ItemText) -> int:
     """About how many bytes it takes."""
-    item = said.item
+    item = text.item
     attributes = [_AN_ATTRIBUTE + getsizeof(name) + getsizeof(value) for name, value in item.attributes.items()]
-    return _A_SAYING + getsizeof(item.content) + sum(attributes)
+    return _A_TEXT + getsizeof(item.content) + sum(attributes)
 
 
 def _without_vector(item: Item) -> Item:

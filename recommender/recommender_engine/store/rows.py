@@ -90,7 +90,7 @@ PolicyKeyOf = tuple[int | None, int | None]
 
 
 class ItemText(NamedTuple):
-    """What an item says, for comparison.
+    """The text of an item, for comparison.
 
     Attributes:
         item: as it is compared, without its vector.

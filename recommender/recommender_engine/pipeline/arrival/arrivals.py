@@ -60,7 +60,7 @@ class Arrivals:
         if collection.hiding:
             same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
             settle([*(one.group for one in judged.members), *(member.group for member in same)])
-        place = self._groups.place(collection, subject, candidates.twin, judged, forbidden)
+        place = self._groups.assign(collection, subject, candidates.twin, judged, forbidden)
         return place._replace(verdict=self._review.arrived(collection, place.verdict))
 
     def store(
@@ -107,16 +107,16 @@ class Arrivals:
             pair = pair.model_copy(update={"band": Band.REVIEW})  # it has been told to be an item of its own
         return Verdict(pair, best.seq)
 
-    def seen(
+    def score(
         self,
         collection: Collection,
         subject: Subject,
         other: Member,
         candidates: Candidates,
     ) -> PairScore:
-        """What the matcher makes of a pair: among the item's candidates if the other is one, else alone."""
+        """The score of a pair: among the item's candidates if the other is one, else alone."""
         judged = self._judging.judge(collection, subject, candidates, frozenset())
-        return judged.seen(other) or self._judging.seen_alone(collection, subject, other)
+        return judged.score(other) or self._judging.score_alone(collection, subject, other)
 
     def judged(
         self,
@@ -129,7 +129,7 @@ class Arrivals:
         forbidden = self._answers.different(collection.id, subject.item.id)
         return self._judging.ask(collection, subject, asked, candidates, forbidden)
 
-    def told(
+    def verdict_on_arrival(
         self,
         collection: Collection,
         subject: Subject,
@@ -138,9 +138,9 @@ class Arrivals:
         twin: Member | None,
         judged: JudgedCandidates | None = None,
     ) -> PairVerdict:
-        """What an item is told of one other when it arrives, by the verdict on the pair, whichever candidate is best.
+        """The verdict on an item and one other as it would be when the item arrives, whichever candidate is best.
 
-        One that is stored has been told.
+        For a stored item it is the verdict on the pair.
 
         Args:
             judged: verdicts on all candidates of the item, where there are others.
@@ -149,8 +149,8 @@ class Arrivals:
             return pair
         if asked.text is None:
             forbidden = self._answers.different(collection.id, subject.item.id)
-            pair = self._groups.told(collection, subject, pair, asked.member, twin, forbidden, judged)
-        return self._review.would_say(collection, pair)
+            pair = self._groups.verdict_on_arrival(collection, subject, pair, asked.member, twin, forbidden, judged)
+        return self._review.limited_to_budget(collection, pair)
 
     def refresh(
         self, collection: Collection, row: StoredItem, embedded: Embedded, *, revision: int, version: int | None

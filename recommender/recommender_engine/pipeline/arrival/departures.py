@@ -110,6 +110,6 @@ class Departures:
 
     def _asked_about(self, row: StoredItem, collection: Collection) -> Sequence[StoredItem]:
         asked = self._store.items.matched_with(row.seq, Band.REVIEW, _MOST_REJUDGED)
-        asked = self._store.items.seen(asked, collection.hidden_ms)
+        asked = self._store.items.visible(asked, collection.hidden_ms)
         rows = self._store.items.by_seq(asked)
         return [rows[seq] for seq in asked]

@@ -124,8 +124,8 @@ class PolicyIndex:
                 return []
             known = set(self._store.policy_index.among(seqs, allowed.sought))
             waiting = [seq for seq in seqs if seq <= allowed.sought.behind and seq < allowed.sought.before]
-            waiting = self._store.items.seen(waiting, allowed.sought.hidden_ms)
-            said = self._store.items.sayings(waiting, collection.name) if waiting else {}
+            waiting = self._store.items.visible(waiting, allowed.sought.hidden_ms)
+            said = self._store.items.texts(waiting, collection.name) if waiting else {}
             known.update(
                 seq
                 for seq, one in said.items()

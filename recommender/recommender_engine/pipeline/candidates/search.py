@@ -156,7 +156,7 @@ class CandidateSearch:
     def _visible(self, collection: Collection) -> Chooser | None:
         """Chooses the points on which an item hangs that is to be seen; ``None`` where all have one."""
         hidden_ms = collection.hidden_ms
-        return None if hidden_ms is None else lambda points: self._store.items.seen_points(points, hidden_ms)
+        return None if hidden_ms is None else lambda points: self._store.items.visible_points(points, hidden_ms)
 
     def _of_each_point(self, collection: Collection, subject: Subject, candidates: Candidates) -> list[Member]:
         """Of each point, the nearest first, the earliest item that the policy allows."""

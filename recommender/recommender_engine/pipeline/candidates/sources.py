@@ -66,4 +66,4 @@ class SharedWords:
     def _visible(self, collection: Collection) -> Chooser | None:
         """Chooses the arrival numbers of items that are to be seen; ``None`` where all are."""
         hidden_ms = collection.hidden_ms
-        return None if hidden_ms is None else lambda seqs: self._store.items.seen(seqs, hidden_ms)
+        return None if hidden_ms is None else lambda seqs: self._store.items.visible(seqs, hidden_ms)

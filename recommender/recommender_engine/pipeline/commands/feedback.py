@@ -93,7 +93,7 @@ class Feedback:
         first, second = sorted(pair)
         later = self._judging.subject(collection, second)
         candidates = self._search.find(collection, later, batch.overlay(collection))
-        seen = self._arrivals.seen(collection, later, first, candidates)
+        seen = self._arrivals.score(collection, later, first, candidates)
         before = self._corrections.note(
             Before(),
             collection,

@@ -1,4 +1,4 @@
-"""What people said of pairs of items: it holds for ever, through all that follows from it."""
+"""Answers of people on pairs of items, and what follows from them; they hold for ever."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from recommender_engine.errors import InvalidCommand
 from recommender_engine.store import Answer, SqliteStore
 
 Chain = list[tuple[str, str]]
-"""Ids, each with what it is to the one before it: ``=`` or ``\u2260``."""
+"""Ids, each with its relation to the one before it: ``=`` or ``\u2260``."""
 
-Said = dict[str, dict[str, bool]]
-"""By id, the other items that people compared it with, and whether the two are the same."""
+Links = dict[str, dict[str, bool]]
+"""By id, the other items of its answers, and whether the two are the same."""
 
 
 MOST_ANSWERS = 100_000
@@ -23,7 +23,7 @@ MOST_IN_ALL = 1_000_000
 """… and of all collections of a partition."""
 
 MOST_IN_MEMORY = 200_000
-"""So many are kept in memory, of the collections that were asked for last; and those of one at least."""
+"""How many are kept in memory, of the collections that were read last; those of one collection at least."""
 
 
 class Answers:
@@ -35,32 +35,32 @@ class Answers:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._said: OrderedDict[int, Said] = OrderedDict()  # the collection that was read last stands last
+        self._links: OrderedDict[int, Links] = OrderedDict()  # the collection that was read last comes last
         store.on_rollback(self.reload)
         store.on_retire(self._retire)
 
     def same(self, collection: int, item_id: str) -> frozenset[str]:
-        """The item and all ids that are the same by what people said."""
+        """The item and all ids that the answers make the same as it."""
         return frozenset(_reached(self._of(collection), item_id))
 
     def different(self, collection: int, item_id: str) -> frozenset[str]:
-        """All ids that are not the same as the item, by what people said."""
+        """All ids that the answers make different from the item."""
         return self.apart(collection, (item_id,))
 
     def apart(self, collection: int, ids: Iterable[str]) -> frozenset[str]:
-        """All ids that are not the same as one of these."""
-        said = self._of(collection)
-        if not said:
+        """All ids that the answers make different from one of these."""
+        links = self._of(collection)
+        if not links:
             return frozenset()
         near: set[str] = set()
         for id_ in ids:
             if id_ not in near:
-                near.update(_reached(said, id_))
+                near.update(_reached(links, id_))
         far: set[str] = set()
         for id_ in near:
-            for other, same in said.get(id_, {}).items():
+            for other, same in links.get(id_, {}).items():
                 if not same and other not in far:
-                    far.update(_reached(said, other))
+                    far.update(_reached(links, other))
         return frozenset(far)
 
     def settled(self, collection: int, pairs: Sequence[tuple[str, str]]) -> list[bool]:
@@ -78,16 +78,16 @@ class Answers:
         return [other in reached[one] or not different[one].isdisjoint(reached[other]) for one, other in pairs]
 
     def chain_of_same(self, collection: int, one: str, other: str) -> Chain | None:
-        """How people's answers make the two the same; ``None`` if they do not."""
+        """The answers that make the two the same; ``None`` if none do."""
         path = _reached(self._of(collection), one)
         return _linked(_path(path, other)[::-1]) if other in path else None
 
     def chain_of_different(self, collection: int, one: str, other: str) -> Chain | None:
-        """How people's answers make the two different; ``None`` if they do not."""
-        said = self._of(collection)
-        here, there = _reached(said, one), _reached(said, other)
+        """The answers that make the two different; ``None`` if none do."""
+        links = self._of(collection)
+        here, there = _reached(links, one), _reached(links, other)
         for near in here:
-            for far, same in said.get(near, {}).items():
+            for far, same in links.get(near, {}).items():
                 if not same and far in there:
                     (_, first), *rest = _linked(_path(there, far))
                     return [*_linked(_path(here, near)[::-1]), ("\u2260", first), *rest]
@@ -95,35 +95,35 @@ class Answers:
 
     def put(self, collection: int, answer: Answer) -> None:
         """Record an answer that contradicts no other one."""
-        said = self._of(collection)
+        links = self._of(collection)
         self._store.answers.put(collection, answer)
         self._make_room()
-        _note(said, answer.one, answer.other, same=answer.same)
+        _link(links, answer.one, answer.other, same=answer.same)
 
     def take_back(self, collection: int, one: str, other: str) -> None:
-        """The answer on these two holds no longer."""
-        said = self._of(collection)
+        """Remove the answer on these two."""
+        links = self._of(collection)
         self._store.answers.remove(collection, *sorted((one, other)))
-        _unsay(said, one, other)
+        _unlink(links, one, other)
 
     def forget(self, collection: int, item_id: str) -> bool:
-        """Every trace of an item goes; whether there was one."""
-        said = self._of(collection)
+        """Remove every answer on an item; whether there was one."""
+        links = self._of(collection)
         self._store.answers.forget_item(collection, item_id)
-        others = list(said.get(item_id, {}))
+        others = list(links.get(item_id, {}))
         for other in others:
-            _unsay(said, item_id, other)
+            _unlink(links, item_id, other)
         return bool(others)
 
     def answered(self, collection: int, one: str, other: str) -> bool:
-        """Whether people said of these two that they are the same, or that they are not."""
+        """Whether there is an answer on these two."""
         return other in self._of(collection).get(one, {})
 
     def require_room(self, collection: int) -> None:
-        """See to it that one more answer can be kept: none that was given is ever dropped.
+        """Make sure that one more answer can be kept: none is ever dropped.
 
         Raises:
-            InvalidCommand: there are as many as are kept.
+            InvalidCommand: the limit is reached.
         """
         here, all_ = self._store.answers.count(collection), self._store.answers.count()
         if here < MOST_ANSWERS and all_ < MOST_IN_ALL:
@@ -141,7 +141,7 @@ class Answers:
         )
 
     def ids(self, collection: int) -> Some[str]:
-        """Ids of all items that people compared with others."""
+        """Ids of all items that have an answer."""
         return self._of(collection).keys()
 
     def count(self, collection: int) -> int:
@@ -150,56 +150,56 @@ class Answers:
 
     def reload(self) -> None:
         """Forget what is in memory; it is read again at need."""
-        self._said.clear()
+        self._links.clear()
 
     def _retire(self, collection: int) -> None:
-        self._said.pop(collection, None)
+        self._links.pop(collection, None)
 
-    def _of(self, collection: int) -> Said:
-        found = self._said.get(collection)
+    def _of(self, collection: int) -> Links:
+        found = self._links.get(collection)
         if found is None:
-            found = self._said[collection] = {}
+            found = self._links[collection] = {}
             for one, other, same in self._store.answers.pairs(collection):
-                _note(found, one, other, same=same)
+                _link(found, one, other, same=same)
             self._make_room()
-        self._said.move_to_end(collection)
+        self._links.move_to_end(collection)
         return found
 
     def _make_room(self) -> None:
-        """Forget those of collections that nobody asked for of late; they are read again at need."""
+        """Drop those of the collections that were read longest ago; they are read again at need."""
         if self._store.answers.count() <= MOST_IN_MEMORY:
             return
-        kept = {collection: self._store.answers.count(collection) for collection in self._said}
+        kept = {collection: self._store.answers.count(collection) for collection in self._links}
         excess = sum(kept.values()) - MOST_IN_MEMORY
-        for collection in list(self._said)[:-1]:
+        for collection in list(self._links)[:-1]:
             if excess <= 0:
                 return
             excess -= kept[collection]
-            del self._said[collection]
+            del self._links[collection]
 
 
-def _unsay(said: Said, one: str, other: str) -> None:
+def _unlink(links: Links, one: str, other: str) -> None:
     for near, far in ((one, other), (other, one)):
-        of_near = said.get(near, {})
+        of_near = links.get(near, {})
         of_near.pop(far, None)
         if not of_near:
-            said.pop(near, None)
+            links.pop(near, None)
 
 
-def _note(said: Said, one: str, other: str, *, same: bool) -> None:
+def _link(links: Links, one: str, other: str, *, same: bool) -> None:
     for near, far in ((one, other), (other, one)):
-        of_near = said.setdefault(near, {})
-        of_near.pop(far, None)  # the last answer on a pair stands last
+        of_near = links.setdefault(near, {})
+        of_near.pop(far, None)  # the last answer on a pair comes last
         of_near[far] = same
 
 
-def _reached(said: Said, start: str) -> dict[str, str]:
-    """What "same" connects with an item: each id with the one before it on the way; the nearest first."""
+def _reached(links: Links, start: str) -> dict[str, str]:
+    """What "same" connects with an item: each id with the one before it on the path; the nearest first."""
     before = {start: start}
     waiting = deque([start])
     while waiting:
         near = waiting.popleft()
-        for far, same in said.get(near, {}).items():
+        for far, same in links.get(near, {}).items():
             if same and far not in before:
                 before[far] = near
                 waiting.append(far)

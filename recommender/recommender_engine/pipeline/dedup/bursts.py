@@ -1,4 +1,4 @@
-"""Several reports of one incident that arrive within minutes, each in other words: a burst, recognised as it grows."""
+"""Bursts: several reports of one incident that arrive within minutes, each in other words."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from recommender_engine.pipeline.dedup.judging import JudgedCandidates
 from recommender_engine.policy import Dated
 from recommender_engine.store import Collection, SqliteStore
 
-# Reports of one incident are among so many arrivals of their collection, and no further apart than this.
+# Reports of one incident are among so many arrivals of their collection, and no further apart in time.
 ARRIVALS = 30
 MINUTES = 60
 
 PRECISION = 0.95
-"""The precision that groups found like this had where it was measured: no higher one is promised of them."""
+"""The precision that such groups had where it was measured: none is found where the target is higher."""
 
-# What is neither long nor names a code; where no word list knows a language, its sentences read as names of things.
+# Texts that are neither long nor name a code; sentences of a language without a word list read as names of things.
 _REPORTS = (Kind.SHORT_PROSE, Kind.WITHOUT_CODES)
 _US_PER_MINUTE = 60_000_000
 
@@ -45,8 +45,7 @@ class Burst(NamedTuple):
 class Bursts:
     """Finds the burst that an item belongs to.
 
-    It goes by what is stored: nothing is kept from one arrival to the next. Three reports stay where they are; the
-    fourth brings all together.
+    Nothing is kept in memory between arrivals. Three reports stay in their groups; the fourth brings all together.
 
     Args:
         store: the items.
@@ -58,19 +57,19 @@ class Bursts:
         self._model_of = model_of
 
     def of(self, collection: Collection, subject: Subject, judged: JudgedCandidates) -> Burst | None:
-        """The burst that an item belongs to when it arrives; ``None`` if it does not, as nearly always."""
+        """The burst that an item belongs to when it arrives; ``None`` for nearly every item."""
         if not collection.settings.compares_texts:
             return None
         alike = [one for one in judged.members if one.verdict.similarity >= ALIKE and not one.verdict.contested]
         if len(alike) < REPORTS - 1 or not speaks_of_now(item_terms(subject.item)):
-            return None  # so it ends for nearly all
+            return None  # as for nearly all items
         if not self._may(collection, subject.item):
             return None
         first = self._store.items.before_last(collection.id, ARRIVALS)
         recent = [one for one in alike if one.seq > first]
         if len(recent) < REPORTS - 1:
             return None
-        texts = self._store.items.sayings([one.seq for one in recent], collection.name)
+        texts = self._store.items.texts([one.seq for one in recent], collection.name)
         now_us = Dated(subject.item, subject.at_ms).time_us
         found = []
         for one in recent:
@@ -88,7 +87,7 @@ class Bursts:
         return Burst(members, first, _reason(len(members), max(found[number][2] for number in chosen)))
 
     def takes(self, burst: Burst, group: str) -> bool:
-        """Whether a group belongs to a burst: it began with it, or nearly all that make one are in it."""
+        """Whether a group belongs to a burst: founded during it, or with nearly all reports that make one."""
         inside = sum(one.group == group for one in burst.members)
         return inside >= REPORTS - 1 or self._store.groups.earliest(group, 1)[0].seq > burst.since
 
@@ -101,21 +100,19 @@ class Bursts:
 
 
 def _kind(item: Item) -> Kind | None:
-    """What kind of text a report is; ``None`` for what is none: a long text, one with a code, a thing with a price."""
-    said = item_terms(item)
-    kind = kind_of_items(item, item) if said.length <= LONG_WORDS else None
+    """Kind of text of a report; ``None`` for what is none: a long text, one with a code, a thing with a price."""
+    kind = kind_of_items(item, item) if item_terms(item).length <= LONG_WORDS else None
     return kind if kind in _REPORTS and not any(map(is_price, item.attributes)) else None
 
 
 def in_burst(pair: PairVerdict, reason: Reason) -> PairVerdict:
     """The verdict on a pair of reports of one incident."""
-    told = [one.text for one in (reason, *pair.reasons)]
     return pair.model_copy(
         update={
             "band": Band.DUPLICATE,
             "probability": max(pair.probability, PRECISION),
             "reasons": (reason, *pair.reasons),
-            "explanation": f"{told[0]}; {pair.explanation}" if pair.explanation else told[0],
+            "explanation": f"{reason.text}; {pair.explanation}" if pair.explanation else reason.text,
         }
     )
 

@@ -1,4 +1,4 @@
-"""Where items stand now: what was decided about them, as far as it still holds."""
+"""Current verdicts: what was decided about items, as far as it still holds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SAYS_NOTHING = Reason(code="says_nothing", text="the text is a placeholder and s
 
 @dataclass(frozen=True, slots=True)
 class CurrentVerdict:
-    """Where an item stands now.
+    """The current verdict on an item.
 
     Attributes:
-        band: ``duplicate`` while an earlier item of its group is there; else what the verdict says.
-        duplicate_of: the earliest item of its group, if that is another one.
-        canonical_id: the item that stands for its group.
-        matched_id: the item that the verdict speaks about, while it is there.
-        alone: why the item was compared with nothing, if there is a reason.
+        band: ``duplicate`` while an earlier item of its group is there; else that of the verdict.
+        duplicate_of: id of the earliest item of its group, if that is another one.
+        canonical_id: id of the canonical item of its group.
+        matched_id: id of the other item of the verdict, while it is there.
+        alone: why the item was compared with nothing, if it was not.
     """
 
     band: Band
@@ -57,13 +57,13 @@ class CurrentVerdicts:
         self._store = store
 
     def of(self, row: StoredItem, collection: Collection, *, hidden_ms: int | None = None) -> CurrentVerdict:
-        """Where a stored item stands.
+        """The current verdict on a stored item.
 
         Args:
             row: the item.
             collection: in which it is.
-            hidden_ms: for a question, where groups may hold items that are gone: those that arrived up to this stream
-                time are not to be seen.
+            hidden_ms: for a question, where groups may hold expired items: those that arrived up to this stream time
+                are not visible.
         """
         rule = collection.settings.canonical
         earliest = self._store.groups.canonical([row.group], hidden_ms=hidden_ms)
@@ -71,7 +71,7 @@ class CurrentVerdicts:
         return self._current(row, earliest, canonical, collection)
 
     def of_group(self, group: str, collection: Collection, limit: int) -> list[tuple[StoredItem, CurrentVerdict]]:
-        """Where the earliest items of a group stand, at most ``limit``, in order of arrival."""
+        """Current verdicts on the earliest items of a group, at most ``limit``, in order of arrival."""
         members = self._store.groups.earliest(group, limit)
         if not members:
             return []
@@ -88,7 +88,7 @@ class CurrentVerdicts:
         band = Band.DUPLICATE if repeats else unrepeated(row.verdict)
         seq = row.verdict.matched_seq
         matched_id = None if seq is None else self._store.items.id_of(seq, collection.hidden_ms)
-        # With the matched item gone, what was found out about it still tells why the band is what it is.
+        # When the matched item is gone, the verdict on the pair still explains the band.
         pair = None if matched_id is None and band is Band.NEW else row.verdict.pair
         alone = SAYS_NOTHING if pair is None and means_nothing(collection.settings, row.compared) else None
         return CurrentVerdict(
@@ -97,5 +97,5 @@ class CurrentVerdicts:
 
 
 def unrepeated(verdict: Verdict) -> Band:
-    """The band of the earliest item of a group: every earlier one that it repeated has gone."""
+    """The band of the earliest item of a group: every item that it repeated is gone."""
     return Band.NEW if verdict.band is Band.DUPLICATE else verdict.band

@@ -1,4 +1,4 @@
-"""Groups that live: an item that arrives joins, founds or merges them."""
+"""Groups: an item that arrives joins, founds or merges them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ GROUP_DISAGREES = Reason(code="group_disagrees", text="it is like one item of th
 
 
 Moved = dict[int, Member]
-"""By arrival number, items that changed their group, as they were before."""
+"""Items that changed their group, as they were before, by arrival number."""
 
 
 class GroupAssignment(NamedTuple):
-    """Where a new item belongs.
+    """The group of a new item.
 
     Attributes:
         seq: its arrival number.
         group: the group it joins or founds.
         verdict: on the pair that decided it.
-        merges: groups that are the same as ``group`` now that the item is there.
-        because: why they are, if that is not what their items say of each other.
+        merges: groups that become one with ``group`` because of the item.
+        because: the reason, where the verdicts on their items do not give it.
     """
 
     seq: int
@@ -65,7 +65,7 @@ class Groups:
 
     # -- arrivals ------------------------------------------------------------------------------------------------------
 
-    def place(
+    def assign(
         self,
         collection: Collection,
         subject: Subject,
@@ -73,13 +73,13 @@ class Groups:
         judged: JudgedCandidates,
         forbidden: frozenset[str],
     ) -> GroupAssignment:
-        """Where a new item belongs.
+        """The group of a new item.
 
-        It joins the group that people put it into; else that of the surest duplicate whose group agrees; else that of
-        the burst that it belongs to, whose groups become one.
+        It joins the group of an item that answers make the same; else that of the surest duplicate whose group agrees;
+        else that of its burst, whose groups become one.
 
         Args:
-            twin: the item with the same text; its group is not asked.
+            twin: the item with the same text; its group need not agree.
             judged: verdicts on the candidates.
             forbidden: ids of items that it must not share a group with.
         """
@@ -126,7 +126,7 @@ class Groups:
         ]
         return found if len(found) >= REPORTS - 1 else []
 
-    def told(
+    def verdict_on_arrival(
         self,
         collection: Collection,
         subject: Subject,
@@ -136,7 +136,7 @@ class Groups:
         forbidden: frozenset[str],
         judged: JudgedCandidates | None = None,
     ) -> PairVerdict:
-        """What an item that arrives is told of one stored item: what people said counts, and its group is asked.
+        """The verdict on an item that arrives and one stored item, after answers of people and a look at its group.
 
         Args:
             judged: verdicts on the candidates, where the item may belong to a burst.
@@ -154,11 +154,11 @@ class Groups:
         return _doubted(pair) if pair.band is Band.DUPLICATE else pair
 
     def _confirmed(self, collection: Collection, subject: Subject) -> JudgedMember | None:
-        """The earliest of the items that people said are the same."""
+        """The earliest of the items that answers make the same."""
         same = self._answers.same(collection.id, subject.item.id) - {subject.item.id}
         partners = self._store.items.named(collection.id, same) if same else []
-        seen = self._store.items.seen([member.seq for member in partners], collection.hidden_ms)
-        partners = [member for member in partners if member.seq in seen]
+        visible = self._store.items.visible([member.seq for member in partners], collection.hidden_ms)
+        partners = [member for member in partners if member.seq in visible]
         if not partners:
             return None
         member = partners[0]
@@ -166,7 +166,7 @@ class Groups:
         return JudgedMember(member.id, member.seq, member.group, verdict)
 
     def _agrees(self, collection: Collection, subject: Subject, best: JudgedMember | Member) -> bool:
-        """Whether the rest of the group, as far as it is looked at, is like the item."""
+        """Whether the rest of the group, as far as it is compared, is like the item."""
         members = {member.seq: member for member in self._store.groups.earliest(best.group, 1)}
         members.update((member.seq, member) for member in self._store.groups.latest(best.group, _LATEST_COMPARED))
         members.pop(best.seq, None)
@@ -181,22 +181,22 @@ class Groups:
         rest = [one for one in ranked(judged.members) if one.verdict.band is not Band.DUPLICATE]
         return Verdict(judged.explained(rest[0]), rest[0].seq) if rest else Verdict(None, None)
 
-    # -- groups that turn out to be one --------------------------------------------------------------------------------
+    # -- merges --------------------------------------------------------------------------------------------------------
 
     def _belong_together(self, collection: Collection, groups: Sequence[str], other: str) -> bool:
-        """Whether another group may merge with some: the earliest items are alike, and nobody objects."""
+        """Whether another group may merge with some: the earliest items are alike, and no answer is against it."""
         if any(self.kept_apart(collection, group, other) for group in groups):
             return False
         first, second = self._heads(groups[0], other)
         return alike(self._judging.alone(collection, self._judging.subject(collection, second), first))
 
     def kept_apart(self, collection: Collection, one: str, other: str) -> bool:
-        """Whether people said that an item of one group is not the same as one of the other."""
+        """Whether answers make an item of one group different from one of the other."""
         ids = [member.id for member in self.answered(collection, one)]
         return bool(ids) and self._holds_any(collection, other, self._answers.apart(collection.id, ids))
 
     def answered(self, collection: Collection, group: str) -> list[Member]:
-        """The items of a group of which people said something, in order of arrival."""
+        """The items of a group that have answers, in order of arrival."""
         ids = self._answers.ids(collection.id)
         if len(ids) > self._store.groups.size(group):
             return [member for member in self._store.groups.all(group) if member.id in ids]
@@ -208,20 +208,20 @@ class Groups:
         one: str,
         other: str,
         moved: Moved,
-        told: int | None = None,
+        judged: int | None = None,
         because: Reason | None = None,
     ) -> str:
         """Make two groups one; the one founded first keeps its id, which is returned.
 
         Args:
             moved: where to note the items that change their group.
-            told: arrival number of an item whose verdict says already what it repeats.
+            judged: arrival number of an item whose verdict is about the other group already.
             because: see `GroupAssignment`.
         """
         kept = older(one, other)
         gone = other if kept == one else one
         first, second = self._heads(one, other)
-        if second.seq != told:
+        if second.seq != judged:
             pair = self._judging.stored(collection, second, first)
             pair = in_burst(pair, because) if because else pair.model_copy(update={"band": Band.DUPLICATE})
             self._store.items.correct(second.seq, Verdict(pair, first.seq))
@@ -229,7 +229,7 @@ class Groups:
         return kept
 
     def move(self, members: Sequence[Member], group: str, moved: Moved) -> None:
-        """Put items into another group, and note where each was at first."""
+        """Put items into another group, and note the group in which each was at first."""
         for member in members:
             moved.setdefault(member.seq, member)
         self._store.groups.move([member.seq for member in members], group)

@@ -24,12 +24,12 @@ _UNREAD = Comparable(Item.model_construct(id="", collection="", text="", fields=
 
 
 class PairScore(NamedTuple):
-    """What the matcher makes of a pair.
+    """The matcher's score of a pair.
 
     Attributes:
         probability: that the two are the same thing, in [0, 1].
-        features: what it rests on, by name.
-        kind: of text, where the matcher tells kinds apart.
+        features: values by name.
+        kind: of text; ``None`` where texts are not compared.
     """
 
     probability: float
@@ -38,7 +38,7 @@ class PairScore(NamedTuple):
 
 
 class JudgedCandidates:
-    """The candidates of an item with the verdicts on them; reasons are given for those that turn out to matter.
+    """The candidates of an item with the verdicts on them; reasons are computed for those that matter.
 
     Attributes:
         members: the candidates after judgement.
@@ -65,14 +65,13 @@ class JudgedCandidates:
                 JudgedMember(member.id, member.seq, member.group, contradicted(verdict) if apart else verdict)
             )
             if not settings.compares_texts and verdict.band is not Band.DUPLICATE and not apart:
-                break  # those behind are no nearer, and nobody asks for the second that is no duplicate
+                break  # those behind are no nearer, and at most one that is no duplicate matters
         self._positions = {member.seq: position for position, member in enumerate(self.members)}
 
     def explained(self, member: JudgedMember) -> PairVerdict:
         """The verdict on one of the members, with its reasons.
 
-        Most items are like nothing, and nobody asks why: there only the meaning is told, unless a contradiction is all
-        that keeps a pair apart.
+        For a band that claims nothing the cosine is reason enough, unless only a contradiction keeps the pair apart.
         """
         position = self._positions.get(member.seq)
         if position is None or member.id in self._forbidden:
@@ -81,15 +80,15 @@ class JudgedCandidates:
             return only_meaning(member.verdict)
         return self._matcher.explain(self._item, self._candidates, position, self._settings)
 
-    def told(self, member: Member) -> PairVerdict:
-        """The verdict on one of the members, with all of its reasons."""
+    def fully_explained(self, member: Member) -> PairVerdict:
+        """The verdict on one of the members, with all of its reasons, whatever its band."""
         position = self._positions[member.seq]
         if member.id in self._forbidden:
             return self.members[position].verdict
         return self._matcher.explain(self._item, self._candidates, position, self._settings)
 
-    def seen(self, member: Member) -> PairScore | None:
-        """What the matcher makes of one of the members; ``None`` for any other item."""
+    def score(self, member: Member) -> PairScore | None:
+        """The score of one of the members; ``None`` for any other item."""
         position = self._positions.get(member.seq)
         if position is None:
             return None
@@ -117,7 +116,7 @@ class Judging:
         """Verdicts on the candidates of an item.
 
         Args:
-            forbidden: ids that a person said are something else.
+            forbidden: ids that answers make different from the item.
         """
         chosen = self._search.chosen(collection, subject, candidates)
         return self._judged(collection, subject, chosen, candidates.similarity, forbidden)
@@ -137,7 +136,7 @@ class Judging:
         """
         chosen = self._search.chosen(collection, subject, candidates, asked)
         judged = self._judged(collection, subject, chosen, candidates.similarity, forbidden, asked)
-        return judged.told(asked.member), judged
+        return judged.fully_explained(asked.member), judged
 
     def _judged(
         self,
@@ -165,9 +164,9 @@ class Judging:
     ) -> tuple[Mapping[int, ItemText], Mapping[int, Vector]]:
         """Texts of the candidates by arrival number, and vectors by their row; also of one that is not stored."""
         if asked is None or asked.text is None or asked.vector is None:
-            texts = self._store.items.sayings(list(chosen), collection.name)
+            texts = self._store.items.texts(list(chosen), collection.name)
             return texts, self._store.vectors.several({one.vector for one in texts.values()})
-        texts = self._store.items.sayings([seq for seq in chosen if seq != asked.member.seq], collection.name)
+        texts = self._store.items.texts([seq for seq in chosen if seq != asked.member.seq], collection.name)
         vectors = self._store.vectors.several({one.vector for one in texts.values()})
         return {**texts, asked.member.seq: asked.text}, {**vectors, asked.text.vector: asked.vector}
 
@@ -188,8 +187,8 @@ class Judging:
         """The verdict on two stored items, with its reasons."""
         return self.alone(collection, self.subject(collection, later), earlier, explained=True)
 
-    def seen_alone(self, collection: Collection, subject: Subject, other: Member) -> PairScore:
-        """What the matcher makes of one pair, whatever other candidates there are."""
+    def score_alone(self, collection: Collection, subject: Subject, other: Member) -> PairScore:
+        """The score of one pair, whatever other candidates there are."""
         candidates = [self._single(collection, subject, other)]
         item = Comparable(subject.item, subject.fingerprint)
         matcher = self._matchers[collection.settings.rule]
@@ -201,15 +200,15 @@ class Judging:
         return float(similarities(subject.vector, self._store.vectors.get(other.vector)[None])[0])
 
     def subject(self, collection: Collection, member: Member) -> Subject:
-        """A stored item as one that is judged."""
-        said = self._store.items.sayings([member.seq], collection.name)[member.seq]
-        return Subject(said.item, said.fingerprint, self._store.vectors.get(said.vector), said.at_ms, member.seq)
+        """A stored item, to be judged."""
+        text = self._store.items.texts([member.seq], collection.name)[member.seq]
+        return Subject(text.item, text.fingerprint, self._store.vectors.get(text.vector), text.at_ms, member.seq)
 
     def _single(self, collection: Collection, subject: Subject, other: Member) -> Candidate:
-        said = self._store.items.sayings([other.seq], collection.name)[other.seq]
+        text = self._store.items.texts([other.seq], collection.name)[other.seq]
         return Candidate(
-            Comparable(said.item, said.fingerprint),
-            self.similarity(subject, said),
+            Comparable(text.item, text.fingerprint),
+            self.similarity(subject, text),
             arrivals_apart=abs(self._seq(subject) - other.seq),
         )
 
@@ -217,9 +216,9 @@ class Judging:
         return self._store.items.next_seq() if subject.seq is None else subject.seq
 
 
-def _candidate(said: ItemText, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:
+def _candidate(text: ItemText, similarity: float, vectors: Mapping[int, Vector], arrivals_apart: int) -> Candidate:
     return Candidate(
-        Comparable(said.item, said.fingerprint), similarity, vectors[said.vector], arrivals_apart=arrivals_apart
+        Comparable(text.item, text.fingerprint), similarity, vectors[text.vector], arrivals_apart=arrivals_apart
     )
 
 
@@ -236,7 +235,7 @@ def _score(
 
 
 def contradicted(verdict: PairVerdict) -> PairVerdict:
-    """The verdict on a pair of which a person said that they are not the same."""
+    """The verdict on a pair that an answer makes different."""
     return verdict.model_copy(
         update={
             "band": Band.SIMILAR,
@@ -249,7 +248,7 @@ def contradicted(verdict: PairVerdict) -> PairVerdict:
 
 
 def confirmed(verdict: PairVerdict) -> PairVerdict:
-    """The verdict on a pair of which a person said that they are the same."""
+    """The verdict on a pair that an answer makes the same."""
     return verdict.model_copy(
         update={
             "band": Band.DUPLICATE,

@@ -1,4 +1,4 @@
-"""How many items people are asked to look at: of those that are for review the likeliest, as far as the budget goes."""
+"""The review budget: of the items that would be in ``review`` only the likeliest are, up to a share of all items."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from recommender_engine.store import Arrived, Collection, Verdict
 
 BELOW_BUDGET = Reason(code="below_review_budget", text="below the review budget")
 
-# So many items are remembered; then all counts are halved, so that what came long ago counts less and less.
+# After so many items all counts are halved, so that older items count less and less.
 REMEMBERED = 4096
-# The first items of a collection need no budget: whoever tries a few sees what is for review.
+# The budget does not limit the first items of a collection: a short trial shows all that is for review.
 FIRST = 20
-# What is usual counts as so many items that came before the first one.
+# The usual distribution of probabilities counts like so many items that came before the first one.
 _USUAL = 300
-# Where less room is left than this, an item must be the likelier for it: so there is room for the likeliest.
+# Where less room is left than this, an item must be likelier: room is kept for the likeliest.
 _ROOM = 5
 
 
 class ReviewBudget:
     """Keeps the share of the items of a collection that are in ``review`` within its ``review_budget``.
 
-    It goes by the items that came before, in the order of the stream: an item is in ``review`` if those that were for
-    review and likelier, and itself, are no more than the budget of all items, and if the budget is not used up. Before
-    a collection has told how likely its items are, it is what is usual that counts; where the budget is nearly used up,
-    only an item that is far likelier than it asks is in ``review``. What is for review is counted without a budget too,
-    so that one that is set later knows where to begin.
+    Only items that came before count, in the order of the stream: an item is in ``review`` if it and the likelier ones
+    that were for review are no more than the budget of all items, and if the budget is not used up. At the beginning
+    the usual distribution of probabilities counts; where the budget is nearly used up, only items that are much
+    likelier are in ``review``. What is for review is counted without a budget too, for one that is set later.
 
     Args:
         collections: which keep the counts, as part of the transaction.
@@ -41,34 +40,34 @@ class ReviewBudget:
         counts, pair = collection.arrived, verdict.pair
         if counts.items >= REMEMBERED:
             counts.halve()
-        said = pair if pair is None else self.would_say(collection, pair)
+        limited = pair if pair is None else self.limited_to_budget(collection, pair)
         counts.items += 1
         if pair is not None and pair.band is Band.REVIEW:
             counts.add(pair.probability)
-            counts.review += said is pair
+            counts.review += limited is pair
         self._collections.touch(collection)
-        return verdict if said is pair else replace(verdict, pair=said)
+        return verdict if limited is pair else replace(verdict, pair=limited)
 
-    def would_say(self, collection: Collection, pair: PairVerdict) -> PairVerdict:
-        """What would be said of an item that arrives with this verdict; nothing is counted."""
+    def limited_to_budget(self, collection: Collection, pair: PairVerdict) -> PairVerdict:
+        """The verdict within the budget on an item that would arrive with this one; nothing is counted."""
         budget = collection.settings.review_budget
         if pair.band is not Band.REVIEW or budget is None or budget == 1.0:
             return pair
-        return pair if has_place(budget, collection.arrived, pair.probability) else _below(pair)
+        return pair if fits(budget, collection.arrived, pair.probability) else _below(pair)
 
 
 def share_in_review(*collections: Collection) -> float:
-    """Which share of the items that arrived of late in these collections are in ``review``, in [0, 1]."""
+    """Share of the items that arrived lately in these collections that are in ``review``, in [0, 1]."""
     items = sum(one.arrived.items for one in collections)
     return round(sum(one.arrived.review for one in collections) / items, 4) if items else 0.0
 
 
-def has_place(budget: float, counts: Arrived, probability: float) -> bool:
-    """Whether an item that is for review has a place there, by what arrived before it.
+def fits(budget: float, counts: Arrived, probability: float) -> bool:
+    """Whether an item that is for review fits into the budget, by what arrived before it.
 
     Args:
         budget: share of the items that may be in ``review``, in (0, 1].
-        counts: what became of the items that arrived before.
+        counts: of the items that arrived before.
         probability: of the item, in [0, 1].
     """
     if counts.items < FIRST:
@@ -79,7 +78,7 @@ def has_place(budget: float, counts: Arrived, probability: float) -> bool:
 
 
 def _usually_likelier(probability: float) -> float:
-    """Which share of items is for review and likelier: about the mean of the labelled streams (ADR 42)."""
+    """Share of items that are for review and likelier: about the mean of the labelled streams (ADR 42)."""
     return 0.4 * max(0.95 - probability, 0.0)
 
 

@@ -171,7 +171,7 @@ class Calibrating:
 
     def _to_answer(self, collection: Collection, pairs: Sequence[LikelyPair]) -> Iterator[PairToAnswer]:
         seqs = {seq for one in pairs for seq in (one.seq, one.other_seq)}
-        said = self._store.items.sayings(list(seqs), collection.name)
+        said = self._store.items.texts(list(seqs), collection.name)
         for one in pairs:
             yield PairToAnswer(
                 item_id=one.id,
@@ -203,7 +203,7 @@ class Calibrating:
     def _kinds_of(self, collection: Collection, pairs: Sequence[LikelyPair]) -> list[Kind]:
         unknown = [one for one in pairs if (one.seq, one.other_seq) not in self._kinds]
         seqs = {seq for one in unknown for seq in (one.seq, one.other_seq)}
-        said = self._store.items.sayings(list(seqs), collection.name) if seqs else {}
+        said = self._store.items.texts(list(seqs), collection.name) if seqs else {}
         read = {one: kind_of_items(said[one.seq].item, said[one.other_seq].item) for one in unknown}
         kinds = [self._kinds.get((one.seq, one.other_seq)) or read[one] for one in pairs]
         for one, kind in read.items():

@@ -169,10 +169,10 @@ class Comparing:
             pair = self._judging.pair(
                 _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
             )
-            return self._arrivals.told(collection, subject, asked, pair, None)
+            return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, None)
         candidates = self._search.find(collection, subject, CollectionOverlay(len(subject.vector)), asked=asked)
         pair, judged = self._arrivals.judged(collection, subject, asked, candidates)
-        return self._arrivals.told(collection, subject, asked, pair, candidates.twin, judged)
+        return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, candidates.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
         row = self._store.items.get(collection.id, asked.id)
