@@ -402,3 +402,20 @@ def test_library_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(code, "library.md", "exec"), names)
         assert printed.getvalue() == expected
+
+
+def test_doors_show_what_is_in_the_code() -> None:
+    """Every line of a diff in CONTRIBUTING.md stands in the file that it names, in that order."""
+    blocks = re.findall(r"```diff\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 6
+    missing = []
+    for block in blocks:
+        lines: list[str] = []
+        for line in block.splitlines():
+            if line.startswith("+++ "):
+                lines = (ROOT / line.removeprefix("+++ ")).read_text().splitlines()
+            elif line[1:] in lines:
+                lines = lines[lines.index(line[1:]) + 1 :]
+            else:
+                missing.append(line)
+    assert missing == []
