@@ -97,7 +97,7 @@ def _texts(*, model: bool) -> Iterator[str]:
 
 def _text(number: int) -> str:
     """A dozen words, most of them of one subject, as in real texts: words drawn from all alike make vectors that lie
-    equally far from each other, and nobody has such a catalogue.
+    equally far from each other, unlike any real catalogue.
     """
     chance = random.Random(number)
     subject = chance.randrange(SUBJECTS)

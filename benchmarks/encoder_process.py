@@ -23,7 +23,7 @@ _TOKENS = 1024  # in one matrix of the products, about as many as in a pass
 
 
 class Stock:
-    """``SentenceTransformer`` as anybody would call it."""
+    """``SentenceTransformer`` as its documentation calls it."""
 
     def __init__(self) -> None:
         from sentence_transformers import SentenceTransformer

@@ -76,7 +76,7 @@ def measure(count: int, rounds: int) -> Report:
 
 
 def _child(name: str, directory: Path) -> Child:
-    """A process for an encoder: ours as in a worker, the stock call as anybody's would run."""
+    """A process for an encoder: ours as in a worker, the stock call with the user's environment."""
     ours = {"OMP_WAIT_POLICY": "PASSIVE", **process_environment()}
     return Child(
         "benchmarks.encoder_process", environment_of_others() if name == STOCK else ours, directory / f"{name}.log"

@@ -1,6 +1,6 @@
-"""Kill -9 of the broker and of the worker, eight times each, under load: who loses messages, who does them twice.
+"""Kill -9 of the broker and of the worker, eight times each, under load: which messages are lost, which are done twice.
 
-Each door has a producer that sends sixty messages a second and counts those it was told are accepted, and a worker that
+Each scenario has a producer that sends sixty messages a second and counts those that are accepted, and a worker that
 writes down what it has done. Lost is what was accepted and never done, twice is what was done more than once. The runs
 prove that something happens; they are no rates.
 """
@@ -56,7 +56,7 @@ class Killable(Protocol):
 
 
 @dataclass(frozen=True)
-class Door:
+class Scenario:
     """One way in.
 
     Attributes:
@@ -111,42 +111,42 @@ def kills() -> None:
 
 @timed
 def measure() -> Report:
-    """A row for each door and each victim."""
+    """A row for each scenario and each process that is killed."""
     rows: dict[str, Any] = {}
-    for door in (hand_written_over_redis, stream, task_over_redis, hand_written_over_rabbitmq, task_over_rabbitmq):
+    for scenario in (hand_written_over_redis, stream, task_over_redis, hand_written_over_rabbitmq, task_over_rabbitmq):
         for victim in ("broker", "worker"):
             with tempfile.TemporaryDirectory(prefix="kills-") as directory:
-                if "rabbitmq" in door.__name__ and not RabbitMq.available():
-                    rows[f"{door.__name__}, {victim} killed"] = "not run: no rabbitmq-server"
+                if "rabbitmq" in scenario.__name__ and not RabbitMq.available():
+                    rows[f"{scenario.__name__}, {victim} killed"] = "not run: no rabbitmq-server"
                     continue
-                with door(Path(directory)) as opened:
+                with scenario(Path(directory)) as opened:
                     row = rows[f"{opened.name}, {victim} killed"] = _run(opened, victim)
                     click.echo(f"{opened.name}, {victim} killed: {row}", err=True)
     return Report("kills", "Kill -9 of the broker and of the worker", facts=rows)
 
 
-def _run(door: Door, victim: str) -> dict[str, Any]:
+def _run(scenario: Scenario, victim: str) -> dict[str, Any]:
     chance = random.Random(SEED)
-    producer = Producer(door.send)
+    producer = Producer(scenario.send)
     producer.start()
     for _ in range(KILLS):
         time.sleep(chance.uniform(*BETWEEN_KILLS_S))
         if victim == "broker":
-            door.broker.kill()
-            door.broker.start()
+            scenario.broker.kill()
+            scenario.broker.start()
         else:
-            door.worker.kill()
-            door.worker.start()
+            scenario.worker.kill()
+            scenario.worker.start()
     time.sleep(BETWEEN_KILLS_S[1])
     producer.stop()
     accepted = set(producer.accepted)
-    done = _all_done(door, accepted)
+    done = _all_done(scenario, accepted)
     if stuck := len(accepted - set(done)):  # a worker that is there and consumes nothing; what is lost stays away
-        door.worker.kill()
-        door.worker.start()
-        done = _all_done(door, accepted)
+        scenario.worker.kill()
+        scenario.worker.start()
+        done = _all_done(scenario, accepted)
     time.sleep(VISIBILITY_TIMEOUT_S + 2)  # what is done twice comes after a while
-    done = door.done()
+    done = scenario.done()
     lost = len(accepted - set(done))
     return {
         "kills": KILLS,
@@ -158,40 +158,40 @@ def _run(door: Door, victim: str) -> dict[str, Any]:
     }
 
 
-def _all_done(door: Door, accepted: set[str]) -> Counter[str]:
+def _all_done(scenario: Scenario, accepted: set[str]) -> Counter[str]:
     """What was done when all of it is, or when nothing more comes."""
-    done, since, started = door.done(), time.monotonic(), time.monotonic()
+    done, since, started = scenario.done(), time.monotonic(), time.monotonic()
     while accepted - set(done) and time.monotonic() - since < _QUIET_S and time.monotonic() - started < _LATEST_S:
         time.sleep(0.5)
-        now = door.done()
+        now = scenario.done()
         if now != done:
             done, since = now, time.monotonic()
     return done
 
 
-# -- the doors ---------------------------------------------------------------------------------------------------------
+# -- the scenarios -----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def hand_written_over_redis(directory: Path) -> Iterator[Door]:
+def hand_written_over_redis(directory: Path) -> Iterator[Scenario]:
     """Late acknowledgement, reject on worker lost, Redis as the broker."""
     with (
         running(make_server("redis-server", directory / "server")) as broker,
-        _hand_written("hand-written worker, Redis", directory, broker) as door,
+        _hand_written("hand-written worker, Redis", directory, broker) as scenario,
     ):
-        yield door
+        yield scenario
 
 
 @contextmanager
-def hand_written_over_rabbitmq(directory: Path) -> Iterator[Door]:
+def hand_written_over_rabbitmq(directory: Path) -> Iterator[Scenario]:
     """The same with RabbitMQ and publisher confirms."""
-    with _rabbitmq(directory) as broker, _hand_written("hand-written worker, RabbitMQ", directory, broker) as door:
-        yield door
+    with _rabbitmq(directory) as broker, _hand_written("hand-written worker, RabbitMQ", directory, broker) as scenario:
+        yield scenario
 
 
 @contextmanager
-def stream(directory: Path) -> Iterator[Door]:
-    """The stream door: a producer appends, the owner reads by position."""
+def stream(directory: Path) -> Iterator[Scenario]:
+    """The stream: a producer appends, the owner reads by position."""
     with running(make_server("redis-server", directory / "server")) as server, connect(server.url) as redis:
         settings = Settings(redis_url=server.url, state_dir=directory / "state")
         client = Client(settings, redis)
@@ -200,33 +200,33 @@ def stream(directory: Path) -> Iterator[Door]:
             client.log.append([command_fields("item.upsert", {"id": id_, "text": f"message {id_}"}, key=id_)])
 
         with OwnerProcess(settings, directory / "worker.log") as worker:
-            yield Door("stream", server, worker.running(), send, lambda: _published(server.url))
+            yield Scenario("stream", server, worker.running(), send, lambda: _published(server.url))
 
 
 @contextmanager
-def task_over_redis(directory: Path) -> Iterator[Door]:
+def task_over_redis(directory: Path) -> Iterator[Scenario]:
     """`recommender.ingest` by name, through a Redis broker that also holds the streams."""
     with running(make_server("redis-server", directory / "server")) as server:
         settings = Settings(
             redis_url=server.url, broker_url=server.url, result_backend="disabled", state_dir=directory / "state"
         )
-        with _task("recommender.ingest by name, Redis", directory, settings, server) as door:
-            yield door
+        with _task("recommender.ingest by name, Redis", directory, settings, server) as scenario:
+            yield scenario
 
 
 @contextmanager
-def task_over_rabbitmq(directory: Path) -> Iterator[Door]:
-    """`recommender.ingest` by name, through RabbitMQ; the streams are in a Redis that nobody kills."""
+def task_over_rabbitmq(directory: Path) -> Iterator[Scenario]:
+    """`recommender.ingest` by name, through RabbitMQ; the streams are in a Redis that is not killed."""
     with running(make_server("embedded", directory / "server")) as server, _rabbitmq(directory) as broker:
         settings = Settings(
             redis_url=server.url, broker_url=broker.url, result_backend="disabled", state_dir=directory / "state"
         )
-        with _task("recommender.ingest by name, RabbitMQ", directory, settings, broker) as door:
-            yield door
+        with _task("recommender.ingest by name, RabbitMQ", directory, settings, broker) as scenario:
+            yield scenario
 
 
 @contextmanager
-def _hand_written(name: str, directory: Path, broker: Killable) -> Iterator[Door]:
+def _hand_written(name: str, directory: Path, broker: Killable) -> Iterator[Scenario]:
     sink = directory / "done"
     sink.touch()
     app = hand_written(broker.url)
@@ -242,12 +242,12 @@ def _hand_written(name: str, directory: Path, broker: Killable) -> Iterator[Door
         environment={SINK: str(sink)},
     )
     with worker:
-        yield Door(name, broker, worker.running(), send, lambda: Counter(sink.read_text().split()))
+        yield Scenario(name, broker, worker.running(), send, lambda: Counter(sink.read_text().split()))
     app.close()
 
 
 @contextmanager
-def _task(name: str, directory: Path, settings: Settings, broker: Killable) -> Iterator[Door]:
+def _task(name: str, directory: Path, settings: Settings, broker: Killable) -> Iterator[Scenario]:
     app = ours(settings)
 
     def send(id_: str) -> None:
@@ -261,7 +261,7 @@ def _task(name: str, directory: Path, settings: Settings, broker: Killable) -> I
         )
 
     with OwnerProcess(settings, directory / "worker.log", app="benchmarks.kill_apps:recommender") as worker:
-        yield Door(name, broker, worker.running(), send, lambda: _published(settings.redis_url))
+        yield Scenario(name, broker, worker.running(), send, lambda: _published(settings.redis_url))
     app.close()
 
 

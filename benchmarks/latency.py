@@ -104,7 +104,7 @@ def idle(worker: RunningWorker, encoder: Child, texts: Sequence[str], count: int
 
 @contextmanager
 def _loaded(worker: RunningWorker, texts: Sequence[str], items_per_s: float) -> Iterator[None]:
-    """Somebody else sends at a steady rate meanwhile."""
+    """Meanwhile another client sends at a steady rate."""
     stopping = threading.Event()
     sender = threading.Thread(target=_send, args=(worker, texts, items_per_s, stopping), daemon=True)
     sender.start()

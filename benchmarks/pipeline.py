@@ -1,4 +1,4 @@
-"""Stream to published verdict: beside the encoder alone, beside ``SentenceTransformer.encode``, and by either door."""
+"""Stream to published verdict, and through ``ingest.delay``; beside the encoder alone and stock encode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STOCK = "SentenceTransformer.encode(batch_size=32), float32"
 ALONE = "the worker's encoder alone, all texts at once"
 FULL = "the pipeline, with verdicts"
 PLAIN = "the pipeline, judging by cosine alone"
-DOOR = "the pipeline with verdicts, through ingest.delay"
+CELERY = "the pipeline with verdicts, through ingest.delay"
 
 
 @click.command()
@@ -41,7 +41,7 @@ def pipeline(name: str, items: int | None, rounds: int, index: str) -> None:
 
 @timed
 def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
-    """In each round everybody has all texts once; a worker that has seen none is started for each measurement."""
+    """In each round each has all texts once; a worker that has seen none is started for each measurement."""
     rates, costs = Rates(), Rates("ms of processor time per item")
     with bench_settings() as settings, Encoders(settings) as encoders:
         for number in range(rounds):
@@ -51,7 +51,7 @@ def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
                 run = _by_stream(settings, f"{'plain' if plain else 'full'}-{number}", texts, index, plain)
                 rates.note(what, run.throughput.items_per_s)
                 costs.note(what, run.cpu_ms)
-            rates.note(DOOR, _by_celery(settings, f"door-{number}", texts, index))
+            rates.note(CELERY, _by_celery(settings, f"door-{number}", texts, index))
         encoder = encoders.encoder
     stock, alone, full = (rates.figure(what) for what in (STOCK, ALONE, FULL))
     return Report(
@@ -64,7 +64,7 @@ def measure(texts: Texts, rounds: int, index: str = "auto") -> Report:
             Row(rates.figure(PLAIN), alone, "≥ 0.90"),
             Row(full, alone, "≥ 0.80"),
             Row(full, stock),
-            Row(rates.figure(DOOR), full, "≥ 0.8"),
+            Row(rates.figure(CELERY), full, "≥ 0.8"),
             Row(costs.figure(PLAIN)),
             Row(costs.figure(FULL)),
         ],

@@ -79,7 +79,7 @@ class RabbitMq:
             self._process.wait()
 
     def stop(self) -> None:
-        """SIGKILL as well: nobody needs its files any more."""
+        """SIGKILL: its files are not needed any more."""
         self.kill()
         subprocess.run(["epmd", "-port", _EPMD_PORT, "-kill"], capture_output=True, check=False)
 

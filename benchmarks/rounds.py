@@ -24,7 +24,7 @@ class Rates:
         self._values: dict[str, list[float]] = {}
 
     def note(self, what: str, value: float) -> None:
-        """A round has this to say."""
+        """Keep the value of a round."""
         click.echo(f"  {what}: {value:,.4g} {self._unit}", err=True)
         self._values.setdefault(what, []).append(value)
 

@@ -91,8 +91,8 @@ def commands_of(chance: random.Random, items: int, count: int) -> Iterator[Comma
         kind = chance.random()
         key = f"soak {number}"
         if kind < 0.80:
-            said = {"id": f"S-{item}", "text": text_of(item, chance.randrange(3)), "attributes": {"status": "open"}}
-            yield command_fields("item.upsert", said, key=key)
+            data = {"id": f"S-{item}", "text": text_of(item, chance.randrange(3)), "attributes": {"status": "open"}}
+            yield command_fields("item.upsert", data, key=key)
         elif kind < 0.90:
             yield command_fields("item.patch", {"id": f"S-{item}", "attributes": {"price": number % 100}}, key=key)
         elif kind < 0.97:
@@ -100,10 +100,10 @@ def commands_of(chance: random.Random, items: int, count: int) -> Iterator[Comma
         elif kind < 0.99:
             yield command_fields("item.upsert", {"id": f"S-{item}"}, key=key)  # rejected: it says nothing
         else:
-            # Always the same of the same pair, so that answers have an end as well, and contradict nobody.
+            # Always the same of the same pair, so that answers have an end as well, and none contradicts another.
             other = item ^ 1
-            said = {"id": f"S-{item}", "other": f"S-{other}", "answer": "different" if item % 4 < 2 else "unsure"}
-            yield command_fields("feedback.given", said, key=key)
+            data = {"id": f"S-{item}", "other": f"S-{other}", "answer": "different" if item % 4 < 2 else "unsure"}
+            yield command_fields("feedback.given", data, key=key)
 
 
 def text_of(item: int, version: int) -> str:
@@ -183,7 +183,7 @@ def finish(run: Soak, seconds: float, *, drained: bool, most_mb_per_100k: float)
     decided = run.samples[-1].commands
     counts_agree = run.error is None and (run.outcomes == run.sent if drained else run.outcomes <= run.sent)
     steady = mb_per_100k <= most_mb_per_100k and descriptors < 1.0
-    told = {
+    result = {
         "sent": run.sent,
         "decided": decided,
         "outcomes": run.outcomes,
@@ -201,7 +201,7 @@ def finish(run: Soak, seconds: float, *, drained: bool, most_mb_per_100k: float)
     }
     if run.error is not None:
         print(f"error: {run.error!r}", file=sys.stderr)
-    print(json.dumps({"ok": counts_agree and steady, **told}))
+    print(json.dumps({"ok": counts_agree and steady, **result}))
     sys.exit(0 if counts_agree and steady else 1)
 
 

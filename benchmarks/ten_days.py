@@ -92,7 +92,7 @@ def main(*, days: int, collections: int, commands: int, seed: int, worker: bool)
     middle, end = seen.samples[len(seen.samples) * 8 // 10], seen.samples[-1]
     grown = {name: (middle[name], value) for name, value in end.items() if value > 1.15 * middle[name] + 8}
     missing = [] if worker else sorted(HAPPENS - seen.outcomes.keys())
-    told = {
+    result = {
         "ok": not grown and not missing,
         "commands": seen.sent,
         "seconds": round(time.monotonic() - started_s),
@@ -103,8 +103,8 @@ def main(*, days: int, collections: int, commands: int, seed: int, worker: bool)
         "at 80 %": middle,
         "at the end": end,
     }
-    print(json.dumps(told))
-    sys.exit(0 if told["ok"] else 1)
+    print(json.dumps(result))
+    sys.exit(0 if result["ok"] else 1)
 
 
 # -- the engine, twice -------------------------------------------------------------------------------------------------
@@ -128,10 +128,10 @@ class Partition:
         self._seen.longest_s = max(self._seen.longest_s, time.monotonic() - before_s)
         self._seen.sent += len(entries)
         for event in events:
-            told = json.loads(event.to_json(self.name))
-            code = told["data"].get("code")
-            name = told["type"].removeprefix("recommender.").removesuffix(".v1")
-            expired = name == "item.deleted" and told["data"].get("expired")
+            written = json.loads(event.to_json(self.name))
+            code = written["data"].get("code")
+            name = written["type"].removeprefix("recommender.").removesuffix(".v1")
+            expired = name == "item.deleted" and written["data"].get("expired")
             self._seen.outcomes[code or ("item.expired" if expired else name)] += 1
         self.engine.acknowledge(redacted=self.engine.outbox.redactions())
         while self.engine.tidying.some(2 * DAY_MS, self.engine.last_event):

@@ -65,8 +65,8 @@ def _of_items(chance: random.Random, number: int, items: int) -> _Drawn:
     name = f"c{number}"
     yield "collection.configured", {"collection": name, "settings": _SETTINGS[number % len(_SETTINGS)]}, None
     for n in range(items):
-        told = {"title": text_of(chance), "details": text_of(chance)} if n % 4 == 3 else None
-        content = {"fields": told} if told else {"text": text_of(chance)}
+        result = {"title": text_of(chance), "details": text_of(chance)} if n % 4 == 3 else None
+        content = {"fields": result} if result else {"text": text_of(chance)}
         item = {"id": f"i{n % 8}", "collection": name, **content, "attributes": {"shop": str(n % 3)}}
         command = {**item, "version": n + 1, "silent": n % 5 == 0}
         yield "item.upsert", command, f"{name} {n}"

@@ -64,7 +64,7 @@ def peers(name: str, items: int, rounds: int, only: tuple[str, ...]) -> None:
 
 @timed
 def measure(texts: Texts, rounds: int, names: Sequence[str] = NAMES) -> Report:
-    """In each round everybody has its turn on the same texts; what cannot be had here is said."""
+    """In each round each has its turn on the same texts; the notes name what cannot be installed."""
     rates, vectors = Rates(), Rates("vectors/s")
     notes = list(NOTES)
     with bench_settings() as settings, Encoders(settings) as encoders, ExitStack() as stack:

@@ -69,7 +69,7 @@ def test_an_answer_by_stream_task_and_command_line(
     corrected = recommender("feedback", "wrong", "T2", "--collection", "tickets", "--by", "jo").stdout.splitlines()
     assert corrected[0].startswith("feedback   T2 and T1 are different, says jo")
     assert any(line.startswith("group ") and "split off" in line for line in corrected)
-    assert any("T2" in line and "(revised, was duplicate of T1; somebody said so)" in line for line in corrected)
+    assert any("T2" in line and "(revised, was duplicate of T1; an answer was given)" in line for line in corrected)
 
     changed = list(client.events_so_far(after))
     assert {event["type"] for event in changed} >= {ACCEPTED, GROUP, REVISED}

@@ -74,7 +74,7 @@ def test_templates_are_hardly_ever_flagged_falsely() -> None:
     figures, verdicts = templated()
     different = [one for one in verdicts if one.twin is None]
     assert len(different) == VARIANTS * len(TEMPLATES)
-    flagged = [one.said.item_id for one in different if one.said.band is Band.DUPLICATE]
+    flagged = [one.verdict.item_id for one in different if one.verdict.band is Band.DUPLICATE]
     assert len(flagged) <= 0.02 * len(different), flagged
     assert figures.twins == REPEATED * len(TEMPLATES)
 
@@ -85,7 +85,7 @@ def test_true_repeats_among_templates_are_found() -> None:
 
 
 def test_hardly_any_other_variant_of_a_product_is_flagged() -> None:
-    flagged = [one.said.item_id for one in products() if one.flagged_right is False]
+    flagged = [one.verdict.item_id for one in products() if one.flagged_right is False]
     assert len(flagged) <= 2, flagged
 
 
@@ -99,7 +99,7 @@ def test_number_and_size_variants_of_products_are_never_flagged() -> None:
         and titles[row["id"]] != titles[row["near_miss_of"]]
     }
     assert len(variants) >= 10
-    said = {one.said.item_id: one for one in products()}
+    said = {one.verdict.item_id: one for one in products()}
     assert [id_ for id_ in variants if said[id_].flagged_right is False] == []
 
 

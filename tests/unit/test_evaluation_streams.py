@@ -20,7 +20,7 @@ SPEECHES = {
 }
 
 
-def said(id_: str, band: Band, other: str | None = None, probability: float = 0.0, group: str = "") -> ItemProcessed:
+def arrived(id_: str, band: Band, other: str | None = None, probability: float = 0.0, group: str = "") -> ItemProcessed:
     return ItemProcessed(
         command=Cause(id="1-0"),
         item_id=id_,
@@ -43,13 +43,13 @@ def said(id_: str, band: Band, other: str | None = None, probability: float = 0.
 
 
 RUN = StreamRun(
-    said=[
-        said("a1", Band.NEW),
-        said("b1", Band.SIMILAR, "a1", 0.1),
-        said("a2", Band.DUPLICATE, "a1", 0.9, group="a1"),  # right
-        said("a3", Band.REVIEW, "a2", 0.6),  # right, for a person
-        said("b2", Band.DUPLICATE, "a1", 0.8, group="a1"),  # wrong: b1 was the one
-        said("c1", Band.REVIEW, "a1", 0.5),  # nothing to find
+    verdicts=[
+        arrived("a1", Band.NEW),
+        arrived("b1", Band.SIMILAR, "a1", 0.1),
+        arrived("a2", Band.DUPLICATE, "a1", 0.9, group="a1"),  # right
+        arrived("a3", Band.REVIEW, "a2", 0.6),  # right, for a person
+        arrived("b2", Band.DUPLICATE, "a1", 0.8, group="a1"),  # wrong: b1 was the one
+        arrived("c1", Band.REVIEW, "a1", 0.5),  # nothing to find
     ],
     groups={"a1": "a1", "b1": "b1", "a2": "a1", "a3": "a3", "b2": "a1", "c1": "c1"},
     candidates={"a1": [], "b1": ["a1"], "a2": ["a1", "b1"], "a3": ["b1", "a2", "a1"], "b2": ["a1"], "c1": ["a1"]},
@@ -79,7 +79,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_verdicts_say_what_was_true() -> None:
-    verdicts = {one.said.item_id: one for one in judge_stream(RUN, LINKS)[1]}
+    verdicts = {one.verdict.item_id: one for one in judge_stream(RUN, LINKS)[1]}
     assert {id_: one.twin for id_, one in verdicts.items() if one.twin} == {"a2": "a1", "a3": "a1", "b2": "b1"}
     assert {id_: one.flagged_right for id_, one in verdicts.items() if one.flagged_right is not None} == {
         "a2": True,
@@ -98,7 +98,7 @@ def test_verdicts_say_what_was_true() -> None:
 
 
 def test_nothing_labelled_and_nothing_flagged() -> None:
-    run = StreamRun([said("a", Band.NEW)], {"a": "a"}, {}, Counter(), 1.0)
+    run = StreamRun([arrived("a", Band.NEW)], {"a": "a"}, {}, Counter(), 1.0)
     figures, _ = judge_stream(run, [])
     assert (figures.pair_precision, figures.pair_recall, figures.review_recall) == (None, None, None)
     assert figures.hit_at == {"1": None, "5": None, "10": None}
@@ -119,7 +119,7 @@ def test_through_the_engine() -> None:
     steps: list[int] = []
     run = run_stream(stream, Models(), done=steps.append)
     assert sum(steps) == len(stream)
-    assert [one.item_id for one in run.said] == [one.id for one in stream]
+    assert [one.item_id for one in run.verdicts] == [one.id for one in stream]
     assert run.groups["fire again"] == run.groups["fire"] != run.groups["export"]
     assert run.candidates["fire again"][0] == "fire"
     figures, _ = judge_stream(run, [("fire", "fire again"), ("login again", "login")])
@@ -134,7 +134,7 @@ def test_batches_follow_each_other() -> None:
     steps: list[int] = []
     run = run_stream(stream, Models(), done=steps.append)
     assert steps == [64, 64, 2]
-    assert len(run.said) == 130
+    assert len(run.verdicts) == 130
 
 
 def test_settings_count() -> None:

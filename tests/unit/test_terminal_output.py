@@ -196,7 +196,7 @@ GROUP = {"group": "g1", "items": ["a", "b"], "other_group": "g2", "canonical_id"
         ({"change": "merged"}, "g2 (a, b) became part of g1 (2 items, c first)"),
         ({"change": "split"}, "a, b split off g1 as g2 (2 items, c first)"),
         ({"change": "canonical_changed", "items": ["c"]}, "c stands for g1 now (2 items, c first)"),
-        ({"change": "left", "size": 0, "canonical_id": None}, "a, b left g1 (nobody is left)"),
+        ({"change": "left", "size": 0, "canonical_id": None}, "a, b left g1 (empty)"),
         ({"change": "joined", "items": list("abcdefg")}, "a, b, c, d, e … joined g1 (2 items, c first)"),
     ],
 )

@@ -37,7 +37,7 @@ _CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type, Comm
 def redis_url(settings: Settings) -> str:
     """The server that the settings name; without one, the private server of a worker that runs on the state directory.
 
-    None is started: what a producer put into a server of its own, nobody would read.
+    None is started: commands in a producer's own server would never be read.
 
     Raises:
         ConfigurationError: the settings name no server, and no worker with a private one runs.
@@ -142,7 +142,7 @@ class Client:
     ) -> list[EntryId]:
         """Append many items at once, ``block`` to a round trip; returns their positions, in the order of the items.
 
-        What others send meanwhile waits behind all of them: for a whole catalogue there is ``backfill``.
+        Commands of other producers wait behind all of them: for a whole catalogue use ``backfill``.
 
         Args:
             items: as for ``ingest``.
@@ -171,10 +171,10 @@ class Client:
         key: Callable[[Mapping[str, Any]], str] | None = None,
         silent: bool = False,
     ) -> EntryId | None:
-        """Append many items at the owner's pace; returns the position of the last.
+        """Append many items no faster than the owner decides them; returns the position of the last.
 
-        At most two batches wait at a time, or a second's work if that is less, so that what others send meanwhile is
-        decided soon. With no owner at work they pile up in the stream.
+        At most two batches wait at a time, or a second's work if that is less, so that commands of other producers are
+        decided soon. Without an owner they pile up in the stream.
 
         Args:
             items: as for ``ingest``; taken one by one, however many there are.
@@ -182,7 +182,7 @@ class Client:
             silent: change the state and publish nothing but summaries.
 
         Raises:
-            Overloaded: too much waits although nobody is at work; what came before is appended.
+            Overloaded: too much waits although no owner is at work; what came before is appended.
         """
         upserts = ({**item, "silent": True} if silent else item for item in items)
         commands = (
@@ -244,7 +244,7 @@ class Client:
         by: str | None = None,
         key: str | None = None,
     ) -> EntryId:
-        """Append what a person says of two items, or of the verdict on one; returns its position.
+        """Append an answer about two items, or about the verdict on one; returns its position.
 
         Args:
             item_id: the item the answer is about.
@@ -252,11 +252,11 @@ class Client:
                 ``duplicate`` verdict on the item.
             other: the other item.
             collection: where both are.
-            by: who says so.
+            by: the person who answers.
             key: names the command.
         """
-        said = {"id": item_id, "collection": collection, "other": other, "answer": answer, "by": by}
-        given = {name: value for name, value in said.items() if value is not None}
+        values = {"id": item_id, "collection": collection, "other": other, "answer": answer, "by": by}
+        given = {name: value for name, value in values.items() if value is not None}
         return self.send(GiveFeedback.type, given, key=key)
 
     def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
@@ -319,8 +319,8 @@ class Client:
     def outcome(self, position: EntryId, *, timeout_s: float = 30.0, after: EntryId | None = None) -> dict[str, Any]:
         """Wait for the event that answers the command at ``position``.
 
-        A command whose key had been used has no event of its own: what came of the key is known to the Celery task
-        ``recommender.outcomes``.
+        A command whose key had been used has no event of its own: the Celery task ``recommender.outcomes`` knows the
+        outcome of a key.
 
         Args:
             position: what a sending method returned.
@@ -333,16 +333,16 @@ class Client:
         deadline = time.monotonic() + timeout_s
         start = after or EntryId(max(position.ms - 1, 0), 0)
         home = getattr(position, "partition", self.home)
-        said, wanted, places = "id", str(position), {home: start}
+        field, wanted, places = "id", str(position), {home: start}
         while time.monotonic() <= deadline:
             for read in follow(self._redis, places, lambda: time.monotonic() > deadline, self._settings.key_prefix):
-                if read.event["data"]["command"][said] != wanted:
+                if read.event["data"]["command"][field] != wanted:
                     continue
                 if is_outcome(read.event):
                     return read.event
-                if said == "id" and read.event["type"] == CommandForwarded.type:
+                if field == "id" and read.event["type"] == CommandForwarded.type:
                     # Its outcome is there under its key, or where the collection has gone since.
-                    said, wanted = "key", read.event["data"]["key"]
+                    field, wanted = "key", read.event["data"]["key"]
                     places = dict.fromkeys((home, read.event["data"]["to"], *self._settings.all_partitions), start)
                     break
         raise TimeoutError(f"no event for {position} within {timeout_s} s")

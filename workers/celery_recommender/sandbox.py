@@ -1,7 +1,7 @@
-"""A worker, and a server if need be, of their own for a while: for a demonstration, or a measurement.
+"""A worker, and a server if need be, for the length of a demonstration or a measurement.
 
-Children run in sessions of their own, so that an interrupt in the terminal reaches whoever started them, who then ends
-them in order.
+Child processes run in sessions of their own, so that an interrupt in the terminal reaches only their parent, which then
+ends them in order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class ProcessFailed(RecommenderError):
-    """A process that was started did not do what it was started for; the message holds the end of its log."""
+    """A process that was started has failed; the message holds the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def running_worker(
     """A worker process that serves, for the length of a block; the keys of its partition are gone afterwards.
 
     Args:
-        settings: of the worker; they name a server, and a partition that nobody else has.
+        settings: of the worker; they name a server, and an unused partition.
         command: that starts it.
         preload: called with a client before it is started.
 
@@ -194,7 +194,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
     try:
         process.wait(_STOP_TIMEOUT_S)
-    except BaseException as error:  # it hangs, or whoever started it does not want to wait
+    except BaseException as error:  # it hangs, or the caller is interrupted
         process.kill()
         process.wait()
         if not isinstance(error, subprocess.TimeoutExpired):
@@ -227,7 +227,7 @@ def log_end(log: Path) -> str:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Only the main thread is told of signals."""
+    """Only the main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

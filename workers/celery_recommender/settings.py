@@ -187,7 +187,7 @@ class Settings(BaseModel):
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Settings with files and folders that they name, those that may lie in others first."""
-        yield from (("models", place) for place in (said.partition("=")[2] for said in self.models) if "/" in place)
+        yield from (("models", place) for place in (given.partition("=")[2] for given in self.models) if "/" in place)
         for name in ("message_rules", "backup_dir", "state_dir"):
             if (place := getattr(self, name)) is not None:
                 yield name, str(place)
@@ -366,8 +366,8 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> tuple[Unk
 
 def log_format() -> str:
     """The format of the log, whatever else is set or wrong."""
-    said = variables.values(os.environ, ["log_format"], ()).get("log_format", "").lower()
-    return said if said in get_args(Settings.model_fields["log_format"].annotation) else "text"
+    given = variables.values(os.environ, ["log_format"], ()).get("log_format", "").lower()
+    return given if given in get_args(Settings.model_fields["log_format"].annotation) else "text"
 
 
 def naming(error: BaseException | str, settings: Settings | None = None) -> str:

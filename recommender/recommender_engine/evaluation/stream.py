@@ -81,14 +81,14 @@ class StreamVerdict:
     """The verdict on one item when it arrived, and whether it is true.
 
     Attributes:
-        said: data of its event.
+        verdict: data of its event.
         twin: the earliest true twin that came before it, if any.
         matched_right: whether the item it was matched with is the same thing.
         flagged_right: whether ``duplicate_of`` is; ``None`` outside the duplicate band.
         rank: how many candidates were judged likelier than its first true twin; ``None`` if no candidate was one.
     """
 
-    said: ItemProcessed
+    verdict: ItemProcessed
     twin: str | None
     matched_right: bool
     flagged_right: bool | None
@@ -100,14 +100,14 @@ class StreamRun:
     """The verdicts of the engine.
 
     Attributes:
-        said: data of the events, in the order of the items.
+        verdicts: data of the events, in the order of the items.
         groups: the group of each item after the last one.
         candidates: ids of the judged candidates of each item, the likeliest first.
         rejected: refused items by code.
         seconds: that the engine took.
     """
 
-    said: list[ItemProcessed]
+    verdicts: list[ItemProcessed]
     groups: dict[str, str]
     candidates: dict[str, list[str]]
     rejected: Counter[str]
@@ -155,9 +155,9 @@ def run_stream(
             events += engine.process(batch)
             seconds += time.perf_counter() - started
             done(len(batch))
-        said = [event.data for event in events if isinstance(event.data, ItemProcessed)]
+        verdicts = [event.data for event in events if isinstance(event.data, ItemProcessed)]
         rejected = Counter(event.data.code for event in events if isinstance(event.data, CommandRejected))
-        return StreamRun(said, dict(_groups(engine, said)), candidates, rejected, seconds)
+        return StreamRun(verdicts, dict(_groups(engine, verdicts)), candidates, rejected, seconds)
     finally:
         engine.close()
 
@@ -172,14 +172,14 @@ def judge_stream(run: StreamRun, links: Iterable[tuple[str, str]]) -> tuple[Stre
     Raises:
         ConfigurationError: no item was decided.
     """
-    if not run.said:
+    if not run.verdicts:
         raise ConfigurationError("no item was decided: all of them were rejected")
-    true = clusters(links, [one.item_id for one in run.said])
+    true = clusters(links, [one.item_id for one in run.verdicts])
     verdicts = list(_verdicts(run, true))
     twins = [one for one in verdicts if one.twin is not None]
-    flagged = [one for one in verdicts if one.said.band is Band.DUPLICATE]
+    flagged = [one for one in verdicts if one.verdict.band is Band.DUPLICATE]
     flags = Flags(len(flagged), len(twins), sum(bool(one.flagged_right) for one in flagged))
-    shown = [one for one in verdicts if one.said.band in {Band.DUPLICATE, Band.REVIEW}]
+    shown = [one for one in verdicts if one.verdict.band in {Band.DUPLICATE, Band.REVIEW}]
     repeats = [one for one in shown if one.twin is not None]
     found = sum(one.matched_right or bool(one.flagged_right) for one in repeats)
     groups = bcubed(true, run.groups)
@@ -201,38 +201,38 @@ def judge_stream(run: StreamRun, links: Iterable[tuple[str, str]]) -> tuple[Stre
         },
         expected_calibration_error=expected_calibration_error(labels, stated) if len(labels) else None,
         items_per_s=len(verdicts) / run.seconds,
-        decide_ms=sum(one.said.timings.decide_ms for one in verdicts) / len(verdicts),
-        bands={band.value: sum(one.said.band is band for one in verdicts) for band in Band},
+        decide_ms=sum(one.verdict.timings.decide_ms for one in verdicts) / len(verdicts),
+        bands={band.value: sum(one.verdict.band is band for one in verdicts) for band in Band},
         rejected=dict(run.rejected),
     ), verdicts
 
 
 def matched(verdicts: Sequence[StreamVerdict]) -> tuple[Labels, Scores]:
     """Of the items that were matched with another: whether it is the same thing, and the probability stated."""
-    known = [one for one in verdicts if one.said.matched_id is not None]
+    known = [one for one in verdicts if one.verdict.matched_id is not None]
     return (
         np.array([one.matched_right for one in known], np.bool_),
-        np.array([one.said.probability for one in known], np.float64),
+        np.array([one.verdict.probability for one in known], np.float64),
     )
 
 
 def _verdicts(run: StreamRun, true: dict[str, int]) -> Iterator[StreamVerdict]:
     earliest: dict[int, str] = {}
-    for said in run.said:
-        cluster = true[said.item_id]
-        same = [true[other] == cluster for other in run.candidates.get(said.item_id, ())]
+    for verdict in run.verdicts:
+        cluster = true[verdict.item_id]
+        same = [true[other] == cluster for other in run.candidates.get(verdict.item_id, ())]
         yield StreamVerdict(
-            said=said,
+            verdict=verdict,
             twin=earliest.get(cluster),
-            matched_right=said.matched_id is not None and true[said.matched_id] == cluster,
-            flagged_right=None if said.duplicate_of is None else true[said.duplicate_of] == cluster,
+            matched_right=verdict.matched_id is not None and true[verdict.matched_id] == cluster,
+            flagged_right=None if verdict.duplicate_of is None else true[verdict.duplicate_of] == cluster,
             rank=same.index(True) if any(same) else None,
         )
-        earliest.setdefault(cluster, said.item_id)
+        earliest.setdefault(cluster, verdict.item_id)
 
 
-def _groups(engine: Recommender, said: Sequence[ItemProcessed]) -> Iterator[tuple[str, str]]:
-    for one in said:
+def _groups(engine: Recommender, verdicts: Sequence[ItemProcessed]) -> Iterator[tuple[str, str]]:
+    for one in verdicts:
         view = engine.get(one.item_id, one.collection)
         yield one.item_id, one.group if view is None else view.group  # gone, where the settings let items expire
 

@@ -1,1 +1,1 @@
-"""Celery: tasks as the front door, the owner as a bootstep, results and calls of user code on the way out."""
+"""The Celery plug-in: tasks for producers, the owner as a bootstep, results and calls of user code."""

@@ -46,7 +46,7 @@ def load_settings(**changes: Any) -> Settings:
 
 
 def printable(text: object) -> Text:
-    """Text of strangers without what a terminal, or our own markup, would act on: a dot for what is not printable."""
+    """Untrusted text without what a terminal, or our own markup, would act on: a dot for what is not printable."""
     return Text("".join(character if character.isprintable() else "·" for character in str(text)))
 
 

@@ -45,7 +45,7 @@ class _Commands(click.Group):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Be the command; what the output cannot encode is escaped."""
+        """Run; characters that the output cannot encode are escaped."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -78,7 +78,7 @@ class _Commands(click.Group):
             told = str(known) if known is not error else f"{_server()} cannot be used: {_in_words(error)}"
             raise _refusal(told, _code(ctx, known)) from error
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has read enough
+            if error.errno == errno.EPIPE:  # the reader of our output has closed it
                 raise
             told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             raise _refusal(_naming(told)) from error
@@ -108,7 +108,7 @@ def _give_state_back() -> None:
 
 
 def _naming(told: str) -> str:
-    """What went wrong, with the name of the setting that it comes from; settings that cannot be read name none."""
+    """A message with the name of the setting that it comes from; none while the settings cannot be read."""
     try:
         settings = _edge("cli.common")[0].load_settings()
     except RecommenderError:
@@ -137,7 +137,7 @@ def _server() -> str:
 
 
 def _explained(error: RedisError) -> Exception:
-    """What is to be changed, where that can be told."""
+    """The error with what is to be changed, where that is known."""
     fitness, common = _edge("broker.redis.fitness", "cli.common")
     explained: Exception = fitness.explained(error, common.load_settings().redis_url)
     return explained
@@ -160,7 +160,7 @@ class _Refusal(click.ClickException):
 
 
 def _refusal(text: str, code: int = 1) -> click.ClickException:
-    """An error whose message may quote strangers."""
+    """An error whose message may quote untrusted text."""
     (common,) = _edge("cli.common")
     return _Refusal(common.printable(text).plain, code)
 

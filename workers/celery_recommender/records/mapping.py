@@ -61,7 +61,7 @@ class Remark(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingOptions:
-    """What a person said about the columns; what is left out is guessed by ``resolve_mapping``.
+    """Options about the columns; what is left out is guessed by ``resolve_mapping``.
 
     Attributes:
         id_field: the column with the ids.

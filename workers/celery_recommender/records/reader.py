@@ -66,7 +66,7 @@ class RecordReader(Iterator[Row | BadRow]):
         columns: all columns; for JSON those of the first rows.
         first: the first readable row of the file, wherever the reading starts; ``None`` when there is none near the
             beginning.
-        remark: what is to be said of the file before its rows are taken; may be empty.
+        remark: on the file, to be shown before its rows are taken; may be empty.
     """
 
     def __init__(self, source: RowSource, path: FilePath, *, start_after: int = 0, remark: str = "") -> None:
@@ -157,7 +157,7 @@ def open_records(
         ConfigurationError: format unknown, file unreadable or damaged (also while reading), header unusable, or
             pyarrow missing.
     """
-    source, remark = _open_source(path, choose_format(path, file_format), options, told=file_format is not None)
+    source, remark = _open_source(path, choose_format(path, file_format), options, named=file_format is not None)
     try:
         return RecordReader(source, path, start_after=start_after, remark=remark)
     except BaseException:
@@ -181,14 +181,14 @@ def scan_columns(path: FilePath, file_format: str | None = None, *, options: Rea
         return tuple(dict.fromkeys(key for record in reader for key in record.values))
 
 
-def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions, *, told: bool) -> tuple[RowSource, str]:
-    """The rows, and what is to be said of them; ``told``: a person has named the format."""
+def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions, *, named: bool) -> tuple[RowSource, str]:
+    """The rows and a remark; ``named``: --format names the format."""
     if not chosen.is_text:
         return load_format(chosen).open_source(path, options), ""
     data = None
     try:
         data = ByteInput(path, options.encoding)
-        return _text_source(data, chosen, os.fspath(path), told=told)
+        return _text_source(data, chosen, os.fspath(path), named=named)
     except _DAMAGED as error:
         raise ConfigurationError(f"{os.fspath(path)} is damaged or cut off: {error}") from error
     except ConfigurationError:
@@ -197,20 +197,20 @@ def _open_source(path: FilePath, chosen: RecordFormat, options: ReadOptions, *, 
         raise
 
 
-def _text_source(data: ByteInput, chosen: RecordFormat, name: str, *, told: bool) -> tuple[RowSource, str]:
+def _text_source(data: ByteInput, chosen: RecordFormat, name: str, *, named: bool) -> tuple[RowSource, str]:
     head = data.decoded_head()
-    remark = _remark(name, something_else(head, chosen), chosen, told=told)
+    remark = _remark(name, something_else(head, chosen), chosen, named=named)
     if chosen.is_json:
         return JsonSource(data, chosen), remark
     source = DelimitedSource(data, chosen)
     if len(source.columns) == 1 and not remark:
-        remark = _remark(name, no_table(head), chosen, told=told)
+        remark = _remark(name, no_table(head), chosen, named=named)
     return source, remark
 
 
-def _remark(name: str, what: str | None, chosen: RecordFormat, *, told: bool) -> str:
-    """What a file looks like that a person says is of another format; by its name alone it is not believed."""
-    if what is not None and not told:
+def _remark(name: str, what: str | None, chosen: RecordFormat, *, named: bool) -> str:
+    """The remark on a file that looks like another format; an error unless --format names the format."""
+    if what is not None and not named:
         raise ConfigurationError(f"{name} is {what} (--format {chosen} reads it all the same)")
     return "" if what is None else f"it looks like {what}; read as {chosen}, as --format says"
 

@@ -1,4 +1,4 @@
-"""What a person left open about the columns of a file, from their names and the first rows."""
+"""Guesses the columns that no option names, from their names and the first rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
         notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
     _check_size("text columns", text_fields, limits.MAX_FIELDS)
     _check_size("attributes", given.attributes, limits.MAX_ATTRIBUTES)
-    numbers, told = number_forms(columns, given.attributes, options.decimal, typed=reader.typed)
+    numbers, remarks = number_forms(columns, given.attributes, options.decimal, typed=reader.typed)
     return ItemMapping(
         id_field=id_field,
         text_fields=text_fields,
@@ -67,14 +67,14 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
         ),
         numbers=numbers,
         blanks=Blanks.of(options.placeholders, known=options.known_placeholders),
-        notes=(*filter(None, [reader.remark]), *notes, *told),
+        notes=(*filter(None, [reader.remark]), *notes, *remarks),
         guessed=options.id_field is None or not options.text_fields,
         doubt=doubt,
     )
 
 
 class _Given(NamedTuple):
-    """The columns that a person named, as they stand in the file."""
+    """The columns that were named, as they are spelt in the file."""
 
     id_field: str | None
     text_fields: tuple[str, ...]
@@ -126,9 +126,9 @@ def _guessed_text(
 def number_forms(
     columns: Columns, attributes: Iterable[str], decimal: DecimalMark | None, *, typed: bool
 ) -> tuple[dict[str, NumberForm], list[str]]:
-    """How the numbers of attributes are written, and what is to be told of it."""
+    """How the numbers of attributes are written, and notes on it."""
     forms: dict[str, NumberForm] = {}
-    told: list[str] = []
+    remarks: list[str] = []
     for name in attributes:
         mark = decimal
         if mark is None and typed and is_price(name) and _all_plain(columns.cells(name)):
@@ -136,10 +136,10 @@ def number_forms(
         form = number_form(columns.cells(name), mark)
         if isinstance(form, NumberForm):
             forms[name] = form
-            told.append(f"attribute {name!r}: {form.describe()}")
+            remarks.append(f"attribute {name!r}: {form.describe()}")
         elif isinstance(form, Undecided):
-            told.append(f"attribute {name!r}: kept as text: {form.reason}")
-    return forms, told
+            remarks.append(f"attribute {name!r}: kept as text: {form.reason}")
+    return forms, remarks
 
 
 def _all_plain(cells: Sequence[Any]) -> bool:

@@ -63,7 +63,7 @@ class Progress:
 
     Attributes:
         done: bytes (on disk, so before decompression) or rows read until now.
-        total_hint: how many there are in all; ``None`` where nobody can know, as on standard input.
+        total_hint: how many there are in all; ``None`` where it is unknown, as on standard input.
         unit: what is counted.
     """
 

@@ -1,4 +1,4 @@
-"""The Celery door of ``recommender worker``: what comes through it and is no task of ours becomes a dead letter."""
+"""The Celery consumer of ``recommender worker``: a message that is no task of ours becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Append = Callable[[Sequence[CommandFields], dict[str, str]], None]
 
 
 def guard(app: Celery, append: Append, names: Collection[str] = _NAMES) -> None:
-    """Let a worker of ``app`` consume through the door. To be called before the app is used.
+    """Have a worker of ``app`` validate messages. To be called before the app is used.
 
     Args:
         app: an app of ours; a user's own is left alone.
@@ -196,8 +196,8 @@ def _caller(raw: bytes) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if len(raw) > MOST_BYTES:
         return {}, {}
     try:
-        said = json.loads(raw)
-        return _mapping(said["headers"]), _mapping(said["properties"])
+        decoded = json.loads(raw)
+        return _mapping(decoded["headers"]), _mapping(decoded["properties"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return {}, {}
 

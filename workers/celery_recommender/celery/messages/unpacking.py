@@ -1,4 +1,4 @@
-"""Messages of other shapes than the one that the gate looks at: compressed bodies, and Celery's protocol 1.
+"""Messages of other shapes than the usual one: compressed bodies, and Celery's protocol 1.
 
 Both are made the one shape, protocol 2 in JSON, before anything else reads them. Decompressing stops at a bound: a
 message that grows costs no more memory than the largest one that is accepted.

@@ -161,11 +161,11 @@ def _in_one_shape(value: dict[str, Any], headers: dict[str, Any]) -> dict[str, A
         body = decompressed(body, kind, MOST_BYTES)
     if "task" not in headers and value.get("content-type") == "application/json":
         try:
-            said = json.loads(body.decode())  # type: ignore[no-untyped-call]
+            decoded = json.loads(body.decode())  # type: ignore[no-untyped-call]
         except Exception:  # what is wrong with it is said where bodies are read
-            said = None
-        if is_protocol_1(headers, said):
-            more, parts = protocol_2(said)
+            decoded = None
+        if is_protocol_1(headers, decoded):
+            more, parts = protocol_2(decoded)
             headers, body = {**headers, **more}, json.dumps(parts).encode()  # type: ignore[no-untyped-call]
     return {**value, "headers": headers, "body": base64.b64encode(body).decode()}
 

@@ -48,7 +48,7 @@ class CommandTask(PortTask):
         """Append to the stream, or send through the broker where Celery needs it.
 
         Raises:
-            Overloaded: too much waits in the stream. Nobody is kept waiting here: the caller knows best whether to come
+            Overloaded: too much waits in the stream. It does not wait: the caller knows best whether to come
                 back, to drop, or to give the task to the broker (``countdown``), which tries again by itself.
         """
         if self.port.memory is not None:
@@ -149,7 +149,7 @@ class Erase(CommandTask):
 
 
 class Feedback(CommandTask):
-    """What a person says of two items: ``feedback.delay({"id": …, "other": …, "answer": "same"})``."""
+    """An answer about two items: ``feedback.delay({"id": …, "other": …, "answer": "same"})``."""
 
     name = "recommender.feedback"
     command_type = "feedback.given"
@@ -159,7 +159,7 @@ class DeleteCollection(CommandTask):
     """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``.
 
     It is appended by the process that calls it, which must have a user of the server that may do what a worker does.
-    Through the broker it is not taken: whoever may give a task to a queue would destroy with it.
+    It is not accepted through the broker: everyone who may write to a queue could destroy with it.
     """
 
     name = "recommender.delete_collection"
@@ -264,11 +264,11 @@ class CommandRefused(RecommenderError):
         return f"{code}: {message}"
 
 
-def _outcome(told: ReplyJob) -> Any:
+def _outcome(job: ReplyJob) -> Any:
     """What ``.get()`` gives."""
-    if told.many:
-        return list(told.outcomes)
-    (outcome,) = told.outcomes
+    if job.many:
+        return list(job.outcomes)
+    (outcome,) = job.outcomes
     if outcome["type"] == CommandRejected.type:
         raise CommandRefused(outcome["code"], outcome["message"], outcome["field"])
     return outcome

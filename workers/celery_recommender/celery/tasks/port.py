@@ -33,7 +33,7 @@ class Port(Protocol):
         """What answers instead of an owner, if tasks are answered in the process that calls them."""
 
     def embed(self, partition: str, request_id: str) -> bool:
-        """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
+        """Embed what the owner of a partition has asked for; false if it is not wanted any more."""
 
     def append(
         self, commands: Sequence[CommandFields], requests: dict[str, str], collection: str | None = None

@@ -24,21 +24,21 @@ _PAGE_STEP = 20  # an event that carries all attributes of an item can have some
 _BACKUP_TIMEOUT_S = 3600.0
 _MOST_HOPS = 8
 MOST_ASKED = 200
-"""Of how many pairs a person can be asked at once."""
+"""Pairs that can be asked about at once."""
 
 
 class QuestionTask(PortTask):
     """A question to the owner, answered between two batches."""
 
     abstract = True
-    acks_late = False  # a question that was lost is asked again by whoever wants to know
+    acks_late = False  # the caller asks a lost question again
 
     def ask(self, question: Callable[[Recommender], Any], about: str | None = None) -> Any:
         """Put it to the engine thread of this process and wait.
 
         Args:
             question: what to ask.
-            about: a collection; if it is another partition's the task goes there, and whoever waits for it waits on.
+            about: a collection; if it is another partition's the task goes there, and its caller waits on.
 
         Raises:
             InvalidCommand: what should name a collection is no text.
@@ -155,7 +155,7 @@ class Get(QuestionTask):
 
 
 class Outcomes(QuestionTask):
-    """What came of commands, by the keys their producer gave them within the last 24 hours."""
+    """Outcomes of commands, by the keys that their producer gave them within the last 24 hours."""
 
     name = "recommender.outcomes"
 

@@ -61,9 +61,9 @@ class ResultMarker(threading.Thread):
             if self._ended.is_set():
                 return
         kind = kind_of(self._app)
-        told = {"kind": kind, "where": _shown(self._app)}
+        found = {"kind": kind, "where": _shown(self._app)}
         if kind != "stored":
-            self._status.update(results=told)
+            self._status.update(results=found)
             return
         while not self._ended.wait(_KEPT_UP_S if self._keep() else _LOOK_AGAIN_S):
             pass
@@ -71,10 +71,10 @@ class ResultMarker(threading.Thread):
     def _keep(self) -> bool:
         # The same whichever process owns the partition: the status of one that was killed is read for a while.
         where = _shown(self._app)
-        said = _marker(self._partition, where)
+        noted = _marker(self._partition, where)
         try:
-            if self._app.backend.get_task_meta(self._id, cache=False).get("result") != said:
-                self._app.backend.store_result(self._id, said, states.SUCCESS)
+            if self._app.backend.get_task_meta(self._id, cache=False).get("result") != noted:
+                self._app.backend.store_result(self._id, noted, states.SUCCESS)
         except Exception as error:  # whatever backend it is; results that are to be told say so louder
             log.info("results.marker_not_written", extra={"error": repr(error)[:200]})
             return False
@@ -116,12 +116,12 @@ class ResultCheck:
             raise ConfigurationError(self._refused[partition])
 
     def _look(self, redis: Redis, keys: PartitionKeys, partition: str) -> str | None:
-        """Why results cannot be read, if they cannot; nothing as well while nobody can tell."""
-        if (ours := kind_of(self._app)) == "disabled":  # nobody can wait for a result here, and Celery says so
+        """Why results cannot be read; nothing if they can, or while it is unknown."""
+        if (ours := kind_of(self._app)) == "disabled":  # Celery itself refuses to wait for a result here
             return None
         deadline_s = time.monotonic() + _PATIENCE_S  # a server that was emptied has the marker back in a moment
-        while (said := _told(redis, keys)) is not None:
-            wrong = self._objection(said, ours, partition) or self._misplaced(said, ours, partition)
+        while (noted := _noted(redis, keys)) is not None:
+            wrong = self._objection(noted, ours, partition) or self._misplaced(noted, ours, partition)
             if wrong is None:
                 self._known.add(partition)
                 return None
@@ -133,13 +133,13 @@ class ResultCheck:
             time.sleep(_POLL_S)
         return None
 
-    def _objection(self, said: dict[str, Any], ours: str, partition: str) -> str | None:
+    def _objection(self, noted: dict[str, Any], ours: str, partition: str) -> str | None:
         owner = f"the worker that owns partition {partition!r}"
-        if said["kind"] == "disabled":
+        if noted["kind"] == "disabled":
             there = "RECOMMENDER_RESULT_BACKEND, or result_backend of its app"
             return f"{owner} keeps none: set {there}, to {_shown(self._app)}"
-        if said["kind"] != ours:
-            return f"{owner} writes them to {said['where']}, and result_backend of this app is {_shown(self._app)}"
+        if noted["kind"] != ours:
+            return f"{owner} writes them to {noted['where']}, and result_backend of this app is {_shown(self._app)}"
         if ours == "rpc":
             return None
         try:
@@ -154,14 +154,14 @@ class ResultCheck:
             return None
         return None
 
-    def _misplaced(self, said: dict[str, Any], ours: str, partition: str) -> str | None:
+    def _misplaced(self, noted: dict[str, Any], ours: str, partition: str) -> str | None:
         try:
-            if ours == "rpc" or self._found(partition) == _marker(partition, said["where"]):
+            if ours == "rpc" or self._found(partition) == _marker(partition, noted["where"]):
                 return None
         except Exception:
             return None
         return (
-            f"the worker that owns partition {partition!r} writes them to {said['where']}, and result_backend of this"
+            f"the worker that owns partition {partition!r} writes them to {noted['where']}, and result_backend of this"
             f" app ({_shown(self._app)}, with its result_backend_transport_options) is another place: set {_PLACES}"
         )
 
@@ -185,12 +185,12 @@ def kind_of(app: Celery) -> str:
     return "rpc" if isinstance(app.backend, RPCBackend) else "stored"
 
 
-def _told(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
+def _noted(redis: Redis, keys: PartitionKeys) -> dict[str, Any] | None:
     try:
-        said: dict[str, Any] | None = (read_status(redis, keys) or {}).get("results")
+        noted: dict[str, Any] | None = (read_status(redis, keys) or {}).get("results")
     except RedisError:
         return None
-    return said
+    return noted
 
 
 def _shown(app: Celery) -> str:

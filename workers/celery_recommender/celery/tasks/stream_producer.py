@@ -28,9 +28,9 @@ class SentTask:
         task_id: its id.
         args: positional arguments.
         kwargs: keyword arguments.
-        expires_ms: wall-clock milliseconds after which nobody wants it, if it expires.
+        expires_ms: wall-clock milliseconds after which it is not wanted any more, if it expires.
         request: its Celery request as JSON.
-        ignore_result: whether nobody wants to know what came of it.
+        ignore_result: whether the caller does not want its result.
     """
 
     def __init__(self, body: Any, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def make_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Cele
 def make_embed_app(settings: Settings, encoders: Encoders | None = None) -> tuple[Celery, Plugin]:
     """An app whose workers embed for owners: it consumes their queue only, executes nothing else and keeps no results.
 
-    What is refused at its door is logged and dropped: nothing is lost by it, owners ask again. A batch that does not
+    A message that it refuses is logged and dropped: nothing is lost by it, owners ask again. A batch that does not
     come back ends the process.
 
     Args:

@@ -131,7 +131,7 @@ class Plugin:
             self.kit.adopt(self.app)
 
     def embed(self, partition: str, request_id: str) -> bool:
-        """Embed what the owner of a partition has asked for; false if nobody wants it any more."""
+        """Embed what the owner of a partition has asked for; false if it is not wanted any more."""
         settings = self.located()
         name = settings.replaced(partition=partition).partition  # of a name that can be one
         keys = PartitionKeys.of(name, settings.key_prefix)
@@ -148,7 +148,7 @@ class Plugin:
             self._look_for_owner(partitions.of(last.partition).keys, last.partition)
 
     def _look_for_owner(self, keys: PartitionKeys, partition: str) -> None:
-        """Once for each partition: say where commands go while nobody reads them."""
+        """Once for each partition: log where commands go while no owner reads them."""
         with suppress(RedisError):
             if read_status(self._connect(), keys) is None:
                 server = masked(self.located().redis_url)

@@ -55,7 +55,7 @@ class ResultDelivery:
         self._settings = settings
         self._redis = redis
         self._keys = PartitionKeys.of(settings.partition, settings.key_prefix)
-        self._told: list[str] = []
+        self._delivered: list[str] = []
         self._lock = threading.Lock()
         outcome = _Outcome()
         outcome.bind(app)
@@ -65,7 +65,7 @@ class ResultDelivery:
 
     def __call__(self, jobs: Sequence[Job]) -> int:
         """Carry them; how many have arrived, the first ones. An exception means that none has."""
-        self._forget()  # what the server did not hear the last time: they have been told
+        self._forget()  # those that the server missed the last time: they have been delivered
         kept = self._requests(jobs)
         carried: list[Job] = []
         try:
@@ -76,29 +76,29 @@ class ResultDelivery:
             if not carried:
                 raise
         with self._lock:
-            self._told += [job.task_id for job in carried if isinstance(job, ReplyJob)]
+            self._delivered += [job.task_id for job in carried if isinstance(job, ReplyJob)]
         with suppress(RedisError):
             self._forget()
         return len(carried)
 
     def _forget(self) -> None:
-        """Forget the requests of those that have been told."""
+        """Forget the requests that have been answered."""
         with self._lock:
-            told, self._told = self._told, []
-        if not told:
+            delivered, self._delivered = self._delivered, []
+        if not delivered:
             return
         try:
-            self._redis.hdel(self._keys.replies, *told)
+            self._redis.hdel(self._keys.replies, *delivered)
         except BaseException:
             with self._lock:
-                self._told += told
+                self._delivered += delivered
             raise
 
     def _requests(self, jobs: Sequence[Job]) -> dict[str, bytes | None]:
         """Of each task that waits its request, if it is kept.
 
-        An address that nobody registered belongs to no task of ours: whoever can only append to the stream cannot write
-        results or start tasks.
+        An address that is not registered belongs to no task of ours: a user who can only append to the stream cannot
+        write results or start tasks.
         """
         waiting = [job.task_id for job in jobs if isinstance(job, ReplyJob)]
         if not waiting:
@@ -111,7 +111,7 @@ class ResultDelivery:
             self._deliver(job)
         elif (request := kept.get(job.task_id)) is not None:
             self._reply(job, request)
-            kept[job.task_id] = None  # a task is told once
+            kept[job.task_id] = None  # a result is delivered once
 
     def _reply(self, job: ReplyJob, request: bytes) -> None:
         try:

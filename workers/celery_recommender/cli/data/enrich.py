@@ -111,7 +111,7 @@ def enrich(
 
 
 def _agreed(source: str, given: FileOptions) -> Dialect:
-    """Show what was guessed, ask if there is somebody to ask, and say how the file is written."""
+    """Show what was guessed, ask on a terminal, and return how the file is written."""
     with opened(source, given) as (reader, mapping):
         agree(reader, mapping, given, from_input=False)
         return reader.dialect
@@ -156,7 +156,7 @@ def _enriched(source: str, given: FileOptions, answers: _Answers) -> Iterator[li
 
 
 class _Answers:
-    """Asks what came of rows."""
+    """Asks for the verdicts on rows."""
 
     def __init__(self, ask: Ask, checkpoint: Checkpoint, tally: Tally, collection: str, similar: int) -> None:
         self._ask = ask

@@ -157,7 +157,7 @@ def pairs(
     shipped = evaluation.shipped()
     rows = judge.rows() if learn or curve else None
     learned = evaluation.learned(rows) if learn and rows is not None else None
-    said = {
+    result = {
         "pairs": len(shipped.labels),
         "same": int(shipped.labels.sum()),
         "judged_on": "all" if on is None else on.value,
@@ -174,9 +174,9 @@ def pairs(
     if errors is not None:
         write_rows(errors, PAIR_ERROR_COLUMNS, pair_errors(evaluation, learned or shipped))
     if as_json:
-        print_json(said)
+        print_json(result)
     else:
-        show_pairs(said)
+        show_pairs(result)
         show_bad(read.bad)
     context.exit(exit_code(len(read.pairs), len(read.bad)))
 
@@ -224,9 +224,9 @@ def stream(
         found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
     ids = {item.id for item in found}
     links, bad_links = read_truth(truth, ids)
-    strange = sum(not ids.issuperset(link) for link in links)
-    if strange or not links:
-        err.print(printable(f"{truth}: {len(links):,} pairs, {strange:,} of them with an id that no item has"))
+    unknown = sum(not ids.issuperset(link) for link in links)
+    if unknown or not links:
+        err.print(printable(f"{truth}: {len(links):,} pairs, {unknown:,} of them with an id that no item has"))
     encoders = RecordedEncoders(catalogue(load_settings()), chosen.model, vectors)
     with _kept(encoders), progress_bar() as bar:
         deciding = bar.add_task("decided", total=len(found))
@@ -237,7 +237,7 @@ def stream(
     if errors is not None:
         write_rows(errors, STREAM_ERROR_COLUMNS, stream_errors(found, verdicts))
     if as_json:
-        pairs_of_truth = {"pairs": len(links), "with_unknown_ids": strange}
+        pairs_of_truth = {"pairs": len(links), "with_unknown_ids": unknown}
         print_json(
             {
                 **plain(figures),
@@ -254,8 +254,8 @@ def stream(
     context.exit(exit_code(len(found), len(bad) + len(bad_links)))
 
 
-def _collection_settings(collection: str, model: str, said: Iterable[str]) -> CollectionSettings:
-    settings = {"model": model, **settings_of(said)}
+def _collection_settings(collection: str, model: str, result: Iterable[str]) -> CollectionSettings:
+    settings = {"model": model, **settings_of(result)}
     return validate(ConfigureCollection, {"collection": collection, "settings": settings}).settings
 
 

@@ -64,19 +64,19 @@ def stream_errors(items: Sequence[UpsertItem], verdicts: Sequence[StreamVerdict]
     """In the order of arrival."""
     texts = {item.id: item.content for item in items}
     for verdict in verdicts:
-        said = verdict.said
+        arrival = verdict.verdict
         flagged = verdict.flagged_right is False
         if not flagged and (verdict.twin is None or verdict.flagged_right):
             continue
-        other = said.duplicate_of or said.matched_id
+        other = arrival.duplicate_of or arrival.matched_id
         yield {
             "error": "flagged" if flagged else "missed",
-            "id": said.item_id,
-            "band": said.band.value,
-            "probability": said.probability,
+            "id": arrival.item_id,
+            "band": arrival.band.value,
+            "probability": arrival.probability,
             "said": None if other is None else f"{other}: {texts[other]}",
             "true": None if verdict.twin is None else f"{verdict.twin}: {texts[verdict.twin]}",
-            "explanation": said.explanation,
+            "explanation": arrival.explanation,
         }
 
 
@@ -90,26 +90,26 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]
 # -- for people --------------------------------------------------------------------------------------------------------
 
 
-def show_pairs(said: Mapping[str, Any]) -> None:
+def show_pairs(result: Mapping[str, Any]) -> None:
     """The figures as a table, and the bands and the curve below it."""
-    out.print(f"{said['pairs']:,} pairs judged ({said['judged_on']}), {said['same']:,} of them the same thing")
+    out.print(f"{result['pairs']:,} pairs judged ({result['judged_on']}), {result['same']:,} of them the same thing")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for heading in ("AP", "best F1", "F1", "precision", "recall", "from", "ECE"):
         table.add_column(heading, justify="right")
     keys = ("average_precision", "best_f1", "f1", "precision", "recall", "threshold", "expected_calibration_error")
-    for name, figures in (("as shipped", said), ("learned", said["learned"]), *said["baselines"].items()):
+    for name, figures in (("as shipped", result), ("learned", result["learned"]), *result["baselines"].items()):
         if figures is not None:
             table.add_row(name, *(_cell(figures.get(key)) for key in keys))
     out.print(table)
     for name in ("as shipped", "learned"):
-        figures = said if name == "as shipped" else said[name]
+        figures = result if name == "as shipped" else result[name]
         for band, point in (figures or {"bands": {}})["bands"].items():
             out.print(
                 f"{name}, from {band} up ({_cell(point['threshold'])}):"
                 f" precision {_cell(point['precision'])}, recall {_cell(point['recall'])}"
             )
-    for point in said["curve"] or ():
+    for point in result["curve"] or ():
         out.print(
             f"{point['answers']:>4} answers: AP {_cell(point['average_precision'])}, best F1"
             f" {_cell(point['best_f1'])}, ECE {_cell(point['expected_calibration_error'])}"
@@ -155,8 +155,8 @@ def bad_rows(bad: Iterable[FileRow]) -> list[dict[str, Any]]:
 
 def plain(figures: BaseModel) -> dict[str, Any]:
     """Figures as JSON says them."""
-    said: dict[str, Any] = rounded(figures.model_dump(mode="json"))
-    return said
+    result: dict[str, Any] = rounded(figures.model_dump(mode="json"))
+    return result
 
 
 def rounded(value: Any) -> Any:

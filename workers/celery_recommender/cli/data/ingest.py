@@ -122,7 +122,7 @@ def _forget(file: str, given: FileOptions, settings: Settings) -> None:
 
 
 class _Summary:
-    """Counts what was sent and what came of it."""
+    """Counts what was sent, and its outcomes."""
 
     def __init__(self, client: Client, checkpoint: Checkpoint, tally: Tally) -> None:
         self._client = client

@@ -269,7 +269,7 @@ def _of_two_lists(
     *,
     typed: bool,
 ) -> tuple[ItemMapping, list[str]]:
-    """What is what in ``left_*`` and ``right_*``, and what is to be told of it."""
+    """The columns in ``left_*`` and ``right_*``, and notes on them."""
     good = [row for row in rows if isinstance(row, Row)]
     halves = [
         Row(row.number, {part: row.values.get(column) for part, column in side.items()})

@@ -39,7 +39,7 @@ class Seen:
         settings: as they are now.
         dimension: length of its vectors.
         items: as exported, in order of arrival.
-        answers: what people said of them, in the order in which they said it.
+        answers: about them, in their order.
     """
 
     collection: str
@@ -50,10 +50,10 @@ class Seen:
 
 
 class Replayed(NamedTuple):
-    """What a replay said.
+    """The verdicts of a replay.
 
     Attributes:
-        said: what was said last of each item.
+        said: the latest verdict on each item.
         closed: where the target precision is not measured after it, see ``PromiseView``.
     """
 
@@ -79,7 +79,7 @@ def pages(ask: Ask, collection: str, last: int | None = None) -> Iterator[dict[s
 def replay(
     seen: Seen, settings: CollectionSettings, advance: Callable[[int], None], message_rules: Path | None = None
 ) -> Replayed:
-    """What is said when all that was seen comes again, in its order and at its times.
+    """The verdicts when all items arrive again, in their order and at their times.
 
     Args:
         seen: items with recorded vectors, and answers.
@@ -138,7 +138,7 @@ def _note(events: Sequence[Event], said: dict[str, ItemProcessed | ItemRevised])
 
 
 def _entries(seen: Seen, settings: CollectionSettings) -> Iterator[Entry]:
-    # Recommendations are for readers; nothing is decided by them, and here nobody reads them.
+    # Recommendations are for readers; nothing is decided by them, and they are not read here.
     # What is here was admitted.
     quick = settings.model_copy(update={"recommendations": 0, "commands_per_second": None})
     first_ms = seen.items[0]["at_ms"]
@@ -168,8 +168,8 @@ def _in_order(seen: Seen) -> list[tuple[int, UpsertItem | GiveFeedback]]:
 
 def _item(said: Mapping[str, Any], collection: str) -> UpsertItem:
     vector = np.frombuffer(base64.b64decode(said["vector"]), "<f4")
-    told = {name: said[name] for name in ("id", "text", "fields", "attributes", "timestamp")}
-    return UpsertItem.model_validate({**told, "collection": collection, "vector": vector.astype(float).tolist()})
+    fields = {name: said[name] for name in ("id", "text", "fields", "attributes", "timestamp")}
+    return UpsertItem.model_validate({**fields, "collection": collection, "vector": vector.astype(float).tolist()})
 
 
 class _Recorded:

@@ -16,9 +16,9 @@ from celery_recommender.settings import Settings
 
 def check_forwards(status: Mapping[str, Any]) -> Iterator[Finding]:
     """Commands that an owner could not pass on to another partition."""
-    for target, told in sorted(status.get("not_passed_on", {}).items()):
+    for target, failed in sorted(status.get("not_passed_on", {}).items()):
         yield Finding(
-            "passing on", "failed", f"{told['commands']:,} commands for {target!r} are dead letters", told["reason"]
+            "passing on", "failed", f"{failed['commands']:,} commands for {target!r} are dead letters", failed["reason"]
         )
 
 

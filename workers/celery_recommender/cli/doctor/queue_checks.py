@@ -38,7 +38,7 @@ _ADVICE = {
 
 
 def check_queues(redis: Redis, settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Lists of the broker that nobody seems to read, and dead letters.
+    """Lists of the broker that no worker seems to read, and dead letters.
 
     Args:
         redis: the server of the streams.

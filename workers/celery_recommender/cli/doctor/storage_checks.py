@@ -89,14 +89,14 @@ def check_backups(settings: Settings, position: EntryId | None) -> Iterator[Find
 
 
 def _unfit(place: Path) -> State | None:
-    """Whether no files can be made there: by nobody, or not by this user, who may be another than the worker's."""
+    """Whether no files can be made there: by any user, or by this one, which may be another than the worker's."""
     if not place.is_dir() or place.parts[:2] in _VIRTUAL:
         return "failed"
     return None if os.access(place, os.W_OK | os.X_OK) else "warning"
 
 
 def file_system(path: Path) -> str:
-    """Kind of the file system that the path is on, empty where nobody tells."""
+    """Kind of the file system that the path is on, empty where it is unknown."""
     try:
         mounts = [line.split()[1:3] for line in _MOUNTS.read_text().splitlines()]
     except OSError:

@@ -14,7 +14,7 @@ from celery_recommender.broker.redis.server_clock import ServerClock
 from celery_recommender.cli.output.findings import Finding
 from recommender_engine.items import START, EntryId
 
-_ADVICE = "somebody appends with ids of their own, or the server's clock was set back: have producers append under *"
+_ADVICE = "a producer appends with ids of its own, or the server's clock was set back: have producers append under *"
 
 
 def check_ids(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any] | None) -> Iterator[Finding]:
@@ -36,27 +36,27 @@ def check_ids(redis: Redis, keys: PartitionKeys, status: Mapping[str, Any] | Non
             f"the last one, {last}, lies ahead of the server's clock",
             "keep a worker running: it gives these commands ids of now, within seconds; " + _ADVICE,
         )
-    elif status is not None and (told := status.get("ids_brought_back")):
+    elif status is not None and (noted := status.get("ids_brought_back")):
         yield Finding(
             "ids of commands",
             "warning",
-            f"{told['commands']:,} commands had ids ahead of the server's clock, up to {told['last_id']}, and were"
+            f"{noted['commands']:,} commands had ids ahead of the server's clock, up to {noted['last_id']}, and were"
             " given ids of now",
             _ADVICE,
         )
 
 
 def check_taken_away(status: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Commands that somebody else than the owner has dropped.
+    """Commands that others than the owner have dropped.
 
     Args:
         status: what the owner last said, if there is one.
     """
-    if status is not None and (told := status.get("commands_taken_away")):
+    if status is not None and (noted := status.get("commands_taken_away")):
         yield Finding(
             "commands taken away",
             "warning",
-            f"{told['commands']:,} commands were dropped from the stream by somebody else than the owner; those that"
+            f"{noted['commands']:,} commands were dropped from the stream by others than the owner; those that"
             " were not decided yet are lost",
             "a program appends with MAXLEN or MINID, or trims the stream: have it append without, and send its commands"
             " again",

@@ -1,4 +1,4 @@
-"""How far a file has been sent, and what is told when it went no further."""
+"""How far a file has been sent, and the lines that are printed when it went no further."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Checkpoint:
     def save(self) -> None:
         """Write it down; before the first row is sent as well, or a crash would send the first block under new keys."""
         if self._path is not None:
-            said = {
+            values = {
                 "rows": self.rows,
                 "sent": self.sent,
                 "last_sent": self.last_sent,
@@ -68,7 +68,7 @@ class Checkpoint:
             temporary = self._path.with_suffix(".tmp")
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_text(json.dumps(said))
+                temporary.write_text(json.dumps(values))
                 temporary.replace(self._path)
             except OSError as error:
                 place = f"in {self._path.parent} (RECOMMENDER_STATE_DIR)"
@@ -98,7 +98,7 @@ def file_identity(path: str, *options: object) -> str:
 
 
 def say_where_it_goes_on(checkpoint: Checkpoint) -> None:
-    """Say that an earlier run has come so far."""
+    """Print how far an earlier run has come."""
     if checkpoint.damaged:
         err.print(
             "what an earlier run has noted cannot be read: every row is sent; what has been sent has no new effect"
@@ -109,7 +109,7 @@ def say_where_it_goes_on(checkpoint: Checkpoint) -> None:
 
 @contextmanager
 def accounted(checkpoint: Checkpoint, collection: str, file: str) -> Iterator[None]:
-    """Say, when it fails or is interrupted, what has been sent, how it goes on, and how to take it back."""
+    """On an error or an interrupt, print what has been sent, how to go on, and how to take it back."""
     try:
         yield
     except BaseException:
@@ -119,15 +119,15 @@ def accounted(checkpoint: Checkpoint, collection: str, file: str) -> Iterator[No
 
 
 def account(checkpoint: Checkpoint, collection: str, file: str) -> list[str]:
-    """What has been sent, in sentences."""
+    """What has been sent, as lines of text."""
     if not checkpoint.sent:
         return ["nothing has been sent"]
     until = f"{checkpoint.sent:,} items of the rows up to {checkpoint.rows:,} have been sent"
-    told = [f"{until} to the collection {collection!r} (keys beginning with {checkpoint.run})"]
+    lines = [f"{until} to the collection {collection!r} (keys beginning with {checkpoint.run})"]
     if file != "-":
-        told.append("what has been sent is safe: the same command goes on where this one stopped")
-        told.append(
+        lines.append("what has been sent is safe: the same command goes on where this one stopped")
+        lines.append(
             f"to take it back: recommender ingest {shlex.quote(file)} --take-back, with the same options for columns;"
             f" or, where the collection holds nothing else, recommender delete-collection {shlex.quote(collection)}"
         )
-    return told
+    return lines

@@ -31,7 +31,7 @@ _CHARACTERS_SHOWN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOptions:
-    """What a person said about a file.
+    """Options about a file.
 
     Attributes:
         mapping: which column is what, and how cells are to be read.
@@ -186,11 +186,11 @@ def agree(reader: RecordReader, mapping: ItemMapping, given: FileOptions, *, fro
     """Show what was guessed before anything is sent; on a terminal, ask.
 
     Args:
-        from_input: whether the file itself comes from standard input, so that nobody can answer.
+        from_input: whether the file itself comes from standard input, so that no one can answer.
 
     Raises:
-        ConfigurationError: the guess is in doubt and there is nobody to ask.
-        Abort: the person said no.
+        ConfigurationError: the guess is in doubt and there is no terminal.
+        Abort: the answer is no.
     """
     print_notes(reader, mapping, doubt=given.yes)
     if given.yes or not mapping.guessed:
@@ -202,7 +202,7 @@ def agree(reader: RecordReader, mapping: ItemMapping, given: FileOptions, *, fro
 
 
 def estimated_rows(reader: RecordReader, rows: int) -> float | None:
-    """How many rows there are, from how far ``rows`` of them have brought us; ``None`` where nobody can know."""
+    """How many rows there are, from how far ``rows`` of them have brought us; ``None`` where it is unknown."""
     progress = reader.progress
     if progress.total_hint is None or not progress.done:
         return None

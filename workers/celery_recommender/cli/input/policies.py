@@ -64,22 +64,22 @@ def read_policies(path: Path, collection: str | None) -> dict[str, dict[str, Any
         ConfigurationError: it is no TOML, or has nothing for this collection.
     """
     try:
-        said = read_toml(path)
+        read = read_toml(path)
     except ValueError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
     if collection is not None:
-        table = said.get(collection)
+        table = read.get(collection)
         if isinstance(table, dict) and collection not in CollectionSettings.model_fields:
             return {collection: table}
-        return {collection: said}
-    if strays := [name for name, table in said.items() if not isinstance(table, dict)]:
+        return {collection: read}
+    if strays := [name for name, table in read.items() if not isinstance(table, dict)]:
         raise ConfigurationError(
             f"{path}: {strays[0]!r} stands in no table: put it under the name of its collection, or name the "
             "collection on the command line"
         )
-    if not said:
+    if not read:
         raise ConfigurationError(f"{path} holds no settings")
-    return said
+    return read
 
 
 def checked(collection: str, settings: dict[str, Any]) -> CollectionSettings:
@@ -91,9 +91,9 @@ def checked(collection: str, settings: dict[str, Any]) -> CollectionSettings:
     try:
         return validate(ConfigureCollection, {"collection": collection, "settings": settings}).settings
     except InvalidCommand as error:
-        told = f"; the settings are {KNOWN}" if error.code == "unknown_field" else ""
+        advice = f"; the settings are {KNOWN}" if error.code == "unknown_field" else ""
         message = str(error).replace("settings.", "", 1)
-        raise ConfigurationError(f"collection {collection!r}: {message}{told}") from error
+        raise ConfigurationError(f"collection {collection!r}: {message}{advice}") from error
 
 
 def _list(text: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What became of the rows of a file, in numbers that a person can check against it."""
+"""Counts of the rows of a file by outcome, to be checked against the file."""
 
 from __future__ import annotations
 

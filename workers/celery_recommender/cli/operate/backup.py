@@ -110,8 +110,8 @@ def _verified(path: Path) -> dict[str, Any]:
     if (path / backups.MANIFEST).exists():
         return {**_told(backups.verify(path)), "kind": "backup", "sound": True}
     facts = backups.verify_state(path)
-    told = {"schema_version": facts.schema_version, "position": str(facts.position), "identity": facts.identity}
-    return {"path": str(path), **told, "kind": "state", "sound": True}
+    message = {"schema_version": facts.schema_version, "position": str(facts.position), "identity": facts.identity}
+    return {"path": str(path), **message, "kind": "state", "sound": True}
 
 
 def _by_owner(settings: Settings) -> Path:
@@ -143,7 +143,7 @@ def _told(one: Backup) -> dict[str, Any]:
 
 
 def _show(what: str, one: Backup) -> None:
-    said = one.manifest
-    size = f"{said.size_bytes / (1 << 20):,.1f} MiB"
+    result = one.manifest
+    size = f"{result.size_bytes / (1 << 20):,.1f} MiB"
     out.print(printable(f"{what}: {one.path}"))
-    out.print(printable(f"position {said.position}, {size}, made {said.created_at}"))
+    out.print(printable(f"position {result.position}, {size}, made {result.created_at}"))

@@ -1,7 +1,7 @@
 """Drives a collection's move from one partition to another, from wherever it stands.
 
 Every step is a command on the log of an owner, and takes effect only if it follows from where the collection stands.
-What has been done is asked of the owners. So whoever comes after a crash, there or here, goes on where it stopped.
+The owners know what has been done. So a move that is started again after a crash goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ANSWER_WITHIN_S = 90.0
 _ASKED_TIMES = 3
 _STEP_WITHIN_S = 600.0
 
-Told = dict[str, Any]
+Fields = dict[str, Any]
 
 
 class MoveFailed(RecommenderError):
@@ -70,11 +70,11 @@ class Mover:
         self._tell = tell
         self._apps: dict[str, Celery] = {}
 
-    def where(self) -> dict[str, Told]:
+    def where(self) -> dict[str, Fields]:
         """Where the collection stands, by partition; without those that have no owner at work."""
         return {name: self._status(name) for name in self._settings.all_partitions if self._is_at_work(name)}
 
-    def source(self, where: dict[str, Told]) -> str:
+    def source(self, where: dict[str, Fields]) -> str:
         """The partition that has it, or that has not seen the end of its move.
 
         Raises:
@@ -97,7 +97,7 @@ class Mover:
         unfinished = holding == [self._target] and (left.get("move"), left.get("place")) == (came["move"], "left")
         return str(came["source"]) if unfinished else holding[0]
 
-    def run(self) -> Told:
+    def run(self) -> Fields:
         """Move it, or go on with it; returns names, and how many items there are.
 
         Raises:
@@ -111,7 +111,7 @@ class Mover:
             move = self._seal(source)
             self._copy(source, move)
             if self._status(source)["place"] == "leaving":
-                self._say(source, self._step(source, move, "released"))
+                self._send(source, self._step(source, move, "released"))
         self._tell("passing on", 0, 0)
         self._await(lambda: not self._status(source)["waiting"], "what came meanwhile to be passed on")
         self._client.partitions.routing.keep(self._collection, self._target)
@@ -124,7 +124,7 @@ class Mover:
             "items": there["items"],
         }
 
-    def cancel(self) -> Told:
+    def cancel(self) -> Fields:
         """Undo a move that has not arrived.
 
         Raises:
@@ -141,8 +141,8 @@ class Mover:
         if there["move"] == move and there["place"] == "here":
             raise MoveFailed("it has arrived: go on with the move, and then move it back")
         if there["move"] == move and there["place"] == "arriving":
-            self._say(self._target, self._step(source, move, "cancelled"))
-        self._say(source, self._step(source, move, "cancelled"))
+            self._send(self._target, self._step(source, move, "cancelled"))
+        self._send(source, self._step(source, move, "cancelled"))
         return {"collection": self._collection, "source": source, "target": self._target, "cancelled": True}
 
     def close(self) -> None:
@@ -158,14 +158,14 @@ class Mover:
         if here["place"] in ("leaving", "left"):
             return str(here["move"])
         move = uuid.uuid4().hex
-        self._say(source, self._step(source, move, "sealed"))
+        self._send(source, self._step(source, move, "sealed"))
         return move
 
     def _copy(self, source: str, move: str) -> None:
         there, here = self._status(self._target), self._status(source)
         if there["move"] != move:
             numbers = {"arrivals": here["arrivals"], "points": here["points"]}
-            self._say(self._target, {**self._step(source, move, "begun"), **numbers})
+            self._send(self._target, {**self._step(source, move, "begun"), **numbers})
             there = self._status(self._target)
         if there["place"] == "here":
             return
@@ -182,14 +182,14 @@ class Mover:
                 f"the owner of {self._target} has refused records (`recommender dead-letters list`): mend it and go on,"
                 " or --cancel"
             )
-        self._say(self._target, self._step(source, move, "arrived"))
+        self._send(self._target, self._step(source, move, "arrived"))
 
-    def _send_page(self, move: str, page: str, found: Told) -> AppendedCommand | None:
+    def _send_page(self, move: str, page: str, found: Fields) -> AppendedCommand | None:
         data = found["data"].encode()
         parts = [data[start : start + _PART_BYTES] for start in range(0, len(data), _PART_BYTES)]
         last: AppendedCommand | None = None
         for number, part in enumerate(parts):
-            said = {
+            fields = {
                 "collection": self._collection,
                 "move": move,
                 "page": page,
@@ -200,27 +200,27 @@ class Mover:
                 "next": found["next"],
             }
             self._await(self._has_room, f"the owner of {self._target} to come after")
-            last = self._append(self._target, ReceiveRecords.type, said)
+            last = self._append(self._target, ReceiveRecords.type, fields)
         return last
 
-    def _step(self, source: str, move: str, step: str) -> Told:
+    def _step(self, source: str, move: str, step: str) -> Fields:
         target = self._target
         return {"collection": self._collection, "move": move, "step": step, "source": source, "target": target}
 
-    def _say(self, partition: str, said: Told) -> None:
+    def _send(self, partition: str, fields: Fields) -> None:
         """One step on the log of a partition, and its outcome."""
-        placed = self._append(partition, MoveCollection.type, said)
+        placed = self._append(partition, MoveCollection.type, fields)
         try:
             event = self._client.outcome(placed, timeout_s=_ANSWER_WITHIN_S)
         except TimeoutError:
             raise MoveFailed(f"the owner of {partition} has not answered: give the same command again") from None
         if event["type"] == CommandRejected.type:
-            raise MoveFailed(f"the owner of {partition} refuses {said['step']!r}: {event['data']['message']}")
+            raise MoveFailed(f"the owner of {partition} refuses {fields['step']!r}: {event['data']['message']}")
 
     # -- the partitions ------------------------------------------------------------------------------------------------
 
-    def _append(self, partition: str, type_: str, said: Told) -> AppendedCommand:
-        (position,) = self._client.partitions.of(partition).log.append([command_fields(type_, said)])
+    def _append(self, partition: str, type_: str, fields: Fields) -> AppendedCommand:
+        (position,) = self._client.partitions.of(partition).log.append([command_fields(type_, fields)])
         return AppendedCommand.at(position, partition)
 
     def _has_room(self) -> bool:
@@ -249,8 +249,8 @@ class Mover:
     def _is_at_work(self, partition: str) -> bool:
         return read_status(self._redis, self._client.partitions.of(partition).keys) is not None
 
-    def _status(self, partition: str) -> Told:
-        found: Told = self._ask(partition, MoveStatus, self._collection)
+    def _status(self, partition: str) -> Fields:
+        found: Fields = self._ask(partition, MoveStatus, self._collection)
         return found
 
     def _ask(self, partition: str, task: type[QuestionTask], *args: str) -> Any:

@@ -31,13 +31,13 @@ _CAUSES = {
     "item_deleted": "an item was deleted",
     "item_expired": "an item's time was up",
     "item_changed": "an item changed its text",
-    "feedback": "somebody said so",
+    "feedback": "an answer was given",
     "groups_merged": "two groups became one",
 }
 _ANSWERS = {"same": "are the same", "different": "are different", "unsure": "may be either: the answer is taken back"}
 _IDS_SHOWN = 5
 _INDENT = 11
-_UNSAID = {"command", "payload", "settings", "attributes"}
+_HIDDEN = {"command", "payload", "settings", "attributes"}
 _DEFAULTS = CollectionSettings().model_dump(mode="json")
 
 
@@ -49,7 +49,7 @@ def event_line(event: Mapping[str, Any]) -> Text:
     if write is not None:
         return write(data)
     kind = event["type"].removeprefix("recommender.").removesuffix(".v1")
-    said = {name: value for name, value in data.items() if name not in _UNSAID}
+    said = {name: value for name, value in data.items() if name not in _HIDDEN}
     return _line(f"{kind:20} ", "magenta", " ".join(f"{name}={value}" for name, value in said.items()))
 
 
@@ -69,7 +69,7 @@ def _processed(data: Data) -> Text:
     line = _verdict(data, "")
     if not why(data) and data["recommendations"]:
         similar = ", ".join(one["id"] for one in data["recommendations"][:3])
-        line.append_text(_said(f" similar to {similar}"))
+        line.append_text(_styled(f" similar to {similar}"))
     return line
 
 
@@ -85,14 +85,14 @@ def _verdict(data: Data, remark: str) -> Text:
     line = Text(f"{data['band']:10} ", style=BAND_STYLES[data["band"]])
     line.append(printable(data["item_id"]).plain, style="bold")
     if data["duplicate_of"]:
-        line.append_text(_said(f" is {data['duplicate_of']} again"))
+        line.append_text(_styled(f" is {data['duplicate_of']} again"))
     elif data["band"] == "review":
-        line.append_text(_said(f" may be {data['matched_id']}"))
+        line.append_text(_styled(f" may be {data['matched_id']}"))
     elif data["band"] == "similar" and data.get("matched_id"):
-        line.append_text(_said(f" is like {data['matched_id']}"))
-    line.append_text(_said(remark))
+        line.append_text(_styled(f" is like {data['matched_id']}"))
+    line.append_text(_styled(remark))
     if reasons := why(data):
-        line.append_text(_said(f": {reasons}"))
+        line.append_text(_styled(f": {reasons}"))
     return line
 
 
@@ -107,7 +107,7 @@ def _group(data: Data) -> Text:
         "canonical_changed": f"{items} stands for {group} now",
     }[data["change"]]
     size = data["size"]
-    now = "nobody is left" if not size else f"{size} item{'s' if size > 1 else ''}, {data['canonical_id']} first"
+    now = "empty" if not size else f"{size} item{'s' if size > 1 else ''}, {data['canonical_id']} first"
     return _line(f"{'group':10} ", "blue", f"{what} ({now})")
 
 
@@ -180,10 +180,10 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
 
 
 def _line(kind: str, style: str, said: str) -> Text:
-    return Text(kind, style=style).append_text(_said(said))
+    return Text(kind, style=style).append_text(_styled(said))
 
 
-def _said(text: str) -> Text:
+def _styled(text: str) -> Text:
     shown = printable(text)
     shown.stylize("default")
     return shown

@@ -35,6 +35,6 @@ def embed_worker(context: click.Context) -> None:
     with suppress(RedisError):  # a server that is away is waited for
         require_usable(settings.redis_url)
     app, plugin = make_embed_app(settings)
-    plugin.encoders.encoder(DEFAULT_MODEL)  # before anybody waits for it
+    plugin.encoders.encoder(DEFAULT_MODEL)  # before the first request
     code = serve(app, f"recommender-embed-{os.getpid()}", settings, concurrency=1)
     context.exit(code)

@@ -137,4 +137,4 @@ def _tell_threads(number: int, frame: FrameType | None) -> None:
 
 
 def _leave_logs_alone(**_: object) -> None:
-    """Celery configures no log where somebody else does; without this the log of tasks has a format of its own."""
+    """Celery configures no log where another handler exists; without this the log of tasks has a format of its own."""

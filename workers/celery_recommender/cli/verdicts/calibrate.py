@@ -1,4 +1,4 @@
-"""``recommender calibrate``: asks a person for the answers that measure a stated precision."""
+"""``recommender calibrate``: asks for the answers that measure a stated precision."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ def calibrate(
         if source is not None:
             context.exit(_import(ask, client, collection, source, by, as_json=as_json))
         interview = Interview(ask, client, collection, kind, by, err if as_json else out)
-        said = interview.hold(limit)
+        result = interview.hold(limit)
     finally:
         client.close()
     if as_json:
-        print_json(said)
+        print_json(result)
 
 
 def _export(ask: Ask, collection: str, kind: str | None, limit: int, target: str, *, as_json: bool) -> None:
@@ -103,8 +103,8 @@ def _export(ask: Ask, collection: str, kind: str | None, limit: int, target: str
         print_json({"out": target, "rows": len(found["pairs"]), **_current(found)})
         return
     most = f" (no more than {MOST_ASKED} at a time)" if limit > MOST_ASKED else ""
-    told = f"{counted(len(found['pairs']), 'pair')} written to {target}{most}: fill in `answer` (same or different)"
-    out.print(printable(told))
+    message = f"{counted(len(found['pairs']), 'pair')} written to {target}{most}: fill in `answer` (same or different)"
+    out.print(printable(message))
     if found["promise"] is not None:
         out.print(verdict_in_words(found))
 
@@ -119,8 +119,8 @@ def _import(ask: Ask, client: Client, collection: str, source: str, by: str | No
         for line in taken.lines():
             out.print(printable(line))
         closed = _closed(found)
-        told = f"closed: not yet measured: {told_of_closed(closed)}"
-        out.print(told if closed else "the target precision is measured for every kind of text in streams")
+        message = f"closed: not yet measured: {told_of_closed(closed)}"
+        out.print(message if closed else "the target precision is measured for every kind of text in streams")
     return exit_code(taken.accepted, taken.failed)
 
 

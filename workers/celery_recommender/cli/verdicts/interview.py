@@ -1,4 +1,4 @@
-"""A person answers pairs, one after another."""
+"""Asks about pairs on a terminal, one after another."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Given(NamedTuple):
 
 
 class Interview:
-    """Asks until the band is open, or somebody ends it. Every answer is a command; nothing else is kept.
+    """Asks until the band is open, or it is ended. Every answer is a command; nothing else is kept.
 
     Args:
         ask: the way to the owner, who proposes the pairs.
@@ -69,7 +69,7 @@ class Interview:
         self._again: dict[str, Any] | None = None
 
     def hold(self, limit: int | None) -> dict[str, Any]:
-        """Ask; returns what came of it, for programs.
+        """Ask; returns the result, for programs.
 
         Args:
             limit: end after so many answers; ``None``: when the band is open, or out of reach.
@@ -188,19 +188,19 @@ def read_key(console: Console) -> Key:
     """One of the keys: pressed at a terminal, or a line with it or its word elsewhere; the end of the input is `q`."""
     while True:
         console.print(_PROMPT, end="")
-        said = _pressed(console) if sys.stdin.isatty() else _line(console)
-        if (key := _KEYS.get(said.strip().lower())) is not None:
+        typed = _pressed(console) if sys.stdin.isatty() else _line(console)
+        if (key := _KEYS.get(typed.strip().lower())) is not None:
             return key
         console.print("press y, n, s, u or q")
 
 
 def _pressed(console: Console) -> str:
     try:
-        said: str = click.getchar()
+        typed: str = click.getchar()
     except EOFError:  # Ctrl-D
-        said = "q"
-    console.print(printable(said))
-    return said
+        typed = "q"
+    console.print(printable(typed))
+    return typed
 
 
 def _line(console: Console) -> str:

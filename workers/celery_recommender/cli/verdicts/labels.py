@@ -1,4 +1,4 @@
-"""Answers from a file that somebody has filled in."""
+"""Answers from a file that was filled in."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def read_labels(client: Client, collection: str, source: str, by: str | None) ->
         ConfigurationError: one of these columns is missing. Then nothing was sent.
     """
     taken, sent = Taken(), list[tuple[int, EntryId]]()
-    for row, said in answers_in(source):
-        if isinstance(said, str):
-            taken.errors.append((row, said))
-        elif not said[2]:
+    for row, answered in answers_in(source):
+        if isinstance(answered, str):
+            taken.errors.append((row, answered))
+        elif not answered[2]:
             taken.unanswered += 1
         else:
-            item_id, other_id, answer = said
+            item_id, other_id, answer = answered
             sent.append((row, client.feedback(item_id, answer, other_id, collection=collection, by=by)))
     for row, position in sent:
         outcome = outcome_of(client, position)
@@ -115,12 +115,12 @@ def _said(record: Row | BadRow, columns: Sequence[str]) -> tuple[str, str, str] 
         return record.error
     item_id, other_id, cell = (record.values.get(name) for name in columns)
     ids = to_id(item_id), to_id(other_id)
-    said = to_text(cell).strip()
+    answered = to_text(cell).strip()
     if not all(ids):
         return "item_id or other_id is empty"
-    if said.lower() in _NO_ANSWER:
+    if answered.lower() in _NO_ANSWER:
         return *ids, ""
     same = same_or_not(cell)
     if same is None:
-        return f"answer: {said[:40]!r} is none of same, different (y, n)"
+        return f"answer: {answered[:40]!r} is none of same, different (y, n)"
     return *ids, "same" if same else "different"

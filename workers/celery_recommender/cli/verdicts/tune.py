@@ -114,10 +114,10 @@ def summary(seen: Seen, wanted: CollectionSettings, now: Replayed, then: Replaye
 def differing(seen: Seen, now: Said, then: Said) -> list[str]:
     """Ids of the items of which something else would be said, in order of arrival."""
 
-    def told(said: ItemProcessed | ItemRevised) -> tuple[Band, str | None]:
+    def verdict_of(said: ItemProcessed | ItemRevised) -> tuple[Band, str | None]:
         return said.band, said.duplicate_of
 
-    return [item["id"] for item in seen.items if told(now[item["id"]]) != told(then[item["id"]])]
+    return [item["id"] for item in seen.items if verdict_of(now[item["id"]]) != verdict_of(then[item["id"]])]
 
 
 def flags(now: Said, then: Said) -> tuple[int, int]:
@@ -161,10 +161,12 @@ def _show_items(ids: Sequence[str], now: Said, then: Said) -> None:
         table.add_column(heading, no_wrap=heading != "why, then", justify="right" if heading == "p" else "left")
     for id_ in ids:
         one = then[id_]
-        table.add_row(printable(id_), _told(now[id_]), _told(one), f"{one.probability:.2f}", printable(one.explanation))
+        table.add_row(
+            printable(id_), _in_words(now[id_]), _in_words(one), f"{one.probability:.2f}", printable(one.explanation)
+        )
     out.print(table)
 
 
-def _told(said: ItemProcessed | ItemRevised) -> Text:
+def _in_words(said: ItemProcessed | ItemRevised) -> Text:
     of = "" if said.duplicate_of is None else f" of {printable(said.duplicate_of).plain}"
     return Text(f"{said.band.value}{of}", style=BAND_STYLES[said.band.value])

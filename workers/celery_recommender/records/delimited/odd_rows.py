@@ -40,26 +40,26 @@ def odd_row(texts: Sequence[str], *, first: bool) -> tuple[Fault, str] | None:
         texts: its cells.
         first: whether it is the first below the header.
     """
-    said = [text.strip() for text in texts if text and text.strip()]
-    if first and _are_units(said, len(texts)):
+    filled = [text.strip() for text in texts if text and text.strip()]
+    if first and _are_units(filled, len(texts)):
         return Fault.HEADER, "units or types below the names of the columns, and no values"
-    if _are_totals(said, len(texts)):
+    if _are_totals(filled, len(texts)):
         return Fault.TOTALS, "a row of totals"
-    alone = len(said) == 1 and len(texts) > 1 and len(said[0]) <= _LONGEST_BELOW
-    if alone and _BELOW.fullmatch(said[0]) is not None:
+    alone = len(filled) == 1 and len(texts) > 1 and len(filled[0]) <= _LONGEST_BELOW
+    if alone and _BELOW.fullmatch(filled[0]) is not None:
         return Fault.TOTALS, "a line about the table, such as stands below it"
     return None
 
 
-def _are_units(said: Sequence[str], width: int) -> bool:
-    words = [text for text in said if any(map(str.isalnum, text)) or is_unit(text)]
+def _are_units(filled: Sequence[str], width: int) -> bool:
+    words = [text for text in filled if any(map(str.isalnum, text)) or is_unit(text)]
     if len(words) < (2 if width < 3 else 1):
         return False
     return all(_BRACKETED.fullmatch(word) or word.casefold() in _TYPES or is_unit(word) for word in words)
 
 
-def _are_totals(said: Sequence[str], width: int) -> bool:
+def _are_totals(filled: Sequence[str], width: int) -> bool:
     """A word for totals, numbers behind it, and nothing else; a table of several columns leaves some empty."""
-    if len(said) < 2 or (width > 2 and len(said) == width) or len(said[0]) > _LONGEST_TOTAL:
+    if len(filled) < 2 or (width > 2 and len(filled) == width) or len(filled[0]) > _LONGEST_TOTAL:
         return False
-    return bare(said[0]) in _TOTALS and all(map(is_number, said[1:]))
+    return bare(filled[0]) in _TOTALS and all(map(is_number, filled[1:]))

@@ -1,4 +1,4 @@
-"""Records out of lines, where a quote that nobody closes costs its own line and not those behind it."""
+"""Records out of lines, where an open quote costs its own line and not those behind it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Records(Iterator[Record]):
     """
 
     def __init__(self, lines: Iterator[str], marks: Marks, number: int = 0) -> None:
-        # The limit is one for the whole process: raised at need, never lowered under somebody who needs more.
+        # The limit is one for the whole process: raised at need, never lowered, another thread may need more.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARS))
         self.width = 0
         self._marks = marks

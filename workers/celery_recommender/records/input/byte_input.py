@@ -105,7 +105,7 @@ class ByteInput:
 
     Args:
         path: the file, or a dash.
-        encoding: what a person has said of it.
+        encoding: that was named for it.
 
     Raises:
         ConfigurationError: the file cannot be opened, is no text, or its encoding is not the one that was named.

@@ -12,7 +12,7 @@ from recommender_engine.errors import ConfigurationError
 def column_names(header: Sequence[str]) -> tuple[str, ...]:
     """A name for each column of a header: without blanks around it, by its place where it has none.
 
-    One that comes several times is followed by its number in brackets at each of them, so that nobody takes the first
+    One that comes several times is followed by its number in brackets at each of them, so that the first is not taken
     for the only one: ``Labels [1]``, ``Labels [2]``.
     """
     bare = [name.replace("\ufeff", "").strip() or f"column {place}" for place, name in enumerate(header, 1)]

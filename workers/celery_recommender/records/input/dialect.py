@@ -1,4 +1,4 @@
-"""How a file writes its rows: told when it is read, so that a file that goes with it can be written alike."""
+"""How a file writes its rows: found when it is read, so that another file can be written alike."""
 
 from __future__ import annotations
 
@@ -76,32 +76,32 @@ class Dialect:
             return []
         one = self.encoding
         if one.other is None:
-            said = one.name + (" with a byte order mark" if one.mark else "")
+            text = one.name + (" with a byte order mark" if one.mark else "")
         elif one.written == one.other:
-            said = one.other
+            text = one.other
         else:
-            said = f"utf-8, and {one.other} in the lines that are not"
+            text = f"utf-8, and {one.other} in the lines that are not"
         if one.guessed:
-            said += " (a guess: --encoding says which)"
-        return [said if one.doubt is None else f"{said} ({one.doubt})"]
+            text += " (a guess: --encoding says which)"
+        return [text if one.doubt is None else f"{text} ({one.doubt})"]
 
     def _cells(self) -> list[str]:
         if not self.format.is_delimited:
             return []
-        said = [f"separated by {_NAMES.get(self.marks.delimiter, repr(self.marks.delimiter))}"]
+        parts = [f"separated by {_NAMES.get(self.marks.delimiter, repr(self.marks.delimiter))}"]
         if self.marks.quote != '"':
-            said.append(f"cells in {self.marks.quote}" if self.marks.quote else "quotes are characters")
+            parts.append(f"cells in {self.marks.quote}" if self.marks.quote else "quotes are characters")
         if self.marks.escaping:
-            said.append("backslashes escape")
-        return said
+            parts.append("backslashes escape")
+        return parts
 
     def _rest(self) -> list[str]:
-        said = []
+        parts = []
         if self.preamble:
             lines = len(self.preamble)
-            said.append(f"{lines} line{'' if lines == 1 else 's'} above the header left out")
+            parts.append(f"{lines} line{'' if lines == 1 else 's'} above the header left out")
         if self.wrapper:
-            said.append(f"the list under {'.'.join(self.wrapper)!r}")
+            parts.append(f"the list under {'.'.join(self.wrapper)!r}")
         if self.sheet is not None:
-            said.append(f"sheet {self.sheet!r}")
-        return said
+            parts.append(f"sheet {self.sheet!r}")
+        return parts

@@ -1,4 +1,4 @@
-"""Which encoding the text of a file has: told by its mark, by its zeros, by being UTF-8, or guessed.
+"""Which encoding the text of a file has: by its mark, by its zeros, by being UTF-8, or guessed.
 
 A file is looked at from its beginning to its end, for letters outside ASCII may come late. What is guessed, is guessed
 from the lines that are not UTF-8, so that a file that mixes UTF-8 with something older is read line by line.
@@ -21,7 +21,7 @@ _CHUNK_BYTES = 1024 * 1024
 _SAMPLE_BYTES = 64 * 1024
 _ENOUGH_LINES = 10_000
 _WRONG_SHARE = 0.1
-"""An encoding that a person has named, and that fails for more of the lines than this, is refused."""
+"""A named encoding that fails for more of the lines than this is refused."""
 
 _LINES_READ_TWICE = 200
 _FEWEST_EBCDIC_BYTES = 16
@@ -108,7 +108,7 @@ class TextEncoding:
         written: the codec for a file that is written alike.
         mark: the byte order mark at the beginning.
         guessed: whether another encoding fits nearly as well.
-        doubt: what speaks against what a person has said, or against the text that comes out.
+        doubt: what speaks against the named encoding, or against the decoded text.
     """
 
     name: str = "utf-8"
@@ -141,20 +141,20 @@ def survey(stream: Bytes) -> Survey:
     return Survey(head, utf8, other, bytes(sample))
 
 
-def find_encoding(found: Survey, said: str | None, name: str) -> TextEncoding:
+def find_encoding(found: Survey, named: str | None, name: str) -> TextEncoding:
     """The encoding of a file.
 
     Args:
         found: its survey.
-        said: the encoding that a person has named.
+        named: the encoding that was named.
         name: of the file, for errors.
 
     Raises:
         ConfigurationError: there is no such encoding, or the file plainly has another one.
     """
     mark, marked = _by_mark(found.head) or (b"", None)
-    if said is not None:
-        return _checked(found, _known(said), mark, marked, name)
+    if named is not None:
+        return _checked(found, _known(named), mark, marked, name)
     if marked is not None:
         return TextEncoding(marked, None, marked, mark, doubt=_said_twice(found.head.removeprefix(mark)))
     if (wide := _by_zeros(found.head)) is not None:
@@ -280,51 +280,55 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _known(said: str) -> str:
+def _known(named: str) -> str:
     try:
-        codec = codecs.lookup(said.strip())
+        codec = codecs.lookup(named.strip())
         "a".encode(codec.name)  # codecs such as base64 and rot13 turn text into something else
     except (LookupError, ValueError):
         raise ConfigurationError(
-            f"unknown encoding {said!r}; known are utf-8, utf-16, cp1252, iso8859-2, shift_jis, gb18030 and the others "
-            "that Python has"
+            f"unknown encoding {named!r}; known are utf-8, utf-16, cp1252, iso8859-2, shift_jis, gb18030 and the "
+            "others that Python has"
         ) from None
     return "utf-8" if codec.name == "utf-8-sig" else codec.name
 
 
-def _checked(found: Survey, said: str, mark: bytes, marked: str | None, name: str) -> TextEncoding:
-    """What a person has said, if the file does not speak against it."""
+def _checked(found: Survey, named: str, mark: bytes, marked: str | None, name: str) -> TextEncoding:
+    """The named encoding, if the file does not speak against it."""
     if marked is not None:
-        if not marked.startswith(said):
-            raise ConfigurationError(f"{name} is not {said}: it begins with the mark of {marked}; leave out --encoding")
+        if not marked.startswith(named):
+            raise ConfigurationError(
+                f"{name} is not {named}: it begins with the mark of {marked}; leave out --encoding"
+            )
         return TextEncoding(marked, None, marked, mark)
     wide = _by_zeros(found.head)
-    if said.startswith(("utf-16", "utf-32")):
-        if wide is None or not wide.startswith(said):
+    if named.startswith(("utf-16", "utf-32")):
+        if wide is None or not wide.startswith(named):
             seems = wide or ("utf-8" if not found.other else guess_encoding(found.sample)[0])
-            raise ConfigurationError(f"{name} is not {said}, it seems to be {seems}; leave out --encoding")
+            raise ConfigurationError(f"{name} is not {named}, it seems to be {seems}; leave out --encoding")
         return TextEncoding(wide, None, wide)
     if wide is not None:
-        raise ConfigurationError(f"{name} is not {said}, it seems to be {wide}; leave out --encoding")
-    if said in ("utf-8", "ascii"):
-        _check_utf8(found, said, name)
-        return TextEncoding(said, None, said)
-    wrong = [line for line in found.sample.splitlines() if "�" in line.decode(said, "replace")]
+        raise ConfigurationError(f"{name} is not {named}, it seems to be {wide}; leave out --encoding")
+    if named in ("utf-8", "ascii"):
+        _check_utf8(found, named, name)
+        return TextEncoding(named, None, named)
+    wrong = [line for line in found.sample.splitlines() if "�" in line.decode(named, "replace")]
     if len(wrong) > _WRONG_SHARE * (1 + found.sample.count(b"\n")):
-        raise ConfigurationError(f"{name} is not {said}: there are bytes in it that mean nothing; leave out --encoding")
+        raise ConfigurationError(
+            f"{name} is not {named}: there are bytes in it that mean nothing; leave out --encoding"
+        )
     doubt = "though all of it is UTF-8" if found.utf8 and not found.other else None
-    return TextEncoding(said, None, said, doubt=doubt)
+    return TextEncoding(named, None, named, doubt=doubt)
 
 
-def _check_utf8(found: Survey, said: str, name: str) -> None:
-    wrong = found.other + (found.utf8 if said == "ascii" else 0)
+def _check_utf8(found: Survey, named: str, name: str) -> None:
+    wrong = found.other + (found.utf8 if named == "ascii" else 0)
     if wrong > _WRONG_SHARE * (found.utf8 + found.other):
         seems = guess_encoding(found.sample)[0] if found.other else "utf-8"
-        raise ConfigurationError(f"{name} is not {said}, it seems to be {seems}; leave out --encoding")
+        raise ConfigurationError(f"{name} is not {named}, it seems to be {seems}; leave out --encoding")
 
 
 def _oddities(text: str) -> float:
-    """How many characters outside ASCII stand where nobody would write them."""
+    """How many characters outside ASCII stand in unlikely positions."""
     padded = f" {text} "
     alone = 0 if _FOREIGN_WORD.search(text) else sum(char.isalpha() and char > "\u024f" for char in text)
     if alone:  # letters of another script, and not one word of it

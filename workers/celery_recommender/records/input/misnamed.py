@@ -66,7 +66,7 @@ def something_else(text: str, file_format: RecordFormat) -> str | None:
 
     Args:
         text: its beginning.
-        file_format: that its name, or a person, says.
+        file_format: by its name or by --format.
     """
     text = text.lstrip("\ufeff \t\r\n")
     if (found := _MARKUP.match(text)) is not None:

@@ -73,17 +73,17 @@ def _said(error: Exception, text: str) -> str:
     return str(error)
 
 
-def _float(said: str) -> float | Decimal | str:
-    value = float(said)
+def _float(literal: str) -> float | Decimal | str:
+    value = float(literal)
     if value in (float("inf"), float("-inf")):
-        return said
-    if len(said) > _PRECISE_DIGITS and Decimal(repr(value)) != Decimal(said):
-        return Decimal(said)
+        return literal
+    if len(literal) > _PRECISE_DIGITS and Decimal(repr(value)) != Decimal(literal):
+        return Decimal(literal)
     return value
 
 
-def _constant(said: str) -> str | None:
-    return None if said == "NaN" else said
+def _constant(literal: str) -> str | None:
+    return None if literal == "NaN" else literal
 
 
 def _shown(value: Any) -> Any:

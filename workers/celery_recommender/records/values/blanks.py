@@ -9,7 +9,7 @@ from typing import Any, Self
 from celery_recommender.records.values.text import is_missing
 from recommender_engine.items.placeholders import bare, says_nothing
 
-# What programs write for a value that they do not have. A person's "none" is a fact: no allergens, no discount.
+# What programs write for a value that they do not have. "none" in a text is a fact: no allergens, no discount.
 _WRITTEN_BY_PROGRAMS = frozenset({"n a", "null", "nan", "nat", "nil", "n", "undefined", "k a", "n d", "n v", "unknown"})
 
 
@@ -27,7 +27,7 @@ class Blanks:
 
     @classmethod
     def of(cls, more: Iterable[str], *, known: bool) -> Self:
-        """With further words, as a person writes them."""
+        """With further words."""
         return cls(frozenset(map(bare, more)), known)
 
     def holds(self, value: Any) -> bool:
@@ -45,7 +45,7 @@ class Blanks:
         return self.known and says_nothing(value) and (not (word := bare(value)) or word in _WRITTEN_BY_PROGRAMS)
 
     def names_nothing(self, value: Any) -> bool:
-        """Whether a cell is no id: a missing value, also as programs write it. Other words may be somebody's ids."""
+        """Whether a cell is no id: a missing value, also as programs write it. Other words may be ids."""
         return self.is_null(value) or (self.known and isinstance(value, str) and value.strip().casefold() == "none")
 
     def _added(self, value: str) -> bool:

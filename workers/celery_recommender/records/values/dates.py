@@ -53,7 +53,7 @@ class DateForm:
     """How the dates of one column are to be read.
 
     Attributes:
-        order: what comes first in 3/4/2025; ``None`` where nobody has said it.
+        order: what comes first in 3/4/2025; ``None`` where no option says it.
         sheet_days: whether numbers are days since 1900, as spreadsheets count them.
         per_second: how many of the column's numbers make a second since 1970; ``None`` where numbers are no moments.
     """

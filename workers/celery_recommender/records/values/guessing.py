@@ -1,4 +1,4 @@
-"""Which columns of a file are what, where nobody has said it: by their names in several languages, and their cells."""
+"""Guesses columns that no option names: by their names in several languages, and their cells."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def is_usual_name(name: str) -> bool:
 
 
 def matching(wanted: str, columns: Sequence[str]) -> str | None:
-    """The column that a person means: of that very name, or of the only one that differs in case, blanks or form."""
+    """The column that is meant: of that very name, or of the only one that differs in case, blanks or form."""
     if wanted in columns:
         return wanted
     alike = [name for name in columns if _folded(name) == _folded(wanted)]

@@ -105,7 +105,7 @@ def number_form(cells: Iterable[Any], mark: DecimalMark | None = None) -> Number
 
     Args:
         cells: those that hold something.
-        mark: the decimal mark, where a person has said it.
+        mark: the decimal mark, where an option names it.
     """
     texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
     readings = [reading for cell in texts if (reading := read_number(cell)) is not None]

@@ -58,11 +58,11 @@ def _made(made: Callable[[Any], Any], inner: Any, given: Any) -> Any:
         return given
 
 
-def _moment(said: Any) -> Any:
+def _moment(text: Any) -> Any:
     """Milliseconds since 1970, or the text of a date."""
-    if isinstance(said, str):
-        return said
-    return _EPOCH + dt.timedelta(milliseconds=int(said))
+    if isinstance(text, str):
+        return text
+    return _EPOCH + dt.timedelta(milliseconds=int(text))
 
 
 def is_missing(value: Any) -> bool:
