@@ -1,4 +1,4 @@
-"""What takes long when an engine is opened, side by side: the check of its database, its indexes, its models."""
+"""The slow steps of opening an engine, in parallel: the check of its database, its indexes, its models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recommender_engine.store import SqliteStore
 
 
 def load(store: SqliteStore, collections: Collections, indexes: Indexes) -> None:
-    """Read the snapshots of the indexes while one thread has the store and checks it, and another loads the models.
+    """Read the snapshots of the indexes while one thread checks the store and another loads the models.
 
     Raises:
         StateDamaged: the store failed its check.

@@ -1,4 +1,4 @@
-"""Small facts about a state that no command says: whose it is, and what its owner has to remember."""
+"""Small facts about a state that do not come from commands: its identity, its epoch, its proof secrets."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _IDENTITY, _EPOCH, _SECRETS = "identity", "epoch", "proof secrets"
 
 
 class Notes:
-    """Reads and writes them; each at once, outside of any batch."""
+    """Reads and writes them, outside of any batch."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
     def identify(self, proposal: str) -> str:
-        """What tells this state from any other: what it was called first, which is ``proposal`` if it had no name."""
+        """The identity of this state; ``proposal`` becomes it if there is none."""
         known = self._store.note(_IDENTITY)
         if known is None:
             self._store.set_note(_IDENTITY, proposal)
@@ -25,17 +25,17 @@ class Notes:
 
     @property
     def epoch(self) -> int:
-        """Number of the last reign over this state, as noted; 0 before the first."""
+        """Epoch of the last lease over this state, as noted; 0 before the first."""
         return int(self._store.note(_EPOCH) or 0)
 
     def begin_epoch(self, number: int) -> None:
-        """Note that a reign has begun."""
+        """Note that an epoch has begun."""
         self._store.set_note(_EPOCH, str(number))
 
     def secrets(self) -> list[str]:
-        """By what commands of owners and movers were proven, the oldest first; none before the first owner."""
+        """The secrets that prove commands of owners and movers, the oldest first; none before the first owner."""
         return list(json.loads(self._store.note(_SECRETS) or "[]"))
 
     def keep_secrets(self, secrets: Sequence[str]) -> None:
-        """Note them: the server that has them may lose them, and not the commands that they prove."""
+        """Note them: the server may lose them, and keep the commands that they prove."""
         self._store.set_note(_SECRETS, json.dumps(list(secrets)))

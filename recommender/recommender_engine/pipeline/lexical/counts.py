@@ -16,12 +16,12 @@ EVERY_ITEM = ""
 """A term that no text has, and every item is counted under."""
 
 _NO_ITEM = "\n"
-"""A term that no text has either, and nothing is counted under: it stands for all that no item has."""
+"""A term that no text has either and that is never counted: it stands for all terms that no item has."""
 
-# Numbers of terms are kept, of whole items, so many bytes; they are asked for whenever one of them is a candidate.
+# Bytes kept of the numbers of terms, by item; they are read whenever the item is a candidate.
 _TERMS_KEPT = 32 * 2**20
 _AN_ITEM, _A_TERM = 450, 16  # bytes, beside letters of terms
-# As many numbers may stand for terms that no item has any more, beside as many as stand for those that some have.
+# Terms without an item may take as many numbers as those with one, and so many more, before all are renumbered.
 _UNUSED = 1024
 
 
@@ -29,7 +29,7 @@ Numbers = Recent[tuple[object, tuple[str, ...]], NDArray[np.int64]]
 
 
 def numbers_kept() -> Numbers:
-    """What the counts of all collections keep together."""
+    """The numbers of terms that the counts of all collections keep together."""
     return Recent(_TERMS_KEPT, _bytes_of)
 
 
@@ -40,14 +40,14 @@ def _bytes_of(key: tuple[object, tuple[str, ...]], numbers: NDArray[np.int64]) -
 class Counts:
     """Document frequencies of one collection.
 
-    Each term has a number, so that those of an item are found in one step.
+    Each term has a number, so that the frequencies of an item's terms are read in one step.
 
     Args:
         frequencies: in how many items each term occurs, as committed.
         kept: shared with the counts of other collections.
 
     Attributes:
-        changes: what the running batch has added to them.
+        changes: of the running batch, by term.
     """
 
     def __init__(self, frequencies: Mapping[str, int], kept: Numbers | None = None) -> None:
@@ -66,7 +66,7 @@ class Counts:
         return 0 if number is None else int(self._frequencies[number])
 
     def frequencies(self, terms: tuple[str, ...]) -> NDArray[np.float64]:
-        """The same of several terms, shape (terms,)."""
+        """In how many items each of several terms occurs, shape (terms,)."""
         numbers = self._kept.get((self._numbering, terms))
         if numbers is None:
             number, unknown = self._number, self._number[_NO_ITEM]
@@ -77,7 +77,7 @@ class Counts:
 
     def change(self, terms: tuple[str, ...], by: int) -> None:
         """One item more (1) or less (-1) with these terms, each given once."""
-        numbers = self._numbered(terms)  # first: it may make room for more
+        numbers = self._numbered(terms)  # first: it may replace the array
         self._frequencies[numbers] += by
         self._frequencies[self._number[EVERY_ITEM]] += by
         if by < 0:
@@ -89,7 +89,7 @@ class Counts:
 
     @contextmanager
     def supposed(self, terms: tuple[str, ...]) -> Iterator[None]:
-        """Meanwhile there is one item more with these terms, each given once; nothing of it is written."""
+        """Count one item more with these terms, each given once, while the context lasts; nothing is written."""
         numbers = self._numbered(terms)
         every = self._number[EVERY_ITEM]
         self._frequencies[numbers] += 1
@@ -112,10 +112,10 @@ class Counts:
             self._renumber({term: int(frequency) for term, frequency in found if frequency})
 
     def forget_unused(self) -> None:
-        """Keep no term that no item has: some were erased. Their numbers stay taken until all are given anew."""
+        """Drop the terms that no item has: some were erased. Their numbers stay taken until all are renumbered."""
         if not self._unused:
             return
-        self._kept.clear()  # where one comes back, it gets another number
+        self._kept.clear()  # a term that comes back gets another number
         for term in self._unused:
             number = self._number.get(term)
             if number is not None and not self._frequencies[number]:
@@ -125,7 +125,7 @@ class Counts:
 
     def _renumber(self, frequencies: Mapping[str, int]) -> None:
         self._unused: set[str] = set()
-        self._numbering = object()  # what is kept under another is found no more
+        self._numbering = object()  # numbers kept under another one are not found any more
         self._number = {EVERY_ITEM: 0, _NO_ITEM: 1}
         self._frequencies = np.zeros(2)
         terms = tuple(frequencies)

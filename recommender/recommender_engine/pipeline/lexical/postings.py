@@ -1,4 +1,4 @@
-"""Which items have a term: read from the store once, and kept up to date in memory."""
+"""Postings: which items have a term; read from the store once, and kept up to date in memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from recommender_engine.store import SqliteStore
 
-# Bytes that are kept in all, and arrival numbers of one term at most. Most terms are those of one item alone, so what a
-# term takes counts as well.
+# Bytes kept in all, and arrival numbers of one term at most. Most terms have one item, so the bytes of the term itself
+# count as well.
 KEPT_BYTES = 64 * 2**20
 LONGEST_KEPT = 512
 _A_TERM = 256  # bytes, beside its letters
@@ -23,9 +23,9 @@ Numbers = NDArray[np.int64]
 
 
 class Postings:
-    """The arrival numbers of the items that have a term, for terms that came up of late.
+    """The arrival numbers of the items that have a term, for terms that were read lately.
 
-    What was kept for longest goes first, whole terms at a time. A term that very many items have is read each time.
+    The oldest terms are dropped first. A term of very many items is read each time.
 
     Args:
         store: has all of them.
@@ -46,18 +46,18 @@ class Postings:
         return self._bytes
 
     def having(self, collection: int, term: str) -> Numbers:
-        """Arrival numbers of the items that have the term; shape (items,), to be read at once."""
+        """Arrival numbers of the items that have the term, ascending or in order of arrival here, shape (items,)."""
         found = self._kept.get((collection, term))
         if found is None:
             found = array(_NUMBER, self._store.words.having(collection, term))
             self._keep((collection, term), found)
-        return np.array(found, np.int64)  # a copy: an array that is looked at cannot grow
+        return np.array(found, np.int64)  # a copy: an array that is exported cannot grow
 
     def add(self, collection: int, seq: int, terms: Iterable[str], first: Iterable[str]) -> None:
-        """An item has arrived.
+        """Add an item.
 
         Args:
-            terms: that it has.
+            terms: of the item.
             first: those of them that no other item has.
         """
         self._store.words.add(collection, seq, terms)
@@ -73,13 +73,13 @@ class Postings:
         self._make_room()
 
     def remove(self, collection: int, seq: int, terms: Iterable[str]) -> None:
-        """An item has gone."""
+        """Remove an item."""
         self._store.words.remove(collection, seq, terms)
         for term in terms:
             kept = self._kept.get((collection, term))
             if kept is None:
                 continue
-            if len(kept) == 1:  # no item has it any more, and nothing of it is to stay in memory
+            if len(kept) == 1:  # no item has it any more, so nothing of it stays in memory
                 self._drop((collection, term))
             else:
                 kept.remove(seq)

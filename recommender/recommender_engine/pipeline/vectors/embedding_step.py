@@ -28,7 +28,7 @@ log = event_log(__name__)
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
-_HARMLESS = "hello"  # tells a model that fails on one text from one that fails on all
+_HARMLESS = "hello"  # distinguishes a model that fails on one text from one that fails on all
 # First byte of a vector's key.
 _FROM_TEXT, _GIVEN = b"t", b"v"
 _KEY_BYTES = 1 + 32
@@ -40,13 +40,13 @@ class Embedded:
 
     Attributes:
         item: as the producer sent it.
-        cut: it with what is compared for its text; ``None`` where that is all of it.
-        fingerprint: of all that it tells, in canonical form.
-        vector_key: under which its vector is recorded: a hash of the very text, or of a vector it brought along.
+        cut: the item with what is compared as its text; ``None`` where that is all of it.
+        fingerprint: of its message in canonical form.
+        vector_key: under which its vector is recorded: a hash of the exact text, or of a vector that its producer gave.
         vector: float32, shape (dimension,), unit length.
         truncated: whether the text was longer than the model reads.
-        model: whose vector it is.
-        embed_ms: its share of the milliseconds that the batch spent in the model; 0 for a known text.
+        model: that the vector is of.
+        embed_ms: its share of the milliseconds that the model took for the batch; 0 for a known text.
     """
 
     item: Item
@@ -68,10 +68,10 @@ class EmbeddingStep:
     """Embeds items; texts known to the store or repeated in the batch do not reach the model.
 
     Args:
-        store: which knows the texts that were embedded before.
+        store: has the vectors of texts that were embedded before.
         encoders: the embedding models.
         messages: find what of a text is compared.
-        remote: embeds batches further ahead, elsewhere; ``None``: nobody does.
+        remote: embeds batches further ahead, in other processes, if there are any.
     """
 
     def __init__(
@@ -101,19 +101,19 @@ class EmbeddingStep:
         log.info("engine.models_ready", extra={"seconds": round(time.perf_counter() - started, 2)})
 
     def begin(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> None:
-        """Begin to embed what a batch will need, in a thread of its own, as far as it is not in hand."""
+        """Begin to embed the texts of a batch in a thread, except those that are being embedded already."""
         self._begin(self._local, entries, settings_of)
 
     def begin_remotely(self, entries: Sequence[Entry], settings_of: Callable[[str], CollectionSettings]) -> bool:
-        """The same elsewhere, if there is anybody; whether all of it is in hand now."""
+        """The same in other processes, if there are any; whether all texts are being embedded now."""
         return self._remote is not None and self._begin(self._remote, entries, settings_of)
 
     def committed(self) -> None:
-        """What was embedded is in the store. Until then it is kept: a batch that is undone is tried again."""
+        """Drop the vectors of the batch: they are in the store. A batch that was rolled back needs them again."""
         self._uncommitted.clear()
 
     def close(self) -> None:
-        """Embed nothing ahead any more."""
+        """Stop embedding ahead."""
         if self._remote is not None:
             self._remote.close()
         self._local.close()
@@ -127,7 +127,7 @@ class EmbeddingStep:
         return self._embed(items, self._uncommitted)
 
     def embed_question(self, item: Item, settings: CollectionSettings) -> Embedded | InvalidCommand:
-        """Embed what nobody will store.
+        """Embed an item that is not stored.
 
         Raises:
             EncodingError: the model failed.
@@ -158,7 +158,7 @@ class EmbeddingStep:
     ) -> bool:
         waiting: dict[str, dict[str, None]] = {}
         for item in (entry.command for entry in entries):
-            # Where a rate is limited, nobody knows yet what will be taken.
+            # Where a rate is limited, it is not known yet which commands are refused.
             if not isinstance(item, UpsertItem) or (settings := settings_of(item.collection)).commands_per_second:
                 continue
             text = clean(self._messages.compared(item, settings).content)
@@ -197,7 +197,7 @@ class EmbeddingStep:
         return fingerprint(clean(self._messages.told(item, compared, settings)))
 
     def _at_hand(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | InvalidCommand | None:
-        """What can be told without the model; ``None`` if the text must be embedded."""
+        """The result without the model; ``None`` if the text must be embedded."""
         if not text:
             return InvalidCommand("empty_text", "the text holds nothing visible", "text")
         if settings.model not in self._encoders.names:
@@ -221,7 +221,7 @@ class EmbeddingStep:
 
     def _known(self, item: Item, text: str, settings: CollectionSettings) -> Embedded | None:
         model, key = self.identity(settings), _text_key(text)
-        # What the collection brought from elsewhere comes first, whatever else is embedded in the same batch.
+        # A vector that was moved here with the collection comes first, whatever else is embedded in the same batch.
         found = self._store.vectors.find(model.key, moved_key(key, item.collection), key)
         if found is None:
             return None
@@ -248,7 +248,7 @@ class EmbeddingStep:
     def _vectors(
         self, encoder: Encoder, model: str, texts: list[str], kept: dict[tuple[str, str], Embedding]
     ) -> dict[str, Embedding | InvalidCommand]:
-        """Of each text its vector: kept from a try before, made ahead, or now. All are kept then."""
+        """The vector of each text: kept from an earlier try, embedded ahead, or embedded now. All are kept then."""
         found: dict[str, Embedding | InvalidCommand] = {
             text: kept[model, text] for text in texts if (model, text) in kept
         }
@@ -289,9 +289,9 @@ def _checked(encoder: Encoder, texts: list[str]) -> Embeddings:
 
 
 def says_the_same(row: StoredItem, embedded: Embedded, store: SqliteStore) -> bool:
-    """Whether a stored item says what one that arrives does.
+    """Whether a stored item has the same content as one that arrives.
 
-    The producer's vector is part of what an item says; case alone is not, though it moves the vector of a text.
+    A producer's vector is part of the content; case is not, though it changes the vector of a text.
     """
     if row.fingerprint != embedded.fingerprint:
         return False
@@ -305,9 +305,9 @@ def made_from_text(vector_key: bytes) -> bool:
 
 
 def shared_key(key: bytes, vector: Vector) -> bytes | None:
-    """The key under which a vector that arrives serves all collections; ``None`` if nothing shows that it is right.
+    """The key under which a vector of a moved collection serves all collections; ``None`` if it cannot be verified.
 
-    A vector that a producer gave is named by its own hash. What a text is embedded as only the model here can say.
+    The key of a producer's vector is its own hash. The vector of a text can only be verified by the model here.
     """
     return key if key == _GIVEN + hashlib.sha256(vector.tobytes()).digest() else None
 
@@ -318,5 +318,5 @@ def moved_key(key: bytes, collection: str) -> bytes:
 
 
 def _text_key(cleaned: str) -> bytes:
-    # Not the fingerprint: it folds case, and what a vector is must not depend on which twin came first in a batch.
+    # Not the fingerprint: it folds case, and the vector must not depend on which of two equal texts came first.
     return _FROM_TEXT + hashlib.sha256(cleaned.encode()).digest()

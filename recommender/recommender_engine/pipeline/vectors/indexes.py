@@ -31,7 +31,7 @@ from recommender_engine.pipeline.vectors.nearest_points import search
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
 from recommender_engine.store import Collection, SqliteStore
 
-# Changes of an index after which it is written to disk without being asked: so many, and this part of it.
+# Changes of an index after which it is written to disk: at least so many, and at least this part of it.
 _SNAPSHOT_EVERY = 10_000
 _SNAPSHOT_SHARE = 10
 
@@ -39,12 +39,12 @@ _SAMPLE = 50
 
 
 class IndexContents(NamedTuple):
-    """What the index of a collection is to hold.
+    """What the index of a collection has to hold.
 
     Attributes:
-        collection: whose index it is.
+        collection: of the index.
         labels: of its points, ascending, shape (n,).
-        trusted: digests of the snapshots that were made of it.
+        trusted: digests of the snapshots that were written of it.
     """
 
     collection: Collection
@@ -56,8 +56,8 @@ class Indexes:
     """One index per collection.
 
     Args:
-        store: where the points are.
-        directory: for snapshots; ``None`` keeps none, so that a restart builds the graphs again.
+        store: has the points.
+        directory: for snapshots; with ``None`` a restart builds the graphs again.
         parameters: of the HNSW graphs.
         created_by: name and version of the program, written into snapshots.
     """
@@ -76,22 +76,22 @@ class Indexes:
         self._indexes: dict[int, FlatIndex | AdaptiveIndex] = {}
         self._kinds: dict[int, str] = {}
         self._changes: dict[int, int] = {}
-        self._counted: dict[int, tuple[str, int]] = {}  # kind and points of each, as last counted …
-        self._points: Counter[str] = Counter()  # … and of all together
-        self._graphs: dict[int, Collection] = {}  # those with a graph, or one being built
-        self._restless: dict[int, Collection] = {}  # those whose kind or recall may change by itself
+        self._counted: dict[int, tuple[str, int]] = {}  # kind and points of each, as last counted
+        self._points: Counter[str] = Counter()  # of all together
+        self._graphs: dict[int, Collection] = {}  # with a graph, or one being built
+        self._restless: dict[int, Collection] = {}  # whose kind or recall may change by itself
         self._recalls: dict[int, float] = {}
-        self._unsaved: dict[int, Collection] = {}  # those that have changed since they were written …
-        self._due: dict[int, Collection] = {}  # … and much
-        # Nothing of the snapshots of a collection that leaves is to be believed.
+        self._unsaved: dict[int, Collection] = {}  # changed since their snapshot
+        self._due: dict[int, Collection] = {}  # changed so much that a snapshot is due
+        # The snapshots of a collection that leaves are not to be trusted any more.
         store.on_retire(lambda collection: store.drop_note(_note(collection)))
 
     def wanted(self, collection: Collection) -> IndexContents:
-        """What the store says of the index of a collection."""
+        """What the index of a collection has to hold, from the store."""
         return IndexContents(collection, self._store.vectors.labels(collection.id), tuple(self._trusted(collection)))
 
     def read_snapshot(self, wanted: IndexContents) -> HnswIndex | None:
-        """The graph of a collection from its last snapshot, if there is one that can be believed; asks no store."""
+        """The graph of a collection from its last trusted snapshot, if there is one; does not use the store."""
         collection = wanted.collection
         if self._directory is None or collection.dimension is None or collection.settings.index == "exact":
             return None
@@ -102,7 +102,7 @@ class Indexes:
         return None if found is None else found[0]
 
     def open(self, wanted: IndexContents, restored: HnswIndex | None = None) -> None:
-        """Have an index for a collection: the graph from a snapshot, or an empty one, completed from the store."""
+        """Open the index of a collection: the graph from a snapshot, or an empty one, completed from the store."""
         collection = wanted.collection
         if collection.dimension is None:
             return
@@ -128,7 +128,7 @@ class Indexes:
         self._count(collection)
 
     def sweep(self, collections: Iterable[Collection]) -> None:
-        """Delete the snapshots of collections that are not here: a process may have died before it did."""
+        """Delete the snapshots of collections that are not here: a process may have died before it did so."""
         here = {str(collection.id) for collection in collections}
         if self._directory is None or not self._directory.is_dir():
             return
@@ -170,7 +170,7 @@ class Indexes:
                 self._count(collection)
 
     def forget(self, collection: Collection) -> None:
-        """A collection has left: neither index nor snapshot of it is needed."""
+        """Drop index and snapshot of a collection that has left."""
         self._close(collection)
         self._changes.pop(collection.id, None)
         if self._directory is not None:
@@ -186,7 +186,7 @@ class Indexes:
         }
 
     def sizes(self) -> Counter[str]:
-        """How many points there are by kind of index: looked at again is only what may be of another kind by now."""
+        """How many points there are by kind of index; only indexes whose kind may have changed are counted again."""
         self._look_again()
         return Counter({kind: points for kind, points in self._points.items() if points})
 
@@ -244,7 +244,7 @@ class Indexes:
                 self._close(collection)
 
     def _complete(self, index: FlatIndex | AdaptiveIndex, wanted: Labels) -> int:
-        """Have an index hold these points, ascending; how many came or went since its snapshot."""
+        """Add and remove points until an index holds these, ascending; how many were added and removed."""
         present = index.labels()
         if np.array_equal(present, wanted):
             return 0
@@ -265,7 +265,7 @@ class Indexes:
         self._changed(collection, len(added) + len(removed))
 
     def _changed(self, collection: Collection, changes: int) -> None:
-        """So much has come or gone that is not in its snapshot."""
+        """Count changes that are not in the snapshot."""
         self._changes[collection.id] += changes
         if self._changes[collection.id]:
             self._unsaved[collection.id] = collection
@@ -278,7 +278,7 @@ class Indexes:
         self._due.pop(collection, None)
 
     def _look_again(self) -> None:
-        """See what has become of those that change by themselves."""
+        """Count again the indexes that change by themselves."""
         for collection in list(self._restless.values()):
             self._count(collection)
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from recommender_engine.embedding import Embeddings, ModelIdentity
 
-_MOST_BATCHES = 4  # this batch and the next, each of which may have grown since it was first seen
+_MOST_BATCHES = 4  # this batch and the next, each of which may have grown since it was first begun
 
 
 class Embedding(NamedTuple):
-    """What the model makes of one text.
+    """The embedding of one text.
 
     Attributes:
         vector: float32, shape (dimension,), unit length.
@@ -32,48 +32,48 @@ class Embedding(NamedTuple):
 
 
 class TimedEmbeddings(NamedTuple):
-    """What came of a batch of texts.
+    """The embeddings of a batch of texts.
 
     Attributes:
         embeddings: one for each text, in order.
-        seconds: that the model took.
+        seconds: how long the model took.
     """
 
     embeddings: Embeddings
     seconds: float
 
-    def of(self, place: int) -> Embedding:
-        """What came of one of the texts."""
+    def of(self, position: int) -> Embedding:
+        """The embedding of one of the texts."""
         vectors, truncated = self.embeddings
-        return Embedding(vectors[place], bool(truncated[place]), round(self.seconds * 1000 / len(vectors), 3))
+        return Embedding(vectors[position], bool(truncated[position]), round(self.seconds * 1000 / len(vectors), 3))
 
 
 class EmbeddingExecutor(Protocol):
-    """Embeds batches of texts asynchronously, in this process or elsewhere. One thread hands them over."""
+    """Embeds batches of texts asynchronously, in this process or in others. One thread submits them."""
 
     @property
     def window(self) -> int:
-        """How many batches beyond the next are worth handing over at present; 0: none, and what is, is refused."""
+        """How many batches beyond the next may be submitted at present; with 0 they are refused."""
 
     def submit(self, name: str, identity: ModelIdentity, texts: list[str]) -> Future[TimedEmbeddings] | None:
         """Begin to embed ``texts`` (at least one).
 
         Args:
-            name: what the model is called here.
+            name: of the model in the settings.
             identity: which model it must be.
             texts: all different.
 
         Returns:
-            What will come of it: unit vectors of that very model, or an error, and within a bounded time. ``None``
-            where the texts are embedded sooner by whoever needs them.
+            Unit vectors of exactly that model, or an error, within a bounded time. ``None`` where it is faster that the
+            caller embeds the texts.
         """
 
     def close(self) -> None:
-        """Take no more; whoever waits for something gets it soon, or an error."""
+        """Take no more; every future that was returned is done soon, with a result or an error."""
 
 
 class LocalExecutor:
-    """One thread of this process, which embeds in the order in which it was asked.
+    """One thread of this process, which embeds in the order of submission.
 
     Args:
         encode: embeds texts with the model of a name; called in the thread.
@@ -86,11 +86,11 @@ class LocalExecutor:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recommender-embedding")
 
     def submit(self, name: str, identity: ModelIdentity, texts: list[str]) -> Future[TimedEmbeddings]:
-        """Begin to embed them as soon as the thread is free."""
+        """Embed them as soon as the thread is free."""
         return self._thread.submit(self._timed, name, texts)
 
     def close(self) -> None:
-        """Wait for what is being embedded, and embed no more."""
+        """Wait for the batch that is being embedded, and stop."""
         self._thread.shutdown(cancel_futures=True)
 
     def _timed(self, name: str, texts: list[str]) -> TimedEmbeddings:
@@ -100,26 +100,26 @@ class LocalExecutor:
 
 
 @dataclass(slots=True, eq=False)
-class _InHand:
-    """A batch's texts for one model that were handed over; ``places`` are those that nobody has taken yet."""
+class _Submitted:
+    """Texts of a batch for one model; ``positions`` are those of texts that were not taken yet."""
 
     batch: int
     executor: EmbeddingExecutor
     name: str
-    places: dict[str, int]
-    made: Future[TimedEmbeddings]
+    positions: dict[str, int]
+    future: Future[TimedEmbeddings]
 
     def has_failed(self) -> bool:
-        """Whether nothing will come of it."""
-        return self.made.done() and self.made.exception() is not None
+        """Whether there was an error."""
+        return self.future.done() and self.future.exception() is not None
 
 
 class TextsOfModel(NamedTuple):
-    """What a batch needs of one model.
+    """Texts of a batch for one model.
 
     Attributes:
-        name: what the model is called here.
-        identity: which it must be.
+        name: of the model in the settings.
+        identity: which model it must be.
         texts: all different.
     """
 
@@ -129,59 +129,58 @@ class TextsOfModel(NamedTuple):
 
 
 class Prefetcher:
-    """What executors have in hand, and what came of it.
+    """The batches that were submitted to executors, and their embeddings.
 
-    It makes no difference to a decision: a text that was not embedded ahead, or whose batch failed, is embedded when
-    its turn comes.
+    No decision depends on it: a text that was not embedded ahead, or whose batch failed, is embedded when it is needed.
     """
 
     def __init__(self) -> None:
-        self._in_hand: deque[_InHand] = deque()
+        self._submitted: deque[_Submitted] = deque()
         self._widest = 0
         self._batch = 0
 
     def begin(self, executor: EmbeddingExecutor, batch: Iterable[TextsOfModel]) -> bool:
-        """Have an executor embed those texts of a batch that are not in hand, or on which another has failed.
+        """Submit the texts of a batch that were not submitted, or on which another executor failed.
 
         Returns:
-            Whether all of them are in hand now.
+            Whether all of them are submitted now.
         """
         self._batch += 1
-        self._in_hand = deque(one for one in self._in_hand if one.executor is executor or not one.has_failed())
+        self._submitted = deque(one for one in self._submitted if one.executor is executor or not one.has_failed())
         begun = [self._begin(executor, *needed) for needed in batch]
         return all(begun)
 
     def take(self, name: str, texts: Iterable[str]) -> dict[str, Embedding]:
-        """What there is of these texts; waits for what is in hand. Each is given once."""
+        """The embeddings of those of the texts that were submitted; waits for them. Each is returned once."""
         wanted = set(texts)
         found: dict[str, Embedding] = {}
-        for one in list(self._in_hand):
-            taken = wanted & one.places.keys() if one.name == name else set()
+        for one in list(self._submitted):
+            taken = wanted & one.positions.keys() if one.name == name else set()
             if not taken:
                 continue
-            if one.made.exception() is None:
-                made = one.made.result()
-                found |= {text: made.of(one.places.pop(text)) for text in taken}
-            else:  # whoever embeds the text in its turn meets the error
-                one.places.clear()
-            if not one.places:
-                self._in_hand.remove(one)
+            if one.future.exception() is None:
+                embeddings = one.future.result()
+                found |= {text: embeddings.of(one.positions.pop(text)) for text in taken}
+            else:  # the text is embedded again when it is needed, and the error met there
+                one.positions.clear()
+            if not one.positions:
+                self._submitted.remove(one)
         return found
 
     def _begin(self, executor: EmbeddingExecutor, name: str, identity: ModelIdentity, texts: Iterable[str]) -> bool:
-        in_hand = {text for one in self._in_hand if one.name == name for text in one.places}
-        wanted = [text for text in texts if text not in in_hand]
+        submitted = {text for one in self._submitted if one.name == name for text in one.positions}
+        wanted = [text for text in texts if text not in submitted]
         if not wanted:
             return True
         self._widest = max(self._widest, executor.window)
-        self._drop_those_nobody_came_for(_MOST_BATCHES + self._widest)
-        made = executor.submit(name, identity, wanted)
-        if made is not None:
-            places = {text: place for place, text in enumerate(wanted)}
-            self._in_hand.append(_InHand(self._batch, executor, name, places, made))
-        return made is not None
+        self._drop_oldest(_MOST_BATCHES + self._widest)
+        future = executor.submit(name, identity, wanted)
+        if future is not None:
+            positions = {text: position for position, text in enumerate(wanted)}
+            self._submitted.append(_Submitted(self._batch, executor, name, positions, future))
+        return future is not None
 
-    def _drop_those_nobody_came_for(self, most: int) -> None:
-        """Make room for this batch among at most so many, the oldest first; each is in hand for one or more models."""
-        while len({one.batch for one in self._in_hand} | {self._batch}) > most:
-            self._in_hand.popleft().made.cancel()
+    def _drop_oldest(self, most: int) -> None:
+        """Drop the oldest batches, so that there are at most so many with this one; each has one or more models."""
+        while len({one.batch for one in self._submitted} | {self._batch}) > most:
+            self._submitted.popleft().future.cancel()
