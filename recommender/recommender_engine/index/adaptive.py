@@ -1,4 +1,4 @@
-"""An index that is exact while small and approximate when large, and never stops serving to become so."""
+"""An index that is exact while small and approximate when large; it serves searches while it changes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from recommender_engine.index.rows import FileRows, TooManyFiles
 from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
 
 AUTO_HNSW_FROM = 20_000
-"""Live vectors from which a graph is worth its keep. Below, one matrix product for a batch takes less time than a graph
+"""Live vectors from which a graph pays. Below, one matrix product for a batch takes less time than a graph
 does for its adds and searches (at 384 dimensions up to about 50,000), and one search alone a few milliseconds."""
 
 MAX_TOMBSTONE_SHARE = 0.2
-MIN_TOMBSTONES = 256  # fewer are not worth a new graph, whatever their share
+MIN_TOMBSTONES = 256  # with fewer no new graph is built, whatever their share
 
 _CATCH_UP = 128  # vectors that the calling thread links itself: about a twentieth of a second …
 _CATCH_UP_SHARE = 3  # … and, while a graph is behind, so many for each that is added
@@ -103,8 +103,8 @@ class AdaptiveIndex:
         return self._build is not None or self._behind is not None
 
     @property
-    def restless(self) -> bool:
-        """Whether kind or recall may become another without any change."""
+    def changeable(self) -> bool:
+        """Whether kind or recall may change although no vector is added or removed."""
         return self.building or (self._keeper is not None and self._keeper.sampling)
 
     @property
@@ -163,7 +163,7 @@ class AdaptiveIndex:
         return True
 
     def close(self) -> None:
-        """Give up a build under way and start no other; what serves now goes on serving."""
+        """Stop a build under way and start no other; the present index goes on serving."""
         self._closed = True
         self._behind = None
         if self._keeper is not None:
@@ -195,7 +195,7 @@ class AdaptiveIndex:
         return self._hnsw.tombstones >= MIN_TOMBSTONES and self._hnsw.tombstone_share > MAX_TOMBSTONE_SHARE
 
     def _advance(self) -> None:
-        """Take over a build that is done, or send it on another round if much was added meanwhile."""
+        """Switch to a build that is done, or start another round if much was added meanwhile."""
         if self._build is None or not self._build.done:
             return
         build, self._build = self._build, None
@@ -214,7 +214,7 @@ class AdaptiveIndex:
             self._behind, self._pending = graph, missing
 
     def _catch_up(self, most: int) -> None:
-        """Link some of the vectors that the graph which is behind still lacks."""
+        """Link some of the vectors that the graph still lacks."""
         if self._behind is None:
             return
         labels, self._pending = self._pending[:most], self._pending[most:]
@@ -230,7 +230,7 @@ class AdaptiveIndex:
 
     def _serve(self, hnsw: HnswIndex) -> None:
         if self._hnsw is not None:
-            hnsw.widen(self._hnsw.widened_to)  # the same vectors: samples would only find out again what they need
+            hnsw.widen(self._hnsw.widened_to)  # the same vectors need the same width
         self._hnsw = hnsw
         self._keeper = RecallKeeper(hnsw, self._parameters.target_recall, self._k)
         self._keeper.sample()

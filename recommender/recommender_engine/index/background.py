@@ -8,7 +8,7 @@ from recommender_engine.event_log import event_log
 from recommender_engine.index.flat import FrozenVectors
 from recommender_engine.index.graph import HnswGraph
 
-_CHUNK = 256  # vectors between two looks at whether to stop: about a tenth of a second
+_CHUNK = 256  # vectors between two checks whether to stop: about a tenth of a second
 
 _log = event_log(__name__)
 
@@ -34,7 +34,7 @@ class BackgroundBuild:
 
     @property
     def done(self) -> bool:
-        """Whether ``result`` can be asked for."""
+        """Whether there is a ``result``."""
         return not self._thread.is_alive()
 
     def wait(self, timeout_s: float) -> None:

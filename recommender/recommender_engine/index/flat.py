@@ -118,7 +118,7 @@ class FlatIndex:
         self._live[start : self._used] = True
 
     def checked(self, labels: Labels, vectors: Vectors) -> tuple[Labels, Vectors]:
-        """What ``add`` would store; raises as it does."""
+        """The rows that ``add`` would store; raises as it does."""
         vectors = unit_vectors(vectors, self._dimension)
         labels = whole_labels(labels)
         if len(labels) != len(vectors):
@@ -197,7 +197,7 @@ class FlatIndex:
         return Searched(self._rows, self._labels[: self._used], live)
 
     def move_to(self, rows: FileRows) -> None:
-        """Have the vectors lie in ``rows``, which are empty, from now on.
+        """Move the vectors to ``rows``, which are empty.
 
         Raises:
             OSError: the disk is full or broken; they stay where they are.
@@ -206,7 +206,7 @@ class FlatIndex:
         self._rows = rows
 
     def close(self) -> None:
-        """Nothing to end; here because every index can be closed."""
+        """Nothing to do; every index can be closed."""
 
     def _find(self, labels: Labels) -> tuple[RowNumbers, NDArray[np.bool_]]:
         """Of each label the row it has or would have, and whether it is there and live."""

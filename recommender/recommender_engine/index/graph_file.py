@@ -100,5 +100,5 @@ def read_vectors(path: Path, header: GraphHeader) -> GraphVectors:
     blocks = np.frombuffer(mapped, block, header.count, _HEADER.size)
     deleted = (blocks["links"][:, 2] & _DELETED).astype(np.bool_)
     labels = blocks["label"].copy()
-    mapped.madvise(mmap.MADV_DONTNEED)  # the vectors lie between them, and nobody has asked for one yet
+    mapped.madvise(mmap.MADV_DONTNEED)  # the vectors lie between them, and none has been read yet
     return GraphVectors(labels, blocks["vector"], deleted, mapped)

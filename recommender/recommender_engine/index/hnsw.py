@@ -47,7 +47,7 @@ class HnswIndex:
 
     @classmethod
     def empty(cls, dimension: int, parameters: HnswParameters = DEFAULT_PARAMETERS) -> HnswIndex:
-        """An index of nothing yet."""
+        """An empty index."""
         return cls(FlatIndex(dimension), HnswGraph(dimension, parameters))
 
     def __len__(self) -> int:
@@ -134,7 +134,7 @@ class HnswIndex:
         return self._exact.vectors(labels)
 
     def close(self) -> None:
-        """Nothing to end; here because every index can be closed."""
+        """Nothing to do; every index can be closed."""
 
     def file_size_bytes(self) -> int:
         """Size of the file that ``save`` writes."""

@@ -54,7 +54,7 @@ class Searched:
         return len(self.labels) if self.live is None else int(np.count_nonzero(self.live))
 
     def _all(self, queries: int) -> _Pairs:
-        """Each query with every row that counts: nothing is to be left out, as in a small collection."""
+        """Each query with every live row, as in a small collection."""
         rows = np.arange(len(self.labels)) if self.live is None else np.flatnonzero(self.live)
         places = np.repeat(np.arange(queries), len(rows))
         return _Pairs(places, np.tile(rows, queries), np.empty(0, np.float32))

@@ -1,4 +1,4 @@
-"""How much of what exact search finds a graph finds: sampled as the index grows, and kept at a target.
+"""The recall of a graph against exact search: sampled as the index grows, and kept at a target.
 
 Everything here depends on how much has changed and on nothing else, no clock and no chance among them: the same
 changes lead to the same widths. What is measured in a thread takes effect at a later change, which waits for it.
@@ -70,7 +70,7 @@ class RecallKeeper:
         if len(self._index) > self._k:
             try:
                 self._sample = _Sample(self._index, self._k)
-            except Exception:  # of the disk, the memory or the threads: a figure is not worth the change it came with
+            except Exception:  # of the disk, the memory or the threads: a failed sample must not fail the change
                 _log.exception(_FAILED)
 
     @property
@@ -105,7 +105,7 @@ class RecallKeeper:
 
 
 class _Sample:
-    """One sample: what the graph finds, and, when the thread is done, what there was to find."""
+    """One sample: the neighbours that the graph finds and, when the thread is done, the true ones."""
 
     def __init__(self, index: HnswIndex, k: int) -> None:
         labels = index.labels()

@@ -1,4 +1,4 @@
-"""Where the rows of an exact index lie: in memory while they are all there is, on disk once a graph holds them too.
+"""Rows of an exact index: in memory while nothing else holds them, on disk once a graph holds them too.
 
 After a start they lie in the snapshot that the graph was read from, so nothing is copied.
 
@@ -84,7 +84,7 @@ class MemoryRows:
         return MemoryRows(self._matrix.shape[1])
 
     def let_go(self) -> None:
-        """Nothing: what is here is nowhere else."""
+        """Nothing: these rows are nowhere else."""
 
 
 class GraphRows:
@@ -235,7 +235,7 @@ class FileRows:
         return 4 * int(self._matrix.shape[1])
 
     def _extend(self, capacity: int) -> None:
-        """Make the file longer, without taking room for it, and map all of it; who reads the old mapping keeps it."""
+        """Make the file longer, without allocating disk space, and map all of it; readers keep the old mapping."""
         length = capacity * self._row_bytes
         os.ftruncate(self._descriptor, length)
         self._map = mmap.mmap(self._descriptor, length, prot=mmap.PROT_READ)

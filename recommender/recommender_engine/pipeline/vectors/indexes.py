@@ -79,7 +79,7 @@ class Indexes:
         self._counted: dict[int, tuple[str, int]] = {}  # kind and points of each, as last counted
         self._points: Counter[str] = Counter()  # of all together
         self._graphs: dict[int, Collection] = {}  # with a graph, or one being built
-        self._restless: dict[int, Collection] = {}  # whose kind or recall may change by itself
+        self._changeable: dict[int, Collection] = {}  # whose kind or recall may change by itself
         self._recalls: dict[int, float] = {}
         self._unsaved: dict[int, Collection] = {}  # changed since their snapshot
         self._due: dict[int, Collection] = {}  # changed so much that a snapshot is due
@@ -279,14 +279,14 @@ class Indexes:
 
     def _look_again(self) -> None:
         """Count again the indexes that change by themselves."""
-        for collection in list(self._restless.values()):
+        for collection in list(self._changeable.values()):
             self._count(collection)
 
     def _count(self, collection: Collection) -> None:
         """Count the points of a collection anew."""
         kind, points = self._counted.pop(collection.id, ("exact", 0))
         self._points[kind] -= points
-        for of_collection in (self._graphs, self._restless, self._recalls):
+        for of_collection in (self._graphs, self._changeable, self._recalls):
             of_collection.pop(collection.id, None)
         index = self._indexes.get(collection.id)
         if index is None:
@@ -297,8 +297,8 @@ class Indexes:
             self._graphs[collection.id] = collection
             if (recall := index.recall) is not None:
                 self._recalls[collection.id] = recall
-            if index.restless:
-                self._restless[collection.id] = collection
+            if index.changeable:
+                self._changeable[collection.id] = collection
 
     def _close(self, collection: Collection) -> None:
         index = self._indexes.pop(collection.id, None)
