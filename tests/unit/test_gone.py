@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from recommender_engine import Entry, Event, Recommender
 from recommender_engine.items import GroupChanged, ItemDeleted, ItemProcessed, ItemRevised
 from recommender_engine.matching import LearnedMatcher
+from recommender_engine.pipeline.batch import Batch, Decision
 from recommender_engine.pipeline.stream_time import expiry
 from tests.support.engine import Log, at, data_of, is_outcome, lines, opened
 
@@ -307,7 +308,7 @@ def test_collections_that_await_a_summary_cost_the_commands_of_others_nothing(lo
     asked: list[int] = []
     by_id = engine._collections.by_id
     engine._collections.by_id = lambda id_: asked.append(id_) or by_id(id_)  # type: ignore[func-returns-value, method-assign]
-    engine._summaries.emit_due(log.upsert("b", SHOP), None)  # type: ignore[arg-type]
+    engine._summaries.emit_due(Decision(log.upsert("b", SHOP), Batch(engine._store)))
     assert asked == []
     engine._collections.by_id = by_id  # type: ignore[method-assign]
     events = engine.process([log.tick(later_ms=5000)])

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from recommender_engine.items import Event, ItemProcessed
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.matching import LearnedMatcher, PairModel, default_model
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
-from recommender_engine.store import KEY_WINDOW_MS
 from tests.support.engine import data_of, is_outcome
 from tests.support.partitions import Pair, Side
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from recommender_engine import Recommender
 from recommender_engine.items import START, CommandForwarded, CommandRejected, EntryId, Event, ItemDeleted
+from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.pipeline.migration.moved_collections import MOST_HOPS
-from recommender_engine.store import KEY_WINDOW_MS
 from tests.support.engine import data_of, is_outcome, lines
 from tests.support.partitions import Pair, Side
 

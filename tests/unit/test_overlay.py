@@ -21,7 +21,7 @@ def unit(count: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float
 
 
 def overlay_of(vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]], first: int = 0) -> CollectionOverlay:
-    overlay = CollectionOverlay(DIMENSION)
+    overlay = CollectionOverlay()
     for place, vector in enumerate(vectors):
         overlay.add(first + place, vector)
     return overlay

@@ -1,8 +1,8 @@
 """Values: items, commands, events and decisions; frozen, validated, free of any effect."""
 
 from recommender_engine.items.collection import CUT_RULES, DEFAULT_MODEL, CollectionSettings, CutRule
+from recommender_engine.items.command import CollectionCommand, Command, ItemCommand
 from recommender_engine.items.commands import (
-    Command,
     ConfigureCollection,
     DeleteCollection,
     DeleteItem,
@@ -30,12 +30,15 @@ from recommender_engine.items.events import (
     Event,
     EventData,
     FeedbackAccepted,
+    GroupChange,
     GroupChanged,
+    IgnoreReason,
     ItemDeleted,
     ItemPatched,
     ItemProcessed,
     ItemRevised,
     ItemsBackfilled,
+    MoveStep,
     Revision,
     Timings,
 )
@@ -51,6 +54,7 @@ __all__ = [
     "Attributes",
     "Band",
     "Cause",
+    "CollectionCommand",
     "CollectionConfigured",
     "CollectionDeleted",
     "CollectionMoved",
@@ -70,8 +74,11 @@ __all__ = [
     "EventData",
     "FeedbackAccepted",
     "GiveFeedback",
+    "GroupChange",
     "GroupChanged",
+    "IgnoreReason",
     "Item",
+    "ItemCommand",
     "ItemDeleted",
     "ItemKey",
     "ItemPatched",
@@ -80,6 +87,7 @@ __all__ = [
     "ItemsBackfilled",
     "Malformed",
     "MoveCollection",
+    "MoveStep",
     "PairVerdict",
     "PatchItem",
     "QuarantineCommand",

@@ -1,9 +1,4 @@
-"""Commands: what producers say. One class per type, decoded from the plain JSON of a stream entry.
-
-Each class says whether it is ``privileged``: such a command is carried out only if an owner or a mover has appended it,
-which is proven where entries are read (``celery_recommender.broker.coordination.proofs``). All that destroys more than
-an item, or switches what others depend on, is.
-"""
+"""Commands of producers, the table of all commands, and how an entry of the stream is decoded into one."""
 
 from __future__ import annotations
 
@@ -16,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import limits
 from recommender_engine.items.collection import CollectionSettings
+from recommender_engine.items.command import CollectionCommand, Command, ItemCommand
 from recommender_engine.items.entry_id import EntryId
 from recommender_engine.items.item import Item, ItemKey
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
@@ -23,7 +19,7 @@ from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, Ti
 from recommender_engine.items.values import Attributes, Id, Key, Value, Version
 
 
-class UpsertItem(Item):
+class UpsertItem(Item, ItemCommand):
     """Create the item or replace it as a whole.
 
     Attributes:
@@ -33,72 +29,83 @@ class UpsertItem(Item):
 
     type: ClassVar = "item.upsert"
     privileged: ClassVar = False
+    rated: ClassVar = True
     version: Version | None = None
     silent: bool = False
 
 
-class PatchItem(ItemKey):
+class PatchItem(ItemCommand):
     """Change attributes (price, stock, status); ``null`` removes one. Nothing is embedded again."""
 
     type: ClassVar = "item.patch"
     privileged: ClassVar = False
+    rated: ClassVar = True
     attributes: Attributes = Field(min_length=1)
     version: Version | None = None
     silent: bool = False
 
 
-class DeleteItem(ItemKey):
+class DeleteItem(ItemCommand):
     """Take the item out; it appears in no later event."""
 
     type: ClassVar = "item.delete"
     privileged: ClassVar = False
+    rated: ClassVar = True
     version: Version | None = None
     silent: bool = False
 
 
-class EraseItem(ItemKey):
-    """Delete the item and every stored trace of its text."""
+class EraseItem(ItemCommand):
+    """Delete the item and every stored trace of its text. No rate refuses it."""
 
     type: ClassVar = "item.erase"
     privileged: ClassVar = False
 
 
-class ConfigureCollection(Value):
-    """Set the settings of a collection; keys left out take their defaults."""
+class ConfigureCollection(CollectionCommand):
+    """Set the settings of a collection; keys left out take their defaults. No rate refuses it."""
 
     type: ClassVar = "collection.configured"
     privileged: ClassVar = False
-    collection: Id
+    routed: ClassVar = True
+    alters_collection: ClassVar = True
     settings: CollectionSettings
 
 
-class DeleteCollection(Value):
-    """Delete a collection with all that is in it; appended by whoever may, see ``recommender delete-collection``.
+class DeleteCollection(CollectionCommand):
+    """Delete a collection with all that is in it; appended by ``recommender delete-collection``.
 
-    Nobody finds it from then on, and its name may be used anew. Its rows are cleared away bit by bit.
+    It cannot be found from then on, and its name may be used anew. Its rows are deleted a few at a time.
     """
 
     type: ClassVar = "collection.deleted"
     privileged: ClassVar = True
-    collection: Id
+    routed: ClassVar = True
+    alters_collection: ClassVar = True
 
 
-class GiveFeedback(ItemKey):
-    """What a person says of two items, or of the verdict on one. It holds for ever, and the matcher learns from it.
+class GiveFeedback(ItemCommand):
+    """A person's answer on two items, or on the verdict on one. It holds for ever, and the matcher learns from it.
 
     Attributes:
         id: the item the answer is about.
         other: the other item; needed for ``same``, ``different`` and ``unsure``.
         answer: the two are the ``same`` thing, they are ``different`` things, or ``unsure``: an earlier answer on them
             is taken back. Without ``other``, whether the ``duplicate`` verdict on the item is ``right`` or ``wrong``.
-        by: who says so.
+        by: name of the person.
     """
 
     type: ClassVar = "feedback.given"
     privileged: ClassVar = False
+    rated: ClassVar = True
     other: Id | None = None
     answer: Literal["same", "different", "unsure", "right", "wrong"]
     by: Id | None = None
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The item, and the other one if there is one."""
+        return (self.id,) if self.other is None else (self.id, self.other)
 
     @model_validator(mode="after")
     def _of_one_or_of_two(self) -> Self:
@@ -112,23 +119,9 @@ class GiveFeedback(ItemKey):
         return self
 
 
-Command = (
-    UpsertItem
-    | PatchItem
-    | DeleteItem
-    | EraseItem
-    | ConfigureCollection
-    | DeleteCollection
-    | GiveFeedback
-    | TickClock
-    | QuarantineCommand
-    | RefuseMessage
-    | MoveCollection
-    | ReceiveRecords
-)
 COMMAND_TYPES: dict[str, type[Command]] = {
-    model.type: model
-    for model in (
+    command.type: command
+    for command in (
         UpsertItem,
         PatchItem,
         DeleteItem,
@@ -143,6 +136,8 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         ReceiveRecords,
     )
 }
+"""Every command by its type; its handler stands in ``pipeline.commands.handlers``."""
+
 M = TypeVar("M", bound=Value)
 _KEY: TypeAdapter[str] = TypeAdapter(Key)
 
@@ -177,7 +172,7 @@ class Entry:
         via: partitions that have passed it on.
         elsewhere: the partition that it is for, by the settings, if it is not the one that reads it. It counts only
             while the collection is not there.
-        said: what it asked for, where it is refused unread: its key stands for that.
+        original: the command that could be read, where ``command`` is the reason of its refusal: the key belongs to it.
     """
 
     id: EntryId
@@ -187,7 +182,7 @@ class Entry:
     at_ms: int | None = None
     via: tuple[str, ...] = ()
     elsewhere: str | None = None
-    said: Command | None = None
+    original: Command | None = None
 
     @property
     def time_ms(self) -> int:

@@ -13,6 +13,9 @@ from recommender_engine.items.entry_id import EntryId
 from recommender_engine.items.values import Attributes, Value
 
 Revision = Literal["item_deleted", "item_expired", "item_changed", "feedback", "groups_merged"]
+GroupChange = Literal["joined", "left", "merged", "split", "canonical_changed"]
+IgnoreReason = Literal["older_version", "unknown_item"]
+MoveStep = Literal["sealed", "begun", "receiving", "arrived", "released", "cancelled"]
 
 
 class Cause(Value):
@@ -129,7 +132,7 @@ class GroupChanged(EventData):
     type: ClassVar = "recommender.group.changed.v1"
     collection: str
     group: str
-    change: Literal["joined", "left", "merged", "split", "canonical_changed"]
+    change: GroupChange
     items: tuple[str, ...]
     other_group: str | None
     canonical_id: str | None
@@ -183,7 +186,7 @@ class CommandIgnored(EventData):
     type: ClassVar = "recommender.command.ignored.v1"
     item_id: str
     collection: str
-    reason: Literal["older_version", "unknown_item"]
+    reason: IgnoreReason
 
 
 class CommandRejected(EventData):
@@ -281,7 +284,7 @@ class CollectionMoved(EventData):
     type: ClassVar = "recommender.collection.moved.v1"
     collection: str
     move: str
-    step: Literal["sealed", "begun", "receiving", "arrived", "released", "cancelled"]
+    step: MoveStep
     source: str
     target: str
     items: int

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from recommender_engine.items import limits
 from recommender_engine.items.collection import CollectionSettings
+from recommender_engine.items.command import CollectionCommand
 from recommender_engine.items.decisions import PairVerdict, Probability
 from recommender_engine.items.item import Item
 from recommender_engine.items.values import Id, Key, Position, Value, Version
@@ -24,7 +25,7 @@ FIRST_PAGE = "collection"
 """Every export begins with this page."""
 
 
-class MoveCollection(Value):
+class MoveCollection(CollectionCommand):
     """A step of moving a collection to another partition; appended by ``recommender move``.
 
     Attributes:
@@ -40,7 +41,7 @@ class MoveCollection(Value):
 
     type: ClassVar = "collection.moved"
     privileged: ClassVar = True
-    collection: Id
+    alters_collection: ClassVar = True
     move: Id
     step: Literal["sealed", "begun", "arrived", "released", "cancelled"]
     source: Partition
@@ -57,7 +58,7 @@ class MoveCollection(Value):
         return self
 
 
-class ReceiveRecords(Value):
+class ReceiveRecords(CollectionCommand):
     """A part of a page of a collection that arrives; appended by ``recommender move``. It publishes nothing.
 
     Attributes:
@@ -73,7 +74,7 @@ class ReceiveRecords(Value):
 
     type: ClassVar = "collection.records"
     privileged: ClassVar = True
-    collection: Id
+    alters_collection: ClassVar = True
     move: Id
     page: PageName
     part: Annotated[int, Field(ge=0, lt=1000)]

@@ -6,17 +6,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from recommender_engine.items.values import Id, Position, Sentence, Value
+from recommender_engine.items.command import Command
+from recommender_engine.items.values import Id, Position, Sentence
 
 
-class TickClock(Value):
+class TickClock(Command):
     """Appended by the owner when something falls due on a quiet stream."""
 
     type: ClassVar = "clock.ticked"
     privileged: ClassVar = True
 
 
-class QuarantineCommand(Value):
+class QuarantineCommand(Command):
     """Appended by the owner, for the record: the command at ``entry`` ends every process that decides it.
 
     The owner rejects that command in its own place, which is earlier; this one has no outcome.
@@ -32,7 +33,7 @@ class QuarantineCommand(Value):
     reason: Sentence
 
 
-class RefuseMessage(Value):
+class RefuseMessage(Command):
     """Appended by another door than the stream: it was handed what is no command, or could not hand something on.
 
     Attributes:

@@ -7,23 +7,13 @@ from hashlib import blake2b
 
 import numpy as np
 
-from recommender_engine.items.commands import (
-    Command,
-    ConfigureCollection,
-    DeleteItem,
-    Entry,
-    EraseItem,
-    GiveFeedback,
-    Malformed,
-    PatchItem,
-    UpsertItem,
-)
+from recommender_engine.items.command import CollectionCommand, Command
+from recommender_engine.items.commands import Entry, Malformed, UpsertItem
 from recommender_engine.items.owners import RefuseMessage
 
 ANY_BODY = b""
 """The digest of a command whose key alone tells what it is."""
 
-_PRODUCED = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | GiveFeedback | Malformed
 _DIGEST_BYTES = 16
 _FLOAT32 = np.finfo(np.float32)
 _json = json.JSONEncoder(sort_keys=True).encode  # made once: ``json.dumps`` makes one at each call
@@ -32,32 +22,32 @@ _OF_OWNERS = "\n"  # no collection is called that, so that no producer uses up a
 
 def scope_of(entry: Entry) -> str:
     """The collection that a key belongs to; empty for a command that names none, or cannot be read."""
-    command = _said(entry)
+    command = _original(entry)
     if isinstance(command, RefuseMessage):
-        # Otherwise the collection is what the refused message spoke of.
+        # Otherwise the collection is that of the refused message.
         return _OF_OWNERS + (command.collection or "") if command.source == "forward" else _OF_OWNERS
-    return str(getattr(command, "collection", ""))
+    return command.collection if isinstance(command, CollectionCommand) else ""
 
 
 def digest_of(entry: Entry) -> bytes:
-    """What a command says, however it is written: the order of names, white space and defaults make no difference."""
-    command = _said(entry)
-    if not isinstance(command, _PRODUCED):
-        return ANY_BODY  # made by an owner or a mover, which make the key from what is said
+    """Digest of the content of a command: the order of names, white space and defaults make no difference."""
+    command = _original(entry)
     digest = blake2b(digest_size=_DIGEST_BYTES)
     if isinstance(command, Malformed):
         digest.update(f"{command.type} {command.size} ".encode(errors="backslashreplace"))
         digest.update(command.payload)
         return digest.digest()
-    said = command.model_dump(mode="json", exclude={"vector"}, exclude_defaults=True)
-    digest.update(_json([command.type, said]).encode())
+    if command.privileged:
+        return ANY_BODY  # made by an owner or a mover, which derive the key from the content
+    content = command.model_dump(mode="json", exclude={"vector"}, exclude_defaults=True)
+    digest.update(_json([command.type, content]).encode())
     if isinstance(command, UpsertItem) and command.vector is not None:
         digest.update(_bytes_of(command.vector))
     return digest.digest()
 
 
 def _bytes_of(vector: list[float] | bytes) -> bytes:
-    """The same for both forms of a vector; numbers that a float32 cannot hold are told apart all the same."""
+    """The same for both forms of a vector; numbers that a float32 cannot hold still differ."""
     if isinstance(vector, bytes):
         return vector
     wide = np.asarray(vector, "<f8")
@@ -67,9 +57,9 @@ def _bytes_of(vector: list[float] | bytes) -> bytes:
 
 
 def repeats(entry: Entry, digest: bytes) -> bool:
-    """Whether an entry says what the first command under its key said, going by the digest of that one."""
+    """Whether an entry has the content of the first command under its key, given the digest of that one."""
     return digest in (ANY_BODY, digest_of(entry))
 
 
-def _said(entry: Entry) -> Command | Malformed:
-    return entry.command if entry.said is None else entry.said
+def _original(entry: Entry) -> Command | Malformed:
+    return entry.command if entry.original is None else entry.original

@@ -1,6 +1,8 @@
-"""One batch while it is being decided: stream time, events given so far, changes to the indexes."""
+"""A batch while it is being decided, and the decision on one of its entries."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from recommender_engine.items import Cause, CommandRejected, Entry, EntryId, Event, EventData
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
@@ -8,9 +10,11 @@ from recommender_engine.store import Collection, SqliteStore
 
 
 class Batch:
-    """Collects what the entries of one transaction do.
+    """Collects the effects of the entries of one transaction.
 
     Attributes:
+        position: id of the last entry that was decided.
+        clock_ms: stream time of that entry, in milliseconds since 1970.
         events: in order, with their entry ids.
         overlays: changes to the vector indexes, by collection id.
         changed: collections with points or settings that have changed, by id.
@@ -28,30 +32,28 @@ class Batch:
         self.retired: list[Collection] = []
 
     def emit(self, entry: Entry, data: EventData, *, silent: bool = False) -> EntryId:
-        """Give an event its place in the events stream and remember it for publishing."""
+        """Give an event its id in the events stream and remember it for publishing."""
         event = Event(self.next_event(entry), data, silent)
         self._store.outbox.add(event)
         self.events.append(event)
         return event.id
 
     def reject(self, entry: Entry, data: CommandRejected, payload: bytes | None) -> EntryId:
-        """Give a rejection its place; ``payload`` is what its dead letter holds besides."""
+        """Emit a rejection; ``payload`` is what its dead letter holds besides."""
         id_ = self.emit(entry, data)
         if payload is not None:
             self._store.outbox.payloads.keep(id_, payload)
         return id_
 
     def next_event(self, entry: Entry) -> EntryId:
-        """The place of the next event."""
+        """The id of the next event."""
         self._last_event = self._last_event.next_at(entry.time_ms)
         return self._last_event
 
     def overlay(self, collection: Collection) -> CollectionOverlay:
-        """The changes to the index of one collection, which has had an item."""
+        """The changes to one collection's index."""
         if collection.id not in self.overlays:
-            if collection.dimension is None:
-                raise AssertionError("a collection that has had an item has a dimension")
-            self.overlays[collection.id] = CollectionOverlay(collection.dimension)
+            self.overlays[collection.id] = CollectionOverlay()
             self.changed[collection.id] = collection
         return self.overlays[collection.id]
 
@@ -60,6 +62,49 @@ class Batch:
         self._store.position = self.position
         self._store.clock_ms = self.clock_ms
         self._store.last_event = self._last_event
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The decision on one entry of a batch.
+
+    Attributes:
+        entry: the entry.
+        batch: collects the effects.
+    """
+
+    entry: Entry
+    batch: Batch
+
+    @property
+    def cause(self) -> Cause:
+        """The command, as an event names it."""
+        return cause(self.entry)
+
+    @property
+    def time_ms(self) -> int:
+        """Stream time of the entry, in milliseconds since 1970."""
+        return self.entry.time_ms
+
+    def emit(self, data: EventData, *, silent: bool = False) -> EntryId:
+        """Emit an event; a silent one is kept as the outcome of its command, and not published."""
+        return self.batch.emit(self.entry, data, silent=silent)
+
+    def within(self, collection: Collection) -> CollectionDecision:
+        """The same decision, for what it does in one collection."""
+        return CollectionDecision(self.entry, self.batch, collection)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionDecision(Decision):
+    """A decision, as far as it concerns one collection."""
+
+    collection: Collection
+
+    @property
+    def overlay(self) -> CollectionOverlay:
+        """The changes of the batch to the collection's index."""
+        return self.batch.overlay(self.collection)
 
 
 def cause(entry: Entry) -> Cause:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from recommender_engine.embedding import Encoders, ModelIdentity
 from recommender_engine.errors import InvalidCommand, ModelError
-from recommender_engine.items import CollectionSettings
+from recommender_engine.items import CollectionSettings, ItemKey
 from recommender_engine.message import Messages
 from recommender_engine.policy import same_policy_keys
-from recommender_engine.store import Collection, SqliteStore
+from recommender_engine.store import Collection, SqliteStore, StoredItem
 
 MOST_COLLECTIONS = 10_000
 
@@ -60,6 +60,11 @@ class Collections:
     def find(self, name: str) -> Collection | None:
         """The collection, if it exists."""
         return self._by_name.get(name)
+
+    def lookup(self, key: ItemKey) -> tuple[Collection | None, StoredItem | None]:
+        """The collection and the item, as far as they exist."""
+        collection = self.find(key.collection)
+        return collection, None if collection is None else self._store.items.get(collection.id, key.id)
 
     def by_id(self, id_: int) -> Collection | None:
         """The collection with this number, unless it has left for another partition."""

@@ -1,4 +1,4 @@
-"""An entry with what was computed for it ahead of its turn."""
+"""Entries with what was computed for them ahead of their turn."""
 
 from __future__ import annotations
 
@@ -6,36 +6,74 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import ConfigureCollection, DeleteCollection, Entry, MoveCollection, ReceiveRecords
+from recommender_engine.items import Command, Entry, UpsertItem
 from recommender_engine.pipeline.vectors.embedding_step import Embedded
 from recommender_engine.pipeline.vectors.overlay import Found
+from recommender_engine.store import KeyUse
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An entry ready to be decided.
-
-    Attributes:
-        entry: the entry.
-        embedded: the item with its vector, or why it has none; ``None`` for other commands and for repeats.
-        found: what the index of its collection has found for the vector before the batch is decided.
-        refusal: why it is rejected whatever it says: it is one too many.
-        elsewhere: the partition that decides it, if it is not this one.
-    """
+    """An entry ready to be decided; of this class itself, one that needs nothing computed ahead."""
 
     entry: Entry
-    embedded: Embedded | InvalidCommand | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedUpsert(Prepared):
+    """An upsert of this partition.
+
+    Attributes:
+        command: the command of the entry.
+        embedded: the item with its vector.
+        found: what the index has found for the vector before the batch is decided; ``None`` if the collection was not
+            there yet.
+    """
+
+    command: UpsertItem
+    embedded: Embedded
     found: Found | None
-    refusal: InvalidCommand | None = None
-    elsewhere: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRepeat(Prepared):
+    """An entry whose key has been used before.
+
+    Attributes:
+        first: the first use of the key, as it is before the batch.
+    """
+
+    first: KeyUse
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRejection(Prepared):
+    """An entry that is rejected: it is above the rate of its collection, or its item cannot be embedded.
+
+    Attributes:
+        error: the reason.
+    """
+
+    error: InvalidCommand
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedForward(Prepared):
+    """An entry for another partition.
+
+    Attributes:
+        partition: its name.
+    """
+
+    partition: str
 
 
 def segments(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Cut after every change of settings or place, since it decides how the entries behind it are prepared."""
+    """Cut after every command that alters a collection, since it decides how the entries behind it are prepared."""
     start = 0
-    for place, entry in enumerate(entries):
-        if isinstance(entry.command, ConfigureCollection | DeleteCollection | MoveCollection | ReceiveRecords):
-            yield entries[start : place + 1]
-            start = place + 1
+    for position, entry in enumerate(entries):
+        if isinstance(entry.command, Command) and entry.command.alters_collection:
+            yield entries[start : position + 1]
+            start = position + 1
     if start < len(entries):
         yield entries[start:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,15 +15,16 @@ from recommender_engine.message import Messages
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.arrival.recutting import Recutting
-from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.batch import Batch, Decision
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.policy_index import PolicyIndex
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import MOST_COLLECTIONS, Collections
-from recommender_engine.pipeline.commands.deletion import Deletion
+from recommender_engine.pipeline.commands.collection_changes import CollectionChanges
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.handlers import Handlers
+from recommender_engine.pipeline.commands.item_changes import ItemChanges
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.corrections import Corrections
@@ -41,7 +42,14 @@ from recommender_engine.pipeline.migration.moved_collections import MovedCollect
 from recommender_engine.pipeline.migration.retention import Retention
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.notes import Notes
-from recommender_engine.pipeline.prepared import Prepared, segments
+from recommender_engine.pipeline.prepared import (
+    Prepared,
+    PreparedForward,
+    PreparedRejection,
+    PreparedRepeat,
+    PreparedUpsert,
+    segments,
+)
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
@@ -117,9 +125,17 @@ class Recommender:
         arrivals = Arrivals(store, self._words, judging, self._answers, groups, review)
         self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, search)
         self._departures = departures = Departures(store, arrivals, search, corrections)
-        reshaping = GroupEdits(store, judging, self._answers, groups)
+        edits = GroupEdits(store, judging, self._answers, groups)
         feedback = Feedback(
-            store, judging, arrivals, search, self._answers, reshaping, self._models, current_verdicts, corrections
+            store,
+            self._collections,
+            search,
+            arrivals,
+            self._answers,
+            edits,
+            self._models,
+            current_verdicts,
+            corrections,
         )
         outcomes = Outcomes(self._summaries)
         parts = search, arrivals, departures, self._expiry, groups, recommendations, current_verdicts, corrections
@@ -128,10 +144,10 @@ class Recommender:
         retirement = Retirement(store, self._collections)
         shared = self._collections, self._words, self._summaries, self.moves
         self.moving = MoveSteps(store, encoders, *shared, retirement, self._answers)
-        deletion = Deletion(store, self._collections, self._summaries, self.moves, retirement)
+        whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement)
         self.tidying = Retention(store, self.moves.leftovers)
-        whole = self.moves, self.moving, deletion
-        self._handlers = Handlers(store, self._collections, upserts, departures, feedback, outcomes, *whole)
+        self._items = ItemChanges(store, self._collections, departures, feedback, outcomes, self.moves)
+        self._handlers = Handlers(store, self.moves, upserts, self._items, feedback, whole, self.moving)
         self.notes = Notes(store)
         asked = self._embedding, compared_texts, self._collections
         self.promises = Promises(store, self._collections, self._models)
@@ -195,27 +211,38 @@ class Recommender:
             batch.finish()
             self._before_commit()
 
-    def _prepare(self, entries: Sequence[Entry]) -> Iterator[Prepared]:
+    def _prepare(self, entries: Sequence[Entry]) -> Iterable[Prepared]:
         """Embed what must be embedded and ask the indexes once for all of it."""
-        elsewhere = {entry.id: where for entry in entries if (where := self.moves.destination(entry)) is not None}
-        ours = [entry for entry in entries if entry.id not in elsewhere]
-        refused = self._rates.refusals(ours)
-        new = [entry for entry in ours if entry.id not in refused and not self._handlers.is_repeat(entry)]
-        upserts = [(entry, entry.command) for entry in new if isinstance(entry.command, UpsertItem)]
-        embedded = self._embedding.embed(
+        forwards = {entry.id: to for entry in entries if (to := self.moves.destination(entry)) is not None}
+        refused = self._rates.refusals([entry for entry in entries if entry.id not in forwards])
+        prepared = {entry.id: Prepared(entry) for entry in entries}
+        upserts: list[tuple[Entry, UpsertItem]] = []
+        for entry in entries:
+            if (partition := forwards.get(entry.id)) is not None:
+                prepared[entry.id] = PreparedForward(entry, partition)
+            elif (error := refused.get(entry.id)) is not None:
+                prepared[entry.id] = PreparedRejection(entry, error)
+            elif (first := self._handlers.first_use(entry)) is not None:
+                prepared[entry.id] = PreparedRepeat(entry, first)
+            elif isinstance(entry.command, UpsertItem):
+                upserts.append((entry, entry.command))
+        results = self._embedding.embed(
             [(command, self._collections.settings(command.collection)) for _, command in upserts]
         )
-        by_entry = {entry.id: result for (entry, _), result in zip(upserts, embedded, strict=True)}
-        found = self._search(by_entry)
-        for entry in entries:
-            id_ = entry.id
-            yield Prepared(entry, by_entry.get(id_), found.get(id_), refused.get(id_), elsewhere.get(id_))
+        pairs = list(zip(upserts, results, strict=True))
+        found = self._search({entry.id: one for (entry, _), one in pairs if isinstance(one, Embedded)})
+        for (entry, command), result in pairs:
+            prepared[entry.id] = (
+                PreparedRejection(entry, result)
+                if isinstance(result, InvalidCommand)
+                else PreparedUpsert(entry, command, result, found.get(entry.id))
+            )
+        return prepared.values()
 
-    def _search(self, embedded: dict[EntryId, Embedded | InvalidCommand]) -> dict[EntryId, Found]:
+    def _search(self, embedded: Mapping[EntryId, Embedded]) -> dict[EntryId, Found]:
         queries: dict[str, dict[EntryId, Vector]] = {}
         for id_, one in embedded.items():
-            if isinstance(one, Embedded):
-                queries.setdefault(one.item.collection, {})[id_] = one.vector
+            queries.setdefault(one.item.collection, {})[id_] = one.vector
         found: dict[EntryId, Found] = {}
         for name, vectors in queries.items():
             if (collection := self._collections.find(name)) is not None:
@@ -223,16 +250,16 @@ class Recommender:
         return found
 
     def _decide(self, prepared: Prepared, batch: Batch) -> None:
-        entry = prepared.entry
+        entry, decision = prepared.entry, Decision(prepared.entry, batch)
         self._models.take_effect(entry)
         for collection, rows in self._expiry.due(entry):
-            self._handlers.expire(entry, collection, rows, batch)
+            self._items.expire(decision.within(collection), rows)
         for collection, groups in self._expiry.concerned(entry):
-            self._departures.settle(groups, entry, collection, batch)
+            self._departures.settle(decision.within(collection), groups)
         self._policy_index.sort(entry.command)
-        self._recutting.some(entry, batch)
-        self._summaries.emit_due(entry, batch)
-        self._handlers.handle(prepared, batch)
+        self._recutting.some(decision)
+        self._summaries.emit_due(decision)
+        self._handlers.handle(prepared, decision)
         batch.position, batch.clock_ms = entry.id, entry.time_ms
 
     # -- questions -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from recommender_engine.grouping import ranked
 from recommender_engine.items import Band, PairVerdict
+from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.candidates.candidates import Candidates
 from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.candidates.search import Asked
@@ -43,6 +44,10 @@ class Arrivals:
         self._groups = groups
         self._review = review
 
+    def subject(self, collection: Collection, member: Member) -> Subject:
+        """A stored item, to be judged again."""
+        return self._judging.subject(collection, member)
+
     def decide(
         self,
         collection: Collection,
@@ -50,35 +55,35 @@ class Arrivals:
         candidates: Candidates,
         settle: Callable[[Iterable[str]], None],
     ) -> GroupAssignment:
-        """Where a new arrival belongs, and why.
+        """The group of a new arrival, and why.
 
         Args:
-            settle: lets groups be without their items that are gone; called before they are looked at.
+            settle: takes expired items out of groups; called before the groups are read.
         """
         forbidden = self._answers.different(collection.id, subject.item.id)
         judged = self._judging.judge(collection, subject, candidates, forbidden)
         if collection.hiding:
             same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
             settle([*(one.group for one in judged.members), *(member.group for member in same)])
-        place = self._groups.assign(collection, subject, candidates.twin, judged, forbidden)
-        return place._replace(verdict=self._review.arrived(collection, place.verdict))
+        assignment = self._groups.assign(collection, subject, candidates.twin, judged, forbidden)
+        return assignment._replace(verdict=self._review.arrived(collection, assignment.verdict))
 
     def store(
         self,
-        collection: Collection,
+        decision: CollectionDecision,
         embedded: Embedded,
         subject: Subject,
-        place: GroupAssignment,
+        assignment: GroupAssignment,
         candidates: Candidates,
-        overlay: CollectionOverlay,
         *,
         revision: int,
         version: int | None,
     ) -> StoredItem:
-        """Store a new arrival in its place."""
-        vector, point = self._hung(collection, embedded, candidates, overlay)
+        """Store a new arrival in its group."""
+        collection = decision.collection
+        vector, point = self._vector_and_point(decision, embedded, candidates)
         row = StoredItem(
-            seq=place.seq,
+            seq=assignment.seq,
             collection=collection.id,
             item=embedded.item,
             revision=revision,
@@ -86,13 +91,13 @@ class Arrivals:
             fingerprint=subject.fingerprint,
             vector=vector,
             point=point,
-            group=place.group,
-            verdict=place.verdict,
+            group=assignment.group,
+            verdict=assignment.verdict,
             at_ms=subject.at_ms,
             cut=embedded.cut,
         )
         self._store.items.insert(row, policy_key_of(collection, row.compared, row.at_ms))
-        self._words.add(collection.id, place.seq, subject.item)
+        self._words.add(collection.id, assignment.seq, subject.item)
         return row
 
     def rejudge(self, collection: Collection, subject: Subject, candidates: Candidates) -> Verdict:
@@ -104,7 +109,7 @@ class Arrivals:
             return Verdict(None, None)
         pair = judged.explained(best)
         if pair.band is Band.DUPLICATE:
-            pair = pair.model_copy(update={"band": Band.REVIEW})  # it has been told to be an item of its own
+            pair = pair.model_copy(update={"band": Band.REVIEW})  # it was published as an item of its own
         return Verdict(pair, best.seq)
 
     def score(
@@ -168,25 +173,25 @@ class Arrivals:
 
     def recut(
         self,
-        collection: Collection,
+        decision: CollectionDecision,
         row: StoredItem,
         changed: StoredItem,
         embedded: Embedded,
         candidates: Candidates,
-        overlay: CollectionOverlay,
     ) -> None:
-        """Another part of the same text is compared: the item hangs where that belongs, all else stays.
+        """Another part of the same text is compared: the item gets its vector and point, all else stays.
 
         Args:
             row: the item as it is stored.
             changed: with what is compared now; its vector and point are found here.
         """
+        collection = decision.collection
         self._words.remove(collection.id, row.seq, row.compared)
-        vector, point = self._hung(collection, embedded, candidates, overlay)
+        vector, point = self._vector_and_point(decision, embedded, candidates)
         changed = replace(changed, vector=vector, point=point)
         self._store.items.recut(changed, policy_key_of(collection, changed.compared, row.at_ms))
         if self._store.vectors.release(row.point, row.vector):
-            overlay.remove(row.point)
+            decision.overlay.remove(row.point)
         self._words.add(collection.id, row.seq, changed.compared)
 
     def withdraw(self, row: StoredItem, overlay: CollectionOverlay) -> None:
@@ -196,30 +201,21 @@ class Arrivals:
         if self._store.vectors.release(row.point, row.vector):
             overlay.remove(row.point)
 
-    def _hung(
-        self, collection: Collection, embedded: Embedded, candidates: Candidates, overlay: CollectionOverlay
+    def _vector_and_point(
+        self, decision: CollectionDecision, embedded: Embedded, candidates: Candidates
     ) -> tuple[int, int]:
-        """Row of the vector, and the point on which it hangs."""
-        known = self._store.vectors.find(embedded.model.key, embedded.vector_key)
-        vector = self._record(embedded) if known is None else known.row
-        same = None if known is None else self._store.items.point_of_vector(collection.id, vector)
-        return vector, self._point(collection, vector, embedded, candidates, overlay) if same is None else same
-
-    def _record(self, embedded: Embedded) -> int:
-        return self._store.vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
-
-    def _point(
-        self,
-        collection: Collection,
-        vector: int,
-        embedded: Embedded,
-        candidates: Candidates,
-        overlay: CollectionOverlay,
-    ) -> int:
-        """Where an item hangs whose very vector no item of the collection has."""
+        """Row of the vector, and the point of the index that stands for it."""
+        vectors, collection = self._store.vectors, decision.collection
+        known = vectors.find(embedded.model.key, embedded.vector_key)
+        if known is None:
+            row = vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
+        else:
+            row = known.row
+            if (point := self._store.items.point_of_vector(collection.id, row)) is not None:
+                return row, point
         nearest = next(iter(candidates.similarity.items()), None)
         if nearest is not None and nearest[1] >= _SAME_POINT:
-            return nearest[0]
-        point = self._store.vectors.add_point(collection.id, vector)
-        overlay.add(point, embedded.vector)
-        return point
+            return row, nearest[0]
+        point = vectors.add_point(collection.id, row)
+        decision.overlay.add(point, embedded.vector)
+        return row, point

@@ -1,19 +1,19 @@
-"""An item goes: it is deleted, expires, or its text changes. What was said because of it is corrected."""
+"""An item goes: it is deleted, expires, or its text changes. What was published because of it is corrected."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from recommender_engine.items import Band, Entry, Revision
+from recommender_engine.items import Band, Revision
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 
-# Open questions ("are these two the same?") about one item that are asked anew when it goes.
+# Review questions ("are these two the same?") about one item that are judged again when it goes.
 _MOST_REJUDGED = 20
 
 
@@ -22,8 +22,8 @@ class Departed:
     """An item that has been taken out.
 
     Attributes:
-        row: as it was.
-        before: how the groups stood that its going touches.
+        row: the item as it was stored.
+        before: the state of the groups that its departure changes.
     """
 
     row: StoredItem
@@ -31,7 +31,7 @@ class Departed:
 
 
 class Departures:
-    """Takes items out and says what follows from it."""
+    """Takes items out and publishes what follows from it."""
 
     def __init__(
         self, store: SqliteStore, arrivals: Arrivals, search: CandidateSearch, corrections: Corrections
@@ -41,43 +41,43 @@ class Departures:
         self._search = search
         self._corrections = corrections
 
-    def take_out(self, row: StoredItem, collection: Collection, batch: Batch) -> Departed:
-        """Take an item out, and answer anew the open questions about it."""
-        before = self._corrections.note(Before(), collection, [row.group])
-        self._take_out(row, collection, batch, before)
+    def take_out(self, decision: CollectionDecision, row: StoredItem) -> Departed:
+        """Take an item out, and judge again the items that are in review because of it."""
+        before = self._corrections.note(Before(), decision.collection, [row.group])
+        self._take_out(decision, row, before)
         return Departed(row, before)
 
-    def _take_out(self, row: StoredItem, collection: Collection, batch: Batch, before: Before) -> None:
-        overlay = batch.overlay(collection)
-        asked = self._asked_about(row, collection)
-        self._corrections.note(before, collection, [], asked)
+    def _take_out(self, decision: CollectionDecision, row: StoredItem, before: Before) -> None:
+        collection, overlay = decision.collection, decision.overlay
+        in_review = self._in_review_with(row, collection)
+        self._corrections.note(before, collection, [], in_review)
         self._arrivals.withdraw(row, overlay)
-        for one in asked:
+        for one in in_review:
             subject = Subject(one.compared, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
             verdict = self._arrivals.rejudge(collection, subject, self._search.find(collection, subject, overlay))
             self._store.items.correct(one.seq, verdict)
 
-    def expire(self, rows: Sequence[StoredItem], entry: Entry, collection: Collection, batch: Batch) -> None:
-        """Take out items that are gone: what changes for those who stay is said once."""
+    def expire(self, decision: CollectionDecision, rows: Sequence[StoredItem]) -> None:
+        """Take out expired items: what changes for those that stay is published once."""
         before = Before()
-        left = self._leave(list(dict.fromkeys(row.group for row in rows if row.group)), collection, before)
+        left = self._leave(decision.collection, (row.group for row in rows if row.group), before)
         for row in rows:
-            self._take_out(row, collection, batch, before)
-        self._tell(left, before, entry, collection, batch)
+            self._take_out(decision, row, before)
+        self._publish_expiry(decision, left, before)
 
-    def settle(self, groups: Iterable[str], entry: Entry, collection: Collection, batch: Batch) -> None:
-        """Let groups be without their items that are gone, whose rows are deleted later; and say so."""
-        if collection.hidden_ms is None:
+    def settle(self, decision: CollectionDecision, groups: Iterable[str]) -> None:
+        """Take expired items out of groups, and publish that; their rows are deleted later."""
+        if decision.collection.hidden_ms is None:
             return
         before = Before()
-        left = self._leave(list(dict.fromkeys(groups)), collection, before)
+        left = self._leave(decision.collection, groups, before)
         if left:
-            self._tell(left, before, entry, collection, batch)
+            self._publish_expiry(decision, left, before)
 
-    def _leave(self, groups: Sequence[str], collection: Collection, before: Before) -> dict[str, list[str]]:
-        """Take the items that are gone out of groups; their ids by group."""
+    def _leave(self, collection: Collection, groups: Iterable[str], before: Before) -> dict[str, list[str]]:
+        """Take the expired items out of groups; their ids by group."""
         left: dict[str, list[Member]] = {}
-        for group in groups:
+        for group in dict.fromkeys(groups):
             if members := self._store.groups.gone(group, collection.gone_ms):
                 left[group] = members
                 first = self._store.groups.first_behind(group, collection.gone_ms)
@@ -89,27 +89,25 @@ class Departures:
             self._store.groups.leave(group, collection.gone_ms)
         return {group: [member.id for member in members] for group, members in left.items()}
 
-    def _tell(
-        self, left: Mapping[str, list[str]], before: Before, entry: Entry, collection: Collection, batch: Batch
-    ) -> None:
+    def _publish_expiry(self, decision: CollectionDecision, left: Mapping[str, list[str]], before: Before) -> None:
         for group, ids in left.items():
             if self._store.groups.size(group):
-                self._corrections.tell(entry, collection, group, "left", ids, batch)
-        self._corrections.publish(before, entry, collection, "item_expired", batch)
+                self._corrections.publish_group(decision, group, "left", ids)
+        self._corrections.publish(decision, before, "item_expired")
 
-    def publish(self, gone: Departed, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
-        """Publish what its going changed."""
-        self.tell_group(gone, entry, collection, batch)
-        self._corrections.publish(gone.before, entry, collection, why, batch)
+    def publish(self, decision: CollectionDecision, departed: Departed, why: Revision) -> None:
+        """Publish what the departure changed."""
+        self.publish_group(decision, departed)
+        self._corrections.publish(decision, departed.before, why)
 
-    def tell_group(self, gone: Departed, entry: Entry, collection: Collection, batch: Batch) -> None:
-        """Publish that it left its group, if anybody is left there."""
-        group = gone.row.group
+    def publish_group(self, decision: CollectionDecision, departed: Departed) -> None:
+        """Publish that the item left its group, unless the group is empty now."""
+        group = departed.row.group
         if self._store.groups.size(group):
-            self._corrections.tell(entry, collection, group, "left", [gone.row.item.id], batch)
+            self._corrections.publish_group(decision, group, "left", [departed.row.item.id])
 
-    def _asked_about(self, row: StoredItem, collection: Collection) -> Sequence[StoredItem]:
-        asked = self._store.items.matched_with(row.seq, Band.REVIEW, _MOST_REJUDGED)
-        asked = self._store.items.visible(asked, collection.hidden_ms)
-        rows = self._store.items.by_seq(asked)
-        return [rows[seq] for seq in asked]
+    def _in_review_with(self, row: StoredItem, collection: Collection) -> Sequence[StoredItem]:
+        seqs = self._store.items.matched_with(row.seq, Band.REVIEW, _MOST_REJUDGED)
+        seqs = self._store.items.visible(seqs, collection.hidden_ms)
+        rows = self._store.items.by_seq(seqs)
+        return [rows[seq] for seq in seqs]

@@ -1,37 +1,36 @@
-"""Items whose texts were cut by other rules are looked at again, a few before each command.
+"""Items whose texts were cut by other rules are cut again, a few before each command.
 
-Other rules are those of another release, of another release of what reads mark-up, of a file of one's own, or other
-settings of the collection. Most items say the same under both, and cost a look. What an item was judged to be stays.
+The rules change with a release, a release of the library that reads mark-up, a rule file of the user's, or the settings
+of the collection. For most items nothing changes, and the cost is one comparison. Verdicts stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
-from recommender_engine.items import ConfigureCollection, Entry, GiveFeedback, TickClock
+from recommender_engine.items import ConfigureCollection, GiveFeedback, TickClock
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts, was_compared_as
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
-from recommender_engine.store import Collection, SqliteStore, StoredItem
+from recommender_engine.store import SqliteStore, StoredItem
 
 log = event_log(__name__)
 
 LOOKED_AT = 100
-"""How many items are looked at before one command; more before one that says that time has passed."""
+"""Items that are looked at before one command; ``_TIMES_ON_A_TICK`` as many before ``clock.ticked``."""
 EMBEDDED = 4
 """How many of them are embedded again at most."""
 _TIMES_ON_A_TICK = 10
 
 
 class Recutting:
-    """Brings items up to the rules of now."""
+    """Cuts and embeds stored items again by the rules of now."""
 
     def __init__(
         self,
@@ -61,13 +60,13 @@ class Recutting:
         waiting = [collection.name for collection in found if collection.uncut_seq]
         log.info("engine.rules_changed", extra={"collections": len(waiting)})
 
-    def some(self, entry: Entry, batch: Batch) -> None:
+    def some(self, decision: Decision) -> None:
         """Look at some items again; to be called before each command."""
-        command = entry.command
+        command = decision.entry.command
         if isinstance(command, ConfigureCollection):
             return
         if isinstance(command, GiveFeedback):
-            self._those_asked_about(command, batch)
+            self._answered(decision, command)
         collection = self._collections.uncut()
         if collection is None:
             return
@@ -77,26 +76,26 @@ class Recutting:
         for row in rows:
             if embedded == EMBEDDED * times:
                 break
-            embedded += self._recut(collection, row, batch)
+            embedded += self._recut(decision.within(collection), row)
             collection.uncut_seq = row.seq - 1
         else:
             if len(rows) < LOOKED_AT * times:
                 collection.uncut_seq = 0
         self._collections.touch(collection)
 
-    def _those_asked_about(self, command: GiveFeedback, batch: Batch) -> None:
-        """What people say of two items is learned from what is compared now."""
+    def _answered(self, decision: Decision, command: GiveFeedback) -> None:
+        """Look at the items of an answer, so that the matcher learns from what is compared now."""
         collection = self._collections.find(command.collection)
         if collection is None or not collection.uncut_seq:
             return
-        ids: Sequence[str | None] = (command.id, command.other)
-        for id_ in ids:
-            row = None if id_ is None else self._store.items.get(collection.id, id_)
+        for id_ in command.item_ids:
+            row = self._store.items.get(collection.id, id_)
             if row is not None and row.seq <= collection.uncut_seq:
-                self._recut(collection, row, batch)
+                self._recut(decision.within(collection), row)
 
-    def _recut(self, collection: Collection, row: StoredItem, batch: Batch) -> bool:
-        """Compare what is compared now of an item; whether anything is another than before."""
+    def _recut(self, decision: CollectionDecision, row: StoredItem) -> bool:
+        """Store what is compared of an item now; whether that differs from before."""
+        collection = decision.collection
         cut = self._compared_texts.cut(collection, row.item)
         if was_compared_as(row, cut):
             return False
@@ -106,7 +105,6 @@ class Recutting:
             return False
         changed = replace(row, cut=cut, fingerprint=embedded.fingerprint)
         subject = Subject(changed.compared, embedded.fingerprint, embedded.vector, row.at_ms, row.seq)
-        overlay = batch.overlay(collection)
-        candidates = self._search.find(collection, subject, overlay)
-        self._arrivals.recut(collection, row, changed, embedded, candidates, overlay)
+        candidates = self._search.find(collection, subject, decision.overlay)
+        self._arrivals.recut(decision, row, changed, embedded, candidates)
         return True

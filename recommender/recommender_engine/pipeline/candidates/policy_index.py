@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from recommender_engine.items import ConfigureCollection, Item, TickClock
-from recommender_engine.items.commands import Command, Malformed
+from recommender_engine.items.command import Command
+from recommender_engine.items.commands import Malformed
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, policy_key, reach, restricts

@@ -106,7 +106,7 @@ class CandidateSearch:
             k: how many points are read at first.
             most: how many are looked at.
         """
-        points = self._points(collection, vector, CollectionOverlay(len(vector)), k)
+        points = self._points(collection, vector, CollectionOverlay(), k)
         return Candidates(
             self._store, points.near(), wider=Wider(k, most, points.nearest), hidden_ms=collection.hidden_ms
         )

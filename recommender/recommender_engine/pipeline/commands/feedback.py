@@ -1,21 +1,22 @@
-"""What people say of two items is recorded, holds for ever, and teaches the matcher."""
+"""``feedback.given``: a person's answer on two items is recorded, holds for ever, and teaches the matcher."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Band, Entry, FeedbackAccepted, GiveFeedback
+from recommender_engine.items import Band, EntryId, FeedbackAccepted, GiveFeedback
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers, Chain
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.group_edits import GroupEdits
-from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.learning.models import Models
-from recommender_engine.store import Answer, Collection, Member, SqliteStore, StoredItem
+from recommender_engine.pipeline.stream_time.outcomes import ignore
+from recommender_engine.store import Answer, Member, SqliteStore, StoredItem
 
 _DELETED = "a deleted item"
 
@@ -28,34 +29,52 @@ class Feedback:
     def __init__(
         self,
         store: SqliteStore,
-        judging: Judging,
-        arrivals: Arrivals,
+        collections: Collections,
         search: CandidateSearch,
+        arrivals: Arrivals,
         answers: Answers,
-        reshaping: GroupEdits,
+        group_edits: GroupEdits,
         models: Models,
         current_verdicts: CurrentVerdicts,
         corrections: Corrections,
     ) -> None:
         self._store = store
-        self._judging = judging
-        self._arrivals = arrivals
+        self._collections = collections
         self._search = search
+        self._arrivals = arrivals
         self._answers = answers
-        self._reshaping = reshaping
+        self._group_edits = group_edits
         self._models = models
         self._current_verdicts = current_verdicts
         self._corrections = corrections
 
-    def meant(self, command: GiveFeedback, stored: StoredItem, collection: Collection) -> tuple[str, AnswerWord]:
-        """The other item and the answer on the two that a command amounts to.
+    def apply(self, decision: Decision, command: GiveFeedback) -> EntryId:
+        """Apply ``feedback.given``; returns the id of its outcome.
 
         Raises:
-            InvalidCommand: ``right`` or ``wrong``, but the item's band is not ``duplicate``.
+            InvalidCommand: the answer contradicts earlier answers; the message has the chain. Or it is ``right`` or
+                ``wrong``, but the item's band is not ``duplicate``. Or there are as many answers as are kept.
         """
+        collection, stored = self._collections.lookup(command)
+        if collection is None or stored is None:
+            return ignore(decision, command, "unknown_item")
+        here = decision.within(collection)
+        other_id, answer = self._resolved(here, command, stored)
+        members = {member.id: member for member in self._store.items.named(collection.id, {command.id, other_id})}
+        if len(members) < 2:
+            return ignore(decision, command.model_copy(update={"id": other_id}), "unknown_item")
+        accepted, before = self._record(here, command, answer, (members[command.id], members[other_id]))
+        outcome = decision.emit(accepted)
+        self._corrections.publish(here, before, "feedback")
+        return outcome
+
+    def _resolved(
+        self, decision: CollectionDecision, command: GiveFeedback, stored: StoredItem
+    ) -> tuple[str, AnswerWord]:
+        """The other item, and the answer on the pair that the command amounts to."""
         if command.other is not None and command.answer not in {"right", "wrong"}:
             return command.other, command.answer  # type: ignore[return-value]
-        current = self._current_verdicts.of(stored, collection)
+        current = self._current_verdicts.of(stored, decision.collection)
         if current.band is not Band.DUPLICATE or current.duplicate_of is None:
             raise InvalidCommand(
                 "no_duplicate",
@@ -64,36 +83,26 @@ class Feedback:
                 "answer",
             )
         if command.answer == "wrong":
-            return current.duplicate_of, "different"  # the flag goes, whichever pair the verdict speaks about
+            return current.duplicate_of, "different"  # the flag goes, whichever pair the verdict is about
         return current.matched_id or current.duplicate_of, "same"
 
-    def give(
-        self,
-        entry: Entry,
-        command: GiveFeedback,
-        answer: AnswerWord,
-        pair: tuple[Member, Member],
-        collection: Collection,
-        batch: Batch,
+    def _record(
+        self, decision: CollectionDecision, command: GiveFeedback, answer: AnswerWord, pair: tuple[Member, Member]
     ) -> tuple[FeedbackAccepted, Before]:
         """Record an answer on two stored items and let it take effect.
 
         Returns:
-            The outcome, and how the groups stood before.
-
-        Raises:
-            InvalidCommand: it contradicts what people said before; the message has the chain. Or there are as many
-                answers as are kept.
+            The outcome, and the state of the groups before.
         """
-        one, other = pair
+        collection, (one, other) = decision.collection, pair
         self._refuse_contradiction(collection.id, one.id, other.id, answer)
         instead = self._answers.answered(collection.id, one.id, other.id)
         if answer != "unsure" and not instead:
             self._answers.require_room(collection.id)
-        first, second = sorted(pair)
-        later = self._judging.subject(collection, second)
-        candidates = self._search.find(collection, later, batch.overlay(collection))
-        seen = self._arrivals.score(collection, later, first, candidates)
+        earlier, later = sorted(pair)
+        subject = self._arrivals.subject(collection, later)
+        candidates = self._search.find(collection, subject, decision.overlay)
+        score = self._arrivals.score(collection, subject, earlier, candidates)
         before = self._corrections.note(
             Before(),
             collection,
@@ -103,34 +112,30 @@ class Feedback:
         )
         if answer == "unsure":
             self._answers.take_back(collection.id, one.id, other.id)
-            self._reshaping.release(collection, one, other)
+            self._group_edits.release(collection, one, other)
         else:
             small, large = sorted((one.id, other.id))
-            same, learned_from = answer == "same", (seen.probability, seen.features, seen.kind)
-            self._answers.put(collection.id, Answer(small, large, same, entry.id, command.by, *learned_from))
+            same, learned_from = answer == "same", (score.probability, score.features, score.kind)
+            self._answers.put(collection.id, Answer(small, large, same, decision.entry.id, command.by, *learned_from))
             if answer == "same":
-                self._reshaping.unite(collection, one, other, before.moved)
+                self._group_edits.unite(collection, one, other, before.moved)
             else:
-                self._reshaping.part(collection, one, other, before.moved)
-        self._models.answered(collection.id, entry, instead=instead)
+                self._group_edits.part(collection, one, other, before.moved)
+        self._models.answered(collection.id, decision.entry, instead=instead)
         accepted = FeedbackAccepted(
-            command=cause(entry),
+            command=decision.cause,
             item_id=one.id,
             collection=collection.name,
             other_id=other.id,
             answer=answer,
             by=command.by,
-            probability=seen.probability,
+            probability=score.probability,
             answers=self._models.learned_from(collection.id),
         )
         return accepted, before
 
-    def publish(self, before: Before, entry: Entry, collection: Collection, batch: Batch) -> None:
-        """Publish what an answer changed."""
-        self._corrections.publish(before, entry, collection, "feedback", batch)
-
     def forget(self, collection: int, item_id: str) -> None:
-        """Every trace of what people said of an item goes; what was learned from it stays."""
+        """Delete every answer on an item; what was learned from it stays."""
         if self._answers.forget(collection, item_id):
             self._models.disturb(collection)
 
@@ -146,7 +151,7 @@ class Feedback:
             )
 
     def _spelled(self, collection: int, chain: Chain) -> str:
-        """A chain for people; an item that was deleted appears in no event, not by its id either."""
+        """A chain for people to read, without the ids of deleted items: those appear in no event."""
         there = {member.id for member in self._store.items.named(collection, {id_ for _, id_ in chain})}
         (_, first), *rest = chain
         shown = [repr(first), *(f"{sign} {repr(id_) if id_ in there else _DELETED}" for sign, id_ in rest)]

@@ -1,12 +1,12 @@
-"""What was said about earlier items and holds no longer: said again, and nothing else."""
+"""Corrections of earlier verdicts and groups: what has changed is published, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from recommender_engine.items import Band, Entry, GroupChanged, ItemRevised, Revision
-from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.items import Band, GroupChange, GroupChanged, ItemRevised, Revision
+from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdict, CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import Moved
 from recommender_engine.store import Collection, SqliteStore, StoredItem
@@ -67,54 +67,55 @@ class Corrections:
                 before.current_verdicts[row.seq] = self._current_verdicts.of(row, collection)
         return before
 
-    def publish(self, before: Before, entry: Entry, collection: Collection, why: Revision, batch: Batch) -> None:
+    def publish(self, decision: CollectionDecision, before: Before, why: Revision) -> None:
         """Publish groups that merged or split, new canonical items, then every verdict that differs."""
+        collection = decision.collection
         for group in before.shapes:
-            self._tell_of_moves(before, group, entry, collection, batch)
+            self._publish_moves(decision, before, group)
         for group, was in before.canonical.items():
             now = self._store.groups.canonical([group], collection.settings.canonical).get(group)
             if now is not None and now != was:
-                self.tell(entry, collection, group, "canonical_changed", [now], batch)
+                self.publish_group(decision, group, "canonical_changed", [now])
         for seq, row in sorted(self._store.items.by_seq(list(before.current_verdicts)).items()):
             was_current, current = before.current_verdicts[seq], self._current_verdicts.of(row, collection)
             if _differs(was_current, current):
-                batch.emit(entry, _revised(entry, collection, row, was_current, current, why))
+                decision.emit(_revised(decision, row, was_current, current, why))
 
-    def _tell_of_moves(self, before: Before, group: str, entry: Entry, collection: Collection, batch: Batch) -> None:
+    def _publish_moves(self, decision: CollectionDecision, before: Before, group: str) -> None:
         now_in: dict[str, list[str]] = {}
         for now in self._store.items.by_number([seq for seq, was in before.moved.items() if was.group == group]):
             now_in.setdefault(now.group, []).append(now.id)
         now_in.pop(group, None)
         for other, ids in now_in.items():
             if not self._store.groups.size(group):
-                self.tell(entry, collection, other, "merged", ids, batch, other_group=group)
+                self.publish_group(decision, other, "merged", ids, other_group=group)
                 continue
-            self.tell(entry, collection, group, "split", ids, batch, other_group=other)
+            self.publish_group(decision, group, "split", ids, other_group=other)
             if other in before.shapes:
-                self.tell(entry, collection, other, "joined", ids, batch)
+                self.publish_group(decision, other, "joined", ids)
 
-    def tell(
+    def publish_group(
         self,
-        entry: Entry,
-        collection: Collection,
+        decision: CollectionDecision,
         group: str,
-        change: str,
-        items: Iterable[str],
-        batch: Batch,
+        change: GroupChange,
+        items: Sequence[str],
         other_group: str | None = None,
     ) -> None:
         """Publish that a group has changed."""
-        data = {
-            "command": cause(entry),
-            "collection": collection.name,
-            "group": group,
-            "change": change,
-            "items": tuple(items)[:_LISTED],
-            "other_group": other_group,
-            "canonical_id": self._store.groups.canonical([group], collection.settings.canonical).get(group),
-            "size": self._store.groups.size(group),
-        }
-        batch.emit(entry, GroupChanged.model_validate(data))
+        collection = decision.collection
+        decision.emit(
+            GroupChanged(
+                command=decision.cause,
+                collection=collection.name,
+                group=group,
+                change=change,
+                items=tuple(items[:_LISTED]),
+                other_group=other_group,
+                canonical_id=self._store.groups.canonical([group], collection.settings.canonical).get(group),
+                size=self._store.groups.size(group),
+            )
+        )
 
     def _group(self, collection: Collection, group: str) -> list[tuple[StoredItem, CurrentVerdict]]:
         size = self._store.groups.size(group)
@@ -128,12 +129,12 @@ def _differs(one: CurrentVerdict, other: CurrentVerdict) -> bool:
 
 
 def _revised(
-    entry: Entry, collection: Collection, row: StoredItem, was: CurrentVerdict, now: CurrentVerdict, why: Revision
+    decision: CollectionDecision, row: StoredItem, was: CurrentVerdict, now: CurrentVerdict, why: Revision
 ) -> ItemRevised:
     return ItemRevised(
-        command=cause(entry),
+        command=decision.cause,
         item_id=row.item.id,
-        collection=collection.name,
+        collection=decision.collection.name,
         revision=row.revision,
         cause=why,
         previous_band=was.band,

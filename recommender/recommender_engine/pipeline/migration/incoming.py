@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import InvalidCommand, ModelError
-from recommender_engine.items import Entry, EntryId
+from recommender_engine.items import EntryId
 from recommender_engine.items.commands import deeper_than
 from recommender_engine.items.moves import (
     PAGE,
@@ -27,7 +27,7 @@ from recommender_engine.items.moves import (
     TombstoneRecord,
 )
 from recommender_engine.matching import PairModel
-from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.words import Words
@@ -42,7 +42,7 @@ _UNIT = 1e-3  # how far a vector's length may be from one
 
 
 class Incoming:
-    """Puts records in their place. Nobody reads them before the last is there; after a rejection it is cancelled."""
+    """Stores records. They are not read before the last has arrived; after a rejection the move is cancelled."""
 
     def __init__(
         self, store: SqliteStore, encoders: Encoders, collections: Collections, words: Words, moves: MovedCollections
@@ -53,13 +53,13 @@ class Incoming:
         self._words = words
         self._moves = moves
 
-    def receive(self, entry: Entry, command: ReceiveRecords, batch: Batch) -> None:
-        """Take a part of a page; with the last one, the page.
+    def receive(self, decision: Decision, command: ReceiveRecords) -> None:
+        """Store a part of a page; with the last one, the records of the page.
 
-        Part 0 begins the page anew: whoever goes on after a crash may find it changed (keys come and go).
+        Part 0 begins the page again: after a crash of the mover it may have changed (keys come and go).
 
         Raises:
-            InvalidCommand: it is not the one that comes next, or damaged, or fits nothing that is here.
+            InvalidCommand: it is not the part that comes next, it is damaged, or no move expects it.
         """
         move = self._moves.of(command.collection)
         if move is None or move.place != "arriving" or move.move != command.move:
@@ -80,15 +80,15 @@ class Incoming:
         origins = move.origins
         for record in records:
             if isinstance(record, CollectionRecord):
-                self._open(record, move, entry)
+                self._open(decision, record, move)
                 origins = tuple(one for one in record.origins if one != move.target)
             else:
-                self._take(record, self._collection(move), move, entry, batch)
+                self._take(decision.within(self._collection(move)), record, move)
         self._store.moves.drop_parts(command.collection)
         self._moves.put(replace(move, page=command.next, part=0, part_bytes=0, origins=origins))
 
     def _parts(self, command: ReceiveRecords) -> list[str]:
-        """Those that came before this one."""
+        """Parts of the page that came before this one."""
         return self._store.moves.parts(command.collection) if command.part else []
 
     def _collection(self, move: Move) -> Collection:
@@ -97,7 +97,7 @@ class Incoming:
             raise InvalidCommand("out_of_order", "the first page is missing", "page")
         return found
 
-    def _open(self, record: CollectionRecord, move: Move, entry: Entry) -> None:
+    def _open(self, decision: Decision, record: CollectionRecord, move: Move) -> None:
         if self._collections.find(move.collection) is not None:
             raise InvalidCommand("collection_exists", "there is a collection of this name", "collection")
         if record.model is not None or record.dimension is not None:
@@ -111,7 +111,7 @@ class Incoming:
         collection.arrived = Arrived.of(record.arrived)
         self._collections.touch(collection)
         if record.next_us is not None:
-            next_us = min(record.next_us, latest_us(record.settings, entry.time_ms * 1000))
+            next_us = min(record.next_us, latest_us(record.settings, decision.time_ms * 1000))
             self._store.set_note(rate_note(collection.id), str(next_us))
         if record.matcher is not None:
             self._store.transfer.keep_model(collection.id, record.answers, record.pending, record.matcher)
@@ -130,20 +130,21 @@ class Incoming:
                 "settings.model",
             )
 
-    def _take(self, record: Record, collection: Collection, move: Move, entry: Entry, batch: Batch) -> None:
+    def _take(self, decision: CollectionDecision, record: Record, move: Move) -> None:
         match record:
             case PointRecord():
-                self._point(record, collection, move, batch)
+                self._point(decision, record, move)
             case ItemRecord():
-                self._item(record, collection, move, entry)
+                self._item(decision, record, move)
             case TombstoneRecord():
-                self._store.tombstones.bury(collection.id, record.id, record.version, entry.time_ms)
+                self._store.tombstones.bury(decision.collection.id, record.id, record.version, decision.time_ms)
             case AnswerRecord():
-                self._answer(record, collection)
+                self._answer(decision.collection, record)
             case KeyRecord():
-                self._key(record, collection, entry, batch)
+                self._key(decision, record)
 
-    def _point(self, record: PointRecord, collection: Collection, move: Move, batch: Batch) -> None:
+    def _point(self, decision: CollectionDecision, record: PointRecord, move: Move) -> None:
+        collection = decision.collection
         point = record.id + move.points
         if not move.points < point <= move.last_point or self._store.transfer.vector_of(point) is not None:
             raise InvalidCommand("invalid_value", "a point has a number that was not kept for it", "data")
@@ -151,9 +152,10 @@ class Incoming:
         row = self._vector_row(collection, bytes.fromhex(record.key), vector, truncated=record.truncated)
         self._store.transfer.add_point(point, collection.id, row)
         kept = self._store.vectors.get(row)  # the one that was here, if the text was known here
-        batch.overlay(collection).add(point, kept)
+        decision.overlay.add(point, kept)
 
-    def _item(self, record: ItemRecord, collection: Collection, move: Move, entry: Entry) -> None:
+    def _item(self, decision: CollectionDecision, record: ItemRecord, move: Move) -> None:
+        collection = decision.collection
         point, seq = record.point + move.points, record.seq + move.offset
         numbers = (seq, record.group + move.offset, (record.matched or 1) + move.offset)
         fitting = all(move.offset < number <= move.last_arrival for number in numbers)
@@ -176,32 +178,33 @@ class Incoming:
             point=point,
             group=f"g{record.group + move.offset}",
             verdict=Verdict(record.verdict, None if record.matched is None else record.matched + move.offset),
-            at_ms=min(record.at_ms, entry.time_ms),  # what has not been yet would never be over
+            at_ms=min(record.at_ms, decision.time_ms),  # an arrival in the future would never expire
             cut=None if record.cut is None else record.cut.model_copy(update={"collection": collection.name}),
         )
         self._store.items.insert(stored, policy_key_of(collection, stored.compared, stored.at_ms))
         self._words.add(collection.id, stored.seq, stored.compared)
 
     def _vector_row(self, collection: Collection, key: bytes, vector: Vector, *, truncated: bool) -> int:
-        """Where the vector is kept: what is here already stays, what comes serves the collection that it came with."""
+        """Row of the vector: a known one stays; a new one serves only the collection that it came with."""
         model, moved = str(collection.model), moved_key(key, collection.name)
         if (found := self._store.vectors.find(model, key, moved)) is not None:
             return found.row
         return self._store.vectors.add(model, shared_key(key, vector) or moved, vector, truncated)
 
-    def _answer(self, record: AnswerRecord, collection: Collection) -> None:
+    def _answer(self, collection: Collection, record: AnswerRecord) -> None:
         one, other = sorted((record.one, record.other))
         entry = EntryId.parse(record.entry)
-        seen = record.probability, record.features, record.text_kind
-        answer = Answer(one, other, record.same, entry, record.by, *seen)
+        learned_from = record.probability, record.features, record.text_kind
+        answer = Answer(one, other, record.same, entry, record.by, *learned_from)
         self._store.answers.put(collection.id, answer)
 
-    def _key(self, record: KeyRecord, collection: Collection, entry: Entry, batch: Batch) -> None:
+    def _key(self, decision: CollectionDecision, record: KeyRecord) -> None:
         _require_event(record)
-        used_ms = min(record.ms, entry.time_ms)  # one that has not come yet would be remembered for ever
+        collection = decision.collection
+        used_ms = min(record.ms, decision.time_ms)  # a use in the future would be remembered for ever
         if self._store.outbox.used(collection.name, record.key, used_ms) is not None:
             return
-        outcome = batch.next_event(entry)
+        outcome = decision.batch.next_event(decision.entry)
         row = OutboxRow(outcome, record.type, record.event)
         self._store.outbox.adopt(row, collection.name, record.item_id, record.matched_id)
         digest = None if record.digest is None else bytes.fromhex(record.digest)
@@ -216,18 +219,18 @@ def _require_matcher(text: str) -> None:
 
 
 def _require_event(record: KeyRecord) -> None:
-    """See to it that what answers a repeat is an event: it is told to callers, and emptied by an erasure."""
+    """Require that the answer to a repeat is an event: callers get it, and an erasure empties it."""
     try:
-        said = json.loads(record.event, parse_constant=_no_number)
-        json.dumps(said, ensure_ascii=False).encode()
+        event = json.loads(record.event, parse_constant=_no_number)
+        json.dumps(event, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        said = None
+        event = None
     if (
-        not isinstance(said, dict)
-        or said.get("type") != record.type
-        or not isinstance(data := said.get("data"), dict)
+        not isinstance(event, dict)
+        or event.get("type") != record.type
+        or not isinstance(data := event.get("data"), dict)
         or not isinstance(data.get("command"), dict)
-        or deeper_than(said, _DEEPEST)
+        or deeper_than(event, _DEEPEST)
     ):
         raise InvalidCommand("invalid_value", "what answers a key is no event", "event")
 

@@ -1,7 +1,7 @@
-"""The steps of a collection's move to another partition, on the log of either.
+"""The steps of a collection's move to another partition, on the logs of both.
 
-Both logs hold all that a move does: the source's that the collection is sealed and released, the target's every record
-of it. So a replay of either gives the same state, and a step that is said twice has one effect.
+The log of the source holds the steps that seal and release the collection, the log of the target every record of it. So
+a replay of either gives the same state, and a step that comes twice has one effect.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import CollectionMoved, Entry, EntryId, MoveCollection, ReceiveRecords
+from recommender_engine.items import CollectionMoved, EntryId, MoveCollection, MoveStep, ReceiveRecords
 from recommender_engine.items.moves import FIRST_PAGE, MOST_NUMBERS
-from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.lexical.words import Words
@@ -26,7 +26,7 @@ from recommender_engine.store import Move, SqliteStore
 
 
 class MoveSteps:
-    """Carries out steps, shows how far they are, and clears away what has left."""
+    """Applies steps, reports the progress of moves, and deletes the rows of collections that have left."""
 
     def __init__(
         self,
@@ -50,32 +50,46 @@ class MoveSteps:
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
-    def carry_out(self, entry: Entry, command: MoveCollection | ReceiveRecords, batch: Batch) -> EntryId:
-        """Carry out one step, or take some records, of which nothing is published.
+    def receive(self, decision: Decision, command: ReceiveRecords) -> EntryId:
+        """Apply ``collection.records``; its outcome is silent.
 
         Raises:
-            InvalidCommand: it does not follow from where the collection stands.
+            InvalidCommand: it is not the part that comes next, or it is damaged.
         """
-        if isinstance(command, ReceiveRecords):
-            self._incoming.receive(entry, command, batch)
-            return batch.emit(entry, self._told(entry, command, "receiving", None), silent=True)
+        self._incoming.receive(decision, command)
+        move = self._moves.of(command.collection)
+        source, target = ("", "") if move is None else (move.source, move.target)
+        return decision.emit(self._moved(decision, command, "receiving", source, target), silent=True)
+
+    def move(self, decision: Decision, command: MoveCollection) -> EntryId:
+        """Apply ``collection.moved``.
+
+        Raises:
+            InvalidCommand: the step does not follow from the state of the collection.
+        """
         self._require_concerned(command)
         move, offset = self._moves.of(command.collection), None
         match command.step:
             case "sealed":
-                self._seal(entry, command, move, batch)
+                self._seal(decision, command, move)
             case "begun":
-                self._begin(command, move, batch)
+                self._begin(decision, command, move)
             case "arrived":
                 offset = self._arrive(command, move)
             case "released":
-                self._release(entry, command, move, batch)
+                self._release(decision, command, move)
             case "cancelled":
-                self._cancel(command, move, batch)
-        return batch.emit(entry, self._told(entry, command, command.step, offset))
+                self._cancel(decision, command, move)
+        return decision.emit(
+            self._moved(decision, command, command.step, command.source, command.target, groups_offset=offset)
+        )
 
     def _require_concerned(self, command: MoveCollection) -> None:
-        """See to it that the step is one of this partition's."""
+        """Require that the step is one of this partition.
+
+        Raises:
+            InvalidCommand: it is not.
+        """
         role = {"sealed": "source", "released": "source", "begun": "target", "arrived": "target"}.get(command.step)
         ours = (command.source, command.target) if role is None else (getattr(command, role),)
         if self._store.partition not in ours:
@@ -83,23 +97,23 @@ class MoveSteps:
                 "unknown_move", f"{command.step!r} is a step of {' or '.join(ours)}, not of this partition", role
             )
 
-    def _seal(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+    def _seal(self, decision: Decision, command: MoveCollection, move: Move | None) -> None:
         collection = self._collections.find(command.collection)
         if (move is not None and move.place != "here") or collection is None:
             raise _unexpected(command, move)
-        self._summaries.emit_now(entry, collection, batch)
+        self._summaries.emit_now(decision.within(collection))
         origins = () if move is None else move.origins
         self._moves.put(
             Move(command.collection, command.move, "leaving", command.source, command.target, origins=origins)
         )
 
-    def _begin(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+    def _begin(self, decision: Decision, command: MoveCollection, move: Move | None) -> None:
         arrivals, points_there = command.arrivals or 0, command.points or 0
         last_seq, last_point = self._store.transfer.last_numbers()
         if max(last_seq + arrivals, last_point + points_there) >= MOST_NUMBERS:
             raise InvalidCommand("invalid_value", "too few numbers are left for what arrives", "arrivals")
         if move is not None and move.place == "arriving" and move.move != command.move:
-            self._retire(command, batch)  # what an earlier move has left behind
+            self._retire(decision, command)  # left by an earlier move
             self._moves.remove(command.collection)
             move = None
         if (move is not None and move.place != "left") or self._collections.find(command.collection) is not None:
@@ -129,57 +143,61 @@ class MoveSteps:
         self._collections.stir(command.collection)
         return move.offset
 
-    def _release(self, entry: Entry, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+    def _release(self, decision: Decision, command: MoveCollection, move: Move | None) -> None:
         if move is None or (move.place, move.move) != ("leaving", command.move):
             raise _unexpected(command, move)
-        self._retire(command, batch)
+        self._retire(decision, command)
         self._moves.put(replace(move, place="left"))
         for item_id in self._store.moves.held_erasures(command.collection):
             self._moves.leftovers.erase(command.collection, item_id)
-            self._store.erased(entry.id)  # backups made since the erasure came still hold the item
+            self._store.erased(decision.entry.id)  # backups made since the erasure came still hold the item
         self._store.moves.let_go(command.collection, move.target)
 
-    def _cancel(self, command: MoveCollection, move: Move | None, batch: Batch) -> None:
+    def _cancel(self, decision: Decision, command: MoveCollection, move: Move | None) -> None:
         if move is None or move.move != command.move or move.place not in ("leaving", "arriving"):
             raise _unexpected(command, move)
         if move.place == "arriving":
-            self._retire(command, batch)
+            self._retire(decision, command)
             self._moves.remove(command.collection)
             return
-        # Those that waited come to this partition's own stream once more, behind what is there.
+        # Commands that waited are appended to this partition's own stream again.
         self._store.moves.let_go(command.collection, move.source)
         if move.origins:
             self._moves.put(replace(move, place="here"))
         else:
             self._moves.remove(command.collection)
 
-    def _retire(self, command: MoveCollection, batch: Batch) -> None:
+    def _retire(self, decision: Decision, command: MoveCollection) -> None:
         collection = self._collections.find(command.collection)
         if collection is not None:
-            self._retirement.retire(collection, command.move, batch)
+            self._retirement.retire(decision.within(collection), command.move)
 
-    def _told(
-        self, entry: Entry, command: MoveCollection | ReceiveRecords, step: Any, offset: int | None
+    def _moved(
+        self,
+        decision: Decision,
+        command: MoveCollection | ReceiveRecords,
+        step: MoveStep,
+        source: str,
+        target: str,
+        *,
+        groups_offset: int | None = None,
     ) -> CollectionMoved:
-        move, collection = self._moves.of(command.collection), self._collections.find(command.collection)
-        source, target = (move.source, move.target) if move is not None else ("", "")
-        if isinstance(command, MoveCollection):
-            source, target = command.source, command.target
+        collection = self._collections.find(command.collection)
         return CollectionMoved(
-            command=cause(entry),
+            command=decision.cause,
             collection=command.collection,
             move=command.move,
             step=step,
             source=source,
             target=target,
             items=0 if collection is None else self._store.items.count(collection.id),
-            groups_offset=offset,
+            groups_offset=groups_offset,
         )
 
     # -- questions and upkeep ------------------------------------------------------------------------------------------
 
     def status(self, collection: str) -> dict[str, Any]:
-        """Where a collection stands here, for whoever moves it."""
+        """The state of a collection in this partition, for ``recommender move``."""
         move, found = self._moves.of(collection), self._collections.find(collection)
         last_seq, last_point = self._store.transfer.last_numbers()
         return {
@@ -206,7 +224,7 @@ class MoveSteps:
         return self._outgoing.page(found, page)
 
     def clear(self, limit: int) -> bool:
-        """Clear away at most ``limit`` items of a collection that has left; false when there is none."""
+        """Delete at most ``limit`` items of collections that have left; false if none are left."""
         return self._moves.leftovers.clear(limit)
 
 

@@ -1,4 +1,4 @@
-"""Which collections are another partition's, and the commands that are passed on to it."""
+"""Which collections are in another partition, and the commands that are forwarded to it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ from collections.abc import Sequence
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import (
+    CollectionCommand,
     CollectionDeleted,
     CommandForwarded,
-    ConfigureCollection,
     DeleteCollection,
-    DeleteItem,
     Entry,
     EntryId,
     EraseItem,
-    GiveFeedback,
+    ItemCommand,
     ItemDeleted,
-    PatchItem,
-    UpsertItem,
 )
 from recommender_engine.items.repeats import digest_of
-from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.collection_cleanup import CollectionCleanup
@@ -28,14 +25,13 @@ from recommender_engine.store import Forward, KeyUse, Move, SqliteStore
 
 MOST_HOPS = 8
 _SHOWN = 20
-_PASSED_ON = UpsertItem | PatchItem | DeleteItem | EraseItem | ConfigureCollection | DeleteCollection | GiveFeedback
 
 
 class MovedCollections:
-    """Knows of each collection whether it is here; kept in memory, written with the batch that changes it.
+    """The moves of collections; kept in memory, written with the batch that changes them.
 
     Attributes:
-        leftovers: of those that have left.
+        leftovers: deletes the rows of collections that have left.
     """
 
     def __init__(self, store: SqliteStore, collections: Collections, words: Words) -> None:
@@ -47,21 +43,21 @@ class MovedCollections:
         store.on_rollback(self._reload)
 
     def of(self, collection: str) -> Move | None:
-        """Where a collection stands that has to do with another partition."""
+        """The move of a collection; ``None`` if it has never moved."""
         return self._by_name.get(collection)
 
     def all(self) -> list[Move]:
-        """All of them, by name."""
+        """All moves, by name of the collection."""
         return [self._by_name[name] for name in sorted(self._by_name)]
 
     def put(self, move: Move) -> None:
-        """It stands like this from now on; part of the running transaction."""
+        """Record the state of a move; part of the running transaction."""
         self._store.moves.put(move)
         self._by_name[move.collection] = move
         self._freeze()
 
     def remove(self, collection: str) -> None:
-        """It has nothing to do with another partition any more; part of the running transaction."""
+        """Forget the move of a collection; part of the running transaction."""
         self._store.moves.remove(collection)
         self._by_name.pop(collection, None)
         self._freeze()
@@ -73,33 +69,33 @@ class MovedCollections:
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def destination(self, entry: Entry) -> str | None:
-        """The partition that decides an entry, if it is not this one.
+        """The partition that decides an entry, ``None`` if it is this one.
 
-        What the log has said of the collection counts; then whether it is here; and last what the settings say.
+        A move in the log decides; else whether the collection is here; else the settings.
         """
         command = entry.command
-        if not isinstance(command, _PASSED_ON):
+        if not isinstance(command, CollectionCommand) or not command.routed:
             return None
         if (partition := self.partition_of(command.collection)) is not None:
             return partition
         return None if self._collections.find(command.collection) is not None else entry.elsewhere
 
     def partition_of(self, collection: str) -> str | None:
-        """Where a collection's commands go, if the log has said that it is not here."""
+        """Where a collection's commands go, if it has moved."""
         move = self.of(collection)
         if move is None or move.place == "here":
             return None
         return move.source if move.place == "arriving" else move.target
 
-    def forward(self, entry: Entry, target: str, batch: Batch) -> EntryId | None:
-        """Pass an entry on; its outcome is the other partition's, so nothing is remembered of its key.
+    def forward(self, decision: Decision, target: str) -> EntryId | None:
+        """Forward an entry; its outcome is in the other partition, so its key is not remembered here.
 
         Raises:
             InvalidCommand: it would go round in circles.
         """
-        command = entry.command
-        if not isinstance(command, _PASSED_ON):
-            raise TypeError(f"not passed on: {type(command)}")
+        entry, command = decision.entry, decision.entry.command
+        if not isinstance(command, CollectionCommand):
+            raise TypeError(f"not forwarded: {type(command)}")
         name, move = command.collection, self.of(command.collection)
         held = move is not None and move.place == "leaving"
         if held and not self._store.moves.has_room():
@@ -111,16 +107,16 @@ class MovedCollections:
             )
         if isinstance(command, DeleteCollection) and target in entry.via and move is not None and move.place == "left":
             self.remove(name)  # it was deleted where it is
-            gone = CollectionDeleted(command=cause(entry), collection=name, items=0)
-            outcome = batch.emit(entry, gone, silent=True)
+            gone = CollectionDeleted(command=decision.cause, collection=name, items=0)
+            outcome = decision.emit(gone, silent=True)
             self._store.outbox.void_keys(name, entry.time_ms, outcome)
             return outcome
         if isinstance(command, EraseItem):
             self.forget(entry, command)
             if target in entry.via and (move is None or move.place != "leaving"):
-                erased = ItemDeleted(command=cause(entry), item_id=command.id, collection=name, erased=True)
-                return batch.emit(entry, erased, silent=True)
-            self.tell_erasure(entry, command, None)
+                erased = ItemDeleted(command=decision.cause, item_id=command.id, collection=name, erased=True)
+                return decision.emit(erased, silent=True)
+            self.forward_erasure(entry, command, None)
         if len(entry.via) >= MOST_HOPS or (move is None and target in entry.via):
             raise InvalidCommand(
                 "misrouted",
@@ -130,26 +126,28 @@ class MovedCollections:
             )
         self._store.moves.forward(name, target, self._fields(entry, command), held=held)
         forwarded = CommandForwarded(
-            command=cause(entry),
+            command=decision.cause,
             collection=name,
-            item_id=getattr(command, "id", None),
+            item_id=command.id if isinstance(command, ItemCommand) else None,
             to=target,
             key=self._key(entry),
         )
-        batch.emit(entry, forwarded)
+        decision.emit(forwarded)
         return None
 
     def forget(self, entry: Entry, command: EraseItem) -> None:
-        """Drop what was said of an item here, and what copies of its collection that have left hold of it."""
+        """Erase an item from the events, and from copies of its collection that have left."""
         self._store.outbox.redact(command.collection, command.id)
         self.leftovers.erase(command.collection, command.id)
         self._store.erased(entry.id)
 
-    def tell_erasure(self, entry: Entry, command: EraseItem, outcome: EntryId | None) -> None:
-        """Have an item erased from the partitions that its collection has been in as well.
+    def forward_erasure(self, entry: Entry, command: EraseItem, outcome: EntryId | None) -> None:
+        """Forward an erasure to the partitions that the collection was in before.
 
         Args:
-            outcome: of the command, if it was decided here: one of them may send it back, not knowing that.
+            entry: the entry.
+            command: its command.
+            outcome: of the command, if it was decided here: it answers the command if a partition sends it back.
         """
         move = self.of(command.collection)
         for partition in () if move is None else move.origins:
@@ -160,7 +158,7 @@ class MovedCollections:
                 self._store.moves.forward(command.collection, partition, self._fields(entry, command), held=False)
 
     def deleted(self, entry: Entry, command: DeleteCollection) -> None:
-        """It has nothing to do with another partition any more, nor have those that it has been in with it."""
+        """A collection was deleted: its move is forgotten here, and in the partitions that it was in before."""
         move = self.of(command.collection)
         if move is None:
             return
@@ -168,7 +166,7 @@ class MovedCollections:
             self._store.moves.forward(command.collection, partition, self._fields(entry, command), held=False)
         self.remove(command.collection)
 
-    def _fields(self, entry: Entry, command: _PASSED_ON) -> dict[str, object]:
+    def _fields(self, entry: Entry, command: CollectionCommand) -> dict[str, object]:
         return {
             "type": command.type,
             "data": command.model_dump_json(exclude_unset=True),
@@ -178,21 +176,21 @@ class MovedCollections:
         }
 
     def _key(self, entry: Entry) -> str:
-        """The key under which the other partition knows it, also when it is passed on twice."""
+        """The key in the other partition; the same if the entry is forwarded twice."""
         return entry.key or f"{self._store.source} {entry.id}"
 
-    # -- passing on ----------------------------------------------------------------------------------------------------
+    # -- forwarding ----------------------------------------------------------------------------------------------------
 
     def forwards(self, limit: int) -> list[Forward]:
-        """Commands that are to be passed on now."""
+        """Commands that are to be forwarded now."""
         return self._store.moves.forwards(limit)
 
     def passing(self) -> int:
-        """How many commands have not been passed on, those that wait for their collection's arrival included."""
+        """How many commands have not been forwarded, including those that wait for their collection to arrive."""
         return self._store.moves.waiting()
 
     def under_way(self) -> list[dict[str, str]]:
-        """Collections that are on their way, for people to see; a few of them."""
+        """Moves in progress, for the status page; at most ``_SHOWN``."""
         moving = [move for move in self.all() if move.place in ("leaving", "arriving")]
         return [
             {"collection": one.collection, "place": one.place, "source": one.source, "target": one.target}
@@ -200,7 +198,7 @@ class MovedCollections:
         ]
 
     def sent(self, forwards: Sequence[Forward]) -> None:
-        """These stand in the streams of their partitions."""
+        """These have been appended to the streams of their partitions."""
         with self._store.transaction():
             self._store.moves.sent([one.id for one in forwards])
 

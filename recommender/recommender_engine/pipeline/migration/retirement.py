@@ -1,17 +1,17 @@
-"""A collection goes as a whole: nobody finds it from now on, and what is left of it is cleared away bit by bit."""
+"""A collection is retired: it cannot be found from now on, and its rows are deleted a few at a time."""
 
 from __future__ import annotations
 
-from recommender_engine.pipeline.batch import Batch
+from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.store import Collection, SqliteStore
+from recommender_engine.store import SqliteStore
 
 
 class Retirement:
-    """Takes collections out, whatever they go for.
+    """Retires collections, because they were deleted or have moved.
 
     Args:
-        store: where they are.
+        store: holds their rows.
         collections: those that are here.
     """
 
@@ -19,13 +19,14 @@ class Retirement:
         self._store = store
         self._collections = collections
 
-    def retire(self, collection: Collection, why: str, batch: Batch) -> None:
-        """It is here no longer; its name may be used again, its number never is.
+    def retire(self, decision: CollectionDecision, why: str) -> None:
+        """Retire the collection of a decision; its name may be used again, its number never is.
 
         Args:
-            collection: which.
-            why: names what it went for, so that no two copies of a collection have the same name.
+            decision: of the command that retires it.
+            why: names the reason, so that no two copies of a collection have the same name.
         """
+        collection, batch = decision.collection, decision.batch
         self._collections.retire(collection)
         self._store.retire(collection.id, collection.name, why)
         batch.retired.append(collection)

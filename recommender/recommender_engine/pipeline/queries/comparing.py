@@ -170,7 +170,7 @@ class Comparing:
                 _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
             )
             return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, None)
-        candidates = self._search.find(collection, subject, CollectionOverlay(len(subject.vector)), asked=asked)
+        candidates = self._search.find(collection, subject, CollectionOverlay(), asked=asked)
         pair, judged = self._arrivals.judged(collection, subject, asked, candidates)
         return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, candidates.twin, judged)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush, nsmallest
 
-from recommender_engine.items import Entry, TickClock
+from recommender_engine.items import Entry, ItemCommand, TickClock
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
@@ -157,10 +157,12 @@ class Expiry:
 
     def _named(self, entry: Entry) -> Iterator[tuple[Collection, list[StoredItem]]]:
         command = entry.command
-        collection = self._collections.find(getattr(command, "collection", "")) if self._hiding else None
+        if not self._hiding or not isinstance(command, ItemCommand):
+            return
+        collection = self._collections.find(command.collection)
         if collection is not None and collection.hiding and collection.name not in self._collections.frozen:
-            ids = {one for one in (getattr(command, "id", None), getattr(command, "other", None)) if one is not None}
-            rows = [row for id_ in sorted(ids) if (row := self._store.items.get(collection.id, id_)) is not None]
+            ids = sorted(command.item_ids)
+            rows = [row for id_ in ids if (row := self._store.items.get(collection.id, id_)) is not None]
             if rows:
                 yield collection, sorted(rows, key=lambda row: row.seq)
 

@@ -6,14 +6,14 @@ from recommender_engine.items import (
     Band,
     CommandIgnored,
     DeleteItem,
-    Entry,
     EntryId,
     EventData,
+    IgnoreReason,
     ItemKey,
     PatchItem,
     UpsertItem,
 )
-from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.stream_time.summaries import Summaries
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
@@ -24,20 +24,17 @@ class Outcomes:
     def __init__(self, summaries: Summaries) -> None:
         self._summaries = summaries
 
-    def emit(
-        self, entry: Entry, collection: Collection, data: EventData, band: Band | None, silent: bool, batch: Batch
-    ) -> EntryId:
+    def emit(self, decision: CollectionDecision, data: EventData, band: Band | None, *, silent: bool) -> EntryId:
         """The command was applied; ``band`` is that of the item that arrived, if one did."""
         if silent:
-            self._summaries.count(collection, entry, band)
-        return batch.emit(entry, data, silent=silent)
+            self._summaries.count(decision, band)
+        return decision.emit(data, silent=silent)
 
-    def ignore(self, entry: Entry, key: ItemKey, reason: str, batch: Batch) -> EntryId:
-        """The command is valid and changes nothing."""
-        ignored = CommandIgnored.model_validate(
-            {"command": cause(entry), "item_id": key.id, "collection": key.collection, "reason": reason}
-        )
-        return batch.emit(entry, ignored, silent=getattr(key, "silent", False))
+
+def ignore(decision: Decision, key: ItemKey, reason: IgnoreReason, *, silent: bool = False) -> EntryId:
+    """Emit the outcome of a valid command that changes nothing."""
+    ignored = CommandIgnored(command=decision.cause, item_id=key.id, collection=key.collection, reason=reason)
+    return decision.emit(ignored, silent=silent)
 
 
 def is_older(
@@ -49,7 +46,7 @@ def is_older(
 ) -> bool:
     """Whether a later version of the item has been seen; a command without a version is never older.
 
-    The version of an item that is gone is known for a week of stream time.
+    The version of a deleted item is kept for a week of stream time.
     """
     if command.version is None:
         return False

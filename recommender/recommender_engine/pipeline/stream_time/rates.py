@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import CollectionSettings, DeleteItem, Entry, EntryId, GiveFeedback, PatchItem, UpsertItem
+from recommender_engine.items import CollectionCommand, CollectionSettings, Entry, EntryId
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Collection, SqliteStore
 
-# Settings can always be changed, and an erasure is never refused.
-_COUNTED = UpsertItem | PatchItem | DeleteItem | GiveFeedback
 _SECOND_US = 1_000_000
 
 
@@ -59,7 +57,7 @@ class Rates:
     def _refused(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, InvalidCommand]]:
         for entry in entries:
             command = entry.command
-            if not isinstance(command, _COUNTED):
+            if not isinstance(command, CollectionCommand) or not command.rated:
                 continue
             collection = self._collections.find(command.collection)
             if collection is not None and not self._admits(collection, entry.time_ms * 1000):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from heapq import heapify, heappop, heappush
 
-from recommender_engine.items import Band, Entry, ItemsBackfilled
-from recommender_engine.pipeline.batch import Batch, cause
+from recommender_engine.items import Band, ItemsBackfilled
+from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Collection, SqliteStore
 
@@ -16,9 +16,9 @@ SUMMARY_AFTER_MS = 5000
 
 
 class Summaries:
-    """Counts silent commands and says when their summary is due. Time is stream time only.
+    """Counts silent commands and emits their summaries. Time is stream time only.
 
-    What is asked before a command goes by what is due, however many collections await a summary.
+    The cost before a command depends on the summaries that are due, not on the number of collections that await one.
     """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
@@ -32,10 +32,11 @@ class Summaries:
         heapify(self._heap)
         self._full = {one.id for one in waiting if one.silent_commands >= SUMMARY_COMMANDS}
 
-    def count(self, collection: Collection, entry: Entry, band: Band | None) -> None:
-        """One more silent command."""
+    def count(self, decision: CollectionDecision, band: Band | None) -> None:
+        """Count a silent command; ``band`` is that of the item that arrived, if one did."""
+        collection = decision.collection
         if collection.silent_commands == 0:
-            collection.silent_since_ms = entry.time_ms
+            collection.silent_since_ms = decision.time_ms
             heappush(self._heap, (_due_ms(collection), collection.id))
         collection.silent_commands += 1
         if collection.silent_commands >= SUMMARY_COMMANDS:
@@ -44,31 +45,31 @@ class Summaries:
             collection.silent_bands[band] += 1
         self._collections.touch(collection)
 
-    def emit_due(self, entry: Entry, batch: Batch) -> None:
-        """Publish the summaries that are due before ``entry`` is handled."""
+    def emit_due(self, decision: Decision) -> None:
+        """Publish the summaries that are due before the entry is handled."""
         due = set(self._full)
-        while self._heap and self._heap[0][0] <= entry.time_ms:
+        while self._heap and self._heap[0][0] <= decision.time_ms:
             noted = heappop(self._heap)
             if self._awaits(noted):
                 due.add(noted[1])
         self._full.clear()
         for id_ in sorted(due):
             if (collection := self._collections.by_id(id_)) is not None:
-                self.emit_now(entry, collection, batch)
+                self.emit_now(decision.within(collection))
 
     def _awaits(self, noted: tuple[int, int]) -> bool:
         """Whether a time that was noted for a collection still holds."""
         collection = self._collections.by_id(noted[1])
         return collection is not None and collection.silent_commands > 0 and _due_ms(collection) == noted[0]
 
-    def emit_now(self, entry: Entry, collection: Collection, batch: Batch) -> None:
-        """Publish the summary of a collection, if there is anything to say."""
+    def emit_now(self, decision: CollectionDecision) -> None:
+        """Publish the summary of a collection, if there were silent commands since the last one."""
+        collection = decision.collection
         if not collection.silent_commands:
             return
-        batch.emit(
-            entry,
+        decision.emit(
             ItemsBackfilled(
-                command=cause(entry),
+                command=decision.cause,
                 collection=collection.name,
                 commands=collection.silent_commands,
                 bands=dict(sorted(collection.silent_bands.items())),

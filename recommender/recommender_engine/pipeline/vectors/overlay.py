@@ -25,13 +25,12 @@ class CollectionOverlay:
         removed: committed points that nothing hangs on any more.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self) -> None:
         self.removed: set[int] = set()
         self._rows: dict[int, int] = {}
         self._labels: NDArray[np.int64] = np.empty(0, np.int64)
-        self._matrix: NDArray[np.float32] = np.empty((0, dimension), np.float32)
+        self._matrix: NDArray[np.float32] = np.empty((0, 0), np.float32)  # its width is that of the first vector
         self._used = 0
-        self._margin = rounding_margin(dimension)
 
     def __contains__(self, point: int) -> bool:
         return point in self._rows
@@ -45,7 +44,8 @@ class CollectionOverlay:
         if self._used == len(self._labels):
             more = max(_MIN_CAPACITY, self._used)
             self._labels = np.concatenate([self._labels, np.zeros(more, np.int64)])
-            self._matrix = np.concatenate([self._matrix, np.zeros((more, self._matrix.shape[1]), np.float32)])
+            fresh = np.zeros((more, len(vector)), np.float32)
+            self._matrix = np.concatenate([self._matrix, fresh]) if self._used else fresh
         self._labels[self._used], self._matrix[self._used] = point, vector
         self._rows[point] = self._used
         self._used += 1
@@ -63,12 +63,14 @@ class CollectionOverlay:
 
         Perhaps a few more, and in no order.
         """
-        matrix = self._matrix[: self._used]
+        if not self._rows:
+            return self._labels[:0], np.empty(0, np.float32)
+        matrix, margin = self._matrix[: self._used], rounding_margin(len(query))
         rough = matrix @ query  # NaN where a point has gone: it reaches nothing
-        rows = np.flatnonzero(rough >= least - self._margin)
+        rows = np.flatnonzero(rough >= least - margin)
         if 0 < k < len(rows):
             reaching = rough[rows]
-            rows = rows[reaching >= np.partition(reaching, len(rows) - k)[len(rows) - k] - self._margin]
+            rows = rows[reaching >= np.partition(reaching, len(rows) - k)[len(rows) - k] - margin]
         return self._labels[rows], cosines(query, matrix[rows])
 
     def vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -207,8 +207,8 @@ def decode(
         return entry
     # It keeps its key, so that a write that was retried is rejected once.
     raw = fields.get(b"data", _shown(fields))
-    said = None if isinstance(entry.command, Malformed) else entry.command
-    return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])), said=said)
+    original = None if isinstance(entry.command, Malformed) else entry.command
+    return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])), original=original)
 
 
 def _not_permitted(fields: Fields, type_: bytes) -> Malformed:

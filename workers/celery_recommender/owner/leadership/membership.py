@@ -16,7 +16,16 @@ from celery_recommender.settings import Settings
 from recommender_engine import Recommender
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
-from recommender_engine.items import START, CollectionDeleted, Entry, EntryId, Event, MoveCollection, malformed
+from recommender_engine.items import (
+    START,
+    CollectionCommand,
+    CollectionDeleted,
+    Entry,
+    EntryId,
+    Event,
+    MoveCollection,
+    malformed,
+)
 from recommender_engine.recent import Recent
 
 log = event_log(__name__)
@@ -71,10 +80,10 @@ class Membership:
         """
         if isinstance(entry.command, MoveCollection) and (error := self._objection(entry.id, entry.command)):
             raw = entry.command.model_dump_json(exclude_unset=True).encode()
-            return replace(entry, command=malformed(error, raw, entry.command.type), said=entry.command)
-        collection = getattr(entry.command, "collection", None)
-        if collection is None or not self._routing.several:
+            return replace(entry, command=malformed(error, raw, entry.command.type), original=entry.command)
+        if not isinstance(entry.command, CollectionCommand) or not self._routing.several:
             return entry
+        collection = entry.command.collection
         partition = self._partition if collection in self._ours else self._routing.asked_now(collection)
         if partition == self._partition:
             with self._lock:

@@ -22,7 +22,7 @@ from recommender_engine.embedding import Encoders
 from recommender_engine.errors import StateError
 from recommender_engine.event_log import event_log
 from recommender_engine.files import require_room
-from recommender_engine.items import CollectionSettings, EntryId
+from recommender_engine.items import CollectionCommand, CollectionSettings, EntryId
 from recommender_engine.opening import DATABASE
 
 log = event_log(__name__)
@@ -117,9 +117,10 @@ class PoisonIsolation:
 
     def _settings_of(self, engine: Recommender, batch: Sequence[Raw]) -> dict[str, CollectionSettings]:
         """Settings of the collections of the batch."""
-        names = {getattr(decode(id_, fields, id_.ms).command, "collection", None) for id_, fields in batch}
+        commands = [decode(id_, fields, id_.ms).command for id_, fields in batch]
+        names = {command.collection for command in commands if isinstance(command, CollectionCommand)}
         settings = engine.settings()
-        return {name: settings.get(name, CollectionSettings()) for name in sorted(filter(None, names))}
+        return {name: settings.get(name, CollectionSettings()) for name in sorted(names)}
 
 
 @contextmanager

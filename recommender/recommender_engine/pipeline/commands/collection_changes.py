@@ -1,0 +1,62 @@
+"""Commands that change a whole collection: ``collection.configured`` and ``collection.deleted``."""
+
+from __future__ import annotations
+
+from recommender_engine.items import (
+    CollectionConfigured,
+    CollectionDeleted,
+    ConfigureCollection,
+    DeleteCollection,
+    EntryId,
+)
+from recommender_engine.pipeline.batch import Decision
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.migration.moved_collections import MovedCollections
+from recommender_engine.pipeline.migration.retirement import Retirement
+from recommender_engine.pipeline.stream_time.summaries import Summaries
+from recommender_engine.store import SqliteStore
+
+
+class CollectionChanges:
+    """Sets the settings of collections, and deletes collections."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        summaries: Summaries,
+        moves: MovedCollections,
+        retirement: Retirement,
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._summaries = summaries
+        self._moves = moves
+        self._retirement = retirement
+
+    def configure(self, decision: Decision, command: ConfigureCollection) -> EntryId:
+        """Apply ``collection.configured``; returns the id of its outcome.
+
+        Raises:
+            InvalidCommand: the collection cannot have these settings.
+        """
+        collection = self._collections.configure(command.collection, command.settings)
+        return decision.emit(
+            CollectionConfigured(command=decision.cause, collection=collection.name, settings=collection.settings)
+        )
+
+    def delete(self, decision: Decision, command: DeleteCollection) -> EntryId:
+        """Apply ``collection.deleted``, also in partitions that the collection was in before.
+
+        Its cost does not depend on the size of the collection. If there is no such collection, nothing is deleted.
+        """
+        name, items = command.collection, 0
+        collection = self._collections.find(name)
+        if collection is not None:
+            self._summaries.emit_now(decision.within(collection))
+            items = self._store.items.count(collection.id)
+            self._retirement.retire(decision.within(collection), f"deleted {decision.entry.id}")
+        outcome = decision.emit(CollectionDeleted(command=decision.cause, collection=name, items=items))
+        self._store.outbox.void_keys(name, decision.time_ms, outcome)
+        self._moves.deleted(decision.entry, command)
+        return outcome
