@@ -14,7 +14,7 @@ from recommender_engine.matching import LearnedMatcher
 from recommender_engine.pipeline.dedup import answers as answers_module
 from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.learning import training as lessons
-from recommender_engine.pipeline.learning.training import LESSON_MS
+from recommender_engine.pipeline.learning.training import TRAINING_MS
 from tests.support.engine import Log, data_of, is_outcome, lines, opened
 from tests.support.partitions import Pair
 
@@ -53,7 +53,7 @@ def kinds_of_answers(engine: Recommender, collection: str = "c") -> list[str | N
 
 
 def lesson_count(engine: Recommender) -> int:
-    return len(engine._store.lessons.all())
+    return len(engine._store.training.all())
 
 
 def test_a_long_lesson_is_learned_beside_and_takes_effect_half_a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,26 +72,31 @@ def test_a_long_lesson_is_learned_beside_and_takes_effect_half_a_minute_later(mo
     assert before[0] == FEW - 1, "a few take effect at once"
     begun_ms = one.process(said(log, FEW - 1, FEW))[0].id.ms
     assert (model(one), lesson_count(one)) == (before, 1)
-    assert one.due_ms() == begun_ms + LESSON_MS
-    one.process([log.tick(later_ms=LESSON_MS - 1)])
+    assert one.due_ms() == begun_ms + TRAINING_MS
+    one.process([log.tick(later_ms=TRAINING_MS - 1)])
     assert model(one) == before
     one.process([log.tick()])
     after = model(one)
     assert after is not None
     assert (after[0], lesson_count(one), one.due_ms()) == (FEW, 0, None)
     assert threads == ["recommender-learning"]
-    assert after[1] == str(learn(one._store.lessons.answers(1, 1000, 1000)))
+    assert after[1] == str(learn(one._store.training.answers(1, 1000, 1000)))
 
 
 def history(log: Log) -> list[Entry]:
     """Answers that begin lessons, disturb them, and what is decided meanwhile."""
     entries = [*items(log), *said(log, 0, FEW)]
-    entries += [log.tick(later_ms=LESSON_MS // 2), *said(log, FEW, 15), *items(log, 5)]
-    entries += [log.feedback("i0", "unsure", "i1"), log.tick(later_ms=LESSON_MS // 2), *items(log, 3)]
-    entries += [log.feedback("i2", "same", "i3"), log.erase("i4"), log.tick(later_ms=LESSON_MS), *items(log, 6)]
+    entries += [log.tick(later_ms=TRAINING_MS // 2), *said(log, FEW, 15), *items(log, 5)]
+    entries += [log.feedback("i0", "unsure", "i1"), log.tick(later_ms=TRAINING_MS // 2), *items(log, 3)]
+    entries += [log.feedback("i2", "same", "i3"), log.erase("i4"), log.tick(later_ms=TRAINING_MS), *items(log, 6)]
     for _ in range(6):  # disturbed again and again
-        entries += [log.feedback("i2", "different", "i3"), log.tick(later_ms=LESSON_MS)]
-    return [*entries, *items(log, 9), log.tick(later_ms=LESSON_MS), log.upsert("last", "card declined shop late order")]
+        entries += [log.feedback("i2", "different", "i3"), log.tick(later_ms=TRAINING_MS)]
+    return [
+        *entries,
+        *items(log, 9),
+        log.tick(later_ms=TRAINING_MS),
+        log.upsert("last", "card declined shop late order"),
+    ]
 
 
 @pytest.mark.parametrize("size", [1, 4, 9])
@@ -132,12 +137,12 @@ def test_an_answer_that_is_gone_before_the_lesson_is_over_teaches_nothing() -> N
     one, log = engine(), Log()
     one.process([*items(log), *said(log, 0, FEW)])
     one.process([log.erase("i0")])
-    one.process([log.tick(later_ms=LESSON_MS)])
+    one.process([log.tick(later_ms=TRAINING_MS)])
     assert (lesson_count(one), (model(one) or (0,))[0]) == (1, FEW - 1), "it began anew"
-    one.process([log.tick(later_ms=LESSON_MS)])
+    one.process([log.tick(later_ms=TRAINING_MS)])
     kept = model(one)
     assert kept is not None
-    assert kept[1] == str(lessons.learned(one._store.lessons.answers(1, 1000, 1000)))
+    assert kept[1] == str(lessons.learned(one._store.training.answers(1, 1000, 1000)))
     assert kept[0] == FEW - 1
 
 
@@ -145,12 +150,12 @@ def test_it_is_learned_from_so_many_answers_the_newest(monkeypatch: pytest.Monke
     monkeypatch.setattr(lessons, "MOST_LEARNED_FROM", 12)
     one, log = engine(), Log()
     one.process([*items(log), *said(log, 0, 16)])
-    one.process([log.tick(later_ms=LESSON_MS)])
-    one.process([*said(log, 16, 17), log.tick(later_ms=LESSON_MS)])
+    one.process([log.tick(later_ms=TRAINING_MS)])
+    one.process([*said(log, 16, 17), log.tick(later_ms=TRAINING_MS)])
     kept = model(one)
     assert kept is not None
     assert kept[0] == 12
-    assert kept[1] == str(lessons.learned(one._store.lessons.answers(1, 1000, 12)))
+    assert kept[1] == str(lessons.learned(one._store.training.answers(1, 1000, 12)))
 
 
 def test_a_lesson_of_a_collection_that_is_deleted_ends() -> None:
@@ -158,7 +163,7 @@ def test_a_lesson_of_a_collection_that_is_deleted_ends() -> None:
     one.process([*items(log), *said(log, 0, FEW)])
     one.process([log.add("collection.deleted", {"collection": "default"})])
     assert (lesson_count(one), one.due_ms()) == (0, None)
-    one.process([log.tick(later_ms=LESSON_MS)])
+    one.process([log.tick(later_ms=TRAINING_MS)])
 
 
 def test_a_collection_that_moves_learns_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +178,7 @@ def test_a_collection_that_moves_learns_where_it_goes(monkeypatch: pytest.Monkey
     kinds = kinds_of_answers(source.engine)
     assert set(kinds) == {"without_codes"}
     for _ in pair.move("a", "b", "m"):
-        source.add("clock.ticked", {}, later_ms=LESSON_MS)
+        source.add("clock.ticked", {}, later_ms=TRAINING_MS)
         source.decide()
         assert source.engine.due_ms() is None or lesson_count(source.engine) == 1
     pair.settle()

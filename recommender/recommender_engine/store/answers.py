@@ -133,12 +133,12 @@ class AnswerTable:
         """Keep a learned model in place of the one before."""
         self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,0,?)", (collection, answers, json.dumps(model)))
 
-    def begin_lesson(self, collection: int) -> None:
+    def begin_training(self, collection: int) -> None:
         """All answers are being learned from; those that come now are not."""
         self._db.execute("UPDATE models SET pending=0 WHERE collection=?", (collection,))
 
     def replace_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
-        """Keep what a lesson taught; what has changed since it was begun is pending still."""
+        """Keep the model of a training run; answers since it was begun are still pending."""
         self._db.execute(
             "INSERT INTO models VALUES (?,?,0,?)"
             " ON CONFLICT DO UPDATE SET answers=excluded.answers, model=excluded.model",

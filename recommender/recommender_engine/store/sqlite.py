@@ -64,7 +64,7 @@ class SqliteStore:
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
-        self.lessons = TrainingTable(self._db)
+        self.training = TrainingTable(self._db)
         self.tombstones = TombstoneTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)

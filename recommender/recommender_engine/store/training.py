@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One lesson; a collection has one at a time.
+    """One training run; a collection has one at a time.
 
     Attributes:
         collection: its number.
@@ -43,19 +43,19 @@ class TrainingExample(NamedTuple):
 
 
 class TrainingTable:
-    """Reads and writes lessons; every call runs in the caller's transaction."""
+    """Reads and writes training runs; every call runs in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     def all(self) -> list[TrainingRun]:
-        """Every lesson, by collection."""
+        """Every run, by collection."""
         rows = self._db.execute("SELECT collection, last, due_ms, stale, begun FROM lessons ORDER BY collection")
         return [TrainingRun(id_, last, due_ms, bool(stale), begun) for id_, last, due_ms, stale, begun in rows]
 
-    def put(self, lesson: TrainingRun) -> None:
-        """It stands like this from now on."""
-        self._db.execute("INSERT OR REPLACE INTO lessons VALUES (?,?,?,?,?)", astuple(lesson))
+    def put(self, run: TrainingRun) -> None:
+        """Record a run, in place of the one of its collection."""
+        self._db.execute("INSERT OR REPLACE INTO lessons VALUES (?,?,?,?,?)", astuple(run))
 
     def remove(self, collection: int) -> None:
         """It has taken effect, or never will."""

@@ -1,4 +1,4 @@
-"""The matcher's model of each collection: the shipped one, moved by people's answers."""
+"""The matcher's model of each collection: the shipped one, adapted by people's answers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM, Training, learned
 from recommender_engine.store import SqliteStore
 
-# Learning takes longer the more answers there are, and each of them then changes less: it waits until this part of
-# those it has learned from has changed.
+# Training takes longer the more answers there are, and each of them changes less: it waits until this part of the
+# answers that the model has learned from has changed.
 _SHARE = 20
 
 
 class Models:
     """Learns from answers and keeps what was learned; a restart judges like the process before it.
 
-    A few answers take effect at once. From ``OWN_MODEL_FROM`` on, learning takes seconds: then it is done beside the
-    decisions, and takes effect half a minute of stream time later (`Training`).
+    A few answers take effect at once. From ``OWN_MODEL_FROM`` on, training takes seconds: then it runs in a thread, and
+    takes effect half a minute of stream time later (`Training`).
     """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
-        self._lessons = Training(store, collections)
+        self._training = Training(store, collections)
         self._models: dict[int, PairModel] = {}
         self._learned_from: dict[int, int] = {}
         store.on_rollback(self._reload)
@@ -54,32 +54,32 @@ class Models:
         if instead:
             self.disturb(collection)
         pending = self._store.answers.pend(collection)
-        if pending < max(1, self.learned_from(collection) // _SHARE) or self._lessons.under_way(collection):
+        if pending < max(1, self.learned_from(collection) // _SHARE) or self._training.under_way(collection):
             return
         count = self._store.answers.count(collection)
         if count >= OWN_MODEL_FROM:
-            self._store.answers.begin_lesson(collection)
-            self._lessons.begin(collection, entry.time_ms)
+            self._store.answers.begin_training(collection)
+            self._training.begin(collection, entry.time_ms)
             return
         if count:
-            last = self._store.lessons.last_answer(collection)
-            given = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM)
+            last = self._store.training.last_answer(collection)
+            given = self._store.training.answers(collection, last, MOST_LEARNED_FROM)
             self._store.answers.put_model(collection, len(given), learned(given))
         else:
             self._store.answers.drop_model(collection)
         self._forget(collection)
 
     def disturb(self, collection: int) -> None:
-        """Answers are gone that it may be learning from."""
-        self._lessons.disturb(collection)
+        """Answers are gone that a run may be learning from."""
+        self._training.disturb(collection)
 
     def take_effect(self, entry: Entry) -> None:
-        """What was learned beside takes effect, as far as it is due before ``entry``."""
-        self._lessons.due(entry, self._take)
+        """Have models take effect that were trained in a thread and are due before ``entry``."""
+        self._training.due(entry, self._take)
 
     def due_ms(self) -> int | None:
-        """Stream time at which something learned takes effect, or ``None``."""
-        return self._lessons.due_ms()
+        """Stream time at which the next model takes effect, or ``None``."""
+        return self._training.due_ms()
 
     def _take(self, collection: int, answers: int, model: dict[str, object]) -> None:
         self._store.answers.replace_model(collection, answers, model)

@@ -122,12 +122,12 @@ class Promises:
         count = self._store.answers.count(collection)
         if not count:
             return _NOTHING, _NOTHING.stated
-        last = self._store.lessons.last_answer(collection)
+        last = self._store.training.last_answer(collection)
         of = last, count, self._models.learned_from(collection)
         known = self._read.get(collection)
         if known is None or known.of != of:
             since = self._since(collection, count)
-            rows = self._store.lessons.answers(collection, last, MOST_LEARNED_FROM + since)
+            rows = self._store.training.answers(collection, last, MOST_LEARNED_FROM + since)
             known = self._reread(collection, of, rows, len(rows) - since, known)
             self._read.put(collection, known)
         return known.all, known.recorded

@@ -1,8 +1,8 @@
-"""Learning that takes long: it is done beside the decisions, and takes effect at a moment that the log determines.
+"""Training that takes long: it runs in a thread, and takes effect at a moment that the log determines.
 
-What is learned is a function of the answers up to one of them, and takes effect with the first entry from a later
-moment of stream time on. So it does not matter how fast it was learned: who comes to that entry earlier waits. Where
-an answer is taken back meanwhile, the lesson begins anew.
+The model is a function of the answers up to one of them, and takes effect with the first entry after a later moment of
+stream time. So the speed of training does not matter: the decision of that entry waits for it. If an answer is taken
+back meanwhile, the run begins anew.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from recommender_engine.store import SqliteStore, TrainingExample, TrainingRun
 MOST_LEARNED_FROM = 5000
 """From so many answers, the newest, a model is learned; more make it hardly better."""
 
-LESSON_MS = 30_000
-_MOST_BEGUN = 4  # a lesson that is disturbed once more is learned when it is due, however long that takes
+TRAINING_MS = 30_000
+_MOST_BEGUN = 4  # a run that is disturbed once more is trained when it is due, however long that takes
 
 Model = dict[str, Any]
 
@@ -75,92 +75,92 @@ def recorded(rows: list[TrainingExample]) -> Floats:
 
 
 class Training:
-    """Begins lessons and has them take effect; one is learned at a time, by a thread of its own."""
+    """Begins training runs and has them take effect; one is trained at a time, by a thread of its own."""
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
         self._turn = threading.Lock()
-        self._lessons: dict[int, TrainingRun] = {}
+        self._runs: dict[int, TrainingRun] = {}
         self._learning: dict[TrainingRun, tuple[Future[Model], int]] = {}
         self._reload()
         store.on_rollback(self._reload)
         store.on_retire(self._end)
 
     def under_way(self, collection: int) -> bool:
-        """Whether the collection has one."""
-        return collection in self._lessons
+        """Whether a run of the collection is under way."""
+        return collection in self._runs
 
     def begin(self, collection: int, now_ms: int) -> None:
-        """Learn from all answers there are now."""
-        last = self._store.lessons.last_answer(collection)
-        self._put(TrainingRun(collection, last, now_ms + LESSON_MS))
+        """Begin a run on all answers that there are now."""
+        last = self._store.training.last_answer(collection)
+        self._put(TrainingRun(collection, last, now_ms + TRAINING_MS))
 
     def disturb(self, collection: int) -> None:
-        """An answer that it may be learning from is gone."""
-        lesson = self._lessons.get(collection)
-        if lesson is not None and not lesson.stale:
-            self._put(replace(lesson, stale=True))
+        """An answer that a run may be learning from is gone."""
+        run = self._runs.get(collection)
+        if run is not None and not run.stale:
+            self._put(replace(run, stale=True))
 
     def due(self, entry: Entry, take: Callable[[int, int, Model], None]) -> None:
-        """Have those take effect that are due before ``entry``.
+        """Have the runs take effect that are due before ``entry``.
 
         Args:
             entry: that is decided next.
             take: is given the collection, from how many answers was learned, and the model.
         """
-        for lesson in list(self._lessons.values()):
-            if not self._is_here(lesson):
+        for run in list(self._runs.values()):
+            if not self._is_here(run):
                 continue
-            if entry.time_ms < lesson.due_ms:
-                self._start(lesson)  # after a restart
-            elif lesson.stale and lesson.begun < _MOST_BEGUN:
-                last = self._store.lessons.last_answer(lesson.collection)
-                self._put(TrainingRun(lesson.collection, last, entry.time_ms + LESSON_MS, begun=lesson.begun + 1))
+            if entry.time_ms < run.due_ms:
+                self._start(run)  # after a restart
+            elif run.stale and run.begun < _MOST_BEGUN:
+                last = self._store.training.last_answer(run.collection)
+                self._put(TrainingRun(run.collection, last, entry.time_ms + TRAINING_MS, begun=run.begun + 1))
             else:
-                future, answers = self._start(replace(lesson, stale=False), again=lesson.stale)
-                take(lesson.collection, answers, future.result())
-                self._end(lesson.collection)
+                future, answers = self._start(replace(run, stale=False), again=run.stale)
+                take(run.collection, answers, future.result())
+                self._end(run.collection)
 
     def due_ms(self) -> int | None:
-        """Stream time at which the next one takes effect, or ``None``."""
-        return min((one.due_ms for one in self._lessons.values() if self._is_here(one)), default=None)
+        """Stream time at which the next run takes effect, or ``None``."""
+        return min((one.due_ms for one in self._runs.values() if self._is_here(one)), default=None)
 
     def _end(self, collection: int) -> None:
-        self._store.lessons.remove(collection)
-        self._forget(self._lessons.pop(collection, None))
+        self._store.training.remove(collection)
+        self._forget(self._runs.pop(collection, None))
 
     def _reload(self) -> None:
-        self._lessons = {lesson.collection: lesson for lesson in self._store.lessons.all()}
-        for lesson in set(self._learning) - set(self._lessons.values()):
-            self._forget(lesson)
+        self._runs = {run.collection: run for run in self._store.training.all()}
+        for run in set(self._learning) - set(self._runs.values()):
+            self._forget(run)
 
-    def _is_here(self, lesson: TrainingRun) -> bool:
+    def _is_here(self, run: TrainingRun) -> bool:
         """Whether its collection is not on its way to another partition."""
-        found = self._collections.by_id(lesson.collection)
+        found = self._collections.by_id(run.collection)
         return found is not None and found.name not in self._collections.frozen
 
-    def _put(self, lesson: TrainingRun) -> None:
-        self._forget(self._lessons.get(lesson.collection))
-        self._store.lessons.put(lesson)
-        self._lessons[lesson.collection] = lesson
-        self._start(lesson)
+    def _put(self, run: TrainingRun) -> None:
+        self._forget(self._runs.get(run.collection))
+        self._store.training.put(run)
+        self._runs[run.collection] = run
+        self._start(run)
 
-    def _forget(self, lesson: TrainingRun | None) -> None:
-        if lesson is not None and lesson in self._learning:
-            self._learning.pop(lesson)[0].cancel()
+    def _forget(self, run: TrainingRun | None) -> None:
+        if run is not None and run in self._learning:
+            self._learning.pop(run)[0].cancel()
 
-    def _start(self, lesson: TrainingRun, *, again: bool = False) -> tuple[Future[Model], int]:
-        if lesson.stale:
+    def _start(self, run: TrainingRun, *, again: bool = False) -> tuple[Future[Model], int]:
+        if run.stale:
             return Future(), 0
         if again:
-            self._forget(lesson)
-        if lesson not in self._learning:
-            rows = self._store.lessons.answers(lesson.collection, lesson.last, MOST_LEARNED_FROM)
+            self._forget(run)
+        if run not in self._learning:
+            rows = self._store.training.answers(run.collection, run.last, MOST_LEARNED_FROM)
             future: Future[Model] = Future()
             threading.Thread(target=self._learn, args=(future, rows), name="recommender-learning", daemon=True).start()
-            self._learning[lesson] = future, len(rows)
-        return self._learning[lesson]
+            self._learning[run] = future, len(rows)
+        return self._learning[run]
 
     def _learn(self, future: Future[Model], rows: list[TrainingExample]) -> None:
         with self._turn:
