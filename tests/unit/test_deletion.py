@@ -68,7 +68,7 @@ def test_nothing_of_it_is_left_anywhere(tmp_path: Path) -> None:
     assert (event.data.type, data_of(event)["items"]) == ("recommender.collection.deleted.v1", 5)
     assert not (tmp_path / "index" / str(number)).exists()
     assert not [key for (key,) in engine._store._db.execute("SELECT key FROM meta") if f" {number}" in key]
-    kept = (engine._words._counts, engine._answers._said, engine._models._models, engine._rates._next_us)
+    kept = (engine._words._counts, engine._answers._links, engine._models._models, engine._rates._next_us)
     assert not any(number in one for one in kept)
     assert number not in engine._indexes._indexes
 

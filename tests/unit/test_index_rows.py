@@ -255,7 +255,7 @@ def test_upkeep_looks_at_no_index_that_has_not_changed(tmp_path: Path, monkeypat
                 engine.process([log.upsert(f"i{m}", f"text {m}", collection=f"c{n}")])
         engine._indexes.settle(60.0)
         engine.snapshot(all_changes=True)
-        wait_until(lambda: bool(engine.recalls()) and not engine._indexes._restless, "the samples to be taken")
+        wait_until(lambda: bool(engine.recalls()) and not engine._indexes._changeable, "the samples to be taken")
         assert len(engine.recalls()) == 8
         looked: list[int] = []
         counted, graph = Indexes._count, indexes._hnsw
