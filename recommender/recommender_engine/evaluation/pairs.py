@@ -62,15 +62,15 @@ class PairJudge:
         vectors: of the items, shape (items, dimension), rows of unit length.
         alone: whether a pair is judged for itself. Otherwise each item of the left is judged with the nearest items of
             the right in view, as when the right were a collection and the left arrived.
-        told: all that each item tells, by which repeats are known for certain; by default what is compared.
+        whole: the full text of each item, by which repeats are certain; by default the text that is compared.
     """
 
-    def __init__(self, pairs: PairSet, vectors: Vectors, *, alone: bool, told: Sequence[str] | None = None) -> None:
+    def __init__(self, pairs: PairSet, vectors: Vectors, *, alone: bool, whole: Sequence[str] | None = None) -> None:
         self._pairs = pairs
         self._vectors = vectors
-        said_in_all = [item.content for item in pairs.items] if told is None else told
+        texts = [item.content for item in pairs.items] if whole is None else whole
         self._sides = [
-            Comparable(item, fingerprint(clean(text))) for item, text in zip(pairs.items, said_in_all, strict=True)
+            Comparable(item, fingerprint(clean(text))) for item, text in zip(pairs.items, texts, strict=True)
         ]
         terms = [item_terms(item) for item in pairs.items]
         self._statistics = CountedTerms(one.whole.counts for one in terms)

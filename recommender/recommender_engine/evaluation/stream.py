@@ -126,7 +126,7 @@ def run_stream(
         items: in order.
         encoders: with the model that the settings name.
         settings: of the collection.
-        done: told after each batch how many items it had.
+        done: called after each batch with the number of its items.
 
     Raises:
         ConfigurationError: there is no item, or the settings are refused.

@@ -146,7 +146,7 @@ class RecordedEncoders:
 
 
 def embed(encoder: Encoder, texts: Sequence[str], done: Callable[[int], None] = lambda count: None) -> Vectors:
-    """Embed ``texts``, those of similar length together; ``done`` is told how many were after each batch.
+    """Embed ``texts``, those of similar length together; ``done`` is called after each batch with their number.
 
     Returns:
         Shape (texts, dimension), rows of unit length.

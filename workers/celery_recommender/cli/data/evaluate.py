@@ -271,7 +271,7 @@ def _pair_judge(gathered: PairSet, model: str, vectors: Path | None, *, alone: b
             lambda count: bar.advance(task, count),
         )
     both = zip(gathered.items, compared.items, strict=True)
-    return PairJudge(compared, made, alone=alone, told=[messages.told(*one, settings) for one in both])
+    return PairJudge(compared, made, alone=alone, whole=[messages.told(*one, settings) for one in both])
 
 
 @contextmanager
