@@ -36,18 +36,19 @@ def moves(number: int) -> bool:
 
 def commands_of(chance: random.Random, number: int, items: int, at_ms: int) -> list[Said]:
     """One collection comes with so many items and edits, an earlier one goes, and the one that stays is worked on."""
-    said = [
+    commands = [
         *_of_owners(),
         *_of_items(chance, number, items),
         *_of_the_one_that_stays(chance, number),
     ]
     if number and moves(number - 1):
         late = {"id": "late", "collection": f"c{number - 1}", "text": text_of(chance)}
-        said.append(("item.upsert", late, None))
+        commands.append(("item.upsert", late, None))
     if number >= ALIVE:
-        said.append(("collection.deleted", {"collection": f"c{number - ALIVE}"}, None))
+        commands.append(("collection.deleted", {"collection": f"c{number - ALIVE}"}, None))
     return [
-        Said(at_ms + place, type_, data, key or f"{number} {place}") for place, (type_, data, key) in enumerate(said)
+        Said(at_ms + place, type_, data, key or f"{number} {place}")
+        for place, (type_, data, key) in enumerate(commands)
     ]
 
 

@@ -91,10 +91,10 @@ class RecordedEncoder:
     def _read(self, path: Path) -> None:
         try:
             with np.load(path, allow_pickle=False) as file:
-                said: dict[str, Any] = {
+                known: dict[str, Any] = {
                     name.removeprefix("model_"): file[name].item() for name in file.files if name.startswith("model_")
                 }
-                self._identity = ModelIdentity(**said)
+                self._identity = ModelIdentity(**known)
                 keys, vectors, truncated = file["keys"], file["vectors"].astype(np.float32), file["truncated"]
                 if vectors.shape != (len(keys), self._identity.dimension):
                     raise ValueError(f"vectors of shape {vectors.shape}")

@@ -41,9 +41,9 @@ def guard(app: Celery, append: Append, names: Collection[str] = _NAMES) -> None:
         append: puts commands into the log; an exception means that they are not there.
         names: of the tasks that may be called.
     """
-    door = GuardedConsumer(app, append, names)
-    app.amqp_cls = _guarded_amqp(door)
-    app.conf.worker_consumer = _guarded_consumer(door)
+    guarded = GuardedConsumer(app, append, names)
+    app.amqp_cls = _guarded_amqp(guarded)
+    app.conf.worker_consumer = _guarded_consumer(guarded)
 
 
 class GuardedConsumer:
@@ -114,7 +114,7 @@ class GuardedConsumer:
             log.warning("door.caller_not_told", extra={"error": repr(failure)[:200]})
 
 
-def _guarded_amqp(door: GuardedConsumer) -> type[AMQP]:
+def _guarded_amqp(guarded: GuardedConsumer) -> type[AMQP]:
     transports: dict[type, type] = {}
 
     class GuardedConnection(Connection):
@@ -122,7 +122,7 @@ def _guarded_amqp(door: GuardedConsumer) -> type[AMQP]:
             base: type = super().get_transport_cls()  # type: ignore[no-untyped-call]
             if not issubclass(base, Transport):
                 return base  # other brokers hand over bytes and metadata apart, and lose nothing
-            return transports.setdefault(base, guarded_transport(base, door.refuse_raw))
+            return transports.setdefault(base, guarded_transport(base, guarded.refuse_raw))
 
     return type("GuardedAmqp", (AMQP,), {"Connection": GuardedConnection})
 
@@ -152,7 +152,7 @@ def _nothing() -> None:
     pass
 
 
-def _guarded_consumer(door: GuardedConsumer) -> type[Consumer]:
+def _guarded_consumer(guarded: GuardedConsumer) -> type[Consumer]:
     class GuardedConsumer(_PromptConsumer):
         """Celery's consumer, but for messages that it would drop."""
 
@@ -161,7 +161,7 @@ def _guarded_consumer(door: GuardedConsumer) -> type[Consumer]:
 
             def on_task_received(message: Message) -> None:
                 try:
-                    door.admit(message)
+                    guarded.admit(message)
                     handle(message)
                 except InvalidCommand as error:
                     self._refuse(message, error)
@@ -185,7 +185,7 @@ def _guarded_consumer(door: GuardedConsumer) -> type[Consumer]:
             self._refuse(message, InvalidCommand("not_json", f"the body cannot be read: {exc}"))
 
         def _refuse(self, message: Message, error: InvalidCommand) -> None:
-            door.refuse(message, error)
+            guarded.refuse(message, error)
             message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]
 
     return GuardedConsumer

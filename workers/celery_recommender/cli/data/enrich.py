@@ -102,8 +102,8 @@ def enrich(
     checkpoint.finish()
     client.close()
     if as_json:
-        said = {**tally.as_dict(), "rows": tally.rows, "errors": tally.failed}
-        print_json({"out": target, "collection": given.collection, "run": checkpoint.run, **said})
+        counts = {**tally.as_dict(), "rows": tally.rows, "errors": tally.failed}
+        print_json({"out": target, "collection": given.collection, "run": checkpoint.run, **counts})
     else:
         out.print(printable(f"{tally.rows:,} rows written to {target}, {tally.failed:,} with an error"))
         show(tally)

@@ -257,8 +257,8 @@ def _columns(
             f"{file} has no columns left_ and right_ {_listed(missing)}; there are {_listed(common)}"
         )
     sides = {side: {part: f"{side}_{part}" for part in common} for side in _SIDES}
-    mapping, told = _of_two_lists(common, sides, options, rows, typed=typed)
-    return _Columns(sides, mapping, split, label, split_column, tuple(told))
+    mapping, remarks = _of_two_lists(common, sides, options, rows, typed=typed)
+    return _Columns(sides, mapping, split, label, split_column, tuple(remarks))
 
 
 def _of_two_lists(
@@ -281,7 +281,7 @@ def _of_two_lists(
     free = [part for part in parts if part not in taken]
     numeric = [part for part in free if (cells := columns.cells(part)) and all(map(is_number, cells))]
     attributes = options.attributes or tuple(numeric)
-    numbers, told = number_forms(columns, attributes, options.decimal, typed=typed)
+    numbers, remarks = number_forms(columns, attributes, options.decimal, typed=typed)
     mapping = ItemMapping(
         text_fields=options.text_fields or tuple(part for part in free if part not in attributes),
         attributes=attributes,
@@ -296,7 +296,7 @@ def _of_two_lists(
             sheet_days=options.excel_dates,
         ),
     )
-    return mapping, told
+    return mapping, remarks
 
 
 def _blanks(options: MappingOptions) -> Blanks:

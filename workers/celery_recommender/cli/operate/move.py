@@ -96,5 +96,5 @@ def _sentence(result: dict[str, Any]) -> str:
 
 def _show(where: dict[str, dict[str, Any]]) -> None:
     for partition, one in where.items():
-        told = ", ".join(f"{name} {one[name]}" for name in _SHOWN[1:] if one[name])
-        out.print(printable(f"{partition:12} {one['place']}{': ' + told if told else ''}"))
+        details = ", ".join(f"{name} {one[name]}" for name in _SHOWN[1:] if one[name])
+        out.print(printable(f"{partition:12} {one['place']}{': ' + details if details else ''}"))

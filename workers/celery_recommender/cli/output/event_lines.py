@@ -49,8 +49,8 @@ def event_line(event: Mapping[str, Any]) -> Text:
     if write is not None:
         return write(data)
     kind = event["type"].removeprefix("recommender.").removesuffix(".v1")
-    said = {name: value for name, value in data.items() if name not in _HIDDEN}
-    return _line(f"{kind:20} ", "magenta", " ".join(f"{name}={value}" for name, value in said.items()))
+    shown = {name: value for name, value in data.items() if name not in _HIDDEN}
+    return _line(f"{kind:20} ", "magenta", " ".join(f"{name}={value}" for name, value in shown.items()))
 
 
 def laid_out(line: Text, console: Console) -> Text:
@@ -114,11 +114,11 @@ def _group(data: Data) -> Text:
 def _feedback(data: Data) -> Text:
     by = "" if data["by"] is None else f", says {data['by']}"
     learned = counted(data["answers"], "answer")
-    said = (
+    sentence = (
         f"{data['item_id']} and {data['other_id']} {_ANSWERS[data['answer']]}{by}"
         f" (probability until now {data['probability']:.2f}; learned from {learned})"
     )
-    return _line(f"{'feedback':10} ", "green", said)
+    return _line(f"{'feedback':10} ", "green", sentence)
 
 
 def _item(data: Data) -> str:
@@ -160,8 +160,8 @@ def _collection_deleted(data: Data) -> Text:
 
 def _backfilled(data: Data) -> Text:
     bands = ", ".join(f"{count:,} {band}" for band, count in data["bands"].items() if count)
-    said = f"{data['commands']:,} silent commands in {data['collection']}"
-    return _line(f"{'backfill':10} ", "magenta", said + (f": {bands}" if bands else ""))
+    sentence = f"{data['commands']:,} silent commands in {data['collection']}"
+    return _line(f"{'backfill':10} ", "magenta", sentence + (f": {bands}" if bands else ""))
 
 
 _WRITERS: dict[str, Callable[[Data], Text]] = {
@@ -179,8 +179,8 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
 }
 
 
-def _line(kind: str, style: str, said: str) -> Text:
-    return Text(kind, style=style).append_text(_styled(said))
+def _line(kind: str, style: str, sentence: str) -> Text:
+    return Text(kind, style=style).append_text(_styled(sentence))
 
 
 def _styled(text: str) -> Text:

@@ -60,10 +60,10 @@ class _Quoting:
     """Cells that need it stand in quotes."""
 
     def __init__(self, text: TextIO, marks: Marks, end: str, *, always: bool) -> None:
-        said = {"delimiter": marks.delimiter, "quotechar": marks.quote, "lineterminator": end}
+        options = {"delimiter": marks.delimiter, "quotechar": marks.quote, "lineterminator": end}
         # The writer quotes only the characters of its own line end, yet the other ends a line too.
-        self._quoted = csv.writer(text, quoting=csv.QUOTE_ALL, **said)  # type: ignore[arg-type]
-        self._plain = self._quoted if always else csv.writer(text, **said)  # type: ignore[arg-type]
+        self._quoted = csv.writer(text, quoting=csv.QUOTE_ALL, **options)  # type: ignore[arg-type]
+        self._plain = self._quoted if always else csv.writer(text, **options)  # type: ignore[arg-type]
 
     def __call__(self, cells: Sequence[Any], *, header: bool = False) -> None:
         texts = [to_text(cell) for cell in cells]

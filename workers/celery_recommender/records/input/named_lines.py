@@ -40,8 +40,8 @@ def is_yaml(lines: Sequence[str]) -> bool:
     A list of texts is YAML too, and its texts may begin with a word and a colon (``fix: the door``): it is none here.
     Records are told by nesting, by names that come again in turn, by names of columns, by values that are no words.
     """
-    said = [line for line in lines if not _REMARK.fullmatch(line)]
-    full = [line for line in said if line.strip()]
+    kept = [line for line in lines if not _REMARK.fullmatch(line)]
+    full = [line for line in kept if line.strip()]
     named = [_named(line) for line in full]
     fits = [one is not None or _OTHERWISE_YAML.fullmatch(line) for one, line in zip(named, full, strict=True)]
     if not full or not fits[0] or sum(map(bool, fits)) < _MOSTLY * len(full):
@@ -50,7 +50,7 @@ def is_yaml(lines: Sequence[str]) -> bool:
         return True
     return not any(
         line.startswith("- ") and one is None for one, line in zip(named, full, strict=True)
-    ) and _are_records([[one for line in block if (one := _named(line)) is not None] for block in _blocks(said)])
+    ) and _are_records([[one for line in block if (one := _named(line)) is not None] for block in _blocks(kept)])
 
 
 def is_settings(lines: Sequence[str]) -> bool:
