@@ -1,4 +1,4 @@
-"""Which stored items are compared as the rules of now have it; the others wait until they are looked at again."""
+"""Which stored items are compared by the present rules; the others wait until they are cut again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 
 
 class ComparedTexts:
-    """Tells items of which another text was embedded than would be now: vectors of unlike texts are not compared.
+    """Finds items whose embedded text differs from what the present rules give: their vectors are not compared.
 
     Args:
         store: the items.
@@ -23,7 +23,7 @@ class ComparedTexts:
         self._messages = messages
 
     def current(self, collection: Collection, members: Sequence[Member]) -> Sequence[Member]:
-        """Those of the items of which the same text would be compared now, in the order given."""
+        """Those of the items whose embedded text is that of the present rules, in the order given."""
         waiting = {member.seq for member in members if member.seq <= collection.uncut_seq}
         if not waiting:
             return members
@@ -31,16 +31,16 @@ class ComparedTexts:
         return [member for member in members if member.seq not in stale]
 
     def is_current(self, collection: Collection, seq: int | None) -> bool:
-        """The same of one item; one that arrives now is."""
+        """Whether the embedded text of an item is that of the present rules; ``None`` for one that arrives now."""
         return seq is None or seq > collection.uncut_seq or not self._stale(collection, [seq])
 
     def cut(self, collection: Collection, item: Item) -> Item | None:
-        """What of an item is compared now; ``None`` where that is all of it."""
+        """What is compared of an item by the present rules; ``None`` where that is all of it."""
         found = self._messages.compared(item, collection.settings)
         return None if found is item else found
 
     def cuts(self, collection: Collection, stored: StoredItem) -> tuple[Cut, ...]:
-        """What was cut of an item; nothing while it waits to be cut by the rules of now."""
+        """What was cut of an item; nothing while it waits to be cut by the present rules."""
         if stored.cut is None or not self.is_current(collection, stored.seq):
             return ()
         return self._messages.cuts(stored.item, collection.settings)

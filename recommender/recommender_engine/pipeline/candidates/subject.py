@@ -15,7 +15,7 @@ class Subject:
     """The item that is judged.
 
     Attributes:
-        item: what it says.
+        item: with the text that is compared.
         fingerprint: of its canonical text.
         vector: float32, shape (dimension,), unit length.
         at_ms: stream time of its arrival.
@@ -30,9 +30,9 @@ class Subject:
 
     @property
     def brings_nothing(self) -> bool:
-        """Whether it arrives with a placeholder for a text and no vector of its own."""
+        """Whether it arrives with a placeholder for a text and without a vector of its producer."""
         return self.seq is None and self.item.vector is None and says_nothing(self.item.content)
 
     def comes_after(self, member: Member) -> bool:
-        """Whether the member was there before it."""
+        """Whether the member arrived before it."""
         return member.id != self.item.id and (self.seq is None or member.seq < self.seq)

@@ -31,23 +31,23 @@ class Words:
         self._kept = numbers_kept()
         self._postings = Postings(store)
         self._changed: set[int] = set()  # collections whose counts the batch has changed
-        self._thinned: set[int] = set()  # collections that lost items since texts were last forgotten
+        self._shrunk: set[int] = set()  # collections that lost items since texts were last forgotten
         store.on_rollback(self._reload)
         store.on_retire(self._retire)
         if store.note(_NOTE) != _VERSION:
             self._rebuild()
 
     def statistics(self, collection: str) -> TermStatistics:
-        """Document frequencies of a collection, by its name; those of an empty one if it does not exist."""
+        """Document frequencies of a collection, by its name; none if it does not exist."""
         found = self._collections.find(collection)
         return Counts(Counter()) if found is None else self._of(found.id)
 
     def supposed(self, collection: int, item: Item) -> AbstractContextManager[None]:
-        """Meanwhile terms are as common as if the item were there too; it is not found by its words."""
+        """Count the terms of an item too while the context lasts; it is not found by its words."""
         return self._of(collection).supposed(item_terms(item).terms) if self._reads(collection) else nullcontext()
 
     def add(self, collection: int, seq: int, item: Item) -> None:
-        """An item has arrived; nothing happens where the collection does not look at words."""
+        """Add an item; nothing happens where the collection does not compare texts."""
         if not self._reads(collection):
             return
         terms, counts = item_terms(item).terms, self._of(collection)
@@ -57,37 +57,37 @@ class Words:
         self._postings.add(collection, seq, terms, first)
 
     def remove(self, collection: int, seq: int, item: Item) -> None:
-        """An item has gone; it must say what it said when it was added."""
+        """Remove an item, with the text with which it was added."""
         if not self._reads(collection):
             return
         terms = item_terms(item).terms
-        self._thinned.add(collection)
+        self._shrunk.add(collection)
         self._changed.add(collection)
         self._of(collection).change(terms, -1)
         self._postings.remove(collection, seq, terms)
 
     def discard(self, collection: int, seq: int, item: Item) -> None:
-        """The same of a collection that has left, where nobody asks how common a term is."""
-        self._thinned.add(collection)
+        """Remove an item of a collection that has left, of which no frequencies are kept."""
+        self._shrunk.add(collection)
         self._postings.remove(collection, seq, item_terms(item).terms)
 
     def forget_texts(self) -> None:
-        """Texts were erased, now or after their items had gone: none of those stays in memory.
+        """Drop texts from memory: some were erased, now or after their items were removed.
 
-        Nothing has to go where no item has gone since it was last done.
+        Nothing is done where no item was removed since the last time.
         """
-        if not self._thinned:
+        if not self._shrunk:
             return
         forget_texts()
         self._store.words.forget_terms()
         self._kept.clear()
-        for collection in self._thinned:
+        for collection in self._shrunk:
             if (counts := self._counts.get(collection)) is not None:
                 counts.forget_unused()
-        self._thinned.clear()
+        self._shrunk.clear()
 
     def kept_bytes(self) -> dict[str, int]:
-        """About how many bytes of memory are taken by what came up of late: texts taken apart, and terms."""
+        """About how many bytes of memory are taken by texts that were read lately, and by terms."""
         terms = self._kept.weight + self._postings.kept_bytes + self._store.words.kept_bytes
         return {"texts": bytes_of_texts(), "terms": terms}
 
@@ -122,7 +122,7 @@ class Words:
         self._counts.pop(collection, None)
         self._changed.discard(collection)
         self._postings.clear()
-        self._thinned.add(collection)
+        self._shrunk.add(collection)
 
     def _reads(self, collection: int) -> bool:
         known = self._collections.by_id(collection)
