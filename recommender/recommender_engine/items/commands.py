@@ -144,13 +144,13 @@ _KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that is no command: what was wrong with it, and what it said.
+    """A message that is no command, and the error.
 
     Attributes:
         error: why it is rejected.
         payload: the original bytes, cut at ``MAX_MESSAGE_BYTES``.
         size: length of the original in bytes.
-        type: the command type it claimed.
+        type: the command type that it gave.
     """
 
     error: InvalidCommand
@@ -165,13 +165,13 @@ class Entry:
 
     Attributes:
         id: its position in the log; entries are processed in this order.
-        command: what it asks for, or why it cannot be read.
+        command: the command, or why it cannot be read.
         key: the producer's name for it in its collection; a repeat within 24 hours has no second effect.
-        reply_to: who waits for the outcome (a Celery task id), if anybody.
-        at_ms: stream time in milliseconds since 1970 where the id cannot be believed; by default that of the id.
-        via: partitions that have passed it on.
-        elsewhere: the partition that it is for, by the settings, if it is not the one that reads it. It counts only
-            while the collection is not there.
+        reply_to: id of the Celery task that waits for the outcome, if any.
+        at_ms: stream time in milliseconds since 1970 where that of the id is out of range; by default that of the id.
+        via: partitions that have forwarded it.
+        elsewhere: the partition that its collection belongs to by the settings, if it is not the one that reads it. It
+            counts only while the collection does not exist here.
         original: the command that could be read, where ``command`` is the reason of its refusal: the key belongs to it.
     """
 
@@ -197,14 +197,14 @@ def decode_entry(
     key: bytes | str | None = None,
     reply_to: str | None = None,
 ) -> Entry:
-    """Decode one entry; whatever is wrong with it becomes a ``Malformed`` command, never an exception.
+    """Decode one entry; an invalid one becomes a ``Malformed`` command, never an exception.
 
     Args:
         entry_id: position in the log.
         type_: command type, for example ``item.upsert``.
         data: the command as JSON.
         key: the producer's idempotency key.
-        reply_to: task id of a caller that waits for the outcome.
+        reply_to: id of the task that waits for the outcome.
     """
     raw = data.encode(errors="surrogatepass") if isinstance(data, str) else data
     claimed = claimed_type(type_)
@@ -219,19 +219,19 @@ def decode_entry(
 
 
 def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
-    """Keep what a rejected message said, within bounds; not the frames in which it was found out."""
+    """Keep a rejected message, within bounds, and the error without its frames."""
     error.__traceback__ = error.__context__ = None
     return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
 
 
 def claimed_type(type_: bytes | str) -> str:
-    """The type that a message says it is of, in a form that can be shown."""
+    """The type that a message gives, in a printable form."""
     text = type_.decode(errors="backslashreplace") if isinstance(type_, bytes) else type_
     return text if text.isprintable() else ascii(text)
 
 
 def claimed_item(payload: bytes) -> ItemKey | None:
-    """The item that a rejected message was about, as far as it can be told."""
+    """The item that a rejected message was about, if that can be read."""
     try:
         value = parse_json(payload)
         if not isinstance(value, dict):
@@ -262,8 +262,8 @@ def validate(model: type[M], value: dict[str, Any]) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         refused = _explained(error)
-    # Out here, so that it has no context: what our own validators raise is held by pydantic's error where the garbage
-    # collector does not see it, and their frames would hold whatever holds this one, for ever.
+    # Raised outside of the block, so that it has no context: pydantic's error holds what our validators raise where the
+    # garbage collector does not see it, and the frames would keep this error alive for ever.
     raise refused
 
 
@@ -330,7 +330,7 @@ def deeper_than(value: Any, depth: int) -> bool:
 
 
 def _explained(error: ValidationError) -> InvalidCommand:
-    """The first thing pydantic found, in our words: where it is, what is wrong, what was given."""
+    """The first error of pydantic in our words: the field, what is wrong, the type of the value."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"] if part not in _FORMS)[:_MAX_FIELD_CHARS] or None
     code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
@@ -340,7 +340,7 @@ def _explained(error: ValidationError) -> InvalidCommand:
 
 
 _FORMS = ("list[float]", "bytes")  # what pydantic calls the two forms of a vector, as if they were keys
-_MAX_FIELD_CHARS = 200  # a key that nobody expected can be as long as the message
+_MAX_FIELD_CHARS = 200  # an unknown key can be as long as the message
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 _JSON_TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
 

@@ -1,4 +1,4 @@
-"""Commands that owners and their Celery door append, for what happens outside of the stream to stand on the log."""
+"""Commands that owners and the Celery consumer append, so that the log has what happens outside of the stream."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class QuarantineCommand(Command):
 
 
 class RefuseMessage(Command):
-    """Appended by another door than the stream: it was handed what is no command, or could not hand something on.
+    """Appended for a message that did not come through the stream and is no command, or that could not be delivered.
 
     Attributes:
-        source: which door: ``celery``, the ``delivery`` of events to the user's task, or the ``forward`` of a command
-            to another partition.
-        code: why, in a word.
-        message: the same in a sentence.
-        payload: what it was handed, cut if it was too long.
+        source: ``celery``, the ``delivery`` of events to the user's task, or the ``forward`` of a command to another
+            partition.
+        code: the reason as a code.
+        message: the reason in a sentence.
+        payload: the message, cut if it was too long.
         payload_encoding: how ``payload`` holds the bytes: as UTF-8 text, or in base64.
-        payload_bytes: length of what it was handed.
-        item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
-        command_type: type of the command that could not be passed on.
+        payload_bytes: length of the message.
+        item_id: the item it was about, if that can be read; ``collection`` is the collection of the item.
+        command_type: type of the command that could not be forwarded.
     """
 
     type: ClassVar = "message.refused"

@@ -1,22 +1,22 @@
-"""What a collection leaves behind that has left: for another partition, or for good."""
+"""Rows of collections that were deleted or have moved to another partition."""
 
 from __future__ import annotations
 
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.store import SqliteStore, StoredItem
 
-_ROWS_FOR_AN_ITEM = 10  # that has no words and no vector
+_ROWS_FOR_AN_ITEM = 10  # rows without words and vectors that count as one item
 
 
 class CollectionCleanup:
-    """Clears away copies that nobody reads: bit by bit, and at once what is erased."""
+    """Deletes these rows: a few at a time, and those of an erased item at once."""
 
     def __init__(self, store: SqliteStore, words: Words) -> None:
         self._store = store
         self._words = words
 
     def clear(self, limit: int) -> bool:
-        """Clear away at most ``limit`` items; false when there is nothing left. A transaction of its own."""
+        """Delete at most ``limit`` items, in a transaction of its own; false if none were left."""
         retired = self._store.transfer.retired()
         if retired is None:
             return False
@@ -31,7 +31,7 @@ class CollectionCleanup:
         return True
 
     def erase(self, name: str, item_id: str) -> None:
-        """Drop every trace of an item from the copies of a collection; part of the running transaction."""
+        """Delete every trace of an item from retired copies of a collection; part of the running transaction."""
         for collection in self._store.transfer.retired_as(name):
             row = self._store.items.get(collection, item_id)
             if row is not None:

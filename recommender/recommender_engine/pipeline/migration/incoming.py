@@ -1,4 +1,4 @@
-"""A collection that arrives from another partition, page by page, as the log brings it."""
+"""A collection that arrives from another partition, page by page, from the log."""
 
 from __future__ import annotations
 

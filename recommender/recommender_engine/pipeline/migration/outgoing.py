@@ -46,8 +46,8 @@ class MovePage(Value):
 
 
 class Outgoing:
-    """Reads pages. A sealed collection does not change, but its keys come to the end of their time: a page of them may
-    be another one when it is asked for again.
+    """Reads pages. A sealed collection does not change, but its keys expire: a page of them may differ when it is read
+    again.
     """
 
     def __init__(self, store: SqliteStore, moves: MovedCollections) -> None:
@@ -141,7 +141,7 @@ class Outgoing:
             key=None if own is None else own[0].hex(),
             truncated=own is not None and bool(own[1]),
             vector=None if own is None else _base64(own[2]),
-            group=int(row.group.removeprefix("g") or row.seq),  # of one that is gone, and soon deleted, its own
+            group=int(row.group.removeprefix("g") or row.seq),  # an expired item has no group: its own
             verdict=row.verdict.pair,
             matched=row.verdict.matched_seq,
             at_ms=row.at_ms,
@@ -152,7 +152,7 @@ class Outgoing:
         return [TombstoneRecord(id=id_, version=version) for id_, version in rows], rows[-1][0] if rows else None
 
     def _answers(self, collection: Collection, after: str) -> tuple[list[Record], str | None]:
-        """In the order in which they were given; named by how many went before."""
+        """In the order in which they were given; a page is named by the number of answers before it."""
         start = int(after)
         rows = self._store.answers.all(collection.id)[start : start + _RECORDS]
         taken: list[Record] = [
@@ -175,9 +175,9 @@ class Outgoing:
         taken: list[Record] = []
         size = 0
         for key, ms, type_, item_id, matched_id, event, digest in rows:
-            said = digest.hex() if digest else None
+            hexed = digest.hex() if digest else None
             taken.append(
-                KeyRecord(key=key, ms=ms, type=type_, item_id=item_id, matched_id=matched_id, event=event, digest=said)
+                KeyRecord(key=key, ms=ms, type=type_, item_id=item_id, matched_id=matched_id, event=event, digest=hexed)
             )
             size += len(event)
             if size > _BYTES:

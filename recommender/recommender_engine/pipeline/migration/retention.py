@@ -1,6 +1,6 @@
-"""What is kept no longer goes a little at a time, so that no command waits for long. Time is stream time only.
+"""Retention: old rows are deleted a few at a time, so that no command waits for long. Time is stream time only.
 
-Nothing of it is read any more when it goes, so a decision does not depend on how much of it is gone already.
+Rows are not read any more when they are deleted, so a decision does not depend on how many are deleted already.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from recommender_engine.pipeline.migration.collection_cleanup import CollectionC
 from recommender_engine.store import MOST_OUTBOX_BYTES, SqliteStore
 
 _ROWS = 250
-_ITEMS = 50  # of a collection that has left: their words go with them
+_ITEMS = 50  # of a retired collection, with their words
 
 
 class Retention:
-    """Drops old events, keys and versions of deleted items, leftovers of collections, traces of what was erased, and
+    """Deletes old events, keys and versions of deleted items, rows of retired collections, traces of erased items, and
     empty pages."""
 
     def __init__(self, store: SqliteStore, leftovers: CollectionCleanup) -> None:
@@ -22,19 +22,19 @@ class Retention:
         self._leftovers = leftovers
 
     def some(self, outbox_ms: int, sent: EntryId, outbox_bytes: int = MOST_OUTBOX_BYTES) -> bool:
-        """Do a part of it, in about a twentieth of a second; false when nothing is left to do.
+        """Delete some, in about a twentieth of a second; false if nothing was left to do.
 
         Args:
             outbox_ms: for how long of stream time events are kept.
-            sent: events behind it have not reached their receivers, and stay.
-            outbox_bytes: so many bytes of events are kept at most.
+            sent: events behind it have not been delivered, and stay.
+            outbox_bytes: how many bytes of events are kept at most.
         """
         events, others = self._prune(outbox_ms, sent, outbox_bytes)
         scrubbed = self._store.scrub_some()
         return bool(events + others) or scrubbed or self._leftovers.clear(_ITEMS) or self._store.give_back()
 
     def prune(self, outbox_ms: int, sent: EntryId) -> int:
-        """Drop all events, keys and versions that are kept no longer; returns how many events."""
+        """Delete all events, keys and versions past their retention; returns how many events."""
         dropped = 0
         while any(gone := self._prune(outbox_ms, sent)):
             dropped += gone[0]
@@ -42,7 +42,7 @@ class Retention:
         return dropped
 
     def _prune(self, outbox_ms: int, sent: EntryId, outbox_bytes: int = MOST_OUTBOX_BYTES) -> tuple[int, int]:
-        """How many events were dropped, and how many other rows."""
+        """How many events were deleted, and how many other rows."""
         now_ms = self._store.clock_ms
         with self._store.transaction():
             self._store.outbox.drop_replies()

@@ -1,7 +1,7 @@
-"""Items whose time is up. Time is stream time only.
+"""Items whose time to live is over. Time is stream time only.
 
-They are gone at that moment: nothing shows them or compares with them from then on. Their rows are deleted, and their
-events given, a few before each command. What is asked for goes by what is due, however many collections there are.
+They are hidden at that moment: no answer shows them, and no item is compared with them. Their rows are deleted, and
+their events emitted, a few before each command. The cost depends on what is due, not on the number of collections.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from recommender_engine.items import Entry, ItemCommand, TickClock
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
-# So many are deleted before one command, so that no command waits for long, and so many before one that says that time
-# has passed, which comes on a quiet stream.
+# Items deleted before one command, so that no command waits for long; and before ``clock.ticked``, which comes on a
+# quiet stream.
 MOST_AT_ONCE = 25
 MOST_ON_A_TICK = 250
 
 
 class Expiry:
-    """Knows of each collection when its next item is due, and which still have rows of items that are gone."""
+    """When the next item of each collection expires, and which collections still have rows of expired items."""
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
@@ -30,20 +30,20 @@ class Expiry:
 
     def _reload(self) -> None:
         self._next: dict[int, int] = {}  # stream time at which a collection's next item is due
-        self._heap: list[tuple[int, int]] = []  # the same, with entries that hold no longer
+        self._heap: list[tuple[int, int]] = []  # the same, with outdated entries
         self._hiding: dict[int, Collection] = {}
         self._collections.restless = {one.id: one for one in self._collections.all() if one.gone_ms or _ttl_ms(one)}
 
     def arrived(self, collection: Collection, at_ms: int) -> None:
-        """An item has come."""
+        """An item has arrived."""
         ttl_ms = _ttl_ms(collection)
         if ttl_ms is not None and at_ms + ttl_ms < self._next.get(collection.id, at_ms + ttl_ms + 1):
             self._expect(collection, at_ms + ttl_ms)
 
     def due(self, entry: Entry) -> Iterator[tuple[Collection, list[StoredItem]]]:
-        """Items to delete before ``entry`` is handled, by collection, the earliest first: some, and those it names.
+        """Items to delete before ``entry`` is handled, by collection: some of the earliest, and those that it names.
 
-        What it yields is to be deleted before the next is asked for.
+        The caller deletes what it yields before it takes the next.
         """
         self._pass(entry.time_ms)
         left = MOST_ON_A_TICK if isinstance(entry.command, TickClock) else MOST_AT_ONCE
@@ -56,14 +56,14 @@ class Expiry:
             if seqs := self._store.items.arrived_until(id_, collection.gone_ms, left):
                 left -= len(seqs)
                 yield collection, self._rows(seqs)
-            if left:  # there were no more
+            if left:  # it has no more
                 self._forget(collection)
         for collection, rows in self._named(entry):
             if gone := [row for row in rows if row.at_ms <= collection.gone_ms]:
                 yield collection, gone
 
     def concerned(self, entry: Entry) -> Iterator[tuple[Collection, list[str]]]:
-        """Groups of the items that ``entry`` names, where some of a collection are gone and yet to be deleted."""
+        """Groups of the items that ``entry`` names, in a collection that still has rows of expired items."""
         for collection, rows in self._named(entry):
             yield collection, [row.group for row in rows if row.group]
 
@@ -82,7 +82,7 @@ class Expiry:
         return min(waiting, default=None)
 
     def _pass(self, now_ms: int) -> None:
-        """Everything that is due at a time is gone."""
+        """Hide everything that is due at a time."""
         self._wake()
         frozen: list[tuple[int, int]] = []
         while self._heap and self._heap[0][0] <= now_ms:
@@ -95,11 +95,11 @@ class Expiry:
         self._put_back(frozen)
 
     def _due(self, noted: tuple[int, int], frozen: list[tuple[int, int]]) -> Collection | None:
-        """The collection of a time that was noted, if that is right and the collection is here; else it is put right.
+        """The collection of an entry of the heap, if the entry is still right; else the entry is corrected.
 
         Args:
             noted: a time, and the number of the collection.
-            frozen: where to put it, if the collection is on its way between partitions.
+            frozen: collects entries of collections that are moving between partitions.
         """
         due_ms, id_ = noted
         if self._next.get(id_) != due_ms:
@@ -124,7 +124,7 @@ class Expiry:
             heappush(self._heap, one)
 
     def _wake(self) -> None:
-        """Look at collections whose settings have changed, or that have come."""
+        """Look at collections whose settings have changed, or that have arrived."""
         if self._collections.restless:
             for collection in self._collections.restless.values():
                 self._look(collection)

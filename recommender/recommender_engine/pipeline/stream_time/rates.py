@@ -1,6 +1,6 @@
 """How many commands a collection takes per second of stream time.
 
-What is too many is rejected, never delayed: the order of the stream stands.
+Commands above the rate are rejected, never delayed: the order of the stream stays.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SECOND_US = 1_000_000
 class Rates:
     """Admits commands by the generic cell rate algorithm (ITU-T I.371), in whole microseconds of stream time.
 
-    All it keeps of a collection is the time at which a steady sender at the permitted rate would send next; it is kept
-    in the store, so a restart, any batching and a replay refuse the same commands. Every command counts that is of a
-    kind that counts, also the repeat of a key.
+    Of a collection only the time is kept at which a steady sender at the permitted rate would send next. It is in the
+    store, so a restart, any batching and a replay refuse the same commands. Every rated command counts, also the repeat
+    of a key.
     """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
@@ -32,15 +32,15 @@ class Rates:
         store.on_retire(self._retire)
 
     def refusals(self, entries: Sequence[Entry]) -> dict[EntryId, InvalidCommand]:
-        """Those of the entries that are too many, and why. Call it once for each entry, in the order of the log.
+        """Errors of the entries above the rate. Call it once for each entry, in the order of the log.
 
         Args:
-            entries: during which no settings change.
+            entries: none of them changes settings.
         """
         return {entry.id: refusal for entry, refusal in self._refused(entries)}
 
     def flush(self) -> None:
-        """Write what has changed; part of the running transaction."""
+        """Write changes; part of the running transaction."""
         for id_ in sorted(self._changed):
             self._store.set_note(rate_note(id_), str(self._next_us[id_]))
         self._changed.clear()
@@ -92,10 +92,10 @@ def _burst(settings: CollectionSettings) -> int:
 
 
 def latest_us(settings: CollectionSettings, now_us: int) -> int:
-    """The latest time at which a steady sender to a collection would send next, whatever came until now."""
+    """The latest possible time at which a steady sender to a collection would send next."""
     return now_us + (_burst(settings) * _interval_us(settings) if settings.commands_per_second else 0)
 
 
 def rate_note(collection: int) -> str:
-    """Where the store keeps when a steady sender would send next."""
+    """Key of the note that holds when a steady sender would send next."""
     return f"next command of collection {collection}, microseconds"

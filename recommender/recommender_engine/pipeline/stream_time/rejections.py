@@ -1,4 +1,4 @@
-"""What is said of a message that cannot be accepted, and what is kept of it."""
+"""Rejections: the event about a message that cannot be accepted, and its dead letter."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _CHARACTER_BYTES = 4
 
 
 class Rejection(NamedTuple):
-    """An event, and what its dead letter holds besides.
+    """A rejection.
 
     Attributes:
         data: the event. Consumers get it, and the outbox keeps it: it holds the beginning of the message.
-        payload: all of the message, as far as it was read; ``None`` where the event has as much.
+        payload: all of the message, as far as it was read, for the dead letter; ``None`` if the event has all of it.
     """
 
     data: CommandRejected
@@ -57,12 +57,22 @@ def rejected(entry: Entry, command: Malformed) -> Rejection:
 
 
 def refused_elsewhere(entry: Entry, command: RefuseMessage) -> Rejection:
-    """What another door was handed."""
+    """A message that the Celery consumer, a delivery or a forward refused."""
     payload = _payload(command)
     text, encoding = _shown(payload)
-    said = {**command.model_dump(), "payload": text, "payload_encoding": encoding}
-    said["command_type"] = command.command_type or command.type
-    data = CommandRejected(command=cause(entry), field=None, **said)
+    data = CommandRejected(
+        command=cause(entry),
+        code=command.code,
+        field=None,
+        message=command.message,
+        item_id=command.item_id,
+        collection=command.collection,
+        command_type=command.command_type or command.type,
+        payload=text,
+        payload_encoding=encoding,
+        payload_bytes=command.payload_bytes,
+        source=command.source,
+    )
     return Rejection(data, _rest(payload))
 
 
