@@ -126,17 +126,8 @@ class Recommender:
         self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, search)
         self._departures = departures = Departures(store, arrivals, search, corrections)
         edits = GroupEdits(store, judging, self._answers, groups)
-        feedback = Feedback(
-            store,
-            self._collections,
-            search,
-            arrivals,
-            self._answers,
-            edits,
-            self._models,
-            current_verdicts,
-            corrections,
-        )
+        changed = self._answers, edits, self._models, current_verdicts, corrections
+        feedback = Feedback(store, self._collections, search, arrivals, *changed)
         outcomes = Outcomes(self._summaries)
         parts = search, arrivals, departures, self._expiry, groups, recommendations, current_verdicts, corrections
         upserts = Upserts(store, self._collections, *parts, outcomes)

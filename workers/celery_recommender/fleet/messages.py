@@ -74,7 +74,8 @@ class EmbedRequest:
                 "texts": [_, *_] as texts,
             } if all(isinstance(text, str) for text in texts) and _within(dimension, 1, _MOST_COLUMNS):
                 return cls(id_, name, model, dimension, tuple(texts))
-        raise InvalidMessage("no request for embeddings")
+            case _:
+                raise InvalidMessage("no request for embeddings")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from recommender_engine.store import Answer, Arrived, Collection, Move, OutboxRo
 _MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page of ours has about 100 kB, or one record more than fits into that
 _DEEPEST = 64  # levels of an event; one of ours has ten
 _UNIT = 1e-3  # how far a vector's length may be from one
+_InCollection = PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | KeyRecord
 
 
 class Incoming:
@@ -130,7 +131,7 @@ class Incoming:
                 "settings.model",
             )
 
-    def _take(self, decision: CollectionDecision, record: Record, move: Move) -> None:
+    def _take(self, decision: CollectionDecision, record: _InCollection, move: Move) -> None:
         match record:
             case PointRecord():
                 self._point(decision, record, move)

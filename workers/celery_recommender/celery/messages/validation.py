@@ -188,7 +188,8 @@ def _call(task: str, payload: Any) -> Call:
         case [list(args), dict(kwargs), dict() | None as embed]:
             _check_embed(embed or {})
             return Call(task, args, kwargs)
-    raise InvalidCommand("wrong_type", "the body must be [arguments, keyword arguments, what follows]", "body")
+        case _:
+            raise InvalidCommand("wrong_type", "the body must be [arguments, keyword arguments, what follows]", "body")
 
 
 def _check_headers(headers: Mapping[str, Any]) -> None:
