@@ -247,7 +247,7 @@ class Recommender:
             self._items.expire(decision.within(collection), rows)
         for collection, groups in self._expiry.concerned(entry):
             self._departures.settle(decision.within(collection), groups)
-        self._policy_index.sort(entry.command)
+        self._policy_index.assign_keys(entry.command)
         self._recutting.some(decision)
         self._summaries.emit_due(decision)
         self._handlers.handle(prepared, decision)
@@ -272,7 +272,7 @@ class Recommender:
         return self._reads.get(item_id, collection)
 
     def answers(self, collection: str = "default") -> list[AnswerView]:
-        """What people said of the items of a collection, in the order in which they said it."""
+        """Answers on the items of a collection, in the order in which they were given."""
         return self._reads.answers(collection)
 
     def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
@@ -280,7 +280,7 @@ class Recommender:
         return self._reads.export(collection, after, last)
 
     def outcome(self, key: str, collection: str | None = None) -> dict[str, Any] | None:
-        """The event that answered the command with this key, or ``None`` if the key was not used of late.
+        """The event that answered the command with this key, or ``None`` if the key was not used lately.
 
         Without the collection, one alone must have used the key, else ``InvalidCommand`` is raised.
         """
@@ -304,18 +304,18 @@ class Recommender:
         return self._reads.sizes()
 
     def review_share(self) -> float:
-        """Share of the items that arrived of late that are in ``review``, over all collections, in [0, 1]."""
+        """Share of the items that arrived lately that are in ``review``, over all collections, in [0, 1]."""
         return self._reads.review_share()
 
     def kept_bytes(self) -> dict[str, int]:
-        """About how many bytes of memory are taken by what was read of late, by kind: each has a bound."""
+        """About how many bytes of memory the caches take, by kind: each has a bound."""
         return {**self._words.kept_bytes(), **self._store.kept_bytes()}
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 
     @property
     def outbox(self) -> Outbox:
-        """Committed events, and who waits for them."""
+        """Committed events, and the callers that wait for them."""
         return self._store.outbox
 
     @property

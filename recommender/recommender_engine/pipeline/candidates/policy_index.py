@@ -1,4 +1,4 @@
-"""What the policy of a collection lets an item repeat, found by an index however many items it must not repeat."""
+"""Finds by an index what the policy of a collection lets an item repeat, however many items it excludes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Allowed(NamedTuple):
 
 
 def policy_key_of(collection: Collection, item: Item, at_ms: int) -> PolicyKey:
-    """Where an item stands among those that later ones may repeat."""
+    """The policy key of an item: later items find by it what they may repeat."""
     return (
         policy_key(collection.settings, collection.id, Dated(item, at_ms))
         if restricts(collection.settings)
@@ -47,8 +47,8 @@ def policy_key_of(collection: Collection, item: Item, at_ms: int) -> PolicyKey:
 class PolicyIndex:
     """Finds what an item may repeat, in collections whose policy restricts it.
 
-    When the settings change, the items get new policy keys a few at a time, the latest first. Those whose turn has not
-    come are read one by one, so that what is found is the same.
+    When the settings change, the items get new policy keys a few at a time, the latest first. Those that have old keys
+    are read one by one, so that the result is the same.
     """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
@@ -57,7 +57,7 @@ class PolicyIndex:
         self._last: tuple[Subject, Allowed] | None = None
 
     def allowed(self, collection: Collection, subject: Subject) -> Allowed:
-        """What a subject may repeat; asked several times for one decision."""
+        """What a subject may repeat; kept for the decision."""
         if self._last is None or self._last[0] is not subject:
             self._last = subject, self._allowed(collection, subject)
         return self._last[1]
@@ -97,15 +97,15 @@ class PolicyIndex:
         by_seq = {member.seq: member for member in self._store.items.by_number(found[:most])}
         return [by_seq[seq] for seq in found[:most]]
 
-    def near(self, collection: Collection, subject: Subject) -> list[int] | None:
+    def few_points(self, collection: Collection, subject: Subject) -> list[int] | None:
         """The points of all that a subject may repeat, if those are few, else ``None``."""
         sought = self.allowed(collection, subject).sought
         if sought is None:
             return []
         return self._store.policy_index.points(sought, FEW)
 
-    def having(self, collection: Collection, subject: Subject) -> Callable[[Sequence[int]], list[int]]:
-        """Tells of points which have an item that a subject may repeat."""
+    def points_chooser(self, collection: Collection, subject: Subject) -> Callable[[Sequence[int]], list[int]]:
+        """Chooses points that have an item which a subject may repeat."""
         allowed = self.allowed(collection, subject)
 
         def choose(points: Sequence[int]) -> list[int]:
@@ -116,8 +116,8 @@ class PolicyIndex:
 
         return choose
 
-    def among(self, collection: Collection, subject: Subject) -> Callable[[Sequence[int]], list[int]]:
-        """Chooses of arrival numbers those that a subject may repeat."""
+    def items_chooser(self, collection: Collection, subject: Subject) -> Callable[[Sequence[int]], list[int]]:
+        """Chooses arrival numbers of items that a subject may repeat."""
         allowed = self.allowed(collection, subject)
 
         def choose(seqs: Sequence[int]) -> list[int]:
@@ -126,10 +126,10 @@ class PolicyIndex:
             known = set(self._store.policy_index.among(seqs, allowed.sought))
             waiting = [seq for seq in seqs if seq <= allowed.sought.behind and seq < allowed.sought.before]
             waiting = self._store.items.visible(waiting, allowed.sought.hidden_ms)
-            said = self._store.items.texts(waiting, collection.name) if waiting else {}
+            texts = self._store.items.texts(waiting, collection.name) if waiting else {}
             known.update(
                 seq
-                for seq, one in said.items()
+                for seq, one in texts.items()
                 if one.item.id != subject.item.id
                 and allows(collection.settings, allowed.later, Dated(one.item, one.at_ms))
             )
@@ -137,8 +137,8 @@ class PolicyIndex:
 
         return choose
 
-    def sort(self, command: Command | Malformed) -> None:
-        """Give some items their policy keys under the settings of now; to be called before each command."""
+    def assign_keys(self, command: Command | Malformed) -> None:
+        """Give some items their policy keys under the present settings; to be called before each command."""
         self._last = None
         if isinstance(command, ConfigureCollection):
             return
@@ -154,16 +154,16 @@ class PolicyIndex:
     def _earliest(
         self, allowed: Allowed, sharing: Sharing, values: Sequence[bytes | int], subject: Subject
     ) -> list[int]:
-        """Of each text or point the earliest item that is allowed, as far as there is one."""
+        """The earliest allowed item of each text or point that has one."""
         collection, later, sought = allowed
         if sought is None:
             return []
         earliest = self._store.policy_index.earliest(sharing, values, sought)
         if sought.behind:
-            for place, value in enumerate(values):
+            for position, value in enumerate(values):
                 waiting = self._store.policy_index.unsorted(collection.id, sharing, value, sought, collection.name)
-                for member, said in waiting:
-                    if subject.comes_after(member) and allows(collection.settings, later, Dated(said.item, said.at_ms)):
-                        earliest[place] = member.seq
+                for member, text in waiting:
+                    if subject.comes_after(member) and allows(collection.settings, later, Dated(text.item, text.at_ms)):
+                        earliest[position] = member.seq
                         break
         return [seq for seq in earliest if seq]

@@ -150,8 +150,8 @@ class CandidateSearch:
         """Points of all that the item may repeat, if its policy leaves few; else what chooses points that have one."""
         if not restricts(collection.settings):
             return [], None
-        few = self._policy_index.near(collection, subject)
-        return (few, None) if few is not None else ([], self._policy_index.having(collection, subject))
+        few = self._policy_index.few_points(collection, subject)
+        return (few, None) if few is not None else ([], self._policy_index.points_chooser(collection, subject))
 
     def _visible(self, collection: Collection) -> Chooser | None:
         """Chooses the points on which an item hangs that is to be seen; ``None`` where all have one."""

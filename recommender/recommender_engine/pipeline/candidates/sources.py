@@ -57,7 +57,7 @@ class SharedWords:
     def find(self, collection: Collection, subject: Subject) -> list[Member]:
         """At most ``SHARING_WORDS``."""
         if restricts(collection.settings):
-            usable: Chooser | None = self._policy_index.among(collection, subject)
+            usable: Chooser | None = self._policy_index.items_chooser(collection, subject)
         else:
             usable = self._visible(collection)
         found = self._words.search(collection.id, subject.item, SHARING_WORDS, usable)

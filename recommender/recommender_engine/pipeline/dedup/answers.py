@@ -64,16 +64,16 @@ class Answers:
         return frozenset(far)
 
     def settled(self, collection: int, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """Of each pair of ids, whether what people said tells if the two are the same; each chain is followed once."""
-        said = self._of(collection)
+        """Whether the answers make the two of each pair of ids the same or different; each chain is followed once."""
+        links = self._of(collection)
         reached: dict[str, frozenset[str]] = {}
         different: dict[str, set[str]] = {}
         for id_ in {id_ for pair in pairs for id_ in pair}:
             if id_ in reached:
                 continue
-            together = frozenset(_reached(said, id_))
+            together = frozenset(_reached(links, id_))
             reached |= dict.fromkeys(together, together)
-            apart = {other for near in together for other, same in said.get(near, {}).items() if not same}
+            apart = {other for near in together for other, same in links.get(near, {}).items() if not same}
             different |= dict.fromkeys(together, apart)
         return [other in reached[one] or not different[one].isdisjoint(reached[other]) for one, other in pairs]
 

@@ -51,7 +51,7 @@ class Words:
         if not self._reads(collection):
             return
         terms, counts = item_terms(item).terms, self._of(collection)
-        first = [terms[place] for place in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
+        first = [terms[position] for position in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
         counts.change(terms, 1)
         self._changed.add(collection)
         self._postings.add(collection, seq, terms, first)

@@ -1,4 +1,4 @@
-"""What would be said of two items: judged alone, or in the stream of a collection, as one that arrives is judged."""
+"""The verdict on two items that are asked about: alone, or in the stream of a collection, as on one that arrives."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class _Side(NamedTuple):
     """One of the two.
 
     Attributes:
-        subject: what it says, and its arrival number if it is stored.
-        member: it, if it is stored.
+        subject: the item, with its arrival number if it is stored.
+        member: the stored item, if it is one.
     """
 
     subject: Subject
@@ -54,12 +54,12 @@ class _Side(NamedTuple):
 
     @property
     def seq(self) -> float:
-        """What is not stored comes behind all that is."""
+        """An item that is not stored comes after all that are."""
         return float("inf") if self.member is None else self.member.seq
 
 
 class Comparing:
-    """Judges pairs that somebody asks about. Nothing is stored."""
+    """Judges pairs that are asked about. Nothing is stored."""
 
     def __init__(
         self,
@@ -120,12 +120,12 @@ class Comparing:
         return _compared(pair, "alone")
 
     def in_stream(self, one: Item | ItemKey, other: Item | ItemKey, name: str) -> ComparedPair:
-        """What the later of two items is told of the earlier one in a collection.
+        """The verdict on the later of two items and the earlier one in a collection.
 
-        What is stored there, under its id and with the same text, keeps its place; else ``one`` arrives now, and
-        ``other`` just before it. Of two stored ones it is what was said, if the verdict speaks of the other, and else
-        what would be said now of the later one among those that came before it. Where there is no such collection, the
-        two are judged alone.
+        An item that is stored under its id with the same text keeps its arrival; else ``one`` arrives now and ``other``
+        just before it. For two stored ones it is the stored verdict, if that is about the other, and else the verdict
+        of now on the later one among those that came before it. Where there is no such collection, the two are judged
+        alone.
 
         Raises:
             InvalidCommand: an item that is named by its id alone is not there; the two are the same item; a text is
@@ -133,7 +133,7 @@ class Comparing:
         """
         collection = self._collections.find(name)
         if collection is None or collection.model is None:
-            return self.alone(_said(one, name), _said(other, name))
+            return self.alone(_in_collection(one, name), _in_collection(other, name))
         sides = self._side(one, collection), self._side(other, collection)
         earlier, later = sorted(sides, key=lambda side: side.seq) if sides[0].member else (sides[1], sides[0])
         similarity = float(similarities(later.subject.vector, earlier.subject.vector[None])[0])
@@ -145,25 +145,25 @@ class Comparing:
         dated = [Dated(side.subject.item, side.subject.at_ms) for side in (later, earlier)]
         if restricts(settings) and not allows(settings, *dated):
             return _unjudged(KEPT_APART, similarity, "in the stream")
-        return _compared(self._told(collection, later, earlier, similarity), "in the stream")
+        return _compared(self._verdict(collection, later, earlier, similarity), "in the stream")
 
-    def _told(self, collection: Collection, later: _Side, earlier: _Side, similarity: float) -> PairVerdict:
+    def _verdict(self, collection: Collection, later: _Side, earlier: _Side, similarity: float) -> PairVerdict:
         if later.member is not None and earlier.member is not None:
-            said = self._store.items.by_seq([later.member.seq])[later.member.seq].verdict
-            if said.pair is not None and said.matched_seq == earlier.member.seq:
-                return said.pair
+            stored = self._store.items.by_seq([later.member.seq])[later.member.seq].verdict
+            if stored.pair is not None and stored.matched_seq == earlier.member.seq:
+                return stored.pair
         if earlier.member is not None:
             return self._among(collection, later, earlier, Asked(earlier.member), similarity)
         seq, subject = self._store.items.next_seq(), earlier.subject
-        said_now = ItemText(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
-        asked = Asked(Member(seq, subject.item.id, _NOWHERE, ""), said_now, subject.vector)
+        text = ItemText(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
+        asked = Asked(Member(seq, subject.item.id, _NOWHERE, ""), text, subject.vector)
         with self._words.supposed(collection.id, subject.item):
             return self._among(collection, later, earlier, asked, similarity)
 
     def _among(
         self, collection: Collection, later: _Side, earlier: _Side, asked: Asked, similarity: float
     ) -> PairVerdict:
-        """What the later one is told of the earlier, judged among the candidates that it has."""
+        """The verdict on the later one and the earlier, judged among the candidates of the later."""
         subject = later.subject
         if not collection.settings.compares_texts:  # no other candidate counts
             pair = self._judging.pair(
@@ -206,7 +206,7 @@ class Comparing:
         return embedded
 
 
-def _said(one: Item | ItemKey, name: str) -> Item:
+def _in_collection(one: Item | ItemKey, name: str) -> Item:
     if not isinstance(one, Item):
         raise InvalidCommand("invalid_value", f"there is no item {one.id!r} in {name!r}", "id")
     return one.model_copy(update={"collection": name})

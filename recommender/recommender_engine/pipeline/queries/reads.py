@@ -210,7 +210,7 @@ class Reads:
         return self._store.items.count(), self._indexes.sizes()
 
     def review_share(self) -> float:
-        """Share of the items that arrived of late that are in ``review``, over all collections, in [0, 1]."""
+        """Share of the items that arrived lately that are in ``review``, over all collections, in [0, 1]."""
         return share_in_review(*self._collections.all())
 
     def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
@@ -253,7 +253,7 @@ class Reads:
         )
 
     def outcome(self, key: str, collection: str | None) -> dict[str, Any] | None:
-        """The event that answered the command with this key, or ``None`` if the key was not used of late.
+        """The event that answered the command with this key, or ``None`` if the key was not used lately.
 
         Raises:
             InvalidCommand: several collections have used the key, and none is named.
@@ -272,7 +272,7 @@ class Reads:
         return next(iter(found.values()), None)
 
     def answers(self, collection: str) -> list[AnswerView]:
-        """What people said of the items of a collection, in the order in which they said it."""
+        """Answers on the items of a collection, in the order in which they were given."""
         found = self._collections.find(collection)
         return [
             AnswerView(

@@ -175,13 +175,13 @@ class EmbeddingStep:
         results: list[Embedded | InvalidCommand | None] = [None] * len(items)
         cut: list[Item | None] = [None] * len(items)
         waiting: dict[str, dict[str, list[int]]] = {}
-        for place, (item, settings) in enumerate(items):
+        for position, (item, settings) in enumerate(items):
             compared = self._messages.compared(item, settings)
             text = clean(compared.content)
-            cut[place] = None if compared is item else compared
-            results[place] = self._at_hand(item, text, settings)
-            if results[place] is None:
-                waiting.setdefault(settings.model, {}).setdefault(text, []).append(place)
+            cut[position] = None if compared is item else compared
+            results[position] = self._at_hand(item, text, settings)
+            if results[position] is None:
+                waiting.setdefault(settings.model, {}).setdefault(text, []).append(position)
         for model, texts in waiting.items():
             self._encode(model, texts, items, results, kept)
         return [
@@ -238,12 +238,12 @@ class EmbeddingStep:
         encoder = self._encoders.encoder(model)
         for text, one in self._vectors(encoder, model, list(texts), kept).items():
             if isinstance(one, InvalidCommand):
-                for place in texts[text]:
-                    results[place] = one
+                for position in texts[text]:
+                    results[position] = one
                 continue
             print_, key = fingerprint(text), _text_key(text)
-            for place in texts[text]:
-                results[place] = Embedded(items[place][0], print_, key, *one[:2], encoder.identity, one.embed_ms)
+            for position in texts[text]:
+                results[position] = Embedded(items[position][0], print_, key, *one[:2], encoder.identity, one.embed_ms)
 
     def _vectors(
         self, encoder: Encoder, model: str, texts: list[str], kept: dict[tuple[str, str], Embedding]

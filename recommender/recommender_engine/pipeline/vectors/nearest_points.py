@@ -52,7 +52,7 @@ class NearestPoints:
         query: the vector.
         k: how many points are near.
         overlay: what has come and gone since.
-        visible: chooses the points that are to be seen; by default all are.
+        visible: chooses the points with a visible item; by default all are.
         found: what `search` has found for it; by default the index is asked now.
     """
 
@@ -146,11 +146,11 @@ class NearestPoints:
         return found.labels[0], found.similarities[0]
 
     def _shown(self, labels: NDArray[np.int64], found: NDArray[np.float32]) -> Found:
-        """Those of the points that are to be seen."""
+        """Those of the points that have a visible item."""
         if self._visible is None:
             return labels, found
-        seen = np.isin(labels, self._visible(labels.tolist()))
-        return labels[seen], found[seen]
+        shown = np.isin(labels, self._visible(labels.tolist()))
+        return labels[shown], found[shown]
 
     def _cosines(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
         """Cosines to points, of which the overlay has some."""
