@@ -1,4 +1,4 @@
-"""What ``make bench`` runs: everything that compares, on every set of texts."""
+"""The benchmarks of ``make bench``: everything that compares, on every set of texts."""
 
 from __future__ import annotations
 

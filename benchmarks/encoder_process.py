@@ -162,7 +162,7 @@ class Measured:
         return {"gflop_per_s": gflop_per_s(self._name)}
 
     def work(self, request: Mapping[str, Any]) -> Answer:
-        """What all texts need."""
+        """The work of all texts."""
         return {"gflop": gflop(self._texts)}
 
     def _seconds(self, texts: list[str]) -> float:

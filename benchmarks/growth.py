@@ -1,4 +1,4 @@
-"""What an item costs as a collection grows: vectors given as bytes, judged by their cosine alone.
+"""The cost of an item as a collection grows: vectors given as bytes, judged by their cosine alone.
 
 The vectors are made of real ones: embeddings of Banking77's questions, each new vector a mixture of two of them with
 some noise, so that they crowd as real ones do and no two are the same. hnswlib itself takes the same
@@ -70,7 +70,7 @@ def opened(directory: Path, dimension: int) -> tuple[Recommender, Indexes]:
 @click.command()
 @click.option("--most", type=int, default=1_000_000, show_default=True, help="How far it grows, in items.")
 def growth(most: int) -> None:
-    """What an item costs as a collection grows; to a million it takes half an hour."""
+    """The cost of an item as a collection grows; to a million it takes half an hour."""
     report = measure(most)
     show(report)
     publish([report])

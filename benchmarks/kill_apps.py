@@ -21,7 +21,7 @@ SINK = "KILLS_SINK"
 
 
 def use_broker(app: Celery, url: str) -> None:
-    """What Celery's documentation advises against loss, and the shortest waits."""
+    """The options that Celery's documentation advises against loss, and the shortest waits."""
     app.conf.update(
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -43,7 +43,7 @@ def use_broker(app: Celery, url: str) -> None:
 
 
 def hand_written(broker: str) -> Celery:
-    """What one writes in an afternoon: a task that does its work and writes down that it has."""
+    """A hand-written task: it does its work and writes down that it has."""
     app = Celery("hand-written", broker=broker, set_as_current=False)
     use_broker(app, broker)
     app.conf.task_ignore_result = True

@@ -159,7 +159,7 @@ def _run(scenario: Scenario, victim: str) -> dict[str, Any]:
 
 
 def _all_done(scenario: Scenario, accepted: set[str]) -> Counter[str]:
-    """What was done when all of it is, or when nothing more comes."""
+    """The messages that were done, once all are or none comes any more."""
     done, since, started = scenario.done(), time.monotonic(), time.monotonic()
     while accepted - set(done) and time.monotonic() - since < _QUIET_S and time.monotonic() - started < _LATEST_S:
         time.sleep(0.5)

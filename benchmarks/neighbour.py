@@ -37,7 +37,7 @@ def neighbour(name: str, items: int, rounds: int) -> None:
 
 @timed
 def measure(texts: Texts, rounds: int) -> Report:
-    """What the neighbour took is measured, not assumed: its processor time, of that of all usable processors."""
+    """The neighbour's share is measured: its processor time, of that of all usable processors."""
     rates, shares = Rates(), Rates("of the processors' time")
     with bench_settings() as settings:
         for number in range(rounds):

@@ -146,7 +146,7 @@ def _profiled(worker: RunningWorker, texts: Texts, clock: Path) -> Profile:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the clock has written.
+    """The figures that the clock has written.
 
     Attributes:
         process_s: processor seconds of the process since its start.
@@ -158,7 +158,7 @@ class _Reading:
 
 
 def _read(worker: RunningWorker, clock: Path) -> _Reading:
-    """What it says after now."""
+    """The next figures."""
     now = time.time()
     try:
         wait_for(worker.require, lambda: clock.exists() and json.loads(clock.read_text())["at"] > now, _CLOCK_S)

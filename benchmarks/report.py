@@ -1,4 +1,4 @@
-"""What a benchmark has found: frozen values, and their JSON."""
+"""Results of a benchmark: frozen values, and their JSON."""
 
 from __future__ import annotations
 

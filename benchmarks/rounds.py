@@ -1,4 +1,4 @@
-"""What the measurements have in common: values by name, and workers that start anew in each round."""
+"""Shared by the measurements: values by name, and workers that start anew in each round."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ WORDS = 3000
 
 @dataclass
 class Sample:
-    """What the worker had at some moment."""
+    """The worker's resources at some moment."""
 
     commands: int
     memory_mb: float

@@ -1,4 +1,4 @@
-"""What a stack is busy with: which stage of the pipeline it belongs to."""
+"""The stage of the pipeline that a stack belongs to."""
 
 from __future__ import annotations
 

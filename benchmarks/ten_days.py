@@ -56,7 +56,7 @@ _EVERY_S = 2.0
 
 @dataclass
 class Seen:
-    """What a run has seen.
+    """The results of a run.
 
     Attributes:
         samples: of all that is kept, in order, a share of the commands apart.
@@ -173,7 +173,7 @@ def engines_run(batches: list[list[Said]], directory: Path) -> Seen:
 
 
 def _move(name: str, here: Partition, there: Partition, at_ms: int) -> None:
-    """What ``recommender move`` does, step by step."""
+    """The steps of ``recommender move``."""
     step = {"collection": name, "move": f"of {name}", "source": here.name, "target": there.name}
     here.step(at_ms, "collection.moved", step="sealed", **step)
     stands = here.engine.moving.status(name)

@@ -1,4 +1,4 @@
-"""What a command and a second's upkeep cost as collections become many: small ones, with and without a time to live."""
+"""The cost of a command and of a second's upkeep with many small collections, with and without a time to live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``celery -A benchmarks.peers.hand_written worker``: what one writes in an afternoon.
+"""``celery -A benchmarks.peers.hand_written worker``: a worker without this product.
 
 One task for each item: embed its text, ask an index in memory for neighbours, add it, publish. Celery's defaults, but
 for a pool of one: the index is in the memory of one process.

@@ -16,7 +16,7 @@ from recommender_engine.embedding.model_source import ALL_MINILM_L6_V2
 
 
 class Encoder:
-    """What semhash asks of an encoder."""
+    """The interface of an encoder for semhash."""
 
     def __init__(self) -> None:
         self._model = SentenceTransformer(str(locate(ALL_MINILM_L6_V2)), local_files_only=True)

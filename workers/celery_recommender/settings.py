@@ -371,7 +371,7 @@ def log_format() -> str:
 
 
 def naming(error: BaseException | str, settings: Settings | None = None) -> str:
-    """What an error says of a file or the state, with the name of the setting that says where that is.
+    """The message of an error about a file or the state, with the name of the setting of its place.
 
     Args:
         error: it, or what it says.

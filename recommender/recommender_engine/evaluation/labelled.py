@@ -18,7 +18,7 @@ Places = NDArray[np.int64]
 
 
 class Split(StrEnum):
-    """What a pair is used for: to learn from, to choose thresholds by, to judge by."""
+    """The use of a pair: to learn from, to choose thresholds by, to judge by."""
 
     TRAIN = "train"
     VALID = "valid"

@@ -22,7 +22,7 @@ _BINS = 10
 
 
 class Operating(Value):
-    """What flagging everything from a threshold up is worth; ``None`` where nothing was flagged, or nothing labelled.
+    """The quality of flagging everything from a threshold up; ``None`` where nothing was flagged, or nothing labelled.
 
     Attributes:
         threshold: score from which a pair is flagged; of a band, which begins elsewhere for other kinds of text, the
@@ -39,7 +39,7 @@ class Operating(Value):
 
 
 class Ranking(Value):
-    """What the order of the scores is worth, whatever the threshold.
+    """The quality of the order of the scores, whatever the threshold.
 
     Attributes:
         average_precision: area under the precision/recall curve as a step function, in [0, 1].
@@ -94,12 +94,12 @@ def best_f1(labels: Labels, scores: Scores) -> tuple[float, float]:
 
 
 def operating(labels: Labels, scores: Scores, threshold: float) -> Operating:
-    """What flagging every score of at least ``threshold`` is worth."""
+    """The quality of flagging every score of at least ``threshold``."""
     return flagging(labels, scores >= threshold, threshold)
 
 
 def flagging(labels: Labels, flagged: Labels, threshold: float | None) -> Operating:
-    """What these flags are worth; both arrays have shape (n,)."""
+    """The quality of these flags; both arrays have shape (n,)."""
     counts = Flags(int(flagged.sum()), int(labels.sum()), int((flagged & labels).sum()))
     return Operating(threshold=threshold, precision=counts.precision, recall=counts.recall, f1=counts.f1)
 

@@ -42,5 +42,5 @@ class RecordingMatcher:
         return self._matcher.explain(item, candidates, chosen, settings)
 
     def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
-        """What the matcher sees of the pair."""
+        """The features of the pair."""
         return self._matcher.row(item, candidates, chosen)

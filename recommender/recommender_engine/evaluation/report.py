@@ -34,7 +34,7 @@ _SEED = 1
 
 
 class Bands(Value):
-    """What the bands amount to as flags.
+    """The bands as flags.
 
     Attributes:
         duplicate: the pairs in the duplicate band.
@@ -58,7 +58,7 @@ class PairFigures(Ranking, Operating):
 
 
 class BaselineFigures(Ranking):
-    """What one similarity alone is worth.
+    """The quality of one similarity alone.
 
     Attributes:
         f1: at the threshold that is best on the ``valid`` split, if the file has one.
@@ -68,7 +68,7 @@ class BaselineFigures(Ranking):
 
 
 class CurvePoint(Value):
-    """What so many answers are worth: means over five draws from the ``train`` split.
+    """The quality after so many answers: means over five draws from the ``train`` split.
 
     Attributes:
         answers: how many pairs were learned from.
@@ -149,7 +149,7 @@ class PairEvaluation:
         return self._judged(model, verdicts, threshold)
 
     def curve(self, rows: NDArray[np.float64]) -> Iterator[CurvePoint]:
-        """What few answers, drawn at random from ``train``, are worth; no more than there are.
+        """The quality after few answers, drawn at random from ``train``; no more than there are.
 
         Raises:
             ConfigurationError: ``train`` lacks pairs of one kind.
@@ -213,7 +213,7 @@ class PairEvaluation:
 
 
 def _band(labels: Labels, verdicts: Sequence[PairVerdict], *bands: Band) -> Operating:
-    """What flagging the pairs of some bands is worth."""
+    """The quality of flagging the pairs of some bands."""
     flagged = np.array([verdict.band in bands for verdict in verdicts])
     return flagging(labels, flagged, min((one.probability for one in verdicts if one.band in bands), default=None))
 

@@ -1,4 +1,4 @@
-"""What the commands share: settings, options, output."""
+"""Shared by the commands: settings, options, output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from celery_recommender.settings import Settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-"""What was asked for. A string is never markup here: what is styled is a ``Text``."""
+"""Results. A string is never markup here: what is styled is a ``Text``."""
 
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Progress and remarks."""

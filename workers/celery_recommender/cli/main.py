@@ -98,7 +98,7 @@ def _settings() -> ModuleType:
 
 
 def _give_state_back() -> None:
-    """What root has done in a service's state directory belongs to the service."""
+    """Give files that root has made in a service's state directory to the service."""
     if os.geteuid() != 0:
         return
     files, (common,) = importlib.import_module("recommender_engine.files"), _edge("cli.common")

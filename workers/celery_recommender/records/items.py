@@ -12,7 +12,7 @@ from recommender_engine.errors import InvalidCommand
 
 
 class OnRepeat(StrEnum):
-    """What becomes of a row whose id an earlier one has."""
+    """The treatment of a row whose id an earlier one has."""
 
     ERROR = "error"
     LAST = "last"

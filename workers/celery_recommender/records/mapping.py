@@ -35,7 +35,7 @@ class NoItem(StrEnum):
 
 
 class Finding(StrEnum):
-    """What is odd in a row that is an item all the same; for counting."""
+    """An oddity of a row that is an item all the same; for counting."""
 
     BAD_DATE = "bad_date"
     EMPTY_DATE = "empty_date"
@@ -254,7 +254,7 @@ def _attribute(value: Any) -> str | int | float | bool | None:
 
 
 def parsed(value: str | None) -> str | int | float | bool | None:
-    """What the text of a CSV cell means. Codes stay text: leading zeros, a plus sign, an exponent without a point."""
+    """The value of the text of a CSV cell. Codes stay text: leading zeros, a plus sign, an exponent without a point."""
     if value is None or not value.strip():
         return None
     figure = value.strip()

@@ -25,7 +25,7 @@ WRITE_CHUNK_CHARS = 16 * 1024 * 1024
 """Rows are held back until there are this many of them, or this much text in them."""
 
 _UNFIT = (pa.ArrowException, OverflowError, ValueError, TypeError)
-"""What pyarrow raises for values that do not fit a type."""
+"""Errors of pyarrow for values that do not fit a type."""
 
 
 class Nanoseconds(dt.datetime):

@@ -30,7 +30,7 @@ from recommender_engine.errors import ConfigurationError
 SAMPLE_RECORDS = 200
 
 _DAMAGED = (OSError, EOFError, zlib.error)
-"""What the bytes of a broken file raise."""
+"""Errors of the bytes of a broken file."""
 
 
 class RowSource(Protocol):

@@ -1,4 +1,4 @@
-"""What reading a record file gives: rows, rows that could not be read, and how far one is."""
+"""Results of reading a record file: rows, rows that could not be read, and progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Row:
 
 
 class Fault(StrEnum):
-    """What is wrong with a row that could not be read; for counting."""
+    """The kind of error of a row that could not be read."""
 
     ENCODING = "encoding"
     QUOTE = "quote"

@@ -32,7 +32,7 @@ MOST_CELL_CHARS = 32_767
 _EXACT = 10**15
 _LOOKED_AT = 50
 _BROKEN = Exception
-"""What a damaged workbook raises: zip, zlib, XML and openpyxl each have errors of their own, and none in common."""
+"""Errors of a damaged workbook: zip, zlib, XML and openpyxl each have errors of their own, and none in common."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 

@@ -213,7 +213,7 @@ def _raw(message: Message) -> bytes:
 
 
 def _identity(message: Message) -> bytes:
-    """What stays the same when a message is delivered again."""
+    """The identity of a message, the same when it is delivered again."""
     headers: Any = message.headers
     named = {**headers, "redelivered": None} if isinstance(headers, dict) else repr(headers)
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")

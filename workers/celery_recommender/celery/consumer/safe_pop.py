@@ -147,7 +147,7 @@ class SafePop(Channel):
             self.connection._deliver(envelope, queue)  # noqa: SLF001 (as kombu's own channel does)
 
     def _take_over(self, queue: str) -> None:
-        """What is in transit when a connection begins was in the hands of one that is gone: put it back, in order."""
+        """Put back, in order, the messages that a broken connection has left in transit."""
         with self.conn_or_acquire() as redis:
             while redis.lmove(in_transit(queue), queue, "LEFT", "RIGHT") is not None:
                 pass

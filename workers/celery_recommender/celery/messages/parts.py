@@ -1,4 +1,4 @@
-"""What the installed Celery and kombu can do: the one place that looks, by what is there and not by version numbers.
+"""The abilities of the installed Celery and kombu, found by looking for them and not by version numbers.
 
 The lowest releases are those of ``pyproject.toml``; ``tools/matrix.py`` runs the tests under each. What a worker on an
 older one goes without is said once, when it starts, and explained in docs/guide/celery.md.
@@ -24,7 +24,7 @@ log = event_log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is there. The first field that is false names the first thing that older releases lack.
+    """The abilities. The first field that is false names the first thing that older releases lack.
 
     Attributes:
         drops_dead_connections: kombu gives up a waiting connection whose answer is overdue, and after a reconnect goes

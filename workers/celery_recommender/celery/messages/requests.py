@@ -1,4 +1,4 @@
-"""What is kept of a Celery request while its command waits in the log, so that the outcome completes it as any task's:
+"""The part of a Celery request that is kept while its command waits in the log, so that the outcome completes it:
 result, link, chain, group, chord, errbacks."""
 
 from __future__ import annotations

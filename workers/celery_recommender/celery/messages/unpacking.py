@@ -24,7 +24,7 @@ _SAME = ("eta", "expires", "retries", "group", "group_index")
 
 
 def decompressed(body: bytes, kind: object, most: int) -> bytes:
-    """What a compressed body holds.
+    """The contents of a compressed body.
 
     Args:
         body: as it came.

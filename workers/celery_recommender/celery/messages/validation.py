@@ -1,4 +1,4 @@
-"""What a message to the owner's Celery queue must look like before anything in it is acted on.
+"""Validation of messages to the owner's Celery queue, before anything in them is acted on.
 
 Celery and its transports take what they find: one message whose body is no base64 ends every worker that takes it, and
 others vanish with a line in the log. Everything is checked here first; what is wrong is raised as ``InvalidCommand``.
@@ -59,7 +59,7 @@ class Envelope(dict[str, Any]):
 
 
 class Call(NamedTuple):
-    """What a message asks for.
+    """The request in a message.
 
     Attributes:
         task: name.
@@ -234,7 +234,7 @@ def _check_moment(text: str, field: str) -> None:
 
 
 def _check_embed(embed: Mapping[str, Any]) -> None:
-    """What is to be called afterwards must be calls of tasks, or Celery would fail on them after the task is done."""
+    """Callbacks must be calls of tasks, or Celery would fail on them after the task is done."""
     if unknown := sorted(embed.keys() - _EMBEDDED):
         raise InvalidCommand("not_accepted", f"nothing called {unknown[0][:64]!r} may follow a task", "body")
     for name in ("callbacks", "errbacks", "chain"):

@@ -265,7 +265,7 @@ class CommandRefused(RecommenderError):
 
 
 def _outcome(job: ReplyJob) -> Any:
-    """What ``.get()`` gives."""
+    """The value of ``.get()``."""
     if job.many:
         return list(job.outcomes)
     (outcome,) = job.outcomes

@@ -1,4 +1,4 @@
-"""What `recommender move` asks an owner."""
+"""Questions of `recommender move` to an owner."""
 
 from __future__ import annotations
 

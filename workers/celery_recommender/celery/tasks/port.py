@@ -1,4 +1,4 @@
-"""What our tasks have in common, and what they need of the process they run in."""
+"""The base of our tasks, and their interface to the process they run in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_ITEMS = MOST_COMMANDS
 
 
 class Port(Protocol):
-    """What tasks need of the process they run in."""
+    """The interface of tasks to the process they run in."""
 
     @property
     def owner(self) -> Owner | None:
@@ -30,7 +30,7 @@ class Port(Protocol):
 
     @property
     def memory(self) -> InMemory | None:
-        """What answers instead of an owner, if tasks are answered in the process that calls them."""
+        """The engine that answers instead of an owner, if tasks are answered in the process that calls them."""
 
     def embed(self, partition: str, request_id: str) -> bool:
         """Embed what the owner of a partition has asked for; false if it is not wanted any more."""
@@ -54,7 +54,7 @@ class Port(Protocol):
         """See to it that this app can read what the owner of a partition answers."""
 
     def how_it_stands(self) -> str:
-        """What may keep a result from coming, in a sentence."""
+        """A sentence on why a result may not come; may be empty."""
 
 
 class PortTask(Task):

@@ -202,7 +202,7 @@ class Events(QuestionTask):
 
 
 class Answers(QuestionTask):
-    """What people said of the items of a collection."""
+    """The answers about the items of a collection."""
 
     name = "recommender.answers"
 

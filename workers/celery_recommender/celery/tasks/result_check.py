@@ -179,7 +179,7 @@ def _marker(partition: str, where: str) -> dict[str, str]:
 
 
 def kind_of(app: Celery) -> str:
-    """What an app does with results: ``stored``, ``rpc`` (a message to the caller) or ``disabled``."""
+    """How an app handles results: ``stored``, ``rpc`` (a message to the caller) or ``disabled``."""
     if isinstance(app.backend, DisabledBackend):
         return "disabled"
     return "rpc" if isinstance(app.backend, RPCBackend) else "stored"

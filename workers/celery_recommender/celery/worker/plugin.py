@@ -47,7 +47,7 @@ _LOOK_EVERY_S = 0.1
 
 
 class Plugin:
-    """What our tasks and the owner share in one process.
+    """Shared by our tasks and the owner in one process.
 
     Nothing is connected before it is used, and nothing imported that only an owner or an embed worker needs.
 
@@ -107,7 +107,7 @@ class Plugin:
 
     @property
     def memory(self) -> InMemory | None:
-        """What answers in this process: the test kit's, or with ``task_always_eager`` one of the app's own."""
+        """The engine in this process: the test kit's, or with ``task_always_eager`` one of the app's own."""
         if self.kit is not None:
             return self.kit
         if self.owner is not None or not self.app.conf.task_always_eager:
@@ -185,7 +185,7 @@ class Plugin:
         self._results.require(one.redis, one.keys, partition)
 
     def how_it_stands(self) -> str:
-        """What may keep a result from coming, in a sentence."""
+        """A sentence on why a result may not come; may be empty."""
         home = self.settings.home
         try:
             settings = self.located()

@@ -29,7 +29,7 @@ _HOPELESS = (EncodeError, LookupError, TypeError, ValueError, AttributeError)
 
 
 class _Outcome(Task):
-    """What Celery's tracer runs in place of the task that waited: it returns what is already known."""
+    """Run by Celery's tracer in place of the task that waited: it returns the known result."""
 
     name = "recommender.outcome"
     ignore_result = False

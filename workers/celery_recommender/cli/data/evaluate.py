@@ -65,7 +65,7 @@ def _in_a_folder(context: click.Context, option: click.Parameter, path: Path | N
 
 
 def _shared_options(function: F) -> F:
-    """What both commands have beside the columns."""
+    """The options of both commands beside the columns."""
     for option in (
         click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The embedding model."),
         click.option(

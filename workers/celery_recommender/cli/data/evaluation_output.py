@@ -1,4 +1,4 @@
-"""What ``recommender evaluate`` shows, draws and writes."""
+"""Output of ``recommender evaluate``: text, pictures, files."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _checkpoint(
 
 
 def _forget(file: str, given: FileOptions, settings: Settings) -> None:
-    """What has been taken back has not been sent: the next run begins with the first row."""
+    """Forget what was sent of a file that is taken back: the next run begins with the first row."""
     for command, silent in _RUNS if file != "-" else ():
         identity = file_identity(file, command, given.identity, settings.home, silent)
         Checkpoint(settings.state_dir / "sent", identity, restart=True).finish()

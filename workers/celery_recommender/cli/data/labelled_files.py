@@ -68,7 +68,7 @@ class FileRow:
 
 @dataclass(slots=True)
 class LabelledFiles:
-    """What labelled files hold.
+    """The contents of labelled files.
 
     Attributes:
         pairs: in the order of the files.
@@ -129,7 +129,7 @@ class _Columns:
 
 
 def same_or_not(cell: Any) -> bool | None:
-    """What a cell says of two items, in words of several languages or as a number; ``None`` for anything else."""
+    """The label in a cell, in words of several languages or as a number; ``None`` for anything else."""
     said = to_text(cell).strip()
     return None if "?" in said else _LABELS.get(said.casefold(), _LABELS.get(bare(said)))
 
@@ -175,7 +175,7 @@ def read_pairs(
 
 
 class ReadItems(NamedTuple):
-    """What a file of items holds.
+    """The contents of a file of items.
 
     Attributes:
         items: in the order of the file, each id once.

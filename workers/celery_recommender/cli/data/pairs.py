@@ -30,7 +30,7 @@ COLUMNS = ("similarity", "id1", "id2", "text1", "text2")
 
 
 class _Texts(NamedTuple):
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         ids: of its items.

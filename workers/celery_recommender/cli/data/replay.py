@@ -1,4 +1,4 @@
-"""What a collection has seen, once more, in memory and under settings of one's choice."""
+"""Replays the items of a collection in memory, under other settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a collection has seen.
+    """The items and answers of a collection.
 
     Attributes:
         collection: its name.

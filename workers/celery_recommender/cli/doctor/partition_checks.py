@@ -1,4 +1,4 @@
-"""What ``recommender doctor`` looks at when there are several partitions."""
+"""Checks of ``recommender doctor`` with several partitions."""
 
 from __future__ import annotations
 

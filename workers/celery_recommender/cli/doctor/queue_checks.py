@@ -1,4 +1,4 @@
-"""What ``recommender doctor`` says about what piles up: outcomes that do not arrive, questions, deliveries, letters."""
+"""Checks of ``recommender doctor`` on queues: results that cannot be read, questions, deliveries, dead letters."""
 
 from __future__ import annotations
 

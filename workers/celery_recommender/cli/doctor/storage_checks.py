@@ -1,4 +1,4 @@
-"""What ``recommender doctor`` checks on disks: room, kind of file system, backups."""
+"""Checks of ``recommender doctor`` on disks: space, kind of file system, backups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``recommender doctor`` checks on the commands stream: ids that lie ahead of the clock, and what others drop."""
+"""Checks of ``recommender doctor`` on the commands stream: ids ahead of the clock, commands that others dropped."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What commands read: files, columns, settings of collections; and how they send them."""
+"""Input of commands: files, columns, settings of collections; sending of rows."""

@@ -16,7 +16,7 @@ from recommender_engine.items import EntryId
 
 
 class Checkpoint:
-    """How far a file has been sent, kept in the state directory until it is through.
+    """How far a file has been sent, kept in the state directory until all of it is.
 
     The commands of one run carry keys made of the run's id and the row number, so that rows sent again after a crash
     have no second effect. A checkpoint that cannot be read (cut short when the power went) counts for none.
@@ -92,7 +92,7 @@ class Checkpoint:
 
 
 def file_identity(path: str, *options: object) -> str:
-    """What tells a file with its options from others: where it lies, its size and time of change."""
+    """The identity of a file with its options: its path, size and time of change."""
     stat = Path(path).stat()
     return repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, *options))
 

@@ -30,7 +30,7 @@ _RETURNS_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one round trip has sent.
+    """The commands of one round trip.
 
     Attributes:
         rows: rows dealt with so far, bad ones included.

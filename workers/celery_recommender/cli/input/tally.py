@@ -134,7 +134,7 @@ def exit_code(succeeded: int, failed: int) -> int:
 
 
 def show(tally: Tally, where: Console = out) -> None:
-    """What became of the rows, and the first of those that came to nothing."""
+    """Print the rows by outcome, and the first ones that failed."""
     for line in tally.lines():
         where.print(printable(line))
     for bad in tally.bad[:_BAD_ROWS_SHOWN]:

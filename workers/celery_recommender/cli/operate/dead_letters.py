@@ -201,7 +201,7 @@ def _as_json(letter: Letter) -> dict[str, Any]:
 
 
 def _whole(letter: Letter) -> dict[str, Any]:
-    """All that the message said, where the event holds the beginning only."""
+    """The whole message, where the event holds its beginning only."""
     if letter.full is None:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What ``recommender doctor`` finds."""
+"""Findings of ``recommender doctor``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, and what to do about it."""
+    """The finding of one check, with advice."""
 
     check: str
     state: State

@@ -12,7 +12,7 @@ _NOBODY = "start some with `recommender embed-worker`; see RecommenderFleetSilen
 
 
 def fleet_sentence(fleet: Mapping[str, Any]) -> str:
-    """What the owner's status says of its fleet, in one line."""
+    """The fleet in the owner's status, in one line."""
     if fleet["state"] != "serving":
         return "no embed worker answers: the owner embeds by itself"
     who = f"{fleet['workers']} of {fleet['expected']} embed workers answered within the last minute"

@@ -27,7 +27,7 @@ def missing_in_words(promise: Mapping[str, Any]) -> str:
 
 
 def verdict_in_words(found: Mapping[str, Any]) -> str:
-    """How far one kind of text is measured, as the owner told it (`recommender.calibrate`)."""
+    """How far one kind of text is measured, as `recommender.calibrate` answers."""
     promise = found["promise"]
     what = f"{KINDS[promise['kind']]} in a stream, target precision {found['target_precision']:g}"
     if promise["measured"]:

@@ -1,4 +1,4 @@
-"""What commands have in common that are Celery workers."""
+"""Shared by the commands that are Celery workers."""
 
 from __future__ import annotations
 

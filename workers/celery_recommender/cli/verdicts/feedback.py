@@ -109,7 +109,7 @@ def _give(
 
 
 def _changes(client: Client, position: EntryId, after: EntryId) -> list[dict[str, Any]]:
-    """What the command changed: events behind its outcome, all there once the owner has gone past it."""
+    """The consequences of the command: events behind its outcome, complete once the owner has decided it."""
     try:
         for _ in wait_until_decided(client, position):
             pass

@@ -26,7 +26,7 @@ _SHOWN = 10
 
 @dataclass
 class Taken:
-    """What became of the rows of a file.
+    """The rows of a file by outcome.
 
     Attributes:
         accepted: answers that count.
@@ -100,7 +100,7 @@ def answers_in(source: str) -> Iterator[tuple[int, tuple[str, str, str] | str]]:
 
 
 def _columns(source: str, names: Sequence[str]) -> list[str]:
-    """What the file calls the columns that are read."""
+    """The names in the file of the columns that are read."""
     found = [matching(wanted, names) for wanted in COLUMNS[:_READ]]
     missing = [repr(wanted) for wanted, name in zip(COLUMNS, found, strict=False) if name is None]
     if missing and names:

@@ -92,7 +92,7 @@ def _plain(settings: CollectionSettings) -> dict[str, Any]:
 
 
 def summary(seen: Seen, wanted: CollectionSettings, now: Replayed, then: Replayed) -> dict[str, Any]:
-    """What would change, for programs."""
+    """The changes, for programs."""
     before, after = _plain(seen.settings), _plain(wanted)
     gained, lost = flags(now.said, then.said)
     return {

@@ -48,7 +48,7 @@ def watch(*, from_start: bool, after: str | None, as_json: bool) -> None:
 
 
 def _stored(settings: Settings, after: EntryId) -> Iterator[dict[str, Any]]:
-    """What the store has behind ``after``."""
+    """Events of the store behind ``after``."""
     with owner_or_state(settings) as ask:
         next_: str | None = str(after)
         first = True

@@ -28,7 +28,7 @@ _STRAY = "a quote that is not closed, or with text behind it"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What stands between two line ends that count.
+    """The text between two line ends that count.
 
     Attributes:
         line: number of its first line, from 1.
@@ -192,7 +192,7 @@ def _is_whole(line: str, marks: Marks, width: int) -> bool:
 
 
 def _shape(cell: str | None) -> str:
-    """What a cell looks like: ``a-9`` for ``T-1024``."""
+    """The shape of a cell: ``a-9`` for ``T-1024``."""
     shape = ""
     for char in (cell or "").strip()[:40]:
         kind = "9" if char.isdigit() else "a" if char.isalpha() else char

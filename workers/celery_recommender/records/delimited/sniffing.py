@@ -63,7 +63,7 @@ def sniff(text: str, delimiter: str | None = None) -> Layout:
 
 
 class _Sample:
-    """What the first lines are, read with certain marks.
+    """The first lines, read with certain marks.
 
     Attributes:
         preamble: lines before the header.

@@ -218,7 +218,7 @@ def _as_surrogates(error: UnicodeError) -> tuple[str, int]:
 
 
 def _otherwise(head: bytes) -> str | None:
-    """What a file is that is no text, by its first bytes."""
+    """The kind of a file that is no text, by its first bytes."""
     if head.startswith(_WORDS) and not _CONTROL.search(head):
         return None
     if head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC) and b"\x00" in head[:_TAR_MAGIC_AT]:
@@ -242,7 +242,7 @@ def _survey(path: FilePath) -> Survey:
 
 
 def _glance(head: bytes) -> Survey:
-    """What the beginning tells, where the rest has not come yet: up to the last line that is whole."""
+    """The beginning up to its last complete line, where the rest has not arrived yet."""
     return survey(io.BytesIO(head[: head.rfind(b"\n") + 1] or head))
 
 

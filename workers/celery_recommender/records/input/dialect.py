@@ -15,7 +15,7 @@ _UTF_8 = TextEncoding()
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What holds the cells of a line apart.
+    """The characters between the cells of a line.
 
     Attributes:
         delimiter: between cells.
@@ -37,7 +37,7 @@ _USUAL = Marks()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What is particular about one file; the defaults are what is written when there is nothing to go by.
+    """How one file is written; the defaults are those of a new file.
 
     Attributes:
         format: of the file.
@@ -68,7 +68,7 @@ class Dialect:
     sheet: str | None = None
 
     def describe(self) -> str:
-        """What was found, in one line for people: ``CSV, cp1252, separated by semicolons``."""
+        """The findings, in one line: ``CSV, cp1252, separated by semicolons``."""
         return ", ".join([self.format.value.upper(), *self._text(), *self._cells(), *self._rest()])
 
     def _text(self) -> list[str]:

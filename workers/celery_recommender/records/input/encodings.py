@@ -83,7 +83,7 @@ class Bytes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the bytes of a file look like.
+    """Statistics of the bytes of a file.
 
     Attributes:
         head: the first of them.

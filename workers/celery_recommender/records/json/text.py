@@ -67,7 +67,7 @@ def _bad(number: int, error: str, kind: Fault, text: str) -> BadRow:
 
 
 def _said(error: Exception, text: str) -> str:
-    """What is wrong; with a word on what people's own scripts do."""
+    """The error; with a hint on usual mistakes of scripts."""
     if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and text[error.pos :].strip() == ",":
         return "a comma behind the object"
     return str(error)

@@ -183,7 +183,7 @@ class Values(Iterator[Value]):
                 inside += mark
 
     def _beginning(self, start: int) -> str | None:
-        """What is kept of a value that has become too long."""
+        """The part that is kept of a value that has become too long."""
         if len(self._buffer) - start <= MAX_LINE_CHARS:
             return None
         self._deeper = self._is_deeper(start)

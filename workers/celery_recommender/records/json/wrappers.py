@@ -83,7 +83,7 @@ def _lists(text: str, names: set[str]) -> Iterator[Wrapper]:
 
 
 def _said(quoted: str) -> str:
-    """What a string of JSON says; of a broken one what stands there."""
+    """The value of a string of JSON; of a broken one its characters."""
     try:
         return readable(str(json.loads(quoted)))
     except ValueError:

@@ -14,7 +14,7 @@ from dateutil import parser as named_months
 from celery_recommender.records.values.text import is_missing
 
 Order = Literal["day", "month"]
-"""What comes first in 3/4/2025."""
+"""The order of day and month in 3/4/2025."""
 
 _LONGEST = 64
 # How many of each unit make a second, with the range of numbers that are moments between 1973 and 2286.

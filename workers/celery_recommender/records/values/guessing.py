@@ -80,7 +80,7 @@ _ROWS_THAT_TELL = 20
 
 
 class Kind(StrEnum):
-    """What the cells of a column hold, most of them."""
+    """The kind of most cells of a column."""
 
     NOTHING = "nothing"
     PLACE = "a URL or an address"
@@ -93,7 +93,7 @@ class Kind(StrEnum):
 
 
 class Guess(NamedTuple):
-    """What was chosen for the text.
+    """The columns that were chosen for the text.
 
     Attributes:
         columns: one, or a heading and a body.
@@ -121,7 +121,7 @@ class Columns:
         self._kinds: dict[str, Kind] = {}
 
     def kind(self, name: str) -> Kind:
-        """What the cells of a column hold."""
+        """The kind of the cells of a column."""
         if name not in self._kinds:
             self._kinds[name] = kind_of(self.cells(name))
         return self._kinds[name]

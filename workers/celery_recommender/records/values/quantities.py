@@ -39,7 +39,7 @@ _MANY = 0.5
 
 
 class Reading(NamedTuple):
-    """What one cell can mean.
+    """The possible values of one cell.
 
     Attributes:
         by_point: the number if the decimal mark is a point; ``None`` where it cannot be.
@@ -128,7 +128,7 @@ def number_form(cells: Iterable[Any], mark: DecimalMark | None = None) -> Number
 
 
 def read_number(cell: str) -> Reading | None:
-    """What a cell can mean as a number; ``None`` where it is none. Codes are none: leading zeros, a plus sign."""
+    """The possible values of a cell as a number; ``None`` for other texts, also codes: leading zeros, a plus sign."""
     if len(cell) > _LONGEST:
         return None
     parts = _CELL.fullmatch(" ".join(cell.translate(_SPACES).split()))

@@ -40,7 +40,7 @@ def to_id(value: Any) -> str:
 
 
 def meant(value: Any) -> Any:
-    """What a cell stands for that a program has wrapped: ``{"$oid": …}`` of MongoDB, ``="00123"`` of spreadsheets."""
+    """The value of a cell that a program has wrapped: ``{"$oid": …}`` of MongoDB, ``="00123"`` of spreadsheets."""
     if isinstance(value, dict):
         if len(value) == 1:
             ((kind, inner),) = value.items()
@@ -83,7 +83,7 @@ _WRAPPED: dict[str, Callable[[Any], Any]] = {
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can say of a value that it has no type for."""
+    """The JSON form of a value that JSON has no type for."""
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, Decimal):
