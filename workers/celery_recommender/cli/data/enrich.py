@@ -37,6 +37,9 @@ ADDED = (
 )
 """Columns that OUT has beside those of IN."""
 
+_OF_ITEM = [name for name in ADDED if name not in ("reason", "similar_ids", "error")]  # as `get` answers them
+_Row = tuple[Mapping[str, Any], dict[str, Any]]  # cells of IN, and added cells without the prefix
+
 _COSTS_SOMETHING = (Finding.BAD_DATE, Finding.EMPTY_DATE, Finding.PRICE_AS_TEXT, Finding.CUT_ID)
 _BLOCK = 200
 _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
@@ -96,8 +99,8 @@ def enrich(
                 task = bar.add_task("written", total=tally.rows)
                 answers = _Answers(ask, checkpoint, tally, given.collection, similar)
                 for rows in _enriched(source, given, answers):
-                    for values in rows:
-                        writer.write({prefix + key if key in ADDED else key: value for key, value in values.items()})
+                    for cells, added_cells in rows:
+                        writer.write({**cells, **{prefix + name: value for name, value in added_cells.items()}})
                     bar.advance(task, len(rows))
     checkpoint.finish()
     client.close()
@@ -147,7 +150,7 @@ def _wait_for_last(ask: Ask, checkpoint: Checkpoint, collection: str) -> None:
         time.sleep(_POLL_S)
 
 
-def _enriched(source: str, given: FileOptions, answers: _Answers) -> Iterator[list[dict[str, Any]]]:
+def _enriched(source: str, given: FileOptions, answers: _Answers) -> Iterator[list[_Row]]:
     """Some rows at a time, each with its verdict or with its error."""
     with opened(source, given) as (reader, mapping):
         items = Items(reader, mapping, given.on_repeat, acceptable)
@@ -165,7 +168,7 @@ class _Answers:
         self._collection = collection
         self._similar = similar
 
-    def beside(self, rows: Sequence[ItemRow]) -> list[dict[str, Any]]:
+    def beside(self, rows: Sequence[ItemRow]) -> list[_Row]:
         """The rows with their verdicts."""
         ids = [one.item["id"] for one in rows if not isinstance(one.item, BadRow)]
         keys = [self._checkpoint.key(one.row.number) for one in rows]
@@ -181,7 +184,7 @@ class _Answers:
         outcome: Mapping[str, Any] | None,
         views: Mapping[str, Mapping[str, Any] | None],
         hits: Mapping[str, Sequence[Mapping[str, Any]] | None],
-    ) -> dict[str, Any]:
+    ) -> _Row:
         if isinstance(one.item, BadRow):
             return _written(one, error=one.item.error)
         if (later := self._tally.replaced.get(one.row.number)) is not None:
@@ -211,10 +214,10 @@ def _written(
     view: Mapping[str, Any] | None = None,
     similar: Sequence[str] | None = None,
     error: str | None = None,
-) -> dict[str, Any]:
-    """The row's own cells, and what is added."""
-    verdict = {name: None if view is None else view.get(name) for name in ADDED}
+) -> _Row:
+    """The cells of the row, and those that are added: a column of the input may have the name of an added one."""
+    added: dict[str, Any] = dict.fromkeys(ADDED)
     if view is not None:
-        verdict["reason"] = why(view) or None
-        verdict["similar_ids"] = similar
-    return {**one.row.values, **verdict, "error": error}
+        added |= {name: view[name] for name in _OF_ITEM}
+        added |= {"reason": why(view) or None, "similar_ids": similar}
+    return one.row.values, added | {"error": error}
