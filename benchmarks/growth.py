@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks.output import RESULTS, publish, show, timed
 from benchmarks.report import Report
 from benchmarks.texts import load_texts
-from celery_recommender.owner.process.garbage import collected_by_the_clock
+from celery_recommender.owner.interpreter.garbage import collected_by_the_clock
 from recommender_engine import EntryId, Recommender, decode_entry
 from recommender_engine.embedding import KNOWN_MODELS, Encoder, ModelCatalogue
 from recommender_engine.embedding.processors import usable_processors

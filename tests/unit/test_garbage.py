@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from celery_recommender.owner.process.garbage import collected_by_the_clock
+from celery_recommender.owner.interpreter.garbage import collected_by_the_clock
 from tests.support.waiting import wait_until
 
 

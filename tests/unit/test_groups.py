@@ -13,7 +13,7 @@ from recommender_engine import Entry, Recommender
 from recommender_engine.items import START
 from recommender_engine.pipeline.arrival import departures
 from recommender_engine.pipeline.dedup import corrections
-from recommender_engine.pipeline.stream_time.summaries import SUMMARY_AFTER_MS
+from recommender_engine.pipeline.outcomes.summaries import SUMMARY_AFTER_MS
 from tests.support.engine import (
     Log,
     at,

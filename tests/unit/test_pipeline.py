@@ -27,7 +27,7 @@ from recommender_engine.items import (
 )
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.matching import Candidate, Comparable, LearnedMatcher
-from recommender_engine.pipeline.stream_time.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
+from recommender_engine.pipeline.outcomes.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
 from recommender_engine.pipeline.vectors import indexes
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, at, data_of, is_correction, lines, opened, outbox_lines

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from celery_recommender.owner.process.priorities import let_libraries_give_way
+from celery_recommender.owner.interpreter.priorities import let_libraries_give_way
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")

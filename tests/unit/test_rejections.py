@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import CommandRejected, Entry, EntryId, Malformed, RefuseMessage
-from recommender_engine.pipeline.stream_time.rejections import refused_elsewhere, rejected
+from recommender_engine.pipeline.outcomes.rejections import refused_elsewhere, rejected
 from recommender_engine.store import SqliteStore
 from tests.support.engine import Log, opened
 

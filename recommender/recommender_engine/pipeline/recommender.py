@@ -42,6 +42,8 @@ from recommender_engine.pipeline.migration.moved_collections import MovedCollect
 from recommender_engine.pipeline.migration.retention import Retention
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.notes import Notes
+from recommender_engine.pipeline.outcomes.outcomes import Outcomes
+from recommender_engine.pipeline.outcomes.summaries import Summaries
 from recommender_engine.pipeline.prepared import (
     Prepared,
     PreparedForward,
@@ -54,9 +56,7 @@ from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
 from recommender_engine.pipeline.stream_time.expiry import Expiry
-from recommender_engine.pipeline.stream_time.outcomes import Outcomes
 from recommender_engine.pipeline.stream_time.rates import Rates
-from recommender_engine.pipeline.stream_time.summaries import Summaries
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.overlay import Found

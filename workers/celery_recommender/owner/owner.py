@@ -21,12 +21,12 @@ from celery_recommender.broker.redis.patience import Connections
 from celery_recommender.broker.redis.server_clock import ServerClock
 from celery_recommender.fleet.making import make_fleet
 from celery_recommender.owner.delivery.threads import Carry
+from celery_recommender.owner.interpreter.garbage import collected_by_the_clock
 from celery_recommender.owner.leadership.lease_keeper import LeaseKeeper
 from celery_recommender.owner.leadership.ownership import Ownership
 from celery_recommender.owner.leadership.succession import Succession
 from celery_recommender.owner.loop.inbox import Inbox
 from celery_recommender.owner.poison.watchdog import watched
-from celery_recommender.owner.process.garbage import collected_by_the_clock
 from celery_recommender.owner.resources import Resources
 from celery_recommender.owner.telemetry.health import begin_health
 from celery_recommender.owner.telemetry.metrics import Metrics

@@ -21,6 +21,7 @@ from celery_recommender.owner.continuity.recovery import Recovery
 from celery_recommender.owner.delivery.dispatch import Dispatch
 from celery_recommender.owner.delivery.forwarding import Forwarding
 from celery_recommender.owner.delivery.publisher import Publisher
+from celery_recommender.owner.interpreter.priorities import warm_up
 from celery_recommender.owner.leadership.membership import Membership
 from celery_recommender.owner.leadership.ownership import Ownership
 from celery_recommender.owner.loop.deciding import Deciding, process
@@ -38,7 +39,6 @@ from celery_recommender.owner.loop.upkeep import StateChores, Upkeep, tick
 from celery_recommender.owner.poison.in_hand import BatchInHand
 from celery_recommender.owner.poison.isolation import PoisonIsolation
 from celery_recommender.owner.poison.watchdog import limit_s, watched
-from celery_recommender.owner.process.priorities import warm_up
 from celery_recommender.owner.resources import LATER, RETRY_S, Resources
 from celery_recommender.owner.telemetry.status import StatusPublisher
 from celery_recommender.owner.telemetry.throughput import Throughput

@@ -13,7 +13,7 @@ from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.retirement import Retirement
-from recommender_engine.pipeline.stream_time.summaries import Summaries
+from recommender_engine.pipeline.outcomes.summaries import Summaries
 from recommender_engine.store import SqliteStore
 
 

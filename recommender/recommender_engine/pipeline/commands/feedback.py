@@ -15,7 +15,7 @@ from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.group_edits import GroupEdits
 from recommender_engine.pipeline.learning.models import Models
-from recommender_engine.pipeline.stream_time.outcomes import ignore
+from recommender_engine.pipeline.outcomes.outcomes import ignore
 from recommender_engine.store import Answer, Member, SqliteStore, StoredItem
 
 _DELETED = "a deleted item"

@@ -32,6 +32,7 @@ from recommender_engine.pipeline.commands.item_changes import ItemChanges
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.migration.move_steps import MoveSteps
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
+from recommender_engine.pipeline.outcomes.rejections import refused, refused_elsewhere, rejected
 from recommender_engine.pipeline.prepared import (
     Prepared,
     PreparedForward,
@@ -39,7 +40,6 @@ from recommender_engine.pipeline.prepared import (
     PreparedRepeat,
     PreparedUpsert,
 )
-from recommender_engine.pipeline.stream_time.rejections import refused, refused_elsewhere, rejected
 from recommender_engine.store import KeyUse, SqliteStore
 
 Handler = Callable[[Decision, Any], EntryId | None]

@@ -23,7 +23,7 @@ from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
-from recommender_engine.pipeline.stream_time.outcomes import Outcomes, ignore, is_older
+from recommender_engine.pipeline.outcomes.outcomes import Outcomes, ignore, is_older
 from recommender_engine.store import SqliteStore, StoredItem
 
 

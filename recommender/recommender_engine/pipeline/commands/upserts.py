@@ -18,9 +18,9 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups
+from recommender_engine.pipeline.outcomes.outcomes import Outcomes, ignore, is_older
 from recommender_engine.pipeline.prepared import PreparedUpsert
 from recommender_engine.pipeline.stream_time.expiry import Expiry
-from recommender_engine.pipeline.stream_time.outcomes import Outcomes, ignore, is_older
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, says_the_same
 from recommender_engine.store import SqliteStore, StoredItem
 

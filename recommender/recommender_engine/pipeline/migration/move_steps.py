@@ -21,7 +21,7 @@ from recommender_engine.pipeline.migration.incoming import Incoming
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.outgoing import MovePage, Outgoing
 from recommender_engine.pipeline.migration.retirement import Retirement
-from recommender_engine.pipeline.stream_time.summaries import Summaries
+from recommender_engine.pipeline.outcomes.summaries import Summaries
 from recommender_engine.store import Move, SqliteStore
 
 

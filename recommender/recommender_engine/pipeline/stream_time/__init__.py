@@ -1,1 +1,1 @@
-"""What depends on the log alone: rates, expiry, and the events that answer commands."""
+"""What depends on the log's time alone: rates and expiry."""

@@ -14,7 +14,7 @@ from recommender_engine.items import (
     UpsertItem,
 )
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
-from recommender_engine.pipeline.stream_time.summaries import Summaries
+from recommender_engine.pipeline.outcomes.summaries import Summaries
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
 

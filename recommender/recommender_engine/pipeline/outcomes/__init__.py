@@ -1,0 +1,1 @@
+"""The events that answer commands: outcomes, rejections, summaries of silent commands."""
