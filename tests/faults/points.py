@@ -96,7 +96,7 @@ POINTS = (
     # A, B: read, decode, hand over.
     Point("read: before", f"{_COMMANDS}.read", "before"),
     Point("read: after", f"{_COMMANDS}.read", "after", something),
-    Point("decode: after", "celery_recommender.owner.loop.intake:decode", "after"),
+    Point("decode: after", "celery_recommender.owner.tenure:decode", "after"),
     Point("inbox: filled", "celery_recommender.owner.loop.inbox:Inbox.put", "after"),
     Point("inbox: taken from", "celery_recommender.owner.loop.inbox:Inbox.take", "after", something),
     # C: embed.

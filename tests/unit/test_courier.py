@@ -161,3 +161,18 @@ def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
     given.set()
     delivery_thread.finish(5)
     assert delivery_thread.arrived() == jobs(1)
+
+
+def test_a_defect_in_a_lane_reaches_the_owner(road: Road) -> None:
+    class Defective(PatientLane):
+        def let_pass(self, failure: Failure) -> bool:
+            raise ZeroDivisionError("a defect")
+
+    road.open = False
+    delivery_thread = DeliveryThread(road.carry, Defective())
+    delivery_thread.start()
+    delivery_thread.put(jobs(1))
+    delivery_thread.join(5)
+    assert not delivery_thread.is_alive()
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        delivery_thread.check()

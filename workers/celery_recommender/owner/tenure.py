@@ -9,11 +9,12 @@ from typing import Any
 
 from redis.exceptions import OutOfMemoryError
 
-from celery_recommender.broker.commands.log import CommandsLog
+from celery_recommender.broker.commands.log import CommandsLog, decode
 from celery_recommender.broker.coordination.held_partition import HeldPartition
 from celery_recommender.broker.coordination.quarantine import Quarantine
 from celery_recommender.broker.events.stream import Bounds, EventsStream
 from celery_recommender.broker.redis.availability import AWAY
+from celery_recommender.broker.redis.ranges import Fields
 from celery_recommender.owner.continuity.backups import BackupKeeper
 from celery_recommender.owner.continuity.commands_keeper import CommandsKeeper
 from celery_recommender.owner.continuity.event_keeper import EventKeeper
@@ -26,9 +27,8 @@ from celery_recommender.owner.leadership.membership import Membership
 from celery_recommender.owner.leadership.ownership import Ownership
 from celery_recommender.owner.loop.deciding import Deciding, process
 from celery_recommender.owner.loop.inbox import Question
-from celery_recommender.owner.loop.intake import EntryDecoder, Intake
+from celery_recommender.owner.loop.intake import Intake
 from celery_recommender.owner.loop.reporting import (
-    Reporting,
     backlog_facts,
     backup_facts,
     fleet_facts,
@@ -83,26 +83,24 @@ class Tenure:
         )
         self._event_keeper = EventKeeper(engine, settings, partition, events, metrics)
         self._throughput = Throughput()
-        self._reporting = self._make_reporting()
+        self._facts = self._make_facts()
         self._upkeep = self._make_upkeep()
 
-    def _make_reporting(self) -> Reporting:
+    def _make_facts(self) -> tuple[Callable[[], dict[str, Any]], ...]:
+        """Fields of the status as they are now; each sets the gauges that belong to them."""
         resources, engine, metrics = self._resources, self._engine, self._resources.metrics
         keeper = self._commands_keeper
-        return Reporting(
-            (
-                self._event_keeper.facts,
-                self._dispatch.facts,
-                self._forwarding.facts,
-                keeper.facts,
-                partial(state_facts, engine, self._publisher, metrics),
-                self._backlog_facts,
-                self._throughput.facts,
-                partial(server_facts, self._partition, resources.settings.most_waiting, metrics),
-                lambda: backup_facts(self._backups, keeper.held, metrics),
-                partial(fleet_facts, resources.fleet, metrics),
-            ),
-            resources.status,
+        return (
+            self._event_keeper.facts,
+            self._dispatch.facts,
+            self._forwarding.facts,
+            keeper.facts,
+            partial(state_facts, engine, self._publisher, metrics),
+            self._backlog_facts,
+            self._throughput.facts,
+            partial(server_facts, self._partition, resources.settings.most_waiting, metrics),
+            lambda: backup_facts(self._backups, keeper.held, metrics),
+            partial(fleet_facts, resources.fleet, metrics),
         )
 
     def _make_upkeep(self) -> Upkeep:
@@ -121,7 +119,7 @@ class Tenure:
                 self._commands_keeper.tend,
                 clock.adjust,
                 self._tick,
-                self._reporting.report,
+                self._report,
             ),
             self._commands_keeper.doubt,
         )
@@ -184,15 +182,14 @@ class Tenure:
 
     def _make_intake(self, quarantined: dict[EntryId, str]) -> Intake:
         resources, keys = self._resources, self._partition.keys
-        decoder = EntryDecoder(
-            self._partition.clock.now_ms,
-            self._recovery.read_at_ms,
-            quarantined,
-            self._commands.proofs.permits,
-            self._membership.route,
-        )
+
+        def decoded(id_: EntryId, fields: Fields) -> Entry:
+            read_ms = self._recovery.read_at_ms(id_, self._partition.clock.now_ms())
+            entry = decode(id_, fields, read_ms, quarantined.get(id_), self._commands.proofs.permits)
+            return self._membership.route(entry)
+
         log_ahead = CommandsLog(resources.connect(), keys)
-        return Intake(log_ahead, resources.inbox, self._engine.position, self._commands_keeper.last_trusted, decoder)
+        return Intake(log_ahead, resources.inbox, self._engine.position, self._commands_keeper.last_trusted, decoded)
 
     def _note_ready(self) -> None:
         resources = self._resources
@@ -244,7 +241,7 @@ class Tenure:
         self._resources.check_threads()
         self._answer(self._resources.inbox.take_questions(RETRY_S))
         try:
-            self._reporting.report()
+            self._report()
         except AWAY as error:
             log.warning("owner.upkeep_failed", extra={"error": str(error)})
 
@@ -270,6 +267,10 @@ class Tenure:
             if not self._publisher.certain:
                 self._commands_keeper.doubt()
             self._resources.stopping.wait(RETRY_S)
+
+    def _report(self) -> None:
+        for facts in self._facts:
+            self._resources.status.update(**facts())
 
     def _tick(self) -> None:
         if len(self._resources.inbox) == 0 and not self._recovery.running:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from celery_recommender.broker.commands.log import CommandsLog, decode
+from celery_recommender.broker.commands.log import CommandsLog
 from celery_recommender.broker.commands.read_size import ReadSize
 from celery_recommender.broker.redis.availability import AWAY
 from celery_recommender.broker.redis.ranges import Fields
@@ -17,37 +17,6 @@ from recommender_engine.items import Entry, EntryId
 log = event_log(__name__)
 
 _RETRY_AFTER_S = 0.5
-
-
-class EntryDecoder:
-    """Makes an entry of what is in the stream.
-
-    Args:
-        now_ms: milliseconds since 1970, by which commands are late.
-        read_at_ms: when a command was first read, given its position and the time now.
-        quarantined: why commands at these positions may not be decided.
-        permits: whether an entry was appended by an owner or a mover.
-        route: gives an entry the partition that it is for.
-    """
-
-    def __init__(
-        self,
-        now_ms: Callable[[], int],
-        read_at_ms: Callable[[EntryId, int], int],
-        quarantined: Mapping[EntryId, str],
-        permits: Callable[[EntryId, Fields], bool],
-        route: Callable[[Entry], Entry],
-    ) -> None:
-        self._now_ms = now_ms
-        self._read_at_ms = read_at_ms
-        self._quarantined = quarantined
-        self._permits = permits
-        self._route = route
-
-    def __call__(self, id_: EntryId, fields: Fields) -> Entry:
-        """The entry under an id."""
-        read_ms = self._read_at_ms(id_, self._now_ms())
-        return self._route(decode(id_, fields, read_ms, self._quarantined.get(id_), self._permits))
 
 
 class Intake(WorkerThread):

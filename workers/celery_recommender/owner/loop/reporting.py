@@ -1,8 +1,7 @@
-"""What the parts of an owner report: fields of its status, and gauges."""
+"""What an owner reports once a second: fields of its status, and gauges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery_recommender.broker.commands.log import CommandsLog
@@ -12,36 +11,10 @@ from celery_recommender.fleet.fleet import Fleet
 from celery_recommender.owner.continuity.backups import BackupKeeper
 from celery_recommender.owner.delivery.publisher import Publisher
 from celery_recommender.owner.telemetry.metrics import Metrics
-from celery_recommender.owner.telemetry.status import Status
 from recommender_engine import Recommender
 from recommender_engine.items import EntryId
 
 _MOST_CLOSED_SHOWN = 20  # collections, of those in which a precision is not measured
-
-Facts = Callable[[], dict[str, Any]]
-"""Fields of the status as they are now; sets the gauges that belong to them."""
-
-
-class Reporting:
-    """Puts what the parts report into the status.
-
-    Args:
-        parts: they report.
-        status: of the owner.
-    """
-
-    def __init__(self, parts: Sequence[Facts], status: Status) -> None:
-        self._parts = parts
-        self._status = status
-
-    def report(self) -> None:
-        """Ask every part.
-
-        Raises:
-            RedisError: the server is away.
-        """
-        for facts in self._parts:
-            self._status.update(**facts())
 
 
 def state_facts(engine: Recommender, publisher: Publisher, metrics: Metrics) -> dict[str, Any]:
