@@ -123,6 +123,7 @@ class Owner(threading.Thread):
             log.critical("owner.failed", exc_info=not expected, extra={"error": naming(error, self._settings)})
         finally:
             self._resources.inbox.close()
+            self._resources.backup_requests.close()
             self._on_end(error)
 
     def _own(self) -> None:

@@ -1,4 +1,4 @@
-"""A Redis-compatible server of our own, in the state directory, for when none is given."""
+"""A Redis-compatible server of our own, in the state directory, where none is given."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LARGEST_VALUE = "64mb"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 15.0
 _LONGEST_SOCKET_PATH = 100  # the kernel allows about 107 bytes
-_SETTLE_S = 1.0  # the server may not have noticed yet that a client has gone
+_SETTLE_S = 1.0  # until the server notices that a client has gone
 _POLL_S = 0.02
 _LITTLE_ROOM = 1 << 16  # bytes
 
 
 class EmbeddedServer:
-    """The server of one state directory: started once, attached to by everybody else.
+    """The server of one state directory: started by the first process, used by the others.
 
     It keeps an append-only file, evicts nothing, and listens on a private unix socket only. It runs in a session of its
     own, so an interrupt in the terminal reaches the worker first, and it outlives a worker that was killed: commands
@@ -106,7 +106,7 @@ class EmbeddedServer:
         return self.url
 
     def release(self) -> None:
-        """Stop it if this process started it and nobody else is connected; else it stays for those who are."""
+        """Stop it if this process started it and no other process is connected."""
         if self._process is None:
             return
         if others := self._other_clients():
@@ -116,7 +116,7 @@ class EmbeddedServer:
             self.stop()
 
     def stop(self) -> None:
-        """Stop it if this process started it, whoever is connected; what it holds is on disk."""
+        """Stop it if this process started it, even with others connected; its data is on disk."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -142,7 +142,7 @@ class EmbeddedServer:
             time.sleep(_POLL_S)
 
     def _check_socket_directory(self) -> None:
-        """See to it that nobody else can put a socket where ours is looked for, if that is in a shared place."""
+        """Make sure that no other user can put a socket at our path, if that is in a shared directory."""
         directory = self.socket.parent
         if directory == self._directory:
             return
@@ -183,12 +183,12 @@ class EmbeddedServer:
 
 
 def _own_connections(path: str) -> int:
-    """Open connections of this process to the unix socket ``path``, whichever library made them."""
+    """Open connections of this process to the unix socket ``path``, made by any library."""
     return sum(_peer(int(entry.name)) == path for entry in Path("/dev/fd").iterdir())
 
 
 def _peer(descriptor: int) -> object:
-    """Address at the other end of a socket; ``None`` for what is no connected socket."""
+    """Address at the other end of a socket; ``None`` for anything else."""
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return None

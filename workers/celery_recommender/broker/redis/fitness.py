@@ -104,7 +104,7 @@ def require_usable(url: str) -> None:
 
 
 def _hello(redis: Redis) -> dict[str, Any]:
-    """What a server says of itself to anybody who may connect, in the words of INFO."""
+    """What a server tells every client that may connect, under the names of INFO."""
     try:
         answer: Any = redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
     except NoPermissionError:

@@ -1,4 +1,4 @@
-"""The partitions as a producer sees them: a log and a pace for each, and the order of what it sends to a collection."""
+"""The partitions of a producer: a log and a throttle for each, and the order of what it sends to a collection."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Partitions:
         return placed
 
     def belongs(self, collection: str | None) -> Partition:
-        """Where a collection belongs. If it has moved since this producer sent something, that has been passed on.
+        """The partition of a collection. If it has moved since this producer sent something, that has been passed on.
 
         Raises:
             NotPassedOn: it has not, after five seconds; the next calls ask again and do not wait.
@@ -102,7 +102,7 @@ class Partitions:
         return self.of(name)
 
     def appended(self, collection: str | None, placed: Iterable[AppendedCommand]) -> None:
-        """So far this producer has come with a collection."""
+        """The position of the last command that this producer sent to a collection."""
         if collection is not None and self.routing.several:
             self._last.update((collection, one) for one in placed)
 
@@ -121,7 +121,7 @@ class Partitions:
                 yield self.of(name), group
 
     def _await(self, collection: str, before: AppendedCommand, name: str) -> None:
-        """Wait until what was sent to the partition of before has been passed on: else what follows overtakes it.
+        """Wait until what was sent to the partition of before has been passed on: or what follows would overtake it.
 
         An owner that is away has not passed it on either, and may be back in time.
         """
@@ -141,7 +141,7 @@ class Partitions:
         self._waited.discard((collection, before))
 
     def _passed_on(self, before: AppendedCommand) -> bool:
-        """Whether a partition has dealt with all up to a position; one that is listed no more is not waited for."""
+        """Whether a partition has decided and passed on all up to a position; true for one no longer listed."""
         if before.partition not in self._settings.all_partitions:
             return True
         status: Any = read_status(self._redis, self.of(before.partition).keys)

@@ -1,4 +1,4 @@
-"""Which partition a collection belongs to: what was moved or kept, then what is set, then the hash of its name."""
+"""Which partition a collection belongs to: by its route, else by the settings, else by the hash of its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from celery_recommender.settings import Settings
 from recommender_engine.items.limits import MAX_ID_BYTES
 
 STALE_AFTER_S = 5.0
-"""For how long a process goes by what it has read of the routes. Who is late is passed on by the owner it comes to."""
+"""For how long a process uses the routes that it has read. Commands sent by an old route are passed on by the owner."""
 
 
 def by_hash(collection: str, partitions: Iterable[str]) -> str:
@@ -26,7 +26,7 @@ def by_hash(collection: str, partitions: Iterable[str]) -> str:
 
 
 def collection_of(data: object) -> str | None:
-    """The collection that a command is about, as far as a sender can tell; a malformed one is any owner's to reject."""
+    """The collection that a command is about, as far as a sender can tell; any owner may reject a malformed one."""
     if not isinstance(data, Mapping):
         return None
     name = data.get("collection", "default")
@@ -36,7 +36,7 @@ def collection_of(data: object) -> str | None:
 
 
 class Routing:
-    """Where collections belong, as this process knows it.
+    """Partitions of collections, as this process knows them.
 
     With one partition nothing is asked. Called from any thread.
 
@@ -57,11 +57,11 @@ class Routing:
 
     @property
     def several(self) -> bool:
-        """Whether there is anything to choose from."""
+        """Whether there are several partitions."""
         return len(self._partitions) > 1
 
     def partition_of(self, collection: str | None) -> str:
-        """The partition of a collection; the process's own for what has none.
+        """The partition of a collection; the process's own without one.
 
         Raises:
             RedisError: the server is away, and what is known is too old.
@@ -83,7 +83,7 @@ class Routing:
         return self._choose(collection, None if found is None else found.decode())
 
     def keep(self, collection: str, partition: str, *, replace: bool = True) -> None:
-        """From now on the collection is there, whatever hash and settings say."""
+        """Write a route: from now on the collection belongs to that partition."""
         if replace:
             self._redis.hset(self._key, collection, partition)
         else:
@@ -91,13 +91,13 @@ class Routing:
         self.forget()
 
     def drop(self, collection: str, partition: str) -> None:
-        """The collection is gone, and was there: hash and settings say again where one of its name begins."""
+        """Drop the route of a collection that is gone: settings and hash count again for its name."""
         if self._redis.hget(self._key, collection) == partition.encode():
             self._redis.hdel(self._key, collection)
         self.forget()
 
     def forget(self) -> None:
-        """Ask again the next time."""
+        """Read the routes again the next time."""
         with self._lock:
             self._until_s = 0.0
 
