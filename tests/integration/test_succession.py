@@ -115,7 +115,7 @@ def test_a_lease_is_held_against_other_places_until_it_expires(claim: Claims) ->
     assert first.acquire("here", 0) is None
     holder = second.acquire("there", 0)
     assert holder is not None
-    assert (holder.token, holder.place, holder.pid) == ("one", "here", os.getpid())
+    assert (holder.token, holder.directory, holder.pid) == ("one", "here", os.getpid())
     wait_until(lambda: second.acquire("there", 0) is None, "the lease to expire")
     with pytest.raises(LeaseLost, match=f"owned by process {os.getpid()} on"):
         first.renew()
