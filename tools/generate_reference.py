@@ -39,19 +39,17 @@ def settings_page() -> Iterator[str]:
     yield GENERATED
     yield ""
     yield from (
-        "Every process of the recommender (worker, command line, a Celery app with the recommender attached) reads its",
-        "settings from environment variables, once, when it starts. A value that cannot be is an error that names the",
-        "variable. Lists are separated by commas. Blanks and a pair of quotes around a value are left out, an empty",
-        "variable is not set, and levels and other words may be written in any case.",
+        "Every process (worker, command line, a Celery app with the recommender attached) reads its settings from",
+        "environment variables once, at the start. An invalid value is an error that names the variable. Commas",
+        "separate lists. Blanks and quotes around a value are ignored, an empty variable is unset, case is ignored.",
         "",
         "* `RECOMMENDER_REDIS_URL_FILE`, `RECOMMENDER_BROKER_URL_FILE` and `RECOMMENDER_RESULT_BACKEND_FILE`",
-        "  name files that hold the value, as secret stores write them.",
-        "* A variable that begins with `RECOMMENDER_` and is no setting is told, with the nearest name.",
-        "* What Kubernetes makes for a Service called `recommender-…` (`RECOMMENDER_METRICS_PORT=tcp://…`,",
-        "  `…_SERVICE_HOST`, `…_PORT_6379_TCP_ADDR` …) is ignored; `recommender doctor` lists it.",
+        "  name files with the value.",
+        "* An unknown variable that begins with `RECOMMENDER_` is reported, with the nearest name.",
+        "* Variables of Kubernetes for a Service called `recommender-…` (`RECOMMENDER_METRICS_PORT=tcp://…`,",
+        "  `…_SERVICE_HOST`, `…_PORT_6379_TCP_ADDR` …) are ignored; `recommender doctor` lists them.",
         "",
-        "Settings of a *collection* (model, thresholds, index) are not here: they are a command, see",
-        "[commands](commands.md#collectionconfigured).",
+        "Settings of a *collection* (model, thresholds, index) are a [command](commands.md#collectionconfigured).",
         "",
         "| variable | default | values | meaning |",
         "| --- | --- | --- | --- |",
@@ -66,30 +64,29 @@ URLS = (
     "",
     "## URLs",
     "",
-    "Client, worker, Celery's side of it and `recommender doctor` read a URL the same way:",
+    "Client, worker, Celery and `recommender doctor` read URLs in the same way:",
     "",
     "| form | reaches |",
     "| --- | --- |",
-    "| `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `valkey://…` | a server; an IPv6 address stands in brackets |",
+    "| `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `valkey://…` | a server; an IPv6 address in brackets |",
     "| `rediss://…`, `valkeys://…` | the same over TLS |",
-    "| `unix://[USER:PASSWORD@]/PATH[?db=DB]`, `redis+socket://…?virtual_host=DB` | a socket of this machine |",
+    "| `unix://[USER:PASSWORD@]/PATH[?db=DB]`, `redis+socket://…?virtual_host=DB` | a local socket |",
     "| `sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]/SERVICE[/DB]` | the master of SERVICE |",
     "| `sentinel://HOST:PORT/DB;sentinel://HOST:PORT/DB?master_name=SERVICE` | the same, as Celery writes it |",
     (
-        "| `sentinels://…` | the master over TLS; the Sentinels themselves are asked without. For the streams only:"
+        "| `sentinels://…` | the master over TLS, through Sentinels without it. For the streams only:"
         " Celery does not reach such a server, so `RECOMMENDER_BROKER_URL` and `RECOMMENDER_RESULT_BACKEND` name"
         " another |"
     ),
     "",
-    "A user or password that holds one of `# / ? @ : % [ ]` is percent-encoded. Behind a `?` may stand `db`,",
+    "Percent-encode `# / ? @ : % [ ]` in a user or password. Options after `?`: `db`,",
     "`virtual_host`, `username`, `password`, `client_name`, `socket_timeout`, `socket_connect_timeout`,",
     "`ssl_cert_reqs`, `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_check_hostname`, and for Sentinels",
-    "`master_name`, `sentinel_username` and `sentinel_password`. Sentinels that want a password get the server's,",
-    "unless another is given. Options that concern a library (`protocol`, `decode_responses`, `max_connections` …) are",
-    "ignored.",
+    "`master_name`, `sentinel_username` and `sentinel_password` (default: the server's). Options of libraries",
+    "(`protocol`, `decode_responses`, `max_connections` …) are ignored.",
     "",
-    "Refused, with a sentence that says what to change, and never with the password: Redis Cluster, lists of servers",
-    "(`redis://a;redis://b`), other options.",
+    "Refused, with advice and without the password: Redis Cluster, lists of servers (`redis://a;redis://b`), other",
+    "options.",
 )
 
 
@@ -100,8 +97,7 @@ def metrics_page() -> Iterator[str]:
     yield ""
     yield from (
         "A worker serves them at `/metrics` when `RECOMMENDER_METRICS_PORT` is set. Every series has the label",
-        "`partition`. No label carries anything that a message says. Alerts on them are in",
-        "[deploy/prometheus/alerts.yml](../../deploy/prometheus/alerts.yml), explained in the",
+        "`partition`. No label has message content. [Alerts](../../deploy/prometheus/alerts.yml) are explained in the",
         "[runbook](../../deploy/runbook.md).",
         "",
         "| metric | kind | further labels | meaning |",
@@ -117,8 +113,8 @@ def metrics_page() -> Iterator[str]:
     yield from (
         "A histogram shows as `…_bucket`, `…_sum` and `…_count`.",
         "",
-        "`/healthz`, on the same port, answers 200 while there is progress, and 503 when commands have waited longer",
-        "than `RECOMMENDER_STALL_AFTER_S` without one being committed. Its JSON says how it stands.",
+        "`/healthz`, on the same port, answers 200, or 503 when commands have waited longer than",
+        "`RECOMMENDER_STALL_AFTER_S` without a commit. Its JSON has the status.",
     )
 
 
@@ -128,14 +124,12 @@ def features_page() -> Iterator[str]:
     yield GENERATED
     yield ""
     yield from (
-        "What the matcher sees of two items, in the order of `recommender_engine/matching/features/table.py`.",
-        "*More of it*: the probability never falls (`same`), never rises (`different`), or does what the data say.",
-        "*Read from*: the pair",
-        "alone; what both state (`stated`: codes, numbers, sizes, colours); titles and labels, which are named fields;",
-        "both texts word by word (`sides`); or the item's other candidates (`context`). *Speaks of*: the evidence",
-        "whose weight it is part of, by which a reason is told.",
+        "In the order of `recommender_engine/matching/features/table.py`. *Sign*: with a larger value the probability",
+        "never falls (`same`), never rises (`different`), or follows the data. *Read from*: the pair alone; values of",
+        "both (`stated`: codes, numbers, sizes, colours); named fields (`titles`, `labels`); both texts word by word",
+        "(`sides`); or the item's other candidates (`context`). *Evidence*: the reason that it belongs to.",
         "",
-        "| feature | more of it | read from | speaks of | meaning |",
+        "| feature | sign | read from | evidence | meaning |",
         "| --- | --- | --- | --- | --- |",
     )
     for one in TABLE:
@@ -143,8 +137,8 @@ def features_page() -> Iterator[str]:
         yield f"| `{one.name}` | {sign} | {one.kind.name} | {one.evidence.name} | {cell(meaning_of(one))} |"
     yield ""
     yield from (
-        "What has nothing to compare is missing, and models know it as such. Answers of people are kept with the",
-        "features by name, and so are models: one that was made before a feature was added goes on without it.",
+        "A feature without values to compare is missing, which models handle. People's answers and models have",
+        "features by name: a model from before a feature was added works without it.",
     )
 
 

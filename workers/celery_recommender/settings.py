@@ -48,74 +48,67 @@ class Settings(BaseModel):
     """Everything that can be set; each field is the variable ``RECOMMENDER_`` + its name in capitals.
 
     Attributes:
-        redis_url: the Redis or Valkey server that holds the streams. Empty: in a Celery app of yours the app's broker,
-            if it is one; on the command line a private server in the state directory, which ``recommender worker``
-            starts.
-        broker_url: the Celery broker of the worker that ``recommender worker`` starts; empty: the Redis server.
-        result_backend: where its Celery results go; empty: the Redis server; ``disabled``: nowhere.
-        result_expires_s: for how long results are kept.
-        state_dir: database, index snapshots and the server of our own.
-        key_prefix: what every key in Redis begins with, on a server that is shared: streams, queues and results of the
-            worker that ``recommender worker`` starts. In a Celery app of yours the queues follow the app's own
-            ``global_keyprefix``.
-        partition: which commands and events streams clients talk to; with ``RECOMMENDER_PARTITIONS``, which of
-            those a worker owns.
-        partitions: all partitions of this installation, comma-separated, when there are several: each collection
-            belongs to one of them by a hash of its name; empty: everything is in ``RECOMMENDER_PARTITION``.
-        routes: collections that belong to a partition whatever the hash says, comma-separated:
-            ``COLLECTION=PARTITION``. Where a collection has been moved, or was kept, counts before that.
+        redis_url: Redis or Valkey server of the streams. Empty: in your own Celery app the app's broker, if it is one;
+            on the command line a private server in the state directory, which ``recommender worker`` starts.
+        broker_url: Celery broker of ``recommender worker``; empty: the Redis server.
+        result_backend: its result backend; empty: the Redis server; ``disabled``: none.
+        result_expires_s: lifetime of results.
+        state_dir: database, index snapshots and the private server.
+        key_prefix: prefix of every key in Redis, on a shared server: streams, queues and results of ``recommender
+            worker``. In your own Celery app the queues follow the app's ``global_keyprefix``.
+        partition: partition of clients; with ``RECOMMENDER_PARTITIONS``, the one that a worker owns.
+        partitions: all partitions, comma-separated, if there are several: each collection belongs to one by a hash of
+            its name; empty: everything is in ``RECOMMENDER_PARTITION``.
+        routes: collections with a fixed partition, comma-separated: ``COLLECTION=PARTITION``. A move takes precedence.
         models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
         threads: CPU threads of the model; empty: one for each processor that a container's quota, too, allows.
-        encoder: what computes the embeddings: ``auto`` measures for a second each what there is and takes the fastest
-            whose vectors agree with the reference; or ``torch-float32`` (the reference), ``torch-bfloat16``,
-            ``torch-float16`` (GPU), ``openvino-bfloat16`` (with the extra ``openvino``); or ``openvino-int8`` (with the
-            extra ``int8``), which is another model: a state that has items of one is not opened with the other.
-        long_texts: what becomes of a text that is longer than the model reads: ``truncate``: its end is not read;
-            ``windows``: it is read in overlapping windows, whose mean stands for it; this, too, is another model.
+        encoder: embedding backend: ``auto`` measures the available ones for a second each and takes the fastest that
+            agrees with the reference; ``torch-float32`` (the reference), ``torch-bfloat16``, ``torch-float16`` (GPU),
+            ``openvino-bfloat16`` (extra ``openvino``); or ``openvino-int8`` (extra ``int8``), which is another model.
+        long_texts: texts that are longer than the model reads: ``truncate``: the end is not read; ``windows``: the mean
+            of overlapping windows, which is another model.
         batch_tokens: a batch takes waiting commands up to about this many tokens of text.
         batch_items: … and up to this many commands.
-        most_waiting: commands that may wait in the stream; producers are refused (``Overloaded``) while it is so many;
-            0: any number.
-        message_rules: file with phrases of your own that programs and companies put around a message, in the tables
-            of ``recommender_engine/message/rules.toml``; they add to those. Items are looked at again when it changes.
-        max_collections: how many collections there may be in a partition; a command that would make one more is
-            rejected. The same number should stay while commands wait that were appended under it.
-        deliver_task: name of a Celery task of yours that is called with every event; empty: none.
-        deliver_queue: the queue it is sent to; empty: where the app sends that task (``task_routes``, or its default
-            queue).
-        deliver_retry_s: for how long a delivery waits for a broker that is away; then, and after three attempts where
-            no wait helps (a queue that does not exist), it becomes a dead letter and the next one is tried.
-        deliver_types: types of events it is called with, comma-separated (``recommender.item.processed.v1`` …).
-        events_max_length: the events stream is trimmed to about this many entries, whatever else says to keep them.
-        events_max_bytes: … and to about this many bytes on the server; to a third of its ``maxmemory`` if that is less.
-        events_retention: what is dropped from the events stream before that: ``size``: nothing; ``age``: what is older
-            than ``RECOMMENDER_EVENTS_HOURS``; ``groups``: what every registered consumer group has acknowledged.
-        events_hours: how old an event in the stream may become, with ``age``.
+        most_waiting: maximum of commands that wait in the stream; beyond it producers are refused (``Overloaded``); 0:
+            no limit.
+        message_rules: file with your own phrases around messages, in the tables of
+            ``recommender_engine/message/rules.toml``, which it extends. After a change stored items are cut again.
+        max_collections: maximum of collections in a partition; a command that would create one more is rejected. Do not
+            change it while commands wait.
+        deliver_task: name of your Celery task that is called with every event; empty: none.
+        deliver_queue: its queue; empty: as the app routes that task (``task_routes``, or its default queue).
+        deliver_retry_s: how long a delivery waits for an unreachable broker; then, or after three attempts if waiting
+            does not help (a missing queue), it becomes a dead letter.
+        deliver_types: event types to deliver, comma-separated (``recommender.item.processed.v1`` …).
+        events_max_length: the events stream is always trimmed to about this many entries.
+        events_max_bytes: … and to about this many bytes on the server, or a third of its ``maxmemory`` if that is less.
+        events_retention: what the events stream drops before that: ``size``: nothing; ``age``: events older than
+            ``RECOMMENDER_EVENTS_HOURS``; ``groups``: events that every registered consumer group has acknowledged.
+        events_hours: maximum age of an event in the stream, with ``age``.
         dead_letters_max_length: the stream of dead letters is trimmed to about this many.
-        dead_letters_max_bytes: … and to about this many bytes; to an eighth of the server's ``maxmemory`` if that is
+        dead_letters_max_bytes: … and to about this many bytes, or an eighth of the server's ``maxmemory`` if that is
             less.
-        outbox_hours: for how long published events can be read again from the store; at least the 24 hours of keys.
-        outbox_max_bytes: … and so many bytes of them; the oldest go sooner where there are more.
+        outbox_hours: how long published events can be read again from the store; at least the 24 hours of keys.
+        outbox_max_bytes: … and at most this many bytes of them.
         metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
         metrics_host: address they listen on.
-        standby: while another process owns the partition, wait until it is gone and take over; without it, end with an
-            error.
-        lease_s: for how long an owner that gives no sign of life keeps the partition; one whose process has ended on
-            the same machine and volume is followed at once.
+        standby: wait while another process owns the partition, then take over; otherwise exit with an error.
+        lease_s: how long a silent owner keeps the partition; a process that has ended on the same machine and volume is
+            succeeded at once.
         stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long. A supervisor that
-            acts on it comes before the watchdog (``hang_after_s``), which would have said where it hangs.
-        backup_dir: where the worker keeps backups of its state, best on another disk; empty: it makes none by itself.
-            With it, commands stay in their stream until they are in a verified backup.
-        backup_every_s: how often it makes one.
-        backup_keep: how many it keeps.
+            acts on it precedes the watchdog (``hang_after_s``), which reports where a batch hangs.
+        backup_dir: where the worker keeps backups of its state, best on another disk; empty: no automatic backups. With
+            it, commands stay in their stream until they are in a verified backup.
+        backup_every_s: interval of backups.
+        backup_keep: number of backups kept.
         hang_after_s: a batch that takes longer than this, and a thousandth of it for each command, ends the process.
-        embed_workers: about how many embed workers there are to be (``recommender embed-worker``), to which batches of
-            texts are given ahead of their turn; 0: the owner embeds by itself.
-        embed_queue: the Celery queue that they take their tasks from.
-        embed_timeout_s: a batch that an embed worker keeps for longer is given to another; sooner, where they have been
-            much faster of late. At most a quarter of ``hang_after_s`` counts.
-        suspect_after: after so many deaths in a row over the same batch it is searched for the message that kills.
-        log_level: of our own log.
+        embed_workers: approximate number of embed workers (``recommender embed-worker``), which get batches of texts
+            ahead of time; 0: the owner embeds.
+        embed_queue: their Celery queue.
+        embed_timeout_s: an unanswered batch goes to another embed worker after this time; sooner, if recent ones were
+            much faster. At most a quarter of ``hang_after_s`` counts.
+        suspect_after: after so many consecutive deaths over the same batch it is searched for the message that kills.
+        log_level: level of the log.
         log_format: ``text`` for people, ``json`` for machines.
     """
 

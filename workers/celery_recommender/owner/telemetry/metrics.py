@@ -64,20 +64,20 @@ class Metrics:
         )
         self._memory = gauge(
             "recommender_redis_memory_share",
-            "Which part of its maxmemory the Redis server has used; 0 when it has none.",
+            "Used share of maxmemory of the Redis server; 0 without one.",
         )
         self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
         self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
-        self._review = gauge("recommender_review_share", "Share of the items that arrived of late that are in review.")
-        self._kept = gauge("recommender_kept_bytes", "Memory taken by what was read of late, by kind.", "kind")
+        self._review = gauge("recommender_review_share", "Share of recent items in review.")
+        self._kept = gauge("recommender_kept_bytes", "Memory of caches, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
         self._passing = gauge(
-            "recommender_passing_commands", "Commands for other partitions that have not been passed on to them yet."
+            "recommender_passing_commands", "Commands for other partitions that are not passed on yet."
         )
         self._stream = gauge("recommender_events_stream_entries", "Events in their stream.")
         self._behind = gauge(
             "recommender_events_group_behind_seconds",
-            "Age of the oldest event that a consumer group has not acknowledged, of the ten slowest groups.",
+            "Age of the oldest unacknowledged event of the ten slowest consumer groups.",
             "group",
         )
         self._held = gauge(
@@ -85,27 +85,27 @@ class Metrics:
         )
         self._backup_at = gauge(
             "recommender_backup_timestamp_seconds",
-            "When all that was decided was last in a verified backup, in seconds since 1970.",
+            "Time up to which decisions are in a verified backup, in seconds since 1970.",
         )
         self._fleet_workers = gauge("recommender_fleet_workers", "Embed workers that answered within the last minute.")
-        self._fleet_expected = gauge("recommender_fleet_expected_workers", "Embed workers that there are to be.")
-        self._fleet_in_flight = gauge("recommender_fleet_batches_in_flight", "Batches of texts with the embed workers.")
+        self._fleet_expected = gauge("recommender_fleet_expected_workers", "Expected embed workers.")
+        self._fleet_in_flight = gauge("recommender_fleet_batches_in_flight", "Batches of texts at embed workers.")
         self._fleet_batches = Counter(
             "recommender_fleet_batches",
-            "Batches given to embed workers, by what became of them.",
+            "Batches sent to embed workers, by outcome.",
             labelnames=("partition", "outcome"),
             registry=registry,
         )
         self._brought_back = Counter(
             "recommender_commands_brought_back",
-            "Commands whose ids lay too far ahead of the clock, and that were given others.",
+            "Commands that got new ids because theirs were too far ahead of the clock.",
             labelnames=by_partition,
             registry=registry,
         )
         self._brought_back.labels(partition)
         self._taken_away = Counter(
             "recommender_commands_taken_away",
-            "Commands that somebody else than the owner has dropped from the stream, decided or not.",
+            "Commands dropped from the stream by another process than the owner, decided or not.",
             labelnames=by_partition,
             registry=registry,
         )
