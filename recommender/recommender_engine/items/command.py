@@ -1,4 +1,4 @@
-"""The base classes of commands: what each type of command says about itself."""
+"""The base classes of commands, with the properties that each type of command declares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Command(Value):
     Attributes:
         type: its name in the stream.
         privileged: it is accepted only with a proof that an owner or a mover has appended it
-            (``celery_recommender.broker.coordination.proofs``). Each class says so itself: a command that destroys more
+            (``celery_recommender.broker.coordination.proofs``). Each class declares it: a command that destroys more
             than one item, or switches what others depend on, is privileged.
         routed: it is forwarded to the partition that its collection is in.
         rated: it counts against the ``commands_per_second`` of its collection.

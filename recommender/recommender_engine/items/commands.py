@@ -136,7 +136,7 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         ReceiveRecords,
     )
 }
-"""Every command by its type; its handler stands in ``pipeline.commands.handlers``."""
+"""Every command by its type; its handler is listed in ``pipeline.commands.handlers``."""
 
 M = TypeVar("M", bound=Value)
 _KEY: TypeAdapter[str] = TypeAdapter(Key)
@@ -335,8 +335,8 @@ def _explained(error: ValidationError) -> InvalidCommand:
     field = ".".join(str(part) for part in first["loc"] if part not in _FORMS)[:_MAX_FIELD_CHARS] or None
     code = _CODES.get(first["type"], "wrong_type" if first["type"].endswith("_type") else "invalid_value")
     shown = f" (got {_json_type(first['input'])})" if field and code != "missing_field" else ""
-    said = "there is no such field" if code == "unknown_field" else first["msg"].removeprefix("Value error, ") + shown
-    return InvalidCommand(code, f"{field + ': ' if field else ''}{said}", field)
+    text = "there is no such field" if code == "unknown_field" else first["msg"].removeprefix("Value error, ") + shown
+    return InvalidCommand(code, f"{field + ': ' if field else ''}{text}", field)
 
 
 _FORMS = ("list[float]", "bytes")  # what pydantic calls the two forms of a vector, as if they were keys

@@ -125,7 +125,7 @@ class PointRecord(Value):
 
 
 class ItemRecord(Value):
-    """An item as it stands. Its vector is that of its point, unless it has one of its own.
+    """An item in its current state. Its vector is that of its point, unless it has one of its own.
 
     Attributes:
         cut: the item with what is compared for its text; ``None`` where that is all of it.
@@ -157,7 +157,7 @@ class TombstoneRecord(Value):
 
 
 class AnswerRecord(Value):
-    """What a person said of two items."""
+    """A person's answer on two items."""
 
     kind: Literal["answer"] = "answer"
     one: Id

@@ -81,7 +81,7 @@ class Handlers:
             ReceiveRecords: steps.receive,
             RefuseMessage: _reject_refused,
             TickClock: _do_nothing,  # what was due has been emitted before
-            QuarantineCommand: _do_nothing,  # it stands in the log for the record
+            QuarantineCommand: _do_nothing,  # it is only a record in the log
             Malformed: _reject,
         }
 
@@ -133,7 +133,7 @@ def _reject_refused(decision: Decision, command: RefuseMessage) -> EntryId:
 def _refuse_reuse(decision: Decision) -> EntryId:
     """Another command under a key that has been used: the key stays with the first."""
     command = decision.entry.command
-    if isinstance(command, Malformed):  # its own error says more
+    if isinstance(command, Malformed):  # its own error is more precise
         return _reject(decision, command)
     error = InvalidCommand(
         "key_reused",

@@ -229,5 +229,5 @@ class MoveSteps:
 
 
 def _unexpected(command: MoveCollection, move: Move | None) -> InvalidCommand:
-    stands = "it has to do with no other partition" if move is None else f"it is {move.place} ({move.move})"
-    return InvalidCommand("unknown_move", f"{command.step!r} does not follow here: {stands}", "step")
+    state = "it has to do with no other partition" if move is None else f"it is {move.place} ({move.move})"
+    return InvalidCommand("unknown_move", f"{command.step!r} does not follow here: {state}", "step")
