@@ -149,13 +149,25 @@ def test_all_that_is_kept_is_read_again_even_if_some_cannot_be(monkeypatch: pyte
         raise OSError("the disk is gone")
 
     engine: Recommender = open_recommender(None, Models(), before_commit=undone)
-    kept = engine._collections, engine._words, engine._models, engine._answers, engine._rates, engine.moves
+    kept = list(engine._store._on_rollback)
     read_again: list[object] = []
-    for one in kept:
-        monkeypatch.setattr(one, "reload", lambda one=one: read_again.append(one) or unread())
+    failing = [lambda one=one: read_again.append(one) or unread() for one in kept]
+    monkeypatch.setattr(engine._store, "_on_rollback", failing)
     with pytest.raises(OSError, match="the disk is gone"):
         engine.process([Log().upsert("a", "the printer jams")])
-    assert read_again == list(kept)
+    assert read_again == kept
+    owners = {type(getattr(one, "__self__", None)).__name__ for one in kept}
+    assert owners > {
+        "Collections",
+        "Words",
+        "Postings",
+        "Models",
+        "Training",
+        "Answers",
+        "Rates",
+        "Summaries",
+        "Expiry",
+    }
     engine.close()
 
 
