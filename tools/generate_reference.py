@@ -41,7 +41,8 @@ def settings_page() -> Iterator[str]:
     yield from (
         "Every process (worker, command line, a Celery app with the recommender attached) reads its settings from",
         "environment variables once, at the start. An invalid value is an error that names the variable. Commas",
-        "separate lists. Blanks and quotes around a value are ignored, an empty variable is unset, case is ignored.",
+        "separate lists. Blanks and quotes around a value are ignored, an empty variable is unset, levels and other",
+        "words have any case.",
         "",
         "* `RECOMMENDER_REDIS_URL_FILE`, `RECOMMENDER_BROKER_URL_FILE` and `RECOMMENDER_RESULT_BACKEND_FILE`",
         "  name files with the value.",
