@@ -23,7 +23,7 @@ check: $(DEV) ## Lint, format, types, import directions, repeated code, security
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
-	$(BIN)/pylint recommender workers
+	$(BIN)/pylint recommender/recommender_engine workers/celery_recommender
 	$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive recommender workers
 	@sh tools/audit.sh --if-possible
 
