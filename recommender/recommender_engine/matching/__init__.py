@@ -1,4 +1,4 @@
-"""Verdicts on pairs, behind one seam."""
+"""Verdicts on pairs of items: the `Matcher` interface and its implementations."""
 
 from recommender_engine.matching.features.rows import judged_alone, rows_from
 from recommender_engine.matching.features.table import FEATURES

@@ -14,14 +14,14 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Every level of an oblivious tree asks one question of all rows, so a tree is a few comparisons and a table.
+    """Oblivious trees: every node of a level has the same split, so a tree is a few comparisons and a lookup table.
 
     Attributes:
-        features: column asked at each level, shape (trees, depth).
-        thresholds: the answer is yes above it, same shape.
-        missing: the answer where the value is missing (NaN), same shape.
-        values: what each leaf adds to the log-odds, shape (trees, 2 ** depth); level ``d`` is bit ``d`` of the leaf.
-        base: log-odds before any tree.
+        features: column of the split at each level, shape (trees, depth).
+        thresholds: the split is true above it, same shape.
+        missing: the outcome of the split for a missing value (NaN), same shape.
+        values: log-odds that each leaf adds, shape (trees, 2 ** depth); level ``d`` is bit ``d`` of the leaf number.
+        base: log-odds of the empty sum.
     """
 
     features: Integers

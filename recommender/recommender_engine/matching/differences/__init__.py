@@ -1,4 +1,4 @@
-"""What sets two texts of the same wording apart for certain: what only one of them says, and what contradicts."""
+"""Rules for contradictions between two texts of the same wording."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NONE: Differences = MappingProxyType({})
 
 _MOST_TOKENS = 150
 
-# Name, rule, and what one of the two has to have (`Reading.has`) for the rule to find anything; none for any two texts.
+# Name, rule, and the content (`Reading.has`) that one of the texts needs for the rule to apply; empty: none needed.
 RULES: tuple[tuple[str, Callable[[Sides], Agreement[str] | None], frozenset[str]], ...] = (
     ("condition", titles.condition, frozenset({"condition"})),
     ("accessory", titles.accessory, frozenset({"accessories", "for", "from"})),
@@ -36,7 +36,7 @@ RULES: tuple[tuple[str, Callable[[Sides], Agreement[str] | None], frozenset[str]
 
 
 def differences(one: Reading, other: Reading) -> Differences:
-    """By the name of the evidence, what each side says of its own."""
+    """The values that differ between two texts, by the name of the evidence."""
     if one.tokens == other.tokens or max(len(one.tokens), len(other.tokens)) > _MOST_TOKENS:
         return NONE
     sides, has = Sides(one, other), one.has | other.has

@@ -1,4 +1,4 @@
-"""What sets figures apart: versions, signs, symbols, moments, numerals and amounts."""
+"""Contradictions between figures: versions, signs, symbols, moments, numerals and amounts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from recommender_engine.matching.differences.pair import Sides, agreement, has_k
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import MONEY, READ_UNITS, Reading, Value
 
-_MOST_DATED = 60  # a longer text says when it was written
-# Between systems of units; within one, an amount is another as soon as it is not the same.
+_MOST_DATED = 60  # in a longer text, the date is likely that of writing
+# Tolerance between systems of units; within one system, amounts must be equal.
 _ROUGHLY = 0.02
 _EXACT = 1e-12
-# A long whole number by itself, as an order or a ticket has one, and the word behind it, which may be a unit.
+# A long whole number by itself, such as an order or ticket number, and the next word, which may be a unit.
 _LONG = re.compile(r"(?:(?<=[a-z]\s)|\A)([1-9]\d{5,14})[.,;!?)]*(?:\s([a-z]+)(?!\S)|\Z)")
-# What may amount to other digits than those that are written: numbers written apart, of several parts, or rounded.
+# Numbers whose value may have other digits than the text: with separators, of several parts, or rounded.
 _SPREAD = re.compile(r"\d[\W_v]+\d{3}(?!\d)|\d[.,']\d+[.,']\d|[.,]\d{9}")
 _NO_DIGITS = re.compile(r"\D+")
 
 
 def version(pair: Sides) -> Agreement[str] | None:
-    """Versions that are one number: 3.1 and 3.10, of the same thing."""
+    """Versions that are equal as numbers: 3.1 and 3.10, of one product."""
     for mine in pair.one.values:
         if not mine.decimals or mine.sign or has_kind(mine):
             continue
@@ -48,7 +48,7 @@ def sign(pair: Sides) -> Agreement[str] | None:
 
 
 def symbol(pair: Sides) -> Agreement[str] | None:
-    """Names with another sign in them, or signs that stand for themselves."""
+    """Names that differ in a sign, or separate signs that differ."""
     here, there = pair.one.symbols - pair.other.symbols, pair.other.symbols - pair.one.symbols
     repeated = _repeated(pair.one, pair.other), _repeated(pair.other, pair.one)
     if all(repeated) and pair.alike(*repeated):
@@ -67,12 +67,12 @@ def symbol(pair: Sides) -> Agreement[str] | None:
 
 
 def _repeated(reading: Reading, other: Reading) -> set[str]:
-    """``AAA``, where the other side says ``AA``."""
+    """Tokens like ``AAA`` where the other text has ``AA``."""
     return {token for token in reading.content if len(set(token)) == 1 < len(token)} - other.content.keys()
 
 
 def moment(pair: Sides) -> Agreement[str] | None:
-    """Another date, time of day or ratio on each side."""
+    """Different dates, times of day or ratios."""
     if max(len(pair.one.tokens), len(pair.other.tokens)) > _MOST_DATED:
         return None
     here = [text for date, text in pair.one.dates.items() if not any(_same_day(date, one) for one in pair.other.dates)]
@@ -98,7 +98,7 @@ def _same_day(one: Iterable[tuple[int, int, int]], other: Iterable[tuple[int, in
 
 
 def numeral(pair: Sides) -> Agreement[str] | None:
-    """Roman numerals in each other's place."""
+    """Different Roman numerals."""
     here, there = pair.one.romans, pair.other.romans
     mine, theirs = here.keys() - set(pair.other.tokens), there.keys() - set(pair.one.tokens)
     if not mine or not theirs or {here[one] for one in mine} & {there[one] for one in theirs}:
@@ -107,7 +107,7 @@ def numeral(pair: Sides) -> Agreement[str] | None:
 
 
 def amount(pair: Sides) -> Agreement[str] | None:
-    """Numbers and measures in each other's place."""
+    """Different numbers and measures."""
     here, there = _unmatched(pair.one, pair.other), _unmatched(pair.other, pair.one)
     if not here and not there:
         return None
@@ -118,7 +118,7 @@ def amount(pair: Sides) -> Agreement[str] | None:
 
 
 def _grouped(pair: Sides, here: list[Value], there: list[Value]) -> Agreement[str] | None:
-    """``1 000`` in the place of ``1``: three digits more, behind a number, and nothing else."""
+    """``1 000`` against ``1``: the only difference is a group of three digits after a number."""
     (longer, shorter), own = ((pair.one, pair.other), here) if here else ((pair.other, pair.one), there)
     if len(own) != 1 or not any(own[0].at == places[1] for places in _joined(longer).values()):
         return None
@@ -130,18 +130,18 @@ def _grouped(pair: Sides, here: list[Value], there: list[Value]) -> Agreement[st
 
 
 def all_agree(one: Reading, other: Reading) -> bool:
-    """Whether each states some numbers, and none that the other does not, in whatever spelling."""
+    """Whether both texts state the same numbers, at least one, in any spelling."""
     return bool(one.values and other.values) and not (_unmatched(one, other) or _unmatched(other, one))
 
 
 def surely_differ(one: str, other: str) -> bool:
-    """Whether one text has a number of which the other has not even the digits: then they do not `all_agree`.
+    """Whether one text has a number whose digits do not occur in the other: then they do not `all_agree`.
 
-    Told without reading them, for most pairs of texts that name an order or a ticket.
+    A cheap test before `read`: it decides most pairs of texts that name an order or a ticket.
 
     Args:
-        one: folded, as `read` takes it.
-        other: likewise.
+        one: folded text, see `read`.
+        other: folded text.
     """
     if not (one.isascii() and other.isascii()):
         return False
@@ -149,7 +149,7 @@ def surely_differ(one: str, other: str) -> bool:
 
 
 def _lacks(folded: str, found: list[tuple[str, str]]) -> bool:
-    """Whether a text has the digits of one of the numbers nowhere, which have no unit."""
+    """Whether the digits of one of the numbers without a unit do not occur in a text."""
     numbers = [number for number, follows in found if follows not in READ_UNITS and follows not in MONEY]
     if not numbers or _SPREAD.search(folded):
         return False
@@ -178,7 +178,7 @@ def _unmatched(reading: Reading, other: Reading) -> list[Value]:
 
 
 def _joined(reading: Reading) -> dict[float, tuple[int, ...]]:
-    """Neighbouring numbers that may be one: ``1 000``."""
+    """Adjacent numbers that may be one: ``1 000``."""
     found: dict[float, tuple[int, ...]] = {}
     for one, other in zip(reading.values, reading.values[1:], strict=False):
         if other.at == one.at + 1 and len(other.text) == 3 and other.text.isdecimal() and one.text.isdecimal():
@@ -206,6 +206,6 @@ def _equal(one: Value, other: Value) -> bool:
 
 
 def _year(one: str, other: str) -> bool:
-    """``98`` and ``1998``."""
+    """Whether two numbers are one year, with two and four digits: ``98`` and ``1998``."""
     short, full = sorted((one, other), key=len)
     return len(short) == 2 and len(full) == 4 and full[:2] in {"19", "20"} and full.endswith(short)

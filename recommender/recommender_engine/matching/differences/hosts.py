@@ -1,4 +1,4 @@
-"""What sets reports of machines apart: which host they name."""
+"""Contradictions between host names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SEPARATOR = re.compile(r"[._-]+")
 
 
 def host(pair: Sides) -> Agreement[str] | None:
-    """Two hosts of one domain in each other's place. Of two domains they may be two shops that sell the thing."""
+    """Different hosts of one domain. Hosts of different domains may be two shops that sell the same product."""
     mine, theirs = pair.one.hosts, pair.other.hosts
     if not mine or not theirs or mine & theirs or not set(map(domain, mine)) & set(map(domain, theirs)):
         return None

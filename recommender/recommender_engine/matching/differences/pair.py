@@ -1,4 +1,4 @@
-"""Two texts side by side: what each has of its own, and whether the wording is otherwise the same."""
+"""Two texts, their differing words, and whether the wording is otherwise the same."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading, Value, likeliest
 from recommender_engine.matching.text.tokens import Mark
 
-# So many words of one's own belong to the same wording, beside those that make the difference: one, or one in so many.
+# The same wording allows this many further differing words: one, or one in so many.
 _ONE_IN = 5
 _SPELLED_ALIKE = 0.75
 _STEM = 4
-# Lists of words that are something else in another language.
+# Lists with words that have another meaning in another language.
 _BOUND = frozenset({"negation", "for", "from", "to", "auxiliary", "failing", "with"})
 
 
 class Sides:
-    """Two texts, and what each has of its own."""
+    """Two texts and their differing words."""
 
     def __init__(self, one: Reading, other: Reading) -> None:
         self.one, self.other = one, other
@@ -32,12 +32,12 @@ class Sides:
 
     @cached_property
     def here(self) -> frozenset[str]:
-        """Words of the one that are none of the other's, in whatever form."""
+        """Words of the first text that the second lacks in any inflected form."""
         return _unlike(self.own_here, self.own_there)
 
     @cached_property
     def there(self) -> frozenset[str]:
-        """The same of the other."""
+        """Words of the second text that the first lacks in any inflected form."""
         return _unlike(self.own_there, self.own_here)
 
     @cached_property
@@ -45,19 +45,19 @@ class Sides:
         return likeliest(self.one.languages + self.other.languages, within=1)
 
     def alike(self, here: Iterable[str] = (), there: Iterable[str] = (), more: int = 0) -> bool:
-        """Whether the wording is the same but for some words, of which one side may have some more."""
+        """Whether the wording is the same except for the given words; one text may have ``more`` further words."""
         mine = len(self.here.difference(here))
         theirs = len(self.there.difference(there))
         few = self.few if self.shared else 0
         return min(mine, theirs) <= few and max(mine, theirs) <= few + more
 
     def marks(self, kind: str) -> tuple[list[Mark], list[Mark]]:
-        """Of both; of a list that means something else in another language, in that of the texts."""
+        """The marks of both texts; for a language-dependent list, only those of the language of the texts."""
         mine, theirs = (self.marked(side, kind) for side in (self.one, self.other))
         return mine, theirs
 
     def marked(self, side: Reading, kind: str) -> list[Mark]:
-        """Of one side."""
+        """The marks of one text."""
         found = side.marks.get(kind, [])
         if not found or kind not in _BOUND or not self._languages:
             return found
@@ -65,7 +65,7 @@ class Sides:
 
 
 def _unlike(mine: Sequence[str], theirs: Sequence[str]) -> frozenset[str]:
-    """Those that are not the same word in another form."""
+    """The words that are no inflected form of one of the others."""
     stems = {word[:_STEM] for word in theirs}
     return frozenset(
         [word for word in mine if word[:_STEM] not in stems or not any(_same_word(word, their) for their in theirs)]
@@ -79,13 +79,13 @@ def _same_word(one: str, other: str) -> bool:
 
 
 def agreement(here: Iterable[str], there: Iterable[str]) -> Agreement[str] | None:
-    """What each side says, each once; nothing where neither says anything."""
+    """The distinct values of each text; ``None`` if both are empty."""
     mine, theirs = tuple(dict.fromkeys(here)), tuple(dict.fromkeys(there))
     return Agreement((), mine, theirs) if mine or theirs else None
 
 
 def said(reading: Reading, marks: Iterable[Mark]) -> list[str]:
-    """Marks as they are said."""
+    """The texts of marks."""
     return [" ".join(reading.tokens[mark.start : mark.end]) for mark in marks]
 
 
@@ -95,5 +95,5 @@ def words_of(reading: Reading, marks: Iterable[Mark]) -> set[str]:
 
 
 def has_kind(value: Value) -> bool:
-    """Whether it is a measure."""
+    """Whether a value is a measure."""
     return any(kind for kind, _ in value.readings)

@@ -1,4 +1,4 @@
-"""What turns a sentence round: negation, opposites and direction."""
+"""Contradictions between sentences: negation, opposites and direction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREFIXES = ("un", "dis", "de", "des", "in", "ir", "im", "non", "on", "nie", "ab
 
 
 def negation(pair: Sides) -> Agreement[str] | None:
-    """Only one side says no, and not in other words."""
+    """Only one text has a negation, and the other does not express it in other words."""
     mine, theirs = pair.marks("negation")
     if bool(mine) == bool(theirs) or not (words_of(pair.one, mine) ^ words_of(pair.other, theirs)) - _both(pair):
         return None
@@ -33,7 +33,7 @@ def _both(pair: Sides) -> set[str]:
 
 
 def opposite(pair: Sides) -> Agreement[str] | None:
-    """A word on one side has its opposite on the other, in its place."""
+    """A word of one text is replaced by its opposite in the other."""
     mine, theirs = pair.marks("opposite")
     for mark in mine:
         axis, _, pole = mark.key.partition(":")
@@ -49,7 +49,7 @@ def opposite(pair: Sides) -> Agreement[str] | None:
 
 
 def _prefixed(pair: Sides) -> Agreement[str] | None:
-    """``salted`` and ``unsalted``: in each other's place, one with a prefix that turns it round."""
+    """``salted`` and ``unsalted``: the words differ by a negating prefix."""
     mine, theirs = ([word for word in own if len(word) > _STEM] for own in (pair.own_here, pair.own_there))
     for word in mine:
         for their in theirs:
@@ -61,7 +61,7 @@ def _prefixed(pair: Sides) -> Agreement[str] | None:
 
 
 def direction(pair: Sides) -> Agreement[str] | None:
-    """From here to there, and back."""
+    """The same two ends in opposite directions."""
     if pair.here or pair.there:
         return None
     exchanged = _exchanged(pair)
@@ -77,7 +77,7 @@ def direction(pair: Sides) -> Agreement[str] | None:
 
 
 def _exchanged(pair: Sides) -> Agreement[str] | None:
-    """Two names in each other's place around words of direction, and nothing else moved."""
+    """Two names exchanged around words of direction, all other words in the same position."""
     one, other = ([token[:_STEM] for token in side.tokens] for side in (pair.one, pair.other))
     if len(one) != len(other):
         return None
@@ -97,7 +97,7 @@ def _exchanged(pair: Sides) -> Agreement[str] | None:
 
 
 def _ways(reading: Reading, pair: Sides) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
-    """What stands before and behind each word of direction, as far as the next such word."""
+    """The words before and after each word of direction, up to the next such word."""
     tokens = reading.tokens
     tos = pair.marked(reading, "to")
     froms = {mark.start: mark.end for mark in pair.marked(reading, "from")}

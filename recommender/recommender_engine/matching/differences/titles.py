@@ -1,4 +1,4 @@
-"""What sets titles of things apart: condition, accessories, editions, packs and sizes."""
+"""Contradictions between titles: condition, accessories, editions, packs and sizes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
 from recommender_engine.matching.text.tokens import Mark
 
-_MOST_BESIDE = 4  # words that say what the accessory is
+_MOST_BESIDE = 4  # words that name the accessory
 _REACH = 4
 
 
 def _listed(pair: Sides, kind: str, more: int) -> Agreement[str] | None:
-    """What one side names of a list and the other does not, in titles."""
+    """Words of a list that only one title has."""
     if not pair.titles:
         return None
     mine, theirs = pair.marks(kind)
@@ -36,7 +36,7 @@ def edition(pair: Sides) -> Agreement[str] | None:
 
 
 def accessory(pair: Sides) -> Agreement[str] | None:
-    """Only one is for the thing, or a part of it."""
+    """Only one is an accessory for the product, or a part of it."""
     if not pair.shared or min(len(pair.here), len(pair.there)) > pair.few:
         return None
     here, there = _accessories(pair.one, pair.here, pair), _accessories(pair.other, pair.there, pair)
@@ -48,7 +48,7 @@ def accessory(pair: Sides) -> Agreement[str] | None:
 
 
 def _accessories(reading: Reading, own: frozenset[str], pair: Sides) -> list[str]:
-    """What one side is a part of, or for: ``case for iPhone``, ``iPhone case``."""
+    """The words for an accessory or part in one text: ``case for iPhone``, ``iPhone case``."""
     if not own or len(own) > _MOST_BESIDE + 2:
         return []
     other = pair.other if reading is pair.one else pair.one
@@ -58,7 +58,7 @@ def _accessories(reading: Reading, own: frozenset[str], pair: Sides) -> list[str
 
 
 def _for_it(reading: Reading, other: Reading, own: frozenset[str], pair: Sides, content: list[int]) -> list[str]:
-    """``case for iPhone``; before a word like "of" stand no more than a few words, and behind it all of the other."""
+    """``case for iPhone``: few words before a word like "of", and the whole other text after it."""
     tokens, size = reading.tokens, len(other.tokens)
     start = len(tokens) - size - 1
     joins = {mark.start for kind in ("for", "from") for mark in pair.marked(reading, kind)}
@@ -76,7 +76,7 @@ def _for_it(reading: Reading, other: Reading, own: frozenset[str], pair: Sides, 
 
 
 def _named(reading: Reading, own: frozenset[str], pair: Sides, content: list[int]) -> list[str]:
-    """``iPhone case``: an accessory at the head or the end, or nothing else that is one's own, and no extra."""
+    """``iPhone case``: an accessory as the first or last word, or as the only difference, and no extra."""
     withs = [mark.end for mark in pair.marked(reading, "with")]
     for mark in reading.marks.get("accessories", ()):
         words = reading.tokens[mark.start : mark.end]
@@ -89,7 +89,7 @@ def _named(reading: Reading, own: frozenset[str], pair: Sides, content: list[int
 
 
 def pack(pair: Sides) -> Agreement[str] | None:
-    """Only one is several, or each another number of it."""
+    """Only one is a pack of several, or the numbers of pieces differ."""
     mine, theirs = (_unstated(reading, other) for reading, other in ((pair.one, pair.other), (pair.other, pair.one)))
     if not (mine or theirs) or not pair.titles or not pair.shared:
         return None
@@ -114,7 +114,7 @@ def _stated(reading: Reading) -> set[int]:
 
 
 def size(pair: Sides) -> Agreement[str] | None:
-    """Another size in letters or words on each side."""
+    """Different sizes in letters or words."""
     mine, theirs = (list(marks) for marks in pair.marks("size"))
     units = [{value.at + 1 for value in reading.values if has_kind(value)} for reading in (pair.one, pair.other)]
     mine = [mark for mark in mine if mark.start not in units[0]]

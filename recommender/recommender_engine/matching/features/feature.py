@@ -1,4 +1,4 @@
-"""What an entry in the table of features is made of: where a figure comes from, and which evidence it is."""
+"""The types of the table of features: feature, kind, evidence, reason."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from recommender_engine.matching.text.spans import Texts
 
 
 class WeighedReason(NamedTuple):
-    """A reason with its weight, which may be none of the evidence's: what agrees never speaks against.
+    """A reason with its own weight, which can differ from that of the evidence: agreement never counts against.
 
     Attributes:
         evidence: the name of the evidence.
         weight: log-odds.
-        reason: for people.
-        holds_back: it is what keeps the pair from being a duplicate, so it is told whatever it weighs.
+        reason: code, text and detail.
+        holds_back: whether it keeps the pair from being a duplicate; such a reason is given whatever its weight.
     """
 
     evidence: str
@@ -33,14 +33,14 @@ class WeighedReason(NamedTuple):
 
 
 class ReasonInput(NamedTuple):
-    """What a reason is made of.
+    """The input of `Evidence.tell`.
 
     Attributes:
-        evidence: the name of the evidence that is told.
+        evidence: name of the evidence.
         weight: how far it moves the log-odds.
-        pair: what was compared.
-        context: how the pair stands among the item's other candidates.
-        texts: both texts, to show where things stand in them.
+        pair: the comparison.
+        context: the pair relative to the item's other candidates.
+        texts: both texts, to find positions of values in them.
     """
 
     evidence: str
@@ -50,21 +50,20 @@ class ReasonInput(NamedTuple):
     texts: Texts
 
     def said(self, code: str, text: str, weight: float, **detail: Any) -> WeighedReason:
-        """A reason that weighs ``weight``."""
+        """A reason with a weight."""
         reason = Reason(code=code, text=text, detail={"log_odds": round(weight, 3), **detail})
         return WeighedReason(self.evidence, weight, reason)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What one or several features speak of; their weights add up to one reason.
+    """Evidence that one or several features measure; their weights add up to one reason.
 
     Attributes:
         name: of the evidence.
-        tell: the sentences on a pair, and what they quote; none where there is nothing that a person would see.
-        contradiction: what one side says that makes it another thing for certain, or each side in the other's place:
-            where there is any, the pair is contested, and a person decides. ``None`` for evidence that is weighed and
-            no more.
+        tell: the reasons for a pair; none if there is nothing to show.
+        contradiction: the values that make the two certainly different: if it returns any, the pair is contested and
+            goes to review. ``None`` for evidence that only has a weight.
     """
 
     name: str
@@ -74,11 +73,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """Where features are read.
+    """The input of a group of features.
 
     Attributes:
         name: of the kind.
-        view: what its functions are given, made once for each pair; ``None`` where there is nothing to read.
+        view: makes the argument of the functions, once for each pair; ``None`` where there is nothing to measure.
     """
 
     name: str
@@ -87,20 +86,19 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feature:
-    """One thing that can be said of a pair in a number.
+    """One measurement of a pair.
 
     Attributes:
-        name: by which models and answers know it, for ever.
-        sign: +1 where more of it must never lower the probability, -1 where it must never raise it, 0 where the data
-            decide.
-        kind: where it is read.
-        function: the figure, from the view of its kind, NaN where there is nothing to compare; its docstring says what
-            it is.
-        evidence: what it speaks of, in reasons.
-        otherwise: the figure where its kind has no view.
-        before: what an answer is read as that was given before there was this feature.
-        usual: of a feature that only a collection's own answers teach: what is usual, and how far values lie apart.
-            The shipped model does not read it.
+        name: the key in stored models and answers; never changes.
+        sign: +1 if a higher value must never lower the probability, -1 if it must never raise it, 0 if unconstrained.
+        kind: its input.
+        function: computes the value from the view of its kind, NaN where there is nothing to compare; its docstring is
+            the description in the documentation.
+        evidence: the evidence that it counts for.
+        otherwise: the value where its kind has no view.
+        before: the value for an answer that was stored before the feature existed.
+        usual: typical value and spread of a feature that is only learned from a collection's own answers. The shipped
+            model does not read it.
     """
 
     name: str
@@ -130,6 +128,6 @@ NEARNESS = Kind("nearness", lambda pair, context: None if _names_with_codes(pair
 
 
 def _names_with_codes(pair: Comparison) -> bool:
-    if not (pair.one.said.whole.identifiers and pair.other.said.whole.identifiers):  # as of most pairs
+    if not (pair.one.said.whole.identifiers and pair.other.said.whole.identifiers):  # most pairs
         return False
     return kind_of(pair.one, pair.other) is KindOfText.WITH_CODES

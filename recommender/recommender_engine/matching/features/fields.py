@@ -1,4 +1,4 @@
-"""What named fields and attributes say: titles with titles, short fields as labels, prices."""
+"""Features of named fields and attributes: titles, short fields as labels, prices."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Titles(NamedTuple):
     """The titles of a pair.
 
     Attributes:
-        pair: whose they are.
-        mine: what the item's says.
-        theirs: what the candidate's says.
-        one: the item's, weighed.
-        other: the candidate's, weighed.
+        pair: the comparison.
+        mine: terms of the item's title.
+        theirs: terms of the candidate's title.
+        one: weights of the item's title.
+        other: weights of the candidate's title.
         cosine: of their tf-idf weights.
-        most: summed rarity of the shared terms in that of the side with less of it.
-        least: the same, of the side with more of it.
+        most: summed rarity of the shared terms, as a share of the side with the lower sum.
+        least: the same, as a share of the side with the higher sum.
     """
 
     pair: Comparison
@@ -58,7 +58,7 @@ def _overlap(one: Weighted, other: Weighted) -> tuple[float, float]:
     """Cosine of the tf-idf weights of two titles, and the summed rarity of the terms they share."""
     mine, theirs, rarity = one.counts, other.counts, one.rarity
     fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
-    # A list, in reading order: floating-point sums depend on the order, and a set has none to rely on.
+    # A list in reading order: floating-point sums depend on the order, and the order of a set is not defined.
     shared = [term for term in fewer if term in more]
     weights = [rarity[term] for term in shared]
     product = 0.0
@@ -81,44 +81,44 @@ def title_words(titles: Titles) -> float:
 
 
 def title_contained_most(titles: Titles) -> float:
-    """Rarity of the shared terms in that of the title with less of it."""
+    """Summed rarity of the shared terms, as a share of that of the title with the lower sum."""
     return titles.most
 
 
 def title_contained_least(titles: Titles) -> float:
-    """Rarity of the shared terms in that of the title with more of it."""
+    """Summed rarity of the shared terms, as a share of that of the title with the higher sum."""
     return titles.least
 
 
 def title_characters(titles: Titles) -> float:
-    """How alike the titles are in spelling."""
+    """Spelling similarity of the titles."""
     return ratio(titles.mine.folded, titles.theirs.folded) / 100
 
 
 def title_elsewhere(titles: Titles) -> float:
-    """Which part of a title the whole other item mentions, by rarity; of the title of which it is more."""
+    """Share of a title, by rarity, that occurs in the whole other item; the higher of the two titles."""
     return max(_found_in(titles.one, titles.pair.other), _found_in(titles.other, titles.pair.one))
 
 
 def title_numbers_own(titles: Titles) -> float:
-    """How many numbers one title states and the other does not, at most three."""
+    """Number of numbers that only one title states, at most three."""
     return float(min(len(titles.mine.numbers ^ titles.theirs.numbers), _MOST))
 
 
 def titles_contradict(titles: Titles) -> float:
-    """1 if each title states a number or size that the whole other item does not know."""
+    """1 if each title states a number or size that does not occur in the whole other item."""
     return float(titles.pair.titles_contradict)
 
 
 def labels_shared(pair: Comparison) -> float:
-    """Which part of a short field is in that of the other side, on average over the fields of both."""
+    """Share of a short field that occurs in that of the other side, averaged over the fields of both."""
     mine, theirs = pair.one.said.labels, pair.other.said.labels
     parts = [_contained(mine[name], theirs[name]) for name in mine if name in theirs]
     return sum(parts) / len(parts) if parts else nan
 
 
 def price_ratio(pair: Comparison) -> float:
-    """The lower price in the higher."""
+    """Lower price divided by the higher."""
     mine, theirs = pair.one.price, pair.other.price
     return min(mine, theirs) / max(mine, theirs) if mine and theirs else nan
 
@@ -139,7 +139,7 @@ def _titles(telling: ReasonInput) -> Iterator[WeighedReason]:
         return
     shared = [term for term in one.title.rarity if term in other.title.rarity]
     share = min(sum([one.title.rarity[term] for term in shared]) / min(one.title.total, other.title.total), 1.0)
-    if weight > 0 and not share:  # alike in other ways, of which a person would see nothing
+    if weight > 0 and not share:  # similar in a way that has no visible evidence
         return
     text = f"share {share_of(share, weight)} of their words" if share else "have no word in common"
     code = "titles_alike" if weight > 0 else "titles_differ"

@@ -1,4 +1,4 @@
-"""What the embeddings say: how near the two are, beside the item's other candidates and beside the candidate's own."""
+"""Features of the embeddings: similarity, alone and relative to the other candidates of each side."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ def cosine(pair: Comparison) -> float:
 
 
 def margin(context: Context) -> float:
-    """Cosine above that of the best other candidate."""
+    """Cosine minus that of the best other candidate."""
     return context.margin
 
 
 def lead(context: Context) -> float:
-    """Cosine above the mean of the best eight other candidates."""
+    """Cosine minus the mean of the best eight other candidates."""
     return context.lead
 
 
 def rank(context: Context) -> float:
-    """How many other candidates are closer to the item, at most ten."""
+    """Number of other candidates that are closer to the item, at most ten."""
     return min(context.rank, _DEEPEST_RANK)
 
 
 def their_margin(context: Context) -> float:
-    """Cosine above that of the candidate and its own closest among the others."""
+    """Cosine minus that of the candidate and its closest one among the other candidates."""
     return context.their_margin
 
 
 def their_lead(context: Context) -> float:
-    """Cosine above the mean of the candidate's closest eight among the others."""
+    """Cosine minus the mean of the candidate's closest eight among the other candidates."""
     return context.their_lead
 
 
 def their_rank(context: Context) -> float:
-    """To how many of the others the candidate is closer than to the item, at most ten."""
+    """Number of other candidates to which the candidate is closer than to the item, at most ten."""
     return min(context.their_rank, _DEEPEST_RANK)
 
 
 def alike(similarity: float) -> str:
-    """The sentence on a cosine."""
+    """The sentence for a cosine."""
     return f"the meaning is {max(similarity, 0.0):.0%} alike"
 
 
@@ -57,7 +57,7 @@ def _meaning(telling: ReasonInput) -> Iterator[WeighedReason]:
 
 
 def _company(telling: ReasonInput) -> Iterator[WeighedReason]:
-    """What the other item is close to, beside this one."""
+    """The reason about other items that the candidate is close to."""
     weight, closer = telling.weight, telling.context.their_rank
     if weight > 0 and closer == 0:
         yield telling.said("mutual_match", "it is closer to this one than to anything else nearby", weight)

@@ -1,4 +1,4 @@
-"""Features of pairs by name, as they are stored beside people's answers."""
+"""Features of pairs by name, as stored with answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recommender_engine.matching.trees import Booleans, Floats
 
 
 def named(row: Sequence[float]) -> dict[str, float]:
-    """The features of a pair that have a value.
+    """The features of a pair that have a value, by name.
 
     Args:
         row: in the order of `FEATURES`, NaN where there is nothing to compare.
@@ -21,16 +21,16 @@ def named(row: Sequence[float]) -> dict[str, float]:
 
 
 def rows_from(named_rows: Sequence[Mapping[str, float]]) -> Floats:
-    """Rows of features as models read them, shape (n, len(FEATURES)): the inverse of `named`.
+    """Rows of features for a model, shape (n, len(FEATURES)): the inverse of `named`.
 
-    Answers outlive the table: a name that is not in it is passed over, and a feature that came after an answer is read
-    as its entry says (`Feature.before`).
+    Answers can be older than the table: an unknown name is ignored, and a feature that did not exist yet has the value
+    `Feature.before`.
     """
     rows = [[row.get(one.name, one.before) for one in TABLE] for row in named_rows]
     return np.array(rows, np.float64).reshape(len(named_rows), len(FEATURES))
 
 
 def judged_alone(rows: Floats) -> Booleans:
-    """Which of some rows are of pairs that were judged without other candidates, shape (n,)."""
+    """Which rows are of pairs judged without other candidates, shape (n,)."""
     alone: Booleans = np.isnan(rows[:, FEATURES.index("words_margin")])
     return alone

@@ -1,4 +1,4 @@
-"""What only one side says, and what contradicts for certain where the wording is otherwise the same."""
+"""Features of contradictions between two items of otherwise the same wording."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def accessory_differs(pair: Comparison) -> float:
 
 
 def edition_differs(pair: Comparison) -> float:
-    """1 if only one is a certain edition or trim: Pro, Plus, Limited Edition."""
+    """1 if only one is a particular edition or trim: Pro, Plus, Limited Edition."""
     return float("edition" in pair.apart)
 
 
@@ -35,12 +35,12 @@ def pack_differs(pair: Comparison) -> float:
 
 
 def letter_size_differs(pair: Comparison) -> float:
-    """1 if each names another size in letters or words."""
+    """1 if both name a size in letters or words, and the sizes differ."""
     return float("letter size" in pair.apart)
 
 
 def version_differs(pair: Comparison) -> float:
-    """1 if versions differ that are one number: 3.1 and 3.10."""
+    """1 if versions differ that are equal as numbers: 3.1 and 3.10."""
     return float("version" in pair.apart)
 
 
@@ -55,37 +55,37 @@ def symbol_differs(pair: Comparison) -> float:
 
 
 def moment_differs(pair: Comparison) -> float:
-    """1 if each names another date, time of day or ratio, in texts that are not long."""
+    """1 if the dates, times of day or ratios of two short texts differ."""
     return float("moment" in pair.apart)
 
 
 def negation_differs(pair: Comparison) -> float:
-    """1 if only one of the two says no."""
+    """1 if only one of the two has a negation."""
     return float("negation" in pair.apart)
 
 
 def opposite_differs(pair: Comparison) -> float:
-    """1 if each has the opposite of a word of the other in its place."""
+    """1 if a word of one is replaced by its opposite in the other."""
     return float("opposite" in pair.apart)
 
 
 def direction_differs(pair: Comparison) -> float:
-    """1 if one goes from here to there and the other back."""
+    """1 if the two name opposite directions between the same ends."""
     return float("direction" in pair.apart)
 
 
 def numeral_differs(pair: Comparison) -> float:
-    """1 if each has another Roman numeral."""
+    """1 if the Roman numerals differ."""
     return float("numeral" in pair.apart)
 
 
 def amount_differs(pair: Comparison) -> float:
-    """1 if each has another number or measure in its place, as its language writes them."""
+    """1 if the numbers or measures differ, read in the notation of the language."""
     return float("amount" in pair.apart)
 
 
 def host_differs(pair: Comparison) -> float:
-    """1 if each names another host of one domain."""
+    """1 if the two name different hosts of one domain."""
     return float("host" in pair.apart)
 
 
@@ -108,7 +108,7 @@ def _evidence(name: str, one_sided: str, both: str) -> Evidence:
 
 
 def _written(spans: Spans, said: Sequence[str]) -> list[Written]:
-    """As it stands in the text; signs belong to it, of which no span knows."""
+    """Values with their spans, including signs, which `Spans` does not find."""
     found = [spans.find(one) for one in said[:LISTED]]
     return [
         place if len(place.text) >= len(one) else place._replace(text=one)

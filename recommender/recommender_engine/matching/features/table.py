@@ -1,8 +1,9 @@
-"""The table of features: what can be said of a pair of items in numbers, one entry for each.
+"""The table of features of a pair, one entry for each.
 
-Everything else follows from it: the columns and their order, what a stored model may read, which way a figure may act,
-the reasons, what training hides, what a collection learns, and the page ``docs/reference/features.md``. A model is
-known by the names of its features, so an entry may stand at any place; a name never means anything else.
+Everything else follows from it: the columns and their order, the features that a stored model may read, monotone
+constraints, reasons, the features hidden in training, those that a collection learns, and the page
+``docs/reference/features.md``. A model refers to features by name, so the order of entries is free; a name never
+changes its meaning.
 """
 
 from __future__ import annotations
@@ -79,24 +80,24 @@ FEATURES = tuple([one.name for one in TABLE])
 MONOTONE = {one.name: one.sign for one in TABLE}
 EVIDENCE: tuple[Evidence, ...] = tuple(dict.fromkeys([one.evidence for one in TABLE]))
 
-# Those that compare a pair with the item's other candidates, and those that need named fields: a pair judged alone, or
-# of plain texts, is without them.
+# The features that need other candidates, and those that need named fields: a pair judged alone, or a pair of plain
+# texts, lacks them.
 CONTEXT = tuple([one.name for one in TABLE if one.kind in (BESIDE, NEARNESS)])
 FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
 
 T = TypeVar("T")
 
-# Texts that share so many of their words say the same thing, whatever values they state.
+# From this share of common words on, the wording is the same, whatever values the texts state.
 _SAME_WORDING = 0.6
-# Of a pair whose wording is otherwise the same, the text with fewer words has at most half of them, and at most so many
-# and one in so many, of its own; looked at before the texts are read, for most candidates have more.
+# In a pair of otherwise the same wording, the text with fewer words has at most half of its words, and at most this
+# number plus one in so many, that the other lacks. Tested before the texts are read: most candidates have more.
 _OWN, _ONE_IN = 3, 3
 
 
 _KINDS = tuple(dict.fromkeys([one.kind for one in TABLE]))
 _BY_KIND = tuple([(kind.view, [place for place in enumerate(TABLE) if place[1].kind is kind]) for kind in _KINDS])
 _CONTRADICTIONS = tuple([(one.name, one.contradiction) for one in EVIDENCE if one.contradiction is not None])
-# Of a pair that nothing sets apart word by word, as of nearly all, these are all there is to ask.
+# The evidence to test in a pair without word-by-word differences, which nearly all pairs are.
 _OF_ANY = tuple([one for one in _CONTRADICTIONS if one[0] not in sides.KINDS])
 
 
@@ -107,13 +108,13 @@ def features(pair: Comparison, context: Context) -> list[float]:
 
 
 def rows(pairs: Sequence[Comparison], contexts: Sequence[Context]) -> Floats:
-    """The rows of some pairs, shape (n, len(FEATURES)), each the same whatever else is there.
+    """The rows of pairs, shape (n, len(FEATURES)). A row does not depend on the other pairs.
 
-    Column by column: a function that is called for one pair after the other is quicker than all of them in turn.
+    Computed column by column, which is faster than row by row.
 
     Args:
         pairs: at least one.
-        contexts: of each of them.
+        contexts: of each pair.
     """
     columns: list[list[float]] = [[]] * len(TABLE)
     for view, entries in _BY_KIND:
@@ -144,7 +145,7 @@ def compare(one: Profile, other: Profile, cosine: float, arrivals_apart: int | N
 def comparisons(
     one: Profile, others: Sequence[Profile], cosines: Sequence[float], arrivals_apart: Sequence[int | None]
 ) -> list[Comparison]:
-    """Compare an item with each of some others, as `compare` does with one."""
+    """Compare an item with several others, as `compare` does with one."""
     return [
         _contradicted(_comparison(one, other, cosine, wording, apart))
         for other, cosine, wording, apart in zip(others, cosines, wordings(one, others), arrivals_apart, strict=True)
@@ -156,7 +157,7 @@ def _comparison(
 ) -> Comparison:
     words_shared = _jaccard(one.said.words, other.said.words)
     apart = _apart(one.said, other.said)
-    if one.said.plain and other.said.plain:  # as nearly all short texts are
+    if one.said.plain and other.said.plain:  # nearly all short texts
         return Comparison(one, other, cosine, wording, words_shared, apart=apart, arrivals_apart=arrivals_apart)
     here, there = one.said.whole, other.said.whole
     named = identifiers(here, there)
@@ -175,7 +176,7 @@ def _comparison(
     }
     disputed = tuple([kind for kind, differ in told.items() if differ])
     contested = contradict or (bool(disputed) and words_shared >= _SAME_WORDING)
-    if contested and "amount" in apart:  # the same, said twice
+    if contested and "amount" in apart:  # the same difference, found twice
         apart = {name: found for name, found in apart.items() if name != "amount"}
     return Comparison(
         one=one,
@@ -197,7 +198,7 @@ def _comparison(
 
 
 def _contradicted(pair: Comparison) -> Comparison:
-    """The same, with what contradicts for certain."""
+    """The comparison with its certain contradictions."""
     certain: dict[str, Agreement[str]] = {}
     for name, contradiction in _CONTRADICTIONS if pair.apart else _OF_ANY:
         found = contradiction(pair)
@@ -207,7 +208,7 @@ def _contradicted(pair: Comparison) -> Comparison:
 
 
 def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
-    """What sets them apart word by word, where the one with fewer words has few of its own."""
+    """The word-by-word differences, if the text with fewer words has few that the other lacks."""
     mine, theirs = one.words, other.words
     shared, fewer = len(mine & theirs), min(len(mine), len(theirs))
     if fewer - shared > min(shared, _OWN + shared // _ONE_IN):
@@ -217,7 +218,7 @@ def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
 
 
 def _other_spellings(one: ItemTerms, other: ItemTerms) -> bool:
-    """Whether numbers that look unlike are the same, as their language and their script write them."""
+    """Whether numbers of different spelling are equal in the notation of their language and script."""
     codes = one.whole.identifiers ^ other.whole.identifiers
     if not all(code.isdecimal() for code in codes) or surely_differ(one.whole.folded, other.whole.folded):
         return False

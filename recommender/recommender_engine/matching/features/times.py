@@ -1,4 +1,4 @@
-"""How far apart the two came."""
+"""Features of the time between two items."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _DAY_S = 86_400
 
 
 def days_apart(pair: Comparison) -> float:
-    """Logarithm of one plus the days between them."""
+    """Logarithm of one plus the days between the timestamps."""
     mine, theirs = pair.one.timestamp, pair.other.timestamp
     return nan if mine is None or theirs is None else log(1.0 + abs((mine - theirs).total_seconds()) / _DAY_S)
 
 
 def arrivals_apart(pair: Comparison) -> float:
-    """Logarithm of one plus how many arrivals the one came after the other."""
+    """Logarithm of one plus the difference of their arrival numbers."""
     return nan if pair.arrivals_apart is None else log(1.0 + pair.arrivals_apart)
 
 
 def _time(telling: ReasonInput) -> Iterator[WeighedReason]:
-    """By their timestamps, or else by what arrived between them."""
+    """The reason by the timestamps, or else by the arrival numbers."""
     pair, weight = telling.pair, telling.weight
     mine, theirs, apart = pair.one.timestamp, pair.other.timestamp, pair.arrivals_apart
     only = "only " if weight > 0 else ""

@@ -1,4 +1,4 @@
-"""What is stated: codes, numbers, sizes and colours, where they agree and where they contradict each other."""
+"""Features of stated values: codes, numbers, sizes and colours that agree or contradict each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recommender_engine.matching.text.spans import Written
 from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 
 _MOST = 3
-# A code of so many signs is rarely anybody else's; beyond so many a longer one says no more.
+# A code of at least the first number of characters is rarely ambiguous; above the second, length adds no evidence.
 _LONG_CODE, _LONGEST_CODE = 7, 12
 
 
@@ -35,7 +35,7 @@ def identifiers_differ(pair: Comparison) -> float:
 
 
 def identifiers_alike(pair: Comparison) -> float:
-    """How alike in spelling the codes are that differ."""
+    """Spelling similarity of the codes that differ."""
     found = pair.identifiers
     if not found.contradicts:
         return 0.0 if found.shared or found.here or found.there else nan
@@ -43,7 +43,7 @@ def identifiers_alike(pair: Comparison) -> float:
 
 
 def longest_code_shared(pair: Comparison) -> float:
-    """Signs of the longest code that both name, or name a part of: 0 below seven, at most twelve."""
+    """Characters of the longest code that both name in full or in part: 0 below seven, at most twelve."""
     found = pair.identifiers
     if not (found.shared or found.here or found.there):
         return nan
@@ -56,7 +56,7 @@ def longest_code_shared(pair: Comparison) -> float:
 
 
 def longest_codes_differ(pair: Comparison) -> float:
-    """Signs of the longest code of its own, on the side where it is shorter: 0 below seven, at most twelve."""
+    """Characters of the longest code that the other side lacks, where it is shorter: 0 below seven, at most twelve."""
     found = pair.identifiers
     if not found.contradicts:
         return 0.0 if found.shared or found.here or found.there else nan
@@ -73,23 +73,23 @@ def numbers_shared(pair: Comparison) -> float:
 
 
 def numbers_differ(pair: Comparison) -> float:
-    """How many numbers the other side lacks, on the side with fewer of them, at most three."""
+    """Number of numbers that the other side lacks, on the side with fewer of them, at most three."""
     here, there = len(pair.numbers.here), len(pair.numbers.there)
     return float(min(here, there, _MOST)) if here or there or pair.numbers.shared else nan
 
 
 def measures_shared(pair: Comparison) -> float:
-    """How many sizes both sides state, at most three."""
+    """Number of sizes that both sides state, at most three."""
     return float(min(len(pair.measures.shared) + len(pair.dimensions.shared), _MOST))
 
 
 def measures_differ(pair: Comparison) -> float:
-    """How many sizes are in dispute, at most three."""
+    """Number of sizes in dispute, at most three."""
     return float(min(len(pair.measures.here) + pair.dimensions_differ, _MOST))
 
 
 def colours_shared(pair: Comparison) -> float:
-    """1 if both sides name one colour, 0 if they name others, missing where one names none."""
+    """1 if both sides name the same colour, 0 if they differ, missing if one names none."""
     return nan if pair.colours.silent else float(bool(pair.colours.shared))
 
 
@@ -103,7 +103,7 @@ def _told(noun: str, found: Callable[[Comparison], Agreement[str]]) -> Callable[
 
 
 def agreement_told(telling: ReasonInput, noun: str, found: Agreement[str]) -> Iterator[WeighedReason]:
-    """What both sides state, and what is in dispute; a ``noun`` that both texts use is used."""
+    """Reasons for values that agree and values in dispute; ``noun`` is replaced by a word that both texts use."""
     weight, texts = telling.weight, telling.texts
     if found.shared and (weight > 0 or not found.contradicts):
         values = list(found.shared[:LISTED])
@@ -132,7 +132,7 @@ def _ranges(here: Sequence[Written], there: Sequence[Written]) -> dict[str, list
 
 
 def _common_name(here: Sequence[Written], there: Sequence[Written]) -> str:
-    """``order`` where both texts say "order 1042" and "order 1043"."""
+    """The word before the values in both texts: ``order`` in "order 1042" and "order 1043"."""
     names = {one.name for one in (*here, *there)}
     name = names.pop()
     return "" if names or name in FUNCTION_WORDS else name

@@ -1,4 +1,4 @@
-"""What the words say, weighted by how rare they are in the collection."""
+"""Features of the words, weighted by rarity in the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recommender_engine.matching.pair.profile import Profile
 from recommender_engine.matching.pair.wording import shared_terms
 from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 
-# Texts of which both share so much (by rarity) have the same wording.
+# From this share (by rarity) on both sides, the wording is the same.
 _SAME_WORDING = 0.6
 _READ_CHARACTERS = 200
 _MOST_OWN = 20.0
@@ -28,31 +28,31 @@ def words(pair: Comparison) -> float:
 
 
 def words_margin(context: Context) -> float:
-    """Cosine of the words above that of the best other candidate."""
+    """Cosine of the words minus that of the best other candidate."""
     return context.words_margin
 
 
 def words_lead(context: Context) -> float:
-    """Cosine of the words above the mean of the best eight other candidates."""
+    """Cosine of the words minus the mean of the best eight other candidates."""
     return context.words_lead
 
 
 def jaccard(pair: Comparison) -> float:
-    """Rarity of the shared terms in that of all terms."""
+    """Summed rarity of the shared terms, as a share of that of all terms."""
     shared = pair.wording.weight
     union = pair.one.total + pair.other.total - shared
     return shared / union if union > 0 else 1.0
 
 
 def contained_most(pair: Comparison) -> float:
-    """Rarity of the shared terms in that of the side with less of it."""
+    """Summed rarity of the shared terms, as a share of that of the side with the lower sum."""
     shared = pair.wording.weight
     mine, theirs = pair.one.total, pair.other.total
     return shared / (min(theirs, mine))
 
 
 def contained_least(pair: Comparison) -> float:
-    """Rarity of the shared terms in that of the side with more of it."""
+    """Summed rarity of the shared terms, as a share of that of the side with the higher sum."""
     shared = pair.wording.weight
     mine, theirs = pair.one.total, pair.other.total
     return shared / (max(mine, theirs))
@@ -64,7 +64,7 @@ def rarest_shared(pair: Comparison) -> float:
 
 
 def rare_shared(pair: Comparison) -> float:
-    """Share of the rare terms that are shared, of the side with fewer of them."""
+    """Shared rare terms, as a share of the rare terms of the side with fewer of them."""
     mine, theirs = pair.one.rare, pair.other.rare
     fewest = min(theirs, mine)
     return pair.wording.rare_shared / fewest if fewest else nan
@@ -77,27 +77,27 @@ def rarest_own(pair: Comparison) -> float:
 
 
 def own_least(pair: Comparison) -> float:
-    """Summed rarity of the terms that the other side lacks, on the side with less of it, at most 20."""
+    """Summed rarity of the terms that the other side lacks, on the side with the lower sum, at most 20."""
     shared = pair.wording.weight
     mine, theirs = pair.one.total, pair.other.total
     return min((min(theirs, mine)) - shared, _MOST_OWN)
 
 
 def own_most(pair: Comparison) -> float:
-    """Summed rarity of the terms that the other side lacks, on the side with more of it, at most 20."""
+    """Summed rarity of the terms that the other side lacks, on the side with the higher sum, at most 20."""
     shared = pair.wording.weight
     mine, theirs = pair.one.total, pair.other.total
     return min((max(mine, theirs)) - shared, _MOST_OWN)
 
 
 def own_alike(pair: Comparison) -> float:
-    """How alike in spelling the rarest terms are that each side has alone."""
+    """Spelling similarity of the rarest terms that only one side has."""
     mine, theirs = pair.wording.mine.term, pair.wording.theirs.term
     return ratio(mine, theirs) / 100 if mine and theirs else nan
 
 
 def characters(pair: Comparison) -> float:
-    """How alike the first 200 characters are."""
+    """Similarity of the first 200 characters."""
     one, other = pair.one.said.whole.folded, pair.other.said.whole.folded
     return ratio(one[:_READ_CHARACTERS], other[:_READ_CHARACTERS]) / 100
 
@@ -108,12 +108,12 @@ def wording(pair: Comparison) -> float:
 
 
 def wording_differs(pair: Comparison) -> float:
-    """The same, for each of the four kinds of values in which the two contradict each other, over four."""
+    """Share of common words, times the number of kinds of values (of four) that contradict each other, over four."""
     return pair.words_shared * len(pair.disputed) / 4
 
 
 def length_ratio(pair: Comparison) -> float:
-    """Length of the shorter text in that of the longer."""
+    """Length of the shorter text divided by that of the longer."""
     one, other = len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)
     if one == other:
         return 1.0
@@ -166,7 +166,7 @@ def _substituted(pair: Comparison) -> Agreement[str]:
 
 
 def _nothing(telling: ReasonInput) -> Iterator[WeighedReason]:
-    """Told with the kinds of values that are in dispute, see `reasons`."""
+    """No reason: its weight is given to the kinds of values in dispute, see `reasons`."""
     return iter(())
 
 

@@ -1,1 +1,1 @@
-"""The matchers: by a learned model, by cosine alone; and the reasons that they give."""
+"""The matchers (learned model, cosine only) and their reasons."""

@@ -10,9 +10,9 @@ from recommender_engine.matching.matchers.reasons import only_meaning
 
 
 class CosineMatcher:
-    """Judges by the similarity of two vectors and nothing else, where the collection has ``rule: cosine``.
+    """Judges by the cosine of two vectors only; for collections with ``rule: cosine``.
 
-    The probability only puts pairs in order: it is 0.5 where ``duplicate`` begins, and not calibrated.
+    The probability is only an order of pairs: it is 0.5 at the ``duplicate`` threshold, and not calibrated.
     """
 
     def judge(
@@ -33,7 +33,7 @@ class CosineMatcher:
 
 
 def by_cosine(similarity: float, settings: CollectionSettings) -> PairVerdict:
-    """What a similarity, in [-1, 1], amounts to in a collection; without reasons."""
+    """The verdict for a similarity in [-1, 1], by the settings of a collection; without reasons."""
     duplicate_from = settings.duplicate_cosine
     if similarity >= duplicate_from:
         probability = 0.5 + 0.5 * (similarity - duplicate_from) / max(1.0 - duplicate_from, 1e-9)

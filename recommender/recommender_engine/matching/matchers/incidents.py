@@ -1,8 +1,8 @@
-"""Reports of one incident: several people say in their own words, within minutes, what is going on now.
+"""Detection of reports of one incident: several people describe a current event within minutes, in different words.
 
-By meaning and words reports of one outage are no more alike than questions that people ask about one topic. What tells
-them apart is that they speak of now: "since this morning", "today", "nobody here", "out of order". Lists of such words
-are in the files of ``languages``.
+By meaning and words, reports of one outage are no more alike than questions about one topic. The difference is that
+they describe the present: "since this morning", "today", "nobody here", "out of order". Lists of such phrases are in
+the files of ``languages``.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ REPORTS = 4
 ALIKE = 0.5
 """Cosine of the latest report with each of those."""
 
-_AMONG = 0.4  # … and of those with each other
-_STRAYS = 0.8  # less than so much of what the others have with each other, and a report is none of theirs
-# Of all that are so near, as many speak of now: where a topic is asked about by many, a few of them do.
+_AMONG = 0.4  # … and of the reports with each other
+_STRAYS = 0.8  # a report whose mean cosine is below this share of that of the others is an outlier
+# Share of all near items that describe the present: of many questions about one topic, a few do.
 _NEAR, _SHARE = 0.6, 0.5
-# Of a report that does not speak of now: its cosine with the latest, and on average with those that do.
+# For a report that does not describe the present: its cosine with the latest report, and its mean with those that do.
 _ALSO, _ALSO_AMONG = 0.65, 0.6
-# People who report one thing choose their own words: of two texts with so many in common, what differs is the thing.
+# Independent reports use different words: two texts with this share in common differ in their subject.
 _SENTENCE = 0.6
-_NAMED_FROM = 100  # a number of three digits names something: two reports that name other ones tell of two things
+_NAMED_FROM = 100  # a number of three digits is a name: reports with different ones have different subjects
 _WORD = re.compile(r"[^\W_]+|#")
 _TIME = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3])(?:[:h][0-5]\d(?![\d:])|[ap]m(?!\w))")
 
 
 class Report(NamedTuple):
-    """An item that may be one of several reports.
+    """An item that may be a report of an incident.
 
     Attributes:
-        said: what it says.
+        said: its terms.
         vector: its embedding, shape (dimension,), unit length.
     """
 
@@ -58,11 +58,11 @@ class Report(NamedTuple):
 
 
 def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
-    """Numbers of the earlier reports that tell of the same incident as the latest one; empty where there is none.
+    """Indices of the earlier reports of the same incident as the latest one; empty if there are none.
 
     Args:
-        latest: the item that arrives.
-        earlier: those that arrived within minutes of it, short prose too, and contested by nothing.
+        latest: the new item.
+        earlier: items that arrived within minutes before it, also short prose, in no contested pair with it.
     """
     if len(earlier) < REPORTS - 1 or not speaks_of_now(latest.said):
         return []
@@ -86,7 +86,10 @@ def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
 
 
 def _core(latest: Report, earlier: Sequence[Report], among: Floats, agreeing: Sequence[int]) -> list[int]:
-    """The latest report, as 0, and those that speak of now, are like it and like each other, the nearest first."""
+    """Indices of the latest report (0) and of those that describe the present and are similar to it and to each other.
+
+    The nearest come first.
+    """
     found = [0]
     for number in agreeing:
         said = earlier[number - 1].said
@@ -99,7 +102,7 @@ def _core(latest: Report, earlier: Sequence[Report], among: Floats, agreeing: Se
 
 
 def _without_strays(found: Sequence[int], among: Floats) -> list[int]:
-    """Those that are about as like the others as these are like each other."""
+    """The reports without outliers: those about as similar to the others as the others are to each other."""
     if len(found) < REPORTS:
         return []
     inner = among[np.ix_(found, found)]
@@ -112,7 +115,7 @@ def _without_strays(found: Sequence[int], among: Floats) -> list[int]:
 
 
 def speaks_of_now(said: ItemTerms) -> bool:
-    """Whether a text says that something goes on as it is written: today, since noon, out of order, nobody here."""
+    """Whether a text describes the present: today, since noon, out of order, nobody here."""
     folded, phrases = said.whole.folded[:MOST_CHARACTERS], _phrases()
     words = _words(folded)
     for place, word in enumerate(words):
@@ -122,13 +125,15 @@ def speaks_of_now(said: ItemTerms) -> bool:
 
 
 def _words(folded: str) -> list[str]:
-    """Words of a text; a number of one or two digits, as of an hour, is ``#``."""
+    """Words of a text; a number of one or two digits, such as an hour, becomes ``#``."""
     return ["#" if word.isdecimal() and len(word) < 3 else word for word in _WORD.findall(folded)]
 
 
 def _apart(one: ItemTerms, other: ItemTerms) -> bool:
-    """Whether they tell of two things: each names a code, a number or a time of day, and they have none of that kind in
-    common, or they are one sentence with another word in it.
+    """Whether two reports have different subjects.
+
+    Both name codes, numbers or times of day and have none of that kind in common, or they are the same sentence with
+    one word replaced.
     """
     if _disjoint(one.whole.identifiers, other.whole.identifiers):
         return True
@@ -141,7 +146,7 @@ def _apart(one: ItemTerms, other: ItemTerms) -> bool:
 
 
 def _one_sentence(one: Reading, other: Reading) -> bool:
-    """Whether most words are the same, and each has one in it that the other lacks: a form that was filled in twice."""
+    """Whether most words are the same, and each has one that the other lacks: a template filled in twice."""
     here, there = Counter(one.tokens), Counter(other.tokens)
     if (here & there).total() < _SENTENCE * max(len(one.tokens), len(other.tokens)):
         return False
@@ -158,7 +163,7 @@ def _disjoint(one: AbstractSet[T], other: AbstractSet[T]) -> bool:
 
 @lru_cache(maxsize=1)
 def _phrases() -> dict[str, list[list[str]]]:
-    """What speaks of now in any of the languages, by the first word."""
+    """Phrases that describe the present, in all languages, by the first word."""
     found: dict[str, list[list[str]]] = {}
     for said in lists():
         for phrase in said.get("now", "").split(","):

@@ -1,4 +1,4 @@
-"""Verdicts from a calibrated model of the pair."""
+"""Verdicts from a calibrated model of pairs."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ ModelOf = Callable[[str], PairModel]
 
 
 class LearnedMatcher:
-    """Judges by a model of the features of a pair; the same canonical text is always a duplicate.
+    """Judges by a model of the features of a pair; an equal canonical text is always a duplicate.
 
-    ``duplicate`` begins where sets held out had the collection's target precision, in the view and for the kind of text
-    at hand, and nowhere where they had it not; ``review`` where a person's look pays or where the collection says.
-    Below, a pair is ``similar`` by its cosine alone. A contested pair (the same wording, another number) gets no
-    further than ``review``.
+    ``duplicate`` begins where held-out sets reached the collection's target precision, for the view and the kind of
+    text of the pair; where they did not reach it, the band is closed. ``review`` begins where a review pays, or where
+    the settings of the collection put it. Below, a pair is ``similar`` by its cosine alone. A contested pair (the same
+    wording, another number) is at most ``review``.
 
     Args:
         statistics: document frequencies by collection.
-        models: the model by collection; by default the one that ships with the package.
+        models: the model by collection; by default the shipped one.
     """
 
     def __init__(self, statistics: StatisticsOf, models: ModelOf | None = None) -> None:
@@ -78,7 +78,7 @@ class LearnedMatcher:
         return one.verdict(reasons(one.pair, weights, one.without, one.context))
 
     def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
-        """Features of the pair by name, without the missing ones; `rows_from` reads them back."""
+        """Features of the pair by name, without missing values; `rows_from` reads them back."""
         last = self._last
         if last is None or last.item is not item or last.candidates is not candidates:
             last = _Looked(item, candidates, _ANY, self._judge(item, candidates, _ANY))
@@ -89,13 +89,13 @@ class LearnedMatcher:
         return named(features(pair, Context()))
 
     def forget(self) -> None:
-        """Keep nothing of what was judged last."""
+        """Clear the last judged pairs."""
         self._last = None
 
     def _judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
     ) -> list[_Judged | None]:
-        """What the model makes of each pair; ``None`` for the same text, which needs no model."""
+        """Each pair with its probability; ``None`` for equal texts, which need no model."""
         different = [one for one in candidates if one.other.fingerprint != item.fingerprint]
         if not different:
             return [None] * len(candidates)
@@ -120,7 +120,7 @@ class LearnedMatcher:
 
 
 class _Judged:
-    """A pair and what the model makes of it."""
+    """A pair and its probability."""
 
     def __init__(
         self, pair: Comparison, context: Context, row: Floats, log_odds: float, thresholds: Thresholds
@@ -135,7 +135,7 @@ class _Judged:
         self.band = thresholds.band(self._probability, pair.cosine)
 
     def verdict(self, found: tuple[Reason, ...]) -> PairVerdict:
-        """The verdict with the evidence, as far as it was weighed."""
+        """The verdict with its reasons, if they were computed."""
         return PairVerdict(
             band=self.band,
             probability=round(self._probability, 4),
@@ -146,14 +146,14 @@ class _Judged:
         )
 
     def without(self, kind: str, weight: float) -> Band:
-        """The band if there were no evidence of a kind."""
+        """The band of the pair without one kind of evidence."""
         stated = _probability(self._log_odds - weight)
         contested = self.pair.contested and not self.pair.contested_only_by(kind)
         return self._thresholds.band(self._thresholds.held_back(stated) if contested else stated, self.pair.cosine)
 
 
 class _Looked(NamedTuple):
-    """What was judged last: the pair that decides is nearly always explained right after."""
+    """The last judged pairs, cached because the deciding pair is nearly always explained next."""
 
     item: Comparable
     candidates: Sequence[Candidate]

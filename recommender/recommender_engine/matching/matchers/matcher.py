@@ -1,4 +1,4 @@
-"""What the engine asks of a matcher: a verdict on each pair of an item and a candidate."""
+"""The interface of a matcher: a verdict for each pair of an item and a candidate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Comparable:
     """One side of a pair.
 
     Attributes:
-        item: what it says.
+        item: the item.
         fingerprint: of its canonical text.
     """
 
@@ -29,14 +29,13 @@ class Comparable:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An earlier item that may be the same thing.
+    """An earlier item that may be a duplicate.
 
     Attributes:
         other: the earlier item.
         similarity: cosine of the two embeddings, in [-1, 1].
-        arrivals_apart: how many arrivals the one came after the other, at least 1; ``None`` unless both have arrived.
-        vector: its embedding, shape (dimension,), unit length; ``None`` where candidates are not to be compared with
-            each other.
+        arrivals_apart: difference of the arrival numbers, at least 1; ``None`` unless both items have arrived.
+        vector: its embedding, shape (dimension,), unit length; ``None`` if candidates are not compared with each other.
     """
 
     other: Comparable
@@ -51,7 +50,7 @@ class Matcher(Protocol):
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
     ) -> Iterable[PairVerdict]:
-        """One verdict for each candidate, in the order given, without reasons; read as far as need be."""
+        """One verdict for each candidate, in the order given, without reasons; evaluated lazily."""
 
     def explain(
         self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
@@ -59,4 +58,4 @@ class Matcher(Protocol):
         """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
 
     def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
-        """What it sees of the pair with ``candidates[chosen]``, by name; kept with people's answers, to learn from."""
+        """Features of the pair with ``candidates[chosen]``, by name; stored with answers for learning."""

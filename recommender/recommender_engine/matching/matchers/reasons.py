@@ -1,4 +1,4 @@
-"""Why two items are, or are not, the same thing: evidence by its weight, in sentences a person can act on."""
+"""Reasons of a verdict: evidence with its weight and a sentence."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from recommender_engine.matching.text.spans import Texts
 from recommender_engine.matching.trees import Floats
 
 MOST_REASONS = 4
-# Weighs less than this (log-odds): not worth a reader's time.
+# Evidence with a lower weight (log-odds) is left out.
 _WORTH_SAYING = 0.05
 
-# What differs is never a reason for the two being one thing, also where the model gives it no weight.
+# A difference is never a reason for a duplicate, even if the model gives it no weight.
 _DIFFERENCES = ("_differ", "_differs")
 
 _COLUMNS = {
@@ -30,18 +30,18 @@ _COLUMNS = {
 _TOLD = tuple([(kind.name, kind.tell) for kind in EVIDENCE if kind is not DISPUTE])
 
 
-# The band that a pair would be in without one kind of evidence, by its name and what it adds to the log-odds.
+# The band of a pair without one kind of evidence, by the name of the evidence and its share of the log-odds.
 Without = Callable[[str, float], Band]
 
 
 def contributions(model: PairModel, rows: Floats) -> list[dict[str, float]]:
-    """How far each kind of evidence moves the log-odds from where an ordinary pair of candidates would put them.
+    """The contribution of each kind of evidence to the log-odds, relative to a typical pair of candidates.
 
-    Evidence of which the model reads nothing is left out.
+    Evidence without a feature in the model is left out.
 
     Args:
-        model: that judged the pairs.
-        rows: their features, shape (n, len(FEATURES)).
+        model: the model that judged the pairs.
+        rows: features of the pairs, shape (n, len(FEATURES)).
     """
     known = set(model.features)
     read = {name: list(columns.values()) for name, columns in _COLUMNS.items() if not known.isdisjoint(columns)}
@@ -57,14 +57,14 @@ def contributions(model: PairModel, rows: Floats) -> list[dict[str, float]]:
 def reasons(
     pair: Comparison, weights: Mapping[str, float], without: Without | None = None, context: Context | None = None
 ) -> tuple[Reason, ...]:
-    """The evidence on a pair, strongest first, at most `MOST_REASONS`; what holds it back is always among them.
+    """The reasons for a pair, strongest first, at most `MOST_REASONS`; those that hold it back are always included.
 
     Args:
-        pair: what was compared.
-        weights: `contributions`.
-        without: the band without one kind of evidence, or with no contradiction of it; where it is another one than
-            all evidence leads to, the reason says so.
-        context: how the pair stands among the item's other candidates.
+        pair: the comparison.
+        weights: see `contributions`.
+        without: the band without one kind of evidence, or without its contradiction; where it differs from the band of
+            the pair, the reason says so.
+        context: the pair relative to the item's other candidates.
     """
     shares = _dispute_shared_out(pair, weights)
     texts, beside = Texts(pair.one.said.text, pair.other.said.text), context or Context()
@@ -87,7 +87,7 @@ def _with_turn(said: WeighedReason, band: Band, otherwise: Band) -> Reason:
 
 
 def explanation(found: Sequence[Reason]) -> str:
-    """The evidence in one sentence: what speaks for the two being one thing, then what speaks against it."""
+    """The reasons in one sentence: first those for a duplicate, then those against."""
     against = [one.text for one in found if one.detail.get("log_odds", 0.0) < 0 or one.code.endswith(_DIFFERENCES)]
     speaks_for = [one.text for one in found if one.text not in against]
     if against and speaks_for:
@@ -96,7 +96,7 @@ def explanation(found: Sequence[Reason]) -> str:
 
 
 def _dispute_shared_out(pair: Comparison, weights: Mapping[str, float]) -> dict[str, float]:
-    """The same wording with something else in it counts for what differs."""
+    """The weights, with that of a changed value in the same wording given to the kinds of values that differ."""
     shares = dict(weights)
     dispute = shares.pop(DISPUTE.name, 0.0)
     kinds = [kind for kind in pair.disputed if pair.agreement(kind).contradicts] or [WORDS.name]
@@ -106,7 +106,7 @@ def _dispute_shared_out(pair: Comparison, weights: Mapping[str, float]) -> dict[
 
 
 def only_meaning(verdict: PairVerdict) -> PairVerdict:
-    """The verdict on a pair that nobody will act on, with what costs nothing to say."""
+    """The verdict on a pair that needs no action, with the reason that needs no further computation."""
     similarity = verdict.similarity
     told = Reason(code="cosine_similarity", text=alike(similarity), detail={"similarity": round(similarity, 4)})
     return verdict.model_copy(update={"reasons": (told,), "explanation": told.text})

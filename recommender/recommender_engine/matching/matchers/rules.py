@@ -1,4 +1,4 @@
-"""The matcher of each rule that the settings of a collection can name: a matcher is a module here, and a line."""
+"""The matcher of each value of the setting ``rule``: each matcher is a module of this package and one entry here."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The model of a pair: from features to a probability, and from a stated precision to a threshold."""
+"""The model of pairs: from features to a probability, and from a target precision to a threshold."""

@@ -1,4 +1,4 @@
-"""Where the bands of a collection begin."""
+"""Thresholds of the bands of a collection."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from recommender_engine.items import Band, CollectionSettings
 from recommender_engine.matching.model.pair_model import PairModel
 from recommender_engine.matching.pair.segments import Segment
 
-# How far below the duplicate band a contested pair is put.
+# A contested pair is put this far below the duplicate band.
 _BELOW = 0.001
 
 
 class Thresholds(NamedTuple):
-    """Where bands begin.
+    """Lower limits of the bands.
 
     Attributes:
         duplicate: by probability; `CLOSED` where the target precision was not measured.
@@ -27,17 +27,17 @@ class Thresholds(NamedTuple):
 
     @classmethod
     def of(cls, model: PairModel, settings: CollectionSettings, place: Segment) -> Thresholds:
-        """Those of a collection: by its target precision, and where it says nothing else, where the model puts them."""
+        """Thresholds of a collection: by its target precision and settings, else those of the model."""
         duplicate = model.duplicate_threshold(settings.target_precision, place)
         review = model.review_from if settings.review_from is None else settings.review_from
         return cls(duplicate, min(review, duplicate), settings.similar_from)
 
     def held_back(self, probability: float) -> float:
-        """What looks the same and says another number is for a person to tell apart, however sure the model is."""
+        """The probability of a contested pair: below the duplicate band, so that it goes to review."""
         return min(probability, max(self.duplicate - _BELOW, 0.0))
 
     def band(self, probability: float, cosine: float) -> Band:
-        """What a pair amounts to."""
+        """The band of a pair."""
         if probability >= self.duplicate:
             return Band.DUPLICATE
         if probability >= self.review:

@@ -1,8 +1,8 @@
 """Gradient boosting of oblivious trees on some ten thousand rows, in numpy.
 
 Histogram boosting of the logistic loss with second derivatives (Friedman 2001; LightGBM, Ke et al. 2017) over oblivious
-trees (CatBoost, Prokhorenkova et al. 2018), which overfit less than free ones where labels are few. Leaf values are put
-in order where a feature must act in one direction only.
+trees (CatBoost, Prokhorenkova et al. 2018), which overfit less than free ones with few labels. Leaf values are made
+monotone where a feature may act in one direction only.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _PASSES = 8
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How to grow trees.
+    """Parameters of tree growing.
 
     Attributes:
-        trees: how many.
-        depth: questions in each.
-        rate: which part of each tree's answer is kept.
-        l2: added to the curvature of every leaf, so that leaves of few rows say little.
-        bins: how many values of a feature are told apart at most.
-        columns: the part of the features that each tree may ask, drawn by ``seed``.
+        trees: number of trees.
+        depth: splits in each.
+        rate: learning rate, the factor of each tree's leaf values.
+        l2: added to the curvature of every leaf, to shrink leaves of few rows.
+        bins: most histogram bins of a feature.
+        columns: share of the features that each tree may split on, drawn by ``seed``.
     """
 
     trees: int = 120
@@ -41,7 +41,7 @@ class Growth:
 
 
 class _Question(NamedTuple):
-    """Is the feature's bin above ``cut``? ``missing`` is the answer where there is no value."""
+    """A split: true if the feature's bin is above ``cut``; ``missing`` is the outcome for a missing value."""
 
     feature: int
     cut: int
@@ -65,7 +65,7 @@ class _Binned:
         return np.where(column == self.bins, question.missing, column > question.cut)
 
     def threshold(self, question: _Question) -> float:
-        """Past the last edge only missing values answer differently from the others."""
+        """The value at a cut; above the last edge, the split only separates missing values from the others."""
         edges = self.edges[question.feature]
         return float(edges[question.cut]) if question.cut < len(edges) else float("inf")
 
@@ -85,7 +85,7 @@ def grow(rows: Floats, labels: Booleans, weights: Floats, monotone: Sequence[int
         rows: shape (n, features), NaN where a value is missing.
         labels: shape (n,); both must occur.
         weights: shape (n,), positive, 1 on average.
-        monotone: for each feature +1 (more of it never lowers the log-odds), -1 (never raises them) or 0.
+        monotone: for each feature +1 (a higher value never lowers the log-odds), -1 (never raises them) or 0.
         how: size and regularisation.
     """
     binned = _Binned(rows, how.bins)
@@ -117,7 +117,7 @@ def grow(rows: Floats, labels: Booleans, weights: Floats, monotone: Sequence[int
 def _questions(
     binned: _Binned, slope: Floats, curvature: Floats, allowed: Booleans, how: Growth
 ) -> tuple[list[_Question], Integers]:
-    """The questions of one tree, and the leaf of each row."""
+    """The splits of one tree, and the leaf of each row."""
     leaves = np.zeros(len(slope), np.int64)
     questions = []
     for level in range(how.depth):
@@ -130,7 +130,7 @@ def _questions(
 def _best_question(
     binned: _Binned, leaves: Integers, slope: Floats, curvature: Floats, allowed: Booleans, size: int, l2: float
 ) -> _Question:
-    """The question that lowers the loss most, summed over all leaves of the level."""
+    """The split that lowers the loss most, summed over all leaves of the level."""
     count, width = binned.cells.shape[1], binned.bins + 1
     place = ((leaves[:, None] * count + np.arange(count)) * width + binned.cells).ravel()
     shape = (size, count, width)
@@ -139,7 +139,7 @@ def _best_question(
     all_slopes, all_masses = slopes.sum(axis=2, keepdims=True), masses.sum(axis=2, keepdims=True)
     below_slopes, below_masses = np.cumsum(slopes[:, :, :-1], axis=2), np.cumsum(masses[:, :, :-1], axis=2)
     gains = []
-    for no_slopes, no_masses in ((slopes[:, :, -1:], masses[:, :, -1:]), (0.0, 0.0)):  # missing says no, says yes
+    for no_slopes, no_masses in ((slopes[:, :, -1:], masses[:, :, -1:]), (0.0, 0.0)):  # missing is false, then true
         left, left_mass = below_slopes + no_slopes, below_masses + no_masses
         right, right_mass = all_slopes - left, all_masses - left_mass
         gains.append((left**2 / (left_mass + l2) + right**2 / (right_mass + l2)).sum(axis=0))
@@ -150,10 +150,10 @@ def _best_question(
 
 
 def _ordered(values: Floats, masses: Floats, signs: Sequence[int]) -> Floats:
-    """Leaf values that rise (+1) or fall (-1) with the answer to each monotone question.
+    """Leaf values that rise (+1) or fall (-1) with the outcome of each monotone split.
 
-    Leaves in the wrong order are pooled, like in isotonic regression. Pooling for one question can undo another, so a
-    last pass lifts or lowers what is still out of order; taking the maximum (minimum) keeps the order of all others.
+    Leaves in the wrong order are pooled, as in isotonic regression. Pooling for one split can undo another, so a last
+    pass raises or lowers values still out of order; taking the maximum (minimum) keeps the order of all others.
     """
     values = values.copy()
     leaves = np.arange(len(values))

@@ -1,4 +1,4 @@
-"""Fitting models of pairs to labels, adapting one to a few answers, and choosing where bands begin."""
+"""Fits models of pairs to labels, adapts a model to few answers, and chooses thresholds."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ from recommender_engine.matching.model.promises import Answered
 from recommender_engine.matching.pair.segments import SEGMENTS
 from recommender_engine.matching.trees import Booleans, Floats
 
-# How long duplicates keep coming differs from one collection to the next: bug reports repeat what is new, a catalogue
-# anything. So the shipped model reads none of what only a collection's own answers teach.
+# The time between duplicates differs between collections: bug reports repeat recent ones, a catalogue any item. So
+# these features are only learned from a collection's own answers, and the shipped model does not read them.
 _OWN = {one.name: one.usual for one in TABLE if one.usual is not None}
 UNIVERSAL = tuple(name for name in FEATURES if name not in _OWN)
 
-# From so many labelled pairs on, and so many of the rarer kind, a model of the collection's own beats an adapted one.
-# Both, like the penalties below, from learning curves on three sets held out (tools/fit_matcher.py --curve).
+# From this number of labelled pairs, and this number of the rarer label, a model fitted to the collection is better
+# than an adapted one. Both, like the penalties below, are from learning curves on three held-out sets
+# (tools/fit_matcher.py --curve).
 OWN_MODEL_FROM = 1000
 OWN_MODEL_FROM_RARER = 100
 _GROWTH = Growth(trees=100, l2=20.0, columns=0.4)
 _OWN_L2 = 5.0
 _OWN_GROWTH = Growth(trees=200, columns=0.5)
 
-# How firmly adapting holds on to the model it starts from.
+# Penalty for a distance from the model that adapting starts with.
 _HOLD_WEIGHTS = 30.0
 _HOLD_SLOPE = 10.0
 _HOLD_INTERCEPT = 2.0
 _LEAST_SLOPE = 0.05
-# One pair of so many of each kind is held out to find how sure a fit to the others may be.
+# One in this many pairs of each label is held out for calibration.
 _PARTS = 4
-# In so many parts answers are held out to find where bands begin.
+# Folds of the cross-validation for thresholds.
 _PARTS_HELD_OUT = 5
-# How many answers weigh as much as the sets that the shipped thresholds come from.
+# This number of answers has the same weight as the sets of the shipped thresholds.
 _HOLD_POINTS = 100
-# So large a share of the answers that open a band lies in the lower half of what it opens.
+# At least this share of the answers that open a band lies in the lower half of its range.
 _LEAST_BELOW = 0.25
-# People answer what they come across: where only duplicates were confirmed, precision says nothing about the rest.
+# Answers are no random sample: if only duplicates were confirmed, their precision does not hold for other pairs.
 _LOWEST, _HIGHEST, _LEAST_STEP = 0.5, 0.9995, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to fit a model.
+    """Parameters of a fit.
 
     Attributes:
         l2: penalty of the logistic regression.
@@ -66,7 +67,7 @@ def fit(rows: Floats, labels: Booleans, weights: Floats | None = None, recipe: R
 
     Args:
         rows: shape (n, len(FEATURES)), NaN where a value is missing.
-        labels: shape (n,), true where the two are the same thing; both must occur.
+        labels: shape (n,), true for duplicates; both labels must occur.
         weights: shape (n,), positive; only their proportions count.
         recipe: by default that of the shipped model.
 
@@ -87,10 +88,10 @@ def fit(rows: Floats, labels: Booleans, weights: Floats | None = None, recipe: R
 
 
 def adapt(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
-    """Move a model's linear part and calibration towards labelled pairs, the further the more there are.
+    """Adapt a model's linear part and calibration to labelled pairs.
 
-    The maximum a posteriori estimate under a normal prior around the model: no pairs change nothing, ten change
-    little. What only a collection teaches, as far as the pairs have it, begins with no weight.
+    The maximum a posteriori estimate under a normal prior around the model: few pairs change little. Features that are
+    only learned from a collection's answers start with weight 0, if the pairs have them.
 
     Args:
         model: where to start, usually the shipped one.
@@ -105,15 +106,15 @@ def adapt(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
     hold = np.append(np.full(count, _HOLD_WEIGHTS), [_HOLD_SLOPE, _HOLD_INTERCEPT])
     found = newton(design, labels, np.ones(len(rows)), hold, start)
     slope = max(float(found[-2]), _LEAST_SLOPE)
-    # The model averages two parts and multiplies by the slope, so what is added to one part is divided by both.
+    # The model averages two parts and multiplies by the slope, so an addition to one part is divided by both.
     logistic = replace(model.logistic, weights=model.logistic.weights + 2 * found[:-2] / slope)
     return replace(model, logistic=logistic, slope=slope, intercept=float(found[-1]))
 
 
 def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
-    """The best model for a collection of which some pairs are labelled: adapted while they are few, then its own.
+    """The best model for the labelled pairs of a collection: adapted while they are few, then fitted to them.
 
-    Bands stay where they are; see `precision_threshold`.
+    Thresholds do not change; see `precision_threshold`.
 
     Args:
         model: where to start, usually the shipped one.
@@ -129,11 +130,10 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
 
 
 def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -> Floats:
-    """Probability of each pair by what the other answers teach, shape (n,): on the scale of the model that judges now.
+    """Cross-validated probability of each pair, shape (n,), on the scale of the current model.
 
-    What was stated before an answer is on the scale of a model that had learned from those before it alone, and a band
-    would begin where today's model states other pairs. A model of the collection's own hardly moves any more: there
-    what was stated stands.
+    A probability stated before an answer is on the scale of an earlier model, so it does not fit a threshold of the
+    current one. A model fitted to the collection hardly changes any more: there the stated probabilities are returned.
 
     Args:
         model: where to start, usually the shipped one.
@@ -152,17 +152,17 @@ def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -
 
 
 def _is_own(labels: Booleans) -> bool:
-    """Whether a collection has answers enough for a model of its own."""
+    """Whether a collection has enough answers for a model fitted to them."""
     same = int(labels.sum())
     return len(labels) >= OWN_MODEL_FROM and min(same, len(labels) - same) >= OWN_MODEL_FROM_RARER
 
 
 def _calibration(rows: Floats, labels: Booleans, recipe: Recipe) -> tuple[float, float]:
-    """Slope and intercept with which log-odds of a fit mean what they say: its two parts shrink, the more so together.
+    """Slope and intercept that calibrate the log-odds of a fit, whose regularised parts are shrunk.
 
-    Found where a fit to the other pairs has seen nothing (Platt 1999), held to slope 1 and intercept 0 as in `adapt`.
+    Estimated on pairs held out of the fit (Platt 1999), with a prior at slope 1 and intercept 0 as in `adapt`.
     """
-    held = np.where(labels, np.cumsum(labels), np.cumsum(~labels)) % _PARTS == 0  # of both kinds, in whatever order
+    held = np.where(labels, np.cumsum(labels), np.cumsum(~labels)) % _PARTS == 0  # of both labels, in any order
     fitted = fit(rows[~held], labels[~held], recipe=recipe)
     design = np.stack([fitted.raw_log_odds(rows[held]), np.ones(int(held.sum()))], axis=1)
     hold, start = np.array([_HOLD_SLOPE, _HOLD_INTERCEPT]), np.array([1.0, 0.0])
@@ -171,19 +171,19 @@ def _calibration(rows: Floats, labels: Booleans, recipe: Recipe) -> tuple[float,
 
 
 def _readable(model: PairModel, rows: Floats) -> tuple[str, ...]:
-    """Features of a model that is fitted anew: those of the old one, and all that the rows have besides."""
+    """Features of a newly fitted model: those of the old one, and all others with values in the rows."""
     unread = (name for name in FEATURES if name not in model.features)
     return (*model.features, *(name for name in unread if not np.isnan(rows[:, FEATURES.index(name)]).all()))
 
 
 def _own(model: PairModel, rows: Floats) -> tuple[str, ...]:
-    """Features that only a collection itself can teach, as far as the rows have them and the model does not."""
+    """Features learned only from a collection's answers that the rows have and the model lacks."""
     known = (name for name in _OWN if name not in model.features)
     return tuple(name for name in known if not np.isnan(rows[:, FEATURES.index(name)]).all())
 
 
 def _widened(model: PairModel, names: tuple[str, ...]) -> PairModel:
-    """The same model, which also reads these of `_OWN` and makes nothing of them."""
+    """The model with further features of `_OWN` at weight 0."""
     figures = np.array([_OWN[name] for name in names]).reshape(-1, 2)
     return replace(
         model, features=(*model.features, *names), logistic=model.logistic.widened(figures[:, 0], figures[:, 1])
@@ -193,7 +193,7 @@ def _widened(model: PairModel, names: tuple[str, ...]) -> PairModel:
 def precision_threshold(
     probabilities: Floats, labels: Booleans | Floats, target: float, weights: Floats | None = None
 ) -> float:
-    """The lowest probability from which precision is at least ``target``; 1 where there is none.
+    """The lowest threshold with a precision of at least ``target``; 1 if there is none.
 
     Args:
         probabilities: shape (n,).
@@ -207,15 +207,15 @@ def precision_threshold(
 
 
 def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precision: float) -> float:
-    """The lowest probability from which the pairs carry a precision (`carries`); `CLOSED` where there is none.
+    """The lowest threshold at which the pairs carry a precision (`carries`); `CLOSED` if there is none.
 
-    It is no lower than where pairs were answered: a quarter of those from there on lie in the lower half of their range
-    of log-odds. An even sample of what is stated has more there; a few stray answers far below the others have not,
-    and say nothing of what lies between.
+    It is not below the answered range: a quarter of the pairs above it lie in the lower half of their range of
+    log-odds. An even sample has more there; a few outliers far below the others have fewer, and are no evidence for
+    the range between.
 
     Args:
         probabilities: shape (n,).
-        labels: shape (n,), or the share that is believed to be right.
+        labels: shape (n,), or the expected share of right ones.
         precision: in (0, 1).
     """
     order = np.argsort(-probabilities, kind="stable")
@@ -233,14 +233,14 @@ def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precisio
 
 
 def measured(model: PairModel, answered: Answered) -> PairModel:
-    """Move where bands begin towards what answers have shown, the further the more of them speak to it.
+    """Move the thresholds towards those measured on answers, weighted by their number.
 
-    Labels move the probabilities of a model (`learn`), but the thresholds behind a target precision were measured on
-    other collections. A band that is closed there opens where the answers themselves carry the precision.
+    Labels change the probabilities of a model (`learn`), but the thresholds of a target precision were measured on
+    other collections. A closed band opens where the answers alone carry the precision.
 
     Args:
-        model: the one that judges from now on.
-        answered: the answers, with what a model stated that had not learned from them.
+        model: the new model.
+        answered: the answers, with probabilities of a model that has not learned from them.
     """
     if not len(answered.stated):
         return model
@@ -256,7 +256,7 @@ def measured(model: PairModel, answered: Answered) -> PairModel:
 
 
 def _moved(points: Points, stated: Floats, labels: Booleans) -> Points:
-    """The points of a band that is open, as far as it is."""
+    """The moved points of an open band."""
     if not len(stated):
         return points
     found: list[OperatingPoint] = []
@@ -270,7 +270,7 @@ def _moved(points: Points, stated: Floats, labels: Booleans) -> Points:
 
 
 def _opened(open_: Points, ladder: Points, stated: Floats, labels: Booleans) -> Points:
-    """The points above those of a band, at the precisions of a ladder, that the answers alone carry."""
+    """Points above those of a band, at the precisions of a ladder, that the answers alone carry."""
     found = list(open_)
     for precision in [point.precision for point in ladder]:
         if measured_threshold(found, precision) is CLOSED:
@@ -282,7 +282,7 @@ def _opened(open_: Points, ladder: Points, stated: Floats, labels: Booleans) -> 
 
 
 def _above(points: list[OperatingPoint], precision: float, probability_: float) -> OperatingPoint:
-    """A point that rises above those before it."""
+    """A point above the last of some points."""
     least = points[-1].probability + _LEAST_STEP if points else 0.0
     return OperatingPoint(precision, min(max(probability_, least), 1.0 - _LEAST_STEP))
 
@@ -293,14 +293,14 @@ def _log_odds(share: float) -> float:
 
 
 def f_threshold(probabilities: Floats, labels: Booleans, weights: Floats | None = None) -> float:
-    """The probability from which F1 is highest."""
+    """The threshold with the highest F1."""
     thresholds, precision, recall = _curve(probabilities, labels, weights)
     f = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(thresholds[int(f.argmax())])
 
 
 def _curve(probabilities: Floats, labels: Booleans | Floats, weights: Floats | None) -> tuple[Floats, Floats, Floats]:
-    """Every distinct probability as a threshold, falling, with its precision and recall."""
+    """Every distinct probability as a threshold, descending, with its precision and recall."""
     mass = np.ones(len(probabilities)) if weights is None else weights
     order = np.argsort(-probabilities, kind="stable")
     falling = probabilities[order]

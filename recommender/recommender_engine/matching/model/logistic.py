@@ -1,4 +1,4 @@
-"""Logistic regression on features some of which are missing."""
+"""Logistic regression on features with missing values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from recommender_engine.matching.trees import Booleans, Floats
 
-# Beyond so many standard deviations a feature says nothing more: another domain may be far from all that was seen.
+# Features are clipped at this many standard deviations: another domain may be far from the training data.
 _FARTHEST = 4.0
 _STEPS = 50
 _CLOSE_ENOUGH = 1e-8
@@ -17,14 +17,14 @@ _CERTAIN = 30.0  # log-odds
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """Weights of standardised features, and of their being missing.
+    """Weights of standardised features and of their missing-value indicators.
 
     Attributes:
-        typical: stands in for a missing value; the median of each feature, shape (features,).
-        mean: of each feature and then of each "is missing", shape (2 * features,).
+        typical: replaces a missing value; the median of each feature, shape (features,).
+        mean: of each feature and then of each indicator, shape (2 * features,).
         scale: standard deviation, same shape.
         weights: of the standardised figures, same shape.
-        bias: log-odds of a row that is average in all.
+        bias: log-odds of an average row.
     """
 
     typical: Floats
@@ -39,14 +39,14 @@ class Logistic:
         return sums + self.bias
 
     def standardised(self, rows: Floats) -> Floats:
-        """The figures that are weighed, shape (n, 2 * features)."""
+        """The standardised inputs, shape (n, 2 * features)."""
         return _standardised(rows, self.typical, self.mean, self.scale)
 
     def widened(self, typical: Floats, scale: Floats) -> Logistic:
-        """The same, with further features behind the others that weigh nothing yet.
+        """A copy with further features at the end, with weight 0.
 
         Args:
-            typical: of each of them, shape (further,); also their mean.
+            typical: of each further feature, shape (further,); also its mean.
             scale: the same shape, positive.
         """
         count, none = len(self.typical), np.zeros(len(typical))
@@ -70,7 +70,7 @@ def regress(rows: Floats, labels: Booleans, weights: Floats, l2: float) -> Logis
         rows: shape (n, features), NaN where a value is missing.
         labels: shape (n,).
         weights: shape (n,), positive.
-        l2: penalty on the squares of the weights; the bias goes free.
+        l2: penalty on the squares of the weights; the bias has none.
     """
     known = [column[~np.isnan(column)] for column in rows.T]
     typical = np.array([np.median(column) if len(column) else 0.0 for column in known])
@@ -87,14 +87,14 @@ def regress(rows: Floats, labels: Booleans, weights: Floats, l2: float) -> Logis
 def newton(design: Floats, labels: Booleans, weights: Floats, penalty: Floats, start: Floats) -> Floats:
     """Coefficients that minimise the weighted logistic loss plus half of ``penalty`` times squared distance from start.
 
-    Newton's method with steps halved until they help: from a start that is far off, a full step can lead away.
+    Newton's method with step halving: from a distant start, a full step can diverge.
 
     Args:
         design: shape (n, coefficients).
         labels: shape (n,).
         weights: of the rows, shape (n,), positive.
         penalty: of each coefficient, positive.
-        start: the coefficients that no evidence would change.
+        start: mean of the prior, and start of the iteration.
     """
     signs = np.where(labels, 1.0, -1.0)
 

@@ -1,4 +1,4 @@
-"""From a stated precision to a threshold: what was measured on held-out pairs, interpolated."""
+"""From a target precision to a threshold: interpolation between measurements on held-out pairs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# No threshold is so high that a model could not reach it.
+# The highest threshold, which a model can still reach.
 _HIGHEST = 0.9995
 
 CLOSED = inf
 """A threshold that no probability reaches."""
 
-# A share is carried where its 95 % score interval (Wilson 1927) does not reach further below than this.
+# A share is carried if its 95 % score interval (Wilson 1927) extends at most this far below.
 _Z, SLACK = 1.96, 0.05
 
 
@@ -22,8 +22,8 @@ class OperatingPoint(NamedTuple):
     """One measurement.
 
     Attributes:
-        precision: share of right ones among the pairs flagged, in (0, 1).
-        probability: flagged were the pairs from here on, in (0, 1).
+        precision: share of right ones among the flagged pairs, in (0, 1).
+        probability: threshold of the flagged pairs, in (0, 1).
     """
 
     precision: float
@@ -31,10 +31,10 @@ class OperatingPoint(NamedTuple):
 
 
 def threshold(points: Sequence[OperatingPoint], target_precision: float) -> float:
-    """The probability from which precision is expected to be ``target_precision`` or better; rises with it.
+    """The threshold with an expected precision of at least ``target_precision``; monotone in it.
 
-    Between two points log-odds are interpolated linearly. Below the first one its probability stands. Above the last,
-    where too few held-out pairs were left to measure at, log-odds of the probability rise as those of the precision.
+    Between two points, log-odds are interpolated linearly. Below the first point, its probability is returned. Above
+    the last, where there were too few held-out pairs, log-odds of the probability rise with those of the precision.
 
     Args:
         points: rising in both.
@@ -49,14 +49,14 @@ def threshold(points: Sequence[OperatingPoint], target_precision: float) -> floa
 
 
 def measured_threshold(points: Sequence[OperatingPoint], target_precision: float) -> float:
-    """The same, and `CLOSED` above the highest precision that was measured."""
+    """Like `threshold`, but `CLOSED` above the highest measured precision."""
     if not points or target_precision > points[-1].precision:
         return CLOSED
     return threshold(points, target_precision)
 
 
 def lower_bound(right: float, flagged: float) -> float:
-    """Lower end of the 95 % score interval of a share (Wilson 1927), in [0, 1]; 0 where nothing was flagged."""
+    """Lower end of the 95 % score interval of a share (Wilson 1927), in [0, 1]; 0 if nothing was flagged."""
     if flagged <= 0:
         return 0.0
     share, square = right / flagged, _Z * _Z
@@ -66,12 +66,12 @@ def lower_bound(right: float, flagged: float) -> float:
 
 
 def upper_bound(right: float, flagged: float) -> float:
-    """Upper end of the same interval; 1 where nothing was flagged."""
+    """Upper end of the same interval; 1 if nothing was flagged."""
     return 1.0 - lower_bound(flagged - right, flagged)
 
 
 def carries(right: float, flagged: float, precision: float) -> bool:
-    """Whether so many right ones of so many flagged carry a precision: the share has it, the lower bound nearly."""
+    """Whether a sample carries a precision: its share reaches it, and its lower bound nearly does."""
     return flagged > 0 and right >= precision * flagged and lower_bound(right, flagged) >= precision - SLACK
 
 

@@ -1,4 +1,4 @@
-"""The probability that two items are the same thing, from the features of the pair."""
+"""The probability that two items are duplicates, from the features of the pair."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from recommender_engine.matching.pair.segments import SEGMENTS, Kind, Segment, V
 from recommender_engine.matching.trees import Floats, Integers, Trees
 
 DEFAULT_FILE = "default_model.json"
-_LARGEST, _DEEPEST = 1e9, 16  # of what is read from elsewhere: numbers, and levels of a tree
-# Of a model that nobody has measured: its probabilities are taken at their word.
+_LARGEST, _DEEPEST = 1e9, 16  # limits of a model from outside: numbers, and levels of a tree
+# For a model without measurements: precision is taken as equal to probability.
 _AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
 
 Points = tuple[OperatingPoint, ...]
@@ -30,20 +30,19 @@ Places = Mapping[Segment, Points]
 class PairModel:
     """A logistic regression and boosted trees, their log-odds averaged and calibrated.
 
-    The regression carries over to domains that nobody has labelled, the trees see what depends on two things at once;
-    their mean was better than either on every set held out (`tools/fit_matcher.py`).
+    The regression generalises to domains without labels, the trees model interactions; their mean was better than
+    either on every held-out set (`tools/fit_matcher.py`).
 
     Attributes:
         features: names of the features it reads, see `FEATURES`.
         logistic: over those features.
         trees: over those features.
-        slope: of the calibration, by which the averaged log-odds are multiplied; at most 1 means they were too sure.
-        intercept: of the calibration, added after.
-        operating_points: which precision was measured from which probability on, wherever a pair is judged; rising in
-            both.
-        review_from: probability from which a person's look pays.
-        places: the same by view and kind, where that was measured: a place that lacks a precision is closed for it.
-            ``None`` for a model of before, of which only ``operating_points`` are known.
+        slope: of the calibration, factor of the averaged log-odds; below 1 if they were overconfident.
+        intercept: of the calibration, added after the slope.
+        operating_points: measured precision by threshold, over all segments; rising in both.
+        review_from: probability from which a review pays.
+        places: operating points by view and kind, where measured: a segment without a precision is closed for it.
+            ``None`` for a model of an older version, which has only ``operating_points``.
     """
 
     features: tuple[str, ...]
@@ -56,20 +55,20 @@ class PairModel:
     places: Places | None = None
 
     def duplicate_threshold(self, target_precision: float, place: Segment | None = None) -> float:
-        """The probability from which pairs are flagged as duplicates so that this share of them is right.
+        """The threshold at which this share of the flagged pairs are duplicates.
 
-        `CLOSED` where that was not measured: no pair is that probable.
+        `CLOSED` where that was not measured: no pair reaches it.
 
         Args:
             target_precision: in (0, 1).
-            place: where the pairs are judged; without one, what was measured over all of them.
+            place: segment of the pairs; without one, the measurement over all segments.
         """
         if self.places is None or place is None:
             return _threshold(self.operating_points, target_precision)
         return _measured_threshold(self.places.get(place, ()), target_precision)
 
     def raw_log_odds(self, rows: Floats) -> Floats:
-        """Before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
+        """Log-odds before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
         chosen = rows[:, self._columns()]
         return (self.logistic.log_odds(chosen) + self.trees.log_odds(chosen)) / 2
 
@@ -78,24 +77,24 @@ class PairModel:
         return self.slope * self.raw_log_odds(rows) + self.intercept
 
     def probabilities(self, rows: Floats) -> Floats:
-        """Of each row, shape (n,), in (0, 1)."""
+        """Probability of each row, shape (n,), in (0, 1)."""
         return probability(self.log_odds(rows))
 
     def typical(self) -> Floats:
-        """The features of an ordinary pair of candidates, shape (len(FEATURES),); NaN for those it does not read."""
+        """The features of a typical pair of candidates, shape (len(FEATURES),); NaN for those it does not read."""
         row = np.full(len(FEATURES), np.nan)
         row[self._columns()] = self.logistic.typical
         return row
 
     def standardised(self, rows: Floats) -> Floats:
-        """What the linear part weighs, shape (n, 2 * features read)."""
+        """Inputs of the linear part, shape (n, 2 * features read)."""
         return self.logistic.standardised(rows[:, self._columns()])
 
     def _columns(self) -> Integers:
         return _columns(self.features)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; numbers keep six significant digits."""
+        """The model as JSON values; numbers keep six significant digits."""
         return {
             "features": list(self.features),
             "logistic": {
@@ -107,7 +106,7 @@ class PairModel:
             },
             "trees": {
                 "features": self.trees.features.tolist(),
-                # JSON has no infinity; no feature reaches what stands for it.
+                # JSON has no infinity; no feature reaches the number used instead.
                 "thresholds": _rounded(np.minimum(self.trees.thresholds, 1e9)),
                 "missing": self.trees.missing.astype(int).tolist(),
                 "values": _rounded(self.trees.values),
@@ -122,11 +121,11 @@ class PairModel:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> PairModel:
-        """Read what `to_json` wrote.
+        """Read the output of `to_json`.
 
         Raises:
             KeyError: a part is missing.
-            ValueError: it names a feature that this version does not have.
+            ValueError: it names an unknown feature.
         """
         unknown = sorted(set(said["features"]) - set(FEATURES))
         if unknown:
@@ -157,15 +156,15 @@ class PairModel:
 
     @staticmethod
     def knows(said: Mapping[str, Any]) -> bool:
-        """Whether every feature that a model reads, as `to_json` wrote it, is in the table; it need not read all."""
+        """Whether every feature that a model reads, in the form of `to_json`, is in the table."""
         return set(said["features"]) <= set(FEATURES)
 
     @classmethod
     def checked(cls, text: str) -> PairModel:
-        """Read what another process says is a model, and see to it that it can judge any pair.
+        """Read a model from another process, and check that it can judge any pair.
 
         Raises:
-            ValueError: it is none, or what it would compute is no number.
+            ValueError: it is no model, or its results would not be finite numbers.
         """
         try:
             model = cls.from_json(json.loads(text))
@@ -209,11 +208,11 @@ def _is_sound(model: PairModel) -> bool:
 
 @cache
 def default_model() -> PairModel:
-    """The model that ships with the package; how it was fitted stands in the file itself."""
+    """The model shipped with the package; its file describes how it was fitted."""
     return PairModel.from_json(json.loads(files(__package__).joinpath(DEFAULT_FILE).read_text(encoding="utf-8")))
 
 
-# Asked for at each verdict, and there are as many answers as there are settings.
+# Cached: needed for each verdict, and there are few different settings.
 _threshold = lru_cache(maxsize=256)(threshold)
 _measured_threshold = lru_cache(maxsize=1024)(measured_threshold)
 

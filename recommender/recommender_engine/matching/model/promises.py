@@ -1,4 +1,4 @@
-"""Where a stated precision is kept, where it is not measured yet, and what would measure it."""
+"""Segments that keep a target precision, segments where it is not measured yet, and the answers missing for it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from recommender_engine.matching.trees import Booleans, Floats
 
 
 class Answered(NamedTuple):
-    """What people answered, as far as it says where bands begin.
+    """The answers of a collection, for measuring thresholds.
 
     Attributes:
         stated: probability of each pair by a model that has not learned from its answer, shape (n,).
-        labels: whether the two are the same thing, shape (n,).
-        alone: which of the pairs were judged alone, shape (n,).
-        kinds: of text, by pair; ``None`` where it is not known, which counts for all kinds.
+        labels: whether the two are duplicates, shape (n,).
+        alone: whether the pair was judged without other candidates, shape (n,).
+        kinds: kind of text of each pair; ``None`` if unknown, which counts for all kinds.
     """
 
     stated: Floats
@@ -29,7 +29,7 @@ class Answered(NamedTuple):
     kinds: Sequence[Kind | None]
 
     def and_also(self, more: Answered) -> Answered:
-        """These, and then those."""
+        """These answers, followed by more."""
         return Answered(
             np.concatenate([self.stated, more.stated]),
             np.concatenate([self.labels, more.labels]),
@@ -38,22 +38,21 @@ class Answered(NamedTuple):
         )
 
     def at(self, place: Segment) -> tuple[Floats, Booleans]:
-        """Probabilities and labels of those that speak of a place."""
+        """Probabilities and labels of the answers for a segment."""
         of_kind = np.array([kind is None or kind is place.kind for kind in self.kinds], np.bool_)
         here = of_kind & (self.alone if place.view is View.ALONE else ~self.alone)
         return self.stated[here], self.labels[here]
 
 
 class Promise(NamedTuple):
-    """Whether a precision is kept in one place.
+    """Whether a precision is kept in one segment.
 
     Attributes:
         place: view and kind of text.
-        begins_at: probability from which pairs are flagged; ``None`` where the precision is not measured, and the band
-            is closed.
-        answers: how many answers speak of the place.
-        missing: of a closed band, at least how many more answers open it: so many if all of them are that the two are
-            the same. ``None`` where the band is open, or no number of answers opens it.
+        begins_at: threshold; ``None`` if the precision is not measured, and the band is closed.
+        answers: number of answers for the segment.
+        missing: least number of further answers that open a closed band, if all of them say "same". ``None`` if the
+            band is open, or no number of answers opens it.
     """
 
     place: Segment
@@ -63,12 +62,12 @@ class Promise(NamedTuple):
 
 
 def promises(model: PairModel, target: float, answered: Answered) -> list[Promise]:
-    """Whether a model keeps a precision, place by place.
+    """Whether a model keeps a precision, segment by segment.
 
     Args:
-        model: that judges.
+        model: the current model.
         target: the precision, in (0, 1).
-        answered: what people said of pairs of the collection.
+        answered: the answers of the collection.
     """
     found = []
     for place in SEGMENTS:
@@ -83,15 +82,15 @@ def promises(model: PairModel, target: float, answered: Answered) -> list[Promis
 
 
 def missing_answers(model: PairModel, target: float, stated: Floats, labels: Booleans) -> int | None:
-    """At least how many more answers make those that there are carry a precision; ``None`` if none can.
+    """The least number of further answers with which the answers carry a precision; ``None`` if no number does.
 
-    So many are enough if all of them say "same", of pairs as likely as those that were answered right, and the model
-    has learned from them; 0 where it has not yet.
+    It is enough if all of them say "same", of pairs as probable as the right ones so far, and the model has learned
+    from them. 0 if there are enough answers but the model has not learned from them yet.
 
     Args:
-        model: whose ladder of precisions an answer can open.
+        model: has the ladder of precisions that answers can open.
         target: the precision, in (0, 1).
-        stated: probability of each pair that was answered, shape (n,).
+        stated: probability of each answered pair, shape (n,).
         labels: shape (n,).
     """
     precision = next((point.precision for point in model.operating_points if point.precision >= target), None)
@@ -100,13 +99,13 @@ def missing_answers(model: PairModel, target: float, stated: Floats, labels: Boo
     right = np.cumsum(labels[np.argsort(-stated, kind="stable")]).tolist()
     fewest = more_right(0, 0, precision)
     for flagged, of_these in enumerate(right, start=1):
-        if (flagged - of_these) * precision / (1 - precision) - of_these < fewest:  # so many the share alone takes
+        if (flagged - of_these) * precision / (1 - precision) - of_these < fewest:  # the share alone needs this many
             fewest = min(fewest, more_right(of_these, flagged, precision))
     return fewest
 
 
 def more_right(right: int, flagged: int, precision: float) -> int:
-    """How many more, all of them right, make so many right ones of so many carry a precision (`carries`)."""
+    """The number of further right ones with which a sample carries a precision (`carries`)."""
     low, high = -1, 1
     while not carries(right + high, flagged + high, precision):
         low, high = high, 2 * high

@@ -1,1 +1,1 @@
-"""Two items side by side: what they share, and how the pair stands among the other candidates."""
+"""Comparison of two items: their terms and values, and the pair relative to the other candidates."""

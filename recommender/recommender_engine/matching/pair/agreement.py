@@ -1,4 +1,4 @@
-"""What two texts agree on, and what each says that the other does not."""
+"""Values on which two texts agree, and values that only one of them has."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from recommender_engine.matching.text.units import Measure, same
 T = TypeVar("T")
 _SHORTEST_STEM = 4
 _COMPARED = 3
-# Characters that are looked at for parts of codes, so that two lists of thousands cost no more than others.
+# Limit of characters searched for parts of codes, which bounds the cost of texts with thousands of codes.
 _MOST_SEARCHED = 1_000_000
-# Two titles with so many words of their own are two ways to say something, above the same text as well.
+# Two titles with this many differing words are different phrasings, even above the same text.
 _MOST_SUBSTITUTED = 2
 _LEAST_REST = 3
-# From here on two words are likely two spellings of one.
+# From this similarity on, two words are likely spellings of one word.
 _ONE_WORD = 0.7
 
 
@@ -39,12 +39,12 @@ class Agreement(NamedTuple, Generic[T]):
 
     @property
     def contradicts(self) -> bool:
-        """Each side has something that the other lacks."""
+        """Whether each side has a value that the other lacks."""
         return bool(self.here and self.there)
 
     @property
     def silent(self) -> bool:
-        """Nothing to compare: one side says nothing."""
+        """Whether one side has no value, so that there is nothing to compare."""
         return not (self.shared or self.contradicts)
 
 
@@ -62,7 +62,7 @@ def identifiers(one: Terms, other: Terms) -> Agreement[str]:
 
 
 def _unmatched(left: frozenset[str], shared: frozenset[str]) -> tuple[str, ...]:
-    """Without those that are a part of one that agrees: the ``w120`` of ``dsc w120``."""
+    """The codes that are no part of a shared one, such as ``w120`` of ``dsc w120``."""
     matches = " ".join(shared)
     if len(left) * len(matches) > _MOST_SEARCHED:
         return tuple(sorted(left))
@@ -70,7 +70,7 @@ def _unmatched(left: frozenset[str], shared: frozenset[str]) -> tuple[str, ...]:
 
 
 def alike(here: Iterable[str], there: Iterable[str]) -> float:
-    """How alike the most alike of two lists of identifiers are, in [0, 1]; 1 when one contains the other."""
+    """Highest spelling similarity between two lists of identifiers, in [0, 1]; 1 if one contains the other."""
     best = 0.0
     theirs = sorted(there, key=len)[-_COMPARED:]
     for mine in sorted(here, key=len)[-_COMPARED:]:
@@ -89,7 +89,7 @@ def plain(one: frozenset[str], other: frozenset[str]) -> Agreement[str]:
 
 
 def titles_contradict(one: ItemTerms, other: ItemTerms) -> bool:
-    """Whether each title states a number or size that the whole other item does not know."""
+    """Whether each title states a number or size that does not occur in the whole other item."""
     if one.title is None or other.title is None or one.title_name != other.title_name:
         return False
     numbers = (one.title.numbers - _values(other.whole), other.title.numbers - _values(one.whole))
@@ -103,9 +103,9 @@ def titles_contradict(one: ItemTerms, other: ItemTerms) -> bool:
 
 
 def substituted(one: ItemTerms, other: ItemTerms) -> Agreement[str]:
-    """The words that titles have in each other's place, where everything else is the same: fig candle, cedar candle.
+    """The words exchanged between two otherwise equal titles: fig candle, cedar candle.
 
-    Spellings of one word are not two words, and a title that was written anew is not a variant of the other.
+    Spellings of one word count as one word, and a rephrased title is no variant of the other.
     """
     if one.title is None or other.title is None or one.title_name != other.title_name:
         return NOTHING
@@ -123,7 +123,7 @@ def substituted(one: ItemTerms, other: ItemTerms) -> Agreement[str]:
 
 
 def _values(terms: Terms) -> frozenset[str]:
-    """Numbers with and without a unit: "set of 6" knows the 6 of "6 pieces"."""
+    """Numbers with and without a unit: "set of 6" has the 6 of "6 pieces"."""
     return terms.numbers | {f"{measure.value:g}" for measure in terms.measures}
 
 
@@ -132,7 +132,7 @@ def _mentioned(measure: Measure, terms: Terms) -> bool:
 
 
 def measures(one: Terms, other: Terms) -> Agreement[Measure]:
-    """Compare measures kind by kind, rounding allowed; a kind that only one side mentions says nothing."""
+    """Compare measures kind by kind, rounding allowed; a kind that only one side mentions is no evidence."""
     if not one.measures or not other.measures:
         return NO_MEASURES
     kinds = {measure.kind for measure in one.measures} & {measure.kind for measure in other.measures}
@@ -143,7 +143,7 @@ def measures(one: Terms, other: Terms) -> Agreement[Measure]:
     shared = tuple(measure for measure in mine if any(same(measure, their) for their in theirs))
     here = [measure for measure in mine if measure not in shared]
     there = [measure for measure in theirs if not any(same(measure, match) for match in shared)]
-    # Only kinds on which both sides have a value of their own are in dispute.
+    # Only kinds in which each side has a value that the other lacks are in dispute.
     disputed = {measure.kind for measure in here} & {measure.kind for measure in there}
     return Agreement(
         shared,

@@ -1,4 +1,4 @@
-"""Everything that was compared of a pair, before it is put in numbers; features and reasons are made of it."""
+"""The comparison of a pair, from which features and reasons are computed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _NONE: Mapping[str, Agreement[str]] = MappingProxyType({})
 
 
 class Comparison(NamedTuple):
-    """Everything compared, before it is put in numbers; reasons are made of it.
+    """The comparison of a pair.
 
     Attributes:
         cosine: of the embeddings.
-        wording: which terms are shared, by rarity.
+        wording: shared terms, by rarity.
         words_shared: share of common words in all words, in [0, 1].
-        apart: what sets the two apart word by word, in otherwise the same wording, by the name of the evidence.
-        disputed: the kinds of evidence on which the two contradict each other.
-        certain: what contradicts whatever the wording, by the name of the evidence (`Evidence.contradiction`).
-        contested: same text, different thing: like wording, or like titles, that differ in a number, code, size or
-            colour; or something contradicts for certain.
+        apart: word-by-word differences in otherwise the same wording, by the name of the evidence.
+        disputed: the kinds of evidence in which the two contradict each other.
+        certain: contradictions whatever the wording, by the name of the evidence (`Evidence.contradiction`).
+        contested: similar text, different subject: similar wordings or titles that differ in a number, code, size or
+            colour; or a certain contradiction.
         arrivals_apart: see `Candidate`.
     """
 
@@ -48,16 +48,16 @@ class Comparison(NamedTuple):
 
     @property
     def states_nothing(self) -> bool:
-        """Whether there is nothing to compare but words, on both sides."""
+        """Whether both sides have only words to compare."""
         return self.one.said.plain and self.other.said.plain
 
     @property
     def dimensions_differ(self) -> bool:
-        """Whether each states dimensions, and they have none in common."""
+        """Whether both state dimensions, and have none in common."""
         return self.dimensions.contradicts and not self.dimensions.shared
 
     def agreement(self, kind: str) -> Agreement[str] | Agreement[Measure]:
-        """On one of the kinds that can be `disputed`; of ``measures`` without the dimensions."""
+        """The agreement in one of the kinds that can be `disputed`; ``measures`` is without the dimensions."""
         if kind == "measures":
             return self.measures
         return {"identifiers": self.identifiers, "numbers": self.numbers, "colours": self.colours}[kind]
@@ -65,7 +65,7 @@ class Comparison(NamedTuple):
     def contested_only_by(self, kind: str) -> bool:
         """Whether one kind of evidence alone makes the pair contested.
 
-        Titles are in dispute over numbers or measures; they count as the one that differs in the whole, or as numbers.
+        A dispute of titles, over numbers or measures, counts as the kind that differs in the whole, or as numbers.
         """
         disputed = self.disputed or (("numbers",) if self.titles_contradict else ())
         return [*disputed, *self.certain] == [kind]

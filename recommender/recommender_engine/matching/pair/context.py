@@ -1,4 +1,4 @@
-"""How a pair stands among the item's other candidates: from the item's side, and from the candidate's."""
+"""A pair relative to the item's other candidates, from the item's side and from the candidate's."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from recommender_engine.matching.trees import Floats
 if TYPE_CHECKING:
     from recommender_engine.matching.pair.comparison import Comparison
 
-# Over how many of the other candidates a lead is taken.
+# A lead is relative to the mean of this many other candidates.
 LED = 8
 
-# As far as cosines of float32 vectors can be told apart.
+# Precision of cosines of float32 vectors.
 _DECIMALS = 6
 
 
 class Context(NamedTuple):
-    """How a pair stands among the item's other candidates; NaN when there is no other.
+    """A pair relative to the item's other candidates; NaN if there is no other.
 
     Attributes:
         margin: cosine minus that of the best other candidate.
-        lead: cosine minus the mean of the best eight others: among several duplicates none has a margin, all lead.
-        rank: how many of the others are closer.
-        their_margin: cosine minus that of the candidate and its own closest among the others. What lies in a crowd is
-            close to many things without being any of them; NaN when the candidates were not compared with each other.
-        their_lead: as ``lead``, from the candidate's side.
-        their_rank: to how many of the others the candidate is closer than to the item.
-        words_margin: as ``margin``, of `Wording.cosine`.
-        words_lead: as ``lead``, of `Wording.cosine`.
+        lead: cosine minus the mean of the best eight others: several duplicates have no margin, but all have a lead.
+        rank: number of others that are closer.
+        their_margin: cosine minus that of the candidate and its closest one among the others. A candidate in a dense
+            region is close to many items without being a duplicate of them. NaN if the candidates were not compared
+            with each other.
+        their_lead: like ``lead``, from the candidate's side.
+        their_rank: number of others to which the candidate is closer than to the item.
+        words_margin: like ``margin``, of `Wording.cosine`.
+        words_lead: like ``lead``, of `Wording.cosine`.
     """
 
     margin: float = nan
@@ -48,11 +49,11 @@ class Context(NamedTuple):
 
 
 def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[Context]:
-    """How each pair of one item and a candidate stands among all of them.
+    """The context of each pair of one item and a candidate among all of them.
 
     Args:
         pairs: the item and each candidate.
-        among: cosines of the candidates with each other, shape (pairs, pairs); ``None`` if they are not known.
+        among: cosines of the candidates with each other, shape (pairs, pairs); ``None`` if not known.
     """
     if len(pairs) == 1:
         return [Context()]
@@ -68,7 +69,7 @@ def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[C
 
 
 def cosines_among(vectors: NDArray[np.float32]) -> Floats:
-    """Cosines of unit vectors with each other, shape (n, n), the same whatever else is in the batch.
+    """Cosines of unit vectors with each other, shape (n, n), independent of the rest of the batch.
 
     Args:
         vectors: shape (n, dimension).
@@ -80,7 +81,7 @@ def cosines_among(vectors: NDArray[np.float32]) -> Floats:
 
 
 def _current_verdicts(values: Sequence[float]) -> list[tuple[float, float]]:
-    """How far each value is above the best of the others, and above the mean of the best few of them."""
+    """Margin and lead of each value: minus the best of the others, and minus the mean of the best few of them."""
     best, second, *_ = falling = sorted(values, reverse=True)
     head = falling[: LED + 1]
     total, last, others = sum(head), head[-1], len(head) - 1
@@ -90,9 +91,9 @@ def _current_verdicts(values: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _from_their_side(cosines: Floats, among: Floats) -> list[tuple[float, float, float]]:
-    """Margin, lead and rank of the item among what each candidate is close to."""
+    """Margin, lead and rank of the item among the neighbours of each candidate."""
     others = among.copy()
-    np.fill_diagonal(others, -np.inf)  # the last when sorted
+    np.fill_diagonal(others, -np.inf)  # sorted last
     falling = -np.sort(-others, axis=1)[:, : min(LED, len(others) - 1)]
     closer = (others > cosines[:, np.newaxis]).sum(axis=1)
     current_verdicts = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)

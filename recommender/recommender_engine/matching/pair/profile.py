@@ -1,4 +1,4 @@
-"""One item as the features read it: its terms, and how much each of them weighs in its collection."""
+"""One item as the input of features: its terms, and their weights in its collection."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from recommender_engine.matching.text.vocabulary import COLOURS, FUNCTION_WORDS,
 from recommender_engine.matching.trees import Floats
 from recommender_engine.recent import Recent
 
-# A field of so few words names something (a brand, a category) and is compared as a label.
+# A field of at most this many words is a label (a brand, a category).
 _LABEL_WORDS = 4
 RARE = 0.5
-# In running text every second or third word is a function word; in the name of a thing, or a list of what it has,
-# hardly any. Logs have few as well, but nobody names a thing in a hundred words.
+# In running text every second or third word is a function word; in names and lists of properties hardly any. Logs have
+# few as well, but no name has a hundred words.
 _RUNNING_SHARE, _RUNNING_LEAST, _RUNNING_WORDS = 6, 3, 100
-# An item that is taken apart takes about so much, with text and terms: ten to thirty times its text.
+# Estimated memory of an analysed item, with text and terms: ten to thirty times its text.
 _AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 480, 3  # bytes
 _Fields = tuple[tuple[str, str], ...]
 
@@ -42,21 +42,21 @@ _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
 
 @dataclass(frozen=True)
 class ItemTerms:
-    """What an item says, taken apart; depends on nothing but the text and the fields.
+    """The terms of an item; they depend only on the text and the fields.
 
     Attributes:
         text: the text, or all fields.
-        whole: its terms.
+        whole: terms of the text.
         terms: the terms of the whole, each once, in reading order.
         background: of those terms, see `statistics.background`; shape (terms,).
         multiplicities: of those terms, see `multiplicity`; shape (terms,).
-        place_of: where a term stands among them.
-        words: those that are the wording: of letters only, and neither a colour nor a number.
-        title: those of the first of several named fields.
-        title_name: the name of that field.
+        place_of: index of a term among them.
+        words: the terms of letters only that are neither a colour nor a number.
+        title: terms of the first of several named fields.
+        title_name: name of that field.
         labels: the other short fields, by name, as sets of terms.
-        plain: whether there is nothing to compare but words: no identifier, number, colour or size, and no title.
-        length: how many words, numbers and codes the text has.
+        plain: whether there are only words to compare: no identifier, number, colour or size, and no title.
+        length: number of words, numbers and codes in the text.
         running: whether it is running text, by its function words, or too long for a name.
     """
 
@@ -76,14 +76,14 @@ class ItemTerms:
 
     @cached_property
     def reading(self) -> Reading | None:
-        """The text read word by word, once somebody asks; ``None`` for a long one."""
+        """The text read word by word, computed on first use; ``None`` for a long one."""
         return read(self.whole.folded) if len(self.whole.folded) <= MOST_CHARACTERS else None
 
 
 def item_terms(item: Item) -> ItemTerms:
-    """Take an item apart; of a long text the beginning, see `terms_of`."""
+    """The terms of an item; of a long text, those of the beginning, see `terms_of`."""
     fields = None if item.fields is None else tuple(item.fields.items())
-    # An item is taken apart when it arrives, to be counted, and again whenever it is a candidate.
+    # Cached: the terms of an item are needed when it arrives, for counting, and again whenever it is a candidate.
     said = item.content, fields
     found = _taken_apart_of_late.get(said)
     if found is None:
@@ -127,35 +127,35 @@ def _states_values(terms: Terms) -> bool:
 
 
 def _bytes_of(said: tuple[str, _Fields | None], terms: ItemTerms) -> int:
-    """About how many bytes an item takes that was taken apart."""
+    """Estimated bytes of an analysed item."""
     return _AN_ITEM + _A_TERM * len(terms.terms) + _COPIES_OF_TEXT * getsizeof(said[0])
 
 
 class KeepsTexts(Protocol):
-    """What keeps something of items from one call to the next."""
+    """A cache that holds texts or data derived from them."""
 
     def forget(self) -> None:
-        """Keep nothing of them; called from any thread."""
+        """Clear the cache; called from any thread."""
 
 
-# What an item says is the same for every engine of a process, so one of these serves them all, in any thread.
+# The terms of an item are the same for every engine of a process, so one cache serves them all, in any thread.
 _taken_apart_of_late: Recent[tuple[str, _Fields | None], ItemTerms] = Recent(KEPT_BYTES, _bytes_of)
 _keepers: WeakSet[KeepsTexts] = WeakSet()
 _lock = Lock()
 
 
 def bytes_of_texts() -> int:
-    """About how many bytes all take that were taken apart of late."""
+    """Estimated bytes of the cached terms."""
     return _taken_apart_of_late.weight
 
 
 def forgets(keeper: KeepsTexts) -> None:
-    """Have it forget whenever texts are erased, as long as it is there."""
+    """Register a cache to be cleared whenever texts are erased; holds a weak reference."""
     _keepers.add(keeper)
 
 
 def forget_texts() -> None:
-    """Drop what was taken apart of late, and what was judged: some of it was erased."""
+    """Clear the caches of terms and judged pairs after texts were erased."""
     with _lock:
         _taken_apart_of_late.clear()
         keepers = list(_keepers)
@@ -167,7 +167,7 @@ class Weighted(NamedTuple):
     """Terms with their weights.
 
     Attributes:
-        counts: how often each occurs.
+        counts: occurrences of each term.
         rarity: scaled inverse document frequency of each term, in [0, 1].
         norm: Euclidean length of the tf-idf weights, rarity times 1 + ln(count).
         total: sum of ``rarity``.
@@ -183,13 +183,13 @@ class Profile:
     """An item in its collection.
 
     Attributes:
-        said: what it says.
-        price: the first positive number among the attributes that are prices by their names.
-        timestamp: when the item came into being.
+        said: its terms.
+        price: the first positive number among the attributes whose names are those of prices.
+        timestamp: time of the item's creation.
         weights: rarity of `ItemTerms.terms`, scaled inverse document frequency in [0, 1]; shape (terms,).
         norm: Euclidean length of the tf-idf weights, rarity times `multiplicity`.
         total: sum of the rarity.
-        rare: how many of its terms are rare: above one half.
+        rare: number of its terms with a rarity above one half.
     """
 
     def __init__(self, item: Item, said: ItemTerms, weights: Floats, norm: float, total: float, rare: int) -> None:
@@ -208,7 +208,7 @@ class Profile:
         return Weighted(self.said.whole.counts, rarity, self.norm, self.total)
 
     def rarity(self, term: str, otherwise: float = 0.0) -> float:
-        """Of one term; ``otherwise`` for one that it lacks."""
+        """Rarity of one term; ``otherwise`` if the item lacks it."""
         place = self.said.place_of.get(term)
         return otherwise if place is None else float(self.weights[place])
 
@@ -218,7 +218,7 @@ class Profile:
         title = self.said.title
         if title is None:
             return None
-        # A code can be cut differently where fields meet, so a term of the title may be missing from the whole.
+        # A code can be split differently at the end of a field, so a term of the title may be missing from the whole.
         return _weighted(title, {term: self.rarity(term, 1.0) for term in title.counts})
 
     @cached_property
@@ -229,21 +229,21 @@ class Profile:
 
     @property
     def rare_terms(self) -> frozenset[str]:
-        """Those that are rare."""
+        """Its rare terms."""
         return frozenset(self.ranked[: self.rare])
 
 
 def profile(item: Item, said: ItemTerms, statistics: TermStatistics) -> Profile:
-    """Weigh what an item says (`item_terms`) by how rare it is in the collection."""
+    """Weigh the terms of an item (`item_terms`) by rarity in the collection."""
     return profiles([item], [said], statistics)[0]
 
 
 def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermStatistics) -> list[Profile]:
-    """Weigh what each of some items says; whoever else is there makes no difference.
+    """Weigh the terms of several items. A profile does not depend on the other items.
 
     Args:
         items: at least one.
-        said: of each of them, see `item_terms`.
+        said: terms of each item, see `item_terms`.
         statistics: of their collection.
     """
     frequencies = np.concatenate([statistics.frequencies(one.terms) for one in said])
@@ -277,5 +277,5 @@ def _weighted(terms: Terms, weights: dict[str, float]) -> Weighted:
 
 
 def multiplicity(count: int) -> float:
-    """What a term that occurs so often weighs, compared with one that occurs once."""
+    """Weight of a term that occurs ``count`` times, relative to one that occurs once."""
     return 1.0 + log(count)

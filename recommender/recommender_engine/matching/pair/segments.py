@@ -1,7 +1,7 @@
-"""Where a precision is measured on its own: in which view a pair is judged, and what kind of text it is.
+"""Segments with a precision of their own: the view of a pair and its kind of text.
 
-What a stated probability is worth differs by both. Among other candidates a pair has more evidence than alone; two long
-reports can agree in most of their words and tell of two faults, where two short questions cannot.
+The precision at a probability differs by both. A pair among other candidates has more evidence than a pair alone; two
+long reports can share most of their words and describe different faults, two short questions cannot.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class View(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a pair of texts is, by its own words and fields.
+    """The kind of a pair of texts, by its words and fields.
 
-    Prose is running text: a sixth of its words are function words, three at least, or there are more than a hundred;
-    and neither item has a price. It is long where one of the two has more than `LONG_WORDS` words. All else names a
-    thing: with codes where both name an identifier.
+    Prose is running text: a sixth of its words, and at least three, are function words, or it has more than a hundred
+    words; and neither item has a price. It is long if one of the two has more than `LONG_WORDS` words. Other texts are
+    names: with codes if both have an identifier.
     """
 
     LONG_PROSE = "long_prose"
@@ -49,7 +49,7 @@ SEGMENTS = tuple([Segment(view, kind) for view in View for kind in Kind])
 
 
 def kind_of(one: Profile, other: Profile) -> Kind:
-    """What a pair of texts is; the same whichever of the two came first."""
+    """The kind of a pair; symmetric."""
     mine, theirs = one.said, other.said
     if (mine.running or theirs.running) and one.price is None and other.price is None:
         return Kind.LONG_PROSE if max(mine.length, theirs.length) > LONG_WORDS else Kind.SHORT_PROSE
@@ -57,6 +57,6 @@ def kind_of(one: Profile, other: Profile) -> Kind:
 
 
 def kind_of_items(one: Item, other: Item) -> Kind:
-    """The same of two items, by what is compared of them; it does not depend on what else the collection holds."""
+    """The kind of a pair of items; independent of the rest of the collection."""
     mine, theirs = (profile(item, item_terms(item), CountedTerms()) for item in (one, other))
     return kind_of(mine, theirs)

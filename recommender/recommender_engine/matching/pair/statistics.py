@@ -1,4 +1,4 @@
-"""How common a term is: in the collection, and, while the collection is small, in language at large."""
+"""Frequency of terms: in the collection and, while it is small, in general language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 from recommender_engine.matching.trees import Floats
 
-# The collection's own counts are read as if so many documents of ordinary language had been counted before.
+# The counts of a collection start as if this many documents of general language had been counted before.
 _BACKGROUND_DOCUMENTS = 30
 _FUNCTION_WORD_RATE = 0.3
 _SHORT_WORD_RATE = 0.03
@@ -21,7 +21,7 @@ _SHORT_WORD = 3
 
 
 class TermStatistics(Protocol):
-    """Document frequencies of one collection, kept as items come and go."""
+    """Document frequencies of one collection, updated with its items."""
 
     @property
     def documents(self) -> int:
@@ -31,7 +31,7 @@ class TermStatistics(Protocol):
         """In how many of them a term occurs."""
 
     def frequencies(self, terms: tuple[str, ...]) -> Floats:
-        """The same of several terms, shape (terms,); quick for those of an item that is compared often."""
+        """Frequencies of several terms, shape (terms,); cached for items that are compared often."""
 
 
 class CountedTerms:
@@ -53,24 +53,24 @@ class CountedTerms:
         return self._frequencies[term]
 
     def frequencies(self, terms: tuple[str, ...]) -> Floats:
-        """The same of several terms, shape (terms,)."""
+        """Frequencies of several terms, shape (terms,)."""
         return np.fromiter(map(self._frequencies.__getitem__, terms), np.float64, len(terms))
 
     def add(self, terms: Iterable[str]) -> None:
-        """Count one more item by its distinct terms."""
+        """Count an item by its distinct terms."""
         self._documents += 1
         self._frequencies.update(set(terms))
 
     def remove(self, terms: Iterable[str]) -> None:
-        """Take back what `add` counted."""
+        """Undo `add`."""
         self._documents -= 1
         self._frequencies.subtract(set(terms))
 
 
 def rarity(statistics: TermStatistics, terms: Iterable[str]) -> dict[str, float]:
-    """Inverse document frequency of each term, scaled to [0, 1]: near 0 in every document, 1 in a single one.
+    """Inverse document frequency of each term, scaled to [0, 1]: near 0 if in every document, 1 if in a single one.
 
-    Scaled, so that figures of a small and of a large collection mean the same.
+    Scaled so that values of small and large collections are comparable.
     """
     listed = tuple(terms)
     found = rarities(statistics.frequencies(listed), background(listed), statistics.documents)
@@ -78,8 +78,8 @@ def rarity(statistics: TermStatistics, terms: Iterable[str]) -> dict[str, float]
 
 
 def rarities(frequencies: Floats, beforehand: Floats, documents: int) -> Floats:
-    """The same of terms that occur in so many of the documents, and in so many of those of `background`, shape (n,)."""
-    # An item is counted before it is compared, or not: one occurrence is the least.
+    """Rarity of terms from their document frequencies in the collection and in `background`, shape (n,)."""
+    # An item may be compared before it is counted: one occurrence is the minimum.
     seen = np.maximum(frequencies, 1.0) + beforehand
     scale = 1.0 / log(documents + _BACKGROUND_DOCUMENTS + 1)
     weights: Floats = np.maximum(1.0 - scale * np.log(seen), 0.0)
@@ -87,7 +87,7 @@ def rarities(frequencies: Floats, beforehand: Floats, documents: int) -> Floats:
 
 
 def background(terms: Sequence[str]) -> Floats:
-    """In how many of the documents of ordinary language that were counted before each term occurs, shape (terms,)."""
+    """Document frequency of each term in general language, the initial counts of a collection, shape (terms,)."""
     return np.fromiter(map(_background, terms), np.float64, len(terms))
 
 

@@ -1,4 +1,4 @@
-"""The terms that an item shares with each of its candidates, and those it does not: all candidates at once."""
+"""Shared and differing terms of an item and each of its candidates, computed for all candidates at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NONE = np.zeros(1)
 
 
 class Own(NamedTuple):
-    """The rarest term of an item that the other side lacks; of equally rare ones the first.
+    """The rarest term of an item that the other lacks; the first of equally rare ones.
 
     Attributes:
         rarity: in [0, 1]; 0 if there is none.
@@ -28,13 +28,13 @@ class Own(NamedTuple):
 
 
 class Wording(NamedTuple):
-    """What the terms of a pair have in common, by rarity.
+    """Shared and differing terms of a pair, by rarity.
 
     Attributes:
         cosine: of the tf-idf weights, in [0, 1].
         weight: sum of the rarity of the shared terms.
         rarest: the highest of them; 0 if nothing is shared.
-        rare_shared: how many of them are rare.
+        rare_shared: number of shared terms that are rare.
         mine: the rarest term of the item that the candidate lacks.
         theirs: the rarest term of the candidate that the item lacks.
     """
@@ -48,10 +48,10 @@ class Wording(NamedTuple):
 
 
 def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
-    """Compare an item with each of some others, in the order given.
+    """Compare an item with several others, in the order given.
 
-    The terms of all of them lie in one array, one item after the other. Each sum is over the terms of one item, in
-    reading order, so it is the same whoever else is there.
+    The terms of all items are concatenated in one array. Each sum is over the terms of one item in reading order, so it
+    does not depend on the other items.
 
     Args:
         one: the item.
@@ -62,7 +62,7 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     weights = np.concatenate([other.weights for other in others])
     theirs = np.concatenate([other.said.multiplicities for other in others])
     terms = chain.from_iterable([other.said.terms for other in others])
-    places = np.fromiter(map(one.said.place_of.get, terms, repeat(-1)), np.int64, len(weights))  # in the item itself
+    places = np.fromiter(map(one.said.place_of.get, terms, repeat(-1)), np.int64, len(weights))  # in the item
     is_shared = places >= 0
     mine = np.concatenate((one.said.multiplicities, _NONE))[places]  # 0 where the item lacks the term
     shared = np.where(is_shared, weights, 0.0)
@@ -92,7 +92,7 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
 
 
 def _highest(figures: Floats, lengths: Integers) -> tuple[Floats, Integers]:
-    """The highest figure of each item, -1 for one without terms, and the first place of it among the item's own."""
+    """The highest figure of each item, -1 for one without terms, and the first index of it within the item."""
     table = np.full((len(lengths), max(int(lengths.max()), 1)), -1.0)
     table[np.arange(table.shape[1]) < lengths[:, np.newaxis]] = figures
     places = table.argmax(axis=1)
@@ -108,7 +108,7 @@ def _own(mine: Profile, theirs: Profile) -> Own:
 
 
 def shared_terms(one: Profile, other: Profile) -> Iterator[str]:
-    """The terms of both, in the reading order of the one with fewer of them."""
+    """The shared terms, in the reading order of the item with fewer terms."""
     mine, theirs = one.said.whole.counts, other.said.whole.counts
     fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
     return (term for term in fewer if term in more)

@@ -1,1 +1,1 @@
-"""One text, taken apart: words, numbers, units, dates, codes, and the words that change what it is about."""
+"""Analysis of one text: words, numbers, units, dates, codes, and the words of the lexicon."""

@@ -1,7 +1,7 @@
-"""Words that change what a text is about, by language: one file of ``languages`` each, read once.
+"""Words that change the meaning of a text, by language: one file of ``languages`` each, read once.
 
-In a file, commas divide words or phrases of one meaning, slashes meanings that exclude each other, and semicolons the
-lists of those. All are folded as texts are.
+In a file, commas separate words or phrases of one meaning, slashes separate meanings that exclude each other, and
+semicolons separate lists of those. All are folded like texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from recommender_engine.matching.text.terms import fold
 
 _PART = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+[^\W_]*|[\u2192]|[-=]>")
-# What a file may hold; of all but the last three, a word is marked by its name alone.
+# Lists without exclusive meanings; the key of a phrase is the phrase itself.
 _PLAIN = (
     "negation", "failing", "auxiliary", "minus", "for", "with", "from", "to", "packs", "packs_of", "pieces", "clock",
     "accessories", "editions",
@@ -25,11 +25,11 @@ _CONDITIONS = ("refurbished", "used", "opened", "for parts", "of second quality"
 
 
 class Meaning(NamedTuple):
-    """What a word or phrase is.
+    """The meaning of a word or phrase.
 
     Attributes:
-        kind: the name of the list that it stands in.
-        key: which of several meanings that exclude each other; of an opposite, the axis and the pole.
+        kind: the name of its list.
+        key: which of several exclusive meanings; for an opposite, the axis and the pole.
         language: of the file; empty for all languages.
     """
 
@@ -39,11 +39,11 @@ class Meaning(NamedTuple):
 
 
 class Lexicon(NamedTuple):
-    """All files.
+    """The words of all files.
 
     Attributes:
         meanings: of phrases, as tuples of words.
-        lengths: of the phrases that begin with a word, falling.
+        lengths: of the phrases that begin with a word, descending.
         languages: in which a word is common.
     """
 
@@ -59,7 +59,7 @@ def parts(phrase: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def lists() -> tuple[dict[str, str], ...]:
-    """What each file holds, by the name of the list, in the order of the files' names."""
+    """The lists of each file by name, in the order of the files' names."""
     found = sorted(files(__package__).joinpath("languages").iterdir(), key=lambda one: one.name)
     return tuple([tomllib.loads(one.read_text(encoding="utf-8")) for one in found if one.name.endswith(".toml")])
 

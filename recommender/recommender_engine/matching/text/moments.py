@@ -1,4 +1,4 @@
-"""Dates and times of day in a text, in the forms in which people write them."""
+"""Dates and times of day in a text, in the usual notations."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from recommender_engine.matching.text.tokens import Mark, Token
 def moments_of(
     raw: list[Token], marks: dict[str, list[Mark]]
 ) -> tuple[dict[frozenset[tuple[int, int, int]], str], dict[tuple[int, ...], str], set[int]]:
-    """Dates, times of day and ratios, and the places of the tokens that say them.
+    """Dates, times of day and ratios, and the indices of their tokens.
 
     Args:
         raw: the tokens.
         marks: words of the lexicon, by the name of their list.
 
     Returns:
-        Of dates, year, month and day as they may be read, 0 for what is not said, and how they are written; the same of
-        hours and minutes, and of ratios; and the places.
+        Dates, as possible readings of year, month and day (0 for a missing part) and their text; the same for hours and
+        minutes, and for ratios; and the indices.
     """
     dates: dict[frozenset[tuple[int, int, int]], str] = {}
     moments: dict[tuple[int, ...], str] = {}

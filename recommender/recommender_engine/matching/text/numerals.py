@@ -8,7 +8,7 @@ _ROMAN = re.compile(r"(?=[ivx])x{0,3}(?:ix|iv|v?i{0,3})\Z")
 
 
 def roman(token: str) -> int:
-    """What a Roman numeral up to 39 amounts to; 0 for what is none."""
+    """Value of a Roman numeral up to 39; 0 for other tokens."""
     if not _ROMAN.match(token):
         return 0
     worth = {"i": 1, "v": 5, "x": 10}

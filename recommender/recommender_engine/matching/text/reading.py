@@ -1,6 +1,6 @@
-"""A text read for what sets it apart from another of the same wording: signs, moments, amounts, words.
+"""Analysis of a text for contradictions with another of the same wording: signs, moments, amounts, words.
 
-It stands beside the terms (`terms_of`), which the index of words is made of and which stay as they are.
+It is separate from the terms (`terms_of`), which the index of words stores and which must not change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_CHARACTERS = 1500
 """A longer text is not read word by word."""
 
 _PROSE = 0.45
-_LONGEST_NUMBER = 18  # longer ones are names, and no float tells them apart
+_LONGEST_NUMBER = 18  # longer ones are names, and a float cannot distinguish them
 MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
           "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
 READ_UNITS: dict[str, tuple[str, float]] = {
@@ -47,13 +47,13 @@ class Value(NamedTuple):
     """A number in a text.
 
     Attributes:
-        readings: what it may mean: the kind of quantity, empty for a plain number, and the value in its base unit.
-        numbers: the same without the unit.
+        readings: possible meanings: the kind of quantity, empty for a plain number, and the value in its base unit.
+        numbers: possible values without the unit.
         text: as it was written.
         sign: 1 or -1 where one is written.
-        decimals: behind a single point or comma, as they were written.
-        named: the word before it, where it may be a version.
-        at: the token.
+        decimals: digits after a single point or comma, as written.
+        named: the word before it, if it may be a version.
+        at: index of the token.
         imperial: whether its unit is.
     """
 
@@ -69,22 +69,22 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text, read.
+    """The analysis of a text.
 
     Attributes:
         tokens: words, numbers and signs, folded, in reading order.
-        content: how often each of them occurs that is no function word.
+        content: occurrences of each token that is no function word.
         marks: words of the lexicon, by the name of their list.
-        languages: how many of its words are common in each.
+        languages: number of its words that are common in each.
         values: numbers that are no part of a moment.
-        dates: year, month and day, as it may be read; 0 for what is not said.
+        dates: possible readings of year, month and day; 0 for a missing part.
         moments: times of day and ratios.
-        romans: Roman numerals, with what they amount to.
-        symbols: names with a sign in them (``c++``), and signs that stand for themselves.
+        romans: Roman numerals, with their values.
+        symbols: names with a sign in them (``c++``), and separate signs.
         prose: whether it is written in sentences.
-        packs: how many of it there are, of those that say so, with the tokens that say it.
+        packs: numbers of pieces in a pack, with their tokens.
         hosts: see `hosts_of`.
-        has: which of these it has any of: names of lists in ``marks``, and ``values``, ``dates``, ``moments``,
+        has: kinds of content that it has: names of lists in ``marks``, and ``values``, ``dates``, ``moments``,
             ``romans``, ``symbols``, ``hosts``, and ``repeated`` where a token is one sign several times.
     """
 
@@ -150,13 +150,13 @@ def _languages(tokens: tuple[str, ...]) -> Counter[str]:
 
 
 def likeliest(languages: Counter[str], within: int = 0) -> frozenset[str]:
-    """Those of which a text has the most words, or fewer by as many; empty where it has none of any."""
+    """The languages with the most words in a text, or at most ``within`` fewer; empty if there are none."""
     most = max(languages.values(), default=0) - within
     return frozenset([language for language, count in languages.items() if count >= most])
 
 
 def _grouping(languages: Counter[str]) -> str:
-    """How digits are grouped: as in English, as on the continent, or as the text does not tell."""
+    """The grouping of digits: English, continental, or unknown."""
     best = likeliest(languages)
     if not best or ("en" in best and len(best) > 1):
         return ""
@@ -208,9 +208,9 @@ def _unit(raw: list[Token], place: int) -> tuple[tuple[str, float], str]:
 
 
 def _readings(number: str, grouping: str, *, counted: bool) -> set[float]:
-    """What a number may amount to; a group of three digits is a thousand where the language writes it so.
+    """Possible values of a number; a group of three digits is a thousand if the language writes it so.
 
-    Money and pieces have no three decimals.
+    Amounts of money and numbers of pieces have no three decimals.
     """
     grouped = _THOUSANDS.match(number)
     plain = number.replace("\u2019", "'")
@@ -242,7 +242,7 @@ def _readings(number: str, grouping: str, *, counted: bool) -> set[float]:
 def _packs(
     tokens: tuple[str, ...], marks: dict[str, list[Mark]], values: tuple[Value, ...]
 ) -> dict[int, tuple[str, ...]]:
-    """How many there are, by what says so: ``pack of 3``, ``3-pack``, ``6 x 1.5 l``, ``(3x)``, ``3 for 2``."""
+    """Numbers of pieces, from phrases such as ``pack of 3``, ``3-pack``, ``6 x 1.5 l``, ``(3x)``, ``3 for 2``."""
     packs = {mark.start for mark in marks.get("packs", ())}
     pieces = {mark.start for mark in marks.get("pieces", ())}
     joined = {mark.start for mark in marks.get("packs_of", ())}
@@ -264,7 +264,7 @@ def _packs(
 
 
 def _counted(tokens: tuple[str, ...], at: int, values: tuple[Value, ...]) -> bool:
-    """Whether what is multiplied is a filling, or nothing: not the other side of a rectangle."""
+    """Whether the next factor is a volume, mass or count, or there is none: not the other side of a rectangle."""
     then = next((value for value in values if value.at == at + 2), None)
     if tokens[at + 1] == "x":
         return then is None

@@ -1,4 +1,4 @@
-"""Where values and words stand in a text as it was written."""
+"""Positions of values and words in the original text."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from recommender_engine.matching.text.terms import MOST_READ, fold
 from recommender_engine.matching.text.vocabulary import COLOURS, NUMBER_WORDS
 
 _RUN = re.compile(r"[^\W_]+")
-# Between the parts of one code stand no more characters than these: ``DSC - W120``.
+# Most characters between the parts of one code: ``DSC - W120``.
 _WIDEST_GAP = 3
 _NAME_GAP = 3
 _NO_WORD = ("", 0, 0)
 
 
 class Written(NamedTuple):
-    """A value as it stands in a text.
+    """A value with its position in a text.
 
     Attributes:
-        text: in the original spelling, or as it was looked for where it cannot be found.
-        span: characters from, to; ``None`` where it cannot be found.
+        text: in the original spelling, or in the folded one if it cannot be found.
+        span: first character, and the one after the last; ``None`` if it cannot be found.
         name: the word before it, folded.
     """
 
@@ -34,10 +34,10 @@ class Written(NamedTuple):
 
 
 class Spans:
-    """Finds values in a text by their folded spelling, whatever signs, accents and case they were written with.
+    """Finds values in a text by their folded spelling, ignoring signs, accents and case.
 
     Args:
-        text: as it was written; as much of it is read as `terms_of` reads.
+        text: the original text; as much of it is searched as `terms_of` reads.
     """
 
     def __init__(self, text: str) -> None:
@@ -49,19 +49,19 @@ class Spans:
         self._wide_gaps = list(accumulate(gaps, initial=0))  # before each word
 
     def find(self, code: str) -> Written:
-        """The first place of a code, number, size or colour that is not a part of a longer one."""
+        """The first position of a code, number, size or colour that is not a part of a longer one."""
         letters = "".join(_RUN.findall(code))
         return self._code(letters) or self._synonym(code) or Written(code, None, "")
 
     def words(self, terms: Iterable[str]) -> list[list[int]]:
-        """Ranges of the first places of some terms, in reading order; those that cannot be found are left out."""
+        """Ranges of the first positions of some terms, in reading order; terms that cannot be found are left out."""
         found = [self.find(term).span for term in terms]
         return [list(span) for span in sorted(span for span in found if span)]
 
     def _code(self, letters: str) -> Written | None:
-        """Whole words that make up some letters; only their beginnings are tried.
+        """Whole words that make up some letters; only starts of words are tried.
 
-        To try each letter, in a text of one digit, takes time by the square.
+        Trying each letter would take quadratic time in a text of one repeated digit.
         """
         size, at = len(letters), self._letters.find(letters) if letters else -1
         if at < 0:
@@ -90,11 +90,11 @@ class Spans:
 
 
 class Texts:
-    """The texts of a pair, searched only when there is something to point at.
+    """The texts of a pair, indexed on first use.
 
     Args:
-        here: of the item.
-        there: of the candidate.
+        here: text of the item.
+        there: text of the candidate.
     """
 
     def __init__(self, here: str, there: str) -> None:
@@ -103,16 +103,16 @@ class Texts:
 
     @cached_property
     def here(self) -> Spans:
-        """That of the item."""
+        """Positions in the text of the item."""
         return Spans(self._here)
 
     @cached_property
     def there(self) -> Spans:
-        """That of the candidate."""
+        """Positions in the text of the candidate."""
         return Spans(self._there)
 
     def ranges(self, terms: Sequence[str], others: Sequence[str] | None = None) -> dict[str, list[list[int]]]:
-        """Where words stand in the one text, and the same or others in the other."""
+        """Ranges of words in the one text, and of the same or others in the other text."""
         theirs = terms if others is None else others
         return {"here_at": self.here.words(terms), "there_at": self.there.words(theirs)}
 
@@ -127,7 +127,7 @@ def _words(text: str) -> list[tuple[str, int, int]]:
     found = []
     for match in _RUN.finditer("".join(pieces)):
         start, end = origins[match.start()], origins[match.end() - 1] + 1
-        while end < len(text) and not pieces[end]:  # an accent of its own belongs to the letter before it
+        while end < len(text) and not pieces[end]:  # a combining accent belongs to the letter before it
             end += 1
         found.append((match[0], start, end))
     return found

@@ -1,4 +1,4 @@
-"""What a text consists of for comparison: words, numbers, identifiers, measures, colours."""
+"""Terms of a text for comparison: words, numbers, identifiers, measures, colours."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from recommender_engine.items.marks import legible
 from recommender_engine.matching.text.units import ONLY_ATTACHED, UNITS, Measure
 from recommender_engine.matching.text.vocabulary import COLOURS, NUMBER_WORDS
 
-# A run of letters and digits, with the signs that hold codes, addresses, versions and amounts together.
+# A run of letters and digits, with the signs inside codes, addresses, versions and amounts.
 _COMPOUND = re.compile(r"[^\W_]+(?:(?:[-_.@:+]|,(?=\d))[^\W_]+)*")
 _PART = re.compile(r"[^\W_]+")
 _SIGNS = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
-# Of Latin, Greek and Cyrillic; the marks of other scripts are letters in their own right.
+# For Latin, Greek and Cyrillic; marks of other scripts are separate letters.
 _ACCENT = re.compile("[\u0300-\u036f]")
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _MEASURE = re.compile(
@@ -26,37 +26,37 @@ _MEASURE = re.compile(
 )
 _TIMES = re.compile(r" ?[x\u00d7*] ?")
 _DIMENSIONS = re.compile(rf"{_NUMBER}(?: ?[x\u00d7*] ?{_NUMBER})+(?!\w)")
-# All that may be dimensions, taken at once. Where no end of it is one, no later start has one either: to try each of
-# them takes time by the square of "1x 1x 1x ... 1z".
+# Possible dimensions, matched as a whole. If no end of the match is a dimension, no later start has one either: trying
+# each start would take quadratic time for "1x 1x 1x ... 1z".
 _PRODUCT = re.compile(rf"(?<![\w.,])(?>{_NUMBER}(?: ?[x\u00d7*] ?{_NUMBER})+)")
 _PLAIN = re.compile(rf"{_NUMBER}\Z")
 _POINT_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+\Z")
 _COMMA_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z")
 _COUNTED_WORD = re.compile(r"\d{1,3}-[^\W\d_]+\Z")
-# Dates and times say when something was written, not what it is about.
+# Dates and times are usually those of writing, not of the subject.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:t[\d:.z+-]*)?\Z|\d\d?:\d\d(?::\d\d)?(?:\.\d+)?\Z|\d\d?\.\d\d?\.\d{4}\Z")
 
-# A mail thread or a log says what it is about on its first pages; the cost of a comparison must have a bound.
+# The subject of a mail thread or a log is on its first pages; the cost of a comparison must be bounded.
 MOST_READ = 20_000
 _MOST_FOLDED = 2 * MOST_READ  # "ß" is folded to two letters, and some ligatures to eighteen
 
-# A number of so many digits is somebody's name for something: an order, a customer, an invoice.
+# A number of at least this many digits is an identifier: an order, a customer, an invoice.
 _IDENTIFIER_DIGITS = 5
 _PHONE_DIGITS = 7
 _SHORTEST_IDENTIFIER = 2
 _LONGEST_JOIN = 24
-# Every one is compared with every one of the other text; a log file may hold thousands.
+# Limit: each is compared with each of the other text, and a log file may have thousands.
 _MOST_MEASURES = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A text, taken apart.
+    """The terms of a text.
 
     Attributes:
-        counts: how often each term occurs: words, numbers and identifiers, folded.
+        counts: occurrences of each term: words, numbers and identifiers, folded.
         identifiers: order numbers, model numbers, error codes, addresses; letters and digits only (``dscw120``).
-        joins: neighbouring parts written as one (``dsc w120`` gives ``dscw120``): identifiers in other spellings.
+        joins: adjacent parts joined (``dsc w120`` gives ``dscw120``): identifiers in other spellings.
         numbers: plain numbers that are not part of a measure, normalised (``7.0`` is ``7``).
         measures: sizes, capacities, quantities; each once, the first fifty.
         dimensions: ``140x250``, in the order given.
@@ -82,7 +82,7 @@ def fold(text: str) -> str:
 
 
 def terms_of(text: str) -> Terms:
-    """Take a text apart; of a longer one than `MOST_READ` characters, the beginning."""
+    """The terms of a text; of one longer than `MOST_READ` characters, those of the beginning."""
     folded = fold(text[:MOST_READ])[:_MOST_FOLDED]
     gathered = _Gathered()
     gathered.take(gathered.take_measures(folded) if _DIGIT.search(folded) else folded)
@@ -101,7 +101,7 @@ def terms_of(text: str) -> Terms:
 
 
 class _Gathered:
-    """What has been found so far, in reading order."""
+    """Terms found so far, in reading order."""
 
     __slots__ = ("_after_digit", "_previous", "counts", "dimensions", "identifiers", "joins", "measures", "numbers")
 
@@ -116,7 +116,7 @@ class _Gathered:
         self._after_digit = False
 
     def take_measures(self, folded: str) -> str:
-        """Note dimensions and measures; what is left of the text."""
+        """Collect dimensions and measures; returns the rest of the text."""
 
         def dimensions(product: re.Match[str]) -> str:
             match = _DIMENSIONS.match(folded, product.start())
@@ -141,7 +141,7 @@ class _Gathered:
         return _MEASURE.sub(measure, _PRODUCT.sub(dimensions, folded))
 
     def take(self, running: str) -> None:
-        """Note the rest: words, numbers, codes."""
+        """Collect the rest: words, numbers, codes."""
         counts = self.counts
         for compound in _COMPOUND.findall(running):
             if compound.isalpha():  # nearly all of most texts
@@ -172,7 +172,7 @@ class _Gathered:
             self._take_code(compound)
 
     def _take_signed_words(self, compound: str) -> None:
-        """``multi-level`` is two words; ``ERR_FAILED`` and ``a.b@example.com`` name something."""
+        """``multi-level`` is two words; ``ERR_FAILED`` and ``a.b@example.com`` are identifiers."""
         if "_" in compound or "@" in compound:
             self._identify(compound)
         for part in _PART.findall(compound):
@@ -207,7 +207,7 @@ class _Gathered:
             self.identifiers.add(joined)
 
     def _join(self, part: str, *, has_digit: bool) -> None:
-        """Neighbours of which one, but not both, has a digit may be one code, written apart."""
+        """Adjacent parts of which exactly one has a digit may be one code."""
         joined = self._previous + part
         if self._previous and has_digit != self._after_digit and len(joined) <= _LONGEST_JOIN:
             self.joins.add(joined)
@@ -218,7 +218,7 @@ class _Gathered:
 
 
 def _plain(number: str) -> str:
-    """``1,250.00``, ``1.250,00`` and ``1250`` as one; ``7.0`` as ``7``; ``1.2.3`` as it is."""
+    """A number in normal form: ``1,250.00``, ``1.250,00`` and ``1250`` are equal, ``7.0`` is ``7``, ``1.2.3`` stays."""
     if _POINT_THOUSANDS.match(number):
         number = number.replace(".", "").replace(",", ".")
     elif _COMMA_THOUSANDS.match(number):

@@ -1,4 +1,4 @@
-"""A text as tokens: words, numbers, dates and signs, and which of its words the lexicon lists."""
+"""Tokens of a text (words, numbers, dates and signs), and its words and phrases in the lexicon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CROSS = re.compile(r"(?<=\d) ?[x\u00d7*] ?(?=\d)")
 _VERSION = re.compile(r"(?<![^\W_])v(?=\d)")
 _SIZES = re.compile(r"(?<![^\W_])([2-6])x(?=[ls](?!\w))")
 _TOKEN = re.compile(
-    r"(?<!\S)(?P<plain>[a-z]++)(?!\S)"  # first of all: nearly every token of most texts
+    r"(?<!\S)(?P<plain>[a-z]++)(?!\S)"  # first, because nearly all tokens of most texts match it
     r"|(?P<stamp>\d{4}-\d\d-\d\d[ t]\d\d:\d\d:\d\d[\d.,z+:-]*)"
     r"|(?<![\w.,:/-])(?P<date>\d{4}-\d\d?-\d\d?|\d\d?\.\d\d?\.\d{4}|\d\d?/\d\d?/\d{4})(?![\w/-])"
     r"|(?<![\w.,:])(?P<colon>\d{1,5}:\d{1,6}(?: \d{3}(?!\d))?(?::\d\d)?)(?![\d:])"
@@ -30,9 +30,9 @@ class Mark(NamedTuple):
 
     Attributes:
         key: see `Meaning`.
-        start: the first token.
-        end: behind the last.
-        language: in which it is that; empty for all.
+        start: index of the first token.
+        end: index after the last token.
+        language: of this meaning; empty for all.
     """
 
     key: str
@@ -79,7 +79,7 @@ def tokens_of(folded: str) -> list[Token]:
 
 
 def marks_of(tokens: tuple[str, ...]) -> dict[str, list[Mark]]:
-    """What the lexicon lists, the longest phrase from each token on, by the name of the list."""
+    """Marks of the lexicon, the longest phrase at each token, by the name of the list."""
     words = lexicon()
     found: dict[str, list[Mark]] = {}
     start = 0

@@ -1,4 +1,4 @@
-"""Units of measurement: what a number with a unit amounts to, so that ``1.5 TB`` and ``1500gb`` are one size."""
+"""Units of measurement: the value of a number with a unit, so that ``1.5 TB`` and ``1500gb`` are equal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Measure(NamedTuple):
     Attributes:
         kind: the physical quantity, for example ``data`` or ``length``; only measures of one kind compare.
         value: in the base unit of the kind.
-        text: as it was written, for people.
+        text: as written, for display.
     """
 
     kind: str
@@ -19,8 +19,8 @@ class Measure(NamedTuple):
     text: str
 
 
-# What one of each unit is in the base unit of its kind. No durations: two people who tell the same story rarely agree
-# on the minutes.
+# The value of each unit in the base unit of its kind. No durations: two reports of one event rarely agree on the
+# minutes.
 _KINDS: dict[str, dict[str, float]] = {
     "data": {"kb": 1e-6, "mb": 1e-3, "gb": 1, "tb": 1e3, "gig": 1, "gigs": 1, "gigabyte": 1, "gigabytes": 1}
     | {"megabyte": 1e-3, "megabytes": 1e-3, "terabyte": 1e3, "terabytes": 1e3},
@@ -45,7 +45,7 @@ UNITS: dict[str, tuple[str, float]] = {
     unit: (kind, factor) for kind, units in _KINDS.items() for unit, factor in units.items()
 }
 
-# Apart from its number this is a preposition: "2 in 1".
+# Separated from its number this is a preposition: "2 in 1".
 ONLY_ATTACHED = frozenset({"in"})
 
 # Two measures closer than this are the same: 65 inch is sold as 164 cm.

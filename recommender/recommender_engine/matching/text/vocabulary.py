@@ -1,7 +1,7 @@
-"""Words that are known beforehand: function words, colours, numbers written out.
+"""Built-in vocabulary: function words, colours, numbers written out.
 
-English, German, French and Spanish, without accents, as `terms` folds them. Every other language works without: the
-collection's own frequencies take over as it grows.
+English, German, French and Spanish, without accents, as folded by `terms`. Other languages work without it: the
+frequencies of the collection replace it as the collection grows.
 """
 
 from __future__ import annotations
