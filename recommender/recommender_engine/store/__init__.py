@@ -1,4 +1,4 @@
-"""The truth: what is committed here happened, everything else can be rebuilt from it."""
+"""The durable state: everything else can be rebuilt from what is committed here."""
 
 from recommender_engine.store.answers import Answer
 from recommender_engine.store.collections import Arrived, Collection

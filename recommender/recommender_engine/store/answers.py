@@ -1,4 +1,4 @@
-"""What people said of pairs of items, and what a collection's matcher has learned from it."""
+"""People's answers on pairs of items, and the model that a collection's matcher learned from them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Answer:
 
     Attributes:
         one: the smaller id of the two; ``other`` the larger.
-        same: whether the two are the same thing.
-        entry: the command that said so.
-        by: who said so.
-        probability: of the matcher, before it heard the answer, in [0, 1].
-        features: what the matcher saw, by name.
-        kind: of text, as `recommender_engine.matching` names it; ``None`` in answers of before.
+        same: whether the two are duplicates.
+        entry: the feedback command.
+        by: name of the person.
+        probability: of the matcher before the answer, in [0, 1].
+        features: of the pair, by name.
+        kind: of text, as `recommender_engine.matching` names it; ``None`` in answers stored by older versions.
     """
 
     one: str
@@ -46,20 +46,20 @@ class AnswerTable:
         self._counts: dict[int, int] | None = None  # of collections that are here
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self._counts = None
 
     def all(self, collection: int) -> list[Answer]:
-        """Every answer, in the order in which they were given."""
+        """Every answer, in order of arrival."""
         return [_answer(row) for row in self._db.execute(f"{_SELECT} ORDER BY id", (collection,))]
 
     def pairs(self, collection: int) -> list[tuple[str, str, bool]]:
-        """The ids of every answer and whether they are the same, in the order in which they were given."""
+        """The two ids of every answer and whether they are duplicates, in order of arrival."""
         rows = self._db.execute("SELECT one, other, same FROM answers WHERE collection=? ORDER BY id", (collection,))
         return [(one, other, bool(same)) for one, other, same in rows]
 
     def put(self, collection: int, answer: Answer) -> None:
-        """Record an answer in place of an earlier one on the same pair."""
+        """Store an answer; replaces an earlier one on the same pair."""
         self.remove(collection, answer.one, answer.other)
         self._count(collection, 1)
         self._db.execute(
@@ -79,7 +79,7 @@ class AnswerTable:
         )
 
     def remove(self, collection: int, one: str, other: str) -> None:
-        """Take an answer back; ids in ascending order."""
+        """Delete an answer; ids in ascending order."""
         self._count(
             collection,
             -self._db.execute(
@@ -88,7 +88,7 @@ class AnswerTable:
         )
 
     def forget_item(self, collection: int, item_id: str) -> None:
-        """Drop every answer on an item."""
+        """Delete every answer on an item."""
         for side in ("one", "other"):
             gone = self._db.execute(
                 f"DELETE FROM answers WHERE collection=? AND {side}=?",  # noqa: S608 (constant)
@@ -97,12 +97,12 @@ class AnswerTable:
             self._count(collection, -gone)
 
     def count(self, collection: int | None = None) -> int:
-        """How many there are in a collection, or in all that are here; counted once, and kept up to date."""
+        """Number of answers of a collection, or of all collections of this partition; cached."""
         counts = self._counted()
         return sum(counts.values()) if collection is None else counts.get(collection, 0)
 
     def retire(self, collection: int) -> None:
-        """The collection has left; its answers count no more."""
+        """Remove a collection that has left from the counts."""
         self._counted().pop(collection, None)
 
     def _counted(self) -> dict[int, int]:
@@ -120,25 +120,25 @@ class AnswerTable:
             self._counts[collection] = self._counts.get(collection, 0) + change
 
     def model(self, collection: int) -> tuple[int, dict[str, Any]] | None:
-        """The learned model as JSON values, and how many answers it has learned from."""
+        """The learned model as JSON values, and the number of answers it has learned from."""
         row = self._db.execute("SELECT answers, model FROM models WHERE collection=?", (collection,)).fetchone()
         return None if row is None else (int(row[0]), json.loads(row[1]))
 
     def model_text(self, collection: int) -> str | None:
-        """The learned model as it is stored."""
+        """The learned model as stored text."""
         row = self._db.execute("SELECT model FROM models WHERE collection=?", (collection,)).fetchone()
         return None if row is None else str(row[0])
 
     def put_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
-        """Keep a learned model in place of the one before."""
+        """Store a learned model; replaces the previous one."""
         self._db.execute("INSERT OR REPLACE INTO models VALUES (?,?,0,?)", (collection, answers, json.dumps(model)))
 
     def begin_training(self, collection: int) -> None:
-        """All answers are being learned from; those that come now are not."""
+        """Start a training run with all answers; later ones are pending."""
         self._db.execute("UPDATE models SET pending=0 WHERE collection=?", (collection,))
 
     def replace_model(self, collection: int, answers: int, model: Mapping[str, Any]) -> None:
-        """Keep the model of a training run; answers since it was begun are still pending."""
+        """Store the model of a training run; answers since its start remain pending."""
         self._db.execute(
             "INSERT INTO models VALUES (?,?,0,?)"
             " ON CONFLICT DO UPDATE SET answers=excluded.answers, model=excluded.model",
@@ -146,19 +146,19 @@ class AnswerTable:
         )
 
     def pend(self, collection: int) -> int:
-        """One more change that the model has not learned from; returns how many there are, 1 without a model."""
+        """Count one more pending change; returns the number of pending changes, 1 without a model."""
         row = self._db.execute(
             "UPDATE models SET pending = pending + 1 WHERE collection=? RETURNING pending", (collection,)
         ).fetchone()
         return 1 if row is None else int(row[0])
 
     def pending(self, collection: int) -> int:
-        """How many changes the model has not learned from; 0 without a model."""
+        """Number of changes that the model has not learned from; 0 without a model."""
         row = self._db.execute("SELECT pending FROM models WHERE collection=?", (collection,)).fetchone()
         return 0 if row is None else int(row[0])
 
     def drop_model(self, collection: int) -> None:
-        """Back to the model that ships with the package."""
+        """Delete the learned model; the shipped one is used again."""
         self._db.execute("DELETE FROM models WHERE collection=?", (collection,))
 
 

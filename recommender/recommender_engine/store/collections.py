@@ -1,4 +1,4 @@
-"""Collections: their settings, the identity of their vectors, and what awaits a summary."""
+"""Collections: settings, identity of the vectors, pending summaries, and pending background work."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HUNDREDTHS = 100
 
 @dataclass(slots=True)
 class Arrived:
-    """What became of the items that arrived of late.
+    """Decayed counts of the items that arrived recently, for the review budget.
 
     Attributes:
-        items: how many.
-        review: of them in ``review``.
-        likely: by hundredth of the probability, how many were for review, whether the budget took them or not; empty
-            where none was.
+        items: number of items.
+        review: number of them in ``review``.
+        likely: histogram, by hundredth of the probability, of the items that qualified for review, within the budget
+            or not; empty if none did.
     """
 
     items: int = 0
@@ -32,45 +32,45 @@ class Arrived:
 
     @classmethod
     def of(cls, numbers: Sequence[int]) -> Arrived:
-        """What ``numbers`` gave; nothing at all is no items."""
+        """Inverse of ``numbers``; an empty sequence means no items."""
         items, review, *likely = numbers or (0, 0)
         return cls(items, review, (likely + [0] * _HUNDREDTHS)[:_HUNDREDTHS] if likely else [])
 
     def add(self, probability: float) -> None:
-        """One more was for review."""
+        """Count an item that qualified for review."""
         self.likely = self.likely or [0] * _HUNDREDTHS
         self.likely[_hundredth(probability)] += 1
 
     def likelier(self, probability: float) -> float:
-        """How many were for review and likelier; of those in the same hundredth it is half."""
+        """Number of items that qualified for review with a higher probability, plus half of the same hundredth."""
         place = _hundredth(probability)
         return sum(self.likely[place + 1 :]) + sum(self.likely[place : place + 1]) / 2
 
     def halve(self) -> None:
-        """Count what came until now half."""
+        """Halve all counts."""
         self.items, self.review, self.likely = self.items // 2, self.review // 2, [count // 2 for count in self.likely]
 
     def numbers(self) -> tuple[int, ...]:
-        """As they are stored."""
+        """The counts in stored form."""
         return (self.items, self.review, *self.likely)
 
 
 @dataclass(slots=True)
 class Collection:
-    """One collection; the pipeline changes it in memory and saves it once a batch.
+    """One collection; the pipeline changes it in memory and saves it once per batch.
 
     Attributes:
         model: identity of its vectors, once it has any.
         dimension: length of its vectors.
         silent_commands: silent commands since the last summary.
-        silent_bands: bands of the items among them.
-        silent_since_ms: stream time of the first of them.
-        unsorted_seq: items up to this arrival number have yet to be given their policy key under these settings.
-        gone_ms: items that arrived up to this stream time are gone.
-        cut_by: the rules that its texts are cut by.
-        uncut_seq: items up to this arrival number have yet to be looked at under these rules.
-        arrived: what became of the items that arrived of late.
-        hiding: whether some of them have yet to be deleted.
+        silent_bands: bands of the items among these commands.
+        silent_since_ms: stream time of the first of these commands.
+        unsorted_seq: items up to this arrival number still need their policy key under the current settings.
+        gone_ms: items that arrived up to this stream time have expired.
+        cut_by: identity of the cutting rules of its texts.
+        uncut_seq: items up to this arrival number still need to be cut by these rules.
+        arrived: counts of the recent items.
+        hiding: whether expired items are still to be deleted.
     """
 
     id: int
@@ -90,7 +90,7 @@ class Collection:
 
     @property
     def hidden_ms(self) -> int | None:
-        """Stored items that arrived up to this stream time are not to be seen; ``None`` where all are."""
+        """Stored items that arrived up to this stream time are hidden; ``None`` if none are."""
         return self.gone_ms if self.hiding else None
 
 
@@ -112,7 +112,7 @@ class CollectionTable:
         self._db = connection
 
     def all(self) -> list[Collection]:
-        """Every collection, oldest first, without those that have left for another partition."""
+        """Every collection, oldest first, without those moved to another partition."""
         rows = self._db.execute(
             "SELECT id, name, settings, silent_bands, arrived, model, dimension, silent_commands, silent_since_ms,"
             " unsorted_seq, gone_ms, cut_by, uncut_seq"
@@ -121,7 +121,7 @@ class CollectionTable:
         return [_collection(*row) for row in rows]
 
     def create(self, name: str, settings: CollectionSettings) -> Collection:
-        """A new, empty collection, under a number that none has had: much goes by that, and goes later than it."""
+        """A new, empty collection under a number never used before: rows of a deleted collection can outlive it."""
         (last,) = self._db.execute(
             "SELECT max(COALESCE((SELECT max(id) FROM collections), 0),"
             " CAST(COALESCE((SELECT value FROM meta WHERE key=?), 0) AS INTEGER))",

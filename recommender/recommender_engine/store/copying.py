@@ -1,9 +1,9 @@
-"""The database as it was at one instant, read while work goes on; and what a copy of it says about itself.
+"""Snapshots of the database, read while commits continue; and the facts of a copy.
 
-In a write-ahead log the database file changes only when the log is moved into it. So the log is moved, the next move is
-put off, and for so long the file *is* the state of that instant: it can be read at any pace, by another thread, while
-commits go to the log. There is no second connection and no step of SQLite's own backup, which would wait for gaps
-between transactions.
+With a write-ahead log, the database file changes only at a checkpoint. So a checkpoint is made and the next one is
+postponed: until then the file is the state of that moment, and another thread can read it at any speed while commits go
+to the log. There is no second connection, and no use of SQLite's backup API, which would wait for gaps between
+transactions.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class StateFacts:
-    """What a state is.
+    """Facts of a state.
 
     Attributes:
         schema_version: of its tables.
-        identity: what tells it, and the copies of it, from any other; ``None`` before its first owner.
-        position: of the last command whose effects it holds.
-        last_event: id of the last event that it has given.
-        last_erasure: position of the last command that erased something, if there was one.
+        identity: shared only by this state and its copies; ``None`` before its first owner.
+        position: of the last applied command.
+        last_event: id of its last event.
+        last_erasure: position of the last command that erased something, if any.
     """
 
     schema_version: int
@@ -44,13 +44,13 @@ class StateFacts:
 
 
 class DatabaseCopy:
-    """A database file that does not change; may be read by another thread than the engine's.
+    """A database file that does not change; another thread than the engine's may read it.
 
     Args:
         path: of the database.
-        descriptor: of the same file. Whoever holds the database keeps it open as long as the connection: to close any
-            descriptor of a file ends the locks that the process has on it.
-        facts: what the state is.
+        descriptor: of the same file. It stays open as long as the connection: closing any descriptor of a file releases
+            the locks of the process on it.
+        facts: of the state.
     """
 
     def __init__(self, path: Path, descriptor: int, facts: StateFacts) -> None:
@@ -60,7 +60,7 @@ class DatabaseCopy:
         self.size_bytes = os.fstat(descriptor).st_size
 
     def chunks(self) -> Iterator[bytes]:
-        """The file, from its beginning.
+        """The content of the file.
 
         Raises:
             OSError: it cannot be read.
@@ -76,7 +76,7 @@ class DatabaseCopy:
 
 
 def facts_of(connection: sqlite3.Connection) -> StateFacts:
-    """What the state behind a connection is."""
+    """The facts of the state of a connection."""
     notes = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     erasure = notes.get("last_erasure")
@@ -90,17 +90,17 @@ def facts_of(connection: sqlite3.Connection) -> StateFacts:
 
 
 def examine_copy(path: Path) -> StateFacts:
-    """Check every page of a database that nobody changes; nothing is written, not even beside it.
+    """Check every page of a database that is not in use; no file is written.
 
     Raises:
-        StateDamaged: it failed its check, or is no state.
+        StateDamaged: it failed the check, or is no state.
         StateTooNew: a newer release wrote it.
     """
     return _bisect(path, f"{path.resolve().as_uri()}?mode=ro&immutable=1")
 
 
 def examine_state(path: Path) -> StateFacts:
-    """Check every page of the database of a stopped owner; its write-ahead log is taken in, as at any start.
+    """Check every page of the database of a stopped owner, after a checkpoint, as at any start.
 
     Raises:
         StateDamaged, StateTooNew: as for a copy.
@@ -111,12 +111,12 @@ def examine_state(path: Path) -> StateFacts:
 
 @contextmanager
 def stopped_copy(path: Path) -> Iterator[DatabaseCopy]:
-    """The database of a stopped owner, as it is: its tables are not brought up to date, whatever release wrote it.
+    """The database of a stopped owner, without an upgrade of its tables.
 
     Raises:
         StateDamaged, StateTooNew, StateLocked: as for ``examine_state``.
     """
-    facts = examine_state(path)  # to close the only connection moves the write-ahead log into the database
+    facts = examine_state(path)  # closing the only connection makes a checkpoint
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         copy = DatabaseCopy(path, descriptor, facts)

@@ -1,4 +1,4 @@
-"""What an error of SQLite means to whoever meets it."""
+"""SQLite errors as errors of the engine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _UNUSABLE = (
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Errors of the disk become ours; what a statement does wrong stays SQLite's.
+    """Translate disk errors; errors of a statement stay those of SQLite.
 
     Raises:
-        StateFull: there is no room; the transaction is rolled back.
-        StateDamaged: the file holds what SQLite never wrote.
-        StateError: the disk does not do what it is told. What it holds is known only after a new start.
+        StateFull: the disk is full; the transaction is rolled back.
+        StateDamaged: the file is no valid database.
+        StateError: an I/O error. What is on disk is known only after a restart.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Groups of items judged to be the same thing; a group is what its items say it is."""
+"""Groups of duplicates. A group has no row: it is the items with its id."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class GroupTable:
     def canonical(
         self, groups: Collection[str], rule: CanonicalRule = "earliest", hidden_ms: int | None = None
     ) -> dict[str, str]:
-        """Id of the item that stands for each group; among equally long texts the earliest.
+        """Id of the canonical item of each group; the earliest of equally long texts.
 
         Args:
-            groups: which.
-            rule: how it is chosen.
-            hidden_ms: items that arrived up to this stream time are not to be seen.
+            groups: ids of the groups.
+            rule: how the canonical item is chosen.
+            hidden_ms: items that arrived up to this stream time are hidden.
         """
         if hidden_ms is not None:
             return dict(self._read_canonical(list(groups), rule, hidden_ms))
@@ -70,15 +70,15 @@ class GroupTable:
         return self.earliest(group, -1)
 
     def size(self, group: str) -> int:
-        """How many items a group has."""
+        """Number of items of a group."""
         return int(self._db.execute("SELECT count(*) FROM items WHERE grp=?", (group,)).fetchone()[0])
 
     def vectors(self, group: str) -> dict[int, int]:
-        """Row of the vector of every item of a group, by arrival number, in order of arrival."""
+        """Vector row of every item of a group, by arrival number, in order of arrival."""
         return dict(self._db.execute("SELECT seq, vector FROM items WHERE grp=? ORDER BY seq", (group,)))
 
     def with_vector(self, group: str, collection: int, vector: int) -> list[Member]:
-        """The items of a group that have this very vector, in order of arrival."""
+        """The items of a group with exactly this vector, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp FROM items WHERE vector=? AND collection=? AND +grp=? ORDER BY seq",
             (vector, collection, group),
@@ -86,9 +86,9 @@ class GroupTable:
         return [Member(*row) for row in rows]
 
     def matched_across(self, group: str, other: str) -> list[int]:
-        """Arrival numbers of the items of a group whose verdict speaks of an item of the other, ascending.
+        """Arrival numbers of the items of a group that were matched with an item of the other, ascending.
 
-        It takes time by the smaller of the two.
+        Takes time proportional to the smaller group.
         """
         ours = "items AS mine CROSS JOIN items AS theirs ON theirs.seq = mine.matched_seq"
         others = "items AS theirs CROSS JOIN items AS mine ON mine.matched_seq = theirs.seq"
@@ -112,13 +112,13 @@ class GroupTable:
         return [Member(*row) for row in rows]
 
     def first_behind(self, group: str, until_ms: int) -> int | None:
-        """Number of the earliest item of a group that arrived behind a stream time."""
+        """Number of the earliest item of a group that arrived after a stream time."""
         row = self._db.execute(
             "SELECT seq FROM items WHERE grp=? AND at_ms > ? ORDER BY seq LIMIT 1", (group, until_ms)
         ).fetchone()
         return None if row is None else int(row[0])
 
     def leave(self, group: str, until_ms: int) -> None:
-        """Take the items that arrived up to a stream time out of a group; they are in none from then on."""
+        """Remove the items that arrived up to a stream time from a group; they are in no group then."""
         self._db.execute("UPDATE items SET grp='' WHERE grp=? AND at_ms <= ?", (group, until_ms))
         self._recent.rearranged()

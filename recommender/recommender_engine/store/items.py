@@ -36,21 +36,21 @@ class ItemTable:
         self._counts: dict[int, int] | None = None
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self.recent.clear()
         self._counts = None
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
-        """The item as it stands, or ``None``."""
+        """The stored item, or ``None``."""
         rows = self._db.execute(f"{_SELECT} WHERE collection=? AND id=?", (collection, item_id))
         return next(map(_stored, rows), None)
 
     def id_of(self, seq: int, hidden_ms: int | None = None) -> str | None:
-        """Id of the item that arrived as number ``seq``, while it is there.
+        """Id of the item with arrival number ``seq``, if it is stored and visible.
 
         Args:
-            seq: its number.
-            hidden_ms: items that arrived up to this stream time are not visible; so in other methods.
+            seq: arrival number.
+            hidden_ms: items that arrived up to this stream time are hidden; likewise in other methods.
         """
         if hidden_ms is None and (text := self.recent.texts.get(seq)) is not None:
             return text.item.id
@@ -58,7 +58,7 @@ class ItemTable:
         return None if row is None else str(row[0])
 
     def by_seq(self, seqs: Collection[int]) -> dict[int, StoredItem]:
-        """Items by order of arrival."""
+        """Items by arrival number."""
         if not seqs:
             return {}
         rows = self._db.execute(
@@ -68,7 +68,7 @@ class ItemTable:
         return {row[0]: _stored(row) for row in rows}
 
     def texts(self, seqs: Collection[int], collection: str) -> dict[int, ItemText]:
-        """Texts of items of a collection, by order of arrival."""
+        """Texts of items of a collection, by arrival number."""
         found = self.recent.texts.among(seqs)
         if len(found) < len(seqs):
             found.update(self._read_texts([seq for seq in seqs if seq not in found], collection))
@@ -87,16 +87,16 @@ class ItemTable:
             yield seq, text
 
     def next_seq(self) -> int:
-        """The order of arrival that the next item gets."""
+        """Arrival number of the next item."""
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='items'").fetchone()
         return 1 if row is None else int(row[0]) + 1
 
     def insert(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
-        """A new arrival; ``row.seq`` comes from ``next_seq``.
+        """Insert a new item; ``row.seq`` comes from ``next_seq``.
 
         Args:
-            row: what it is.
-            policy_key: where it stands among those that later ones may repeat.
+            row: the item.
+            policy_key: its policy key.
         """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
@@ -126,13 +126,13 @@ class ItemTable:
         self.recent.arrived(row)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
-        """Put another verdict in place of the one on arrival."""
+        """Replace the verdict of an item."""
         self._db.execute(
             "UPDATE items SET verdict=?, matched_seq=? WHERE seq=?", (_verdict_json(verdict), verdict.matched_seq, seq)
         )
 
     def rematch(self, seqs: Collection[int], matched_seq: int) -> None:
-        """The verdicts of these items, all of them duplicates, speak of another item now, without its reasons."""
+        """Set the matched item of duplicates, and delete their reasons."""
         self._db.execute(
             "UPDATE items SET matched_seq=?, verdict=json_set(verdict, '$.band', 'duplicate', '$.reasons', json('[]'),"
             " '$.explanation', '') WHERE seq IN (SELECT value FROM json_each(?)) AND verdict IS NOT NULL",
@@ -140,7 +140,7 @@ class ItemTable:
         )
 
     def update(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
-        """Other attributes or fields of the same text: arrival, group and verdict stay."""
+        """Change attributes or fields of an item of the same text; arrival, group and verdict stay."""
         seq, item = row.seq, row.item
         content = _content(item), _cut(row.cut), _length(item), _json(item.attributes)
         groups = self._db.execute(
@@ -150,20 +150,20 @@ class ItemTable:
         ).fetchall()
         self.recent.texts.drop(seq)
         for (group,) in groups:
-            self.recent.regrouped(group)  # by length another one may stand for it
+            self.recent.regrouped(group)  # the longest item may be another one now
 
     def recut(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
-        """Something else of the same item is compared: its vector and point are others, all else stays."""
+        """Change the compared text of an item, with its vector and point; all else stays."""
         old = self._db.execute("SELECT point FROM items WHERE seq=?", (row.seq,)).fetchone()
         self._db.execute(
             "UPDATE items SET compared=?, fingerprint=?, vector=?, point=?, scope=?, moment=? WHERE seq=?",
             (_cut(row.cut), row.fingerprint, row.vector, row.point, *policy_key, row.seq),
         )
         for point in (*(old or ()), row.point):
-            self.recent.left(row.seq, point, row.group)  # read again when somebody asks
+            self.recent.left(row.seq, point, row.group)  # read again on next use
 
     def delete(self, seq: int) -> None:
-        """Take it out, with the reasons of the verdicts on others that it was matched with: they may quote it."""
+        """Delete an item, and the reasons of verdicts matched with it, which may quote it."""
         gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection, point, grp", (seq,)).fetchone()
         if gone is not None:
             collection, point, group = gone
@@ -199,7 +199,7 @@ class ItemTable:
         return found
 
     def by_number(self, seqs: Collection[int]) -> list[Member]:
-        """Items by order of arrival, those that are there."""
+        """The stored ones of some items, by arrival number."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp FROM items WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq",
             (json.dumps(list(seqs)),),
@@ -207,7 +207,7 @@ class ItemTable:
         return [Member(*row) for row in rows]
 
     def visible_points(self, points: Collection[int], hidden_ms: int) -> list[int]:
-        """Those of the points that have a visible item, in the order given."""
+        """The points that have a visible item, in the order given."""
         rows = self._db.execute(
             "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM items WHERE point = value AND at_ms > ?)"
             " ORDER BY key",
@@ -216,7 +216,7 @@ class ItemTable:
         return [row[0] for row in rows]
 
     def visible(self, seqs: Collection[int], hidden_ms: int | None) -> list[int]:
-        """Those of the items that are visible, in the order given."""
+        """The visible ones of some items, in the order given."""
         if hidden_ms is None:
             return list(seqs)
         rows = self._db.execute(
@@ -226,7 +226,7 @@ class ItemTable:
         return [row[0] for row in rows]
 
     def named(self, collection: int, ids: Collection[str]) -> list[Member]:
-        """Items by their ids, those that are in a group, in order of arrival."""
+        """Items by id, without those in no group, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
             " AND grp <> '' ORDER BY +seq",  # by itself it would rather read the collection than sort a few
@@ -244,14 +244,14 @@ class ItemTable:
         return None if row is None else Member(*row)
 
     def point_of_vector(self, collection: int, vector: int) -> int | None:
-        """The point on which items of the collection with this very vector hang."""
+        """The point of the items of the collection with exactly this vector."""
         row = self._db.execute(
             "SELECT point FROM items WHERE vector=? AND collection=? ORDER BY seq LIMIT 1", (vector, collection)
         ).fetchone()
         return None if row is None else int(row[0])
 
     def matched_with(self, seq: int, band: Band, limit: int) -> list[int]:
-        """Items whose verdict has this band and speaks of the one that arrived as number ``seq``, in that order."""
+        """Items whose verdict has this band and is about the item with arrival number ``seq``, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq FROM items WHERE matched_seq=? AND json_extract(verdict, '$.band')=? ORDER BY seq LIMIT ?",
             (seq, band.value, limit),
@@ -261,9 +261,9 @@ class ItemTable:
     def likely(
         self, collection: int, since: int, least: float, limit: int, hidden_ms: int | None = None
     ) -> list[LikelyPair]:
-        """Items that arrived behind number ``since``, each with the one that it was matched with, the likeliest first.
+        """Items that arrived after number ``since``, each with its matched item, the most probable first.
 
-        Only pairs of unlike texts that contest nothing, and that are there; at least ``least`` probable.
+        Only uncontested pairs of stored items with different texts and a probability of at least ``least``.
         """
         rows = self._db.execute(
             "SELECT one.seq, one.id, other.seq, other.id, json_extract(one.verdict, '$.probability') AS stated"
@@ -284,14 +284,14 @@ class ItemTable:
         return [row[0] for row in rows]
 
     def first_arrival_ms(self, collection: int, after_ms: int = -1) -> int | None:
-        """Stream time at which the item arrived that is there for longest, of those that arrived behind a time."""
+        """Stream time of the earliest arrival after a time, of the stored items."""
         row = self._db.execute(
             "SELECT min(at_ms) FROM items WHERE collection=? AND at_ms > ?", (collection, after_ms)
         ).fetchone()
         return None if row[0] is None else int(row[0])
 
     def after(self, collection: int, seq: int, limit: int, hidden_ms: int | None = None) -> list[StoredItem]:
-        """Items of a collection that arrived behind number ``seq``, at most ``limit``, in order of arrival."""
+        """Items of a collection that arrived after number ``seq``, at most ``limit``, in order of arrival."""
         rows = self._db.execute(
             f"{_SELECT} WHERE collection=? AND seq > ? AND at_ms > ? ORDER BY seq LIMIT ?",
             (collection, seq, _since(hidden_ms), limit),
@@ -306,14 +306,14 @@ class ItemTable:
         return [_stored(row) for row in rows]
 
     def before_last(self, collection: int, count: int) -> int:
-        """The number of the item behind which the last ``count`` items of a collection arrived; 0 if there is none."""
+        """The number of the item before the last ``count`` items of a collection; 0 if there is none."""
         row = self._db.execute(
             "SELECT seq FROM items WHERE collection=? ORDER BY seq DESC LIMIT 1 OFFSET ?", (collection, count)
         ).fetchone()
         return 0 if row is None else int(row[0])
 
     def count(self, collection: int | None = None) -> int:
-        """Items in the collection, or in all that are here; counted once, and kept up to date."""
+        """Number of items of a collection, or of all collections of this partition; cached."""
         counts = self._counted()
         return sum(counts.values()) if collection is None else counts.get(collection, 0)
 
@@ -328,7 +328,7 @@ class ItemTable:
         return self._counts
 
     def retire(self, collection: int) -> None:
-        """The collection has left; its items count no more, and their texts are dropped from memory."""
+        """Remove a collection that has left from the counts and the cache."""
         self.recent.clear()
         self._counted().pop(collection, None)
 
@@ -355,7 +355,7 @@ def _verdict_json(verdict: Verdict) -> str | None:
 
 
 def item_of(item_id: str, collection: str, content: str, attributes: str) -> Item:
-    """An item from its row; it was validated when it came in."""
+    """An item from its row, without validation: it was validated on arrival."""
     fields = json.loads(content)
     timestamp = fields["timestamp"]
     return Item.model_construct(
@@ -375,7 +375,7 @@ def _content(item: Item) -> str:
 
 
 def _length(item: Item) -> int:
-    """Characters of what it says; by it the longest item of a group is found."""
+    """Characters of the content, to find the longest item of a group."""
     return len(item.text) if item.text is not None else sum(map(len, (item.fields or {}).values()))
 
 
@@ -383,5 +383,5 @@ def _cut(item: Item | None) -> str | None:
     return None if item is None else _content(item)
 
 
-# Made once: ``json.dumps`` makes one at each call.
+# One encoder: ``json.dumps`` creates one for each call.
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

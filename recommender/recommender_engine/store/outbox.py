@@ -1,4 +1,4 @@
-"""The outbox: events with their committed entry ids, the keys of their commands, and who waits for them."""
+"""The outbox: events with their committed entry ids, the keys of their commands, and pending replies."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MOST_BYTES = 16 * 2**30
 MOST_REPLIES = 1_000_000
 """How many callers may wait; the oldest go first."""
 
-_UNUSED_KEPT = 4096  # keys; each is asked for twice: before its item is embedded, and when the command is carried out
-_LARGEST = 2**63 - 1  # that SQLite stores
+_UNUSED_KEPT = 4096  # keys; each is looked up twice: before its item is embedded, and when the command is processed
+_LARGEST = 2**63 - 1  # integer of SQLite
 _ADOPTED = 2  # silent as well: the outcome of a command on another partition's log
 
 
@@ -45,24 +45,24 @@ class Outbox:
         self._keys = Tally(connection, "keys kept", lambda: Held(self._count("keys")))
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self._unused.clear()
         self._voided = None
         self._events.forget()
         self._keys.forget()
 
     def flush(self) -> None:
-        """Write down how much is kept; part of the running transaction."""
+        """Store the counts; part of the running transaction."""
         self._events.flush()
         self._keys.flush()
 
     @property
     def kept(self) -> Held:
-        """How many events are kept, and how many bytes they have."""
+        """Number and bytes of the stored events."""
         return self._events.held
 
     def add(self, event: Event) -> None:
-        """Remember an event for publishing."""
+        """Store an event for publishing."""
         collection, item_id = event.subject or (None, None)
         said = event.to_json(self._source)
         self._events.change(1, size(said))
@@ -80,7 +80,7 @@ class Outbox:
         )
 
     def adopt(self, row: OutboxRow, collection: str, item_id: str | None, matched_id: str | None) -> None:
-        """Keep the outcome of a command of another partition for repeats of its key; it is published there."""
+        """Store the outcome of a command of another partition for repeats of its key; it is published there."""
         self._events.change(1, size(row.event))
         self._db.execute(
             "INSERT INTO outbox VALUES (?,?,?,?,?,?,?,?)",
@@ -91,12 +91,12 @@ class Outbox:
         """Events to publish that come after ``position``, in order."""
         rows = self._db.execute(
             "SELECT ms, n, type, event FROM outbox WHERE (ms, n) > (?, ?) AND NOT silent ORDER BY ms, n LIMIT ?",
-            (*(min(part, _LARGEST) for part in position), limit),  # anybody may ask behind any id
+            (*(min(part, _LARGEST) for part in position), limit),  # callers may pass any id
         )
         return [OutboxRow(EntryId(ms, n), type_, event) for ms, n, type_, event in rows]
 
     def dropped_from(self, first: EntryId, before: EntryId) -> EntryId | None:
-        """The first event that was to be published from ``first`` on and comes before ``before``, if it is here."""
+        """The first stored event to publish from ``first`` on and before ``before``, if any."""
         row = self._db.execute(
             "SELECT ms, n FROM outbox WHERE (ms, n) >= (?, ?) AND (ms, n) < (?, ?) AND NOT silent ORDER BY ms, n"
             " LIMIT 1",
@@ -105,12 +105,12 @@ class Outbox:
         return None if row is None else EntryId(*row)
 
     def oldest(self) -> EntryId | None:
-        """Id of the oldest event that is kept."""
+        """Id of the oldest stored event."""
         row = self._db.execute("SELECT ms, n FROM outbox ORDER BY ms, n LIMIT 1").fetchone()
         return None if row is None else EntryId(*row)
 
     def count_after(self, position: EntryId) -> int:
-        """How many events to publish come after ``position``."""
+        """Number of events to publish after ``position``."""
         row = self._db.execute(
             "SELECT count(*) FROM outbox WHERE (ms, n) > (?, ?) AND NOT silent", tuple(position)
         ).fetchone()
@@ -122,7 +122,7 @@ class Outbox:
         return None if row is None else OutboxRow(EntryId(row[0], row[1]), row[2], row[3])
 
     def commands(self, since: EntryId) -> dict[EntryId, str | None]:
-        """Positions of the commands from ``since`` on that the stored events come of, with their keys."""
+        """Positions of the commands of the stored events, from ``since`` on, with their keys."""
         rows = self._db.execute(
             "SELECT json_extract(event, '$.data.command.id'), json_extract(event, '$.data.command.key') FROM outbox"
             " WHERE silent < ? ORDER BY ms DESC, n DESC",
@@ -132,14 +132,14 @@ class Outbox:
         for id_, key in rows:
             position = START if id_ is None else EntryId.parse(id_)
             if START < position < since:
-                break  # events stand in the order of their commands
+                break  # events are in the order of their commands
             found.setdefault(position, key)
         return found
 
     def prune(self, before_ms: int, published: EntryId, limit: int, most_bytes: int = MOST_BYTES) -> int:
-        """Drop published events that nobody waits for, at most ``limit``, the oldest first; returns how many.
+        """Delete published events without a pending reply, at most ``limit``, the oldest first; returns their number.
 
-        Those older than ``before_ms`` go, and others while there are more than `MOST_EVENTS` or ``most_bytes``.
+        Those older than ``before_ms``, and others while there are more than `MOST_EVENTS` or ``most_bytes``.
         """
         surplus, surplus_bytes = self.kept.rows - MOST_EVENTS, self.kept.bytes - most_bytes
         gone: list[tuple[int, int]] = []
@@ -177,7 +177,7 @@ class Outbox:
             return None
         row = self._db.execute(
             "SELECT ms, event_ms, event_n, digest FROM keys WHERE key=? AND (collection=? OR (collection='' AND"
-            " digest IS NULL)) ORDER BY collection DESC LIMIT 1",  # the last: from before keys had a collection
+            " digest IS NULL)) ORDER BY collection DESC LIMIT 1",  # the last: stored before keys had a collection
             (key, collection),
         ).fetchone()
         if row is None:
@@ -187,7 +187,7 @@ class Outbox:
         return KeyUse(EntryId(row[1], row[2]), bytes(row[3] or b""))
 
     def answers(self, key: str, now_ms: int) -> dict[str, OutboxRow]:
-        """The events that answered the commands with this key, by collection; empty for those that named none."""
+        """The events that answered the commands with this key, by collection; an empty name stands for none."""
         rows = self._db.execute(
             "SELECT k.collection, o.ms, o.n, type, event FROM keys k JOIN outbox o ON o.ms = event_ms AND o.n = event_n"
             " WHERE key=? AND k.ms > ? ORDER BY k.collection",
@@ -200,14 +200,14 @@ class Outbox:
         }
 
     def remember_key(self, collection: str, key: str, ms: int, use: KeyUse) -> None:
-        """This key has been used."""
+        """Store the first use of a key."""
         self.adopt_key(collection, key, ms, use.outcome, use.digest)
 
     def adopt_key(self, collection: str, key: str, ms: int, outcome: EntryId, digest: bytes | None) -> None:
-        """As ``remember_key``, for one that is not known here (``used``).
+        """Like ``remember_key``, for a key that is not known here (``used``).
 
         Args:
-            digest: ``None`` where it is not known; then any body counts as a repeat.
+            digest: ``None`` if not known; then any body counts as a repeat.
         """
         self._unused.drop((collection, key))
         row = (key, collection, ms, *outcome, digest)
@@ -226,11 +226,11 @@ class Outbox:
 
         Args:
             collection: its name.
-            after: the last key that was looked at.
-            limit: how many are looked at, of all collections.
+            after: the last key read so far.
+            limit: most keys to read, of all collections.
 
         Returns:
-            Those found, and the last key that was looked at; ``None`` when there are no more.
+            The keys of the collection, and the last key read; ``None`` at the end.
         """
         rows = self._db.execute(
             "SELECT looked.key, k.ms, type, item_id, matched_id, event, digest, event_ms, event_n FROM"
@@ -243,7 +243,7 @@ class Outbox:
         return found, rows[-1][0] if len(rows) == limit else None
 
     def forget_keys(self, now_ms: int, limit: int) -> int:
-        """Drop keys past their window, at most ``limit``; returns how many."""
+        """Delete keys past their window, at most ``limit``; returns their number."""
         if self._db.execute("DELETE FROM deletions WHERE ms <= ?", (now_ms - KEY_WINDOW_MS,)).rowcount:
             self._voided = None
         kept = self._keys.held.rows
@@ -255,7 +255,7 @@ class Outbox:
         return gone
 
     def _drop_oldest_keys(self, count: int) -> None:
-        """Which ones go is a function of the commands: those past their window go first, if they are still here."""
+        """Delete the oldest keys, first those past their window. Which ones depends only on the commands."""
         gone = self._db.execute(
             "DELETE FROM keys WHERE (key, collection) IN"
             " (SELECT key, collection FROM keys ORDER BY ms, key, collection LIMIT ?)",
@@ -264,7 +264,7 @@ class Outbox:
         self._keys.change(-gone)
 
     def void_keys(self, collection: str, ms: int, by: EntryId) -> None:
-        """A collection was deleted: what was said of one of its name before the event ``by`` is no first command."""
+        """Invalidate the keys of a collection deleted by the event ``by``."""
         self._db.execute("INSERT OR REPLACE INTO deletions VALUES (?,?,?,?)", (collection, ms, *by))
         self._deletions()[collection] = by
 
@@ -281,11 +281,11 @@ class Outbox:
     # -- replies -------------------------------------------------------------------------------------------------------
 
     def promise(self, reply_to: str, outcome: EntryId) -> None:
-        """Somebody waits for this outcome."""
+        """Store a caller to be sent this outcome."""
         self._db.execute("INSERT INTO replies (reply_to, event_ms, event_n) VALUES (?,?,?)", (reply_to, *outcome))
 
     def replies(self, after: int, limit: int) -> list[Reply]:
-        """Callers still to be told, in order of their commands."""
+        """Pending replies, in order of their commands."""
         rows = self._db.execute(
             "SELECT r.id, reply_to, event_ms, event_n, type, event FROM replies r"
             " LEFT JOIN outbox o ON o.ms = event_ms AND o.n = event_n WHERE r.id > ? ORDER BY r.id LIMIT ?",
@@ -297,11 +297,11 @@ class Outbox:
         ]
 
     def settle(self, replies: Sequence[int]) -> None:
-        """These callers have been told."""
+        """Delete replies that were sent."""
         self._db.executemany("DELETE FROM replies WHERE id=?", [(id_,) for id_ in replies])
 
     def drop_replies(self) -> int:
-        """Drop the oldest where there are more than `MOST_REPLIES`: nobody has been able to tell them; how many."""
+        """Delete the oldest pending replies above `MOST_REPLIES`; returns their number."""
         first, last = self._db.execute("SELECT min(id), max(id) FROM replies").fetchone()
         surplus = 0 if first is None or last - first < MOST_REPLIES else self._count("replies") - MOST_REPLIES
         if surplus <= 0:
@@ -315,10 +315,10 @@ class Outbox:
     # -- erasure -------------------------------------------------------------------------------------------------------
 
     def redact(self, collection: str, item_id: str) -> None:
-        """Empty the item's events, note their entries for removal from the events stream, forget its commands' digests.
+        """Empty the item's events, mark their entries for removal from the events stream, delete its commands' digests.
 
-        Verdicts on others whose reasons may quote the item lose these reasons here; entries of others that are in the
-        stream already stay, since a consumer may not have read them yet.
+        Verdicts on other items lose reasons that may quote the item; published entries of other items stay in the
+        stream, since a consumer may not have read them yet.
         """
         self._db.execute(
             "DELETE FROM payloads WHERE (ms, n) IN (SELECT ms, n FROM outbox WHERE collection=? AND item_id=?)",
@@ -349,7 +349,7 @@ class Outbox:
             self._events.change(0, self._bytes_about(collection, item_id) - before)
 
     def _bytes_about(self, collection: str, item_id: str) -> int:
-        """Of the events that are about an item, or may quote it."""
+        """Bytes of the events that are about an item, or may quote it."""
         row = self._db.execute(
             "SELECT COALESCE(sum(bytes), 0) FROM (SELECT length(CAST(event AS BLOB)) bytes FROM outbox"
             " WHERE collection=:of AND item_id=:id UNION ALL SELECT length(CAST(event AS BLOB)) FROM outbox"
@@ -363,7 +363,7 @@ class Outbox:
         return [EntryId(*row) for row in self._db.execute("SELECT ms, n FROM redactions ORDER BY ms, n")]
 
     def redacted(self, ids: Sequence[EntryId]) -> None:
-        """These entries are gone from the events stream."""
+        """Delete the marks of entries removed from the events stream."""
         self._db.executemany("DELETE FROM redactions WHERE ms=? AND n=?", ids)
 
 

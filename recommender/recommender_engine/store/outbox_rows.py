@@ -1,4 +1,4 @@
-"""What the outbox holds: events, the first uses of keys, callers that wait."""
+"""Rows of the outbox: events, first uses of keys, pending replies."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from recommender_engine.items import CommandRejected, EntryId
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One event as it is to be published: byte for byte the same at every attempt.
+    """One event in the form for publishing, identical to the byte at every attempt.
 
     Attributes:
         id: its entry id.
         type: of the event.
-        event: as JSON.
-        payload: what its dead letter holds besides.
+        event: the event as JSON.
+        payload: additional content of its dead letter.
     """
 
     id: EntryId
@@ -32,7 +32,7 @@ class KeyUse(NamedTuple):
 
     Attributes:
         outcome: the event that answers the command.
-        digest: of what the command says; empty where the key alone tells, or the digest is not known.
+        digest: of the content of the command; empty if the key alone decides, or the digest is not known.
     """
 
     outcome: EntryId
@@ -41,7 +41,7 @@ class KeyUse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A caller that waits: a number that grows with the order of commands, its address, and the outcome."""
+    """A pending reply: a number that rises in the order of commands, the caller's address, and the outcome."""
 
     id: int
     reply_to: str

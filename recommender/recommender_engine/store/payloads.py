@@ -1,4 +1,4 @@
-"""What rejected messages said, until it stands in their dead letters: the events hold the beginning only."""
+"""Full payloads of rejected messages until their dead letters are written; events have only the beginning."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ MOST_BYTES = 64 * 1024 * 1024
 
 
 class PayloadTable:
-    """Reads and writes them by the ids of their events; every call runs in the caller's transaction."""
+    """Reads and writes payloads by the ids of their events; every call runs in the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     def keep(self, event: EntryId, payload: bytes) -> None:
-        """Remember what the rejected message said."""
+        """Store the payload of a rejected message."""
         self._db.execute("INSERT INTO payloads VALUES (?,?,?,?)", (*event, len(payload), payload))
 
     def get(self, event: EntryId) -> bytes | None:
-        """What the rejected message said, as far as it is here."""
+        """The payload of a rejected message, if stored."""
         row = self._db.execute("SELECT payload FROM payloads WHERE ms=? AND n=?", event).fetchone()
         return None if row is None else bytes(row[0])
 
     def bytes(self) -> int:
-        """Of all of them together."""
+        """Total bytes."""
         row = self._db.execute("SELECT COALESCE(sum(size), 0) FROM payloads").fetchone()
         return int(row[0])
 
     def forget_old(self, before_ms: int, limit: int, most_bytes: int = MOST_BYTES) -> int:
-        """Drop those of events from before ``before_ms``, and the oldest while they are more than ``most_bytes``.
+        """Delete those of events before ``before_ms``, and the oldest while they exceed ``most_bytes``.
 
         Returns:
-            How many were dropped, at most ``limit``.
+            The number of deleted payloads, at most ``limit``.
         """
         surplus = self.bytes() - most_bytes
         gone: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Which stored items a later one may repeat, by an index over what its policy asks for."""
+"""An index of the stored items by their policy key, to find those that a later item may duplicate."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _INDEXES = {"fingerprint": "items_by_scope_text", "point": "items_by_scope_point
 
 @dataclass(frozen=True, slots=True)
 class PolicyQuery:
-    """What an item looks for among those that arrived before it.
+    """The condition for earlier items that an item may duplicate.
 
     Attributes:
-        scopes: of the items; the first is that of items without a timestamp, whose moments follow their arrival.
-        first, last: their moments, both included.
-        behind: only those that arrived behind this number have a policy key.
-        before: the arrival number of the item itself, if it is stored and those behind it do not count.
-        but: an arrival number that does not count either; 0 for none.
-        hidden_ms: those that arrived up to this stream time are not to be seen; ``None`` where all are.
+        scopes: of the items; the first is that of items without a timestamp, whose moment is their arrival.
+        first, last: range of their moments, inclusive.
+        behind: only items with a higher arrival number have a policy key.
+        before: the arrival number of the item itself, if it is stored and later items do not count.
+        but: a further arrival number to exclude; 0 for none.
+        hidden_ms: items that arrived up to this stream time are hidden; ``None`` if none are.
     """
 
     scopes: tuple[int, ...]
@@ -42,12 +42,12 @@ class PolicyQuery:
 
     @property
     def within(self) -> str:
-        """The condition, as a part of a statement."""
+        """The condition in SQL."""
         return _WITHIN if self.hidden_ms is None else f"{_WITHIN} AND at_ms > ?"  # which no index has
 
     @property
     def values(self) -> tuple[int, ...]:
-        """Parameters of that part."""
+        """Parameters of the condition."""
         hidden = () if self.hidden_ms is None else (self.hidden_ms,)
         return self.first, self.last, self.behind, self.before, self.but, *hidden
 
@@ -59,10 +59,10 @@ class PolicyKeyTable:
         self._db = connection
 
     def earliest(self, sharing: Sharing, values: Sequence[bytes | int], sought: PolicyQuery) -> list[int]:
-        """For each text or point the earliest arrival that is sought; 0 where there is none."""
+        """For each text or point, the earliest matching arrival number; 0 if there is none."""
         best = [0] * len(values)
         for place, scope in enumerate(sought.scopes):
-            # Without timestamps the first moment is the first arrival; with them all in the window are looked at.
+            # Without timestamps the first moment is the first arrival; with timestamps, all in the window are read.
             order = "ORDER BY moment, seq LIMIT 1" if place == 0 else "ORDER BY seq LIMIT 1"
             statement = (
                 f"SELECT seq FROM items INDEXED BY {_INDEXES[sharing]} WHERE scope=? AND {sharing}=?"  # noqa: S608
@@ -75,7 +75,7 @@ class PolicyKeyTable:
         return best
 
     def points(self, sought: PolicyQuery, limit: int) -> list[int] | None:
-        """Points of all items that are sought, ascending; ``None`` if there are more than ``limit`` items."""
+        """Points of all matching items, ascending; ``None`` if there are more than ``limit`` items."""
         found: list[int] = []
         for scope in sought.scopes:
             rows = self._db.execute(
@@ -86,7 +86,7 @@ class PolicyKeyTable:
         return None if len(found) > limit else sorted(set(found))
 
     def among(self, seqs: Sequence[int], sought: PolicyQuery) -> list[int]:
-        """Those of the items that are sought, in the order given."""
+        """The matching ones of some items, in the order given."""
         rows = self._db.execute(
             "SELECT seq FROM items WHERE seq IN (SELECT value FROM json_each(?)) AND scope IN (SELECT value FROM"  # noqa: S608
             f" json_each(?)){sought.within}",
@@ -98,7 +98,7 @@ class PolicyKeyTable:
     def unsorted(
         self, collection: int, sharing: Sharing, value: bytes | int, sought: PolicyQuery, name: str
     ) -> list[tuple[Member, ItemText]]:
-        """Items with a text or on a point that have no policy key yet, in order of arrival."""
+        """Items with one of the texts or points that have no policy key yet, in order of arrival."""
         rows = self._db.execute(
             "SELECT seq, id, point, grp, COALESCE(compared, content), attributes, fingerprint, vector, at_ms FROM items"  # noqa: S608
             f" WHERE {sharing}=? AND collection=? AND seq <= ? AND at_ms > ? ORDER BY seq",
@@ -119,7 +119,7 @@ class PolicyKeyTable:
         return [(seq, item_of(id_, name, content, attributes), at_ms) for seq, id_, content, attributes, at_ms in rows]
 
     def put(self, policy_index: Collection[tuple[int, PolicyKeyOf]]) -> None:
-        """Items by arrival number stand there from now on."""
+        """Store the policy keys of items by arrival number."""
         self._db.executemany(
             "UPDATE items SET scope=?, moment=? WHERE seq=?", [(*policy_key, seq) for seq, policy_key in policy_index]
         )

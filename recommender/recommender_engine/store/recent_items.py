@@ -1,4 +1,4 @@
-"""Items that were read lately, as far as what was read still holds."""
+"""A cache of recently read items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from recommender_engine.items import Item
 from recommender_engine.recent import Recent
 from recommender_engine.store.rows import MEMBERS_PER_POINT, ItemText, Member, StoredItem
 
-# Bytes kept of items that were read lately; those with longer texts are read each time.
+# Size of the cache in bytes; items with longer texts are not cached.
 _TEXTS_KEPT = 48 * 2**20
 _A_TEXT, _AN_ATTRIBUTE = 1400, 40
 LONGEST_KEPT = 4000  # characters
@@ -18,12 +18,12 @@ _A_POINT, _A_GROUP = 500, 260  # bytes
 
 
 class RecentItems:
-    """Items that were read lately. Whatever writes to the table drops here what holds no longer.
+    """A cache of recently read items. Every write to the table invalidates its entries here.
 
     Attributes:
-        texts: of items as they are compared, by arrival number.
+        texts: compared texts of items, by arrival number.
         members: the earliest items of a point.
-        canonical: id of the item that stands for a group, by the group and the rule that chose it.
+        canonical: id of the canonical item of a group, by group and rule.
     """
 
     def __init__(self) -> None:
@@ -33,22 +33,22 @@ class RecentItems:
 
     @property
     def kept_bytes(self) -> int:
-        """About how many bytes all of it takes."""
+        """Estimated bytes of the cache."""
         groups = sum([len(chosen) for chosen in self.canonical.values()])
         return self.texts.weight + _A_POINT * len(self.members) + _A_GROUP * groups
 
     def canonical_by(self, rule: str) -> Recent[str, str]:
-        """Those that a rule chose, by group."""
+        """Canonical ids under a rule, by group."""
         if rule not in self.canonical:
             self.canonical[rule] = Recent(_GROUPS_KEPT)
         return self.canonical[rule]
 
     def made(self, point: int) -> None:
-        """A point is there on which no item hangs yet."""
+        """Add a point without items."""
         self.members.put(point, [])
 
     def arrived(self, row: StoredItem) -> None:
-        """An item has come, behind all others."""
+        """Update for a new item, the latest of all."""
         if (members := self.members.get(row.point)) is not None and len(members) < MEMBERS_PER_POINT:
             members.append(Member(row.seq, row.item.id, row.point, row.group))
         self.regrouped(row.group)
@@ -57,36 +57,36 @@ class RecentItems:
             self.texts.put(row.seq, ItemText(text, row.fingerprint, row.vector, row.at_ms))
 
     def left(self, seq: int, point: int, group: str) -> None:
-        """An item has gone."""
+        """Update for a deleted item."""
         self.texts.drop(seq)
         self.members.drop(point)
         self.regrouped(group)
 
     def regrouped(self, group: str) -> None:
-        """Another item may stand for a group."""
+        """Invalidate the canonical item of a group."""
         for chosen in self.canonical.values():
             chosen.drop(group)
 
     def rearranged(self) -> None:
-        """Items have gone from group to group."""
+        """Invalidate after items changed their group."""
         self.members.clear()
         self.canonical.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Clear the cache."""
         self.texts.clear()
         self.rearranged()
 
 
 def _size_of(seq: int, text: ItemText) -> int:
-    """About how many bytes it takes."""
+    """Estimated bytes of a text."""
     item = text.item
     attributes = [_AN_ATTRIBUTE + getsizeof(name) + getsizeof(value) for name, value in item.attributes.items()]
     return _A_TEXT + getsizeof(item.content) + sum(attributes)
 
 
 def _without_vector(item: Item) -> Item:
-    """An item as it will be read."""
+    """An item in the form in which it is read."""
     return Item.model_construct(
         id=item.id,
         collection=item.collection,

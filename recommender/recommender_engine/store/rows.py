@@ -1,4 +1,4 @@
-"""Items as the store keeps them."""
+"""Rows of items."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MEMBERS_PER_POINT = 8
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided about an item when it arrived: the best pair, and the arrival number of the other side."""
+    """The decision on an item when it arrived: the best pair, and the arrival number of the other item."""
 
     pair: PairVerdict | None
     matched_seq: int | None
 
     @property
     def band(self) -> Band:
-        """``new`` when there was nothing to compare with."""
+        """The band; ``new`` without a pair."""
         return Band.NEW if self.pair is None else self.pair.band
 
 
@@ -30,15 +30,15 @@ class StoredItem:
 
     Attributes:
         seq: order of arrival in the partition; smaller is earlier.
-        revision: 1 for a new item, counted up by every change.
-        version: the producer's, if it gives one.
+        revision: 1 for a new item, incremented by every change.
+        version: the producer's, if given.
         fingerprint: of the canonical text.
         vector: row of its vector.
         point: its label in the vector index, shared with items of (nearly) the same vector.
-        group: the group it belongs to.
-        verdict: on the best pair when it arrived, or as corrected since.
+        group: id of its group.
+        verdict: on the best pair at arrival, or as corrected since.
         at_ms: stream time of its arrival.
-        cut: the item with what is compared for its text; ``None`` where that is all of it.
+        cut: the item with its compared text; ``None`` if that is the whole text.
     """
 
     seq: int
@@ -56,17 +56,17 @@ class StoredItem:
 
     @property
     def compared(self) -> Item:
-        """The item as it is compared."""
+        """The item with its compared text."""
         return self.item if self.cut is None else self.cut
 
 
 class LikelyPair(NamedTuple):
-    """An item and the earlier one that it was matched with.
+    """An item and its matched earlier item.
 
     Attributes:
         seq, id: of the item.
         other_seq, other_id: of the other.
-        probability: that was stated when the item arrived, in [0, 1].
+        probability: stated when the item arrived, in [0, 1].
     """
 
     seq: int
@@ -77,7 +77,7 @@ class LikelyPair(NamedTuple):
 
 
 class Member(NamedTuple):
-    """An item as its point or group knows it."""
+    """An item as a member of its point and group."""
 
     seq: int
     id: str
@@ -93,7 +93,7 @@ class ItemText(NamedTuple):
     """The text of an item, for comparison.
 
     Attributes:
-        item: as it is compared, without its vector.
+        item: with its compared text, without its vector.
         fingerprint: of its canonical text.
         vector: row of its vector.
         at_ms: stream time of its arrival.

@@ -1,4 +1,4 @@
-"""How a connection to the state database is opened."""
+"""Opening of the state database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
     Raises:
         StateLocked: another process has it open.
-        StateDamaged: it is not our database, it cannot be read, or it is to be upgraded and failed its check.
+        StateDamaged: it is another program's database, it cannot be read, or it failed the check before an upgrade.
         StateTooNew: a newer release wrote it.
     """
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -50,7 +50,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
             _create(connection)
         _take_lock(connection)
         if _version(connection) < SCHEMA_VERSION:
-            check(connection, path)  # what is about to be changed
+            check(connection, path)  # before it is changed
             _upgrade(connection)
     except sqlite3.OperationalError as error:
         connection.close()
@@ -67,7 +67,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    """Whether the file is empty; raises if it is another program's or from a newer release."""
+    """Whether the file is empty; raises if it is from another program or a newer release."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     version = _version(connection)
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -79,9 +79,9 @@ def _is_new(connection: sqlite3.Connection) -> bool:
 
 
 def forget_statistics(connection: sqlite3.Connection) -> None:
-    """Statements go by their indexes. Counts taken of a small table have SQLite read all of it once it is large.
+    """Delete SQLite's statistics: those of a small table lead to full scans once it is large.
 
-    A disk that is full leaves them for the next start.
+    On a full disk they stay until the next start.
     """
     found = connection.execute(
         "SELECT name FROM sqlite_schema WHERE name IN ('sqlite_stat1', 'sqlite_stat4')"
@@ -98,7 +98,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring the tables up to date, one schema after the other, each in a transaction of its own."""
+    """Upgrade the tables, one schema version after the other, each in its own transaction."""
     connection.create_function(said_length.__name__, 1, said_length, deterministic=True)
     for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
         _run(connection, UPGRADES[version], version)
@@ -119,16 +119,16 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _take_lock(connection: sqlite3.Connection) -> None:
-    """For good."""
+    """Take the exclusive lock until the connection is closed."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("COMMIT")
 
 
 def check(connection: sqlite3.Connection, path: Path | None) -> None:
-    """Read all of the database: about a second for a gigabyte, and the time that the disk takes for it.
+    """Check the whole database: about a second per gigabyte, plus the time to read it from disk.
 
     Raises:
-        StateDamaged: its quick check failed, or it cannot be read.
+        StateDamaged: the quick check failed, or it cannot be read.
     """
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

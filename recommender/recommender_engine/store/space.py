@@ -1,4 +1,4 @@
-"""Room in the database file: what is deleted leaves pages that hold nothing, and they go back to the disk."""
+"""Free pages of the database file, which are returned to the disk."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from recommender_engine.event_log import event_log
 log = event_log(__name__)
 
 _INCREMENTAL = 2
-# Free pages are used again, so some are kept: 2,048 of them, or one page in eight of the file if that is more.
+# Free pages are reused, so some are kept: 2,048, or one eighth of the file if that is more.
 _KEPT_PAGES, _KEPT_SHARE = 2048, 8
 _PAGES_AT_ONCE = 1000  # about a twentieth of a second
 _MOST_REWRITTEN_BYTES = 64 * 2**20
 
 
 def let_shrink(connection: sqlite3.Connection) -> None:
-    """Have the file of an earlier release give pages back as well, which takes writing all of it anew.
+    """Enable incremental vacuum for a file of an older release, which requires rewriting the whole file.
 
-    A large one stays as it is, since that takes minutes and the room of a second file; so does one on a full disk.
+    A large file is left unchanged, since that takes minutes and the space of a second file; so is one on a full disk.
     """
     if _number(connection, "auto_vacuum") == _INCREMENTAL:
         return
@@ -33,7 +33,7 @@ def let_shrink(connection: sqlite3.Connection) -> None:
 
 
 def give_back(connection: sqlite3.Connection) -> bool:
-    """Give back some pages that hold nothing, in a transaction of its own; false when there are too few of them."""
+    """Return some free pages to the disk, in a transaction of its own; false if there are too few."""
     empty = _number(connection, "freelist_count")
     if empty <= max(_KEPT_PAGES, _number(connection, "page_count") // _KEPT_SHARE):
         return False

@@ -30,14 +30,14 @@ from recommender_engine.store.words import WordTable
 
 _ERASED = "something was erased"
 _LAST_ERASURE = "last_erasure"
-_DUE, _BEGUN, _AGAIN = "1", "begun", "again"  # how far the words are rewritten for it
+_DUE, _BEGUN, _AGAIN = "1", "begun", "again"  # progress of rewriting the words
 _CHECKPOINT_PAGES = 1000
 
 
 class SqliteStore:
     """Items, vectors, decisions, outbox and position; effects and position commit in one transaction.
 
-    What was written by another process is to be checked (``check``) before anything is changed.
+    A database from another process must be checked (``check``) before any change.
 
     Args:
         path: the database file; ``None`` keeps everything in memory.
@@ -75,41 +75,41 @@ class SqliteStore:
             self.on_retire(counted.retire)
 
     def on_rollback(self, reload: Callable[[], None]) -> None:
-        """Have what is kept in memory read again, or dropped, whenever a transaction is rolled back.
+        """Register a function that reloads or clears a cache after a rollback.
 
-        They are called in the order in which they came here, each whatever becomes of the others.
+        The functions are called in the order of registration, even if others fail.
         """
         self._on_rollback.append(reload)
 
     def on_retire(self, forget: Callable[[int], None]) -> None:
-        """Have what is kept of a collection dropped in the transaction in which it leaves; called with its number."""
+        """Register a function that clears cached data of a collection, called with its number when it leaves."""
         self._on_retire.append(forget)
 
     def check(self) -> None:
-        """Read all of the database, and finish what the process before may have left undone.
+        """Check the whole database, and finish pending work of the previous process.
 
-        Another thread may call it while nobody else uses the store.
+        May be called from another thread while the store is not in use.
 
         Raises:
-            StateDamaged: it is not as SQLite wrote it, and was left as it is.
+            StateDamaged: the check failed; nothing was changed.
         """
         if self._path is not None:
-            with suppress(OSError):  # then the check is slower, or meets it
-                read_ahead(self._plain_descriptor(self._path))  # the check goes through it table by table
+            with suppress(OSError):  # then the check is slower, or reports the error
+                read_ahead(self._plain_descriptor(self._path))  # the check reads table by table
         check(self._db, self._path)
         with explained():
             forget_statistics(self._db)
             let_shrink(self._db)
-        with suppress(StateFull):  # then the next compaction does it
+        with suppress(StateFull):  # left to the next compaction
             self._lower_words()
-        self.cut_log()  # it may have died right after an erasure
+        self.cut_log()  # the process may have ended right after an erasure
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it or nothing; durable (fsync) when the block ends.
+        """An atomic transaction; durable (fsync) when the block ends.
 
         Raises:
-            StateFull, StateDamaged, StateError: the disk, see :mod:`recommender_engine.errors`; nothing was changed.
+            StateFull, StateDamaged, StateError: disk errors, see :mod:`recommender_engine.errors`; nothing was changed.
         """
         with explained():
             self._db.execute("BEGIN IMMEDIATE")
@@ -118,7 +118,7 @@ class SqliteStore:
                 self.outbox.flush()
                 self._db.execute("COMMIT")
             except BaseException:
-                with ExitStack() as reloads:  # what is put in last is called first
+                with ExitStack() as reloads:  # the last callback is called first
                     for reload in reversed(self._on_rollback):
                         reloads.callback(reload)
                     if self._db.in_transaction:
@@ -144,36 +144,36 @@ class SqliteStore:
         self.set_note("clock_ms", str(value))
 
     def erased(self, by: EntryId) -> None:
-        """Part of the caller's transaction: what was removed must leave no trace, so ``scrub`` is due.
+        """Mark ``scrub`` as due, as part of the caller's transaction: deleted data must leave no trace.
 
-        Nothing is due where nothing was removed, neither now nor earlier.
+        It is not due if nothing was removed since the last time.
 
         Args:
-            by: the command that erases; backups made before it hold what it erased.
+            by: the erasing command; backups made before it contain the erased data.
         """
         self.set_note(_LAST_ERASURE, str(by))
         if self.words.marked:
             self.set_note(_ERASED, _AGAIN if self.note(_ERASED) in (_BEGUN, _AGAIN) else _DUE)
 
     def retire(self, collection: int, name: str, why: str) -> None:
-        """A collection is here no longer; what was under its name is cleared away bit by bit (``transfer.clear``)."""
+        """Free the name of a collection; its rows are deleted in small steps (``transfer.clear``)."""
         self.transfer.retire(collection, name, why)
         for forget in self._on_retire:
             forget(collection)
 
     def scrub(self) -> None:
-        """Leave no trace of what was erased: rewrite the words, and cut the write-ahead log.
+        """Remove all traces of erased data: rewrite the words, and truncate the write-ahead log.
 
-        While the database is being copied it is put off until the copy is done.
+        Postponed while the database is being copied.
         """
         while self.scrub_some():
             pass
         self.cut_log()
 
     def scrub_some(self) -> bool:
-        """Rewrite some of the words where an erasure asks for it; false when nothing is left to do.
+        """Rewrite some of the words if an erasure requires it; false if nothing is left to do.
 
-        It takes some milliseconds, however large the state is.
+        Takes some milliseconds, whatever the size of the state.
         """
         state = self.note(_ERASED)
         if self._copying or state is None:
@@ -192,31 +192,31 @@ class SqliteStore:
         return True
 
     def _lower_words(self) -> None:
-        """Take away empty levels of the word index, in a transaction of its own."""
+        """Remove empty levels of the word index, in a transaction of its own."""
         with self.transaction():
             changed = self.words.lower()
         if changed:
             self.words.look_again()
 
     def cut_log(self) -> None:
-        """Move the write-ahead log into the database, and cut it: it holds pages as they were before an erasure."""
+        """Checkpoint and truncate the write-ahead log: it has pages from before an erasure."""
         if not self._copying:
             with explained():
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def give_back(self) -> bool:
-        """Give some pages that hold nothing back to the disk; false when there is nothing to give.
+        """Return some free pages to the disk; false if there are none.
 
-        While the database is being copied it is put off: what is given back would go to the write-ahead log.
+        Postponed while the database is being copied: the change would go to the write-ahead log.
         """
         with explained():
             return not self._copying and give_back(self._db)
 
     def begin_copy(self) -> DatabaseCopy:
-        """Hold the database file as it is now; commits go to the write-ahead log until ``end_copy``.
+        """Keep the database file unchanged; commits go to the write-ahead log until ``end_copy``.
 
         Raises:
-            StateError: it is in memory, or held already, or the disk does not do what it is told.
+            StateError: the database is in memory or already being copied, or an I/O error.
         """
         if self._path is None or self._copying:
             raise StateError("there is no file to copy" if self._path is None else "the state is being copied already")
@@ -231,14 +231,14 @@ class SqliteStore:
         return copy
 
     def end_copy(self) -> None:
-        """Let the file change again."""
+        """End the copy: checkpoints may change the file again."""
         self._copying = False
         self._db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         self.cut_log()
 
     @property
     def last_event(self) -> EntryId:
-        """Id of the last event that was given one."""
+        """Id of the last event."""
         return EntryId.parse(self.note("last_event") or str(START))
 
     @last_event.setter
@@ -246,7 +246,7 @@ class SqliteStore:
         self.set_note("last_event", str(value))
 
     def continue_after(self, last_event: EntryId | None, position: EntryId | None) -> None:
-        """Go on behind this event, or behind this position: the streams are other ones than they were."""
+        """Continue after this event, or after this position, with new streams."""
         with self.transaction():
             if last_event is not None:
                 self.last_event = last_event
@@ -257,31 +257,31 @@ class SqliteStore:
                     self.set_note(_LAST_ERASURE, str(position))
 
     def kept_bytes(self) -> dict[str, int]:
-        """About how many bytes of memory are taken by what was read of late, by kind."""
+        """Estimated bytes of the caches, by kind."""
         return {"items": self.items.recent.kept_bytes, "vectors": self.vectors.kept_bytes}
 
     def note(self, key: str) -> str | None:
-        """A small fact kept beside the tables."""
+        """The value of a note, a small key-value pair."""
         row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def drop_note(self, key: str) -> None:
-        """Keep a small fact no longer; part of the caller's transaction."""
+        """Delete a note; part of the caller's transaction."""
         self._db.execute("DELETE FROM meta WHERE key=?", (key,))
 
     def set_note(self, key: str, value: str) -> None:
-        """Keep a small fact; part of the caller's transaction if there is one."""
+        """Store a note; part of the caller's transaction, if any."""
         with explained():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, value))
 
     def _plain_descriptor(self, path: Path) -> int:
-        """Of the database as a plain file. It stays open: closing it would take the lock from SQLite, in silence."""
+        """A descriptor of the database file. It stays open: closing it would silently release SQLite's lock."""
         if self._descriptor is None:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return self._descriptor
 
     def close(self) -> None:
-        """Close the database; what is committed is durable already."""
+        """Close the database; commits are already durable."""
         self._db.close()
         if self._descriptor is not None:
             os.close(self._descriptor)

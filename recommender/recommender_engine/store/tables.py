@@ -5,7 +5,7 @@ from __future__ import annotations
 SCHEMA_VERSION = 9
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender_engine.store.upgrades`)."""
 
-# Indexes stand in the order in which upgrades make them: where two serve equally well, SQLite goes by the order.
+# Indexes are in the order in which upgrades create them: SQLite chooses between equally good ones by their order.
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 

@@ -1,4 +1,4 @@
-"""How much a table holds, counted as rows come and go: to look through a large one would take too long."""
+"""Incremental row and byte counts of a table, since counting a large one would take too long."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 
 class Held(NamedTuple):
-    """What is in a table: rows, and bytes of what makes them large."""
+    """Contents of a table: rows, and bytes of their large columns."""
 
     rows: int
     bytes: int = 0
 
 
 class Tally:
-    """Counts the rows of a table, and remembers in a note how many there are.
+    """Counts the rows of a table, and stores the counts in a note.
 
     Args:
         connection: the database.
         note: the note's key.
-        measure: looks through the table, for a state in which nobody has counted yet.
+        measure: counts the whole table, for a state without the note.
     """
 
     def __init__(self, connection: sqlite3.Connection, note: str, measure: Callable[[], Held]) -> None:
@@ -32,26 +32,26 @@ class Tally:
 
     @property
     def held(self) -> Held:
-        """What is there now."""
+        """Current counts."""
         if self._held is None:
             row = self._db.execute("SELECT value FROM meta WHERE key=?", (self._note,)).fetchone()
             self._held = self._measure() if row is None else Held(*map(int, row[0].split()))
         return self._held
 
     def change(self, rows: int, bytes_: int = 0) -> None:
-        """So much has come, or gone. Called before rows are written that nobody has counted."""
+        """Add to the counts. Call it before the rows are written, so that a first ``measure`` does not include them."""
         held = self.held
         self._held = Held(held.rows + rows, held.bytes + bytes_)
         self._changed = True
 
     def flush(self) -> None:
-        """Write it down; part of the running transaction."""
+        """Store the counts; part of the running transaction."""
         if self._changed:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (self._note, f"{self.held[0]} {self.held[1]}"))
             self._changed = False
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self._held, self._changed = None, False
 
 

@@ -1,4 +1,4 @@
-"""Versions of deleted items: for a time, so that an older command that comes late still loses."""
+"""Versions of deleted items, kept for a time, so that a late command with an older version is still ignored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MOST_TOMBSTONES = 1_000_000
 class TombstoneTable:
     """Reads and writes versions; every call runs in the caller's transaction.
 
-    Who goes by number is a function of the commands alone: what has left with its collection, or is past its time, is
-    read by nobody, and makes no difference however soon it is cleared away.
+    Which versions are deleted above the limit depends only on the commands. Versions of collections that have left, or
+    past their window, are never read, so the time of their deletion has no effect.
 
     Args:
         connection: the database.
-        most: how many are kept.
+        most: limit of their number.
     """
 
     def __init__(self, connection: sqlite3.Connection, most: int = MOST_TOMBSTONES) -> None:
@@ -28,11 +28,11 @@ class TombstoneTable:
         self._counts: dict[int, int] | None = None  # of collections that are here
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self._counts = None
 
     def bury(self, collection: int, item_id: str, version: int, now_ms: int) -> None:
-        """Remember the version under which an item was deleted; make room for it if need be."""
+        """Store the version under which an item was deleted; deletes older ones above the limit."""
         counts = self._counted()
         known = self._db.execute("SELECT 1 FROM tombstones WHERE collection=? AND id=?", (collection, item_id))
         if known.fetchone() is None:
@@ -45,7 +45,7 @@ class TombstoneTable:
             self._drop_oldest(counts)
 
     def version(self, collection: int, item_id: str, now_ms: int) -> int | None:
-        """The version under which it was deleted, if it was within the window before ``now_ms``."""
+        """The version under which an item was deleted, if within the window before ``now_ms``."""
         row = self._db.execute(
             "SELECT version FROM tombstones WHERE collection=? AND id=? AND at_ms > ?",
             (collection, item_id, now_ms - TOMBSTONE_WINDOW_MS),
@@ -53,13 +53,13 @@ class TombstoneTable:
         return None if row is None else int(row[0])
 
     def remove(self, collection: int, item_id: str) -> None:
-        """The item lives again, or is to be forgotten altogether."""
+        """Delete the version of an item that exists again or is erased."""
         gone = self._db.execute("DELETE FROM tombstones WHERE collection=? AND id=?", (collection, item_id)).rowcount
         if gone and self._counts is not None and collection in self._counts:
             self._counts[collection] -= 1
 
     def forget_old(self, now_ms: int, limit: int) -> int:
-        """Drop at most ``limit`` versions past their window; returns how many."""
+        """Delete at most ``limit`` versions past their window; returns their number."""
         gone = self._db.execute(
             "DELETE FROM tombstones WHERE (collection, id) IN"
             " (SELECT collection, id FROM tombstones WHERE at_ms <= ? ORDER BY at_ms LIMIT ?) RETURNING collection",
@@ -71,7 +71,7 @@ class TombstoneTable:
         return len(gone)
 
     def retire(self, collection: int) -> None:
-        """The collection has left; its versions count no more."""
+        """Remove a collection that has left from the counts."""
         self._counted().pop(collection, None)
 
     def _counted(self) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Lessons under way: which answers a collection's matcher is learning from, and when what it learned takes effect."""
+"""Training runs: the answers that a collection's matcher learns from, and the time when the model takes effect."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class TrainingRun:
 
     Attributes:
         collection: its number.
-        last: number of the last answer that is learned from.
-        due_ms: stream time from which it takes effect.
-        stale: whether one of the answers was taken back since.
-        begun: how often it was begun.
+        last: number of the last answer included.
+        due_ms: stream time from which the model takes effect.
+        stale: whether one of the answers was deleted since.
+        begun: number of starts.
     """
 
     collection: int
@@ -27,13 +27,13 @@ class TrainingRun:
 
 
 class TrainingExample(NamedTuple):
-    """What an answer teaches.
+    """One labelled pair.
 
     Attributes:
-        features: what the matcher saw (JSON).
-        same: whether the two are the same thing.
-        probability: of the matcher, before it heard the answer.
-        kind: of text; ``None`` in answers of before.
+        features: of the pair (JSON).
+        same: whether the two are duplicates.
+        probability: of the matcher before the answer.
+        kind: of text; ``None`` in answers stored by older versions.
     """
 
     features: str
@@ -58,16 +58,16 @@ class TrainingTable:
         self._db.execute("INSERT OR REPLACE INTO lessons VALUES (?,?,?,?,?)", astuple(run))
 
     def remove(self, collection: int) -> None:
-        """It has taken effect, or never will."""
+        """Delete a training run that took effect or was cancelled."""
         self._db.execute("DELETE FROM lessons WHERE collection=?", (collection,))
 
     def last_answer(self, collection: int) -> int:
-        """Number of the newest answer of a collection; 0 without any."""
+        """Number of the newest answer of a collection; 0 if there is none."""
         row = self._db.execute("SELECT max(id) FROM answers WHERE collection=?", (collection,)).fetchone()
         return int(row[0] or 0)
 
     def answers(self, collection: int, last: int, limit: int) -> list[TrainingExample]:
-        """The newest answers up to number ``last``, in their order."""
+        """The newest answers up to number ``last``, in order."""
         rows = self._db.execute(
             "SELECT features, same, probability, kind FROM answers WHERE collection=? AND id <= ?"
             " ORDER BY id DESC LIMIT ?",

@@ -1,13 +1,13 @@
-"""How a state that an earlier release wrote comes to the tables of now."""
+"""Upgrades of the tables of a state from an older release."""
 
-# Steps of the past say again what tables are today.
+# Upgrade steps repeat parts of the current tables.
 # pylint: disable=duplicate-code
 
 from __future__ import annotations
 
 import json
 
-# What brings each schema from the one before it to itself; statements as in `TABLES`.
+# The statements from each schema version to the next, as in `TABLES`.
 UPGRADES = {
     2: """
 ALTER TABLE items ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;  -- stream time of its arrival
@@ -158,6 +158,6 @@ CREATE INDEX items_by_length ON items (grp, length DESC, seq);
 
 
 def said_length(content: str) -> int:
-    """Characters of what an item says, by the column ``content``; a function that the statements above may call."""
+    """Characters of an item's content, from the column ``content``; an SQL function for the statements above."""
     said = json.loads(content)
     return len(said["text"]) if said["text"] is not None else sum(map(len, said["fields"].values()))

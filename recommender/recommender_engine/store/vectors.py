@@ -1,4 +1,4 @@
-"""Vectors, recorded once and never computed again, and the points of the index that use them."""
+"""Stored vectors, which are never computed twice, and the points of the index that use them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Labels = NDArray[np.int64]
 
 _VECTORS_KEPT = 32 * 2**20  # bytes
 _A_VECTOR = 300  # bytes, without its numbers
-_UNKNOWN_KEPT = 4096  # keys; an item asks for its own twice: before it is embedded, and when it is stored
+_UNKNOWN_KEPT = 4096  # keys; the key of an item is looked up twice: before it is embedded, and when it is stored
 
 
 class Known(NamedTuple):
-    """What was embedded before.
+    """A stored vector.
 
     Attributes:
-        key: under which it was recorded.
-        row: of the vector.
+        key: key of the vector.
+        row: row of the vector.
         vector: shape (dimension,).
         truncated: whether the text was longer than the model reads.
     """
@@ -48,16 +48,16 @@ class VectorTable:
 
     @property
     def kept_bytes(self) -> int:
-        """About how many bytes the vectors take that were read of late."""
+        """Estimated bytes of the cached vectors."""
         return self._recent.weight
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self._recent.clear()
         self._unknown.clear()
 
     def find(self, model: str, *keys: bytes) -> Known | None:
-        """What was embedded before under the first of these keys that is known."""
+        """The stored vector of the first known key."""
         asked = [key for key in keys if (model, key) not in self._unknown]
         if not asked:
             return None
@@ -91,12 +91,12 @@ class VectorTable:
         return found
 
     def key(self, row: int) -> bytes:
-        """The key under which the vector of an item was recorded."""
+        """The key of a vector row."""
         (key,) = self._db.execute("SELECT key FROM vectors WHERE id=?", (row,)).fetchone()
         return bytes(key)
 
     def add(self, model: str, key: bytes, vector: Vector, truncated: bool) -> int:
-        """Record a vector; returns its row."""
+        """Store a vector; returns its row."""
         self._unknown.drop((model, key))
         data = np.ascontiguousarray(vector, np.float32).tobytes()
         cursor = self._db.execute(
@@ -107,20 +107,20 @@ class VectorTable:
         return row
 
     def add_point(self, collection: int, vector: int) -> int:
-        """A new label for the collection's index."""
+        """Add a point; returns its label in the collection's index."""
         cursor = self._db.execute("INSERT INTO points (collection, vector) VALUES (?,?)", (collection, vector))
         point = int(cursor.lastrowid or 0)
         self._items.made(point)
         return point
 
     def release(self, point: int, vector: int) -> bool:
-        """Drop the point and the vector if nothing hangs on them any more; true if the point went."""
+        """Delete the point and the vector if no item uses them any more; true if the point was deleted."""
         dropped = self._db.execute(
             "DELETE FROM points WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE point=:id) RETURNING vector",
             {"id": point},
         ).fetchone()
         for row in {vector, *(dropped or ())}:
-            self._recent.drop(row)  # its number may be used again
+            self._recent.drop(row)  # its number may be reused
             self._db.execute(
                 "DELETE FROM vectors WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE vector=:id)"
                 " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=:id)",
@@ -143,7 +143,7 @@ class VectorTable:
             )
 
     def labels(self, collection: int) -> Labels:
-        """All live labels of the collection, ascending."""
+        """All labels of the collection, ascending."""
         rows = self._db.execute("SELECT id FROM points WHERE collection=? ORDER BY id", (collection,))
         return np.fromiter((row[0] for row in rows), np.int64)
 

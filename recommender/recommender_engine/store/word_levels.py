@@ -1,7 +1,7 @@
-"""The levels of the word index, which FTS5 adds to and never takes away.
+"""Removal of empty levels of the word index, which FTS5 adds and never removes.
 
 FTS5 keeps its segments in levels. Each time that all of them are merged (`optimize`, a `merge` with a negative number)
-SQLite before 3.41 puts the result two levels higher, and it takes its own record for damaged once there are more than
+SQLite before 3.41 puts the result two levels higher, and it reports its own record as damaged above
 2,000 levels.
 The record is a row of a table of its own: a cookie of four bytes, then variable-length integers: levels, segments, a
 counter; for each level how many of its segments are being merged, how many it has, and three numbers for each.
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 MOST_LEVELS = 64
 """With more of them the record is written anew. SQLite takes 2,000."""
 
-_KEPT = 20  # levels that stay as they are: segments that grow from new items come so far in any lifetime
+_KEPT = 20  # lowest levels, left unchanged: segments that grow from new items never get higher
 _COOKIE = 4
 _NUMBERS = 3  # of a segment
 _MOST_BYTES = 8  # of one of them
@@ -24,9 +24,9 @@ Level = tuple[int, tuple[int, ...]]
 
 
 def lowered(record: bytes) -> bytes | None:
-    """The record without empty levels in its upper part; ``None`` where it is to stay as it is.
+    """The record without empty levels in its upper part; ``None`` for no change.
 
-    That is where there are few levels, a merge is under way, or the record is of another form than the one known here.
+    There is no change with few levels, during a merge, or if the record has an unknown form.
     """
     try:
         numbers = list(_integers(record[_COOKIE:]))
@@ -46,7 +46,7 @@ def lowered(record: bytes) -> bytes | None:
 
 
 def _levels(numbers: Sequence[int], count: int) -> list[Level]:
-    """The levels, all numbers used up; raises ``ValueError`` otherwise."""
+    """The levels; raises ``ValueError`` unless they use all numbers."""
     found: list[Level] = []
     place = 0
     while place < len(numbers):
@@ -62,7 +62,7 @@ def _levels(numbers: Sequence[int], count: int) -> list[Level]:
 
 
 def _integers(data: bytes) -> Iterator[int]:
-    """SQLite's variable-length integers of up to 56 bits, seven bits a byte; no number in the record is larger."""
+    """SQLite's variable-length integers of up to 56 bits, seven bits a byte; the record has no larger ones."""
     value = length = 0
     for byte in data:
         value, length = value << 7 | byte & 0x7F, length + 1

@@ -1,4 +1,4 @@
-"""Words: how common each term is in a collection, and which items have it."""
+"""Words: document frequencies of a collection, and an inverted index."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MARKED = "words were removed"
 _PAGES = 64  # some milliseconds
 _HASHES_KEPT = 16 * 2**20  # bytes
 _A_HASH = 300  # bytes, without the term
-_STRUCTURE = 10  # the row in which FTS5 keeps which segments there are
+_STRUCTURE = 10  # the row with the segments of FTS5
 
 
 class WordTable:
     """Reads and writes terms; every call runs in the caller's transaction.
 
-    The inverted index is SQLite's FTS5. It holds hashes, so that what is deleted leaves no words behind.
+    The inverted index is SQLite's FTS5. It has hashes, so that deleted items leave no words in it.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -30,16 +30,16 @@ class WordTable:
         self._hashed: Recent[tuple[int, str], str] = Recent(_HASHES_KEPT, _bytes_of)
 
     def forget(self) -> None:
-        """Forget what is in memory: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self._noted = False
 
     def counts(self, collection: int) -> Counter[str]:
-        """In how many items of the collection each term occurs."""
+        """Document frequency of each term of the collection."""
         rows = self._db.execute("SELECT term, documents FROM terms WHERE collection=?", (collection,))
         return Counter(dict(rows))
 
     def change_counts(self, collection: int, changes: Mapping[str, int]) -> None:
-        """Add to the counts; a term that occurs nowhere is dropped."""
+        """Add to the counts; a term with count 0 is deleted."""
         self._db.executemany(
             "INSERT INTO terms VALUES (?,?,?) ON CONFLICT DO UPDATE SET documents = documents + excluded.documents",
             [(collection, term, change) for term, change in changes.items() if change],
@@ -50,11 +50,11 @@ class WordTable:
         )
 
     def add(self, collection: int, seq: int, terms: Iterable[str]) -> None:
-        """The item that arrived as number ``seq`` has these terms."""
+        """Index the terms of the item with arrival number ``seq``."""
         self._db.execute("INSERT INTO words (rowid, terms) VALUES (?,?)", (seq, self._hashes(collection, terms)))
 
     def remove(self, collection: int, seq: int, terms: Iterable[str]) -> None:
-        """Take back what ``add`` said; the terms must be the same. What it removes is only marked until `compact`."""
+        """Undo ``add`` with the same terms. Removed terms are only marked until `compact`."""
         if not self._noted:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,'1')", (_MARKED,))
             self._noted = True
@@ -74,10 +74,10 @@ class WordTable:
         return row is None or row[0] == "1"
 
     def lower(self) -> bool:
-        """Take away empty levels of the index, of which FTS5 makes two at each compaction, and bears 2,000.
+        """Remove empty levels of the index: FTS5 adds two at each compaction, and fails above 2,000.
 
         Returns:
-            Whether there were any; then `look_again` is to be called behind the transaction.
+            Whether there were any; then `look_again` must be called after the transaction.
         """
         row = self._db.execute("SELECT block FROM words_data WHERE id=?", (_STRUCTURE,)).fetchone()
         record = None if row is None else lowered(row[0])
@@ -86,7 +86,7 @@ class WordTable:
         return record is not None
 
     def look_again(self) -> None:
-        """Have FTS5 read again which segments there are: it does so behind a transaction that was rolled back."""
+        """Make FTS5 reload its list of segments, which it does after a rollback."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._merge(1)
@@ -94,32 +94,32 @@ class WordTable:
             self._db.execute("ROLLBACK")
 
     def begin_compaction(self) -> None:
-        """Begin to rewrite the index without what was removed until now."""
+        """Start rewriting the index without removed terms."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?,'0')", (_MARKED,))
         self._noted = False
         self._merge(-_PAGES)
 
     def compact(self) -> bool:
-        """Rewrite some more of it; false once all of it is done."""
+        """Continue rewriting; false when it is complete."""
         return self._merge(_PAGES) > 1
 
     def _merge(self, pages: int) -> int:
-        """Merge about so many pages of the index; a negative number begins with all of it. Returns changes made."""
+        """Merge about this many pages of the index; a negative number starts a merge of all. Returns changes made."""
         before = self._db.total_changes
         self._db.execute("INSERT INTO words (words, rank) VALUES ('merge',?)", (pages,))
         return self._db.total_changes - before
 
     def forget_terms(self) -> None:
-        """Drop from memory which terms came up of late: some were erased."""
+        """Clear the cache of terms after an erasure."""
         self._hashed.clear()
 
     @property
     def kept_bytes(self) -> int:
-        """About how many bytes the terms take that came up of late."""
+        """Estimated bytes of the cached terms."""
         return self._hashed.weight
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete the words of all collections."""
         self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")
         self._db.execute("DELETE FROM terms")
 
@@ -139,5 +139,5 @@ def _bytes_of(term: tuple[int, str], hashed: str) -> int:
 
 
 def hash_of(collection: int, term: str) -> str:
-    """What stands for a term of a collection in the index."""
+    """The hash of a term of a collection, used in the index."""
     return hashlib.blake2b(f"{collection} {term}".encode(), digest_size=8).hexdigest()
