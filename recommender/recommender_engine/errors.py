@@ -4,7 +4,7 @@
 
     RecommenderError
     ├── InvalidCommand         one message is wrong: reject it, go on with the rest
-    ├── ConfigurationError     a setting is wrong: nothing starts until it is mended
+    ├── ConfigurationError     a setting is wrong: nothing starts until it is corrected
     ├── ModelError             model files are missing, altered or of another identity
     ├── EncodingError          the model failed on a batch of texts: worth a retry
     └── StateError             the state directory cannot be used
@@ -30,7 +30,7 @@ class InvalidCommand(RecommenderError):
     """
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
-        super().__init__(code, message, field)  # Celery and pickle make it anew from its args
+        super().__init__(code, message, field)  # Celery and pickle recreate it from its args
         self.code = code
         self.field = field
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, made durable, then put in it at once. And people's."""
+"""Atomic files and directories (written under a temporary name, synced, renamed), and other file functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPARE_BYTES = 16 << 20
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes ``path``, durable and at once, if the block ends well."""
+    """A temporary file that atomically becomes ``path``, durable, if the block succeeds."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.touch(mode=0o600, exist_ok=False)
     give_to_owner_of(path.parent, temporary)
@@ -35,7 +35,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
-    """A temporary directory that becomes ``path``, durable and at once, if the block ends well.
+    """A temporary directory that atomically becomes ``path``, durable, if the block succeeds.
 
     The block makes the files in it durable. ``path`` must not exist, or be empty. What a crash leaves behind is called
     ``.NAME.tmp``, and is cleared when the same name is written again.
@@ -56,7 +56,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory that only its owner may enter, and what is missing above it."""
+    """Create a directory with access for its owner only, and missing parents."""
     missing = [one for one in (directory, *directory.parents) if not one.exists()]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for one in reversed(missing):
@@ -90,7 +90,7 @@ def _give(name: str | Path, within: int | None, owner: os.stat_result) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file to a place where there is none; durable when this returns.
+    """Copy a file to a new path; durable on return.
 
     Raises:
         OSError: one of them cannot be used.
@@ -102,10 +102,10 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def require_room(directory: Path, size_bytes: int) -> None:
-    """See to it that so much fits on the disk of ``directory``, and a little more: a full disk is of no use to anybody.
+    """Check that the disk of ``directory`` has this much free space, plus a reserve.
 
     Raises:
-        StateFull: it does not.
+        StateFull: it has not.
     """
     free = shutil.disk_usage(directory).free
     if free < size_bytes + _SPARE_BYTES:
@@ -126,7 +126,7 @@ def read_ahead(descriptor: int) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Make what is in the file, or the names in the directory, durable."""
+    """Sync the content of a file, or the names in a directory, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -141,7 +141,7 @@ def sha256(path: Path) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says; the mark that some editors put before UTF-8 is no part of it.
+    """The content of a TOML file; a byte order mark is ignored.
 
     Raises:
         OSError: it cannot be read.

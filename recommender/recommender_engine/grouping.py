@@ -1,4 +1,4 @@
-"""Which group an item belongs to."""
+"""Rules for the group of an item."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class JudgedMember(NamedTuple):
 
     Attributes:
         id: the candidate's id.
-        seq: its order of arrival.
+        seq: its arrival number.
         group: its group.
         verdict: on the pair.
     """
@@ -28,7 +28,7 @@ _STRENGTH = {Band.DUPLICATE: 3, Band.REVIEW: 2, Band.SIMILAR: 1, Band.NEW: 0}
 
 
 def ranked(judged: Sequence[JudgedMember]) -> list[JudgedMember]:
-    """The strongest verdict first; among equals the likelier, the closer, the earlier candidate."""
+    """Sorted by band, strongest first; then by probability, similarity, and earlier arrival."""
     return sorted(
         judged,
         key=lambda one: (-_STRENGTH[one.verdict.band], -one.verdict.probability, -one.verdict.similarity, one.seq),
@@ -66,5 +66,5 @@ def founded_by(seq: int) -> str:
 
 
 def older(one: str, other: str) -> str:
-    """Of two groups the one that was founded first."""
+    """The older of two groups."""
     return min(one, other, key=lambda group: int(group.removeprefix("g")))

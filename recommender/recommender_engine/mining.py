@@ -14,11 +14,11 @@ _BLOCK = 1024
 
 
 class SimilarPair(NamedTuple):
-    """Two of a set.
+    """A pair of rows.
 
     Attributes:
-        one: number of the earlier.
-        other: number of the later.
+        one: index of the earlier row.
+        other: index of the later row.
         similarity: cosine, -1 to 1.
     """
 
@@ -73,7 +73,7 @@ def _blocks(count: int) -> Iterator[tuple[slice, slice]]:
 
 
 class _Best:
-    """The best pairs so far; what falls below the last of them is not kept."""
+    """The best pairs so far."""
 
     def __init__(self, top: int, least: np.float32) -> None:
         self._top = top

@@ -1,4 +1,4 @@
-"""Puts an engine together from a state directory."""
+"""Creates an engine over a state directory."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def open_recommender(
     most_collections: int = MOST_COLLECTIONS,
     message_rules: Path | None = None,
 ) -> Recommender:
-    """Open the engine over a state directory, made if need be; ``None`` keeps the state in memory.
+    """Open the engine over a state directory, created if missing; ``None`` keeps the state in memory.
 
     Args:
-        directory: where the database and the index snapshots live; one process at a time owns it.
-        encoders: the embedding models; the default is the known ones, loaded when first needed.
+        directory: has the database and the index snapshots; one process at a time owns it.
+        encoders: the embedding models; the default is the known ones, loaded on first use.
         partition: name under which events are published.
-        matcher: makes the verdicts on pairs; the default is the learned matcher.
+        matcher: judges pairs; the default is the learned matcher.
         created_by: name and version of the program, written into snapshots.
-        index_threads: that link and search many vectors at once; by default one for each usable processor.
+        index_threads: number of threads of the index; by default one for each usable processor.
         before_commit: called in the transaction of every batch, last; an exception undoes the batch.
         remote: embeds batches ahead of their turn, elsewhere.
-        most_collections: how many there may be; a command that would make one more is rejected.
-        message_rules: file with phrases that are cut from texts besides our own.
+        most_collections: limit of collections; a command that would create another is rejected.
+        message_rules: file with further phrases to cut from texts.
 
     Raises:
         ConfigurationError: the file of phrases cannot be read.
@@ -145,6 +145,6 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def release(lock: int | None) -> None:
-    """Give the directory back."""
+    """Release the directory."""
     if lock is not None:
         os.close(lock)

@@ -1,4 +1,4 @@
-"""Which two items of a collection may be duplicates of each other at all."""
+"""The policy of a collection: which pairs of items can be duplicates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _INTEGER = 2**63
 
 
 class Dated(NamedTuple):
-    """An item and when it arrived.
+    """An item with its time of arrival.
 
     Attributes:
-        item: what it says.
+        item: the item.
         at_ms: stream time of its arrival, in milliseconds since 1970.
     """
 
@@ -30,7 +30,7 @@ class Dated(NamedTuple):
 
     @property
     def time_us(self) -> int:
-        """Its own timestamp, or else its arrival, in microseconds since 1970."""
+        """The item's timestamp, or else its arrival, in microseconds since 1970."""
         timestamp: datetime | None = self.item.timestamp
         return self.at_ms * 1000 if timestamp is None else (timestamp - _EPOCH) // _MICROSECOND
 
@@ -41,7 +41,7 @@ def restricts(settings: CollectionSettings) -> bool:
 
 
 def may_be_duplicate(settings: CollectionSettings, item: Item) -> bool:
-    """Whether the item can be a duplicate of anything, or anything of it: placeholders are alike and mean nothing."""
+    """Whether the item can be in a pair of duplicates: texts too short and placeholders cannot."""
     return len(item.content) >= settings.min_length and not means_nothing(settings, item)
 
 
@@ -53,7 +53,7 @@ def means_nothing(settings: CollectionSettings, item: Item) -> bool:
 def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:
     """Whether the later item may be a duplicate of the earlier one.
 
-    An attribute or field that is not there has no value, which equals no value on the other side.
+    A missing attribute or field equals only a missing one.
     """
     if not (may_be_duplicate(settings, later.item) and may_be_duplicate(settings, earlier.item)):
         return False
@@ -66,11 +66,11 @@ def allows(settings: CollectionSettings, later: Dated, earlier: Dated) -> bool:
 
 
 class PolicyKey(NamedTuple):
-    """Where an item stands among those that later ones may repeat; indexed, so that these are found at once.
+    """The key under which an item is indexed, to find it as a possible original of later items.
 
     Attributes:
-        scope: a number for what has to be equal; ``None`` where no later item may repeat it.
-        moment: microseconds since 1970, where a window counts; else 0.
+        scope: a number for the values that must be equal; ``None`` if no later item may repeat it.
+        moment: microseconds since 1970 if there is a window; else 0.
     """
 
     scope: int | None
@@ -85,7 +85,7 @@ class PolicyRange(NamedTuple):
 
     Attributes:
         scopes: that of items without a timestamp; where a window counts, also that of items with one.
-        first, last: moments, both included.
+        first, last: range of moments, inclusive.
     """
 
     scopes: tuple[int, ...]
@@ -110,7 +110,7 @@ def policy_key(settings: CollectionSettings, collection: int, dated: Dated) -> P
 
 
 def reach(settings: CollectionSettings, collection: int, later: Dated) -> PolicyRange | None:
-    """What an item of a collection may repeat; ``None`` if nothing."""
+    """The range of the items that an item may repeat; ``None`` if there is none."""
     if not may_be_duplicate(settings, later.item):
         return None
     if settings.window_seconds is None:
@@ -139,7 +139,7 @@ def _comparable(value: AttributeValue) -> tuple[str, AttributeValue]:
 
 
 def _bounded(moment: int) -> int:
-    """As the store can hold it."""
+    """The moment within the range of the store."""
     return max(-_INTEGER, min(moment, _INTEGER - 1))
 
 

@@ -1,7 +1,7 @@
 """Backups of a state: written whole and verified, listed, restored.
 
-A backup is a directory with two files: the database, and a manifest that says what it is and holds its SHA-256. It
-appears under its name only after everything in it has been made durable, read back and checked.
+A backup is a directory with two files: the database, and a manifest with its description and SHA-256. It appears under
+its name only after all its content is durable, read back and checked.
 """
 
 from recommender_engine.backups.checking import verify, verify_state

@@ -1,4 +1,4 @@
-"""Backups and stopped states, looked through byte by byte and page by page."""
+"""Full checks of backups and of states without an owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recommender_engine.store import StateFacts, examine_copy, examine_state
 
 
 def verify(path: Path) -> Backup:
-    """Check everything: the manifest, size and SHA-256 of the database, every page of it, and what it says it is.
+    """Check the manifest, the size, SHA-256 and every page of the database, and that both agree.
 
     Raises:
         StateDamaged: it failed; use another one.

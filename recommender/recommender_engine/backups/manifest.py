@@ -1,4 +1,4 @@
-"""What a backup is on disk, and what it says about itself."""
+"""Backups on disk and their manifests."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _log = event_log(__name__)
 
 
 class Manifest(Value):
-    """What a backup says about itself.
+    """The description of a backup.
 
     Attributes:
         format: of this manifest.
         partition: the state's partition.
-        identity: what tells the state from others of the same partition.
+        identity: distinguishes the state from others of the same partition.
         schema_version: of its tables.
-        position: of the last command whose effects it holds; commands behind it are to be replayed.
-        last_event: id of the last event that it has given.
+        position: of the last applied command; later commands are replayed.
+        last_event: id of its last event.
         last_erasure: position of the last command that erased something.
         created_at: when, RFC 3339 in UTC.
         created_by: name and version of the program.
@@ -62,7 +62,7 @@ class Manifest(Value):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a backup comes from.
+    """The origin of a backup.
 
     Attributes:
         partition: the state's partition.
@@ -81,7 +81,7 @@ class Backup:
 
     Attributes:
         path: its directory.
-        manifest: what it says about itself.
+        manifest: its description.
     """
 
     path: Path
@@ -94,12 +94,12 @@ class Backup:
 
     @property
     def position(self) -> EntryId:
-        """Of the last command whose effects it holds."""
+        """Position of the last applied command."""
         return EntryId.parse(self.manifest.position)
 
 
 def read(path: Path) -> Backup:
-    """Read what a backup says about itself; its database is not looked at.
+    """Read the manifest of a backup, without its database.
 
     Raises:
         StateDamaged: it is no backup, or its manifest is damaged.
@@ -115,7 +115,7 @@ def read(path: Path) -> Backup:
 
 
 def listed(directory: Path, partition: str) -> list[Backup]:
-    """Backups of a partition, newest first; what cannot be read is none."""
+    """Backups of a partition, newest first, without unreadable ones."""
     found = []
     for path in directory.glob(f"*/{MANIFEST}") if directory.is_dir() else ():
         if path.parent.name.startswith("."):

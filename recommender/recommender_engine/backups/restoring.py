@@ -1,4 +1,4 @@
-"""A backup becomes the state again."""
+"""Restores a backup as the state."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def restore(backup: Backup, state: Path, aside: Path | None) -> bool:
     """Verify a backup and make it the state in the directory ``state``.
 
     Args:
-        backup: which one.
-        state: the state directory; made if need be.
-        aside: what a state that is there is called afterwards; ``None`` refuses to replace one.
+        backup: the backup.
+        state: the state directory; created if missing.
+        aside: new name of an existing state; ``None`` refuses to replace one.
 
     Returns:
-        Whether there was a state, which is now at ``aside``.
+        Whether there was a state; it is now at ``aside``.
 
     Raises:
         StateLocked: an owner has the directory.

@@ -1,4 +1,4 @@
-"""Backups are written whole, read back, and kept for as long as they are of use."""
+"""Writes, verifies, copies and prunes backups."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _log = event_log(__name__)
 
 
 class BackupCancelled(StateError):
-    """The backup was given up; nothing is left of it."""
+    """The backup was cancelled; its files are deleted."""
 
 
 def write(
     database: DatabaseCopy, directory: Path, origin: Origin, cancelled: Callable[[], bool] = lambda: False
 ) -> Backup:
-    """Write a backup into ``directory``, which is made if need be; it is whole and verified when this returns.
+    """Write a backup into ``directory``, which is created if missing; it is complete and verified on return.
 
     Args:
         database: a copy that does not change meanwhile.
         directory: where backups are kept.
-        origin: what the manifest is to say.
-        cancelled: asked now and then whether to give up.
+        origin: for the manifest.
+        cancelled: polled; true cancels the backup.
 
     Raises:
         StateError: it could not be written, or what was written is not what was read; nothing is left of it.
@@ -75,7 +75,7 @@ def back_up_directory(state: Path, directory: Path, origin: Origin) -> Backup:
 
 
 def prune(newest: Backup, keep: int) -> list[Path]:
-    """Delete backups of the same state beside ``newest``: all but ``keep``, and all that hold what was erased since.
+    """Delete backups of the same state beside ``newest``: all but ``keep``, and all that contain data erased since.
 
     Returns:
         What was deleted.
@@ -176,6 +176,6 @@ def _delete(path: Path) -> None:
 
 
 def _clear(directory: Path, partition: str) -> None:
-    """Remove what a crash has left behind."""
+    """Remove leftovers of a crash."""
     for path in directory.glob(f".{partition}.*.tmp"):
         shutil.rmtree(path)

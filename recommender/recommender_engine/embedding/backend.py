@@ -1,4 +1,4 @@
-"""What computes vectors, and the loaded model that it is given.
+"""The interface of an encoder backend, and the loaded model that it computes.
 
 Importing this module imports torch.
 """

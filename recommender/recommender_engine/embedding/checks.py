@@ -1,4 +1,4 @@
-"""What every encoder makes sure of: nothing but Unicode goes in, nothing but unit vectors come out."""
+"""Checks of every encoder: valid Unicode as input, unit vectors as output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine asks of an embedding model."""
+"""The interface of an embedding model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models there are and where their files come from."""
+"""Declarations of models and the sources of their files."""
 
 from __future__ import annotations
 

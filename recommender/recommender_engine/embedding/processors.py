@@ -1,4 +1,4 @@
-"""How many processors this process may keep busy."""
+"""The number of processors usable by this process."""
 
 from __future__ import annotations
 

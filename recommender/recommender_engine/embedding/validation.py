@@ -1,4 +1,4 @@
-"""What is made sure of whatever made the vectors: one of length 1 for every text."""
+"""Validation of embeddings: one vector of length 1 for every text."""
 
 from __future__ import annotations
 

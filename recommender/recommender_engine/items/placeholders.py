@@ -1,4 +1,4 @@
-"""Texts that stand where there is none: ``N/A``, ``NULL``, ``-``, ``see attachment`` and their like."""
+"""Placeholder texts: ``N/A``, ``NULL``, ``-``, ``see attachment`` and similar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which attributes are prices: told by their names, in several languages."""
+"""Recognises price attributes by their names, in several languages."""
 
 from __future__ import annotations
 

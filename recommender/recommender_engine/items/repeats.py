@@ -1,4 +1,4 @@
-"""When two commands under one key are the same command."""
+"""Comparison of commands under one idempotency key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which lines of a message are not the message: quotations, signatures, small print, what machines say."""
+"""Finds the lines to cut from a message: quotations, signatures, disclaimers, automatic notices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_ABOVE = 4
 _HEADERS = 3  # of different kinds, in a block of them
 _ANNOUNCEMENT = 60  # characters of the line above one
 _BLOCK = 12  # lines that a block of headers has at most
-_WRAPPED = 3  # lines on which a program writes who wrote what is quoted
+_WRAPPED = 3  # most lines of an attribution
 _SIGNATURE = 12  # lines that are filled, behind a closing or the sign for a signature
 _ANNOUNCED = 8  # lines that a machine says at a time
 _SMALL_PRINT = 4000  # characters of a paragraph that may be some
@@ -27,7 +27,7 @@ _SIGNS = ("--", "\u2014")
 
 
 def cut(lines: Sequence[Line], phrases: Phrases) -> list[Rule | None]:
-    """By which rule each line goes; ``None`` for those that stay."""
+    """The rule that cuts each line; ``None`` for lines that stay."""
     cutting = _Cutting(lines, phrases)
     cutting.marked_up()
     cutting.quoted()
@@ -53,7 +53,7 @@ class _Cutting:
             self.by[place] = line.part
 
     def quoted(self) -> None:
-        """Lines behind ``>``, with who wrote them."""
+        """Lines after ``>``, with their attribution."""
         place = 0
         while place < len(self._texts):
             if not self._texts[place].startswith(">"):
@@ -95,7 +95,7 @@ class _Cutting:
                 return
 
     def automatic(self) -> None:
-        """What machines say, anywhere, and their warnings at the beginning."""
+        """Automatic notices anywhere, and warnings at the beginning."""
         there = self._paragraphs()
         for first, end in there:
             if end - first <= _ANNOUNCED and self._phrases.automatic(self._joined(first, end)):
@@ -126,7 +126,7 @@ class _Cutting:
         return not self._texts[place] and place + 1 < len(self._texts) and self._texts[place + 1].startswith(">")
 
     def _attributed(self, place: int) -> int:
-        """Where the lines begin that say who wrote what stands from a place on; the place itself if none do."""
+        """The first line of the attribution above a line; the line itself if there is none."""
         last = place - 1
         while last >= 0 and last >= place - 2 and not self._texts[last]:
             last -= 1
@@ -134,7 +134,7 @@ class _Cutting:
         return next(whole, place)
 
     def _attributes(self, first: int, end: int) -> bool:
-        """Whether some lines say who wrote what is quoted; a program wraps a line, and breaks no sentence off."""
+        """Whether some lines are one attribution: programs wrap it, and do not break off a sentence."""
         texts = self._texts[first:end]
         if not texts[-1].rstrip("*_ ").endswith(COLONS):
             return False
@@ -197,7 +197,7 @@ class _Cutting:
     # -- signatures ----------------------------------------------------------------------------------------------------
 
     def _is_signature(self, left: Sequence[int], *, explicit: bool) -> bool:
-        """Whether the lines that are left are few, and tell how to reach somebody."""
+        """Whether the remaining lines are few, and have contact details."""
         if explicit or not left or len(left) > _SIGNATURE:
             return explicit and len(left) <= _SIGNATURE
         texts = [self._texts[place] for place in left]

@@ -56,7 +56,7 @@ class Named(NamedTuple):
 
 
 def read(text: str, named: Named) -> list[Line] | str | None:
-    """What a reader sees of a text with mark-up in it.
+    """The visible text of a text with mark-up.
 
     Returns:
         Its lines, if it is HTML; else the text with its entities as signs; ``None`` if it has neither.
@@ -68,7 +68,7 @@ def read(text: str, named: Named) -> list[Line] | str | None:
     decoded = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
     if decoded == text:
         return None
-    if "<" not in text and is_html(decoded):  # somebody escaped the whole of it
+    if "<" not in text and is_html(decoded):  # the whole text is escaped HTML
         return _lines(decoded, named) or decoded
     return decoded
 
@@ -209,7 +209,7 @@ class _Reader:
             self._words.append(other)
 
     def comment(self, text: str) -> None:
-        """Nobody reads comments."""
+        """Comments are dropped."""
 
     def close(self) -> None:
         """The text ends."""

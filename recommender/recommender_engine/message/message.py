@@ -1,4 +1,4 @@
-"""What of an item is compared, and which rule cut the rest."""
+"""The compared part of an item, and the passages that rules cut from it."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Phrases:
         return self._separators.get(said[:-1].rstrip()) if said.endswith(COLONS) else None
 
     def attribution(self, line: str) -> bool:
-        """Whether the line says who wrote what is quoted below."""
+        """Whether the line attributes the quotation below to its author."""
         if len(line) > LONGEST or not line.rstrip("*_ ").endswith(COLONS):
             return False
         said = plain(line).strip("*_ ")[:-1].rstrip()
@@ -147,7 +147,7 @@ class Phrases:
         return said.startswith(self._begins) and any(one in said for one in self._middles) and _told_when(said)
 
     def attributes_from(self, line: str) -> bool:
-        """Whether a line can be the first of several that say who wrote what is quoted."""
+        """Whether a line can be the first of an attribution of several lines."""
         said = plain(line)
         return said.startswith(self._begins) and not said.endswith((".", "!", "?"))
 
@@ -164,7 +164,7 @@ class Phrases:
         return len(line) <= _LONG_CLOSING and plain(line).strip(" ,.!;\u2013-") in self._closings
 
     def reaches(self, line: str) -> bool:
-        """Whether the line holds a way to reach somebody, or the kind of a company."""
+        """Whether the line has contact details, or the legal form of a company."""
         return len(line) <= LONGEST and _REACHED.search(line) is not None
 
     def small_print(self, paragraph: str) -> bool:
@@ -182,7 +182,7 @@ class Phrases:
         return any(one in said for one in self._banners)
 
     def automatic(self, paragraph: str) -> bool:
-        """Whether a machine says that nobody reads answers, or that somebody is away."""
+        """Whether a paragraph is an automatic notice: no-reply or out of office."""
         if len(paragraph) > 2 * LONGEST:
             return False
         said = plain(paragraph).lstrip("*-_[(#> ")
