@@ -19,7 +19,7 @@ INT8 = "openvino-int8"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one backend is made.
+    """The definition of one backend.
 
     Attributes:
         make: from its name and the loaded model; raises ``ModelError`` if the model cannot be converted.
@@ -39,7 +39,7 @@ class Kind:
     model: Callable[[], str] | None = None
 
     def runs_on(self, device: str) -> bool:
-        """Whether it can be had on a device, here."""
+        """Whether it is usable on a device of this machine."""
         fits = self.on_cpu if device == "cpu" else self.on_others
         return fits and all(importlib.util.find_spec(library) for library in self.needs)
 

@@ -1,4 +1,4 @@
-"""The models that a process was started with, each loaded when it is first asked for."""
+"""The models that a process was started with, each loaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which backend computes a model's vectors on this machine: the fastest of those that agree with the reference."""
+"""Selects the backend for a model on this machine: the fastest of those that agree with the reference."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Tokens:
 
     @property
     def reading(self) -> str:
-        """How long texts are read, as it decides what the vectors are; empty where they are cut off."""
+        """How long texts are read, as a part of the model identity; empty if they are cut off."""
         return "" if self._windows == 1 else f"windows {self._windows} overlap {self._overlap}"
 
     def tokenise(self, texts: Sequence[str]) -> Tokenised:

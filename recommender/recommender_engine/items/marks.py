@@ -1,4 +1,4 @@
-"""How many marks a letter may carry."""
+"""A limit for combining marks on a letter."""
 
 from __future__ import annotations
 

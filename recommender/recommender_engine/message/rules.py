@@ -32,7 +32,7 @@ class Rules:
     tables: Mapping[str, Mapping[str, tuple[Any, ...]]]
 
     def phrases(self, table: str, key: str) -> Phrases:
-        """Those under a key."""
+        """The phrases under a key."""
         return self.tables[table][key]
 
 
