@@ -600,7 +600,7 @@ def test_answers_are_taken_back_or_forgotten_with_an_item(store: SqliteStore) ->
         store.answers.put(1, answer(one, other, n))
     store.answers.put(2, answer("a", "b", 9))
     store.answers.remove(1, "a", "b")
-    store.answers.forget(1, "c")
+    store.answers.forget_item(1, "c")
     assert (store.answers.count(1), store.answers.count(2)) == (0, 1)
 
 

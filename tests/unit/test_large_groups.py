@@ -50,7 +50,7 @@ def test_an_answer_costs_by_what_changes_and_not_by_the_size_of_the_group(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs: dict[int, list[int]] = {}
-    for size in (reshaping._MOST_WEIGHED + 100, 3 * (reshaping._MOST_WEIGHED + 100)):
+    for size in (reshaping._MOST_COMPARED + 100, 3 * (reshaping._MOST_COMPARED + 100)):
         with closing(filled(log, size)) as engine:
             for entry in (
                 log.feedback(f"i{size - 1}", "wrong"),
@@ -74,7 +74,7 @@ def test_an_answer_costs_by_what_changes_and_not_by_the_size_of_the_group(
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every group is a large one."""
-    monkeypatch.setattr(reshaping, "_MOST_WEIGHED", 2)
+    monkeypatch.setattr(reshaping, "_MOST_COMPARED", 2)
     monkeypatch.setattr(reshaping, "_MOST_REJUDGED", 1)
 
 
