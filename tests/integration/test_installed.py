@@ -114,8 +114,7 @@ def test_a_producer_loads_no_engine(project: Project) -> None:
 
 
 def test_help_imports_no_command(project: Project) -> None:
-    told = project.run("-X", "importtime", "-m", "celery_recommender", "--help")
-    assert "calibrate" in told
+    assert "calibrate" in project.run("-m", "celery_recommender", "--help")
     loaded = project.run(
         "-c",
         "import sys\nfrom celery_recommender.cli.main import main\n"
