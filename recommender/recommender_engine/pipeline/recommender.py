@@ -126,27 +126,65 @@ class Recommender:
         self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, search)
         self._departures = departures = Departures(store, arrivals, search, corrections)
         edits = GroupEdits(store, judging, self._answers, groups)
-        changed = self._answers, edits, self._models, current_verdicts, corrections
-        feedback = Feedback(store, self._collections, search, arrivals, *changed)
+        feedback = Feedback(
+            store,
+            self._collections,
+            search,
+            arrivals,
+            self._answers,
+            edits,
+            self._models,
+            current_verdicts,
+            corrections,
+        )
         outcomes = Outcomes(self._summaries)
-        parts = search, arrivals, departures, self._expiry, groups, recommendations, current_verdicts, corrections
-        upserts = Upserts(store, self._collections, *parts, outcomes)
+        upserts = Upserts(
+            store,
+            self._collections,
+            search,
+            arrivals,
+            departures,
+            self._expiry,
+            groups,
+            recommendations,
+            current_verdicts,
+            corrections,
+            outcomes,
+        )
         self.moves = MovedCollections(store, self._collections, self._words)
         retirement = Retirement(store, self._collections)
-        shared = self._collections, self._words, self._summaries, self.moves
-        self.moving = MoveSteps(store, encoders, *shared, retirement, self._answers)
+        self.moving = MoveSteps(
+            store,
+            encoders,
+            self._collections,
+            self._words,
+            self._summaries,
+            self.moves,
+            retirement,
+            self._answers,
+        )
         whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement)
         self.tidying = Retention(store, self.moves.leftovers)
         self._items = ItemChanges(store, self._collections, departures, feedback, outcomes, self.moves)
         self._handlers = Handlers(store, self.moves, upserts, self._items, feedback, whole, self.moving)
         self.notes = Notes(store)
-        asked = self._embedding, compared_texts, self._collections
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
         self._reads = Reads(
-            store, *asked, self._indexes, search, recommendations, self._answers, current_verdicts, self.promises
+            store,
+            self._embedding,
+            compared_texts,
+            self._collections,
+            self._indexes,
+            search,
+            recommendations,
+            self._answers,
+            current_verdicts,
+            self.promises,
         )
-        self._comparing = Comparing(store, *asked, self._words, search, arrivals, judging)
+        self._comparing = Comparing(
+            store, self._embedding, compared_texts, self._collections, self._words, search, arrivals, judging
+        )
         self._recutting.open()
 
     # -- the main path -------------------------------------------------------------------------------------------------

@@ -216,9 +216,9 @@ class Plugin:
         tell_what_is_missing()
         self.settings = self.located().replaced(partition=partition)
         self._partitions = None
-        carrier = ResultDelivery(self.app, self.settings, self._connect())
+        deliver = ResultDelivery(self.app, self.settings, self._connect())
         self.owner = Owner(
-            self.settings, self.encoders, self._connect, carrier, asking(self.app, self.settings), _end_worker
+            self.settings, self.encoders, self._connect, deliver, asking(self.app, self.settings), _end_worker
         )
         self.owner.status.update(deliver_queue=queue_of_deliveries(self.app, self.settings))
         self._marker = ResultMarker(self.app, partition, self.owner.status, self.owner.elected)
