@@ -126,6 +126,16 @@ def test_tests_that_a_page_names_exist() -> None:
     assert named - there == set()
 
 
+def test_modules_that_a_page_names_exist() -> None:
+    """A page that leads to a module leads to one that is there, also after modules have moved."""
+    there = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    named = {
+        name for page in (*PAGES, *ROOT.glob("*.md")) for name in re.findall(r"`([\w./-]+\.py)`", page.read_text())
+    }
+    assert len(named) > 100
+    assert {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)} == set()
+
+
 def test_faults_have_a_number_each_in_order() -> None:
     numbers = [
         int(number) for number in re.findall(r"^\| F(\d+) \|", (DOCS / "reliability.md").read_text(), re.MULTILINE)
