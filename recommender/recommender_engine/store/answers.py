@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recommender_engine.items import EntryId
+from recommender_engine.store.tally import CollectionCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,7 @@ class AnswerTable:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._counts: dict[int, int] | None = None  # of collections that are here
-
-    def forget(self) -> None:
-        """Clear the cache after a rollback."""
-        self._counts = None
+        self.counts = CollectionCounts(connection, "answers")
 
     def all(self, collection: int) -> list[Answer]:
         """Every answer, in order of arrival."""
@@ -61,7 +58,7 @@ class AnswerTable:
     def put(self, collection: int, answer: Answer) -> None:
         """Store an answer; replaces an earlier one on the same pair."""
         self.remove(collection, answer.one, answer.other)
-        self._count(collection, 1)
+        self.counts.change(collection, 1)
         self._db.execute(
             "INSERT INTO answers (collection, one, other, same, entry, said_by, probability, features, kind)"
             " VALUES (?,?,?,?,?,?,?,?,?)",
@@ -80,12 +77,10 @@ class AnswerTable:
 
     def remove(self, collection: int, one: str, other: str) -> None:
         """Delete an answer; ids in ascending order."""
-        self._count(
-            collection,
-            -self._db.execute(
-                "DELETE FROM answers WHERE collection=? AND one=? AND other=?", (collection, one, other)
-            ).rowcount,
-        )
+        gone = self._db.execute(
+            "DELETE FROM answers WHERE collection=? AND one=? AND other=?", (collection, one, other)
+        ).rowcount
+        self.counts.change(collection, -gone)
 
     def forget_item(self, collection: int, item_id: str) -> None:
         """Delete every answer on an item."""
@@ -94,30 +89,11 @@ class AnswerTable:
                 f"DELETE FROM answers WHERE collection=? AND {side}=?",  # noqa: S608 (constant)
                 (collection, item_id),
             ).rowcount
-            self._count(collection, -gone)
+            self.counts.change(collection, -gone)
 
     def count(self, collection: int | None = None) -> int:
         """Number of answers of a collection, or of all collections of this partition; cached."""
-        counts = self._counted()
-        return sum(counts.values()) if collection is None else counts.get(collection, 0)
-
-    def retire(self, collection: int) -> None:
-        """Remove a collection that has left from the counts."""
-        self._counted().pop(collection, None)
-
-    def _counted(self) -> dict[int, int]:
-        if self._counts is None:
-            self._counts = dict(
-                self._db.execute(
-                    "SELECT collection, count(*) FROM answers WHERE collection IN"
-                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
-                )
-            )
-        return self._counts
-
-    def _count(self, collection: int, change: int) -> None:
-        if self._counts is not None and (change > 0 or collection in self._counts):
-            self._counts[collection] = self._counts.get(collection, 0) + change
+        return self.counts.total() if collection is None else self.counts.of(collection)
 
     def model(self, collection: int) -> tuple[int, dict[str, Any]] | None:
         """The learned model as JSON values, and the number of answers it has learned from."""

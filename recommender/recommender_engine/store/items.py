@@ -20,6 +20,7 @@ from recommender_engine.store.rows import (
     StoredItem,
     Verdict,
 )
+from recommender_engine.store.tally import CollectionCounts
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
@@ -33,12 +34,7 @@ class ItemTable:
     def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
         self._db = connection
         self.recent = recent
-        self._counts: dict[int, int] | None = None
-
-    def forget(self) -> None:
-        """Clear the cache after a rollback."""
-        self.recent.clear()
-        self._counts = None
+        self.counts = CollectionCounts(connection, "items")
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
         """The stored item, or ``None``."""
@@ -122,7 +118,7 @@ class ItemTable:
                 *policy_key,
             ),
         )
-        self._count(row.collection, 1)
+        self.counts.change(row.collection, 1)
         self.recent.arrived(row)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
@@ -167,7 +163,7 @@ class ItemTable:
         gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection, point, grp", (seq,)).fetchone()
         if gone is not None:
             collection, point, group = gone
-            self._count(collection, -1)
+            self.counts.change(collection, -1)
             self.recent.left(seq, point, group)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
@@ -314,27 +310,7 @@ class ItemTable:
 
     def count(self, collection: int | None = None) -> int:
         """Number of items of a collection, or of all collections of this partition; cached."""
-        counts = self._counted()
-        return sum(counts.values()) if collection is None else counts.get(collection, 0)
-
-    def _counted(self) -> dict[int, int]:
-        if self._counts is None:
-            self._counts = dict(
-                self._db.execute(
-                    "SELECT collection, count(*) FROM items WHERE collection IN"
-                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
-                )
-            )
-        return self._counts
-
-    def retire(self, collection: int) -> None:
-        """Remove a collection that has left from the counts and the cache."""
-        self.recent.clear()
-        self._counted().pop(collection, None)
-
-    def _count(self, collection: int, change: int) -> None:
-        if self._counts is not None and (change > 0 or collection in self._counts):
-            self._counts[collection] = self._counts.get(collection, 0) + change
+        return self.counts.total() if collection is None else self.counts.of(collection)
 
 
 def _since(hidden_ms: int | None) -> int:

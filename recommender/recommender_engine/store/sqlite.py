@@ -69,10 +69,13 @@ class SqliteStore:
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
         self.transfer = TransferTable(self._db)
-        for table in (self.items, self.vectors, self.words, self.answers, self.tombstones, self.outbox, self.moves):
+        self.on_rollback(recent.clear)
+        self.on_retire(lambda collection: recent.clear())
+        for counts in (self.items.counts, self.answers.counts, self.tombstones.counts):
+            self.on_rollback(counts.forget)
+            self.on_retire(counts.retire)
+        for table in (self.vectors, self.words, self.outbox, self.moves):
             self.on_rollback(table.forget)
-        for counted in (self.items, self.answers, self.tombstones):
-            self.on_retire(counted.retire)
 
     def on_rollback(self, reload: Callable[[], None]) -> None:
         """Register a function that reloads or clears a cache after a rollback.

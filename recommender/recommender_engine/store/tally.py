@@ -55,6 +55,51 @@ class Tally:
         self._held, self._changed = None, False
 
 
+class CollectionCounts:
+    """Rows of a table by collection, of those that have not left: read once, then kept up to date.
+
+    Args:
+        connection: the database.
+        table: with a column ``collection``; a constant.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, table: str) -> None:
+        self._db = connection
+        self._table = table
+        self._counts: dict[int, int] | None = None
+
+    def of(self, collection: int) -> int:
+        """Rows of a collection."""
+        return self._read().get(collection, 0)
+
+    def total(self) -> int:
+        """Rows of all collections."""
+        return sum(self._read().values())
+
+    def change(self, collection: int, rows: int) -> None:
+        """Add to the count of a collection; rows of one that has left are not counted down."""
+        if self._counts is not None and (rows > 0 or collection in self._counts):
+            self._counts[collection] = self._counts.get(collection, 0) + rows
+
+    def retire(self, collection: int) -> None:
+        """Remove a collection that has left."""
+        self._read().pop(collection, None)
+
+    def forget(self) -> None:
+        """Clear the cache after a rollback."""
+        self._counts = None
+
+    def _read(self) -> dict[int, int]:
+        if self._counts is None:
+            self._counts = dict(
+                self._db.execute(
+                    f"SELECT collection, count(*) FROM {self._table} WHERE collection IN"  # noqa: S608 (constant)
+                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
+                )
+            )
+        return self._counts
+
+
 def size(text: str) -> int:
     """Bytes of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from recommender_engine.store.tally import CollectionCounts
+
 TOMBSTONE_WINDOW_MS = 7 * 24 * 3600 * 1000
 """For how long of stream time the version of a deleted item is kept."""
 
@@ -25,24 +27,19 @@ class TombstoneTable:
     def __init__(self, connection: sqlite3.Connection, most: int = MOST_TOMBSTONES) -> None:
         self._db = connection
         self._most = most
-        self._counts: dict[int, int] | None = None  # of collections that are here
-
-    def forget(self) -> None:
-        """Clear the cache after a rollback."""
-        self._counts = None
+        self.counts = CollectionCounts(connection, "tombstones")
 
     def bury(self, collection: int, item_id: str, version: int, now_ms: int) -> None:
         """Store the version under which an item was deleted; deletes older ones above the limit."""
-        counts = self._counted()
         known = self._db.execute("SELECT 1 FROM tombstones WHERE collection=? AND id=?", (collection, item_id))
         if known.fetchone() is None:
-            counts[collection] = counts.get(collection, 0) + 1
+            self.counts.change(collection, 1)
         self._db.execute(
             "INSERT OR REPLACE INTO tombstones (collection, id, version, at_ms) VALUES (?,?,?,?)",
             (collection, item_id, version, now_ms),
         )
-        while sum(counts.values()) > self._most:
-            self._drop_oldest(counts)
+        while self.counts.total() > self._most:
+            self._drop_oldest()
 
     def version(self, collection: int, item_id: str, now_ms: int) -> int | None:
         """The version under which an item was deleted, if within the window before ``now_ms``."""
@@ -55,8 +52,7 @@ class TombstoneTable:
     def remove(self, collection: int, item_id: str) -> None:
         """Delete the version of an item that exists again or is erased."""
         gone = self._db.execute("DELETE FROM tombstones WHERE collection=? AND id=?", (collection, item_id)).rowcount
-        if gone and self._counts is not None and collection in self._counts:
-            self._counts[collection] -= 1
+        self.counts.change(collection, -gone)
 
     def forget_old(self, now_ms: int, limit: int) -> int:
         """Delete at most ``limit`` versions past their window; returns their number."""
@@ -66,28 +62,12 @@ class TombstoneTable:
             (now_ms - TOMBSTONE_WINDOW_MS, limit),
         ).fetchall()
         for (collection,) in gone:
-            if self._counts is not None and collection in self._counts:
-                self._counts[collection] -= 1
+            self.counts.change(collection, -1)
         return len(gone)
 
-    def retire(self, collection: int) -> None:
-        """Remove a collection that has left from the counts."""
-        self._counted().pop(collection, None)
-
-    def _counted(self) -> dict[int, int]:
-        if self._counts is None:
-            self._counts = dict(
-                self._db.execute(
-                    "SELECT collection, count(*) FROM tombstones WHERE collection IN"
-                    " (SELECT id FROM collections WHERE NOT instr(name, char(10))) GROUP BY collection"
-                )
-            )
-        return self._counts
-
-    def _drop_oldest(self, counts: dict[int, int]) -> None:
+    def _drop_oldest(self) -> None:
         (collection,) = self._db.execute(
             "DELETE FROM tombstones WHERE (collection, id) IN"
             " (SELECT collection, id FROM tombstones ORDER BY at_ms, collection, id LIMIT 1) RETURNING collection"
         ).fetchone()
-        if collection in counts:
-            counts[collection] -= 1
+        self.counts.change(collection, -1)
