@@ -48,7 +48,7 @@ def multiply(engine: Recommender, item_id: str, count: int) -> None:
             f" {columns}) SELECT items.id || ' ' || i, 'of ' || i, {columns} FROM items, n WHERE items.id = ?",
             (count, item_id),
         )
-    store.items.forget()
+    store.items.recent.clear()
 
 
 # One policy of each kind: what an item must not repeat, and two that may be repeats of each other.
