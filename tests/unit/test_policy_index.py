@@ -49,6 +49,7 @@ def multiply(engine: Recommender, item_id: str, count: int) -> None:
             (count, item_id),
         )
     store.items.recent.clear()
+    store.items.counts.forget()
 
 
 # One policy of each kind: what an item must not repeat, and two that may be repeats of each other.
