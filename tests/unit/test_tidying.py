@@ -85,7 +85,7 @@ def test_of_too_many_versions_the_oldest_go_and_it_does_not_matter_what_else_is_
             for n in range(8):
                 table.bury(left, f"l{n}", 1, n)
                 table.bury(here, f"h{n}", 1, n)
-            table.retire(left)
+            table.counts.retire(left)
             store.transfer.retire(left, "left", "m")
             if tidied:
                 store._db.execute("DELETE FROM tombstones WHERE collection=?", (left,))
