@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from recommender_engine.items import CollectionSettings, Item
 from recommender_engine.items.placeholders import says_nothing
@@ -121,8 +122,11 @@ def reach(settings: CollectionSettings, collection: int, later: Dated) -> Policy
 
 
 def _among(settings: CollectionSettings, item: Item) -> bool:
-    """Whether an item has the values that one which is repeated must have."""
-    return all(any(_same(_value(item, name), value) for value in values) for name, values in settings.only.items())
+    """Whether an item has the values that one which is repeated must have; of a list, one of its elements."""
+    return all(
+        any(_same(mine, value) for mine in _elements(_value(item, name)) for value in values)
+        for name, values in settings.only.items()
+    )
 
 
 def _scope(settings: CollectionSettings, collection: int, item: Item, *, own_time: bool) -> int:
@@ -131,8 +135,14 @@ def _scope(settings: CollectionSettings, collection: int, item: Item, *, own_tim
     return int.from_bytes(blake2b(said, digest_size=8).digest(), signed=True)
 
 
-def _comparable(value: AttributeValue) -> tuple[str, AttributeValue]:
+def _elements(value: AttributeValue) -> Sequence[AttributeValue]:
+    return value if isinstance(value, list) else (value,)
+
+
+def _comparable(value: AttributeValue) -> tuple[str, Any]:
     """Equal for values that are the same, and different for others; also as JSON."""
+    if isinstance(value, list):
+        return "list", [_comparable(one) for one in value]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return type(value).__name__, value
     return "number", int(value) if isinstance(value, float) and value.is_integer() else value

@@ -68,6 +68,11 @@ def item(**fields: Any) -> dict[str, Any]:
         ),
         (
             UPSERT,
+            {"id": "a", "text": "b", "attributes": {"tags": ["new", "é"], "sizes": [38, 38.5], "none": []}},
+            UpsertItem(id="a", text="b", attributes={"tags": ["new", "é"], "sizes": [38, 38.5], "none": []}),
+        ),
+        (
+            UPSERT,
             {"id": "a", "text": "b", "timestamp": "2026-03-01T09:30:00Z", "vector": [1, 2.5]},
             UpsertItem(id="a", text="b", timestamp=datetime(2026, 3, 1, 9, 30, tzinfo=UTC), vector=[1.0, 2.5]),
         ),
@@ -177,7 +182,13 @@ def test_fields_make_one_text_in_the_order_given() -> None:
         pytest.param(item(type="item.upsert"), "unknown_field", "type", id="type inside"),
         pytest.param(item(attributes=["x"]), "wrong_type", "attributes", id="list as attributes"),
         pytest.param(item(attributes={"a": {}}), "invalid_value", "attributes.a", id="object as attribute"),
-        pytest.param(item(attributes={"a": [1]}), "invalid_value", "attributes.a", id="list as attribute"),
+        pytest.param(item(attributes={"a": [[1]]}), "invalid_value", "attributes.a", id="list in a list"),
+        pytest.param(item(attributes={"a": [1, "1"]}), "invalid_value", "attributes.a", id="list of two types"),
+        pytest.param(item(attributes={"a": [True]}), "invalid_value", "attributes.a", id="list of booleans"),
+        pytest.param(item(attributes={"a": ["x", None]}), "invalid_value", "attributes.a", id="null in a list"),
+        pytest.param(item(attributes={"a": ["x"] * 257}), "invalid_value", "attributes.a", id="long list"),
+        pytest.param(item(attributes={"a": ["x" * 1025]}), "invalid_value", "attributes.a", id="long text in a list"),
+        pytest.param(item(attributes={"a": [2**63]}), "invalid_value", "attributes.a", id="65 bits in a list"),
         pytest.param(item(attributes={"a": "x" * 1025}), "invalid_value", "attributes.a", id="long attribute"),
         pytest.param(item(attributes={"a\n": 1}), "invalid_value", "attributes.a\n.[key]", id="line break in a name"),
         pytest.param(

@@ -190,13 +190,25 @@ def test_empty_csv_cells_are_no_attributes(tmp_path: Path) -> None:
 
 def test_json_attributes_keep_their_types(tmp_path: Path) -> None:
     row = {"id": 1, "text": "x", "s": "12", "i": 3, "f": 1.5, "b": True, "n": None, "tags": ["a", "b"], "empty": ""}
+    row |= {"sizes": [38, 38.5], "mixed": [1, "a"], "many": [1] * 257, "flags": [True]}
     attributes = tuple(name for name in row if name not in ("id", "text"))
 
     assert items(jsonl_file(tmp_path, row, {"id": 2, "text": "y"}), attributes=attributes) == [
         {
             "id": "1",
             "text": "x",
-            "attributes": {"s": "12", "i": 3, "f": 1.5, "b": True, "tags": '["a", "b"]', "empty": ""},
+            "attributes": {
+                "s": "12",
+                "i": 3,
+                "f": 1.5,
+                "b": True,
+                "tags": ["a", "b"],
+                "empty": "",
+                "sizes": [38, 38.5],
+                "mixed": '[1, "a"]',
+                "many": json.dumps([1] * 257),
+                "flags": "[true]",
+            },
         },
         {"id": "2", "text": "y"},
     ]
@@ -211,17 +223,26 @@ def test_parquet_attributes_keep_their_types_and_nan_is_left_out(tmp_path: Path)
         "stock": [3, None],
         "cost": [Decimal("0.99"), None],
         "made": [dt.date(2026, 3, 1), None],
+        "tags": [["new", "sale"], None],
+        "costs": [[Decimal("0.99"), Decimal("1.25")], None],
         "when": [dt.datetime(2026, 3, 1, 9, 30), None],
     }
     pq.write_table(pa.table(table), path)
-    attributes = ("price", "stock", "cost", "made")
+    attributes = ("price", "stock", "cost", "made", "tags", "costs")
 
     assert items(path, attributes=attributes, timestamp_field="when", collection="shop") == [
         {
             "id": "1",
             "collection": "shop",
             "text": "x",
-            "attributes": {"price": 1.5, "stock": 3, "cost": 0.99, "made": "2026-03-01"},
+            "attributes": {
+                "price": 1.5,
+                "stock": 3,
+                "cost": 0.99,
+                "made": "2026-03-01",
+                "tags": ["new", "sale"],
+                "costs": [0.99, 1.25],
+            },
             "timestamp": "2026-03-01T09:30:00+00:00",
         },
         {"id": "2", "collection": "shop", "text": "y"},

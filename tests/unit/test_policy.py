@@ -45,6 +45,11 @@ def dated(attributes: dict[str, Any] | None = None, *, at_ms: int = 0, **fields:
         pytest.param({"only": {"open": [1]}}, dated(), dated({"open": True}), False, id="only 1, not true"),
         pytest.param({"equal": ["who"]}, dated({"who": "x"}), dated(), False, id="missing on one side"),
         pytest.param({"equal": ["who"]}, dated(), dated({"who": None}), True, id="missing on both sides"),
+        pytest.param({"equal": ["who"]}, dated({"who": [1, 2]}), dated({"who": [1.0, 2]}), True, id="equal lists"),
+        pytest.param({"equal": ["who"]}, dated({"who": [1, 2]}), dated({"who": [2, 1]}), False, id="lists in order"),
+        pytest.param({"equal": ["who"]}, dated({"who": ["x"]}), dated({"who": "x"}), False, id="list and element"),
+        pytest.param({"only": {"tag": ["a"]}}, dated(), dated({"tag": ["b", "a"]}), True, id="only with an element"),
+        pytest.param({"only": {"tag": ["a"]}}, dated(), dated({"tag": ["b"]}), False, id="only without an element"),
         pytest.param(
             {"equal": ["who", "what"]},
             dated({"who": 1, "what": 2}),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recommender_engine.items import limits
 from recommender_engine.items.decisions import Probability
-from recommender_engine.items.values import AttributeValue, Name, Value
+from recommender_engine.items.values import Name, Scalar, Value
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
@@ -17,7 +17,7 @@ Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=limits.MAX_RU
 CutRule = Literal["markup", "subject_prefixes", "quotes", "forwards", "signatures", "disclaimers", "auto_replies"]
 CUT_RULES: tuple[CutRule, ...] = get_args(CutRule)
 """What can be cut from a text before it is compared."""
-Choices = Annotated[tuple[AttributeValue, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
+Choices = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
 
 
 class CollectionSettings(Value):
@@ -40,7 +40,8 @@ class CollectionSettings(Value):
         review_budget: share of the items that may be in ``review``, in (0, 1]: the likeliest of those that would be,
             counted in the order of the stream. The others are ``similar``. ``None``: all are in it.
         equal: attributes or fields that two items must have with the same value to be duplicates (requester, product).
-        only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open).
+        only: by attribute, the values that an earlier item must have to be repeated by a later one (status: open); a
+            list must have one of them.
         window_seconds: how far apart in time two duplicates may be, by ``timestamp``, or by arrival without one.
         min_length: shorter texts, in characters, are never duplicates.
         cut: what is no part of the message and is left out of what is compared: ``markup`` (HTML is read as text),

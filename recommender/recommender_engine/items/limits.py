@@ -13,6 +13,7 @@ MAX_NAME_CHARS = 64  # of a field or an attribute
 MAX_FIELDS = 16
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_BYTES = 1024
+MAX_ATTRIBUTE_VALUES = 256  # in an attribute that is a list
 MAX_VECTOR_DIMENSION = 4096
 MAX_WINDOWS = 16  # of a text, each of as many tokens as the model reads
 MAX_VERSION = 2**63 - 1

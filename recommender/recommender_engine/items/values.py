@@ -46,6 +46,28 @@ Text = Annotated[str, _bounded(limits.MAX_TEXT_BYTES)]
 def _scalar(value: object) -> object:
     if not isinstance(value, str | int | float | bool | None):
         raise ValueError("must be a string, a number, a boolean or null")
+    return _bounded_scalar(value)
+
+
+def _attribute(value: object) -> object:
+    if not isinstance(value, list):
+        if not isinstance(value, str | int | float | bool | None):
+            raise ValueError("must be a string, a number, a boolean, null, or a list of strings or of numbers")
+        return _bounded_scalar(value)
+    if len(value) > limits.MAX_ATTRIBUTE_VALUES:
+        raise ValueError(f"is a list of {len(value)} values; at most {limits.MAX_ATTRIBUTE_VALUES} are accepted")
+    if not (all(isinstance(one, str) for one in value) or all(map(_is_number, value))):
+        raise ValueError("is a list of something else than strings only or numbers only")
+    for one in value:
+        _bounded_scalar(one)
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bounded_scalar(value: object) -> object:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("an integer must fit into 64 bits")
     if isinstance(value, float) and not math.isfinite(value):
@@ -55,7 +77,18 @@ def _scalar(value: object) -> object:
     return value
 
 
-AttributeValue = Annotated[str | int | float | bool | None, BeforeValidator(_scalar)]
+Scalar = Annotated[str | int | float | bool | None, BeforeValidator(_scalar)]
+AttributeValue = Annotated[
+    str
+    | int
+    | float
+    | bool
+    | Annotated[list[str], Field(max_length=limits.MAX_ATTRIBUTE_VALUES)]
+    | Annotated[list[int | float], Field(max_length=limits.MAX_ATTRIBUTE_VALUES)]
+    | None,
+    BeforeValidator(_attribute),
+]
+"""One value, or a list of strings or of numbers."""
 Attributes = Annotated[dict[Name, AttributeValue], Field(max_length=limits.MAX_ATTRIBUTES)]
 
 Sentence = Annotated[str, Field(min_length=1), AfterValidator(_printable), _bounded(limits.MAX_SENTENCE_BYTES)]

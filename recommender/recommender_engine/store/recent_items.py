@@ -5,6 +5,7 @@ from __future__ import annotations
 from sys import getsizeof
 
 from recommender_engine.items import Item
+from recommender_engine.items.values import AttributeValue
 from recommender_engine.recent import Recent
 from recommender_engine.store.rows import MEMBERS_PER_POINT, ItemText, Member, StoredItem
 
@@ -81,8 +82,12 @@ class RecentItems:
 def _size_of(seq: int, text: ItemText) -> int:
     """Estimated bytes of a text."""
     item = text.item
-    attributes = [_AN_ATTRIBUTE + getsizeof(name) + getsizeof(value) for name, value in item.attributes.items()]
+    attributes = [_AN_ATTRIBUTE + getsizeof(name) + _size_of_value(value) for name, value in item.attributes.items()]
     return _A_TEXT + getsizeof(item.content) + sum(attributes)
+
+
+def _size_of_value(value: AttributeValue) -> int:
+    return getsizeof(value) + (sum(map(getsizeof, value)) if isinstance(value, list) else 0)
 
 
 def _without_vector(item: Item) -> Item:

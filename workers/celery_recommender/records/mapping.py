@@ -16,7 +16,9 @@ from celery_recommender.records.values.dates import DateForm, NotADateError, Ord
 from celery_recommender.records.values.guessing import listed
 from celery_recommender.records.values.quantities import DecimalMark, NumberForm
 from celery_recommender.records.values.text import is_missing, meant, to_id, to_text
+from recommender_engine.items import limits
 from recommender_engine.items.prices import is_price
+from recommender_engine.items.values import AttributeValue
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+([eE][+-]?[0-9]{1,3})?")
@@ -185,7 +187,7 @@ class ItemMapping:
                 )
         return {name: value for name, value in values.items() if value is not None}
 
-    def _attribute(self, name: str, cell: Any) -> str | int | float | bool | None:
+    def _attribute(self, name: str, cell: Any) -> AttributeValue:
         form = self.numbers.get(name)
         if form is not None and isinstance(cell, str):
             number = form.read(cell)
@@ -245,12 +247,21 @@ def _text(value: Any) -> str:
     return to_text(value)
 
 
-def _attribute(value: Any) -> str | int | float | bool | None:
+def _attribute(value: Any) -> AttributeValue:
+    """Lists of texts or of numbers stay lists; other lists and objects become JSON."""
     if is_missing(value):
         return None
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, list) and value and len(value) <= limits.MAX_ATTRIBUTE_VALUES:
+        numbers = [float(one) if isinstance(one, Decimal) else one for one in value]
+        if all(isinstance(one, str) for one in value) or all(map(_is_number, numbers)):
+            return numbers
     return value if isinstance(value, str | int | float) else to_text(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not is_missing(value)
 
 
 def parsed(value: str | None) -> str | int | float | bool | None:
