@@ -128,7 +128,7 @@ def features_page() -> Iterator[str]:
         "In the order of `recommender_engine/matching/features/table.py`. *Sign*: with a larger value the probability",
         "never falls (`same`), never rises (`different`), or follows the data. *Read from*: the pair alone; values of",
         "both (`stated`: codes, numbers, sizes, colours); named fields (`titles`, `labels`); both texts word by word",
-        "(`sides`); or the item's other candidates (`context`). *Evidence*: the reason that it belongs to.",
+        "(`contradictions`); or the item's other candidates (`context`). *Evidence*: the reason that it belongs to.",
         "",
         "| feature | sign | read from | evidence | meaning |",
         "| --- | --- | --- | --- | --- |",

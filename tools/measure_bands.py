@@ -99,7 +99,7 @@ def seen(name: str, stream: Arrivals, encoders: RecordedEncoders) -> Seen:
     with Player(encoders, default_model(), 0.95, with_rows=True) as player:
         player.arrive(stream.items)
         found = [one for item in stream.items for one in player.stated.get(item.id, ())]
-    number = {item.id: place for place, item in enumerate(stream.items)}
+    number = {item.id: segment for segment, item in enumerate(stream.items)}
     pairs = np.array([(number[one.item], number[one.other]) for one in found])
     labels = [stream.same(one, other) for one, other in pairs.tolist()]
     return Seen(
@@ -114,13 +114,13 @@ def seen(name: str, stream: Arrivals, encoders: RecordedEncoders) -> Seen:
 
 def kinds(items: Sequence[Item], pairs: np.ndarray) -> np.ndarray:
     """The kind of each pair, by its place in `Kind`."""
-    nothing, places = CountedTerms(), {kind: place for place, kind in enumerate(Kind)}
+    nothing, segments = CountedTerms(), {kind: segment for segment, kind in enumerate(Kind)}
 
     @cache
     def of(number: int) -> Profile:
         return profile(items[number], item_terms(items[number]), nothing)
 
-    return np.array([places[kind_of(of(one), of(other))] for one, other in pairs.tolist()])
+    return np.array([segments[kind_of(of(one), of(other))] for one, other in pairs.tolist()])
 
 
 def fitted_without(found: Sequence[Seen], domain: str) -> PairModel:
@@ -168,13 +168,13 @@ class Flaggable:
         return (float(self.right[flagged - 1]), flagged) if flagged else (0.0, 0)
 
 
-def flaggable(one: Seen, model: PairModel, place: Segment) -> Flaggable:
+def flaggable(one: Seen, model: PairModel, segment: Segment) -> Flaggable:
     """In a stream, of each item its likeliest pair of the kind; alone, each pair."""
-    rows = one.rows if place.view is View.STREAM else hide(one.rows, CONTEXT)
-    chosen = np.flatnonzero((one.labels >= 0) & ~one.held & (one.kinds == list(Kind).index(place.kind)))
+    rows = one.rows if segment.view is View.STREAM else hide(one.rows, CONTEXT)
+    chosen = np.flatnonzero((one.labels >= 0) & ~one.held & (one.kinds == list(Kind).index(segment.kind)))
     stated = model.probabilities(rows[chosen]) if len(chosen) else np.zeros(0)
     order = np.argsort(-stated, kind="stable")
-    if place.view is View.STREAM:
+    if segment.view is View.STREAM:
         _, first = np.unique(one.items[chosen][order], return_index=True)
         order = order[np.sort(first)]
     labels = one.labels[chosen][order].astype(float)
@@ -212,7 +212,8 @@ def measured(found: Sequence[Seen], model: PairModel) -> dict[Segment, tuple[Ope
     """The points of all places, each set judged by a model that has not seen its domain."""
     judges = {one.domain: fitted_without(found, one.domain) for one in found if one.set_name in FITTED}
     return {
-        place: points([flaggable(one, judges.get(one.domain, model), place) for one in found]) for place in SEGMENTS
+        segment: points([flaggable(one, judges.get(one.domain, model), segment) for one in found])
+        for segment in SEGMENTS
     }
 
 
@@ -229,11 +230,11 @@ def kept(name: str, folder: Path, read: Any, vectors: Path, cache_name: str) -> 
         return Seen(name, **file)
 
 
-def write(places: Mapping[Segment, tuple[OperatingPoint, ...]], names: Sequence[str]) -> Path:
+def write(segments: Mapping[Segment, tuple[OperatingPoint, ...]], names: Sequence[str]) -> Path:
     path = Path(shipped.__file__).with_name(shipped.DEFAULT_FILE)
     said = json.loads(path.read_text(encoding="utf-8"))
     said["about"]["places"] = {"script": "tools/measure_bands.py", "streams": list(names)}
-    model = replace(PairModel.from_json(said), places=dict(places))
+    model = replace(PairModel.from_json(said), segments=dict(segments))
     text = json.dumps({**said, "places": model.to_json()["places"]}, separators=(",", ":"))
     path.write_text(text + "\n", encoding="utf-8")
     return path
@@ -250,12 +251,12 @@ def main() -> None:
     names = [*FITTED, *OWN, *NEVER_FITTED, *(f"{name}, 3 % repeats" for name in THIN)]
     options.vectors.mkdir(parents=True, exist_ok=True)
     found = [kept(name, options.rows, every[name][1], options.vectors, every[name][0]) for name in names]
-    places = measured(found, default_model())
-    for place, said in places.items():
+    segments = measured(found, default_model())
+    for segment, said in segments.items():
         told = ", ".join(f"{one.precision}: {one.probability}" for one in said) or "closed"
-        print(f"{place.view.value:7s} {place.kind.value:14s} {told}")
+        print(f"{segment.view.value:7s} {segment.kind.value:14s} {told}")
     if options.write:
-        print(write(places, names))
+        print(write(segments, names))
 
 
 if __name__ == "__main__":

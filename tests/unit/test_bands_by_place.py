@@ -106,14 +106,14 @@ def judged(model: PairModel, one: str, *others: str, **settings: float) -> list[
     sides = [side(said) for said in (one, *others)]
     counted = CountedTerms(item_terms(one.item).whole.counts for one in sides)
     matcher = LearnedMatcher(lambda collection: counted, lambda collection: model)
-    candidates = [Candidate(other, 0.97 - 0.4 * place) for place, other in enumerate(sides[1:])]
+    candidates = [Candidate(other, 0.97 - 0.4 * segment) for segment, other in enumerate(sides[1:])]
     verdicts = matcher.judge(sides[0], candidates, CollectionSettings.model_validate(settings))
     return [verdict.band for verdict in verdicts]
 
 
 def with_points(*open_: Segment) -> PairModel:
     anything = (OperatingPoint(0.5, 0.01), OperatingPoint(0.95, 0.02))
-    return replace(default_model(), places={**CLOSED_EVERYWHERE, **dict.fromkeys(open_, anything)})
+    return replace(default_model(), segments={**CLOSED_EVERYWHERE, **dict.fromkeys(open_, anything)})
 
 
 def test_each_view_and_kind_has_a_beginning_of_its_own() -> None:
@@ -123,7 +123,7 @@ def test_each_view_and_kind_has_a_beginning_of_its_own() -> None:
     assert judged(alone, TICKET, REWORDED, beside)[0] is Band.REVIEW
     assert judged(stream, TICKET, REWORDED) == [Band.REVIEW]
     assert judged(alone, TICKET, REWORDED) == [Band.DUPLICATE]
-    elsewhere = with_points(*(place for place in SEGMENTS if place.kind is not Kind.SHORT_PROSE))
+    elsewhere = with_points(*(segment for segment in SEGMENTS if segment.kind is not Kind.SHORT_PROSE))
     assert judged(elsewhere, TICKET, REWORDED) == [Band.REVIEW]
 
 
@@ -139,26 +139,26 @@ def test_above_what_was_measured_a_band_is_closed_but_for_the_same_text() -> Non
 def test_a_model_of_before_is_read_and_judges_as_it_did() -> None:
     said = {key: value for key, value in default_model().to_json().items() if key != "places"}
     read = PairModel.checked(json.dumps(said))
-    assert read.places is None
+    assert read.segments is None
     assert "places" not in read.to_json()
-    (threshold,) = {read.duplicate_threshold(0.95, place) for place in SEGMENTS}
+    (threshold,) = {read.duplicate_threshold(0.95, segment) for segment in SEGMENTS}
     assert threshold == read.duplicate_threshold(0.95) < 1
 
 
 def test_points_are_kept_with_the_model_and_looked_at_when_they_come_from_elsewhere() -> None:
     model = with_points(SEGMENTS[2])
     said = model.to_json()
-    assert PairModel.checked(json.dumps(said)).places == model.places
+    assert PairModel.checked(json.dumps(said)).segments == model.segments
     for wrong in ({}, {"alone": {}}, {**said["places"], "stream": {"long_prose": [[2.0, 0.5]]}}, 7):
         with pytest.raises(ValueError, match="model"):
             PairModel.checked(json.dumps({**said, "places": wrong}))
 
 
 def test_the_shipped_points_rise() -> None:
-    places = default_model().places
-    assert places is not None
-    assert any(places.values())
-    for found in places.values():
+    segments = default_model().segments
+    assert segments is not None
+    assert any(segments.values())
+    for found in segments.values():
         assert all(
             low.precision < high.precision and low.probability < high.probability for low, high in pairwise(found)
         )
@@ -170,20 +170,20 @@ def test_the_shipped_points_rise() -> None:
 def answered(right: int, wrong: int = 0, *, alone: bool = False, kind: Kind | None = None) -> PairModel:
     labels = np.array([True] * right + [False] * wrong)
     said = Answered(np.full(len(labels), 0.9), labels, np.full(len(labels), alone), [kind] * len(labels))
-    return measured(replace(default_model(), places=CLOSED_EVERYWHERE), said)
+    return measured(replace(default_model(), segments=CLOSED_EVERYWHERE), said)
 
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_closed_band_opens_where_answers_carry_the_precision(alone: bool) -> None:
-    place = Segment(View.ALONE if alone else View.STREAM, Kind.LONG_PROSE)
+    segment = Segment(View.ALONE if alone else View.STREAM, Kind.LONG_PROSE)
     other = Segment(View.STREAM if alone else View.ALONE, Kind.LONG_PROSE)
-    assert answered(10, alone=alone).duplicate_threshold(0.9, place) == CLOSED
+    assert answered(10, alone=alone).duplicate_threshold(0.9, segment) == CLOSED
     opened = answered(30, alone=alone)
-    assert opened.duplicate_threshold(0.9, place) == pytest.approx(0.9, abs=0.001)
-    assert opened.duplicate_threshold(0.95, place) == CLOSED
+    assert opened.duplicate_threshold(0.9, segment) == pytest.approx(0.9, abs=0.001)
+    assert opened.duplicate_threshold(0.95, segment) == CLOSED
     assert opened.duplicate_threshold(0.9, other) == CLOSED
-    assert answered(30, 10, alone=alone).duplicate_threshold(0.9, place) == CLOSED
-    assert answered(100, 1, alone=alone).duplicate_threshold(0.95, place) == pytest.approx(0.9, abs=0.001)
+    assert answered(30, 10, alone=alone).duplicate_threshold(0.9, segment) == CLOSED
+    assert answered(100, 1, alone=alone).duplicate_threshold(0.95, segment) == pytest.approx(0.9, abs=0.001)
 
 
 def test_an_answer_opens_its_kind_of_text_and_one_of_before_opens_all() -> None:
@@ -195,11 +195,11 @@ def test_an_answer_opens_its_kind_of_text_and_one_of_before_opens_all() -> None:
 
 
 def test_an_open_band_moves_with_answers() -> None:
-    shipped = replace(default_model(), places=dict.fromkeys(SEGMENTS, LADDER))
+    shipped = replace(default_model(), segments=dict.fromkeys(SEGMENTS, LADDER))
     stated, labels = np.full(40, 0.97), np.arange(40) % 2 == 0
     moved = measured(shipped, Answered(stated, labels, np.zeros(40, np.bool_), [None] * 40))
-    place = Segment(View.STREAM, Kind.SHORT_PROSE)
-    assert 0.95 < moved.duplicate_threshold(0.95, place) < 1
+    segment = Segment(View.STREAM, Kind.SHORT_PROSE)
+    assert 0.95 < moved.duplicate_threshold(0.95, segment) < 1
     assert moved.duplicate_threshold(0.95, Segment(View.ALONE, Kind.SHORT_PROSE)) == pytest.approx(0.95)
 
 
@@ -255,7 +255,7 @@ def test_what_the_shipped_model_does_not_read_has_no_say_in_where_bands_begin() 
     draw = np.random.default_rng(1)
     labels = draw.random(400) < 0.5
     rows = draw.random((400, len(FEATURES))) + labels[:, None]
-    unread = [place for place, name in enumerate(FEATURES) if name not in default_model().features]
+    unread = [segment for segment, name in enumerate(FEATURES) if name not in default_model().features]
     assert unread
 
     def judge(figures: np.ndarray) -> PairModel:

@@ -385,7 +385,7 @@ def test_bounds_are_told_as_they_are() -> None:
         "keys": [f"{KEY_WINDOW_MS // 3_600_000} hours", f"{outbox.MOST_KEYS:,}"],
         "forwards": [f"{moves.MOST_HELD:,}", f"{moves.MOST_HELD_BYTES // mib} MiB"],
         "move_parts": [f"{_MOST_PAGE_BYTES // mib} MiB"],
-        "texts": [f"{profile.KEPT_BYTES // mib} MiB"],
+        "texts": [f"{profile.CACHE_BYTES // mib} MiB"],
         "items": ["48 MiB", "32,768"],
         "vectors": [f"{vectors._VECTORS_KEPT // mib} MiB"],
     }

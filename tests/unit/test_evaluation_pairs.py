@@ -194,7 +194,7 @@ def test_errors_come_the_surest_first_and_explained() -> None:
 
 
 def test_target_precision_moves_the_duplicate_band(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "default_model", lambda: replace(default_model(), places=None))
+    monkeypatch.setattr(report, "default_model", lambda: replace(default_model(), segments=None))
     pairs = gather(bottles(30))
     judged = judge(pairs)
     low, high = (

@@ -291,7 +291,7 @@ def the_file_gives_back_what_holds_nothing(state: State) -> None:
 def what_was_read_of_late_goes(state: State) -> None:
     store, words = state.engine._store, state.engine._words
     caches: dict[str, tuple[Any, ...]] = {
-        "texts": (profile._taken_apart_of_late,),
+        "texts": (profile._recent_terms,),
         "terms": (words._kept, words._postings, store.words._hashed),
         "items": (store.items.recent.texts, store.items.recent.members),
         "vectors": (store.vectors._recent,),

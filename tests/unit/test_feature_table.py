@@ -42,15 +42,15 @@ def lead_twice(context: Context) -> float:
 
 
 def _found(pair: Comparison) -> Agreement[str]:
-    here, there = ("please" in side.said.whole.counts for side in (pair.one, pair.other))
+    here, there = ("please" in side.terms.whole.counts for side in (pair.one, pair.other))
     return NOTHING if here == there else Agreement((), ("please",) * here, ("please",) * there)
 
 
-def _courtesy(telling: ReasonInput) -> Iterator[WeighedReason]:
-    if "courtesy" in telling.pair.certain:
-        at = telling.texts.ranges(["please"])
+def _courtesy(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    if "courtesy" in inputs.pair.contradictions:
+        at = inputs.texts.ranges(["please"])
         text = "one of the two says please"
-        yield telling.said("courtesy_differs", text, telling.weight, **at)._replace(holds_back=True)
+        yield inputs.reason("courtesy_differs", text, inputs.weight, **at)._replace(prevents_duplicate=True)
 
 
 COURTESY = Evidence("courtesy", _courtesy, contradiction=_found)
@@ -58,7 +58,7 @@ COURTESY = Evidence("courtesy", _courtesy, contradiction=_found)
 
 ENTRIES = """
     Feature("courtesy_differs", -1, PAIR, courtesy.courtesy_differs, courtesy.COURTESY, before=0.0),
-    Feature("lead_twice", 1, BESIDE, courtesy.lead_twice, meaning.MEANING),
+    Feature("lead_twice", 1, CONTEXT_KIND, courtesy.lead_twice, meaning.MEANING),
 """
 
 LOOK = """
@@ -118,9 +118,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (matching / "features" / "courtesy.py").write_text(COURTESY)
     table = matching / "features" / "table.py"
     before = table.read_text()
-    after = before.replace("import fields,", "import courtesy, fields,", 1)
+    after = before.replace("import contradictions,", "import contradictions, courtesy,", 1)
     after = after.replace('    Feature("margin",', f'{ENTRIES.strip()}\n    Feature("margin",', 1)
-    assert "import courtesy, fields," in after
+    assert "import contradictions, courtesy," in after
     assert ENTRIES.strip() in after
     table.write_text(after)
 

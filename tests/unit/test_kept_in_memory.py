@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.items import CollectionSettings, EntryId, Item
-from recommender_engine.matching import LearnedMatcher, bytes_of_texts, forget_texts, item_terms
+from recommender_engine.matching import LearnedMatcher, cached_bytes, forget_texts, item_terms
 from recommender_engine.pipeline.lexical import counts as counts_module
 from recommender_engine.pipeline.lexical import postings as postings_module
 from recommender_engine.pipeline.lexical.counts import Counts
@@ -288,4 +288,4 @@ def test_texts_weigh_what_they_take(sample: str) -> None:
             tracemalloc.stop()
 
     taken()
-    assert taken() == pytest.approx(bytes_of_texts(), rel=0.25)
+    assert taken() == pytest.approx(cached_bytes(), rel=0.25)

@@ -65,7 +65,7 @@ def test_texts_that_name_another_ticket_are_not_read_to_see_that_they_do() -> No
         Item(id=f"i{n}", collection="c", text=f"{words} number {619869 + n}")
         for n, words in enumerate(("invoice of may lost", "router of the shop stands still", "where are my shoes now"))
     ]
-    counted = CountedTerms(item_terms(one).terms for one in items)
+    counted = CountedTerms(item_terms(one).distinct for one in items)
     matcher = LearnedMatcher(lambda collection: counted)
     one, *others = [Comparable(item, str(n).encode()) for n, item in enumerate(items)]
     matcher.judge(one, [Candidate(other, 0.5) for other in others], CollectionSettings())

@@ -63,7 +63,7 @@ def test_so_many_more_are_enough_and_one_less_is_not(precision: float) -> None:
 
 
 def test_what_is_missing_is_counted_from_where_answers_are_best() -> None:
-    model = replace(default_model(), places=dict.fromkeys(SEGMENTS, ()))
+    model = replace(default_model(), segments=dict.fromkeys(SEGMENTS, ()))
 
     def missing(target: float, *said: tuple[float, bool]) -> int | None:
         stated, labels = np.array([one for one, _ in said]), np.array([same for _, same in said], np.bool_)
@@ -85,10 +85,10 @@ def test_what_is_missing_is_counted_from_where_answers_are_best() -> None:
 
 
 def test_answers_count_where_they_were_given() -> None:
-    model = replace(default_model(), places=dict.fromkeys(SEGMENTS, ()))
+    model = replace(default_model(), segments=dict.fromkeys(SEGMENTS, ()))
     kinds = [Kind.LONG_PROSE] * 3 + [None]
     said = Answered(np.full(4, 0.9), np.ones(4, np.bool_), np.array([False, False, True, False]), kinds)
-    found = {(one.place.view, one.place.kind): (one.answers, one.missing) for one in promises(model, 0.95, said)}
+    found = {(one.segment.view, one.segment.kind): (one.answers, one.missing) for one in promises(model, 0.95, said)}
     assert found[View.STREAM, Kind.LONG_PROSE] == (3, 32)
     assert found[View.ALONE, Kind.LONG_PROSE] == (1, 34)
     assert found[View.STREAM, Kind.WITH_CODES] == (1, 34)

@@ -33,10 +33,10 @@ class CandidateSearch:
         self._terms = terms
         self._index = FlatIndex(vectors.shape[1])
         self._index.add(searched, vectors[searched])
-        self._statistics = CountedTerms(terms[one].terms for one in searched.tolist())
+        self._statistics = CountedTerms(terms[one].distinct for one in searched.tolist())
         postings: dict[str, list[int]] = {}
         for one in searched.tolist():
-            for term in terms[one].terms:
+            for term in terms[one].distinct:
                 postings.setdefault(term, []).append(one)
         self._postings = {term: np.array(found, np.int64) for term, found in postings.items()}
 

@@ -33,8 +33,8 @@ class Trees:
     def log_odds(self, rows: Floats) -> Floats:
         """Log-odds of each row; ``rows`` has shape (n, features), NaN where a value is missing."""
         trees, depth = self.features.shape
-        asked = rows[:, self.features]
-        yes = (asked > self.thresholds) | (np.isnan(asked) & self.missing)
-        leaves = yes @ (1 << np.arange(depth))
+        inputs = rows[:, self.features]
+        true = (inputs > self.thresholds) | (np.isnan(inputs) & self.missing)
+        leaves = true @ (1 << np.arange(depth))
         sums: Floats = self.values[np.arange(trees), leaves].sum(axis=1)
         return sums + self.base

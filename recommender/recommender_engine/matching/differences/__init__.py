@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from recommender_engine.matching.differences import figures, hosts, sentences, titles
-from recommender_engine.matching.differences.pair import Sides
+from recommender_engine.matching.differences.pair import ReadingPair
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
 
@@ -16,7 +16,7 @@ NONE: Differences = MappingProxyType({})
 _MOST_TOKENS = 150
 
 # Name, rule, and the content (`Reading.has`) that one of the texts needs for the rule to apply; empty: none needed.
-RULES: tuple[tuple[str, Callable[[Sides], Agreement[str] | None], frozenset[str]], ...] = (
+RULES: tuple[tuple[str, Callable[[ReadingPair], Agreement[str] | None], frozenset[str]], ...] = (
     ("condition", titles.condition, frozenset({"condition"})),
     ("accessory", titles.accessory, frozenset({"accessories", "for", "from"})),
     ("edition", titles.edition, frozenset({"editions"})),
@@ -39,7 +39,7 @@ def differences(one: Reading, other: Reading) -> Differences:
     """The values that differ between two texts, by the name of the evidence."""
     if one.tokens == other.tokens or max(len(one.tokens), len(other.tokens)) > _MOST_TOKENS:
         return NONE
-    sides, has = Sides(one, other), one.has | other.has
+    sides, has = ReadingPair(one, other), one.has | other.has
     found = {
         name: agreement
         for name, rule, needs in RULES

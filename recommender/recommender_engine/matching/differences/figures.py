@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from recommender_engine.matching.differences.pair import Sides, agreement, has_kind, words_of
+from recommender_engine.matching.differences.pair import ReadingPair, agreement, has_kind, words_of
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import MONEY, READ_UNITS, Reading, Value
 
@@ -20,7 +20,7 @@ _SPREAD = re.compile(r"\d[\W_v]+\d{3}(?!\d)|\d[.,']\d+[.,']\d|[.,]\d{9}")
 _NO_DIGITS = re.compile(r"\D+")
 
 
-def version(pair: Sides) -> Agreement[str] | None:
+def version(pair: ReadingPair) -> Agreement[str] | None:
     """Versions that are equal as numbers: 3.1 and 3.10, of one product."""
     for mine in pair.one.values:
         if not mine.decimals or mine.sign or has_kind(mine):
@@ -35,7 +35,7 @@ def version(pair: Sides) -> Agreement[str] | None:
     return None
 
 
-def sign(pair: Sides) -> Agreement[str] | None:
+def sign(pair: ReadingPair) -> Agreement[str] | None:
     """A number with a plus on one side and a minus on the other."""
     mine = [value for value in pair.one.values if value.sign]
     for value in mine:
@@ -47,7 +47,7 @@ def sign(pair: Sides) -> Agreement[str] | None:
     return None
 
 
-def symbol(pair: Sides) -> Agreement[str] | None:
+def symbol(pair: ReadingPair) -> Agreement[str] | None:
     """Names that differ in a sign, or separate signs that differ."""
     here, there = pair.one.symbols - pair.other.symbols, pair.other.symbols - pair.one.symbols
     repeated = _repeated(pair.one, pair.other), _repeated(pair.other, pair.one)
@@ -71,7 +71,7 @@ def _repeated(reading: Reading, other: Reading) -> set[str]:
     return {token for token in reading.content if len(set(token)) == 1 < len(token)} - other.content.keys()
 
 
-def moment(pair: Sides) -> Agreement[str] | None:
+def moment(pair: ReadingPair) -> Agreement[str] | None:
     """Different dates, times of day or ratios."""
     if max(len(pair.one.tokens), len(pair.other.tokens)) > _MOST_DATED:
         return None
@@ -97,7 +97,7 @@ def _same_day(one: Iterable[tuple[int, int, int]], other: Iterable[tuple[int, in
     )
 
 
-def numeral(pair: Sides) -> Agreement[str] | None:
+def numeral(pair: ReadingPair) -> Agreement[str] | None:
     """Different Roman numerals."""
     here, there = pair.one.romans, pair.other.romans
     mine, theirs = here.keys() - set(pair.other.tokens), there.keys() - set(pair.one.tokens)
@@ -106,7 +106,7 @@ def numeral(pair: Sides) -> Agreement[str] | None:
     return agreement(sorted(mine), sorted(theirs)) if pair.alike(mine, theirs) else None
 
 
-def amount(pair: Sides) -> Agreement[str] | None:
+def amount(pair: ReadingPair) -> Agreement[str] | None:
     """Different numbers and measures."""
     here, there = _unmatched(pair.one, pair.other), _unmatched(pair.other, pair.one)
     if not here and not there:
@@ -117,15 +117,15 @@ def amount(pair: Sides) -> Agreement[str] | None:
     return agreement([one.text for one in here], [one.text for one in there]) if pair.alike(*figures) else None
 
 
-def _grouped(pair: Sides, here: list[Value], there: list[Value]) -> Agreement[str] | None:
+def _grouped(pair: ReadingPair, here: list[Value], there: list[Value]) -> Agreement[str] | None:
     """``1 000`` against ``1``: the only difference is a group of three digits after a number."""
     (longer, shorter), own = ((pair.one, pair.other), here) if here else ((pair.other, pair.one), there)
-    if len(own) != 1 or not any(own[0].at == places[1] for places in _joined(longer).values()):
+    if len(own) != 1 or not any(own[0].position == positions[1] for positions in _joined(longer).values()):
         return None
-    at = own[0].at
-    if (*longer.tokens[:at], *longer.tokens[at + 1 :]) != shorter.tokens:
+    position = own[0].position
+    if (*longer.tokens[:position], *longer.tokens[position + 1 :]) != shorter.tokens:
         return None
-    grouped, alone = f"{longer.tokens[at - 1]} {longer.tokens[at]}", longer.tokens[at - 1]
+    grouped, alone = f"{longer.tokens[position - 1]} {longer.tokens[position]}", longer.tokens[position - 1]
     return agreement([grouped], [alone]) if here else agreement([alone], [grouped])
 
 
@@ -159,9 +159,9 @@ def _lacks(folded: str, found: list[tuple[str, str]]) -> bool:
 
 def _units(reading: Reading) -> set[str]:
     return {
-        reading.tokens[value.at + 1]
+        reading.tokens[value.position + 1]
         for value in reading.values
-        if has_kind(value) and value.at + 1 < len(reading.tokens)
+        if has_kind(value) and value.position + 1 < len(reading.tokens)
     }
 
 
@@ -173,25 +173,30 @@ def _unmatched(reading: Reading, other: Reading) -> list[Value]:
     joined = _joined(other)
     alone = [value for value in found if not any(amount in romans or amount in joined for _, amount in value.readings)]
     wanted = {amount for value in other.values for _, amount in value.readings}
-    pieces = {at for amount, places in _joined(reading).items() if amount in wanted for at in places}
-    return [value for value in alone if value.at not in pieces]
+    pieces = {position for amount, positions in _joined(reading).items() if amount in wanted for position in positions}
+    return [value for value in alone if value.position not in pieces]
 
 
 def _joined(reading: Reading) -> dict[float, tuple[int, ...]]:
     """Adjacent numbers that may be one: ``1 000``."""
     found: dict[float, tuple[int, ...]] = {}
     for one, other in zip(reading.values, reading.values[1:], strict=False):
-        if other.at == one.at + 1 and len(other.text) == 3 and other.text.isdecimal() and one.text.isdecimal():
+        if (
+            other.position == one.position + 1
+            and len(other.text) == 3
+            and other.text.isdecimal()
+            and one.text.isdecimal()
+        ):
             for kind, amount in other.readings:
                 scale = amount / float(other.text) if float(other.text) else _scale(kind, reading, other)
-                found[round(float(one.text + other.text) * scale, 9)] = (one.at, other.at)
+                found[round(float(one.text + other.text) * scale, 9)] = (one.position, other.position)
     return found
 
 
 def _scale(kind: str, reading: Reading, value: Value) -> float:
-    if not kind or value.at + 1 >= len(reading.tokens):
+    if not kind or value.position + 1 >= len(reading.tokens):
         return 1.0
-    return READ_UNITS.get(reading.tokens[value.at + 1], (kind, 1.0))[1]
+    return READ_UNITS.get(reading.tokens[value.position + 1], (kind, 1.0))[1]
 
 
 def _equal(one: Value, other: Value) -> bool:

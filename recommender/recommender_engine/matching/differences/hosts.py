@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from recommender_engine.matching.differences.pair import Sides, agreement
+from recommender_engine.matching.differences.pair import ReadingPair, agreement
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.hosts import domain
 
 _SEPARATOR = re.compile(r"[._-]+")
 
 
-def host(pair: Sides) -> Agreement[str] | None:
+def host(pair: ReadingPair) -> Agreement[str] | None:
     """Different hosts of one domain. Hosts of different domains may be two shops that sell the same product."""
     mine, theirs = pair.one.hosts, pair.other.hosts
     if not mine or not theirs or mine & theirs or not set(map(domain, mine)) & set(map(domain, theirs)):

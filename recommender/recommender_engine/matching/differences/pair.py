@@ -19,26 +19,26 @@ _STEM = 4
 _BOUND = frozenset({"negation", "for", "from", "to", "auxiliary", "failing", "with"})
 
 
-class Sides:
+class ReadingPair:
     """Two texts and their differing words."""
 
     def __init__(self, one: Reading, other: Reading) -> None:
         self.one, self.other = one, other
-        self.own_here = [token for token in one.content if token not in other.content]
-        self.own_there = [token for token in other.content if token not in one.content]
-        self.shared = len(one.content) - len(self.own_here)
+        self.only_here = [token for token in one.content if token not in other.content]
+        self.only_there = [token for token in other.content if token not in one.content]
+        self.shared = len(one.content) - len(self.only_here)
         self.few = max(1, self.shared // _ONE_IN)
         self.titles = not (one.prose and other.prose)
 
     @cached_property
     def here(self) -> frozenset[str]:
         """Words of the first text that the second lacks in any inflected form."""
-        return _unlike(self.own_here, self.own_there)
+        return _unlike(self.only_here, self.only_there)
 
     @cached_property
     def there(self) -> frozenset[str]:
         """Words of the second text that the first lacks in any inflected form."""
-        return _unlike(self.own_there, self.own_here)
+        return _unlike(self.only_there, self.only_here)
 
     @cached_property
     def _languages(self) -> frozenset[str]:
@@ -84,7 +84,7 @@ def agreement(here: Iterable[str], there: Iterable[str]) -> Agreement[str] | Non
     return Agreement((), mine, theirs) if mine or theirs else None
 
 
-def said(reading: Reading, marks: Iterable[Mark]) -> list[str]:
+def texts_of(reading: Reading, marks: Iterable[Mark]) -> list[str]:
     """The texts of marks."""
     return [" ".join(reading.tokens[mark.start : mark.end]) for mark in marks]
 

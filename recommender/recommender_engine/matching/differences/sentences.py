@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from recommender_engine.matching.differences.pair import Sides, agreement, said, words_of
+from recommender_engine.matching.differences.pair import ReadingPair, agreement, texts_of, words_of
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
 
@@ -13,7 +13,7 @@ _REACH = 4
 _PREFIXES = ("un", "dis", "de", "des", "in", "ir", "im", "non", "on", "nie", "ab", "aus", "ent")
 
 
-def negation(pair: Sides) -> Agreement[str] | None:
+def negation(pair: ReadingPair) -> Agreement[str] | None:
     """Only one text has a negation, and the other does not express it in other words."""
     mine, theirs = pair.marks("negation")
     if bool(mine) == bool(theirs) or not (words_of(pair.one, mine) ^ words_of(pair.other, theirs)) - _both(pair):
@@ -25,14 +25,14 @@ def negation(pair: Sides) -> Agreement[str] | None:
         words_of(pair.one, mine) | beside[0], words_of(pair.other, theirs) | beside[1]
     ):
         return None
-    return agreement(said(pair.one, mine), said(pair.other, theirs))
+    return agreement(texts_of(pair.one, mine), texts_of(pair.other, theirs))
 
 
-def _both(pair: Sides) -> set[str]:
+def _both(pair: ReadingPair) -> set[str]:
     return set(pair.one.tokens) & set(pair.other.tokens)
 
 
-def opposite(pair: Sides) -> Agreement[str] | None:
+def opposite(pair: ReadingPair) -> Agreement[str] | None:
     """A word of one text is replaced by its opposite in the other."""
     mine, theirs = pair.marks("opposite")
     for mark in mine:
@@ -44,13 +44,13 @@ def opposite(pair: Sides) -> Agreement[str] | None:
             if its != axis or other == pole or any(one.key == their.key for one in mine):
                 continue
             if pair.alike(words_of(pair.one, [mark]), words_of(pair.other, [their])):
-                return agreement(said(pair.one, [mark]), said(pair.other, [their]))
+                return agreement(texts_of(pair.one, [mark]), texts_of(pair.other, [their]))
     return _prefixed(pair)
 
 
-def _prefixed(pair: Sides) -> Agreement[str] | None:
+def _prefixed(pair: ReadingPair) -> Agreement[str] | None:
     """``salted`` and ``unsalted``: the words differ by a negating prefix."""
-    mine, theirs = ([word for word in own if len(word) > _STEM] for own in (pair.own_here, pair.own_there))
+    mine, theirs = ([word for word in own if len(word) > _STEM] for own in (pair.only_here, pair.only_there))
     for word in mine:
         for their in theirs:
             longer, shorter = (word, their) if len(word) > len(their) else (their, word)
@@ -60,7 +60,7 @@ def _prefixed(pair: Sides) -> Agreement[str] | None:
     return None
 
 
-def direction(pair: Sides) -> Agreement[str] | None:
+def direction(pair: ReadingPair) -> Agreement[str] | None:
     """The same two ends in opposite directions."""
     if pair.here or pair.there:
         return None
@@ -76,27 +76,27 @@ def direction(pair: Sides) -> Agreement[str] | None:
     return None
 
 
-def _exchanged(pair: Sides) -> Agreement[str] | None:
+def _exchanged(pair: ReadingPair) -> Agreement[str] | None:
     """Two names exchanged around words of direction, all other words in the same position."""
     one, other = ([token[:_STEM] for token in side.tokens] for side in (pair.one, pair.other))
     if len(one) != len(other):
         return None
     if one == other:
         return None
-    apart = [place for place, (mine, their) in enumerate(zip(one, other, strict=True)) if mine != their]
-    start, end = apart[0], apart[-1] + 1
+    differing = [index for index, (mine, their) in enumerate(zip(one, other, strict=True)) if mine != their]
+    start, end = differing[0], differing[-1] + 1
     inner = [mark for kind in ("from", "to") for mark in pair.marked(pair.one, kind) if start < mark.start < end - 1]
     mine, theirs = one[start:end], other[start:end]
     for first in range(1, _REACH):
         for last in range(1, _REACH):
             middle = len(mine) - first - last
             if middle > 0 and inner and theirs == mine[-last:] + mine[first : first + middle] + mine[:first]:
-                said_here, said_there = pair.one.tokens[start : start + first], pair.other.tokens[start : start + last]
-                return agreement([" ".join(said_here)], [" ".join(said_there)])
+                here, there = pair.one.tokens[start : start + first], pair.other.tokens[start : start + last]
+                return agreement([" ".join(here)], [" ".join(there)])
     return None
 
 
-def _ways(reading: Reading, pair: Sides) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+def _ways(reading: Reading, pair: ReadingPair) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
     """The words before and after each word of direction, up to the next such word."""
     tokens = reading.tokens
     tos = pair.marked(reading, "to")
@@ -115,8 +115,8 @@ def _ways(reading: Reading, pair: Sides) -> Iterator[tuple[frozenset[str], froze
             yield frozenset(_content(tokens[: mark.start], reading)[-2:]), target
 
 
-def _until(tokens: Sequence[str], at: int, stops: Iterable[int], reading: Reading) -> frozenset[str]:
-    end = min([stop - at for stop in stops if stop > at], default=len(tokens))
+def _until(tokens: Sequence[str], position: int, stops: Iterable[int], reading: Reading) -> frozenset[str]:
+    end = min([stop - position for stop in stops if stop > position], default=len(tokens))
     return frozenset(_content(tokens[:end], reading)[:_REACH])
 
 

@@ -13,7 +13,7 @@ from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
 from recommender_engine.matching.pair.segments import Kind as KindOfText
 from recommender_engine.matching.pair.segments import kind_of
-from recommender_engine.matching.text.spans import Texts
+from recommender_engine.matching.text.spans import PairTexts
 
 
 class WeighedReason(NamedTuple):
@@ -23,17 +23,17 @@ class WeighedReason(NamedTuple):
         evidence: the name of the evidence.
         weight: log-odds.
         reason: code, text and detail.
-        holds_back: whether it keeps the pair from being a duplicate; such a reason is given whatever its weight.
+        prevents_duplicate: whether it keeps the pair from being a duplicate; always given.
     """
 
     evidence: str
     weight: float
     reason: Reason
-    holds_back: bool = False
+    prevents_duplicate: bool = False
 
 
 class ReasonInput(NamedTuple):
-    """The input of `Evidence.tell`.
+    """The input of `Evidence.reasons_for`.
 
     Attributes:
         evidence: name of the evidence.
@@ -47,9 +47,9 @@ class ReasonInput(NamedTuple):
     weight: float
     pair: Comparison
     context: Context
-    texts: Texts
+    texts: PairTexts
 
-    def said(self, code: str, text: str, weight: float, **detail: Any) -> WeighedReason:
+    def reason(self, code: str, text: str, weight: float, **detail: Any) -> WeighedReason:
         """A reason with a weight."""
         reason = Reason(code=code, text=text, detail={"log_odds": round(weight, 3), **detail})
         return WeighedReason(self.evidence, weight, reason)
@@ -61,13 +61,13 @@ class Evidence:
 
     Attributes:
         name: of the evidence.
-        tell: the reasons for a pair; none if there is nothing to show.
+        reasons_for: the reasons for a pair; none if there is nothing to show.
         contradiction: the values that make the two certainly different: if it returns any, the pair is contested and
             goes to review. ``None`` for evidence that only has a weight.
     """
 
     name: str
-    tell: Callable[[ReasonInput], Iterator[WeighedReason]]
+    reasons_for: Callable[[ReasonInput], Iterator[WeighedReason]]
     contradiction: Callable[[Comparison], Agreement[str]] | None = None
 
 
@@ -95,7 +95,7 @@ class Feature:
         function: computes the value from the view of its kind, NaN where there is nothing to compare; its docstring is
             the description in the documentation.
         evidence: the evidence that it counts for.
-        otherwise: the value where its kind has no view.
+        default: the value where its kind has no view.
         before: the value for an answer that was stored before the feature existed.
         usual: typical value and spread of a feature that is only learned from a collection's own answers. The shipped
             model does not read it.
@@ -106,7 +106,7 @@ class Feature:
     kind: Kind
     function: Callable[[Any], float]
     evidence: Evidence
-    otherwise: float = nan
+    default: float = nan
     before: float = nan
     usual: tuple[float, float] | None = None
 
@@ -114,7 +114,7 @@ class Feature:
 PAIR = Kind("pair", lambda pair, _: pair)
 """Of the two alone, whatever they are."""
 
-STATED = Kind("stated", lambda pair, _: None if pair.states_nothing else pair)
+STATED = Kind("stated", lambda pair, _: None if pair.only_words else pair)
 """Of the two alone, where at least one states a code, number, size or colour, or has a title."""
 
 CONTEXT = Kind("context", lambda _, context: context)
@@ -128,6 +128,6 @@ NEARNESS = Kind("nearness", lambda pair, context: None if _names_with_codes(pair
 
 
 def _names_with_codes(pair: Comparison) -> bool:
-    if not (pair.one.said.whole.identifiers and pair.other.said.whole.identifiers):  # most pairs
+    if not (pair.one.terms.whole.identifiers and pair.other.terms.whole.identifiers):  # most pairs
         return False
     return kind_of(pair.one, pair.other) is KindOfText.WITH_CODES

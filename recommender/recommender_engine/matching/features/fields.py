@@ -44,8 +44,8 @@ class Titles(NamedTuple):
 
 def _titles_of(pair: Comparison, _: Context) -> Titles | None:
     one, other = pair.one, pair.other
-    mine, theirs = one.said.title, other.said.title
-    if mine is None or theirs is None or one.said.title_name != other.said.title_name:
+    mine, theirs = one.terms.title, other.terms.title
+    if mine is None or theirs is None or one.terms.title_name != other.terms.title_name:
         return None
     if one.title is None or other.title is None:
         return None
@@ -71,7 +71,7 @@ def _overlap(one: Weighted, other: Weighted) -> tuple[float, float]:
 TITLES = Kind("titles", _titles_of)
 """Of the first of several named fields, where both have it."""
 
-LABELS = Kind("labels", lambda pair, _: pair if pair.one.said.labels and pair.other.said.labels else None)
+LABELS = Kind("labels", lambda pair, _: pair if pair.one.terms.labels and pair.other.terms.labels else None)
 """Of the other short fields."""
 
 
@@ -112,7 +112,7 @@ def titles_contradict(titles: Titles) -> float:
 
 def labels_shared(pair: Comparison) -> float:
     """Share of a short field that occurs in that of the other side, averaged over the fields of both."""
-    mine, theirs = pair.one.said.labels, pair.other.said.labels
+    mine, theirs = pair.one.terms.labels, pair.other.terms.labels
     parts = [_contained(mine[name], theirs[name]) for name in mine if name in theirs]
     return sum(parts) / len(parts) if parts else nan
 
@@ -124,7 +124,7 @@ def price_ratio(pair: Comparison) -> float:
 
 
 def _found_in(title: Weighted, whole: Profile) -> float:
-    mentioned = whole.said.whole.counts
+    mentioned = whole.terms.whole.counts
     return sum([weight for term, weight in title.rarity.items() if term in mentioned]) / title.total
 
 
@@ -133,9 +133,9 @@ def _contained(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / fewest if fewest else 0.0
 
 
-def _titles(telling: ReasonInput) -> Iterator[WeighedReason]:
-    one, other, weight = telling.pair.one, telling.pair.other, telling.weight
-    if one.title is None or other.title is None or one.said.title_name != other.said.title_name:
+def _titles(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    one, other, weight = inputs.pair.one, inputs.pair.other, inputs.weight
+    if one.title is None or other.title is None or one.terms.title_name != other.terms.title_name:
         return
     shared = [term for term in one.title.rarity if term in other.title.rarity]
     share = min(sum([one.title.rarity[term] for term in shared]) / min(one.title.total, other.title.total), 1.0)
@@ -143,27 +143,27 @@ def _titles(telling: ReasonInput) -> Iterator[WeighedReason]:
         return
     text = f"share {share_of(share, weight)} of their words" if share else "have no word in common"
     code = "titles_alike" if weight > 0 else "titles_differ"
-    name = one.said.title_name or "title"
-    yield telling.said(code, f"the two {name}s {text}", weight, share=round(share, 4))
+    name = one.terms.title_name or "title"
+    yield inputs.reason(code, f"the two {name}s {text}", weight, share=round(share, 4))
 
 
-def _labels(telling: ReasonInput) -> Iterator[WeighedReason]:
-    mine, theirs, weight = telling.pair.one.said.labels, telling.pair.other.said.labels, telling.weight
+def _labels(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    mine, theirs, weight = inputs.pair.one.terms.labels, inputs.pair.other.terms.labels, inputs.weight
     names = [name for name in mine if name in theirs]
     same = [name for name in names if mine[name] & theirs[name]]
     differ = [name for name in names if name not in same]
     if same and weight > 0:
-        yield telling.said("same_field", f"same {listed(same)}", weight, fields=same)
+        yield inputs.reason("same_field", f"same {listed(same)}", weight, fields=same)
     if differ and weight <= 0:
-        yield telling.said("fields_differ", f"another {listed(differ)}", weight, fields=differ)
+        yield inputs.reason("fields_differ", f"another {listed(differ)}", weight, fields=differ)
 
 
-def _prices(telling: ReasonInput) -> Iterator[WeighedReason]:
-    here, there = telling.pair.one.price, telling.pair.other.price
+def _prices(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    here, there = inputs.pair.one.price, inputs.pair.other.price
     if here and there:
         apart = 1.0 - min(here, there) / max(here, there)
         text = f"the prices are {apart:.0%} apart" if apart else "same price"
-        yield telling.said("price_difference", text, telling.weight, here=here, there=there)
+        yield inputs.reason("price_difference", text, inputs.weight, here=here, there=there)
 
 
 TITLE = Evidence("titles", _titles)

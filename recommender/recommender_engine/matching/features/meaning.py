@@ -51,20 +51,20 @@ def alike(similarity: float) -> str:
     return f"the meaning is {max(similarity, 0.0):.0%} alike"
 
 
-def _meaning(telling: ReasonInput) -> Iterator[WeighedReason]:
-    similarity = telling.pair.cosine
-    yield telling.said("cosine_similarity", alike(similarity), telling.weight, similarity=round(similarity, 4))
+def _meaning(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    similarity = inputs.pair.cosine
+    yield inputs.reason("cosine_similarity", alike(similarity), inputs.weight, similarity=round(similarity, 4))
 
 
-def _company(telling: ReasonInput) -> Iterator[WeighedReason]:
+def _company(inputs: ReasonInput) -> Iterator[WeighedReason]:
     """The reason about other items that the candidate is close to."""
-    weight, closer = telling.weight, telling.context.their_rank
+    weight, closer = inputs.weight, inputs.context.their_rank
     if weight > 0 and closer == 0:
-        yield telling.said("mutual_match", "it is closer to this one than to anything else nearby", weight)
+        yield inputs.reason("mutual_match", "it is closer to this one than to anything else nearby", weight)
     elif weight < 0 and closer > 0:
         count = int(closer)
         text = f"it is closer still to {count} other{'s' if count > 1 else ''} nearby"
-        yield telling.said("common_topic", text, weight, closer=count)
+        yield inputs.reason("common_topic", text, weight, closer=count)
 
 
 MEANING = Evidence("meaning", _meaning)

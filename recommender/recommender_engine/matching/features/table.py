@@ -15,9 +15,9 @@ import numpy as np
 
 from recommender_engine.matching.differences import NONE, Differences, differences
 from recommender_engine.matching.differences.figures import all_agree, surely_differ
-from recommender_engine.matching.features import fields, meaning, sides, times, values, words
+from recommender_engine.matching.features import contradictions, fields, meaning, times, values, words
 from recommender_engine.matching.features.feature import CODES, NEARNESS, PAIR, STATED, Evidence, Feature
-from recommender_engine.matching.features.feature import CONTEXT as BESIDE
+from recommender_engine.matching.features.feature import CONTEXT as CONTEXT_KIND
 from recommender_engine.matching.features.fields import LABELS, TITLES
 from recommender_engine.matching.pair.agreement import Agreement, identifiers, measures, plain, titles_contradict
 from recommender_engine.matching.pair.comparison import Comparison
@@ -32,12 +32,12 @@ TABLE: tuple[Feature, ...] = (
     Feature("margin", 1, NEARNESS, meaning.margin, meaning.MEANING),
     Feature("lead", 1, NEARNESS, meaning.lead, meaning.MEANING),
     Feature("rank", -1, NEARNESS, meaning.rank, meaning.MEANING),
-    Feature("their_margin", 1, BESIDE, meaning.their_margin, meaning.COMPANY),
-    Feature("their_lead", 1, BESIDE, meaning.their_lead, meaning.COMPANY),
-    Feature("their_rank", -1, BESIDE, meaning.their_rank, meaning.COMPANY),
+    Feature("their_margin", 1, CONTEXT_KIND, meaning.their_margin, meaning.COMPANY),
+    Feature("their_lead", 1, CONTEXT_KIND, meaning.their_lead, meaning.COMPANY),
+    Feature("their_rank", -1, CONTEXT_KIND, meaning.their_rank, meaning.COMPANY),
     Feature("words", 1, PAIR, words.words, words.WORDS),
-    Feature("words_margin", 1, BESIDE, words.words_margin, words.WORDS),
-    Feature("words_lead", 1, BESIDE, words.words_lead, words.WORDS),
+    Feature("words_margin", 1, CONTEXT_KIND, words.words_margin, words.WORDS),
+    Feature("words_lead", 1, CONTEXT_KIND, words.words_lead, words.WORDS),
     Feature("jaccard", 1, PAIR, words.jaccard, words.WORDS),
     Feature("contained_most", 0, PAIR, words.contained_most, words.WORDS),
     Feature("contained_least", 1, PAIR, words.contained_least, words.WORDS),
@@ -55,8 +55,8 @@ TABLE: tuple[Feature, ...] = (
     Feature("longest_codes_differ", -1, CODES, values.longest_codes_differ, values.IDENTIFIERS),
     Feature("numbers_shared", 0, STATED, values.numbers_shared, values.NUMBERS),
     Feature("numbers_differ", -1, STATED, values.numbers_differ, values.NUMBERS),
-    Feature("measures_shared", 1, STATED, values.measures_shared, values.MEASURES, otherwise=0.0),
-    Feature("measures_differ", -1, STATED, values.measures_differ, values.MEASURES, otherwise=0.0),
+    Feature("measures_shared", 1, STATED, values.measures_shared, values.MEASURES, default=0.0),
+    Feature("measures_differ", -1, STATED, values.measures_differ, values.MEASURES, default=0.0),
     Feature("colours_shared", 1, STATED, values.colours_shared, values.COLOURS),
     Feature("colours_differ", -1, STATED, values.colours_differ, values.COLOURS),
     Feature("wording", 0, PAIR, words.wording, words.WORDS),
@@ -71,7 +71,7 @@ TABLE: tuple[Feature, ...] = (
     Feature("titles_contradict", -1, TITLES, fields.titles_contradict, values.NUMBERS),
     Feature("labels_shared", 1, LABELS, fields.labels_shared, fields.FIELDS),
     Feature("price_ratio", 1, PAIR, fields.price_ratio, fields.PRICES),
-    *sides.FEATURES,
+    *contradictions.FEATURES,
     Feature("days_apart", 0, PAIR, times.days_apart, times.TIME, usual=(4.0, 1.5)),
     Feature("arrivals_apart", 0, PAIR, times.arrivals_apart, times.TIME, usual=(6.0, 1.5)),
 )
@@ -82,7 +82,7 @@ EVIDENCE: tuple[Evidence, ...] = tuple(dict.fromkeys([one.evidence for one in TA
 
 # The features that need other candidates, and those that need named fields: a pair judged alone, or a pair of plain
 # texts, lacks them.
-CONTEXT = tuple([one.name for one in TABLE if one.kind in (BESIDE, NEARNESS)])
+CONTEXT = tuple([one.name for one in TABLE if one.kind in (CONTEXT_KIND, NEARNESS)])
 FIELDS = tuple([one.name for one in TABLE if one.kind in (TITLES, LABELS)])
 
 T = TypeVar("T")
@@ -91,14 +91,14 @@ T = TypeVar("T")
 _SAME_WORDING = 0.6
 # In a pair of otherwise the same wording, the text with fewer words has at most half of its words, and at most this
 # number plus one in so many, that the other lacks. Tested before the texts are read: most candidates have more.
-_OWN, _ONE_IN = 3, 3
+_MOST_LACKING, _ONE_IN = 3, 3
 
 
 _KINDS = tuple(dict.fromkeys([one.kind for one in TABLE]))
-_BY_KIND = tuple([(kind.view, [place for place in enumerate(TABLE) if place[1].kind is kind]) for kind in _KINDS])
+_BY_KIND = tuple([(kind.view, [entry for entry in enumerate(TABLE) if entry[1].kind is kind]) for kind in _KINDS])
 _CONTRADICTIONS = tuple([(one.name, one.contradiction) for one in EVIDENCE if one.contradiction is not None])
 # The evidence to test in a pair without word-by-word differences, which nearly all pairs are.
-_OF_ANY = tuple([one for one in _CONTRADICTIONS if one[0] not in sides.KINDS])
+_VALUE_CONTRADICTIONS = tuple([one for one in _CONTRADICTIONS if one[0] not in contradictions.KINDS])
 
 
 def features(pair: Comparison, context: Context) -> list[float]:
@@ -118,15 +118,15 @@ def rows(pairs: Sequence[Comparison], contexts: Sequence[Context]) -> Floats:
     """
     columns: list[list[float]] = [[]] * len(TABLE)
     for view, entries in _BY_KIND:
-        seen = list(map(view, pairs, contexts))
-        absent = seen.count(None)
-        for place, entry in entries:
-            if not absent:
-                columns[place] = list(map(entry.function, seen))
-            elif absent == len(seen):
-                columns[place] = [entry.otherwise] * absent
+        inputs = list(map(view, pairs, contexts))
+        missing = inputs.count(None)
+        for index, entry in entries:
+            if not missing:
+                columns[index] = list(map(entry.function, inputs))
+            elif missing == len(inputs):
+                columns[index] = [entry.default] * missing
             else:
-                columns[place] = [entry.otherwise if one is None else entry.function(one) for one in seen]
+                columns[index] = [entry.default if one is None else entry.function(one) for one in inputs]
     return np.ascontiguousarray(np.array(columns, np.float64).T)
 
 
@@ -147,44 +147,46 @@ def comparisons(
 ) -> list[Comparison]:
     """Compare an item with several others, as `compare` does with one."""
     return [
-        _contradicted(_comparison(one, other, cosine, wording, apart))
-        for other, cosine, wording, apart in zip(others, cosines, wordings(one, others), arrivals_apart, strict=True)
+        _contradicted(_comparison(one, other, cosine, wording, arrivals))
+        for other, cosine, wording, arrivals in zip(others, cosines, wordings(one, others), arrivals_apart, strict=True)
     ]
 
 
 def _comparison(
     one: Profile, other: Profile, cosine: float, wording: Wording, arrivals_apart: int | None
 ) -> Comparison:
-    words_shared = _jaccard(one.said.words, other.said.words)
-    apart = _apart(one.said, other.said)
-    if one.said.plain and other.said.plain:  # nearly all short texts
-        return Comparison(one, other, cosine, wording, words_shared, apart=apart, arrivals_apart=arrivals_apart)
-    here, there = one.said.whole, other.said.whole
+    words_shared = _jaccard(one.terms.words, other.terms.words)
+    differing = _word_differences(one.terms, other.terms)
+    if one.terms.plain and other.terms.plain:  # nearly all short texts
+        return Comparison(
+            one, other, cosine, wording, words_shared, differences=differing, arrivals_apart=arrivals_apart
+        )
+    here, there = one.terms.whole, other.terms.whole
     named = identifiers(here, there)
     numbers = plain(here.numbers, there.numbers)
     colours = plain(here.colours, there.colours)
     sizes = measures(here, there)
     dimensions = plain(here.dimensions, there.dimensions)
-    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one.said, other.said):
+    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one.terms, other.terms):
         named, numbers, sizes = _agreed(named), _agreed(numbers), _agreed(sizes)
-    contradict = titles_contradict(one.said, other.said)
-    told = {
+    contradict = titles_contradict(one.terms, other.terms)
+    contradicting = {
         "identifiers": named.contradicts,
         "numbers": numbers.contradicts,
         "colours": colours.contradicts,
         "measures": sizes.contradicts or (dimensions.contradicts and not dimensions.shared),
     }
-    disputed = tuple([kind for kind, differ in told.items() if differ])
+    disputed = tuple([kind for kind, differ in contradicting.items() if differ])
     contested = contradict or (bool(disputed) and words_shared >= _SAME_WORDING)
-    if contested and "amount" in apart:  # the same difference, found twice
-        apart = {name: found for name, found in apart.items() if name != "amount"}
+    if contested and "amount" in differing:  # the same difference, found twice
+        differing = {name: found for name, found in differing.items() if name != "amount"}
     return Comparison(
         one=one,
         other=other,
         cosine=cosine,
         wording=wording,
         words_shared=words_shared,
-        apart=apart,
+        differences=differing,
         identifiers=named,
         numbers=numbers,
         colours=colours,
@@ -198,20 +200,20 @@ def _comparison(
 
 
 def _contradicted(pair: Comparison) -> Comparison:
-    """The comparison with its certain contradictions."""
-    certain: dict[str, Agreement[str]] = {}
-    for name, contradiction in _CONTRADICTIONS if pair.apart else _OF_ANY:
+    """The comparison with its contradictions."""
+    contradicting: dict[str, Agreement[str]] = {}
+    for name, contradiction in _CONTRADICTIONS if pair.differences else _VALUE_CONTRADICTIONS:
         found = contradiction(pair)
         if found.here or found.there:
-            certain[name] = found
-    return pair._replace(certain=certain, contested=True) if certain else pair
+            contradicting[name] = found
+    return pair._replace(contradictions=contradicting, contested=True) if contradicting else pair
 
 
-def _apart(one: ItemTerms, other: ItemTerms) -> Differences:
+def _word_differences(one: ItemTerms, other: ItemTerms) -> Differences:
     """The word-by-word differences, if the text with fewer words has few that the other lacks."""
     mine, theirs = one.words, other.words
     shared, fewer = len(mine & theirs), min(len(mine), len(theirs))
-    if fewer - shared > min(shared, _OWN + shared // _ONE_IN):
+    if fewer - shared > min(shared, _MOST_LACKING + shared // _ONE_IN):
         return NONE
     here, there = one.reading, other.reading
     return NONE if here is None or there is None else differences(here, there)

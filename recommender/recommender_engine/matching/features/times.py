@@ -22,18 +22,18 @@ def arrivals_apart(pair: Comparison) -> float:
     return nan if pair.arrivals_apart is None else log(1.0 + pair.arrivals_apart)
 
 
-def _time(telling: ReasonInput) -> Iterator[WeighedReason]:
+def _time(inputs: ReasonInput) -> Iterator[WeighedReason]:
     """The reason by the timestamps, or else by the arrival numbers."""
-    pair, weight = telling.pair, telling.weight
+    pair, weight = inputs.pair, inputs.weight
     mine, theirs, apart = pair.one.timestamp, pair.other.timestamp, pair.arrivals_apart
     only = "only " if weight > 0 else ""
     if mine is not None and theirs is not None:
         days = abs((mine - theirs).total_seconds()) / _DAY_S
         text = f"{only}{days:,.0f} days lie between the two"
-        yield telling.said("time_apart", text, weight, days=round(days, 2))
+        yield inputs.reason("time_apart", text, weight, days=round(days, 2))
     elif apart is not None:
         text = f"{only}{apart - 1:,} others arrived between the two"
-        yield telling.said("time_apart", text, weight, arrivals=apart)
+        yield inputs.reason("time_apart", text, weight, arrivals=apart)
 
 
 TIME = Evidence("time", _time)

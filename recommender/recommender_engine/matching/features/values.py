@@ -9,7 +9,7 @@ from recommender_engine.matching.features.feature import Evidence, ReasonInput, 
 from recommender_engine.matching.features.phrases import LISTED, listed
 from recommender_engine.matching.pair.agreement import Agreement, alike
 from recommender_engine.matching.pair.comparison import Comparison
-from recommender_engine.matching.text.spans import Written
+from recommender_engine.matching.text.spans import Occurrence
 from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 
 _MOST = 3
@@ -67,7 +67,7 @@ def longest_codes_differ(pair: Comparison) -> float:
 def numbers_shared(pair: Comparison) -> float:
     """Share of the numbers that both sides state, where both state some."""
     found = pair.numbers
-    if found.silent:
+    if found.incomparable:
         return nan
     return len(found.shared) / (len(found.shared) + len(found.here) + len(found.there))
 
@@ -90,28 +90,30 @@ def measures_differ(pair: Comparison) -> float:
 
 def colours_shared(pair: Comparison) -> float:
     """1 if both sides name the same colour, 0 if they differ, missing if one names none."""
-    return nan if pair.colours.silent else float(bool(pair.colours.shared))
+    return nan if pair.colours.incomparable else float(bool(pair.colours.shared))
 
 
 def colours_differ(pair: Comparison) -> float:
     """1 if each side names a colour that the other lacks."""
-    return nan if pair.colours.silent else float(pair.colours.contradicts)
+    return nan if pair.colours.incomparable else float(pair.colours.contradicts)
 
 
-def _told(noun: str, found: Callable[[Comparison], Agreement[str]]) -> Callable[[ReasonInput], Iterator[WeighedReason]]:
-    return lambda telling: agreement_told(telling, noun, found(telling.pair))
+def _reasons(
+    noun: str, found: Callable[[Comparison], Agreement[str]]
+) -> Callable[[ReasonInput], Iterator[WeighedReason]]:
+    return lambda inputs: agreement_reasons(inputs, noun, found(inputs.pair))
 
 
-def agreement_told(telling: ReasonInput, noun: str, found: Agreement[str]) -> Iterator[WeighedReason]:
+def agreement_reasons(inputs: ReasonInput, noun: str, found: Agreement[str]) -> Iterator[WeighedReason]:
     """Reasons for values that agree and values in dispute; ``noun`` is replaced by a word that both texts use."""
-    weight, texts = telling.weight, telling.texts
+    weight, texts = inputs.weight, inputs.texts
     if found.shared and (weight > 0 or not found.contradicts):
         values = list(found.shared[:LISTED])
         here, there = [texts.here.find(value) for value in values], [texts.there.find(value) for value in values]
         name = _common_name(here, there) or noun
         more = len(found.shared) - len(values)
         text = f"same {name} {listed([one.text for one in here], more)}"
-        yield telling.said(f"same_{noun}", text, max(weight, 0.0), values=values, **_ranges(here, there))
+        yield inputs.reason(f"same_{noun}", text, max(weight, 0.0), values=values, **_ranges(here, there))
     if found.contradicts:
         mine, theirs = list(found.here[:LISTED]), list(found.there[:LISTED])
         here, there = [texts.here.find(value) for value in mine], [texts.there.find(value) for value in theirs]
@@ -121,32 +123,32 @@ def agreement_told(telling: ReasonInput, noun: str, found: Agreement[str]) -> It
         shown = listed(ours, len(found.here) - len(mine)), listed(others, len(found.there) - len(theirs))
         text = f"{numbered} differ: {shown[0]} / {shown[1]}"
         detail = {"here": mine, "there": theirs, **_ranges(here, there)}
-        yield telling.said(f"{noun}s_differ", text, min(weight, 0.0), **detail)
+        yield inputs.reason(f"{noun}s_differ", text, min(weight, 0.0), **detail)
 
 
-def _ranges(here: Sequence[Written], there: Sequence[Written]) -> dict[str, list[list[int]]]:
+def _ranges(here: Sequence[Occurrence], there: Sequence[Occurrence]) -> dict[str, list[list[int]]]:
     return {
         "here_at": [list(one.span) for one in here if one.span],
         "there_at": [list(one.span) for one in there if one.span],
     }
 
 
-def _common_name(here: Sequence[Written], there: Sequence[Written]) -> str:
+def _common_name(here: Sequence[Occurrence], there: Sequence[Occurrence]) -> str:
     """The word before the values in both texts: ``order`` in "order 1042" and "order 1043"."""
     names = {one.name for one in (*here, *there)}
     name = names.pop()
     return "" if names or name in FUNCTION_WORDS else name
 
 
-def _sizes(telling: ReasonInput) -> Iterator[WeighedReason]:
-    pair = telling.pair
+def _sizes(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    pair = inputs.pair
     sizes = Agreement(*(tuple(measure.text for measure in side) for side in pair.measures))
-    yield from agreement_told(telling, "size", sizes)
+    yield from agreement_reasons(inputs, "size", sizes)
     if pair.dimensions_differ:
-        yield from agreement_told(telling, "dimension", pair.dimensions)
+        yield from agreement_reasons(inputs, "dimension", pair.dimensions)
 
 
-IDENTIFIERS = Evidence("identifiers", _told("identifier", lambda pair: pair.identifiers))
-NUMBERS = Evidence("numbers", _told("number", lambda pair: pair.numbers))
-COLOURS = Evidence("colours", _told("colour", lambda pair: pair.colours))
+IDENTIFIERS = Evidence("identifiers", _reasons("identifier", lambda pair: pair.identifiers))
+NUMBERS = Evidence("numbers", _reasons("number", lambda pair: pair.numbers))
+COLOURS = Evidence("colours", _reasons("colour", lambda pair: pair.colours))
 MEASURES = Evidence("measures", _sizes)

@@ -98,7 +98,7 @@ def own_alike(pair: Comparison) -> float:
 
 def characters(pair: Comparison) -> float:
     """Similarity of the first 200 characters."""
-    one, other = pair.one.said.whole.folded, pair.other.said.whole.folded
+    one, other = pair.one.terms.whole.folded, pair.other.terms.whole.folded
     return ratio(one[:_READ_CHARACTERS], other[:_READ_CHARACTERS]) / 100
 
 
@@ -114,27 +114,29 @@ def wording_differs(pair: Comparison) -> float:
 
 def length_ratio(pair: Comparison) -> float:
     """Length of the shorter text divided by that of the longer."""
-    one, other = len(pair.one.said.whole.folded), len(pair.other.said.whole.folded)
+    one, other = len(pair.one.terms.whole.folded), len(pair.other.terms.whole.folded)
     if one == other:
         return 1.0
     return one / other if one < other else other / one
 
 
-def _words(telling: ReasonInput) -> Iterator[WeighedReason]:
-    pair, weight = telling.pair, telling.weight
-    if "words" in pair.certain:
-        variants = pair.certain["words"]
-        yield _wording_differs(telling, variants.here, variants.there, min(weight, 0.0))._replace(holds_back=True)
+def _words(inputs: ReasonInput) -> Iterator[WeighedReason]:
+    pair, weight = inputs.pair, inputs.weight
+    if "words" in pair.contradictions:
+        variants = pair.contradictions["words"]
+        yield _wording_differs(inputs, variants.here, variants.there, min(weight, 0.0))._replace(
+            prevents_duplicate=True
+        )
         return
     one, other, shared = pair.one, pair.other, pair.wording
     least = shared.weight / max(one.total, other.total)
     here, there = _own_words(one, other), _own_words(other, one)
     if weight < 0 and least >= _SAME_WORDING and here and there:
-        yield _wording_differs(telling, here, there, weight)
+        yield _wording_differs(inputs, here, there, weight)
         return
     rarest = sorted(shared_terms(one, other), key=lambda term: -one.whole.rarity[term])
     rare = one.rare_terms
-    told = [term for term in rarest if term in rare][:LISTED]
+    listed_terms = [term for term in rarest if term in rare][:LISTED]
     fewest = min(one.rare, other.rare)
     if fewest:
         share = shared.rare_shared / fewest
@@ -146,26 +148,28 @@ def _words(telling: ReasonInput) -> Iterator[WeighedReason]:
         return
     text = f"{share_of(share, weight)} of the {kind} are shared" if share else f"no {kind} are shared"
     code = "words_shared" if weight > 0 else "words_differ"
-    yield telling.said(code, text, weight, share=round(share, 4), words=told, **telling.texts.ranges(told))
+    yield inputs.reason(
+        code, text, weight, share=round(share, 4), words=listed_terms, **inputs.texts.ranges(listed_terms)
+    )
 
 
-def _wording_differs(telling: ReasonInput, here: Sequence[str], there: Sequence[str], weight: float) -> WeighedReason:
+def _wording_differs(inputs: ReasonInput, here: Sequence[str], there: Sequence[str], weight: float) -> WeighedReason:
     text = f"same wording, but {listed(here)} here and {listed(there)} there"
     mine, theirs = list(here[:LISTED]), list(there[:LISTED])
-    at = telling.texts.ranges(mine, theirs)
-    return telling.said("wording_differs", text, weight, here=mine, there=theirs, **at)
+    at = inputs.texts.ranges(mine, theirs)
+    return inputs.reason("wording_differs", text, weight, here=mine, there=theirs, **at)
 
 
 def _own_words(one: Profile, other: Profile) -> list[str]:
-    own = [term for term in one.said.words if term not in other.whole.rarity and term not in FUNCTION_WORDS]
+    own = [term for term in one.terms.words if term not in other.whole.rarity and term not in FUNCTION_WORDS]
     return sorted(own, key=lambda term: (-one.whole.rarity[term], term))
 
 
 def _substituted(pair: Comparison) -> Agreement[str]:
-    return substituted(pair.one.said, pair.other.said)
+    return substituted(pair.one.terms, pair.other.terms)
 
 
-def _nothing(telling: ReasonInput) -> Iterator[WeighedReason]:
+def _nothing(inputs: ReasonInput) -> Iterator[WeighedReason]:
     """No reason: its weight is given to the kinds of values in dispute, see `reasons`."""
     return iter(())
 

@@ -33,11 +33,11 @@ ALIKE = 0.5
 """Cosine of the latest report with each of those."""
 
 _AMONG = 0.4  # … and of the reports with each other
-_STRAYS = 0.8  # a report whose mean cosine is below this share of that of the others is an outlier
+_OUTLIER_BELOW = 0.8  # a report whose mean cosine is below this share of that of the others is an outlier
 # Share of all near items that describe the present: of many questions about one topic, a few do.
 _NEAR, _SHARE = 0.6, 0.5
 # For a report that does not describe the present: its cosine with the latest report, and its mean with those that do.
-_ALSO, _ALSO_AMONG = 0.65, 0.6
+_OTHERS_FROM, _OTHERS_AMONG = 0.65, 0.6
 # Independent reports use different words: two texts with this share in common differ in their subject.
 _SENTENCE = 0.6
 _NAMED_FROM = 100  # a number of three digits is a name: reports with different ones have different subjects
@@ -49,11 +49,11 @@ class Report(NamedTuple):
     """An item that may be a report of an incident.
 
     Attributes:
-        said: its terms.
+        terms: its terms.
         vector: its embedding, shape (dimension,), unit length.
     """
 
-    said: ItemTerms
+    terms: ItemTerms
     vector: Vector
 
 
@@ -64,25 +64,25 @@ def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
         latest: the new item.
         earlier: items that arrived within minutes before it, also short prose, in no contested pair with it.
     """
-    if len(earlier) < REPORTS - 1 or not speaks_of_now(latest.said):
+    if len(earlier) < REPORTS - 1 or not describes_the_present(latest.terms):
         return []
     among = cosines_among(np.stack([latest.vector, *(one.vector for one in earlier)]))
-    agreeing = [number for number, one in enumerate(earlier, 1) if not _apart(latest.said, one.said)]
+    agreeing = [number for number, one in enumerate(earlier, 1) if not _different_subjects(latest.terms, one.terms)]
     agreeing.sort(key=lambda number: (-among[0, number], number))
-    told = _without_strays(_core(latest, earlier, among, agreeing), among)
+    reports = _without_outliers(_core(latest, earlier, among, agreeing), among)
     near = sum(among[0, number] >= _NEAR for number in agreeing)
-    if len(told) < REPORTS or 0 not in told or len(told) < _SHARE * (near + 1):
+    if len(reports) < REPORTS or 0 not in reports or len(reports) < _SHARE * (near + 1):
         return []
-    core = [number for number in told if number]
-    also = [
+    core = [number for number in reports if number]
+    others = [
         number
         for number in agreeing
-        if not speaks_of_now(earlier[number - 1].said)
-        and among[0, number] >= _ALSO
-        and float(among[number, core].mean()) >= _ALSO_AMONG
-        and not any(_apart(earlier[number - 1].said, earlier[other - 1].said) for other in core)
+        if not describes_the_present(earlier[number - 1].terms)
+        and among[0, number] >= _OTHERS_FROM
+        and float(among[number, core].mean()) >= _OTHERS_AMONG
+        and not any(_different_subjects(earlier[number - 1].terms, earlier[other - 1].terms) for other in core)
     ]
-    return sorted([number - 1 for number in (*core, *also)])
+    return sorted([number - 1 for number in (*core, *others)])
 
 
 def _core(latest: Report, earlier: Sequence[Report], among: Floats, agreeing: Sequence[int]) -> list[int]:
@@ -92,16 +92,19 @@ def _core(latest: Report, earlier: Sequence[Report], among: Floats, agreeing: Se
     """
     found = [0]
     for number in agreeing:
-        said = earlier[number - 1].said
-        if among[0, number] < ALIKE or not speaks_of_now(said):
+        terms = earlier[number - 1].terms
+        if among[0, number] < ALIKE or not describes_the_present(terms):
             continue
         others = found[1:]
-        if all(among[number, other] >= _AMONG and not _apart(said, earlier[other - 1].said) for other in others):
+        if all(
+            among[number, other] >= _AMONG and not _different_subjects(terms, earlier[other - 1].terms)
+            for other in others
+        ):
             found.append(number)
     return found
 
 
-def _without_strays(found: Sequence[int], among: Floats) -> list[int]:
+def _without_outliers(found: Sequence[int], among: Floats) -> list[int]:
     """The reports without outliers: those about as similar to the others as the others are to each other."""
     if len(found) < REPORTS:
         return []
@@ -110,16 +113,18 @@ def _without_strays(found: Sequence[int], among: Floats) -> list[int]:
     sums = inner.sum(axis=1) - inner.diagonal()
     rest = (sums.sum() - 2 * sums) / ((count - 1) * (count - 2))
     return [
-        number for number, own, other in zip(found, sums / (count - 1), rest, strict=True) if own >= _STRAYS * other
+        number
+        for number, own, other in zip(found, sums / (count - 1), rest, strict=True)
+        if own >= _OUTLIER_BELOW * other
     ]
 
 
-def speaks_of_now(said: ItemTerms) -> bool:
+def describes_the_present(terms: ItemTerms) -> bool:
     """Whether a text describes the present: today, since noon, out of order, nobody here."""
-    folded, phrases = said.whole.folded[:MOST_CHARACTERS], _phrases()
+    folded, phrases = terms.whole.folded[:MOST_CHARACTERS], _phrases()
     words = _words(folded)
-    for place, word in enumerate(words):
-        if any(words[place : place + len(phrase)] == phrase for phrase in phrases.get(word, ())):
+    for index, word in enumerate(words):
+        if any(words[index : index + len(phrase)] == phrase for phrase in phrases.get(word, ())):
             return True
     return _TIME.search(folded) is not None
 
@@ -129,7 +134,7 @@ def _words(folded: str) -> list[str]:
     return ["#" if word.isdecimal() and len(word) < 3 else word for word in _WORD.findall(folded)]
 
 
-def _apart(one: ItemTerms, other: ItemTerms) -> bool:
+def _different_subjects(one: ItemTerms, other: ItemTerms) -> bool:
     """Whether two reports have different subjects.
 
     Both name codes, numbers or times of day and have none of that kind in common, or they are the same sentence with
@@ -165,8 +170,8 @@ def _disjoint(one: AbstractSet[T], other: AbstractSet[T]) -> bool:
 def _phrases() -> dict[str, list[list[str]]]:
     """Phrases that describe the present, in all languages, by the first word."""
     found: dict[str, list[list[str]]] = {}
-    for said in lists():
-        for phrase in said.get("now", "").split(","):
+    for wordlist in lists():
+        for phrase in wordlist.get("now", "").split(","):
             if words := _words(fold(phrase)):
                 found.setdefault(words[0], []).append(words)
     return found

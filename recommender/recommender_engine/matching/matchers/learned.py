@@ -17,7 +17,7 @@ from recommender_engine.matching.model.bands import Thresholds
 from recommender_engine.matching.model.pair_model import PairModel, default_model
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context, contexts, cosines_among
-from recommender_engine.matching.pair.profile import forgets, item_terms, profiles
+from recommender_engine.matching.pair.profile import clear_with_texts, item_terms, profiles
 from recommender_engine.matching.pair.segments import Kind, Segment, View, kind_of
 from recommender_engine.matching.pair.statistics import TermStatistics
 from recommender_engine.matching.trees import Floats
@@ -48,8 +48,8 @@ class LearnedMatcher:
     def __init__(self, statistics: StatisticsOf, models: ModelOf | None = None) -> None:
         self._statistics = statistics
         self._models = models or _shipped
-        self._last: _Looked | None = None
-        forgets(self)
+        self._last: _LastJudged | None = None
+        clear_with_texts(self)
 
     def judge(
         self, item: Comparable, candidates: Sequence[Candidate], settings: CollectionSettings
@@ -57,7 +57,7 @@ class LearnedMatcher:
         """One verdict for each candidate, in the order given, without reasons."""
         judged = self._judge(item, candidates, settings)
         if len(candidates) > 1:
-            self._last = _Looked(item, candidates, settings, judged)
+            self._last = _LastJudged(item, candidates, settings, judged)
         return [
             _identical(candidate) if one is None else one.verdict(())
             for candidate, one in zip(candidates, judged, strict=True)
@@ -69,7 +69,7 @@ class LearnedMatcher:
         """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
         last = self._last
         if last is None or last.item is not item or last.candidates is not candidates or last.settings is not settings:
-            last = _Looked(item, candidates, settings, self._judge(item, candidates, settings))
+            last = _LastJudged(item, candidates, settings, self._judge(item, candidates, settings))
         one = last.judged[chosen]
         if one is None:
             verdict = _identical(candidates[chosen])
@@ -81,7 +81,7 @@ class LearnedMatcher:
         """Features of the pair by name, without missing values; `rows_from` reads them back."""
         last = self._last
         if last is None or last.item is not item or last.candidates is not candidates:
-            last = _Looked(item, candidates, _ANY, self._judge(item, candidates, _ANY))
+            last = _LastJudged(item, candidates, _ANY, self._judge(item, candidates, _ANY))
         one = last.judged[chosen]
         if one is not None:
             return named(one.row.tolist())
@@ -101,13 +101,15 @@ class LearnedMatcher:
             return [None] * len(candidates)
         model = self._models(item.item.collection)
         pairs = self._compare(item.item, different)
-        found = contexts(pairs, _among(different))
-        seen = rows(pairs, found)
+        found = contexts(pairs, _cosines_among(different))
+        feature_rows = rows(pairs, found)
         view = View.STREAM if len(pairs) > 1 else View.ALONE
         thresholds = {kind: Thresholds.of(model, settings, Segment(view, kind)) for kind in Kind}
         judged = iter(
             _Judged(pair, context, row, log_odds, thresholds[kind_of(pair.one, pair.other)])
-            for pair, context, row, log_odds in zip(pairs, found, seen, model.log_odds(seen).tolist(), strict=True)
+            for pair, context, row, log_odds in zip(
+                pairs, found, feature_rows, model.log_odds(feature_rows).tolist(), strict=True
+            )
         )
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 
@@ -131,7 +133,7 @@ class _Judged:
         self._log_odds = log_odds
         self._thresholds = thresholds
         stated = _probability(log_odds)
-        self._probability = thresholds.held_back(stated) if pair.contested else stated
+        self._probability = thresholds.capped(stated) if pair.contested else stated
         self.band = thresholds.band(self._probability, pair.cosine)
 
     def verdict(self, found: tuple[Reason, ...]) -> PairVerdict:
@@ -149,10 +151,10 @@ class _Judged:
         """The band of the pair without one kind of evidence."""
         stated = _probability(self._log_odds - weight)
         contested = self.pair.contested and not self.pair.contested_only_by(kind)
-        return self._thresholds.band(self._thresholds.held_back(stated) if contested else stated, self.pair.cosine)
+        return self._thresholds.band(self._thresholds.capped(stated) if contested else stated, self.pair.cosine)
 
 
-class _Looked(NamedTuple):
+class _LastJudged(NamedTuple):
     """The last judged pairs, cached because the deciding pair is nearly always explained next."""
 
     item: Comparable
@@ -161,7 +163,7 @@ class _Looked(NamedTuple):
     judged: list[_Judged | None]
 
 
-def _among(candidates: Sequence[Candidate]) -> Floats | None:
+def _cosines_among(candidates: Sequence[Candidate]) -> Floats | None:
     """Cosines of candidates with each other, shape (n, n); ``None`` where a vector is missing."""
     vectors = [one.vector for one in candidates if one.vector is not None]
     return cosines_among(np.stack(vectors)) if len(vectors) == len(candidates) > 1 else None

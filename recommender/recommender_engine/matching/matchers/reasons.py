@@ -14,20 +14,20 @@ from recommender_engine.matching.features.words import DISPUTE, WORDS
 from recommender_engine.matching.model.pair_model import PairModel
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
-from recommender_engine.matching.text.spans import Texts
+from recommender_engine.matching.text.spans import PairTexts
 from recommender_engine.matching.trees import Floats
 
 MOST_REASONS = 4
 # Evidence with a lower weight (log-odds) is left out.
-_WORTH_SAYING = 0.05
+_LEAST_WEIGHT = 0.05
 
 # A difference is never a reason for a duplicate, even if the model gives it no weight.
 _DIFFERENCES = ("_differ", "_differs")
 
 _COLUMNS = {
-    kind.name: {one.name: place for place, one in enumerate(TABLE) if one.evidence is kind} for kind in EVIDENCE
+    kind.name: {one.name: index for index, one in enumerate(TABLE) if one.evidence is kind} for kind in EVIDENCE
 }
-_TOLD = tuple([(kind.name, kind.tell) for kind in EVIDENCE if kind is not DISPUTE])
+_EVIDENCE = tuple([(kind.name, kind.reasons_for) for kind in EVIDENCE if kind is not DISPUTE])
 
 
 # The band of a pair without one kind of evidence, by the name of the evidence and its share of the log-odds.
@@ -66,36 +66,40 @@ def reasons(
             the pair, the reason says so.
         context: the pair relative to the item's other candidates.
     """
-    shares = _dispute_shared_out(pair, weights)
-    texts, beside = Texts(pair.one.said.text, pair.other.said.text), context or Context()
-    said = [one for name, tell in _TOLD for one in tell(ReasonInput(name, shares.get(name, 0.0), pair, beside, texts))]
-    said.sort(key=lambda one: -abs(one.weight))
-    telling = [one for one in said if abs(one.weight) >= _WORTH_SAYING or one.holds_back] or said[:1]
-    first = sorted(telling, key=lambda one: not one.holds_back)[:MOST_REASONS]
-    told = [one for one in telling if one in first]
+    shares = _with_dispute_spread(pair, weights)
+    texts, others = PairTexts(pair.one.terms.text, pair.other.terms.text), context or Context()
+    found = [
+        one
+        for name, reasons_for in _EVIDENCE
+        for one in reasons_for(ReasonInput(name, shares.get(name, 0.0), pair, others, texts))
+    ]
+    found.sort(key=lambda one: -abs(one.weight))
+    relevant = [one for one in found if abs(one.weight) >= _LEAST_WEIGHT or one.prevents_duplicate] or found[:1]
+    first = sorted(relevant, key=lambda one: not one.prevents_duplicate)[:MOST_REASONS]
+    given = [one for one in relevant if one in first]
     if without is None:
-        return tuple([one.reason for one in told])
+        return tuple([one.reason for one in given])
     band = without("", 0.0)
-    return tuple([_with_turn(one, band, without(one.evidence, shares.get(one.evidence, 0.0))) for one in told])
+    return tuple([_with_band_without(one, band, without(one.evidence, shares.get(one.evidence, 0.0))) for one in given])
 
 
-def _with_turn(said: WeighedReason, band: Band, otherwise: Band) -> Reason:
-    reason = said.reason
-    if otherwise is band:
+def _with_band_without(weighed: WeighedReason, band: Band, band_without: Band) -> Reason:
+    reason = weighed.reason
+    if band_without is band:
         return reason
-    return reason.model_copy(update={"detail": {**reason.detail, "without": otherwise.value}})
+    return reason.model_copy(update={"detail": {**reason.detail, "without": band_without.value}})
 
 
 def explanation(found: Sequence[Reason]) -> str:
     """The reasons in one sentence: first those for a duplicate, then those against."""
     against = [one.text for one in found if one.detail.get("log_odds", 0.0) < 0 or one.code.endswith(_DIFFERENCES)]
-    speaks_for = [one.text for one in found if one.text not in against]
-    if against and speaks_for:
-        return f"{', '.join(speaks_for)}; but {', '.join(against)}"
-    return ", ".join(speaks_for or against)
+    supporting = [one.text for one in found if one.text not in against]
+    if against and supporting:
+        return f"{', '.join(supporting)}; but {', '.join(against)}"
+    return ", ".join(supporting or against)
 
 
-def _dispute_shared_out(pair: Comparison, weights: Mapping[str, float]) -> dict[str, float]:
+def _with_dispute_spread(pair: Comparison, weights: Mapping[str, float]) -> dict[str, float]:
     """The weights, with that of a changed value in the same wording given to the kinds of values that differ."""
     shares = dict(weights)
     dispute = shares.pop(DISPUTE.name, 0.0)
@@ -108,5 +112,5 @@ def _dispute_shared_out(pair: Comparison, weights: Mapping[str, float]) -> dict[
 def only_meaning(verdict: PairVerdict) -> PairVerdict:
     """The verdict on a pair that needs no action, with the reason that needs no further computation."""
     similarity = verdict.similarity
-    told = Reason(code="cosine_similarity", text=alike(similarity), detail={"similarity": round(similarity, 4)})
-    return verdict.model_copy(update={"reasons": (told,), "explanation": told.text})
+    reason = Reason(code="cosine_similarity", text=alike(similarity), detail={"similarity": round(similarity, 4)})
+    return verdict.model_copy(update={"reasons": (reason,), "explanation": reason.text})

@@ -26,13 +26,13 @@ class Thresholds(NamedTuple):
     similar: float
 
     @classmethod
-    def of(cls, model: PairModel, settings: CollectionSettings, place: Segment) -> Thresholds:
+    def of(cls, model: PairModel, settings: CollectionSettings, segment: Segment) -> Thresholds:
         """Thresholds of a collection: by its target precision and settings, else those of the model."""
-        duplicate = model.duplicate_threshold(settings.target_precision, place)
+        duplicate = model.duplicate_threshold(settings.target_precision, segment)
         review = model.review_from if settings.review_from is None else settings.review_from
         return cls(duplicate, min(review, duplicate), settings.similar_from)
 
-    def held_back(self, probability: float) -> float:
+    def capped(self, probability: float) -> float:
         """The probability of a contested pair: below the duplicate band, so that it goes to review."""
         return min(probability, max(self.duplicate - _BELOW, 0.0))
 

@@ -40,7 +40,7 @@ class Growth:
     seed: int = 0
 
 
-class _Question(NamedTuple):
+class _Split(NamedTuple):
     """A split: true if the feature's bin is above ``cut``; ``missing`` is the outcome for a missing value."""
 
     feature: int
@@ -60,14 +60,14 @@ class _Binned:
         ]
         self.cells: Integers = np.stack(binned, axis=1).astype(np.int64)
 
-    def answers(self, question: _Question) -> Booleans:
-        column = self.cells[:, question.feature]
-        return np.where(column == self.bins, question.missing, column > question.cut)
+    def outcomes(self, split: _Split) -> Booleans:
+        column = self.cells[:, split.feature]
+        return np.where(column == self.bins, split.missing, column > split.cut)
 
-    def threshold(self, question: _Question) -> float:
+    def threshold(self, split: _Split) -> float:
         """The value at a cut; above the last edge, the split only separates missing values from the others."""
-        edges = self.edges[question.feature]
-        return float(edges[question.cut]) if question.cut < len(edges) else float("inf")
+        edges = self.edges[split.feature]
+        return float(edges[split.cut]) if split.cut < len(edges) else float("inf")
 
 
 def _edges(column: Floats, bins: int) -> Floats:
@@ -78,7 +78,7 @@ def _edges(column: Floats, bins: int) -> Floats:
     return np.unique(np.quantile(known, np.linspace(0, 1, bins)[1:-1], method="midpoint"))
 
 
-def grow(rows: Floats, labels: Booleans, weights: Floats, monotone: Sequence[int], how: Growth) -> Trees:
+def grow(rows: Floats, labels: Booleans, weights: Floats, monotone: Sequence[int], growth: Growth) -> Trees:
     """Fit trees to labelled rows.
 
     Args:
@@ -86,56 +86,56 @@ def grow(rows: Floats, labels: Booleans, weights: Floats, monotone: Sequence[int
         labels: shape (n,); both must occur.
         weights: shape (n,), positive, 1 on average.
         monotone: for each feature +1 (a higher value never lowers the log-odds), -1 (never raises them) or 0.
-        how: size and regularisation.
+        growth: size and regularisation.
     """
-    binned = _Binned(rows, how.bins)
+    binned = _Binned(rows, growth.bins)
     target = labels.astype(np.float64)
     share = float(np.average(target, weights=weights))
     base = float(np.log(share / (1 - share)))
     scores = np.full(len(rows), base)
-    drawn = np.random.default_rng(how.seed)
+    random = np.random.default_rng(growth.seed)
     features, thresholds, missing, values = [], [], [], []
-    for _ in range(how.trees):
+    for _ in range(growth.trees):
         probability = 1 / (1 + np.exp(-scores))
         slope = weights * (target - probability)
         curvature = weights * probability * (1 - probability)
-        allowed = np.asarray(drawn.random(rows.shape[1]) < how.columns)
-        questions, leaves = _questions(binned, slope, curvature, allowed, how)
-        size = 1 << how.depth
-        mass = np.asarray(np.bincount(leaves, curvature, size) + how.l2, np.float64)
-        leaf_values = how.rate * _ordered(
-            np.bincount(leaves, slope, size) / mass, mass, [monotone[asked.feature] for asked in questions]
+        allowed = np.asarray(random.random(rows.shape[1]) < growth.columns)
+        splits, leaves = _splits(binned, slope, curvature, allowed, growth)
+        size = 1 << growth.depth
+        mass = np.asarray(np.bincount(leaves, curvature, size) + growth.l2, np.float64)
+        leaf_values = growth.rate * _ordered(
+            np.bincount(leaves, slope, size) / mass, mass, [monotone[split.feature] for split in splits]
         )
         scores = scores + leaf_values[leaves]
-        features.append([asked.feature for asked in questions])
-        thresholds.append([binned.threshold(asked) for asked in questions])
-        missing.append([asked.missing for asked in questions])
+        features.append([split.feature for split in splits])
+        thresholds.append([binned.threshold(split) for split in splits])
+        missing.append([split.missing for split in splits])
         values.append(leaf_values)
     return Trees(np.array(features), np.array(thresholds), np.array(missing), np.array(values), base)
 
 
-def _questions(
-    binned: _Binned, slope: Floats, curvature: Floats, allowed: Booleans, how: Growth
-) -> tuple[list[_Question], Integers]:
+def _splits(
+    binned: _Binned, slope: Floats, curvature: Floats, allowed: Booleans, growth: Growth
+) -> tuple[list[_Split], Integers]:
     """The splits of one tree, and the leaf of each row."""
     leaves = np.zeros(len(slope), np.int64)
-    questions = []
-    for level in range(how.depth):
-        question = _best_question(binned, leaves, slope, curvature, allowed, 1 << level, how.l2)
-        questions.append(question)
-        leaves |= binned.answers(question).astype(np.int64) << level
-    return questions, leaves
+    splits = []
+    for level in range(growth.depth):
+        split = _best_split(binned, leaves, slope, curvature, allowed, 1 << level, growth.l2)
+        splits.append(split)
+        leaves |= binned.outcomes(split).astype(np.int64) << level
+    return splits, leaves
 
 
-def _best_question(
+def _best_split(
     binned: _Binned, leaves: Integers, slope: Floats, curvature: Floats, allowed: Booleans, size: int, l2: float
-) -> _Question:
+) -> _Split:
     """The split that lowers the loss most, summed over all leaves of the level."""
     count, width = binned.cells.shape[1], binned.bins + 1
-    place = ((leaves[:, None] * count + np.arange(count)) * width + binned.cells).ravel()
+    cell = ((leaves[:, None] * count + np.arange(count)) * width + binned.cells).ravel()
     shape = (size, count, width)
-    slopes = np.bincount(place, np.repeat(slope, count), size * count * width).reshape(shape)
-    masses = np.bincount(place, np.repeat(curvature, count), size * count * width).reshape(shape)
+    slopes = np.bincount(cell, np.repeat(slope, count), size * count * width).reshape(shape)
+    masses = np.bincount(cell, np.repeat(curvature, count), size * count * width).reshape(shape)
     all_slopes, all_masses = slopes.sum(axis=2, keepdims=True), masses.sum(axis=2, keepdims=True)
     below_slopes, below_masses = np.cumsum(slopes[:, :, :-1], axis=2), np.cumsum(masses[:, :, :-1], axis=2)
     gains = []
@@ -146,7 +146,7 @@ def _best_question(
     gain = np.stack(gains)
     gain[:, ~allowed] = -1.0
     missing, feature, cut = np.unravel_index(int(gain.argmax()), gain.shape)
-    return _Question(int(feature), int(cut), bool(missing))
+    return _Split(int(feature), int(cut), bool(missing))
 
 
 def _ordered(values: Floats, masses: Floats, signs: Sequence[int]) -> Floats:

@@ -18,8 +18,8 @@ from recommender_engine.matching.trees import Booleans, Floats
 
 # The time between duplicates differs between collections: bug reports repeat recent ones, a catalogue any item. So
 # these features are only learned from a collection's own answers, and the shipped model does not read them.
-_OWN = {one.name: one.usual for one in TABLE if one.usual is not None}
-UNIVERSAL = tuple(name for name in FEATURES if name not in _OWN)
+_COLLECTION_FEATURES = {one.name: one.usual for one in TABLE if one.usual is not None}
+UNIVERSAL = tuple(name for name in FEATURES if name not in _COLLECTION_FEATURES)
 
 # From this number of labelled pairs, and this number of the rarer label, a model fitted to the collection is better
 # than an adapted one. Both, like the penalties below, are from learning curves on three held-out sets
@@ -74,16 +74,16 @@ def fit(rows: Floats, labels: Booleans, weights: Floats | None = None, recipe: R
     Raises:
         ValueError: all labels are the same.
     """
-    how = recipe or Recipe()
+    recipe = recipe or Recipe()
     if labels.all() or not labels.any():
         raise ValueError("to learn from pairs takes both: some that are the same and some that are not")
     mass = np.ones(len(rows)) if weights is None else weights / weights.mean()
-    chosen = rows[:, [FEATURES.index(name) for name in how.features]]
-    monotone = [MONOTONE[name] for name in how.features]
+    chosen = rows[:, [FEATURES.index(name) for name in recipe.features]]
+    monotone = [MONOTONE[name] for name in recipe.features]
     return PairModel(
-        features=how.features,
-        logistic=regress(chosen, labels, mass, how.l2),
-        trees=grow(chosen, labels, mass, monotone, how.growth),
+        features=recipe.features,
+        logistic=regress(chosen, labels, mass, recipe.l2),
+        trees=grow(chosen, labels, mass, monotone, recipe.growth),
     )
 
 
@@ -98,7 +98,7 @@ def adapt(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
         rows: shape (n, len(FEATURES)), NaN where a value is missing.
         labels: shape (n,).
     """
-    model = _widened(model, _own(model, rows))
+    model = _widened(model, _new_collection_features(model, rows))
     standardised = model.standardised(rows)
     count = standardised.shape[1]
     design = np.hstack([standardised, model.raw_log_odds(rows)[:, None], np.ones((len(rows), 1))])
@@ -121,12 +121,12 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
         rows: shape (n, len(FEATURES)), NaN where a value is missing.
         labels: shape (n,).
     """
-    if not _is_own(labels):
+    if not _has_own_model(labels):
         return adapt(model, rows, labels)
     recipe = Recipe(_OWN_L2, _OWN_GROWTH, _readable(model, rows))
     slope, intercept = _calibration(rows, labels, recipe)
     own = replace(fit(rows, labels, recipe=recipe), slope=slope, intercept=intercept)
-    return replace(own, operating_points=model.operating_points, review_from=model.review_from, places=model.places)
+    return replace(own, operating_points=model.operating_points, review_from=model.review_from, segments=model.segments)
 
 
 def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -> Floats:
@@ -141,7 +141,7 @@ def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -
         labels: shape (n,).
         stated: of each pair before it was answered, shape (n,).
     """
-    if _is_own(labels):
+    if _has_own_model(labels):
         return stated
     found = np.empty(len(labels))
     for part in range(_PARTS_HELD_OUT):
@@ -151,7 +151,7 @@ def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -
     return found
 
 
-def _is_own(labels: Booleans) -> bool:
+def _has_own_model(labels: Booleans) -> bool:
     """Whether a collection has enough answers for a model fitted to them."""
     same = int(labels.sum())
     return len(labels) >= OWN_MODEL_FROM and min(same, len(labels) - same) >= OWN_MODEL_FROM_RARER
@@ -176,15 +176,15 @@ def _readable(model: PairModel, rows: Floats) -> tuple[str, ...]:
     return (*model.features, *(name for name in unread if not np.isnan(rows[:, FEATURES.index(name)]).all()))
 
 
-def _own(model: PairModel, rows: Floats) -> tuple[str, ...]:
+def _new_collection_features(model: PairModel, rows: Floats) -> tuple[str, ...]:
     """Features learned only from a collection's answers that the rows have and the model lacks."""
-    known = (name for name in _OWN if name not in model.features)
+    known = (name for name in _COLLECTION_FEATURES if name not in model.features)
     return tuple(name for name in known if not np.isnan(rows[:, FEATURES.index(name)]).all())
 
 
 def _widened(model: PairModel, names: tuple[str, ...]) -> PairModel:
-    """The model with further features of `_OWN` at weight 0."""
-    figures = np.array([_OWN[name] for name in names]).reshape(-1, 2)
+    """The model with further features of `_COLLECTION_FEATURES` at weight 0."""
+    figures = np.array([_COLLECTION_FEATURES[name] for name in names]).reshape(-1, 2)
     return replace(
         model, features=(*model.features, *names), logistic=model.logistic.widened(figures[:, 0], figures[:, 1])
     )
@@ -223,12 +223,12 @@ def carried_threshold(probabilities: Floats, labels: Booleans | Floats, precisio
     bounded = np.clip(falling, 1 - _HIGHEST, _HIGHEST)
     sinking = np.log((1 - bounded) / bounded)  # rises as probabilities fall
     last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else order
-    for place in reversed(last.tolist()):
-        middle = (sinking[0] + sinking[place]) / 2
-        above = int(np.searchsorted(sinking[: place + 1], middle, side="left"))
-        answered = place + 1 - above >= _LEAST_BELOW * (place + 1)
-        if answered and carries(float(right[place]), place + 1, precision):
-            return float(falling[place])
+    for end in reversed(last.tolist()):
+        middle = (sinking[0] + sinking[end]) / 2
+        above = int(np.searchsorted(sinking[: end + 1], middle, side="left"))
+        answered = end + 1 - above >= _LEAST_BELOW * (end + 1)
+        if answered and carries(float(right[end]), end + 1, precision):
+            return float(falling[end])
     return CLOSED
 
 
@@ -245,14 +245,14 @@ def measured(model: PairModel, answered: Answered) -> PairModel:
     if not len(answered.stated):
         return model
     general = _moved(model.operating_points, answered.stated, answered.labels)
-    if model.places is None:
+    if model.segments is None:
         return replace(model, operating_points=general)
-    places = {}
-    for place in SEGMENTS:
-        stated, labels = answered.at(place)
-        moved = _moved(model.places.get(place, ()), stated, labels)
-        places[place] = moved + _opened(moved, model.operating_points, stated, labels)
-    return replace(model, operating_points=general, places=places)
+    segments = {}
+    for segment in SEGMENTS:
+        stated, labels = answered.at(segment)
+        moved = _moved(model.segments.get(segment, ()), stated, labels)
+        segments[segment] = moved + _opened(moved, model.operating_points, stated, labels)
+    return replace(model, operating_points=general, segments=segments)
 
 
 def _moved(points: Points, stated: Floats, labels: Booleans) -> Points:
@@ -262,23 +262,23 @@ def _moved(points: Points, stated: Floats, labels: Booleans) -> Points:
     found: list[OperatingPoint] = []
     for point in points:
         own = min(max(precision_threshold(stated, labels, point.precision), _LOWEST), _HIGHEST)
-        speaking = int((stated >= min(own, point.probability)).sum())
-        share = speaking / (speaking + _HOLD_POINTS)
+        counted = int((stated >= min(own, point.probability)).sum())
+        share = counted / (counted + _HOLD_POINTS)
         moved = probability(np.array((1 - share) * _log_odds(point.probability) + share * _log_odds(own)))
         found.append(_above(found, point.precision, float(moved)))
     return tuple(found)
 
 
-def _opened(open_: Points, ladder: Points, stated: Floats, labels: Booleans) -> Points:
+def _opened(points: Points, ladder: Points, stated: Floats, labels: Booleans) -> Points:
     """Points above those of a band, at the precisions of a ladder, that the answers alone carry."""
-    found = list(open_)
+    found = list(points)
     for precision in [point.precision for point in ladder]:
         if measured_threshold(found, precision) is CLOSED:
             own = carried_threshold(stated, labels, precision)
             if own == CLOSED:
                 break
             found.append(_above(found, precision, min(max(own, _LOWEST), _HIGHEST)))
-    return tuple(found[len(open_) :])
+    return tuple(found[len(points) :])
 
 
 def _above(points: list[OperatingPoint], precision: float, probability_: float) -> OperatingPoint:

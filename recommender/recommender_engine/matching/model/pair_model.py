@@ -23,7 +23,7 @@ _LARGEST, _DEEPEST = 1e9, 16  # limits of a model from outside: numbers, and lev
 _AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
 
 Points = tuple[OperatingPoint, ...]
-Places = Mapping[Segment, Points]
+SegmentPoints = Mapping[Segment, Points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class PairModel:
         intercept: of the calibration, added after the slope.
         operating_points: measured precision by threshold, over all segments; rising in both.
         review_from: probability from which a review pays.
-        places: operating points by view and kind, where measured: a segment without a precision is closed for it.
+        segments: operating points by view and kind, where measured: a segment without a precision is closed for it.
             ``None`` for a model of an older version, which has only ``operating_points``.
     """
 
@@ -52,20 +52,20 @@ class PairModel:
     intercept: float = 0.0
     operating_points: Points = _AS_STATED
     review_from: float = 0.5
-    places: Places | None = None
+    segments: SegmentPoints | None = None
 
-    def duplicate_threshold(self, target_precision: float, place: Segment | None = None) -> float:
+    def duplicate_threshold(self, target_precision: float, segment: Segment | None = None) -> float:
         """The threshold at which this share of the flagged pairs are duplicates.
 
         `CLOSED` where that was not measured: no pair reaches it.
 
         Args:
             target_precision: in (0, 1).
-            place: segment of the pairs; without one, the measurement over all segments.
+            segment: segment of the pairs; without one, the measurement over all segments.
         """
-        if self.places is None or place is None:
+        if self.segments is None or segment is None:
             return _threshold(self.operating_points, target_precision)
-        return _measured_threshold(self.places.get(place, ()), target_precision)
+        return _measured_threshold(self.segments.get(segment, ()), target_precision)
 
     def raw_log_odds(self, rows: Floats) -> Floats:
         """Log-odds before calibration; ``rows`` has shape (n, len(FEATURES)), NaN where a value is missing."""
@@ -116,23 +116,23 @@ class PairModel:
             "intercept": float(f"{self.intercept:.6g}"),
             "operating_points": [list(point) for point in self.operating_points],
             "review_from": self.review_from,
-            **({} if self.places is None else {"places": _said(self.places)}),
+            **({} if self.segments is None else {"places": _segments_to_json(self.segments)}),
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> PairModel:
+    def from_json(cls, data: Mapping[str, Any]) -> PairModel:
         """Read the output of `to_json`.
 
         Raises:
             KeyError: a part is missing.
             ValueError: it names an unknown feature.
         """
-        unknown = sorted(set(said["features"]) - set(FEATURES))
+        unknown = sorted(set(data["features"]) - set(FEATURES))
         if unknown:
             raise ValueError(f"the model reads features that are not known here: {', '.join(unknown)}")
-        logistic, trees = said["logistic"], said["trees"]
+        logistic, trees = data["logistic"], data["trees"]
         return cls(
-            features=tuple(said["features"]),
+            features=tuple(data["features"]),
             logistic=Logistic(
                 typical=np.array(logistic["typical"], np.float64),
                 mean=np.array(logistic["mean"], np.float64),
@@ -147,17 +147,17 @@ class PairModel:
                 values=np.array(trees["values"], np.float64),
                 base=float(trees["base"]),
             ),
-            slope=float(said["slope"]),
-            intercept=float(said["intercept"]),
-            operating_points=_points(said["operating_points"]),
-            review_from=float(said["review_from"]),
-            places=_read(said["places"]) if "places" in said else None,
+            slope=float(data["slope"]),
+            intercept=float(data["intercept"]),
+            operating_points=_points(data["operating_points"]),
+            review_from=float(data["review_from"]),
+            segments=_segments_from_json(data["places"]) if "places" in data else None,
         )
 
     @staticmethod
-    def knows(said: Mapping[str, Any]) -> bool:
+    def knows(data: Mapping[str, Any]) -> bool:
         """Whether every feature that a model reads, in the form of `to_json`, is in the table."""
-        return set(said["features"]) <= set(FEATURES)
+        return set(data["features"]) <= set(FEATURES)
 
     @classmethod
     def checked(cls, text: str) -> PairModel:
@@ -195,7 +195,7 @@ def _is_sound(model: PairModel) -> bool:
         return False
     numbers = [linear.typical, linear.mean, linear.scale, linear.weights, trees.thresholds, trees.values]
     alone = [linear.bias, trees.base, model.slope, model.intercept]
-    ladders = [model.operating_points, *(model.places or {}).values()]
+    ladders = [model.operating_points, *(model.segments or {}).values()]
     return bool(
         all((np.abs(one) <= _LARGEST).all() for one in (*numbers, np.array(alone)))
         and (linear.scale > 1 / _LARGEST).all()
@@ -217,19 +217,19 @@ _threshold = lru_cache(maxsize=256)(threshold)
 _measured_threshold = lru_cache(maxsize=1024)(measured_threshold)
 
 
-def _points(said: Any) -> Points:
-    return tuple([OperatingPoint(*map(float, point)) for point in said])
+def _points(data: Any) -> Points:
+    return tuple([OperatingPoint(*map(float, point)) for point in data])
 
 
-def _said(places: Places) -> dict[str, Any]:
+def _segments_to_json(segments: SegmentPoints) -> dict[str, Any]:
     return {
-        view.value: {kind.value: [list(point) for point in places.get(Segment(view, kind), ())] for kind in Kind}
+        view.value: {kind.value: [list(point) for point in segments.get(Segment(view, kind), ())] for kind in Kind}
         for view in View
     }
 
 
-def _read(said: Any) -> Places:
-    return {place: _points(said[place.view.value][place.kind.value]) for place in SEGMENTS}
+def _segments_from_json(data: Any) -> SegmentPoints:
+    return {segment: _points(data[segment.view.value][segment.kind.value]) for segment in SEGMENTS}
 
 
 @lru_cache(maxsize=64)

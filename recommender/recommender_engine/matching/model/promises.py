@@ -37,10 +37,10 @@ class Answered(NamedTuple):
             [*self.kinds, *more.kinds],
         )
 
-    def at(self, place: Segment) -> tuple[Floats, Booleans]:
+    def at(self, segment: Segment) -> tuple[Floats, Booleans]:
         """Probabilities and labels of the answers for a segment."""
-        of_kind = np.array([kind is None or kind is place.kind for kind in self.kinds], np.bool_)
-        here = of_kind & (self.alone if place.view is View.ALONE else ~self.alone)
+        of_kind = np.array([kind is None or kind is segment.kind for kind in self.kinds], np.bool_)
+        here = of_kind & (self.alone if segment.view is View.ALONE else ~self.alone)
         return self.stated[here], self.labels[here]
 
 
@@ -48,14 +48,14 @@ class Promise(NamedTuple):
     """Whether a precision is kept in one segment.
 
     Attributes:
-        place: view and kind of text.
+        segment: view and kind of text.
         begins_at: threshold; ``None`` if the precision is not measured, and the band is closed.
         answers: number of answers for the segment.
         missing: least number of further answers that open a closed band, if all of them say "same". ``None`` if the
             band is open, or no number of answers opens it.
     """
 
-    place: Segment
+    segment: Segment
     begins_at: float | None
     answers: int
     missing: int | None = None
@@ -70,14 +70,14 @@ def promises(model: PairModel, target: float, answered: Answered) -> list[Promis
         answered: the answers of the collection.
     """
     found = []
-    for place in SEGMENTS:
-        begins_at = model.duplicate_threshold(target, place)
-        stated, labels = answered.at(place)
+    for segment in SEGMENTS:
+        begins_at = model.duplicate_threshold(target, segment)
+        stated, labels = answered.at(segment)
         if begins_at != CLOSED:
-            found.append(Promise(place, begins_at, len(labels)))
+            found.append(Promise(segment, begins_at, len(labels)))
         else:
             missing = missing_answers(model, target, stated, labels)
-            found.append(Promise(place, None, len(labels), None if missing is None else max(missing, 1)))
+            found.append(Promise(segment, None, len(labels), None if missing is None else max(missing, 1)))
     return found
 
 

@@ -43,7 +43,7 @@ class Agreement(NamedTuple, Generic[T]):
         return bool(self.here and self.there)
 
     @property
-    def silent(self) -> bool:
+    def incomparable(self) -> bool:
         """Whether one side has no value, so that there is nothing to compare."""
         return not (self.shared or self.contradicts)
 

@@ -21,11 +21,11 @@ class Comparison(NamedTuple):
         cosine: of the embeddings.
         wording: shared terms, by rarity.
         words_shared: share of common words in all words, in [0, 1].
-        apart: word-by-word differences in otherwise the same wording, by the name of the evidence.
+        differences: word-by-word differences in otherwise the same wording, by the name of the evidence.
         disputed: the kinds of evidence in which the two contradict each other.
-        certain: contradictions whatever the wording, by the name of the evidence (`Evidence.contradiction`).
+        contradictions: contradictions whatever the wording, by the name of the evidence (`Evidence.contradiction`).
         contested: similar text, different subject: similar wordings or titles that differ in a number, code, size or
-            colour; or a certain contradiction.
+            colour; or one of ``contradictions``.
         arrivals_apart: see `Candidate`.
     """
 
@@ -34,22 +34,22 @@ class Comparison(NamedTuple):
     cosine: float
     wording: Wording
     words_shared: float
-    apart: Mapping[str, Agreement[str]] = _NONE
+    differences: Mapping[str, Agreement[str]] = _NONE
     identifiers: Agreement[str] = NOTHING
     numbers: Agreement[str] = NOTHING
     colours: Agreement[str] = NOTHING
     measures: Agreement[Measure] = NO_MEASURES
     dimensions: Agreement[str] = NOTHING
     titles_contradict: bool = False
-    certain: Mapping[str, Agreement[str]] = _NONE
+    contradictions: Mapping[str, Agreement[str]] = _NONE
     disputed: tuple[str, ...] = ()
     contested: bool = False
     arrivals_apart: int | None = None
 
     @property
-    def states_nothing(self) -> bool:
+    def only_words(self) -> bool:
         """Whether both sides have only words to compare."""
-        return self.one.said.plain and self.other.said.plain
+        return self.one.terms.plain and self.other.terms.plain
 
     @property
     def dimensions_differ(self) -> bool:
@@ -68,4 +68,4 @@ class Comparison(NamedTuple):
         A dispute of titles, over numbers or measures, counts as the kind that differs in the whole, or as numbers.
         """
         disputed = self.disputed or (("numbers",) if self.titles_contradict else ())
-        return [*disputed, *self.certain] == [kind]
+        return [*disputed, *self.contradictions] == [kind]

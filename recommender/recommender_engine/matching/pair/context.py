@@ -63,7 +63,7 @@ def contexts(pairs: Sequence[Comparison], among: Floats | None = None) -> list[C
     return [
         Context(margin, lead, float(len(rising) - bisect_right(rising, cosine)), *their, *of_words)
         for cosine, (margin, lead), their, of_words in zip(
-            cosines, _current_verdicts(cosines), theirs, _current_verdicts(words), strict=True
+            cosines, _margins_and_leads(cosines), theirs, _margins_and_leads(words), strict=True
         )
     ]
 
@@ -80,7 +80,7 @@ def cosines_among(vectors: NDArray[np.float32]) -> Floats:
     return found
 
 
-def _current_verdicts(values: Sequence[float]) -> list[tuple[float, float]]:
+def _margins_and_leads(values: Sequence[float]) -> list[tuple[float, float]]:
     """Margin and lead of each value: minus the best of the others, and minus the mean of the best few of them."""
     best, second, *_ = falling = sorted(values, reverse=True)
     head = falling[: LED + 1]
@@ -96,5 +96,5 @@ def _from_their_side(cosines: Floats, among: Floats) -> list[tuple[float, float,
     np.fill_diagonal(others, -np.inf)  # sorted last
     falling = -np.sort(-others, axis=1)[:, : min(LED, len(others) - 1)]
     closer = (others > cosines[:, np.newaxis]).sum(axis=1)
-    current_verdicts = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)
-    return [(margin, lead, rank) for margin, lead, rank in current_verdicts.tolist()]
+    stacked = np.stack([cosines - falling[:, 0], cosines - falling.mean(axis=1), closer], axis=1)
+    return [(margin, lead, rank) for margin, lead, rank in stacked.tolist()]

@@ -31,11 +31,11 @@ RARE = 0.5
 # few as well, but no name has a hundred words.
 _RUNNING_SHARE, _RUNNING_LEAST, _RUNNING_WORDS = 6, 3, 100
 # Estimated memory of an analysed item, with text and terms: ten to thirty times its text.
-_AN_ITEM, _A_TERM, _COPIES_OF_TEXT = 2000, 480, 3  # bytes
+_ITEM_BYTES, _TERM_BYTES, _TEXT_COPIES = 2000, 480, 3  # bytes
 _Fields = tuple[tuple[str, str], ...]
 
-KEPT_BYTES = 96 * 2**20
-"""Of what a process keeps of items that were taken apart of late, some 20,000 short ones."""
+CACHE_BYTES = 96 * 2**20
+"""Limit of the cached terms of recent items in a process: some 20,000 short ones."""
 
 _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
 
@@ -47,10 +47,10 @@ class ItemTerms:
     Attributes:
         text: the text, or all fields.
         whole: terms of the text.
-        terms: the terms of the whole, each once, in reading order.
-        background: of those terms, see `statistics.background`; shape (terms,).
-        multiplicities: of those terms, see `multiplicity`; shape (terms,).
-        place_of: index of a term among them.
+        distinct: the terms of the whole, each once, in reading order.
+        background: of ``distinct``, see `statistics.background`; shape (terms,).
+        multiplicities: of ``distinct``, see `multiplicity`; shape (terms,).
+        index_of: index of a term in ``distinct``.
         words: the terms of letters only that are neither a colour nor a number.
         title: terms of the first of several named fields.
         title_name: name of that field.
@@ -62,10 +62,10 @@ class ItemTerms:
 
     text: str
     whole: Terms
-    terms: tuple[str, ...]
+    distinct: tuple[str, ...]
     background: Floats
     multiplicities: Floats
-    place_of: Mapping[str, int]
+    index_of: Mapping[str, int]
     words: frozenset[str]
     title: Terms | None
     title_name: str | None
@@ -84,41 +84,41 @@ def item_terms(item: Item) -> ItemTerms:
     """The terms of an item; of a long text, those of the beginning, see `terms_of`."""
     fields = None if item.fields is None else tuple(item.fields.items())
     # Cached: the terms of an item are needed when it arrives, for counting, and again whenever it is a candidate.
-    said = item.content, fields
-    found = _taken_apart_of_late.get(said)
+    key = item.content, fields
+    found = _recent_terms.get(key)
     if found is None:
-        found = _taken_apart(*said)
+        found = _analysed(*key)
         with _lock:
-            _taken_apart_of_late.put(said, found)
+            _recent_terms.put(key, found)
     return found
 
 
-def _taken_apart(content: str, fields: _Fields | None) -> ItemTerms:
-    said = {name: value for name, value in fields or () if value}
-    title_name = next(iter(said), None)
+def _analysed(content: str, fields: _Fields | None) -> ItemTerms:
+    filled = {name: value for name, value in fields or () if value}
+    title_name = next(iter(filled), None)
     labels = {
         name: frozenset(terms_of(value).counts)
-        for name, value in said.items()
+        for name, value in filled.items()
         if name != title_name and value.count(" ") < _LABEL_WORDS
     }
     whole = terms_of(content)
     terms = tuple(whole.counts)
     length = sum(whole.counts.values())
-    joining = sum([whole.counts[term] for term in FUNCTION_WORDS.intersection(terms)])
+    function_words = sum([whole.counts[term] for term in FUNCTION_WORDS.intersection(terms)])
     return ItemTerms(
         text=content,
         whole=whole,
-        terms=terms,
+        distinct=terms,
         background=background(terms),
         multiplicities=1.0 + np.log(np.array(list(whole.counts.values()), np.float64)),
-        place_of={term: place for place, term in enumerate(terms)},
+        index_of={term: index for index, term in enumerate(terms)},
         words=frozenset([term for term in whole.counts if term.isalpha() and term not in _VALUES]),
-        title=None if title_name is None else terms_of(said[title_name]),
+        title=None if title_name is None else terms_of(filled[title_name]),
         title_name=title_name,
         labels=labels,
         plain=title_name is None and not _states_values(whole),
         length=length,
-        running=length > _RUNNING_WORDS or joining >= max(_RUNNING_LEAST, length / _RUNNING_SHARE),
+        running=length > _RUNNING_WORDS or function_words >= max(_RUNNING_LEAST, length / _RUNNING_SHARE),
     )
 
 
@@ -126,12 +126,12 @@ def _states_values(terms: Terms) -> bool:
     return bool(terms.identifiers or terms.numbers or terms.colours or terms.measures or terms.dimensions)
 
 
-def _bytes_of(said: tuple[str, _Fields | None], terms: ItemTerms) -> int:
+def _bytes_of(key: tuple[str, _Fields | None], terms: ItemTerms) -> int:
     """Estimated bytes of an analysed item."""
-    return _AN_ITEM + _A_TERM * len(terms.terms) + _COPIES_OF_TEXT * getsizeof(said[0])
+    return _ITEM_BYTES + _TERM_BYTES * len(terms.distinct) + _TEXT_COPIES * getsizeof(key[0])
 
 
-class KeepsTexts(Protocol):
+class TextCache(Protocol):
     """A cache that holds texts or data derived from them."""
 
     def forget(self) -> None:
@@ -139,28 +139,28 @@ class KeepsTexts(Protocol):
 
 
 # The terms of an item are the same for every engine of a process, so one cache serves them all, in any thread.
-_taken_apart_of_late: Recent[tuple[str, _Fields | None], ItemTerms] = Recent(KEPT_BYTES, _bytes_of)
-_keepers: WeakSet[KeepsTexts] = WeakSet()
+_recent_terms: Recent[tuple[str, _Fields | None], ItemTerms] = Recent(CACHE_BYTES, _bytes_of)
+_caches: WeakSet[TextCache] = WeakSet()
 _lock = Lock()
 
 
-def bytes_of_texts() -> int:
+def cached_bytes() -> int:
     """Estimated bytes of the cached terms."""
-    return _taken_apart_of_late.weight
+    return _recent_terms.weight
 
 
-def forgets(keeper: KeepsTexts) -> None:
+def clear_with_texts(cache: TextCache) -> None:
     """Register a cache to be cleared whenever texts are erased; holds a weak reference."""
-    _keepers.add(keeper)
+    _caches.add(cache)
 
 
 def forget_texts() -> None:
     """Clear the caches of terms and judged pairs after texts were erased."""
     with _lock:
-        _taken_apart_of_late.clear()
-        keepers = list(_keepers)
-    for keeper in keepers:
-        keeper.forget()
+        _recent_terms.clear()
+        caches = list(_caches)
+    for cache in caches:
+        cache.forget()
 
 
 class Weighted(NamedTuple):
@@ -183,17 +183,17 @@ class Profile:
     """An item in its collection.
 
     Attributes:
-        said: its terms.
+        terms: its terms.
         price: the first positive number among the attributes whose names are those of prices.
         timestamp: time of the item's creation.
-        weights: rarity of `ItemTerms.terms`, scaled inverse document frequency in [0, 1]; shape (terms,).
+        weights: rarity of `ItemTerms.distinct`, scaled inverse document frequency in [0, 1]; shape (terms,).
         norm: Euclidean length of the tf-idf weights, rarity times `multiplicity`.
         total: sum of the rarity.
         rare: number of its terms with a rarity above one half.
     """
 
-    def __init__(self, item: Item, said: ItemTerms, weights: Floats, norm: float, total: float, rare: int) -> None:
-        self.said = said
+    def __init__(self, item: Item, terms: ItemTerms, weights: Floats, norm: float, total: float, rare: int) -> None:
+        self.terms = terms
         self.price = _price(item)
         self.timestamp: datetime | None = item.timestamp
         self.weights = weights
@@ -204,18 +204,18 @@ class Profile:
     @cached_property
     def whole(self) -> Weighted:
         """Weights of all its terms."""
-        rarity = dict(zip(self.said.terms, self.weights.tolist(), strict=True))
-        return Weighted(self.said.whole.counts, rarity, self.norm, self.total)
+        rarity = dict(zip(self.terms.distinct, self.weights.tolist(), strict=True))
+        return Weighted(self.terms.whole.counts, rarity, self.norm, self.total)
 
-    def rarity(self, term: str, otherwise: float = 0.0) -> float:
-        """Rarity of one term; ``otherwise`` if the item lacks it."""
-        place = self.said.place_of.get(term)
-        return otherwise if place is None else float(self.weights[place])
+    def rarity(self, term: str, default: float = 0.0) -> float:
+        """Rarity of one term; ``default`` if the item lacks it."""
+        index = self.terms.index_of.get(term)
+        return default if index is None else float(self.weights[index])
 
     @cached_property
     def title(self) -> Weighted | None:
         """Weights of the terms of its title."""
-        title = self.said.title
+        title = self.terms.title
         if title is None:
             return None
         # A code can be split differently at the end of a field, so a term of the title may be missing from the whole.
@@ -224,8 +224,8 @@ class Profile:
     @cached_property
     def ranked(self) -> tuple[str, ...]:
         """All its terms, the rarest first."""
-        terms = self.said.terms
-        return tuple([terms[place] for place in np.argsort(-self.weights, kind="stable").tolist()])
+        terms = self.terms.distinct
+        return tuple([terms[index] for index in np.argsort(-self.weights, kind="stable").tolist()])
 
     @property
     def rare_terms(self) -> frozenset[str]:
@@ -233,31 +233,31 @@ class Profile:
         return frozenset(self.ranked[: self.rare])
 
 
-def profile(item: Item, said: ItemTerms, statistics: TermStatistics) -> Profile:
+def profile(item: Item, terms: ItemTerms, statistics: TermStatistics) -> Profile:
     """Weigh the terms of an item (`item_terms`) by rarity in the collection."""
-    return profiles([item], [said], statistics)[0]
+    return profiles([item], [terms], statistics)[0]
 
 
-def profiles(items: Sequence[Item], said: Sequence[ItemTerms], statistics: TermStatistics) -> list[Profile]:
+def profiles(items: Sequence[Item], terms: Sequence[ItemTerms], statistics: TermStatistics) -> list[Profile]:
     """Weigh the terms of several items. A profile does not depend on the other items.
 
     Args:
         items: at least one.
-        said: terms of each item, see `item_terms`.
+        terms: terms of each item, see `item_terms`.
         statistics: of their collection.
     """
-    frequencies = np.concatenate([statistics.frequencies(one.terms) for one in said])
-    lengths = [len(one.terms) for one in said]
-    weights = rarities(frequencies, np.concatenate([one.background for one in said]), statistics.documents)
-    squares = (weights * np.concatenate([one.multiplicities for one in said])) ** 2
-    of = np.repeat(np.arange(len(said)), lengths)
+    frequencies = np.concatenate([statistics.frequencies(one.distinct) for one in terms])
+    lengths = [len(one.distinct) for one in terms]
+    weights = rarities(frequencies, np.concatenate([one.background for one in terms]), statistics.documents)
+    squares = (weights * np.concatenate([one.multiplicities for one in terms])) ** 2
+    of = np.repeat(np.arange(len(terms)), lengths)
     norms, totals, rare = (
-        np.bincount(of, figures, len(said)).tolist() for figures in (squares, weights, weights > RARE)
+        np.bincount(of, figures, len(terms)).tolist() for figures in (squares, weights, weights > RARE)
     )
     parts = [weights[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
     return [
         Profile(item, one, part, sqrt(square), total, int(count))
-        for item, one, part, square, total, count in zip(items, said, parts, norms, totals, rare, strict=True)
+        for item, one, part, square, total, count in zip(items, terms, parts, norms, totals, rare, strict=True)
     ]
 
 

@@ -50,7 +50,7 @@ SEGMENTS = tuple([Segment(view, kind) for view in View for kind in Kind])
 
 def kind_of(one: Profile, other: Profile) -> Kind:
     """The kind of a pair; symmetric."""
-    mine, theirs = one.said, other.said
+    mine, theirs = one.terms, other.terms
     if (mine.running or theirs.running) and one.price is None and other.price is None:
         return Kind.LONG_PROSE if max(mine.length, theirs.length) > LONG_WORDS else Kind.SHORT_PROSE
     return Kind.WITH_CODES if mine.whole.identifiers and theirs.whole.identifiers else Kind.WITHOUT_CODES

@@ -15,7 +15,7 @@ from recommender_engine.matching.trees import Floats, Integers
 _NONE = np.zeros(1)
 
 
-class Own(NamedTuple):
+class RarestTerm(NamedTuple):
     """The rarest term of an item that the other lacks; the first of equally rare ones.
 
     Attributes:
@@ -43,8 +43,8 @@ class Wording(NamedTuple):
     weight: float
     rarest: float
     rare_shared: int
-    mine: Own
-    theirs: Own
+    mine: RarestTerm
+    theirs: RarestTerm
 
 
 def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
@@ -57,14 +57,14 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
         one: the item.
         others: at least one, weighed by the same statistics.
     """
-    lengths = np.array([len(other.said.terms) for other in others])
+    lengths = np.array([len(other.terms.distinct) for other in others])
     of = np.repeat(np.arange(len(others)), lengths)  # shape (terms of all,), as are those that follow
     weights = np.concatenate([other.weights for other in others])
-    theirs = np.concatenate([other.said.multiplicities for other in others])
-    terms = chain.from_iterable([other.said.terms for other in others])
-    places = np.fromiter(map(one.said.place_of.get, terms, repeat(-1)), np.int64, len(weights))  # in the item
-    is_shared = places >= 0
-    mine = np.concatenate((one.said.multiplicities, _NONE))[places]  # 0 where the item lacks the term
+    theirs = np.concatenate([other.terms.multiplicities for other in others])
+    terms = chain.from_iterable([other.terms.distinct for other in others])
+    indices = np.fromiter(map(one.terms.index_of.get, terms, repeat(-1)), np.int64, len(weights))  # in the item
+    is_shared = indices >= 0
+    mine = np.concatenate((one.terms.multiplicities, _NONE))[indices]  # 0 where the item lacks the term
     shared = np.where(is_shared, weights, 0.0)
 
     def by_item(of_terms: NDArray[np.float64 | np.bool_]) -> Floats:
@@ -74,9 +74,9 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
     norms = np.array([other.norm for other in others]) * one.norm
     cosines = np.minimum(by_item(weights * weights * theirs * mine) / norms, 1.0)
     rarest, _ = _highest(shared, lengths)
-    own, firsts = _highest(np.where(is_shared, -1.0, weights), lengths)
+    rarest_lacking, firsts = _highest(np.where(is_shared, -1.0, weights), lengths)
     rare_shared = by_item(shared > RARE)
-    columns = [column.tolist() for column in (cosines, by_item(shared), rarest, rare_shared, own, firsts)]
+    columns = [column.tolist() for column in (cosines, by_item(shared), rarest, rare_shared, rarest_lacking, firsts)]
     rows = zip(*columns, strict=True)
     return [
         Wording(
@@ -84,10 +84,10 @@ def wordings(one: Profile, others: Sequence[Profile]) -> list[Wording]:
             weight,
             max(highest, 0.0),
             int(rare),
-            _own(one, other),
-            Own(rarity, other.said.terms[place]) if rarity >= 0 else Own(0.0, ""),
+            _rarest_lacking(one, other),
+            RarestTerm(rarity, other.terms.distinct[index]) if rarity >= 0 else RarestTerm(0.0, ""),
         )
-        for other, (cosine, weight, highest, rare, rarity, place) in zip(others, rows, strict=True)
+        for other, (cosine, weight, highest, rare, rarity, index) in zip(others, rows, strict=True)
     ]
 
 
@@ -95,20 +95,20 @@ def _highest(figures: Floats, lengths: Integers) -> tuple[Floats, Integers]:
     """The highest figure of each item, -1 for one without terms, and the first index of it within the item."""
     table = np.full((len(lengths), max(int(lengths.max()), 1)), -1.0)
     table[np.arange(table.shape[1]) < lengths[:, np.newaxis]] = figures
-    places = table.argmax(axis=1)
-    return table[np.arange(len(table)), places], places
+    indices = table.argmax(axis=1)
+    return table[np.arange(len(table)), indices], indices
 
 
-def _own(mine: Profile, theirs: Profile) -> Own:
-    others = theirs.said.whole.counts
+def _rarest_lacking(mine: Profile, theirs: Profile) -> RarestTerm:
+    others = theirs.terms.whole.counts
     for term in mine.ranked:
         if term not in others:
-            return Own(mine.rarity(term), term)
-    return Own(0.0, "")
+            return RarestTerm(mine.rarity(term), term)
+    return RarestTerm(0.0, "")
 
 
 def shared_terms(one: Profile, other: Profile) -> Iterator[str]:
     """The shared terms, in the reading order of the item with fewer terms."""
-    mine, theirs = one.said.whole.counts, other.said.whole.counts
+    mine, theirs = one.terms.whole.counts, other.terms.whole.counts
     fewer, more = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
     return (term for term in fewer if term in more)

@@ -69,13 +69,13 @@ def lexicon() -> Lexicon:
     """The words of all languages, in the order of the files' names."""
     meanings: dict[tuple[str, ...], dict[Meaning, None]] = {}
     languages: dict[str, set[str]] = {}
-    for said in lists():
-        language = said["language"]
-        for phrase, meaning in _meanings(said, language):
+    for wordlist in lists():
+        language = wordlist["language"]
+        for phrase, meaning in _meanings(wordlist, language):
             meanings.setdefault(phrase, {})[meaning] = None
         if language:
             for name in ("common", "pieces", "months", "minus", "for", "from", "to", "with", "negation", "auxiliary"):
-                for phrase in _phrases(said.get(name, "").replace("/", ",")):
+                for phrase in _phrases(wordlist.get(name, "").replace("/", ",")):
                     languages.setdefault(phrase[0], set()).add(language)
     lengths: dict[str, set[int]] = {}
     for phrase in meanings:
@@ -91,25 +91,25 @@ def _phrases(listed: str) -> list[tuple[str, ...]]:
     return [found for phrase in listed.split(",") if (found := parts(phrase))]
 
 
-def _meanings(said: dict[str, str], language: str) -> Iterator[tuple[tuple[str, ...], Meaning]]:
+def _meanings(wordlist: dict[str, str], language: str) -> Iterator[tuple[tuple[str, ...], Meaning]]:
     for kind in _PLAIN:
-        for phrase in _phrases(said.get(kind, "")):
+        for phrase in _phrases(wordlist.get(kind, "")):
             yield phrase, Meaning(kind, " ".join(phrase), language)
     for kind, name in (("condition", "conditions"), ("month", "months"), ("size", "sizes")):
-        for place, phrase in _either(said.get(name, "")):
-            key = {"condition": _CONDITIONS[place % len(_CONDITIONS)], "month": str(place + 1)}.get(kind, str(place))
+        for index, phrase in _alternatives(wordlist.get(name, "")):
+            key = {"condition": _CONDITIONS[index % len(_CONDITIONS)], "month": str(index + 1)}.get(kind, str(index))
             yield phrase, Meaning(kind, key, language)
-    for number in said.get("numbers", "").split(","):
+    for number in wordlist.get("numbers", "").split(","):
         word, _, value = number.partition(":")
         if phrase := parts(word):
             yield phrase, Meaning("number", value.strip(), language)
-    axes = [*said.get("opposites", "").split(";"), said.get("months", "")]
+    axes = [*wordlist.get("opposites", "").split(";"), wordlist.get("months", "")]
     for axis, listed in enumerate(axes):
-        for pole, phrase in _either(listed):
+        for pole, phrase in _alternatives(listed):
             yield phrase, Meaning("opposite", f"{language}{axis}:{pole}", language)
 
 
-def _either(listed: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    for place, words in enumerate(listed.split("/")):
+def _alternatives(listed: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for index, words in enumerate(listed.split("/")):
         for phrase in _phrases(words):
-            yield place, phrase
+            yield index, phrase

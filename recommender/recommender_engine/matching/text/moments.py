@@ -24,22 +24,22 @@ def moments_of(
     moments: dict[tuple[int, ...], str] = {}
     taken: set[int] = set()
     clocks = {mark.start: mark.key for mark in marks.get("clock", ())}
-    for place, (kind, text, _) in enumerate(raw):
+    for index, (kind, text, _) in enumerate(raw):
         if kind == "date":
             dates[_dates(text)] = text
-            taken.add(place)
+            taken.add(index)
         elif kind == "colon":
             parts = [int(part.replace(" ", "")) for part in text.split(":")]
-            later = clocks.get(place + 1)
+            later = clocks.get(index + 1)
             moments[(_hour(parts[0], later), *parts[1:2])] = text
-            taken.add(place)
+            taken.add(index)
         elif kind == "clock":
             hour, _, minute = text.partition("h")
             moments[(int(hour), int(minute or 0))] = text
-            taken.add(place)
-        elif kind == "number" and text.isdecimal() and place + 1 in clocks and int(text) <= 24:
-            moments[(_hour(int(text), clocks[place + 1]), 0)] = text
-            taken.add(place)
+            taken.add(index)
+        elif kind == "number" and text.isdecimal() and index + 1 in clocks and int(text) <= 24:
+            moments[(_hour(int(text), clocks[index + 1]), 0)] = text
+            taken.add(index)
     for month in marks.get("month", ()):
         _named_date(raw, month, dates, taken)
     return dates, moments, taken
@@ -65,17 +65,17 @@ def _named_date(
 ) -> None:
     """``30 November 2024``, ``August 14``, ``30 de mayo``."""
     day = year = 0
-    for place in (month.start - 1, month.start - 2, month.end, month.end + 1, month.end + 2):
-        if not 0 <= place < len(raw) or place in taken or raw[place].kind != "number":
+    for index in (month.start - 1, month.start - 2, month.end, month.end + 1, month.end + 2):
+        if not 0 <= index < len(raw) or index in taken or raw[index].kind != "number":
             continue
-        text = raw[place].text
+        text = raw[index].text
         if not text.isdecimal():
             continue
-        if len(text) == 4 and not year and place >= month.end:
+        if len(text) == 4 and not year and index >= month.end:
             year = int(text)
-            taken.add(place)
-        elif len(text) <= 2 and not day and 1 <= int(text) <= 31 and place <= month.end:
+            taken.add(index)
+        elif len(text) <= 2 and not day and 1 <= int(text) <= 31 and index <= month.end:
             day = int(text)
-            taken.add(place)
+            taken.add(index)
     if day:
         dates[frozenset({(year, int(month.key), day)})] = raw[month.start].text

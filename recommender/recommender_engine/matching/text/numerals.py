@@ -11,9 +11,9 @@ def roman(token: str) -> int:
     """Value of a Roman numeral up to 39; 0 for other tokens."""
     if not _ROMAN.match(token):
         return 0
-    worth = {"i": 1, "v": 5, "x": 10}
-    figures = [worth[letter] for letter in token]
+    values = {"i": 1, "v": 5, "x": 10}
+    figures = [values[letter] for letter in token]
     return sum(
-        -figure if place + 1 < len(figures) and figures[place + 1] > figure else figure
-        for place, figure in enumerate(figures)
+        -figure if index + 1 < len(figures) and figures[index + 1] > figure else figure
+        for index, figure in enumerate(figures)
     )

@@ -53,7 +53,7 @@ class Value(NamedTuple):
         sign: 1 or -1 where one is written.
         decimals: digits after a single point or comma, as written.
         named: the word before it, if it may be a version.
-        at: index of the token.
+        position: index of the token.
         imperial: whether its unit is.
     """
 
@@ -63,7 +63,7 @@ class Value(NamedTuple):
     sign: int
     decimals: str
     named: str
-    at: int
+    position: int
     imperial: bool
 
 
@@ -167,24 +167,24 @@ def _values(raw: list[Token], marks: dict[str, list[Mark]], grouping: str, taken
     found = []
     minus = {mark.end for mark in marks.get("minus", ())}
     pieces = {mark.start for mark in marks.get("pieces", ())}
-    for place, (kind, text, _) in enumerate(raw):
-        if kind != "number" or place in taken or len(text) > _LONGEST_NUMBER:
+    for index, (kind, text, _) in enumerate(raw):
+        if kind != "number" or index in taken or len(text) > _LONGEST_NUMBER:
             continue
         signed = text[0] if not text[0].isdigit() else ""
         number = text.lstrip("+-\u2212\u2013 ")
-        sign = 1 if signed == "+" else -1 if signed or place in minus else 0
-        unit, follows = _unit(raw, place)
-        if not sign and place and raw[place - 1].text in {"plus", "piu", "mas", "mais"} and not unit:
+        sign = 1 if signed == "+" else -1 if signed or index in minus else 0
+        unit, follows = _unit(raw, index)
+        if not sign and index and raw[index - 1].text in {"plus", "piu", "mas", "mais"} and not unit:
             sign = 1
         separators = [letter for letter in number if not letter.isdigit()]
         decimals = number.rpartition(separators[0])[2] if len(separators) == 1 and separators[0] in ".," else ""
-        named = raw[place - 1].text if place and raw[place - 1].kind == "word" else ""
+        named = raw[index - 1].text if index and raw[index - 1].kind == "word" else ""
         kind_of, factor = unit
-        counted = kind_of in MONEY.values() or place + 1 in pieces
+        counted = kind_of in MONEY.values() or index + 1 in pieces
         numbers = frozenset(_readings(number, grouping, counted=counted))
         readings = frozenset([(kind_of, round(value * factor, 9)) for value in numbers])
         found.append(
-            Value(readings, numbers, text, sign, decimals, "" if kind_of else named, place, follows in IMPERIAL)
+            Value(readings, numbers, text, sign, decimals, "" if kind_of else named, index, follows in IMPERIAL)
         )
     for mark in marks.get("number", ()):
         if mark.start not in taken:
@@ -194,16 +194,16 @@ def _values(raw: list[Token], marks: dict[str, list[Mark]], grouping: str, taken
     return found
 
 
-def _unit(raw: list[Token], place: int) -> tuple[tuple[str, float], str]:
-    if place + 1 < len(raw):
-        follows = raw[place + 1]
+def _unit(raw: list[Token], index: int) -> tuple[tuple[str, float], str]:
+    if index + 1 < len(raw):
+        follows = raw[index + 1]
         if follows.text in MONEY:
             return (MONEY[follows.text], 1.0), follows.text
         known = READ_UNITS.get(follows.text)
         if known and (follows.text != "in" or follows.attached):
             return known, follows.text
-    if place and raw[place - 1].text in {"€", "$", "£"}:
-        return (MONEY[raw[place - 1].text], 1.0), ""
+    if index and raw[index - 1].text in {"€", "$", "£"}:
+        return (MONEY[raw[index - 1].text], 1.0), ""
     return ("", 1.0), ""
 
 
@@ -248,24 +248,24 @@ def _packs(
     joined = {mark.start for mark in marks.get("packs_of", ())}
     found: dict[int, tuple[str, ...]] = {}
     for value in values:
-        at = value.at
+        position = value.position
         amount = next((amount for kind, amount in value.readings if kind in {"", "count"}), 0.0)
         if amount < 2 or amount != int(amount) or value.decimals:
             continue
-        after = tokens[at + 1] if at + 1 < len(tokens) else ""
-        before = at - 1 in packs or (at - 1 in joined and at - 2 in packs)
-        if before or at + 1 in packs or at + 1 in pieces or (after in {"pack", "pk", "pcs", "er"}):
-            found[int(amount)] = tokens[max(at - 2, 0) if before else at : at + 2]
-        elif after in {"x", "\u00d7"} and _counted(tokens, at, values):
-            found[int(amount)] = tokens[at : at + 2]
-        elif after == "for" and at + 2 < len(tokens) and tokens[at + 2].isdecimal():
-            found[int(amount)] = tokens[at : at + 3]
+        after = tokens[position + 1] if position + 1 < len(tokens) else ""
+        before = position - 1 in packs or (position - 1 in joined and position - 2 in packs)
+        if before or position + 1 in packs or position + 1 in pieces or (after in {"pack", "pk", "pcs", "er"}):
+            found[int(amount)] = tokens[max(position - 2, 0) if before else position : position + 2]
+        elif after in {"x", "\u00d7"} and _counted(tokens, position, values):
+            found[int(amount)] = tokens[position : position + 2]
+        elif after == "for" and position + 2 < len(tokens) and tokens[position + 2].isdecimal():
+            found[int(amount)] = tokens[position : position + 3]
     return found
 
 
-def _counted(tokens: tuple[str, ...], at: int, values: tuple[Value, ...]) -> bool:
+def _counted(tokens: tuple[str, ...], position: int, values: tuple[Value, ...]) -> bool:
     """Whether the next factor is a volume, mass or count, or there is none: not the other side of a rectangle."""
-    then = next((value for value in values if value.at == at + 2), None)
-    if tokens[at + 1] == "x":
+    then = next((value for value in values if value.position == position + 2), None)
+    if tokens[position + 1] == "x":
         return then is None
     return then is not None and any(kind in {"volume", "mass", "count"} for kind, _ in then.readings)

@@ -19,7 +19,7 @@ _NAME_GAP = 3
 _NO_WORD = ("", 0, 0)
 
 
-class Written(NamedTuple):
+class Occurrence(NamedTuple):
     """A value with its position in a text.
 
     Attributes:
@@ -48,48 +48,48 @@ class Spans:
         gaps = [after[1] - before[2] > _WIDEST_GAP for before, after in pairwise(self._words)]
         self._wide_gaps = list(accumulate(gaps, initial=0))  # before each word
 
-    def find(self, code: str) -> Written:
+    def find(self, code: str) -> Occurrence:
         """The first position of a code, number, size or colour that is not a part of a longer one."""
         letters = "".join(_RUN.findall(code))
-        return self._code(letters) or self._synonym(code) or Written(code, None, "")
+        return self._code(letters) or self._synonym(code) or Occurrence(code, None, "")
 
     def words(self, terms: Iterable[str]) -> list[list[int]]:
         """Ranges of the first positions of some terms, in reading order; terms that cannot be found are left out."""
         found = [self.find(term).span for term in terms]
         return [list(span) for span in sorted(span for span in found if span)]
 
-    def _code(self, letters: str) -> Written | None:
+    def _code(self, letters: str) -> Occurrence | None:
         """Whole words that make up some letters; only starts of words are tried.
 
         Trying each letter would take quadratic time in a text of one repeated digit.
         """
-        size, at = len(letters), self._letters.find(letters) if letters else -1
-        if at < 0:
+        size, position = len(letters), self._letters.find(letters) if letters else -1
+        if position < 0:
             return None
-        for first in range(bisect_left(self._starts, at), len(self._words)):
+        for first in range(bisect_left(self._starts, position), len(self._words)):
             start = self._starts[first]
             last = bisect_right(self._starts, start + size - 1) - 1
             whole = self._starts[last] + len(self._words[last][0]) == start + size
             close = self._wide_gaps[first] == self._wide_gaps[last]
             if whole and close and self._letters.startswith(letters, start):
-                return self._written(first, last)
+                return self._occurrence(first, last)
         return None
 
-    def _synonym(self, code: str) -> Written | None:
+    def _synonym(self, code: str) -> Occurrence | None:
         """``2`` written as "two", ``black`` as "schwarz"."""
         for number, (word, _, _) in enumerate(self._words):
             if code in (COLOURS.get(word), NUMBER_WORDS.get(word)):
-                return self._written(number, number)
+                return self._occurrence(number, number)
         return None
 
-    def _written(self, first: int, last: int) -> Written:
+    def _occurrence(self, first: int, last: int) -> Occurrence:
         start, end = self._words[first][1], self._words[last][2]
         name, _, name_end = self._words[first - 1] if first else _NO_WORD
         named = name.isalpha() and start - name_end <= _NAME_GAP
-        return Written(self._text[start:end], (start, end), name if named else "")
+        return Occurrence(self._text[start:end], (start, end), name if named else "")
 
 
-class Texts:
+class PairTexts:
     """The texts of a pair, indexed on first use.
 
     Args:
@@ -123,7 +123,7 @@ def _words(text: str) -> list[tuple[str, int, int]]:
         return [(match[0], *match.span()) for match in _RUN.finditer(text.lower())]
     folded = {character: fold(character) for character in set(text)}
     pieces = [folded[character] for character in text]
-    origins = [place for place, piece in enumerate(pieces) for _ in piece]
+    origins = [index for index, piece in enumerate(pieces) for _ in piece]
     found = []
     for match in _RUN.finditer("".join(pieces)):
         start, end = origins[match.start()], origins[match.end() - 1] + 1

@@ -9,7 +9,7 @@ from recommender_engine.grouping import JudgedMember
 from recommender_engine.items import Band, Item, PairVerdict, Reason
 from recommender_engine.items.prices import is_price
 from recommender_engine.matching import CLOSED, Kind, PairModel, Segment, View, item_terms, kind_of_items
-from recommender_engine.matching.matchers.incidents import ALIKE, REPORTS, Report, same_incident, speaks_of_now
+from recommender_engine.matching.matchers.incidents import ALIKE, REPORTS, Report, describes_the_present, same_incident
 from recommender_engine.matching.pair.segments import LONG_WORDS
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.judging import JudgedCandidates
@@ -61,7 +61,7 @@ class Bursts:
         if not collection.settings.compares_texts:
             return None
         alike = [one for one in judged.members if one.verdict.similarity >= ALIKE and not one.verdict.contested]
-        if len(alike) < REPORTS - 1 or not speaks_of_now(item_terms(subject.item)):
+        if len(alike) < REPORTS - 1 or not describes_the_present(item_terms(subject.item)):
             return None  # as for nearly all items
         if not self._may(collection, subject.item):
             return None

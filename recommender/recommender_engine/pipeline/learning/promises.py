@@ -43,8 +43,8 @@ class PromiseView(Value):
         """As it is told."""
         return cls.model_validate(
             {
-                "view": one.place.view.value,
-                "kind": one.place.kind.value,
+                "view": one.segment.view.value,
+                "kind": one.segment.kind.value,
                 "measured": one.begins_at is not None,
                 "begins_at": None if one.begins_at is None else round(one.begins_at, 4),
                 "answers": one.answers,
@@ -108,10 +108,10 @@ class Promises:
         found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
         return {name: closed for name, closed in found.items() if closed}
 
-    def asked_at(self, collection: int, place: Segment) -> Floats:
+    def asked_at(self, collection: int, segment: Segment) -> Floats:
         """Probabilities of the pairs of a place that were answered, as they were stated then; the highest first."""
         said, stated = self._given(collection)
-        return -np.sort(-said._replace(stated=stated).at(place)[0])
+        return -np.sort(-said._replace(stated=stated).at(segment)[0])
 
     def answered(self, collection: int) -> Answered:
         """What people answered, as far as it is learned from."""

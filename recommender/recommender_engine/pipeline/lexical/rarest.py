@@ -36,10 +36,10 @@ def sharing_rarest(
         limit: how many at most, at least 1.
         keep: chooses of some numbers those that count, in their order; by default all do.
     """
-    frequencies = statistics.frequencies(terms.terms)
+    frequencies = statistics.frequencies(terms.distinct)
     weights = rarities(frequencies, terms.background, statistics.documents)
     known = np.flatnonzero((frequencies >= 1) & (frequencies <= MOST_ITEMS))
-    rarest = sorted(zip((-weights[known]).tolist(), [terms.terms[one] for one in known.tolist()], strict=True))
+    rarest = sorted(zip((-weights[known]).tolist(), [terms.distinct[one] for one in known.tolist()], strict=True))
     rarest = rarest[:TERMS_READ]
     if not rarest:
         return []

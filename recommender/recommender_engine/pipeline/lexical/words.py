@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from recommender_engine.items import Item
-from recommender_engine.matching import TermStatistics, bytes_of_texts, forget_texts, item_terms
+from recommender_engine.matching import TermStatistics, cached_bytes, forget_texts, item_terms
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.counts import Counts, numbers_kept
 from recommender_engine.pipeline.lexical.postings import Postings
@@ -44,13 +44,13 @@ class Words:
 
     def supposed(self, collection: int, item: Item) -> AbstractContextManager[None]:
         """Count the terms of an item too while the context lasts; it is not found by its words."""
-        return self._of(collection).supposed(item_terms(item).terms) if self._reads(collection) else nullcontext()
+        return self._of(collection).supposed(item_terms(item).distinct) if self._reads(collection) else nullcontext()
 
     def add(self, collection: int, seq: int, item: Item) -> None:
         """Add an item; nothing happens where the collection does not compare texts."""
         if not self._reads(collection):
             return
-        terms, counts = item_terms(item).terms, self._of(collection)
+        terms, counts = item_terms(item).distinct, self._of(collection)
         first = [terms[position] for position in np.flatnonzero(counts.frequencies(terms) == 0).tolist()]
         counts.change(terms, 1)
         self._changed.add(collection)
@@ -60,7 +60,7 @@ class Words:
         """Remove an item, with the text with which it was added."""
         if not self._reads(collection):
             return
-        terms = item_terms(item).terms
+        terms = item_terms(item).distinct
         self._shrunk.add(collection)
         self._changed.add(collection)
         self._of(collection).change(terms, -1)
@@ -69,7 +69,7 @@ class Words:
     def discard(self, collection: int, seq: int, item: Item) -> None:
         """Remove an item of a collection that has left, of which no frequencies are kept."""
         self._shrunk.add(collection)
-        self._postings.remove(collection, seq, item_terms(item).terms)
+        self._postings.remove(collection, seq, item_terms(item).distinct)
 
     def forget_texts(self) -> None:
         """Drop texts from memory: some were erased, now or after their items were removed.
@@ -89,7 +89,7 @@ class Words:
     def kept_bytes(self) -> dict[str, int]:
         """About how many bytes of memory are taken by texts that were read lately, and by terms."""
         terms = self._kept.weight + self._postings.kept_bytes + self._store.words.kept_bytes
-        return {"texts": bytes_of_texts(), "terms": terms}
+        return {"texts": cached_bytes(), "terms": terms}
 
     def search(self, collection: int, item: Item, limit: int, keep: Keep | None = None) -> list[int]:
         """Arrival numbers of the items that share the most of the item's rarest terms, by summed rarity, best first.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recommender_engine.items import Band, CollectionSettings, Item
 from recommender_engine.matching import Candidate, Comparable, CountedTerms, LearnedMatcher, item_terms
 from recommender_engine.matching.differences import RULES, differences
-from recommender_engine.matching.differences.pair import Sides
+from recommender_engine.matching.differences.pair import ReadingPair
 from recommender_engine.matching.features.table import FEATURES, MONOTONE, TABLE
 from recommender_engine.matching.text.lexicon import lexicon
 from recommender_engine.matching.text.reading import read
@@ -259,7 +259,7 @@ def test_a_rule_is_left_out_only_where_it_finds_nothing() -> None:
     left_out = 0
     for one, other in pairwise(readings):
         needless = [rule for _, rule, needs in RULES if needs and (one.has | other.has).isdisjoint(needs)]
-        found = [rule(sides) for rule in needless for sides in (Sides(one, other), Sides(other, one))]
+        found = [rule(sides) for rule in needless for sides in (ReadingPair(one, other), ReadingPair(other, one))]
         assert not any(found)
         left_out += len(needless)
     assert 2 * left_out > len(RULES) * len(readings), "most rules have nothing to look at in most pairs"
