@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from recommender_engine.items import Entry, EntryId, Item, Malformed
+from recommender_engine.items import Entry, EntryId, Item, RejectedCommand
 from recommender_engine.matching import LearnedMatcher
 from tests.faults.workload import make_workload
 from tests.support.partitions import Pair
@@ -330,7 +330,7 @@ def moved() -> Iterator[RecordedLog]:
 def _of_side(name: str, partition: str, entries: Sequence[Entry]) -> RecordedLog:
     log = Writer(name, "deterministic", partition)
     for one in entries:
-        if isinstance(one.command, Malformed):
+        if isinstance(one.command, RejectedCommand):
             raise ValueError("a move appends only what can be read")
         fields = {"type": one.command.type, "data": _latin(one.command.model_dump_json(exclude_unset=True))}
         named = {"key": one.key, "reply_to": one.reply_to, "via": ",".join(one.via) or None}

@@ -22,8 +22,8 @@ _RUN_OF_JOINERS = re.compile(f"[{_JOINERS}]+")
 def clean(text: str) -> str:
     """What is embedded: compatibility-composed (NFKC), invisible characters gone, white space single.
 
-    Case is kept, since some models read it. A composed form longer than `MOST_COMPOSED` is cut there. Returns an empty
-    string when nothing visible is left.
+    Case is kept, since some models read it. A composed form is truncated at `MOST_COMPOSED`. Empty when nothing
+    visible is left.
     """
     if text.isascii():  # composed, and nothing in it joins
         return _SPACES.sub(" ", text.translate(_ASCII_CONTROLS)).strip()

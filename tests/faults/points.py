@@ -123,8 +123,8 @@ POINTS = (
     # F: the indexes in memory, and what an erasure leaves in the file.
     Point("index: before", "recommender_engine.pipeline.vectors.indexes:Indexes.apply", "before"),
     Point("index: after", "recommender_engine.pipeline.vectors.indexes:Indexes.apply", "after"),
-    Point("scrub: before", "recommender_engine.store.sqlite:SqliteStore.cut_log", "before"),
-    Point("scrub: after", "recommender_engine.store.sqlite:SqliteStore.cut_log", "after"),
+    Point("scrub: before", "recommender_engine.store.sqlite:SqliteStore.truncate_log", "before"),
+    Point("scrub: after", "recommender_engine.store.sqlite:SqliteStore.truncate_log", "after"),
     # G: publish.
     Point("publish: before", f"{_EVENTS}.publish", "before"),
     Point("publish: half of MULTI/EXEC sent", f"{_EVENTS}.publish", "half sent"),

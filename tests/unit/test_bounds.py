@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender_engine.items import EntryId, Malformed, commands, decode_entry, limits
+from recommender_engine.items import EntryId, RejectedCommand, commands, decode_entry, limits
 from recommender_engine.items.marks import MOST_MARKS, legible
 from recommender_engine.matching.pair.agreement import identifiers
 from recommender_engine.matching.text import terms
@@ -73,7 +73,7 @@ def test_a_letter_may_carry_what_anybody_writes() -> None:
 def test_what_is_too_large_is_not_parsed(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(commands.json, "loads", lambda *_, **__: pytest.fail("it is parsed"))
     entry = decode_entry(PLACE, "item.upsert", b'{"id":"a","text":"' + b"x" * size + b'"}')
-    assert isinstance(entry.command, Malformed)
+    assert isinstance(entry.command, RejectedCommand)
     assert entry.command.error.code == "too_large"
     assert len(entry.command.payload) == limits.MAX_MESSAGE_BYTES
 
@@ -81,7 +81,7 @@ def test_what_is_too_large_is_not_parsed(monkeypatch: pytest.MonkeyPatch, size: 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"id":"a","attributes":{"b":['])
 def test_what_is_too_deep_is_not_walked_through(opening: bytes) -> None:
     entry = decode_entry(PLACE, "item.upsert", opening * (limits.MAX_MESSAGE_BYTES // len(opening)))
-    assert isinstance(entry.command, Malformed)
+    assert isinstance(entry.command, RejectedCommand)
     assert entry.command.error.code == "too_deep"
 
 

@@ -22,9 +22,9 @@ from recommender_engine.items import (
     EntryId,
     EraseItem,
     GiveFeedback,
-    Malformed,
     PatchItem,
     QuarantineCommand,
+    RejectedCommand,
     TickClock,
     UpsertItem,
     claimed_item,
@@ -44,7 +44,7 @@ def decode(data: Any, type_: str | bytes = UPSERT, **around: Any) -> Entry:
 
 
 def error_of(entry: Entry) -> InvalidCommand:
-    assert isinstance(entry.command, Malformed), entry.command
+    assert isinstance(entry.command, RejectedCommand), entry.command
     return entry.command.error
 
 
@@ -377,14 +377,14 @@ def test_a_malformed_message_keeps_its_key_and_caller() -> None:
 )
 def test_the_claimed_type_can_be_shown(type_: str | bytes, shown: str) -> None:
     command = decode(item(), type_).command
-    assert isinstance(command, Malformed)
+    assert isinstance(command, RejectedCommand)
     assert command.type == shown
 
 
 def test_a_malformed_message_keeps_what_it_said_within_bounds() -> None:
     said = b"x" * (3 * limits.MAX_MESSAGE_BYTES)
     command = decode(said).command
-    assert isinstance(command, Malformed)
+    assert isinstance(command, RejectedCommand)
     assert command.payload == said[: limits.MAX_MESSAGE_BYTES]
     assert command.size == len(said)
 
@@ -439,7 +439,7 @@ types = st.one_of(st.sampled_from(sorted(COMMAND_TYPES)), st.binary(max_size=8),
 def test_any_message_becomes_an_entry(type_: str | bytes, data: bytes, key: str | bytes | None) -> None:
     entry = decode_entry(PLACE, type_, data, key)
     assert entry.id == PLACE
-    if isinstance(entry.command, Malformed):
+    if isinstance(entry.command, RejectedCommand):
         assert entry.command.error.code
         assert entry.command.type.isprintable()
         str(entry.command.error).encode()
@@ -475,7 +475,7 @@ def test_nothing_is_left_of_a_message_that_was_rejected(data: bytes) -> None:
 
     def decoded() -> weakref.ref[InvalidCommand]:
         entry = decode_entry(EntryId(1, 0), "item.upsert", data)
-        assert isinstance(entry.command, Malformed)
+        assert isinstance(entry.command, RejectedCommand)
         return weakref.ref(entry.command.error)
 
     said = decoded()

@@ -6,7 +6,7 @@ import pytest
 
 from celery_recommender.broker.commands.log import decode
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Entry, EntryId, Malformed, UpsertItem
+from recommender_engine.items import Entry, EntryId, RejectedCommand, UpsertItem
 
 NOW_MS = 1_700_000_000_000
 NOW = EntryId(NOW_MS, 0)
@@ -18,7 +18,7 @@ def entry(id_: EntryId = NOW, **fields: bytes) -> Entry:
 
 
 def refusal(entry: Entry) -> InvalidCommand:
-    assert isinstance(entry.command, Malformed)
+    assert isinstance(entry.command, RejectedCommand)
     return entry.command.error
 
 
@@ -49,7 +49,7 @@ LARGE = 40 * 1024 * 1024
 def test_of_what_is_too_large_only_the_beginning_is_kept(field: str) -> None:
     found = entry(**{"key": b"once", "reply_to": b"0 task", field: b"x" * LARGE})
     assert refusal(found).code == "too_large"
-    assert isinstance(found.command, Malformed)
+    assert isinstance(found.command, RejectedCommand)
     assert len(found.command.payload) <= 256 * 1024
     assert len(found.command.type) <= 64
     assert found.command.size == (LARGE if field == "data" else len(ITEM))
@@ -59,7 +59,7 @@ def test_of_what_is_too_large_only_the_beginning_is_kept(field: str) -> None:
 
 def test_many_large_fields_without_data_are_shown_in_part() -> None:
     found = decode(NOW, {f"f{n}".encode(): b"x" * 100_000 for n in range(10)}, NOW_MS)
-    assert isinstance(found.command, Malformed)
+    assert isinstance(found.command, RejectedCommand)
     assert found.command.payload.startswith(b"f0=xxx")
     assert b" f1=xxx" in found.command.payload
     assert (len(found.command.payload), found.command.size) == (256 * 1024, 1_000_020)
@@ -67,5 +67,5 @@ def test_many_large_fields_without_data_are_shown_in_part() -> None:
 
 def test_the_type_of_what_is_refused_can_be_shown() -> None:
     refused = entry(type=b"\x1b[2J\r\n", colour=b"red").command
-    assert isinstance(refused, Malformed)
+    assert isinstance(refused, RejectedCommand)
     assert refused.type == r"'\x1b[2J\r\n'"

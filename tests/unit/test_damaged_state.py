@@ -77,7 +77,7 @@ def test_an_erasure_that_finds_no_room_to_scrub_is_committed_and_scrubbed_later(
     with closing(opened(tmp_path)) as engine:
         engine.process(tickets(log, 3))
         with monkeypatch.context() as full:
-            full.setattr(engine._store, "cut_log", refuse)
+            full.setattr(engine._store, "truncate_log", refuse)
             assert engine.process([log.erase("T-1")]), "its events are told, not lost"
         assert engine.get("T-1") is None
         assert engine._store.note("something was erased") is not None

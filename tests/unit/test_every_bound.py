@@ -280,11 +280,11 @@ def a_full_disk_stops_decisions_and_loses_nothing(state: State) -> None:
 def the_file_gives_back_what_holds_nothing(state: State) -> None:
     state.lower(space, "_KEPT_PAGES", 16)
     state.engine.process([state.log.upsert(f"i{n}", f"{TEXT} {n} " * 300) for n in range(60)])
-    state.engine.cut_log()
+    state.engine.truncate_log()
     full = (state.directory / DATABASE).stat().st_size
     state.engine.process([state.log.delete(f"i{n}") for n in range(60)])
     state.tidy(outbox_ms=0)
-    state.engine.cut_log()
+    state.engine.truncate_log()
     assert (state.directory / DATABASE).stat().st_size < full / 2
 
 

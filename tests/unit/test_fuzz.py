@@ -16,7 +16,7 @@ from celery_recommender.broker.commands.log import decode
 from celery_recommender.cli.input.policies import KNOWN, checked, read_policies, settings_of
 from recommender_engine import Recommender
 from recommender_engine.errors import ConfigurationError
-from recommender_engine.items import EntryId, Malformed, limits
+from recommender_engine.items import EntryId, RejectedCommand, limits
 from recommender_engine.items.commands import COMMAND_TYPES
 from tests.support.engine import is_outcome, opened
 
@@ -107,7 +107,7 @@ class Driver:
     def outcomes(self, said: dict[bytes, bytes]) -> int:
         self._last = self._last.next_at(self._last.ms)
         entry = decode(self._last, said, NOW_MS)
-        if isinstance(entry.command, Malformed):
+        if isinstance(entry.command, RejectedCommand):
             assert len(entry.command.payload) <= limits.MAX_MESSAGE_BYTES
             assert entry.command.type.isprintable()
             assert len(str(entry.command.error)) < 1000

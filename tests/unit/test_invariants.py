@@ -30,8 +30,8 @@ from recommender_engine.items import (
     ItemDeleted,
     ItemProcessed,
     ItemRevised,
-    Malformed,
     QuarantineCommand,
+    RejectedCommand,
     TickClock,
     UpsertItem,
 )
@@ -527,7 +527,7 @@ def test_every_command_has_exactly_one_outcome(history: list[Spec], sizes: list[
 def said_by(entry: Entry) -> Any:
     """What a command says; of one that cannot be read, its bytes."""
     command = entry.command
-    return command.payload if isinstance(command, Malformed) else (command.type, command.model_dump())
+    return command.payload if isinstance(command, RejectedCommand) else (command.type, command.model_dump())
 
 
 @many
@@ -535,10 +535,10 @@ def said_by(entry: Entry) -> Any:
 def test_a_malformed_message_costs_one_message(history: list[Spec], sizes: list[int]) -> None:
     # A rejection is an outcome like any other and answers repeats of its key, so the malformed ones get none here.
     entries = [
-        Entry(entry.id, entry.command) if isinstance(entry.command, Malformed) else entry
+        Entry(entry.id, entry.command) if isinstance(entry.command, RejectedCommand) else entry
         for entry in entries_of(history)
     ]
-    good = [entry for entry in entries if not isinstance(entry.command, Malformed)]
+    good = [entry for entry in entries if not isinstance(entry.command, RejectedCommand)]
     malformed = {str(entry.id) for entry in entries} - {str(entry.id) for entry in good}
 
     # Summaries and what expires come with the command that happens to follow; it may be a malformed one.

@@ -10,7 +10,7 @@ import pytest
 from celery_recommender.broker.commands.log import decode
 from celery_recommender.broker.coordination.proofs import Secrets
 from celery_recommender.client import command_fields
-from recommender_engine.items import EntryId, Malformed
+from recommender_engine.items import EntryId, RejectedCommand
 from recommender_engine.items.commands import COMMAND_TYPES
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from tests.support.proofs import SECRET, Proving
@@ -51,16 +51,16 @@ def test_without_a_proof_it_costs_one_message(type_: str) -> None:
         {b"type": type_.encode(), b"data": data, b"key": b"k", b"proof": b"%d.%b" % (NOW_MS, b"0" * 64)},
     ):
         found = decode(NOW, fields, NOW_MS, permits=SECRETS.permits)
-        assert isinstance(found.command, Malformed)
+        assert isinstance(found.command, RejectedCommand)
         assert (found.command.error.code, found.command.payload, found.key) == ("not_permitted", data, None)
 
 
 def test_with_one_it_is_decided() -> None:
     fields = signed("command.quarantined", {"entry": "1-1", "reason": "it kills"}, via="a,b", reply_to="0 task")
     assert SECRETS.permits(NOW, fields)
-    assert not isinstance(decode(NOW, fields, NOW_MS, permits=SECRETS.permits).command, Malformed)
+    assert not isinstance(decode(NOW, fields, NOW_MS, permits=SECRETS.permits).command, RejectedCommand)
     refused = decode(NOW, fields, NOW_MS).command
-    assert isinstance(refused, Malformed), "where no secret is at hand nothing is believed"
+    assert isinstance(refused, RejectedCommand), "where no secret is at hand nothing is believed"
 
 
 @pytest.mark.parametrize("name", ["type", "data", "key", "via", "reply_to", "expires_ms"])
@@ -100,14 +100,14 @@ def test_what_stood_there_before_there_were_proofs_is_taken_as_it_was() -> None:
 
 def test_a_proof_on_a_command_of_a_producer_is_an_unknown_field() -> None:
     refused = decode(NOW, {b"data": json.dumps({"id": "a", "text": "b"}).encode(), b"proof": b"1.0"}, NOW_MS).command
-    assert isinstance(refused, Malformed)
+    assert isinstance(refused, RejectedCommand)
     assert (refused.error.code, refused.error.field) == ("unknown_field", "proof")
 
 
 def test_a_refused_entry_does_not_show_its_proof() -> None:
     fields = {name: value for name, value in signed().items() if name != b"data"}
     refused = decode(NOW, fields, NOW_MS, permits=SECRETS.permits).command
-    assert isinstance(refused, Malformed)
+    assert isinstance(refused, RejectedCommand)
     assert b"proof" not in refused.payload
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import CommandRejected, Entry, EntryId, Malformed, RefuseMessage
+from recommender_engine.items import CommandRejected, Entry, EntryId, RefuseMessage, RejectedCommand
 from recommender_engine.pipeline.outcomes.rejections import refused_elsewhere, rejected
 from recommender_engine.store import SqliteStore
 from tests.support.engine import Log, opened
@@ -21,7 +21,7 @@ MOST = 8192
 
 def told(payload: bytes) -> tuple[CommandRejected, bytes | None]:
     error = InvalidCommand("not_json", "x" * 10_000, "f" * 10_000)
-    command = Malformed(error, payload, len(payload), "t" * 10_000)
+    command = RejectedCommand(error, payload, len(payload), "t" * 10_000)
     return rejected(Entry(EntryId(7, 0), command), command)
 
 

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from celery_recommender.broker.redis.keys import PartitionKeys
-from recommender_engine.items import Malformed, decode_entry
+from recommender_engine.items import RejectedCommand, decode_entry
 from recommender_engine.items.commands import COMMAND_TYPES
 from recommender_engine.items.events import EVENT_TYPES
 from tests.support.engine import SOURCE, Log, opened
@@ -82,7 +82,7 @@ def test_there_is_an_example_of_every_command() -> None:
 def test_good_examples_are_good_for_schema_and_engine(type_: str, data: dict[str, Any]) -> None:
     validator(COMMANDS, type_).validate(data)
     validator(COMMANDS).validate(data)
-    assert not isinstance(Log().add(type_, data).command, Malformed)
+    assert not isinstance(Log().add(type_, data).command, RejectedCommand)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_good_examples_are_good_for_schema_and_engine(type_: str, data: dict[str
 )
 def test_what_the_schema_refuses_the_engine_rejects(type_: str, data: dict[str, Any]) -> None:
     assert not validator(COMMANDS, type_).is_valid(data)
-    assert isinstance(Log().add(type_, data).command, Malformed)
+    assert isinstance(Log().add(type_, data).command, RejectedCommand)
 
 
 # -- events ------------------------------------------------------------------------------------------------------------

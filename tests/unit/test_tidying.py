@@ -129,12 +129,12 @@ def test_the_database_file_shrinks_when_most_of_it_is_gone(tmp_path: Path, monke
     engine, log = opened(tmp_path), Log()
     words = [f"{TEXT} {n} " + " ".join(f"word{n}x{m}" for m in range(300)) for n in range(60)]
     engine.process([log.upsert(f"i{n}", text) for n, text in enumerate(words)])
-    engine.cut_log()
+    engine.truncate_log()
     full = (tmp_path / DATABASE).stat().st_size
     engine.process([log.erase(f"i{n}") for n in range(58)])
     engine.process([log.tick(later_ms=TOMBSTONE_WINDOW_MS)])
     assert tidy(engine) > 3, "in parts"
-    engine.cut_log()
+    engine.truncate_log()
     assert (tmp_path / DATABASE).stat().st_size < full / 3
     assert engine._store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     engine.close()

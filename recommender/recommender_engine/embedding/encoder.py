@@ -21,7 +21,7 @@ class ModelIdentity:
         fingerprint: short SHA-256 over weights, tokenizer, pooling, maximum length, and what makes another model of
             them: quantisation and the releases that quantise, windows over long texts.
         dimension: length of its vectors.
-        max_tokens: tokens of a text that are read; the rest is cut off.
+        max_tokens: tokens of a text that are read; the rest is ignored.
         variant: what computes them, as library and number type; not part of the identity, since variants agree.
     """
 

@@ -43,7 +43,7 @@ class SentenceTransformerEncoder:
         backend: what computes the vectors (see `backends.available`), or ``auto``: the fastest that agrees with the
             reference, measured for a second each; or ``openvino-int8``, which makes another model of it.
         cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
-        windows: at most so many windows of a text are read; with 1 what the model cannot read at once is cut off.
+        windows: at most so many windows of a text are read; with 1 what the model cannot read at once is ignored.
             With more, it is another model.
 
     Raises:

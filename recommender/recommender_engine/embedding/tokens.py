@@ -1,4 +1,4 @@
-"""Texts as the model reads them: tokenised once, cut to its length or into windows of it, padded a pass at a time."""
+"""Texts as the model reads them: tokenised once, truncated or split into windows, padded a pass at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Inputs = dict[str, Ids]
 """What a transformer takes, each of shape (texts, tokens): ``input_ids``, ``attention_mask`` and, if its tokenizer says
 so, ``token_type_ids``."""
 
-_OVERLAP = 8  # a window repeats this part, one in so many, of the tokens before it: what is cut apart is whole in one
+_OVERLAP = (
+    8  # a window repeats this part, one in so many, of the tokens before it: what one splits is whole in the next
+)
 
 
 class Tokenised(NamedTuple):
@@ -41,7 +43,7 @@ class Tokens:
     Args:
         tokenizer: of the model.
         max_tokens: that the model reads at once, special ones included.
-        windows: at most so many of a text are read; with 1 the rest of a long text is cut off.
+        windows: at most so many of a text are read; with 1 the rest of a long text is ignored.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int, windows: int = 1) -> None:
@@ -54,13 +56,13 @@ class Tokens:
 
     @property
     def most(self) -> int:
-        """Tokens of a text that are read, special ones included; what comes behind is cut off."""
+        """Tokens of a text that are read, special ones included."""
         special = int(self._tokenizer.num_special_tokens_to_add())
         return self._max_tokens + (self._windows - 1) * (self._max_tokens - special - self._overlap)
 
     @property
     def reading(self) -> str:
-        """How long texts are read, as a part of the model identity; empty if they are cut off."""
+        """How long texts are read, as a part of the model identity; empty if they are truncated."""
         return "" if self._windows == 1 else f"windows {self._windows} overlap {self._overlap}"
 
     def tokenise(self, texts: Sequence[str]) -> Tokenised:

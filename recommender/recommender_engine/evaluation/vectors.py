@@ -56,8 +56,8 @@ class RecordedEncoder:
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if new:
             made = self._model().encode(list(new.values()))
-            for key, vector, cut in zip(new, *made, strict=True):
-                self._known[key] = (vector, bool(cut))
+            for key, vector, flag in zip(new, *made, strict=True):
+                self._known[key] = (vector, bool(flag))
             self._changed = True
         vectors = np.stack([self._known[key][0] for key in keys])
         return Embeddings(vectors, np.array([self._known[key][1] for key in keys], np.bool_))
@@ -99,8 +99,8 @@ class RecordedEncoder:
                 if vectors.shape != (len(keys), self._identity.dimension):
                     raise ValueError(f"vectors of shape {vectors.shape}")
                 self._known = {
-                    key.tobytes(): (vector, bool(cut))
-                    for key, vector, cut in zip(keys, vectors, truncated, strict=True)
+                    key.tobytes(): (vector, bool(flag))
+                    for key, vector, flag in zip(keys, vectors, truncated, strict=True)
                 }
         except _DAMAGED as error:
             raise ConfigurationError(f"{path} does not hold recorded vectors, or is damaged ({error})") from error

@@ -75,8 +75,8 @@ class Searched:
                 best = _largest(best, pairs.as_matrix(len(queries)))
             found.append(pairs._replace(rows=pairs.rows + start))
         pairs = _Pairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-        cuts = best.min(axis=1) - margin
-        return pairs.only(pairs.rough >= cuts[pairs.queries])
+        thresholds = best.min(axis=1) - margin
+        return pairs.only(pairs.rough >= thresholds[pairs.queries])
 
     def _blocks(self) -> Iterator[tuple[int, Vectors]]:
         for start in range(0, len(self.labels), _BLOCK_ROWS):
@@ -95,9 +95,9 @@ class _Pairs(NamedTuple):
         return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
     @classmethod
-    def reaching(cls, cuts: NDArray[np.float32], rough: Vectors) -> _Pairs:
-        """Pairs that are live and reach the cut of their query."""
-        queries, rows = np.nonzero((rough >= cuts[:, np.newaxis]) & (rough > -np.inf))
+    def reaching(cls, thresholds: NDArray[np.float32], rough: Vectors) -> _Pairs:
+        """Pairs that are live and reach the threshold of their query."""
+        queries, rows = np.nonzero((rough >= thresholds[:, np.newaxis]) & (rough > -np.inf))
         return cls(queries, rows, rough[queries, rows])
 
     def only(self, chosen: NDArray[np.bool_]) -> _Pairs:

@@ -9,13 +9,13 @@ from recommender_engine.items.commands import (
     Entry,
     EraseItem,
     GiveFeedback,
-    Malformed,
     PatchItem,
+    RejectedCommand,
     UpsertItem,
     claimed_item,
     decode_entry,
-    malformed,
     parse_command,
+    rejected_command,
 )
 from recommender_engine.items.decisions import Band, PairVerdict, Reason, Recommendation
 from recommender_engine.items.entry_id import START, EntryId
@@ -85,7 +85,6 @@ __all__ = [
     "ItemProcessed",
     "ItemRevised",
     "ItemsBackfilled",
-    "Malformed",
     "MoveCollection",
     "MoveStep",
     "PairVerdict",
@@ -95,12 +94,13 @@ __all__ = [
     "ReceiveRecords",
     "Recommendation",
     "RefuseMessage",
+    "RejectedCommand",
     "Revision",
     "TickClock",
     "Timings",
     "UpsertItem",
     "claimed_item",
     "decode_entry",
-    "malformed",
     "parse_command",
+    "rejected_command",
 ]

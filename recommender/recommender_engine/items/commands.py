@@ -143,12 +143,12 @@ _KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """A message that is no command, and the error.
+class RejectedCommand:
+    """A message that is no command, or a command that was refused, with the error.
 
     Attributes:
         error: why it is rejected.
-        payload: the original bytes, cut at ``MAX_MESSAGE_BYTES``.
+        payload: the original bytes, at most ``MAX_MESSAGE_BYTES``.
         size: length of the original in bytes.
         type: the command type that it gave.
     """
@@ -176,7 +176,7 @@ class Entry:
     """
 
     id: EntryId
-    command: Command | Malformed
+    command: Command | RejectedCommand
     key: str | None = None
     reply_to: str | None = None
     at_ms: int | None = None
@@ -197,7 +197,7 @@ def decode_entry(
     key: bytes | str | None = None,
     reply_to: str | None = None,
 ) -> Entry:
-    """Decode one entry; an invalid one becomes a ``Malformed`` command, never an exception.
+    """Decode one entry; an invalid one becomes a `RejectedCommand`, never an exception.
 
     Args:
         entry_id: position in the log.
@@ -211,17 +211,17 @@ def decode_entry(
     try:
         name = None if key is None else _decode_key(key)
     except InvalidCommand as error:
-        return Entry(entry_id, malformed(error, raw, claimed), None, reply_to)
+        return Entry(entry_id, rejected_command(error, raw, claimed), None, reply_to)
     try:
         return Entry(entry_id, parse_command(claimed, raw), name, reply_to)
     except InvalidCommand as error:
-        return Entry(entry_id, malformed(error, raw, claimed), name, reply_to)
+        return Entry(entry_id, rejected_command(error, raw, claimed), name, reply_to)
 
 
-def malformed(error: InvalidCommand, raw: bytes, type_: str) -> Malformed:
+def rejected_command(error: InvalidCommand, raw: bytes, type_: str) -> RejectedCommand:
     """Keep a rejected message, within bounds, and the error without its frames."""
     error.__traceback__ = error.__context__ = None
-    return Malformed(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
+    return RejectedCommand(error, raw[: limits.MAX_MESSAGE_BYTES], len(raw), type_)
 
 
 def claimed_type(type_: bytes | str) -> str:

@@ -200,7 +200,7 @@ class CommandRejected(EventData):
         command_type: the type it claimed.
         payload: the beginning of the original, at most 8 KiB; UTF-8 text, or base64 where ``payload_encoding`` says so.
             The dead letter holds all of it.
-        payload_bytes: length of the original; longer than ``payload`` when that was cut.
+        payload_bytes: length of the original; longer than ``payload`` when that was truncated.
         source: how it came: through the ``stream``, as a message to ``celery`` that is no command, from the
             ``delivery`` of an event that the user's task could not be called with, or from the ``forward`` of a command
             that could not be passed on to another partition.

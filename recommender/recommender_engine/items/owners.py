@@ -41,7 +41,7 @@ class RefuseMessage(Command):
             partition.
         code: the reason as a code.
         message: the reason in a sentence.
-        payload: the message, cut if it was too long.
+        payload: the message, truncated if it was too long.
         payload_encoding: how ``payload`` holds the bytes: as UTF-8 text, or in base64.
         payload_bytes: length of the message.
         item_id: the item it was about, if that can be read; ``collection`` is the collection of the item.

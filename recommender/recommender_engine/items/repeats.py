@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 from recommender_engine.items.command import CollectionCommand, Command
-from recommender_engine.items.commands import Entry, Malformed, UpsertItem
+from recommender_engine.items.commands import Entry, RejectedCommand, UpsertItem
 from recommender_engine.items.owners import RefuseMessage
 
 ANY_BODY = b""
@@ -33,7 +33,7 @@ def digest_of(entry: Entry) -> bytes:
     """Digest of the content of a command: the order of names, white space and defaults make no difference."""
     command = _original(entry)
     digest = blake2b(digest_size=_DIGEST_BYTES)
-    if isinstance(command, Malformed):
+    if isinstance(command, RejectedCommand):
         digest.update(f"{command.type} {command.size} ".encode(errors="backslashreplace"))
         digest.update(command.payload)
         return digest.digest()
@@ -61,5 +61,5 @@ def repeats(entry: Entry, digest: bytes) -> bool:
     return digest in (ANY_BODY, digest_of(entry))
 
 
-def _original(entry: Entry) -> Command | Malformed:
+def _original(entry: Entry) -> Command | RejectedCommand:
     return entry.command if entry.original is None else entry.original

@@ -16,10 +16,10 @@ class Collections:
     """Finds and creates collections by name.
 
     Args:
-        store: where they are.
+        store: holds them.
         encoders: the models that their settings may name.
-        most: how many there may be.
-        messages: find what of a text is compared.
+        most: the limit of their number.
+        messages: finds the compared part of a text.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Collections:
         self._silent: dict[int, Collection] = {}
         self._unsorted: dict[int, Collection] = {}
         self._uncut: dict[int, Collection] = {}
-        self.restless: dict[int, Collection] = {}  # whose items may be due at another time than was noted
-        self.frozen: frozenset[str] = frozenset()  # names of those that are on their way between partitions
+        self.expiry_outdated: dict[int, Collection] = {}  # their next expiry must be computed again
+        self.moving: frozenset[str] = frozenset()  # names of those that move between partitions
         self._reload()
         store.on_rollback(self._reload)
 
     def check_models(self) -> None:
-        """Load the models of all vectors there are, and make sure that they are still the same.
+        """Load the models of all existing vectors, and check that they are still the same.
 
         Raises:
             ModelError: a collection holds vectors of a model other than the one its settings name now.
@@ -79,7 +79,7 @@ class Collections:
         """The collection, created at need, with the identity of its vectors fixed by the first of them.
 
         Raises:
-            InvalidCommand: it would be one too many.
+            InvalidCommand: there are already as many as allowed.
         """
         collection = self._by_name.get(name) or self._create(name, CollectionSettings())
         if collection.model is None:
@@ -91,8 +91,8 @@ class Collections:
         """Set the settings.
 
         Raises:
-            InvalidCommand: the model is not one of ours, or another one than that of the vectors already there; or it
-                would be one collection too many.
+            InvalidCommand: the model is unknown, or not that of the existing vectors; or there are already as many
+                collections as allowed.
         """
         if settings.model not in self._encoders.names:
             known = ", ".join(self._encoders.names)
@@ -117,17 +117,17 @@ class Collections:
         if not same_policy_keys(collection.settings, settings):
             collection.unsorted_seq = self._store.items.next_seq() - 1
         if settings.ttl_seconds != collection.settings.ttl_seconds:
-            self.restless[collection.id] = collection
+            self.expiry_outdated[collection.id] = collection
         collection.settings = settings
         self.recut(collection)
         return collection
 
     def cut_otherwise(self) -> list[Collection]:
-        """Those whose texts were cut by other rules than those of now."""
+        """Those whose texts were cut by other rules than the current ones."""
         return [one for one in self.all() if one.cut_by != self._messages.identity(one.settings)]
 
     def recut(self, collection: Collection) -> None:
-        """From now on its texts are cut by the rules of now and its settings: items of other rules wait their turn."""
+        """Its texts are cut by the current rules and settings from now on; items of other rules are cut again later."""
         identity = self._messages.identity(collection.settings)
         if collection.cut_by != identity:
             collection.cut_by = identity
@@ -139,13 +139,13 @@ class Collections:
         return [self._silent[id_] for id_ in sorted(self._silent)]
 
     def unsorted(self) -> Collection | None:
-        """The oldest collection of which items have yet to be given their policy key, if there is one."""
+        """The oldest collection with items that still lack their policy key, if there is one."""
         return self._unsorted[min(self._unsorted)] if self._unsorted else None
 
     def uncut(self) -> Collection | None:
-        """The oldest collection with items that were cut by other rules, if there is one; not one on its way."""
+        """The oldest collection with items that were cut by other rules, if there is one that does not move."""
         waiting = (self._uncut[id_] for id_ in sorted(self._uncut))
-        return next((one for one in waiting if one.name not in self.frozen), None)
+        return next((one for one in waiting if one.name not in self.moving), None)
 
     def touch(self, collection: Collection) -> None:
         """Note that it has changed in memory."""
@@ -163,19 +163,19 @@ class Collections:
         else:
             self._silent.pop(collection.id, None)
 
-    def stir(self, name: str) -> None:
-        """It has items of which nobody has noted when they are due."""
+    def expiry_changed(self, name: str) -> None:
+        """Its next expiry must be computed again: items came by a move."""
         collection = self._by_name[name]
-        self.restless[collection.id] = collection
+        self.expiry_outdated[collection.id] = collection
 
     def retire(self, collection: Collection) -> None:
-        """It has left; its name may be used again."""
+        """It was deleted or moved away; its name may be used again."""
         del self._by_name[collection.name], self._by_id[collection.id]
         self._changed.pop(collection.id, None)
         self._silent.pop(collection.id, None)
         self._unsorted.pop(collection.id, None)
         self._uncut.pop(collection.id, None)
-        self.restless.pop(collection.id, None)
+        self.expiry_outdated.pop(collection.id, None)
 
     def flush(self) -> list[Collection]:
         """Write what has changed, and return it; part of the running transaction."""
@@ -194,10 +194,10 @@ class Collections:
         self._uncut = {collection.id: collection for collection in self.all() if collection.uncut_seq}
 
     def require_room(self) -> None:
-        """See to it that there may be one more.
+        """Check that one more is allowed.
 
         Raises:
-            InvalidCommand: there are as many as there may be.
+            InvalidCommand: there are already as many as allowed.
         """
         if len(self._by_name) >= self._most:
             raise InvalidCommand(

@@ -67,7 +67,7 @@ from recommender_engine.store import DatabaseCopy, Outbox, SqliteStore
 class Recommender:
     """Similar items and duplicate verdicts for a log of commands.
 
-    A decision is a function of the commands before it: how entries are cut into batches makes no difference. One thread
+    A decision is a function of the commands before it: the batches do not matter. One thread
     calls it.
 
     Args:
@@ -214,7 +214,7 @@ class Recommender:
         if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
             self._words.forget_texts()
             with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
-                self._store.cut_log()
+                self._store.truncate_log()
         return batch.events
 
     def embed_ahead(self, entries: Sequence[Entry]) -> None:
@@ -283,7 +283,7 @@ class Recommender:
         self._models.take_effect(entry)
         for collection, rows in self._expiry.due(entry):
             self._items.expire(decision.within(collection), rows)
-        for collection, groups in self._expiry.concerned(entry):
+        for collection, groups in self._expiry.groups_named(entry):
             self._departures.settle(decision.within(collection), groups)
         self._policy_index.assign_keys(entry.command)
         self._recutting.some(decision)
@@ -395,9 +395,9 @@ class Recommender:
         """Drop events up to ``sent`` older than ``outbox_ms``, and what else is past its time; how many events."""
         return self.tidying.prune(outbox_ms, sent)
 
-    def cut_log(self) -> None:
-        """Move the write-ahead log into the database, and cut it."""
-        self._store.cut_log()
+    def truncate_log(self) -> None:
+        """Move the write-ahead log into the database, and truncate it."""
+        self._store.truncate_log()
 
     @property
     def position(self) -> EntryId:

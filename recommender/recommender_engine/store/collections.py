@@ -66,11 +66,11 @@ class Collection:
         silent_bands: bands of the items among these commands.
         silent_since_ms: stream time of the first of these commands.
         unsorted_seq: items up to this arrival number still need their policy key under the current settings.
-        gone_ms: items that arrived up to this stream time have expired.
+        expired_ms: items that arrived up to this stream time have expired.
         cut_by: identity of the cutting rules of its texts.
         uncut_seq: items up to this arrival number still need to be cut by these rules.
         arrived: counts of the recent items.
-        hiding: whether expired items are still to be deleted.
+        has_expired_rows: whether expired items are still stored.
     """
 
     id: int
@@ -81,17 +81,17 @@ class Collection:
     silent_commands: int = 0
     silent_since_ms: int = 0
     unsorted_seq: int = 0
-    gone_ms: int = 0
+    expired_ms: int = 0
     cut_by: str = ""
     uncut_seq: int = 0
-    hiding: bool = False
+    has_expired_rows: bool = False
     silent_bands: Counter[Band] = field(default_factory=Counter)
     arrived: Arrived = field(default_factory=Arrived)
 
     @property
     def hidden_ms(self) -> int | None:
         """Stored items that arrived up to this stream time are hidden; ``None`` if none are."""
-        return self.gone_ms if self.hiding else None
+        return self.expired_ms if self.has_expired_rows else None
 
 
 def _collection(id_: int, name: str, settings: str, bands: str, arrived: str, *others: Any) -> Collection:
@@ -148,7 +148,7 @@ class CollectionTable:
                 json.dumps(collection.silent_bands),
                 collection.silent_since_ms,
                 collection.unsorted_seq,
-                collection.gone_ms,
+                collection.expired_ms,
                 collection.cut_by,
                 collection.uncut_seq,
                 json.dumps(collection.arrived.numbers(), separators=(",", ":")),

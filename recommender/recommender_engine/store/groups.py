@@ -106,7 +106,7 @@ class GroupTable:
         )
         self._recent.rearranged()
 
-    def gone(self, group: str, until_ms: int) -> list[Member]:
+    def expired(self, group: str, until_ms: int) -> list[Member]:
         """Items of a group that arrived up to a stream time, in order of arrival."""
         rows = self._db.execute(f"{_MEMBER} AND at_ms <= ? ORDER BY seq", (group, until_ms))
         return [Member(*row) for row in rows]

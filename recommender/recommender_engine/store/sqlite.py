@@ -105,7 +105,7 @@ class SqliteStore:
             let_shrink(self._db)
         with suppress(StateFull):  # left to the next compaction
             self._lower_words()
-        self.cut_log()  # the process may have ended right after an erasure
+        self.truncate_log()  # the process may have ended right after an erasure
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -171,7 +171,7 @@ class SqliteStore:
         """
         while self.scrub_some():
             pass
-        self.cut_log()
+        self.truncate_log()
 
     def scrub_some(self) -> bool:
         """Rewrite some of the words if an erasure requires it; false if nothing is left to do.
@@ -201,7 +201,7 @@ class SqliteStore:
         if changed:
             self.words.look_again()
 
-    def cut_log(self) -> None:
+    def truncate_log(self) -> None:
         """Checkpoint and truncate the write-ahead log: it has pages from before an erasure."""
         if not self._copying:
             with explained():
@@ -237,7 +237,7 @@ class SqliteStore:
         """End the copy: checkpoints may change the file again."""
         self._copying = False
         self._db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-        self.cut_log()
+        self.truncate_log()
 
     @property
     def last_event(self) -> EntryId:

@@ -41,10 +41,10 @@ class Growth:
 
 
 class _Split(NamedTuple):
-    """A split: true if the feature's bin is above ``cut``; ``missing`` is the outcome for a missing value."""
+    """A split: true if the feature's bin is above ``last_bin``; ``missing`` is the outcome for a missing value."""
 
     feature: int
-    cut: int
+    last_bin: int
     missing: bool
 
 
@@ -55,19 +55,19 @@ class _Binned:
         self.bins = bins
         self.edges = [_edges(column, bins) for column in rows.T]
         binned = [
-            np.where(np.isnan(column), bins, np.searchsorted(cuts, column, side="left"))
-            for column, cuts in zip(rows.T, self.edges, strict=True)
+            np.where(np.isnan(column), bins, np.searchsorted(edges, column, side="left"))
+            for column, edges in zip(rows.T, self.edges, strict=True)
         ]
         self.cells: Integers = np.stack(binned, axis=1).astype(np.int64)
 
     def outcomes(self, split: _Split) -> Booleans:
         column = self.cells[:, split.feature]
-        return np.where(column == self.bins, split.missing, column > split.cut)
+        return np.where(column == self.bins, split.missing, column > split.last_bin)
 
     def threshold(self, split: _Split) -> float:
-        """The value at a cut; above the last edge, the split only separates missing values from the others."""
+        """The value of a split; above the last edge, the split only separates missing values from the others."""
         edges = self.edges[split.feature]
-        return float(edges[split.cut]) if split.cut < len(edges) else float("inf")
+        return float(edges[split.last_bin]) if split.last_bin < len(edges) else float("inf")
 
 
 def _edges(column: Floats, bins: int) -> Floats:
@@ -145,8 +145,8 @@ def _best_split(
         gains.append((left**2 / (left_mass + l2) + right**2 / (right_mass + l2)).sum(axis=0))
     gain = np.stack(gains)
     gain[:, ~allowed] = -1.0
-    missing, feature, cut = np.unravel_index(int(gain.argmax()), gain.shape)
-    return _Split(int(feature), int(cut), bool(missing))
+    missing, feature, last_bin = np.unravel_index(int(gain.argmax()), gain.shape)
+    return _Split(int(feature), int(last_bin), bool(missing))
 
 
 def _ordered(values: Floats, masses: Floats, signs: Sequence[int]) -> Floats:

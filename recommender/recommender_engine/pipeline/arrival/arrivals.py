@@ -62,7 +62,7 @@ class Arrivals:
         """
         forbidden = self._answers.different(collection.id, subject.item.id)
         judged = self._judging.judge(collection, subject, candidates, forbidden)
-        if collection.hiding:
+        if collection.has_expired_rows:
             same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
             settle([*(one.group for one in judged.members), *(member.group for member in same)])
         assignment = self._groups.assign(collection, subject, candidates.twin, judged, forbidden)

@@ -78,15 +78,15 @@ class Departures:
         """Take the expired items out of groups; their ids by group."""
         left: dict[str, list[Member]] = {}
         for group in dict.fromkeys(groups):
-            if members := self._store.groups.gone(group, collection.gone_ms):
+            if members := self._store.groups.expired(group, collection.expired_ms):
                 left[group] = members
-                first = self._store.groups.first_behind(group, collection.gone_ms)
+                first = self._store.groups.first_behind(group, collection.expired_ms)
                 also = [] if first is None else self._store.items.by_seq([first]).values()
                 self._corrections.note(before, collection, [group], also)
         for group, members in left.items():
             for member in members:
                 before.current_verdicts.pop(member.seq, None)
-            self._store.groups.leave(group, collection.gone_ms)
+            self._store.groups.leave(group, collection.expired_ms)
         return {group: [member.id for member in members] for group, members in left.items()}
 
     def _publish_expiry(self, decision: CollectionDecision, left: Mapping[str, list[str]], before: Before) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from recommender_engine.items import ConfigureCollection, Item, TickClock
 from recommender_engine.items.command import Command
-from recommender_engine.items.commands import Malformed
+from recommender_engine.items.commands import RejectedCommand
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.policy import NOWHERE, Dated, PolicyKey, allows, policy_key, reach, restricts
@@ -137,7 +137,7 @@ class PolicyIndex:
 
         return choose
 
-    def assign_keys(self, command: Command | Malformed) -> None:
+    def assign_keys(self, command: Command | RejectedCommand) -> None:
         """Give some items their policy keys under the present settings; to be called before each command."""
         self._last = None
         if isinstance(command, ConfigureCollection):

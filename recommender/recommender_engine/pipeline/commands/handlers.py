@@ -15,12 +15,12 @@ from recommender_engine.items import (
     EntryId,
     EraseItem,
     GiveFeedback,
-    Malformed,
     MoveCollection,
     PatchItem,
     QuarantineCommand,
     ReceiveRecords,
     RefuseMessage,
+    RejectedCommand,
     TickClock,
     UpsertItem,
 )
@@ -69,7 +69,7 @@ class Handlers:
     ) -> None:
         self._store = store
         self._moves = moves
-        self.by_type: Mapping[type[Command | Malformed], Handler] = {
+        self.by_type: Mapping[type[Command | RejectedCommand], Handler] = {
             UpsertItem: upserts.apply,
             PatchItem: items.patch,
             DeleteItem: items.delete,
@@ -82,7 +82,7 @@ class Handlers:
             RefuseMessage: _reject_refused,
             TickClock: _do_nothing,  # what was due has been emitted before
             QuarantineCommand: _do_nothing,  # it is only a record in the log
-            Malformed: _reject,
+            RejectedCommand: _reject,
         }
 
     def first_use(self, entry: Entry) -> KeyUse | None:
@@ -122,7 +122,7 @@ class Handlers:
             return _reject(decision, refused(command, error))
 
 
-def _reject(decision: Decision, command: Malformed) -> EntryId:
+def _reject(decision: Decision, command: RejectedCommand) -> EntryId:
     return decision.batch.reject(decision.entry, *rejected(decision.entry, command))
 
 
@@ -133,7 +133,7 @@ def _reject_refused(decision: Decision, command: RefuseMessage) -> EntryId:
 def _refuse_reuse(decision: Decision) -> EntryId:
     """Another command under a key that has been used: the key stays with the first."""
     command = decision.entry.command
-    if isinstance(command, Malformed):  # its own error is more precise
+    if isinstance(command, RejectedCommand):  # its own error is more precise
         return _reject(decision, command)
     error = InvalidCommand(
         "key_reused",

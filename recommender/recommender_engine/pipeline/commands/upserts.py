@@ -94,7 +94,7 @@ class Upserts:
         collection = decision.collection
         departed = None if stored is None else self._departures.take_out(decision, stored)
         # Even if the server's clock went back, the item arrives after those that have expired.
-        at_ms = max(decision.time_ms, collection.gone_ms + 1)
+        at_ms = max(decision.time_ms, collection.expired_ms + 1)
         subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, at_ms)
         candidates = self._search.find(collection, subject, decision.overlay, found=upsert.found)
         assignment = self._arrivals.decide(

@@ -138,7 +138,7 @@ class Training:
     def _is_here(self, run: TrainingRun) -> bool:
         """Whether its collection is not on its way to another partition."""
         found = self._collections.by_id(run.collection)
-        return found is not None and found.name not in self._collections.frozen
+        return found is not None and found.name not in self._collections.moving
 
     def _put(self, run: TrainingRun) -> None:
         self._forget(self._runs.get(run.collection))

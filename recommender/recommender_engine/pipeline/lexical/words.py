@@ -15,7 +15,7 @@ from recommender_engine.pipeline.lexical.postings import Postings
 from recommender_engine.pipeline.lexical.rarest import Keep, sharing_rarest
 from recommender_engine.store import SqliteStore
 
-# Counts are rebuilt from the items when terms are cut in another way.
+# Counts are rebuilt from the items when texts are split into terms in another way.
 _VERSION = "1"
 _NOTE = "terms version"
 _BLOCK = 1000

@@ -140,7 +140,7 @@ class MoveSteps:
             raise _unexpected(command, move)
         self._moves.put(replace(move, place="here"))
         self._answers.reload()  # it may have been asked for before it was whole
-        self._collections.stir(command.collection)
+        self._collections.expiry_changed(command.collection)
         return move.offset
 
     def _release(self, decision: Decision, command: MoveCollection, move: Move | None) -> None:

@@ -203,6 +203,6 @@ class MovedCollections:
             self._store.moves.sent([one.id for one in forwards])
 
     def _freeze(self) -> None:
-        self._collections.frozen = frozenset(
+        self._collections.moving = frozenset(
             move.collection for move in self._by_name.values() if move.place in ("leaving", "arriving")
         )

@@ -12,11 +12,11 @@ from recommender_engine.items import (
     Command,
     CommandRejected,
     Entry,
-    Malformed,
     RefuseMessage,
+    RejectedCommand,
     claimed_item,
     limits,
-    malformed,
+    rejected_command,
 )
 from recommender_engine.pipeline.batch import cause
 
@@ -37,7 +37,7 @@ class Rejection(NamedTuple):
     payload: bytes | None
 
 
-def rejected(entry: Entry, command: Malformed) -> Rejection:
+def rejected(entry: Entry, command: RejectedCommand) -> Rejection:
     """A message that is no command, or cannot be carried out."""
     about = claimed_item(command.payload)
     text, encoding = _shown(command.payload)
@@ -76,11 +76,11 @@ def refused_elsewhere(entry: Entry, command: RefuseMessage) -> Rejection:
     return Rejection(data, _rest(payload))
 
 
-def refused(command: Command | Malformed, error: InvalidCommand) -> Malformed:
+def refused(command: Command | RejectedCommand, error: InvalidCommand) -> RejectedCommand:
     """A command that could be read but not accepted."""
-    if isinstance(command, Malformed):
+    if isinstance(command, RejectedCommand):
         return command
-    return malformed(error, command.model_dump_json(exclude_unset=True).encode(), command.type)
+    return rejected_command(error, command.model_dump_json(exclude_unset=True).encode(), command.type)
 
 
 def _payload(command: RefuseMessage) -> bytes:
@@ -115,4 +115,4 @@ def _decoded(beginning: bytes, *, whole: bool) -> str:
     except UnicodeDecodeError as error:
         if whole or error.start < len(beginning) - _CHARACTER_BYTES + 1 or error.reason != "unexpected end of data":
             raise
-        return beginning[: error.start].decode()  # the cut goes through a character
+        return beginning[: error.start].decode()  # the limit splits a character

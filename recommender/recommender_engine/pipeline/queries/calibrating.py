@@ -194,11 +194,11 @@ class Calibrating:
 
     def _open(self, collection: Collection, pairs: Sequence[LikelyPair]) -> list[LikelyPair]:
         """Those that nothing people said tells of, and of which both are compared as the rules of now have it."""
-        cut = [one for one in pairs if one.other_seq > collection.uncut_seq]
+        current = [one for one in pairs if one.other_seq > collection.uncut_seq]
         if not self._answers.count(collection.id):
-            return cut
-        settled = self._answers.settled(collection.id, [(one.id, one.other_id) for one in cut])
-        return [one for one, known in zip(cut, settled, strict=True) if not known]
+            return current
+        settled = self._answers.settled(collection.id, [(one.id, one.other_id) for one in current])
+        return [one for one, known in zip(current, settled, strict=True) if not known]
 
     def _kinds_of(self, collection: Collection, pairs: Sequence[LikelyPair]) -> list[Kind]:
         unknown = [one for one in pairs if (one.seq, one.other_seq) not in self._kinds]

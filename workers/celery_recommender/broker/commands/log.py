@@ -21,7 +21,7 @@ from celery_recommender.broker.redis.keys import GROUP, PartitionKeys
 from celery_recommender.broker.redis.ranges import Fields, entries_behind
 from celery_recommender.broker.redis.received import size_of
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Entry, EntryId, Malformed, decode_entry, malformed
+from recommender_engine.items import Entry, EntryId, RejectedCommand, decode_entry, rejected_command
 from recommender_engine.items.commands import claimed_type
 from recommender_engine.items.limits import MAX_KEY_BYTES, MAX_MESSAGE_BYTES
 
@@ -207,18 +207,18 @@ def decode(
         return entry
     # It keeps its key, so that a write that was retried is rejected once.
     raw = fields.get(b"data", _shown(fields))
-    original = None if isinstance(entry.command, Malformed) else entry.command
-    return replace(entry, command=malformed(refusal, raw, claimed_type(type_[:64])), original=original)
+    original = None if isinstance(entry.command, RejectedCommand) else entry.command
+    return replace(entry, command=rejected_command(refusal, raw, claimed_type(type_[:64])), original=original)
 
 
-def _not_permitted(fields: Fields, type_: bytes) -> Malformed:
+def _not_permitted(fields: Fields, type_: bytes) -> RejectedCommand:
     claimed = claimed_type(type_[:64])
     error = InvalidCommand(
         "not_permitted",
         f"{claimed} is taken from owners and movers only, and the entry does not prove that one of them appended it",
         "type",
     )
-    return malformed(error, fields.get(b"data", b""), claimed)
+    return rejected_command(error, fields.get(b"data", b""), claimed)
 
 
 _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
@@ -266,7 +266,7 @@ def _oversized(entry_id: EntryId, fields: Fields, now_ms: int) -> Entry:
     payload = _shown(fields) if data is None else data[:MAX_MESSAGE_BYTES]
     return replace(
         kept,
-        command=Malformed(error, payload, size if data is None else len(data), type_),
+        command=RejectedCommand(error, payload, size if data is None else len(data), type_),
         reply_to=reply_to.decode(errors="replace") or None if len(reply_to) <= _MAX_REPLY_TO_BYTES else None,
         at_ms=_trusted_ms(entry_id, now_ms),
     )

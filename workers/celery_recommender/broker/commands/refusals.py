@@ -13,7 +13,7 @@ _MOST_ESCAPED_BYTES = 192 * 1024
 
 
 def payload_of(raw: bytes) -> dict[str, Any]:
-    """The payload as ``message.refused`` has it, cut if it is too long."""
+    """The payload as ``message.refused`` has it, truncated if it is too long."""
     text, encoding = _encoded(raw[:_KEPT_BYTES])
     return {"payload": text, "payload_encoding": encoding, "payload_bytes": len(raw)}
 

@@ -19,7 +19,7 @@ class Checkpoint:
     """How far a file has been sent, kept in the state directory until all of it is.
 
     The commands of one run carry keys made of the run's id and the row number, so that rows sent again after a crash
-    have no second effect. A checkpoint that cannot be read (cut short when the power went) counts for none.
+    have no second effect. A checkpoint that cannot be read (incomplete after a power failure) is ignored.
 
     Args:
         directory: where checkpoints are kept; ``None`` keeps none (standard input).

@@ -37,7 +37,7 @@ def side_by_side(one: str, other: str, names: tuple[str, str], console: Console)
 
 
 def differing(one: str, other: str) -> tuple[tuple[list[str], list[bool]], tuple[list[str], list[bool]]]:
-    """Both texts cut into words and what is between them, and of each piece whether it is part of a difference."""
+    """Both texts split into words and what is between them, and of each piece whether it is part of a difference."""
     mine, theirs = _WORD.findall(one), _WORD.findall(other)
     keys, their_keys = [piece.casefold().strip() for piece in mine], [piece.casefold().strip() for piece in theirs]
     if len(mine) + len(theirs) > _MOST_ALIGNED:

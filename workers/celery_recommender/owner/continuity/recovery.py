@@ -75,7 +75,7 @@ class Recovery:
         engine, position = self._engine, self._engine.position
         event = self._event(last)
         until = _command_of(event) if event is not None else self._command_before(last)
-        if event is not None and until == position:  # the end of a recovery that was cut short
+        if event is not None and until == position:  # the end of an interrupted recovery
             engine.continue_after(last)
             return
         if until is None or until <= position or not self._redis.xrange(self._keys.commands, str(until), str(until)):
@@ -114,9 +114,9 @@ class Recovery:
         return now if entry > self._until else entry not in self._unlisted
 
     def parts(self, entries: Sequence[Entry]) -> list[list[Entry]]:
-        """The entries, cut where the recovery ends."""
-        cut = sum(entry.id <= self._until for entry in entries) if self.running else 0
-        return [list(part) for part in (entries[:cut], entries[cut:]) if part]
+        """The entries, split where the recovery ends."""
+        until = sum(entry.id <= self._until for entry in entries) if self.running else 0
+        return [list(part) for part in (entries[:until], entries[until:]) if part]
 
     def follow(self) -> None:
         """Compare what has been decided again with the record; at the end, go on behind it."""

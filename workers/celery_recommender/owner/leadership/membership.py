@@ -24,7 +24,7 @@ from recommender_engine.items import (
     EntryId,
     Event,
     MoveCollection,
-    malformed,
+    rejected_command,
 )
 from recommender_engine.recent import Recent
 
@@ -80,7 +80,7 @@ class Membership:
         """
         if isinstance(entry.command, MoveCollection) and (error := self._objection(entry.id, entry.command)):
             raw = entry.command.model_dump_json(exclude_unset=True).encode()
-            return replace(entry, command=malformed(error, raw, entry.command.type), original=entry.command)
+            return replace(entry, command=rejected_command(error, raw, entry.command.type), original=entry.command)
         if not isinstance(entry.command, CollectionCommand) or not self._routing.several:
             return entry
         collection = entry.command.collection

@@ -68,7 +68,7 @@ class Intake(WorkerThread):
     def _read_some(self) -> tuple[list[Waiting], bool]:
         """The next entries, decoded, up to the first whose id is not trusted, and whether there was none.
 
-        Entries that are too large are cut, and the rest of them does not stay in memory.
+        Entries that are too large are truncated, and the rest of them does not stay in memory.
         """
         last = self._last_trusted(self._position)
         found = self._commands.read(self._position, self._size.count)

@@ -91,7 +91,7 @@ class StateChores:
             log.error("owner.snapshot_failed", extra={"error": naming(error)})
         if due:
             self._next_snapshot_s = now_s + _SNAPSHOT_EVERY_S
-            self._engine.cut_log()
+            self._engine.truncate_log()
 
 
 def tick(engine: Recommender, commands: CommandsLog, now_ms: int) -> None:

@@ -66,7 +66,7 @@ class BatchInHand:
         return self._singly_until is not None and entries[0].id <= self._singly_until
 
     def parts(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-        """The batch, cut where commands are decided one by one."""
+        """The batch, split where commands are decided one by one."""
         singly = 0
         if self._singly_until is not None:
             singly = sum(entry.id <= self._singly_until for entry in entries)
@@ -104,7 +104,7 @@ class BatchInHand:
                 return None
             return CrashRecord(int(note["deaths"]) + 1, last)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return None  # new, or cut short by a power failure: nothing is known
+            return None  # new, or incomplete after a power failure: nothing is known
 
     def _write(self, note: dict[str, str | int]) -> None:
         os.pwrite(self._file, json.dumps(note).encode().ljust(_SIZE), 0)

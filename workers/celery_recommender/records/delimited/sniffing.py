@@ -184,7 +184,7 @@ def _is_name_of_all(text: str, header: Cells) -> bool:
 
 
 def _clumsiness(header: Cells) -> float:
-    """How much the names look as if they had been cut in the wrong places."""
+    """How much the names look as if they had been split in the wrong places."""
     names = [name or "" for name in header]
     unbalanced = sum(name.count(left) != name.count(right) for name in names for left, right in ("()", "[]"))
     blank = sum(name.startswith(" ") for name in names[1:])

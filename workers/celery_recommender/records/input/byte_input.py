@@ -1,4 +1,4 @@
-"""The bytes of a file or of standard input: unzipped, counted, made text, and cut into lines of bounded length."""
+"""The bytes of a file or of standard input: unzipped, counted, decoded, and split into lines of bounded length."""
 
 from __future__ import annotations
 

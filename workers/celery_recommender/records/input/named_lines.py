@@ -100,7 +100,7 @@ def _are_records(blocks: Sequence[Sequence[_Named]]) -> bool:
 
 
 def _cut(lines: Sequence[_Named]) -> list[list[_Named]]:
-    """The lines, cut before each that has the name of the first."""
+    """The lines, split before each that has the name of the first."""
     parts: list[list[_Named]] = []
     for line in lines:
         if not parts or line.name == lines[0].name:
@@ -110,7 +110,7 @@ def _cut(lines: Sequence[_Named]) -> list[list[_Named]]:
 
 
 def _in_turn(parts: Sequence[Sequence[_Named]]) -> bool:
-    """Whether each part names several things, each once, and mostly those of the first; the last may be cut off."""
+    """Whether each part names several things, each once, and mostly those of the first; the last may be incomplete."""
     names = [[line.name for line in part] for part in parts]
     whole = names if len(names[-1]) > 1 else names[:-1]
     return (
