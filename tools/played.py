@@ -88,7 +88,7 @@ class Noted:
         verdicts = self.matcher.judge(item, candidates, settings)
         if new:
             seen = range(len(verdicts)) if self.with_rows else ()
-            rows = [self.matcher.row(item, candidates, place) for place in seen] or [{}] * len(verdicts)
+            rows = [self.matcher.row(item, candidates, place, settings) for place in seen] or [{}] * len(verdicts)
             self.stated[key] = [
                 Stated(key, one.other.item.id, said.probability, single.probability, single.band, said.contested, row)
                 for one, said, single, row in zip(candidates, verdicts, alone or verdicts, rows, strict=True)
@@ -101,9 +101,11 @@ class Noted:
         """The verdict of the matcher with its reasons."""
         return self.matcher.explain(item, candidates, chosen, settings)
 
-    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+    def row(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> dict[str, float]:
         """What the matcher sees of the pair."""
-        return self.matcher.row(item, candidates, chosen)
+        return self.matcher.row(item, candidates, chosen, settings)
 
 
 class Player:

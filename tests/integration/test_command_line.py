@@ -253,6 +253,34 @@ def test_configure_and_its_rejection(owner_process: Owners, recommender_process:
     assert "KEY=VALUE" in recommender_process("configure", "tickets", "colour=red", status=2).stderr
 
 
+def test_configure_takes_words_from_a_file(
+    owner_process: Owners, recommender: Run, client: Client, tmp_path: Path
+) -> None:
+    owner_process().running()
+    words = tmp_path / "words.toml"
+    words.write_text('editions = "aurora, nordic"\n[remove]\neditions = "air"\n')
+    shown = recommender("configure", "products", "candidates=20", "--words", str(words)).stdout
+    assert "candidates = 20\n" in shown
+    assert '[[words]]\neditions = "aurora, nordic"\nremove.editions = "air"\n' in shown
+    told = json.loads(recommender("configure", "products", "--words", str(words), "--json").stdout)
+    assert told["settings"]["words"] == [{"editions": "aurora, nordic", "remove": {"editions": "air"}}]
+    titles = {
+        "P1": "Steel bottle Fjord 750 ml with lid and strap",
+        "P2": "Steel bottle Fjord Aurora 750 ml with lid and strap",
+    }
+    for id_, text in titles.items():
+        said = client.outcome(client.ingest({"id": id_, "collection": "products", "text": text}))["data"]
+    assert "edition_differs" in [reason["code"] for reason in said["reasons"]]
+    tried = json.loads(recommender("tune", "products", "--words", str(words), "candidates=30", "--json").stdout)
+    assert set(tried["settings"]) == {"candidates"}
+    assert "COLLECTION" in recommender("configure", "--words", str(words), status=2).stderr
+    words.write_text('edition = "aurora"\n')
+    assert (
+        "edition: there is no such field; the lists are"
+        in recommender("configure", "products", "--words", str(words), status=1).stderr
+    )
+
+
 def test_watch_follows_the_events(owner_process: Owners, recommender: Run, tickets: Path, settings: Settings) -> None:
     owner_process().running()
     recommender("ingest", str(tickets), *COLUMNS, status=3)

@@ -33,7 +33,9 @@ class CosineMatcher:
         """The verdict on ``candidates[chosen]``, with its reasons."""
         return _verdict(item, candidates[chosen], settings)
 
-    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+    def row(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> dict[str, float]:
         """The cosine."""
         return {"cosine": candidates[chosen].similarity}
 

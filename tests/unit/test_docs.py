@@ -31,7 +31,14 @@ from celery_recommender.settings import SECRETS, Settings, variable
 from recommender_engine import EntryId, Recommender, open_recommender
 from recommender_engine.embedding import Encoder
 from recommender_engine.errors import ConfigurationError
-from recommender_engine.items import CollectionSettings, CommandRejected, ItemProcessed, limits, parse_command
+from recommender_engine.items import (
+    CollectionSettings,
+    CommandRejected,
+    ItemProcessed,
+    WordLists,
+    limits,
+    parse_command,
+)
 from recommender_engine.items.commands import COMMAND_TYPES
 from recommender_engine.items.events import EVENT_TYPES
 from recommender_engine.items.limits import KEY_WINDOW_MS
@@ -216,6 +223,17 @@ def test_commands_page_tells_the_defaults() -> None:
     told = {name: rows[name][0].strip("`") for name in CollectionSettings.model_fields}
     defaults = CollectionSettings().model_dump(mode="json")
     assert told == {name: one if isinstance(one, str) else json.dumps(one) for name, one in defaults.items()}
+
+
+def test_commands_page_tells_every_word_list() -> None:
+    rows = _rows(_sections(REFERENCE / "commands.md")["collection.configured"])
+    assert {field.alias or name for name, field in WordLists.model_fields.items()} <= rows.keys()
+
+
+def test_products_page_shows_words() -> None:
+    (shown,) = _blocks((DOCS / "guide/products.md").read_text(), "toml words")
+    lists = tomllib.loads(shown)
+    assert WordLists.model_validate(lists).given() == lists
 
 
 @pytest.mark.parametrize("policy", re.findall(r"^```toml policy\n(.*?)^```$", POLICIES, re.DOTALL | re.MULTILINE))

@@ -87,7 +87,7 @@ def judged(by):
     return LearnedMatcher(lambda _: CountedTerms(), lambda _: by)
 pair = [Candidate(other, 0.98)]
 verdict = judged(model).explain(item, pair, 0, CollectionSettings())
-row = judged(model).row(item, pair, 0)
+row = judged(model).row(item, pair, 0, CollectionSettings())
 older = PairModel.from_json(said["model"])
 
 spec = importlib.util.spec_from_file_location("generate_reference", said["generator"])
@@ -127,7 +127,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     texts = ["the parcel did arrive", "please, the parcel did arrive"]
     here = LearnedMatcher(lambda _: CountedTerms())
     item, other = (Comparable(Item(id=text, text=text), text.encode()) for text in texts)
-    row = here.row(item, [Candidate(other, 0.98)], 0)
+    row = here.row(item, [Candidate(other, 0.98)], 0, CollectionSettings())
     learned = adapt(default_model(), rows_from([row] * 8), rows_from([row] * 8)[:, 0] > 1)
     said = {
         "texts": texts,

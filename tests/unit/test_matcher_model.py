@@ -325,7 +325,7 @@ def test_a_stricter_collection_flags_less() -> None:
 
 def test_rows_survive_being_stored() -> None:
     shelf = Shelf(*SCANNERS)
-    said = [shelf.matcher.row(shelf.sides[0], [Candidate(other, 0.8)], 0) for other in shelf.sides[1:]]
+    said = [shelf.matcher.row(shelf.sides[0], [Candidate(other, 0.8)], 0, SETTINGS) for other in shelf.sides[1:]]
     read = rows_from(json.loads(json.dumps(said)))
     assert read.shape == (3, len(FEATURES))
     for row, named in zip(read, said, strict=True):
@@ -343,11 +343,13 @@ def test_a_row_among_candidates_has_what_the_verdict_rests_on() -> None:
     shelf = Shelf(*SCANNERS)
     candidates = beside(shelf.sides[1:], (0.88, 0.5, 0.05))
     verdicts = shelf.matcher.judge(shelf.sides[0], candidates, SETTINGS)
-    rows = rows_from([shelf.matcher.row(shelf.sides[0], candidates, place) for place in range(3)])
+    rows = rows_from([shelf.matcher.row(shelf.sides[0], candidates, place, SETTINGS) for place in range(3)])
     assert default_model().probabilities(rows) == pytest.approx([one.probability for one in verdicts], abs=1e-4)
     assert not np.isnan(rows[:, [FEATURES.index(name) for name in CONTEXT]]).any()
     twin = Candidate(shelf.sides[0], 1.0)
-    assert "margin" not in shelf.matcher.row(shelf.sides[0], [twin, *candidates], 0), "needs no model, nor context"
+    assert "margin" not in shelf.matcher.row(shelf.sides[0], [twin, *candidates], 0, SETTINGS), (
+        "needs no model, nor context"
+    )
 
 
 def said_in_streams(stated: Floats, labels: Booleans) -> Answered:

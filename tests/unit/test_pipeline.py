@@ -692,6 +692,7 @@ def test_settings_hold_from_the_next_command_on_even_in_one_batch(engine: Recomm
         "only": {},
         "window_seconds": None,
         "cut": list(CUT_RULES),
+        "words": [],
         "canonical": "earliest",
         "ttl_seconds": None,
         "commands_per_second": None,

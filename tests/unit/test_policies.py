@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from celery_recommender.cli.input.policies import checked, read_policies, settings_of
+from celery_recommender.cli.input.policies import checked, read_policies, settings_of, with_words
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import CollectionSettings
 
@@ -98,3 +98,52 @@ def test_files_without_settings(tmp_path: Path, text: str, error: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=error):
         read_policies(path, None)
+
+
+WORDS = (
+    """
+language = "en"
+for = "til, fits on"
+editions = """
+    "'''"
+    """
+nordic, aurora,
+hydra"""
+    "'''"
+    """
+[remove]
+editions = "air"
+"""
+)
+
+
+def test_words_of_files_become_a_setting(tmp_path: Path) -> None:
+    path, other = tmp_path / "en.toml", tmp_path / "sv.toml"
+    path.write_text(WORDS)
+    other.write_text('language = "sv"\nnegation = "inte"\n')
+    settings = with_words({"candidates": 20}, [path, other])
+    assert settings["words"] == [
+        {"language": "en", "for": "til, fits on", "editions": "nordic, aurora,\nhydra", "remove": {"editions": "air"}},
+        {"language": "sv", "negation": "inte"},
+    ]
+    checked("products", settings)
+    assert with_words({"candidates": 20}, []) == {"candidates": 20}
+    with pytest.raises(click.UsageError, match="not both"):
+        with_words(settings, [path])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('editons = "nordic"', r"words\.toml: editons: there is no such field; the lists are common, .*editions"),
+        ('editions = "a / b"', r"words\.toml: editions: only commas separate phrases here, found '/'"),
+        ("[remove]\ncommon = 5", r"words\.toml: remove\.common: .*string.*number"),
+        ('opposites = "in / out; up"', r"words\.toml: opposites: 'up' has no opposite"),
+        ("editions = nordic", r"words\.toml is not TOML"),
+    ],
+)
+def test_an_error_in_a_word_file_names_the_file_and_the_list(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "words.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        with_words({}, [path])

@@ -41,6 +41,8 @@ class RecordingMatcher:
         """The verdict of the matcher with its reasons."""
         return self._matcher.explain(item, candidates, chosen, settings)
 
-    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+    def row(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> dict[str, float]:
         """The features of the pair."""
-        return self._matcher.row(item, candidates, chosen)
+        return self._matcher.row(item, candidates, chosen, settings)

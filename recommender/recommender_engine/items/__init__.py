@@ -46,6 +46,7 @@ from recommender_engine.items.item import Item, ItemKey
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender_engine.items.values import Attributes
+from recommender_engine.items.words import WordLists
 
 __all__ = [
     "CUT_RULES",
@@ -99,6 +100,7 @@ __all__ = [
     "TickClock",
     "Timings",
     "UpsertItem",
+    "WordLists",
     "claimed_item",
     "decode_entry",
     "parse_command",

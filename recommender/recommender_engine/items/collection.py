@@ -9,6 +9,7 @@ from pydantic import Field
 from recommender_engine.items import limits
 from recommender_engine.items.decisions import Probability
 from recommender_engine.items.values import Name, Scalar, Value
+from recommender_engine.items.words import Words
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 Similarity = Annotated[float, Field(ge=-1.0, le=1.0)]
@@ -47,6 +48,7 @@ class CollectionSettings(Value):
         cut: what is no part of the message and is left out of what is compared: ``markup`` (HTML is read as text),
             ``subject_prefixes`` (Re:, Fwd:, [EXT]), ``quotes``, ``forwards``, ``signatures``, ``disclaimers``,
             ``auto_replies``. Everything by default; ``[]`` compares texts as they were sent.
+        words: words that separate two texts, added to the shipped lists, and shipped words that are left out.
         canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
@@ -69,6 +71,7 @@ class CollectionSettings(Value):
     window_seconds: Seconds | None = None
     min_length: Annotated[int, Field(ge=0, le=limits.MAX_TEXT_BYTES)] = 0
     cut: Annotated[tuple[CutRule, ...], Field(strict=False, max_length=limits.MAX_RULES)] = CUT_RULES
+    words: Words = ()
     canonical: Literal["earliest", "latest", "longest"] = "earliest"
     ttl_seconds: Seconds | None = None
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None

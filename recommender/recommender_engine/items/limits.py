@@ -18,6 +18,7 @@ MAX_VECTOR_DIMENSION = 4096
 MAX_WINDOWS = 16  # of a text, each of as many tokens as the model reads
 MAX_VERSION = 2**63 - 1
 MAX_RULES = 16  # names in a policy
+MAX_WORDS_BYTES = 16 * 1024  # word lists of a collection, as JSON
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""

@@ -22,7 +22,7 @@ from recommender_engine.matching.features.fields import LABELS, TITLES
 from recommender_engine.matching.pair.agreement import Agreement, identifiers, measures, plain, titles_contradict
 from recommender_engine.matching.pair.comparison import Comparison
 from recommender_engine.matching.pair.context import Context
-from recommender_engine.matching.pair.profile import ItemTerms, Profile
+from recommender_engine.matching.pair.profile import Profile
 from recommender_engine.matching.pair.wording import Wording, wordings
 from recommender_engine.matching.trees import Floats
 
@@ -156,7 +156,7 @@ def _comparison(
     one: Profile, other: Profile, cosine: float, wording: Wording, arrivals_apart: int | None
 ) -> Comparison:
     words_shared = _jaccard(one.terms.words, other.terms.words)
-    differing = _word_differences(one.terms, other.terms)
+    differing = _word_differences(one, other)
     if one.terms.plain and other.terms.plain:  # nearly all short texts
         return Comparison(
             one, other, cosine, wording, words_shared, differences=differing, arrivals_apart=arrivals_apart
@@ -167,7 +167,7 @@ def _comparison(
     colours = plain(here.colours, there.colours)
     sizes = measures(here, there)
     dimensions = plain(here.dimensions, there.dimensions)
-    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one.terms, other.terms):
+    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one, other):
         named, numbers, sizes = _agreed(named), _agreed(numbers), _agreed(sizes)
     contradict = titles_contradict(one.terms, other.terms)
     contradicting = {
@@ -209,9 +209,9 @@ def _contradicted(pair: Comparison) -> Comparison:
     return pair._replace(contradictions=contradicting, contested=True) if contradicting else pair
 
 
-def _word_differences(one: ItemTerms, other: ItemTerms) -> Differences:
+def _word_differences(one: Profile, other: Profile) -> Differences:
     """The word-by-word differences, if the text with fewer words has few that the other lacks."""
-    mine, theirs = one.words, other.words
+    mine, theirs = one.terms.words, other.terms.words
     shared, fewer = len(mine & theirs), min(len(mine), len(theirs))
     if fewer - shared > min(shared, _MOST_LACKING + shared // _ONE_IN):
         return NONE
@@ -219,10 +219,11 @@ def _word_differences(one: ItemTerms, other: ItemTerms) -> Differences:
     return NONE if here is None or there is None else differences(here, there)
 
 
-def _other_spellings(one: ItemTerms, other: ItemTerms) -> bool:
+def _other_spellings(one: Profile, other: Profile) -> bool:
     """Whether numbers of different spelling are equal in the notation of their language and script."""
-    codes = one.whole.identifiers ^ other.whole.identifiers
-    if not all(code.isdecimal() for code in codes) or surely_differ(one.whole.folded, other.whole.folded):
+    mine, theirs = one.terms.whole, other.terms.whole
+    codes = mine.identifiers ^ theirs.identifiers
+    if not all(code.isdecimal() for code in codes) or surely_differ(mine.folded, theirs.folded):
         return False
     here, there = one.reading, other.reading
     return here is not None and there is not None and all_agree(here, there)

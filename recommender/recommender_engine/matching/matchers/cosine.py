@@ -27,7 +27,9 @@ class CosineMatcher:
         """The verdict on ``candidates[chosen]``, with its reason."""
         return only_meaning(by_cosine(candidates[chosen].similarity, settings))
 
-    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+    def row(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> dict[str, float]:
         """The cosine."""
         return {"cosine": candidates[chosen].similarity}
 

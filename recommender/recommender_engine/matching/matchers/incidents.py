@@ -11,17 +11,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from recommender_engine.items import WordLists
 from recommender_engine.matching.matchers.matcher import Vector
 from recommender_engine.matching.pair.context import cosines_among
 from recommender_engine.matching.pair.profile import ItemTerms
-from recommender_engine.matching.text.lexicon import lists
+from recommender_engine.matching.text.lexicon import lexicon, words_of_now
 from recommender_engine.matching.text.reading import MOST_CHARACTERS, Reading
-from recommender_engine.matching.text.terms import fold
 from recommender_engine.matching.trees import Floats
 
 T = TypeVar("T")
@@ -41,7 +40,6 @@ _OTHERS_FROM, _OTHERS_AMONG = 0.65, 0.6
 # Independent reports use different words: two texts with this share in common differ in their subject.
 _SENTENCE = 0.6
 _NAMED_FROM = 100  # a number of three digits is a name: reports with different ones have different subjects
-_WORD = re.compile(r"[^\W_]+|#")
 _TIME = re.compile(r"(?<![\d.,:])(?:[01]?\d|2[0-3])(?:[:h][0-5]\d(?![\d:])|[ap]m(?!\w))")
 
 
@@ -51,10 +49,22 @@ class Report(NamedTuple):
     Attributes:
         terms: its terms.
         vector: its embedding, shape (dimension,), unit length.
+        words: of its collection, in addition to the shipped ones.
     """
 
     terms: ItemTerms
     vector: Vector
+    words: tuple[WordLists, ...] = ()
+
+    @property
+    def describes_the_present(self) -> bool:
+        """See `describes_the_present`."""
+        return describes_the_present(self.terms, self.words)
+
+    @property
+    def reading(self) -> Reading | None:
+        """Its text read word by word; ``None`` for a long one."""
+        return self.terms.read_by(lexicon(self.words))
 
 
 def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
@@ -64,10 +74,10 @@ def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
         latest: the new item.
         earlier: items that arrived within minutes before it, also short prose, in no contested pair with it.
     """
-    if len(earlier) < REPORTS - 1 or not describes_the_present(latest.terms):
+    if len(earlier) < REPORTS - 1 or not latest.describes_the_present:
         return []
     among = cosines_among(np.stack([latest.vector, *(one.vector for one in earlier)]))
-    agreeing = [number for number, one in enumerate(earlier, 1) if not _different_subjects(latest.terms, one.terms)]
+    agreeing = [number for number, one in enumerate(earlier, 1) if not _different_subjects(latest, one)]
     agreeing.sort(key=lambda number: (-among[0, number], number))
     reports = _without_outliers(_core(latest, earlier, among, agreeing), among)
     near = sum(among[0, number] >= _NEAR for number in agreeing)
@@ -77,10 +87,10 @@ def same_incident(latest: Report, earlier: Sequence[Report]) -> list[int]:
     others = [
         number
         for number in agreeing
-        if not describes_the_present(earlier[number - 1].terms)
+        if not earlier[number - 1].describes_the_present
         and among[0, number] >= _OTHERS_FROM
         and float(among[number, core].mean()) >= _OTHERS_AMONG
-        and not any(_different_subjects(earlier[number - 1].terms, earlier[other - 1].terms) for other in core)
+        and not any(_different_subjects(earlier[number - 1], earlier[other - 1]) for other in core)
     ]
     return sorted([number - 1 for number in (*core, *others)])
 
@@ -92,14 +102,11 @@ def _core(latest: Report, earlier: Sequence[Report], among: Floats, agreeing: Se
     """
     found = [0]
     for number in agreeing:
-        terms = earlier[number - 1].terms
-        if among[0, number] < ALIKE or not describes_the_present(terms):
+        one = earlier[number - 1]
+        if among[0, number] < ALIKE or not one.describes_the_present:
             continue
         others = found[1:]
-        if all(
-            among[number, other] >= _AMONG and not _different_subjects(terms, earlier[other - 1].terms)
-            for other in others
-        ):
+        if all(among[number, other] >= _AMONG and not _different_subjects(one, earlier[other - 1]) for other in others):
             found.append(number)
     return found
 
@@ -119,28 +126,28 @@ def _without_outliers(found: Sequence[int], among: Floats) -> list[int]:
     ]
 
 
-def describes_the_present(terms: ItemTerms) -> bool:
-    """Whether a text describes the present: today, since noon, out of order, nobody here."""
-    folded, phrases = terms.whole.folded[:MOST_CHARACTERS], _phrases()
-    words = _words(folded)
+def describes_the_present(terms: ItemTerms, own: tuple[WordLists, ...] = ()) -> bool:
+    """Whether a text describes the present: today, since noon, out of order, nobody here.
+
+    Args:
+        terms: of the text.
+        own: words of its collection, in addition to the shipped ones.
+    """
+    folded, phrases = terms.whole.folded[:MOST_CHARACTERS], lexicon(own).now
+    words = words_of_now(folded)
     for index, word in enumerate(words):
         if any(words[index : index + len(phrase)] == phrase for phrase in phrases.get(word, ())):
             return True
     return _TIME.search(folded) is not None
 
 
-def _words(folded: str) -> list[str]:
-    """Words of a text; a number of one or two digits, such as an hour, becomes ``#``."""
-    return ["#" if word.isdecimal() and len(word) < 3 else word for word in _WORD.findall(folded)]
-
-
-def _different_subjects(one: ItemTerms, other: ItemTerms) -> bool:
+def _different_subjects(one: Report, other: Report) -> bool:
     """Whether two reports have different subjects.
 
     Both name codes, numbers or times of day and have none of that kind in common, or they are the same sentence with
     one word replaced.
     """
-    if _disjoint(one.whole.identifiers, other.whole.identifiers):
+    if _disjoint(one.terms.whole.identifiers, other.terms.whole.identifiers):
         return True
     here, there = one.reading, other.reading
     if here is None or there is None:
@@ -164,14 +171,3 @@ def _names(reading: Reading) -> frozenset[float]:
 
 def _disjoint(one: AbstractSet[T], other: AbstractSet[T]) -> bool:
     return bool(one) and bool(other) and one.isdisjoint(other)
-
-
-@lru_cache(maxsize=1)
-def _phrases() -> dict[str, list[list[str]]]:
-    """Phrases that describe the present, in all languages, by the first word."""
-    found: dict[str, list[list[str]]] = {}
-    for wordlist in lists():
-        for phrase in wordlist.get("now", "").split(","):
-            if words := _words(fold(phrase)):
-                found.setdefault(words[0], []).append(words)
-    return found

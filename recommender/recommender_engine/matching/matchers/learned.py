@@ -22,7 +22,6 @@ from recommender_engine.matching.pair.segments import Kind, Segment, View, kind_
 from recommender_engine.matching.pair.statistics import TermStatistics
 from recommender_engine.matching.trees import Floats
 
-_ANY = CollectionSettings()
 _IDENTICAL = Reason(code="identical_text", text="the same text but for case and white space")
 
 StatisticsOf = Callable[[str], TermStatistics]
@@ -77,15 +76,17 @@ class LearnedMatcher:
         (weights,) = contributions(self._models(item.item.collection), one.row[np.newaxis])
         return one.verdict(reasons(one.pair, weights, one.without, one.context))
 
-    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+    def row(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> dict[str, float]:
         """Features of the pair by name, without missing values; `rows_from` reads them back."""
         last = self._last
-        if last is None or last.item is not item or last.candidates is not candidates:
-            last = _LastJudged(item, candidates, _ANY, self._judge(item, candidates, _ANY))
+        if last is None or last.item is not item or last.candidates is not candidates or last.settings is not settings:
+            last = _LastJudged(item, candidates, settings, self._judge(item, candidates, settings))
         one = last.judged[chosen]
         if one is not None:
             return named(one.row.tolist())
-        (pair,) = self._compare(item.item, [candidates[chosen]])
+        (pair,) = self._compare(item.item, [candidates[chosen]], settings)
         return named(features(pair, Context()))
 
     def forget(self) -> None:
@@ -100,7 +101,7 @@ class LearnedMatcher:
         if not different:
             return [None] * len(candidates)
         model = self._models(item.item.collection)
-        pairs = self._compare(item.item, different)
+        pairs = self._compare(item.item, different, settings)
         found = contexts(pairs, _cosines_among(different))
         feature_rows = rows(pairs, found)
         view = View.STREAM if len(pairs) > 1 else View.ALONE
@@ -113,9 +114,10 @@ class LearnedMatcher:
         )
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
 
-    def _compare(self, item: Item, candidates: Sequence[Candidate]) -> list[Comparison]:
+    def _compare(self, item: Item, candidates: Sequence[Candidate], settings: CollectionSettings) -> list[Comparison]:
         items = [item, *(one.other.item for one in candidates)]
-        mine, *theirs = profiles(items, [item_terms(one) for one in items], self._statistics(item.collection))
+        terms = [item_terms(one) for one in items]
+        mine, *theirs = profiles(items, terms, self._statistics(item.collection), settings.words)
         return comparisons(
             mine, theirs, [one.similarity for one in candidates], [one.arrivals_apart for one in candidates]
         )

@@ -57,5 +57,7 @@ class Matcher(Protocol):
     ) -> PairVerdict:
         """The verdict on ``candidates[chosen]`` among all of them, with its reasons."""
 
-    def row(self, item: Comparable, candidates: Sequence[Candidate], chosen: int) -> dict[str, float]:
+    def row(
+        self, item: Comparable, candidates: Sequence[Candidate], chosen: int, settings: CollectionSettings
+    ) -> dict[str, float]:
         """Features of the pair with ``candidates[chosen]``, by name; stored with answers for learning."""

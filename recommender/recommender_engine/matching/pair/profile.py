@@ -15,9 +15,10 @@ from weakref import WeakSet
 
 import numpy as np
 
-from recommender_engine.items import Item
+from recommender_engine.items import Item, WordLists
 from recommender_engine.items.prices import is_price
 from recommender_engine.matching.pair.statistics import TermStatistics, background, rarities
+from recommender_engine.matching.text.lexicon import Lexicon, lexicon
 from recommender_engine.matching.text.reading import MOST_CHARACTERS, Reading, read
 from recommender_engine.matching.text.terms import Terms, terms_of
 from recommender_engine.matching.text.vocabulary import COLOURS, FUNCTION_WORDS, NUMBER_WORDS
@@ -76,8 +77,20 @@ class ItemTerms:
 
     @cached_property
     def reading(self) -> Reading | None:
-        """The text read word by word, computed on first use; ``None`` for a long one."""
-        return read(self.whole.folded) if len(self.whole.folded) <= MOST_CHARACTERS else None
+        """The text read word by word with the shipped words, computed on first use; ``None`` for a long one."""
+        return self._read(lexicon())
+
+    def read_by(self, words: Lexicon) -> Reading | None:
+        """The text read word by word with the words of a collection; ``None`` for a long one."""
+        if words is lexicon():
+            return self.reading
+        kept: tuple[Lexicon, Reading | None] | None = vars(self).get("_own_reading")
+        if kept is None or kept[0] is not words:
+            kept = vars(self)["_own_reading"] = words, self._read(words)
+        return kept[1]
+
+    def _read(self, words: Lexicon) -> Reading | None:
+        return read(self.whole.folded, words) if len(self.whole.folded) <= MOST_CHARACTERS else None
 
 
 def item_terms(item: Item) -> ItemTerms:
@@ -190,16 +203,25 @@ class Profile:
         norm: Euclidean length of the tf-idf weights, rarity times `multiplicity`.
         total: sum of the rarity.
         rare: number of its terms with a rarity above one half.
+        words: word lists of the collection.
     """
 
-    def __init__(self, item: Item, terms: ItemTerms, weights: Floats, norm: float, total: float, rare: int) -> None:
+    def __init__(
+        self, item: Item, terms: ItemTerms, weights: Floats, norm: float, total: float, rare: int, words: Lexicon
+    ) -> None:
         self.terms = terms
+        self.words = words
         self.price = _price(item)
         self.timestamp: datetime | None = item.timestamp
         self.weights = weights
         self.norm = norm or 1.0
         self.total = total or 1.0
         self.rare = rare
+
+    @property
+    def reading(self) -> Reading | None:
+        """Its text read word by word; ``None`` for a long one."""
+        return self.terms.read_by(self.words)
 
     @cached_property
     def whole(self) -> Weighted:
@@ -238,14 +260,18 @@ def profile(item: Item, terms: ItemTerms, statistics: TermStatistics) -> Profile
     return profiles([item], [terms], statistics)[0]
 
 
-def profiles(items: Sequence[Item], terms: Sequence[ItemTerms], statistics: TermStatistics) -> list[Profile]:
+def profiles(
+    items: Sequence[Item], terms: Sequence[ItemTerms], statistics: TermStatistics, words: tuple[WordLists, ...] = ()
+) -> list[Profile]:
     """Weigh the terms of several items. A profile does not depend on the other items.
 
     Args:
         items: at least one.
         terms: terms of each item, see `item_terms`.
         statistics: of their collection.
+        words: of their collection, in addition to the shipped ones.
     """
+    known = lexicon(words)
     frequencies = np.concatenate([statistics.frequencies(one.distinct) for one in terms])
     lengths = [len(one.distinct) for one in terms]
     weights = rarities(frequencies, np.concatenate([one.background for one in terms]), statistics.documents)
@@ -256,7 +282,7 @@ def profiles(items: Sequence[Item], terms: Sequence[ItemTerms], statistics: Term
     )
     parts = [weights[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
     return [
-        Profile(item, one, part, sqrt(square), total, int(count))
+        Profile(item, one, part, sqrt(square), total, int(count), known)
         for item, one, part, square, total, count in zip(items, terms, parts, norms, totals, rare, strict=True)
     ]
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender_engine.matching.text.hosts import hosts_of
-from recommender_engine.matching.text.lexicon import lexicon
+from recommender_engine.matching.text.lexicon import Lexicon, lexicon
 from recommender_engine.matching.text.moments import moments_of
 from recommender_engine.matching.text.numerals import roman
-from recommender_engine.matching.text.tokens import Mark, Token, marks_of, tokens_of
+from recommender_engine.matching.text.tokens import Mark, Token, tokens_of
 from recommender_engine.matching.text.units import UNITS
 from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 
@@ -103,21 +104,23 @@ class Reading:
     has: frozenset[str]
 
 
-def read(folded: str) -> Reading:
+def read(folded: str, words: Lexicon | None = None) -> Reading:
     """Read a text.
 
     Args:
         folded: as `fold` makes it.
+        words: of its collection; by default the shipped ones.
     """
-    raw = tokens_of(folded)
+    words = words or lexicon()
+    common = words.languages
+    raw = tokens_of(folded, words.lengths)
     tokens = tuple([one.text for one in raw])
-    languages = _languages(tokens)
+    languages = _languages(tokens, common)
     grouping = _grouping(languages)
-    marks = marks_of(tokens)
+    marks = words.marks(tokens)
     dates, moments, taken = moments_of(raw, marks)
     values = tuple(_values(raw, marks, grouping, taken))
     symbols = frozenset([one.text for one in raw if one.kind in {"mark", "symbol"}])
-    common = lexicon().languages
     content = [token for token in tokens if token not in FUNCTION_WORDS and token not in common]
     romans = {token: amount for token in tokens if token[0] in "ivx" and (amount := roman(token))}
     hosts = hosts_of(folded)
@@ -140,9 +143,8 @@ def read(folded: str) -> Reading:
     )
 
 
-def _languages(tokens: tuple[str, ...]) -> Counter[str]:
+def _languages(tokens: tuple[str, ...], common: Mapping[str, frozenset[str]]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    common = lexicon().languages
     for token in tokens:
         for language in common.get(token, ()):
             counts[language] += 1

@@ -1,11 +1,10 @@
-"""Tokens of a text (words, numbers, dates and signs), and its words and phrases in the lexicon."""
+"""Tokens of a text: words, numbers, dates and signs."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
-
-from recommender_engine.matching.text.lexicon import lexicon
 
 _DIGIT = re.compile(r"\d")
 _CROSS = re.compile(r"(?<=\d) ?[x\u00d7*] ?(?=\d)")
@@ -55,9 +54,13 @@ class Token(NamedTuple):
     attached: bool
 
 
-def tokens_of(folded: str) -> list[Token]:
-    """The tokens of a text, as `fold` makes it, in reading order."""
-    known = lexicon().lengths
+def tokens_of(folded: str, known: Container[str] = ()) -> list[Token]:
+    """The tokens of a text, as `fold` makes it, in reading order.
+
+    Args:
+        folded: the text.
+        known: words with an apostrophe that are one token; others are several.
+    """
     found: list[Token] = []
     last = -1
     running = folded
@@ -78,19 +81,7 @@ def tokens_of(folded: str) -> list[Token]:
     return found
 
 
-def marks_of(tokens: tuple[str, ...]) -> dict[str, list[Mark]]:
-    """Marks of the lexicon, the longest phrase at each token, by the name of the list."""
-    words = lexicon()
-    found: dict[str, list[Mark]] = {}
-    start = 0
-    while start < len(tokens):
-        end = start + 1
-        for length in words.lengths.get(tokens[start], ()):
-            meanings = words.meanings.get(tokens[start : start + length])
-            if meanings:
-                end = start + length
-                for meaning in meanings:
-                    found.setdefault(meaning.kind, []).append(Mark(meaning.key, start, end, meaning.language))
-                break
-        start = end
-    return found
+def words_of_phrase(folded: str) -> tuple[str, ...]:
+    """The tokens of a phrase of a word list; its first word may have an apostrophe."""
+    first, _, _ = folded.strip().replace("\u2019", "'").partition(" ")
+    return tuple([one.text for one in tokens_of(folded, {first})])

@@ -60,8 +60,9 @@ class Bursts:
         """The burst that an item belongs to when it arrives; ``None`` for nearly every item."""
         if not collection.settings.compares_texts:
             return None
+        words = collection.settings.words
         alike = [one for one in judged.members if one.verdict.similarity >= ALIKE and not one.verdict.contested]
-        if len(alike) < REPORTS - 1 or not describes_the_present(item_terms(subject.item)):
+        if len(alike) < REPORTS - 1 or not describes_the_present(item_terms(subject.item), words):
             return None  # as for nearly all items
         if not self._may(collection, subject.item):
             return None
@@ -76,9 +77,9 @@ class Bursts:
             text = texts[one.seq]
             minutes_apart = abs(now_us - Dated(text.item, text.at_ms).time_us) / _US_PER_MINUTE
             if minutes_apart <= MINUTES and _kind(text.item) is not None:
-                report = Report(item_terms(text.item), self._store.vectors.get(text.vector))
+                report = Report(item_terms(text.item), self._store.vectors.get(text.vector), words)
                 found.append((one, report, minutes_apart))
-        latest = Report(item_terms(subject.item), subject.vector)
+        latest = Report(item_terms(subject.item), subject.vector, words)
         chosen = same_incident(latest, [report for _, report, _ in found])
         if not chosen:
             return None

@@ -231,7 +231,7 @@ def _score(
     probability: float,
 ) -> PairScore:
     kind = kind_of_items(item.item, candidates[position].other.item) if settings.compares_texts else None
-    return PairScore(probability, matcher.row(item, candidates, position), kind)
+    return PairScore(probability, matcher.row(item, candidates, position, settings), kind)
 
 
 def contradicted(verdict: PairVerdict) -> PairVerdict:

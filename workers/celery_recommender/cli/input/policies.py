@@ -11,10 +11,11 @@ import click
 
 from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.files import read_toml
-from recommender_engine.items import CollectionSettings, ConfigureCollection
+from recommender_engine.items import CollectionSettings, ConfigureCollection, WordLists
 from recommender_engine.items.commands import validate
 
 KNOWN = ", ".join(CollectionSettings.model_fields)
+_WORD_LISTS = tuple(field.alias or name for name, field in WordLists.model_fields.items())
 _LISTS = {"equal"}
 _TABLES = {"only"}
 
@@ -63,10 +64,7 @@ def read_policies(path: Path, collection: str | None) -> dict[str, dict[str, Any
     Raises:
         ConfigurationError: it is no TOML, or has nothing for this collection.
     """
-    try:
-        read = read_toml(path)
-    except ValueError as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    read = _toml(path)
     if collection is not None:
         table = read.get(collection)
         if isinstance(table, dict) and collection not in CollectionSettings.model_fields:
@@ -82,6 +80,43 @@ def read_policies(path: Path, collection: str | None) -> dict[str, dict[str, Any
     return read
 
 
+words_option = click.option(
+    "--words",
+    "word_files",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="TOML file of words that separate two texts, in place of the setting `words`; several for several languages.",
+)
+"""Names the files of `with_words`."""
+
+
+def with_words(settings: dict[str, Any], files: Iterable[Path]) -> dict[str, Any]:
+    """Settings with the word lists of some files.
+
+    Raises:
+        UsageError: the settings have word lists themselves.
+        ConfigurationError: see `read_words`.
+    """
+    lists = [read_words(one) for one in files]
+    if lists and "words" in settings:
+        raise click.UsageError("the settings have words: give them there or with --words, not both")
+    return {**settings, "words": lists} if lists else settings
+
+
+def read_words(path: Path) -> dict[str, Any]:
+    """Word lists of a collection from a TOML file, in the form of `WordLists`.
+
+    Raises:
+        ConfigurationError: it is no TOML, or one of the lists is none.
+    """
+    lists = _toml(path)
+    try:
+        return validate(WordLists, lists).given()
+    except InvalidCommand as error:
+        advice = f"; the lists are {', '.join(_WORD_LISTS)}" if error.code == "unknown_field" else ""
+        raise ConfigurationError(f"{path}: {error}{advice}") from error
+
+
 def checked(collection: str, settings: dict[str, Any]) -> CollectionSettings:
     """The settings as the worker would take them.
 
@@ -94,6 +129,13 @@ def checked(collection: str, settings: dict[str, Any]) -> CollectionSettings:
         advice = f"; the settings are {KNOWN}" if error.code == "unknown_field" else ""
         message = str(error).replace("settings.", "", 1)
         raise ConfigurationError(f"collection {collection!r}: {message}{advice}") from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return read_toml(path)
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
 
 
 def _list(text: str) -> list[Any]:

@@ -23,7 +23,7 @@ from celery_recommender.cli.common import (
     progress_bar,
 )
 from celery_recommender.cli.data.replay import Replayed, Seen, commands, gathered, replay
-from celery_recommender.cli.input.policies import checked, read_policies, settings_of
+from celery_recommender.cli.input.policies import checked, read_policies, settings_of, with_words, words_option
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.measured import told_of_closed
 from recommender_engine.errors import ConfigurationError
@@ -42,11 +42,20 @@ _SHOWN = 40
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Settings from a TOML file, as for `configure`.",
 )
+@words_option
 @click.option(
     "--last", default=1000, show_default=True, type=click.IntRange(1), help="Number of newest items to replay."
 )
 @json_option
-def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: int, *, as_json: bool) -> None:
+def tune(
+    collection: str,
+    settings: tuple[str, ...],
+    file: Path | None,
+    word_files: tuple[Path, ...],
+    last: int,
+    *,
+    as_json: bool,
+) -> None:
     """Show which verdicts of COLLECTION other settings would change.
 
     The stored items are decided twice, in memory, in order and at the times of their arrival, with their recorded
@@ -56,8 +65,9 @@ def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: in
     \b
     recommender tune tickets target_precision=0.9
     recommender tune tickets equal=requester window_seconds=604800 --last 5000
+    recommender tune products --words ours.toml
     """
-    changes = _changes(collection, settings, file)
+    changes = with_words(_changes(collection, settings, file, more=bool(word_files)), word_files)
     with progress_bar() as bar, owner_or_state(located(load_settings(), collection)) as ask:
         fetching = bar.add_task("fetched", total=None)
         seen = gathered(ask, collection, last, lambda count, total: bar.update(fetching, advance=count, total=total))
@@ -77,14 +87,14 @@ def tune(collection: str, settings: tuple[str, ...], file: Path | None, last: in
         _show(seen, now, then)
 
 
-def _changes(collection: str, words: tuple[str, ...], file: Path | None) -> dict[str, Any]:
+def _changes(collection: str, pairs: tuple[str, ...], file: Path | None, *, more: bool) -> dict[str, Any]:
     if file is not None:
-        if words:
+        if pairs:
             raise click.UsageError("give the settings as KEY=VALUE or with --file, not both")
         return read_policies(file, collection)[collection]
-    if not words:
-        raise click.UsageError("say what to change: KEY=VALUE …, or --file")
-    return settings_of(words)
+    if not pairs and not more:
+        raise click.UsageError("say what to change: KEY=VALUE …, --file or --words")
+    return settings_of(pairs)
 
 
 def _plain(settings: CollectionSettings) -> dict[str, Any]:
