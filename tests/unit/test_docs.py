@@ -353,6 +353,7 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_ATTRIBUTES,
         limits.MAX_ATTRIBUTE_BYTES,
         limits.MAX_VECTOR_DIMENSION,
+        limits.MAX_WORDS_BYTES,
         MOST_ITEMS,
         100,
         limits.MAX_SHOWN_BYTES,
