@@ -1,7 +1,7 @@
 """What the answers of `recommender calibrate` are worth: asked on the first half of a stream, judged on the second.
 
     RECOMMENDER_TEST_DATA=... python -m tools.calibrated_stream SET [--target 0.9] [--answers 30] [--kind long_prose]
-        [--model FILE] [--corrected SHARE] [--vectors FILE.npz] [--json FILE]
+        [--queue] [--review-budget 0.15] [--model FILE] [--corrected SHARE] [--vectors FILE.npz] [--json FILE]
 
 The first half of a set arrives in the real engine. Then the pairs that the engine proposes are answered from the labels
 of the set, one at a time, and the second half arrives. Precision and recall are of the second half alone, of which no
@@ -10,7 +10,8 @@ bound of its 95 % score interval. Calibration is that of all candidate pairs of 
 or more, in bins of equal count of at least 100. With `--corrected` so large a share of the surest pairs that are
 labelled as different is answered, and counted, as the same: what readers found of them (`tools.fit_matcher`, `MISSED`);
 drawn by the ids of a pair. `--model` begins with another model of pairs than the one that ships, such as one that has
-not seen the domain.
+not seen the domain. With `--queue` the pairs in `review` are answered, the likeliest first; `review` is the share of
+the second half in that band, and how many true repeats it holds.
 """
 
 from __future__ import annotations
@@ -36,11 +37,12 @@ from recommender_engine.pipeline.dedup.review_order import chance_of
 from tools.arrivals import STREAMS, Arrivals
 from tools.fit_matcher import READ_FROM, ROOT
 from tools.judge_matcher import embed_ahead
-from tools.played import Player
+from tools.played import DEFAULTS, Player
 
 LEAST_IN_BIN = 100
 STATED_FROM = 0.1
 _LEARNS_FROM = (
+    "recommender_engine.matching.matchers.learned.default_model",
     "recommender_engine.pipeline.learning.models.default_model",
     "recommender_engine.pipeline.learning.training.default_model",
 )
@@ -106,6 +108,27 @@ def asked(player: Player, person: Person, most: int, kind: str | None) -> list[d
     return found
 
 
+def queued(player: Player, person: Person, said: list[ItemProcessed], most: int) -> list[bool]:
+    """Answer what is in review, the likeliest first, as it stood when the first half had arrived."""
+    found: list[bool] = []
+    for one in sorted(said, key=lambda one: -one.probability):
+        if len(found) == most:
+            break
+        if one.band is Band.REVIEW and one.matched_id is not None:
+            same = person.says(one.item_id, one.matched_id, one.probability)
+            if same is not None:
+                player.answer(one.item_id, one.matched_id, same=same)
+                found.append(same)
+    return found
+
+
+def in_review(said: list[ItemProcessed], person: Person) -> dict[str, Any]:
+    """What is in review."""
+    found = [one for one in said if one.band is Band.REVIEW and one.matched_id is not None]
+    right = sum(bool(person.says(one.item_id, str(one.matched_id), one.probability)) for one in found)
+    return {"share": len(found) / len(said), "right": right}
+
+
 def flags(said: list[ItemProcessed], person: Person, twins: int) -> dict[str, Any]:
     """How good the duplicate band is."""
     flagged = [one for one in said if one.band is Band.DUPLICATE and one.duplicate_of is not None]
@@ -134,16 +157,34 @@ def calibration(stated: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     }
 
 
-def measured(stream: Arrivals, player: Player, person: Person, answers: int, kind: str | None) -> dict[str, Any]:
+def measured(
+    stream: Arrivals, player: Player, person: Person, answers: int, kind: str | None, *, queue: bool = False
+) -> dict[str, Any]:
     """Play a stream, with questions after its first half."""
     half = len(stream.items) // 2
-    player.arrive(stream.items[:half])
-    given = asked(player, person, answers, kind)
-    after = player.propose(given[0]["kind"] if given else kind)
+    early = player.arrive(stream.items[:half])
+    if queue:
+        told = queued(player, person, early, answers)
+        about: dict[str, Any] = {"answers": len(told), "same": sum(told)}
+    else:
+        about = _asked(player, person, answers, kind)
     late = player.arrive(stream.items[half:])
     pairs = [one for item in stream.items[half:] for one in player.stated.get(item.id, ()) if one.probability < 1]
     known = [(one.probability, person.says(one.item, one.other, one.probability)) for one in pairs]
     sure = [(stated, same) for stated, same in known if stated >= STATED_FROM and same is not None]
+    return {
+        **about,
+        "band": flags(late, person, int(stream.repeats()[half:].sum())),
+        "review": in_review(late, person),
+        "calibration": calibration(
+            np.array([stated for stated, _ in sure]), np.array([float(same) for _, same in sure])
+        ),
+    }
+
+
+def _asked(player: Player, person: Person, answers: int, kind: str | None) -> dict[str, Any]:
+    given = asked(player, person, answers, kind)
+    after = player.propose(given[0]["kind"] if given else kind)
     return {
         "answers": len(given),
         "same": sum(one["same"] for one in given),
@@ -151,10 +192,6 @@ def measured(stream: Arrivals, player: Player, person: Person, answers: int, kin
         "out_of_reach_after": next((place for place, one in enumerate(given) if one["out_of_reach_before"]), None),
         "promise": None if after.promise is None else after.promise.model_dump(mode="json"),
         "asked": [(round(one["stated"], 3), int(one["same"])) for one in given],
-        "band": flags(late, person, int(stream.repeats()[half:].sum())),
-        "calibration": calibration(
-            np.array([stated for stated, _ in sure]), np.array([float(same) for _, same in sure])
-        ),
     }
 
 
@@ -164,6 +201,8 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.95, help="the target precision of the collection")
     parser.add_argument("--answers", type=int, default=100, help="how many pairs are answered")
     parser.add_argument("--kind", help="of text; by default what the engine proposes")
+    parser.add_argument("--queue", action="store_true", help="answer what is in review instead")
+    parser.add_argument("--review-budget", type=float, default=DEFAULTS.review_budget, help="1 is none")
     parser.add_argument("--model", type=Path, help="a model's file to begin with")
     parser.add_argument("--corrected", type=float, default=0.0, metavar="SHARE", help="of the surest errors by labels")
     parser.add_argument("--vectors", type=Path, help="keep vectors here")
@@ -176,8 +215,12 @@ def main() -> None:
     model = None
     if options.model is not None:
         model = PairModel.from_json(json.loads(options.model.read_text(encoding="utf-8")))
-    with beginning_with(model), Player(encoders, None, options.target) as player:
-        found = measured(stream, player, Person(stream, options.corrected), options.answers, options.kind)
+    with (
+        beginning_with(model),
+        Player(encoders, None, options.target, review_budget=options.review_budget) as player,
+    ):
+        person = Person(stream, options.corrected)
+        found = measured(stream, player, person, options.answers, options.kind, queue=options.queue)
     text = json.dumps({"set": options.set, "target": options.target, **found}, indent=1)
     print(text)
     if options.json:

@@ -121,7 +121,7 @@ class Recommender:
         groups = Groups(store, compared_texts, judging, self._answers, self._models.of)
         current_verdicts = CurrentVerdicts(store)
         corrections = Corrections(store, current_verdicts)
-        review = ReviewBudget(self._collections)
+        review = ReviewBudget(self._collections, self._models.of)
         arrivals = Arrivals(store, self._words, judging, self._answers, groups, review)
         self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, search)
         self._departures = departures = Departures(store, arrivals, search, corrections)

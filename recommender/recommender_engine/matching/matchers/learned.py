@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import exp
+from math import exp, inf
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +36,9 @@ class LearnedMatcher:
 
     ``duplicate`` begins where held-out sets reached the collection's target precision, for the view and the kind of
     text of the pair; where they did not reach it, the band is closed. ``review`` begins where a review pays, or where
-    the settings of the collection put it. Below, a pair is ``similar`` by its cosine alone. A contested pair (the same
-    wording, another number) is at most ``review``.
+    the settings of the collection put it; without such a setting, answers do not take pairs out of it
+    (`matching.model.review`). Below, a pair is ``similar`` by its cosine alone. A contested pair (the same wording,
+    another number) is at most ``review``.
 
     Args:
         statistics: document frequencies by collection.
@@ -106,10 +107,11 @@ class LearnedMatcher:
         feature_rows = rows(pairs, found)
         view = View.STREAM if len(pairs) > 1 else View.ALONE
         thresholds = {kind: Thresholds.of(model, settings, Segment(view, kind)) for kind in Kind}
+        usual = _usual_log_odds(model, settings, feature_rows)
         judged = iter(
-            _Judged(pair, context, row, log_odds, thresholds[kind_of(pair.one, pair.other)])
-            for pair, context, row, log_odds in zip(
-                pairs, found, feature_rows, model.log_odds(feature_rows).tolist(), strict=True
+            _Judged(pair, context, row, log_odds, before, thresholds[kind_of(pair.one, pair.other)])
+            for pair, context, row, log_odds, before in zip(
+                pairs, found, feature_rows, model.log_odds(feature_rows).tolist(), usual, strict=True
             )
         )
         return [None if one.other.fingerprint == item.fingerprint else next(judged) for one in candidates]
@@ -127,16 +129,23 @@ class _Judged:
     """A pair and its probability."""
 
     def __init__(
-        self, pair: Comparison, context: Context, row: Floats, log_odds: float, thresholds: Thresholds
+        self,
+        pair: Comparison,
+        context: Context,
+        row: Floats,
+        log_odds: float,
+        usual_log_odds: float,
+        thresholds: Thresholds,
     ) -> None:
         self.pair = pair
         self.context = context
         self.row = row
         self._log_odds = log_odds
+        self._usual_log_odds = usual_log_odds
         self._thresholds = thresholds
         stated = _probability(log_odds)
         self._probability = thresholds.capped(stated) if pair.contested else stated
-        self.band = thresholds.band(self._probability, pair.cosine)
+        self.band = thresholds.band(self._probability, pair.cosine, _probability(usual_log_odds))
 
     def verdict(self, found: tuple[Reason, ...]) -> PairVerdict:
         """The verdict with its reasons, if they were computed."""
@@ -153,7 +162,8 @@ class _Judged:
         """The band of the pair without one kind of evidence."""
         stated = _probability(self._log_odds - weight)
         contested = self.pair.contested and not self.pair.contested_only_by(kind)
-        return self._thresholds.band(self._thresholds.capped(stated) if contested else stated, self.pair.cosine)
+        capped = self._thresholds.capped(stated) if contested else stated
+        return self._thresholds.band(capped, self.pair.cosine, _probability(self._usual_log_odds - weight))
 
 
 class _LastJudged(NamedTuple):
@@ -169,6 +179,14 @@ def _cosines_among(candidates: Sequence[Candidate]) -> Floats | None:
     """Cosines of candidates with each other, shape (n, n); ``None`` where a vector is missing."""
     vectors = [one.vector for one in candidates if one.vector is not None]
     return cosines_among(np.stack(vectors)) if len(vectors) == len(candidates) > 1 else None
+
+
+def _usual_log_odds(model: PairModel, settings: CollectionSettings, rows: Floats) -> list[float]:
+    """Log-odds by the model before any answer, where ``review`` holds what they reach; else negative infinity."""
+    if settings.review_from is not None or model.review is None or not model.review.holds_usual:
+        return [-inf] * len(rows)
+    found: list[float] = default_model().log_odds(rows).tolist()
+    return found
 
 
 def _probability(log_odds: float) -> float:

@@ -36,10 +36,16 @@ class Thresholds(NamedTuple):
         """The probability of a contested pair: below the duplicate band, so that it goes to review."""
         return min(probability, max(self.duplicate - _BELOW, 0.0))
 
-    def band(self, probability: float, cosine: float) -> Band:
-        """The band of a pair."""
+    def band(self, probability: float, cosine: float, usual: float = 0.0) -> Band:
+        """The band of a pair.
+
+        Args:
+            probability: of the pair, in [0, 1].
+            cosine: of its embeddings.
+            usual: probability by the model before any answer, where that counts for ``review``.
+        """
         if probability >= self.duplicate:
             return Band.DUPLICATE
-        if probability >= self.review:
+        if max(probability, usual) >= self.review:
             return Band.REVIEW
         return Band.SIMILAR if cosine >= self.similar else Band.NEW

@@ -13,6 +13,7 @@ from recommender_engine.matching.model.logistic import newton, regress
 from recommender_engine.matching.model.operating_points import CLOSED, OperatingPoint, carries, measured_threshold
 from recommender_engine.matching.model.pair_model import PairModel, Points, probability
 from recommender_engine.matching.model.promises import Answered
+from recommender_engine.matching.model.review import with_review
 from recommender_engine.matching.pair.segments import SEGMENTS
 from recommender_engine.matching.trees import Booleans, Floats
 
@@ -122,11 +123,12 @@ def learn(model: PairModel, rows: Floats, labels: Booleans) -> PairModel:
         labels: shape (n,).
     """
     if not _has_own_model(labels):
-        return adapt(model, rows, labels)
+        return with_review(adapt(model, rows, labels), model, rows, labels)
     recipe = Recipe(_OWN_L2, _OWN_GROWTH, _readable(model, rows))
     slope, intercept = _calibration(rows, labels, recipe)
     own = replace(fit(rows, labels, recipe=recipe), slope=slope, intercept=intercept)
-    return replace(own, operating_points=model.operating_points, review_from=model.review_from, segments=model.segments)
+    own = replace(own, operating_points=model.operating_points, review_from=model.review_from, segments=model.segments)
+    return with_review(own, model, rows, labels)
 
 
 def held_out(model: PairModel, rows: Floats, labels: Booleans, stated: Floats) -> Floats:

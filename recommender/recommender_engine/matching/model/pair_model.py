@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,18 @@ _AS_STATED = (OperatingPoint(0.5, 0.5), OperatingPoint(0.95, 0.95))
 
 Points = tuple[OperatingPoint, ...]
 SegmentPoints = Mapping[Segment, Points]
+
+
+class ReviewScale(NamedTuple):
+    """How the probabilities of a model that learned from answers compare with those of the model before them.
+
+    Attributes:
+        shift: added to its log-odds, they are those of the model before, on the mean of the answered pairs.
+        holds_usual: whether ``review`` also holds the pairs that the model before the answers puts there.
+    """
+
+    shift: float
+    holds_usual: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ class PairModel:
         review_from: probability from which a review pays.
         segments: operating points by view and kind, where measured: a segment without a precision is closed for it.
             ``None`` for a model of an older version, which has only ``operating_points``.
+        review: of a model that learned from answers; ``None`` for any other.
     """
 
     features: tuple[str, ...]
@@ -53,6 +66,7 @@ class PairModel:
     operating_points: Points = _AS_STATED
     review_from: float = 0.5
     segments: SegmentPoints | None = None
+    review: ReviewScale | None = None
 
     def duplicate_threshold(self, target_precision: float, segment: Segment | None = None) -> float:
         """The threshold at which this share of the flagged pairs are duplicates.
@@ -117,6 +131,7 @@ class PairModel:
             "operating_points": [list(point) for point in self.operating_points],
             "review_from": self.review_from,
             **({} if self.segments is None else {"places": _segments_to_json(self.segments)}),
+            **({} if self.review is None else {"review": [float(f"{self.review.shift:.6g}"), self.review.holds_usual]}),
         }
 
     @classmethod
@@ -152,6 +167,7 @@ class PairModel:
             operating_points=_points(data["operating_points"]),
             review_from=float(data["review_from"]),
             segments=_segments_from_json(data["places"]) if "places" in data else None,
+            review=_review_from_json(data["review"]) if "review" in data else None,
         )
 
     @staticmethod
@@ -194,7 +210,7 @@ def _is_sound(model: PairModel) -> bool:
     if depth > _DEEPEST or any(one.shape != shape for one, shape in shapes):
         return False
     numbers = [linear.typical, linear.mean, linear.scale, linear.weights, trees.thresholds, trees.values]
-    alone = [linear.bias, trees.base, model.slope, model.intercept]
+    alone = [linear.bias, trees.base, model.slope, model.intercept, model.review.shift if model.review else 0.0]
     ladders = [model.operating_points, *(model.segments or {}).values()]
     return bool(
         all((np.abs(one) <= _LARGEST).all() for one in (*numbers, np.array(alone)))
@@ -230,6 +246,11 @@ def _segments_to_json(segments: SegmentPoints) -> dict[str, Any]:
 
 def _segments_from_json(data: Any) -> SegmentPoints:
     return {segment: _points(data[segment.view.value][segment.kind.value]) for segment in SEGMENTS}
+
+
+def _review_from_json(data: Any) -> ReviewScale:
+    shift, holds_usual = data
+    return ReviewScale(float(shift), bool(holds_usual))
 
 
 @lru_cache(maxsize=64)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from recommender_engine.items import Band, PairVerdict, Reason
+from recommender_engine.matching import PairModel, review_rank
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Arrived, Collection, Verdict
 
@@ -28,12 +30,16 @@ class ReviewBudget:
     the usual distribution of probabilities counts; where the budget is nearly used up, only items that are much
     likelier are in ``review``. What is for review is counted without a budget too, for one that is set later.
 
+    Items that arrived before and after an answer are counted on one scale (`review_rank`).
+
     Args:
         collections: which keep the counts, as part of the transaction.
+        model_of: the model of a collection, by its name.
     """
 
-    def __init__(self, collections: Collections) -> None:
+    def __init__(self, collections: Collections, model_of: Callable[[str], PairModel]) -> None:
         self._collections = collections
+        self._model_of = model_of
 
     def arrived(self, collection: Collection, verdict: Verdict) -> Verdict:
         """The verdict on an item that arrives, within the budget; it is counted."""
@@ -43,7 +49,7 @@ class ReviewBudget:
         limited = pair if pair is None else self.limited_to_budget(collection, pair)
         counts.items += 1
         if pair is not None and pair.band is Band.REVIEW:
-            counts.add(pair.probability)
+            counts.add(self._rank(collection, pair))
             counts.review += limited is pair
         self._collections.touch(collection)
         return verdict if limited is pair else replace(verdict, pair=limited)
@@ -53,7 +59,12 @@ class ReviewBudget:
         budget = collection.settings.review_budget
         if pair.band is not Band.REVIEW or budget is None or budget == 1.0:
             return pair
-        return pair if fits(budget, collection.arrived, pair.probability) else _below(pair)
+        return pair if fits(budget, collection.arrived, self._rank(collection, pair)) else _below(pair)
+
+    def _rank(self, collection: Collection, pair: PairVerdict) -> float:
+        if not collection.settings.compares_texts:
+            return pair.probability
+        return review_rank(self._model_of(collection.name), pair.probability)
 
 
 def share_in_review(*collections: Collection) -> float:
@@ -68,7 +79,7 @@ def fits(budget: float, counts: Arrived, probability: float) -> bool:
     Args:
         budget: share of the items that may be in ``review``, in (0, 1].
         counts: of the items that arrived before.
-        probability: of the item, in [0, 1].
+        probability: of the item, in [0, 1], on the scale of the counts.
     """
     if counts.items < FIRST:
         return True
