@@ -99,7 +99,7 @@ def test_nothing_changes_in_the_engine_that_is_asked(engine: Recommender) -> Non
 
 
 def test_pages_hold_each_item_once_and_in_order(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender_engine.pipeline.queries.reads._PAGE_ITEMS", 5)
+    monkeypatch.setattr("recommender_engine.pipeline.queries.export._PAGE_ITEMS", 5)
     fill(engine, copies=3)
     ids = [[item["id"] for item in page["items"]] for page in pages(asking(engine), "default")]
     assert [len(page) for page in ids] == [5, 5, 5, 4]
@@ -112,7 +112,7 @@ def test_pages_hold_each_item_once_and_in_order(engine: Recommender, monkeypatch
 
 
 def test_a_page_is_bounded_in_characters(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recommender_engine.pipeline.queries.reads._PAGE_CHARACTERS", 10)
+    monkeypatch.setattr("recommender_engine.pipeline.queries.export._PAGE_CHARACTERS", 10)
     fill(engine)
     assert [len(page["items"]) for page in pages(asking(engine), "default")] == [1] * 7
 

@@ -2,7 +2,8 @@
 
 from recommender_engine.pipeline.collections import MOST_COLLECTIONS
 from recommender_engine.pipeline.queries.comparing import ComparedPair
-from recommender_engine.pipeline.queries.reads import ItemView, SearchHit
+from recommender_engine.pipeline.queries.similar import SearchHit
+from recommender_engine.pipeline.queries.views import ItemView
 from recommender_engine.pipeline.recommender import Recommender
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor, TimedEmbeddings

@@ -54,7 +54,10 @@ from recommender_engine.pipeline.prepared import (
 )
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
-from recommender_engine.pipeline.queries.reads import AnswerView, ExportPage, ItemView, Reads, SearchHit
+from recommender_engine.pipeline.queries.export import Export, ExportPage
+from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
+from recommender_engine.pipeline.queries.statistics import Statistics
+from recommender_engine.pipeline.queries.views import AnswerView, ItemView, Views
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.rates import Rates
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
@@ -170,18 +173,10 @@ class Recommender:
         self.notes = Notes(store)
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
-        self._reads = Reads(
-            store,
-            self._embedding,
-            compared_texts,
-            self._collections,
-            self._indexes,
-            search,
-            recommendations,
-            self._answers,
-            current_verdicts,
-            self.promises,
-        )
+        self._similar = SimilarItems(store, self._collections, self._embedding, compared_texts, search, recommendations)
+        self._views = Views(store, self._collections, compared_texts, current_verdicts)
+        self._export = Export(store, self._collections, current_verdicts)
+        self._statistics = Statistics(store, self._collections, self._indexes, self._answers, self.promises)
         self._comparing = Comparing(
             store, self._embedding, compared_texts, self._collections, self._words, search, arrivals, judging
         )
@@ -295,11 +290,11 @@ class Recommender:
 
     def search(self, text: str, collection: str = "default", limit: int = 10) -> list[SearchHit]:
         """Items similar to a text, best first, duplicates once; nothing is stored."""
-        return self._reads.search(text, collection, limit)
+        return self._similar.search(text, collection, limit)
 
     def recommend(self, item_id: str, collection: str = "default", limit: int = 10) -> list[SearchHit] | None:
         """Items similar to a stored one, or ``None`` when it is not there."""
-        return self._reads.recommend(item_id, collection, limit)
+        return self._similar.recommend(item_id, collection, limit)
 
     def compare(self, one: Item | ItemKey, other: Item | ItemKey, *, collection: str | None = None) -> ComparedPair:
         """The verdict on two items; nothing is stored. See ``Comparing.compare``."""
@@ -307,22 +302,22 @@ class Recommender:
 
     def get(self, item_id: str, collection: str = "default") -> ItemView | None:
         """The item and where it stands now."""
-        return self._reads.get(item_id, collection)
+        return self._views.get(item_id, collection)
 
     def answers(self, collection: str = "default") -> list[AnswerView]:
         """Answers on the items of a collection, in the order in which they were given."""
-        return self._reads.answers(collection)
+        return self._views.answers(collection)
 
     def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
         """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""
-        return self._reads.export(collection, after, last)
+        return self._export.page(collection, after, last)
 
     def outcome(self, key: str, collection: str | None = None) -> dict[str, Any] | None:
         """The event that answered the command with this key, or ``None`` if the key was not used lately.
 
         Without the collection, one alone must have used the key, else ``InvalidCommand`` is raised.
         """
-        return self._reads.outcome(key, collection)
+        return self._views.outcome(key, collection)
 
     def settings(self) -> dict[str, CollectionSettings]:
         """Settings of all collections, by name."""
@@ -335,15 +330,15 @@ class Recommender:
 
     def stats(self) -> dict[str, Any]:
         """Counts by collection, index kinds and sizes, position."""
-        return self._reads.stats()
+        return self._statistics.stats()
 
     def sizes(self) -> tuple[int, Counter[str]]:
         """How many items there are, and how many points by kind of index: the part of ``stats`` that costs little."""
-        return self._reads.sizes()
+        return self._statistics.sizes()
 
     def review_share(self) -> float:
         """Share of the items that arrived lately that are in ``review``, over all collections, in [0, 1]."""
-        return self._reads.review_share()
+        return self._statistics.review_share()
 
     def kept_bytes(self) -> dict[str, int]:
         """About how many bytes of memory the caches take, by kind: each has a bound."""

@@ -15,6 +15,7 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import SAYS_NOTHING
 from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.lexical.words import Words
+from recommender_engine.pipeline.queries.views import visible_item
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, says_the_same
 from recommender_engine.pipeline.vectors.nearest_points import similarities
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
@@ -175,9 +176,7 @@ class Comparing:
         return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, candidates.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
-        row = self._store.items.get(collection.id, asked.id)
-        if row is not None and collection.hidden_ms is not None and row.at_ms <= collection.hidden_ms:
-            row = None
+        row = visible_item(self._store, collection, asked.id)
         if not isinstance(asked, Item):
             if row is None:
                 raise InvalidCommand("invalid_value", f"there is no item {asked.id!r} in {collection.name!r}", "id")
@@ -200,10 +199,7 @@ class Comparing:
 
     def _embed(self, item: Item, collection: str) -> Embedded:
         item = item.model_copy(update={"collection": collection})
-        embedded = self._embedding.embed_question(item, self._collections.settings(collection))
-        if isinstance(embedded, InvalidCommand):
-            raise embedded
-        return embedded
+        return self._embedding.embed_question(item, self._collections.settings(collection))
 
 
 def _in_collection(one: Item | ItemKey, name: str) -> Item:

@@ -126,13 +126,16 @@ class EmbeddingStep:
         """
         return self._embed(items, self._uncommitted)
 
-    def embed_question(self, item: Item, settings: CollectionSettings) -> Embedded | InvalidCommand:
+    def embed_question(self, item: Item, settings: CollectionSettings) -> Embedded:
         """Embed an item that is not stored.
 
         Raises:
             EncodingError: the model failed.
+            InvalidCommand: nothing of the item can be embedded.
         """
         (embedded,) = self._embed([(item, settings)], {})
+        if isinstance(embedded, InvalidCommand):
+            raise embedded
         return embedded
 
     def embed_again(self, row: StoredItem, settings: CollectionSettings) -> Embedded | InvalidCommand:

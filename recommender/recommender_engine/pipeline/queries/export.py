@@ -1,0 +1,116 @@
+"""Export of a collection, page by page. Nothing is stored."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+
+import numpy as np
+
+from recommender_engine.items import Attributes, Band, CollectionSettings
+from recommender_engine.items.values import Value
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
+from recommender_engine.store import Collection, SqliteStore, StoredItem
+
+# A page is read between two batches and travels as one message.
+_PAGE_ITEMS = 200
+_PAGE_CHARACTERS = 4_000_000
+
+
+class ExportedItem(Value):
+    """An item as it is stored, and where it stands now.
+
+    Attributes:
+        text, fields: one of them is ``None``.
+        version: the producer's, if it gives one.
+        at_ms: stream time of its arrival, in milliseconds since 1970.
+        vector: its embedding, float32 little-endian, shape (dimension,), in Base64.
+    """
+
+    id: str
+    text: str | None
+    fields: dict[str, str] | None
+    attributes: Attributes
+    timestamp: datetime | None
+    version: int | None
+    at_ms: int
+    band: Band
+    duplicate_of: str | None
+    group: str
+    vector: str
+
+
+class ExportPage(Value):
+    """Some items of a collection, in order of arrival.
+
+    Attributes:
+        settings: of the collection.
+        dimension: length of its vectors; ``None`` while it has no items.
+        items: of this page.
+        total: how many there are on all pages together.
+        next: where the next page begins; ``None`` on the last one.
+    """
+
+    settings: CollectionSettings
+    dimension: int | None
+    items: tuple[ExportedItem, ...]
+    total: int
+    next: int | None
+
+
+class Export:
+    """Reads items of a collection in order of arrival."""
+
+    def __init__(self, store: SqliteStore, collections: Collections, current_verdicts: CurrentVerdicts) -> None:
+        self._store = store
+        self._collections = collections
+        self._current_verdicts = current_verdicts
+
+    def page(self, collection: str, after: int, last: int | None) -> ExportPage | None:
+        """A page of items in order of arrival, or ``None`` when there is no such collection.
+
+        Args:
+            collection: its name.
+            after: ``next`` of the page before; 0 begins.
+            last: the newest so many items only.
+        """
+        found = self._collections.find(collection)
+        if found is None:
+            return None
+        count = self._store.items.count(found.id)
+        total = count if last is None else min(last, count)
+        if after == 0 and total < count:
+            after = self._store.items.before_last(found.id, total)
+        items: list[ExportedItem] = []
+        rows = self._store.items.after(found.id, after, _PAGE_ITEMS + 1, found.hidden_ms)
+        characters = 0
+        for row in rows[:_PAGE_ITEMS]:
+            characters += len(row.item.content)
+            if items and characters > _PAGE_CHARACTERS:
+                break
+            items.append(self._exported(row, found))
+        return ExportPage(
+            settings=found.settings,
+            dimension=found.dimension,
+            items=tuple(items),
+            total=total,
+            next=rows[len(items) - 1].seq if len(items) < len(rows) else None,
+        )
+
+    def _exported(self, row: StoredItem, collection: Collection) -> ExportedItem:
+        current = self._current_verdicts.of(row, collection, hidden_ms=collection.hidden_ms)
+        vector = np.ascontiguousarray(self._store.vectors.get(row.vector), "<f4")
+        return ExportedItem(
+            id=row.item.id,
+            text=row.item.text,
+            fields=row.item.fields,
+            attributes=row.item.attributes,
+            timestamp=row.item.timestamp,
+            version=row.version,
+            at_ms=row.at_ms,
+            band=current.band,
+            duplicate_of=current.duplicate_of,
+            group=current.group,
+            vector=base64.b64encode(vector.tobytes()).decode(),
+        )

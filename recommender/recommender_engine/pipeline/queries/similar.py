@@ -1,0 +1,89 @@
+"""Similar items: of a text, and of a stored item. Nothing is stored."""
+
+from __future__ import annotations
+
+from recommender_engine.items import Attributes, Item
+from recommender_engine.items.commands import validate
+from recommender_engine.items.values import Value
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
+from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.queries.views import visible_item
+from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Vector
+from recommender_engine.store import Collection, SqliteStore
+
+_WIDEST = 25_600  # most points that are read for an answer, where a few groups have nearly all that are near
+
+
+class SearchHit(Value):
+    """One similar item.
+
+    Attributes:
+        id: the canonical item of its group.
+        score: cosine similarity of the closest member of the group, in [-1, 1].
+        group: the group.
+        text: what the canonical item says.
+        attributes: its attributes.
+    """
+
+    id: str
+    score: float
+    group: str
+    text: str
+    attributes: Attributes
+
+
+class SimilarItems:
+    """Finds similar items in the committed state."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        embedding: EmbeddingStep,
+        compared_texts: ComparedTexts,
+        search: CandidateSearch,
+        recommendations: Recommendations,
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._embedding = embedding
+        self._compared_texts = compared_texts
+        self._search = search
+        self._recommendations = recommendations
+
+    def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
+        """Items similar to a text, best first, duplicates once.
+
+        Raises:
+            InvalidCommand: the text is empty.
+        """
+        question = validate(Item, {"id": "question", "collection": collection, "text": text})
+        vector = self._embedding.embed_question(question, self._collections.settings(collection)).vector
+        found = self._collections.find(collection)
+        return [] if found is None else self._hits(found, vector, limit, but=None)
+
+    def recommend(self, item_id: str, collection: str, limit: int) -> list[SearchHit] | None:
+        """Items similar to a stored one, or ``None`` when it is not there."""
+        found = self._collections.find(collection)
+        stored = None if found is None else visible_item(self._store, found, item_id)
+        if found is None or stored is None:
+            return None
+        vector = self._store.vectors.get(stored.vector)
+        if not self._compared_texts.is_current(found, stored.seq):
+            vector = self._embedding.embed_question(stored.item, found.settings).vector
+        return self._hits(found, vector, limit, but=stored.group)
+
+    def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
+        k = max(collection.settings.candidates, 2 * limit)
+        candidates = self._search.nearest(collection, vector, k, _WIDEST)
+        found = self._recommendations.of(collection, candidates, but=but, limit=limit)
+        rows = {one.id: visible_item(self._store, collection, one.id) for one in found}
+        return [
+            SearchHit(
+                id=one.id, score=one.score, group=one.group, text=row.item.content, attributes=row.item.attributes
+            )
+            for one in found
+            if (row := rows[one.id]) is not None
+        ]
