@@ -296,7 +296,7 @@ def what_was_read_of_late_goes(state: State) -> None:
         "items": (store.items.recent.texts, store.items.recent.members),
         "vectors": (store.vectors._recent,),
     }
-    assert caches.keys() == state.engine.kept_bytes().keys()
+    assert {*caches, "attributes"} == state.engine.kept_bytes().keys()
     bounds = {}
     for kind, parts in caches.items():
         bounds[kind] = 20_000 * len(parts)
@@ -308,8 +308,20 @@ def what_was_read_of_late_goes(state: State) -> None:
     for entry in [*state.items(100), state.log.upsert("long", "a word or two " * 5000)]:
         state.engine.process([entry])
         for kind, size in state.engine.kept_bytes().items():
-            most[kind] = max(most[kind], size)
+            most[kind] = max(most.get(kind, 0), size)
+    assert most.pop("attributes") == 0, "nobody has asked for any"
     assert {kind: size for kind, size in most.items() if not bounds[kind] / 2 < size <= bounds[kind]} == {}
+
+
+def columns_that_filters_have_asked_for_go(state: State) -> None:
+    state.lower(state.engine._filters._columns, "_most", 12_000)
+    attributes = {f"a{n}": n for n in range(20)}
+    state.engine.process([state.log.upsert(f"i{n}", f"{TEXT} {n}", attributes=attributes) for n in range(20)])
+    sizes = []
+    for name in attributes:
+        assert state.engine.search(TEXT, filter={name: attributes[name]})
+        sizes.append(state.engine.kept_bytes()["attributes"])
+    assert 6_000 < max(sizes) <= 12_000
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -336,7 +348,7 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "words": (a_full_disk_stops_decisions_and_loses_nothing,),
     "terms": (a_full_disk_stops_decisions_and_loses_nothing,),
     "state.sqlite3": (the_file_gives_back_what_holds_nothing,),
-    "kept_bytes": (what_was_read_of_late_goes,),
+    "kept_bytes": (what_was_read_of_late_goes, columns_that_filters_have_asked_for_go),
 }
 """What the state holds, and what shows what happens at its bound."""
 

@@ -15,7 +15,7 @@ from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender_engine.index.hnsw import HnswIndex
 from recommender_engine.index.nearest import cosines, rounding_margin
 from recommender_engine.index.recall import RECALL_AT, recall_of
-from recommender_engine.index.vector_index import NO_LABEL, Labels, SearchResult, VectorIndex, Vectors
+from recommender_engine.index.vector_index import NO_LABEL, Labels, SearchResult, Subset, VectorIndex, Vectors
 
 __all__ = [
     "AUTO_HNSW_FROM",
@@ -29,6 +29,7 @@ __all__ = [
     "IndexKind",
     "Labels",
     "SearchResult",
+    "Subset",
     "VectorIndex",
     "Vectors",
     "cosines",

@@ -12,6 +12,7 @@ from recommender_engine.index.background import BackgroundBuild
 from recommender_engine.index.flat import FlatIndex
 from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
 from recommender_engine.index.hnsw import HnswIndex
+from recommender_engine.index.nearest import Searched
 from recommender_engine.index.recall import RECALL_AT, RecallKeeper
 from recommender_engine.index.rows import FileRows, TooManyFiles
 from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
@@ -142,6 +143,10 @@ class AdaptiveIndex:
         """
         self._advance()
         return self._serving.search(queries, k)
+
+    def only(self, labels: Labels) -> Searched:
+        """Some of the vectors, to be searched exactly; labels that are not in the index are ignored."""
+        return self._exact.only(labels)
 
     def vectors(self, labels: Labels) -> Vectors:
         """Stored vectors of live labels, shape (n, dimension), in the order asked for.

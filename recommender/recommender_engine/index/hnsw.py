@@ -11,6 +11,7 @@ from recommender_engine.event_log import event_log
 from recommender_engine.index.flat import FlatIndex
 from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswGraph, HnswParameters
 from recommender_engine.index.graph_file import GraphVectors
+from recommender_engine.index.nearest import Searched
 from recommender_engine.index.rows import FileRows, GraphRows, RowNumbers, TooManyFiles
 from recommender_engine.index.unit_vectors import unit_vectors
 from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
@@ -124,6 +125,10 @@ class HnswIndex:
         else:
             _log.info("index.graph_reached_too_few", extra={"queries": len(queries), "k": k, "live": len(self)})
         return self._exact.search(queries, k)
+
+    def only(self, labels: Labels) -> Searched:
+        """Some of the vectors, to be searched exactly; labels that are not in the index are ignored."""
+        return self._exact.only(labels)
 
     def vectors(self, labels: Labels) -> Vectors:
         """Stored vectors of live labels, shape (n, dimension), in the order asked for.

@@ -57,6 +57,13 @@ class MemoryRows:
         self._matrix: Vectors = np.empty((0, dimension), np.float32)
         self._used = 0
 
+    @classmethod
+    def of(cls, matrix: Vectors) -> MemoryRows:
+        """The rows of a matrix, shape (n, dimension), that nobody else changes."""
+        rows = cls(matrix.shape[1])
+        rows._matrix, rows._used = matrix, len(matrix)
+        return rows
+
     def __len__(self) -> int:
         return self._used
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,23 @@ class SearchResult(NamedTuple):
     similarities: Vectors
 
 
+class Subset(Protocol):
+    """Some vectors of an index as they stand now."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def nearest(self, queries: Vectors, k: int) -> SearchResult:
+        """The ``k`` nearest of each query, shape (queries, dimension), of unit length, by cosine; exact."""
+
+
 class VectorIndex(Protocol):
     """Unit vectors under integer labels. One thread calls it; it is derived data and can always be rebuilt."""
+
+    @property
+    def kind(self) -> Literal["exact", "hnsw"]:
+        """Whether ``search`` compares every vector or asks a graph."""
 
     def __len__(self) -> int:
         """Live vectors."""
@@ -39,6 +54,9 @@ class VectorIndex(Protocol):
 
     def search(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest live vectors of each query, shape (queries, dimension), by cosine."""
+
+    def only(self, labels: Labels) -> Subset:
+        """Some of the vectors, to be searched exactly; labels that are not in the index are ignored."""
 
     def vectors(self, labels: Labels) -> Vectors:
         """Stored vectors of live labels, shape (n, dimension), in the order asked for."""

@@ -17,6 +17,7 @@ from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.arrival.recutting import Recutting
 from recommender_engine.pipeline.batch import Batch, Decision
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.policy_index import PolicyIndex
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
@@ -173,7 +174,10 @@ class Recommender:
         self.notes = Notes(store)
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
-        self._similar = SimilarItems(store, self._collections, self._embedding, compared_texts, search, recommendations)
+        self._filters = Filters(store, self._indexes)
+        self._similar = SimilarItems(
+            store, self._collections, self._embedding, compared_texts, search, recommendations, self._filters
+        )
         self._views = Views(store, self._collections, compared_texts, current_verdicts)
         self._export = Export(store, self._collections, current_verdicts)
         self._statistics = Statistics(store, self._collections, self._indexes, self._answers, self.promises)
@@ -288,13 +292,38 @@ class Recommender:
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
-    def search(self, text: str, collection: str = "default", limit: int = 10) -> list[SearchHit]:
-        """Items similar to a text, best first, duplicates once; nothing is stored."""
-        return self._similar.search(text, collection, limit)
+    def search(
+        self,
+        text: str,
+        collection: str = "default",
+        limit: int = 10,
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
+    ) -> list[SearchHit]:
+        """Items similar to a text, best first, duplicates once; nothing is stored.
 
-    def recommend(self, item_id: str, collection: str = "default", limit: int = 10) -> list[SearchHit] | None:
-        """Items similar to a stored one, or ``None`` when it is not there."""
-        return self._similar.recommend(item_id, collection, limit)
+        Args:
+            text: the question.
+            collection: in which to search.
+            limit: how many hits at most.
+            filter: only items with such attributes, like ``{"category": "mugs", "price": {"$lt": 20}}``.
+
+        Raises:
+            InvalidCommand: the text is empty; or the filter is wrong, of other types than the attributes, or about an
+                attribute that no item has.
+        """
+        return self._similar.search(text, collection, limit, filter)
+
+    def recommend(
+        self,
+        item_id: str,
+        collection: str = "default",
+        limit: int = 10,
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
+    ) -> list[SearchHit] | None:
+        """Items similar to a stored one, or ``None`` when it is not there; filtered as those of ``search``."""
+        return self._similar.recommend(item_id, collection, limit, filter)
 
     def compare(self, one: Item | ItemKey, other: Item | ItemKey, *, collection: str | None = None) -> ComparedPair:
         """The verdict on two items; nothing is stored. See ``Comparing.compare``."""
@@ -342,7 +371,7 @@ class Recommender:
 
     def kept_bytes(self) -> dict[str, int]:
         """About how many bytes of memory the caches take, by kind: each has a bound."""
-        return {**self._words.kept_bytes(), **self._store.kept_bytes()}
+        return {**self._words.kept_bytes(), **self._store.kept_bytes(), "attributes": self._filters.kept_bytes}
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 

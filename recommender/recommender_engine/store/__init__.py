@@ -9,7 +9,7 @@ from recommender_engine.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
 from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.outbox_rows import KeyUse, OutboxRow, Reply
 from recommender_engine.store.policy_keys import PolicyQuery
-from recommender_engine.store.rows import ItemText, LikelyPair, Member, StoredItem, Verdict
+from recommender_engine.store.rows import AttributeRow, ItemText, LikelyPair, Member, StoredItem, Verdict
 from recommender_engine.store.sqlite import SqliteStore
 from recommender_engine.store.training import TrainingExample, TrainingRun
 
@@ -17,6 +17,7 @@ __all__ = [
     "MOST_OUTBOX_BYTES",
     "Answer",
     "Arrived",
+    "AttributeRow",
     "Collection",
     "DatabaseCopy",
     "Forward",

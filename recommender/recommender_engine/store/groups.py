@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal
 
 from recommender_engine.store.recent_items import RecentItems
@@ -54,6 +54,20 @@ class GroupTable:
             (json.dumps(groups), hidden_ms),
         )
         return rows.fetchall()
+
+    def canonical_among(self, group: str, rule: CanonicalRule, chosen: Callable[[int], bool]) -> str | None:
+        """Id of the item that would be canonical if the group had only some of its items; ``None`` if it had none.
+
+        Args:
+            group: its id.
+            rule: how the canonical item is chosen.
+            chosen: whether the group has the item with this arrival number.
+        """
+        rows = self._db.execute(
+            f"SELECT seq, id FROM items WHERE grp=? ORDER BY {_CANONICAL[rule]}",  # noqa: S608 (constant)
+            (group,),
+        )
+        return next((id_ for seq, id_ in rows if chosen(seq)), None)
 
     def earliest(self, group: str, limit: int) -> list[Member]:
         """The earliest items of a group, at most ``limit`` (-1: all), in order of arrival."""

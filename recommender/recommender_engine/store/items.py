@@ -10,9 +10,11 @@ from itertools import chain
 from typing import Any
 
 from recommender_engine.items import Band, Item, PairVerdict
+from recommender_engine.store.changed_items import ChangedItems
 from recommender_engine.store.recent_items import LONGEST_KEPT, RecentItems
 from recommender_engine.store.rows import (
     MEMBERS_PER_POINT,
+    AttributeRow,
     ItemText,
     LikelyPair,
     Member,
@@ -27,6 +29,8 @@ _SELECT = (
     "matched_seq, at_ms, compared, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
 )
 
+_ATTRIBUTES = "SELECT seq, point, at_ms, attributes FROM items"
+
 
 class ItemTable:
     """Reads and writes items; every call runs in the caller's transaction."""
@@ -35,6 +39,7 @@ class ItemTable:
         self._db = connection
         self.recent = recent
         self.counts = CollectionCounts(connection, "items")
+        self.changes = ChangedItems(connection)
 
     def get(self, collection: int, item_id: str) -> StoredItem | None:
         """The stored item, or ``None``."""
@@ -119,6 +124,7 @@ class ItemTable:
             ),
         )
         self.counts.change(row.collection, 1)
+        self.changes.note(row.collection, row.seq)
         self.recent.arrived(row)
 
     def correct(self, seq: int, verdict: Verdict) -> None:
@@ -145,6 +151,7 @@ class ItemTable:
             (*content, row.revision, row.version, *policy_key, seq),
         ).fetchall()
         self.recent.texts.drop(seq)
+        self.changes.note(row.collection, seq)
         for (group,) in groups:
             self.recent.regrouped(group)  # the longest item may be another one now
 
@@ -155,6 +162,7 @@ class ItemTable:
             "UPDATE items SET compared=?, fingerprint=?, vector=?, point=?, scope=?, moment=? WHERE seq=?",
             (_cut(row.cut), row.fingerprint, row.vector, row.point, *policy_key, row.seq),
         )
+        self.changes.note(row.collection, row.seq)
         for point in (*(old or ()), row.point):
             self.recent.left(row.seq, point, row.group)  # read again on next use
 
@@ -164,12 +172,29 @@ class ItemTable:
         if gone is not None:
             collection, point, group = gone
             self.counts.change(collection, -1)
+            self.changes.note(collection, seq)
             self.recent.left(seq, point, group)
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
             " WHERE matched_seq=?",
             (seq,),
         )
+
+    def attributes(self, collection: int, seqs: Collection[int] | None = None) -> Iterator[AttributeRow]:
+        """Number, point, stream time of arrival and attributes of items of a collection, in order of arrival.
+
+        Args:
+            collection: whose.
+            seqs: of which items; by default of all.
+        """
+        if seqs is None:
+            rows = self._db.execute(f"{_ATTRIBUTES} WHERE collection=? ORDER BY seq", (collection,))
+        else:
+            rows = self._db.execute(
+                f"{_ATTRIBUTES} WHERE seq IN (SELECT value FROM json_each(?)) AND +collection=? ORDER BY seq",  # noqa: S608
+                (json.dumps(list(seqs)), collection),
+            )
+        return ((seq, point, at_ms, json.loads(attributes)) for seq, point, at_ms, attributes in rows)
 
     def members(self, points: Collection[int], hidden_ms: int | None = None) -> list[Member]:
         """The earliest items of each point, in order of arrival."""

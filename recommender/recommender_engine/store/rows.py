@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender_engine.items import Band, Item, PairVerdict
+from recommender_engine.items.values import AttributeValue
 
 MEMBERS_PER_POINT = 8
 """How many items of one point are looked at: more twins than this add nothing to a verdict."""
@@ -84,6 +85,9 @@ class Member(NamedTuple):
     point: int
     group: str
 
+
+AttributeRow = tuple[int, int, int, dict[str, AttributeValue]]
+"""Arrival number, point, stream time of arrival and attributes of an item."""
 
 PolicyKeyOf = tuple[int | None, int | None]
 """Scope and moment of an item: where it stands among those that later ones may repeat."""

@@ -71,6 +71,8 @@ class SqliteStore:
         self.transfer = TransferTable(self._db)
         self.on_rollback(recent.clear)
         self.on_retire(lambda collection: recent.clear())
+        self.on_rollback(self.items.changes.rolled_back)
+        self.on_retire(self.items.changes.forget)
         for counts in (self.items.counts, self.answers.counts, self.tombstones.counts):
             self.on_rollback(counts.forget)
             self.on_retire(counts.retire)

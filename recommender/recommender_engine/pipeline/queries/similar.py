@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from recommender_engine.items import Attributes, Item
 from recommender_engine.items.commands import validate
 from recommender_engine.items.values import Value
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.queries.views import visible_item
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Vector
+from recommender_engine.recommend.filters import Expression, parse
 from recommender_engine.store import Collection, SqliteStore
 
 _WIDEST = 25_600  # most points that are read for an answer, where a few groups have nearly all that are near
@@ -45,6 +49,7 @@ class SimilarItems:
         compared_texts: ComparedTexts,
         search: CandidateSearch,
         recommendations: Recommendations,
+        filters: Filters,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -52,20 +57,29 @@ class SimilarItems:
         self._compared_texts = compared_texts
         self._search = search
         self._recommendations = recommendations
+        self._filters = filters
 
-    def search(self, text: str, collection: str, limit: int) -> list[SearchHit]:
+    def search(self, text: str, collection: str, limit: int, filter_: Any = None) -> list[SearchHit]:
         """Items similar to a text, best first, duplicates once.
 
+        Args:
+            text: the question.
+            collection: in which to search.
+            limit: how many hits at most.
+            filter_: as it was parsed from JSON; ``None`` is no filter.
+
         Raises:
-            InvalidCommand: the text is empty.
+            InvalidCommand: the text is empty, or the filter is wrong.
         """
+        passing = None if filter_ is None else parse(filter_)
         question = validate(Item, {"id": "question", "collection": collection, "text": text})
         vector = self._embedding.embed_question(question, self._collections.settings(collection)).vector
         found = self._collections.find(collection)
-        return [] if found is None else self._hits(found, vector, limit, but=None)
+        return [] if found is None else self._hits(found, vector, limit, None, passing)
 
-    def recommend(self, item_id: str, collection: str, limit: int) -> list[SearchHit] | None:
-        """Items similar to a stored one, or ``None`` when it is not there."""
+    def recommend(self, item_id: str, collection: str, limit: int, filter_: Any = None) -> list[SearchHit] | None:
+        """Items similar to a stored one, or ``None`` when it is not there; filtered as those of ``search``."""
+        passing = None if filter_ is None else parse(filter_)
         found = self._collections.find(collection)
         stored = None if found is None else visible_item(self._store, found, item_id)
         if found is None or stored is None:
@@ -73,12 +87,19 @@ class SimilarItems:
         vector = self._store.vectors.get(stored.vector)
         if not self._compared_texts.is_current(found, stored.seq):
             vector = self._embedding.embed_question(stored.item, found.settings).vector
-        return self._hits(found, vector, limit, but=stored.group)
+        return self._hits(found, vector, limit, stored.group, passing)
 
-    def _hits(self, collection: Collection, vector: Vector, limit: int, but: str | None) -> list[SearchHit]:
+    def _hits(
+        self, collection: Collection, vector: Vector, limit: int, but: str | None, passing: Expression | None
+    ) -> list[SearchHit]:
         k = max(collection.settings.candidates, 2 * limit)
-        candidates = self._search.nearest(collection, vector, k, _WIDEST)
-        found = self._recommendations.of(collection, candidates, but=but, limit=limit)
+        if passing is None:
+            candidates = self._search.nearest(collection, vector, k, _WIDEST)
+            found = self._recommendations.of(collection, candidates, but=but, limit=limit)
+        else:
+            survivors = self._filters.survivors(collection, passing)
+            (near,) = self._filters.nearest(collection, vector[None], survivors, k)
+            found = self._recommendations.of(collection, near, but=but, limit=limit, among=survivors)
         rows = {one.id: visible_item(self._store, collection, one.id) for one in found}
         return [
             SearchHit(

@@ -30,7 +30,13 @@ Similarities = dict[int, float]
 
 def similarities(query: Vector, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """Cosines of unit vectors, shape (n,), in [-1, 1], as events carry them: the same in any batch."""
-    return _rounded(cosines(query, vectors))
+    return rounded(cosines(query, vectors))
+
+
+def rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Similarities as answers and events carry them: rounded to what float32 vectors can tell."""
+    found: NDArray[np.float64] = np.clip(similarities.astype(np.float64), -1.0, 1.0).round(_DECIMALS)
+    return found
 
 
 def search(index: VectorIndex, queries: Mapping[EntryId, Vector], k: int) -> dict[EntryId, Found]:
@@ -91,12 +97,12 @@ class NearestPoints:
             far = np.array(sorted(unknown), np.int64)
             labels, found = np.concatenate([labels, far]), np.concatenate([found, self._cosines(far)])
         order = np.lexsort((labels, -found))
-        return dict(zip(labels[order].tolist(), _rounded(found[order]).tolist(), strict=True))
+        return dict(zip(labels[order].tolist(), rounded(found[order]).tolist(), strict=True))
 
     def nearest(self, count: int) -> Similarities:
         """The ``count`` nearest points, or all, best first."""
         labels, found = self._nearest(count)
-        return dict(zip(labels.tolist(), _rounded(found).tolist(), strict=True))
+        return dict(zip(labels.tolist(), rounded(found).tolist(), strict=True))
 
     def _nearest_usable(self, usable: Chooser) -> Found:
         """The nearest of the points that can be used, as far as they are among the nearest of all."""
@@ -165,8 +171,3 @@ class NearestPoints:
 
 def _first_asked(index: VectorIndex, k: int) -> int:
     return min(k + _SPARE, len(index))
-
-
-def _rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
-    rounded: NDArray[np.float64] = np.clip(similarities.astype(np.float64), -1.0, 1.0).round(_DECIMALS)
-    return rounded

@@ -1,0 +1,239 @@
+"""Items that pass a filter, and those of them that are near a vector.
+
+``parse`` of ``recommender_engine.recommend.filters`` gives an expression; then
+
+* ``filters.survivors(collection, expression)`` are all items that pass,
+* ``filters.allowed(collection, expression, seqs)`` those of some items that pass, in the order given,
+* ``filters.nearest(collection, vectors, survivors, k)`` gives for each vector what ``Recommendations.of`` takes,
+* ``filters.nearest_filtered(collection, vectors, k, expression)`` for each vector the ``k`` nearest items.
+
+An expression that no item can pass because of a misspelt name or a wrong type raises ``InvalidCommand``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import ceil, inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_engine.index import NO_LABEL, Subset, VectorIndex, Vectors
+from recommender_engine.pipeline.candidates.attribute_columns import AttributeColumns
+from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.nearest_points import rounded
+from recommender_engine.recommend.filters import Expression, attributes_of, check, mask
+from recommender_engine.store import Collection, Member, SqliteStore
+
+Numbers = NDArray[np.int64]
+Nearest = tuple[Numbers, NDArray[np.float64]]
+"""Points and their cosines, best first."""
+
+# Exact search where so few points pass, or where a small collection is read at once …
+FEW = 10_000
+_SMALL, _SHARE = 100_000, 6
+# … else the graph is asked for so many points that twice as many as are needed should pass.
+_SPARE, MOST_ASKED = 2, 10_000
+_WIDER = 4
+_ITEMS_PER_POINT = 1_000  # that are looked at: more items of one text are of a few groups
+_ITEMS_AT_ONCE = 200
+
+
+class Survivors:
+    """Items that pass a filter and are visible.
+
+    Attributes:
+        seqs: arrival numbers, ascending, int64, shape (n,).
+        points: their labels in the vector index, int64, shape (n,).
+    """
+
+    def __init__(self, seqs: Numbers, points: Numbers) -> None:
+        self.seqs = seqs
+        self.points = points
+
+    def __len__(self) -> int:
+        return len(self.seqs)
+
+    def __contains__(self, seq: int) -> bool:
+        place = int(np.searchsorted(self.seqs, seq))
+        return place < len(self.seqs) and bool(self.seqs[place] == seq)
+
+    def among(self, seqs: Sequence[int]) -> list[int]:
+        """Those of the items that pass, in the order given."""
+        given = np.array(seqs, np.int64)
+        passing: list[int] = given[_among(given, self.seqs)].tolist()
+        return passing
+
+
+class Filters:
+    """Finds what passes a filter, from columns of attributes.
+
+    Args:
+        store: the items.
+        indexes: their vectors.
+    """
+
+    def __init__(self, store: SqliteStore, indexes: Indexes) -> None:
+        self._store = store
+        self._indexes = indexes
+        self._columns = AttributeColumns(store)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Estimated bytes of the columns."""
+        return self._columns.kept_bytes
+
+    def survivors(self, collection: Collection, expression: Expression) -> Survivors:
+        """All visible items of a collection that pass.
+
+        Raises:
+            InvalidCommand: no item has an attribute of the expression (``unknown_attribute``), or its values are of
+                other types (``wrong_type``). A collection without items has nothing to compare with.
+        """
+        columns = self._columns.of(collection.id, attributes_of(expression))
+        chosen = columns.live
+        if chosen.any():
+            check(expression, columns.named, self._columns.names(collection.id))
+            chosen = chosen & mask(expression, columns.named, len(columns))
+        if collection.hidden_ms is not None:
+            chosen = chosen & (columns.arrived_ms > collection.hidden_ms)
+        return Survivors(columns.seqs[chosen], columns.points[chosen])
+
+    def allowed(self, collection: Collection, expression: Expression, seqs: Sequence[int]) -> list[int]:
+        """Those of some items that pass and are visible, in the order given; raises as ``survivors`` does."""
+        return self.survivors(collection, expression).among(seqs)
+
+    def nearest(self, collection: Collection, vectors: Vectors, survivors: Survivors, k: int) -> list[NearestSurvivors]:
+        """For each vector the committed items that pass, the nearest first, without an end before the last one.
+
+        Args:
+            collection: whose.
+            vectors: shape (n, dimension), of unit length.
+            survivors: of this collection.
+            k: how many points are ranked at first.
+        """
+        if not len(vectors):
+            return []
+        search = _Search(self._indexes.of(collection, vectors.shape[1]), survivors)
+        found = search.nearest(vectors, k)
+        return [
+            NearestSurvivors(self._store, search, vector, first, k)
+            for vector, first in zip(vectors, found, strict=True)
+        ]
+
+    def nearest_filtered(
+        self, collection: Collection, vectors: Vectors, k: int, expression: Expression
+    ) -> list[list[tuple[Member, float]]]:
+        """For each vector the ``k`` nearest items that pass, best first, with their cosines; raises as ``survivors``.
+
+        Args:
+            collection: whose.
+            vectors: shape (n, dimension), of unit length.
+            k: how many, at least 1; there are fewer only where fewer pass.
+            expression: the filter.
+        """
+        found = self.nearest(collection, vectors, self.survivors(collection, expression), k)
+        return [list(islice(one.nearest(), k)) for one in found]
+
+
+class _Search:
+    """Finds the nearest points that have an item which passes: exactly where few do, else by the graph."""
+
+    def __init__(self, index: VectorIndex, survivors: Survivors) -> None:
+        self._index = index
+        order = np.argsort(survivors.points, kind="stable")
+        self._seqs, self._point_of_each = survivors.seqs[order], survivors.points[order]
+        self._points = np.unique(self._point_of_each)
+        self._subset: Subset | None = None
+
+    @property
+    def _exact(self) -> bool:
+        points, indexed = len(self._points), len(self._index)
+        few = points <= FEW or (indexed <= _SMALL and _SHARE * points > indexed)
+        return few or self._index.kind == "exact" or self._subset is not None
+
+    def nearest(self, vectors: Vectors, count: int) -> list[Nearest]:
+        """At least the ``count`` nearest points of each vector, shape (n, dimension); fewer only where fewer pass."""
+        found: list[Nearest | None] = [None] * len(vectors)
+        if not self._exact:
+            asked = ceil(_SPARE * count * len(self._index) / len(self._points))
+            if asked <= MOST_ASKED:
+                found = [one if len(one[0]) >= count else None for one in self._by_graph(vectors, asked)]
+        rest = [place for place, one in enumerate(found) if one is None]
+        if rest:
+            exact = dict(zip(rest, self._compared(vectors[rest], count), strict=True))
+            return [exact[place] if one is None else one for place, one in enumerate(found)]
+        return [one for one in found if one is not None]
+
+    def items_on(self, points: Numbers) -> tuple[Numbers, Numbers]:
+        """Items that pass on each point, the earliest first: arrival numbers, and how many are on each point."""
+        starts, ends = (np.searchsorted(self._point_of_each, points, side) for side in ("left", "right"))
+        counts = np.minimum(ends - starts, _ITEMS_PER_POINT)
+        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self._seqs[np.repeat(starts, counts) + within], counts
+
+    def _by_graph(self, vectors: Vectors, asked: int) -> Iterator[Nearest]:
+        for labels, cosines in zip(*self._index.search(vectors, asked), strict=True):
+            passing = _among(labels, self._points)
+            yield labels[passing], rounded(cosines[passing])
+
+    def _compared(self, vectors: Vectors, count: int) -> Iterator[Nearest]:
+        if self._subset is None:
+            self._subset = self._index.only(self._points)
+        for labels, cosines in zip(*self._subset.nearest(vectors, max(1, min(count, self._subset.count))), strict=True):
+            there = labels != NO_LABEL
+            yield labels[there], rounded(cosines[there])
+
+
+class NearestSurvivors:
+    """The items near one vector that pass a filter.
+
+    Args:
+        store: the items.
+        search: finds their points.
+        vector: shape (dimension,), of unit length.
+        first: what was found at first.
+        count: how many were asked for then.
+    """
+
+    def __init__(self, store: SqliteStore, search: _Search, vector: Vectors, first: Nearest, count: int) -> None:
+        self._store = store
+        self._search = search
+        self._vector = vector
+        self._first = first
+        self._count = count
+
+    def nearest(self) -> Iterator[tuple[Member, float]]:
+        """Items with their cosine, the nearest first, those that are equally near in order of arrival."""
+        count, (points, cosines) = self._count, self._first
+        seen = points[:0]
+        while True:
+            complete = len(points) < count
+            # Behind the last one there may be points that are as near.
+            fresh = ~np.isin(points, seen) & (cosines > (-inf if complete else cosines[-1]))
+            seen = np.concatenate([seen, points[fresh]])
+            yield from self._items(points[fresh], cosines[fresh])
+            if complete:
+                return
+            count *= _WIDER
+            ((points, cosines),) = self._search.nearest(self._vector[None], count)
+
+    def _items(self, points: Numbers, cosines: NDArray[np.float64]) -> Iterator[tuple[Member, float]]:
+        seqs, counts = self._search.items_on(points)
+        cosine = np.repeat(cosines, counts)
+        order = np.lexsort((seqs, -cosine))
+        for start in range(0, len(order), _ITEMS_AT_ONCE):
+            part = order[start : start + _ITEMS_AT_ONCE]
+            members = {member.seq: member for member in self._store.items.by_number(seqs[part].tolist())}
+            for seq, near in zip(seqs[part].tolist(), cosine[part].tolist(), strict=True):
+                yield members[seq], near
+
+
+def _among(numbers: Numbers, ascending: Numbers) -> NDArray[np.bool_]:
+    """Which of the numbers are among others, which are ascending."""
+    if not len(ascending):
+        return np.zeros(len(numbers), np.bool_)
+    places = np.minimum(np.searchsorted(ascending, numbers), len(ascending) - 1)
+    found: NDArray[np.bool_] = ascending[places] == numbers
+    return found

@@ -1,0 +1,1 @@
+"""What recommendations are computed from, without a store: behaviour, filters, diversity and scores."""
