@@ -50,10 +50,12 @@ from recommender_engine.matching.text.reading import MOST_CHARACTERS
 from recommender_engine.message.elements import MOST_TAGS
 from recommender_engine.message.markup import DEEPEST
 from recommender_engine.message.message import MOST_LINES
+from recommender_engine.pipeline.candidates import attribute_columns
 from recommender_engine.pipeline.dedup.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
 from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
 from recommender_engine.store import moves, outbox, payloads, vectors
+from recommender_engine.store.changed_items import MOST_CHANGED
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
 from recommender_engine.testing import DeterministicEncoder
 
@@ -352,10 +354,15 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_FIELDS,
         limits.MAX_ATTRIBUTES,
         limits.MAX_ATTRIBUTE_BYTES,
+        limits.MAX_ATTRIBUTE_VALUES,
         limits.MAX_VECTOR_DIMENSION,
         limits.MAX_WORDS_BYTES,
         MOST_ITEMS,
         100,
+        limits.MAX_FILTER_DEPTH,
+        limits.MAX_FILTER_CONDITIONS,
+        limits.MAX_FILTER_VALUES,
+        limits.MAX_FILTER_BYTES,
         limits.MAX_SHOWN_BYTES,
         MOST_BYTES,
         int(LARGEST_VALUE.removesuffix("mb")),
@@ -407,6 +414,11 @@ def test_bounds_are_told_as_they_are() -> None:
         "texts": [f"{profile.CACHE_BYTES // mib} MiB"],
         "items": ["48 MiB", "32,768"],
         "vectors": [f"{vectors._VECTORS_KEPT // mib} MiB"],
+        "attributes": [
+            f"{attribute_columns.MOST_BYTES // mib} MiB",
+            f"{attribute_columns._MOST_NAMES:,}",
+            f"{MOST_CHANGED:,}",
+        ],
     }
     for name, told in bounds.items():
         assert [one for one in told if one not in rows[name][0]] == [], name
