@@ -12,14 +12,14 @@ from recommender_engine.matching.text.units import ONLY_ATTACHED, UNITS, Measure
 from recommender_engine.matching.text.vocabulary import COLOURS, NUMBER_WORDS
 
 # A run of letters and digits, with the signs inside codes, addresses, versions and amounts.
-_COMPOUND = re.compile(r"[^\W_]+(?:(?:[-_.@:+]|,(?=\d))[^\W_]+)*")
-_PART = re.compile(r"[^\W_]+")
+COMPOUND = re.compile(r"[^\W_]+(?:(?:[-_.@:+]|,(?=\d))[^\W_]+)*")
+PART = re.compile(r"[^\W_]+")
 _SIGNS = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
 # For Latin, Greek and Cyrillic; marks of other scripts are separate letters.
 _ACCENT = re.compile("[\u0300-\u036f]")
 _NUMBER = r"\d+(?:[.,]\d+)*"
-_MEASURE = re.compile(
+MEASURE = re.compile(
     rf"(?<![\w.,])({_NUMBER})( ?-?)("
     + "|".join(sorted((re.escape(unit) for unit in UNITS), key=len, reverse=True))
     + r")(?!\w)"
@@ -138,12 +138,12 @@ class _Gathered:
             self._count(term)
             return " "
 
-        return _MEASURE.sub(measure, _PRODUCT.sub(dimensions, folded))
+        return MEASURE.sub(measure, _PRODUCT.sub(dimensions, folded))
 
     def take(self, running: str) -> None:
         """Collect the rest: words, numbers, codes."""
         counts = self.counts
-        for compound in _COMPOUND.findall(running):
+        for compound in COMPOUND.findall(running):
             if compound.isalpha():  # nearly all of most texts
                 counts[compound] = counts.get(compound, 0) + 1
                 if self._after_digit:
@@ -175,7 +175,7 @@ class _Gathered:
         """``multi-level`` is two words; ``ERR_FAILED`` and ``a.b@example.com`` are identifiers."""
         if "_" in compound or "@" in compound:
             self._identify(compound)
-        for part in _PART.findall(compound):
+        for part in PART.findall(compound):
             self._take_word(part)
 
     def _take_number(self, number: str) -> None:
@@ -188,7 +188,7 @@ class _Gathered:
         self._join(plain, has_digit=True)
 
     def _take_code(self, compound: str) -> None:
-        parts = _PART.findall(compound)
+        parts = PART.findall(compound)
         if len(parts) > 1:
             digits = sum(len(part) for part in parts if part.isdigit())
             if all(part.isdigit() for part in parts) and digits < _PHONE_DIGITS:  # 20-30, a range
