@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         decode_entry,
     )
     from recommender_engine.opening import open_recommender
-    from recommender_engine.pipeline import ComparedPair, ItemView, Recommender, SearchHit
+    from recommender_engine.pipeline import ComparedPair, FoundItem, ItemView, Recommender, SearchHit
 
 __all__ = [
     "CollectionSettings",
@@ -28,6 +28,7 @@ __all__ = [
     "Entry",
     "EntryId",
     "Event",
+    "FoundItem",
     "Item",
     "ItemKey",
     "ItemView",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ENGINE = {"ComparedPair", "ItemView", "Recommender", "SearchHit"}
+_ENGINE = {"ComparedPair", "FoundItem", "ItemView", "Recommender", "SearchHit"}
 
 
 def __getattr__(name: str) -> Any:

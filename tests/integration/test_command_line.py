@@ -16,6 +16,7 @@ import pytest
 from celery_recommender.cli.data.enrich import ADDED
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners, Run
 from tests.support.command_line import command, environment
@@ -47,7 +48,9 @@ def tickets(tmp_path: Path) -> Path:
 COLUMNS = ("--id-field", "number", "--text-field", "subject", "--text-field", "body", "--collection", "tickets")
 
 
-def test_ingest_search_compare_get_stats(owner_process: Owners, recommender: Run, tickets: Path) -> None:
+def test_ingest_search_compare_get_stats(
+    owner_process: Owners, recommender: Run, client: Client, tickets: Path
+) -> None:
     owner_process().running()
     summary = json.loads(recommender("ingest", str(tickets), *COLUMNS, "--json", status=3).stdout)
     assert summary["sent"] == 4
@@ -59,6 +62,12 @@ def test_ingest_search_compare_get_stats(owner_process: Owners, recommender: Run
     assert hits[0]["id"] == "T1"
     assert "T2" not in {hit["id"] for hit in hits}, "a duplicate appears through its canonical item only"
     assert "T1" in recommender("search", "printer on fire", "--collection", "tickets").stdout
+    following = recommender("search", "printer on fire", "--collection", "tickets", "--offset", "1", "--json").stdout
+    assert json.loads(following) == hits[1:]
+    assert client.search("printer on fire", "tickets") == hits
+    assert client.ask("recommender.get", "T2", collection="tickets")["duplicate_of"] == "T1"
+    with pytest.raises(InvalidCommand, match="limit must be between 1 and 100"):
+        client.search("printer on fire", "tickets", limit=0)
 
     verdict = json.loads(recommender("compare", "Refund", "refund", "--json").stdout)
     assert (verdict["band"], verdict["probability"], verdict["view"]) == ("duplicate", 1.0, "alone")

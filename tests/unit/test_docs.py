@@ -46,6 +46,7 @@ from recommender_engine.matching import differences
 from recommender_engine.matching.differences import figures
 from recommender_engine.matching.pair import profile
 from recommender_engine.matching.text import terms
+from recommender_engine.matching.text.highlights import MOST_SPANS
 from recommender_engine.matching.text.reading import MOST_CHARACTERS
 from recommender_engine.message.elements import MOST_TAGS
 from recommender_engine.message.markup import DEEPEST
@@ -53,7 +54,9 @@ from recommender_engine.message.message import MOST_LINES
 from recommender_engine.pipeline.candidates import attribute_columns
 from recommender_engine.pipeline.dedup.answers import MOST_ANSWERS, MOST_IN_ALL, MOST_IN_MEMORY
 from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM
+from recommender_engine.pipeline.lexical import shared
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
+from recommender_engine.pipeline.queries.searching import MOST_HITS
 from recommender_engine.store import moves, outbox, payloads, vectors
 from recommender_engine.store.changed_items import MOST_CHANGED
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
@@ -359,6 +362,9 @@ def test_limits_are_told_as_they_are() -> None:
         limits.MAX_WORDS_BYTES,
         MOST_ITEMS,
         100,
+        MOST_HITS,
+        shared.TERMS_READ,
+        MOST_SPANS,
         limits.MAX_FILTER_DEPTH,
         limits.MAX_FILTER_CONDITIONS,
         limits.MAX_FILTER_VALUES,
@@ -434,14 +440,15 @@ def _examples(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.model
-def test_library_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "least"), [("library.md", 5), ("search.md", 2)])
+def test_examples_of_a_page_run(page: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    examples = _examples(DOCS / "guide/library.md")
-    assert len(examples) >= 5
+    examples = _examples(DOCS / "guide" / page)
+    assert len(examples) >= least
     for code, expected in examples:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            exec(compile(code, "library.md", "exec"), names)
+            exec(compile(code, page, "exec"), names)
         assert printed.getvalue() == expected
 
 

@@ -1,4 +1,4 @@
-"""A producer for any Python process: appends commands, follows events."""
+"""A producer for any Python process: appends commands, follows events, asks questions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
 from celery_recommender.broker.events.following import follow, last_event, so_far
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.embedded import EmbeddedServer
+from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.broker.routing.partitions import AppendedCommand, Partition, Partitions
 from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.settings import Settings
@@ -28,6 +30,10 @@ from recommender_engine.items import (
     ItemsBackfilled,
 )
 from recommender_engine.items.limits import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu.entity import Queue
 
 CommandFields = dict[str, str | int]
 
@@ -99,7 +105,7 @@ def command_fields(
 
 
 class Client:
-    """Appends commands and follows events.
+    """Appends commands, follows events and asks questions.
 
     Every command carries a key (a random one if none is given), so that a write which is retried has one effect. With
     several partitions each goes to that of its collection; one that has moved is followed within seconds, and what a
@@ -347,8 +353,65 @@ class Client:
                     break
         raise TimeoutError(f"no event for {position} within {timeout_s} s")
 
+    def search(
+        self, text: str, collection: str = "default", limit: int = 10, *, offset: int = 0, timeout_s: float = 30.0
+    ) -> list[dict[str, Any]]:
+        """Items for a text by meaning and words, best first; see ``recommender.search``.
+
+        Args:
+            text: the question.
+            collection: where to search.
+            limit: how many, at most 100.
+            offset: hits that are left out before; with ``limit`` at most 1,000.
+            timeout_s: how long to wait for the owner.
+        """
+        found: list[dict[str, Any]] = self.ask(
+            "recommender.search", text, collection=collection, limit=limit, offset=offset, timeout_s=timeout_s
+        )
+        return found
+
+    def ask(
+        self, question: str, *args: Any, collection: str | None = None, timeout_s: float = 30.0, **options: Any
+    ) -> Any:
+        """Put a question to the owner, as a Celery task, and wait for its answer.
+
+        Args:
+            question: name of the task, like ``recommender.get``.
+            args: its arguments.
+            collection: that it is about, if it is about one; it is an argument too.
+            timeout_s: how long to wait.
+            options: other arguments, by name.
+
+        Raises:
+            ConfigurationError: results are disabled.
+            InvalidCommand: the owner refuses the question.
+            TimeoutError: no answer came.
+        """
+        from celery.exceptions import TimeoutError as CeleryTimeoutError
+
+        queue = PartitionKeys.of(self.partitions.routing.partition_of(collection)).queue
+        about = {} if collection is None else {"collection": collection}
+        sent = self._app.send_task(
+            question, args, {**about, **options}, queue=_queue(queue), exchange="", expires=timeout_s
+        )
+        try:
+            return sent.get(timeout=timeout_s)
+        except CeleryTimeoutError:
+            raise TimeoutError(f"the owner did not answer within {timeout_s} s") from None
+
+    @cached_property
+    def _app(self) -> Celery:
+        """What sends questions; Celery is imported at the first one."""
+        from celery_recommender.plain_app import app_with_results
+
+        if self._settings.result_backend == "disabled":
+            raise ConfigurationError("RECOMMENDER_RESULT_BACKEND='disabled': answers come through the result backend")
+        return app_with_results(self._settings, redis_url(self._settings))
+
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        if "_app" in self.__dict__:
+            self._app.close()
         self._redis.close()
 
     def _append(
@@ -364,6 +427,12 @@ class Client:
     def _send_item(self, type_: str, item_id: str, collection: str, options: dict[str, Any], **data: Any) -> EntryId:
         key = options.pop("key", None)
         return self.send(type_, {"id": item_id, "collection": collection, **data, **options}, key=key)
+
+
+def _queue(name: str) -> Queue:
+    from kombu.entity import Queue
+
+    return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
 
 
 def _not_json(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from recommender_engine.pipeline.collections import MOST_COLLECTIONS
 from recommender_engine.pipeline.queries.comparing import ComparedPair
+from recommender_engine.pipeline.queries.searching import FoundItem
 from recommender_engine.pipeline.queries.similar import SearchHit
 from recommender_engine.pipeline.queries.views import ItemView
 from recommender_engine.pipeline.recommender import Recommender
@@ -12,6 +13,7 @@ __all__ = [
     "MOST_COLLECTIONS",
     "ComparedPair",
     "EmbeddingExecutor",
+    "FoundItem",
     "Indexes",
     "ItemView",
     "Recommender",

@@ -56,6 +56,7 @@ from recommender_engine.pipeline.prepared import (
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.export import Export, ExportPage
+from recommender_engine.pipeline.queries.searching import FoundItem, Searching
 from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
 from recommender_engine.pipeline.queries.statistics import Statistics
 from recommender_engine.pipeline.queries.views import AnswerView, ItemView, Views
@@ -181,6 +182,17 @@ class Recommender:
         self._views = Views(store, self._collections, compared_texts, current_verdicts)
         self._export = Export(store, self._collections, current_verdicts)
         self._statistics = Statistics(store, self._collections, self._indexes, self._answers, self.promises)
+        self._searching = Searching(
+            store,
+            self._collections,
+            self._embedding,
+            compared_texts,
+            self._indexes,
+            search,
+            recommendations,
+            self._filters,
+            self._words,
+        )
         self._comparing = Comparing(
             store, self._embedding, compared_texts, self._collections, self._words, search, arrivals, judging
         )
@@ -298,21 +310,23 @@ class Recommender:
         collection: str = "default",
         limit: int = 10,
         *,
+        offset: int = 0,
         filter: Mapping[str, Any] | None = None,  # noqa: A002
-    ) -> list[SearchHit]:
-        """Items similar to a text, best first, duplicates once; nothing is stored.
+    ) -> list[FoundItem]:
+        """Items for a text by meaning and words, best first, duplicates once; nothing is stored.
 
         Args:
             text: the question.
             collection: in which to search.
             limit: how many hits at most.
+            offset: hits that are left out before; with ``limit`` at most 1,000.
             filter: only items with such attributes, like ``{"category": "mugs", "price": {"$lt": 20}}``.
 
         Raises:
             InvalidCommand: the text is empty; or the filter is wrong, of other types than the attributes, or about an
                 attribute that no item has.
         """
-        return self._similar.search(text, collection, limit, filter)
+        return self._searching.search(text, collection, limit, offset, filter)
 
     def recommend(
         self,

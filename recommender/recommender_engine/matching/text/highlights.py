@@ -26,9 +26,17 @@ def highlights(text: str, wanted: Collection[str]) -> list[Span]:
     if not wanted:
         return []
     folded, places = _folded(text[:MOST_READ])
-    found = islice(_found(folded, frozenset(wanted)), MOST_SPANS)
-    # A character may fold to several letters, of which the term is one.
-    return [(places[start], max(places[end], places[end - 1] + 1)) for start, end in found]
+    return list(islice(_in_text(_found(folded, frozenset(wanted)), places), MOST_SPANS))
+
+
+def _in_text(found: Iterator[Span], places: list[int]) -> Iterator[Span]:
+    """From the folded text to the original, where one character may be several letters, each a term."""
+    last = 0
+    for start, end in found:
+        first, behind = places[start], max(places[end], places[end - 1] + 1)
+        if first >= last:
+            last = behind
+            yield first, behind
 
 
 def _found(folded: str, wanted: frozenset[str]) -> Iterator[Span]:
@@ -48,8 +56,9 @@ def _words(folded: str, start: int, end: int, wanted: frozenset[str]) -> Iterato
         if whole in wanted:
             yield compound.span()
         elif not whole.isalpha() and not wanted.isdisjoint(terms_of(whole).counts):
-            parts = [part.span() for part in PART.finditer(folded, *compound.span()) if part[0] in wanted]
-            yield from parts or [compound.span()]
+            parts = list(PART.finditer(folded, *compound.span()))
+            shared = [part.span() for part in parts if part[0] in wanted]
+            yield from shared if 0 < len(shared) < len(parts) else [compound.span()]
 
 
 def _folded(text: str) -> tuple[str, list[int]]:

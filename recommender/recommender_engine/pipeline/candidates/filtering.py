@@ -115,12 +115,22 @@ class Filters:
         """
         if not len(vectors):
             return []
-        search = _Search(self._indexes.of(collection, vectors.shape[1]), survivors)
+        search = self.points(collection, vectors.shape[1], survivors)
         found = search.nearest(vectors, k)
         return [
             NearestSurvivors(self._store, search, vector, first, k)
             for vector, first in zip(vectors, found, strict=True)
         ]
+
+    def points(self, collection: Collection, dimension: int, survivors: Survivors) -> FilteredPoints:
+        """The points that have an item which passes.
+
+        Args:
+            collection: whose.
+            dimension: of its vectors.
+            survivors: of this collection.
+        """
+        return FilteredPoints(self._indexes.of(collection, dimension), survivors)
 
     def nearest_filtered(
         self, collection: Collection, vectors: Vectors, k: int, expression: Expression
@@ -137,7 +147,7 @@ class Filters:
         return [list(islice(one.nearest(), k)) for one in found]
 
 
-class _Search:
+class FilteredPoints:
     """Finds the nearest points that have an item which passes: exactly where few do, else by the graph."""
 
     def __init__(self, index: VectorIndex, survivors: Survivors) -> None:
@@ -197,7 +207,7 @@ class NearestSurvivors:
         count: how many were asked for then.
     """
 
-    def __init__(self, store: SqliteStore, search: _Search, vector: Vectors, first: Nearest, count: int) -> None:
+    def __init__(self, store: SqliteStore, search: FilteredPoints, vector: Vectors, first: Nearest, count: int) -> None:
         self._store = store
         self._search = search
         self._vector = vector

@@ -43,11 +43,11 @@ class Recommendations:
             limit=settings.recommendations if limit is None else limit,
             counts=lambda one: one.group != but and self._compared_texts.is_current(collection, one.seq),
         )
-        canonical = self._canonical(collection, [one.group for one in best], among)
+        canonical = self.canonical(collection, [one.group for one in best], among)
         return tuple(Recommendation(id=canonical[one.group], score=one.similarity, group=one.group) for one in best)
 
-    def _canonical(self, collection: Collection, groups: Sequence[str], among: Survivors | None) -> dict[str, str]:
-        """Ids of the items that stand for groups."""
+    def canonical(self, collection: Collection, groups: Sequence[str], among: Survivors | None) -> dict[str, str]:
+        """Ids of the items that stand for groups: of those that pass a filter, where there is one."""
         rule, hidden_ms = collection.settings.canonical, collection.hidden_ms
         if among is None:
             return self._store.groups.canonical(groups, rule, hidden_ms)

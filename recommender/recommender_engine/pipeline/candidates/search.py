@@ -106,10 +106,14 @@ class CandidateSearch:
             k: how many points are read at first.
             most: how many are looked at.
         """
-        points = self._points(collection, vector, CollectionOverlay(), k)
+        points = self.points(collection, vector, k)
         return Candidates(
             self._store, points.near(), wider=Wider(k, most, points.nearest), hidden_ms=collection.hidden_ms
         )
+
+    def points(self, collection: Collection, vector: Vector, k: int) -> NearestPoints:
+        """The committed points near a vector."""
+        return self._points(collection, vector, CollectionOverlay(), k)
 
     def chosen(
         self, collection: Collection, subject: Subject, candidates: Candidates, asked: Asked | None = None

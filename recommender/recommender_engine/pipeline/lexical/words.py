@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -13,6 +14,7 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.counts import Counts, numbers_kept
 from recommender_engine.pipeline.lexical.postings import Postings
 from recommender_engine.pipeline.lexical.rarest import Keep, sharing_rarest
+from recommender_engine.pipeline.lexical.shared import NOTHING_SHARED, Numbers, SharedWords, shared_words
 from recommender_engine.store import SqliteStore
 
 # Counts are rebuilt from the items when texts are split into terms in another way.
@@ -104,6 +106,20 @@ class Words:
             return []
         return sharing_rarest(
             item_terms(item), self._of(collection), lambda term: self._postings.having(collection, term), limit, keep
+        )
+
+    def shared(self, collection: int, item: Item, keep: Callable[[Numbers], Numbers]) -> SharedWords:
+        """The items that share words with a question; none where the collection does not compare texts.
+
+        Args:
+            collection: its number.
+            item: the question.
+            keep: chooses of some arrival numbers, ascending, those that count.
+        """
+        if not self._reads(collection):
+            return NOTHING_SHARED
+        return shared_words(
+            item_terms(item), self._of(collection), lambda term: self._postings.having(collection, term), keep
         )
 
     def flush(self) -> None:

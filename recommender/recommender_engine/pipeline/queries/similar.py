@@ -1,11 +1,10 @@
-"""Similar items: of a text, and of a stored item. Nothing is stored."""
+"""Similar items of a stored item. Nothing is stored."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from recommender_engine.items import Attributes, Item
-from recommender_engine.items.commands import validate
+from recommender_engine.items import Attributes
 from recommender_engine.items.values import Value
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
@@ -58,24 +57,6 @@ class SimilarItems:
         self._search = search
         self._recommendations = recommendations
         self._filters = filters
-
-    def search(self, text: str, collection: str, limit: int, filter_: Any = None) -> list[SearchHit]:
-        """Items similar to a text, best first, duplicates once.
-
-        Args:
-            text: the question.
-            collection: in which to search.
-            limit: how many hits at most.
-            filter_: as it was parsed from JSON; ``None`` is no filter.
-
-        Raises:
-            InvalidCommand: the text is empty, or the filter is wrong.
-        """
-        passing = None if filter_ is None else parse(filter_)
-        question = validate(Item, {"id": "question", "collection": collection, "text": text})
-        vector = self._embedding.embed_question(question, self._collections.settings(collection)).vector
-        found = self._collections.find(collection)
-        return [] if found is None else self._hits(found, vector, limit, None, passing)
 
     def recommend(self, item_id: str, collection: str, limit: int, filter_: Any = None) -> list[SearchHit] | None:
         """Items similar to a stored one, or ``None`` when it is not there; filtered as those of ``search``."""

@@ -97,13 +97,24 @@ class _Elsewhere(NamedTuple):
 
 
 class Search(QuestionTask):
-    """Text in, similar items out; nothing is stored."""
+    """Text in, items out, found by meaning and by words; nothing is stored."""
 
     name = "recommender.search"
 
-    def run(self, text: str, collection: str = "default", limit: int = 10) -> list[dict[str, Any]]:
-        """Items with ``id``, ``score``, ``group``, ``text`` and ``attributes``, best first, duplicates once."""
-        hits = self.ask(lambda engine: engine.search(_text(text), collection, _limit(limit)), collection)
+    def run(self, text: str, collection: str = "default", limit: int = 10, offset: int = 0) -> list[dict[str, Any]]:
+        """Items best first, duplicates once.
+
+        Each with ``id``, ``score``, ``group``, ``text``, ``attributes``, ``terms`` and ``highlights``; see
+        ``recommender_engine.FoundItem``.
+
+        Args:
+            text: the question.
+            collection: where to search.
+            limit: how many, at most 100.
+            offset: hits that are left out before; with ``limit`` at most 1,000.
+        """
+        most, start = _limit(limit), _count(offset, "offset")
+        hits = self.ask(lambda engine: engine.search(_text(text), collection, most, offset=start), collection)
         return [hit.model_dump(mode="json") for hit in hits]
 
 

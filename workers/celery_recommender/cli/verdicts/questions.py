@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -21,23 +23,27 @@ from celery_recommender.cli.common import (
 )
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.event_lines import why
+from recommender_engine.pipeline.queries.searching import MOST_HITS
 
 _TEXT_SHOWN = 100
+_SPACE = re.compile(r"\s+")
 
 
 @click.command()
 @click.argument("text")
 @collection_option
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Maximum number of items.")
+@click.option("--offset", default=0, show_default=True, type=click.IntRange(0, MOST_HITS - 1), help="Items to skip.")
 @json_option
-def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
-    """Show the items most similar to TEXT. Nothing is stored; a group of duplicates appears once.
+def search(text: str, collection: str, limit: int, offset: int, *, as_json: bool) -> None:
+    """Show the items nearest to TEXT in meaning and words. Nothing is stored; a group of duplicates appears once.
 
     \b
     recommender search "the app crashes when I open it" --collection tickets
+    recommender search "DSC-W120" --collection products --limit 20 --offset 20
     """
     with owner_or_state(located(load_settings(), collection)) as ask:
-        hits = ask(Search, text, collection=collection, limit=limit)
+        hits = ask(Search, text, collection=collection, limit=limit, offset=offset)
     if as_json:
         print_json(hits)
         return
@@ -45,7 +51,7 @@ def search(text: str, collection: str, limit: int, *, as_json: bool) -> None:
     for heading in ("score", "id", "text"):
         table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=heading != "text")
     for hit in hits:
-        table.add_row(f"{hit['score']:.3f}", printable(hit["id"]), _shortened(hit["text"]))
+        table.add_row(f"{hit['score']:.3f}", printable(hit["id"]), _marked(hit["text"], hit["highlights"]))
     out.print(table if hits else f"nothing similar in collection {collection!r}")
 
 
@@ -114,6 +120,27 @@ def _print_verdict(verdict: dict[str, Any]) -> None:
     for reason in verdict["reasons"]:
         if turned := reason["detail"].get("without"):
             out.print(printable(f"  it would be {turned!r} without: {reason['text']}"), style="dim")
+
+
+def _marked(text: str, highlights: Sequence[Mapping[str, int]]) -> Text:
+    """The part of a text with the first highlights, on one line, the terms of the question in bold."""
+    first = highlights[0]["start"] if highlights else 0
+    place = 0 if first < _TEXT_SHOWN // 2 else first - _TEXT_SHOWN // 4
+    shown = Text("…" if place else "")
+    for span in highlights:
+        shown.append_text(_one_line(text[place : span["start"]]))
+        shown.append_text(Text(_one_line(text[span["start"] : span["end"]]).plain, style="bold"))
+        place = span["end"]
+        if len(shown) >= _TEXT_SHOWN:
+            break
+    shown.append_text(_one_line(text[place : place + _TEXT_SHOWN]))
+    if place + _TEXT_SHOWN < len(text) or len(shown) > _TEXT_SHOWN:
+        shown.truncate(_TEXT_SHOWN, overflow="ellipsis")
+    return shown
+
+
+def _one_line(text: str) -> Text:
+    return printable(_SPACE.sub(" ", text))
 
 
 def _shortened(text: str) -> Text:

@@ -1,0 +1,276 @@
+"""Search: items like a question in meaning, in words, and like the best hits.
+
+The score of an item is its cosine to the question, and what is missing to 1 is filled by a share of the words
+(``cosine + (1 - cosine) * WORDS * words``): words bring up an item that has the code or the name of the question, and
+change little between items that are near in meaning anyway. Words that many items have do not count (`shared_words`).
+
+The vectors of the first hits then complete the question (pseudo-relevance feedback, Rocchio 1971): items that are near
+them come up. The more of the question's words the first hits have, the less this counts: whoever gives a code wants
+that item, and nothing like it.
+
+The ranking is exact for the vectors that the index finds: it is read further until no item that was not seen can have a
+higher score than those returned (threshold algorithm, Fagin 2001). Pages are therefore parts of one ranking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Some
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import Item
+from recommender_engine.items.commands import validate
+from recommender_engine.items.values import Value
+from recommender_engine.matching import item_terms
+from recommender_engine.matching.text.highlights import highlights
+from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.filtering import Filters, Survivors
+from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
+from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.lexical.words import Words
+from recommender_engine.pipeline.queries.similar import SearchHit
+from recommender_engine.pipeline.queries.views import visible_item
+from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
+from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.nearest_points import Similarities, similarities
+from recommender_engine.recommend.filters import parse
+from recommender_engine.store import Collection, Member, SqliteStore
+
+WORDS = 0.5
+"""Weight of the words: an item that has all of them gains half of what is missing to 1."""
+
+MOST_HITS = 1000
+"""Hits that can be paged through: ``offset`` and ``limit`` together."""
+
+# The vectors of so many first hits complete the question, but for those that say the same, with at most this weight.
+_FIRST_HITS = 3
+_SAME = 0.999
+_FEEDBACK = 0.8
+_SCORED = 400  # items that share words are compared whatever their distance, at most so many
+_WIDER = 4
+_DECIMALS = 6
+
+
+class Highlight(Value):
+    """A place in ``text`` where a term of the question stands.
+
+    Attributes:
+        start, end: first character, and the one after the last; in Unicode code points.
+    """
+
+    start: int
+    end: int
+
+
+class ScoreTerms(Value):
+    """What a score is made of: it is their sum.
+
+    Attributes:
+        cosine: of the question and the closest member of the group, in [-1, 1].
+        words: what the words that both have add, from 0.
+        feedback: what the likeness to the first hits adds, from 0.
+    """
+
+    cosine: float
+    words: float
+    feedback: float
+
+
+class FoundItem(SearchHit):
+    """One found item; ``score`` is that of the best member of the group, the sum of the ``terms``.
+
+    Attributes:
+        terms: what the score is made of; in a collection with ``rule=cosine`` the cosine alone.
+        highlights: where terms of the question stand in ``text``, in order, without overlap; at most 100.
+    """
+
+    terms: ScoreTerms
+    highlights: tuple[Highlight, ...]
+
+
+class _Scored(NamedTuple):
+    """A member with its score: `FoundItem.terms` and their sum."""
+
+    member: Member
+    cosine: float
+    words: float
+    feedback: float
+    score: float
+
+
+class _Question(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        vectors: of the text, and of the text completed by the first hits once these are known; float32, each of shape
+            (dimension,).
+        shared: of the items that share its words, the share, by arrival number, largest first.
+        members: those of them that are compared whatever their distance.
+        most_beyond: the largest share of an item that is not among ``members``.
+    """
+
+    vectors: tuple[Vector, ...]
+    shared: dict[int, float]
+    members: list[Member]
+    most_beyond: float
+
+
+class Searching:
+    """Finds items for a question in words. Nothing is stored."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        embedding: EmbeddingStep,
+        compared_texts: ComparedTexts,
+        indexes: Indexes,
+        search: CandidateSearch,
+        recommendations: Recommendations,
+        filters: Filters,
+        words: Words,
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._embedding = embedding
+        self._compared_texts = compared_texts
+        self._indexes = indexes
+        self._search = search
+        self._recommendations = recommendations
+        self._filters = filters
+        self._words = words
+
+    def search(self, text: str, collection: str, limit: int, offset: int = 0, filter_: Any = None) -> list[FoundItem]:
+        """Items for a text, best first, each group once; only those with at least the score ``similar_from``.
+
+        Args:
+            text: the question.
+            collection: its name; nothing is found where there is none.
+            limit: how many, at least 1.
+            offset: hits that are left out before.
+            filter_: as it was parsed from JSON; ``None`` is no filter.
+
+        Raises:
+            InvalidCommand: the text is empty, ``offset`` and ``limit`` are more than `MOST_HITS` together, or the
+                filter is wrong.
+        """
+        if offset + limit > MOST_HITS:
+            raise InvalidCommand("invalid_value", f"offset and limit are at most {MOST_HITS} together", "offset")
+        passing = None if filter_ is None else parse(filter_)
+        item = validate(Item, {"id": "question", "collection": collection, "text": text})
+        embedded = self._embedding.embed_question(item, self._collections.settings(collection))
+        found = self._collections.find(collection)
+        if found is None:
+            return []
+        survivors = None if passing is None else self._filters.survivors(found, passing)
+        nearby = self._nearby(found, len(embedded.vector), survivors)
+        question = self._question(found, embedded, nearby)
+        if found.settings.compares_texts:
+            question = self._completed(found, question, nearby)
+        best = self._best(found, question, nearby, offset + limit)[offset:]
+        return list(self._hits(found, best, survivors, embedded.compared))
+
+    def _nearby(self, collection: Collection, dimension: int, survivors: Survivors | None) -> Nearby:
+        if survivors is None:
+            return AllItems(self._store, self._search, collection)
+        return PassingItems(self._store, self._filters.points(collection, dimension, survivors), survivors)
+
+    def _question(self, collection: Collection, embedded: Embedded, nearby: Nearby) -> _Question:
+        numbers, scores = self._words.shared(collection.id, embedded.compared, nearby.among)
+        shared = dict(zip(numbers.tolist(), scores.tolist(), strict=True))
+        members = self._store.items.by_number(numbers[:_SCORED].tolist())
+        beyond = float(scores[_SCORED]) if len(scores) > _SCORED else 0.0
+        return _Question((embedded.vector,), shared, members, beyond)
+
+    def _completed(self, collection: Collection, question: _Question, nearby: Nearby) -> _Question:
+        """The question with the vectors of the first hits."""
+        near = self._best(collection, question, nearby, 2 * _FIRST_HITS)
+        first = [one for one in near if one.cosine < _SAME][:_FIRST_HITS]
+        if not first:
+            return question
+        shared = max(question.shared.get(one.member.seq, 0.0) for one in first)
+        weight = np.float32(_FEEDBACK * (1.0 - shared))
+        (vector,) = question.vectors
+        index = self._indexes.of(collection, len(vector))
+        completed = vector + weight * index.vectors(np.array([one.member.point for one in first], np.int64)).mean(
+            axis=0
+        )
+        return question._replace(vectors=(vector, completed / np.linalg.norm(completed)))
+
+    def _best(self, collection: Collection, question: _Question, nearby: Nearby, wanted: int) -> list[_Scored]:
+        """The best member of each of the best groups, best first; equal scores in order of arrival."""
+        floor = collection.settings.similar_from
+        index = self._indexes.of(collection, len(question.vectors[0]))
+        count = max(collection.settings.candidates, 2 * wanted)
+        while True:
+            near = nearby.nearest(question.vectors, count)
+            members = self._members(collection, nearby, set().union(*near), question.members)
+            vectors = index.vectors(np.array([one.point for one in members], np.int64))
+            cosines = [similarities(vector, vectors).tolist() for vector in question.vectors]
+            best = _by_group(_scored(members, list(zip(*cosines, strict=True)), question.shared))
+            bound = _fused(max(_reach(found, count) for found in near), question.most_beyond)
+            certain = sum(one.score >= max(bound, floor) for one in best)
+            if certain >= wanted or bound < floor or count >= nearby.most:
+                return [one for one in best[:wanted] if one.score >= floor]
+            count *= _WIDER
+
+    def _members(
+        self, collection: Collection, nearby: Nearby, points: Some[int], also: Sequence[Member]
+    ) -> list[Member]:
+        members = {member.seq: member for member in (*nearby.members(points), *also)}
+        return list(self._compared_texts.current(collection, list(members.values())))
+
+    def _hits(
+        self, collection: Collection, best: Sequence[_Scored], survivors: Survivors | None, question: Item
+    ) -> Iterator[FoundItem]:
+        canonical = self._recommendations.canonical(collection, [one.member.group for one in best], survivors)
+        wanted: set[str] = set()
+        if collection.settings.compares_texts:
+            wanted = set(item_terms(question).distinct) - FUNCTION_WORDS
+        for one in best:
+            row = visible_item(self._store, collection, canonical[one.member.group])
+            if row is not None:
+                text = row.item.content
+                yield FoundItem(
+                    id=row.item.id,
+                    score=round(one.score, _DECIMALS),
+                    group=one.member.group,
+                    text=text,
+                    attributes=row.item.attributes,
+                    terms=ScoreTerms(
+                        cosine=one.cosine, words=round(one.words, _DECIMALS), feedback=round(one.feedback, _DECIMALS)
+                    ),
+                    highlights=tuple(Highlight(start=start, end=end) for start, end in highlights(text, wanted)),
+                )
+
+
+def _fused(cosine: float, words: float) -> float:
+    return cosine if cosine == -inf else cosine + (1.0 - cosine) * WORDS * words
+
+
+def _scored(
+    members: Sequence[Member], cosines: Sequence[tuple[float, ...]], shared: Mapping[int, float]
+) -> Iterator[_Scored]:
+    for member, near in zip(members, cosines, strict=True):
+        meaning = max(near)
+        score = _fused(meaning, shared.get(member.seq, 0.0))
+        yield _Scored(member, near[0], score - meaning, meaning - near[0], score)
+
+
+def _by_group(scored: Iterable[_Scored]) -> list[_Scored]:
+    best: dict[str, _Scored] = {}
+    for one in sorted(scored, key=lambda one: (-one.score, one.member.seq)):
+        best.setdefault(one.member.group, one)
+    return list(best.values())
+
+
+def _reach(found: Similarities, count: int) -> float:
+    """The cosine down to which nothing is missing."""
+    return min(found.values()) if len(found) >= count else -inf
