@@ -85,7 +85,7 @@ POINTS = (
     # A fresh or a known state is opened.
     Point("open: tables made", "recommender_engine.store.schema:_create", "after"),
     Point("open: database ready", "recommender_engine.store.sqlite:connect", "after"),
-    Point("open: partition claimed", "celery_recommender.owner.leadership.ownership:Ownership.claim", "after"),
+    Point("open: partition claimed", "celery_recommender.owner.continuity.state_identity:StateIdentity.claim", "after"),
     Point("open: lease acquired", "celery_recommender.broker.coordination.lease:Lease.acquire", "after"),
     Point("open: stream kept above the position", f"{_COMMANDS}.keep_above", "after"),
     Point(

@@ -1,4 +1,4 @@
-"""Reading ahead for a fleet: what is given away when, and what the note of the batch in hand says meanwhile."""
+"""Deciding: repeated attempts, batches given to embed workers ahead, and the note of the batch in hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from redis.exceptions import ConnectionError as ServerAway
 from redis.exceptions import RedisError
 
 from celery_recommender.broker.coordination.lease import LeaseLost
-from celery_recommender.owner.loop.deciding import Deciding, process
+from celery_recommender.owner.deciding import Deciding
 from celery_recommender.owner.loop.inbox import Inbox, Waiting
 from celery_recommender.owner.poison.in_hand import BatchInHand
 from recommender_engine import EntryId, Event, open_recommender
@@ -75,7 +76,7 @@ class Counting(FixedEncoders):
 
 
 class Desk:
-    """An engine, its inbox and whoever decides."""
+    """An engine, its inbox, and the object under test."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -85,13 +86,7 @@ class Desk:
         self.inbox = Inbox(10_000, BATCH, 4 + WINDOW)
         self.in_hand = BatchInHand(directory / "in-hand.json")
         self.events: list[Event] = []
-        self.deciding = self._deciding(self.inbox)
-
-    def _deciding(self, inbox: Inbox) -> Deciding:
-        def decide(entries: Sequence[Entry]) -> None:
-            self.events += self.engine.process(entries)
-
-        return Deciding(self.engine, inbox, self.in_hand, self.elsewhere, decide)
+        self.deciding = deciding(self.engine, self.inbox, self.in_hand, self.elsewhere)
 
     def wait(self, log: Log, count: int) -> None:
         numbers = range(len(self.inbox), len(self.inbox) + count)
@@ -99,10 +94,19 @@ class Desk:
 
     def decide(self) -> None:
         entries, _ = self.inbox.take(0)
-        self.deciding.decide(entries)
+        for decided in self.deciding.decide(entries):
+            self.events += decided.events
 
     def noted(self) -> EntryId:
         return EntryId.parse(json.loads((self.directory / "in-hand.json").read_text())["last"])
+
+
+def deciding(
+    engine: Any, inbox: Inbox, in_hand: BatchInHand, fleet: Any = None, wait: Callable[[], None] = pytest.fail
+) -> Deciding:
+    settings = SimpleNamespace(hang_after_s=60.0)
+    resources: Any = SimpleNamespace(fleet=fleet, inbox=inbox, settings=settings, stopping=threading.Event())
+    return Deciding(engine, resources, in_hand, wait)
 
 
 @pytest.fixture
@@ -200,6 +204,8 @@ def test_the_executor_is_closed_with_the_engine(make_desk: Callable[[], Desk]) -
 class Failing:
     """An engine that raises these errors, one at each attempt, and then decides."""
 
+    position = EntryId(0, 0)
+
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
 
@@ -209,26 +215,32 @@ class Failing:
         return []
 
 
+@pytest.fixture
+def in_hand(tmp_path: Path) -> Iterator[BatchInHand]:
+    note = BatchInHand(tmp_path / "in-hand.json")
+    yield note
+    note.close()
+
+
 @pytest.mark.parametrize("error", [EncodingError("no model"), StateFull("no room"), ServerAway("away")])
-def test_a_batch_is_tried_again_after_an_error_that_waiting_helps(error: Exception) -> None:
+def test_a_batch_is_repeated_after_an_error_that_may_pass(error: Exception, in_hand: BatchInHand) -> None:
     waits: list[int] = []
-    engine: Any = Failing(error, error)
-    done = process(engine, [Log().upsert("a", "text")], 60.0, threading.Event(), lambda: waits.append(1))
-    assert done is not None
-    assert (done[0], len(waits)) == ([], 2)
+    once = deciding(Failing(error, error), Inbox(10_000, BATCH, 4), in_hand, wait=lambda: waits.append(1))
+    decided = list(once.decide([Log().upsert("a", "text")]))
+    assert ([(one.entries, one.events) for one in decided], len(waits)) == ([(1, [])], 2)
 
 
-def test_after_any_other_error_it_is_not_tried_again() -> None:
-    engine: Any = Failing(ZeroDivisionError("a defect"))
+def test_a_batch_is_not_repeated_after_any_other_error(in_hand: BatchInHand) -> None:
+    once = deciding(Failing(ZeroDivisionError("a defect")), Inbox(10_000, BATCH, 4), in_hand)
     with pytest.raises(ZeroDivisionError, match="a defect"):
-        process(engine, [Log().upsert("a", "text")], 60.0, threading.Event(), pytest.fail)
+        list(once.decide([Log().upsert("a", "text")]))
 
 
 @pytest.mark.parametrize("error", [LeaseLost("another process"), RedisError("unknown command")])
-def test_an_error_of_the_server_is_not_blamed_on_the_batch(make_desk: Callable[[], Desk], error: Exception) -> None:
-    desk, log = make_desk(), Log()
-    desk.wait(log, 1)
-    desk.deciding._process = Failing(error).process
+def test_an_error_of_the_server_is_not_blamed_on_the_batch(
+    error: Exception, in_hand: BatchInHand, tmp_path: Path
+) -> None:
+    once = deciding(Failing(error), Inbox(10_000, BATCH, 4), in_hand)
     with pytest.raises(type(error), match=str(error)):
-        desk.decide()
-    assert json.loads((desk.directory / "in-hand.json").read_text()) == {}
+        list(once.decide([Log().upsert("a", "text")]))
+    assert json.loads((tmp_path / "in-hand.json").read_text()) == {}

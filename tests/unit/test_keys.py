@@ -15,7 +15,7 @@ from celery_recommender.owner.continuity.stream_keeper import _Decided
 from celery_recommender.owner.delivery.replies import command_key, reply_address, resolve_reply
 from recommender_engine import Entry, Event, Recommender
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import RefuseMessage, malformed
+from recommender_engine.items import RefuseMessage, rejected_command
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.repeats import digest_of
 from tests.support.engine import Log, data_of, lines, opened
@@ -194,7 +194,7 @@ def test_what_is_refused_unread_is_refused_once(engine: Recommender, log: Log) -
 
     def refused(entry: Entry) -> Entry:
         error = InvalidCommand("quarantined", "ends every process")
-        return replace(entry, original=entry.command, command=malformed(error, b"{}", "item.upsert"))
+        return replace(entry, original=entry.command, command=rejected_command(error, b"{}", "item.upsert"))
 
     assert codes(engine.process([refused(log.upsert("a", SHOP, key="k"))])) == ["quarantined"]
     assert engine.process([log.upsert("a", SHOP, key="k")]) == []

@@ -20,10 +20,10 @@ from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.broker.redis.patience import Connections
 from celery_recommender.broker.redis.server_clock import ServerClock
 from celery_recommender.fleet.making import make_fleet
+from celery_recommender.owner.continuity.state_identity import StateIdentity
 from celery_recommender.owner.delivery.threads import Carry
 from celery_recommender.owner.interpreter.garbage import collected_by_the_clock
 from celery_recommender.owner.leadership.lease_keeper import LeaseKeeper
-from celery_recommender.owner.leadership.ownership import Ownership
 from celery_recommender.owner.leadership.succession import Succession
 from celery_recommender.owner.loop.inbox import Inbox
 from celery_recommender.owner.poison.watchdog import watched
@@ -146,11 +146,11 @@ class Owner(threading.Thread):
                 return
             partition = HeldPartition(redis, keys, lease, ServerClock(redis), state)
             commands = CommandsLog(redis, keys)
-            ownership = Ownership(engine, partition, commands.proofs)
+            identity = StateIdentity(engine, partition, commands.proofs)
 
             def acquire() -> bool:
                 partition.clock.adjust()
-                ownership.claim()
+                identity.claim()
                 return succession.acquire(engine)
 
             if not resources.patiently(acquire):

@@ -19,15 +19,15 @@ from celery_recommender.owner.continuity.backups import BackupKeeper
 from celery_recommender.owner.continuity.commands_keeper import CommandsKeeper
 from celery_recommender.owner.continuity.event_keeper import EventKeeper
 from celery_recommender.owner.continuity.recovery import Recovery
+from celery_recommender.owner.continuity.state_identity import StateIdentity
+from celery_recommender.owner.deciding import Decided, Deciding
 from celery_recommender.owner.delivery.dispatch import Dispatch
 from celery_recommender.owner.delivery.forwarding import Forwarding
 from celery_recommender.owner.delivery.publisher import Publisher
 from celery_recommender.owner.interpreter.priorities import warm_up
-from celery_recommender.owner.leadership.membership import Membership
-from celery_recommender.owner.leadership.ownership import Ownership
-from celery_recommender.owner.loop.deciding import Deciding, process
 from celery_recommender.owner.loop.inbox import Question
 from celery_recommender.owner.loop.intake import Intake
+from celery_recommender.owner.loop.partition_routing import PartitionRouting
 from celery_recommender.owner.loop.reporting import (
     backlog_facts,
     backup_facts,
@@ -74,7 +74,7 @@ class Tenure:
         self._dispatch = Dispatch(engine, settings, commands, resources.carry)
         self._forwarding = Forwarding(engine, settings, partition, commands.proofs)
         self._recovery = Recovery(engine, partition.redis, partition.keys)
-        self._membership = Membership(
+        self._routing = PartitionRouting(
             engine, settings, resources.connect(), self._recovery.passed_on, self._recovery.listed
         )
         self._backups = BackupKeeper(engine, settings, resources.backup_requests)
@@ -113,7 +113,7 @@ class Tenure:
                 state.tidy,
                 state.snapshot,
                 # Those below need the server.
-                Ownership(engine, self._partition, self._commands.proofs).claim,
+                StateIdentity(engine, self._partition, self._commands.proofs).claim,
                 self._publisher.check,
                 self._event_keeper.tend,  # before anything is written: it makes room on a server that is full
                 self._commands_keeper.tend,
@@ -149,7 +149,7 @@ class Tenure:
             stack.callback(self._backups.stop)
             self._backups.start()
             self._note_ready()
-            self._loop(Deciding(self._engine, resources.inbox, in_hand, resources.fleet, self._process))
+            self._loop(Deciding(self._engine, resources, in_hand, self._between_attempts))
             in_hand.put_down()
             intake.stop(timeout_s=0.0)
             self._finish()
@@ -176,9 +176,9 @@ class Tenure:
 
     def _join_partitions(self) -> None:
         resources = self._resources
-        resources.patiently(self._membership.keep)
+        resources.patiently(self._routing.keep)
         resources.status.update(partitions=resources.settings.all_partitions)  # new partitions wait for this
-        resources.patiently(lambda: self._membership.await_others(resources.stopping))
+        resources.patiently(lambda: self._routing.await_others(resources.stopping))
 
     def _make_intake(self, quarantined: dict[EntryId, str]) -> Intake:
         resources, keys = self._resources, self._partition.keys
@@ -186,7 +186,7 @@ class Tenure:
         def decoded(id_: EntryId, fields: Fields) -> Entry:
             read_ms = self._recovery.read_at_ms(id_, self._partition.clock.now_ms())
             entry = decode(id_, fields, read_ms, quarantined.get(id_), self._commands.proofs.permits)
-            return self._membership.route(entry)
+            return self._routing.route(entry)
 
         log_ahead = CommandsLog(resources.connect(), keys)
         return Intake(log_ahead, resources.inbox, self._engine.position, self._commands_keeper.last_trusted, decoded)
@@ -209,11 +209,12 @@ class Tenure:
             if entries:
                 resources.status.working()
             for part in self._recovery.parts(entries):
-                deciding.decide(part)
+                for decided in deciding.decide(part):
+                    self._note_committed(decided)
                 resources.patiently(self._recovery.follow)
             self._publish()
             self._forwarding.send()
-            self._membership.forget_routes()
+            self._routing.forget_routes()
             if entries:
                 self._after_batch()
             self._offer()
@@ -221,23 +222,19 @@ class Tenure:
             resources.status.rest()
             self._upkeep.tend()
 
-    def _process(self, entries: Sequence[Entry]) -> None:
-        hang_after_s, stopping = self._resources.settings.hang_after_s, self._resources.stopping
-        if (done := process(self._engine, entries, hang_after_s, stopping, self._bide)) is None:
-            return
-        events, seconds = done
-        self._resources.metrics.committed(len(entries), events, seconds)
-        self._throughput.count(len(entries), seconds)
-        self._commands_keeper.committed(len(entries))
-        self._membership.committed(() if self._recovery.running else events)
+    def _note_committed(self, decided: Decided) -> None:
+        self._resources.metrics.committed(decided.entries, decided.events, decided.seconds)
+        self._throughput.count(decided.entries, decided.seconds)
+        self._commands_keeper.committed(decided.entries)
+        self._routing.committed(() if self._recovery.running else decided.events)
 
     def _answer(self, questions: Sequence[Question]) -> None:
         for question in questions:
             with watched(limit_s(self._resources.settings.hang_after_s, 1)):
                 question.settle(self._engine)
 
-    def _bide(self) -> None:
-        """Before a batch is tried again: check the lease, answer questions, report how much waits."""
+    def _between_attempts(self) -> None:
+        """Before a batch is tried again: check the lease, answer questions, report the backlog."""
         self._resources.check_threads()
         self._answer(self._resources.inbox.take_questions(RETRY_S))
         try:

@@ -1,1 +1,1 @@
-"""State and streams stay in step: gaps, ids, trimming, recovery, backups."""
+"""State and streams stay in step: identity of the state, gaps, ids, trimming, recovery, backups."""

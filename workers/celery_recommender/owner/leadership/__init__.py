@@ -1,1 +1,1 @@
-"""One owner at a time: lease, succession, and what must be in order before it works."""
+"""One owner at a time: the lease and its renewal, standby and takeover."""

@@ -1,4 +1,4 @@
-"""How a process becomes the owner: at once, or when the one before it has ended."""
+"""How a process becomes the owner: at once, or when the previous owner has ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from celery_recommender.broker.coordination.lease import Lease, directory_of
 from celery_recommender.threads import retry
@@ -16,6 +17,8 @@ from recommender_engine.opening import LOCK
 
 log = event_log(__name__)
 
+T = TypeVar("T")
+
 _LOOK_EVERY_S = 0.1
 _MARGIN_S = 1.0
 
@@ -23,14 +26,14 @@ _MARGIN_S = 1.0
 class Succession:
     """Waits for the state directory and for the lease.
 
-    The directory is free as soon as the process that had it has ended. The lease is free then too, if that process had
-    it from this very directory on this machine; otherwise when it expires.
+    The directory is free as soon as the process that locked it has ended. Then the lease is free too, if it was taken
+    for the same directory on this machine; otherwise it is free when it expires.
 
     Args:
         directory: the state directory.
         lease: on the partition.
-        standby: whether to wait for as long as it takes.
-        stopping: set when it is not to wait any more.
+        standby: whether to wait without limit.
+        stopping: ends the wait.
     """
 
     def __init__(self, directory: Path, lease: Lease, standby: bool, stopping: threading.Event) -> None:
@@ -41,15 +44,15 @@ class Succession:
         self._logged = False
 
     def open(self, opened: Callable[[], Recommender]) -> Recommender | None:
-        """Open the engine as soon as no other process has the directory; ``None`` when stopped before.
+        """Open the engine as soon as no other process locks the directory; ``None`` if stopped before.
 
         Raises:
-            StateLocked: another process has it, and this one is no standby.
+            StateLocked: another process locks it, and this one is no standby.
         """
-        return retry(opened, self._stopping, _LOOK_EVERY_S, (StateLocked,), lambda error, _: self._wait(error, 0.0))
+        return self._retried(opened, give_up_s=0.0)
 
     def acquire(self, engine: Recommender) -> bool:
-        """Take the lease as soon as no other process has it; false when stopped before.
+        """Take the lease as soon as no other process has it; false if stopped before.
 
         Raises:
             StateLocked: another process renews it, and this one is no standby.
@@ -67,13 +70,16 @@ class Succession:
             log.info("owner.epoch_begun", extra={"epoch": self._lease.epoch})
             return True
 
-        return bool(
-            retry(acquire, self._stopping, _LOOK_EVERY_S, (StateLocked,), lambda error, _: self._wait(error, give_up_s))
-        )
+        return bool(self._retried(acquire, give_up_s))
 
-    def _wait(self, error: Exception, give_up_s: float) -> None:
-        if not self._standby and time.monotonic() > give_up_s:
-            raise error
-        if not self._logged:
-            log.info("owner.standing_by", extra={"because": str(error)})
-            self._logged = True
+    def _retried(self, attempt: Callable[[], T], give_up_s: float) -> T | None:
+        """Repeat while another process has it: without limit in a standby, otherwise until a monotonic time."""
+
+        def wait(error: Exception, _: int) -> None:
+            if not self._standby and time.monotonic() > give_up_s:
+                raise error
+            if not self._logged:
+                log.info("owner.standing_by", extra={"because": str(error)})
+                self._logged = True
+
+        return retry(attempt, self._stopping, _LOOK_EVERY_S, (StateLocked,), wait)

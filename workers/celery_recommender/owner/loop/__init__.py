@@ -1,1 +1,1 @@
-"""The engine thread: read ahead, decide, report, and what is done once a second."""
+"""Around the deciding: the inbox, reading ahead, routing, reports, and what is done once a second."""

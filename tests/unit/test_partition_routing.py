@@ -6,8 +6,8 @@ import pytest
 
 from celery_recommender.broker.redis.keys import ROUTES
 from celery_recommender.broker.routing.routes import by_hash
-from celery_recommender.owner.leadership import membership
-from celery_recommender.owner.leadership.membership import Membership
+from celery_recommender.owner.loop import partition_routing
+from celery_recommender.owner.loop.partition_routing import PartitionRouting
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
 from tests.support.engine import Log
@@ -43,15 +43,15 @@ class Routes:
         return 0
 
 
-def member(name: str, routes: Routes, engine: Recommender) -> Membership:
+def routing_of(name: str, routes: Routes, engine: Recommender) -> PartitionRouting:
     settings = Settings(partition=name, partitions=PARTITIONS)
-    return Membership(engine, settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
+    return PartitionRouting(engine, settings, routes, lambda entry, partition: partition, lambda entry, listed: listed)  # type: ignore[arg-type]
 
 
 def kept_by(pair: Pair, name: str) -> dict[bytes, bytes]:
     """The routes that an owner notes when it starts."""
     routes = Routes()
-    member(name, routes, pair[name].engine).keep()
+    routing_of(name, routes, pair[name].engine).keep()
     return routes.kept
 
 
@@ -77,7 +77,7 @@ def test_a_collection_that_is_deleted_leaves_no_route_and_is_nobodys() -> None:
     pair[source].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
     pair[source].decide()
     list(pair.move(source, target))
-    here = member(target, routes, pair[target].engine)
+    here = routing_of(target, routes, pair[target].engine)
     here.keep()
     assert routes.kept == {b"c": target.encode()}
     upsert = pair[target].log.upsert("y", "the lid is missing", collection="c")
@@ -97,7 +97,7 @@ def test_a_collection_that_is_deleted_leaves_no_route_and_is_nobodys() -> None:
 def test_a_route_of_a_collection_that_has_begun_anew_stays() -> None:
     pair, routes = Pair(), Routes()
     routes.kept[b"c"] = b"a"
-    here = member("a", routes, pair["a"].engine)
+    here = routing_of("a", routes, pair["a"].engine)
     pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
     pair["a"].add("collection.deleted", {"collection": "c"})
     pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "the lid is missing"})
@@ -109,8 +109,8 @@ def test_a_route_of_a_collection_that_has_begun_anew_stays() -> None:
 
 
 def test_names_that_strangers_make_up_do_not_pile_up(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "_MOST_KNOWN", 10)
-    here, log = member("a", Routes(), engine), Log()
+    monkeypatch.setattr(partition_routing, "_MOST_NAMES", 10)
+    here, log = routing_of("a", Routes(), engine), Log()
     for n in range(100):
         here.route(log.upsert("x", "a text", collection=f"name {n}"))
-    assert len(here._ours) == 10
+    assert len(here._known_here) == 10

@@ -1,4 +1,4 @@
-"""Which state directory a partition belongs to."""
+"""Identity of the state directory that a partition belongs to."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from recommender_engine.errors import StateError
 from recommender_engine.items import START, EntryId
 
 
-class NotOurs(StateError):
+class ForeignState(StateError):
     """The partition belongs to another state directory."""
 
 
-class Ownership:
-    """The partition's identity in Redis: that of the state directory which owns it.
+class StateIdentity:
+    """The partition's entry in Redis that names the state directory which owns it.
 
-    It keeps a worker with an empty or a foreign state directory from deciding what another one has decided, and from
-    trimming what that one has not read. A second process on the same directory is kept out by the directory's lock.
+    A worker with an empty or foreign state directory must not decide commands again that another has decided, nor trim
+    commands that the other has not read. A second process on the same directory is excluded by the directory's lock.
 
     Args:
-        engine: it has noted the secrets of the partition.
-        partition: that is to be owned.
+        engine: has the secrets of the partition in its notes.
+        partition: to claim.
         proofs: of its commands stream.
     """
 
@@ -34,18 +34,18 @@ class Ownership:
         self._proofs = proofs
 
     def claim(self) -> None:
-        """Take the partition if no state directory has it, and bring its secrets into step with the state.
+        """Claim the partition if no state directory has it, and reconcile its secrets with those of the state.
 
         Raises:
-            NotOurs: it is another's; the message says what to do.
+            ForeignState: it belongs to another state directory; the message says what to do.
         """
         redis, key, state = self._partition.redis, self._partition.keys.state, self._partition.state
         found: Any = redis.get(key)
-        if found is None:  # only then: a full server refuses what writes
+        if found is None:  # otherwise no write: a full server refuses it
             redis.set(key, state, nx=True)
             found = redis.get(key)
         if found != state.encode():
-            raise NotOurs(
+            raise ForeignState(
                 "the partition belongs to another state directory: use that one (RECOMMENDER_STATE_DIR), or choose "
                 "another RECOMMENDER_PARTITION. If that state is lost, put its newest backup in place with "
                 f"`recommender restore`. Only if there is none: DEL {key}, and this one takes over with what is "
@@ -56,7 +56,7 @@ class Ownership:
             self._engine.notes.keep_secrets(known)
 
     def _before_proofs(self, noted: list[str]) -> EntryId:
-        """Up to where commands stand that were appended for a state of a release without proofs."""
+        """Position of the last command that was appended for a state of a release without proofs."""
         if noted or self._engine.position == START:
             return START
         return group_and_last_id(self._partition.redis, self._partition.keys.commands)[1] or START

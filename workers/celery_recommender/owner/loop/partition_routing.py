@@ -1,4 +1,4 @@
-"""An owner among others: which partition the collection of a command belongs to."""
+"""Routing among partitions: which partition the collection of a command belongs to."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from recommender_engine.recent import Recent
 log = event_log(__name__)
 
 _LOOK_EVERY_S = 0.2
-_MOST_KNOWN = 65_536  # names, of at most 256 bytes: strangers make up as many as they like
+_MOST_NAMES = 65_536  # names of at most 256 bytes; senders can invent any number
 
 
-class Membership:
-    """The partition as one of several.
+class PartitionRouting:
+    """Routes of the collections of one partition among several.
 
     Args:
         engine: of this partition.
         settings: which partitions there are.
         redis: the server.
-        passed_on: the partition that a command went to when it was first read, given the entry and where it would go
-            now.
-        listed: whether the partitions of a move were listed when it was first read, given the entry and whether they
-            are now.
+        passed_on: the partition that a command was forwarded to when it was first read, from the entry and the
+            partition by the current routes.
+        listed: whether the partitions of a move were listed when it was first read, from the entry and whether they
+            are listed now.
     """
 
     def __init__(
@@ -64,34 +64,33 @@ class Membership:
         self._routing = Routing(redis, settings)
         self._passed_on = passed_on
         self._listed = listed
-        self._ours: Recent[str, None] = Recent(_MOST_KNOWN)
+        self._known_here: Recent[str, None] = Recent(_MOST_NAMES)
         self._lock = threading.Lock()  # of the intake's thread and the engine's
         self._deleted: set[str] = set()
 
     def route(self, entry: Entry) -> Entry:
-        """The entry, with the partition it is for by the settings, if that is another one.
+        """The entry, with the partition that it belongs to by the settings, if that is another one.
 
-        A step of a move between partitions of which one is not listed becomes one that cannot be accepted.
-
-        What was once ours stays ours as far as settings go: only the log takes a collection away.
+        A step of a move with a partition that is not listed becomes a rejected command. A collection that was once
+        here stays here, whatever the settings: only a command in the log moves it away.
 
         Raises:
             RedisError: the server is away.
         """
-        if isinstance(entry.command, MoveCollection) and (error := self._objection(entry.id, entry.command)):
+        if isinstance(entry.command, MoveCollection) and (error := self._check_listed(entry.id, entry.command)):
             raw = entry.command.model_dump_json(exclude_unset=True).encode()
             return replace(entry, command=rejected_command(error, raw, entry.command.type), original=entry.command)
         if not isinstance(entry.command, CollectionCommand) or not self._routing.several:
             return entry
         collection = entry.command.collection
-        partition = self._partition if collection in self._ours else self._routing.asked_now(collection)
+        partition = self._partition if collection in self._known_here else self._routing.asked_now(collection)
         if partition == self._partition:
             with self._lock:
-                self._ours.put(collection, None)
+                self._known_here.put(collection, None)
         elsewhere = self._passed_on(entry, None if partition == self._partition else partition)
         return replace(entry, elsewhere=elsewhere) if elsewhere else entry
 
-    def _objection(self, entry: EntryId, command: MoveCollection) -> InvalidCommand | None:
+    def _check_listed(self, entry: EntryId, command: MoveCollection) -> InvalidCommand | None:
         unlisted = next((one for one in (command.source, command.target) if one not in self._all), None)
         if self._listed(entry, unlisted is None):
             return None
@@ -100,10 +99,10 @@ class Membership:
         )
 
     def keep(self) -> None:
-        """Write routes for collections that are here and belong elsewhere by their names' hashes.
+        """Write routes for collections that are here but belong elsewhere by the hash of their name.
 
-        So a list with one partition more changes nothing that exists, until it is moved. Collections that have arrived
-        from another partition are kept like any: their route may never have been written.
+        So one more partition in the list changes nothing for existing collections until they are moved. This includes
+        collections that came by a move: their route may never have been written.
         """
         engine = self._engine
         if not self._routing.several:
@@ -119,16 +118,16 @@ class Membership:
                 log.error("owner.collection_elsewhere", extra={"collection": collection, "partition": partition})
 
     def committed(self, events: Iterable[Event]) -> None:
-        """Collections that were deleted do not belong to this partition any more."""
+        """Note deleted collections: they no longer belong to this partition."""
         if not self._routing.several:
             return
         for collection in [event.data.collection for event in events if isinstance(event.data, CollectionDeleted)]:
             with self._lock:
-                self._ours.drop(collection)
+                self._known_here.drop(collection)
             self._deleted.add(collection)
 
     def forget_routes(self) -> None:
-        """Drop the routes of collections that were deleted, once the other partitions have been sent the deletion."""
+        """Drop the routes of deleted collections, once the deletion was sent to the other partitions."""
         engine = self._engine
         if not self._deleted or engine.moves.passing():
             return
@@ -141,16 +140,16 @@ class Membership:
             log.warning("owner.routes_kept", extra={"error": str(error)})
 
     def await_others(self, stopping: threading.Event) -> None:
-        """A new partition waits until the existing ones have written routes for the collections that they keep."""
+        """Wait, as a new partition, until the existing ones have written routes for the collections that they keep."""
         logged = False
-        while self._engine.position == START and not stopping.is_set() and (name := self._silent()) is not None:
+        while self._engine.position == START and not stopping.is_set() and (name := self._unready()) is not None:
             if not logged:
                 log.warning("owner.waits_for_partition", extra={"partition": name})
             logged = True
             stopping.wait(_LOOK_EVERY_S)
 
-    def _silent(self) -> str | None:
-        """A partition that has a state, and whose owner does not list this one in its status."""
+    def _unready(self) -> str | None:
+        """A partition with a state whose owner does not list this partition in its status yet."""
         for name in self._others:
             keys = PartitionKeys.of(name, self._key_prefix)
             if not self._redis.exists(keys.state):
