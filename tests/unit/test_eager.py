@@ -58,12 +58,17 @@ def test_every_task_is_answered(app: Celery) -> None:
     second = ask(app, "ingest", {"id": "T-2", "text": TEXT.upper()})
     assert (second["band"], second["duplicate_of"]) == ("duplicate", "T-1")
     assert ask(app, "search", TEXT)[0]["id"] == "T-1"
+    assert [hit["id"] for hit in ask(app, "search", TEXT, filter={"price": {"$lt": 4}})] == ["T-1"]
+    assert ask(app, "search", TEXT, "default", 10, {"price": {"$gt": 4}}) == []
+    with pytest.raises(InvalidCommand, match="did you mean 'price'"):
+        ask(app, "search", TEXT, filter={"prise": 4})
     many = ask(
         app, "ingest_many", [{"id": "a", "text": "a red bicycle"}, {"id": "b"}, {"id": "c", "text": "red bicycles"}]
     )
     assert [one["item_id"] for one in many] == ["a", "b", "c"]
     assert many[1]["code"] == "invalid_value"
     assert [hit["id"] for hit in ask(app, "recommend", "a")] == ["c"]
+    assert [ask(app, "recommend", ["a", "c"], filter={"price": 3})] == [[[], []]]
     assert ask(app, "compare", TEXT, TEXT.lower())["band"] == "duplicate"
     stored = ask(app, "compare", "the bicycle is red", {"id": "a"}, collection="default")
     assert (stored["view"], ask(app, "compare", "x", "y")["view"]) == ("in the stream", "alone")

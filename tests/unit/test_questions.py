@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from celery_recommender.celery.tasks.port import MOST_ITEMS
 from celery_recommender.celery.tasks.questions import (
@@ -18,6 +20,7 @@ from celery_recommender.celery.tasks.questions import (
     Recommend,
     Search,
 )
+from celery_recommender.cli.input.filters import filter_options
 from recommender_engine.errors import InvalidCommand
 
 
@@ -43,3 +46,45 @@ def test_a_collection_that_is_no_text_is_refused(task: Any, asked: tuple[str, ..
     with pytest.raises(InvalidCommand, match="collection must be a text") as refused:
         task().run(*asked, collection=collection)
     assert refused.value.field == "collection"
+
+
+@pytest.mark.parametrize("task", [Search, Recommend])
+def test_a_filter_that_is_wrong_is_refused_by_its_place(task: Any) -> None:
+    with pytest.raises(InvalidCommand, match="needs a number or a date") as refused:
+        task().run("T-1", filter={"price": {"$lt": "cheap"}})
+    assert (refused.value.code, refused.value.field) == ("invalid_filter", "filter.price.$lt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passing"),
+    [
+        ([], None),
+        (["--where", "price<20"], {"price": {"$lt": 20}}),
+        (["--where", " price >= 19.5 "], {"price": {"$gte": 19.5}}),
+        (["--where", "vip!=true"], {"vip": {"$ne": True}}),
+        (["--where", "code=0012"], {"code": {"$eq": "0012"}}),
+        (["--where", "made>2026-03-01"], {"made": {"$gt": "2026-03-01"}}),
+        (["--where", "a=b=c", "--where", "d=1"], {"$and": [{"a": {"$eq": "b=c"}}, {"d": {"$eq": 1}}]}),
+        (["--filter", '{"a": [1]}'], "filter.a: a list needs an operator"),
+        (["--filter", '{"a": 1, "a": 2}'], "Invalid value for --filter: not JSON"),
+        (["--filter", "[1]"], "filter: must be an object"),
+        (["--where", "price"], "'price' is not like price<20 or category=mugs"),
+        (["--where", "price="], "'price=' is not like price<20 or category=mugs"),
+        (["--where", "price<cheap"], "filter.price.$lt: needs a number or a date"),
+        (["--filter", '{"a": 1}', "--where", "b<2"], {"$and": [{"b": {"$lt": 2}}, {"a": 1}]}),
+    ],
+)
+def test_a_filter_is_typed_as_json_or_as_conditions(arguments: list[str], passing: Any) -> None:
+    given: list[Any] = []
+
+    @click.command()
+    @filter_options
+    def command(*, passing: Any) -> None:
+        given.append(passing)
+
+    result = CliRunner().invoke(command, arguments)
+    if isinstance(passing, str):
+        assert result.exit_code == 2
+        assert passing in result.output
+    else:
+        assert given == [passing], result.output

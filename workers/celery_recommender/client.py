@@ -354,7 +354,14 @@ class Client:
         raise TimeoutError(f"no event for {position} within {timeout_s} s")
 
     def search(
-        self, text: str, collection: str = "default", limit: int = 10, *, offset: int = 0, timeout_s: float = 30.0
+        self,
+        text: str,
+        collection: str = "default",
+        limit: int = 10,
+        *,
+        offset: int = 0,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 (the name of the argument is public)
+        timeout_s: float = 30.0,
     ) -> list[dict[str, Any]]:
         """Items for a text by meaning and words, best first; see ``recommender.search``.
 
@@ -363,10 +370,18 @@ class Client:
             collection: where to search.
             limit: how many, at most 100.
             offset: hits that are left out before; with ``limit`` at most 1,000.
+            filter: only items with such attributes, like ``{"category": "mugs", "price": {"$lt": 20}}``.
             timeout_s: how long to wait for the owner.
         """
+        passing = {} if filter is None else {"filter": dict(filter)}
         found: list[dict[str, Any]] = self.ask(
-            "recommender.search", text, collection=collection, limit=limit, offset=offset, timeout_s=timeout_s
+            "recommender.search",
+            text,
+            collection=collection,
+            limit=limit,
+            offset=offset,
+            timeout_s=timeout_s,
+            **passing,
         )
         return found
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from sys import getsizeof
 
-from recommender_engine.recommend.filters import Columns
+from recommender_engine.recommend.filters.columns import Columns
 from recommender_engine.store import AttributeRow, SqliteStore
 
 MOST_BYTES = 256 * 2**20

@@ -23,7 +23,9 @@ from recommender_engine.index import NO_LABEL, Subset, VectorIndex, Vectors
 from recommender_engine.pipeline.candidates.attribute_columns import AttributeColumns
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.nearest_points import rounded
-from recommender_engine.recommend.filters import Expression, attributes_of, check, mask
+from recommender_engine.recommend.filters import Expression, attributes_of
+from recommender_engine.recommend.filters.checks import check
+from recommender_engine.recommend.filters.masks import mask
 from recommender_engine.store import Collection, Member, SqliteStore
 
 Numbers = NDArray[np.int64]

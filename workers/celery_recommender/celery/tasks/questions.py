@@ -12,6 +12,7 @@ from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId, Item, ItemKey
 from recommender_engine.items.commands import validate
+from recommender_engine.recommend.filters import parse
 
 if TYPE_CHECKING:
     from celery_recommender.owner.owner import Owner
@@ -101,7 +102,14 @@ class Search(QuestionTask):
 
     name = "recommender.search"
 
-    def run(self, text: str, collection: str = "default", limit: int = 10, offset: int = 0) -> list[dict[str, Any]]:
+    def run(
+        self,
+        text: str,
+        collection: str = "default",
+        limit: int = 10,
+        offset: int = 0,
+        filter: dict[str, Any] | None = None,  # noqa: A002 (the name of the argument is public)
+    ) -> list[dict[str, Any]]:
         """Items best first, duplicates once.
 
         Each with ``id``, ``score``, ``group``, ``text``, ``attributes``, ``terms`` and ``highlights``; see
@@ -112,9 +120,12 @@ class Search(QuestionTask):
             collection: where to search.
             limit: how many, at most 100.
             offset: hits that are left out before; with ``limit`` at most 1,000.
+            filter: only items with such attributes, like ``{"category": "mugs", "price": {"$lt": 20}}``.
         """
-        most, start = _limit(limit), _count(offset, "offset")
-        hits = self.ask(lambda engine: engine.search(_text(text), collection, most, offset=start), collection)
+        most, start, passing = _limit(limit), _count(offset, "offset"), _filter(filter)
+        hits = self.ask(
+            lambda engine: engine.search(_text(text), collection, most, offset=start, filter=passing), collection
+        )
         return [hit.model_dump(mode="json") for hit in hits]
 
 
@@ -123,10 +134,19 @@ class Recommend(QuestionTask):
 
     name = "recommender.recommend"
 
-    def run(self, item_id: str | list[str], collection: str = "default", limit: int = 10) -> Any:
+    def run(
+        self,
+        item_id: str | list[str],
+        collection: str = "default",
+        limit: int = 10,
+        filter: dict[str, Any] | None = None,  # noqa: A002 (the name of the argument is public)
+    ) -> Any:
         """As for ``search``, ``None`` when the item is not there; for a list of ids, a list."""
-        many = _many(item_id, "item_id")
-        lists = self.ask(lambda engine: [engine.recommend(one, collection, _limit(limit)) for one in many], collection)
+        many, passing = _many(item_id, "item_id"), _filter(filter)
+        lists = self.ask(
+            lambda engine: [engine.recommend(one, collection, _limit(limit), filter=passing) for one in many],
+            collection,
+        )
         found = [None if hits is None else [hit.model_dump(mode="json") for hit in hits] for hits in lists]
         return found if isinstance(item_id, list) else found[0]
 
@@ -342,6 +362,13 @@ def _side(side: Any, name: str, collection: str | None) -> Item | ItemKey:
     if fields.keys() - {"collection"} == {"id"}:
         return validate(ItemKey, {**fields, **where})
     return validate(Item, {"id": f"question: {name}", **fields, **where})
+
+
+def _filter(filter_: Any) -> Any:
+    """A filter that is well-formed; the engine knows which attributes there are."""
+    if filter_ is not None:
+        parse(filter_)
+    return filter_
 
 
 def _limit(limit: Any, most: int = 100) -> int:

@@ -21,6 +21,7 @@ from celery_recommender.cli.common import (
     print_json,
     printable,
 )
+from celery_recommender.cli.input.filters import filter_options
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.event_lines import why
 from recommender_engine.pipeline.queries.searching import MOST_HITS
@@ -34,16 +35,21 @@ _SPACE = re.compile(r"\s+")
 @collection_option
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 100), help="Maximum number of items.")
 @click.option("--offset", default=0, show_default=True, type=click.IntRange(0, MOST_HITS - 1), help="Items to skip.")
+@filter_options
 @json_option
-def search(text: str, collection: str, limit: int, offset: int, *, as_json: bool) -> None:
+def search(
+    text: str, collection: str, limit: int, offset: int, *, passing: dict[str, Any] | None, as_json: bool
+) -> None:
     """Show the items nearest to TEXT in meaning and words. Nothing is stored; a group of duplicates appears once.
 
     \b
     recommender search "the app crashes when I open it" --collection tickets
     recommender search "DSC-W120" --collection products --limit 20 --offset 20
+    recommender search "stoneware mug" --collection products --where 'stock>0' --where category=mugs
+    recommender search "stoneware mug" --collection products --filter '{"tags": {"$in": ["new", "sale"]}}'
     """
     with owner_or_state(located(load_settings(), collection)) as ask:
-        hits = ask(Search, text, collection=collection, limit=limit, offset=offset)
+        hits = ask(Search, text, collection=collection, limit=limit, offset=offset, filter=passing)
     if as_json:
         print_json(hits)
         return
