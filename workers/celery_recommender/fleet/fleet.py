@@ -61,7 +61,7 @@ class Fleet(WorkerThread):
         name: of the model that probes ask for …
         identity: … and which it must be, asked for when the fleet starts.
         exchange: holds texts and vectors.
-        ask: has an embed worker look at a request, by its id; an exception means that none will.
+        notify_embed_worker: tells an embed worker that a request waits, by its id; an exception means that none will.
         count: called with the outcome of each batch.
         clock_s: seconds that only grow.
     """
@@ -72,14 +72,14 @@ class Fleet(WorkerThread):
         name: str,
         identity: Callable[[], ModelIdentity],
         exchange: Exchange,
-        ask: Callable[[str], None],
+        notify_embed_worker: Callable[[str], None],
         count: Callable[[Outcome], None] = lambda outcome: None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__("fleet")
         self._sizing = sizing
         self._exchange = exchange
-        self._ask = ask
+        self._notify_embed_worker = notify_embed_worker
         self._count = count
         self._clock_s = clock_s
         self._identity = identity
@@ -316,7 +316,7 @@ class Fleet(WorkerThread):
     def _sent(self, request: EmbedRequest) -> None:
         try:
             self._exchange.put(request.id, request.encode())
-            self._ask(request.id)
+            self._notify_embed_worker(request.id)
         except Exception as error:  # kombu's transports have no error in common
             log.warning("fleet.not_sent", extra={"error": repr(error)[:300]})
             with self._lock:

@@ -21,7 +21,7 @@ def make_fleet(
     settings: Settings,
     encoders: Encoders,
     connect: Callable[[], Redis],
-    ask: Callable[[str], None],
+    notify_embed_worker: Callable[[str], None],
     count: Callable[[Outcome], None],
 ) -> Fleet | None:
     """The fleet, not started; ``None`` where the owner embeds by itself.
@@ -30,7 +30,7 @@ def make_fleet(
         settings: of the owner.
         encoders: its embedding models.
         connect: makes a connection to the server that holds the streams.
-        ask: has an embed worker look at a request, by its id.
+        notify_embed_worker: tells an embed worker that a request waits, by its id.
         count: called with the outcome of each batch.
     """
     if not settings.embed_workers:
@@ -43,4 +43,6 @@ def make_fleet(
         min(settings.embed_timeout_s, settings.hang_after_s / _WAITS),
     )
     exchange = Exchange(connect(), PartitionKeys.of(settings.partition, settings.key_prefix))
-    return Fleet(sizing, DEFAULT_MODEL, lambda: encoders.encoder(DEFAULT_MODEL).identity, exchange, ask, count)
+    return Fleet(
+        sizing, DEFAULT_MODEL, lambda: encoders.encoder(DEFAULT_MODEL).identity, exchange, notify_embed_worker, count
+    )

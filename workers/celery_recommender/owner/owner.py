@@ -51,7 +51,7 @@ class Owner(threading.Thread):
         encoders: the embedding models.
         redis: makes a connection to the server that holds the streams; each thread has one of its own.
         carry: takes outcomes into Celery.
-        ask: has an embed worker look at a request, by its id.
+        notify_embed_worker: tells an embed worker that a request waits, by its id.
         on_end: called when the thread has ended, with what ended it or ``None`` after ``stop()``.
 
     Attributes:
@@ -70,7 +70,7 @@ class Owner(threading.Thread):
         encoders: Encoders,
         redis: Callable[[], Redis],
         carry: Carry,
-        ask: Callable[[str], None],
+        notify_embed_worker: Callable[[str], None],
         on_end: Callable[[BaseException | None], None] = lambda error: None,
     ) -> None:
         super().__init__(name="recommender-owner", daemon=True)
@@ -85,7 +85,7 @@ class Owner(threading.Thread):
             encoders,
             connect,
             carry,
-            make_fleet(settings, encoders, connect, ask, metrics.fleet_batch),
+            make_fleet(settings, encoders, connect, notify_embed_worker, metrics.fleet_batch),
             Inbox(settings.batch_tokens, settings.batch_items, 4 + settings.embed_window),
             metrics,
             Status(settings.stall_after_s),
