@@ -15,6 +15,7 @@ import numpy as np
 from recommender_engine.items import Entry, EntryId, Item, RejectedCommand
 from recommender_engine.matching import LearnedMatcher
 from tests.faults.workload import make_workload
+from tests.support import samples
 from tests.support.partitions import Pair
 from tools.arrivals import STREAMS, Arrivals, rows_of, whole_groups
 from tools.same_events import RecordedLog
@@ -107,49 +108,17 @@ def _latin(value: str | bytes) -> str:
 
 
 TEXTS = (
-    "card payment declined at the shop",
-    "Card  payment DECLINED at the\u00a0shop",
-    "card payment declined at the shops",
-    "payment of the card declined in a shop",
-    "order 1042 has not arrived at my home",
-    "order 1043 has not arrived at my home",
-    "Straße gesperrt",
-    "STRASSE GESPERRT",
-    "refund",
+    *samples.TEXTS,
     "refund of 20 EUR",
     "refund of 20.00 EUR please",
-    "<p>card payment declined</p><p>at the <b>shop</b></p>",
-    "Re: card payment declined at the shop\n\nSent from my iPhone",
-    "heavy rain up north\n\nOn Mon, Kim wrote:\n> is there any rain with you\n> or is it dry",
     "host web-01.example.org disk usage 91%",
     "host web-02.example.org disk usage 91%",
     "USB cable 2 m, black",
     "USB cable 3 m, black",
     "USB cable 2 m, white, 5 V",
-    "\u200b",
 )
-MALFORMED = (b"", b"{", b"[]", b'{"id":1}', b'{"id":"a","txt":"b"}', b"\xff", b'{"id":"a","text":"  "}', b'{"id":"a"}')
-SETTINGS: tuple[dict[str, Any], ...] = (
-    {},
-    {"candidates": 1},
-    {"candidates": 2, "index": "hnsw"},
-    {"index": "exact", "recommendations": 1},
-    {"target_precision": 0.5, "review_from": 0.1, "similar_from": 0.1},
-    {"similar_from": -1.0, "candidates": 3, "canonical": "latest"},
-    {"review_from": 0.05, "review_budget": 0.3},
-    {"ttl_seconds": 5},
-    {"ttl_seconds": 40_000, "candidates": 2, "canonical": "longest"},
-    {"equal": ["price"]},
-    {"only": {"price": [1, None]}, "window_seconds": 5},
-    {"min_length": 30, "canonical": "longest"},
-    {"cut": []},
-    {"cut": ["markup"], "equal": ["price"]},
-    {"commands_per_second": 0.5, "burst": 3},
-    {"model": "unheard-of"},
-    {"model": "other"},
-    {"candidates": 0},
-)
-PAUSES_MS = (0, 0, 1, 1, 40, 2500, 5000, 13 * 3600 * 1000)
+MALFORMED = (*samples.MALFORMED, b'{"id":"a"}')
+SETTINGS = (*samples.SETTINGS, {"commands_per_second": 0.5, "burst": 3}, {"candidates": 0})
 IDS = [f"i{number}" for number in range(12)]
 COLLECTIONS = ("default", "default", "tickets", "products")
 DIMENSION = 384
@@ -184,7 +153,7 @@ class _Everything:
         named = {"key": self._chance.choice(("k1", "k2", "k3"))} if self._chance.random() < 0.2 else {}
         if self._chance.random() < 0.1:
             named["reply_to"] = f"celery:task-{self._chance.randrange(1000)}"
-        later_ms = self._chance.choice(PAUSES_MS)
+        later_ms = self._chance.choice(samples.PAUSES_MS)
         self._log.add(type_, data, later_ms=later_ms, fields={**named, **(fields or {})}, **how)
 
     def _target(self) -> dict[str, Any]:

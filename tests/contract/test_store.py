@@ -631,7 +631,6 @@ def test_verdicts_that_speak_of_another_group_are_found_from_either_side(store: 
 
 # -- one owner, one schema, no damage ----------------------------------------------------------------------------------
 
-Opener = Callable[[Path], Any]
 HOLDER = (
     "import sys; from pathlib import Path; from recommender_engine.opening import lock_directory; "
     "from recommender_engine.store import SqliteStore\n"

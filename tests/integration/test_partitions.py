@@ -30,7 +30,6 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
-FORWARDED = "recommender.command.forwarded.v1"
 PARTITIONS = ("a", "b")
 STEPS = ("sealed", "begun", "page", "arrived", "released")
 MOST_WAITING = 100

@@ -173,3 +173,16 @@ def group_changed(
         "canonical_id": canonical,
         "size": size,
     }
+
+
+def assert_same_in_one_batch(before: Sequence[Entry], batch: Sequence[Entry]) -> list[Event]:
+    """Process a batch at once in one engine and entry by entry in another, compare both; the events."""
+    together, apart = opened(), opened()
+    together.process(before)
+    apart.process(before)
+    events = together.process(batch)
+    assert lines(events) == lines([event for entry in batch for event in apart.process([entry])])
+    assert together.stats() == apart.stats()
+    assert outbox_lines(together) == outbox_lines(apart)
+    assert together.due_ms() == apart.due_ms()
+    return events

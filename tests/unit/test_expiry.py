@@ -7,20 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from recommender_engine import Entry, Event, Recommender
-from recommender_engine.embedding import Embeddings, ModelIdentity
+from recommender_engine import Event, Recommender
 from recommender_engine.errors import EncodingError
 from recommender_engine.pipeline.stream_time import expiry
 from recommender_engine.testing import DeterministicEncoder
+from tests.support.encoders import FailingEncoder
 from tests.support.engine import (
     Log,
+    assert_same_in_one_batch,
     at,
     corrections_of,
     data_of,
     group_changed,
-    lines,
     opened,
-    outbox_lines,
 )
 
 SHOP = "the card payment was declined at the shop"
@@ -155,18 +154,6 @@ def test_expiry_and_answers_survive_a_restart(tmp_path: Path, log: Log) -> None:
 # -- one batch or many -------------------------------------------------------------------------------------------------
 
 
-def assert_same_in_one_batch(before: Sequence[Entry], batch: Sequence[Entry]) -> list[Event]:
-    together, apart = opened(), opened()
-    together.process(before)
-    apart.process(before)
-    events = together.process(batch)
-    assert lines(events) == lines([event for entry in batch for event in apart.process([entry])])
-    assert together.stats() == apart.stats()
-    assert outbox_lines(together) == outbox_lines(apart)
-    assert together.due_ms() == apart.due_ms()
-    return events
-
-
 def test_places_among_the_neighbours_that_expiry_frees_are_filled(log: Log) -> None:
     crowd = [log.upsert(f"near {n}", f"t{n}", vector=at(35 + n / 10)) for n in range(14)]
     before = [log.configure(candidates=1, ttl_seconds=60), *crowd]
@@ -222,32 +209,15 @@ def test_a_time_to_live_holds_from_the_command_that_sets_it_until_the_one_that_t
 
 
 def test_a_time_to_live_set_in_a_batch_that_fails_does_not_hold(log: Log) -> None:
-    encoder = Failing()
+    encoder = FailingEncoder(DeterministicEncoder())
     engine = opened(None, encoder)
     engine.process(
         [log.upsert("a", SHOP), log.configure("kept", ttl_seconds=60), log.upsert("k", SHOP, collection="kept")]
     )
-    encoder.fails = True
-    with pytest.raises(EncodingError, match="out of memory"):
+    encoder.failing = True
+    with pytest.raises(EncodingError, match="the model fails"):
         engine.process([log.configure(ttl_seconds=60), log.configure("kept"), log.upsert("b", "a text of its own")])
-    encoder.fails = False
+    encoder.failing = False
     assert told(engine.process([log.tick(later_ms=TTL_MS)])) == ["deleted k"]
     assert engine.get("a") is not None
     engine.close()
-
-
-class Failing:
-    """An encoder that fails while it is told to."""
-
-    def __init__(self) -> None:
-        self._encoder = DeterministicEncoder()
-        self.fails = False
-
-    @property
-    def identity(self) -> ModelIdentity:
-        return self._encoder.identity
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        if self.fails:
-            raise EncodingError("out of memory")
-        return self._encoder.encode(texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from recommender_engine import Entry, Event, Recommender
-from recommender_engine.embedding import Embeddings, ModelIdentity
 from recommender_engine.errors import EncodingError
 from recommender_engine.items import START, EntryId, Item
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.testing import DeterministicEncoder
+from tests.support.encoders import FailingEncoder
 from tests.support.engine import (
     Log,
     at,
@@ -575,25 +575,8 @@ def test_an_answer_after_an_erasure_is_learned_from(log: Log) -> None:
 # -- all or nothing ----------------------------------------------------------------------------------------------------
 
 
-class AllergicNow:
-    """An encoder that fails on every text while it is told to."""
-
-    def __init__(self) -> None:
-        self._encoder = DeterministicEncoder()
-        self.fail = False
-
-    @property
-    def identity(self) -> ModelIdentity:
-        return self._encoder.identity
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        if self.fail:
-            raise EncodingError("out of memory")
-        return self._encoder.encode(texts)
-
-
 def test_a_batch_that_fails_in_the_middle_leaves_words_models_and_answers_as_they_were(log: Log) -> None:
-    encoder = AllergicNow()
+    encoder = FailingEncoder(DeterministicEncoder())
     shaken, calm = (opened(None, one, matcher=LearnedMatcher) for one in (encoder, DeterministicEncoder()))
     start = lessons(log)
     shaken.process(start)
@@ -608,10 +591,10 @@ def test_a_batch_that_fails_in_the_middle_leaves_words_models_and_answers_as_the
         log.configure("another"),  # what stands behind it is embedded in a second step
         log.upsert("new", "ticket 5: a text of words that nobody has used"),
     ]
-    encoder.fail = True
-    with pytest.raises(EncodingError, match="out of memory"):
+    encoder.failing = True
+    with pytest.raises(EncodingError, match="the model fails"):
         shaken.process(batch)
-    encoder.fail = False
+    encoder.failing = False
     assert (
         question(shaken),
         shaken.stats(),
@@ -624,11 +607,11 @@ def test_a_batch_that_fails_in_the_middle_leaves_words_models_and_answers_as_the
 
 
 def test_answers_taken_back_in_a_batch_that_fails_hold(log: Log) -> None:
-    encoder = AllergicNow()
+    encoder = FailingEncoder(DeterministicEncoder())
     engine = opened(None, encoder)
     engine.process([log.upsert("a", SHOP), log.upsert("b", SHOP), log.feedback("b", "wrong")])
-    encoder.fail = True
-    with pytest.raises(EncodingError, match="out of memory"):
+    encoder.failing = True
+    with pytest.raises(EncodingError, match="the model fails"):
         engine.process(
             [
                 log.feedback("a", "unsure", "b"),
@@ -637,7 +620,7 @@ def test_answers_taken_back_in_a_batch_that_fails_hold(log: Log) -> None:
                 log.upsert("d", "a text that has to be embedded"),
             ]
         )
-    encoder.fail = False
+    encoder.failing = False
     engine.process([log.delete("b"), log.upsert("b", SHOP)])
     assert not together(engine, "a", "b")
 

@@ -30,12 +30,6 @@ def index_of(vectors: Vectors, parameters: HnswParameters = NARROW) -> HnswIndex
     return index
 
 
-def raw_search(index: HnswIndex, queries: Vectors, k: int) -> None:
-    graph = index._graph._hnsw
-    graph.set_ef(index.parameters.ef_for(k))
-    graph.knn_query(queries, k)
-
-
 def test_a_search_that_reaches_too_few_is_answered_exactly(caplog: pytest.LogCaptureFixture) -> None:
     """Many copies of few vectors link to each other only, and the graph falls into pieces."""
     vectors = np.repeat(unit(50), 60, axis=0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender_engine import Entry, Event, Recommender, open_recommender
+from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.embedding import Embeddings, Encoder, ModelIdentity
 from recommender_engine.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
 from recommender_engine.items import (
@@ -30,7 +30,18 @@ from recommender_engine.matching import Candidate, Comparable, LearnedMatcher
 from recommender_engine.pipeline.outcomes.summaries import SUMMARY_AFTER_MS, SUMMARY_COMMANDS
 from recommender_engine.pipeline.vectors import indexes
 from recommender_engine.testing import DeterministicEncoder
-from tests.support.engine import Log, Models, at, data_of, is_correction, lines, opened, outbox_lines
+from tests.support.encoders import FailingEncoder
+from tests.support.engine import (
+    Log,
+    Models,
+    assert_same_in_one_batch,
+    at,
+    data_of,
+    is_correction,
+    lines,
+    opened,
+    outbox_lines,
+)
 from tests.support.matchers import CosineMatcher
 
 SHOP = "the card payment was declined at the shop"
@@ -589,14 +600,14 @@ def test_summaries_come_in_the_order_of_collections_even_after_a_restart(tmp_pat
 
 
 def test_a_failed_batch_counts_no_silent_command(log: Log) -> None:
-    model = FailingOnDemand()
+    model = FailingEncoder(DeterministicEncoder())
     engine = opened(None, model)
     engine.process([log.upsert("a", SHOP, silent=True)])
     batch = [log.delete("a", silent=True), log.configure("x"), log.upsert("b", WEATHER, silent=True)]
-    model.fail = True
-    with pytest.raises(EncodingError, match="out of memory"):
+    model.failing = True
+    with pytest.raises(EncodingError, match="the model fails"):
         engine.process(batch)
-    model.fail = False
+    model.failing = False
     engine.process(batch)
     assert outcome(engine, log.tick(later_ms=SUMMARY_AFTER_MS))["commands"] == 3
 
@@ -946,25 +957,8 @@ def test_stats_count_what_is_there(engine: Recommender, log: Log) -> None:
 # -- when the model fails ----------------------------------------------------------------------------------------------
 
 
-class FailingOnDemand:
-    """An encoder that fails on every text while it is told to."""
-
-    def __init__(self) -> None:
-        self._encoder = DeterministicEncoder()
-        self.fail = False
-
-    @property
-    def identity(self) -> ModelIdentity:
-        return self._encoder.identity
-
-    def encode(self, texts: Sequence[str]) -> Embeddings:
-        if self.fail:
-            raise EncodingError("out of memory")
-        return self._encoder.encode(texts)
-
-
 def test_a_failing_model_leaves_nothing_behind_and_the_batch_can_be_tried_again(log: Log) -> None:
-    model = FailingOnDemand()
+    model = FailingEncoder(DeterministicEncoder())
     engine, calm = opened(None, model), opened()
     start = [log.upsert("a", SHOP, key="k")]
     batch = [
@@ -977,13 +971,13 @@ def test_a_failing_model_leaves_nothing_behind_and_the_batch_can_be_tried_again(
     assert lines(engine.process(start)) == lines(calm.process(start))
     before = engine.stats(), outbox_lines(engine), engine.get("a")
 
-    model.fail = True
-    with pytest.raises(EncodingError, match="out of memory"):
+    model.failing = True
+    with pytest.raises(EncodingError, match="the model fails"):
         engine.process(batch)
     assert (engine.stats(), outbox_lines(engine), engine.get("a")) == before
     assert [hit.id for hit in engine.search(SHOP)] == ["a"]
 
-    model.fail = False
+    model.failing = False
     assert lines(engine.process(batch)) == lines(calm.process(batch))
     assert engine.stats() == calm.stats()
 
@@ -1053,16 +1047,6 @@ def test_what_is_no_embedding_is_refused(log: Log, give: Callable[[int], Any]) -
 # What Hypothesis looks for in test_invariants.py and finds only now and then.
 
 NARROW: dict[str, Any] = {"candidates": 1, "similar_from": 0.0}
-
-
-def assert_same_in_one_batch(before: Sequence[Entry], batch: Sequence[Entry]) -> list[Event]:
-    together, apart = opened(), opened()
-    together.process(before)
-    apart.process(before)
-    events = together.process(batch)
-    assert lines(events) == lines([event for entry in batch for event in apart.process([entry])])
-    assert together.stats() == apart.stats()
-    return events
 
 
 def crowd(log: Log) -> list[Entry]:
