@@ -1,0 +1,151 @@
+"""What one interaction changes: the item and its partners, the user's profile, the open session.
+
+Co-occurrence inside sessions with exponentially decayed weights, one update per interaction. A session is what a user
+does without a pause of an hour. The rings of recent sessions per item are those of Serenade (Kersbergen et al. 2022),
+an incremental form of VMIS-kNN.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import NamedTuple, Protocol
+
+from recommender_engine.recommend.behaviour.decay import (
+    DAY_MS,
+    HALF_LIFE_MS,
+    POPULAR_HALF_LIFE_MS,
+    TRENDING_HALF_LIFE_MS,
+    added,
+    growth,
+)
+from recommender_engine.recommend.behaviour.rows import MOST_IN_SESSION, RING, ItemRow, Profile, RingEntry, SessionRow
+
+SESSION_GAP_MS = 3600 * 1000
+MOST_PER_DAY = 500
+"""So many interactions of one user and day count; more come from a robot."""
+
+FULL_WEIGHT_TO = 25
+"""Up to so many items of the session before it, an item is a full partner of each; from there on its weight to all of
+them together grows with the square root, so that a wholesale order does not outweigh a hundred small ones."""
+
+
+class BehaviourRows(Protocol):
+    """The rows of one collection. A row that is given out may be changed; it is written with the transaction."""
+
+    def item(self, num: int) -> ItemRow | None:
+        """The row of an item, if it is there."""
+
+    def profile(self, num: int) -> Profile | None:
+        """The profile of a user, if it is there."""
+
+    def session(self, num: int) -> SessionRow | None:
+        """A session, if it is there."""
+
+    def open_session(self, user: int, at_ms: int) -> SessionRow:
+        """A new session."""
+
+    def drop_session(self, num: int) -> None:
+        """Delete a session."""
+
+
+class Observation(NamedTuple):
+    """One interaction, as it is learned from.
+
+    Attributes:
+        user: number of the user.
+        item: number of the item.
+        weight: of its kind; below 0: the item is not wanted.
+        at_ms: its time, in milliseconds since 1970.
+        begins: whether the producer says that a new session begins.
+    """
+
+    user: int
+    item: int
+    weight: float
+    at_ms: int
+    begins: bool = False
+
+
+class Behaviour:
+    """Learns from interactions, one at a time, in the order of the log."""
+
+    def __init__(self, rows: BehaviourRows) -> None:
+        self._rows = rows
+
+    def learn(self, seen: Observation) -> bool:
+        """Apply one interaction; whether it counted (a robot's does not)."""
+        profile, item = self._rows.profile(seen.user), self._rows.item(seen.item)
+        if profile is None or item is None or not _counts(profile, seen.at_ms):
+            return False
+        profile.rebase(seen.at_ms)
+        entry = profile.used(seen.item)
+        entry.last_s = max(entry.last_s, seen.at_ms // 1000)
+        if seen.weight <= 0.0:
+            entry.dismissed = True
+            return True
+        entry.dismissed = False
+        session = self._session(profile, seen)
+        before = session.items.pop(seen.item, 0.0)
+        context = list(session.items)
+        session.items[seen.item] = max(before, seen.weight)
+        if len(session.items) > MOST_IN_SESSION:
+            del session.items[context[0]]
+        gain = seen.weight - before
+        if gain <= 0.0:
+            return True
+        entry.weight += gain * growth(seen.at_ms, profile.base_ms)
+        entry.count += not before
+        self._learn_item(item, seen.at_ms, gain, first=not before)
+        self._learn_pairs(item, context, seen.at_ms, gain * min(1.0, sqrt(FULL_WEIGHT_TO / (1.0 + len(context)))))
+        if not before:
+            self._enter(item, session)
+        return True
+
+    def _session(self, profile: Profile, seen: Observation) -> SessionRow:
+        """The session it belongs to; one that comes late has a session of its own."""
+        late = seen.at_ms < profile.session_ms - SESSION_GAP_MS
+        if profile.session and not seen.begins and not late and seen.at_ms - profile.session_ms <= SESSION_GAP_MS:
+            found = self._rows.session(profile.session)
+            if found is not None:
+                found.last_ms = profile.session_ms = max(profile.session_ms, seen.at_ms)
+                return found
+        opened = self._rows.open_session(profile.num, seen.at_ms)
+        if not late:
+            profile.session, profile.session_ms = opened.num, seen.at_ms
+        return opened
+
+    def _learn_item(self, item: ItemRow, at_ms: int, gain: float, *, first: bool) -> None:
+        item.rebase(at_ms)
+        item.count += first
+        item.total = added(item.total, gain, at_ms, HALF_LIFE_MS)
+        item.popular = added(item.popular, gain, at_ms, POPULAR_HALF_LIFE_MS)
+        item.trending = added(item.trending, gain, at_ms, TRENDING_HALF_LIFE_MS)
+
+    def _learn_pairs(self, item: ItemRow, context: list[int], at_ms: int, weight: float) -> None:
+        for num in context:
+            other = self._rows.item(num)
+            if other is not None:
+                other.rebase(at_ms)
+                item.pair(num, weight * growth(at_ms, item.base_ms))
+                other.pair(item.num, weight * growth(at_ms, other.base_ms))
+
+    def _enter(self, item: ItemRow, session: SessionRow) -> None:
+        if any(entry.session == session.num for entry in item.ring):
+            return
+        session.rings += 1
+        item.ring.append(RingEntry(session.num, session.user))
+        if len(item.ring) > RING:
+            oldest = self._rows.session(item.ring.pop(0).session)
+            if oldest is not None:
+                oldest.rings -= 1
+                if oldest.rings <= 0:
+                    self._rows.drop_session(oldest.num)
+
+
+def _counts(profile: Profile, at_ms: int) -> bool:
+    """Count an interaction of the day; whether it is one of those that count."""
+    day = at_ms // DAY_MS
+    if day != profile.day:
+        profile.day, profile.day_count = day, 0
+    profile.day_count += 1
+    return profile.day_count <= MOST_PER_DAY

@@ -1,0 +1,130 @@
+"""Sessions and users like this one, found in the rings of the items that it used last.
+
+Sessions: VS-kNN (Ludewig & Jannach 2018) over recent sessions, as Serenade keeps them. Users: cosine of decayed weights
+over the users of the same rings. Both cost what the rings hold, however many users there are.
+"""
+
+from __future__ import annotations
+
+from math import log2, sqrt
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_engine.recommend.behaviour.rows import Profile
+
+RECENT_ITEMS = 30
+"""So many of the items that a user used last are looked up."""
+
+MOST_SESSIONS = 150
+MOST_USERS = 100
+_MOST_LISTED = 50  # items of a neighbour that count at most
+
+Weights = dict[int, float]
+"""Scores by number of the item."""
+
+
+class Rings(NamedTuple):
+    """Who used some items of late: shape (n,) each, one place for each entry of a ring.
+
+    Attributes:
+        items: place of the item among those asked for.
+        sessions: numbers of sessions.
+        users: numbers of their users.
+    """
+
+    items: NDArray[np.int64]
+    sessions: NDArray[np.int64]
+    users: NDArray[np.int64]
+
+
+class NeighbourRows(Protocol):
+    """What is read of other users, without being changed."""
+
+    def rings(self, nums: list[int]) -> Rings:
+        """The rings of some items."""
+
+    def session_items(self, sessions: list[int]) -> dict[int, NDArray[np.int64]]:
+        """Numbers of the items of some sessions."""
+
+    def profile_weights(self, users: list[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Items and weights, of any base, of some users."""
+
+
+def from_neighbours(profile: Profile, rows: NeighbourRows) -> tuple[Weights, Weights]:
+    """Scores of items by sessions like the latest of a profile, and by users like it; each sums to 1 or is empty."""
+    recent = [num for num, entry in profile.items.items() if not entry.dismissed][-RECENT_ITEMS:]
+    if not recent:
+        return {}, {}
+    rings = rows.rings(recent)
+    if not len(rings.items):
+        return {}, {}
+    # The later the item, the more it says; the more sessions there are with it, the less.
+    shares = np.bincount(rings.items, minlength=len(recent))
+    recency = np.arange(1, len(recent) + 1) / len(recent)
+    says = recency / np.sqrt(1.0 + shares)
+    return (
+        _by_sessions(profile, rows, rings, says[rings.items]),
+        _by_users(profile, rows, rings, says[rings.items]),
+    )
+
+
+def _by_sessions(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDArray[np.float64]) -> Weights:
+    others = rings.sessions != profile.session
+    best = _heaviest(rings.sessions[others], says[others], MOST_SESSIONS)
+    found = rows.session_items([session for session, _ in best])
+    scores: Weights = {}
+    for session, likeness in best:
+        items = found.get(session)
+        if items is not None and len(items):
+            each = likeness / sqrt(len(items))
+            for num in items[-_MOST_LISTED:].tolist():
+                scores[num] = scores.get(num, 0.0) + each
+    return _normalised(scores)
+
+
+def _by_users(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDArray[np.float64]) -> Weights:
+    others = rings.users != profile.num
+    best = _heaviest(rings.users[others], says[others], MOST_USERS)
+    found = rows.profile_weights([user for user, _ in best])
+    own = {num: entry.weight for num, entry in profile.items.items() if not entry.dismissed}
+    length = sqrt(sum(weight * weight for weight in own.values()))
+    if not length:
+        return {}
+    scores: Weights = {}
+    for user, _ in best:
+        if user not in found:
+            continue
+        nums, weights = found[user]
+        theirs = float(np.sqrt(weights @ weights))
+        if not theirs:
+            continue
+        listed = nums.tolist()
+        likeness = sum(own.get(num, 0.0) * weight for num, weight in zip(listed, weights.tolist(), strict=True))
+        likeness /= length * theirs
+        if likeness <= 0.0:
+            continue
+        for num, weight in zip(listed, (weights / theirs).tolist(), strict=True):
+            scores[num] = scores.get(num, 0.0) + likeness * weight
+    return _normalised(scores)
+
+
+def _heaviest(keys: NDArray[np.int64], weights: NDArray[np.float64], most: int) -> list[tuple[int, float]]:
+    """Keys with the largest sums of weights; of equal ones the later number."""
+    if not len(keys):
+        return []
+    unique, places = np.unique(keys, return_inverse=True)
+    sums = np.bincount(places, weights=weights)
+    order = np.lexsort((-unique, -sums))[:most]
+    return list(zip(unique[order].tolist(), sums[order].tolist(), strict=True))
+
+
+def _normalised(scores: Weights) -> Weights:
+    total = sum(scores.values())
+    return {num: score / total for num, score in scores.items()} if total else {}
+
+
+def surprise(count: int, all_counts: int) -> float:
+    """How much an item says by being used: the rarer, the more; in bits."""
+    return log2(1.0 + all_counts / (1.0 + count))

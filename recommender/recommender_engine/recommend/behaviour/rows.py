@@ -1,0 +1,196 @@
+"""The rows of behaviour: an item with its partners, a user's profile, a session. Each encodes itself."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, Self
+
+from recommender_engine.recommend.behaviour.decay import REBASE_MS, growth
+
+MOST_PARTNERS = 256
+KEPT_PARTNERS = 192
+"""A list of partners is cut to its heaviest so many when it has more than ``MOST_PARTNERS``."""
+
+RING = 200
+"""So many of its latest sessions an item knows."""
+
+MOST_IN_SESSION = 100
+MOST_IN_PROFILE = 128
+
+_COUNTS = struct.Struct("<II")
+
+
+class RingEntry(NamedTuple):
+    """A session in which an item was used, and the number of its user."""
+
+    session: int
+    user: int
+
+
+@dataclass(slots=True)
+class ItemRow:
+    """What is known of one item from behaviour.
+
+    Attributes:
+        num: its number, which stays while the item has a row.
+        base_ms: base of the weights of partners.
+        count: interactions that counted, without repeats inside a session.
+        total: level of the weights of its interactions; ``None`` before the first.
+        popular: the same with a half-life of seven days.
+        trending: the same with a half-life of one day.
+        partners: weights by number of the other item, as sums with the base.
+        ring: the latest sessions with it, oldest first.
+    """
+
+    num: int
+    base_ms: int
+    count: int = 0
+    total: float | None = None
+    popular: float | None = None
+    trending: float | None = None
+    partners: dict[int, float] = field(default_factory=dict)
+    ring: list[RingEntry] = field(default_factory=list)
+
+    def rebase(self, now_ms: int) -> None:
+        """Scale the weights to a new base if the old one is too long ago."""
+        if now_ms - self.base_ms > REBASE_MS:
+            factor = growth(self.base_ms, now_ms)
+            self.partners = {num: weight * factor for num, weight in self.partners.items()}
+            self.base_ms = now_ms
+
+    def pair(self, other: int, weight: float) -> None:
+        """Add to the weight of a partner; the list is cut when it is full."""
+        partners = self.partners
+        partners[other] = partners.get(other, 0.0) + weight
+        if len(partners) > MOST_PARTNERS:
+            heaviest = sorted(partners.items(), key=lambda one: (-one[1], one[0]))
+            self.partners = dict(islice(heaviest, KEPT_PARTNERS))
+
+    def encoded_partners(self) -> bytes:
+        """Numbers and weights, little-endian: n times uint32, then n times float64."""
+        return array("I", self.partners).tobytes() + array("d", self.partners.values()).tobytes()
+
+    def encoded_ring(self) -> bytes:
+        """Sessions and users, little-endian: n times uint32, then n times uint32."""
+        sessions = array("I", [entry.session for entry in self.ring])
+        return sessions.tobytes() + array("I", [entry.user for entry in self.ring]).tobytes()
+
+
+def decoded_partners(data: bytes) -> dict[int, float]:
+    """The partners of ``ItemRow.encoded_partners``."""
+    count = len(data) // 12
+    nums, weights = array("I", data[: 4 * count]), array("d", data[4 * count :])
+    return dict(zip(nums, weights, strict=True))
+
+
+def decoded_ring(data: bytes) -> list[RingEntry]:
+    """The ring of ``ItemRow.encoded_ring``."""
+    half = len(data) // 2
+    return list(map(RingEntry, array("I", data[:half]), array("I", data[half:])))
+
+
+@dataclass(slots=True)
+class ProfileItem:
+    """What a user did with one item.
+
+    Attributes:
+        weight: sum of the weights, with the base of the profile.
+        count: sessions in which it was used.
+        last_s: when last, in seconds since 1970.
+        dismissed: whether the last word was that it is not wanted.
+    """
+
+    weight: float = 0.0
+    count: int = 0
+    last_s: int = 0
+    dismissed: bool = False
+
+
+_ENTRY = struct.Struct("<IIHHd")
+
+
+@dataclass(slots=True)
+class Profile:
+    """A user or an anonymous session, as the items show them.
+
+    Attributes:
+        num: number of the user.
+        base_ms: base of the weights.
+        items: by number, in the order of their last use.
+        session: number of the open session; 0 is none.
+        session_ms: time of its last interaction.
+        day: day since 1970 of the last interaction, and …
+        day_count: … how many there were on it.
+    """
+
+    num: int
+    base_ms: int
+    items: dict[int, ProfileItem] = field(default_factory=dict)
+    session: int = 0
+    session_ms: int = 0
+    day: int = 0
+    day_count: int = 0
+
+    def rebase(self, now_ms: int) -> None:
+        """Scale the weights to a new base if the old one is too long ago."""
+        if now_ms - self.base_ms > REBASE_MS:
+            factor = growth(self.base_ms, now_ms)
+            for one in self.items.values():
+                one.weight *= factor
+            self.base_ms = now_ms
+
+    def used(self, num: int) -> ProfileItem:
+        """The entry of an item, moved to the end; of too many the one with the least weight goes."""
+        entry = self.items.pop(num, None) or ProfileItem()
+        if len(self.items) >= MOST_IN_PROFILE:
+            least = min(self.items.items(), key=lambda one: (one[1].weight, one[0]))[0]
+            del self.items[least]
+        self.items[num] = entry
+        return entry
+
+    def encoded(self) -> bytes:
+        """The entries, 20 bytes each."""
+        return b"".join(
+            _ENTRY.pack(num, one.last_s, min(one.count, 65535), one.dismissed, one.weight)
+            for num, one in self.items.items()
+        )
+
+    @classmethod
+    def decoded(cls, num: int, base_ms: int, data: bytes, session: int, session_ms: int, day: int, count: int) -> Self:
+        """The profile of a row."""
+        items = {
+            item: ProfileItem(weight, uses, last_s, bool(dismissed))
+            for item, last_s, uses, dismissed, weight in _ENTRY.iter_unpack(data)
+        }
+        return cls(num, base_ms, items, session, session_ms, day, count)
+
+
+@dataclass(slots=True)
+class SessionRow:
+    """What one user did without a long pause.
+
+    Attributes:
+        num: its number; later sessions have higher ones.
+        user: number of the user.
+        last_ms: time of the last interaction.
+        items: weight that counted, by number of the item, in the order of the last use; the latest hundred.
+        rings: in so many rings of items it stands; in none, it goes.
+    """
+
+    num: int
+    user: int
+    last_ms: int
+    items: dict[int, float] = field(default_factory=dict)
+    rings: int = 0
+
+    def encoded(self) -> bytes:
+        """Numbers and weights, little-endian: n times uint32, then n times float64."""
+        return _encoded_weights(self.items)
+
+
+def _encoded_weights(weights: Mapping[int, float]) -> bytes:
+    return array("I", weights).tobytes() + array("d", weights.values()).tobytes()
