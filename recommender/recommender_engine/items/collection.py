@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from recommender_engine.items import limits
 from recommender_engine.items.decisions import Probability
@@ -18,6 +18,9 @@ Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=limits.MAX_RU
 CutRule = Literal["markup", "subject_prefixes", "quotes", "forwards", "signatures", "disclaimers", "auto_replies"]
 CUT_RULES: tuple[CutRule, ...] = get_args(CutRule)
 """What can be cut from a text before it is compared."""
+Weight = Annotated[float, Field(ge=-100.0, le=100.0)]
+INTERACTION_WEIGHTS = {"view": 1.0, "click": 1.0, "add": 2.0, "buy": 3.0, "rate": 2.0, "dismiss": -1.0}
+"""Kinds of interactions and their weights by default."""
 Choices = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
 
 
@@ -51,6 +54,9 @@ class CollectionSettings(Value):
         words: words that separate two texts, added to the shipped lists, and shipped words that are left out.
         canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
+        interaction_weights: weight of each kind of interaction, in [-100, 100]; those named are added to the defaults,
+            or replace them. Below 0, the user does not want the item.
+        liked_from: value from which ``rate`` counts as liked; below, the user does not want the item.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
             ``rate_limited``. By default any number.
         burst: how many of them may come at one moment; by default as many as in one second.
@@ -74,8 +80,17 @@ class CollectionSettings(Value):
     words: Words = ()
     canonical: Literal["earliest", "latest", "longest"] = "earliest"
     ttl_seconds: Seconds | None = None
+    interaction_weights: Annotated[dict[Name, Weight], Field(max_length=limits.MAX_RULES)] = Field(
+        default_factory=lambda: dict(INTERACTION_WEIGHTS)
+    )
+    liked_from: float = 3.0
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+
+    @field_validator("interaction_weights")
+    @classmethod
+    def _with_defaults(cls, given: dict[str, float]) -> dict[str, float]:
+        return {**INTERACTION_WEIGHTS, **given}
 
     @property
     def compares_texts(self) -> bool:

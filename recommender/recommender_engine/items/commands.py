@@ -13,10 +13,10 @@ from recommender_engine.items import limits
 from recommender_engine.items.collection import CollectionSettings
 from recommender_engine.items.command import CollectionCommand, Command, ItemCommand
 from recommender_engine.items.entry_id import EntryId
-from recommender_engine.items.item import Item, ItemKey
+from recommender_engine.items.item import Item, ItemKey, Timestamp
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
-from recommender_engine.items.values import Attributes, Id, Key, Value, Version
+from recommender_engine.items.values import Attributes, Id, Key, Name, Value, Version
 
 
 class UpsertItem(Item, ItemCommand):
@@ -119,6 +119,79 @@ class GiveFeedback(ItemCommand):
         return self
 
 
+class RecordInteraction(CollectionCommand):
+    """What a user, or an anonymous session, did with an item. The item may arrive later.
+
+    Attributes:
+        collection: the collection of the item.
+        item: the item.
+        user: the user, if known. An interaction has a user, a session, or both.
+        session: the producer's name for the visit; without ``user`` it stands for the user until ``user.merged``.
+        kind: one of those in the setting ``interaction_weights`` of the collection.
+        value: of a kind that has one, such as the stars of ``rate``.
+        time: when it was, with a time zone; by default, and never later than, the time of the command.
+    """
+
+    type: ClassVar = "interaction.recorded"
+    privileged: ClassVar = False
+    routed: ClassVar = True
+    rated: ClassVar = True
+    collection: Id = "default"
+    item: Id
+    user: Id | None = None
+    session: Id | None = None
+    kind: Name = "view"
+    value: float | None = None
+    time: Timestamp | None = None
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> Self:
+        if self.user is None and self.session is None:
+            raise ValueError("'user' is missing, or 'session' for an anonymous visitor")
+        return self
+
+
+class MergeUser(CollectionCommand):
+    """An anonymous session is this user: at log-in, what it did becomes part of the user's profile.
+
+    Attributes:
+        collection: the collection that both used.
+        user: the user.
+        session: the session that is merged into it.
+    """
+
+    type: ClassVar = "user.merged"
+    privileged: ClassVar = False
+    routed: ClassVar = True
+    rated: ClassVar = True
+    collection: Id = "default"
+    user: Id
+    session: Id
+
+
+class EraseUser(CollectionCommand):
+    """Delete a user with profile, sessions and interactions. Sums over all users stay. No rate refuses it.
+
+    Attributes:
+        collection: the collection.
+        user: the user; or …
+        session: … an anonymous session.
+    """
+
+    type: ClassVar = "user.erased"
+    privileged: ClassVar = False
+    routed: ClassVar = True
+    collection: Id = "default"
+    user: Id | None = None
+    session: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.user is None) == (self.session is None):
+            raise ValueError("name either 'user' or 'session'")
+        return self
+
+
 COMMAND_TYPES: dict[str, type[Command]] = {
     command.type: command
     for command in (
@@ -129,6 +202,9 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         ConfigureCollection,
         DeleteCollection,
         GiveFeedback,
+        RecordInteraction,
+        MergeUser,
+        EraseUser,
         TickClock,
         QuarantineCommand,
         RefuseMessage,

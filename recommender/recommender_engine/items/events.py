@@ -160,6 +160,36 @@ class FeedbackAccepted(EventData):
     answers: int
 
 
+class InteractionAccepted(EventData):
+    """An interaction is recorded. It is the outcome of its command and is not published; it names no user.
+
+    Attributes:
+        item_id: the item.
+        kind: of the interaction.
+    """
+
+    type: ClassVar = "recommender.interaction.accepted.v1"
+    item_id: str
+    collection: str
+    kind: str
+
+
+class UserMerged(EventData):
+    """A session is part of a user's profile now; not published. ``merged`` is false if there was no such session."""
+
+    type: ClassVar = "recommender.user.merged.v1"
+    collection: str
+    merged: bool
+
+
+class UserErased(EventData):
+    """A user is deleted; the event does not say which. ``interactions`` is how many were deleted with the user."""
+
+    type: ClassVar = "recommender.user.erased.v1"
+    collection: str
+    interactions: int
+
+
 class ItemPatched(EventData):
     """Attributes changed; ``attributes`` are all of them as they stand now."""
 
@@ -298,6 +328,9 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         ItemRevised,
         GroupChanged,
         FeedbackAccepted,
+        InteractionAccepted,
+        UserMerged,
+        UserErased,
         ItemPatched,
         ItemDeleted,
         CommandIgnored,

@@ -87,6 +87,14 @@ class Collections:
             self.touch(collection)
         return collection
 
+    def require(self, name: str) -> Collection:
+        """The collection, created at need, without vectors.
+
+        Raises:
+            InvalidCommand: there are already as many as allowed.
+        """
+        return self._by_name.get(name) or self._create(name, CollectionSettings())
+
     def configure(self, name: str, settings: CollectionSettings) -> Collection:
         """Set the settings.
 

@@ -9,7 +9,17 @@ from typing import Any
 
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import InvalidCommand, StateFull
-from recommender_engine.items import CollectionSettings, Entry, EntryId, EraseItem, Event, Item, ItemKey, UpsertItem
+from recommender_engine.items import (
+    CollectionSettings,
+    Entry,
+    EntryId,
+    EraseItem,
+    EraseUser,
+    Event,
+    Item,
+    ItemKey,
+    UpsertItem,
+)
 from recommender_engine.matching import MATCHERS, LearnedMatcher, MatcherFactory
 from recommender_engine.message import Messages
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
@@ -34,6 +44,7 @@ from recommender_engine.pipeline.dedup.group_edits import GroupEdits
 from recommender_engine.pipeline.dedup.groups import Groups
 from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
+from recommender_engine.pipeline.interactions.interactions import Interactions
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.promises import Promises
 from recommender_engine.pipeline.lexical.words import Words
@@ -171,7 +182,8 @@ class Recommender:
         whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement)
         self.tidying = Retention(store, self.moves.leftovers)
         self._items = ItemChanges(store, self._collections, departures, feedback, outcomes, self.moves)
-        self._handlers = Handlers(store, self.moves, upserts, self._items, feedback, whole, self.moving)
+        interactions = Interactions(store, self._collections)
+        self._handlers = Handlers(store, self.moves, upserts, self._items, feedback, whole, self.moving, interactions)
         self.notes = Notes(store)
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
@@ -222,7 +234,7 @@ class Recommender:
         for collection in batch.retired:
             self._indexes.forget(collection)
         self._messages.forget_texts()
-        if batch.retired or any(isinstance(entry.command, EraseItem) for entry in fresh):
+        if batch.retired or any(isinstance(entry.command, EraseItem | EraseUser) for entry in fresh):
             self._words.forget_texts()
             with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
                 self._store.truncate_log()
@@ -248,6 +260,7 @@ class Recommender:
             batch.changed.update({collection.id: collection for collection in self._collections.flush()})
             self._words.flush()
             self._rates.flush()
+            self._store.behaviour.flush()
             batch.finish()
             self._before_commit()
 

@@ -1,6 +1,7 @@
 """The durable state: everything else can be rebuilt from what is committed here."""
 
 from recommender_engine.store.answers import Answer
+from recommender_engine.store.behaviour import BehaviourTable, UsedItem, UserKey
 from recommender_engine.store.collections import Arrived, Collection
 from recommender_engine.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender_engine.store.failures import explained
@@ -18,6 +19,7 @@ __all__ = [
     "Answer",
     "Arrived",
     "AttributeRow",
+    "BehaviourTable",
     "Collection",
     "DatabaseCopy",
     "Forward",
@@ -35,6 +37,8 @@ __all__ = [
     "StoredItem",
     "TrainingExample",
     "TrainingRun",
+    "UsedItem",
+    "UserKey",
     "Verdict",
     "examine_copy",
     "examine_state",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -347,6 +348,21 @@ class Outbox:
         )
         if kept.rows:
             self._events.change(0, self._bytes_about(collection, item_id) - before)
+
+    def forget_outcomes(self, ids: Sequence[EntryId]) -> None:
+        """Delete silent outcomes, and the keys of their commands: a repeat of the command counts anew."""
+        for id_ in ids:
+            row = self.get(id_)
+            if row is not None:
+                self._events.change(-1, -size(row.event))
+                self._db.execute("DELETE FROM outbox WHERE ms=? AND n=?", id_)
+        kept = self._keys.held.rows
+        gone = self._db.execute(
+            "DELETE FROM keys WHERE (event_ms, event_n) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
+            (json.dumps(ids),),
+        ).rowcount
+        self._keys.change(-min(gone, kept))
+        self._unused.clear()
 
     def _bytes_about(self, collection: str, item_id: str) -> int:
         """Bytes of the events that are about an item, or may quote it."""

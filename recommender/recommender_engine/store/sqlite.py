@@ -11,6 +11,7 @@ from recommender_engine.errors import StateError, StateFull
 from recommender_engine.files import read_ahead
 from recommender_engine.items import START, EntryId
 from recommender_engine.store.answers import AnswerTable
+from recommender_engine.store.behaviour import BehaviourTable
 from recommender_engine.store.collections import CollectionTable
 from recommender_engine.store.copying import DatabaseCopy, facts_of
 from recommender_engine.store.failures import explained
@@ -66,6 +67,7 @@ class SqliteStore:
         self.answers = AnswerTable(self._db)
         self.training = TrainingTable(self._db)
         self.tombstones = TombstoneTable(self._db)
+        self.behaviour = BehaviourTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
         self.transfer = TransferTable(self._db)
@@ -76,7 +78,7 @@ class SqliteStore:
         for counts in (self.items.counts, self.answers.counts, self.tombstones.counts):
             self.on_rollback(counts.forget)
             self.on_retire(counts.retire)
-        for table in (self.vectors, self.words, self.outbox, self.moves):
+        for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour):
             self.on_rollback(table.forget)
 
     def on_rollback(self, reload: Callable[[], None]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 9
+from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
+
+SCHEMA_VERSION = 10
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender_engine.store.upgrades`)."""
 
 # Indexes are in the order in which upgrades create them: SQLite chooses between equally good ones by their order.
@@ -196,3 +198,4 @@ CREATE TABLE payloads (
 -- Whether the word index holds marks of what was removed.
 INSERT INTO meta VALUES ('words were removed', '0');
 """
+TABLES += BEHAVIOUR_TABLES

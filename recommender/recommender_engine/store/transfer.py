@@ -5,6 +5,16 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+_TABLES_AND_KEYS = (
+    ("tombstones", "id"),
+    ("answers", "id"),
+    ("terms", "term"),
+    ("models", "collection"),
+    ("users", "num"),
+    ("used_items", "num"),
+    ("sessions", "num"),
+    ("interactions", "id"),
+)
 _GONE = "\n"  # in the name of a collection that has left; not allowed in ids
 
 
@@ -123,7 +133,7 @@ class TransferTable:
             [{"id": vector} for (vector,) in vectors],
         )
         gone = len(vectors)
-        for table, key in (("tombstones", "id"), ("answers", "id"), ("terms", "term"), ("models", "collection")):
+        for table, key in _TABLES_AND_KEYS:
             gone += self._db.execute(
                 f"DELETE FROM {table} WHERE collection=? AND {key} IN"  # noqa: S608 (constants)
                 f" (SELECT {key} FROM {table} WHERE collection=? LIMIT ?)",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
+
 # The statements from each schema version to the next, as in `TABLES`.
 UPGRADES = {
     2: """
@@ -154,6 +156,7 @@ ALTER TABLE items ADD COLUMN length INTEGER NOT NULL DEFAULT 0;  -- characters o
 UPDATE items SET length = said_length(content);
 CREATE INDEX items_by_length ON items (grp, length DESC, seq);
 """,
+    10: BEHAVIOUR_TABLES,
 }
 
 

@@ -14,11 +14,14 @@ from recommender_engine.items import (
     Entry,
     EntryId,
     EraseItem,
+    EraseUser,
     GiveFeedback,
+    MergeUser,
     MoveCollection,
     PatchItem,
     QuarantineCommand,
     ReceiveRecords,
+    RecordInteraction,
     RefuseMessage,
     RejectedCommand,
     TickClock,
@@ -30,6 +33,7 @@ from recommender_engine.pipeline.commands.collection_changes import CollectionCh
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.item_changes import ItemChanges
 from recommender_engine.pipeline.commands.upserts import Upserts
+from recommender_engine.pipeline.interactions.interactions import Interactions
 from recommender_engine.pipeline.migration.move_steps import MoveSteps
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.outcomes.rejections import refused, refused_elsewhere, rejected
@@ -66,6 +70,7 @@ class Handlers:
         feedback: Feedback,
         collections: CollectionChanges,
         steps: MoveSteps,
+        interactions: Interactions,
     ) -> None:
         self._store = store
         self._moves = moves
@@ -75,6 +80,9 @@ class Handlers:
             DeleteItem: items.delete,
             EraseItem: items.erase,
             GiveFeedback: feedback.apply,
+            RecordInteraction: interactions.record,
+            MergeUser: interactions.merge,
+            EraseUser: interactions.erase,
             ConfigureCollection: collections.configure,
             DeleteCollection: collections.delete,
             MoveCollection: steps.move,

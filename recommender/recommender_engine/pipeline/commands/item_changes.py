@@ -91,6 +91,7 @@ class ItemChanges:
             return ignore(decision, command, "unknown_item", silent=command.silent)
         here = decision.within(collection)
         departed = self._departures.take_out(here, stored)
+        self._store.behaviour.departed(collection.id, command.id)
         outcome = self._outcomes.emit(here, _deleted(decision, command), None, silent=command.silent)
         if not command.silent:
             self._departures.publish(here, departed, "item_deleted")
@@ -106,6 +107,7 @@ class ItemChanges:
                 if stored.version is not None:  # a late command must not bring the text back
                     next_version = min(stored.version + 1, limits.MAX_VERSION)
                     self._store.tombstones.bury(collection.id, command.id, next_version, decision.time_ms)
+            self._store.behaviour.departed(collection.id, command.id)
             self._feedback.forget(collection.id, command.id)
         self._moves.forget(decision.entry, command)
         outcome = decision.emit(_deleted(decision, command, erased=True))
@@ -119,6 +121,7 @@ class ItemChanges:
         for row in rows:
             if row.version is not None:
                 self._store.tombstones.bury(decision.collection.id, row.item.id, row.version, decision.time_ms)
+            self._store.behaviour.departed(decision.collection.id, row.item.id)
             decision.emit(_deleted(decision, row.item, expired=True))
         self._departures.expire(decision, rows)
 

@@ -112,6 +112,7 @@ class Upserts:
             version=_version(upsert, stored),
         )
         self._expiry.arrived(collection, row.at_ms)
+        self._store.behaviour.arrived(collection.id, command.id)
         if assignment.merges:
             row = self._merge(decision, row, assignment, before)
             candidates = candidates.regrouped()

@@ -10,6 +10,8 @@ from recommender_engine.pipeline.migration.collection_cleanup import CollectionC
 from recommender_engine.store import MOST_OUTBOX_BYTES, SqliteStore
 
 _ROWS = 250
+INTERACTIONS_MS = 400 * 24 * 3600 * 1000
+"""For how long of stream time single interactions are kept; what was learned from them stays."""
 _ITEMS = 50  # of a retired collection, with their words
 
 
@@ -49,5 +51,6 @@ class Retention:
             events = self._store.outbox.prune(now_ms - outbox_ms, sent, _ROWS, outbox_bytes)
             keys = self._store.outbox.forget_keys(now_ms, _ROWS)
             payloads = self._store.outbox.payloads.forget_old(now_ms - outbox_ms, _ROWS)
+            interactions = self._store.behaviour.forget_old(now_ms - INTERACTIONS_MS, _ROWS)
             versions = self._store.tombstones.forget_old(now_ms, _ROWS)
-        return events, keys + payloads + versions
+        return events, keys + payloads + versions + interactions

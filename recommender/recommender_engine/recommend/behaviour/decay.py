@@ -1,4 +1,4 @@
-"""Weights that halve with time, kept as sums that grow instead: nothing is touched that an interaction does not concern.
+"""Weights that halve with time, kept as sums that grow: nothing is touched that an interaction does not concern.
 
 An interaction at time t adds ``w * 2 ** ((t - base) / half_life)`` to a sum whose base is fixed. Today's value of the
 sum is the sum times ``2 ** ((base - now) / half_life)``.

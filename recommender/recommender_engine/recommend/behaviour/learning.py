@@ -30,7 +30,7 @@ them together grows with the square root, so that a wholesale order does not out
 
 
 class BehaviourRows(Protocol):
-    """The rows of one collection. A row that is given out may be changed; it is written with the transaction."""
+    """The rows. A row that is given out may be changed; it is written with the transaction."""
 
     def item(self, num: int) -> ItemRow | None:
         """The row of an item, if it is there."""
@@ -41,7 +41,7 @@ class BehaviourRows(Protocol):
     def session(self, num: int) -> SessionRow | None:
         """A session, if it is there."""
 
-    def open_session(self, user: int, at_ms: int) -> SessionRow:
+    def open_session(self, collection: int, user: int, at_ms: int) -> SessionRow:
         """A new session."""
 
     def drop_session(self, num: int) -> None:
@@ -52,18 +52,20 @@ class Observation(NamedTuple):
     """One interaction, as it is learned from.
 
     Attributes:
+        collection: number of the collection.
         user: number of the user.
         item: number of the item.
         weight: of its kind; below 0: the item is not wanted.
         at_ms: its time, in milliseconds since 1970.
-        begins: whether the producer says that a new session begins.
+        visit: the producer's name for the session; another one begins another session.
     """
 
+    collection: int
     user: int
     item: int
     weight: float
     at_ms: int
-    begins: bool = False
+    visit: str | None = None
 
 
 class Behaviour:
@@ -104,14 +106,15 @@ class Behaviour:
     def _session(self, profile: Profile, seen: Observation) -> SessionRow:
         """The session it belongs to; one that comes late has a session of its own."""
         late = seen.at_ms < profile.session_ms - SESSION_GAP_MS
-        if profile.session and not seen.begins and not late and seen.at_ms - profile.session_ms <= SESSION_GAP_MS:
+        same_visit = seen.visit is None or seen.visit == profile.visit
+        if profile.session and same_visit and not late and seen.at_ms - profile.session_ms <= SESSION_GAP_MS:
             found = self._rows.session(profile.session)
             if found is not None:
                 found.last_ms = profile.session_ms = max(profile.session_ms, seen.at_ms)
                 return found
-        opened = self._rows.open_session(profile.num, seen.at_ms)
+        opened = self._rows.open_session(seen.collection, profile.num, seen.at_ms)
         if not late:
-            profile.session, profile.session_ms = opened.num, seen.at_ms
+            profile.session, profile.session_ms, profile.visit = opened.num, seen.at_ms, seen.visit
         return opened
 
     def _learn_item(self, item: ItemRow, at_ms: int, gain: float, *, first: bool) -> None:

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from recommender_engine.recommend.behaviour.decay import REBASE_MS, growth
 
@@ -123,6 +123,7 @@ class Profile:
         items: by number, in the order of their last use.
         session: number of the open session; 0 is none.
         session_ms: time of its last interaction.
+        visit: the producer's name for it, if it gives one.
         day: day since 1970 of the last interaction, and …
         day_count: … how many there were on it.
     """
@@ -132,6 +133,7 @@ class Profile:
     items: dict[int, ProfileItem] = field(default_factory=dict)
     session: int = 0
     session_ms: int = 0
+    visit: str | None = None
     day: int = 0
     day_count: int = 0
 
@@ -152,6 +154,25 @@ class Profile:
         self.items[num] = entry
         return entry
 
+    def merge(self, other: Profile) -> None:
+        """Add what another profile knows; of an item in both, the later word on dismissal holds."""
+        factor = growth(other.base_ms, self.base_ms)
+        for num, theirs in other.items.items():
+            mine = self.items.setdefault(num, ProfileItem())
+            if theirs.last_s >= mine.last_s:
+                mine.dismissed = theirs.dismissed
+            mine.weight += theirs.weight * factor
+            mine.count += theirs.count
+            mine.last_s = max(mine.last_s, theirs.last_s)
+        latest = sorted(self.items.items(), key=lambda one: one[1].last_s)
+        heaviest = sorted(latest, key=lambda one: (-one[1].weight, one[0]))[:MOST_IN_PROFILE]
+        kept = {num for num, _ in heaviest}
+        self.items = {num: one for num, one in latest if num in kept}
+        if other.session_ms >= self.session_ms:
+            self.session, self.session_ms, self.visit = other.session, other.session_ms, other.visit
+        if other.day == self.day:
+            self.day_count += other.day_count
+
     def encoded(self) -> bytes:
         """The entries, 20 bytes each."""
         return b"".join(
@@ -160,13 +181,13 @@ class Profile:
         )
 
     @classmethod
-    def decoded(cls, num: int, base_ms: int, data: bytes, session: int, session_ms: int, day: int, count: int) -> Self:
-        """The profile of a row."""
+    def decoded(cls, num: int, base_ms: int, data: bytes, *others: Any) -> Self:
+        """The profile of a row; ``others`` are the attributes behind ``items``, in their order."""
         items = {
             item: ProfileItem(weight, uses, last_s, bool(dismissed))
             for item, last_s, uses, dismissed, weight in _ENTRY.iter_unpack(data)
         }
-        return cls(num, base_ms, items, session, session_ms, day, count)
+        return cls(num, base_ms, items, *others)
 
 
 @dataclass(slots=True)

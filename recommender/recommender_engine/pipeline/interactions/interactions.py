@@ -1,0 +1,116 @@
+"""``interaction.recorded``, ``user.merged`` and ``user.erased``: applied to the rows of behaviour."""
+
+from __future__ import annotations
+
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import (
+    EntryId,
+    EraseUser,
+    InteractionAccepted,
+    MergeUser,
+    RecordInteraction,
+    UserErased,
+    UserMerged,
+)
+from recommender_engine.pipeline.batch import Decision
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.recommend.behaviour import Behaviour, Observation
+from recommender_engine.store import Collection, SqliteStore, UserKey
+
+RATED = "rate"
+"""The kind whose weight depends on its value."""
+
+
+class Interactions:
+    """Applies commands about users."""
+
+    def __init__(self, store: SqliteStore, collections: Collections) -> None:
+        self._store = store
+        self._collections = collections
+        self._behaviour = Behaviour(store.behaviour)
+
+    def record(self, decision: Decision, command: RecordInteraction) -> EntryId | None:
+        """Apply ``interaction.recorded``; returns the id of its outcome, if anybody may ask for it.
+
+        Raises:
+            InvalidCommand: the collection has no such kind of interaction, or a rating comes without its value; or it
+                would make one collection too many.
+        """
+        collection = self._collections.require(command.collection)
+        weight = weight_of(collection, command)
+        at_ms = decision.time_ms
+        if command.time is not None:
+            at_ms = min(max(0, int(command.time.timestamp() * 1000)), at_ms)
+        rows, key = self._store.behaviour, _key(command.user, command.session)
+        user = rows.user(collection.id, key) or rows.add_user(collection.id, key, at_ms)
+        item = rows.used_item(collection.id, command.item)
+        if item is None:
+            waiting = self._store.items.get(collection.id, command.item) is None
+            item = rows.add_item(collection.id, command.item, at_ms, waiting=waiting)
+        visit = command.session if command.user is not None else None
+        self._behaviour.learn(Observation(collection.id, user, item, weight, at_ms, visit))
+        outcome = None
+        if decision.entry.key is not None or decision.entry.reply_to is not None:
+            accepted = InteractionAccepted(
+                command=decision.cause, item_id=command.item, collection=collection.name, kind=command.kind
+            )
+            outcome = decision.emit(accepted, silent=True)
+        rows.record(collection.id, user, item, kind=command.kind, value=command.value, at_ms=at_ms, outcome=outcome)
+        return outcome
+
+    def merge(self, decision: Decision, command: MergeUser) -> EntryId:
+        """Apply ``user.merged``; returns the id of its outcome."""
+        collection = self._collections.find(command.collection)
+        rows = self._store.behaviour
+        other = None if collection is None else rows.user(collection.id, UserKey(command.session, anonymous=True))
+        if collection is not None and other is not None:
+            key = UserKey(command.user, anonymous=False)
+            user = rows.user(collection.id, key)
+            if user is None:
+                rows.rename_user(other, key)
+            else:
+                mine, theirs = rows.profile(user), rows.profile(other)
+                if mine is not None and theirs is not None:
+                    mine.merge(theirs)
+                rows.take_over(user, other)
+        merged = UserMerged(command=decision.cause, collection=command.collection, merged=other is not None)
+        return decision.emit(merged, silent=True)
+
+    def erase(self, decision: Decision, command: EraseUser) -> EntryId:
+        """Apply ``user.erased``; returns the id of its outcome."""
+        collection = self._collections.find(command.collection)
+        interactions = 0
+        if collection is not None:
+            user = self._store.behaviour.user(collection.id, _key(command.user, command.session))
+            if user is not None:
+                interactions, outcomes = self._store.behaviour.erase_user(user)
+                self._store.outbox.forget_outcomes(outcomes)
+        self._store.erased(decision.entry.id)
+        erased = UserErased(command=decision.cause, collection=command.collection, interactions=interactions)
+        return decision.emit(erased)
+
+
+def weight_of(collection: Collection, command: RecordInteraction) -> float:
+    """The weight of an interaction under the settings of its collection; below 0: the item is not wanted.
+
+    Raises:
+        InvalidCommand: there is no such kind, or a rating has no value.
+    """
+    settings = collection.settings
+    weight = settings.interaction_weights.get(command.kind)
+    if weight is None:
+        known = ", ".join(settings.interaction_weights)
+        raise InvalidCommand(
+            "unknown_kind",
+            f"kind: {command.kind!r} is not one of {known} (setting interaction_weights of the collection)",
+            "kind",
+        )
+    if command.kind == RATED:
+        if command.value is None:
+            raise InvalidCommand("missing_field", "value: a rating needs its value", "value")
+        return weight if command.value >= settings.liked_from else -weight
+    return weight
+
+
+def _key(user: str | None, session: str | None) -> UserKey:
+    return UserKey(user if user is not None else session or "", user is None)

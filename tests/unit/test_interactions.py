@@ -1,0 +1,287 @@
+"""Interactions: batches make no difference, users can be merged and erased, and what is stored has bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from recommender_engine import Entry, Recommender
+from recommender_engine.items import CommandRejected, InteractionAccepted, UserErased, UserMerged
+from recommender_engine.recommend.behaviour import rows as behaviour_rows
+from recommender_engine.store import behaviour as behaviour_table
+from tests.support.engine import Log, opened, outbox_lines
+
+DAY_MS = 24 * 3600 * 1000
+TABLES = ("users", "used_items", "sessions", "interactions", "keys")
+
+
+def rows_of(engine: Recommender, *tables: str) -> list[Any]:
+    """All rows of the tables."""
+    db = engine._store._db
+    return [db.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall() for table in tables or TABLES]
+
+
+def played(entries: Sequence[Entry], size: int) -> Recommender:
+    engine = opened()
+    for start in range(0, len(entries), size):
+        engine.process(entries[start : start + size])
+    return engine
+
+
+def interact(log: Log, item: str, user: str | None = None, **fields: Any) -> Entry:
+    return log.add("interaction.recorded", data={"item": item, **({"user": user} if user else {}), **fields})
+
+
+def traffic(seed: int, count: int) -> list[Entry]:
+    """Interactions of a few users with a few items, among arrivals, departures, merges and erasures."""
+    random, log = Random(seed), Log()
+    entries: list[Entry] = []
+    for n in range(count):
+        item, user = f"i{random.randrange(30)}", f"u{random.randrange(6)}"
+        later = random.choice((1, 1000, 60_000, 4_000_000, DAY_MS))
+        roll = random.random()
+        if roll < 0.12:
+            entries.append(log.upsert(item, f"blue mug number {item}", later_ms=later))
+        elif roll < 0.15:
+            entries.append(log.delete(item, later_ms=later))
+        elif roll < 0.17:
+            entries.append(log.add("user.merged", user=user, session=f"s{random.randrange(6)}"))
+        elif roll < 0.18:
+            entries.append(log.add("user.erased", user=user))
+        else:
+            whose = {"user": user} if random.random() < 0.7 else {"session": f"s{random.randrange(6)}"}
+            kind = random.choice(("view", "add", "buy", "dismiss"))
+            key = f"k{n}" if random.random() < 0.3 else None
+            entries.append(
+                log.add("interaction.recorded", data={"item": item, "kind": kind, **whose}, key=key, later_ms=later)
+            )
+    return entries
+
+
+@pytest.fixture
+def small_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds that a short stream reaches."""
+    monkeypatch.setattr(behaviour_rows, "MOST_PARTNERS", 8)
+    monkeypatch.setattr(behaviour_rows, "KEPT_PARTNERS", 5)
+    monkeypatch.setattr(behaviour_rows, "MOST_IN_PROFILE", 6)
+    monkeypatch.setattr("recommender_engine.recommend.behaviour.learning.RING", 3)
+    monkeypatch.setattr("recommender_engine.recommend.behaviour.learning.MOST_IN_SESSION", 4)
+    monkeypatch.setattr(behaviour_table, "MOST_WAITING", 5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kept", [1, 8192])
+def test_batches_make_no_difference(seed: int, kept: int, monkeypatch: pytest.MonkeyPatch, small_lists: None) -> None:
+    monkeypatch.setattr(behaviour_table, "_ROWS_KEPT", kept)  # with 1, rows are read from the disk again and again
+    entries = traffic(seed, 400)
+    one = played(entries, 1)
+    for size in (7, 500):
+        other = played(entries, size)
+        assert rows_of(other) == rows_of(one)
+        assert outbox_lines(other) == outbox_lines(one)
+
+
+def test_what_is_kept_has_bounds(small_lists: None) -> None:
+    engine = played(traffic(7, 1500), 50)
+    assert engine._store._db.execute("SELECT count(*) FROM used_items WHERE waiting").fetchone()[0] <= 5
+    for (num,) in engine._store._db.execute("SELECT num FROM used_items"):
+        row = engine._store.behaviour.item(num)
+        assert row is not None
+        assert len(row.partners) <= 8
+        assert len(row.ring) <= 3
+    for (num,) in engine._store._db.execute("SELECT num FROM users"):
+        profile = engine._store.behaviour.profile(num)
+        assert profile is not None
+        assert len(profile.items) <= 6
+    rings = engine._store._db.execute("SELECT min(rings) FROM sessions").fetchone()[0]
+    assert rings >= 1, "a session that no item knows has gone"
+
+
+def test_a_failed_batch_leaves_nothing() -> None:
+    log, engine = Log(), opened()
+    engine.process([log.upsert("a", "blue mug"), interact(log, "a", "u"), interact(log, "b", "u")])
+    before = rows_of(engine)
+    entries = [interact(log, "a", "v"), interact(log, "c", "u")]
+    engine._before_commit = lambda: (_ for _ in ()).throw(RuntimeError("no"))  # type: ignore[assignment]
+    with pytest.raises(RuntimeError):
+        engine.process(entries)
+    assert rows_of(engine) == before
+    engine._before_commit = lambda: None
+    engine.process(entries)
+    other = opened()
+    other_log = Log()
+    other.process([other_log.upsert("a", "blue mug"), interact(other_log, "a", "u"), interact(other_log, "b", "u")])
+    other.process([interact(other_log, "a", "v"), interact(other_log, "c", "u")])
+    assert rows_of(engine) == rows_of(other)
+
+
+def test_items_used_together_are_partners() -> None:
+    log, engine = Log(), opened()
+    for user in ("u", "v"):
+        engine.process([interact(log, item, user, kind="buy") for item in ("cup", "saucer", "spoon")])
+        log.add("clock.ticked", later_ms=2 * 3600 * 1000)
+    engine.process([interact(log, "nail", "w"), interact(log, "hammer", "w")])
+    behaviour = engine._store.behaviour
+    cup = behaviour.used_item(1, "cup")
+    assert cup is not None
+    row = behaviour.item(cup)
+    assert row is not None
+    ids = {one.id for one in behaviour.used_items(row.partners).values()}
+    assert ids <= {"saucer", "spoon"}  # those that wait are not given; none is here
+    engine.process([log.upsert("saucer", "a saucer"), log.upsert("hammer", "a hammer")])
+    assert {one.id for one in behaviour.used_items(row.partners).values()} == {"saucer"}
+
+
+def test_a_pause_of_an_hour_ends_a_session_and_so_does_another_visit() -> None:
+    log, engine = Log(), opened()
+    engine.process(
+        [
+            interact(log, "a", "u"),
+            log.add("interaction.recorded", data={"item": "b", "user": "u"}, later_ms=3600 * 1000 + 1),
+            interact(log, "c", "u", session="visit 2"),
+            interact(log, "d", "u", session="visit 2"),
+        ]
+    )
+    sessions = engine._store._db.execute("SELECT count(*) FROM sessions").fetchone()[0]
+    assert sessions == 3
+    behaviour = engine._store.behaviour
+    partners = {}
+    for id_ in "abcd":
+        num = behaviour.used_item(1, id_)
+        assert num is not None
+        row = behaviour.item(num)
+        assert row is not None
+        partners[id_] = len(row.partners)
+    assert partners == {"a": 0, "b": 0, "c": 1, "d": 1}
+
+
+def test_a_repeat_under_the_same_key_counts_once() -> None:
+    log, engine = Log(), opened()
+    first = log.add("interaction.recorded", data={"item": "a", "user": "u"}, key="k")
+    again = log.add("interaction.recorded", data={"item": "a", "user": "u"}, key="k", reply_to="task")
+    engine.process([first, again])
+    assert engine._store._db.execute("SELECT count(*) FROM interactions").fetchone()[0] == 1
+    (reply,) = engine._store.outbox.replies(0, 10)
+    assert json.loads(reply.outcome.event)["type"] == InteractionAccepted.type
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({}, "invalid_value", None),
+        ({"user": "u", "kind": "sniff"}, "unknown_kind", "kind"),
+        ({"user": "u", "kind": "rate"}, "missing_field", "value"),
+        ({"user": "u", "time": "yesterday"}, "invalid_value", "time"),
+        ({"user": "u", "value": "5"}, "wrong_type", "value"),
+        ({"user": "", "kind": "view"}, "invalid_value", "user"),
+    ],
+)
+def test_what_is_wrong_is_named(fields: dict[str, Any], code: str, field: str | None) -> None:
+    log, engine = Log(), opened()
+    (event,) = engine.process([log.add("interaction.recorded", data={"item": "a", **fields})])
+    assert isinstance(event.data, CommandRejected)
+    assert (event.data.code, event.data.field) == (code, field)
+    assert not rows_of(engine, "interactions")[0]
+
+
+def test_a_collection_has_kinds_of_its_own_beside_the_defaults() -> None:
+    log, engine = Log(), opened()
+    engine.process(
+        [log.configure(interaction_weights={"borrow": 5.0, "view": 0.5}), interact(log, "a", "u", kind="borrow")]
+    )
+    engine.process([interact(log, "b", "u", kind="buy")])
+    weights = {row.id: row.total for row in engine._store.behaviour.named(1, ["a", "b"]).values()}
+    assert weights["a"] > weights["b"]
+
+
+def test_a_low_rating_and_a_dismissal_say_no() -> None:
+    log, engine = Log(), opened()
+    engine.process(
+        [
+            interact(log, "a", "u", kind="rate", value=2.0),
+            interact(log, "b", "u", kind="rate", value=5.0),
+            interact(log, "c", "u", kind="dismiss"),
+            interact(log, "d", "u"),
+            interact(log, "d", "u", kind="dismiss"),
+            interact(log, "e", "u", kind="dismiss"),
+            interact(log, "e", "u", kind="view"),
+        ]
+    )
+    behaviour = engine._store.behaviour
+    user = behaviour.user(1, behaviour_table.UserKey("u", anonymous=False))
+    assert user is not None
+    profile = behaviour.profile(user)
+    assert profile is not None
+    nums = {id_: behaviour.used_item(1, id_) for id_ in "abcde"}
+    dismissed = {id_ for id_, num in nums.items() if num is not None and profile.items[num].dismissed}
+    assert dismissed == {"a", "c", "d"}
+
+
+def test_a_session_becomes_a_user_at_log_in() -> None:
+    log, engine = Log(), opened()
+    engine.process([interact(log, "a", session="s"), interact(log, "b", session="s"), interact(log, "c", "u")])
+    (merged,) = engine.process([log.add("user.merged", user="u", session="s")])
+    assert isinstance(merged.data, UserMerged)
+    assert merged.data.merged
+    behaviour = engine._store.behaviour
+    assert behaviour.user(1, behaviour_table.UserKey("s", anonymous=True)) is None
+    user = behaviour.user(1, behaviour_table.UserKey("u", anonymous=False))
+    assert user is not None
+    profile = behaviour.profile(user)
+    assert profile is not None
+    assert len(profile.items) == 3
+    (again,) = engine.process([log.add("user.merged", user="u", session="s")])
+    assert isinstance(again.data, UserMerged)
+    assert not again.data.merged
+
+
+def test_an_erased_user_is_in_no_table() -> None:
+    log, engine = Log(), opened()
+    engine.process(
+        [
+            log.add("interaction.recorded", data={"item": "a", "user": "Ms Unusual"}, key="Ms Unusual bought a"),
+            interact(log, "b", "Ms Unusual", session="visit of Ms Unusual"),
+            interact(log, "a", session="visit of Ms Unusual"),
+            interact(log, "a", "other"),
+        ]
+    )
+    assert "Unusual" in dump(engine)
+    (one,) = engine.process([log.add("user.erased", user="Ms Unusual")])
+    (two,) = engine.process([log.add("user.erased", session="visit of Ms Unusual")])
+    assert isinstance(one.data, UserErased)
+    assert isinstance(two.data, UserErased)
+    assert (one.data.interactions, two.data.interactions) == (2, 1)
+    assert "Unusual" not in dump(engine)
+    assert engine._store._db.execute("SELECT count(*) FROM users").fetchone()[0] == 1
+    assert engine._store._db.execute("SELECT count(*) FROM interactions").fetchone()[0] == 1
+
+
+def dump(engine: Recommender) -> str:
+    """Everything in the database, as text."""
+    db = engine._store._db
+    tables = [
+        name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' AND sql NOT LIKE '%VIRTUAL%'")
+    ]
+    return repr([db.execute(f"SELECT * FROM {table}").fetchall() for table in tables])
+
+
+def test_a_robot_does_not_count() -> None:
+    log, engine = Log(), opened()
+    engine.process([interact(log, f"i{n % 3}", "robot", session=f"v{n}") for n in range(600)])
+    used = engine._store.behaviour.named(1, ["i0", "i1", "i2"])
+    assert sum(one.uses for one in used.values()) == 500
+
+
+def test_a_deleted_item_leaves_and_a_changed_one_keeps_what_is_known_of_it() -> None:
+    log, engine = Log(), opened()
+    engine.process([log.upsert("a", "blue mug"), interact(log, "a", "u"), log.upsert("b", "red mug")])
+    engine.process([log.upsert("a", "a mug that is blue and large"), interact(log, "b", "u")])
+    assert engine._store.behaviour.named(1, ["a"])["a"].uses == 1
+    engine.process([log.delete("a")])
+    assert engine._store.behaviour.used_item(1, "a") is None
+    engine.process([interact(log, "a", "v")])
+    assert engine._store._db.execute("SELECT waiting FROM used_items WHERE id='a'").fetchone()[0] == 1
