@@ -24,7 +24,7 @@ from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import models_json_schema  # noqa: E402
 
 from recommender_engine import EntryId, Event, __version__, decode_entry, open_recommender  # noqa: E402
-from recommender_engine.items import DEFAULT_MODEL, limits  # noqa: E402
+from recommender_engine.items import DEFAULT_MODEL, InteractionAccepted, UserMerged, limits  # noqa: E402
 from recommender_engine.items.commands import COMMAND_TYPES  # noqa: E402
 from recommender_engine.items.events import EVENT_TYPES, Timings  # noqa: E402
 from recommender_engine.items.values import Value  # noqa: E402
@@ -74,6 +74,16 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     ("feedback.given", {"collection": "tickets", "id": "T-2", "other": "T-1", "answer": "different", "by": "jo"}),
+    (
+        "interaction.recorded",
+        {"collection": "tickets", "item": "T-2", "session": "visit-31", "time": "2026-03-02T09:15:00Z"},
+    ),
+    (
+        "interaction.recorded",
+        {"collection": "tickets", "item": "T-2", "user": "U-9", "session": "visit-32", "kind": "rate", "value": 4},
+    ),
+    ("user.merged", {"collection": "tickets", "user": "U-9", "session": "visit-31"}),
+    ("user.erased", {"collection": "tickets", "user": "U-9"}),
     ("item.patch", {"collection": "tickets", "id": "T-2", "attributes": {"status": "closed", "priority": None}}),
     ("item.delete", {"collection": "tickets", "id": "T-2", "version": 2}),
     ("item.upsert", {"collection": "tickets", "id": "T-2", "text": "Comes late", "version": 1}),
@@ -122,6 +132,8 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """A history in which every type of command and of event appears; all but the one with ``txt`` are good."""
 _BETWEEN_MS = 1000
+UNPUBLISHED = (InteractionAccepted, UserMerged)
+"""Types of events that are outcomes only."""
 
 
 # -- schemas -----------------------------------------------------------------------------------------------------------
@@ -268,7 +280,7 @@ def example_events() -> list[dict[str, Any]]:
         decode_entry(EntryId(start_ms + n * _BETWEEN_MS, 0), type_, json.dumps(data), key=f"example-{n}")
         for n, (type_, data) in enumerate(EXAMPLE_COMMANDS)
     ]
-    events = [_untimed(event) for event in engine.process(entries) if not event.silent]
+    events = [_untimed(one) for one in engine.process(entries) if not one.silent or isinstance(one.data, UNPUBLISHED)]
     engine.close()
     return [json.loads(event.to_json(SOURCE)) for event in events]
 

@@ -84,6 +84,9 @@ class Log:
         named: dict[str, Any] = {} if other is None else {"other": other}
         return self.add("feedback.given", id=id_, answer=answer, **named, **fields)
 
+    def interact(self, item: str, user: str, later_ms: int = 1, **fields: Any) -> Entry:
+        return self.add("interaction.recorded", {"item": item, "user": user, **fields}, later_ms=later_ms)
+
     def tick(self, later_ms: int = 1) -> Entry:
         return self.add("clock.ticked", {}, later_ms=later_ms)
 

@@ -56,8 +56,11 @@ from recommender_engine.pipeline.dedup.answers import MOST_ANSWERS, MOST_IN_ALL,
 from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM
 from recommender_engine.pipeline.lexical import shared
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
+from recommender_engine.pipeline.migration.retention import INTERACTIONS_MS
 from recommender_engine.pipeline.queries.searching import MOST_HITS
-from recommender_engine.store import moves, outbox, payloads, vectors
+from recommender_engine.recommend.behaviour import learning as behaviour_learning
+from recommender_engine.recommend.behaviour import rows as behaviour_rows
+from recommender_engine.store import behaviour, moves, outbox, payloads, vectors
 from recommender_engine.store.changed_items import MOST_CHANGED
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
 from recommender_engine.testing import DeterministicEncoder
@@ -415,6 +418,18 @@ def test_bounds_are_told_as_they_are() -> None:
             f"({settings.outbox_max_bytes // 2**30} GiB)",
         ],
         "keys": [f"{KEY_WINDOW_MS // 3_600_000} hours", f"{outbox.MOST_KEYS:,}"],
+        "users": [f"{behaviour_rows.MOST_IN_PROFILE} items", f"{behaviour_learning.MOST_PER_DAY} interactions"],
+        "used_items": [
+            f"{behaviour.MOST_WAITING:,}",
+            f"{behaviour_rows.MOST_PARTNERS} partners",
+            f"{behaviour_rows.RING} sessions",
+        ],
+        "sessions": [
+            "an hour" if behaviour_learning.SESSION_GAP_MS == 3_600_000 else "?",
+            f"latest {behaviour_rows.RING}",
+            f"{behaviour_rows.MOST_IN_SESSION} items",
+        ],
+        "interactions": [f"{INTERACTIONS_MS // 86_400_000} days"],
         "forwards": [f"{moves.MOST_HELD:,}", f"{moves.MOST_HELD_BYTES // mib} MiB"],
         "move_parts": [f"{_MOST_PAGE_BYTES // mib} MiB"],
         "texts": [f"{profile.CACHE_BYTES // mib} MiB"],

@@ -25,7 +25,10 @@ from recommender_engine.opening import DATABASE
 from recommender_engine.pipeline.dedup import answers
 from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.learning import training as lessons
-from recommender_engine.pipeline.migration import incoming
+from recommender_engine.pipeline.migration import incoming, retention
+from recommender_engine.recommend.behaviour import learning as behaviour_learning
+from recommender_engine.recommend.behaviour import rows as behaviour_rows
+from recommender_engine.store import behaviour as behaviour_table
 from recommender_engine.store import moves, outbox, space
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
@@ -202,6 +205,39 @@ def the_oldest_payloads_go(state: State) -> None:
     assert state.rows("payloads") == 2
 
 
+def items_that_only_wait_go(state: State) -> None:
+    state.lower(behaviour_table, "MOST_WAITING", 3)
+    state.engine.process([state.log.upsert("here", TEXT), state.log.interact("here", "u")])
+    state.engine.process([state.log.interact(f"i{n}", "u") for n in range(5)])
+    ids = state.engine._store._db.execute("SELECT id FROM used_items ORDER BY id").fetchall()
+    assert ids == [("here",), ("i2",), ("i3",), ("i4",)]
+
+
+def what_is_known_of_a_user_and_a_session_is_cut(state: State) -> None:
+    state.lower(behaviour_rows, "MOST_IN_PROFILE", 4)
+    state.lower(behaviour_learning, "MOST_IN_SESSION", 3)
+    state.engine.process([state.log.interact(f"i{n}", "u") for n in range(8)])
+    assert (state.rows("users"), state.rows("sessions")) == (1, 1)
+    lengths = state.engine._store._db.execute(
+        "SELECT length(items) FROM users UNION ALL SELECT length(items) FROM sessions"
+    )
+    assert [length for (length,) in lengths] == [4 * 20, 3 * 12]
+
+
+def sessions_go_with_the_last_item_that_knows_them(state: State) -> None:
+    state.lower(behaviour_learning, "RING", 3)
+    state.engine.process([state.log.interact("a", f"u{n}") for n in range(8)])
+    assert state.rows("sessions") == 3
+
+
+def the_oldest_interactions_go(state: State) -> None:
+    state.engine.process([state.log.interact("a", "u")])
+    state.engine.process([state.log.tick(later_ms=retention.INTERACTIONS_MS // 2), state.log.interact("a", "u")])
+    state.engine.process([state.log.tick(later_ms=retention.INTERACTIONS_MS // 2 + 1000)])
+    state.tidy()
+    assert state.rows("interactions") == 1
+
+
 # -- what goes with what it belongs to -----------------------------------------------------------------------------
 
 
@@ -258,6 +294,20 @@ def moves_go_when_their_collection_is_deleted(state: State) -> None:
     pair.settle()
     assert [len(engine._store.moves.all()) for engine in engines] == [0, 0]
     pair.close()
+
+
+def behaviour_goes_with_its_collection_in_small_steps(state: State) -> None:
+    tables = ("users", "used_items", "sessions", "interactions")
+    state.engine.process([state.log.interact(f"i{n}", f"u{n}", collection="c") for n in range(90)])
+    state.engine.process([state.log.interact("a", "u")])
+    assert [state.rows(table) for table in tables] == [91] * 4
+    state.engine.process([state.delete("c")])
+    assert [state.rows(table) for table in tables] == [91] * 4
+    left = []
+    while state.engine.moving.clear(3):
+        left.append(state.rows("interactions"))
+    assert left[:3] == [61, 31, 1]
+    assert [state.rows(table) for table in tables] == [1] * 4
 
 
 # -- the disk, and the memory --------------------------------------------------------------------------------------
@@ -328,6 +378,10 @@ def columns_that_filters_have_asked_for_go(state: State) -> None:
 
 TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "collections": (collections_are_refused,),
+    "users": (what_is_known_of_a_user_and_a_session_is_cut, behaviour_goes_with_its_collection_in_small_steps),
+    "used_items": (items_that_only_wait_go,),
+    "sessions": (sessions_go_with_the_last_item_that_knows_them, what_is_known_of_a_user_and_a_session_is_cut),
+    "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
     "deletions": (notes_go_with_their_collection,),
     "answers": (answers_are_refused_and_none_is_dropped,),
     "models": (one_model_and_one_lesson_for_a_collection,),

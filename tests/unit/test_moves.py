@@ -491,6 +491,22 @@ def test_a_step_that_does_not_follow_is_rejected(pair: Pair, step: str) -> None:
     assert pair["a"].engine.moving.status("c")["place"] == "here"
 
 
+def test_a_collection_with_interactions_stays(pair: Pair) -> None:
+    filled(pair)
+    source = pair["a"]
+    source.add("interaction.recorded", {"collection": "c", "item": "i0", "user": "u"})
+    pair.step("a", "sealed", "a", "b")
+    assert rejections(source) == ["has_interactions"]
+    source.add("item.upsert", {"id": "later", "collection": "c", "text": "it is decided here as before"})
+    source.decide()
+    assert source.engine.get("later", "c") is not None
+    source.add("user.erased", {"collection": "c", "user": "u"})
+    source.add("item.delete", {"collection": "c", "id": "i0"})
+    source.decide()
+    moved(pair)
+    assert pair["b"].engine.get("later", "c") is not None, "there are none any more"
+
+
 def test_steps_that_are_said_twice_have_one_effect(pair: Pair) -> None:
     filled(pair)
     steps = pair.move()

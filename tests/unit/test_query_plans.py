@@ -16,7 +16,10 @@ from recommender_engine.store import SqliteStore
 from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models
 
-GROWING = ("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones")
+GROWING = (
+    *("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones"),
+    *("users", "used_items", "sessions", "interactions"),
+)
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?! VIRTUAL TABLE)")
 OF_A_COLLECTION = re.compile(r"SEARCH items USING .*INDEX \w+ \(collection=\?( AND (at_ms|seq)[<>]\?)*\)")
 
@@ -49,6 +52,10 @@ def asked(store: SqliteStore, **settings: Any) -> list[str]:
     engine.process([log.patch("i2", {"state": "open"}), log.erase("i8"), log.tick(86_400_000 * 40)])
     engine.process([log.configure(**settings, ttl_seconds=86_400), log.tick(86_400_000 * 2)])
     engine.process([log.upsert("i1", "printer jams")])
+    engine.process([log.interact(f"i{n % 9}", f"u{n % 3}", session=f"s{n}", later_ms=60_000) for n in range(40)])
+    engine.process([log.add("interaction.recorded", {"item": "i1", "session": f"s{n}"}, key=f"b{n}") for n in range(3)])
+    engine.process([log.add("user.merged", user=f"u{n}", session=f"s{n}") for n in (0, 1, 7)])
+    engine.process([log.add("user.erased", user="u1"), log.upsert("i5", "it is here"), log.delete("i5")])
     engine.search("printer jams again")
     engine.recommend("i1")
     engine.get("i1")

@@ -85,6 +85,15 @@ class BehaviourTable:
             self._used[collection] = row is not None
         return self._used[collection]
 
+    def holds(self, collection: int) -> bool:
+        """Whether there is anything of a collection, read from the tables."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE collection=:id)"
+            " OR EXISTS (SELECT 1 FROM used_items WHERE collection=:id)",
+            {"id": collection},
+        ).fetchone()
+        return bool(row[0])
+
     # -- rows that change ----------------------------------------------------------------------------------------------
 
     def item(self, num: int) -> ItemRow | None:

@@ -351,16 +351,16 @@ class Outbox:
 
     def forget_outcomes(self, ids: Sequence[EntryId]) -> None:
         """Delete silent outcomes, and the keys of their commands: a repeat of the command counts anew."""
+        kept, gone = self._keys.held.rows, 0  # counted before rows are deleted
         for id_ in ids:
             row = self.get(id_)
             if row is not None:
+                key = json.loads(row.event)["data"]["command"]["key"]
+                gone += self._db.execute(
+                    "DELETE FROM keys WHERE key=? AND (event_ms, event_n)=(?,?)", (key, *id_)
+                ).rowcount
                 self._events.change(-1, -size(row.event))
                 self._db.execute("DELETE FROM outbox WHERE ms=? AND n=?", id_)
-        kept = self._keys.held.rows
-        gone = self._db.execute(
-            "DELETE FROM keys WHERE (event_ms, event_n) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
-            (json.dumps(ids),),
-        ).rowcount
         self._keys.change(-min(gone, kept))
         self._unused.clear()
 
