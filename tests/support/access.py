@@ -21,7 +21,7 @@ _INSPECTOR = "user inspector on >inspector allkeys allchannels +@all\n"
 
 
 class GuardedServer(RedisServer):
-    """A real server that lets in the users of the file, and one who may look at everything.
+    """A real server with the users of the file, and one user with access to everything.
 
     Args:
         directory: where its files go.
@@ -44,7 +44,7 @@ class GuardedServer(RedisServer):
         )
 
     def url_of(self, role: str) -> str:
-        """How one of the roles reaches it."""
+        """The URL for one of the roles."""
         return self.url.replace("inspector:inspector", f"{role}:{role}")
 
     def __exit__(
@@ -60,7 +60,7 @@ class GuardedServer(RedisServer):
         return self
 
     def refusals(self) -> list[str]:
-        """What somebody was not allowed: user, and command, key or channel."""
+        """Refused accesses: user, and command, key or channel."""
         with Redis.from_url(self.url, decode_responses=True, protocol=2) as redis:
             return [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in redis.acl_log()]
 

@@ -1,4 +1,4 @@
-"""What the engine keeps in memory of what it read: bounds that a test can lower."""
+"""Bounds of the engine's caches, which a test can lower."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ BOUNDS = (
 
 
 def keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything is asked of the database each time."""
+    """Cache nothing: every read is a query."""
     for module, bound in BOUNDS:
         monkeypatch.setattr(module, bound, 0)

@@ -1,4 +1,4 @@
-"""Processes whose wall clock is wrong, and may be changed while they run (libfaketime); monotonic clocks stay right."""
+"""Processes with a wrong wall clock that can be changed while they run (libfaketime); monotonic clocks stay correct."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class FakeClock:
         }
 
     def shift(self, seconds: int) -> None:
-        """Ahead of the real time, or behind it."""
+        """Set it ahead of the real time, or behind it."""
         self._write(f"{seconds:+d}")
 
     def freeze(self) -> None:
-        """Stand still."""
+        """Stop the clock."""
         self._write(datetime.datetime.now(tz=datetime.UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S"))
 
     def _write(self, said: str) -> None:

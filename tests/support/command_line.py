@@ -31,7 +31,7 @@ def environment(settings: Settings | None = None) -> dict[str, str]:
 
 
 def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, with nothing to read."""
+    """Run it to its end, with empty standard input."""
     return subprocess.run(
         command(*arguments),
         env=environment(settings),
@@ -44,7 +44,7 @@ def run(settings: Settings, *arguments: str, timeout_s: float = 120.0) -> subpro
 
 
 def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it in this process, which has imported what it needs: for what it says and does, not for how it ends."""
+    """Run it in this process, which has its imports loaded: for output and effects, not for the exit status."""
     inherited = dict.fromkeys(name for name in os.environ if name.startswith(PREFIX))
     env = {**inherited, **environment(settings)}
     # The console takes its width from the environment when it is made, and that may be long ago.
@@ -56,7 +56,7 @@ def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def doctor_finds(settings: Settings, check: str, *states: str, timeout_s: float = 30.0) -> dict[str, Any]:
-    """What ``recommender doctor`` says of ``check``, once it is in one of ``states``; owners tell it at intervals."""
+    """The finding of ``recommender doctor`` on ``check``, once it is in one of ``states``."""
     said: list[str] = []
 
     def find() -> dict[str, Any] | None:

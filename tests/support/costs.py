@@ -1,4 +1,4 @@
-"""What one message costs in processor time: texts made of what makes patterns and normal forms work hard.
+"""Processor time of one message: texts that are expensive for patterns and normal forms.
 
 ``python -m tests.support.costs [SECONDS] [SEED]`` makes such texts at random and fails on one that costs more than
 `MOST_S` at the largest size, or much more than twice what half of it costs.
@@ -66,7 +66,7 @@ NUMBERS: dict[str, Callable[[int], str]] = {
 
 
 def repeated(unit: str, size: int, head: str = "", tail: str = "", *, numbered: str = "") -> str:
-    """A text of about so many bytes; ``numbered``, one of `NUMBERS`, makes each repetition another word."""
+    """A text of about the given number of bytes; ``numbered``, one of `NUMBERS`, makes each repetition another word."""
     length = len(unit.encode())
     if not numbered:
         return head + unit * max(1, size // length) + tail
@@ -75,7 +75,7 @@ def repeated(unit: str, size: int, head: str = "", tail: str = "", *, numbered: 
 
 
 def cost_s(text: str, *, fields: bool = False, tries: int = 2) -> float:
-    """Processor time that one item with this text takes where others say nearly the same; the least of some tries."""
+    """Processor time of one item with this text among near duplicates; the least of several attempts."""
     log = Log()
 
     def item(id_: str, ending: str) -> Entry:
@@ -98,7 +98,7 @@ def cost_s(text: str, *, fields: bool = False, tries: int = 2) -> float:
 
 
 def main() -> int:
-    """Fuzz for so many seconds."""
+    """Fuzz for a number of seconds."""
     seconds, seed = (*map(int, sys.argv[1:]), *(300, 0)[len(sys.argv) - 1 :])
     until, found, texts = time.monotonic() + seconds, 0, 0
     while time.monotonic() < until:

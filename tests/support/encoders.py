@@ -1,4 +1,4 @@
-"""Encoders without a model, for workers that are to start at once."""
+"""Encoders without a model, for workers that start at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FixedEncoders:
 
 
 class FailingEncoder:
-    """Another encoder, which fails on every text while it is told to."""
+    """Wraps an encoder; fails on every text while ``failing`` is set."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder

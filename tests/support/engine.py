@@ -1,4 +1,4 @@
-"""What the tests of the engine are built from: a log of commands, models, and events as a replay repeats them."""
+"""Parts for tests of the engine: a log of commands, models, and events as a replay repeats them."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def opened(
 ) -> Recommender:
     """An engine whose default model is ``encoder``; without a directory its state is in memory.
 
-    It judges by plain cuts of the cosine unless it is given another matcher.
+    By default it judges by fixed thresholds of the cosine.
     """
     return open_recommender(directory, Models(encoder, **others), matcher=matcher)
 
 
 def is_correction(event: Event) -> bool:
-    """Whether an event says what else a command changed, beside its outcome."""
+    """Whether an event is a further change of a command, besides its outcome."""
     return isinstance(event.data, GroupChanged | ItemRevised)
 
 
@@ -118,7 +118,7 @@ def is_outcome(event: Event) -> bool:
 
 
 def data_of(event: Event) -> dict[str, Any]:
-    """The data of an event as JSON says it, without the timings."""
+    """The data of an event as JSON values, without the timings."""
     data: dict[str, Any] = event.data.model_dump(mode="json")
     data.pop("timings", None)
     return {"type": event.data.type, **data}
@@ -150,7 +150,7 @@ def at(degrees: float, dimension: int = 64) -> list[float]:
 
 
 def corrections_of(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """What came beside the outcomes, without the commands that caused it."""
+    """The further changes besides the outcomes, without the commands that caused them."""
     told = [data_of(event) for event in events if is_correction(event)]
     return [{name: value for name, value in data.items() if name != "command"} for data in told]
 

@@ -1,4 +1,4 @@
-"""Files that fail: the n-th call of a kind goes wrong."""
+"""Files that fail at the n-th call of a kind."""
 
 from __future__ import annotations
 

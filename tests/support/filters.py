@@ -1,4 +1,4 @@
-"""What a filter means, told in plain Python, and filters drawn by chance: to compare with what columns answer."""
+"""The meaning of a filter in plain Python, and random filters, to compare with the answers of columns."""
 
 from __future__ import annotations
 

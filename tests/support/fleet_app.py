@@ -26,7 +26,7 @@ SLEEP_S = "FLEET_SLEEP_S"
 
 
 class SleepingEncoder:
-    """The deterministic encoder, and a sleep for each batch: a model on a processor of its own."""
+    """The deterministic encoder with a sleep per batch, like a model on another processor."""
 
     names = (DEFAULT_MODEL,)
 

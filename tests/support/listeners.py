@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Somebody who answers each connection in a way of their own; the port."""
+    """A listener with its own answer to each connection; the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -28,6 +28,6 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def says_nothing(connection: socket.socket) -> None:
-    """Read, and never answer; whoever connects meanwhile is not answered either."""
+    """Read and never answer; further connections are not answered either."""
     while connection.recv(4096):
         pass

@@ -1,4 +1,4 @@
-"""Mails as programs write them, in eight languages: what was sent, and the message that a person sees in it.
+"""Mails as programs write them, in eight languages, each with the message in it.
 
 All of them are made up. ``python -m tests.support.mails`` says what is found in each half of them.
 """
@@ -32,7 +32,7 @@ class Mail(NamedTuple):
 
     @property
     def kept_back(self) -> bool:
-        """Whether it was set aside before the rules were tuned."""
+        """Whether it was held out from the tuning of the rules."""
         return hashlib.sha256(self.name.encode()).digest()[0] % 2 == 1
 
 
@@ -111,7 +111,7 @@ MAILS = [mail for language, said in _LANGUAGES.items() for mail in _mails(langua
 
 
 def found(mail: Mail) -> str:
-    """What the rules find in it, with white space single."""
+    """The message that the rules find, with single white space."""
     return " ".join(Messages().of(mail.text, CollectionSettings()).text.split())
 
 

@@ -1,4 +1,4 @@
-"""Matchers for tests of what is built around them."""
+"""Matchers for tests of the code around them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REVIEW_FROM = 0.75
 
 
 class CosineMatcher:
-    """Bands by cuts of the cosine alone, so that a test can place a pair in any band by its vectors.
+    """Bands by thresholds of the cosine alone, so that a test can put a pair into any band by its vectors.
 
     The same fingerprint is a duplicate with probability 1. The probability lies on a line through the cuts; it orders
     pairs and is not calibrated. Where ``similar`` begins is a setting of the collection, the other cuts are fixed.
@@ -46,7 +46,7 @@ def cosine_matcher(statistics: StatisticsOf, models: ModelOf) -> Matcher:
 
 
 def beside(sides: Sequence[Comparable], cosines: Sequence[float]) -> list[Candidate]:
-    """Candidates this close to an item, with nothing else in common: two are as close as the product of theirs."""
+    """Candidates with these cosines to an item; the cosine of two candidates is the product of theirs."""
     vectors = np.eye(len(cosines), len(cosines) + 1, 1, np.float32) * np.sqrt(1 - np.square(cosines))[:, np.newaxis]
     vectors[:, 0] = cosines
     return [

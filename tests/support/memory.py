@@ -1,4 +1,4 @@
-"""What a process still has in memory."""
+"""Texts that are still in the memory of a process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def remembered(marker: str) -> list[str]:
-    """Every text in memory that holds the marker, with the type of what holds it; without local variables."""
+    """Every text in memory with the marker, and the type of its holder; without local variables."""
     gc.collect()
     found: list[str] = []
     reached: list[tuple[object, str]] = [(one, "") for one in gc.get_objects() if not issubclass(type(one), FrameType)]

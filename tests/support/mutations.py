@@ -54,7 +54,7 @@ _ENCODINGS += [("utf-16-le", codecs.BOM_UTF16_LE), ("utf-16-be", b""), ("utf-32-
 
 
 def sample(noise: random.Random) -> tuple[str, bytes]:
-    """A file that nothing is wrong with: its ending and its bytes."""
+    """A valid file: its extension and its bytes."""
     return noise.choice(_KINDS)(noise)
 
 
@@ -141,7 +141,7 @@ def _database(noise: random.Random) -> tuple[str, bytes]:
 
 
 def _report(noise: random.Random) -> tuple[str, bytes]:
-    """As programs for people write tables: names of groups, units, formulas, totals, a line of text below."""
+    """A table as office programs write it: names of groups, units, formulas, totals, a line of text below."""
     rows = _rows(noise)
     lines = [",,Product,", ",".join(COLUMNS), noise.choice((",,,EUR", "int,text,text,(EUR)", "--,-----,----,-----"))]
     lines += [f'="00{row[0]}","{row[1]}","{row[2]}",{index}.50-' for index, row in enumerate(rows)]
@@ -174,7 +174,7 @@ def _nested(noise: random.Random) -> tuple[str, bytes]:
 
 
 def _listing(noise: random.Random) -> tuple[str, bytes]:
-    """Text that is no table, or hardly one."""
+    """Text that is no table, or barely one."""
     rows = _rows(noise)
     layouts: list[Callable[[], str]] = [
         lambda: "".join(f"- id: {row[0]}\n  title: {row[1]}\n" for row in rows),

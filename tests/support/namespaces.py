@@ -21,7 +21,7 @@ class Namespace:
         self._run("ip", "link", "set", "lo", "up")
 
     def down(self) -> None:
-        """Nothing arrives any more, and nobody is told."""
+        """Drop everything silently."""
         self._run("ip", "link", "set", "lo", "down")
 
     def forget(self, port: int) -> None:
@@ -41,7 +41,7 @@ class Namespace:
 
 @contextmanager
 def namespace() -> Iterator[Namespace]:
-    """A new one; the test is skipped where none may be made."""
+    """A new namespace; the test is skipped if creating one is not permitted."""
     name = f"recommender-{os.getpid()}"
     if shutil.which("ip") is None or shutil.which("ss") is None:
         pytest.skip("needs the programs ip and ss")

@@ -1,4 +1,4 @@
-"""What owners leave behind when they die."""
+"""What killed owners leave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.engine import opened
 
 
 def left_by_a_kill(directory: Path, batches: Sequence[Sequence[Entry]]) -> None:
-    """The state of a process that decided the batches and was gone at once.
+    """The state of a process that decided the batches and was killed at once.
 
     All but the last are moved from the write-ahead log into the database.
     """

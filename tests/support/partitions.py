@@ -1,4 +1,4 @@
-"""Two engines as two partitions, with commands on their way between them: what workers and `recommender move` do, in
+"""Two engines as two partitions, with commands forwarded between them, like workers and `recommender move`, in
 one process and one step at a time."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.matchers import cosine_matcher
 
 
 class Side:
-    """One partition: an engine, its log, and everything it has said.
+    """One partition: an engine, its log, and all its events.
 
     Args:
         name: of the partition.
@@ -42,13 +42,13 @@ class Side:
         return entry
 
     def decide(self, batch: int = 1000) -> None:
-        """Decide what waits, cut into batches of this size."""
+        """Decide the waiting entries in batches of this size."""
         waiting = [entry for entry in self.entries if entry.id > self.engine.position]
         for start in range(0, len(waiting), batch):
             self.events += self.engine.process(waiting[start : start + batch])
 
     def reopen(self) -> None:
-        """As after a kill: nothing is left but what is committed."""
+        """As after a kill: only committed data is left."""
         if self._directory is not None:
             self.engine.close()
             self.engine = self._opened()
@@ -72,7 +72,7 @@ class Pair:
         return self.sides[name]
 
     def pump(self, *, twice: bool = False) -> bool:
-        """Pass on what is to be passed on; ``twice``: as after a crash before that was noted."""
+        """Forward commands; ``twice``: as after a crash before this was noted."""
         passed = False
         for side in self.sides.values():
             forwards = side.engine.moves.forwards(1000)
@@ -86,7 +86,7 @@ class Pair:
         return passed
 
     def settle(self, batch: int = 1000, *, twice: bool = False) -> None:
-        """Until nothing waits and nothing is to be passed on."""
+        """Decide and forward until nothing waits."""
         for _ in range(20):
             for side in self.sides.values():
                 side.decide(batch)
@@ -95,7 +95,7 @@ class Pair:
         raise AssertionError("commands go round in circles")
 
     def step(self, at: str, name: str, source: str, target: str, move: str = "m1", **more: int) -> None:
-        """Say one step of moving the collection ``c`` on the log of a partition, and have it decided."""
+        """Append one step of moving the collection ``c`` to the log of a partition, and decide it."""
         said = {"collection": "c", "move": move, "source": source, "target": target, "step": name, **more}
         self.sides[at].add("collection.moved", said)
         self.sides[at].decide()
@@ -121,7 +121,7 @@ class Pair:
         self.step(source, "released", source, target, move)
 
     def parts(self, source: str, move: str, page: str, part_bytes: int = 1000) -> list[dict[str, Any]]:
-        """A page as the commands that bring it."""
+        """The commands that carry a page."""
         found = self.sides[source].engine.moving.page("c", page)
         data = found.data.encode()
         parts = [data[start : start + part_bytes] for start in range(0, len(data), part_bytes)]

@@ -1,4 +1,4 @@
-"""An encoder on which some texts have the effects that no test should have."""
+"""An encoder that some texts kill, hang or crash."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KILLS, SEGFAULTS, HANGS, HANGS_DEEP, RAISES, EATS, EXITS, TOGETHER = (
 
 
 class PoisonEncoder:
-    """The deterministic encoder, but for texts that say what they do."""
+    """The deterministic encoder, except for texts with an effect."""
 
     def __init__(self) -> None:
         self._encoder = DeterministicEncoder()

@@ -133,7 +133,7 @@ class WorkerProcess:
             error.add_note(f"{self.log.name} ends:\n{self.output[-4000:]}")
 
     def until(self, condition: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
-        """Wait for something; an error at once when the worker has ended."""
+        """Wait for a condition; an error at once if the worker has ended."""
 
         def check() -> object:
             assert self._process is not None
@@ -164,7 +164,7 @@ class OwnerProcess(WorkerProcess):
         super().__init__(app, settings, log, options, **others)
 
     def wait_ready(self, timeout_s: float = 120.0) -> Self:
-        """Wait until this very process says in Redis that it runs."""
+        """Wait until the status in Redis shows this process running."""
         self.until(self._runs, "the owner to run", timeout_s)
         return self
 
@@ -173,7 +173,7 @@ class OwnerProcess(WorkerProcess):
         return (status.get("pid"), status.get("state")) == (self.pid, "running")
 
     def status(self) -> dict[str, Any] | None:
-        """What the owner last said; ``None`` as well while the server is away."""
+        """The last status of the owner; ``None`` also while the server is away."""
         try:
             with connect(self.settings.redis_url) as redis:
                 return read_status(redis, PartitionKeys.of(self.settings.partition, self.settings.key_prefix))

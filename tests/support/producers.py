@@ -24,7 +24,7 @@ def tickets(count: int, name: str = "T") -> list[Item]:
 
 
 class Producer(threading.Thread):
-    """Sends items one by one, each under its own id as the key, again and again until the server says it has it.
+    """Sends items one by one, with the id as the key, and repeats until the server confirms.
 
     Args:
         url: of the server.
@@ -74,7 +74,7 @@ def answered_items(events: Sequence[Published]) -> list[str]:
 
 
 def settle(redis: Redis, items: Sequence[Item], timeout_s: float = 60.0) -> int:
-    """Wait until what the server has is decided, send again what has no answer, and wait for that; how many it was."""
+    """Wait until all is decided, resend items without an answer, and wait for those; how many they were."""
     drained(redis, timeout_s)
     answered = set(answered_items(published(redis)))
     lost = [item for item in items if item["id"] not in answered]
@@ -87,7 +87,7 @@ def settle(redis: Redis, items: Sequence[Item], timeout_s: float = 60.0) -> int:
 
 
 def drained(redis: Redis, timeout_s: float = 60.0) -> None:
-    """Wait until the commands stream is there and empty, and stays so for as long as it takes to look twice."""
+    """Wait until the commands stream exists and is empty, in two reads."""
     wait_until(
         lambda: redis.exists(KEYS.commands) and redis.xlen(KEYS.commands) == 0, "the backlog to drain", timeout_s
     )

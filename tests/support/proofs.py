@@ -13,7 +13,7 @@ SECRET = "5ec2e7"
 
 
 class _Server:
-    """As much of a server as signing asks for."""
+    """The part of a server that signing needs."""
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms

@@ -1,4 +1,4 @@
-"""A network between a client and a server that a test may spoil: cut, stalled, slow, reset in the middle of a reply."""
+"""A network between a client and a server that a test can disturb: dropped, stalled, slow, reset within a reply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOK_EVERY_S = 0.02
 
 @dataclass(slots=True)
 class Weather:
-    """What the proxy does to bytes; may be changed at any time.
+    """The treatment of bytes; can be changed at any time.
 
     Attributes:
         to_server: whether they get through to the server.
@@ -72,11 +72,11 @@ class Proxy:
         self.reset()
 
     def cut(self) -> None:
-        """Nothing gets through any more, in neither direction, and nobody is told."""
+        """Drop everything in both directions silently."""
         self.weather.to_server = self.weather.to_client = False
 
     def heal(self) -> None:
-        """Everything gets through; connections that were stalled go on."""
+        """Pass everything again; stalled connections continue."""
         self.weather = Weather(resets=self.weather.resets, swallowed=self.weather.swallowed)
 
     def reset(self) -> None:
@@ -181,7 +181,7 @@ class _Pair:
 
 
 def _reset(connection: socket.socket) -> None:
-    """Close with a reset instead of a farewell."""
+    """Close with a reset."""
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)

@@ -19,7 +19,7 @@ SERVICE = "main"
 
 
 class Watched:
-    """Two servers of which one is the master, and who knows which.
+    """Two servers, one of them the master, and the sentinel that knows which.
 
     Attributes:
         url: for clients.
@@ -31,7 +31,7 @@ class Watched:
         self._sentinel_port = sentinel_port
 
     def master_port(self) -> int:
-        """Where the master is by the sentinel's word, as clients read it: the new one once the failover is over."""
+        """Port of the master by the sentinel, as clients read it: the new one after the failover."""
         with Redis(port=self._sentinel_port) as sentinel:
             return int(sentinel.sentinel_masters()[SERVICE]["port"])
 

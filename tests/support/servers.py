@@ -31,7 +31,7 @@ class Server(Protocol):
     def start(self) -> None: ...
 
     def kill(self) -> None:
-        """SIGKILL; what producers have been told is in the append-only file."""
+        """SIGKILL; confirmed commands are in the append-only file."""
 
     def stop(self) -> None: ...
 
@@ -146,7 +146,7 @@ def make_server(kind: str, directory: Path) -> Server:
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
-    """Start it, and stop it whatever happens."""
+    """Start it, and stop it in any case."""
     try:
         server.start()
         yield server
@@ -155,7 +155,7 @@ def running(server: Server) -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
+    """A free TCP port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

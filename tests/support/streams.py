@@ -1,4 +1,4 @@
-"""What stands in the streams."""
+"""Content of the streams."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Published(NamedTuple):
 
     @property
     def command(self) -> str:
-        """Position of the command it answers."""
+        """Position of the command that it answers."""
         position: str = self.data["command"]["id"]
         return position
 
     def without_timings(self) -> Published:
-        """What a replay repeats byte for byte."""
+        """The part that a replay repeats byte for byte."""
         return self._replace(event=_TIMINGS.sub(b'"timings":{}', self.event))
 
 
@@ -51,12 +51,12 @@ def published(redis: Redis, keys: PartitionKeys = KEYS) -> list[Published]:
 
 
 def outcomes(events: Sequence[Published]) -> list[Published]:
-    """Without what commands bring about beside their outcomes: changed groups, revised verdicts."""
+    """The outcomes alone, without changed groups and revised verdicts."""
     return [event for event in events if is_outcome({"type": event.type, "data": event.data})]
 
 
 def erasures(events: Sequence[Published]) -> dict[tuple[str, str], int]:
-    """Place of the last erasure of each item, by collection and id."""
+    """Index of the last erasure of each item, by collection and id."""
     return {
         (event.data["collection"], event.data["item_id"]): place
         for place, event in enumerate(events)

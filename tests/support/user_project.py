@@ -1,4 +1,4 @@
-"""An ordinary Celery project of a user's, with the recommender attached."""
+"""An ordinary Celery project of a user, with the recommender attached."""
 
 import json
 import sys

@@ -13,10 +13,10 @@ _ASK_EVERY_S = 0.02
 
 
 def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
-    """The first true value of ``condition()``; an error of its own ends the waiting.
+    """The first true value of ``condition()``; an exception in it ends the wait.
 
     Raises:
-        TimeoutError: it did not come true; says for what the test has waited.
+        TimeoutError: it stayed false; the message names the awaited condition.
     """
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()

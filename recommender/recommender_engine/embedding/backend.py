@@ -18,12 +18,12 @@ from recommender_engine.embedding.tokens import Inputs, Tokens
 
 
 class Backend(Protocol):
-    """Computes vectors, a pass of windows at a time.
+    """Computes vectors in passes of several windows.
 
     Attributes:
         name: library and number type.
         tokens_per_pass: padded tokens that suit it best.
-        passes_at_once: how many it computes at a time; at least 1.
+        passes_at_once: number of concurrent passes, at least 1.
     """
 
     name: str

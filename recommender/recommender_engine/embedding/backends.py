@@ -25,7 +25,7 @@ class Kind:
         make: from its name and the loaded model; raises ``ModelError`` if the model cannot be converted.
         on_cpu: whether it runs on processors.
         on_others: whether it runs on other devices.
-        needs: libraries beside torch.
+        needs: libraries besides torch.
         extra: of the package, which installs them.
         model: how its model differs from the one in the files, as it decides what the vectors are. One that has this is
             not among the `available`, which can be exchanged.
@@ -73,7 +73,7 @@ BACKENDS = {
 
 
 def available(device: str) -> tuple[str, ...]:
-    """Names of the backends that can be had on a device and compute the same model, the reference first."""
+    """Names of the backends that are available on a device and compute the same model, the reference first."""
     return tuple(name for name, kind in BACKENDS.items() if kind.model is None and kind.runs_on(device))
 
 

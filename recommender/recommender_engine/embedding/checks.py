@@ -14,7 +14,7 @@ def require_unicode(texts: Sequence[str]) -> None:
     """Refuse lone surrogates: tokenizers take UTF-8, which has no form for them.
 
     Raises:
-        EncodingError: naming the place of the text in the batch and nothing of what it says.
+        EncodingError: names the index of the text in the batch, without quoting it.
     """
     for place, text in enumerate(texts):
         try:

@@ -22,7 +22,7 @@ from recommender_engine.event_log import event_log
 log = event_log(__name__)
 
 LEAST_COSINE = 0.999
-"""A backend whose vectors are further from the reference's is another model."""
+"""Largest distance from the reference's vectors; a backend above it counts as another model."""
 
 LEAST_COSINE_OF_INT8 = 0.95
 """That model is known to be another one; vectors that are further off come of a damaged file."""

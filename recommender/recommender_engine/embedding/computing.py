@@ -11,7 +11,7 @@ from recommender_engine.embedding.checks import unit_rows
 from recommender_engine.embedding.encoder import Vectors
 from recommender_engine.embedding.tokens import Ids, Tokenised, Tokens, passes
 
-_LEAST_TOKENS = 256  # in a pass that is one of several at a time; a smaller one is mostly overhead
+_LEAST_TOKENS = 256  # in one of several concurrent passes; a smaller one is mostly overhead
 
 
 def embed(backend: Backend, tokens: Tokens, read: Tokenised, dimension: int) -> Vectors:
@@ -32,7 +32,7 @@ def embed(backend: Backend, tokens: Tokens, read: Tokenised, dimension: int) -> 
 
 
 def _budget(backend: Backend, lengths: Ids) -> int:
-    """Tokens in a pass: what suits the backend, but enough passes for all that it computes at a time."""
+    """Tokens in a pass: the preferred size of the backend, but at least as many passes as it computes concurrently."""
     share = math.ceil(int(lengths.sum()) / backend.passes_at_once)
     return max(min(share, backend.tokens_per_pass), min(_LEAST_TOKENS, backend.tokens_per_pass))
 

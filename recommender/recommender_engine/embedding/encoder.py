@@ -33,7 +33,7 @@ class ModelIdentity:
 
     @property
     def key(self) -> str:
-        """Name and fingerprint in one word, as stored beside every vector."""
+        """Name and fingerprint in one word, as stored with every vector."""
         return f"{self.name}@{self.fingerprint}"
 
 

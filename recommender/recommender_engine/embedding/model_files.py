@@ -45,7 +45,7 @@ def locate(source: ModelSource) -> Path:
     pickled weights and code behind, and obeys the hub client's own settings, such as its offline mode.
 
     Raises:
-        ModelError: the files are nowhere to be had.
+        ModelError: the files cannot be found or downloaded.
     """
     return find(source) or _download(source)
 
@@ -92,7 +92,7 @@ def _in_hub_cache(source: ModelSource) -> Path | None:
 
 
 def _is_complete(snapshot: Path) -> bool:
-    """An interrupted download leaves part of a snapshot behind."""
+    """Whether a snapshot is complete: an interrupted download leaves part of one."""
     try:
         return all(path.is_file() for path in _identity_files(snapshot))
     except ModelError:
@@ -114,7 +114,7 @@ def _download(source: ModelSource) -> Path:
 
 
 def _identity_files(directory: Path) -> Iterator[Path]:
-    """Weights, tokenizer and module settings; the first module is the transformer, with the tokenizer beside it."""
+    """Weights, tokenizer and module settings; the first module is the transformer, with the tokenizer."""
     transformer, *others = _module_folders(directory)
     yield from _weights(transformer, required=True)
     yield transformer / _TOKENIZER

@@ -16,7 +16,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """One model and the places its files may lie, none of which is touched here.
+    """One model and the locations of its files; no file is read here.
 
     Attributes:
         name: what settings and collections call it.
@@ -24,7 +24,7 @@ class ModelSource:
         package: import name of an installed package that carries the files in its folder ``model``.
         repository: ``organisation/repository`` on the Hugging Face hub.
         revision: full commit id in that repository; a branch or a tag could move.
-        sha256: expected SHA-256 in lower-case hex, by path inside the folder; empty where nobody vouches for one.
+        sha256: expected SHA-256 in lower-case hex, by path inside the folder; empty if unknown.
     """
 
     name: str
@@ -55,7 +55,7 @@ def parse_source(spec: str) -> ModelSource:
     Three forms: ``name`` of a known model; ``name=/path/to/folder`` (a path starts with ``/`` or ``.``);
     ``name=organisation/repository@commit``, for example
     ``multilingual=sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2@<40 hex digits>``.
-    A known name keeps its expected checksums wherever its files are said to lie.
+    A known name keeps its expected checksums, whatever the location of its files.
 
     Raises:
         ConfigurationError: the declaration has none of these forms, or its revision is not a full commit id.

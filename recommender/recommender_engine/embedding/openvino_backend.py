@@ -18,9 +18,9 @@ _TOKENS_PER_PASS = 1024
 
 
 class OpenVinoBackend:
-    """Computes in bfloat16 where the processor has it, else in float32, and what is quantised in int8.
+    """Computes in bfloat16 if the processor supports it, otherwise in float32; quantised parts in int8.
 
-    Several passes at a time, each on one thread: threads that share a pass wait for each other at every step of it.
+    Concurrent passes have one thread each: threads that share a pass wait for each other at every step.
     They are not bound to processors, which two workers on one machine would bind to the same ones.
 
     Args:
@@ -39,10 +39,10 @@ class OpenVinoBackend:
         _, *self._others = loaded.model
         try:
             compiled = compiled_for(loaded.threads, converted())
-        except Exception as error:  # of a library whose errors share no base
+        except Exception as error:  # its errors have no common base class
             raise ModelError(f"the model cannot be converted for OpenVINO ({type(error).__name__})") from error
         self._names = {port.any_name for port in compiled.inputs}
-        # One more than are computed at a time: it waits, so that no thread has to.
+        # One more than are computed concurrently, so that no thread has to wait.
         self._requests = [compiled.create_infer_request() for _ in range(loaded.threads + 1)]
 
     def embed(self, passes: Iterable[Inputs]) -> list[Vectors]:
@@ -77,7 +77,7 @@ class OpenVinoBackend:
 
 
 def compiled_for(threads: int, model: Any) -> Any:
-    """A model compiled for this processor, to compute as many passes at a time as it has threads."""
+    """A model compiled for this processor, with as many concurrent passes as threads."""
     settings = {
         "PERFORMANCE_HINT": "THROUGHPUT",
         "INFERENCE_PRECISION_HINT": "bf16",

@@ -19,7 +19,7 @@ from recommender_engine.embedding.quantising import quantised, recipe
 
 
 def load_openvino() -> Any:
-    """The library, without its telemetry: by default it tells its makers of every import."""
+    """The library, without its telemetry: by default it reports every import to its makers."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 

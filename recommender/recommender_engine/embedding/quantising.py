@@ -1,4 +1,4 @@
-"""A model in 8 bits: weights, and what goes into the large matrix products, with scales that calibration texts give.
+"""A model in 8 bits: weights and inputs of the large matrix products, with scales from calibration texts.
 
 Importing this module imports nothing large; the library that quantises is needed only when a model is made.
 """
@@ -15,7 +15,7 @@ _RECIPE = 1
 
 
 def recipe() -> str:
-    """What the quantised model depends on besides the files, in one word; another recipe, another model.
+    """All that the quantised model depends on besides the files, in one word; another recipe gives another model.
 
     The releases are in it because another may convert, quantise or round otherwise.
     """

@@ -34,7 +34,7 @@ from recommender_engine.errors import EncodingError, ModelError
 class SentenceTransformerEncoder:
     """An ``Encoder`` over a sentence-transformers model, on the GPU if there is one.
 
-    Prompts that a model may define are not used: both texts of a comparison are treated alike. Safe to call from
+    Prompts that a model may define are not used: both texts of a comparison are treated equally. Safe to call from
     several threads, which then take turns.
 
     Args:
@@ -43,13 +43,13 @@ class SentenceTransformerEncoder:
         backend: what computes the vectors (see `backends.available`), or ``auto``: the fastest that agrees with the
             reference, measured for a second each; or ``openvino-int8``, which makes another model of it.
         cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
-        windows: at most so many windows of a text are read; with 1 what the model cannot read at once is ignored.
+        windows: limit of the windows of a text that are read; with 1, what exceeds the model's length is ignored.
             With more, it is another model.
 
     Raises:
         ModelError: the files are missing, altered or cannot be loaded as a transformer with a tokenizer; or the
             backend's vectors are not the model's.
-        ConfigurationError: the backend cannot be had here.
+        ConfigurationError: the backend is not available here.
     """
 
     def __init__(

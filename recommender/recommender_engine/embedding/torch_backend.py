@@ -20,7 +20,7 @@ _TYPES = {"torch-float32": torch.float32, "torch-bfloat16": torch.bfloat16, "tor
 class TorchBackend:
     """The model as it is, its transformer computing in another number type.
 
-    Pooling and what comes behind it compute in float32: a mean over bfloat16 has three digits.
+    Pooling and the modules after it compute in float32: a mean over bfloat16 has three digits.
 
     Args:
         name: library and number type.

@@ -14,7 +14,7 @@ def require_unit_vectors(embeddings: Embeddings, texts: int, dimension: int) -> 
     """The embeddings, if they are what they must be.
 
     Args:
-        embeddings: of so many texts.
+        embeddings: to validate.
         texts: how many.
         dimension: length of each vector.
 

@@ -31,10 +31,10 @@ class CollectionSettings(Value):
         model: name of the embedding model; one of those the worker was started with.
         index: ``exact`` (flat), ``hnsw``, or ``auto``: exact while small, HNSW from ``AUTO_HNSW_FROM`` items on.
         candidates: how many nearest neighbours are looked at for each item.
-        rule: what makes a duplicate: ``learned``, the matcher, which weighs words, numbers and what people said; or
+        rule: what makes a duplicate: ``learned``, the matcher, which weighs words, numbers and answers of people; or
             ``cosine``, the similarity of the two vectors alone, for vectors that say more than the texts. Texts are
             then neither compared nor indexed, and the rule stays once there are items.
-        duplicate_cosine: cosine similarity from which ``cosine`` says duplicate.
+        duplicate_cosine: cosine similarity from which the rule ``cosine`` gives ``duplicate``.
         recommendations: how many similar items an event carries at most.
         similar_from: cosine similarity in [-1, 1] from which an item counts as similar; also the floor for
             recommendations.
@@ -52,7 +52,7 @@ class CollectionSettings(Value):
             ``subject_prefixes`` (Re:, Fwd:, [EXT]), ``quotes``, ``forwards``, ``signatures``, ``disclaimers``,
             ``auto_replies``. Everything by default; ``[]`` compares texts as they were sent.
         words: words that separate two texts, added to the shipped lists, and shipped words that are left out.
-        canonical: which item stands for its group: the earliest, the latest, or the one with the longest text.
+        canonical: which item represents its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
         interaction_weights: weight of each kind of interaction, in [-100, 100]; those named are added to the defaults,
             or replace them. Below 0, the user does not want the item.

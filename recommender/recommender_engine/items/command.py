@@ -18,8 +18,8 @@ class Command(Value):
             than one item, or switches what others depend on, is privileged.
         routed: it is forwarded to the partition that its collection is in.
         rated: it counts against the ``commands_per_second`` of its collection.
-        alters_collection: it sets, moves or deletes a whole collection, so that the entries behind it are prepared
-            after it has been decided.
+        alters_collection: whether it configures, moves or deletes a whole collection, so that later entries are
+            prepared after it has been decided.
     """
 
     type: ClassVar[str]

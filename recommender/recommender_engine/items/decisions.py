@@ -56,7 +56,7 @@ class Recommendation(Value):
     Attributes:
         id: the canonical item's id, in the same collection.
         score: cosine similarity of the closest member of its group, in [-1, 1].
-        group: the group it stands for.
+        group: the group that it represents.
     """
 
     id: str

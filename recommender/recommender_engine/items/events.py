@@ -1,4 +1,4 @@
-"""Events: what the engine says back. One class of data per type, carried in a CloudEvents 1.0 envelope."""
+"""Events of the engine: one class of data per type, in a CloudEvents 1.0 envelope."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ItemProcessed(EventData):
         revision: 1 for a new item, counted up by every change.
         band: ``duplicate``, ``review``, ``similar`` or ``new``.
         duplicate_of: id of the earlier item that this one repeats; set if and only if the band is ``duplicate``.
-        canonical_id: the item that stands for the whole group; the item itself when it has no duplicate.
+        canonical_id: the item that represents the whole group; the item itself when it has no duplicate.
         group: stable id of the group of items judged to be the same thing.
         matched_id: the single closest item, which ``probability`` and ``similarity`` speak about.
         probability: that the item and ``matched_id`` are the same thing, in [0, 1].
@@ -89,7 +89,7 @@ class ItemProcessed(EventData):
 
 
 class ItemRevised(EventData):
-    """What was said about an earlier item holds no longer; this does. The fields are those of ``item.processed``.
+    """The new verdict on an earlier item; replaces the previous one. The fields are those of ``item.processed``.
 
     Attributes:
         cause: what changed it: the other item was deleted, expired or changed its text, feedback, or a new item that
@@ -123,10 +123,11 @@ class GroupChanged(EventData):
         group: its id; it outlives its members.
         change: items ``joined`` or ``left``; another group ``merged`` into it; some of its items were ``split`` off;
             another item is canonical (``canonical_changed``).
-        items: who joined, left, came with the other group or was split off; the new canonical item. At most a hundred.
+        items: those that joined, left, came with the other group or were split off; the new canonical item. At most
+            a hundred.
         other_group: the group that merged into this one, or that was split off.
-        canonical_id: the item that stands for the group now; ``None`` when nobody is left.
-        size: how many items it has now.
+        canonical_id: the item that represents the group now; ``None`` when the group is empty.
+        size: number of its items now.
     """
 
     type: ClassVar = "recommender.group.changed.v1"
@@ -145,8 +146,8 @@ class FeedbackAccepted(EventData):
     Attributes:
         item_id, other_id: the two items.
         answer: ``same``, ``different``, or ``unsure``: an earlier answer was taken back.
-        by: who said so.
-        probability: that the two are the same, as the matcher had it before, in [0, 1].
+        by: name of the person.
+        probability: that the two are the same, by the matcher before the answer, in [0, 1].
         answers: how many answers the collection has learned from.
     """
 
@@ -201,7 +202,7 @@ class ItemPatched(EventData):
 
 
 class ItemDeleted(EventData):
-    """The item is gone; ``erased`` when every trace of its text went with it, ``expired`` when its time was up."""
+    """The item was deleted: ``erased`` with every trace of its text, ``expired`` at the end of its time to live."""
 
     type: ClassVar = "recommender.item.deleted.v1"
     item_id: str
@@ -220,7 +221,7 @@ class CommandIgnored(EventData):
 
 
 class CommandRejected(EventData):
-    """A message that could not be accepted, with the reason and what it said.
+    """A message that could not be accepted, with the reason and its content.
 
     Attributes:
         code: machine-readable reason.
@@ -228,7 +229,7 @@ class CommandRejected(EventData):
         message: the reason in a sentence.
         item_id: the item it was about, as far as that can be read; ``collection`` is where it lives.
         command_type: the type it claimed.
-        payload: the beginning of the original, at most 8 KiB; UTF-8 text, or base64 where ``payload_encoding`` says so.
+        payload: the beginning of the original, at most 8 KiB; UTF-8 text, or Base64, see ``payload_encoding``.
             The dead letter holds all of it.
         payload_bytes: length of the original; longer than ``payload`` when that was truncated.
         source: how it came: through the ``stream``, as a message to ``celery`` that is no command, from the
@@ -258,10 +259,10 @@ class CollectionConfigured(EventData):
 
 
 class CollectionDeleted(EventData):
-    """A collection is gone with all that was in it.
+    """A collection was deleted with all its items.
 
     Attributes:
-        items: how many it had; 0 where there was no such collection.
+        items: number of its items; 0 if there was no such collection.
     """
 
     type: ClassVar = "recommender.collection.deleted.v1"
@@ -290,7 +291,7 @@ class CommandForwarded(EventData):
     Attributes:
         collection: which it is about; ``item_id`` is the item, if it is about one.
         to: the partition.
-        key: the command's key there: its own, or one made of its position.
+        key: the command's key there: its own, or one derived from its position.
     """
 
     type: ClassVar = "recommender.command.forwarded.v1"

@@ -83,7 +83,7 @@ class Item(ItemKey):
     Attributes:
         collection: the set of items it is compared with.
         id: unique within the collection.
-        text: what it says; give this or ``fields``.
+        text: its text; give this or ``fields``.
         fields: the same in named parts (``title``, ``description``, ``brand`` …), in order of importance.
         attributes: filterable facts that are not part of the text (price, stock, status).
         timestamp: when the item came into being, in the producer's eyes.
@@ -103,7 +103,7 @@ class Item(ItemKey):
     @field_validator("attributes", "fields", mode="before")
     @classmethod
     def _nothing_named(cls, value: object, info: ValidationInfo) -> object:
-        """PHP writes what is empty as a list, whether it has names or not."""
+        """PHP encodes an empty object as an empty list."""
         if not isinstance(value, list) or value:
             return value
         return {} if info.field_name == "attributes" else None

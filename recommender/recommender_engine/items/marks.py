@@ -17,7 +17,7 @@ class _Marks(NamedTuple):
 
     Attributes:
         first: before its first letter; all of them where there is no letter.
-        last: behind its last letter.
+        last: position after its last letter.
         alone: whether there are marks and no letter.
     """
 
@@ -27,7 +27,7 @@ class _Marks(NamedTuple):
 
 
 def legible(text: str) -> str:
-    """The text with at most `MOST_MARKS` marks on a letter; those behind them are dropped.
+    """The text with at most `MOST_MARKS` marks on a letter; further ones are dropped.
 
     To normalise a text takes time by the square of the marks on one letter, for they have to be put in order: one
     message of 96 KiB would keep a worker for half a minute. A character can be a mark, or several, only once it is

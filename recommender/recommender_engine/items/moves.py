@@ -34,7 +34,7 @@ class MoveCollection(CollectionCommand):
         step: to the source: it is ``sealed``, and ``released`` when it has arrived; to the target: it has ``begun``,
             and ``arrived`` when every page is there. To both, before that: ``cancelled``.
         source: the partition that it leaves.
-        target: the partition that it goes to.
+        target: the partition that it moves to.
         arrivals: with ``begun``, the highest arrival number of the source.
         points: with ``begun``, the highest number of a point of the source.
     """
@@ -69,7 +69,7 @@ class ReceiveRecords(CollectionCommand):
         parts: how many the page has.
         data: bytes of the page from here on, in base64.
         sha256: of the whole page.
-        next: name of the page behind it; ``null`` behind the last.
+        next: name of the next page; ``null`` on the last.
     """
 
     type: ClassVar = "collection.records"
@@ -88,16 +88,16 @@ class CollectionRecord(Value):
     """The collection itself.
 
     Attributes:
-        model: identity of its vectors, once it has any.
+        model: identity of its vectors; ``null`` while it has none.
         dimension: length of its vectors.
         next_us: when a steady sender would send next, for collections with a rate.
         answers: that the matcher has learned from …
         pending: … and that it has not; ``matcher`` is what it has learned, as JSON.
         cut_by: the rules that its texts are cut by.
         uncut: whether some of its items were cut by others.
-        arrived: how many items came of late, how many of them to ``review``, and how many were for review, by hundredth
-            of the probability.
-        origins: partitions it has been in before, and their events with it.
+        arrived: how many items arrived recently, how many of them in ``review``, and how many were for review, by
+            hundredth of the probability.
+        origins: partitions that it was in before, with their events.
     """
 
     kind: Literal["collection"] = "collection"

@@ -8,7 +8,7 @@ import unicodedata
 _DIGIT = re.compile(r"\d")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _LONGEST = 32
-"""Characters of the longest line that is looked up: whatever is longer says something."""
+"""Characters of the longest line that is looked up; a longer one is never a placeholder."""
 
 _INITIALS = 8
 _SAYING_SYMBOLS = frozenset({"So", "Sc"})  # emoji and other pictures, signs of currencies
@@ -75,7 +75,7 @@ _PROGRAMS = """
 #nombre?, #div/0!, #null!, #nv, #n/d, #n/a, #error!, #fehler!, #spill!, #calc!, #getting_data, [object object],
 <null>, {}, []
 """
-"""What programs write for a value that they do not have, as it stands."""
+"""Words that programs write for a missing value, verbatim."""
 
 
 def _listed(words: str) -> frozenset[str]:

@@ -6,7 +6,7 @@ import re
 
 from recommender_engine.items.placeholders import bare
 
-# In the bare form; one table for whoever asks. German and Dutch put words together: a price is then the last part.
+# Without accents and signs. German and Dutch put words together: a price is then the last part.
 _PRICES = frozenset(
     map(
         bare,

@@ -12,12 +12,12 @@ from recommender_engine.items.commands import Entry, RejectedCommand, UpsertItem
 from recommender_engine.items.owners import RefuseMessage
 
 ANY_BODY = b""
-"""The digest of a command whose key alone tells what it is."""
+"""The digest of a command that is identified by its key alone."""
 
 _DIGEST_BYTES = 16
 _FLOAT32 = np.finfo(np.float32)
 _json = json.JSONEncoder(sort_keys=True).encode  # made once: ``json.dumps`` makes one at each call
-_OF_OWNERS = "\n"  # no collection is called that, so that no producer uses up a key of theirs
+_OF_OWNERS = "\n"  # no collection has this name, so no producer can use one of these keys
 
 
 def scope_of(entry: Entry) -> str:

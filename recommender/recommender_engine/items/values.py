@@ -1,4 +1,4 @@
-"""The base of all values, and the constrained types they are made of."""
+"""The base class of all values, and constrained types."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ AttributeValue = Annotated[
 Attributes = Annotated[dict[Name, AttributeValue], Field(max_length=limits.MAX_ATTRIBUTES)]
 
 Sentence = Annotated[str, Field(min_length=1), AfterValidator(_printable), _bounded(limits.MAX_SENTENCE_BYTES)]
-"""Words of ours for people to read."""
+"""A sentence of this package for people."""
 
 Position = Annotated[str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$")]
 """Id of an entry in a stream."""

@@ -124,7 +124,7 @@ class WordLists(RemovedWords):
         common: words that tell the language, and never separate two texts.
         negation: not, never.
         failing: a negation in other words: unable, broken.
-        auxiliary: words beside a negation: do, does.
+        auxiliary: words next to a negation: do, does.
         minus: the word for a negative sign.
         for_: between an accessory and the product: for, fits. ``for`` in a file.
         with_: before what is included: with. ``with`` in a file.

@@ -1,6 +1,6 @@
 """The message in a text: mark-up is read, and what mail programs and companies put around it is cut away.
 
-What was sent stays; this says which part of it is compared.
+The text is stored as it was sent; only a part of it is compared.
 """
 
 from recommender_engine.message.message import Cut, Message, Messages

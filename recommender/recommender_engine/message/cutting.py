@@ -17,8 +17,8 @@ _HEADERS = 3  # of different kinds, in a block of them
 _ANNOUNCEMENT = 60  # characters of the line above one
 _BLOCK = 12  # lines that a block of headers has at most
 _WRAPPED = 3  # most lines of an attribution
-_SIGNATURE = 12  # lines that are filled, behind a closing or the sign for a signature
-_ANNOUNCED = 8  # lines that a machine says at a time
+_SIGNATURE = 12  # non-empty lines after a closing or the signature sign
+_ANNOUNCED = 8  # lines of an automatic notice
 _SMALL_PRINT = 4000  # characters of a paragraph that may be some
 _UNWRAPPED = 100  # characters from which on a line is a paragraph of its own: programs wrap before
 _PASSED_ON = 3  # times that a mail is looked at which was passed on by itself
@@ -35,7 +35,7 @@ def cut(lines: Sequence[Line], phrases: Phrases) -> list[Rule | None]:
     cutting.automatic()
     cutting.small_print()
     cutting.signed()
-    cutting.small_print()  # it stands before a signature, or behind it
+    cutting.small_print()  # before a signature, or after it
     return cutting.by
 
 
@@ -48,7 +48,7 @@ class _Cutting:
         self.by: list[Rule | None] = [None] * len(lines)
 
     def marked_up(self) -> None:
-        """What the mark-up says of its parts."""
+        """Parts that the mark-up names."""
         for place, line in enumerate(self._lines):
             self.by[place] = line.part
 
@@ -82,7 +82,7 @@ class _Cutting:
             start = behind
 
     def signed(self) -> None:
-        """Signatures: behind their sign, by a program, or behind a closing with a way to reach the writer."""
+        """Signatures: after their sign, by a program, or after a closing with an address or number."""
         filled = [place for place, text in enumerate(self._texts) if text and self.by[place] in (None, "signatures")]
         for number, place in enumerate(filled):
             text, left = self._texts[place], filled[number + 1 : number + 2 + _SIGNATURE]
@@ -144,13 +144,13 @@ class _Cutting:
         return self._phrases.attribution(said) and (len(texts) == 1 or self._phrases.attributes_from(texts[0]))
 
     def _is_spoken(self, first: int, end: int) -> bool:
-        """Whether several lines behind ``>`` are sentences, and no prompt, listing or difference of two files."""
+        """Whether several lines after ``>`` are sentences, and no prompt, listing or diff."""
         quoted = [text.lstrip("> ") for text in self._texts[first:end] if text.strip("> ")]
         spoken = sum(is_spoken(one) for one in quoted)
         return not self._compares_files and len(quoted) > 1 and 2 * spoken >= len(quoted)
 
     def _head(self, start: int) -> tuple[int, int, Rule] | None:
-        """The next head: where it begins, what stands behind it, and by which rule what is below goes."""
+        """The next head: its first line, the line after it, and the rule that removes the text below."""
         for place in range(start, len(self._texts)):
             text = self._texts[place]
             if self.by[place] is not None or not text or len(text) > LONGEST:
@@ -167,7 +167,7 @@ class _Cutting:
         return None
 
     def _announced(self, place: int) -> int:
-        """Where a line or a rule stands that announces a block of headers; the place of the block if none does."""
+        """The line that announces a block of headers; the first line of the block if there is none."""
         above = place - 1
         while above >= 0 and above >= place - 2 and not self._texts[above]:
             above -= 1
@@ -181,7 +181,7 @@ class _Cutting:
         return place
 
     def _headers(self, first: int) -> int | None:
-        """What stands behind a block of headers; ``None`` if there is no block."""
+        """The line after a block of headers; ``None`` if there is no block."""
         kinds, place, blanks = set(), first, 0
         while place < min(first + _BLOCK, len(self._texts)) and blanks < 2:
             kind = self._phrases.header(self._texts[place])

@@ -23,7 +23,7 @@ BLOCKS = _names(
 )
 CELLS = _names("td th")
 SILENT = _names("head title script style template xml noscript object svg math select textarea iframe")
-"""What stands in them is not read."""
+"""Elements whose content is not read."""
 KNOWN = INLINE | BREAKS | BLOCKS | CELLS | SILENT
 KNOWN |= _names("img meta link base input button option col colgroup picture source area map video audio")
 
@@ -41,7 +41,7 @@ def is_html(text: str) -> bool:
     """Whether a text is HTML and does not only speak of it.
 
     A document is. A fragment is if most of its tags are known ones and it is built by them: it begins and ends with
-    tags, or its lines break by tags, or what it has is closed and only emphasises words.
+    tags, or its lines break by tags, or its elements are closed and only emphasise words.
     """
     if "<" not in text or ">" not in text or text.count("<") > MOST_TAGS:
         return False
@@ -64,7 +64,7 @@ class _Tags:
     """The tags of a text, counted; those between signs of quotation are spoken of and do not count.
 
     Attributes:
-        known, unknown: whose element HTML has, or has not.
+        known, unknown: tags that HTML defines, and others.
         closed: elements that begin and end; ``emphasis`` those among them that are part of a line.
         tight: breaks and paragraphs that are no word among others.
         structure: tags that begin a line.
@@ -106,7 +106,7 @@ class _Tags:
 
 
 def _breaks_between(text: str) -> int:
-    """Line breaks that stand beside no tag."""
+    """Line breaks that are not next to a tag."""
     return sum(
         not one.rstrip().endswith(">") and not other.lstrip().startswith("<")
         for one, other in pairwise(text.strip().splitlines())

@@ -22,7 +22,7 @@ DEEPEST = 400
 DASHES = "-- "
 """The line above a signature; its blank is part of it."""
 
-_PIECE = 4096  # characters that the parser is given at a time
+_PIECE = 4096  # characters passed to the parser in one call
 _PARAGRAPHS = frozenset({"p", "blockquote", "table", "ul", "ol", "h1", "h2", "h3", "h4"})
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}[0-9]{0,2}|#[0-9]{2,7}|#[xX][0-9a-fA-F]{2,6});")
 _SIGN = re.compile(r"<(?!/?[A-Za-z!?])")
@@ -37,7 +37,7 @@ class Line(NamedTuple):
 
     Attributes:
         text: without line breaks.
-        part: what the mark-up says it belongs to, if it is not what the writer wrote.
+        part: the part that the mark-up names, if the writer did not write it.
     """
 
     text: str
@@ -59,7 +59,7 @@ def read(text: str, named: Named) -> list[Line] | str | None:
     """The visible text of a text with mark-up.
 
     Returns:
-        Its lines, if it is HTML; else the text with its entities as signs; ``None`` if it has neither.
+        Its lines, if it is HTML; otherwise the text with its entities decoded; ``None`` if it has neither.
     """
     if is_html(text):
         return _lines(text, named)
@@ -105,7 +105,7 @@ def _without_comments(text: str) -> str:
 def _with_breaks(text: str) -> str:
     """The text with ``<br>`` for line ends that stand in no block: a plain signature below HTML, words in bold.
 
-    Where a tag breaks the line already, a line end beside it is none. A block that nothing closes is a break.
+    A line end next to a tag that breaks the line is ignored. A block that is not closed is a break.
     """
     pieces: list[str] = []
     behind = depth = 0
@@ -136,7 +136,7 @@ def _plain(said: str, *, broken: bool, breaks: bool) -> str:
     Args:
         said: the text.
         broken: whether the tag before it breaks the line.
-        breaks: whether the one behind it does.
+        breaks: whether the tag after it does.
     """
     if _LINE_END.search(said) is None or said.lstrip().startswith("<!"):
         return said
@@ -188,7 +188,7 @@ class _Reader:
             return
         name, silent, part = self._open.pop()
         if tag in BLOCKS or part is not None:
-            self._separate("div")  # the next one stands apart if it is to
+            self._separate("div")  # the next one is separated if needed
         self._silent -= silent
         self._preformatted -= name == "pre"
         if part is not None:
@@ -232,7 +232,7 @@ class _Reader:
         self._lines.append(Line(said if said == DASHES else said.rstrip(), self._parts[-1]))
 
     def _separate(self, tag: str) -> None:
-        """A block begins or ends: what stands before it is a line, and a paragraph is apart from others."""
+        """End the line at the begin or end of a block; paragraphs are separated by an empty line."""
         if any(word.strip() for word in self._words) or self._held_open:
             self._break()
         self._words.clear()

@@ -20,7 +20,7 @@ from recommender_engine.message.rules import load_rules
 MOST_LINES = 4000
 """Nothing is cut from a text of more lines: that is a log or a list."""
 LEAST_LEFT = 8
-"""Words that must be left of a text where what is cut may say something: one remark stands above many things."""
+"""Words that must remain of a text if the cut passages may matter: one remark can stand above different things."""
 _SAYS_LITTLE = 6  # words, and no figure: "Sent from my phone", a name
 _KEPT = 512  # messages that something was cut from; asked for several times while an item is decided
 _OF_PRODUCTS = frozenset(
@@ -34,7 +34,7 @@ class Cut(NamedTuple):
 
     Attributes:
         rule: by which it went.
-        field: in which field it stood; ``None`` in an item without fields.
+        field: name of its field; ``None`` in an item without fields.
         start, end: where, in characters of the text as a reader sees it: that without mark-up.
         passage: it.
     """
@@ -90,10 +90,10 @@ class Messages:
         return item if fields == item.fields else item.model_copy(update={"fields": fields})
 
     def told(self, item: Item, compared: Item, settings: CollectionSettings) -> str:
-        """All that an item tells, by which a repeat of it is known for certain.
+        """The content of an item that identifies an exact repeat.
 
-        That is what is compared, and what was cut where it says more than a name: the same words above two different
-        quotations are alike and need not be the same thing.
+        That is the compared text, and the cut passages if they have more than a name: the same words above two
+        different quotations need not be about the same thing.
 
         Args:
             item: as it was sent.
@@ -158,7 +158,7 @@ class Messages:
         return Message(said, visible, tuple(passages))
 
     def _passages(self, lines: Sequence[Line], visible: str, cut: tuple[CutRule, ...], kind: Kind | None) -> list[Cut]:
-        """What goes of a text, in order."""
+        """Passages to cut from a text, in order."""
         by = cutting.cut(lines, self._phrases) if 1 < len(lines) <= MOST_LINES else []
         kind = "mail" if any(by) else kind
         found: list[Cut] = []

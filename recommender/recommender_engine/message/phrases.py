@@ -9,7 +9,7 @@ from recommender_engine.message.markup import Named
 from recommender_engine.message.rules import Rules
 
 LONGEST = 300
-"""Characters of a line that a program writes above a quotation; a longer one is somebody's sentence."""
+"""Characters of a line that a program writes above a quotation; a longer one is a sentence."""
 
 COLONS = (":", "\uff1a")
 Separator = Literal["answered", "forwarded"]
@@ -112,7 +112,7 @@ class Phrases:
         return end if self._is_subject(found[0]["word"], line[end : end + _TITLE], kind) else 0
 
     def _is_subject(self, mark: str | None, rest: str, kind: Kind | None) -> bool:
-        """Whether what stands behind one mark can be the subject of a mail; ``None``: the mark is that of a server."""
+        """Whether the text after one prefix can be the subject of a mail; ``None``: the prefix is that of a server."""
         if kind == "product" or mark is None:
             return kind != "product"
         title = rest.partition("\n")[0]
@@ -121,12 +121,12 @@ class Phrases:
         return _MEASURED.match(title) is None
 
     def header(self, line: str) -> str | None:
-        """Of a line of a block of headers what it tells: ``from``, ``sent``, ``to``, ``subject``, ``others``."""
+        """The kind of a line of headers: ``from``, ``sent``, ``to``, ``subject``, ``others``."""
         found = _HEADER.match(line)
         return None if found is None else self._headers.get(plain(found[1]))
 
     def separator(self, line: str) -> Separator | None:
-        """Whether the line stands above a mail that was answered or passed on."""
+        """Whether the line is above a mail that was answered or forwarded."""
         if len(line) > LONGEST:
             return None
         ruled = _RULED.match(line)
@@ -152,7 +152,7 @@ class Phrases:
         return said.startswith(self._begins) and not said.endswith((".", "!", "?"))
 
     def dated(self, line: str) -> bool:
-        """Whether it tells a time or an address."""
+        """Whether it has a time or an address."""
         return _DATED.search(line) is not None
 
     def signs(self, line: str) -> bool:

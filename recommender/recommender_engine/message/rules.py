@@ -14,7 +14,7 @@ from recommender_engine.files import read_toml
 
 _OURS = Path(__file__).with_name("rules.toml")
 _VERSION = "3"
-"""Of the code that applies the phrases; it goes up with every change that cuts otherwise."""
+"""Version of the code that applies the phrases; raised with every change of what is cut."""
 
 Phrases = tuple[str, ...]
 
