@@ -171,6 +171,24 @@ def test_enrich_writes_what_holds_after_the_last_row(
     assert rows[1]["group"] != rows[2]["group"]
 
 
+def test_themes_are_a_column_a_command_and_an_answer(
+    owner_process: Owners, recommender: Run, client: Client, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    about = ("the printer jams on page", "my password is not accepted on day", "the parcel came late in week")
+    lines = [f"{word}{number},{text} {number}" for number in range(12) for word, text in zip("abc", about, strict=True)]
+    source.write_text("\n".join(["id,text", *lines, "d,"]) + "\n")
+    owner_process().running()
+    recommender("enrich", str(source), str(target), "--themes", "--collection", "shop", status=3)
+    rows = read_rows(target)
+    found = json.loads(recommender("themes", "shop", "--json", "--members").stdout)
+    theme_of = {member: ", ".join(theme["label"]) for theme in found["themes"] for member in theme["members"]}
+    assert len(theme_of) > 20
+    assert {row["id"]: row["theme"] for row in rows} == {row["id"]: theme_of.get(row["id"], "") for row in rows}
+    assert {"collection": "shop", **(client.themes("shop", members=True) or {})} == found
+    assert client.themes("nowhere") is None
+
+
 def test_no_command_leaves_an_empty_state_that_others_would_answer_from(recommender: Run, settings: Settings) -> None:
     recommender("backup", str(settings.state_dir / "backups"), status=1)
     settings.partition_dir.mkdir(parents=True)  # a worker that ended before it had begun

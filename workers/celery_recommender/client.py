@@ -385,6 +385,22 @@ class Client:
         )
         return found
 
+    def themes(
+        self, collection: str = "default", *, last: int | None = None, members: bool = False, timeout_s: float = 600.0
+    ) -> dict[str, Any] | None:
+        """What the items of a collection are about; see ``recommender.themes``.
+
+        Args:
+            collection: whose items; the result is ``None`` when there is no such collection.
+            last: the newest so many items only; 100,000 by default.
+            members: with the ids of all items of each theme.
+            timeout_s: how long to wait; 100,000 items take minutes.
+        """
+        found: dict[str, Any] | None = self.ask(
+            "recommender.themes", collection=collection, last=last, members=members, timeout_s=timeout_s
+        )
+        return found
+
     def ask(
         self, question: str, *args: Any, collection: str | None = None, timeout_s: float = 30.0, **options: Any
     ) -> Any:

@@ -7,6 +7,7 @@ COMMANDS = {
     "ingest": ("data.ingest", "Send every row of a file into the queue."),
     "enrich": ("data.enrich", "Send a file through the queue, write it with verdicts."),
     "search": ("verdicts.questions", "Show the items most similar to a text."),
+    "themes": ("data.themes", "Show what the items of a collection are about."),
     "compare": ("verdicts.questions", "Show the verdict on two texts, with its reasons."),
     "get": ("verdicts.questions", "Show an item and where it stands now."),
     "watch": ("verdicts.watch", "Follow the events as they come, a line each."),

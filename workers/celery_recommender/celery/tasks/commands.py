@@ -20,6 +20,7 @@ from celery_recommender.celery.tasks.moving import MOVING
 from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
 from celery_recommender.celery.tasks.questions import QUESTIONS
 from celery_recommender.celery.tasks.stream_producer import SentTask, StreamProducer
+from celery_recommender.celery.tasks.themes import FindThemes
 from celery_recommender.client import CommandFields, command_fields
 from celery_recommender.owner.delivery.replies import command_key, reply_address
 from celery_recommender.owner.delivery.threads import ReplyJob
@@ -246,6 +247,7 @@ TASKS: tuple[type[PortTask], ...] = (
     DeleteCollection,
     IngestMany,
     *QUESTIONS,
+    FindThemes,
     *MOVING,
 )
 

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from celery_recommender.celery.tasks.questions import Get, Outcomes, Recommend
 from celery_recommender.cli.asking import Ask, owner_or_state, require_answers, require_server
 from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
+from celery_recommender.cli.data.themes import themes_of
 from celery_recommender.cli.input.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
 from celery_recommender.cli.input.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
 from celery_recommender.cli.input.sending import OwnerGone, acceptable, rejected, send_rows, upsert, wait_until_decided
@@ -37,6 +38,9 @@ ADDED = (
 )
 """Columns that OUT has beside those of IN."""
 
+THEME = "theme"
+"""The column that ``--themes`` adds."""
+
 _OF_ITEM = [name for name in ADDED if name not in ("reason", "similar_ids", "error")]  # as `get` answers them
 _Row = tuple[Mapping[str, Any], dict[str, Any]]  # cells of IN, and added cells without the prefix
 
@@ -51,6 +55,7 @@ _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
 @mapping_options
 @click.option("--prefix", default="", help="Prefix of the added columns.")
 @click.option("--similar", default=5, show_default=True, type=click.IntRange(0, 100), help="Similar items per row.")
+@click.option("--themes", is_flag=True, help="Add the column theme: what each row is about, by the whole collection.")
 @click.option("--restart", is_flag=True, help="Start from the first row, even after an interrupted run.")
 @json_option
 @click.pass_context
@@ -62,6 +67,7 @@ def enrich(
     *,
     prefix: str,
     similar: int,
+    themes: bool,
     restart: bool,
     as_json: bool,
 ) -> None:
@@ -73,13 +79,13 @@ def enrich(
 
     \b
     Added columns: band, duplicate_of, group, canonical_id, matched_id, probability, similarity, reason,
-    similar_ids, error
+    similar_ids, error; with --themes also theme
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march
     """
     settings = require_server(load_settings())
     require_answers(settings)
     columns = scan_columns(source, given.file_format, options=given.reading)
-    added = tuple(prefix + name for name in ADDED)
+    added = tuple(prefix + name for name in (*ADDED, *([THEME] if themes else [])))
     if clash := sorted(set(columns) & set(added)):
         raise ConfigurationError(f"{source} has a column {clash[0]!r} already: choose other names with --prefix")
     client = Client(located(settings, given.collection))
@@ -97,7 +103,8 @@ def enrich(
                 if now.home != client.home:
                     _wait_for_last(ask, checkpoint, given.collection)
                 task = bar.add_task("written", total=tally.rows)
-                answers = _Answers(ask, checkpoint, tally, given.collection, similar)
+                about = _themes(ask, given.collection) if themes else None
+                answers = _Answers(ask, checkpoint, tally, given.collection, similar, about)
                 for rows in _enriched(source, given, answers):
                     for cells, added_cells in rows:
                         writer.write({**cells, **{prefix + name: value for name, value in added_cells.items()}})
@@ -158,15 +165,29 @@ def _enriched(source: str, given: FileOptions, answers: _Answers) -> Iterator[li
             yield answers.beside(rows)
 
 
+def _themes(ask: Ask, collection: str) -> dict[str, str]:
+    """The words of the theme of each item that is in one."""
+    return {id_: ", ".join(theme.label) for theme in themes_of(ask, collection).themes for id_ in theme.members}
+
+
 class _Answers:
     """Asks for the verdicts on rows."""
 
-    def __init__(self, ask: Ask, checkpoint: Checkpoint, tally: Tally, collection: str, similar: int) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        checkpoint: Checkpoint,
+        tally: Tally,
+        collection: str,
+        similar: int,
+        about: Mapping[str, str] | None,
+    ) -> None:
         self._ask = ask
         self._checkpoint = checkpoint
         self._tally = tally
         self._collection = collection
         self._similar = similar
+        self._about = about
 
     def beside(self, rows: Sequence[ItemRow]) -> list[_Row]:
         """The rows with their verdicts."""
@@ -176,7 +197,17 @@ class _Answers:
         views = dict(zip(ids, self._ask(Get, ids, collection=self._collection), strict=True))
         found = self._ask(Recommend, ids, collection=self._collection, limit=self._similar or 1)
         hits = dict(zip(ids, found, strict=True))
-        return [self._row(one, outcome, views, hits) for one, outcome in zip(rows, outcomes, strict=True)]
+        return [
+            self._with_theme(one, self._row(one, outcome, views, hits))
+            for one, outcome in zip(rows, outcomes, strict=True)
+        ]
+
+    def _with_theme(self, one: ItemRow, row: _Row) -> _Row:
+        cells, added = row
+        if self._about is not None:
+            id_ = None if isinstance(one.item, BadRow) or added["band"] is None else one.item["id"]
+            added[THEME] = None if id_ is None else self._about.get(id_)
+        return cells, added
 
     def _row(
         self,
