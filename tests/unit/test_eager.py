@@ -59,7 +59,7 @@ def test_every_task_is_answered(app: Celery) -> None:
     assert (second["band"], second["duplicate_of"]) == ("duplicate", "T-1")
     assert ask(app, "search", TEXT)[0]["id"] == "T-1"
     assert [hit["id"] for hit in ask(app, "search", TEXT, filter={"price": {"$lt": 4}})] == ["T-1"]
-    assert ask(app, "search", TEXT, "default", 10, {"price": {"$gt": 4}}) == []
+    assert ask(app, "search", TEXT, "default", 10, 0, {"price": {"$gt": 4}}) == []
     with pytest.raises(InvalidCommand, match="did you mean 'price'"):
         ask(app, "search", TEXT, filter={"prise": 4})
     many = ask(
