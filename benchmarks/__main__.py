@@ -7,6 +7,7 @@ import click
 from benchmarks.all import everything
 from benchmarks.backfill import backfill
 from benchmarks.encoders import encoders
+from benchmarks.filters import filters
 from benchmarks.fleet import fleet
 from benchmarks.growth import growth
 from benchmarks.kills import kills
@@ -41,6 +42,7 @@ for command in (
     profile,
     growth,
     tenants,
+    filters,
     fleet,
     backfill,
     order,

@@ -17,6 +17,7 @@ from recommender_engine.recommend.filters import columns, parse
 from recommender_engine.store import changed_items
 from tests.support.engine import Log, opened
 from tests.support.filters import attributes_by, filter_by, passes
+from tests.support.partitions import Pair
 
 DIMENSION = 64
 FLOOR = 0.2
@@ -385,3 +386,35 @@ def test_names_that_no_item_has_cost_no_look_at_the_items(
     for number in range(5):
         with pytest.raises(InvalidCommand, match="no item of the collection"):
             engine.search("mug", filter={f"no{number}": 1})
+
+
+def test_columns_follow_an_item_to_another_point(engine: Recommender, log: Log) -> None:
+    """An item whose text is cut by other rules gets another vector, and stays the same item."""
+    engine.process([log.configure(cut=[])])
+    text = "the parcel never arrived\n\nSent from my iPhone"
+    engine.process([log.upsert("a", text, attributes={"stock": 1}), log.upsert("b", "a lamp", attributes={"stock": 1})])
+    engine.search("parcel", filter={"stock": 1})
+    before = rows_of(engine)
+    engine.process([log.configure(), *(log.tick() for _ in range(5))])
+    assert rows_of(engine) != before
+    assert rows_of(engine) == dict(engine._store._db.execute("SELECT seq, point FROM items"))
+    (hit,) = engine.search("the parcel never arrived", filter={"stock": 1}, limit=1)
+    assert (hit.id, round(hit.score, 3)) == ("a", 1.0)
+
+
+def rows_of(engine: Recommender) -> dict[int, int]:
+    """Points by arrival number, as the columns have them."""
+    columns = engine._filters._columns.of(1, ("stock",))
+    return dict(zip(columns.seqs[columns.live].tolist(), columns.points[columns.live].tolist(), strict=True))
+
+
+def test_a_collection_that_came_from_another_partition_is_filtered_in_full() -> None:
+    pair = Pair()
+    pair["a"].add("item.upsert", {"id": "x", "collection": "c", "text": "a mug", "attributes": {"tags": ["new", "é"]}})
+    pair.settle()
+    assert [hit.id for hit in pair["a"].engine.search("mug", "c", filter={"tags": "é"})] == ["x"]
+    for _ in pair.move("a", "b"):
+        pair.settle()
+    assert [hit.id for hit in pair["b"].engine.search("mug", "c", filter={"tags": "é"})] == ["x"]
+    assert pair["a"].engine.kept_bytes()["attributes"] == 0
+    pair.close()

@@ -117,6 +117,18 @@ def test_the_item_that_stands_for_a_group_is_not_looked_for_among_all_of_it(
         assert not any("TEMP B-TREE" in step for step in steps)
 
 
+def test_items_that_changed_are_read_for_filters_by_their_numbers(store: SqliteStore) -> None:
+    asked(store)
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    list(store.items.attributes(1, [1, 2, 3]))
+    store.groups.canonical_among("g", "longest", lambda seq: True)
+    by_number, by_group = (plan(store._db, said) for said in statements)
+    assert any("INTEGER PRIMARY KEY" in step for step in by_number)
+    assert any("(grp=?" in step for step in by_group)
+    assert not any("TEMP B-TREE" in step for step in (*by_number, *by_group))
+
+
 def test_what_was_counted_of_small_tables_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite3"
     SqliteStore(path).close()
