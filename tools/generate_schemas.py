@@ -13,7 +13,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,15 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("collection.deleted", {"collection": "tickets"}),
 )
 """A history in which every type of command and of event appears; all but the one with ``txt`` are good."""
+INCIDENT_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("collection.configured", {"collection": "lifts", "settings": {"incidents": True}}),
+    *(
+        ("item.upsert", {"collection": "lifts", "id": f"L-{n}", "text": "The lift in the library is stuck"})
+        for n in range(14)
+    ),
+    ("collection.deleted", {"collection": "lifts"}),
+)
+"""A history in which an incident opens, doubles and is closed; of its events only those of the incident are shown."""
 _BETWEEN_MS = 1000
 UNPUBLISHED = (InteractionAccepted, UserMerged)
 """Types of events that are outcomes only."""
@@ -274,15 +283,21 @@ class ExampleModels:
 
 def example_events() -> list[dict[str, Any]]:
     """What the engine says to the example commands; times that are measured are shown as zero."""
+    incidents = [event for event in _said(INCIDENT_COMMANDS) if ".incident." in event.data.type]
+    return [json.loads(_untimed(event).to_json(SOURCE)) for event in (*_said(EXAMPLE_COMMANDS), *incidents)]
+
+
+def _said(commands: Sequence[tuple[str, dict[str, Any]]]) -> list[Event]:
+    """What an engine publishes for some commands."""
     engine = open_recommender(None, ExampleModels())
     start_ms = 1_764_000_000_000
     entries = [
         decode_entry(EntryId(start_ms + n * _BETWEEN_MS, 0), type_, json.dumps(data), key=f"example-{n}")
-        for n, (type_, data) in enumerate(EXAMPLE_COMMANDS)
+        for n, (type_, data) in enumerate(commands)
     ]
-    events = [_untimed(one) for one in engine.process(entries) if not one.silent or isinstance(one.data, UNPUBLISHED)]
+    events = [event for event in engine.process(entries) if not event.silent or isinstance(event.data, UNPUBLISHED)]
     engine.close()
-    return [json.loads(event.to_json(SOURCE)) for event in events]
+    return events
 
 
 def _untimed(event: Event) -> Event:

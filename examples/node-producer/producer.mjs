@@ -15,7 +15,14 @@ import { createClient } from "redis";
 const USAGE = "usage: node producer.mjs [--redis URL|SOCKET] [--partition P] [--type T] [--key K] [--wait SECONDS] [--most-waiting N] [JSON ...]";
 const REJECTED = "recommender.command.rejected.v1";
 // What a command brings about beside its outcome: these events name it as well, and some come first.
-const CONSEQUENCES = ["item.revised", "group.changed", "items.backfilled"].map((name) => `recommender.${name}.v1`);
+const CONSEQUENCES = [
+  "item.revised",
+  "group.changed",
+  "items.backfilled",
+  "incident.opened",
+  "incident.updated",
+  "incident.closed",
+].map((name) => `recommender.${name}.v1`);
 const EVENTS_PER_READ = 1000;
 const LONGEST_PAUSE_MS = 5000;
 const MAX_RECONNECTS = 5; // three seconds in all

@@ -16,6 +16,8 @@ from recommender_engine.items import (
     START,
     CommandForwarded,
     GroupChanged,
+    IncidentClosed,
+    IncidentOpened,
     ItemDeleted,
     ItemRevised,
     ItemsBackfilled,
@@ -114,7 +116,8 @@ def is_outcome(event: Event) -> bool:
     """Whether an event is the one answer that a command gets."""
     if isinstance(event.data, ItemDeleted):
         return not event.data.expired
-    return not is_correction(event) and not isinstance(event.data, ItemsBackfilled | CommandForwarded)
+    beside = ItemsBackfilled | CommandForwarded | IncidentOpened | IncidentClosed  # an update is an opened one
+    return not is_correction(event) and not isinstance(event.data, beside)
 
 
 def data_of(event: Event) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def test_every_task_is_answered(app: Celery) -> None:
     assert ask(app, "erase", {"id": "c"})["erased"] is True
     assert ask(app, "stats")["items"] == 2
     assert ask(app, "events")["events"]
+    assert ask(app, "incidents") == []
 
 
 def test_keys_count_as_in_the_stream(app: Celery) -> None:

@@ -27,6 +27,10 @@ from recommender_engine.items import (
     EventData,
     FeedbackAccepted,
     GroupChanged,
+    IncidentClosed,
+    IncidentOpened,
+    IncidentUpdated,
+    IncidentWindow,
     ItemDeleted,
     ItemPatched,
     ItemProcessed,
@@ -63,6 +67,21 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 CAUSE = Cause(id="1700000000000-0", key="k")
 ABOUT = {"command": CAUSE, "item_id": "T-1", "collection": "tickets"}
 DELETED = ItemDeleted(command=CAUSE, item_id="T-1", collection="tickets", erased=True, expired=False)
+INCIDENT: dict[str, Any] = {
+    "command": CAUSE,
+    "collection": "tickets",
+    "incident": "i7",
+    "group": "g1",
+    "canonical_id": "T-1",
+    "examples": ("T-1", "T-7"),
+    "items": 7,
+    "rate_per_hour": 42.0,
+    "usual_per_hour": 0.1,
+    "score": 12.4,
+    "windows": (IncidentWindow(seconds=600, items=7, expected=0.02, score=12.4),),
+    "opened_ms": 1_700_000_000_000,
+    "explanation": "7 items like T-1 within 10 minutes, where none are usual",
+}
 EXAMPLES: tuple[EventData, ...] = (
     ItemProcessed(
         command=CAUSE,
@@ -151,6 +170,21 @@ EXAMPLES: tuple[EventData, ...] = (
         target="b",
         items=3,
         groups_offset=7,
+    ),
+    IncidentOpened(**INCIDENT),
+    IncidentUpdated(**INCIDENT),
+    IncidentClosed(
+        command=CAUSE,
+        collection="tickets",
+        incident="i7",
+        group="g1",
+        canonical_id=None,
+        items=60,
+        peak=58,
+        opened_ms=1_700_000_000_000,
+        closed_ms=1_700_003_600_000,
+        reason="calm",
+        explanation="60 items in 60 minutes",
     ),
 )
 

@@ -23,6 +23,7 @@ from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.pair import profile
 from recommender_engine.opening import DATABASE
 from recommender_engine.pipeline.dedup import answers
+from recommender_engine.pipeline.incidents import open_incidents, traffic
 from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.learning import training as lessons
 from recommender_engine.pipeline.migration import incoming, retention
@@ -374,6 +375,29 @@ def columns_that_filters_have_asked_for_go(state: State) -> None:
     assert 6_000 < max(sizes) <= 12_000
 
 
+def older_hours_go(state: State) -> None:
+    state.lower(traffic, "HORIZON_HOURS", 24)
+    state.engine.process([state.log.configure(incidents=True)])
+    hour_ms = 3_600_000
+    state.engine.process([state.log.upsert(f"i{n}", f"{TEXT} {n}", later_ms=hour_ms) for n in range(60)])
+    assert state.rows("traffic") == 25
+    state.engine.process([state.delete("default")])
+    state.tidy()
+    assert state.rows("traffic") == 0
+
+
+def no_more_incidents_open(state: State) -> None:
+    state.lower(open_incidents, "MAX_INCIDENTS", 2)
+    texts = [TEXT, "heavy rain in the north today", "the lid of the box is missing"]
+    reports = [state.log.upsert(f"i{t}-{n}", text) for t, text in enumerate(texts) for n in range(9)]
+    state.engine.process([state.log.configure(incidents=True), *reports])
+    assert len(state.engine.incidents()) == state.rows("incidents") == 2
+    state.engine.process([state.log.tick(2 * 3_600_000)])
+    assert (state.engine.incidents(), state.rows("incidents")) == ([], 2)
+    state.engine.process([state.log.tick(7 * 3_600_000)])
+    assert state.rows("incidents") == 0
+
+
 # -- the table -----------------------------------------------------------------------------------------------------
 
 TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
@@ -382,6 +406,8 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "used_items": (items_that_only_wait_go,),
     "sessions": (sessions_go_with_the_last_item_that_knows_them, what_is_known_of_a_user_and_a_session_is_cut),
     "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
+    "traffic": (older_hours_go,),
+    "incidents": (no_more_incidents_open,),
     "deletions": (notes_go_with_their_collection,),
     "answers": (answers_are_refused_and_none_is_dropped,),
     "models": (one_model_and_one_lesson_for_a_collection,),

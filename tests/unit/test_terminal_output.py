@@ -230,6 +230,21 @@ def test_a_changed_group_is_told_in_words(change: dict[str, Any], line: str) -> 
             "settings   of shop: target_precision=0.9",
         ),
         ("collection.configured", {"settings": {"index": "auto"}}, "settings   of shop: all as by default"),
+        (
+            "incident.opened",
+            {"incident": "i7", "group": "g1", "explanation": "7 items like T-1 within 10 minutes"},
+            "incident   i7 in shop is open: 7 items like T-1 within 10 minutes (g1)",
+        ),
+        (
+            "incident.updated",
+            {"incident": "i7", "group": "g1", "explanation": "14 items like T-1 within 10 minutes"},
+            "incident   i7 in shop has doubled: 14 items like T-1 within 10 minutes (g1)",
+        ),
+        (
+            "incident.closed",
+            {"incident": "i7", "group": "g1", "explanation": "60 items in 70 minutes", "closed_ms": 1},
+            "incident   i7 in shop is over: 60 items in 70 minutes (g1)",
+        ),
         ("item.moved", {"item_id": "a"}, "item.moved           item_id=a collection=shop"),
     ],
 )

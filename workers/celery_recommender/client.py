@@ -25,6 +25,9 @@ from recommender_engine.items import (
     EntryId,
     GiveFeedback,
     GroupChanged,
+    IncidentClosed,
+    IncidentOpened,
+    IncidentUpdated,
     ItemDeleted,
     ItemRevised,
     ItemsBackfilled,
@@ -37,7 +40,15 @@ if TYPE_CHECKING:
 
 CommandFields = dict[str, str | int]
 
-_CONSEQUENCES = {ItemsBackfilled.type, ItemRevised.type, GroupChanged.type, CommandForwarded.type}
+_CONSEQUENCES = {
+    ItemsBackfilled.type,
+    ItemRevised.type,
+    GroupChanged.type,
+    CommandForwarded.type,
+    IncidentOpened.type,
+    IncidentUpdated.type,
+    IncidentClosed.type,
+}
 
 
 def redis_url(settings: Settings) -> str:
@@ -62,8 +73,8 @@ def redis_url(settings: Settings) -> str:
 def is_outcome(event: Mapping[str, Any]) -> bool:
     """Whether an event is the outcome of its command.
 
-    Summaries, expired items, revised verdicts and changed groups name the command that caused them, and some of them
-    come before its outcome. The outcome of a forwarded command is in another partition.
+    Summaries, expired items, revised verdicts, changed groups and incidents name the command that caused them, and
+    some of them come before its outcome. The outcome of a forwarded command is in another partition.
     """
     expired = event["type"] == ItemDeleted.type and event["data"].get("expired", False)
     return event["type"] not in _CONSEQUENCES and not expired

@@ -60,6 +60,10 @@ class CollectionSettings(Value):
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
             ``rate_limited``. By default any number.
         burst: how many of them may come at one moment; by default as many as in one second.
+        incidents: whether groups are watched that grow out of their own baseline, for a collection of reports. Off by
+            default: an import of a catalogue is no alarm.
+        incident_score: score from which an incident opens: minus the decimal logarithm of the probability of so many
+            items.
     """
 
     model: Name = DEFAULT_MODEL
@@ -86,6 +90,8 @@ class CollectionSettings(Value):
     liked_from: float = 3.0
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    incidents: bool = False
+    incident_score: Annotated[float, Field(ge=3.0, le=100.0)] = 12.0
 
     @field_validator("interaction_weights")
     @classmethod

@@ -14,6 +14,7 @@ from recommender_engine.items.values import Attributes, Value
 
 Revision = Literal["item_deleted", "item_expired", "item_changed", "feedback", "groups_merged"]
 GroupChange = Literal["joined", "left", "merged", "split", "canonical_changed"]
+IncidentEnd = Literal["calm", "merged", "switched_off", "collection_deleted"]
 IgnoreReason = Literal["older_version", "unknown_item"]
 MoveStep = Literal["sealed", "begun", "receiving", "arrived", "released", "cancelled"]
 
@@ -322,6 +323,86 @@ class CollectionMoved(EventData):
     groups_offset: int | None
 
 
+class IncidentWindow(Value):
+    """A window of time that ends with the event.
+
+    Attributes:
+        seconds: its length.
+        items: of the group, in it.
+        expected: how many are usual.
+        score: minus the decimal logarithm of the probability of so many or more; 0 where the window does not count.
+    """
+
+    seconds: int
+    items: int
+    expected: float
+    score: float
+
+
+class IncidentOpened(EventData):
+    """A group grows out of its own baseline: an outage, most likely.
+
+    Attributes:
+        incident: names it within its collection.
+        group: the group, as it is now.
+        canonical_id: the item that stands for the group; ``None`` when none is visible.
+        examples: ids of its latest items, at most five, in order of arrival.
+        items: how many it has had.
+        rate_per_hour: items per hour in the window with the highest score.
+        usual_per_hour: how many are usual at this hour of the week.
+        score: the highest of the windows.
+        windows: ten minutes, an hour and six hours.
+        opened_ms: stream time at which it opened, in milliseconds since 1970.
+        explanation: the same in one sentence.
+    """
+
+    type: ClassVar = "recommender.incident.opened.v1"
+    collection: str
+    incident: str
+    group: str
+    canonical_id: str | None
+    examples: tuple[str, ...]
+    items: int
+    rate_per_hour: float
+    usual_per_hour: float
+    score: float
+    windows: tuple[IncidentWindow, ...]
+    opened_ms: int
+    explanation: str
+
+
+class IncidentUpdated(IncidentOpened):
+    """An open incident has twice as many items as were published last. The fields are those of ``incident.opened``."""
+
+    type: ClassVar = "recommender.incident.updated.v1"
+
+
+class IncidentClosed(EventData):
+    """An incident is over.
+
+    Attributes:
+        incident, group, canonical_id, opened_ms: as in ``incident.opened``.
+        items: how many it has had.
+        peak: the most items within ten minutes.
+        closed_ms: stream time at which it ended, in milliseconds since 1970.
+        reason: the last hour was ``calm``; its group ``merged`` with that of an older incident; the setting was
+            ``switched_off``; or ``collection_deleted``.
+        explanation: the same in one sentence.
+    """
+
+    type: ClassVar = "recommender.incident.closed.v1"
+    collection: str
+    incident: str
+    group: str
+    canonical_id: str | None
+    items: int
+    peak: int
+    opened_ms: int
+    closed_ms: int
+    reason: IncidentEnd
+    explanation: str
+
+
 EVENT_TYPES: dict[str, type[EventData]] = {
     model.type: model
     for model in (
@@ -341,6 +422,9 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         ItemsBackfilled,
         CommandForwarded,
         CollectionMoved,
+        IncidentOpened,
+        IncidentUpdated,
+        IncidentClosed,
     )
 }
 

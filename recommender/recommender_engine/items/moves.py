@@ -17,6 +17,7 @@ Partition = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 PageName = Annotated[str, Field(min_length=1, max_length=1024)]
 MOST_NUMBERS = 2**48
 """Arrivals and points of a partition are numbered below this."""
+Milliseconds = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=MOST_NUMBERS)]
 _Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,64}$")]
 _Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
@@ -84,6 +85,28 @@ class ReceiveRecords(CollectionCommand):
     next: PageName | None
 
 
+class HourRecord(Value):
+    """How many items happened in an hour since 1970."""
+
+    hour: Count
+    items: Count
+
+
+class IncidentRecord(Value):
+    """An incident, with the numbers of the source: see ``recommender_engine.store.Incident``."""
+
+    id: Id
+    group: Count
+    members: Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=5)]
+    opened_ms: Milliseconds
+    items: Count
+    told: Count
+    peak: Count
+    usual: Annotated[float, Field(ge=0.0, le=1e9)]
+    due_ms: Milliseconds
+    closed_ms: Milliseconds | None
+
+
 class CollectionRecord(Value):
     """The collection itself.
 
@@ -98,6 +121,8 @@ class CollectionRecord(Value):
         arrived: how many items arrived recently, how many of them in ``review``, and how many were for review, by
             hundredth of the probability.
         origins: partitions that it was in before, with their events.
+        traffic: how many items happened by hour since 1970, if it is watched for incidents.
+        incidents: open ones, and those of the last hours.
     """
 
     kind: Literal["collection"] = "collection"
@@ -112,6 +137,8 @@ class CollectionRecord(Value):
     uncut: bool = False
     arrived: Annotated[tuple[Count, ...], Field(strict=False, max_length=102)] = ()
     origins: tuple[Partition, ...] = Field(strict=False, max_length=64)
+    traffic: Annotated[tuple[HourRecord, ...], Field(strict=False, max_length=limits.MAX_TRAFFIC_HOURS)] = ()
+    incidents: Annotated[tuple[IncidentRecord, ...], Field(strict=False, max_length=limits.MAX_INCIDENTS)] = ()
 
 
 class PointRecord(Value):
@@ -129,6 +156,7 @@ class ItemRecord(Value):
 
     Attributes:
         cut: the item with what is compared for its text; ``None`` where that is all of it.
+        happened_ms: stream time of what it reports; ``None`` where that is its arrival, 0 where it is not known.
     """
 
     kind: Literal["item"] = "item"
@@ -145,7 +173,8 @@ class ItemRecord(Value):
     group: Count
     verdict: PairVerdict | None
     matched: Count | None
-    at_ms: Annotated[int, Field(ge=0, lt=2**63)]
+    at_ms: Milliseconds
+    happened_ms: Milliseconds | None = None
 
 
 class TombstoneRecord(Value):

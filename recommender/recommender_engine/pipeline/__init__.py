@@ -2,6 +2,7 @@
 
 from recommender_engine.pipeline.collections import MOST_COLLECTIONS
 from recommender_engine.pipeline.queries.comparing import ComparedPair
+from recommender_engine.pipeline.queries.incident_views import IncidentView
 from recommender_engine.pipeline.queries.searching import FoundItem
 from recommender_engine.pipeline.queries.similar import SearchHit
 from recommender_engine.pipeline.queries.views import ItemView
@@ -14,6 +15,7 @@ __all__ = [
     "ComparedPair",
     "EmbeddingExecutor",
     "FoundItem",
+    "IncidentView",
     "Indexes",
     "ItemView",
     "Recommender",

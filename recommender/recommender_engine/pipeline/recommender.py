@@ -44,6 +44,7 @@ from recommender_engine.pipeline.dedup.group_edits import GroupEdits
 from recommender_engine.pipeline.dedup.groups import Groups
 from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
+from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.interactions.interactions import Interactions
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.promises import Promises
@@ -67,6 +68,7 @@ from recommender_engine.pipeline.prepared import (
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.export import Export, ExportPage
+from recommender_engine.pipeline.queries.incident_views import IncidentView, IncidentViews
 from recommender_engine.pipeline.queries.searching import FoundItem, Searching
 from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
 from recommender_engine.pipeline.queries.statistics import Statistics
@@ -154,6 +156,7 @@ class Recommender:
             corrections,
         )
         outcomes = Outcomes(self._summaries)
+        self._incidents = Incidents(store, self._collections)
         upserts = Upserts(
             store,
             self._collections,
@@ -166,6 +169,7 @@ class Recommender:
             current_verdicts,
             corrections,
             outcomes,
+            self._incidents,
         )
         self.moves = MovedCollections(store, self._collections, self._words)
         retirement = Retirement(store, self._collections)
@@ -178,8 +182,9 @@ class Recommender:
             self.moves,
             retirement,
             self._answers,
+            self._incidents,
         )
-        whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement)
+        whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement, self._incidents)
         self.tidying = Retention(store, self.moves.leftovers)
         self._items = ItemChanges(store, self._collections, departures, feedback, outcomes, self.moves)
         interactions = Interactions(store, self._collections)
@@ -205,6 +210,7 @@ class Recommender:
             self._filters,
             self._words,
         )
+        self._incident_views = IncidentViews(store, self._collections, self._incidents)
         self._comparing = Comparing(
             store, self._embedding, compared_texts, self._collections, self._words, search, arrivals, judging
         )
@@ -312,6 +318,7 @@ class Recommender:
         self._policy_index.assign_keys(entry.command)
         self._recutting.some(decision)
         self._summaries.emit_due(decision)
+        self._incidents.emit_due(decision)
         self._handlers.handle(prepared, decision)
         batch.position, batch.clock_ms = entry.id, entry.time_ms
 
@@ -359,6 +366,14 @@ class Recommender:
     def get(self, item_id: str, collection: str = "default") -> ItemView | None:
         """The item and where it stands now."""
         return self._views.get(item_id, collection)
+
+    def incidents(self, collection: str | None = None) -> list[IncidentView]:
+        """Open incidents of a collection, or of all, the one that was opened first first."""
+        return self._incident_views.of(collection)
+
+    def open_incidents(self) -> int:
+        """How many incidents are open, in all collections."""
+        return self._incidents.open.count()
 
     def answers(self, collection: str = "default") -> list[AnswerView]:
         """Answers on the items of a collection, in the order in which they were given."""
@@ -457,7 +472,7 @@ class Recommender:
 
     def due_ms(self) -> int | None:
         """Stream time at which something falls due even if no command comes, or ``None``."""
-        times = self._summaries.due_ms(), self._expiry.due_ms(), self._models.due_ms()
+        times = self._summaries.due_ms(), self._expiry.due_ms(), self._models.due_ms(), self._incidents.due_ms()
         return min((due for due in times if due is not None), default=None)
 
     def snapshot(self, *, all_changes: bool = False) -> None:

@@ -5,6 +5,7 @@ from recommender_engine.store.behaviour import BehaviourTable, UsedItem, UserKey
 from recommender_engine.store.collections import Arrived, Collection
 from recommender_engine.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender_engine.store.failures import explained
+from recommender_engine.store.incidents import Incident
 from recommender_engine.store.moves import Forward, Move
 from recommender_engine.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
 from recommender_engine.store.outbox import Outbox
@@ -23,6 +24,7 @@ __all__ = [
     "Collection",
     "DatabaseCopy",
     "Forward",
+    "Incident",
     "ItemText",
     "KeyUse",
     "LikelyPair",

@@ -87,6 +87,16 @@ class GroupTable:
         """Number of items of a group."""
         return int(self._db.execute("SELECT count(*) FROM items WHERE grp=?", (group,)).fetchone()[0])
 
+    def times(self, group: str, limit: int) -> list[int]:
+        """When the items of a group happened, the latest arrival first, at most ``limit``; 0 where it is not known.
+
+        Stream time in milliseconds since 1970.
+        """
+        rows = self._db.execute(
+            "SELECT COALESCE(happened_ms, at_ms) FROM items WHERE grp=? ORDER BY seq DESC LIMIT ?", (group, limit)
+        )
+        return [row[0] for row in rows]
+
     def vectors(self, group: str) -> dict[int, int]:
         """Vector row of every item of a group, by arrival number, in order of arrival."""
         return dict(self._db.execute("SELECT seq, vector FROM items WHERE grp=? ORDER BY seq", (group,)))

@@ -26,7 +26,8 @@ from recommender_engine.store.tally import CollectionCounts
 
 _SELECT = (
     "SELECT seq, collection, id, revision, version, content, attributes, fingerprint, vector, point, grp, verdict, "
-    "matched_seq, at_ms, compared, (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
+    "matched_seq, at_ms, compared, happened_ms,"
+    " (SELECT name FROM collections WHERE collections.id = items.collection) FROM items"
 )
 
 _ATTRIBUTES = "SELECT seq, point, at_ms, attributes FROM items"
@@ -101,8 +102,8 @@ class ItemTable:
         """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict, matched_seq, at_ms, compared, length, scope, moment)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq, at_ms, compared, length, happened_ms, scope, moment)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -120,6 +121,7 @@ class ItemTable:
                 row.at_ms,
                 _cut(row.cut),
                 _length(row.item),
+                row.happened_ms,
                 *policy_key,
             ),
         )
@@ -344,11 +346,13 @@ def _since(hidden_ms: int | None) -> int:
 
 def _stored(row: Any) -> StoredItem:
     seq, collection, item_id, revision, version, content, attributes, print_, vector, point, group, *others = row
-    pair, matched_seq, at_ms, compared, name = others
+    pair, matched_seq, at_ms, compared, happened_ms, name = others
     verdict = Verdict(None if pair is None else PairVerdict.model_validate_json(pair), matched_seq)
     item = item_of(item_id, name, content, attributes)
     cut = None if compared is None else item_of(item_id, name, compared, attributes)
-    return StoredItem(seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms, cut)
+    return StoredItem(
+        seq, collection, item, revision, version, print_, vector, point, group, verdict, at_ms, cut, happened_ms
+    )
 
 
 def _verdict_json(verdict: Verdict) -> str | None:

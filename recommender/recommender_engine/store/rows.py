@@ -40,6 +40,7 @@ class StoredItem:
         verdict: on the best pair at arrival, or as corrected since.
         at_ms: stream time of its arrival.
         cut: the item with its compared text; ``None`` if that is the whole text.
+        happened_ms: stream time of what it reports; ``None`` if that is its arrival, 0 if it is not known.
     """
 
     seq: int
@@ -54,6 +55,7 @@ class StoredItem:
     verdict: Verdict
     at_ms: int
     cut: Item | None = None
+    happened_ms: int | None = None
 
     @property
     def compared(self) -> Item:

@@ -16,6 +16,7 @@ from recommender_engine.store.collections import CollectionTable
 from recommender_engine.store.copying import DatabaseCopy, facts_of
 from recommender_engine.store.failures import explained
 from recommender_engine.store.groups import GroupTable
+from recommender_engine.store.incidents import IncidentTable
 from recommender_engine.store.items import ItemTable
 from recommender_engine.store.moves import MoveTable
 from recommender_engine.store.outbox import Outbox
@@ -70,6 +71,7 @@ class SqliteStore:
         self.behaviour = BehaviourTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
+        self.incidents = IncidentTable(self._db)
         self.transfer = TransferTable(self._db)
         self.on_rollback(recent.clear)
         self.on_retire(lambda collection: recent.clear())

@@ -65,6 +65,7 @@ CREATE TABLE items (
     moment INTEGER,                         -- its time in microseconds where a window counts, else 0
     compared TEXT,                          -- what of it is compared, as in content; NULL where that is all of it
     length INTEGER NOT NULL DEFAULT 0,      -- characters of its text or fields
+    happened_ms INTEGER,                    -- stream time of what it reports; NULL: its arrival, 0: not known
     UNIQUE (collection, id)
 );
 CREATE INDEX items_by_point ON items (point, seq);
@@ -194,6 +195,16 @@ CREATE TABLE payloads (
     payload BLOB NOT NULL,
     PRIMARY KEY (ms, n, size)                 -- sizes are added up without a look at the bytes
 );
+
+-- How many items happened in each hour since 1970, in collections that watch for incidents.
+CREATE TABLE traffic (
+    collection INTEGER NOT NULL, hour INTEGER NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (collection, hour)
+) WITHOUT ROWID;
+
+-- Groups that grow out of their baseline, and for some hours those that did.
+CREATE TABLE incidents (
+    collection INTEGER NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (collection, id)
+) WITHOUT ROWID;
 
 -- Whether the word index holds marks of what was removed.
 INSERT INTO meta VALUES ('words were removed', '0');

@@ -14,6 +14,8 @@ _TABLES_AND_KEYS = (
     ("used_items", "num"),
     ("sessions", "num"),
     ("interactions", "id"),
+    ("traffic", "hour"),
+    ("incidents", "id"),
 )
 _GONE = "\n"  # in the name of a collection that has left; not allowed in ids
 

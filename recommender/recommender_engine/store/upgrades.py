@@ -156,7 +156,20 @@ ALTER TABLE items ADD COLUMN length INTEGER NOT NULL DEFAULT 0;  -- characters o
 UPDATE items SET length = said_length(content);
 CREATE INDEX items_by_length ON items (grp, length DESC, seq);
 """,
-    10: BEHAVIOUR_TABLES,
+    10: """
+ALTER TABLE items ADD COLUMN happened_ms INTEGER;  -- stream time of what it reports; NULL: its arrival, 0: not known
+
+-- How many items happened in each hour since 1970, in collections that watch for incidents.
+CREATE TABLE traffic (
+    collection INTEGER NOT NULL, hour INTEGER NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (collection, hour)
+) WITHOUT ROWID;
+
+-- Groups that grow out of their baseline, and for some hours those that did.
+CREATE TABLE incidents (
+    collection INTEGER NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (collection, id)
+) WITHOUT ROWID;
+"""
+    + BEHAVIOUR_TABLES,
 }
 
 

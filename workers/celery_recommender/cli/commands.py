@@ -11,6 +11,7 @@ COMMANDS = {
     "compare": ("verdicts.questions", "Show the verdict on two texts, with its reasons."),
     "get": ("verdicts.questions", "Show an item and where it stands now."),
     "watch": ("verdicts.watch", "Follow the events as they come, a line each."),
+    "incidents": ("verdicts.incidents", "Show the groups that grow out of their baseline."),
     "stats": ("operate.stats", "Show what a partition holds, what waits, how it is."),
     "feedback": ("verdicts.feedback", "Say whether two items are the same thing."),
     "calibrate": ("verdicts.calibrate", "Answer the pairs that measure a precision."),

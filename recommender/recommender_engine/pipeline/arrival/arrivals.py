@@ -78,6 +78,7 @@ class Arrivals:
         *,
         revision: int,
         version: int | None,
+        happened_ms: int | None,
     ) -> StoredItem:
         """Store a new arrival in its group."""
         collection = decision.collection
@@ -95,6 +96,7 @@ class Arrivals:
             verdict=assignment.verdict,
             at_ms=subject.at_ms,
             cut=embedded.cut,
+            happened_ms=happened_ms,
         )
         self._store.items.insert(row, policy_key_of(collection, row.compared, row.at_ms))
         self._words.add(collection.id, assignment.seq, subject.item)

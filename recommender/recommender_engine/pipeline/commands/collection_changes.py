@@ -11,6 +11,7 @@ from recommender_engine.items import (
 )
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.outcomes.summaries import Summaries
@@ -27,12 +28,14 @@ class CollectionChanges:
         summaries: Summaries,
         moves: MovedCollections,
         retirement: Retirement,
+        incidents: Incidents,
     ) -> None:
         self._store = store
         self._collections = collections
         self._summaries = summaries
         self._moves = moves
         self._retirement = retirement
+        self._incidents = incidents
 
     def configure(self, decision: Decision, command: ConfigureCollection) -> EntryId:
         """Apply ``collection.configured``; returns the id of its outcome.
@@ -40,10 +43,13 @@ class CollectionChanges:
         Raises:
             InvalidCommand: the collection cannot have these settings.
         """
+        before = self._collections.settings(command.collection).incidents
         collection = self._collections.configure(command.collection, command.settings)
-        return decision.emit(
+        outcome = decision.emit(
             CollectionConfigured(command=decision.cause, collection=collection.name, settings=collection.settings)
         )
+        self._incidents.configured(decision.within(collection), before=before)
+        return outcome
 
     def delete(self, decision: Decision, command: DeleteCollection) -> EntryId:
         """Apply ``collection.deleted``, also in partitions that the collection was in before.
@@ -54,6 +60,7 @@ class CollectionChanges:
         collection = self._collections.find(name)
         if collection is not None:
             self._summaries.emit_now(decision.within(collection))
+            self._incidents.end(decision.within(collection), "collection_deleted")
             items = self._store.items.count(collection.id)
             self._retirement.retire(decision.within(collection), f"deleted {decision.entry.id}")
         outcome = decision.emit(CollectionDeleted(command=decision.cause, collection=name, items=items))

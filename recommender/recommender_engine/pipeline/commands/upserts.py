@@ -18,10 +18,12 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups
+from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.outcomes.outcomes import Outcomes, ignore, is_older
 from recommender_engine.pipeline.prepared import PreparedUpsert
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, says_the_same
+from recommender_engine.policy import Dated
 from recommender_engine.store import SqliteStore, StoredItem
 
 
@@ -41,6 +43,7 @@ class Upserts:
         current_verdicts: CurrentVerdicts,
         corrections: Corrections,
         outcomes: Outcomes,
+        incidents: Incidents,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -53,6 +56,7 @@ class Upserts:
         self._current_verdicts = current_verdicts
         self._corrections = corrections
         self._outcomes = outcomes
+        self._incidents = incidents
 
     def apply(self, decision: Decision, upsert: PreparedUpsert) -> EntryId:
         """Apply ``item.upsert``; returns the id of its outcome.
@@ -110,6 +114,7 @@ class Upserts:
             candidates,
             revision=stored.revision + 1 if stored else 1,
             version=_version(upsert, stored),
+            happened_ms=_happened_ms(upsert, stored, at_ms),
         )
         self._expiry.arrived(collection, row.at_ms)
         self._store.behaviour.arrived(collection.id, command.id)
@@ -120,6 +125,8 @@ class Upserts:
         outcome = self._outcomes.emit(decision, event, event.band, silent=command.silent)
         if not command.silent:
             self._publish(decision, row, before, departed)
+        if stored is None:
+            self._incidents.arrived(decision, row, silent=command.silent)
         return outcome
 
     def _before(self, decision: CollectionDecision, assignment: GroupAssignment, departed: Departed | None) -> Before:
@@ -181,3 +188,15 @@ def _version(upsert: PreparedUpsert, stored: StoredItem | None) -> int | None:
     """The version of the item from now on; a command without one leaves that of the stored item."""
     version = upsert.command.version
     return stored.version if version is None and stored is not None else version
+
+
+def _happened_ms(upsert: PreparedUpsert, stored: StoredItem | None, at_ms: int) -> int | None:
+    """When what the item reports happened: by its timestamp; of an edited item as before; else as it arrives.
+
+    Of a silent command without a timestamp it is not known (0): it may bring what happened long ago.
+    """
+    if upsert.embedded.item.timestamp is not None:
+        return min(Dated(upsert.embedded.item, at_ms).time_us // 1000, at_ms)
+    if stored is not None:
+        return stored.at_ms if stored.happened_ms is None else stored.happened_ms
+    return 0 if upsert.command.silent else None

@@ -13,12 +13,14 @@ from pydantic import ValidationError
 
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import InvalidCommand, ModelError
+from recommender_engine.incidents import LONGEST_WINDOW_MS
 from recommender_engine.items import EntryId
 from recommender_engine.items.commands import deeper_than
 from recommender_engine.items.moves import (
     PAGE,
     AnswerRecord,
     CollectionRecord,
+    IncidentRecord,
     ItemRecord,
     KeyRecord,
     PointRecord,
@@ -30,11 +32,22 @@ from recommender_engine.matching import PairModel
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import latest_us, rate_note
 from recommender_engine.pipeline.vectors.embedding_step import Vector, moved_key, shared_key
-from recommender_engine.store import Answer, Arrived, Collection, Move, OutboxRow, SqliteStore, StoredItem, Verdict
+from recommender_engine.store import (
+    Answer,
+    Arrived,
+    Collection,
+    Incident,
+    Move,
+    OutboxRow,
+    SqliteStore,
+    StoredItem,
+    Verdict,
+)
 
 _MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page of ours has about 100 kB, or one record more than fits into that
 _DEEPEST = 64  # levels of an event; one of ours has ten
@@ -46,13 +59,20 @@ class Incoming:
     """Stores records. They are not read before the last has arrived; after a rejection the move is cancelled."""
 
     def __init__(
-        self, store: SqliteStore, encoders: Encoders, collections: Collections, words: Words, moves: MovedCollections
+        self,
+        store: SqliteStore,
+        encoders: Encoders,
+        collections: Collections,
+        words: Words,
+        moves: MovedCollections,
+        incidents: Incidents,
     ) -> None:
         self._store = store
         self._encoders = encoders
         self._collections = collections
         self._words = words
         self._moves = moves
+        self._incidents = incidents
 
     def receive(self, decision: Decision, command: ReceiveRecords) -> None:
         """Store a part of a page; with the last one, the records of the page.
@@ -116,6 +136,19 @@ class Incoming:
             self._store.set_note(rate_note(collection.id), str(next_us))
         if record.matcher is not None:
             self._store.transfer.keep_model(collection.id, record.answers, record.pending, record.matcher)
+        self._store.incidents.count(collection.id, {one.hour: one.items for one in record.traffic})
+        for incident in record.incidents:
+            self._incident(decision.within(collection), incident, move)
+
+    def _incident(self, decision: CollectionDecision, record: IncidentRecord, move: Move) -> None:
+        numbers = (record.group + move.offset, *(seq + move.offset for seq in record.members))
+        if not all(move.offset < number <= move.last_arrival for number in numbers):
+            raise InvalidCommand("invalid_value", "an incident has a number that was not kept for it", "data")
+        group, *members = numbers
+        said = {**record.model_dump(), "group": f"g{group}", "members": tuple(members)}
+        latest_ms = decision.time_ms + LONGEST_WINDOW_MS  # one that is due in the future would stay for ever
+        said["due_ms"] = min(record.due_ms, latest_ms)
+        self._incidents.open.put(decision.collection, Incident(**said))
 
     def _require_model(self, record: CollectionRecord) -> None:
         name = record.settings.model
@@ -181,6 +214,7 @@ class Incoming:
             verdict=Verdict(record.verdict, None if record.matched is None else record.matched + move.offset),
             at_ms=min(record.at_ms, decision.time_ms),  # an arrival in the future would never expire
             cut=None if record.cut is None else record.cut.model_copy(update={"collection": collection.name}),
+            happened_ms=None if record.happened_ms is None else min(record.happened_ms, decision.time_ms),
         )
         self._store.items.insert(stored, policy_key_of(collection, stored.compared, stored.at_ms))
         self._words.add(collection.id, stored.seq, stored.compared)

@@ -16,6 +16,7 @@ from recommender_engine.items.moves import FIRST_PAGE, MOST_NUMBERS
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
+from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.migration.incoming import Incoming
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
@@ -38,6 +39,7 @@ class MoveSteps:
         moves: MovedCollections,
         retirement: Retirement,
         answers: Answers,
+        incidents: Incidents,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -45,8 +47,8 @@ class MoveSteps:
         self._moves = moves
         self._retirement = retirement
         self._answers = answers
-        self._outgoing = Outgoing(store, moves)
-        self._incoming = Incoming(store, encoders, collections, words, moves)
+        self._outgoing = Outgoing(store, moves, incidents)
+        self._incoming = Incoming(store, encoders, collections, words, moves, incidents)
 
     # -- commands ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from recommender_engine.errors import InvalidCommand
@@ -13,6 +14,8 @@ from recommender_engine.items.moves import (
     PAGE,
     AnswerRecord,
     CollectionRecord,
+    HourRecord,
+    IncidentRecord,
     ItemRecord,
     KeyRecord,
     PointRecord,
@@ -20,9 +23,10 @@ from recommender_engine.items.moves import (
     TombstoneRecord,
 )
 from recommender_engine.items.values import Value
+from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import rate_note
-from recommender_engine.store import Collection, SqliteStore, StoredItem
+from recommender_engine.store import Collection, Incident, SqliteStore, StoredItem
 
 _RECORDS = 200
 _KEYS = 2000
@@ -50,8 +54,9 @@ class Outgoing:
     again.
     """
 
-    def __init__(self, store: SqliteStore, moves: MovedCollections) -> None:
+    def __init__(self, store: SqliteStore, moves: MovedCollections, incidents: Incidents) -> None:
         self._store = store
+        self._incidents = incidents
         self._moves = moves
         self._makers: dict[str, Callable[[Collection, str], tuple[list[Record], str | None]]] = {
             "points": self._points,
@@ -106,6 +111,11 @@ class Outgoing:
             uncut=collection.uncut_seq > 0,
             arrived=collection.arrived.numbers(),
             origins=origins,
+            traffic=tuple(
+                HourRecord(hour=hour, items=items)
+                for hour, items in self._store.incidents.traffic(collection.id).items()
+            ),
+            incidents=tuple(_incident(one) for one in self._incidents.open.of(collection)),
         )
 
     def _points(self, collection: Collection, after: str) -> tuple[list[Record], str | None]:
@@ -145,6 +155,7 @@ class Outgoing:
             verdict=row.verdict.pair,
             matched=row.verdict.matched_seq,
             at_ms=row.at_ms,
+            happened_ms=row.happened_ms,
         )
 
     def _tombstones(self, collection: Collection, after: str) -> tuple[list[Record], str | None]:
@@ -183,6 +194,10 @@ class Outgoing:
             if size > _BYTES:
                 return taken, key
         return taken, looked
+
+
+def _incident(one: Incident) -> IncidentRecord:
+    return IncidentRecord(**{**asdict(one), "group": int(one.group.removeprefix("g"))})
 
 
 def _base64(data: Any) -> str:

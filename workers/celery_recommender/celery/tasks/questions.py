@@ -242,6 +242,20 @@ class Answers(QuestionTask):
         return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection), collection)]
 
 
+class Incidents(QuestionTask):
+    """Groups that grow out of their own baseline now."""
+
+    name = "recommender.incidents"
+
+    def run(self, collection: str | None = None) -> list[dict[str, Any]]:
+        """Open incidents of a collection, or of all of a partition, the one that was opened first first.
+
+        See ``recommender_engine.pipeline.queries.incident_views.IncidentView`` for what is returned.
+        """
+        found = self.ask(lambda engine: engine.incidents(collection), collection)
+        return [one.model_dump(mode="json") for one in found]
+
+
 class Calibrate(QuestionTask):
     """Pairs whose answers by people measure the precision that a collection states."""
 
@@ -311,6 +325,7 @@ QUESTIONS: tuple[type[QuestionTask], ...] = (
     Outcomes,
     Events,
     Answers,
+    Incidents,
     Calibrate,
     Export,
     Stats,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +19,9 @@ from recommender_engine.items import (
     CommandRejected,
     FeedbackAccepted,
     GroupChanged,
+    IncidentClosed,
+    IncidentOpened,
+    IncidentUpdated,
     ItemDeleted,
     ItemPatched,
     ItemProcessed,
@@ -164,6 +168,11 @@ def _backfilled(data: Data) -> Text:
     return _line(f"{'backfill':10} ", "magenta", sentence + (f": {bands}" if bands else ""))
 
 
+def _incident(state: str, data: Data) -> Text:
+    sentence = f"{data['incident']} in {data['collection']} {state}: {data['explanation']} ({data['group']})"
+    return _line(f"{'incident':10} ", "green" if "closed_ms" in data else "bold red", sentence)
+
+
 _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemProcessed.type: _processed,
     ItemRevised.type: _revised,
@@ -176,6 +185,9 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemsBackfilled.type: _backfilled,
     CollectionConfigured.type: _configured,
     CollectionDeleted.type: _collection_deleted,
+    IncidentOpened.type: partial(_incident, "is open"),
+    IncidentUpdated.type: partial(_incident, "has doubled"),
+    IncidentClosed.type: partial(_incident, "is over"),
 }
 
 

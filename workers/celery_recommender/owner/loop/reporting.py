@@ -22,6 +22,7 @@ def state_facts(engine: Recommender, publisher: Publisher, metrics: Metrics) -> 
     items, points = engine.sizes()
     metrics.index(points)
     metrics.review(engine.review_share())
+    metrics.incidents(engine.open_incidents())
     metrics.kept(engine.kept_bytes())
     if recalls := engine.recalls():
         metrics.recall(min(recalls.values()))

@@ -69,6 +69,7 @@ class Metrics:
         self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
         self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
         self._review = gauge("recommender_review_share", "Share of recent items in review.")
+        self._incidents = gauge("recommender_open_incidents", "Incidents that are open.")
         self._kept = gauge("recommender_kept_bytes", "Memory of caches, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
         self._passing = gauge(
@@ -193,6 +194,10 @@ class Metrics:
     def review(self, share: float) -> None:
         """Which share of the items that arrived of late people are asked to look at."""
         self._review.labels(self._partition).set(share)
+
+    def incidents(self, count: int) -> None:
+        """How many incidents are open."""
+        self._incidents.labels(self._partition).set(count)
 
     def kept(self, bytes_: Mapping[str, int]) -> None:
         """What is kept in memory of what was read of late."""
