@@ -505,7 +505,7 @@ def test_a_group_is_what_its_items_say_it_is(store: SqliteStore) -> None:
 @pytest.mark.parametrize(
     ("rule", "expected"), [("earliest", "i0"), ("latest", "i3"), ("longest", "i1")], ids=lambda value: str(value)
 )
-def test_rules_choose_who_stands_for_a_group(
+def test_rules_choose_the_item_that_represents_a_group(
     store: SqliteStore, rule: Literal["earliest", "latest", "longest"], expected: str
 ) -> None:
     shelved(store, "ab", "abc", '"', "xyz")
@@ -614,7 +614,7 @@ def test_a_learned_model_is_kept_replaced_and_dropped(store: SqliteStore) -> Non
     assert store.answers.model(collection) is None
 
 
-def test_verdicts_that_speak_of_another_group_are_found_from_either_side(store: SqliteStore) -> None:
+def test_verdicts_that_name_another_group_are_found_from_either_side(store: SqliteStore) -> None:
     shelf, rows = shelved(store, *"abcdef")
     store.groups.move([rows[0].seq, rows[1].seq], "g9")
     for row, matched in ((rows[1], rows[0]), (rows[2], rows[0]), (rows[3], rows[1]), (rows[4], rows[2])):

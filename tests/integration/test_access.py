@@ -296,7 +296,7 @@ def test_a_role_cannot_do_the_work_of_another(server: GuardedServer, roles: tupl
 @pytest.mark.parametrize(
     ("credentials", "answer"), [("", "Authentication required"), ("producer:other@", "invalid username-password")]
 )
-def test_nobody_comes_in_without_a_password(server: GuardedServer, credentials: str, answer: str) -> None:
+def test_no_client_connects_without_a_password(server: GuardedServer, credentials: str, answer: str) -> None:
     url = server.url.replace("inspector:inspector@", credentials)
     with Redis.from_url(url, retry=None, protocol=2) as redis, pytest.raises(AuthenticationError, match=answer):
         redis.ping()

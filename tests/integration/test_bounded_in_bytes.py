@@ -242,7 +242,7 @@ def read_all(redis: Redis, group: str) -> None:
         pass
 
 
-def test_who_never_acknowledges_drives_no_event_out(redis: Redis, lease: Lease, engine: Recommender) -> None:
+def test_a_group_that_never_acknowledges_displaces_no_event(redis: Redis, lease: Lease, engine: Recommender) -> None:
     """The server counts its notes among the bytes of the stream, and they stay when the events go."""
     events = EventsStream(redis, KEYS, Bounds(10_000, 10_000, MIB), lease)
     publisher = Publisher(engine, events)

@@ -176,7 +176,7 @@ def test_a_file_for_a_collection_in_which_nothing_can_be_measured_sends_nothing(
     assert [event["type"] for event in client.events_so_far(before)] == ["recommender.collection.configured.v1"]
 
 
-def test_without_a_worker_nobody_is_asked(client: Client, owner_process: Owners, settings: Settings) -> None:
+def test_without_a_worker_nothing_is_requested(client: Client, owner_process: Owners, settings: Settings) -> None:
     """The state alone could propose pairs, but nobody would take the answers; and no worker could open it meanwhile."""
     with owner_process() as owner:
         owner.running()

@@ -106,7 +106,7 @@ def test_calls_by_name_are_answered(caller: Any, name: str) -> None:
         ({"task_serializer": "pickle", "task_protocol": 1}, "missing_field"),
     ],
 )
-def test_a_caller_whose_message_is_refused_is_told(caller: Any, configuration: dict[str, Any], code: str) -> None:
+def test_the_caller_of_a_refused_message_gets_the_reason(caller: Any, configuration: dict[str, Any], code: str) -> None:
     sent = caller(by_name=True, **configuration).send_task("recommender.search", ["a text"], queue=QUEUE)
     with pytest.raises(CommandRefused, match=code):
         sent.get(timeout=TIMEOUT_S)

@@ -112,7 +112,7 @@ def test_a_request_that_cannot_be_read_is_dropped(settings: Settings, redis: Red
     assert not redis.hexists(KEYS.replies, "t")
 
 
-def test_a_reply_that_nobody_waits_for_changes_nothing(settings: Settings, redis: Redis, app: Celery) -> None:
+def test_an_unexpected_reply_changes_nothing(settings: Settings, redis: Redis, app: Celery) -> None:
     ResultDelivery(app, settings, redis)([job("forged")])
     assert redis.keys("celery-task-meta-*") == []
 
@@ -133,7 +133,7 @@ def test_those_before_one_that_does_not_arrive_have_arrived(settings: Settings, 
     assert not redis.exists(KEYS.replies)
 
 
-def test_a_task_whose_command_was_sent_twice_is_told_once(settings: Settings, redis: Redis, app: Celery) -> None:
+def test_a_task_whose_command_was_sent_twice_gets_one_result(settings: Settings, redis: Redis, app: Celery) -> None:
     wait_for_reply(redis, callbacks=[LINK])
     assert ResultDelivery(app, settings, redis)([job(), job()]) == 2
     assert redis.llen("celery") == 1

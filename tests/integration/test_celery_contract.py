@@ -362,6 +362,6 @@ def test_the_owner_consumes_its_own_queue_only(project: Project) -> None:
     assert [queue["name"] for queue in queues] == [KEYS.queue]
 
 
-def test_nobody_is_left_waiting(project: Project) -> None:
+def test_every_caller_gets_an_answer(project: Project) -> None:
     project.ingest.delay(item("last")).get(timeout=TIMEOUT_S)
     wait_until(lambda: project.redis.hlen(KEYS.replies) == 0, "the requests to be forgotten")

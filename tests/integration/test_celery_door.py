@@ -235,7 +235,7 @@ def mutated(chance: random.Random, place: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", [20, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20))])
-def test_odd_messages_stop_nobody(redis: Redis, owner_process: Owners, seed: int) -> None:
+def test_odd_messages_stop_no_worker(redis: Redis, owner_process: Owners, seed: int) -> None:
     owner = owner_process().running()
     chance = random.Random(seed)
     good = [f"good {place}" for place in range(20)]
@@ -267,7 +267,7 @@ def test_the_same_message_is_one_letter_and_a_replay_another(
     assert json.loads(letters(redis)[0].payload)["headers"]["replayed"] == str(first.id)
 
 
-def test_callers_are_told(redis: Redis, owner_process: Owners, settings: Settings) -> None:
+def test_callers_get_the_outcome(redis: Redis, owner_process: Owners, settings: Settings) -> None:
     owner_process().running()
     with Celery("caller", broker=celery_url(settings.redis_url), backend=celery_url(settings.redis_url)) as app:
         unknown = app.send_task("tomorrow.task", [ITEM], queue=KEYS.queue)

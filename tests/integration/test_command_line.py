@@ -247,7 +247,7 @@ def test_a_file_without_an_item_is_a_failure(recommender: Run, client: Client, t
         (("worker",), {"REDIS_URL": "", "STATE_DIR": "/dev/null/state"}, 78, "Error: /dev/null/state"),
     ],
 )
-def test_an_environment_that_cannot_work_is_told_in_one_line(
+def test_an_environment_that_cannot_work_is_reported_in_one_line(
     settings: Settings, arguments: tuple[str, ...], changed: dict[str, str], status: int, told: str
 ) -> None:
     spoilt = environment(settings) | {f"RECOMMENDER_{name}": value for name, value in changed.items()}

@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.server
 
 
-def test_who_may_deletes_a_collection_and_a_producer_does_not(tmp_path: Path) -> None:
+def test_an_operator_deletes_a_collection_and_a_producer_cannot(tmp_path: Path) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running(GuardedServer(tmp_path / "server", "valkey-server")))
 

@@ -75,7 +75,7 @@ def wait_for(redis: Redis, task_ids: Sequence[str]) -> None:
     redis.hset(KEYS.replies, mapping=dict.fromkeys(task_ids, "{}"))
 
 
-def test_strangers_are_told_nothing_and_forgotten(
+def test_unknown_requests_get_no_answer_and_are_dropped(
     engine: Recommender, redis: Redis, dispatch: Callable[..., Dispatch], carried: Courier
 ) -> None:
     log = Log()
@@ -169,7 +169,7 @@ def test_what_did_not_arrive_is_offered_by_the_next(
     assert second.sent(event.id) == engine.delivered == event.id
 
 
-def test_events_of_which_nobody_is_told_are_not_kept_for_ever(
+def test_silent_events_are_not_kept_forever(
     engine: Recommender, dispatch: Callable[..., Dispatch], carried: Courier
 ) -> None:
     one = dispatch(deliver_task="project.receive", deliver_types=(REJECTED,))

@@ -15,7 +15,7 @@ from tests.faults.door import Door
 pytestmark = pytest.mark.server
 
 
-def test_whatever_strangers_append_has_one_outcome_and_ends_no_owner(tmp_path: Path) -> None:
+def test_any_appended_entry_has_one_outcome_and_ends_no_owner(tmp_path: Path) -> None:
     with ExitStack() as stack:
         door = Door(tmp_path, 20261130, stack)
         told = door.run(0)

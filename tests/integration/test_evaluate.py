@@ -115,7 +115,7 @@ def test_stream(tmp_path: Path) -> None:
         assert tuple(csv.DictReader(file).fieldnames or ()) == STREAM_ERROR_COLUMNS
 
 
-def test_a_missing_folder_is_told_before_the_work(pairs: Path) -> None:
+def test_a_missing_folder_is_reported_before_the_work(pairs: Path) -> None:
     assert "there is no folder" in run(pairs, "pairs", "pairs.csv", "--errors", "absent/out.csv", status=2).stderr
 
 

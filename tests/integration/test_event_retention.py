@@ -152,7 +152,9 @@ def test_a_page_of_events_is_bounded_by_bytes(
     app.close()
 
 
-def test_watch_begins_where_it_is_told(settings: Settings, client: Client, redis: Redis, owner_process: Owners) -> None:
+def test_watch_begins_at_the_given_position(
+    settings: Settings, client: Client, redis: Redis, owner_process: Owners
+) -> None:
     """From the store, then on from the stream, no event twice."""
     owner_process().running()
     events = answered(redis, client.ingest_many(items(8)))

@@ -143,7 +143,7 @@ def submitted(fleet: Fleet, texts: Sequence[str] = TEXTS) -> Future[TimedEmbeddi
     return made
 
 
-def test_nothing_is_given_to_it_before_somebody_has_answered(fleet: Fleet, broker: Broker) -> None:
+def test_nothing_is_given_to_it_before_a_worker_has_answered(fleet: Fleet, broker: Broker) -> None:
     assert fleet.window == 0
     assert fleet.submit(DEFAULT_MODEL, ENCODER.identity, TEXTS) is None
     broker.answer()
@@ -210,7 +210,7 @@ def test_a_lost_batch_is_sent_again(serving: Fleet, broker: Broker, clock: Manua
     assert broker.outcomes == ["resent", "answered"]
 
 
-def test_a_batch_that_is_lost_twice_is_given_to_nobody_else(
+def test_a_batch_that_is_lost_twice_is_not_given_away_again(
     serving: Fleet, broker: Broker, redis: Redis, clock: ManualClock
 ) -> None:
     made = submitted(serving)
@@ -341,7 +341,7 @@ def test_what_is_no_id_of_a_request_is_refused(broker: Broker, request_id: str) 
         broker.worker().answer(KEYS, request_id)
 
 
-def test_when_nobody_answers_it_is_silent_and_one_who_comes_back_is_heard(
+def test_without_answers_it_is_silent_and_a_returning_worker_is_used(
     serving: Fleet, broker: Broker, clock: ManualClock
 ) -> None:
     made = [submitted(serving), submitted(serving, [text.upper() for text in TEXTS])]
@@ -356,7 +356,7 @@ def test_when_nobody_answers_it_is_silent_and_one_who_comes_back_is_heard(
     wait_until(lambda: serving.window, "the fleet to be known again")
 
 
-def test_a_broker_that_is_away_costs_nobody_a_wait(serving: Fleet, broker: Broker) -> None:
+def test_an_unreachable_broker_makes_no_caller_wait(serving: Fleet, broker: Broker) -> None:
     broker.away = True
     with pytest.raises(EncodingError, match=r"could not be sent|no embed worker"):
         submitted(serving).result(10)

@@ -91,7 +91,7 @@ def test_emptied_under_load(server: Server, redis: Redis, owner_process: Owners,
 
 
 @one_server
-def test_what_those_see_who_wait_for_a_result(
+def test_callers_that_wait_for_a_result(
     settings: Settings, redis: Redis, owner_process: Owners, client: Client
 ) -> None:
     app, _ = make_app(settings)

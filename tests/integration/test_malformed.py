@@ -190,7 +190,7 @@ def test_a_write_that_was_retried_is_rejected_once(redis: Redis, client: Client,
 
 
 @pytest.mark.parametrize("server", ["embedded"], indirect=True)
-def test_strange_ids_stop_nobody(redis: Redis, client: Client, owner_process: Owners) -> None:
+def test_odd_ids_stop_no_worker(redis: Redis, client: Client, owner_process: Owners) -> None:
     owner = owner_process().running()
     now_ms = time.time_ns() // 1_000_000
     for n, id_ in enumerate((f"{now_ms}-{2**64 - 1}", f"{now_ms + YEAR_MS}-0", f"{now_ms + YEAR_MS}-{2**64 - 1}")):
@@ -216,7 +216,7 @@ def test_strange_ids_stop_nobody(redis: Redis, client: Client, owner_process: Ow
 
 @pytest.mark.parametrize("reply_to", [b"999999999999 t", b"-1 t", b"\xff", b"1000 " + b"t" * 5000, "٣ t".encode()])
 @pytest.mark.parametrize("server", ["embedded"], indirect=True)
-def test_a_forged_reply_address_keeps_nobody(
+def test_a_forged_reply_address_delays_no_reply(
     redis: Redis, client: Client, owner_process: Owners, reply_to: bytes
 ) -> None:
     owner_process().running()

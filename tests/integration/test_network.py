@@ -268,7 +268,7 @@ def test_celery_comes_back(spoilt: Spoilt, how: str, record_property: Record) ->
     app.close()
 
 
-def test_who_waits_for_a_result_through_a_network_that_is_cut(spoilt: Spoilt, tmp_path: Path) -> None:
+def test_a_caller_that_waits_through_a_broken_network(spoilt: Spoilt, tmp_path: Path) -> None:
     settings = Settings(redis_url=spoilt.proxy.url)
     app, _ = make_app(settings)
     ingest = app.tasks["recommender.ingest"]

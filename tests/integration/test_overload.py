@@ -86,7 +86,7 @@ def test_what_is_kept_for_a_backup_does_not_wait(settings: Settings, redis: Redi
 
 
 @pytest.mark.parametrize("noted", ["", None])
-def test_what_nobody_has_counted_waits(settings: Settings, redis: Redis, noted: str | None) -> None:
+def test_uncounted_items_wait(settings: Settings, redis: Redis, noted: str | None) -> None:
     Client(settings, redis).ingest_many(items(3))
     if noted is not None:
         redis.hset(KEYS.trimmed, "held", noted)

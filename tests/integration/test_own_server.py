@@ -55,7 +55,7 @@ def test_worker_starts_a_server_of_its_own_and_exits_with_a_reason(tmp_path: Pat
 
 
 @pytest.mark.timeout(500)
-def test_a_worker_leaves_its_server_to_those_who_are_connected(tmp_path: Path) -> None:
+def test_a_worker_leaves_its_server_running_for_connected_clients(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "own")
     worker = subprocess.Popen(
         command("worker"), env=environment(settings), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True

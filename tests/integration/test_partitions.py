@@ -127,7 +127,7 @@ def test_each_collection_goes_to_its_partition_and_events_of_all_are_read(client
         assert client.outcome(position)["data"]["item_id"] == item["id"]
 
 
-def test_a_stale_producer_is_passed_on_and_told(installed: Installation, client: Client) -> None:
+def test_a_stale_producer_is_forwarded_and_reported(installed: Installation, client: Client) -> None:
     """One that has no list sends everything to ``a``: by stream, and by Celery, where somebody waits."""
     name = next(f"n{n}" for n in range(100) if client.partitions.routing.partition_of(f"n{n}") == "b")
     fields = command_fields("item.upsert", {"id": "x", "collection": name, "text": "the lid is missing"})

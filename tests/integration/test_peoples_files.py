@@ -109,7 +109,7 @@ Enrich = Callable[..., tuple[Done, list[dict[str, str]]]]
 CUT = "gtin,title\n4.01E+12,Oat drink 1 l\n4.01E+12,Rye bread 500 g\n0040123,Sea salt 250 g\n"
 
 
-def test_ids_cut_short_by_a_spreadsheet_are_told_and_replace_nothing(enrich: Enrich) -> None:
+def test_ids_shortened_by_a_spreadsheet_are_reported_and_replace_nothing(enrich: Enrich) -> None:
     done, rows = enrich(CUT, "--id-field", "gtin", status=3)
     assert done.said["findings"]["id_in_scientific_notation"]["rows"] == 1
     assert (done.said["repeated_ids"], done.said["items"], done.said["failed"]) == (1, 2, 1)
@@ -185,7 +185,7 @@ def exported(do: Do, collection: str, path: Path) -> dict[str, dict[str, Any]]:
     return {item["id"]: item for item in map(json.loads, path.read_text().splitlines())}
 
 
-def test_dates_are_read_in_one_way_or_told_and_never_1970(
+def test_dates_are_read_in_one_way_or_reported_and_never_1970(
     enrich: Enrich, do: Do, collection: str, tmp_path: Path
 ) -> None:
     lines = [f"{number},ticket about thing {number},{cell}" for number, cell in enumerate(DATES)]
@@ -235,7 +235,7 @@ def test_prices_become_numbers(
     assert [item["attributes"]["Price"] for item in stored.values()] == prices
 
 
-def test_a_price_that_is_no_number_is_kept_and_told(enrich: Enrich) -> None:
+def test_a_price_that_is_no_number_is_kept_and_reported(enrich: Enrich) -> None:
     text = "id,title,price\n1,hand blender,39.99 EUR\n2,steel whisk,39.99 USD\n"
     done, _ = enrich(text, "--attribute", "price")
     assert "kept as text: several units: EUR, USD" in done.err
@@ -307,7 +307,7 @@ def test_what_has_been_sent_can_be_taken_back(do: Do, collection: str, tmp_path:
     assert do("ingest", *options).said["sent"] == 4, "the next run begins with the first row"
 
 
-def test_an_options_fault_is_told_before_anything_is_sent(do: Do, client: Client, tmp_path: Path) -> None:
+def test_a_wrong_option_is_reported_before_anything_is_sent(do: Do, client: Client, tmp_path: Path) -> None:
     source, before = table(tmp_path / "in.csv", YEARS), client.log.length()
     done = do("ingest", source, "--id-field", "nmber")
     assert done.status == 1

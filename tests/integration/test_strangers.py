@@ -129,7 +129,7 @@ def test_commands_of_owners_and_movers_are_not_taken_from_a_producer(system: Sys
     assert system.inspector.keys("recommender:nowhere*") == []
 
 
-def test_a_producer_that_asks_for_one_is_told_what_is_missing(system: System) -> None:
+def test_a_producer_that_asks_for_one_gets_what_is_missing(system: System) -> None:
     with pytest.raises(NotPermitted, match=r"clock\.ticked is a command of owners and movers"):
         system.client.send("clock.ticked", {})
     assert system.inspector.exists(KEYS.commands) == 0
@@ -214,7 +214,7 @@ def test_a_command_that_cannot_be_passed_on_is_set_aside_and_holds_up_no_other(s
     assert not owner.ended
 
 
-def test_a_move_between_partitions_that_nobody_lists_is_refused(system: System) -> None:
+def test_a_move_between_unlisted_partitions_is_refused(system: System) -> None:
     """Also if it comes from one who may move collections."""
     system.owner("owner").running()
     mover = Client(system.settings("worker"), system.inspector)

@@ -123,7 +123,7 @@ def test_a_lease_is_held_against_other_places_until_it_expires(claim: Claims) ->
         first.require()
 
 
-def test_whoever_has_the_directory_follows_at_once(claim: Claims) -> None:
+def test_a_lease_of_the_same_directory_is_taken_over_at_once(claim: Claims) -> None:
     first, second = claim("one"), claim("two")
     assert first.acquire("here", 0) is None
     assert second.acquire("here", 0) is None
@@ -173,7 +173,7 @@ def test_a_renewal_does_not_disturb_a_transaction(claim: Claims, redis: Redis) -
     assert len(called) == 1
 
 
-def test_a_server_that_lost_its_data_is_told_again(claim: Claims, redis: Redis) -> None:
+def test_a_server_that_lost_its_data_gets_it_again(claim: Claims, redis: Redis) -> None:
     first, second = claim("one"), claim("two")
     assert first.acquire("here", 7) is None
     redis.flushall()
@@ -269,7 +269,7 @@ def test_a_batch_is_not_committed_without_the_lease(claim: Claims) -> None:
 
 
 @pytest.mark.parametrize("by", ["itself", "its successor"])
-def test_who_falls_silent_takes_back_what_it_said_itself(server: Server, redis: Redis, by: str) -> None:
+def test_a_worker_that_falls_silent_withdraws_its_own_status(server: Server, redis: Redis, by: str) -> None:
     status = Status(60.0)
     _, fields = status.health()
     said = fields if by == "itself" else {**fields, "pid": fields["pid"] + 1}
@@ -283,7 +283,7 @@ def test_who_falls_silent_takes_back_what_it_said_itself(server: Server, redis: 
 # -- succession --------------------------------------------------------------------------------------------------------
 
 
-def test_who_is_no_standby_gives_up_on_a_lease_that_is_renewed(claim: Claims, tmp_path: Path) -> None:
+def test_without_standby_a_renewed_lease_is_an_error(claim: Claims, tmp_path: Path) -> None:
     first, second = claim("one"), claim("two", 1.0)
     assert first.acquire("here", 0) is None
     (tmp_path / LOCK).touch()
@@ -340,7 +340,7 @@ def test_fifty_takeovers_in_a_row(
 
 
 @one_server
-def test_a_standby_ends_when_told(client: Client, owner_process: Owners) -> None:
+def test_a_standby_ends_when_stopped(client: Client, owner_process: Owners) -> None:
     owner_process("first").running()
     standby = owner_process("second", changes={"standby": True}).start()
     standing_by(standby)

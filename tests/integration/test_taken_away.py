@@ -67,7 +67,7 @@ def told(owner: OwnerProcess) -> list[tuple[int, int]]:
     return [(int(commands), int(kept)) for commands, kept in TOLD.findall(owner.output)]
 
 
-def test_commands_that_were_dropped_while_no_owner_ran_are_told_once(
+def test_commands_that_were_dropped_while_no_owner_ran_are_reported_once(
     server: GuardedServer, redis: Redis, producer: Redis, tmp_path: Path
 ) -> None:
     """Before the first owner, and between two; an id that ends the stream, sent behind it, hides nothing."""
@@ -99,7 +99,7 @@ def test_commands_that_were_dropped_while_no_owner_ran_are_told_once(
         assert told(third) == []
 
 
-def test_what_is_gone_is_counted_whoever_drops_it_and_whenever(redis: Redis) -> None:
+def test_dropped_events_are_counted_at_any_time_and_by_any_dropper(redis: Redis) -> None:
     lease = Lease(redis, KEYS, "token", 60)
     assert lease.acquire("here", 0) is None
 

@@ -92,7 +92,7 @@ def test_a_replica(plain: RedisServer, tmp_path: Path) -> None:
         assert f"is a replica of 127.0.0.1:{plain.port}, which takes no writes" in told(replica.url, tmp_path)
 
 
-def test_an_app_of_the_users_is_told_at_the_first_use(plain: RedisServer, tmp_path: Path) -> None:
+def test_an_app_of_the_user_is_refused_at_the_first_use(plain: RedisServer, tmp_path: Path) -> None:
     """By a producer before it sends, by an embed worker, and by a worker that is to own the partition."""
     with running(server(tmp_path, "--replicaof", f"127.0.0.1 {plain.port}")) as replica:
         settings = Settings(redis_url=replica.url, state_dir=tmp_path / "state")
@@ -164,7 +164,7 @@ def test_every_command_tells_of_a_server_that_says_nothing(
     assert "Traceback" not in said
 
 
-def test_a_command_that_speaks_tls_to_a_plain_port(plain: RedisServer, tmp_path: Path) -> None:
+def test_a_command_that_uses_tls_on_a_plain_port(plain: RedisServer, tmp_path: Path) -> None:
     settings = Settings(redis_url=plain.url.replace("redis", "rediss"), state_dir=tmp_path / "state")
     done = run(settings, "stats", timeout_s=30)
     assert done.returncode == 1
@@ -190,7 +190,7 @@ def test_attempts_have_an_end_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
         assert attempts == before + 2
 
 
-def test_a_user_who_may_not_use_the_keys(plain: RedisServer, tmp_path: Path) -> None:
+def test_a_user_without_access_to_the_keys(plain: RedisServer, tmp_path: Path) -> None:
     url = plain.url.replace("//", "//team:secret@")
     said = told(url, tmp_path)
     assert "may not use the key recommender:default:commands" in said

@@ -128,7 +128,7 @@ def test_a_batch_that_grew_is_embedded_once(engine: Recommender, encoder: Watche
     assert sorted(encoder.texts("ahead")) == sorted({f"text {n} of batch 0" for n in range(4)})
 
 
-def test_what_nobody_comes_for_is_dropped(encoder: Watched) -> None:
+def test_unclaimed_results_are_dropped(encoder: Watched) -> None:
     ahead, executor = Prefetcher(), LocalExecutor(lambda name, texts: encoder.encode(texts))
     for n in range(10):
         ahead.begin(executor, [TextsOfModel("model", encoder.identity, [f"text {n}"])])

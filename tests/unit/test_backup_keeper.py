@@ -103,7 +103,7 @@ def test_nothing_new_is_no_reason_for_another(
     assert keeper.newest == first, "it is as current as one could be"
 
 
-def test_one_that_fails_is_told_counted_and_tried_again(
+def test_one_that_fails_is_reported_counted_and_tried_again(
     settings: Settings, engine: Recommender, requests: BackupRequests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.process([Log().upsert("a", "text")])
@@ -166,7 +166,7 @@ def test_an_owner_that_stops_gives_up_a_backup(
     engine.end_copy()
 
 
-def test_who_asks_an_owner_that_has_stopped_is_told(
+def test_a_question_to_a_stopped_owner_fails_with_the_reason(
     settings: Settings, engine: Recommender, requests: BackupRequests
 ) -> None:
     keeper = BackupKeeper(engine, settings, requests)

@@ -166,7 +166,7 @@ def test_a_cancelled_backup_leaves_nothing(state: Path, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(
+def test_a_disk_without_room_is_reported_before_anything_is_written(
     state: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with engine_in(state) as engine:
@@ -260,7 +260,7 @@ def test_a_backup_of_a_newer_release_is_refused(made: Backup, tmp_path: Path) ->
     assert not (tmp_path / "elsewhere" / DATABASE).exists()
 
 
-def test_a_stopped_state_is_verified_and_a_damaged_one_is_told(made: Backup, state: Path) -> None:
+def test_a_stopped_state_is_verified_and_a_damaged_one_is_reported(made: Backup, state: Path) -> None:
     facts = backups.verify_state(state)
     assert (str(facts.position), facts.identity) == (made.manifest.position, "the identity")
     with engine_in(state), pytest.raises(StateLocked, match="is owned by"):
@@ -277,7 +277,7 @@ def test_a_stopped_state_is_verified_and_a_damaged_one_is_told(made: Backup, sta
 # -- restore -----------------------------------------------------------------------------------------------------------
 
 
-def test_restore_refuses_to_replace_a_state_unless_told_and_keeps_the_old_one(made: Backup, state: Path) -> None:
+def test_restore_refuses_to_replace_a_state_without_the_option_and_keeps_the_old_one(made: Backup, state: Path) -> None:
     old = lines_in(state)
     with engine_in(state) as engine:
         filled(engine, 3, start_ms=1_800_000_000_000)

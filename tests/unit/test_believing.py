@@ -51,7 +51,7 @@ def test_a_position_is_lost_where_no_clock_was_set_back_from(position: EntryId, 
     assert is_lost(position, NOW_MS) is lost
 
 
-def test_who_reads_believes_no_more_than_who_brings_the_stream_back() -> None:
+def test_reading_trusts_the_same_ids_as_the_repair() -> None:
     """Else an entry would be decided under its id and moved as well."""
     now_ms = NOW_MS
     belief = TrustedIds(lambda: now_ms)

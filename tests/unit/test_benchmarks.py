@@ -62,7 +62,7 @@ def test_spread_vectors_are_different_and_of_unit_length() -> None:
     assert np.array_equal(spread(given, 3), given[:3])
 
 
-def test_stages_are_told_by_modules_that_exist() -> None:
+def test_stages_are_recognised_by_existing_modules() -> None:
     for stage, parts in RULES:
         for part in parts:
             path, _, function = part.partition(":")

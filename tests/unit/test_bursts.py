@@ -77,7 +77,7 @@ def test_three_reports_stay_as_they_are_and_the_fourth_brings_them_together(engi
     assert groups(engine, MEMBERS) == ["g1"] * 4
 
 
-def test_who_is_pulled_in_is_told_by_the_events_that_there_are(engine: Recommender, log: Log) -> None:
+def test_included_reports_are_published_by_existing_events(engine: Recommender, log: Log) -> None:
     engine.process([report(log, number) for number in (1, 2, 3)])
     found = corrections_of(engine.process([report(log, 4)]))
     assert sorted(one["change"] for one in found if "change" in one) == ["joined", "merged", "merged"]
@@ -95,7 +95,9 @@ def test_a_fifth_joins_what_is_there(engine: Recommender, log: Log) -> None:
     assert found == [group_changed("g1", "joined", ["5"], size=5, canonical="1")]
 
 
-def test_one_that_does_not_speak_of_now_is_pulled_in_only_if_it_is_near(engine: Recommender, log: Log) -> None:
+def test_a_report_that_does_not_describe_the_present_is_included_only_if_it_is_near(
+    engine: Recommender, log: Log
+) -> None:
     glass, woman = (
         "The library has a lift with doors of glass.",
         "Please help the woman who is in the lift of the library.",
@@ -109,14 +111,14 @@ def test_one_that_does_not_speak_of_now_is_pulled_in_only_if_it_is_near(engine: 
 
 
 @pytest.mark.parametrize("speaking", range(REPORTS))
-def test_they_speak_of_now(engine: Recommender, log: Log, speaking: int) -> None:
+def test_they_describe_the_present(engine: Recommender, log: Log, speaking: int) -> None:
     engine.process([report(log, 1 + number) for number in range(speaking)])
     silent = [f"How do I use the lift of building {word}?" for word in ("one", "of the library", "that is old", "here")]
     engine.process([report(log, 1 + n, silent[n]) for n in range(speaking, REPORTS)])
     assert apart(engine)
 
 
-def test_who_names_another_thing_or_time_stays_out(engine: Recommender, log: Log) -> None:
+def test_a_report_with_another_subject_or_time_is_excluded(engine: Recommender, log: Log) -> None:
     engine.process([report(log, 1, "The lift 4711 has been stuck since this morning."), report(log, 2), report(log, 3)])
     engine.process([report(log, 4, "Today the lift 4712 does not open and a student is in it.")])
     assert apart(engine)
@@ -124,7 +126,7 @@ def test_who_names_another_thing_or_time_stays_out(engine: Recommender, log: Log
     assert groups(engine, ["4"]) != groups(engine, ["1"])
 
 
-def test_who_names_another_time_of_day_stays_out(engine: Recommender, log: Log) -> None:
+def test_a_report_with_another_time_of_day_is_excluded(engine: Recommender, log: Log) -> None:
     engine.process([report(log, 1, "The lift was stuck at 10:15 with somebody in it."), report(log, 2), report(log, 3)])
     engine.process([report(log, 4, "It was at 14:40 that the lift did not open.")])
     assert apart(engine)
@@ -216,7 +218,7 @@ SPOKEN = {
 }
 
 
-def test_every_language_says_what_speaks_of_now() -> None:
+def test_every_language_has_words_that_describe_the_present() -> None:
     folder = files("recommender_engine.matching.text").joinpath("languages")
     listed = {
         file.name.removesuffix(".toml")
@@ -227,7 +229,7 @@ def test_every_language_says_what_speaks_of_now() -> None:
 
 
 @pytest.mark.parametrize("language", SPOKEN)
-def test_words_that_speak_of_now(language: str) -> None:
+def test_words_that_describe_the_present(language: str) -> None:
     now, ever = SPOKEN[language]
     assert len(same_incident(_report(now, 1), [_report(now, axis) for axis in (2, 3, 4)])) == 3
     assert same_incident(_report(ever, 1), [_report(now, axis) for axis in (2, 3, 4)]) == []
@@ -282,7 +284,7 @@ def test_one_sentence_that_one_says_more_of_is_one_report(engine: Recommender, l
     assert not apart(engine)
 
 
-def test_who_is_pulled_in_names_no_other_thing_than_one_of_them(engine: Recommender, log: Log) -> None:
+def test_an_included_report_names_no_other_subject_than_the_others(engine: Recommender, log: Log) -> None:
     """The latest report names none, so it is like both; what it is compared with decides."""
     engine.process([log.upsert("near", "Please help the woman in the lift 4712.", vector=vector(21, 0.8))])
     engine.process([report(log, 1, "The lift 4711 has been stuck since this morning.", vector=vector(1, 0.75))])

@@ -50,7 +50,7 @@ def verdict(said: Any) -> tuple[str, float, float]:
 
 
 @pytest.mark.parametrize("model", ["words", pytest.param("real", marks=pytest.mark.model)])
-def test_what_compare_says_before_an_item_arrives_is_what_it_is_told_then(model: str, tmp_path: Path) -> None:
+def test_compare_before_an_arrival_gives_the_verdict_of_the_arrival(model: str, tmp_path: Path) -> None:
     encoders: Encoders = Models()
     items = samples()[::2] + sure_pairs()
     if model == "real":
@@ -139,7 +139,7 @@ def test_of_two_stored_items_it_is_what_was_said_of_the_later_one(log: Log) -> N
         assert (found.band, found.probability, found.reasons) == (said.band, said.probability, said.reasons)
 
 
-def test_a_stored_item_whose_verdict_speaks_of_another_is_judged_among_those_that_came_before_it(log: Log) -> None:
+def test_a_stored_item_with_a_verdict_on_another_pair_is_judged_among_earlier_items(log: Log) -> None:
     engine = opened(matcher=LearnedMatcher)
     before = [placed(log, "a", 0), placed(log, "b", 10), placed(log, "c", 12)]
     engine.process(before)
@@ -205,7 +205,7 @@ def test_an_item_that_is_gone_is_not_compared(log: Log) -> None:
 
 
 @pytest.mark.parametrize("rule", ["cosine", "learned"])
-def test_by_any_rule_it_is_what_the_item_is_told(log: Log, rule: str) -> None:
+def test_by_any_rule_it_is_the_verdict_of_the_item(log: Log, rule: str) -> None:
     engine = open_recommender(None, Models())
     engine.process([log.configure(rule=rule), placed(log, "a", 0), placed(log, "b", 60)])
     for id_, degrees, other in (("n", 3.0, "a"), ("m", 40.0, "b")):

@@ -210,7 +210,7 @@ def test_one_number_in_two_spellings_contests_nothing(one: str, other: str) -> N
     )
 
 
-def test_it_is_said_behind_what_speaks_for_the_two() -> None:
+def test_it_comes_after_the_reasons_for_the_pair() -> None:
     here, there = (Comparable(Item(id=text, text=text), text.encode()) for text in ("Lens +1.75", "Lens -1.75"))
     found = LearnedMatcher(lambda _: CountedTerms()).explain(here, [Candidate(there, 0.99)], 0, CollectionSettings())
     assert found.explanation.endswith("; but plus and minus differ: +1.75 / -1.75")
@@ -265,7 +265,7 @@ def test_a_rule_is_left_out_only_where_it_finds_nothing() -> None:
     assert 2 * left_out > len(RULES) * len(readings), "most rules have nothing to look at in most pairs"
 
 
-def test_each_kind_is_a_feature_that_never_speaks_for_the_two() -> None:
+def test_each_kind_is_a_feature_that_never_counts_for_the_pair() -> None:
     names = {f"{kind.replace(' ', '_')}_differs" for kind in DIFFERENT}
     assert names <= set(FEATURES)
     assert {MONOTONE[name] for name in names} == {-1}

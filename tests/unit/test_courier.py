@@ -76,7 +76,7 @@ def test_jobs_are_carried_in_order(delivery_thread: DeliveryThread, road: Road) 
     assert road.carried == [1, 2, 3]
 
 
-def test_what_has_arrived_is_told_once(delivery_thread: DeliveryThread, road: Road) -> None:
+def test_arrived_results_are_noted_once(delivery_thread: DeliveryThread, road: Road) -> None:
     delivery_thread.put(jobs(1, 2))
     wait_until(lambda: delivery_thread.room == CAPACITY and len(road.carried) == 2, "the jobs to be carried", 5)
     assert delivery_thread.arrived() == jobs(1, 2)
@@ -145,7 +145,7 @@ def test_finish_gives_up_in_time(delivery_thread: DeliveryThread, road: Road) ->
     assert delivery_thread.arrived() == []
 
 
-def test_a_job_in_hand_is_not_told_before_it_has_arrived() -> None:
+def test_a_running_job_is_not_reported_before_it_has_arrived() -> None:
     taken, given = threading.Event(), threading.Event()
 
     def carry(jobs: Sequence[Job]) -> int:

@@ -166,7 +166,7 @@ def test_only_what_is_embedded_in_this_process_is_noted(make_desk: Callable[[], 
     assert desk.noted() == following[-1].id
 
 
-def test_what_nobody_answered_for_is_embedded_here(make_desk: Callable[[], Desk]) -> None:
+def test_unanswered_requests_are_embedded_here(make_desk: Callable[[], Desk]) -> None:
     desk = make_desk()
     desk.elsewhere.failing = True
     desk.wait(Log(), 3 * BATCH)

@@ -195,7 +195,7 @@ def test_one_that_is_not_there_is_gone_as_well() -> None:
 # -- with several partitions -------------------------------------------------------------------------------------------
 
 
-def test_a_deletion_is_passed_on_to_where_the_collection_is_and_told_where_it_was() -> None:
+def test_a_deletion_is_forwarded_to_the_collection_and_reported_at_its_former_partition() -> None:
     pair = Pair()
     for n, text in enumerate(TEXTS):
         pair["a"].add("item.upsert", {"id": f"i{n}", "collection": "c", "text": text}, key=f"k{n}")

@@ -77,7 +77,7 @@ def test_a_file_of_one_column_has_no_delimiter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "above", ["Report of March\n\n", "Report;;\n;;\n", "# made by a tool\n# 2025-03-01\n", "Shop: a, b\nFrom: 1 to 2\n"]
 )
-def test_lines_above_the_header_are_left_out_and_told(tmp_path: Path, above: str) -> None:
+def test_lines_above_the_header_are_left_out_and_reported(tmp_path: Path, above: str) -> None:
     path = file(tmp_path, above + "id;title;note\n1;Lamp;small\n2;Desk;oak\n3;Chair;pine\n")
     with open_records(path) as reader:
         assert reader.columns == ("id", "title", "note")
@@ -196,7 +196,7 @@ def test_blanks_around_names_only(tmp_path: Path) -> None:
     assert values(path)[0] == {"id": "1", "title": "Pot", "note": " x"}
 
 
-def test_repeated_and_empty_names_are_told_apart(tmp_path: Path) -> None:
+def test_repeated_and_empty_names_are_distinguished(tmp_path: Path) -> None:
     path = file(tmp_path, "Key,Label,Label,,\n1,a,b,,\n2,c,,,\n")
     assert values(path)[0] == {"Key": "1", "Label [1]": "a", "Label [2]": "b", "column 4": "", "column 5": ""}
 

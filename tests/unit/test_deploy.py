@@ -145,7 +145,7 @@ def test_image_sets_known_variables() -> None:
     assert used <= VARIABLES
 
 
-def test_image_runs_as_nobody_special_and_stops_in_order() -> None:
+def test_image_runs_as_an_ordinary_user_and_stops_in_order() -> None:
     final = dict(_instructions())  # the last of each kind
     assert final["USER"] == "10001:10001"
     assert final["STOPSIGNAL"] == "SIGTERM"

@@ -347,7 +347,7 @@ def test_examples_of_rejections_are_rejected(engine: Recommender, code: str, exa
     assert data.code == code
 
 
-def test_limits_are_told_as_they_are() -> None:
+def test_the_page_states_the_actual_limits() -> None:
     text = _sections(REFERENCE / "limits-and-errors.md")["What a message may hold"]
     told = [int(number.replace(",", "")) for number in re.findall(r"\| ([\d,]+)[^|]*\|$", text, re.MULTILINE)]
     assert told == [
@@ -378,7 +378,7 @@ def test_limits_are_told_as_they_are() -> None:
     ]
 
 
-def test_it_is_told_as_it_is_how_much_of_a_text_is_read() -> None:
+def test_the_page_states_how_much_of_a_text_is_read() -> None:
     rows = _sections(REFERENCE / "limits-and-errors.md")["What is read of a text"].splitlines()
     told = [int(row.split("|")[2].split()[0].replace(",", "")) for row in rows if re.match(r"\|[^|]+\| \d", row)]
     assert told == [
@@ -394,7 +394,7 @@ def test_it_is_told_as_it_is_how_much_of_a_text_is_read() -> None:
     ]
 
 
-def test_bounds_are_told_as_they_are() -> None:
+def test_the_page_states_the_actual_bounds() -> None:
     rows = _rows(_sections(REFERENCE / "limits-and-errors.md")["What is kept, and how much of it"])
     settings = Settings()
     mib = 2**20

@@ -59,7 +59,7 @@ def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
         server.stop()
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_its_setting(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_with_its_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"Not a directory.*RECOMMENDER_STATE_DIR"):
         EmbeddedServer(tmp_path / "file" / "redis").ensure()
@@ -97,7 +97,7 @@ def test_own_connections_do_not_keep_it(server: EmbeddedServer) -> None:
 
 
 @pytest.mark.server
-def test_only_who_started_it_stops_it(server: EmbeddedServer) -> None:
+def test_only_its_starter_stops_it(server: EmbeddedServer) -> None:
     attached = EmbeddedServer(server.socket.parent)
     assert attached.ensure() == server.url
     attached.release()

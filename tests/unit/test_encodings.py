@@ -65,7 +65,7 @@ def texts_in(reader: RecordReader) -> list[str]:
 
 
 @pytest.mark.parametrize(("language", "encoding"), OLD)
-def test_an_older_encoding_is_found_out_and_told(tmp_path: Path, language: str, encoding: str) -> None:
+def test_an_older_encoding_is_detected_and_reported(tmp_path: Path, language: str, encoding: str) -> None:
     path = tmp_path / "items.csv"
     path.write_bytes(lines_of(TEXTS[language]).encode(encoding))
     with open_records(path) as reader:

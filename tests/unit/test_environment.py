@@ -134,7 +134,7 @@ def test_a_secret_in_two_places_or_in_no_file_is_an_error(tmp_path: Path) -> Non
         ("RECOMMENDER_METRIC_PORT", "RECOMMENDER_METRICS_PORT"),
     ],
 )
-def test_a_misspelt_variable_is_told_with_the_nearest_name(
+def test_a_misspelt_variable_is_reported_with_the_nearest_name(
     name: str, nearest: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     module._warn_once.cache_clear()

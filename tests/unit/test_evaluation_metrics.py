@@ -28,7 +28,7 @@ def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
     )
 
 
-def test_equal_scores_cannot_be_told_apart() -> None:
+def test_equal_scores_cannot_be_distinguished() -> None:
     assert ranking(np.array([True, False]), np.array([0.5, 0.5])).average_precision == 0.5
 
 

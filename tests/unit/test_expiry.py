@@ -78,7 +78,7 @@ def test_of_items_that_go_together_nothing_is_said_again(engine: Recommender, lo
     assert (revised["previous_duplicate_of"], revised["band"]) == ("i0", "new")
 
 
-def test_a_quiet_stream_is_told_when_the_next_item_is_due(engine: Recommender, log: Log) -> None:
+def test_a_quiet_stream_knows_when_the_next_item_is_due(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert("never", SHOP, collection="other")])
     assert engine.due_ms() is None
     engine.process([log.configure(ttl_seconds=60)])

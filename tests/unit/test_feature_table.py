@@ -173,7 +173,7 @@ def test_it_is_hidden_with_its_kind(grown: dict[str, Any]) -> None:
     assert "courtesy_differs" not in grown["context"]
 
 
-def test_it_contests_and_is_told(grown: dict[str, Any]) -> None:
+def test_it_contests_the_pair_and_is_a_reason(grown: dict[str, Any]) -> None:
     verdict = grown["verdict"]
     assert verdict["contested"]
     assert not grown["verdict_here"]["contested"]

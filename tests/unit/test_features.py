@@ -119,7 +119,7 @@ def test_a_part_of_a_code_that_agrees_does_not_contradict() -> None:
         ("camera W120", "camera W120", 0.0, 0.0),
     ],
 )
-def test_long_codes_are_hardly_anybody_elses(one: str, other: str, shared: float, differ: float) -> None:
+def test_long_codes_are_rarely_shared_by_chance(one: str, other: str, shared: float, differ: float) -> None:
     found = row(one, other)
     assert (found["longest_code_shared"], found["longest_codes_differ"]) == (shared, differ)
     assert math.isnan(row("camera", "phone")["longest_code_shared"])
@@ -170,7 +170,7 @@ def test_what_cannot_be_compared_is_missing() -> None:
 
 
 @pytest.mark.parametrize("name", ["Preis", "prix_ttc", "precio", "PRICE"])
-def test_a_price_is_told_by_its_name_in_several_languages(name: str) -> None:
+def test_a_price_is_recognised_by_its_name_in_several_languages(name: str) -> None:
     counted = statistics()
     attributes = [{"Preisgruppe": 7, name: price} for price in (30, 40.0)]
     one, other = (side("a white kettle", counted, attributes=values) for values in attributes)
@@ -238,7 +238,7 @@ def test_a_word_in_anothers_place_makes_another_thing(title: str, contested: boo
     assert not pair(CANDLE, {"title": title, "description": "Forty hours of light, then a glass."}, 0.97).contested
 
 
-def test_a_candidate_in_a_crowd_is_told_from_one_that_is_alone_with_the_item() -> None:
+def test_a_candidate_in_a_crowd_is_distinguished_from_one_that_is_alone_with_the_item() -> None:
     counted = statistics()
     item = side("kettle leaks", counted)
     pairs = [compare(item, side("printer jams", counted), cosine) for cosine in (0.8, 0.8, 0.3, 0.3)]

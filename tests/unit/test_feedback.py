@@ -91,7 +91,7 @@ def test_the_same_means_one_group(engine: Recommender, log: Log) -> None:
     assert (b["reasons"][0]["code"], b["explanation"]) == ("people_say_same", b["reasons"][0]["text"])
 
 
-def test_who_is_as_close_to_both_stays_with_the_earlier(engine: Recommender, log: Log) -> None:
+def test_an_item_equally_close_to_both_stays_with_the_earlier(engine: Recommender, log: Log) -> None:
     engine.process([placed(log, "a", 0), placed(log, "between", 5), placed(log, "copy", 0)])
     told = beside(engine, log.feedback("copy", "wrong"))
     assert told[0] == group_changed("g1", "split", ["copy"], size=2, canonical="a", other="g3")
@@ -105,7 +105,7 @@ def test_a_confirmed_duplicate_changes_no_band_and_nothing_is_said_again(engine:
     assert view(engine, "b")["reasons"][0]["code"] == "people_say_same"
 
 
-def test_a_verdict_by_people_speaks_of_the_two_they_spoke_of(engine: Recommender, log: Log) -> None:
+def test_a_verdict_by_people_names_the_answered_pair(engine: Recommender, log: Log) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 10), placed(log, "c", 90)])
     engine.process([log.feedback("b", "same", "c")])
     c = view(engine, "c")
@@ -241,7 +241,7 @@ def test_a_new_item_does_not_bring_together_what_people_keep_apart(engine: Recom
     assert not together(engine, "a", "c")
 
 
-def test_an_item_does_not_join_a_group_through_somebody_else_of_it(engine: Recommender, log: Log) -> None:
+def test_an_item_does_not_join_a_group_through_another_member(engine: Recommender, log: Log) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 5), placed(log, "x", 180)])
     engine.process([log.feedback("a", "different", "x"), log.upsert("x", "nearest to b", vector=at(8))])
     assert together(engine, "a", "b")
@@ -284,7 +284,7 @@ def moves(told: list[dict[str, Any]]) -> list[tuple[str, str, list[str], int, st
     ]
 
 
-def test_who_goes_over_to_a_group_that_was_there_is_told_as_split_and_joined(engine: Recommender, log: Log) -> None:
+def test_an_item_that_moves_to_an_existing_group_is_reported_as_split_and_joined(engine: Recommender, log: Log) -> None:
     engine.process([placed(log, "b", 90), log.upsert("x", SHOP), log.upsert("a", SHOP)])
     engine.process([log.feedback("x", "different", "b")])
     told = beside(engine, log.feedback("a", "same", "b"))
@@ -298,9 +298,7 @@ def test_a_group_that_goes_over_as_a_whole_has_merged(engine: Recommender, log: 
     assert moves(told) == [("split", "g1", ["a"], 1, "g2"), ("merged", "g2", ["b"], 2, "g3")]
 
 
-def test_the_first_of_a_group_that_was_split_off_asks_about_nobody_it_must_not_be_with(
-    engine: Recommender, log: Log
-) -> None:
+def test_the_first_of_a_split_group_asks_about_no_item_it_must_not_be_with(engine: Recommender, log: Log) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 20), placed(log, "c", 25), placed(log, "d", 24)])
     assert (view(engine, "b")["matched_id"], view(engine, "b")["band"]) == ("a", "duplicate")
     engine.process([log.feedback("b", "same", "c"), log.feedback("a", "different", "c")])
@@ -323,9 +321,7 @@ def test_right_confirms_the_match_and_wrong_takes_the_flag_away(
 
 
 @pytest.mark.parametrize("degrees", [7, 15, 25])
-def test_wrong_takes_the_flag_away_whichever_pair_the_verdict_speaks_about(
-    engine: Recommender, log: Log, degrees: float
-) -> None:
+def test_wrong_removes_the_flag_for_any_pair_of_the_verdict(engine: Recommender, log: Log, degrees: float) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 10), placed(log, "c", degrees)])
     assert (view(engine, "c")["duplicate_of"], view(engine, "c")["matched_id"]) == ("a", "b")
     told = beside(engine, log.feedback("c", "wrong"))
@@ -338,7 +334,7 @@ def test_wrong_takes_the_flag_away_whichever_pair_the_verdict_speaks_about(
 
 
 @pytest.mark.parametrize("answer", ["right", "wrong"])
-def test_they_speak_of_the_original_when_the_item_named_has_gone(engine: Recommender, log: Log, answer: str) -> None:
+def test_they_name_the_original_when_the_named_item_was_deleted(engine: Recommender, log: Log, answer: str) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 20), placed(log, "c", 25), log.delete("b")])
     assert outcome(engine, log.feedback("c", answer))["other_id"] == "a"
 

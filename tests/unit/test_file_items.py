@@ -76,7 +76,7 @@ def test_rows_that_are_no_items_claim_no_id() -> None:
     assert (tally.accepted, tally.failed, tally.empty_texts) == (1, 4, 1)
 
 
-def test_rows_that_continue_the_one_above_are_told_from_empty_ones() -> None:
+def test_continued_rows_are_distinguished_from_empty_ones() -> None:
     found, tally, _ = read(rows(("jacket", "Jacket"), ("jacket", ""), ("jacket", None), ("mug", ""), ("jacket", "")))
     assert ids(found) == [
         "jacket",
@@ -101,7 +101,7 @@ def test_rows_that_continue_the_one_above_are_told_from_empty_ones() -> None:
         (17.0, None),
     ],
 )
-def test_odd_ids_are_kept_and_told(id_: Any, kind: str | None) -> None:
+def test_odd_ids_are_kept_and_reported(id_: Any, kind: str | None) -> None:
     (one,), tally, _ = read(rows((id_, "text")))
     assert not isinstance(one.item, BadRow)
     assert list(tally.findings) == ([] if kind is None else [kind])
@@ -176,7 +176,7 @@ def test_a_checkpoint_that_was_cut_short_counts_for_none(tmp_path: Path, spoilt:
     assert json.loads(path.read_text())["rows"] == 1
 
 
-def test_what_has_been_sent_is_told_with_how_to_take_it_back(tmp_path: Path) -> None:
+def test_what_has_been_sent_is_reported_with_how_to_undo_it(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path, "identity", restart=False)
     assert account(checkpoint, "march", "in.csv") == ["nothing has been sent"]
     checkpoint.advance(500, 490, EntryId(5, 0))

@@ -50,9 +50,7 @@ def test_what_is_too_large_to_be_kept_is_not_read(
     assert bool(reads) == read
 
 
-def test_a_disk_that_cannot_be_read_is_met_by_whoever_reads_it_next(
-    descriptor: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_cannot_be_read_fails_at_the_next_read(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> int:
         raise OSError(5, "Input/output error")
 

@@ -17,7 +17,7 @@ def unit(count: int, seed: int = 7, dimension: int = DIMENSION) -> Vectors:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_neighbours_closer_together_than_float32_rounding_are_still_told_apart() -> None:
+def test_neighbours_closer_than_float32_rounding_are_still_distinguished() -> None:
     """A product in float32 alone would take the wrong ones of two thousand almost equal vectors."""
     vectors = unit(1) + 1e-4 * unit(2_000, seed=8)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

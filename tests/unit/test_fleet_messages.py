@@ -116,7 +116,7 @@ def test_whatever_a_header_says_a_reply_is_bounded_or_refused(changes: dict[str,
     assert reply.embeddings is None or reply.embeddings.vectors.shape == VECTORS.shape
 
 
-def test_what_strangers_say_cannot_forge_a_log_line() -> None:
+def test_texts_cannot_forge_a_log_line() -> None:
     said = EmbedReply.decode(EmbedReply("r", "host\n:1", "refused", message="a\x1b[31m" + "b" * 1000).encode())
     assert (said.worker, said.message[:6], len(said.message)) == ("host·:1", "a·[31m", 300)
 

@@ -18,7 +18,7 @@ SERVING: dict[str, Any] = {
 }
 
 
-def test_the_sentence_says_who_is_there() -> None:
+def test_the_sentence_counts_the_answering_workers() -> None:
     assert fleet_sentence(SERVING) == "1 of 2 embed workers answered within the last minute, 5 batches with them"
     assert fleet_sentence({**SERVING, "state": "silent"}) == "no embed worker answers: the owner embeds by itself"
 

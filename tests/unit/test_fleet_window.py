@@ -78,7 +78,7 @@ def test_what_later_ones_overtake_is_lost(window: Window) -> None:
     assert window.lost(12.1) == [overtaken], "counted from when it was overtaken first"
 
 
-def test_what_was_lost_makes_nobody_more_patient(window: Window) -> None:
+def test_lost_requests_do_not_lengthen_the_wait(window: Window) -> None:
     flight(window, "a", 0.0)
     answered(window, "a", 0.0, 0.1)
     flight(window, "b", 0.0)
@@ -87,7 +87,7 @@ def test_what_was_lost_makes_nobody_more_patient(window: Window) -> None:
     assert (window.limit_s, len(window)) == (2.0, 0)
 
 
-def test_a_fleet_is_silent_when_nobody_takes_up_what_waits(window: Window) -> None:
+def test_a_fleet_is_silent_when_no_worker_takes_waiting_requests(window: Window) -> None:
     assert not window.is_silent(1e9), "nobody was asked"
     flight(window, "a", 100.0)
     assert not window.is_silent(100.0 + window.pickup_s)
@@ -107,7 +107,7 @@ def test_a_second_answer_finds_nothing(window: Window) -> None:
     assert len(window) == 0
 
 
-def test_what_nobody_waits_for_is_withdrawn(window: Window) -> None:
+def test_requests_without_a_waiter_are_withdrawn(window: Window) -> None:
     kept, gone = flight(window, "a", 0.0), flight(window, "b", 0.0)
     assert gone.made.cancel()
     assert window.withdrawn() == [gone]

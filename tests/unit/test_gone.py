@@ -68,7 +68,7 @@ def test_near_ones_behind_a_crowd_that_is_due_are_found(engine: Recommender, log
     assert engine.stats()["items"] > 100
 
 
-def test_who_stays_of_a_group_is_told_once(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_a_group_is_reported_once(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiry, "MOST_AT_ONCE", 2)
     engine = opened()
     engine.process([log.configure(ttl_seconds=60), *(log.upsert(f"i{n}", SHOP, later_ms=0) for n in range(9))])

@@ -101,6 +101,6 @@ def test_half_of_the_others_must_be_like_the_item(bands: list[Band], expected: b
     assert agree([pair(band) for band in bands]) is expected
 
 
-def test_groups_are_named_after_who_founded_them_and_the_first_founded_is_older() -> None:
+def test_groups_are_named_after_their_founder_and_the_first_founded_is_older() -> None:
     assert founded_by(8) == "g8"
     assert older("g9", "g10") == older("g10", "g9") == "g9"

@@ -70,7 +70,7 @@ def test_founding_a_group_says_nothing_more(engine: Recommender, log: Log) -> No
     assert beside(engine, log.upsert("a", SHOP)) == []
 
 
-def test_who_joins_is_told_with_the_group(engine: Recommender, log: Log) -> None:
+def test_a_joining_item_is_reported_with_the_group(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert("a", SHOP)])
     joining = log.upsert("b", SHOP, key="k")
     events = engine.process([joining])
@@ -138,7 +138,7 @@ def star(place: int, cosine: float = 0.883) -> list[float]:
     return vector
 
 
-def test_one_item_can_merge_three_groups_and_every_verdict_speaks_of_the_item_it_names(
+def test_one_item_can_merge_three_groups_and_every_verdict_is_about_the_item_it_names(
     engine: Recommender, log: Log
 ) -> None:
     engine.process([log.upsert(f"s{n}", f"words of s{n}", vector=star(n, 0.87 + n / 100)) for n in (1, 2, 3)])
@@ -258,9 +258,7 @@ def test_a_verdict_that_stays_the_same_is_not_said_again(engine: Recommender, lo
     assert beside(engine, log.delete("a"), log.delete("n")) == []
 
 
-def test_an_item_that_was_told_to_be_its_own_is_never_made_a_duplicate_by_a_delete(
-    engine: Recommender, log: Log
-) -> None:
+def test_an_item_answered_as_its_own_is_never_made_a_duplicate_by_a_delete(engine: Recommender, log: Log) -> None:
     engine.process([placed(log, "a", 0), placed(log, "b", 30), placed(log, "c", 60)])
     assert view(engine, "c")["band"] == "review"  # b is a duplicate of it, but its group disagrees
     engine.process([log.delete("a")])
@@ -268,7 +266,7 @@ def test_an_item_that_was_told_to_be_its_own_is_never_made_a_duplicate_by_a_dele
     assert (view(engine, "c")["band"], view(engine, "c")["matched_id"]) == ("new", None)
 
 
-def test_an_item_that_was_told_to_be_its_own_is_not_made_a_duplicate_by_a_delete(engine: Recommender, log: Log) -> None:
+def test_an_item_answered_as_its_own_is_not_made_a_duplicate_by_a_delete(engine: Recommender, log: Log) -> None:
     # Like one item of either group and unlike the other: it belongs to none.
     engine.process([placed(log, "a", 0), placed(log, "b", 29), placed(log, "p", 88), placed(log, "r", 117)])
     engine.process([placed(log, "c", 58.2)])
@@ -288,7 +286,7 @@ TEXTS = {"a": "a short one", "b": "by far the longest text of the three of them"
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("earliest", "abc"), ("latest", "cba"), ("longest", "bca")])
-def test_the_rule_decides_who_is_canonical_and_never_who_was_first(
+def test_the_rule_decides_which_item_is_canonical_and_never_which_was_first(
     engine: Recommender, log: Log, rule: str, expected: str
 ) -> None:
     engine.process([log.configure(canonical=rule)])

@@ -138,7 +138,7 @@ def test_flags_are_no_dates_whatever_their_column_is_called(tmp_path: Path) -> N
     assert not [note for note in mapping(tmp_path, columns).notes if "--timestamp-field" in note]
 
 
-def test_objects_that_hold_the_text_are_told(tmp_path: Path) -> None:
+def test_objects_that_hold_the_text_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
     path.write_text(json.dumps({"issues": [{"key": f"P-{n}", "fields": {"summary": "a desk"}} for n in range(3)]}))
     message = "no column holds text; .*'fields' holds objects: write their keys as columns of their own"
@@ -146,7 +146,7 @@ def test_objects_that_hold_the_text_are_told(tmp_path: Path) -> None:
         resolve_mapping(reader, MappingOptions())
 
 
-def test_what_could_be_taken_along_is_told(tmp_path: Path) -> None:
+def test_columns_that_could_be_attributes_are_reported(tmp_path: Path) -> None:
     columns = {"id": ["1", "2", "3"], "title": list(PROSE), "Preis": ["1,50 €"] * 3, "Marke": ["Acme"] * 3}
     found = mapping(tmp_path, columns | {"Datum": ["10.03.2025"] * 3})
     assert found.notes[2] == "not used: 'Preis' (--attribute), 'Marke' (--attribute), 'Datum' (--timestamp-field)"

@@ -152,7 +152,7 @@ def test_a_graph_built_anew_is_searched_as_widely_as_the_one_before() -> None:
     index.close()
 
 
-def test_vectors_that_come_faster_than_a_build_links_them_are_linked_by_who_adds_them(
+def test_vectors_added_faster_than_a_build_links_them_are_linked_by_the_adding_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     linked: list[int] = []

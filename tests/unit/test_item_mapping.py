@@ -89,7 +89,9 @@ def test_a_list_of_paragraphs_is_text(tmp_path: Path) -> None:
         ("a_very_long_id,id,x", "1,0123456789,ab", ("x",)),
     ],
 )
-def test_text_columns_are_guessed_and_told(tmp_path: Path, header: str, row: str, expected: tuple[str, ...]) -> None:
+def test_text_columns_are_guessed_and_reported(
+    tmp_path: Path, header: str, row: str, expected: tuple[str, ...]
+) -> None:
     with open_records(csv_file(tmp_path, f"{header}\n{row}\n")) as reader:
         mapping = resolve_mapping(reader, MappingOptions())
     assert mapping.text_fields == expected

@@ -172,7 +172,7 @@ def test_a_list_on_one_line_is_read_in_bounded_memory(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("indent", [None, 2])
-def test_rows_that_stand_deeper_are_told_and_not_taken_for_one(
+def test_nested_rows_are_reported_and_not_read_as_one(
     tmp_path: Path, value: dict[str, Any], where: str, indent: int | None
 ) -> None:
     path = file(tmp_path, json.dumps(value, indent=indent))
@@ -204,7 +204,7 @@ def test_a_row_may_hold_lists_of_objects(tmp_path: Path, rows: list[dict[str, An
     ],
 )
 @pytest.mark.parametrize("indent", [None, 2])
-def test_the_only_list_of_objects_is_read_and_told(
+def test_the_only_list_of_objects_is_read_and_reported(
     tmp_path: Path, value: dict[str, Any], where: str, indent: int | None
 ) -> None:
     path = file(tmp_path, json.dumps(value, indent=indent))

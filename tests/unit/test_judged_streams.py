@@ -40,7 +40,7 @@ def test_things_have_as_many_twins_as_asked_for_also_where_the_set_has_fewer(twi
     assert len({item.id for item in found.items}) == len(found.items)
 
 
-def test_what_nobody_labelled_is_neither_the_same_nor_different() -> None:
+def test_unlabelled_pairs_are_neither_the_same_nor_different() -> None:
     some = Arrivals(stream(0, 0, 1, 2).items, np.array([0, 0, 1, 2]), frozenset({(0, 1)}))
     assert [some.same(1, other) for other in (0, 2, 3)] == [True, False, None]
     two = Arrivals(stream(0, 0, 1, 2).items, np.array([0, 0, 1, 2]), sources=np.array(["a", "a", "a", "b"]))

@@ -145,7 +145,7 @@ def test_how_a_command_is_written_makes_no_difference(engine: Recommender, log: 
 
 
 @pytest.mark.parametrize(("one", "other"), [(1e308, 1e300), (-1e39, -1e40), (5e-324, 1e-320), (1e-44, 1.2e-44)])
-def test_vectors_outside_the_range_of_a_float32_are_told_apart(log: Log, one: float, other: float) -> None:
+def test_vectors_outside_the_range_of_a_float32_are_distinguished(log: Log, one: float, other: float) -> None:
     said, else_said = log.upsert("a", "x", vector=[one, 1.0]), log.upsert("a", "x", vector=[other, 1.0])
     assert digest_of(said) != digest_of(else_said)
     assert digest_of(said) == digest_of(log.upsert("a", "x", vector=[one, 1.0]))
@@ -161,7 +161,7 @@ def test_the_two_forms_of_a_vector_are_the_same_vector(log: Log) -> None:
 # -- rejected ones -----------------------------------------------------------------------------------------------------
 
 
-def test_the_repeat_of_a_rejected_command_is_told_the_same(engine: Recommender, log: Log) -> None:
+def test_the_repeat_of_a_rejected_command_gets_the_same_outcome(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert("a", SHOP, vector=[1.0, 2.0], key="k", reply_to="one")])
     assert engine.process([log.upsert("a", SHOP, vector=[1.0, 2.0], key="k", reply_to="two")]) == []
     assert codes(engine.process([log.upsert("a", SHOP, key="k", reply_to="three")])) == ["key_reused"]
@@ -181,7 +181,7 @@ def test_a_command_that_cannot_be_read_takes_the_key_from_no_collection(engine: 
     assert found["data"]["item_id"] == "a"
 
 
-def test_what_a_stranger_sent_is_not_shown_to_another_collection(engine: Recommender, log: Log) -> None:
+def test_a_payload_is_not_shown_to_another_collection(engine: Recommender, log: Log) -> None:
     engine.process([log.add("item.upsert", b'{"id":"a","collection":"one","txt":"secret"}', key="k")])
     assert engine.outcome("k", "other") is None
     found = engine.outcome("k", "one")
@@ -241,7 +241,9 @@ def fields_of(collection: str, text: str) -> dict[bytes, bytes]:
     return {b"data": json.dumps({"collection": collection, "id": "a", "text": text}).encode(), b"key": b"k"}
 
 
-def test_a_command_that_was_never_read_is_told_from_one_with_the_same_key(engine: Recommender, log: Log) -> None:
+def test_a_command_that_was_never_read_is_distinguished_from_one_with_the_same_key(
+    engine: Recommender, log: Log
+) -> None:
     """After a stream was lost, what came below the position is decided unless its own collection has decided it."""
     entry = log.upsert("a", SHOP, collection="one", key="k")
     engine.process([entry])

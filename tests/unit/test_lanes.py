@@ -91,7 +91,7 @@ def run() -> Iterator[Any]:
         (ValueError("too large"), False),
     ],
 )
-def test_a_server_that_is_away_is_told_from_what_no_wait_mends(error: Exception, away: bool) -> None:
+def test_an_unreachable_server_is_distinguished_from_permanent_errors(error: Exception, away: bool) -> None:
     assert is_away(error) is away
     wrapped = OperationalError("wrapped")
     wrapped.__cause__ = error

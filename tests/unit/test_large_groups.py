@@ -102,7 +102,7 @@ def test_in_a_large_group_the_later_of_two_leaves_with_its_very_text_and_what_pe
 
 
 @pytest.mark.usefixtures("small_limits")
-def test_after_a_split_no_duplicate_speaks_of_the_other_side_however_many_there_are(log: Log) -> None:
+def test_after_a_split_no_duplicate_names_an_item_of_the_other_side(log: Log) -> None:
     with closing(opened()) as engine:
         engine.process([log.upsert(id_, TEXT) for id_ in "abcdef"])  # all of them repeat a
         engine.process([log.upsert("z", "my card was swallowed by the machine in Lisbon")])

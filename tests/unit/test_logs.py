@@ -176,7 +176,7 @@ def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
     assert len(output.getvalue().splitlines()) == 2
 
 
-def test_an_error_that_nobody_can_be_told_of_is_a_line_of_the_log(json_log: EventLog, output: io.StringIO) -> None:
+def test_an_error_without_a_receiver_is_a_line_of_the_log(json_log: EventLog, output: io.StringIO) -> None:
     class Failing:
         def __del__(self) -> None:
             raise ValueError("in a destructor")

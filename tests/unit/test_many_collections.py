@@ -38,7 +38,7 @@ def test_what_a_batch_did_not_change_is_not_looked_at_when_it_is_committed() -> 
     engine.close()
 
 
-def test_an_item_that_changes_sends_nobody_to_the_word_index_for_what_is_known() -> None:
+def test_an_item_that_changes_causes_no_search_of_known_words() -> None:
     log, engine = Log(), opened()
     engine.process([log.upsert(f"i{n}", TICKET.format(n)) for n in range(5)])
     asked: list[str] = []
@@ -140,5 +140,5 @@ def test_what_surely_differs_agrees_in_no_spelling(one: str, other: str) -> None
         ("order 61986", "order 61987", False),
     ],
 )
-def test_what_is_told_of_numbers_without_reading(one: str, other: str, differ: bool) -> None:
+def test_numbers_that_differ_are_found_without_reading(one: str, other: str, differ: bool) -> None:
     assert surely_differ(one, other) is differ

@@ -223,7 +223,7 @@ def test_a_key_that_was_used_before_the_move_has_no_second_effect_behind_it(pair
     assert [reply.reply_to for reply in pair["b"].engine.outbox.replies(0, 10)] == ["0 task"]
 
 
-def test_who_waits_is_told_where_it_is_decided(pair: Pair) -> None:
+def test_a_waiting_caller_is_answered_by_the_deciding_partition(pair: Pair) -> None:
     filled(pair)
     moved(pair)
     pair["a"].add(*upsert("late", TEXTS[0]), key="late", reply_to="0 task")
@@ -432,7 +432,7 @@ def test_a_via_that_a_producer_made_up_harms_its_own_command_only(pair: Pair) ->
     assert [pair["b"].engine.get(one, "c") is not None for one in ("x", "y", "z", "here")] == [False, True, True, True]
 
 
-def test_the_key_of_a_command_that_is_passed_on_can_be_used_up_and_that_is_told(pair: Pair) -> None:
+def test_the_key_of_a_forwarded_command_can_be_used_up_and_that_is_reported(pair: Pair) -> None:
     filled(pair)
     moved(pair)
     entry, keyed = pair["a"].add(*upsert("late", TEXTS[0])), pair["a"].add(*upsert("keyed", TEXTS[0]), key="own")

@@ -121,7 +121,7 @@ def run(program: str, home: Path) -> str:
     return done.stdout
 
 
-def test_the_library_reports_to_nobody(tmp_path: Path) -> None:
+def test_the_library_sends_no_telemetry(tmp_path: Path) -> None:
     """Left alone it writes an id of this user into the home directory, and sends it with every import."""
     program = (
         "import socket, sys\n"

@@ -108,7 +108,7 @@ def test_a_route_of_a_collection_that_has_begun_anew_stays() -> None:
     pair.close()
 
 
-def test_names_that_strangers_make_up_do_not_pile_up(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invented_collection_names_do_not_accumulate(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_routing, "_MOST_NAMES", 10)
     here, log = routing_of("a", Routes(), engine), Log()
     for n in range(100):

@@ -155,7 +155,7 @@ class Noting(CosineMatcher):
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_matcher_is_told_how_many_arrivals_apart_two_items_came(log: Log, together: bool) -> None:
+def test_a_matcher_gets_the_number_of_arrivals_between_two_items(log: Log, together: bool) -> None:
     matcher = Noting()
     engine = opened(matcher=lambda statistics, models: matcher)
     entries = [log.upsert(id_, f"words of {id_}", vector=at(10.0 * n)) for n, id_ in enumerate("abc")]
@@ -900,7 +900,7 @@ def test_recommend_asks_with_the_recorded_vector(log: Log) -> None:
     assert model.texts == []
 
 
-def test_what_keeps_two_of_one_wording_apart_is_told(log: Log) -> None:
+def test_the_difference_in_one_wording_is_a_reason(log: Log) -> None:
     engine = opened(matcher=LearnedMatcher)
     said = [f"My order {number} has not been delivered to me" for number in (1042, 1043)]
     events = engine.process([log.upsert(text, text) for text in said])
@@ -911,7 +911,7 @@ def test_what_keeps_two_of_one_wording_apart_is_told(log: Log) -> None:
     assert "order numbers differ: 1042 / 1043" in compared.explanation
 
 
-def test_of_what_is_like_nothing_only_the_meaning_is_told_unless_it_is_asked(log: Log) -> None:
+def test_a_pair_without_similarity_has_only_the_reason_of_meaning_unless_asked_for(log: Log) -> None:
     engine = opened(matcher=LearnedMatcher)
     said = ["the office printer jams on every page", "where is the invoice for march"]
     events = engine.process([log.upsert(text, text) for text in said])
@@ -1104,7 +1104,7 @@ def test_a_vector_recorded_for_a_twin_goes_with_it(log: Log) -> None:
     assert_same_in_one_batch(before, [log.delete("x"), log.upsert("y", "straße gesperrt")])
 
 
-def test_an_ignored_twin_lends_its_vector_to_nobody(log: Log) -> None:
+def test_the_vector_of_an_ignored_twin_is_not_used(log: Log) -> None:
     before = [log.upsert("z", "gesperrte straße im ort"), log.upsert("x", WEATHER, version=2)]
     batch = [log.upsert("x", "STRASSE GESPERRT", version=1), log.upsert("y", "straße gesperrt")]
     assert_same_in_one_batch(before, batch)

@@ -168,7 +168,7 @@ def test_the_doctor_says_what_is_not_measured_and_how_to_measure_it() -> None:
     assert shlex.split(finding.advice)[:3] == ["recommender", "calibrate", "acme's tickets"]
 
 
-def test_collections_that_nobody_answered_in_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collections_without_answers_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[float] = []
 
     def counted(model: PairModel, target: float, said: Answered) -> list[Promise]:
@@ -185,7 +185,7 @@ def test_collections_that_nobody_answered_in_are_looked_at_once(monkeypatch: pyt
     assert len(looked) == 1
 
 
-def test_an_open_band_is_told_with_its_answers() -> None:
+def test_an_open_band_is_reported_with_its_answers() -> None:
     promise = {"kind": "short_prose", "measured": True, "begins_at": 0.924, "answers": 1, "missing": None}
     told = verdict_in_words({"promise": promise, "target_precision": 0.9, "same": 1})
     assert told == (

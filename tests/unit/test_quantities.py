@@ -115,12 +115,12 @@ def test_a_minus_behind_the_figures() -> None:
     "name",
     ["price", "unitPrice", "PRICE_EUR", "RRP", "Preis", "Preis (brutto)", "Verkaufspreis", "prix_ttc", "precioVenta"],
 )
-def test_prices_are_told_by_their_names(name: str) -> None:
+def test_prices_are_recognised_by_their_names(name: str) -> None:
     assert is_price(name)
 
 
 @pytest.mark.parametrize("name", ["prezzo", "verkoopprijs", "preço", "cena", "pris", "Цена", "価格", "가격"])
-def test_prices_are_told_in_further_languages(name: str) -> None:
+def test_prices_are_recognised_in_further_languages(name: str) -> None:
     assert is_price(name)
 
 

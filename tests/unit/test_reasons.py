@@ -97,7 +97,7 @@ def test_fields_and_price() -> None:
     assert found["price_difference"].detail["here"] == 40.0
 
 
-def test_the_word_that_makes_another_thing_is_told_whatever_it_weighs() -> None:
+def test_the_word_that_makes_another_thing_is_a_reason_at_any_weight() -> None:
     one = {"title": "Soy candle fig 220 g", "description": "Burns about 40 hours in a reusable glass."}
     pair = compared(one, {**one, "title": "Soy candle cedar 220 g"}, 0.97)
     (said,) = [one for one in reasons(pair, {"words": 1.0, "meaning": 2.0}) if one.code == "wording_differs"]
@@ -264,7 +264,7 @@ def test_long_texts_are_read_to_a_bound() -> None:
         assert all(end <= MOST_READ for _, end in reason.detail.get("here_at", []))
 
 
-def test_a_share_that_speaks_against_says_only() -> None:
+def test_a_share_against_the_pair_is_given_with_only() -> None:
     pair = compared({"title": "red lamp broken", "x": "y"}, {"title": "red chair arrived", "x": "z"}, 0.5)
     against = {one.code: one.text for one in reasons(pair, {"titles": -1.0, "words": -1.0})}
     assert against["titles_differ"].startswith("the two titles share only ")
@@ -279,7 +279,7 @@ def test_nothing_shared_is_never_praised() -> None:
     assert told_first.text == "the two titles have no word in common"
 
 
-def test_a_pair_that_nobody_acts_on_can_be_asked_about() -> None:
+def test_a_new_pair_has_reasons_too() -> None:
     verdict = judged("the office printer jams", "where is the invoice for march", 0.2)
     assert verdict.band is Band.NEW
     assert {"words_differ"} <= {one.code for one in verdict.reasons}

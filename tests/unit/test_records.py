@@ -260,7 +260,7 @@ def test_bad_csv_rows_cost_themselves_only(tmp_path: Path) -> None:
     ]
 
 
-def test_a_quote_that_never_closes_is_told(tmp_path: Path) -> None:
+def test_a_quote_that_never_closes_is_reported(tmp_path: Path) -> None:
     path = write_bytes(tmp_path / "items.csv", b'id,text\n1,good\n2,"open\n3,swallowed\n')
 
     assert read(path) == [
@@ -538,7 +538,7 @@ def test_after_an_error_the_old_file_stays(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, ending: str) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path, ending: str) -> None:
     writer = open_writer(tmp_path / f"items{ending}", ["id"])
     writer.write({"id": os.urandom(2000).hex()})
     with no_file_longer_than(1000), pytest.raises(ConfigurationError, match=r"cannot write .*File too large"):
@@ -621,7 +621,7 @@ def test_parquet_with_a_column_named_twice(tmp_path: Path) -> None:
         assert list(reader) == [Row(1, {"id [1]": 1, "id [2]": 2})]
 
 
-def test_a_zipped_file_cut_off_is_told_before_its_first_row(tmp_path: Path) -> None:
+def test_a_truncated_zipped_file_is_reported_before_its_first_row(tmp_path: Path) -> None:
     rows = [{"id": str(number), "text": os.urandom(50).hex()} for number in range(5000)]
     path = write(tmp_path / "items.csv.gz", rows, ("id", "text"))
     path.write_bytes(path.read_bytes()[:-2000])

@@ -96,7 +96,7 @@ def test_timings_reasons_and_noise_are_no_difference(entries: list[Entry]) -> No
 
 
 @pytest.mark.parametrize("data", [{"group": "g99"}, {"band": "review"}, {"similarity": 0.1}, {"item_id": "another"}])
-def test_another_decision_is_told_and_nothing_stops(
+def test_another_decision_is_reported_and_nothing_stops(
     entries: list[Entry], data: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     events = decided(entries, 2)
@@ -108,7 +108,7 @@ def test_another_decision_is_told_and_nothing_stops(
     assert engine.position == entries[-1].id
 
 
-def test_entries_that_were_removed_and_entries_that_nobody_decided_are_counted(entries: list[Entry]) -> None:
+def test_removed_entries_and_undecided_entries_are_counted(entries: list[Entry]) -> None:
     events = decided(entries, 2)
     third = sorted(events)[2]
     strange = third.next_at(third.ms)
@@ -129,7 +129,7 @@ def test_what_comes_next_has_ids_behind_the_stream_even_if_decisions_differ(entr
     assert engine.last_event == more
 
 
-def test_commands_beyond_the_last_that_was_told_are_cut_off(entries: list[Entry]) -> None:
+def test_commands_beyond_the_last_confirmed_one_are_dropped(entries: list[Entry]) -> None:
     events = decided(entries[:5], 2)
     with closing(opened()) as engine:
         recovery = Recovery(engine, Streams(entries, events), KEYS)  # type: ignore[arg-type]

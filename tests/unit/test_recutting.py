@@ -190,7 +190,7 @@ def test_another_release_of_the_rules_cuts_again_and_a_restart_does_not(
     engine.close()
 
 
-def test_a_file_of_phrases_cuts_again_what_it_speaks_of(tmp_path: Path) -> None:
+def test_a_file_of_phrases_cuts_matching_texts_again(tmp_path: Path) -> None:
     log, rules = Log(), tmp_path / "rules.toml"
     rules.write_text('[signatures]\nsent_from = ["sent by my fridge"]\n', encoding="utf-8")
     engine = open_recommender(tmp_path / "state", Models())

@@ -73,7 +73,7 @@ def test_what_is_there_is_seen_by_its_names() -> None:
 
 
 @pytest.mark.parametrize("there", [NEWEST, OLDER], ids=["newest", "older"])
-def test_what_is_missing_is_told_once(
+def test_missing_parts_are_reported_once(
     there: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(parts, "PARTS", there)

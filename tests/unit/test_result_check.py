@@ -89,7 +89,7 @@ def test_a_standby_leaves_the_place_alone() -> None:
         ({"kind": "stored", "where": "redis://elsewhere/0"}, {"result_backend": None}, None),
     ],
 )
-def test_what_a_caller_could_not_read_is_refused_each_time_and_what_nobody_knows_is_not(
+def test_an_unreadable_result_is_refused_each_time_and_an_unknown_one_is_not(
     results: dict[str, str] | None, configuration: dict[str, Any], refused: str | None
 ) -> None:
     status = Status(60)

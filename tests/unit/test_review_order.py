@@ -21,7 +21,7 @@ def test_at_a_rate_of_one_it_is_likeliest_first_whatever_the_chances(stated: lis
 
 
 @given(probabilities, probabilities, chances, chances, rates)
-def test_who_is_asked_at_a_rate_comes_before_who_is_not_and_else_the_likelier(
+def test_pairs_asked_at_a_rate_come_first_and_then_the_likelier(
     one: float, other: float, chance: float, another: float, rate: float
 ) -> None:
     first, second = turn(one, chance, rate), turn(other, another, rate)

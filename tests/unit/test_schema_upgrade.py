@@ -144,7 +144,7 @@ def test_terms_are_counted_from_the_items(engine: Recommender) -> None:
     engine.close()
 
 
-def test_items_of_old_are_as_long_as_what_they_say(tmp_path: Path) -> None:
+def test_items_of_an_older_state_get_the_length_of_their_text(tmp_path: Path) -> None:
     path = version_1(tmp_path)
     with sqlite3.connect(path) as database:
         said = json.dumps({"text": None, "fields": {"title": "h\u00e9avy", "body": "rain"}, "timestamp": None})
@@ -182,7 +182,7 @@ def test_what_comes_next_finds_what_was_there(engine: Recommender) -> None:
     engine.close()
 
 
-def test_keys_of_old_belong_to_the_collections_of_their_outcomes(tmp_path: Path) -> None:
+def test_keys_of_an_older_state_belong_to_the_collections_of_their_outcomes(tmp_path: Path) -> None:
     path = version_1(tmp_path)
     database = sqlite3.connect(path)
     database.executemany("INSERT INTO keys VALUES (?,?,?,0)", [("k", CLOCK_MS, CLOCK_MS), ("lost", CLOCK_MS, 7)])

@@ -22,7 +22,7 @@ def test_what_differs_is_found_word_by_word() -> None:
     assert pieces("from Oslo to Lisbon", "from Lisbon to Oslo")[0] != []
 
 
-def test_long_texts_are_told_apart_by_their_words() -> None:
+def test_long_texts_are_distinguished_by_their_words() -> None:
     long = " ".join(f"word{place}" for place in range(1500))
     assert pieces(long, f"{long} more") == ([], ["more"])
 
@@ -34,7 +34,7 @@ def shown(one: str, other: str, color: str | None = None) -> str:
     return stream.getvalue()
 
 
-def test_what_differs_is_bold_or_in_brackets_and_strangers_write_no_codes() -> None:
+def test_differences_are_bold_or_in_brackets_and_texts_write_no_control_codes() -> None:
     assert "order [1042]" in shown("order 1042", "order 1043")
     assert "[one two]" in shown("order one two", "order")
     assert "an [old] order" in shown("an old order", "an order")

@@ -153,7 +153,7 @@ def test_indexes_of_a_state_that_is_not_opened_are_let_go(state: Path, monkeypat
     opened(state).close()
 
 
-def test_a_disk_that_is_full_is_told_with_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_with_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -24,7 +24,7 @@ def states(settings: Settings, *, position: object = None) -> dict[str, str]:
     ("kind", "state"),
     [("ext4", None), ("overlay", None), ("nfs4", "failed"), ("cifs", "failed"), ("fuse.s", "warning")],
 )
-def test_file_systems_that_a_database_cannot_rely_on_are_told(
+def test_unreliable_file_systems_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, state: str | None
 ) -> None:
     mounts = tmp_path / "mounts"
@@ -44,7 +44,7 @@ def test_a_system_that_does_not_tell_is_no_failure(tmp_path: Path, monkeypatch: 
     assert "file system" not in {one.check for one in check_disk(Settings(state_dir=tmp_path))}
 
 
-def test_places_where_nothing_can_be_written_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_directories_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.touch()
     for place in (file, file / "below", Path("/proc/none/below")):

@@ -200,7 +200,7 @@ GROUP = {"group": "g1", "items": ["a", "b"], "other_group": "g2", "canonical_id"
         ({"change": "joined", "items": list("abcdefg")}, "a, b, c, d, e … joined g1 (2 items, c first)"),
     ],
 )
-def test_a_changed_group_is_told_in_words(change: dict[str, Any], line: str) -> None:
+def test_a_changed_group_is_described_in_words(change: dict[str, Any], line: str) -> None:
     told = event_line({"type": "recommender.group.changed.v1", "data": {**GROUP, **change}}).plain
     assert told == f"{'group':10} {line}"
 
@@ -248,7 +248,7 @@ def test_a_changed_group_is_told_in_words(change: dict[str, Any], line: str) -> 
         ("item.moved", {"item_id": "a"}, "item.moved           item_id=a collection=shop"),
     ],
 )
-def test_every_kind_of_event_is_told_in_words(kind: str, data: dict[str, Any], line: str) -> None:
+def test_every_kind_of_event_is_described_in_words(kind: str, data: dict[str, Any], line: str) -> None:
     told = event_line({"type": f"recommender.{kind}.v1", "data": {**data, "collection": "shop"}}).plain
     assert told == line
 

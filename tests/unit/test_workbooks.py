@@ -83,7 +83,7 @@ def test_what_is_written_has_the_cells_of_what_was_read(tmp_path: Path) -> None:
     assert openpyxl.load_workbook(out).sheetnames == ["Items"]
 
 
-def test_strangers_formulas_are_texts_in_a_workbook(tmp_path: Path) -> None:
+def test_formulas_in_texts_are_texts_in_a_workbook(tmp_path: Path) -> None:
     said = {"=1+1": "=cmd|' /C x'!A0", "id": "+49 30", "duplicate_of": "@SUM(A1)", "similar_ids": "-1+2"}
     book_out, text_out = tmp_path / "out.xlsx", tmp_path / "out.csv"
     for out in (book_out, text_out):
@@ -102,7 +102,7 @@ def test_no_temporary_file_is_left_when_writing_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"id,text\n1,a\n", b"\xd0\xcf\x11\xe0 old", b"PK\x03\x04 torn", b""])
-def test_what_is_no_workbook_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_workbook_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "items.xlsx"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match="no workbook"):
