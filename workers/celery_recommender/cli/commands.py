@@ -20,7 +20,7 @@ COMMANDS = {
     "pairs": ("data.pairs", "Show the most similar pairs of a file."),
     "tune": ("verdicts.tune", "Show which verdicts other settings would change."),
     "export": ("data.export", "Write the items of a collection to a file."),
-    "evaluate": ("data.evaluate", "Judge the verdicts on labelled data of your own."),
+    "evaluate": ("data.evaluate", "Judge verdicts and recommendations on your own data."),
     "backup": ("operate.backup", "Write a backup of the state, and verify it."),
     "restore": ("operate.backup", "Put a backup in place of the state."),
     "verify": ("operate.backup", "Check every byte of a backup or a stopped state."),

@@ -12,10 +12,12 @@ import click
 
 from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from celery_recommender.cli.data.evaluate_recommendations import recommendations
 from celery_recommender.cli.data.evaluation_output import (
     PAIR_ERROR_COLUMNS,
     STREAM_ERROR_COLUMNS,
     bad_rows,
+    in_a_folder,
     pair_errors,
     pair_series,
     plain,
@@ -57,13 +59,6 @@ _FILE = click.Path(exists=True, dir_okay=False)
 _OUT = click.Path(dir_okay=False, path_type=Path)
 
 
-def _in_a_folder(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """Minutes of work must not end at a folder that is not there."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder {path.absolute().parent}")
-    return path
-
-
 def _shared_options(function: F) -> F:
     """The options of both commands beside the columns."""
     for option in (
@@ -71,7 +66,7 @@ def _shared_options(function: F) -> F:
         click.option(
             "--vectors",
             type=_OUT,
-            callback=_in_a_folder,
+            callback=in_a_folder,
             metavar="FILE.npz",
             help="Cache for vectors.",
         ),
@@ -79,14 +74,14 @@ def _shared_options(function: F) -> F:
             "--plot",
             "picture",
             type=_OUT,
-            callback=_in_a_folder,
+            callback=in_a_folder,
             metavar="FILE.png",
             help="Draw calibration, precision-recall and ROC curves.",
         ),
         click.option(
             "--errors",
             type=_OUT,
-            callback=_in_a_folder,
+            callback=in_a_folder,
             metavar="OUT",
             help="Write false positives and false negatives.",
         ),
@@ -98,7 +93,10 @@ def _shared_options(function: F) -> F:
 
 @click.group()
 def evaluate() -> None:
-    """Measure the verdicts on your own labelled data; needs no server and no worker."""
+    """Measure verdicts and recommendations on your own data; needs no server and no worker."""
+
+
+evaluate.add_command(recommendations)
 
 
 @evaluate.command()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +22,14 @@ STREAM_ERROR_COLUMNS = ("error", "id", "band", "probability", "said", "true", "e
 
 _BAD_ROWS_SHOWN = 10
 _DIGITS = 4
+
+
+def in_a_folder(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Minutes of work must not end at a folder that is not there."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.absolute().parent}")
+    return path
+
 
 # -- pictures and files ------------------------------------------------------------------------------------------------
 

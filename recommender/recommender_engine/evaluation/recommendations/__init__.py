@@ -1,0 +1,26 @@
+"""How good recommendations are on recorded interactions: a strict split in time, baselines, the engine itself."""
+
+from recommender_engine.evaluation.recommendations.baselines import baselines
+from recommender_engine.evaluation.recommendations.figures import Figures, ItemFigures, ListFigures, UserFigures
+from recommender_engine.evaluation.recommendations.history import History, Interaction, Past
+from recommender_engine.evaluation.recommendations.judging import LIMIT, Catalogue, Method, judge_items, judge_users
+from recommender_engine.evaluation.recommendations.truth import BasketQuery, Truth, truth_of
+
+__all__ = [
+    "LIMIT",
+    "BasketQuery",
+    "Catalogue",
+    "Figures",
+    "History",
+    "Interaction",
+    "ItemFigures",
+    "ListFigures",
+    "Method",
+    "Past",
+    "Truth",
+    "UserFigures",
+    "baselines",
+    "judge_items",
+    "judge_users",
+    "truth_of",
+]

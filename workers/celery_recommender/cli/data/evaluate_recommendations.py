@@ -1,0 +1,227 @@
+"""``recommender evaluate recommendations``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from celery_recommender.celery.worker.plugin import catalogue
+from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
+from celery_recommender.cli.data.evaluation_output import bad_rows, in_a_folder, plain, show_bad
+from celery_recommender.cli.data.labelled_files import FileRow, read_items
+from celery_recommender.cli.data.recommendation_output import show_recommendations
+from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
+from celery_recommender.cli.input.tally import exit_code
+from celery_recommender.records import BadRow, RecordReader, open_records
+from celery_recommender.records.interactions import InteractionMapping, resolve_interactions
+from celery_recommender.records.values.dates import DateForm, NotADateError
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.evaluation import RecordedEncoders, embed
+from recommender_engine.evaluation.recommendations import (
+    Catalogue,
+    History,
+    Interaction,
+    Method,
+    Truth,
+    baselines,
+    judge_items,
+    judge_users,
+    truth_of,
+)
+from recommender_engine.items import DEFAULT_MODEL, CollectionSettings, UpsertItem
+from recommender_engine.message import Messages
+from recommender_engine.text import clean
+
+_FILE = click.Path(exists=True, dir_okay=False)
+_NO_PROFILE = frozenset({"own_frequency"})
+"""Baselines that say nothing of an item alone."""
+
+
+def _moment(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """A time as the cells of files have it, UTC unless it names an offset; in milliseconds since 1970."""
+    if value is None:
+        return None
+    try:
+        moment = DateForm(per_second=1).read(value)
+    except NotADateError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from None
+    if moment is None:
+        raise click.BadParameter(f"{value!r}: not a date")
+    return round(moment.timestamp() * 1000)
+
+
+def _columns(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Columns by field, from ``FIELD=COLUMN``."""
+    found = {}
+    for value in values:
+        field, equals, column = value.partition("=")
+        if not (field and equals and column):
+            raise click.BadParameter(f"{value!r} is not FIELD=COLUMN")
+        found[field.strip()] = column.strip()
+    return found
+
+
+@click.command()
+@click.argument("items", type=_FILE)
+@click.argument("interactions", type=_FILE)
+@click.option(
+    "split_ms", "--split", callback=_moment, required=True, metavar="TIME", help="Begin of what is predicted."
+)
+@click.option(
+    "until_ms", "--until", callback=_moment, metavar="TIME", help="Its end, not included.  [default: the last]"
+)
+@click.option(
+    "--min-joint",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Two items belong together from so many common baskets on.",
+)
+@click.option(
+    "--user-share",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Ask for this share of the users, chosen by a hash; all are learned from.",
+)
+@click.option(
+    "named",
+    "--interaction-field",
+    callback=_columns,
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Column of INTERACTIONS that holds `user`, `session`, `item`, `kind`, `value` or `time`; repeatable.",
+)
+@mapping_options
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The embedding model.")
+@click.option(
+    "--vectors",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=in_a_folder,
+    metavar="FILE.npz",
+    help="Cache for vectors.",
+)
+@json_option
+@click.pass_context
+def recommendations(
+    context: click.Context,
+    items: str,
+    interactions: str,
+    given: FileOptions,
+    *,
+    split_ms: int,
+    until_ms: int | None,
+    min_joint: int,
+    user_share: float,
+    named: Mapping[str, str],
+    model: str,
+    vectors: Path | None,
+    as_json: bool,
+) -> None:
+    """Judge recommendations on recorded interactions, beside simple methods.
+
+    ITEMS has the columns `id` and texts, INTERACTIONS `item`, `time`, `user` and/or `session`, and if you like `kind`
+    (else `buy`) and `value`. Before the split is what may be known; items are judged by what is used together after
+    it, users by each of their next baskets, predicted from all before it and then learned. Nothing at or after the
+    split reaches what is learned of items. A basket is what a user does in a session without a pause of an hour.
+
+    \b
+    recommender evaluate recommendations items.csv orders.csv --split 2026-07-01
+    recommender evaluate recommendations items.csv orders.csv --split 2026-07-01 --until 2026-09-01 --json
+    recommender evaluate recommendations items.jsonl clicks.parquet --split 2026-07-01 --min-joint 20 \\
+        --interaction-field user=customer --interaction-field session=invoice --vectors vectors.npz
+    """
+    if until_ms is not None and until_ms <= split_ms:
+        raise click.BadParameter("--until is not after --split")
+    with opened(items, given) as (reader, item_mapping):
+        print_notes(reader, item_mapping)
+        found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
+    with open_records(interactions, options=given.reading) as reader:
+        mapping = resolve_interactions(reader, named, order=given.mapping.date_order)
+        used, bad_interactions = read_interactions(reader, mapping, interactions, {item.id for item in found})
+    bad += bad_interactions
+    if not found or not used:
+        show_bad(bad, err)
+        raise ConfigurationError("there is no item" if not found else "no row is an interaction with one of the items")
+    history = History([item.id for item in found], used, split_ms, until_ms)
+    truth = truth_of(history, min_joint=min_joint, user_share=user_share)
+    with progress_bar() as bar:
+        things = Catalogue(found, _embedded(found, model, vectors, bar))
+        result = {
+            "split": _written(split_ms),
+            "until": _written(history.until_ms),
+            "interactions": {"known": history.known, "truth": len(history.interactions) - history.known},
+            "candidates": int(truth.candidates.sum()),
+            "baselines": {
+                name: _judged(name, method, history, truth, things, bar)
+                for name, method in baselines(truth.candidates, things).items()
+            },
+            "read": tally.as_dict(),
+            "bad_rows": bad_rows(bad),
+        }
+    if as_json:
+        print_json(result)
+    else:
+        show_recommendations(result)
+        for line in tally.lines():
+            out.print(printable(line))
+        show_bad(bad)
+    context.exit(exit_code(len(used), len(bad)))
+
+
+def read_interactions(
+    reader: RecordReader, mapping: InteractionMapping, file: str, ids: set[str]
+) -> tuple[list[Interaction], list[FileRow]]:
+    """The interactions of a file with known items, and the rows that are none."""
+    found: list[Interaction] = []
+    bad: list[FileRow] = []
+    for row in reader:
+        one = row if isinstance(row, BadRow) else mapping.read(row)
+        if isinstance(one, BadRow):
+            bad.append(FileRow(file, one.number, one.error))
+        elif one.item not in ids:
+            bad.append(FileRow(file, row.number, f"column {mapping.columns['item']!r}: not the id of one of the items"))
+        else:
+            at_ms = round(one.at.timestamp() * 1000)
+            found.append(Interaction(one.item, at_ms, one.user, one.session, one.kind, one.value))
+    return found, bad
+
+
+def _embedded(items: Sequence[UpsertItem], model: str, vectors: Path | None, bar: Progress) -> Any:
+    encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
+    messages, settings = Messages(load_settings().message_rules), CollectionSettings()
+    task = bar.add_task("embedded", total=len(items))
+    try:
+        return embed(
+            encoders.encoder(model),
+            [clean(messages.compared(item, settings).content) for item in items],
+            lambda count: bar.advance(task, count),
+        )
+    finally:
+        encoders.recorded.save()
+
+
+def _judged(
+    name: str, method: Method, history: History, truth: Truth, things: Catalogue, bar: Progress
+) -> Mapping[str, Any]:
+    parts = dict(_parts(name, method, history, truth, things, bar))
+    return {part: plain(figures) for part, figures in parts.items()}
+
+
+def _parts(
+    name: str, method: Method, history: History, truth: Truth, things: Catalogue, bar: Progress
+) -> Iterator[tuple[str, Any]]:
+    if name not in _NO_PROFILE:
+        task = bar.add_task(f"{name}: items", total=len(truth.partners))
+        yield "items", judge_items(method, history, truth, things, lambda count: bar.advance(task, count))
+    users = bar.add_task(f"{name}: baskets", total=len(truth.baskets))
+    yield "users", judge_users(method, history, truth, things, lambda count: bar.advance(users, count))
+
+
+def _written(at_ms: int) -> str:
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
