@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import subprocess
 from contextlib import chdir
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,85 @@ def test_wrong_setting_names_itself(tmp_path: Path) -> None:
     assert "nonsense=1" in unknown.stderr
     wrong = run(tmp_path, "stream", "i.csv", "t.csv", "--collection-settings", "target_precision=7", status=1)
     assert "target_precision" in wrong.stderr
+
+
+# -- recommendations ---------------------------------------------------------------------------------------------------
+
+BEGIN = datetime(2026, 3, 2, 10, tzinfo=UTC)
+SPLIT = BEGIN + timedelta(days=60)
+KINDS = ("cup", "lamp", "bag", "clock")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Items in four kinds of seven; each of six users buys a few of one kind every few days, and one thing again."""
+    drawn = random.Random(5)
+    things = {f"{kind}-{place}": f"{kind} {NAMES[place]}" for kind in KINDS for place in range(7)}
+    with (tmp_path / "items.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "text"), *things.items()])
+    with (tmp_path / "orders.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("customer", "session", "item", "time"))
+        for order in range(400):
+            kind, at = KINDS[order % 4], BEGIN + timedelta(hours=6 * order)
+            bought = {f"{kind}-{place}" for place in drawn.sample(range(7), 4)} | {f"{kind}-0"}
+            writer.writerows((f"u{order % 4}", f"o{order}", item, at.isoformat()) for item in sorted(bought))
+    record(tmp_path / "vectors.npz", list(things.values()))
+    return tmp_path
+
+
+RECOMMENDATIONS = ("recommendations", "items.csv", "orders.csv", "--interaction-field", "user=customer")
+
+
+def test_recommendations(shop: Path) -> None:
+    options = ("--split", SPLIT.isoformat(), "--min-joint", "5", "--vectors", "vectors.npz")
+    said = json.loads(run(shop, *RECOMMENDATIONS, *options, "--json").stdout)
+    assert said["candidates"] == 28
+    assert said["interactions"]["known"] + said["interactions"]["truth"] > 1600
+    names = {"popularity", "text", "tfidf", "co_occurrence", "recent_co_occurrence", "own_frequency", "random"}
+    assert said["baselines"].keys() == names
+    keys = {"recall_at_10", "ndcg_at_10", "recall_at_10_se", "coverage", "intra_list_similarity", "novelty"}
+    for figures in (said["items"], said["baselines"]["text"]["items"]):
+        assert keys <= figures.keys()
+        assert figures["queries"] == 28
+        assert (figures["warm"]["queries"], figures["cold"]["queries"]) == (28, 0)
+    co_occurrence = said["baselines"]["co_occurrence"]
+    assert co_occurrence["items"]["recall_at_10"] == 1.0  # all six others of the kind
+    assert said["baselines"]["random"]["items"]["recall_at_10"] < 0.7
+    assert "items" not in said["baselines"]["own_frequency"]
+    assert said["baselines"]["own_frequency"]["users"]["all"]["recall_at_10"] == 1.0
+    assert {"all", "new"} == co_occurrence["users"].keys()
+    shown = run(shop, *RECOMMENDATIONS, *options).stdout
+    assert "28 items may be recommended" in shown
+    assert "co occurrence" in shown
+
+
+def test_recommendations_name_bad_rows(shop: Path) -> None:
+    with (shop / "orders.csv").open("a") as file:
+        file.write("u1,s,cup-1,yesterday\nu1,s,vase-9,2026-06-01\n,,cup-1,2026-06-01\nu1,s,,2026-06-01\n")
+    options = ("--split", "2026-05-01", "--until", "2026-06-02", "--vectors", "vectors.npz", "--json")
+    said = json.loads(run(shop, *RECOMMENDATIONS, *options, status=3).stdout)
+    last = said["bad_rows"][-1]["row"]
+    assert [(bad["row"] - last, bad["error"]) for bad in said["bad_rows"]] == [
+        (-3, "column 'time': not a date"),
+        (-2, "column 'item': not the id of one of the items"),
+        (-1, "neither a user nor a session in column 'customer', 'session'"),
+        (0, "column 'item': no item"),
+    ]
+    assert said["until"] == "2026-06-02T00:00:00.000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (("--split", "soon"), 2, "'soon': not a date"),
+        (("--split", "2026-05-01", "--until", "2026-04-01"), 2, "--until is not after --split"),
+        (("--split", "2020-01-01"), 1, "no interaction before the split"),
+        (("--split", "2030-01-01"), 1, "no interaction from the split to the end"),
+        (("--split", "2026-05-01", "--interaction-field", "colour=x"), 1, "no field 'colour' of interactions"),
+        (("--split", "2026-05-01", "--interaction-field", "time=when"), 1, "no column 'when'; there are 'customer'"),
+        (("--split", "2026-05-01", "--interaction-field", "time"), 2, "is not FIELD=COLUMN"),
+    ],
+)
+def test_recommendations_say_what_is_wrong(shop: Path, options: tuple[str, ...], status: int, message: str) -> None:
+    assert message in run(shop, *RECOMMENDATIONS, *options, "--vectors", "vectors.npz", status=status).stderr

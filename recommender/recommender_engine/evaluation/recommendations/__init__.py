@@ -3,7 +3,15 @@
 from recommender_engine.evaluation.recommendations.baselines import baselines
 from recommender_engine.evaluation.recommendations.figures import Figures, ItemFigures, ListFigures, UserFigures
 from recommender_engine.evaluation.recommendations.history import History, Interaction, Past
-from recommender_engine.evaluation.recommendations.judging import LIMIT, Catalogue, Method, judge_items, judge_users
+from recommender_engine.evaluation.recommendations.judging import (
+    LIMIT,
+    Catalogue,
+    ItemMethod,
+    Method,
+    judge_items,
+    judge_users,
+)
+from recommender_engine.evaluation.recommendations.product import Product
 from recommender_engine.evaluation.recommendations.truth import BasketQuery, Truth, truth_of
 
 __all__ = [
@@ -14,9 +22,11 @@ __all__ = [
     "History",
     "Interaction",
     "ItemFigures",
+    "ItemMethod",
     "ListFigures",
     "Method",
     "Past",
+    "Product",
     "Truth",
     "UserFigures",
     "baselines",

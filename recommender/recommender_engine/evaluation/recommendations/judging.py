@@ -16,11 +16,15 @@ from recommender_engine.evaluation.recommendations.truth import Truth
 from recommender_engine.items import Item
 
 
-class Method(Protocol):
-    """A way to recommend. Pasts come in the order of their sizes; items are numbers."""
+class ItemMethod(Protocol):
+    """A way to recommend for an item. Items are numbers."""
 
     def for_item(self, past: Past, item: int) -> Sequence[int]:
         """At most ten items for an item, the best first, without itself."""
+
+
+class Method(ItemMethod, Protocol):
+    """A way to recommend. Pasts come in the order of their sizes."""
 
     def for_user(self, past: Past, user: int, *, known: bool) -> Sequence[int]:
         """At most ten items for a user; ``known``: also those that the user has used before."""
@@ -40,7 +44,7 @@ class Catalogue:
 
 
 def judge_items(
-    method: Method,
+    method: ItemMethod,
     history: History,
     truth: Truth,
     catalogue: Catalogue,
@@ -86,4 +90,4 @@ def novelty(history: History) -> NDArray[np.float64]:
     return bits
 
 
-__all__ = ["LIMIT", "Catalogue", "Method", "judge_items", "judge_users", "novelty"]
+__all__ = ["LIMIT", "Catalogue", "ItemMethod", "Method", "judge_items", "judge_users", "novelty"]

@@ -27,6 +27,7 @@ from recommender_engine.evaluation.recommendations import (
     History,
     Interaction,
     Method,
+    Product,
     Truth,
     baselines,
     judge_items,
@@ -150,20 +151,20 @@ def recommendations(
         raise ConfigurationError("there is no item" if not found else "no row is an interaction with one of the items")
     history = History([item.id for item in found], used, split_ms, until_ms)
     truth = truth_of(history, min_joint=min_joint, user_share=user_share)
-    with progress_bar() as bar:
-        things = Catalogue(found, _embedded(found, model, vectors, bar))
-        result = {
-            "split": _written(split_ms),
-            "until": _written(history.until_ms),
-            "interactions": {"known": history.known, "truth": len(history.interactions) - history.known},
-            "candidates": int(truth.candidates.sum()),
-            "baselines": {
-                name: _judged(name, method, history, truth, things, bar)
-                for name, method in baselines(truth.candidates, things).items()
-            },
-            "read": tally.as_dict(),
-            "bad_rows": bad_rows(bad),
-        }
+    encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
+    try:
+        result = _results(found, history, truth, encoders, CollectionSettings(model=model))
+    finally:
+        encoders.recorded.save()
+    result = {
+        "split": _written(split_ms),
+        "until": _written(history.until_ms),
+        "interactions": {"known": history.known, "truth": len(history.interactions) - history.known},
+        "candidates": int(truth.candidates.sum()),
+        **result,
+        "read": tally.as_dict(),
+        "bad_rows": bad_rows(bad),
+    }
     if as_json:
         print_json(result)
     else:
@@ -192,18 +193,30 @@ def read_interactions(
     return found, bad
 
 
-def _embedded(items: Sequence[UpsertItem], model: str, vectors: Path | None, bar: Progress) -> Any:
-    encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
-    messages, settings = Messages(load_settings().message_rules), CollectionSettings()
-    task = bar.add_task("embedded", total=len(items))
-    try:
-        return embed(
-            encoders.encoder(model),
-            [clean(messages.compared(item, settings).content) for item in items],
-            lambda count: bar.advance(task, count),
-        )
-    finally:
-        encoders.recorded.save()
+def _results(
+    found: Sequence[UpsertItem],
+    history: History,
+    truth: Truth,
+    encoders: RecordedEncoders,
+    settings: CollectionSettings,
+) -> dict[str, Any]:
+    """Figures of the engine and of the baselines."""
+    messages = Messages(load_settings().message_rules)
+    with progress_bar() as bar:
+        embedding = bar.add_task("embedded", total=len(found))
+        texts = [clean(messages.compared(item, settings).content) for item in found]
+        made = embed(encoders.encoder(settings.model), texts, lambda count: bar.advance(embedding, count))
+        things = Catalogue(found, made)
+        sending = bar.add_task("sent", total=int(truth.candidates.sum()))
+        sent = lambda count: bar.advance(sending, count)  # noqa: E731
+        with Product(found, history, truth, encoders, settings, sent) as product:
+            asked = bar.add_task("recommender: items", total=len(truth.partners))
+            items = judge_items(product, history, truth, things, lambda count: bar.advance(asked, count))
+        compared = {
+            name: _judged(name, method, history, truth, things, bar)
+            for name, method in baselines(truth.candidates, things).items()
+        }
+    return {"items": plain(items), "baselines": compared}
 
 
 def _judged(
