@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from sys import getsizeof
 
 from recommender_engine.recommend.filters.columns import Columns
@@ -94,20 +94,22 @@ class AttributeColumns:
                 self._asked.move_to_end((collection, name))
         names_bytes = sum(map(getsizeof, self._names[collection]))
         self._set_bytes(collection, _A_COLLECTION + columns.nbytes + names_bytes + _bytes_of(columns))
-        kept = {(collection, name) for name in names}
-        for key in [key for key in self._asked if key not in kept]:
-            if self.kept_bytes <= self._most:
-                break
-            self._drop(*key)
-        for other in [other for other in self._columns if other != collection and not self._columns[other].named]:
-            if self.kept_bytes > self._most:
-                self._forget(other)
+        if self.kept_bytes > self._most:
+            self._make_room(collection, {(collection, name) for name in names})
 
-    def _drop(self, collection: int, name: str) -> None:
-        """Drop one column, and with the last one all that is kept of the collection."""
-        del self._asked[collection, name]
-        column = self._columns[collection].named.pop(name)
-        self._set_bytes(collection, self._bytes[collection] - column.nbytes)
+    def _make_room(self, present: int, needed: Set[tuple[int, str]]) -> None:
+        """Drop columns that are not needed now, and with its last column all that is kept of another collection."""
+        for collection, name in [key for key in self._asked if key not in needed]:
+            columns = self._columns[collection]
+            column = columns.named.pop(name)
+            del self._asked[collection, name]
+            self._set_bytes(collection, self._bytes[collection] - column.nbytes)
+            if collection != present and not columns.named:
+                self._forget(collection)
+            if self.kept_bytes <= self._most:
+                return
+        for collection in [one for one in self._columns if one != present]:
+            self._forget(collection)
 
     def _set_bytes(self, collection: int, count: int) -> None:
         self.kept_bytes += count - self._bytes.get(collection, 0)
