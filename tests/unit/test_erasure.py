@@ -57,23 +57,29 @@ BEFORE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("asked", [False, True])
 @pytest.mark.parametrize("before", BEFORE)
-def test_no_word_of_what_was_erased_stays_in_memory(engine: Recommender, log: Log, before: str) -> None:
+def test_no_word_of_what_was_erased_stays_in_memory(engine: Recommender, log: Log, before: str, asked: bool) -> None:
     """Whichever cache a word may stand in: all that the process can reach is looked through."""
     word = "".join(("zebra", "quux"))
-    engine.process([log.configure(ttl_seconds=60), log.upsert("b", SHOP), log.upsert("c", f"{SHOP} again")])
-    engine.process([log.upsert("a", f"the {word}es card was declined at the shop", attributes={"k": word})])
+    others = [log.upsert(id_, f"{SHOP}{again}", attributes={"all": 1}) for id_, again in (("b", ""), ("c", " again"))]
+    engine.process([log.configure(ttl_seconds=60), *others])
+    engine.process([log.upsert("a", f"the {word}es card was declined at the shop", attributes={"k": word, word: "k"})])
     engine.search(SHOP)
+    assert engine.search(SHOP, filter={"k": word, word: "k"})
     assert remembered(word), "while it is not erased it is kept"
     if BEFORE[before]:
         engine.process([log.add(**BEFORE[before])])
+        if asked and before != "with its collection":
+            engine.search(SHOP, filter={"all": 1})
     if before != "with its collection":
         engine.process([log.erase("a")])
     assert remembered(word) == []
 
 
 def test_an_erasure_of_nothing_drops_nothing_that_is_kept(engine: Recommender, log: Log) -> None:
-    engine.process([log.upsert("a", SHOP), log.upsert("b", f"{SHOP} again")])
+    engine.process([log.upsert("a", SHOP, attributes={"stock": 1}), log.upsert("b", f"{SHOP} again")])
+    assert engine.search(SHOP, filter={"stock": 1})
     kept = engine.kept_bytes()
     assert all(kept.values())
     engine.process([log.erase("nobody"), log.erase("nobody", collection="nowhere")])

@@ -242,6 +242,7 @@ class Recommender:
         self._messages.forget_texts()
         if batch.retired or any(isinstance(entry.command, EraseItem | EraseUser) for entry in fresh):
             self._words.forget_texts()
+            self._filters.forget_erased()
             with suppress(StateFull):  # the batch is committed, and ``tidying`` does the rest
                 self._store.truncate_log()
         return batch.events

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence, Set
 from sys import getsizeof
 
 from recommender_engine.recommend.filters.columns import Columns
+from recommender_engine.recommend.filters.typed import forget_strings
 from recommender_engine.store import AttributeRow, SqliteStore
 
 MOST_BYTES = 256 * 2**20
@@ -33,6 +34,7 @@ class AttributeColumns:
         self._most = most_bytes
         self._columns: dict[int, Columns] = {}
         self._names: dict[int, set[str]] = {}
+        self._shrunk: set[int] = set()  # from which values have gone since the last erasure
         self._bytes: dict[int, int] = {}
         self._asked: OrderedDict[tuple[int, str], None] = OrderedDict()
         self.kept_bytes = 0
@@ -52,9 +54,24 @@ class AttributeColumns:
             columns = self._read(collection, [*names, *(columns.named if columns is not None else ())])
         missing = [name for name in names if name not in columns.named and self._may_exist(collection, name)]
         if missing:
-            columns.add_columns(self._store.items.attributes(collection), missing)
+            known = self._names.setdefault(collection, set())
+            columns.add_columns(self._named(known, self._store.items.attributes(collection)), missing)
         self._count(collection, columns, names)
         return columns
+
+    def forget_erased(self) -> None:
+        """Drop what has gone from the items: something of it was erased, now or after it had gone."""
+        forget_strings()
+        for collection, columns in list(self._columns.items()):
+            changed = self._store.items.changes.take(collection)
+            if changed is None or not self._follow(collection, columns, changed):
+                self._forget(collection)
+            elif collection in self._shrunk:
+                self._shrunk.discard(collection)
+                self._names.pop(collection, None)  # read again when the next column is
+                for name in [name for name, column in columns.named.items() if not column.parts]:
+                    del columns.named[name], self._asked[collection, name]
+                self._count(collection, columns, ())
 
     def names(self, collection: int) -> set[str]:
         """Names of the attributes that items have or have had, of a collection that was asked for."""
@@ -73,8 +90,10 @@ class AttributeColumns:
         """Bring columns up to date; false where the collection is to be read again."""
         if not changed:
             return True
-        rows = self._named(self._names[collection], self._store.items.attributes(collection, changed))
-        return columns.replace(changed, rows)
+        self._shrunk.add(collection)
+        known = self._names.get(collection)
+        rows = self._store.items.attributes(collection, changed)
+        return columns.replace(changed, rows if known is None else self._named(known, rows))
 
     def _named(self, known: set[str], rows: Iterator[AttributeRow]) -> Iterator[AttributeRow]:
         for row in rows:
@@ -83,8 +102,8 @@ class AttributeColumns:
             yield row
 
     def _may_exist(self, collection: int, name: str) -> bool:
-        known = self._names[collection]
-        return name in known or len(known) > _MOST_NAMES
+        known = self._names.get(collection)
+        return known is None or name in known or len(known) > _MOST_NAMES
 
     def _count(self, collection: int, columns: Columns, names: Sequence[str]) -> None:
         for name in columns.named:
@@ -92,7 +111,7 @@ class AttributeColumns:
         for name in names:
             if name in columns.named:
                 self._asked.move_to_end((collection, name))
-        names_bytes = sum(map(getsizeof, self._names[collection]))
+        names_bytes = sum(map(getsizeof, self._names.get(collection, ())))
         self._set_bytes(collection, _A_COLLECTION + columns.nbytes + names_bytes + _bytes_of(columns))
         if self.kept_bytes > self._most:
             self._make_room(collection, {(collection, name) for name in names})
@@ -120,6 +139,7 @@ class AttributeColumns:
         for name in columns.named if columns is not None else ():
             self._asked.pop((collection, name), None)
         self._names.pop(collection, None)
+        self._shrunk.discard(collection)
         self.kept_bytes -= self._bytes.pop(collection, 0)
         self._store.items.changes.forget(collection)
 

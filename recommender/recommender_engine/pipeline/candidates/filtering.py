@@ -86,6 +86,10 @@ class Filters:
         """Estimated bytes of the columns."""
         return self._columns.kept_bytes
 
+    def forget_erased(self) -> None:
+        """Drop what has gone from the items: something of it was erased, now or after it had gone."""
+        self._columns.forget_erased()
+
     def survivors(self, collection: Collection, expression: Expression) -> Survivors:
         """All visible items of a collection that pass.
 

@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INEXACT = 2**53  # from here on a float64 does not hold every integer
 _INTEGERS = 2**63
-_STRINGS_KEPT = 65_536
+_STRINGS_KEPT, _LONGEST_KEPT = 16_384, 64  # their hashes; strings of columns with few values come again and again
 
 Plain = str | int | float | bool
 """A value with which an attribute is compared."""
@@ -69,7 +69,7 @@ def equal_to(value: Plain) -> Typed:
         return Typed(Part.BOOLEAN, int(value))
     if isinstance(value, str):
         moment = _microseconds(value)
-        return Typed(Part.STRING, _hash(value)) if moment is None else Typed(Part.DATE, moment)
+        return Typed(Part.STRING, _hash_of(value)) if moment is None else Typed(Part.DATE, moment)
     return Typed(Part.LARGE, int(value)) if _is_large(value) else Typed(Part.NUMBER, float(value))
 
 
@@ -98,6 +98,19 @@ def _microseconds(text: str) -> int | None:
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
+def forget_strings() -> None:
+    """Drop the strings whose hashes are kept."""
+    _hash_of_short.cache_clear()
+
+
+def _hash_of(text: str) -> int:
+    return _hash_of_short(text) if len(text) <= _LONGEST_KEPT else _hash(text)
+
+
 @lru_cache(_STRINGS_KEPT)
+def _hash_of_short(text: str) -> int:
+    return _hash(text)
+
+
 def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), signed=True)
