@@ -39,6 +39,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"min_length": 30, "canonical": "longest"},
     {"cut": []},
     {"cut": ["markup"], "equal": ["price"]},
+    {"words": [{"editions": "shops, rain", "opposites": "declined / refused", "remove": {"opposites": "north"}}]},
     {"model": "unheard-of"},
     {"model": "other"},
 )

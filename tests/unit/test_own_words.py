@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recommender_engine import Entry, Recommender
 from recommender_engine.items import Band, CollectionSettings, Item, WordLists
@@ -110,11 +112,11 @@ def test_the_shipped_words_are_as_they_were_beside_those_of_collections() -> Non
     assert own.meanings.keys() - before.keys() == {("aurora",), ("nordic",)}
 
 
-def verdict(settings: CollectionSettings, one: str, other: str) -> tuple[Band, set[str], dict[str, float]]:
+def verdict(by: CollectionSettings, one: str, other: str) -> tuple[Band, set[str], dict[str, float]]:
     here, there = (Comparable(Item(id=text, text=text), text.encode()) for text in (one, other))
     matcher, pair = LearnedMatcher(lambda _: CountedTerms()), [Candidate(there, 0.99)]
-    found = matcher.explain(here, pair, 0, settings)
-    return found.band, {one.code for one in found.reasons}, matcher.row(here, pair, 0, settings)
+    found = matcher.explain(here, pair, 0, by)
+    return found.band, {one.code for one in found.reasons}, matcher.row(here, pair, 0, by)
 
 
 def test_collections_of_unlike_words_do_not_share_what_was_read() -> None:
@@ -138,13 +140,13 @@ def engine(directory: Path | None = None) -> Recommender:
 
 def stream(log: Log) -> list[Entry]:
     """The same items into a collection without words and one that gets words of its own on the way."""
-    settings: dict[str, Any] = {"target_precision": 0.5, "review_budget": None}
-    entries = [log.configure(one, **settings) for one in ("plain", "own")]
+    keys: dict[str, Any] = {"target_precision": 0.5, "review_budget": None}
+    entries = [log.configure(one, **keys) for one in ("plain", "own")]
     for turn in range(2):
         for number, text in enumerate((BOTTLE, AURORA, PRO)):
             entries += [log.upsert(f"{turn}{number}", f"{text} {turn}", collection=name) for name in ("own", "plain")]
         entries.append(log.feedback(f"{turn}1", "different", f"{turn}0", collection="own"))
-        entries.append(log.configure("own", **settings, words=OWN))
+        entries.append(log.configure("own", **keys, words=OWN))
     return entries
 
 
@@ -182,21 +184,53 @@ def test_a_replay_and_another_batching_give_the_same_events(tmp_path: Path) -> N
 
 def test_what_was_decided_stays_until_an_item_is_judged_again() -> None:
     log, one = Log(), engine()
-    settings: dict[str, Any] = {"target_precision": 0.5, "review_budget": None}
-    one.process([log.configure(**settings), log.upsert("a", BOTTLE), log.upsert("b", AURORA)])
+    keys: dict[str, Any] = {"target_precision": 0.5, "review_budget": None}
+    one.process([log.configure(**keys), log.upsert("a", BOTTLE), log.upsert("b", AURORA)])
     before = one.get("b")
     assert before is not None
-    one.process([log.configure(**settings, words=OWN)])
+    one.process([log.configure(**keys, words=OWN)])
     assert one.get("b") == before
     said = contested([data_of(event) for event in one.process([log.upsert("b", f"{AURORA} !")])])
     assert "edition_differs" in said["default b"]
 
 
+SIGNS = "aß\u0130²ªé'\u2019+#-3x. \u0301½"
+PHRASES = st.text(SIGNS, min_size=1, max_size=8)
+MEANINGS = st.lists(PHRASES, max_size=3).map(" / ".join)
+LISTED = st.lists(PHRASES, max_size=4).map(", ".join)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(("editions", "accessories", "negation", "for", "from", "common", "now"), LISTED)
+        | {
+            name: st.lists(PHRASES, max_size=3).map(" / ".join)
+            for name in ("conditions", "months", "sizes", "opposites")
+        }
+        | {"remove": st.fixed_dictionaries({}, optional={"editions": LISTED, "now": LISTED, "months": LISTED})},
+    ),
+    st.text(SIGNS, max_size=40),
+)
+def test_any_words_that_are_accepted_can_be_read_with(lists: dict[str, Any], text: str) -> None:
+    try:
+        own = words(lists)
+    except ValueError:
+        return
+    one, other = (item_terms(Item(id="a", text=f"x {said}")) for said in (text, f"{text} a"))
+    here, there = one.read_by(lexicon(own)), other.read_by(lexicon(own))
+    assert here is not None
+    assert there is not None
+    assert differences(here, there).keys() == differences(there, here).keys()
+    describes_the_present(one, own)
+
+
 def test_settings_with_words_survive_their_json() -> None:
     own = words({"language": "en", "for": "til", "remove": {"with": "and"}}, {"language": "sv", "negation": "inte"})
-    settings = CollectionSettings(words=own)
-    assert CollectionSettings.model_validate_json(settings.model_dump_json()) == settings
-    assert json.loads(settings.model_dump_json())["words"] == [
+    given_settings = CollectionSettings(words=own)
+    assert CollectionSettings.model_validate_json(given_settings.model_dump_json()) == given_settings
+    assert json.loads(given_settings.model_dump_json())["words"] == [
         {"for": "til", "language": "en", "remove": {"with": "and"}},
         {"negation": "inte", "language": "sv"},
     ]
