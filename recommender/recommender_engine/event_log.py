@@ -1,4 +1,4 @@
-"""Log of events with keys, for any formatter: what the keys say stands in the message as well."""
+"""Log of events with keys, for any formatter: the message contains the keys too."""
 
 from __future__ import annotations
 

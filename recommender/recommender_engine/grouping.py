@@ -47,7 +47,7 @@ def strongest_by_group(judged: Sequence[JudgedMember]) -> list[JudgedMember]:
 def agree(verdicts: Sequence[PairVerdict]) -> bool:
     """Whether at least half of a group's other members are like an item that duplicates one of them.
 
-    Without it a vague text would chain together what nobody would call the same: it resembles everything.
+    Without it a vague text, which resembles everything, would chain unrelated items into one group.
     """
     return 2 * sum(alike(verdict) for verdict in verdicts) >= len(verdicts)
 
@@ -60,7 +60,7 @@ def alike(verdict: PairVerdict) -> bool:
 def founded_by(seq: int) -> str:
     """The id of the group that an item founds.
 
-    A group keeps its id, whoever leaves it later. Arrival numbers are never used twice, so neither are group ids.
+    A group keeps its id when members leave. Arrival numbers are never used twice, so neither are group ids.
     """
     return f"g{seq}"
 

@@ -43,7 +43,7 @@ def most_similar_pairs(
         top: how many pairs, at least 1.
         least: smallest cosine of a pair.
         distinct: numbers, shape (n,); pairs with the same number are left out.
-        done: told after each block how many pairs have been compared with it.
+        done: called after each block with the number of pairs compared.
 
     Returns:
         The pairs, most similar first; among equals the earlier.

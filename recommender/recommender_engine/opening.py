@@ -89,7 +89,7 @@ def open_recommender(
 
 @contextmanager
 def _checked_if_it_fails(store: SqliteStore) -> Iterator[None]:
-    """What is read while the database is being checked can end in any error; then it is the check that tells why.
+    """Reading during the check of the database can end in any error; then the error of the check is the cause.
 
     A database that passes is left as one that was opened and closed.
     """

@@ -1,4 +1,4 @@
-"""What was read of late and still holds: bounded, and forgotten whenever it may have changed."""
+"""A bounded cache of recent reads that is cleared on changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ V = TypeVar("V")
 class Recent(Generic[K, V]):
     """A bounded mapping that drops what was put there longest ago.
 
-    Whoever changes what it tells of drops the key in the same call; a transaction that is undone clears all of it.
+    A change of cached data drops the key in the same call; a rollback clears the whole cache.
 
     Args:
         most: how much is kept: entries, or what they weigh together.

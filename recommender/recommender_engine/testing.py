@@ -45,7 +45,7 @@ class DeterministicEncoder:
 
     @property
     def identity(self) -> ModelIdentity:
-        """Which model this stands for."""
+        """Identity of the simulated model."""
         return self._identity
 
     def encode(self, texts: Sequence[str]) -> Embeddings:
@@ -61,7 +61,7 @@ class DeterministicEncoder:
         return Embeddings(vectors, np.array([len(read) > limit for read in words], dtype=np.bool_))
 
     def _vector(self, text: str, words: list[str]) -> Vectors:
-        # A text without words, or one whose features cancel out, is told by its characters alone.
+        # A text without words, or one whose features cancel out, is encoded by its characters alone.
         features = _features(words) or Counter([text])
         sums = self._project(features)
         if not sums.any():

@@ -25,7 +25,7 @@ def restore(backup: Backup, state: Path, aside: Path | None) -> bool:
 
     Raises:
         StateLocked: an owner has the directory.
-        StateError: there is a state and ``aside`` is ``None``, or the disk does not do what it is told.
+        StateError: there is a state and ``aside`` is ``None``, or the disk fails.
         StateDamaged, StateTooNew: the backup cannot be used; nothing was changed.
     """
     verify(backup.path)

@@ -68,7 +68,7 @@ class BaselineFigures(Ranking):
 
 
 class CurvePoint(Value):
-    """The quality after so many answers: means over five draws from the ``train`` split.
+    """The quality after a number of answers: means over five draws from the ``train`` split.
 
     Attributes:
         answers: how many pairs were learned from.

@@ -28,7 +28,7 @@ class RecordedEncoder:
         path: where `save` writes, and where recorded vectors are read from if it is there; ``None`` for neither.
 
     Raises:
-        ConfigurationError: the file is not one of ours, or damaged.
+        ConfigurationError: the file is damaged, or was not written by this class.
     """
 
     def __init__(self, load: Callable[[], Encoder], path: Path | None = None) -> None:

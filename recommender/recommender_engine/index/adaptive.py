@@ -25,7 +25,7 @@ MAX_TOMBSTONE_SHARE = 0.2
 MIN_TOMBSTONES = 256  # with fewer no new graph is built, whatever their share
 
 _CATCH_UP = 128  # vectors that the calling thread links itself: about a twentieth of a second …
-_CATCH_UP_SHARE = 3  # … and, while a graph is behind, so many for each that is added
+_CATCH_UP_SHARE = 3  # … and, while a graph is behind, this many for each added vector
 _CHANGES_BEFORE_RETRY = 1_000
 
 _log = event_log(__name__)
@@ -36,7 +36,7 @@ class AdaptiveIndex:
 
     A graph is built in one background thread from the vectors as they are at that moment, while the index serves as
     before and takes every add and remove. When the build is done the next call brings the graph up to date and
-    switches. If vectors come faster than the thread links them, whoever adds them helps, a bounded number at a time. If
+    switches. If vectors come faster than the thread links them, the adding thread helps, a bounded number at a time. If
     a build fails, that is logged, nothing changes, and it is tried again some changes later.
 
     A graph has become bad when too many of its vectors are tombstones, or when its searches, as wide as they may be,
@@ -60,7 +60,7 @@ class AdaptiveIndex:
             switch_at: live vectors from which a graph is built; with 0 there is one from the start.
             restored: what ``snapshot.read`` returned.
             directory: on whose disk the vectors lie that the graph holds too; without one they are in memory twice.
-            k: how many neighbours are usually asked for; with so many recall is sampled.
+            k: usual number of neighbours per query; recall is sampled with it.
 
         Raises:
             ValueError: ``restored`` has another dimension.

@@ -16,7 +16,7 @@ _log = event_log(__name__)
 class BackgroundBuild:
     """Adds vectors to a graph in one thread of its own; hnswlib lets go of the GIL meanwhile.
 
-    Until it is done nobody else may touch the graph.
+    Until it is done no other thread may use the graph.
     """
 
     def __init__(self, graph: HnswGraph, vectors: FrozenVectors) -> None:

@@ -17,7 +17,7 @@ from recommender_engine.index.vector_index import Labels, SearchResult, Vectors
 
 _LEAST = 16  # rows there is room for, and rows that may be dead: most collections may be small ones
 _COPIED = 20_000  # rows that are copied to be searched alone: 30 MB at 384 dimensions …
-_COPIED_SHARE = 6  # … if all are so many times more
+_COPIED_SHARE = 6  # … if all are this many times more
 _MOVED_AT_ONCE = 4_096  # rows that are copied at a time
 
 _log = event_log(__name__)

@@ -1,7 +1,7 @@
 """Reads what hnswlib 0.8.0 writes, without hnswlib: it checks nothing that it loads.
 
 The file starts with a header of 96 bytes (little endian, no padding). One block of fixed size per vector follows: its
-links on the lowest layer, the vector, its label. The links of the upper layers end the file; nobody reads those here.
+links on the lowest layer, the vector, its label. The links of the upper layers end the file; they are not read here.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from recommender_engine.index.vector_index import NO_LABEL, Labels, SearchResult
 Places = NDArray[np.int64]
 
 _QUERIES_AT_ONCE = 256
-_BLOCK_ROWS = 8_192  # with so many queries 8 MiB of similarities
+_BLOCK_ROWS = 8_192  # with that many queries 8 MiB of similarities
 _PAIRS_AT_ONCE = 4_096  # whose cosines are computed at once: 25 MiB of float64 at 384 dimensions
 
 
@@ -36,7 +36,7 @@ class Searched:
     def nearest(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest of each query, shape (queries, dimension), of unit length.
 
-        A matrix product tells which vectors can be meant, but for its rounding errors; of those the cosines are
+        A matrix product selects the vectors that can be among them, given its rounding errors; of those the cosines are
         computed as ``cosines`` does. Equal similarities are ordered by label.
         """
         found = no_neighbours(len(queries), k)
@@ -164,7 +164,7 @@ def pair_cosines(queries: Vectors, places: Places, rows: Rows, numbers: RowNumbe
 
 
 def _summed(wide: NDArray[np.float64], vectors: Vectors) -> NDArray[np.float32]:
-    # einsum sums each row in the same order wherever it stands; a matrix product does not promise that.
+    # einsum sums each row in the same order at any position; a matrix product does not promise that.
     exact = np.einsum("nd,nd->n", vectors.astype(np.float64), wide)
     rounded: NDArray[np.float32] = exact.astype(np.float32)
     return rounded

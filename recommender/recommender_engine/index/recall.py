@@ -32,8 +32,8 @@ class RecallKeeper:
     """Samples the recall of one graph and widens its searches while they find too little.
 
     The queries are vectors of the index, evenly spread. What the graph finds is asked at once, what exact search finds
-    in a thread of its own over the vectors as they were: nobody waits for it until the next sample is due. A sample
-    that fails is logged and dropped: the index serves as before, and the last figure stands.
+    in a thread of its own over the vectors as they were; only the next sample waits for it. A sample
+    that fails is logged and dropped: the index serves as before, and the last figure is kept.
 
     Args:
         index: whose graph it is.

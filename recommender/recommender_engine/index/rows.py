@@ -59,7 +59,7 @@ class MemoryRows:
 
     @classmethod
     def of(cls, matrix: Vectors) -> MemoryRows:
-        """The rows of a matrix, shape (n, dimension), that nobody else changes."""
+        """The rows of a matrix, shape (n, dimension), that is not changed elsewhere."""
         rows = cls(matrix.shape[1])
         rows._matrix, rows._used = matrix, len(matrix)
         return rows
@@ -175,7 +175,7 @@ class FileRows:
     The file is written by system calls, so that a full disk is an exception, and read through a mapping.
 
     Args:
-        directory: on whose disk the file lies.
+        directory: the file is on its disk.
         dimension: length of the vectors.
 
     Raises:

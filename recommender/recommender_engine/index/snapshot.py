@@ -5,7 +5,7 @@ nothing at all speaks against it: hnswlib writes to a full disk without an error
 ends in a crash or in wrong answers.
 
 A generation is two files, named by its number: the graph, then a manifest that holds the graph's SHA-256. The caller
-keeps the manifest's own SHA-256 in its database, so a file that somebody else put there is never opened.
+keeps the manifest's own SHA-256 in its database, so a foreign file is never opened.
 """
 
 from __future__ import annotations

@@ -365,7 +365,7 @@ class Recommender:
         return self._comparing.compare(one, other, collection)
 
     def get(self, item_id: str, collection: str = "default") -> ItemView | None:
-        """The item and where it stands now."""
+        """The item with its current verdict."""
         return self._views.get(item_id, collection)
 
     def incidents(self, collection: str | None = None) -> list[IncidentView]:
@@ -385,7 +385,7 @@ class Recommender:
         return self._export.page(collection, after, last)
 
     def outcome(self, key: str, collection: str | None = None) -> dict[str, Any] | None:
-        """The event that answered the command with this key, or ``None`` if the key was not used lately.
+        """The event that answered the command with this key, or ``None`` if the key was not used recently.
 
         Without the collection, one alone must have used the key, else ``InvalidCommand`` is raised.
         """
@@ -409,7 +409,7 @@ class Recommender:
         return self._statistics.sizes()
 
     def review_share(self) -> float:
-        """Share of the items that arrived lately that are in ``review``, over all collections, in [0, 1]."""
+        """Share of ``review`` among the recent items of all collections, in [0, 1]."""
         return self._statistics.review_share()
 
     def kept_bytes(self) -> dict[str, int]:

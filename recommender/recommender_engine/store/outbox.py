@@ -188,7 +188,7 @@ class Outbox:
         return KeyUse(EntryId(row[1], row[2]), bytes(row[3] or b""))
 
     def answers(self, key: str, now_ms: int) -> dict[str, OutboxRow]:
-        """The events that answered the commands with this key, by collection; an empty name stands for none."""
+        """The events that answered the commands with this key, by collection; an empty name means none."""
         rows = self._db.execute(
             "SELECT k.collection, o.ms, o.n, type, event FROM keys k JOIN outbox o ON o.ms = event_ms AND o.n = event_n"
             " WHERE key=? AND k.ms > ? ORDER BY k.collection",

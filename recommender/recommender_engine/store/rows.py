@@ -92,7 +92,7 @@ AttributeRow = tuple[int, int, int, dict[str, AttributeValue]]
 """Arrival number, point, stream time of arrival and attributes of an item."""
 
 PolicyKeyOf = tuple[int | None, int | None]
-"""Scope and moment of an item: where it stands among those that later ones may repeat."""
+"""Scope and moment of an item, by which policies find earlier items."""
 
 
 class ItemText(NamedTuple):

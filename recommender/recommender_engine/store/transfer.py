@@ -119,7 +119,7 @@ class TransferTable:
         return [row[0] for row in rows]
 
     def rule_of(self, collection: int) -> str:
-        """The rule of a retired collection; it tells whether its texts were indexed."""
+        """The rule of a retired collection; it determines whether its texts were indexed."""
         row = self._db.execute("SELECT settings ->> '$.rule' FROM collections WHERE id=?", (collection,)).fetchone()
         return str(row[0])
 

@@ -11,7 +11,7 @@ from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading, Value, likeliest
 from recommender_engine.matching.text.tokens import Mark
 
-# The same wording allows this many further differing words: one, or one in so many.
+# The same wording allows this many further differing words: one, or one in this many.
 _ONE_IN = 5
 _SPELLED_ALIKE = 0.75
 _STEM = 4

@@ -26,7 +26,7 @@ from recommender_engine.matching.trees import Floats
 T = TypeVar("T")
 
 REPORTS = 4
-"""How many reports that speak of now make an incident, the latest among them."""
+"""The number of reports describing the present that make an incident, with the latest."""
 
 ALIKE = 0.5
 """Cosine of the latest report with each of those."""

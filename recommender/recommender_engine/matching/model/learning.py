@@ -42,7 +42,7 @@ _PARTS = 4
 _PARTS_HELD_OUT = 5
 # This number of answers has the same weight as the sets of the shipped thresholds.
 _HOLD_POINTS = 100
-# At least this share of the answers that open a band lies in the lower half of its range.
+# At least this share of the answers that open a band is in the lower half of its range.
 _LEAST_BELOW = 0.25
 # Answers are no random sample: if only duplicates were confirmed, their precision does not hold for other pairs.
 _LOWEST, _HIGHEST, _LEAST_STEP = 0.5, 0.9995, 1e-6

@@ -103,7 +103,7 @@ class Arrivals:
         return row
 
     def rejudge(self, collection: Collection, subject: Subject, candidates: Candidates) -> Verdict:
-        """The verdict on an item that stands alone, from the items that arrived before it and are still there."""
+        """The verdict on a stored item without a group, from earlier items that are still stored."""
         forbidden = self._answers.different(collection.id, subject.item.id)
         judged = self._judging.judge(collection, subject, candidates, forbidden)
         best = next(iter(ranked(judged.members)), None)
@@ -206,7 +206,7 @@ class Arrivals:
     def _vector_and_point(
         self, decision: CollectionDecision, embedded: Embedded, candidates: Candidates
     ) -> tuple[int, int]:
-        """Row of the vector, and the point of the index that stands for it."""
+        """Row of the vector, and its point in the index."""
         vectors, collection = self._store.vectors, decision.collection
         known = vectors.find(embedded.model.key, embedded.vector_key)
         if known is None:

@@ -30,7 +30,7 @@ _TIMES_ON_A_TICK = 10
 
 
 class Recutting:
-    """Cuts and embeds stored items again by the rules of now."""
+    """Cuts and embeds stored items again by the current rules."""
 
     def __init__(
         self,

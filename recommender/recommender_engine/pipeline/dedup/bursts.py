@@ -16,7 +16,7 @@ from recommender_engine.pipeline.dedup.judging import JudgedCandidates
 from recommender_engine.policy import Dated
 from recommender_engine.store import Collection, SqliteStore
 
-# Reports of one incident are among so many arrivals of their collection, and no further apart in time.
+# Limits of the distance of reports of one incident, in arrivals of their collection and in time.
 ARRIVALS = 30
 MINUTES = 60
 

@@ -11,7 +11,7 @@ from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdict, C
 from recommender_engine.pipeline.dedup.groups import Moved
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
-# Of a larger group only the items are looked at whose band can change; `group.changed` speaks for the rest.
+# In a larger group only items whose band can change are read; `group.changed` covers the rest.
 _LARGEST_GROUP = 100
 # How many ids an event lists.
 _LISTED = 100

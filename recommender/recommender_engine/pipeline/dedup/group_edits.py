@@ -17,7 +17,7 @@ from recommender_engine.store import Collection, Member, SqliteStore, Verdict
 
 # In a larger group the vectors of the items are not compared when two of them are separated.
 _MOST_COMPARED = 500
-# After a split so many verdicts of a side are judged again; the others lose their reasons.
+# After a split at most this many verdicts of a side are judged again; the others lose their reasons.
 _MOST_REJUDGED = 20
 
 

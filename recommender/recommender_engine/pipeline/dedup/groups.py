@@ -16,7 +16,7 @@ from recommender_engine.pipeline.dedup.bursts import Burst, Bursts, in_burst
 from recommender_engine.pipeline.dedup.judging import JudgedCandidates, Judging, confirmed, contradicted
 from recommender_engine.store import Collection, Member, SqliteStore, Verdict
 
-# A new item is compared with its group: the earliest of it and so many of the latest.
+# A new item is compared with its group: the earliest member and this many of the latest.
 _LATEST_COMPARED = 4
 # How many groups one new item can bring together.
 _MERGED = 3

@@ -12,11 +12,11 @@ from recommender_engine.store import Arrived, Collection, Verdict
 
 BELOW_BUDGET = Reason(code="below_review_budget", text="below the review budget")
 
-# After so many items all counts are halved, so that older items count less and less.
+# After this many items all counts are halved, so that older items count less.
 REMEMBERED = 4096
 # The budget does not limit the first items of a collection: a short trial shows all that is for review.
 FIRST = 20
-# The usual distribution of probabilities counts like so many items that came before the first one.
+# The prior of the distribution of probabilities counts like this many items before the first.
 _USUAL = 300
 # Where less room is left than this, an item must be likelier: room is kept for the likeliest.
 _ROOM = 5
@@ -68,7 +68,7 @@ class ReviewBudget:
 
 
 def share_in_review(*collections: Collection) -> float:
-    """Share of the items that arrived lately in these collections that are in ``review``, in [0, 1]."""
+    """Share of ``review`` among the recent items of these collections, in [0, 1]."""
     items = sum(one.arrived.items for one in collections)
     return round(sum(one.arrived.review for one in collections) / items, 4) if items else 0.0
 

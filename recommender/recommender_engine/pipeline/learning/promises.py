@@ -27,7 +27,7 @@ class PromiseView(Value):
         measured: whether it is; else the band is closed there, but for the same text and what people said.
         begins_at: probability from which pairs are flagged; ``None`` where it is not measured.
         answers: how many answers of people speak of such pairs, of the newest that are learned from.
-        missing: where it is not measured, at least how many more answers open the band: so many if all are "same".
+        missing: if it is not measured, least number of further answers that open the band: if all of them are "same".
             ``None`` where it is, or where the target is above every precision that answers can measure.
     """
 
@@ -40,7 +40,7 @@ class PromiseView(Value):
 
     @classmethod
     def of(cls, one: Promise) -> PromiseView:
-        """As it is told."""
+        """As JSON values for answers and the status."""
         return cls.model_validate(
             {
                 "view": one.segment.view.value,
@@ -103,7 +103,7 @@ class Promises:
         return [one for one in self.of(name) if not one.measured]
 
     def closed_anywhere(self, most: int) -> dict[str, list[PromiseView]]:
-        """Those that are not kept in streams, of the oldest so many collections that hold items."""
+        """Those that are not kept in streams, of the oldest collections with items, up to a limit."""
         there = [one for one in self._collections.all() if one.model is not None]
         found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
         return {name: closed for name, closed in found.items() if closed}

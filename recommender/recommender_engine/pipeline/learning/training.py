@@ -33,7 +33,7 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import SqliteStore, TrainingExample, TrainingRun
 
 MOST_LEARNED_FROM = 5000
-"""From so many answers, the newest, a model is learned; more make it hardly better."""
+"""A model is learned from at most this many of the newest answers; more hardly improve it."""
 
 TRAINING_MS = 30_000
 _MOST_BEGUN = 4  # a run that is disturbed once more is trained when it is due, however long that takes
@@ -136,7 +136,7 @@ class Training:
             self._forget(run)
 
     def _is_here(self, run: TrainingRun) -> bool:
-        """Whether its collection is not on its way to another partition."""
+        """Whether its collection does not move to another partition."""
         found = self._collections.by_id(run.collection)
         return found is not None and found.name not in self._collections.moving
 

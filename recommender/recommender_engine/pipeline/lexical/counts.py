@@ -16,12 +16,12 @@ EVERY_ITEM = ""
 """A term that no text has, and every item is counted under."""
 
 _NO_ITEM = "\n"
-"""A term that no text has either and that is never counted: it stands for all terms that no item has."""
+"""A term that no text has and that is never counted: represents all terms without an item."""
 
 # Bytes kept of the numbers of terms, by item; they are read whenever the item is a candidate.
 _TERMS_KEPT = 32 * 2**20
 _AN_ITEM, _A_TERM = 450, 16  # bytes, beside letters of terms
-# Terms without an item may take as many numbers as those with one, and so many more, before all are renumbered.
+# Terms without an item may take as many numbers as those with one plus this many, before all are renumbered.
 _UNUSED = 1024
 
 

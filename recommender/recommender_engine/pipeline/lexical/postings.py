@@ -23,7 +23,7 @@ Numbers = NDArray[np.int64]
 
 
 class Postings:
-    """The arrival numbers of the items that have a term, for terms that were read lately.
+    """The arrival numbers of the items that have a term, for recently read terms.
 
     The oldest terms are dropped first. A term of very many items is read each time.
 

@@ -14,7 +14,7 @@ from recommender_engine.matching.pair.statistics import rarities
 # Word search reads the rarest terms that other items have, and of those only the ones that few items have.
 TERMS_READ = 6
 MOST_ITEMS = 500
-_WIDER = 16  # so many times more are looked at where too few of the best count
+_WIDER = 16  # factor of further candidates if too few of the best count
 
 Numbers = NDArray[np.int64]
 Keep = Callable[[Sequence[int]], list[int]]

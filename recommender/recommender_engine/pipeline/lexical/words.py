@@ -89,7 +89,7 @@ class Words:
         self._shrunk.clear()
 
     def kept_bytes(self) -> dict[str, int]:
-        """About how many bytes of memory are taken by texts that were read lately, and by terms."""
+        """Estimated bytes of memory of cached texts and of terms."""
         terms = self._kept.weight + self._postings.kept_bytes + self._store.words.kept_bytes
         return {"texts": cached_bytes(), "terms": terms}
 

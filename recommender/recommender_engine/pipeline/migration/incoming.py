@@ -49,8 +49,8 @@ from recommender_engine.store import (
     Verdict,
 )
 
-_MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page of ours has about 100 kB, or one record more than fits into that
-_DEEPEST = 64  # levels of an event; one of ours has ten
+_MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page has about 100 kB, or a single larger record
+_DEEPEST = 64  # levels of an event; the engine's have ten
 _UNIT = 1e-3  # how far a vector's length may be from one
 _InCollection = PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | KeyRecord
 

@@ -19,7 +19,7 @@ _PAGE_CHARACTERS = 4_000_000
 
 
 class ExportedItem(Value):
-    """An item as it is stored, and where it stands now.
+    """An item as it is stored, with its current verdict.
 
     Attributes:
         text, fields: one of them is ``None``.

@@ -53,5 +53,5 @@ class Statistics:
         return self._store.items.count(), self._indexes.sizes()
 
     def review_share(self) -> float:
-        """Share of the items that arrived lately that are in ``review``, over all collections, in [0, 1]."""
+        """Share of ``review`` among the recent items of all collections, in [0, 1]."""
         return share_in_review(*self._collections.all())

@@ -32,7 +32,7 @@ class CutView(Value):
 
 
 class ItemView(Value):
-    """A stored item and where it stands now; fields as in the ``item.processed`` event.
+    """A stored item with its current verdict; fields as in the ``item.processed`` event.
 
     Attributes:
         text: as it was sent; of an item with fields, one to a line.
@@ -64,7 +64,7 @@ class AnswerView(Value):
     Attributes:
         item_id, other_id: the two; ``item_id`` is the smaller id.
         answer: ``same`` or ``different``.
-        by: who said so.
+        by: name of the person.
         at_ms: stream time of the answer, in milliseconds since 1970.
         probability: that the two are the same, as the matcher had it before it heard the answer, in [0, 1].
     """
@@ -93,7 +93,7 @@ class Views:
         self._current_verdicts = current_verdicts
 
     def get(self, item_id: str, collection: str) -> ItemView | None:
-        """The item and where it stands now."""
+        """The item with its current verdict."""
         found = self._collections.find(collection)
         stored = None if found is None else visible_item(self._store, found, item_id)
         if found is None or stored is None:
@@ -111,7 +111,7 @@ class Views:
         )
 
     def outcome(self, key: str, collection: str | None) -> dict[str, Any] | None:
-        """The event that answered the command with this key, or ``None`` if the key was not used lately.
+        """The event that answered the command with this key, or ``None`` if the key was not used recently.
 
         Raises:
             InvalidCommand: several collections have used the key, and none is named.

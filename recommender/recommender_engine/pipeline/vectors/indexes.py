@@ -31,7 +31,7 @@ from recommender_engine.pipeline.vectors.nearest_points import search
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
 from recommender_engine.store import Collection, SqliteStore
 
-# Changes of an index after which it is written to disk: at least so many, and at least this part of it.
+# Changes of an index after which it is written to disk: at least this many, and at least this part of it.
 _SNAPSHOT_EVERY = 10_000
 _SNAPSHOT_SHARE = 10
 

@@ -16,7 +16,7 @@ from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
 _SPARE = 8  # points asked for beyond what is needed: the batch may have removed some of those found
 _WIDER = 4  # times as many are asked for where too few of them can be used
 _ENOUGH = 10  # points with an item that may be repeated are enough …
-_WIDEST = 3200  # … and are looked for among so many of the nearest
+_WIDEST = 3200  # … and are searched among this many of the nearest
 # Similarities are rounded to what float32 vectors can tell; the ranking is made before, in the order of the indexes.
 _DECIMALS = 6
 _NOTHING: Found = np.empty(0, np.int64), np.empty(0, np.float32)

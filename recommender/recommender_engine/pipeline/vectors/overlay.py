@@ -22,7 +22,7 @@ class CollectionOverlay:
     It is asked for every item, and holds no more than a batch: so it compares with all, and has little else to do.
 
     Attributes:
-        removed: committed points that nothing hangs on any more.
+        removed: committed points without an item.
     """
 
     def __init__(self) -> None:

@@ -181,6 +181,6 @@ class Prefetcher:
         return future is not None
 
     def _drop_oldest(self, most: int) -> None:
-        """Drop the oldest batches, so that there are at most so many with this one; each has one or more models."""
+        """Drop the oldest batches above the limit, which includes this one; each has one or more models."""
         while len({one.batch for one in self._submitted} | {self._batch}) > most:
             self._submitted.popleft().future.cancel()
