@@ -163,6 +163,11 @@ def _comparison(
         )
     here, there = one.terms.whole, other.terms.whole
     named = identifiers(here, there)
+    referred = _referred(one, other, named)
+    if referred:
+        one, other = one.without(referred), other.without(referred)
+        (wording,) = wordings(one, [other])
+        named = named._replace(shared=tuple([code for code in named.shared if code not in referred]))
     numbers = plain(here.numbers, there.numbers)
     colours = plain(here.colours, there.colours)
     sizes = measures(here, there)
@@ -197,6 +202,12 @@ def _comparison(
         contested=contested,
         arrivals_apart=arrivals_apart,
     )
+
+
+def _referred(one: Profile, other: Profile, named: Agreement[str]) -> frozenset[str]:
+    """The shared codes with which both only refer to another record: they are no evidence."""
+    found = frozenset(named.shared)
+    return found & one.terms.referred & other.terms.referred if found else found
 
 
 def _contradicted(pair: Comparison) -> Comparison:

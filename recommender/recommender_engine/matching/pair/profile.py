@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +20,7 @@ import numpy as np
 
 from recommender_engine.items import Item, WordLists
 from recommender_engine.items.prices import is_price
+from recommender_engine.matching.pair.references import referred
 from recommender_engine.matching.pair.statistics import TermStatistics, background, rarities
 from recommender_engine.matching.text.lexicon import Lexicon, lexicon
 from recommender_engine.matching.text.reading import MOST_CHARACTERS, Reading, read
@@ -38,6 +42,7 @@ _Fields = tuple[tuple[str, str], ...]
 CACHE_BYTES = 96 * 2**20
 """Limit of the cached terms of recent items in a process: some 20,000 short ones."""
 
+_PARTS = re.compile(r"\d+|\D+")
 _VALUES = frozenset(COLOURS) | frozenset(NUMBER_WORDS)
 
 
@@ -74,6 +79,11 @@ class ItemTerms:
     plain: bool
     length: int
     running: bool
+
+    @cached_property
+    def referred(self) -> frozenset[str]:
+        """Codes that only refer to another record, see `references.referred`; computed on first use."""
+        return referred(self.whole.folded)
 
     @cached_property
     def reading(self) -> Reading | None:
@@ -253,6 +263,19 @@ class Profile:
     def rare_terms(self) -> frozenset[str]:
         """Its rare terms."""
         return frozenset(self.ranked[: self.rare])
+
+    def without(self, codes: AbstractSet[str]) -> Profile:
+        """The item with these codes, and their letters and digits, at weight 0."""
+        dropped = codes | {part for code in codes for part in _PARTS.findall(code)}
+        weights = np.where([term in dropped for term in self.terms.distinct], 0.0, self.weights)
+        found = copy(self)
+        for name in ("whole", "title", "ranked"):
+            found.__dict__.pop(name, None)
+        found.weights = weights
+        found.norm = sqrt(float(((weights * self.terms.multiplicities) ** 2).sum())) or 1.0
+        found.total = float(weights.sum()) or 1.0
+        found.rare = int((weights > RARE).sum())
+        return found
 
 
 def profile(item: Item, terms: ItemTerms, statistics: TermStatistics) -> Profile:
