@@ -236,6 +236,32 @@ def test_words_that_describe_the_present(language: str) -> None:
     assert same_incident(_report(now, 1), [_report(ever, axis) for axis in (2, 3, 4)]) == []
 
 
+AWAY = {
+    "en": ("I am sick today and stay at home.", "Fever since this morning, I cannot come."),
+    "de": ("Ich bin heute krank.", "Seit gestern Fieber, ich bleibe zu Hause."),
+    "fr": ("Je suis malade aujourd'hui.", "Arrêt maladie depuis ce matin."),
+    "es": ("Hoy estoy enfermo y no voy.", "Tengo fiebre desde ayer."),
+    "it": ("Oggi sono malata e resto a casa.", "Ho la febbre da ieri."),
+    "nl": ("Ik ben vandaag ziek.", "Sinds gisteren koorts, ik blijf thuis."),
+    "pl": ("Jestem dzisiaj chory.", "Mam gorączkę od wczoraj."),
+    "pt": ("Hoje estou doente.", "Estou com febre desde ontem."),
+}
+
+
+@pytest.mark.parametrize("language", AWAY)
+def test_people_who_are_away_report_no_incident(language: str) -> None:
+    now, _ = SPOKEN[language]
+    for text in AWAY[language]:
+        assert same_incident(_report(text, 1), [_report(text, axis) for axis in (2, 3, 4)]) == []
+        assert same_incident(_report(now, 1), [_report(text, axis) for axis in (2, 3, 4)]) == []
+
+
+def test_sick_notes_stay_apart(engine: Recommender, log: Log) -> None:
+    notes = ("I am sick today.", "Not in today, fever.", "Calling in ill this morning.", "Flu since yesterday, sorry.")
+    engine.process([report(log, number, note) for number, note in enumerate(notes, 1)])
+    assert apart(engine)
+
+
 def test_only_the_beginning_of_a_text_is_read() -> None:
     far = "x " * MOST_CHARACTERS + "today"
     assert same_incident(_report(far, 1), [_report("today", axis) for axis in (2, 3, 4)]) == []

@@ -94,6 +94,16 @@ def test_a_phrase_of_now_is_added_and_left_out() -> None:
     assert not describes_the_present(other, words({"remove": {"now": "is down"}, "now": "sedan #"}))
 
 
+def test_a_phrase_of_absence_is_added_and_left_out() -> None:
+    one, other = (
+        item_terms(Item(id=text, text=text)) for text in ("Off with a cough today", "Fever sensor down today")
+    )
+    assert describes_the_present(one)
+    assert not describes_the_present(one, words({"absence": "cough"}))
+    assert not describes_the_present(other)
+    assert describes_the_present(other, words({"remove": {"absence": "fever"}}))
+
+
 def test_every_shipped_phrase_can_be_found_in_a_text() -> None:
     known = lexicon()
     for phrase in known.meanings:

@@ -102,6 +102,7 @@ class RemovedWords(Value):
     numbers: _Phrases = ""
     sizes: _Phrases = ""
     now: _Phrases = ""
+    absence: _Phrases = ""
 
     @model_serializer
     def given(self) -> dict[str, object]:
@@ -142,6 +143,7 @@ class WordLists(RemovedWords):
         numbers: words with their values, ``six:6``.
         sizes: eleven, in order; the fifth is M.
         now: phrases of reports on a current event: since this morning; ``#`` is any number of one or two digits.
+        absence: phrases of people who are away: sick, on leave. A text with one reports no event.
         language: of the words, two or three letters; empty for words of any language.
         remove: words of the shipped lists that are left out: those of ``language``, or of all languages if it is empty.
     """

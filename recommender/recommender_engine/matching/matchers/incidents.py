@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +19,7 @@ from recommender_engine.items import WordLists
 from recommender_engine.matching.matchers.matcher import Vector
 from recommender_engine.matching.pair.context import cosines_among
 from recommender_engine.matching.pair.profile import ItemTerms
-from recommender_engine.matching.text.lexicon import lexicon, words_of_now
+from recommender_engine.matching.text.lexicon import Phrase, lexicon, words_of_now
 from recommender_engine.matching.text.reading import MOST_CHARACTERS, Reading
 from recommender_engine.matching.trees import Floats
 
@@ -129,16 +129,25 @@ def _without_outliers(found: Sequence[int], among: Floats) -> list[int]:
 def describes_the_present(terms: ItemTerms, own: tuple[WordLists, ...] = ()) -> bool:
     """Whether a text describes the present: today, since noon, out of order, nobody here.
 
+    Not if it says that somebody is away, sick or on leave: such texts arrive together and are about one person each.
+
     Args:
         terms: of the text.
         own: words of its collection, in addition to the shipped ones.
     """
-    folded, phrases = terms.whole.folded[:MOST_CHARACTERS], lexicon(own).now
+    folded, known = terms.whole.folded[:MOST_CHARACTERS], lexicon(own)
     words = words_of_now(folded)
-    for index, word in enumerate(words):
-        if any(words[index : index + len(phrase)] == phrase for phrase in phrases.get(word, ())):
-            return True
-    return _TIME.search(folded) is not None
+    if not _has_any(words, known.now) and _TIME.search(folded) is None:
+        return False
+    return not _has_any(words, known.absence)
+
+
+def _has_any(words: Phrase, phrases: Mapping[str, tuple[Phrase, ...]]) -> bool:
+    return any(
+        words[index : index + len(phrase)] == phrase
+        for index, word in enumerate(words)
+        for phrase in phrases.get(word, ())
+    )
 
 
 def _different_subjects(one: Report, other: Report) -> bool:

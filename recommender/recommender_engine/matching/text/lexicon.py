@@ -27,6 +27,8 @@ _CONDITIONS = ("refurbished", "used", "opened", "for parts", "of second quality"
 _OF_A_LANGUAGE = frozenset(
     {"common", "pieces", "months", "minus", "for", "from", "to", "with", "negation", "auxiliary"}
 )
+# Lists that tell reports of incidents from other texts.
+_OF_INCIDENTS = ("now", "absence")
 _OF_NOW = re.compile(r"[^\W_]+|#")
 # Of collections with words of their own: about a megabyte each.
 _MOST_LEXICONS = 32
@@ -56,12 +58,14 @@ class Lexicon(NamedTuple):
         lengths: of the phrases that begin with a word, descending.
         languages: in which a word is common.
         now: phrases that describe the present, by the first word.
+        absence: phrases of people who are away, by the first word.
     """
 
     meanings: Mapping[Phrase, tuple[Meaning, ...]]
     lengths: Mapping[str, tuple[int, ...]]
     languages: Mapping[str, frozenset[str]]
     now: Mapping[str, tuple[Phrase, ...]]
+    absence: Mapping[str, tuple[Phrase, ...]]
 
     def marks(self, tokens: tuple[str, ...]) -> dict[str, list[Mark]]:
         """Marks in a text, the longest phrase at each token, by the name of the list."""
@@ -143,11 +147,11 @@ def _of_collection(words: tuple[WordLists, ...]) -> Lexicon:
 def _lexicon(listed: Iterable[_Listed]) -> Lexicon:
     meanings: dict[Phrase, dict[Meaning, None]] = {}
     languages: dict[str, set[str]] = {}
-    now: dict[str, dict[Phrase, None]] = {}
+    incidents: dict[str, dict[str, dict[Phrase, None]]] = {name: {} for name in _OF_INCIDENTS}
     lengths: dict[str, set[int]] = {}
     for name, phrase, meaning, language in listed:
-        if name == "now":
-            now.setdefault(phrase[0], {})[phrase] = None
+        if name in incidents:
+            incidents[name].setdefault(phrase[0], {})[phrase] = None
         if meaning is not None:
             meanings.setdefault(phrase, {})[meaning] = None
             lengths.setdefault(phrase[0], set()).add(len(phrase))
@@ -157,7 +161,7 @@ def _lexicon(listed: Iterable[_Listed]) -> Lexicon:
         {phrase: tuple(found) for phrase, found in meanings.items()},
         {word: tuple(sorted(found, reverse=True)) for word, found in lengths.items()},
         {word: frozenset(found) for word, found in languages.items()},
-        {word: tuple(found) for word, found in now.items()},
+        *({word: tuple(found) for word, found in incidents[name].items()} for name in _OF_INCIDENTS),
     )
 
 
@@ -175,7 +179,7 @@ def _phrases_of_now(listed: str) -> Iterator[Phrase]:
 
 def _removed(lists: Mapping[str, object]) -> Iterator[tuple[str, Phrase]]:
     for name, listed in lists.items():
-        for phrase in _phrases_of_now(str(listed)) if name == "now" else _phrases(str(listed)):
+        for phrase in _phrases_of_now(str(listed)) if name in _OF_INCIDENTS else _phrases(str(listed)):
             yield name, phrase
 
 
@@ -191,8 +195,9 @@ def _listed(wordlist: Mapping[str, str], language: str, of: str = "") -> Iterato
         for phrase in _phrases(wordlist.get(name, "")):
             meaning = None if name == "common" else Meaning(name, " ".join(phrase), language)
             yield _Listed(name, phrase, meaning, language)
-    for phrase in _phrases_of_now(wordlist.get("now", "")):
-        yield _Listed("now", phrase, None, language)
+    for name in _OF_INCIDENTS:
+        for phrase in _phrases_of_now(wordlist.get(name, "")):
+            yield _Listed(name, phrase, None, language)
     yield from _exclusive(wordlist, language, of)
 
 
