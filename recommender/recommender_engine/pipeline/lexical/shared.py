@@ -26,12 +26,24 @@ class SharedWords(NamedTuple):
     """The items that share words with a question.
 
     Attributes:
-        numbers: arrival numbers, those that share most first, equal ones in order of arrival; shape (n,).
+        numbers: arrival numbers, ascending, shape (n,).
         scores: share of the question's wording, by rarity, that the item has, in (0, 1]; shape (n,).
     """
 
     numbers: Numbers
     scores: Scores
+
+    def of(self, numbers: Numbers) -> Scores:
+        """The shares of some items, 0 for those that share nothing; shape (items,)."""
+        if not len(self.numbers):
+            return np.zeros(len(numbers))
+        places = np.minimum(np.searchsorted(self.numbers, numbers), len(self.numbers) - 1)
+        return np.where(self.numbers[places] == numbers, self.scores[places], 0.0)
+
+    def best(self, count: int) -> tuple[Numbers, float]:
+        """The items that share most, of equals the first to arrive, and the largest share of those left out."""
+        order = np.lexsort((self.numbers, -self.scores))
+        return self.numbers[order[:count]], float(self.scores[order[count]]) if len(order) > count else 0.0
 
 
 NOTHING_SHARED = SharedWords(np.empty(0, np.int64), np.empty(0))
@@ -63,6 +75,4 @@ def shared_words(
     distinct, positions = np.unique(np.concatenate(found), return_inverse=True)
     scores = np.minimum(np.bincount(positions, each), 1.0)
     kept = np.isin(distinct, keep(distinct))
-    distinct, scores = distinct[kept], scores[kept]
-    order = np.lexsort((distinct, -scores))
-    return SharedWords(distinct[order], scores[order])
+    return SharedWords(distinct[kept], scores[kept])

@@ -15,13 +15,14 @@ higher score than those returned (threshold algorithm, Fagin 2001). Pages are th
 from __future__ import annotations
 
 from collections.abc import Collection as Some
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from recommender_engine.errors import InvalidCommand
+from recommender_engine.index import VectorIndex
 from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
 from recommender_engine.items.values import Value
@@ -34,6 +35,7 @@ from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, Pass
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.lexical.shared import SharedWords
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.queries.similar import SearchHit
 from recommender_engine.pipeline.queries.views import visible_item
@@ -53,7 +55,7 @@ MOST_HITS = 1000
 _FIRST_HITS = 3
 _SAME = 0.999
 _FEEDBACK = 0.8
-_SCORED = 400  # items that share words are compared whatever their distance, at most so many
+_SCORED = 200  # items that share words are compared whatever their distance, at most so many
 _WIDER = 4
 _DECIMALS = 6
 
@@ -111,15 +113,17 @@ class _Question(NamedTuple):
     Attributes:
         vectors: of the text, and of the text completed by the first hits once these are known; float32, each of shape
             (dimension,).
-        shared: of the items that share its words, the share, by arrival number, largest first.
+        shared: the items that share its words.
         members: those of them that are compared whatever their distance.
         most_beyond: the largest share of an item that is not among ``members``.
+        found: what was found near the vectors, by their place and how many were asked for.
     """
 
     vectors: tuple[Vector, ...]
-    shared: dict[int, float]
+    shared: SharedWords
     members: list[Member]
     most_beyond: float
+    found: dict[tuple[int, int], Similarities]
 
 
 class Searching:
@@ -183,11 +187,9 @@ class Searching:
         return PassingItems(self._store, self._filters.points(collection, dimension, survivors), survivors)
 
     def _question(self, collection: Collection, embedded: Embedded, nearby: Nearby) -> _Question:
-        numbers, scores = self._words.shared(collection.id, embedded.compared, nearby.among)
-        shared = dict(zip(numbers.tolist(), scores.tolist(), strict=True))
-        members = self._store.items.by_number(numbers[:_SCORED].tolist())
-        beyond = float(scores[_SCORED]) if len(scores) > _SCORED else 0.0
-        return _Question((embedded.vector,), shared, members, beyond)
+        shared = self._words.shared(collection.id, embedded.compared, nearby.among)
+        numbers, beyond = shared.best(_SCORED)
+        return _Question((embedded.vector,), shared, self._store.items.by_number(numbers.tolist()), beyond, {})
 
     def _completed(self, collection: Collection, question: _Question, nearby: Nearby) -> _Question:
         """The question with the vectors of the first hits."""
@@ -195,13 +197,11 @@ class Searching:
         first = [one for one in near if one.cosine < _SAME][:_FIRST_HITS]
         if not first:
             return question
-        shared = max(question.shared.get(one.member.seq, 0.0) for one in first)
-        weight = np.float32(_FEEDBACK * (1.0 - shared))
+        shared = question.shared.of(np.array([one.member.seq for one in first], np.int64))
+        weight = np.float32(_FEEDBACK * (1.0 - shared.max()))
         (vector,) = question.vectors
-        index = self._indexes.of(collection, len(vector))
-        completed = vector + weight * index.vectors(np.array([one.member.point for one in first], np.int64)).mean(
-            axis=0
-        )
+        points = np.array([one.member.point for one in first], np.int64)
+        completed = vector + weight * self._indexes.of(collection, len(vector)).vectors(points).mean(axis=0)
         return question._replace(vectors=(vector, completed / np.linalg.norm(completed)))
 
     def _best(self, collection: Collection, question: _Question, nearby: Nearby, wanted: int) -> list[_Scored]:
@@ -210,15 +210,14 @@ class Searching:
         index = self._indexes.of(collection, len(question.vectors[0]))
         count = max(collection.settings.candidates, 2 * wanted)
         while True:
-            near = nearby.nearest(question.vectors, count)
+            near = _near(question, nearby, count)
             members = self._members(collection, nearby, set().union(*near), question.members)
-            vectors = index.vectors(np.array([one.point for one in members], np.int64))
-            cosines = [similarities(vector, vectors).tolist() for vector in question.vectors]
-            best = _by_group(_scored(members, list(zip(*cosines, strict=True)), question.shared))
             bound = _fused(max(_reach(found, count) for found in near), question.most_beyond)
-            certain = sum(one.score >= max(bound, floor) for one in best)
-            if certain >= wanted or bound < floor or count >= nearby.most:
-                return [one for one in best[:wanted] if one.score >= floor]
+            ranked = _ranked(members, index, question)
+            best = _by_group(ranked, wanted, floor)
+            certain = len(best) == wanted and best[-1].score >= bound
+            if certain or bound < floor or count >= nearby.most:
+                return best
             count *= _WIDER
 
     def _members(
@@ -255,18 +254,35 @@ def _fused(cosine: float, words: float) -> float:
     return cosine if cosine == -inf else cosine + (1.0 - cosine) * WORDS * words
 
 
-def _scored(
-    members: Sequence[Member], cosines: Sequence[tuple[float, ...]], shared: Mapping[int, float]
-) -> Iterator[_Scored]:
-    for member, near in zip(members, cosines, strict=True):
-        meaning = max(near)
-        score = _fused(meaning, shared.get(member.seq, 0.0))
-        yield _Scored(member, near[0], score - meaning, meaning - near[0], score)
+def _near(question: _Question, nearby: Nearby, count: int) -> list[Similarities]:
+    """The nearest points of each vector; those that are known are not searched again."""
+    unknown = [place for place in range(len(question.vectors)) if (place, count) not in question.found]
+    if unknown:
+        found = nearby.nearest([question.vectors[place] for place in unknown], count)
+        question.found.update(zip([(place, count) for place in unknown], found, strict=True))
+    return [question.found[place, count] for place in range(len(question.vectors))]
 
 
-def _by_group(scored: Iterable[_Scored]) -> list[_Scored]:
+def _ranked(members: Sequence[Member], index: VectorIndex, question: _Question) -> Iterator[_Scored]:
+    """Members with their scores, best first; equal scores in order of arrival."""
+    if not members:
+        return
+    vectors = index.vectors(np.array([one.point for one in members], np.int64))
+    cosines = np.stack([similarities(vector, vectors) for vector in question.vectors])
+    numbers = np.array([one.seq for one in members], np.int64)
+    meaning = cosines.max(axis=0)
+    scores = meaning + (1.0 - meaning) * WORDS * question.shared.of(numbers)
+    for place in np.lexsort((numbers, -scores)).tolist():
+        cosine, near, score = float(cosines[0, place]), float(meaning[place]), float(scores[place])
+        yield _Scored(members[place], cosine, score - near, near - cosine, score)
+
+
+def _by_group(ranked: Iterable[_Scored], wanted: int, floor: float) -> list[_Scored]:
+    """The best member of each of the best groups."""
     best: dict[str, _Scored] = {}
-    for one in sorted(scored, key=lambda one: (-one.score, one.member.seq)):
+    for one in ranked:
+        if len(best) >= wanted or one.score < floor:
+            break
         best.setdefault(one.member.group, one)
     return list(best.values())
 
