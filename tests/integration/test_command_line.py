@@ -69,6 +69,16 @@ def test_ingest_search_compare_get_stats(
     with pytest.raises(InvalidCommand, match="limit must be between 1 and 100"):
         client.search("printer on fire", "tickets", limit=0)
 
+    client.outcome(client.patch("T1", {"urgency": 3, "tags": ["fire"]}, collection="tickets"))
+    urgent = ("search", "printer on fire", "--collection", "tickets", "--where", "urgency>2", "--json")
+    assert [hit["id"] for hit in json.loads(recommender(*urgent).stdout)] == ["T1"]
+    assert json.loads(recommender(*urgent, "--filter", '{"tags": {"$nin": ["fire"]}}').stdout) == []
+    assert [hit["id"] for hit in client.search("printer", "tickets", filter={"tags": "fire"})] == ["T1"]
+    assert client.ask("recommender.recommend", "T1", collection="tickets", filter={"tags": "fire"}) == []
+    with pytest.raises(InvalidCommand, match="did you mean 'urgency'"):
+        client.search("printer", "tickets", filter={"urgncy": 3})
+    assert "did you mean 'urgency'" in recommender(*urgent, "--where", "urgncy=3", status=1).stderr
+
     verdict = json.loads(recommender("compare", "Refund", "refund", "--json").stdout)
     assert (verdict["band"], verdict["probability"], verdict["view"]) == ("duplicate", 1.0, "alone")
     verdict = json.loads(recommender("compare", "T2", "T1", "--ids", "--collection", "tickets", "--json").stdout)
