@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def run() -> None:
-    """The command. What it needs is imported once it can be told to end."""
+    """The command. Its imports come after the handlers of signals are in place."""
     from celery_recommender.ending import INTERRUPTED, end_when_told
 
     end_when_told()

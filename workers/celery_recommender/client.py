@@ -283,7 +283,7 @@ class Client:
     def events(
         self, after: EntryId | Mapping[str, EntryId], *, until: Callable[[], bool] = lambda: False
     ) -> Iterator[dict[str, Any]]:
-        """Follow the events streams of all partitions, for ever or until ``until()`` is true.
+        """Follow the events streams of all partitions, without end or until ``until()`` is true.
 
         Args:
             after: where to begin, by partition (see `last_events`); one id for all of them is a moment, to the
@@ -299,7 +299,7 @@ class Client:
     def run_events(
         self, after: EntryId, outcomes: int, *, run: str = "", until: Callable[[], bool] = lambda: False
     ) -> Iterator[dict[str, Any]]:
-        """Follow the events of the commands of a run until so many commands have their outcome.
+        """Follow the events of the commands of a run until a number of commands have their outcome.
 
         Args:
             after: where to begin in the events streams.

@@ -1,9 +1,9 @@
-"""How a command ends when it is told to: within seconds, whatever it does, also as the first process of a container.
+"""How a command ends on a signal: within seconds, in any state, also as the first process of a container.
 
 The kernel gives the first process of a container (PID 1) no default for SIGTERM: without a handler the signal is lost.
 So a handler is there before anything large is imported. It ends the command with an exception, so that what has to be
 put away is put away; a thread sees to it that this does not take longer than a few seconds, since a handler of Python's
-does not run while a library computes. An interrupt (Ctrl-C) is dealt with in the same way; whoever repeats one of the
+does not run while a library computes. An interrupt (Ctrl-C) is handled in the same way; repeating one of the
 two does not want to wait at all.
 """
 
@@ -16,7 +16,7 @@ import threading
 from types import FrameType
 
 ENDED_BY_SIGTERM = 128 + signal.SIGTERM
-"""Exit code of a command that was told to end before it was done."""
+"""Exit code of a command that was stopped before it was done."""
 
 INTERRUPTED = 128 + signal.SIGINT
 """Exit code of a command that was interrupted."""
@@ -39,7 +39,7 @@ def end_when_told() -> None:
 
 
 def leave_it_to_others() -> None:
-    """Whoever calls this has handlers of its own, and an end that may take its time."""
+    """For commands with their own handlers, and an end that may take longer."""
     signal.set_wakeup_fd(-1)
 
 

@@ -20,7 +20,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 class _KeyValueFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """The line, its keys, and an indented traceback if there is one; nothing said can begin a line of its own."""
+        """The line, its keys, and an indented traceback if there is one; no value can begin a new line."""
         keys = " ".join(f"{key}={shown(value)}" for key, value in _extra(record).items())
         time = self.formatTime(record, "%H:%M:%S")
         line = f"{time} {record.levelname.lower():7} {_one_line(_event(record))}{' ' if keys else ''}{keys}"
@@ -79,7 +79,7 @@ def _log_uncaught(
 
 
 def _log_ignored(said: Any) -> None:
-    """An exception that nobody can be told of: of a destructor, or a callback."""
+    """An exception without a receiver: of a destructor, or a callback."""
     error = said.exc_value
     extra = {"error": repr(error), "where": said.err_msg or repr(said.object)[:200]}
     traceback = (said.exc_type, error, said.exc_traceback) if error else None

@@ -170,7 +170,7 @@ def running_worker(
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own.
+    """Start a process in a new session.
 
     Args:
         command: program and arguments.

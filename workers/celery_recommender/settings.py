@@ -107,7 +107,7 @@ class Settings(BaseModel):
         embed_queue: their Celery queue.
         embed_timeout_s: an unanswered batch goes to another embed worker after this time; sooner, if recent ones were
             much faster. At most a quarter of ``hang_after_s`` counts.
-        suspect_after: after so many consecutive deaths over the same batch it is searched for the message that kills.
+        suspect_after: number of consecutive deaths over a batch after which it is searched for the fatal message.
         log_level: level of the log.
         log_format: ``text`` for people, ``json`` for machines.
     """
@@ -170,7 +170,7 @@ class Settings(BaseModel):
 
     @property
     def embed_window(self) -> int:
-        """Batches that may be with the fleet: one in hand and one waiting at each worker, and a little more."""
+        """Batches that may be with the fleet: one in work and one waiting at each worker, and a few more."""
         return 2 * self.embed_workers + 2 if self.embed_workers else 0
 
     @property

@@ -1,4 +1,4 @@
-"""What stands behind the ``?`` of a server's URL: what counts, what is ignored, what is refused."""
+"""Options after the ``?`` of a server's URL: those that apply, are ignored, or are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 ADVICE = "if a user or password holds one of # / ? @ : % [ ], percent-encode it (# is %23, / is %2F)"
-# What concerns the library behind the URL, and is the same for every process of ours whatever the URL says.
+# Options of the client library that are the same for every process, whatever the URL has.
 _OURS = frozenset(
     {
         *("protocol", "decode_responses", "encoding", "encoding_errors", "legacy_responses"),

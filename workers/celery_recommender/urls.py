@@ -4,7 +4,7 @@
 ``redis://[user:password@]host[:port][/DB]``, ``valkey://``            TCP
 ``rediss://…``, ``valkeys://…``                                        TCP with TLS
 ``unix://[user:password@]/PATH[?db=DB]``, ``redis+socket://…``         a socket of this machine
-``sentinel://[user:password@]host[:port][,host[:port]…]/SERVICE[/DB]``  whoever Sentinel says is the master
+``sentinel://[user:password@]host[:port][,host[:port]…]/SERVICE[/DB]``  the master that Sentinel names
 ``sentinel://host;sentinel://host?master_name=SERVICE``                the same as Celery writes it
 =====================================================================  ===============================================
 
@@ -186,7 +186,7 @@ def check_foreign(url: str) -> None:
 
 
 def _in_outline(url: str) -> str:
-    """Scheme, user, and what stands behind the last ``@``; nothing where any of it may be a part of a password."""
+    """Scheme, user, and the part after the last ``@``; nothing where any of it may be a part of a password."""
     scheme, found, rest = url.strip().partition("://")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", scheme):
         return ""

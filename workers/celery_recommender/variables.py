@@ -55,7 +55,7 @@ def values(environment: Mapping[str, str], fields: Iterable[str], secrets: Colle
         secrets: those that may stand in a file, which the variable with ``_FILE`` behind its name says.
 
     Raises:
-        ConfigurationError: a secret stands in both, or its file cannot be read; names the variable.
+        ConfigurationError: a secret is in both, or its file cannot be read; names the variable.
     """
     found = {}
     for field in fields:

@@ -91,7 +91,7 @@ def server_at_work(settings: Settings) -> str | None:
     """The URL of the server, ``None`` when it is one of our own that is not running; it is not started.
 
     Raises:
-        Unfit: it cannot be used as it is.
+        Unfit: it cannot be used.
         RedisError: it does not answer.
     """
     if settings.redis_url:
@@ -110,7 +110,7 @@ def require_server(settings: Settings) -> Settings:
     """The settings with the URL of a server that answers.
 
     Raises:
-        ConfigurationError: there is none, or it cannot be used as it is.
+        ConfigurationError: there is none, or it cannot be used.
         RedisError: it does not answer.
     """
     settings = named_server(settings)

@@ -56,7 +56,7 @@ def counted(number: int, what: str) -> str:
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """JSON in which only what is printable stands as itself; everything else is escaped."""
+    """JSON in which only printable characters are literal; all others are escaped."""
     text = json.dumps(value, ensure_ascii=not _takes_everything(), indent=indent)
     return "".join(
         character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text

@@ -26,7 +26,7 @@ _log = event_log(__name__)
 
 
 class _Commands(click.Group):
-    """The commands of ``COMMANDS``, imported when called; errors of ours become one line and an exit code."""
+    """The commands of ``COMMANDS``, imported when called; errors of this package become one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -333,7 +333,7 @@ class Fleet(WorkerThread):
             self._sender.submit(do, *arguments)
 
     def _forget(self, request_ids: tuple[str, ...]) -> None:
-        with suppress(RedisError):  # it is forgotten by itself after a while
+        with suppress(RedisError):  # it expires after a while
             self._exchange.withdraw(request_ids)
 
 

@@ -25,7 +25,7 @@ _MOST_ROWS, _MOST_COLUMNS = 1_000_000, 65_536
 
 
 class InvalidMessage(RecommenderError):
-    """Bytes that are no message of ours, or not whole.
+    """Bytes that are no message of this protocol, or incomplete.
 
     Attributes:
         request: the request that a damaged reply names, as far as that can be read.
@@ -84,8 +84,8 @@ class EmbedReply:
 
     Attributes:
         request: its id.
-        worker: who says it, as ``HOST:PROCESS``.
-        kind: ``started``: it has the texts in hand; ``vectors``: here they are; ``refused``: it has another model;
+        worker: the sender, as ``HOST:PROCESS``.
+        kind: ``started``: it has begun; ``vectors``: the result; ``refused``: it has another model;
             ``failed``: the model failed.
         model: identity of the worker's model.
         message: why it refused or failed.

@@ -21,7 +21,7 @@ from recommender_engine.event_log import event_log
 log = event_log(__name__)
 
 Guard = Callable[[int], AbstractContextManager[None]]
-"""Makes a context around the embedding of so many texts, which may end the process if it takes too long."""
+"""Makes a context around the embedding of a number of texts; it may end the process if that takes too long."""
 
 _REQUEST_ID = re.compile(r"[0-9a-f]{16,64}")
 

@@ -1,4 +1,4 @@
-"""The batches in flight: which worker has which, and which are lost. No clock and no connection of its own."""
+"""The batches in flight: their workers, and which are lost. It has no clock and no connection."""
 
 from __future__ import annotations
 

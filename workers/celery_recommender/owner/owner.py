@@ -103,7 +103,7 @@ class Owner(threading.Thread):
         return self._resources.backup_requests.ask()
 
     def stop(self, timeout_s: float = 60.0) -> None:
-        """Finish the batch in hand, publish, write snapshots, close. What a server that is away does not take is
+        """Finish the current batch, publish, write snapshots, close. What a server that is away does not take is
         published at the next start."""
         self._resources.stopping.set()
         self._resources.inbox.close()

@@ -39,7 +39,7 @@ class Items(Iterator[ItemRow]):
     """Makes items of rows, and sees ids that come again; takes some hundred bytes of memory for each id.
 
     Args:
-        rows: of a file, from the first: what repeats an earlier row cannot be told otherwise.
+        rows: of a file, from the first, so that repeats of earlier rows are found.
         mapping: what is what.
         on_repeat: ``error`` leaves out a row whose id has been there, ``last`` has it take the place of the earlier,
             ``suffix`` gives it the id with ``-2``, ``-3`` … behind it.

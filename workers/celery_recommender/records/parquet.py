@@ -151,7 +151,7 @@ class ParquetSink:
         self._writer.close()
 
     def discard(self) -> None:
-        """Close the file as it is."""
+        """Close the file without more rows."""
         self._rows.clear()
         if self._writer is not None:
             self._writer.close()
@@ -203,7 +203,7 @@ class ParquetSink:
 
 
 def _names(fields: Iterable[Any]) -> tuple[str, ...]:
-    """The names of the columns, told apart where one comes twice."""
+    """The names of the columns, made distinct where one repeats."""
     names = tuple(field.name for field in fields)
     return names if len(set(names)) == len(names) else column_names(names)
 
@@ -284,7 +284,7 @@ def _fine(scalar: Any) -> Any:
 
 
 def _fitting(values: list[Any], field: Any, given: bool) -> Any:
-    """The field as it is if the values fit it, else one that they fit."""
+    """The field if the values fit it, else one that they fit."""
     if given:
         try:
             nullable = field.nullable or _array(values, field.type).null_count

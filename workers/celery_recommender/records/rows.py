@@ -43,8 +43,8 @@ class BadRow:
         number: as in ``Row``.
         error: a sentence for people; it never quotes the text of the record.
         kind: what is wrong, in one word; of what was read, a ``Fault``.
-        values: the record's own cells by column name, as far as they can be told apart. What has no column is joined to
-            the last one, or stands under ``UNREADABLE`` where a format has no columns.
+        values: the record's own cells by column name, as far as they can be separated. What has no column is joined to
+            the last one, or is under ``UNREADABLE`` where a format has no columns.
     """
 
     number: int

@@ -32,7 +32,7 @@ class OlderThanTrimmed(StateError):
 
 
 class _Changed(Exception):
-    """Another stream stands under the key."""
+    """Another stream is under the key."""
 
 
 class TakenAway(NamedTuple):

@@ -138,7 +138,7 @@ class Proofs:
         """
         found = self._read()
         if None in found:  # only then: a full server refuses what writes
-            # An id that somebody chose can lie far ahead; nothing of that time has been appended yet.
+            # An id chosen by a sender can be far ahead; nothing of that time has been appended yet.
             since = min(since, EntryId(self._now_ms(), 0))
             self._redis.hsetnx(self._key, "secret", noted[-1] if noted else secrets.token_hex(32))
             self._redis.hsetnx(self._key, "since", str(since))

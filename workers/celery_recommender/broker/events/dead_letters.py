@@ -116,7 +116,7 @@ class DeadLetters:
         rejection for 24 hours, and with this one a replay that is repeated has one effect.
 
         Raises:
-            NotReplayable: the payload was not kept whole, or was never a message; or the broker is none of ours.
+            NotReplayable: the payload was not kept whole, or was never a message; or the broker is unknown.
         """
         if letter.data["source"] == "celery":
             self._replay_task(letter)

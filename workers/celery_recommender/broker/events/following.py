@@ -27,7 +27,7 @@ class Read(NamedTuple):
 def follow(
     redis: Redis, after: Mapping[str, EntryId], until: Callable[[], bool], key_prefix: str = ""
 ) -> Iterator[Read]:
-    """Events of partitions behind the ids given, those of each in order, for ever or until ``until()`` is true."""
+    """Events of partitions after the given ids, in order within each, without end or until ``until()`` is true."""
     positions = dict(after)
     keys = {partition: PartitionKeys.of(partition, key_prefix).events for partition in positions}
     names = {key.encode(): partition for partition, key in keys.items()}

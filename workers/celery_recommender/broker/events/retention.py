@@ -97,7 +97,7 @@ def first_needed(rule: Rule, groups: Sequence[EventGroup], now_ms: int, hours: i
     """The first event that the rule keeps; ``None`` if it drops none.
 
     Args:
-        rule: ``age``: of so many hours; ``groups``: what a group has not acknowledged; ``size``: drops none.
+        rule: ``age``: up to an age in hours; ``groups``: what a group has not acknowledged; ``size``: drops none.
         groups: the registered ones; with none at all nothing is dropped for having been read.
         now_ms: wall clock.
         hours: how old an event may become.

@@ -85,7 +85,7 @@ class EventsStream:
         self._letter_bytes = StreamBytes(redis, keys.dead_letters, lease)
 
     def publish(self, rows: Sequence[OutboxRow], after: EntryId) -> None:
-        """Append events under their own ids; one that stands there already is not written again.
+        """Append events under their own ids; one that is already there is not written again.
 
         Args:
             rows: the events.
@@ -94,7 +94,7 @@ class EventsStream:
 
         Raises:
             EventsSetBack: the stream ends before ``after``; nothing was published.
-            EventsConflict: another entry stands under the id, or behind it.
+            EventsConflict: another entry has the id, or a higher one.
             LeaseLost: another process owns the partition; nothing was published.
         """
         letters = [row for row in rows if row.type == CommandRejected.type]
@@ -190,7 +190,7 @@ class EventsStream:
             if isinstance(result, Exception):
                 self._check_published(row, result)
         for result in results[len(rows) : len(rows) + len(letters)]:
-            # One that was written before is there, or somebody has dropped it since.
+            # One that was written before is there, or was dropped since.
             if isinstance(result, Exception) and not _is_not_new(result):
                 raise result
 

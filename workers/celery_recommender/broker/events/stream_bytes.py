@@ -48,9 +48,9 @@ class StreamBytes:
         return self._bytes
 
     def measured(self) -> int:
-        """How many bytes its entries take now; where the server does not tell, about so many.
+        """Bytes of its entries; an estimate if the server does not report them.
 
-        What it tells includes the notes on what consumers have not acknowledged, which no trim makes fewer.
+        The server's figure includes notes on unacknowledged entries, which trimming does not reduce.
         """
         self._measured_s = time.monotonic()
         try:
@@ -67,7 +67,7 @@ class StreamBytes:
         return self.drop(self.measured() - round(most * (1 - _ROOM))) if self.known() > most else 0
 
     def drop(self, surplus: int) -> int:
-        """Drop the oldest entries of about so many bytes together, whole nodes of the stream; how many were dropped."""
+        """Drop the oldest entries up to about this many bytes, in whole nodes; the number of dropped ones."""
         dropped, target = 0, max(0, self._bytes - surplus)
         for _ in range(_TRIES):
             entries = int(self._redis.xlen(self._key))

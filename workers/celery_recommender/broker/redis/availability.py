@@ -4,7 +4,7 @@
 away: wait and try again                               wrong: end with the message
 =====================================================  ===============================================================
 refused, reset, timed out, garbled connections         ``WRONGPASS``, ``NOAUTH``, ``NOPERM``: the user or its rights
-``LOADING``, ``MASTERDOWN``, ``BUSY``, ``CLUSTERDOWN``  ``WRONGTYPE``: something else stands under one of our keys
+``LOADING``, ``MASTERDOWN``, ``BUSY``, ``CLUSTERDOWN``  ``WRONGTYPE``: another type is under one of our keys
 ``READONLY``, ``UNBLOCKED``: no longer the master      an unknown command: the server is too old
 ``NOREPLICAS``, ``MISCONF``, ``OOM``: takes no writes  any other answer: a defect
 =====================================================  ===============================================================

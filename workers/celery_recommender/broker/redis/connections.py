@@ -183,7 +183,7 @@ def _from_sentinel(address: ServerAddress, options: dict[str, Any]) -> Redis:
 
 
 def celery_url(url: str, *, backend: bool = False) -> str:
-    """The same server as Celery's broker, or its result backend, names it; a URL of another kind as it is.
+    """The URL as Celery names the same server as broker or result backend; a URL of another kind unchanged.
 
     Raises:
         ConfigurationError: it cannot be understood, or Celery would reach it without the TLS that it asks for.

@@ -41,7 +41,7 @@ class EmbeddedServer:
 
     It keeps an append-only file, evicts nothing, and listens on a private unix socket only. It runs in a session of its
     own, so an interrupt in the terminal reaches the worker first, and it outlives a worker that was killed: commands
-    that producers have appended stay. A worker that ends in order takes it along, unless somebody else is connected.
+    that producers have appended stay. A worker that ends in order stops it, unless another client is connected.
 
     Args:
         directory: where its files live.

@@ -44,7 +44,7 @@ _KINDS = {
 
 
 class Unfit(ConfigurationError):
-    """The server cannot be used as it is; the message says what it is, which setting names it, and what to change."""
+    """The server cannot be used; the message names the cause, the setting, and what to change."""
 
 
 class Fault(NamedTuple):
@@ -88,10 +88,10 @@ def require_fit(settings: Settings) -> None:
 
 
 def require_usable(url: str) -> None:
-    """See to it that a server answers, and is one that can be used; whoever sends to it learns it before, and soon.
+    """Check that a server answers and can be used, so that senders fail early.
 
     Raises:
-        Unfit: it cannot be used as it is.
+        Unfit: it cannot be used.
         RedisError: it does not answer.
     """
     try:
@@ -104,7 +104,7 @@ def require_usable(url: str) -> None:
 
 
 def _hello(redis: Redis) -> dict[str, Any]:
-    """What a server tells every client that may connect, under the names of INFO."""
+    """Facts of a server that every client may read, under the names of INFO."""
     try:
         answer: Any = redis.execute_command("HELLO")  # type: ignore[no-untyped-call]
     except NoPermissionError:
@@ -133,7 +133,7 @@ def faults(redis: Redis, url: str) -> Iterator[Fault]:
     """What is wrong with the server; nothing where the user may not ask for it.
 
     Raises:
-        RedisError: it is away, or lets nobody in.
+        RedisError: it is away, or refuses the connection.
     """
     with suppress(NoPermissionError):
         yield from _faults_of(redis.info(), url)
@@ -218,7 +218,7 @@ def explained(error: E, url: str) -> E | Unfit:
 
 
 def in_words(error: BaseException) -> str:
-    """An error of a server that is away, as somebody wants to read it who looks for the cause."""
+    """An error of a server that is away, worded for finding the cause."""
     text = str(error)
     if isinstance(error, TimeoutError | RedisTimeoutError):
         if "connecting" in text:
@@ -234,7 +234,7 @@ def version(info: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _of_another_kind(error: BaseException, url: str) -> str:
-    """Why whoever listens there does not answer as it should; empty: nobody can tell."""
+    """Why the listener does not answer like Redis; empty if unknown."""
     address, text = ServerAddress.parse(url), str(error)
     for option in TLS_FILES:
         try:
@@ -261,7 +261,7 @@ def _of_another_kind(error: BaseException, url: str) -> str:
 
 
 def _spoken(host: str, port: int, not_tls: bool) -> str:
-    """What is spoken at a port: ``redis``, ``tls``, ``other``, or nothing that can be told.
+    """The protocol at a port: ``redis``, ``tls``, ``other``, or nothing if unknown.
 
     Args:
         host: of the server.

@@ -16,7 +16,7 @@ class PartitionKeys(NamedTuple):
         replies: hash of Celery requests that wait for an outcome, by task id.
         status: the owner's status.
         state: identity of the state directory that owns the partition.
-        lease: who speaks for the partition now; expires unless it is renewed.
+        lease: the current owner of the partition; expires unless it is renewed.
         epoch: the number of that owner's epoch; every new owner's is higher.
         trimmed: up to where the commands stream has been trimmed, and by which state.
         dead_letters: stream of what was rejected, quarantined, or refused at the Celery door.

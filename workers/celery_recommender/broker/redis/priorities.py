@@ -1,4 +1,4 @@
-"""The lists in which Celery's Redis transport keeps one queue: a message with a priority lies in a list of its own.
+"""The lists in which Celery's Redis transport keeps one queue: a message with a priority is in a separate list.
 
 Kombu puts separator and priority behind the queue's name; which separator and which steps is a setting of each app
 (``sep`` and ``priority_steps`` of ``broker_transport_options``), so a sender's need not be the reader's.

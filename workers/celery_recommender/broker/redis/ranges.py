@@ -23,7 +23,7 @@ def entries_behind(
         key: of the stream.
         after: any id.
         last: up to which, it included; ``None``: to the end.
-        count: at most so many.
+        count: limit of their number.
     """
     first = after.successor
     if first == after or (last is not None and first > last):

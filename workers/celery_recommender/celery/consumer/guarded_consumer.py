@@ -37,7 +37,7 @@ def guard(app: Celery, append: Append, names: Collection[str] = _NAMES) -> None:
     """Have a worker of ``app`` validate messages. To be called before the app is used.
 
     Args:
-        app: an app of ours; a user's own is left alone.
+        app: an app of this package; apps of users are not touched.
         append: puts commands into the log; an exception means that they are not there.
         names: of the tasks that may be called.
     """
@@ -53,7 +53,7 @@ class GuardedConsumer:
     is made of the message, so that one which is delivered again is refused once.
 
     Args:
-        app: whose result backend tells callers.
+        app: its result backend informs callers.
         append: puts commands into the log.
         names: of the tasks that may be called.
     """
@@ -64,7 +64,7 @@ class GuardedConsumer:
         self._names = names
 
     def admit(self, message: Message) -> None:
-        """Look at a message. One whose arguments are wrong is kept and yet admitted: Celery tells its caller.
+        """Check a message. One with wrong arguments is kept and admitted: Celery informs its caller.
 
         Raises:
             InvalidCommand: it is not to be executed.
@@ -166,7 +166,7 @@ def _guarded_consumer(guarded: GuardedConsumer) -> type[Consumer]:
                 except InvalidCommand as error:
                     self._refuse(message, error)
                 except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-                    # Something that was overlooked. It would end the worker, or begin again for ever.
+                    # An unexpected error. It would end the worker, or repeat without end.
                     name = type(error).__name__
                     self._refuse(message, InvalidCommand("invalid_value", f"Celery fails on the message: {name}"))
 

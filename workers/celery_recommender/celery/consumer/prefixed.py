@@ -1,4 +1,4 @@
-"""Kombu's client with a key prefix, for the commands of ours that kombu does not put it before."""
+"""Kombu's client with a key prefix, for commands of this package that kombu does not prefix."""
 
 from __future__ import annotations
 

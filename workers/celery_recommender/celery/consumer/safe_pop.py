@@ -72,7 +72,7 @@ class RecordingQoS(QoS):
     def _slot_given_back(self, delivery_tag: str) -> Iterator[None]:
         """Celery logs an acknowledgement that fails, and goes on.
 
-        Without this the message would count as being worked on for ever: after as many as a worker may have at once it
+        Without this the message would stay unacknowledged: after as many as a worker may have at once it
         never takes another, nor notices that its connection is gone. As it is, the message comes again in time.
         """
         try:

@@ -16,7 +16,7 @@ from typing import Any
 from recommender_engine.errors import InvalidCommand
 
 Limited = Callable[[bytes, int], tuple[bytes, bool]]
-"""Decompresses to at most so many bytes; whether that was all."""
+"""Decompresses up to a number of bytes; whether that was all."""
 
 _LZMA_MEMORY = 64 * 1024 * 1024
 _EMBEDDED = ("callbacks", "errbacks", "chord")

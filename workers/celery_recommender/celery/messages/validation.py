@@ -73,7 +73,7 @@ class Call(NamedTuple):
 
 
 def open_envelope(raw: bytes, queue: str, tag: str) -> Envelope:
-    """Read what stands in a list of the Redis transport; uncompressed, and in protocol 2.
+    """Read an entry of a list of the Redis transport; uncompressed, and in protocol 2.
 
     Address and tag are ours, whatever the message says: with them it is put back if need be, and told from others.
 

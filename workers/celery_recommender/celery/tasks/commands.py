@@ -1,6 +1,6 @@
 """The tasks. Commands (ingest, patch, delete …), which are here, go into the log; questions go to the owner.
 
-Each command task has one argument, the same JSON object that stands in the stream's ``data``.
+Each command task has one argument, the same JSON object as in the stream's ``data``.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class DeleteCollection(CommandTask):
     """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``.
 
     It is appended by the process that calls it, which must have a user of the server that may do what a worker does.
-    It is not accepted through the broker: everyone who may write to a queue could destroy with it.
+    It is not accepted through the broker: everyone with write access to a queue could delete with it.
     """
 
     name = "recommender.delete_collection"

@@ -45,7 +45,7 @@ class InMemory:
             commands: as they would be appended to the stream; the last one has the address of a caller.
 
         Returns:
-            What the caller would be told.
+            The error that the caller would get.
         """
         with self._lock:
             now_ms = time.time_ns() // 1_000_000
@@ -79,7 +79,7 @@ class Kit(InMemory):
         self._adopted: list[tuple[Celery, bool]] = []
 
     def adopt(self, app: Celery) -> None:
-        """From now on until ``close()`` tasks of the app are executed by those who call them."""
+        """Until ``close()``, tasks of the app are executed by their callers."""
         self._adopted.append((app, app.conf.task_always_eager))
         app.conf.task_always_eager = True
 

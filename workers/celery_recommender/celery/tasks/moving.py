@@ -19,7 +19,7 @@ class MoveQuestion(QuestionTask):
 
 
 class MoveStatus(MoveQuestion):
-    """Where a collection stands in this partition that is moved, or has been."""
+    """The state of a moving or moved collection in this partition."""
 
     name = "recommender.move_status"
 

@@ -84,7 +84,7 @@ class _Elsewhere(NamedTuple):
     """What a question is about is not here.
 
     Attributes:
-        partition: where it is, as far as the log tells.
+        partition: where it is, by the log.
     """
 
     partition: str | None

@@ -75,7 +75,7 @@ class ResultMarker(threading.Thread):
         try:
             if self._app.backend.get_task_meta(self._id, cache=False).get("result") != noted:
                 self._app.backend.store_result(self._id, noted, states.SUCCESS)
-        except Exception as error:  # whatever backend it is; results that are to be told say so louder
+        except Exception as error:  # any backend; lost results are reported elsewhere
             log.info("results.marker_not_written", extra={"error": repr(error)[:200]})
             return False
         self._status.update(results={"kind": "stored", "where": where})
@@ -100,7 +100,7 @@ class ResultCheck:
         self._refused: dict[str, str] = {}
 
     def require(self, redis: Redis, keys: PartitionKeys, partition: str) -> None:
-        """See to it that who waits for a result can get it.
+        """Check that a caller can read its result.
 
         Raises:
             ConfigurationError: the owner's results go elsewhere, or in a form that this app does not read; the message
@@ -150,7 +150,7 @@ class ResultCheck:
                 f" accept_content={self._app.conf.accept_content!r} and result_accept_content of this app read"
                 f" ({type(error).__name__}): set result_serializer='json' and accept it"
             )
-        except Exception:  # a backend that is away: who waits will hear of it
+        except Exception:  # a backend that is away: the waiting caller gets its error
             return None
         return None
 

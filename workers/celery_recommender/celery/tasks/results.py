@@ -17,8 +17,8 @@ LONGEST_WAIT_S = 600.0
 class LookedUpResult(AsyncResult):
     """Waits as Celery's does, looks the result up every few seconds, and says what to look at when none comes.
 
-    Celery is told of a result once, over a subscription. If its connection breaks at that moment, the library below
-    subscribes again without a word, and who waits without a time limit waits for ever, although the result is there.
+    Celery gets a result once, over a subscription. If its connection breaks at that moment, the library below
+    subscribes again silently, and a caller without a time limit waits without end, although the result is there.
 
     Attributes:
         advice: says why there may be no result.

@@ -1,4 +1,4 @@
-"""The Celery apps of ``recommender worker`` and ``recommender embed-worker``, for those who have none of their own."""
+"""The Celery apps of ``recommender worker`` and ``recommender embed-worker``, for users without an app of their own."""
 
 from __future__ import annotations
 

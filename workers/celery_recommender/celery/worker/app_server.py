@@ -1,6 +1,6 @@
 """The server of the streams as a user's Celery app names it: its broker, where that is Redis or Valkey.
 
-The owner in the app and the producers of the app read the same settings, so they agree without being told.
+The owner in the app and the producers of the app read the same settings, so they agree without configuration.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _tls_options(tls: Any, address: ServerAddress) -> dict[str, Any]:
 
 
 def _sentinel_login(given: Mapping[str, Any]) -> dict[str, Any]:
-    """``sentinel_kwargs``: who logs in at the Sentinels; timeouts are those of this side."""
+    """``sentinel_kwargs``: credentials for the Sentinels; timeouts are those of this side."""
     unknown = sorted(name for name in map(str, given) if name not in _LOGIN and not name.startswith("socket_"))
     if unknown:
         raise ConfigurationError(

@@ -27,7 +27,7 @@ def make_owner_step(
         require: called in such a worker before anything else, with the name of the partition; raises if there is no
             server for the streams, or one that cannot be used.
         start_owner: called with the name of the partition.
-        stop_owner: called when the worker stops; returns when what was in hand is done.
+        stop_owner: called when the worker stops; returns when current work is done.
     """
 
     class OwnerStep(bootsteps.StartStopStep):
@@ -51,7 +51,7 @@ def make_owner_step(
             start_owner(str(self.partition))
 
         def stop(self, parent: Any) -> None:
-            """Finish what is in hand."""
+            """Finish current work."""
             stop_owner()
 
         terminate = stop

@@ -59,7 +59,7 @@ class Plugin:
     Attributes:
         owner: the owner, while one runs in this process.
         kit: what answers the tasks of all apps instead, while a test kit is at work (``celery_recommender.testing``).
-        guard: is around what the model does for others, for so many texts.
+        guard: context around the embedding of a number of texts for others.
     """
 
     kit: ClassVar[Kit | None] = None
@@ -83,8 +83,8 @@ class Plugin:
     def encoders(self) -> Encoders:
         """The embedding models; none is loaded before it is used.
 
-        Only a process that embeds (the owner's, or an embed worker's) comes here: there the model's threads are told to
-        sleep while they wait, before torch is imported. A producer's environment stays as it is.
+        Only a process that embeds (owner or embed worker) comes here: there the model's threads are set to sleep
+        while they wait, before torch is imported. A producer's environment is not changed.
         """
         wait_passively()
         return self._given or catalogue(self.settings)
@@ -265,7 +265,7 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
         app: the app.
         settings: read from the environment by default. Where they name no Redis server, the app's broker is taken, if
             it is Redis or Valkey, with its ``global_keyprefix``; if it is not, the first use of a task raises
-            ``ConfigurationError``; so it does where the server cannot be used as it is. No server is started.
+            ``ConfigurationError``; so it does where the server cannot be used. No server is started.
         encoders: embedding models to use instead of those the settings name.
     """
     plugin = Plugin(app, settings or Settings.from_environment(), encoders)

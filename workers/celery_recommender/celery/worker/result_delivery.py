@@ -42,7 +42,7 @@ class _Outcome(Task):
 
 
 class ResultDelivery:
-    """Carries jobs in order; how many come at once makes no difference to those who wait. Called by several threads.
+    """Carries jobs in order; the number per call does not matter. Called by several threads.
 
     Args:
         app: whose result backend, broker and tasks are used.

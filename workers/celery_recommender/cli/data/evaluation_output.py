@@ -90,7 +90,7 @@ def stream_errors(items: Sequence[UpsertItem], verdicts: Sequence[StreamVerdict]
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
-    """Write a record file in the format that its name tells."""
+    """Write a record file in the format of its name."""
     with open_writer(path, (), columns) as writer:
         for row in rows:
             writer.write(row)

@@ -23,7 +23,7 @@ class Checkpoint:
 
     Args:
         directory: where checkpoints are kept; ``None`` keeps none (standard input).
-        identity: what tells this file and its options from others.
+        identity: of this file and its options.
         restart: forget how far an earlier run came.
 
     Attributes:
@@ -50,7 +50,7 @@ class Checkpoint:
         return f"{self.run} {row}"
 
     def advance(self, rows: int, sent: int, position: EntryId | None) -> None:
-        """So many rows have been dealt with, and so many more commands been sent."""
+        """Note the number of handled rows, and of further commands sent."""
         self.rows, self.position = rows, position
         self.sent += sent
         self.save()

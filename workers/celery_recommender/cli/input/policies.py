@@ -37,7 +37,7 @@ def settings_of(words: Iterable[str]) -> dict[str, Any]:
 
 
 def key_and_value(text: str) -> tuple[str, object]:
-    """One setting as it is given on the command line.
+    """One setting from the command line.
 
     A value is JSON or plain text: ``target_precision=0.97``. Lists are separated by commas
     (``equal=requester,product``), and an entry of a table is named behind a dot (``only.status=open,new``).

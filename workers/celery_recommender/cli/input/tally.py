@@ -24,7 +24,7 @@ class Seen:
     Attributes:
         rows: how many.
         first_row: number of the first.
-        example: what is told of that one.
+        example: the message on that one.
     """
 
     rows: int

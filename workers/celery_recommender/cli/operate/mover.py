@@ -1,6 +1,6 @@
-"""Drives a collection's move from one partition to another, from wherever it stands.
+"""Drives a collection's move from one partition to another, from any step.
 
-Every step is a command on the log of an owner, and takes effect only if it follows from where the collection stands.
+Every step is a command on the log of an owner, and takes effect only as the next step of the collection.
 The owners know what has been done. So a move that is started again after a crash goes on where it stopped.
 """
 
@@ -51,7 +51,7 @@ class Mover:
         redis: the server.
         collection: what moves.
         target: where to.
-        tell: told what is being done, and how many items of how many have been copied.
+        tell: called with the current step, and the numbers of copied and of all items.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Mover:
         self._apps: dict[str, Celery] = {}
 
     def where(self) -> dict[str, Fields]:
-        """Where the collection stands, by partition; without those that have no owner at work."""
+        """The state of the collection, by partition; without partitions that have no running owner."""
         return {name: self._status(name) for name in self._settings.all_partitions if self._is_at_work(name)}
 
     def source(self, where: dict[str, Fields]) -> str:
@@ -228,7 +228,7 @@ class Mover:
         return commands_waiting(self._redis, target.keys, read_status(self._redis, target.keys)) < _MOST_WAITING
 
     def _drain(self, partition: str) -> None:
-        """Wait until all is decided that stands in a stream now: an earlier run may have left steps there."""
+        """Wait until all current entries of a stream are decided: an earlier run may have left steps there."""
         _, last = group_and_last_id(self._redis, self._client.partitions.of(partition).keys.commands)
         self._await_decided(partition, last or START)
 
@@ -260,7 +260,7 @@ class Mover:
             result = self._apps[partition].tasks[task.name].apply_async(args, expires=_ANSWER_WITHIN_S)
             try:
                 found = result.get(timeout=_ANSWER_WITHIN_S)
-            except (CeleryTimeoutError, TimeoutError):  # it was killed with the question in hand, or has much to do
+            except (CeleryTimeoutError, TimeoutError):  # it was killed while answering, or is busy
                 continue
             with suppress(RedisError):
                 result.forget()  # pages together are as large as the collection

@@ -1,4 +1,4 @@
-"""How it is told that a stated precision is not measured yet."""
+"""The message that a stated precision is not measured yet."""
 
 from __future__ import annotations
 

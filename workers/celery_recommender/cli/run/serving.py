@@ -35,7 +35,7 @@ _told: SimpleQueue[int] = SimpleQueue()  # to which a handler of signals may put
 
 @contextmanager
 def with_server(settings: Settings) -> Iterator[Settings]:
-    """The settings with a server of our own where they name none; it ends with the last who needs it."""
+    """The settings, with an embedded server if they name none; it ends with its last user."""
     if settings.redis_url:
         yield settings
         return
@@ -50,7 +50,7 @@ def with_server(settings: Settings) -> Iterator[Settings]:
 def serve(
     app: Celery, name: str, settings: Settings, close: Callable[[], object] = lambda: None, **options: object
 ) -> int:
-    """Be a worker until it is told to stop; returns its exit code.
+    """Run a worker until it is stopped; returns its exit code.
 
     Args:
         app: its tasks and queues.
@@ -77,7 +77,7 @@ def serve(
 
 
 class _Ending(threading.Thread):
-    """Ends the process once it was told to stop, where the server takes connections and says nothing.
+    """Ends the process after a stop, if the server accepts connections but does not answer.
 
     Celery's main thread may be in a call that waits for the server, and comes round ten seconds later, and again.
     """
@@ -103,7 +103,7 @@ def _worker_class(app: Celery) -> type[Worker]:
     base: type[Worker] = app.Worker
 
     class QuietWorker(base):
-        """Celery's worker, but for what it prints past the log when it is told to stop."""
+        """Celery's worker, except for what it prints past the log when it is stopped."""
 
         def install_platform_tweaks(self, worker: Any) -> None:
             """Handlers of signals."""
@@ -121,7 +121,7 @@ def _worker_class(app: Celery) -> type[Worker]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End in order. SIGQUIT and the second Ctrl-C do not wait for tasks in hand."""
+    """End in order. SIGQUIT and the second Ctrl-C do not wait for running tasks."""
     if number == signal.SIGQUIT or (number == signal.SIGINT and state.should_stop is not None):
         state.should_terminate = os.EX_SOFTWARE
     state.should_stop = os.EX_OK

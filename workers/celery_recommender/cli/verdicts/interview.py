@@ -47,11 +47,11 @@ class Interview:
     """Asks until the band is open, or it is ended. Every answer is a command; nothing else is kept.
 
     Args:
-        ask: the way to the owner, who proposes the pairs.
+        ask: sends questions to the owner, which proposes the pairs.
         client: sends the answers.
         collection: of the pairs.
         kind: of text; ``None`` leaves it to the owner.
-        by: who answers.
+        by: name of the person who answers.
         console: where pairs are shown.
     """
 
@@ -72,7 +72,7 @@ class Interview:
         """Ask; returns the result, for programs.
 
         Args:
-            limit: end after so many answers; ``None``: when the band is open, or out of reach.
+            limit: end after this many answers; ``None``: when the band is open, or out of reach.
 
         Raises:
             ClickException: there is no such collection, or no worker.

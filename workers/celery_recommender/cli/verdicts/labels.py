@@ -63,7 +63,7 @@ def read_labels(client: Client, collection: str, source: str, by: str | None) ->
         client: sends them.
         collection: of the pairs.
         source: the file, with the columns `COLUMNS` begins with.
-        by: who answered.
+        by: name of the person who answered.
 
     Raises:
         ConfigurationError: one of these columns is missing. Then nothing was sent.

@@ -4,7 +4,7 @@ What it decided then is in the events stream, and is the record: consumers have 
 the commands stream, so deciding them again gives the same events under the same ids, and none is published twice: what
 is behind the last entry of the stream is new, everything else has been published. Two things are not the same by
 themselves. When a command was first read is taken from the record. And texts embedded since the backup are embedded
-again, which moves a vector a little: where that changes a decision, the record stays as it is and the log counts it.
+again, which moves a vector a little: where that changes a decision, the record is kept and the log counts it.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _parsed(event: bytes) -> Event:
 
 
 def _command_of(event: Event) -> EntryId | None:
-    """The command that an event answers, if it is one of ours."""
+    """The command that an event answers, if it has one."""
     try:
         return EntryId.parse(event["data"]["command"]["id"])
     except (KeyError, TypeError, ValueError):

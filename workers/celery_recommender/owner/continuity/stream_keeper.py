@@ -112,7 +112,7 @@ class StreamKeeper:
 
 
 class _Decided:
-    """Tells entries that have been decided, or need not be, from those that nobody has read.
+    """Distinguishes entries that have been decided, or need not be, from unread ones.
 
     Args:
         engine: whose events tell.

@@ -1,7 +1,7 @@
 """Where outcomes go, and what is done with one that does not arrive: results, results that tasks follow, deliveries.
 
 A broker or a result backend that is away is waited for. After any other error an outcome is given up after a few
-attempts, so that nothing waits behind it for ever: a result leaves an error in the log, a delivery becomes a dead
+attempts, so that nothing waits behind it without end: a result leaves an error in the log, a delivery becomes a dead
 letter.
 """
 

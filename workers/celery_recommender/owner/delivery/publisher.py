@@ -17,7 +17,7 @@ from recommender_engine.store import OutboxRow
 log = event_log(__name__)
 
 _AT_ONCE, _AT_ONCE_BYTES = 500, 2 << 20
-_ON_THE_WAY = 4  # times as much as it is: what is on its way to the server is there several times
+_ON_THE_WAY = 4  # times its size: data being sent is in memory several times
 _TRIES = 3  # to make room
 
 

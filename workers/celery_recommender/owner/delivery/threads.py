@@ -24,7 +24,7 @@ log = event_log(__name__)
 CAPACITY = 2048
 """Jobs that a delivery thread is given at a time: the outcomes of a batch beside those of the last."""
 
-_AT_ONCE = 16  # so many results may be delivered twice after a crash
+_AT_ONCE = 16  # at most this many results may be delivered twice after a crash
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 10.0
 _PASSING_S = 1.0  # at most, while there are others to be tried
 _REASON = 200

@@ -1,6 +1,6 @@
 """Full garbage collections by the clock instead of by count.
 
-An owner keeps much of what it read of late in memory: hundreds of thousands of objects that replace each other. Python
+An owner keeps many recent reads in memory: hundreds of thousands of objects that replace each other. Python
 looks through all of them whenever a quarter as many have come since it last did. That is half a second and more in
 which nothing is decided, every few thousand items: a fifth of all the time. Nearly everything here is freed by its last
 reference; what refers to itself is mostly young when it goes, and young objects are collected as ever.
@@ -20,7 +20,7 @@ _NEVER = 1_000_000_000
 
 @contextmanager
 def collected_by_the_clock(every_s: float = EVERY_S) -> Iterator[None]:
-    """For the length of a block the oldest generation is collected every so many seconds, and only then.
+    """Within a block the oldest generation is collected at an interval in seconds, and only then.
 
     Args:
         every_s: seconds between two collections.

@@ -50,8 +50,8 @@ class Inbox:
 
     Args:
         tokens: a batch holds about this much text …
-        items: … and at most so many entries.
-        batches: so many may wait.
+        items: … and limit of its entries.
+        batches: limit of waiting batches.
     """
 
     def __init__(self, tokens: int, items: int, batches: int = 4) -> None:
@@ -112,7 +112,7 @@ class Inbox:
             return self._asked()
 
     def peek(self, batches: int) -> list[list[Entry]]:
-        """The next so many batches as they stand now, left where they are; the last of all may still grow."""
+        """The next batches, without taking them; the last of all may still grow."""
         with self._changed:
             return [[waiting.entry for waiting in batch] for batch in islice(self._cut(), batches)]
 

@@ -26,7 +26,7 @@ class Bisection:
     Args:
         setup: the batch, and what it is decided on; it is pickled for another process.
         start_s: how long a process may take until it is ready.
-        part_s: how long a part of so many messages may take.
+        part_s: time limit for a part with a number of messages.
     """
 
     def __init__(self, setup: TrialSetup, start_s: float, part_s: Callable[[int], float]) -> None:

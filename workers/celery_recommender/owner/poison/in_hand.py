@@ -1,4 +1,4 @@
-"""A note of the batch in hand, so that the next process knows over which one the last process ended."""
+"""A note of the current batch, so that the next process knows the batch that ended the last one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CrashRecord:
 
     Attributes:
         deaths: how many processes, one after the other.
-        last: the last command that all of them had in hand.
+        last: the last command that all of them were deciding.
     """
 
     deaths: int
@@ -27,7 +27,7 @@ class CrashRecord:
 
 
 class BatchInHand:
-    """The note: behind which position a batch is in hand, up to which command, and how many processes have
+    """The note: the position before the current batch, its last command, and how many processes have
     ended over it.
 
     It is one small write for each batch and no more. It need not reach the disk: what it guards against is the end of
@@ -58,7 +58,7 @@ class BatchInHand:
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether processes have ended over what is in hand, and the cause is not known."""
+        """Whether processes have ended over the current batch for an unknown cause."""
         return self._suspicion is not None
 
     def is_delicate(self, entries: Sequence[Entry]) -> bool:
@@ -85,7 +85,7 @@ class BatchInHand:
         self._write({"after": str(position), "last": str(last), "deaths": deaths})
 
     def put_down(self) -> None:
-        """Note that nothing is in hand: the process ends in order. A crash record stays, with no further death."""
+        """Note that there is no current batch: the process ends in order. A crash record stays as it is."""
         if self._suspicion is None:
             self._write({})
         else:

@@ -33,7 +33,7 @@ def watched(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _standard_error() -> Iterator[IO[str]]:
-    """The real one, whatever stands in for it by now; nothing where there is none."""
+    """The original stream, even if it was replaced; ``None`` if there is none."""
     try:
         sys.__stderr__.fileno()  # type: ignore[union-attr]
     except (AttributeError, ValueError, OSError):

@@ -120,7 +120,7 @@ class Metrics:
             yield
 
     def committed(self, commands: int, events: list[Event], seconds: float) -> None:
-        """A batch has been committed, after so many seconds."""
+        """A batch has been committed, with its duration in seconds."""
         self._stages.labels(self._partition, "process").observe(seconds)
         self._commands.labels(self._partition).inc(commands)
         self._batch.labels(self._partition).observe(commands)
@@ -142,7 +142,7 @@ class Metrics:
         self._brought_back.labels(self._partition).inc(commands)
 
     def taken_away(self, commands: int) -> None:
-        """So many commands were dropped by somebody else."""
+        """Commands were dropped by another client."""
         self._taken_away.labels(self._partition).inc(commands)
 
     def room(self, most_waiting: int, memory_share: float) -> None:
@@ -167,7 +167,7 @@ class Metrics:
         self._fleet_batches.labels(self._partition, outcome).inc()
 
     def fleet(self, workers: int, expected: int, in_flight: int) -> None:
-        """Who is there of the embed workers, and what they have in hand."""
+        """Connected embed workers, and their batches."""
         self._fleet_workers.labels(self._partition).set(workers)
         self._fleet_expected.labels(self._partition).set(expected)
         self._fleet_in_flight.labels(self._partition).set(in_flight)
@@ -181,7 +181,7 @@ class Metrics:
         self._passing.labels(self._partition).set(commands)
 
     def events_stream(self, entries: int, behind_s: Mapping[str, float]) -> None:
-        """What stands in the events stream, and how far its groups are behind."""
+        """Size of the events stream, and the lag of its groups."""
         self._stream.labels(self._partition).set(entries)
         self._behind.clear()
         for group, age_s in behind_s.items():
@@ -192,7 +192,7 @@ class Metrics:
         self._recall.labels(self._partition).set(lowest)
 
     def review(self, share: float) -> None:
-        """Which share of the items that arrived of late people are asked to look at."""
+        """Share of ``review`` among the recent items."""
         self._review.labels(self._partition).set(share)
 
     def incidents(self, count: int) -> None:
@@ -200,7 +200,7 @@ class Metrics:
         self._incidents.labels(self._partition).set(count)
 
     def kept(self, bytes_: Mapping[str, int]) -> None:
-        """What is kept in memory of what was read of late."""
+        """Bytes of the caches."""
         for kind, taken in bytes_.items():
             self._kept.labels(self._partition, kind).set(taken)
 

@@ -134,6 +134,6 @@ def escaped(text: str, marks: Marks) -> str:
 
 
 def _ends_escaped(line: str) -> bool:
-    """Whether a backslash stands before the end of the line, and is not itself escaped."""
+    """Whether a backslash that is not escaped itself is before the end of the line."""
     bare = line.rstrip("\r\n")
     return bare != line and (len(bare) - len(bare.rstrip("\\"))) % 2 == 1

@@ -1,4 +1,4 @@
-"""What holds the cells of a delimited file apart, and where its header is: told by the lines, not by the header."""
+"""The separator of a delimited file, and its header line, from the lines below the header."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Layout:
         marks: what holds cells apart.
         hint: whether the first line says which delimiter there is.
         preamble: lines before the header, the one with the hint not among them.
-        quote_all: whether every cell stands in quotes.
+        quote_all: whether every cell is in quotes.
         line_end: what ends a line.
     """
 
@@ -227,7 +227,7 @@ def _escaping(text: str, marks: Marks, best: _Sample) -> Marks | None:
 
 
 def _quotes_are_characters(text: str, marks: Marks, best: _Sample) -> bool:
-    """Whether no cell stands in quotes, and some quotes make no sense as such; one of them alone is a slip."""
+    """Whether no cell is in quotes, and several quotes make no sense as such; a single one is an error."""
     plain = _Sample(text, replace(marks, quote=""))
     if plain.share < best.share:
         return False
@@ -254,7 +254,7 @@ def _blanks_follow(text: str, delimiter: str) -> bool:
 
 
 def _quote_all(text: str, marks: Marks) -> bool:
-    """Whether every cell of the first lines stands in quotes, numbers and names too."""
+    """Whether every cell of the first lines is in quotes, numbers and names too."""
     if not marks.quote or marks.escaping:
         return False
     lines = list(islice((line for line in _lines(text) if line), 20))

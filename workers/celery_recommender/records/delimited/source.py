@@ -70,7 +70,7 @@ class DelimitedSource:
         self._data.close()
 
     def _meant(self) -> Iterator[Record]:
-        """The records without blank lines, and without what stands at the end and says nothing."""
+        """The records without blank lines and without an empty end."""
         empty, ended = 0, None
         for record in self._records:
             if not record.cells:

@@ -88,7 +88,7 @@ class Lines(Iterator[str]):
         return self._meant(line)
 
     def piece(self, size: int) -> str:
-        """Up to the end of a line, or so many characters; nothing at the end of the text."""
+        """Up to the end of a line, or a number of characters; empty at the end of the text."""
         return self._meant(self._text.readline(size))
 
     def _meant(self, line: str) -> str:
@@ -98,7 +98,7 @@ class Lines(Iterator[str]):
 
 
 class ByteInput:
-    """An open file or standard input. Gzip is told by the first bytes, whatever the name says.
+    """An open file or standard input. Gzip is recognised by the first bytes, not by the name.
 
     Attributes:
         head: the first bytes, unzipped: of a file many, of a pipe those that are there.

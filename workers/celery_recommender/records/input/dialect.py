@@ -22,7 +22,7 @@ class Marks:
         quote: around a cell that holds delimiters or line ends; empty where quotes are characters like others.
         escaping: whether a backslash takes the meaning from the character behind it, and ``\\N`` is no value.
         blanks: whether blanks behind a delimiter belong to nothing.
-        nulls: whether ``\\N`` stands for what has no value in a file that is written.
+        nulls: whether ``\\N`` is written for a missing value.
     """
 
     delimiter: str = ","
@@ -43,12 +43,12 @@ class Dialect:
         format: of the file.
         encoding: of its text.
         marks: of a delimited file.
-        quote_all: whether every cell stands in quotes.
+        quote_all: whether every cell is in quotes.
         line_end: what ends a line.
         hint: whether ``sep=`` and the delimiter stand on the first line.
         preamble: lines above the header.
         header: the names of the columns as they stand in the file, with blanks, gaps and repeats.
-        array: whether JSON values stand in brackets, and not each on a line of its own.
+        array: whether JSON values are in brackets, instead of one on each line.
         wrapper: the keys under which an object holds the list of the values.
         schema: the types of the columns of a Parquet file, as pyarrow holds them.
         sheet: the sheet of a workbook that was read.

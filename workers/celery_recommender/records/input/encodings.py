@@ -63,7 +63,7 @@ _LIKELY = {
 }
 _SEVERAL_BYTES = frozenset({"cp932", "cp949", "gb18030", "big5hkscs", "euc_jis_2004"})
 _SURE = 2.0
-"""A guess is sure when it fits so many times better than the next that would give another text."""
+"""A guess is certain when it fits this many times better than the next with another text."""
 
 _FEW = 6
 _INSIDE_WORDS = "\u2019\u00b7\u00ad"
@@ -108,7 +108,7 @@ class TextEncoding:
         written: the codec for a file that is written alike.
         mark: the byte order mark at the beginning.
         guessed: whether another encoding fits nearly as well.
-        doubt: what speaks against the named encoding, or against the decoded text.
+        doubt: evidence against the named encoding, or against the decoded text.
     """
 
     name: str = "utf-8"

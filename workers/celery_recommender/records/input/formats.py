@@ -108,7 +108,7 @@ _ADVICE = {ending: advice for endings, advice in _NOT_READ.items() for ending in
 
 
 def is_standard_input(path: FilePath) -> bool:
-    """Whether ``path`` is the dash that stands for standard input."""
+    """Whether ``path`` is the dash for standard input."""
     return os.fspath(path) == STANDARD_INPUT
 
 
@@ -129,10 +129,10 @@ def file_stem(path: FilePath) -> str:
 
 
 def choose_format(path: FilePath, file_format: str | None = None) -> RecordFormat:
-    """The format of a file: the one named, else the one its name tells.
+    """The format of a file: the one named, else that of its name.
 
     Raises:
-        ConfigurationError: the name is unknown, tells nothing, or asks for what cannot be (zipped or piped Parquet).
+        ConfigurationError: the name is unknown, has no format, or an impossible one (zipped or piped Parquet).
     """
     known = ", ".join(RecordFormat)
     if file_format is not None:

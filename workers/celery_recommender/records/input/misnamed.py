@@ -62,7 +62,7 @@ _MOSTLY = 0.9
 
 
 def something_else(text: str, file_format: RecordFormat) -> str | None:
-    """What a text file is that cannot be of its format, with what to do about it; ``None``: nothing speaks against it.
+    """The actual format of a text file that cannot be of its named one, and what to do; ``None`` if it can be.
 
     Args:
         text: its beginning.

@@ -1,4 +1,4 @@
-"""Lines of a name and a value: records and settings, told from texts that begin with a word and a colon."""
+"""Lines of a name and a value: records and settings, distinguished from texts that begin with a word and a colon."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Named(NamedTuple):
         column: where the name begins.
         dash: whether it begins an entry of a list.
         name: the name.
-        value: what stands behind the colon.
+        value: the text after the colon.
     """
 
     column: int
@@ -38,7 +38,7 @@ def is_yaml(lines: Sequence[str]) -> bool:
     """Whether lines are YAML, or records with a name and a value in each line.
 
     A list of texts is YAML too, and its texts may begin with a word and a colon (``fix: the door``): it is none here.
-    Records are told by nesting, by names that come again in turn, by names of columns, by values that are no words.
+    Records are recognised by nesting, by repeating names, by names of columns, by values that are no words.
     """
     kept = [line for line in lines if not _REMARK.fullmatch(line)]
     full = [line for line in kept if line.strip()]
@@ -69,7 +69,7 @@ def _named(line: str) -> _Named | None:
 
 
 def _is_nested(lines: Sequence[str], named: Sequence[_Named | None]) -> bool:
-    """Whether a name stands alone above what belongs to it, or an entry of a list has several names."""
+    """Whether a name is alone above its values, or an entry of a list has several names."""
     for (one, after), line in zip(pairwise(named), lines[1:], strict=True):
         if one is None:
             continue

@@ -103,7 +103,7 @@ class _Pieces:
         self._lines = lines
 
     def readline(self, size: int) -> str:
-        """Up to the end of a line, or so many characters."""
+        """Up to the end of a line, or a number of characters."""
         return self._lines.piece(size)
 
 

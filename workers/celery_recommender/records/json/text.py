@@ -18,7 +18,7 @@ def read_object(number: int, where: str, text: str) -> Row | BadRow:
 
     Args:
         number: of the row.
-        where: it stands, for the error.
+        where: its position, for the error.
         text: the JSON.
     """
     if not is_utf8(text):
@@ -44,7 +44,7 @@ def too_long(number: int, where: str, beginning: str, error: object) -> BadRow:
 
 
 def left_out(number: int, error: str, text: str) -> BadRow:
-    """A text that is no row where it stands."""
+    """A text that is no row at its position."""
     return _bad(number, error, Fault.JSON, text)
 
 

@@ -23,7 +23,7 @@ class Text(Protocol):
     """Text that can be read in pieces."""
 
     def readline(self, size: int, /) -> str:
-        """Up to the end of a line, or so many characters."""
+        """Up to the end of a line, or a number of characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Value:
         line: where it begins, from 1.
         text: of it; of one that is too long the beginning.
         too_long: whether it is.
-        behind: whether it stands behind the object with the list that is read.
+        behind: whether it comes after the object with the list that is read.
     """
 
     line: int
@@ -97,7 +97,7 @@ class Values(Iterator[Value]):
         self._ended = False
         self._behind = False
         self._deeper: bool | None = None
-        self._indent: str | None = ""  # of the line that the value begins; none where it stands behind another
+        self._indent: str | None = ""  # of the line that the value begins; none if it follows another on the line
 
     def __next__(self) -> Value:
         self._skip()
@@ -128,7 +128,7 @@ class Values(Iterator[Value]):
                 return
 
     def _close(self, at: int) -> None:
-        """The list has ended. The rest of its object says nothing of rows; what stands behind the object may."""
+        """The list has ended. The rest of its object has no rows; text after the object may have some."""
         self._take(at)
         while self._wrapped:
             found = _TOKEN.search(self._buffer, self._at)
@@ -214,7 +214,7 @@ class Values(Iterator[Value]):
     def _is_next(self, start: int, at: int, inside: str) -> bool:
         """Whether the object that begins here is the next value: then the one before it has no end.
 
-        It stands where those of the list do, or where an object cannot have another: behind no colon.
+        It is at the level of those of the list, or where an object cannot have another: not after a colon.
         """
         if not inside:
             return False
@@ -225,7 +225,7 @@ class Values(Iterator[Value]):
         return self._indent is not None and deeper and before.endswith("\n" + self._indent)
 
     def _is_deeper(self, start: int) -> bool:
-        """Whether what the value holds stands deeper than where the value begins."""
+        """Whether the content of the value is indented more than its beginning."""
         edge = "\n" + (self._indent or "")
         return not self._buffer.startswith(edge, start + 1) or self._buffer[start + 1 + len(edge)].isspace()
 

@@ -37,7 +37,7 @@ class Blanks:
         return not value.strip() or (self.known and says_nothing(value)) or self._added(value)
 
     def is_null(self, value: Any) -> bool:
-        """Whether a cell says nothing of a fact: what only stands for a missing value, and no word that may be one."""
+        """Whether a cell is a placeholder for a missing value, and no word that may be a value."""
         if not isinstance(value, str):
             return is_missing(value)
         if not value.strip() or self._added(value):

@@ -206,7 +206,7 @@ class Columns:
         return self.kind(name) is Kind.DATE
 
     def _told_apart(self, name: str) -> float:
-        """Share of the rows that a column tells apart."""
+        """Share of distinct values of a column among the rows."""
         return len({str(cell) for cell in self.cells(name)}) / max(len(self._sample), 1)
 
     def _is_continued(self, name: str, texts: Sequence[str]) -> bool:

@@ -34,7 +34,7 @@ _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\u2007\t", " ") | {"\u2
 _CELL = re.compile(r"(?P<before>[^\d\s.,+'-][^\d.,+'-]{0,7})?\s*(?P<sign>-)?\s?(?P<body>\d[\d.,' ]*)(?P<after>.{0,9})")
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?P<mark>[.,' ])\d{3}(?:(?P=mark)\d{3})*")
-_ENOUGH = 0.9  # of the cells that hold anything: what says something else is told cell by cell
+_ENOUGH = 0.9  # of the non-empty cells; others are reported cell by cell
 _MANY = 0.5
 
 

@@ -66,7 +66,7 @@ def _moment(text: Any) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether the value stands for none: ``None``, NaN or an infinity."""
+    """Whether the value means a missing one: ``None``, NaN or an infinity."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
