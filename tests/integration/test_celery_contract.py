@@ -123,6 +123,9 @@ def test_commands_and_questions(project: Project) -> None:
     assert ask("feedback", {"id": "q2", "other": "q1", "answer": "unsure"})["answer"] == "unsure"
     assert ask("answers") == []
     assert [one["id"] for one in ask("export", "default", 0, 2)["items"]] == ["q1", "q2"]
+    assert ask("record", {"item": "q1", "session": "s", "kind": "buy"})["kind"] == "buy"
+    assert ask("merge_user", {"user": "u", "session": "s"})["merged"] is True
+    assert ask("erase_user", {"user": "u"})["interactions"] == 1
     assert ask("delete", {"id": "q1"})["erased"] is False
     assert ask("erase", {"id": "q2"})["erased"] is True
     assert ask("get", ["q1", "q2"]) == [None, None]

@@ -189,3 +189,33 @@ def test_a_backup_that_takes_too_long_is_given_up(
     tend_until(keeper, answer.done)
     with pytest.raises(backups.BackupCancelled, match="given up"):
         answer.result()
+
+
+def test_an_erasure_has_another_backup_made_at_once_and_rarely_again(
+    settings: Settings, engine: Recommender, requests: BackupRequests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    engine.process([log.upsert("a", "text"), log.interact("a", "u")])
+    keeper = BackupKeeper(engine, settings, requests)
+    keeper.start()
+    tend_until(keeper, lambda: keeper.newest)
+    first = keeper.newest
+    assert first is not None
+    engine.process([log.add("user.erased", user="nobody")])
+    keeper.tend()
+    assert keeper.newest == first, "the last one has just been made"
+    monkeypatch.setattr(keeping, "_ERASURES_EVERY_S", 0.0)
+    monkeypatch.setattr(keeping, "_SHARE", 1)
+    keeper = BackupKeeper(engine, settings, requests)
+    keeper.start()
+    assert keeper.newest == first
+    tend_until(keeper, lambda: keeper.newest != first)
+    assert keeper.keep_from == engine.position
+    assert [one.path for one in backups.listed(settings.backup_dir or Path(), settings.partition)] == [
+        keeper.newest.path if keeper.newest else None
+    ], "what holds the erased is gone"
+    newest = keeper.newest
+    engine.process([log.upsert("b", "text")])
+    keeper.tend()
+    assert keeper._job is None
+    assert keeper.newest == newest, "nothing was erased since"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,27 @@ def test_feedback_says_what_was_given_and_no_more(client: Client) -> None:
     assert entries[0][1][b"key"] == b"one"
     for _, fields in entries:
         parse_command("feedback.given", fields[b"data"])
+
+
+def test_what_users_do_is_said_and_no_more(client: Client) -> None:
+    client.record("a", "u", kind="rate", value=4, at=datetime(2026, 3, 1, tzinfo=UTC), collection="tickets", key="one")
+    client.record_many([{"item": "b", "session": f"s{n}"} for n in range(3)], key=lambda one: one["session"], block=2)
+    client.merge_user("u", "s0", key="two")
+    client.erase_user("u", "tickets")
+    client.erase_user(session="s1")
+    entries: Any = client.redis.xrange(client.keys.commands)
+    commands = [(fields[b"type"].decode(), json.loads(fields[b"data"])) for _, fields in entries]
+    rated = {"item": "a", "user": "u", "kind": "rate", "value": 4, "time": "2026-03-01T00:00:00+00:00"}
+    assert commands == [
+        ("interaction.recorded", {**rated, "collection": "tickets"}),
+        *(("interaction.recorded", {"item": "b", "session": f"s{n}"}) for n in range(3)),
+        ("user.merged", {"user": "u", "session": "s0", "collection": "default"}),
+        ("user.erased", {"user": "u", "collection": "tickets"}),
+        ("user.erased", {"session": "s1", "collection": "default"}),
+    ]
+    assert [fields[b"key"] for _, fields in entries[:5]] == [b"one", b"s0", b"s1", b"s2", b"two"]
+    for type_, (_, fields) in zip((type_ for type_, _ in commands), entries, strict=True):
+        parse_command(type_, fields[b"data"])
 
 
 def test_a_summary_alone_does_not_end_the_wait(client: Client) -> None:

@@ -62,6 +62,7 @@ from recommender_engine.recommend.behaviour import learning as behaviour_learnin
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour, moves, outbox, payloads, vectors
 from recommender_engine.store.changed_items import MOST_CHANGED
+from recommender_engine.store.mentions import MOST_MENTIONS
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
 from recommender_engine.testing import DeterministicEncoder
 
@@ -430,6 +431,7 @@ def test_the_page_states_the_actual_bounds() -> None:
             f"{behaviour_rows.MOST_IN_SESSION} items",
         ],
         "interactions": [f"{INTERACTIONS_MS // 86_400_000} days"],
+        "mentions": [f"{MOST_MENTIONS:,}"],
         "forwards": [f"{moves.MOST_HELD:,}", f"{moves.MOST_HELD_BYTES // mib} MiB"],
         "move_parts": [f"{_MOST_PAGE_BYTES // mib} MiB"],
         "texts": [f"{profile.CACHE_BYTES // mib} MiB"],

@@ -30,7 +30,7 @@ from recommender_engine.pipeline.migration import incoming, retention
 from recommender_engine.recommend.behaviour import learning as behaviour_learning
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
-from recommender_engine.store import moves, outbox, space
+from recommender_engine.store import mentions, moves, outbox, space
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
 
@@ -239,6 +239,13 @@ def the_oldest_interactions_go(state: State) -> None:
     assert state.rows("interactions") == 1
 
 
+def the_oldest_mentions_of_users_go(state: State) -> None:
+    state.lower(mentions, "MOST_MENTIONS", 3)
+    state.engine.process([state.log.interact("a", f"u{n}", kind="sniff") for n in range(8)])
+    state.tidy()
+    assert state.engine._store._db.execute("SELECT user FROM mentions").fetchall() == [("u5",), ("u6",), ("u7",)]
+
+
 # -- what goes with what it belongs to -----------------------------------------------------------------------------
 
 
@@ -408,6 +415,7 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
     "traffic": (older_hours_go,),
     "incidents": (no_more_incidents_open,),
+    "mentions": (the_oldest_mentions_of_users_go,),
     "deletions": (notes_go_with_their_collection,),
     "answers": (answers_are_refused_and_none_is_dropped,),
     "models": (one_model_and_one_lesson_for_a_collection,),

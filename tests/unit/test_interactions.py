@@ -260,6 +260,42 @@ def test_an_erased_user_is_in_no_table() -> None:
     assert engine._store._db.execute("SELECT count(*) FROM interactions").fetchone()[0] == 1
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"item": "a", "user": "Ms Unusual", "kind": "sniff"}',
+        b'{"session": "Ms Unusual", "kind": "rate", "item": "a", "value": 1, "more": ' + b"[]" * 5000 + b"}",
+        b'{"item": "a", "user": "Ms Unusual", "k',
+        b'[{"item": "b"}, {"user":"Ms\\u0020Unusual", "item": "a", "collection": "default"}]',
+        b'{"body": "{\\"item\\": \\"a\\", \\"user\\": \\"Ms Unusual\\"}"}',
+        b"{'argsrepr': \"{'user': 'Ms Unusual'}\", 'n': \xff}",
+    ],
+)
+def test_an_erased_user_is_in_no_rejected_message(message: bytes) -> None:
+    log, engine = Log(), opened()
+    (event,) = engine.process([log.add("interaction.recorded", message, key="k")])
+    assert isinstance(event.data, CommandRejected)
+    assert "Unusual" in dump(engine)
+    (other,) = engine.process([log.add("interaction.recorded", message.replace(b"Unusual", b"Usual"))])
+    engine.process([log.add("user.erased", user="Ms Unusual")])
+    assert "Unusual" not in dump(engine)
+    assert engine.outbox.redactions() == [event.id], "it leaves the stream and the dead letters"
+    assert engine._store.outbox.get(other.id) is not None
+    assert engine._store._db.execute("SELECT user FROM mentions").fetchall() == [("Ms Usual",)]
+
+
+def test_an_erased_user_is_in_no_copy_of_a_deleted_collection_and_under_no_key() -> None:
+    log, engine = Log(), opened()
+    engine.process([log.add("interaction.recorded", {"item": "a", "user": "Ms Unusual", "collection": "c"}, key="k")])
+    engine.process([log.add("user.merged", {"user": "Ms Unusual", "session": "s", "collection": "c"}, key="Unusual")])
+    engine.process([log.add("collection.deleted", {"collection": "c"})])
+    assert "Unusual" in dump(engine)
+    engine.process([log.add("user.erased", {"user": "Ms Unusual", "collection": "c"}, key="e")])
+    assert "Unusual" not in dump(engine)
+    digests = engine._store._db.execute("SELECT key, digest FROM keys").fetchall()
+    assert digests == [("e", b"")], "no hash of the name either"
+
+
 def dump(engine: Recommender) -> str:
     """Everything in the database, as text."""
     db = engine._store._db

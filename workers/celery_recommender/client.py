@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.items import (
     CommandForwarded,
     EntryId,
+    EraseUser,
     GiveFeedback,
     GroupChanged,
     IncidentClosed,
@@ -31,6 +33,8 @@ from recommender_engine.items import (
     ItemDeleted,
     ItemRevised,
     ItemsBackfilled,
+    MergeUser,
+    RecordInteraction,
 )
 from recommender_engine.items.limits import MAX_MESSAGE_BYTES
 
@@ -169,10 +173,19 @@ class Client:
         Raises:
             Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
         """
+        return self._send_many("item.upsert", items, key, block)
+
+    def _send_many(
+        self,
+        type_: str,
+        commands: Iterable[Mapping[str, Any]],
+        key: Callable[[Mapping[str, Any]], str] | None,
+        block: int,
+    ) -> list[EntryId]:
         positions: dict[int, EntryId] = {}
         named = (
-            (collection_of(item), (place, command_fields("item.upsert", item, key=key(item) if key else None)))
-            for place, item in enumerate(items)
+            (collection_of(data), (place, command_fields(type_, data, key=key(data) if key else None)))
+            for place, data in enumerate(commands)
         )
         for partition, group in self.partitions.groups(named):
             members = iter(group)
@@ -276,6 +289,70 @@ class Client:
         given = {name: value for name, value in values.items() if value is not None}
         return self.send(GiveFeedback.type, given, key=key)
 
+    def record(
+        self,
+        item_id: str,
+        user: str | None = None,
+        *,
+        session: str | None = None,
+        kind: str = "view",
+        value: float | None = None,
+        at: datetime | str | None = None,
+        collection: str = "default",
+        key: str | None = None,
+    ) -> EntryId:
+        """Append what a user, or an anonymous session, did with an item; returns its position.
+
+        Args:
+            item_id: the item.
+            user: the user, if known.
+            session: your name for the visit; needed without ``user``.
+            kind: ``view``, ``click``, ``add``, ``buy``, ``rate``, ``dismiss``, or a kind of the collection's settings.
+            value: needed by ``rate``.
+            at: when it was, with a time zone; by default now.
+            collection: where the item is.
+            key: names the command; with one of your own it can be sent again without counting twice.
+        """
+        time_ = at.isoformat() if isinstance(at, datetime) else at
+        values = {"item": item_id, "user": user, "session": session, "kind": kind, "value": value, "time": time_}
+        given = {name: said for name, said in values.items() if said is not None}
+        return self.send(RecordInteraction.type, {**given, "collection": collection}, key=key)
+
+    def record_many(
+        self,
+        interactions: Iterable[Mapping[str, Any]],
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        block: int = 500,
+    ) -> list[EntryId]:
+        """Append many interactions at once, ``block`` to a round trip; returns their positions, in their order.
+
+        Args:
+            interactions: the data of ``interaction.recorded``: ``item``, ``user`` or ``session``, ``kind`` …
+            key: names each command; a random one by default.
+            block: commands in one transaction.
+
+        Raises:
+            Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
+        """
+        return self._send_many(RecordInteraction.type, interactions, key, block)
+
+    def merge_user(self, user: str, session: str, collection: str = "default", *, key: str | None = None) -> EntryId:
+        """At log-in: what an anonymous session did becomes part of a user's profile."""
+        return self.send(MergeUser.type, {"user": user, "session": session, "collection": collection}, key=key)
+
+    def erase_user(
+        self,
+        user: str | None = None,
+        collection: str = "default",
+        *,
+        session: str | None = None,
+        key: str | None = None,
+    ) -> EntryId:
+        """Delete a user, or an anonymous session, with every stored trace."""
+        whose = {"session": session} if user is None else {"user": user}
+        return self.send(EraseUser.type, {**whose, "collection": collection}, key=key)
+
     def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
         """Append one command of any type; returns its position."""
         return self.partitions.append(collection_of(data), [command_fields(type_, data, key=key)])[0]
@@ -336,8 +413,8 @@ class Client:
     def outcome(self, position: EntryId, *, timeout_s: float = 30.0, after: EntryId | None = None) -> dict[str, Any]:
         """Wait for the event that answers the command at ``position``.
 
-        A command whose key had been used has no event of its own: the Celery task ``recommender.outcomes`` knows the
-        outcome of a key.
+        A command whose key had been used has no event of its own, and an interaction or a merged user has none that is
+        published: the Celery task ``recommender.outcomes`` knows the outcome of a key.
 
         Args:
             position: what a sending method returned.

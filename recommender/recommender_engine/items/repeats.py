@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 from recommender_engine.items.command import CollectionCommand, Command
-from recommender_engine.items.commands import Entry, RejectedCommand, UpsertItem
+from recommender_engine.items.commands import Entry, EraseUser, RejectedCommand, UpsertItem
 from recommender_engine.items.owners import RefuseMessage
 
 ANY_BODY = b""
@@ -37,8 +37,9 @@ def digest_of(entry: Entry) -> bytes:
         digest.update(f"{command.type} {command.size} ".encode(errors="backslashreplace"))
         digest.update(command.payload)
         return digest.digest()
-    if command.privileged:
-        return ANY_BODY  # made by an owner or a mover, which derive the key from the content
+    if command.privileged or isinstance(command, EraseUser):
+        # Made by an owner or a mover, which derive the key from the content; or nothing is to be kept of it.
+        return ANY_BODY
     content = command.model_dump(mode="json", exclude={"vector"}, exclude_defaults=True)
     digest.update(_json([command.type, content]).encode())
     if isinstance(command, UpsertItem) and command.vector is not None:

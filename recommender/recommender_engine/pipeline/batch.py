@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 
 from recommender_engine.items import Cause, CommandRejected, Entry, EntryId, Event, EventData
@@ -41,6 +42,7 @@ class Batch:
     def reject(self, entry: Entry, data: CommandRejected, payload: bytes | None) -> EntryId:
         """Emit a rejection; ``payload`` is what its dead letter holds besides."""
         id_ = self.emit(entry, data)
+        self._store.mentions.add_rejected(id_, _shown(data) if payload is None else payload)
         if payload is not None:
             self._store.outbox.payloads.keep(id_, payload)
         return id_
@@ -105,6 +107,11 @@ class CollectionDecision(Decision):
     def overlay(self) -> CollectionOverlay:
         """The changes of the batch to the collection's index."""
         return self.batch.overlay(self.collection)
+
+
+def _shown(data: CommandRejected) -> bytes:
+    """The beginning of a rejected message."""
+    return b64decode(data.payload) if data.payload_encoding == "base64" else data.payload.encode()
 
 
 def cause(entry: Entry) -> Cause:

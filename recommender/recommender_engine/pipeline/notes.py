@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from recommender_engine.items import EntryId
 from recommender_engine.store import SqliteStore
 
 _IDENTITY, _EPOCH, _SECRETS = "identity", "epoch", "proof secrets"
@@ -31,6 +32,10 @@ class Notes:
     def begin_epoch(self, number: int) -> None:
         """Note that an epoch has begun."""
         self._store.set_note(_EPOCH, str(number))
+
+    def last_erasure(self) -> EntryId | None:
+        """Position of the last command that erased something; what was made before it may hold that."""
+        return self._store.last_erasure
 
     def secrets(self) -> list[str]:
         """The secrets that prove commands of owners and movers, the oldest first; none before the first owner."""

@@ -57,4 +57,14 @@ CREATE TABLE interactions (
 );
 CREATE INDEX interactions_by_user ON interactions (user, id);
 CREATE INDEX interactions_by_collection ON interactions (collection);
+
+-- Events of commands that name a user or session: rejections, and outcomes that are not published.
+CREATE TABLE mentions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection TEXT NOT NULL,
+    user TEXT NOT NULL,
+    ms INTEGER NOT NULL, n INTEGER NOT NULL
+);
+CREATE INDEX mentions_by_user ON mentions (collection, user);
+CREATE INDEX mentions_by_event ON mentions (ms, n);
 """

@@ -349,8 +349,16 @@ class Outbox:
         if kept.rows:
             self._events.change(0, self._bytes_about(collection, item_id) - before)
 
-    def forget_outcomes(self, ids: Sequence[EntryId]) -> None:
-        """Delete silent outcomes, and the keys of their commands: a repeat of the command counts anew."""
+    def forget_outcomes(self, ids: Sequence[EntryId], *, published: bool = False) -> None:
+        """Delete outcomes, and the keys of their commands: a repeat of the command counts anew.
+
+        Args:
+            ids: of the outcomes; those that are not kept any more may be among them.
+            published: they may be in the events stream or be dead letters, and are to be removed there.
+        """
+        if published:
+            self._db.executemany("INSERT OR IGNORE INTO redactions VALUES (?,?)", ids)
+            self._db.executemany("DELETE FROM payloads WHERE ms=? AND n=?", ids)
         kept, gone = self._keys.held.rows, 0  # counted before rows are deleted
         for id_ in ids:
             row = self.get(id_)

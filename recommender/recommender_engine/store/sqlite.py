@@ -18,6 +18,7 @@ from recommender_engine.store.failures import explained
 from recommender_engine.store.groups import GroupTable
 from recommender_engine.store.incidents import IncidentTable
 from recommender_engine.store.items import ItemTable
+from recommender_engine.store.mentions import MentionTable
 from recommender_engine.store.moves import MoveTable
 from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.policy_keys import PolicyKeyTable
@@ -69,6 +70,7 @@ class SqliteStore:
         self.training = TrainingTable(self._db)
         self.tombstones = TombstoneTable(self._db)
         self.behaviour = BehaviourTable(self._db)
+        self.mentions = MentionTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
         self.incidents = IncidentTable(self._db)
@@ -163,6 +165,12 @@ class SqliteStore:
         self.set_note(_LAST_ERASURE, str(by))
         if self.words.marked:
             self.set_note(_ERASED, _AGAIN if self.note(_ERASED) in (_BEGUN, _AGAIN) else _DUE)
+
+    @property
+    def last_erasure(self) -> EntryId | None:
+        """Position of the last command that erased something."""
+        noted = self.note(_LAST_ERASURE)
+        return None if noted is None else EntryId.parse(noted)
 
     def retire(self, collection: int, name: str, why: str) -> None:
         """Free the name of a collection; its rows are deleted in small steps (``transfer.clear``)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import (
+    Entry,
     EntryId,
     EraseUser,
     InteractionAccepted,
@@ -74,20 +75,35 @@ class Interactions:
                     mine.merge(theirs)
                 rows.take_over(user, other)
         merged = UserMerged(command=decision.cause, collection=command.collection, merged=other is not None)
-        return decision.emit(merged, silent=True)
+        outcome = decision.emit(merged, silent=True)
+        self._store.mentions.add(outcome, command.collection, (command.user, command.session))
+        return outcome
 
     def erase(self, decision: Decision, command: EraseUser) -> EntryId:
         """Apply ``user.erased``; returns the id of its outcome."""
-        collection = self._collections.find(command.collection)
-        interactions = 0
-        if collection is not None:
-            user = self._store.behaviour.user(collection.id, _key(command.user, command.session))
-            if user is not None:
-                interactions, outcomes = self._store.behaviour.erase_user(user)
-                self._store.outbox.forget_outcomes(outcomes)
-        self._store.erased(decision.entry.id)
+        interactions = forget_user(self._store, self._collections.find(command.collection), decision.entry, command)
         erased = UserErased(command=decision.cause, collection=command.collection, interactions=interactions)
         return decision.emit(erased)
+
+
+def forget_user(store: SqliteStore, collection: Collection | None, entry: Entry, command: EraseUser) -> int:
+    """Delete every trace of a user, also from copies of the collection that are being removed.
+
+    Returns:
+        How many interactions were deleted.
+    """
+    key = _key(command.user, command.session)
+    interactions = 0
+    numbers = store.transfer.retired_as(command.collection)
+    for number in numbers if collection is None else [collection.id, *numbers]:
+        user = store.behaviour.user(number, key)
+        if user is not None:
+            count, outcomes = store.behaviour.erase_user(user)
+            store.outbox.forget_outcomes(outcomes)
+            interactions += count
+    store.outbox.forget_outcomes(store.mentions.take(command.collection, key.id), published=True)
+    store.erased(entry.id)
+    return interactions
 
 
 def weight_of(collection: Collection, command: RecordInteraction) -> float:

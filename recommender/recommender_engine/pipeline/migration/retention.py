@@ -52,5 +52,6 @@ class Retention:
             keys = self._store.outbox.forget_keys(now_ms, _ROWS)
             payloads = self._store.outbox.payloads.forget_old(now_ms - outbox_ms, _ROWS)
             interactions = self._store.behaviour.forget_old(now_ms - INTERACTIONS_MS, _ROWS)
+            interactions += self._store.mentions.forget_old(_ROWS)
             versions = self._store.tombstones.forget_old(now_ms, _ROWS)
         return events, keys + payloads + versions + interactions

@@ -156,6 +156,27 @@ class Feedback(CommandTask):
     command_type = "feedback.given"
 
 
+class Record(CommandTask):
+    """What a user did with an item: ``record.delay({"item": …, "user": …, "kind": "buy"})``."""
+
+    name = "recommender.record"
+    command_type = "interaction.recorded"
+
+
+class MergeUser(CommandTask):
+    """A session is this user, at log-in: ``merge_user.delay({"user": …, "session": …})``."""
+
+    name = "recommender.merge_user"
+    command_type = "user.merged"
+
+
+class EraseUser(CommandTask):
+    """Delete a user with every stored trace: ``erase_user.delay({"user": …})``."""
+
+    name = "recommender.erase_user"
+    command_type = "user.erased"
+
+
 class DeleteCollection(CommandTask):
     """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``.
 
@@ -244,6 +265,9 @@ TASKS: tuple[type[PortTask], ...] = (
     Delete,
     Erase,
     Feedback,
+    Record,
+    MergeUser,
+    EraseUser,
     DeleteCollection,
     IngestMany,
     *QUESTIONS,

@@ -23,6 +23,8 @@ CREATED_BY = "celery-recommender"
 
 _RETRY_S = 60.0
 _MOST_LOG_BYTES = 1 << 30
+_ERASURES_EVERY_S = 60.0  # between backups without what was erased …
+_SHARE = 10  # … which take a tenth of the time at most
 
 
 @dataclass
@@ -32,6 +34,7 @@ class _Job:
     copy: DatabaseCopy
     waiting: list[Future[Backup]]
     cancelled: threading.Event = field(default_factory=threading.Event)
+    begun_s: float = field(default_factory=time.monotonic)
     thread: threading.Thread | None = None
     backup: Backup | None = None
     error: Exception | None = None
@@ -95,6 +98,7 @@ class BackupKeeper:
         self._job: _Job | None = None
         self._due_s = 0.0
         self._hurried = False
+        self._next_without_erased_s = 0.0
         self._saved: EntryId | None = None
         self.newest: Backup | None = None
         self.current_at: datetime | None = None
@@ -124,8 +128,18 @@ class BackupKeeper:
         """End what is done, begin what is due; called by the engine thread now and then."""
         if self._job is not None:
             self._look_after(self._job)
-        elif self._requests or (self._scheduled and (self._hurried or time.monotonic() >= self._due_s)):
+        elif self._requests or (self._scheduled and (self._hurried or self._is_due())):
             self._begin()
+
+    def _is_due(self) -> bool:
+        """By the interval; or the newest backup, and the commands kept since, hold what was erased."""
+        now_s = time.monotonic()
+        if now_s >= self._due_s:
+            return True
+        if self.newest is None or now_s < self._next_without_erased_s:
+            return False
+        erasure = self._engine.notes.last_erasure()
+        return erasure is not None and self.newest.manifest.place[0] < erasure
 
     def stop(self) -> None:
         """Give up what is not done, and refuse further requests."""
@@ -179,6 +193,8 @@ class BackupKeeper:
 
     def _end(self, job: _Job) -> None:
         self._job = None
+        now_s = time.monotonic()
+        self._next_without_erased_s = now_s + max(_ERASURES_EVERY_S, (_SHARE - 1) * (now_s - job.begun_s))
         try:
             self._engine.end_copy()
         except StateError as error:  # the write-ahead log is moved later
