@@ -201,7 +201,6 @@ def test_many_survivors_are_found_as_well_as_few(
 ) -> None:
     """With an index of its own the graph proposes; where too few of its points pass, all that pass are compared."""
     monkeypatch.setattr(filtering, "FEW", 10)
-    monkeypatch.setattr(filtering, "_SMALL", 20)
     shop = shop_of(engine, log, 7, steps=400, index=kind, candidates=5)
     assert engine.stats()["collections"]["default"]["index"] == kind
     compare_many(shop, 60)

@@ -32,9 +32,8 @@ Numbers = NDArray[np.int64]
 Nearest = tuple[Numbers, NDArray[np.float64]]
 """Points and their cosines, best first."""
 
-# Exact search where so few points pass, or where a small collection is read at once …
+# Exact search where so few points pass …
 FEW = 10_000
-_SMALL, _SHARE = 100_000, 6
 # … else the graph is asked for so many points that twice as many as are needed should pass.
 _SPARE, MOST_ASKED = 2, 10_000
 _WIDER = 4
@@ -165,9 +164,7 @@ class FilteredPoints:
 
     @property
     def _exact(self) -> bool:
-        points, indexed = len(self._points), len(self._index)
-        few = points <= FEW or (indexed <= _SMALL and _SHARE * points > indexed)
-        return few or self._index.kind == "exact" or self._subset is not None
+        return len(self._points) <= FEW or self._index.kind == "exact" or self._subset is not None
 
     def nearest(self, vectors: Vectors, count: int) -> list[Nearest]:
         """At least the ``count`` nearest points of each vector, shape (n, dimension); fewer only where fewer pass."""
