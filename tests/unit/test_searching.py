@@ -58,7 +58,7 @@ def test_a_code_is_found_wherever_its_vector_is(engine: Recommender, log: Log) -
     assert second.id == "near0"
     assert second.terms.words == 0
     for hit in (first, second):
-        assert hit.score == pytest.approx(hit.terms.cosine + hit.terms.words + hit.terms.feedback, abs=2e-6)
+        assert hit.score == pytest.approx(hit.terms.cosine + hit.terms.words + hit.terms.first_hits, abs=2e-6)
     assert [first.text[place.start : place.end] for place in first.highlights] == [CODE]
     assert second.highlights == ()
 
@@ -87,13 +87,13 @@ def test_what_is_like_the_first_hits_comes_up(engine: Recommender, log: Log, twi
     engine.process([log.upsert("like", "a thing alike", vector=between)])
     hits = {hit.id: hit for hit in engine.search("whatever")}
     assert hits["like"].terms.cosine == hits["apart"].terms.cosine
-    assert hits["like"].terms.feedback > hits["apart"].terms.feedback
+    assert hits["like"].terms.first_hits > hits["apart"].terms.first_hits
     assert ids(engine.search("whatever"))[-1] == "apart"
 
 
 def test_first_hits_that_have_all_the_words_complete_nothing(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert(f"i{one}", f"{CODE} in colour {one}", vector=apart(40, one)) for one in range(3)])
-    assert [hit.terms.feedback for hit in engine.search(CODE)] == [0.0] * 3
+    assert [hit.terms.first_hits for hit in engine.search(CODE)] == [0.0] * 3
 
 
 def test_a_collection_that_compares_no_texts_is_searched_by_vectors_alone(engine: Recommender, log: Log) -> None:
@@ -102,7 +102,7 @@ def test_a_collection_that_compares_no_texts_is_searched_by_vectors_alone(engine
     engine.process([log.upsert("middle", CODE, vector=apart(45, 2))])
     hits = engine.search(CODE)
     assert ids(hits) == ["near", "middle"]
-    assert [(hit.terms.words, hit.terms.feedback, hit.highlights) for hit in hits] == [(0.0, 0.0, ())] * 2
+    assert [(hit.terms.words, hit.terms.first_hits, hit.highlights) for hit in hits] == [(0.0, 0.0, ())] * 2
     assert [hit.score for hit in hits] == [hit.terms.cosine for hit in hits]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from click.testing import CliRunner, Result
 
 from celery_recommender.celery.tasks import themes as tasks
 from celery_recommender.cli import asking
+from celery_recommender.cli.data import themes as cli
 from celery_recommender.cli.data.themes import themes as command
 from recommender_engine import open_recommender
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.themes import ThemeItem, exported, find_themes
+from recommender_engine.pipeline.queries import export
+from recommender_engine.themes import LEAST_MEMBERS, MOST_ITEMS, ThemeItem, exported, find_themes
 from recommender_engine.themes.communities import Links, communities
 from recommender_engine.themes.labels import labels
 from tests.support.engine import Log, Models, opened
@@ -198,6 +201,29 @@ def test_the_task_answers_without_members_unless_they_are_asked_for() -> None:
         ask(app, "themes", least=1)
     with pytest.raises(InvalidCommand, match="last must be a whole number from 1 to 100,000"):
         ask(app, "themes", last=100_001)
+
+
+def test_commands_are_decided_between_two_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The items are read by a question for each page; what is decided in between belongs to the themes, too."""
+    app = made(task_always_eager=True)
+    monkeypatch.setattr(export, "_PAGE_ITEMS", 10)
+    many = [{"id": one.id, "text": one.text, "vector": [*one.vector.tolist(), *[0.0] * 32]} for one in items(60)]
+    ask(app, "ingest_many", many[:30])
+    waiting = iter(many[30:])
+
+    def page(self: tasks.FindThemes, collection: str, after: int, last: int) -> export.ExportPage | None:
+        for one in list(islice(waiting, 10)):
+            ask(app, "ingest", one)
+        return read(self, collection, after, last)
+
+    read = tasks.FindThemes._page
+    monkeypatch.setattr(tasks.FindThemes, "_page", page)
+    assert ask(app, "themes")["items"] == 60
+
+
+def test_bounds_are_the_same_everywhere() -> None:
+    assert cli.MOST_ITEMS == MOST_ITEMS
+    assert cli._LEAST_MEMBERS == LEAST_MEMBERS
 
 
 def test_one_caller_at_a_time() -> None:

@@ -54,7 +54,7 @@ MOST_HITS = 1000
 # The vectors of so many first hits complete the question, but for those that say the same, with at most this weight.
 _FIRST_HITS = 3
 _SAME = 0.999
-_FEEDBACK = 0.8
+_COMPLETION = 0.8
 _SCORED = 200  # items that share words are compared whatever their distance, at most so many
 _WIDER = 4
 _DECIMALS = 6
@@ -77,12 +77,12 @@ class ScoreTerms(Value):
     Attributes:
         cosine: of the question and the closest member of the group, in [-1, 1].
         words: what the words that both have add, from 0.
-        feedback: what the likeness to the first hits adds, from 0.
+        first_hits: what likeness to the first hits adds, from 0.
     """
 
     cosine: float
     words: float
-    feedback: float
+    first_hits: float
 
 
 class FoundItem(SearchHit):
@@ -103,7 +103,7 @@ class _Scored(NamedTuple):
     member: Member
     cosine: float
     words: float
-    feedback: float
+    first_hits: float
     score: float
 
 
@@ -198,7 +198,7 @@ class Searching:
         if not first:
             return question
         shared = question.shared.of(np.array([one.member.seq for one in first], np.int64))
-        weight = np.float32(_FEEDBACK * (1.0 - shared.max()))
+        weight = np.float32(_COMPLETION * (1.0 - shared.max()))
         (vector,) = question.vectors
         points = np.array([one.member.point for one in first], np.int64)
         completed = vector + weight * self._indexes.of(collection, len(vector)).vectors(points).mean(axis=0)
@@ -243,11 +243,14 @@ class Searching:
                     group=one.member.group,
                     text=text,
                     attributes=row.item.attributes,
-                    terms=ScoreTerms(
-                        cosine=one.cosine, words=round(one.words, _DECIMALS), feedback=round(one.feedback, _DECIMALS)
-                    ),
+                    terms=_rounded(one),
                     highlights=tuple(Highlight(start=start, end=end) for start, end in highlights(text, wanted)),
                 )
+
+
+def _rounded(one: _Scored) -> ScoreTerms:
+    words, first_hits = round(one.words, _DECIMALS), round(one.first_hits, _DECIMALS)
+    return ScoreTerms(cosine=one.cosine, words=words, first_hits=first_hits)
 
 
 def _fused(cosine: float, words: float) -> float:
