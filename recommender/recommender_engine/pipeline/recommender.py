@@ -73,6 +73,8 @@ from recommender_engine.pipeline.queries.searching import FoundItem, Searching
 from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
 from recommender_engine.pipeline.queries.statistics import Statistics
 from recommender_engine.pipeline.queries.views import AnswerView, ItemView, Views
+from recommender_engine.pipeline.recommend.lists import RecommendationLists
+from recommender_engine.pipeline.recommend.request import Listed, ListRequest, list_request
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.rates import Rates
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
@@ -193,6 +195,16 @@ class Recommender:
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
         self._filters = Filters(store, self._indexes)
+        self._lists = RecommendationLists(
+            store,
+            self._collections,
+            self._embedding,
+            compared_texts,
+            search,
+            recommendations,
+            self._indexes,
+            self._filters,
+        )
         self._similar = SimilarItems(
             store, self._collections, self._embedding, compared_texts, search, recommendations, self._filters
         )
@@ -359,6 +371,20 @@ class Recommender:
     ) -> list[SearchHit] | None:
         """Items similar to a stored one, or ``None`` when it is not there; filtered as those of ``search``."""
         return self._similar.recommend(item_id, collection, limit, filter)
+
+    def recommendations(self, request: ListRequest | Mapping[str, Any]) -> list[Listed] | None:
+        """Recommendations from text and behaviour, best first; nothing is stored.
+
+        Args:
+            request: like what, for whom, and which items; see ``ListRequest``.
+
+        Returns:
+            ``None`` when the item that the request names is not there.
+
+        Raises:
+            InvalidCommand: the request or its filter is wrong.
+        """
+        return self._lists.answer(request if isinstance(request, ListRequest) else list_request(request))
 
     def compare(self, one: Item | ItemKey, other: Item | ItemKey, *, collection: str | None = None) -> ComparedPair:
         """The verdict on two items; nothing is stored. See ``Comparing.compare``."""

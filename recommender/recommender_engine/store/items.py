@@ -229,6 +229,15 @@ class ItemTable:
         )
         return [Member(*row) for row in rows]
 
+    def latest(self, collection: int, limit: int, hidden_ms: int | None = None) -> list[Member]:
+        """The visible items that arrived last, the latest first."""
+        rows = self._db.execute(
+            "SELECT seq, id, point, grp FROM items WHERE collection=? AND +at_ms > ? AND grp <> ''"
+            " ORDER BY seq DESC LIMIT ?",
+            (collection, _since(hidden_ms), limit),
+        )
+        return [Member(*row) for row in rows]
+
     def visible_points(self, points: Collection[int], hidden_ms: int) -> list[int]:
         """The points that have a visible item, in the order given."""
         rows = self._db.execute(

@@ -1,0 +1,1 @@
+"""Recommendations from text and behaviour: sources find items, scores rank them, duplicates collapse, a list is cut."""

@@ -1,0 +1,64 @@
+"""A request with what it names: vectors and behaviour of the items, the user's profile, what may be listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from recommender_engine.pipeline.candidates.filtering import Survivors
+from recommender_engine.pipeline.candidates.nearby import Nearby
+from recommender_engine.pipeline.recommend.request import ListRequest
+from recommender_engine.pipeline.vectors.embedding_step import Vector
+from recommender_engine.recommend.behaviour import Profile
+from recommender_engine.store import Collection, UsedItem
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An item or a text that the list shall be like.
+
+    Attributes:
+        vector: its embedding, shape (dimension,).
+        id: of the item.
+        group: of the item.
+        used: what is known of its use.
+    """
+
+    vector: Vector
+    id: str | None = None
+    group: str | None = None
+    used: UsedItem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, resolved.
+
+    Attributes:
+        request: as it was made.
+        collection: where the items are.
+        now_ms: stream time.
+        nearby: the items that may be listed.
+        survivors: those that pass the filter, if there is one.
+        like, unlike: the examples.
+        profile: of the user or session, if it has one.
+        used: items of the profile by number.
+        left_out: groups that are not listed.
+    """
+
+    request: ListRequest
+    collection: Collection
+    now_ms: int
+    nearby: Nearby
+    survivors: Survivors | None
+    like: tuple[Example, ...] = ()
+    unlike: tuple[Example, ...] = ()
+    profile: Profile | None = None
+    used: dict[int, UsedItem] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def evidence(self) -> float:
+        """Interactions with the examples, on average; with the profile, where there are none."""
+        if self.like:
+            return sum(one.used.uses if one.used else 0 for one in self.like) / len(self.like)
+        return float(sum(one.count for one in self.profile.items.values())) if self.profile else 0.0

@@ -1,0 +1,235 @@
+"""Lists of recommendations: resolve the request, ask the sources, score, collapse duplicates, diversify, cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender_engine.items import Item
+from recommender_engine.items.commands import validate
+from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
+from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
+from recommender_engine.pipeline.candidates.search import CandidateSearch
+from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.recommend.asked import Asked, Example
+from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.request import Listed, ListRequest
+from recommender_engine.pipeline.recommend.scores import scored, why
+from recommender_engine.pipeline.recommend.sources.popular import Newest, Popular
+from recommender_engine.pipeline.recommend.sources.source import Source
+from recommender_engine.pipeline.recommend.sources.text import Interests, TextNeighbours
+from recommender_engine.pipeline.recommend.sources.together import Bridge, UsedTogether
+from recommender_engine.pipeline.recommend.sources.users import Neighbours, OwnItems
+from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
+from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.recommend.behaviour import Profile
+from recommender_engine.recommend.diversity import POOL, diverse
+from recommender_engine.recommend.filters import parse
+from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, UsedItem, UserKey
+
+_FIRST, _WIDER, _WIDEST = 100, 4, 25_600
+_POOL_PER_ITEM = 5
+_DECIMALS = 6
+
+
+class RecommendationLists:
+    """Answers requests from the committed state; nothing is stored."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        embedding: EmbeddingStep,
+        compared_texts: ComparedTexts,
+        search: CandidateSearch,
+        recommendations: Recommendations,
+        indexes: Indexes,
+        filters: Filters,
+    ) -> None:
+        self._store = store
+        self._collections = collections
+        self._embedding = embedding
+        self._compared_texts = compared_texts
+        self._search = search
+        self._recommendations = recommendations
+        self._indexes = indexes
+        self._filters = filters
+        self._sources: tuple[Source, ...] = (
+            TextNeighbours(),
+            UsedTogether(store),
+            Bridge(store),  # behind the texts, whose items it asks
+            OwnItems(store),
+            Neighbours(store),
+            Interests(store),
+            Popular(store),
+            Newest(store),
+        )
+
+    def answer(self, request: ListRequest) -> list[Listed] | None:
+        """Recommendations, best first, or ``None`` when the item that is named is not there.
+
+        Raises:
+            InvalidCommand: the filter is wrong, or the text is empty.
+        """
+        collection = self._collections.find(request.collection)
+        if collection is None:
+            return None if request.item is not None else []
+        asked = self._asked(collection, request)
+        if asked is None:
+            return None
+        count = _FIRST
+        while True:
+            pool = Pool()
+            more = [source.find(asked, pool, count) for source in self._sources]
+            ranked = self._ranked(asked, pool)
+            if len(ranked) >= request.limit or not any(more) or count >= _WIDEST:
+                return self._listed(asked, pool, ranked)
+            count *= _WIDER
+
+    # -- the request ---------------------------------------------------------------------------------------------------
+
+    def _asked(self, collection: Collection, request: ListRequest) -> Asked | None:
+        survivors = None if request.filter is None else self._filters.survivors(collection, parse(request.filter))
+        like = tuple(self._examples(collection, request))
+        if request.item is not None and not like:
+            return None
+        profile = self._profile(collection, request)
+        used = {} if profile is None else self._store.behaviour.used_items(profile.items)
+        return Asked(
+            request=request,
+            collection=collection,
+            now_ms=self._store.clock_ms,
+            nearby=self._nearby(collection, survivors),
+            survivors=survivors,
+            like=like,
+            unlike=tuple(self._items(collection, request.unlike)),
+            profile=profile,
+            used=used,
+            left_out=self._left_out(collection, request, like, profile, used),
+        )
+
+    def _nearby(self, collection: Collection, survivors: Any) -> Nearby:
+        if survivors is None:
+            return AllItems(self._store, self._search, collection)
+        points = self._filters.points(collection, collection.dimension or 1, survivors)
+        return PassingItems(self._store, points, survivors)
+
+    def _examples(self, collection: Collection, request: ListRequest) -> Iterator[Example]:
+        if request.text is not None:
+            item = validate(Item, {"id": "question", "collection": collection.name, "text": request.text})
+            yield Example(self._embedding.embed_question(item, collection.settings).vector)
+        elif request.item is not None:
+            yield from self._items(collection, (request.item,))
+        else:
+            yield from self._items(collection, request.like)
+
+    def _items(self, collection: Collection, ids: Sequence[str]) -> Iterator[Example]:
+        used = self._store.behaviour.named(collection.id, ids) if ids else {}
+        for id_ in dict.fromkeys(ids):
+            row = self._visible(collection, id_)
+            if row is not None:
+                vector = self._store.vectors.get(row.vector)
+                if not self._compared_texts.is_current(collection, row.seq):
+                    vector = self._embedding.embed_question(row.item, collection.settings).vector
+                yield Example(vector, id_, row.group, used.get(id_))
+
+    def _visible(self, collection: Collection, id_: str) -> StoredItem | None:
+        row = self._store.items.get(collection.id, id_)
+        hidden = row is not None and collection.hidden_ms is not None and row.at_ms <= collection.hidden_ms
+        return None if hidden else row
+
+    def _profile(self, collection: Collection, request: ListRequest) -> Profile | None:
+        if request.user is not None:
+            key = UserKey(request.user, anonymous=False)
+        elif request.session is not None:
+            key = UserKey(request.session, anonymous=True)
+        else:
+            return None
+        num = self._store.behaviour.user(collection.id, key)
+        return None if num is None else self._store.behaviour.peek(num)
+
+    def _left_out(
+        self,
+        collection: Collection,
+        request: ListRequest,
+        like: Sequence[Example],
+        profile: Profile | None,
+        used: Mapping[int, UsedItem],
+    ) -> frozenset[str]:
+        """Groups of the examples, of excluded, dismissed and, unless they are kept, known items."""
+        ids = set(request.exclude)
+        for num, entry in profile.items.items() if profile else ():
+            if num in used and (entry.dismissed or request.known == "leave_out"):
+                ids.add(used[num].id)
+        groups = {one.group for one in self._store.items.named(collection.id, ids)} if ids else set()
+        return frozenset(groups | {one.group for one in like if one.group})
+
+    # -- the list ------------------------------------------------------------------------------------------------------
+
+    def _ranked(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
+        """The best candidate of each group, best first."""
+        seqs = [
+            seq
+            for seq, member in pool.members.items()
+            if member.group
+            and member.group not in asked.left_out
+            and self._compared_texts.is_current(asked.collection, seq)
+        ]
+        unlike = self._compare(asked, pool, seqs)
+        scores = {seq: scored(asked, pool, seq, unlike.get(seq, -1.0)) for seq in seqs}
+        best: dict[str, tuple[float, Member]] = {}
+        for seq in sorted(seqs, key=lambda seq: (-scores[seq], seq)):
+            if scores[seq] > 0.0:
+                best.setdefault(pool.members[seq].group, (scores[seq], pool.members[seq]))
+        return list(best.values())
+
+    def _compare(self, asked: Asked, pool: Pool, seqs: Sequence[int]) -> dict[int, float]:
+        """Complete the cosines to the examples; returns those to what is not wanted."""
+        if not seqs or not asked.like:
+            return {}
+        vectors = self._vectors(asked, [pool.members[seq].point for seq in seqs])
+        examples = np.stack([one.vector for one in asked.like])
+        cosines = (vectors @ examples.T).astype(np.float64).round(_DECIMALS).mean(axis=1)
+        for seq, cosine in zip(seqs, cosines.tolist(), strict=True):
+            pool.terms[seq]["text"] = max(0.0, cosine)
+        if not asked.unlike:
+            return {}
+        unlike = (vectors @ np.stack([one.vector for one in asked.unlike]).T).astype(np.float64).round(_DECIMALS)
+        return dict(zip(seqs, unlike.max(axis=1).tolist(), strict=True))
+
+    def _vectors(self, asked: Asked, points: Sequence[int]) -> NDArray[np.float32]:
+        index = self._indexes.of(asked.collection, asked.collection.dimension or 1)
+        return index.vectors(np.array(points, np.int64))
+
+    def _listed(self, asked: Asked, pool: Pool, ranked: Sequence[tuple[float, Member]]) -> list[Listed]:
+        limit = asked.request.limit
+        best = ranked[: max(POOL, _POOL_PER_ITEM * limit)]
+        if not best:
+            return []
+        scores = np.array([score for score, _ in best])
+        places = diverse(scores, self._vectors(asked, [one.point for _, one in best]), limit, asked.request.diversity)
+        chosen = [best[place] for place in places]
+        groups = [one.group for _, one in chosen]
+        canonical = self._recommendations.canonical(asked.collection, groups, asked.survivors)
+        found = []
+        for score, member in chosen:
+            row = self._visible(asked.collection, canonical[member.group])
+            if row is not None:
+                terms = {term: round(value, _DECIMALS) for term, value in sorted(pool.terms[member.seq].items())}
+                found.append(
+                    Listed(
+                        id=row.item.id,
+                        score=round(score, _DECIMALS),
+                        group=member.group,
+                        terms=terms,
+                        why=why(asked, pool, member.seq),
+                        text=row.item.content,
+                        attributes=row.item.attributes,
+                    )
+                )
+        return found

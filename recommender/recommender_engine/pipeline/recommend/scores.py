@@ -1,0 +1,64 @@
+"""The score of an item: a weighted sum of its terms. The weights are the prior, chosen on one retail data set."""
+
+from __future__ import annotations
+
+from recommender_engine.pipeline.recommend.asked import Asked
+from recommender_engine.pipeline.recommend.pool import Pool
+
+FEW = 5.0
+"""An item or a user with so many interactions is half way from cold to warm."""
+
+_UNLIKE_FROM, _UNLIKE = 0.6, 1.0
+
+_WHY = {
+    "together": ("often used together with {}", "often used together with what you used"),
+    "text": ("similar to {}", "similar text"),
+    "bridge": ("used together with similar items", "used together with similar items"),
+    "own": ("used before", "used before"),
+    "users": ("used by users with the same taste", "used by users with the same taste"),
+    "sessions": ("used in visits like this one", "used in visits like this one"),
+    "interests": ("like {}", "like what you used"),
+    "popular": ("popular this week", "popular this week"),
+    "trending": ("popular today", "popular today"),
+    "newest": ("new", "new"),
+}
+
+
+def weights_of(asked: Asked) -> dict[str, float]:
+    """The weights of the terms: text counts where behaviour says little."""
+    cold = FEW / (asked.evidence + FEW)
+    if asked.like:
+        return {"together": 1.0, "text": 0.1 + 0.3 * cold, "bridge": 0.5 * (1.0 - cold)}
+    return {
+        "own": 0.7,
+        "users": 0.3,
+        "sessions": 0.03,
+        "together": 0.03,
+        "interests": 0.02 + 0.2 * cold,
+        "popular": 0.01 + 0.1 * cold,
+        "trending": 0.005 + 0.05 * cold,
+        "newest": 0.001 + 0.01 * cold,
+    }
+
+
+def scored(asked: Asked, pool: Pool, seq: int, unlike: float) -> float:
+    """The score of a candidate.
+
+    Args:
+        asked: the request.
+        pool: the candidates.
+        seq: arrival number of the candidate.
+        unlike: cosine to the nearest of what is not wanted, -1 where there is none.
+    """
+    weights = weights_of(asked)
+    score = sum(weights.get(term, 0.0) * value for term, value in pool.terms[seq].items())
+    return score - _UNLIKE * max(0.0, unlike - _UNLIKE_FROM)
+
+
+def why(asked: Asked, pool: Pool, seq: int) -> str:
+    """The terms of a score for people, strongest first."""
+    weights, terms = weights_of(asked), pool.terms[seq]
+    strongest = sorted(terms, key=lambda term: (-weights.get(term, 0.0) * terms[term], term))
+    because = pool.because.get(seq, {})
+    sentences = [_WHY[term][0].format(because[term]) if term in because else _WHY[term][1] for term in strongest[:2]]
+    return "; ".join(dict.fromkeys(sentences))

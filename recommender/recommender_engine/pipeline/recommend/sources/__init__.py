@@ -1,0 +1,1 @@
+"""Sources of recommendations: each finds items of one kind and gives them one term of their score."""

@@ -1,0 +1,64 @@
+"""Items that everybody uses now, and the newest: for users of whom nothing is known, and to fill a list."""
+
+from __future__ import annotations
+
+from recommender_engine.pipeline.recommend.asked import Asked
+from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.sources.source import passing
+from recommender_engine.recommend.behaviour.decay import POPULAR_HALF_LIFE_MS, TRENDING_HALF_LIFE_MS
+from recommender_engine.recommend.behaviour.together import current
+from recommender_engine.store import SqliteStore
+
+_AT_ONCE = 200
+_MOST_LOOKED_AT = 5000
+
+
+class Popular:
+    """``popular``: what is used most this week. ``trending``: what is used more today than in the week."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+        """See ``Source``."""
+        if asked.like:
+            return False
+        self._add(asked, pool, "popular", POPULAR_HALF_LIFE_MS, count)
+        self._add(asked, pool, "trending", TRENDING_HALF_LIFE_MS, count)
+        return False
+
+    def _add(self, asked: Asked, pool: Pool, column: str, half_life_ms: int, count: int) -> None:
+        best, found, looked_at = 0.0, 0, 0
+        while found < count and looked_at < _MOST_LOOKED_AT:
+            used = self._store.behaviour.most(asked.collection.id, column, _AT_ONCE, looked_at)
+            looked_at += _AT_ONCE
+            levels = {one.id: one.popular if column == "popular" else one.trending for one in used}
+            weights = {id_: current(level, asked.now_ms, half_life_ms) for id_, level in levels.items()}
+            best = best or max(weights.values(), default=0.0)
+            if not best:
+                return
+            members = passing(asked, self._store.items.named(asked.collection.id, weights))
+            pool.add(column, ((member, weights[member.id] / best) for member in members))
+            found += len(members)
+            if len(used) < _AT_ONCE:
+                return
+
+
+class Newest:
+    """``newest``: the latest arrivals; with them a list is never shorter than what there is."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+        """See ``Source``."""
+        if asked.like:
+            return False
+        if asked.survivors is not None:
+            latest = self._store.items.by_number(asked.survivors.seqs[-count:].tolist())[::-1]
+            more = len(asked.survivors) > count
+        else:
+            latest = self._store.items.latest(asked.collection.id, count, asked.collection.hidden_ms)
+            more = len(latest) == count
+        pool.add("newest", ((member, 1.0 - place / (len(latest) + 1)) for place, member in enumerate(latest)))
+        return more

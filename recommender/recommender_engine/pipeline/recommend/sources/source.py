@@ -1,0 +1,43 @@
+"""What a source does, and how it turns numbers of used items into items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from recommender_engine.pipeline.recommend.asked import Asked
+from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.store import Member, SqliteStore
+
+
+class Source(Protocol):
+    """Finds items for a list."""
+
+    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+        """Add items with their term to the pool; whether there may be more than were found.
+
+        Args:
+            asked: the request.
+            pool: collects the items.
+            count: about how many are wanted.
+        """
+
+
+def listed(store: SqliteStore, asked: Asked, scores: Mapping[int, float]) -> list[tuple[Member, float]]:
+    """The items that may be listed, of some used items, with their scores; keys are their numbers."""
+    ids = {one.id: num for num, one in store.behaviour.used_items(scores).items()}
+    return [(member, scores[ids[member.id]]) for member in passing(asked, store.items.named(asked.collection.id, ids))]
+
+
+def passing(asked: Asked, members: list[Member]) -> list[Member]:
+    """Those that may be listed."""
+    kept = set(asked.nearby.among(np.array(sorted(member.seq for member in members), np.int64)).tolist())
+    return [member for member in members if member.seq in kept]
+
+
+def normalised(scores: Mapping[int, float]) -> dict[int, float]:
+    """Scores divided by the largest."""
+    best = max(scores.values(), default=0.0)
+    return {num: score / best for num, score in scores.items()} if best > 0.0 else {}
