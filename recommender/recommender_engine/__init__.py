@@ -20,7 +20,15 @@ if TYPE_CHECKING:
         decode_entry,
     )
     from recommender_engine.opening import open_recommender
-    from recommender_engine.pipeline import ComparedPair, FoundItem, ItemView, Recommender, SearchHit
+    from recommender_engine.pipeline import (
+        ComparedPair,
+        FoundItem,
+        ItemView,
+        Listed,
+        ListRequest,
+        Recommender,
+        SearchHit,
+    )
 
 __all__ = [
     "CollectionSettings",
@@ -32,6 +40,8 @@ __all__ = [
     "Item",
     "ItemKey",
     "ItemView",
+    "ListRequest",
+    "Listed",
     "Recommender",
     "SearchHit",
     "UpsertItem",
@@ -40,7 +50,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ENGINE = {"ComparedPair", "FoundItem", "ItemView", "Recommender", "SearchHit"}
+_ENGINE = {"ComparedPair", "FoundItem", "ItemView", "ListRequest", "Listed", "Recommender", "SearchHit"}
 
 
 def __getattr__(name: str) -> Any:

@@ -489,6 +489,24 @@ class Client:
         )
         return found
 
+    def recommendations(
+        self, collection: str = "default", *, timeout_s: float = 30.0, **request: Any
+    ) -> list[dict[str, Any]] | None:
+        """Recommendations from text and behaviour, best first; see ``recommender.recommendations``.
+
+        Args:
+            collection: where the items are.
+            timeout_s: how long to wait for the owner.
+            request: ``item``, ``text`` or ``like``; ``user`` or ``session``; ``limit``, ``filter`` and so on.
+
+        Returns:
+            ``None`` when the item that the request names is not there.
+        """
+        listed: list[dict[str, Any]] | None = self.ask(
+            "recommender.recommendations", collection=collection, timeout_s=timeout_s, **request
+        )
+        return listed
+
     def ask(
         self, question: str, *args: Any, collection: str | None = None, timeout_s: float = 30.0, **options: Any
     ) -> Any:

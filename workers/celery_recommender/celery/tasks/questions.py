@@ -12,6 +12,7 @@ from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId, Item, ItemKey
 from recommender_engine.items.commands import validate
+from recommender_engine.pipeline.recommend.request import list_request
 from recommender_engine.recommend.filters import parse
 
 if TYPE_CHECKING:
@@ -149,6 +150,27 @@ class Recommend(QuestionTask):
         )
         found = [None if hits is None else [hit.model_dump(mode="json") for hit in hits] for hits in lists]
         return found if isinstance(item_id, list) else found[0]
+
+
+class Recommendations(QuestionTask):
+    """A list of recommendations from text and behaviour: like an item, a text or examples; for a user or nobody."""
+
+    name = "recommender.recommendations"
+
+    def run(self, collection: str = "default", **request: Any) -> list[dict[str, Any]] | None:
+        """Items best first, each with ``id``, ``score``, ``group``, ``terms``, ``why``, ``text`` and ``attributes``.
+
+        Args:
+            collection: where the items are.
+            request: ``item``, ``text`` or ``like`` and ``unlike``; ``user`` or ``session``; ``limit``, ``filter``,
+                ``exclude``, ``known``, ``diversity``: see ``recommender_engine.ListRequest``.
+
+        Returns:
+            ``None`` when the item that the request names is not there.
+        """
+        asked = list_request({"collection": collection, **request})
+        listed = self.ask(lambda engine: engine.recommendations(asked), collection)
+        return None if listed is None else [one.model_dump(mode="json") for one in listed]
 
 
 class Compare(QuestionTask):
@@ -320,6 +342,7 @@ class Backup(QuestionTask):
 QUESTIONS: tuple[type[QuestionTask], ...] = (
     Search,
     Recommend,
+    Recommendations,
     Compare,
     Get,
     Outcomes,
