@@ -376,6 +376,21 @@ def test_no_more_columns_are_kept_than_the_bound_allows(engine: Recommender, log
     assert engine.kept_bytes()["attributes"] == 0
 
 
+def test_the_same_filter_for_many_items_is_evaluated_once(
+    engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[object] = []
+    original = filtering.mask
+    monkeypatch.setattr(filtering, "mask", lambda *given: evaluated.append(given) or original(*given))
+    engine.process([log.upsert(f"i{n}", f"mug {n}", attributes={"stock": n}) for n in range(20)])
+    for number in range(20):
+        engine.recommend(f"i{number}", filter={"stock": {"$gt": 3}})
+    assert len(evaluated) == 1
+    engine.process([log.patch("i1", {"stock": 9})])
+    assert "i1" in {hit.id for hit in engine.recommend("i2", filter={"stock": {"$gt": 3}}, limit=100) or ()}
+    assert len(evaluated) == 2
+
+
 def test_names_that_no_item_has_cost_no_look_at_the_items(
     engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

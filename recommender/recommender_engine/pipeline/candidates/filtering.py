@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from math import ceil, inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.nearest_points import rounded
 from recommender_engine.recommend.filters import Expression, attributes_of
 from recommender_engine.recommend.filters.checks import check
+from recommender_engine.recommend.filters.columns import Columns
 from recommender_engine.recommend.filters.masks import mask
 from recommender_engine.store import Collection, Member, SqliteStore
 
@@ -79,6 +81,7 @@ class Filters:
         self._store = store
         self._indexes = indexes
         self._columns = AttributeColumns(store)
+        self._last: tuple[Columns, tuple[Any, ...], Survivors] | None = None
 
     @property
     def kept_bytes(self) -> int:
@@ -87,16 +90,23 @@ class Filters:
 
     def forget_erased(self) -> None:
         """Drop what has gone from the items: something of it was erased, now or after it had gone."""
+        self._last = None
         self._columns.forget_erased()
 
     def survivors(self, collection: Collection, expression: Expression) -> Survivors:
-        """All visible items of a collection that pass.
+        """All visible items of a collection that pass; the last answer is kept for the same question.
 
         Raises:
             InvalidCommand: no item has an attribute of the expression (``unknown_attribute``), or its values are of
                 other types (``wrong_type``). A collection without items has nothing to compare with.
         """
         columns = self._columns.of(collection.id, attributes_of(expression))
+        asked = collection.id, collection.hidden_ms, columns.version, expression
+        if self._last is None or self._last[0] is not columns or self._last[1] != asked:
+            self._last = columns, asked, self._survivors(collection, columns, expression)
+        return self._last[2]
+
+    def _survivors(self, collection: Collection, columns: Columns, expression: Expression) -> Survivors:
         chosen = columns.live
         if chosen.any():
             check(expression, columns.named, self._columns.names(collection.id))

@@ -102,6 +102,7 @@ class Columns:
         arrived_ms: stream times of arrival, int64, shape (rows,).
         live: which rows are items, bool, shape (rows,); the others have gone.
         named: columns by attribute.
+        version: counts the changes of items.
     """
 
     def __init__(self, rows: Iterable[Row], names: Sequence[str]) -> None:
@@ -113,6 +114,7 @@ class Columns:
             _add(builders, number, attributes)
         self.seqs, self.points, self.arrived_ms = (np.array(one, np.int64) for one in facts)
         self.live: Mask = np.ones(len(self.seqs), np.bool_)
+        self.version = 0
         self.named = {name: builder.build() for name, builder in builders.items()}
 
     def __len__(self) -> int:
@@ -151,6 +153,7 @@ class Columns:
         fresh = [row for row in found if row[0] not in row_of]
         if fresh and len(self.seqs) and fresh[0][0] < self.seqs[-1]:
             return False
+        self.version += 1
         old = np.zeros(len(self.seqs), np.bool_)
         old[places[known]] = True
         self.live &= ~old
