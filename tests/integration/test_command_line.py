@@ -133,6 +133,45 @@ def test_ingest_goes_on_where_it_was_interrupted(
     assert sorted(processed) == sorted({f"N{number}" for number in range(ROWS)}), "each item once"
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl.gz"])
+def test_ingest_interactions_counts_each_once_and_names_bad_rows(
+    owner_process: Owners, recommender: Run, client: Client, tmp_path: Path, suffix: str
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"Customer ID": f"u{n % 3}", "SKU": f"P-{n % 4}", "action": "view", "Timestamp": f"2026-03-0{n + 1}T09:00:00Z"}
+        for n in range(7)
+    ]
+    rows += [{**rows[0], "SKU": ""}, {**rows[0], "Timestamp": "soon"}, {**rows[0], "action": "sniff"}]
+    path = tmp_path / f"clicks.{suffix}"
+    if suffix == "csv":
+        with path.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
+    else:
+        with gzip.open(path, "wt") as lines:
+            lines.writelines(json.dumps(row) + "\n" for row in rows)
+    owner_process().running()
+    ingest = ("ingest", "--interactions", str(path), "--collection", "shop")
+    told = recommender(*ingest, "--json", status=3)
+    summary = json.loads(told.stdout)
+    assert (summary["sent"], summary["decided"], summary["interactions"]) == (8, True, 7)
+    assert summary["rejected"] == {"unknown_kind": 1}
+    assert [(bad["row"], bad["error"].partition(":")[0]) for bad in summary["bad_rows"]] == [
+        (8, "column 'SKU'"),
+        (9, "column 'Timestamp'"),
+    ]
+    assert "item: column 'SKU'" in told.stderr
+
+    copy = path.rename(path.with_stem(f"again-{path.stem}"))
+    shown = recommender("ingest", "--interactions", str(copy), "--collection", "shop", status=3).stdout
+    assert "10 rows read: 8 interactions, 2 failed" in shown
+    assert "8 interactions sent" in shown
+    erased = [client.ask("recommender.erase_user", {"user": f"u{n}", "collection": "shop"}) for n in range(3)]
+    assert [one["interactions"] for one in erased] == [3, 2, 2], "the second time had no effect"
+    recommender(*ingest, "--silent", status=2)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet", "csv.gz"])
 def test_enrich_writes_every_row_back(
     owner_process: Owners, recommender: Run, tickets: Path, tmp_path: Path, suffix: str

@@ -19,7 +19,19 @@ FIELDS = ("user", "session", "item", "kind", "value", "time")
 """Fields of an interaction; the columns have these names unless an option names others."""
 
 _NEEDED = ("item", "time")
-_DEFAULT_KIND = "buy"
+DEFAULT_KIND = "buy"
+NO_INTERACTION = "no_interaction"
+"""The kind of a row that could be read and is none; for counting."""
+
+_USUAL: Mapping[str, tuple[str, ...]] = {
+    "item": ("itemid", "product", "productid", "sku", "article", "articleid", "stockcode", "asin", "artikel"),
+    "user": ("userid", "customer", "customerid", "visitor", "visitorid", "client", "clientid", "buyer", "kunde"),
+    "session": ("sessionid", "visit", "visitid", "basket", "basketid", "order", "orderid", "invoice", "invoiceno"),
+    "kind": ("event", "eventtype", "action", "interaction", "type"),
+    "value": ("rating", "stars"),
+    "time": ("timestamp", "datetime", "date", "createdat", "eventtime", "invoicedate", "orderdate", "zeit", "datum"),
+}
+"""Usual names of the columns, in lower case and without signs between letters."""
 _NO_OPTIONS: Mapping[str, str] = {}
 
 
@@ -32,7 +44,7 @@ class FileInteraction:
         at: when.
         user: id; ``None`` for an anonymous one.
         session: id; ``None`` where none is known.
-        kind: ``buy`` where the row says none.
+        kind: the default of the mapping where the row says none.
         value: a number, where there is one.
     """
 
@@ -52,18 +64,28 @@ class InteractionMapping:
         columns: by field, the column that holds it.
         dates: how the times are written.
         blanks: which cells say nothing.
+        kind: of a row that says none.
+        guessed: whether a column was chosen by another name than that of its field.
     """
 
     columns: Mapping[str, str]
     dates: DateForm
     blanks: Blanks = Blanks()  # noqa: RUF009
+    kind: str = DEFAULT_KIND
+    guessed: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For people: which column is what."""
+        said = tuple(f"{field}: column {column!r}" for field, column in self.columns.items())
+        return said if "kind" in self.columns else (*said, f"kind: {self.kind!r} in each row")
 
     def read(self, row: Row) -> FileInteraction | BadRow:
         """The interaction of a row, or what is wrong with it, with the name of the column."""
         try:
             return self._read(row)
         except _RowError as error:
-            return BadRow(row.number, str(error), values=row.values)
+            return BadRow(row.number, str(error), NO_INTERACTION, row.values)
 
     def _read(self, row: Row) -> FileInteraction:
         item, user, session = (self._id(row, name) for name in ("item", "user", "session"))
@@ -72,7 +94,7 @@ class InteractionMapping:
         if user is None and session is None:
             raise _RowError(f"neither a user nor a session in column {listed(self._of('user', 'session'))}")
         kind = self._id(row, "kind")
-        return FileInteraction(item, self._time(row), user, session, kind or _DEFAULT_KIND, self._value(row))
+        return FileInteraction(item, self._time(row), user, session, kind or self.kind, self._value(row))
 
     def _id(self, row: Row, name: str) -> str | None:
         cell = meant(row.values.get(self.columns.get(name, "")))
@@ -104,14 +126,19 @@ class InteractionMapping:
 
 
 def resolve_interactions(
-    reader: RecordReader, named: Mapping[str, str] = _NO_OPTIONS, *, order: Order | None = None
+    reader: RecordReader,
+    named: Mapping[str, str] = _NO_OPTIONS,
+    *,
+    order: Order | None = None,
+    kind: str = DEFAULT_KIND,
 ) -> InteractionMapping:
-    """Find the columns of a file of interactions.
+    """Find the columns of a file of interactions: those named, those called like their field, and those of usual names.
 
     Args:
         reader: of the file, before its rows are taken.
         named: columns by field, of those that are not called like their field.
         order: what comes first in a time such as 3/4/2025.
+        kind: of rows that say none.
 
     Raises:
         ConfigurationError: a field or a column is not there, or the columns of item, time, or of user and session.
@@ -120,13 +147,27 @@ def resolve_interactions(
         raise ConfigurationError(f"no field {listed(unknown)} of interactions; there are {listed(FIELDS)}")
     columns = {field: matching(named.get(field, field), reader.columns) for field in FIELDS}
     found = {field: column for field, column in columns.items() if column is not None}
+    guessed = _guessed([field for field in FIELDS if field not in found and field not in named], reader, found)
+    found = {field: column for field in FIELDS if (column := {**found, **guessed}.get(field)) is not None}
     missing = [named.get(field, field) for field in FIELDS if field not in found and field in (*_NEEDED, *named)]
     if not missing and "user" not in found and "session" not in found:
         missing = ["user"]
     if missing and reader.columns:
         raise ConfigurationError(f"no column {listed(missing)}; there are {listed(reader.columns)}")
     sample = Columns(reader.columns, reader.sample(waiting=True))
-    return InteractionMapping(found, date_form(sample.cells(found["time"]) if "time" in found else (), order=order))
+    dates = date_form(sample.cells(found["time"]) if "time" in found else (), order=order)
+    return InteractionMapping(found, dates, kind=kind, guessed=bool(guessed))
+
+
+def _guessed(fields: list[str], reader: RecordReader, taken: Mapping[str, str]) -> dict[str, str]:
+    """Columns of usual names, by field; of several the one whose name is listed first."""
+    plain = {_plain(column): column for column in reversed(reader.columns) if column not in taken.values()}
+    found = {field: next((plain[name] for name in _USUAL[field] if name in plain), None) for field in fields}
+    return {field: column for field, column in found.items() if column is not None}
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 class _RowError(ValueError):

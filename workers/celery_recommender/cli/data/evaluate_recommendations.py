@@ -15,6 +15,7 @@ from celery_recommender.cli.common import err, json_option, load_settings, out, 
 from celery_recommender.cli.data.evaluation_output import bad_rows, in_a_folder, plain, show_bad
 from celery_recommender.cli.data.labelled_files import FileRow, read_items
 from celery_recommender.cli.data.recommendation_output import show_recommendations
+from celery_recommender.cli.input.interaction_files import interaction_field
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
 from celery_recommender.cli.input.tally import exit_code
 from celery_recommender.records import BadRow, RecordReader, open_records
@@ -56,17 +57,6 @@ def _moment(context: click.Context, option: click.Parameter, value: str | None) 
     return round(moment.timestamp() * 1000)
 
 
-def _columns(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Columns by field, from ``FIELD=COLUMN``."""
-    found = {}
-    for value in values:
-        field, equals, column = value.partition("=")
-        if not (field and equals and column):
-            raise click.BadParameter(f"{value!r} is not FIELD=COLUMN")
-        found[field.strip()] = column.strip()
-    return found
-
-
 @click.command()
 @click.argument("items", type=_FILE)
 @click.argument("interactions", type=_FILE)
@@ -90,14 +80,7 @@ def _columns(context: click.Context, option: click.Parameter, values: tuple[str,
     show_default=True,
     help="Ask for this share of the users, chosen by a hash; all are learned from.",
 )
-@click.option(
-    "named",
-    "--interaction-field",
-    callback=_columns,
-    multiple=True,
-    metavar="FIELD=COLUMN",
-    help="Column of INTERACTIONS that holds `user`, `session`, `item`, `kind`, `value` or `time`; repeatable.",
-)
+@interaction_field
 @mapping_options
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The embedding model.")
 @click.option(

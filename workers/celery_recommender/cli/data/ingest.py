@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -21,11 +21,20 @@ from celery_recommender.cli.common import (
     printable,
     progress_bar,
 )
-from celery_recommender.cli.input.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
+from celery_recommender.cli.input.checkpoint import (
+    Checkpoint,
+    accounted,
+    file_identity,
+    run_of_content,
+    say_where_it_goes_on,
+)
+from celery_recommender.cli.input.interaction_files import agree_on_interactions, interaction_options, interaction_rows
 from celery_recommender.cli.input.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
 from celery_recommender.cli.input.sending import (
+    Making,
     OwnerGone,
     acceptable,
+    interaction,
     rejected,
     removal,
     send_rows,
@@ -36,7 +45,8 @@ from celery_recommender.cli.input.sending import (
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
 from celery_recommender.client import Client, in_run
-from celery_recommender.records import Items
+from celery_recommender.records import ItemRow, Items, RecordReader, open_records
+from celery_recommender.records.interactions import resolve_interactions
 from celery_recommender.settings import Settings
 from recommender_engine.items import CommandForwarded, EntryId, ItemDeleted, ItemProcessed
 
@@ -50,6 +60,8 @@ _RUNS = (("ingest", False), ("ingest", True), ("enrich", False))
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until every row is decided.")
 @click.option("--restart", is_flag=True, help="Start from the first row, even after an interrupted run.")
 @click.option("--take-back", is_flag=True, help="Delete the items of FILE from the collection, by id.")
+@click.option("--interactions", is_flag=True, help="The rows are what users did with items.")
+@interaction_options
 @json_option
 @click.pass_context
 def ingest(
@@ -61,9 +73,12 @@ def ingest(
     wait: bool,
     restart: bool,
     take_back: bool,
+    interactions: bool,
+    named: Mapping[str, str],
+    kind: str,
     as_json: bool,
 ) -> None:
-    """Send every row of FILE as an item.
+    """Send every row of FILE as an item, or with --interactions as an interaction.
 
     FILE is CSV, TSV, JSON Lines or Parquet, gzipped or not; `-` reads standard input. After an interruption the same
     command continues where it stopped. The guessed columns are shown with three rows before anything is sent; a
@@ -75,8 +90,18 @@ def ingest(
     recommender ingest catalogue.parquet --attribute price --attribute stock --silent
     zcat dump.jsonl.gz | recommender ingest - --format jsonl
     recommender ingest catalogue.parquet --take-back
+    recommender ingest --interactions orders.csv --interaction-field user=buyer --collection products
+
+    With --interactions the columns are `item`, `time`, `user` and/or `session`, and if there are any `kind` and
+    `value`, or have usual names such as `sku`, `customer_id`, `order`, `action`, `rating`, `timestamp`. A row that is
+    no interaction is reported by its number and skipped. The same file sent again within 24 hours counts once.
     """
     settings = require_server(load_settings())
+    if interactions:
+        if silent or take_back:
+            raise click.UsageError("--silent and --take-back are about items, not about --interactions")
+        tally = _ingest_interactions(file, given, settings, named, kind, wait=wait, restart=restart, as_json=as_json)
+        context.exit(tally.exit_code)
     client = Client(located(settings, given.collection))
     checkpoint = _checkpoint(file, given, settings, silent=silent, take_back=take_back, restart=restart)
     say_where_it_goes_on(checkpoint)
@@ -85,24 +110,48 @@ def ingest(
     command = removal if take_back else silent_upsert if silent else upsert
     with accounted(checkpoint, given.collection, file), opened(file, given) as (reader, mapping):
         agree(reader, mapping, given, from_input=file == "-")
-        items = Items(reader, mapping, given.on_repeat, acceptable)
-        with progress_bar() as bar:
-            sending = bar.add_task("sent", total=None)
-            for block in send_rows(client, items, checkpoint, tally, command):
-                summary.add(block.sent)
-                bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
-            bar.update(sending, total=checkpoint.rows)
-            if wait and checkpoint.position is not None:
-                summary.wait(bar, checkpoint.position)
+        summary.send(reader, Items(reader, mapping, given.on_repeat, acceptable), command, wait=wait)
     checkpoint.finish()
     if take_back:
         _forget(file, given, settings)
     client.close()
-    if as_json:
-        print_json({**summary.as_dict(), "collection": given.collection, "run": checkpoint.run})
-    else:
-        summary.show()
+    summary.print(given.collection, as_json=as_json)
     context.exit(tally.exit_code)
+
+
+def _ingest_interactions(
+    file: str,
+    given: FileOptions,
+    settings: Settings,
+    named: Mapping[str, str],
+    kind: str,
+    *,
+    wait: bool,
+    restart: bool,
+    as_json: bool,
+) -> Tally:
+    client = Client(located(settings, given.collection))
+    if file == "-":
+        checkpoint = Checkpoint(None, "", restart=True)
+    else:
+        options = given.identity, tuple(sorted(named.items())), kind
+        identity = file_identity(file, "interactions", options, settings.home)
+        run = run_of_content(file, options)
+        checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=restart, run=run)
+    say_where_it_goes_on(checkpoint)
+    tally = Tally(noun="interaction")
+    summary = _Summary(client, checkpoint, tally)
+    with (
+        accounted(checkpoint, given.collection, file, tally.noun),
+        open_records(file, given.file_format, options=given.reading) as reader,
+    ):
+        mapping = resolve_interactions(reader, named, order=given.mapping.date_order, kind=kind)
+        agree_on_interactions(reader, mapping, given, from_input=file == "-")
+        summary.send(reader, interaction_rows(reader, mapping, given.collection), interaction, wait=wait)
+    checkpoint.finish()
+    client.close()
+    summary.print(given.collection, as_json=as_json)
+    return tally
 
 
 def _checkpoint(
@@ -122,7 +171,7 @@ def _forget(file: str, given: FileOptions, settings: Settings) -> None:
 
 
 class _Summary:
-    """Counts what was sent, and its outcomes."""
+    """Sends rows, and counts what was sent, and its outcomes."""
 
     def __init__(self, client: Client, checkpoint: Checkpoint, tally: Tally) -> None:
         self._client = client
@@ -137,12 +186,27 @@ class _Summary:
         self._forwarded: Counter[str] = Counter()
         self._deleted = 0
 
-    def add(self, sent: int) -> None:
-        """A block has been sent; read what has been decided meanwhile."""
-        self._sent += sent
-        self._read_events()
+    def send(self, reader: RecordReader, rows: Iterable[ItemRow], command: Making, *, wait: bool) -> None:
+        """Send the rows, read what is decided meanwhile, and wait for the last."""
+        checkpoint = self._checkpoint
+        with progress_bar() as bar:
+            sending = bar.add_task("sent", total=None)
+            for block in send_rows(self._client, rows, checkpoint, self._tally, command):
+                self._sent += block.sent
+                self._read_events()
+                bar.update(sending, completed=block.rows, total=estimated_rows(reader, block.rows))
+            bar.update(sending, total=checkpoint.rows)
+            if wait and checkpoint.position is not None:
+                self._wait(bar, checkpoint.position)
 
-    def wait(self, bar: Any, position: EntryId) -> None:
+    def print(self, collection: str, *, as_json: bool) -> None:
+        """Print what became of the rows."""
+        if as_json:
+            print_json({**self._as_dict(), "collection": collection, "run": self._checkpoint.run})
+        else:
+            self._show()
+
+    def _wait(self, bar: Any, position: EntryId) -> None:
         """Wait for the last verdict."""
         deciding = bar.add_task("decided", total=self._sent)
         try:
@@ -156,23 +220,23 @@ class _Summary:
         self._read_events()
         self._decided = True
 
-    def as_dict(self) -> dict[str, Any]:
+    def _as_dict(self) -> dict[str, Any]:
         """For programs."""
+        about_items = {"bands": dict(self._bands), "deleted": self._deleted}
         return {
             "sent": self._sent,
             "decided": self._decided,
-            "bands": dict(self._bands),
             "rejected": dict(self._rejected),
             "forwarded": dict(self._forwarded),
-            "deleted": self._deleted,
+            **(about_items if self._tally.noun == "item" else {}),
             **self._tally.as_dict(),
             "bad_rows": [{"row": bad.number, "error": bad.error} for bad in self._tally.bad],
         }
 
-    def show(self) -> None:
+    def _show(self) -> None:
         """For people."""
         undecided = ", not all decided yet" if self._sent and not self._decided else ""
-        out.print(f"{counted(self._sent, 'item')} sent{undecided}")
+        out.print(f"{counted(self._sent, self._tally.noun)} sent{undecided}")
         for band, style in BAND_STYLES.items():
             if self._bands[band]:
                 out.print(Text.assemble("  ", (f"{band:10}", style), f" {self._bands[band]:>8,}"))

@@ -25,6 +25,7 @@ class Checkpoint:
         directory: where checkpoints are kept; ``None`` keeps none (standard input).
         identity: of this file and its options.
         restart: forget how far an earlier run came.
+        run: id of a new run; by default one of its own.
 
     Attributes:
         rows: the last row that has been dealt with.
@@ -35,11 +36,11 @@ class Checkpoint:
         damaged: whether an earlier checkpoint could not be read.
     """
 
-    def __init__(self, directory: Path | None, identity: str, *, restart: bool) -> None:
+    def __init__(self, directory: Path | None, identity: str, *, restart: bool, run: str | None = None) -> None:
         digest = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:32]
         self._path = None if directory is None else directory / f"{digest}.json"
         self.rows = self.sent = self.last_sent = 0
-        self.run = uuid.uuid4().hex
+        self.run = run or uuid.uuid4().hex
         self.position: EntryId | None = None
         self.damaged = False
         if self._path is not None and self._path.exists() and not restart:
@@ -97,6 +98,13 @@ def file_identity(path: str, *options: object) -> str:
     return repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns, *options))
 
 
+def run_of_content(path: str, *options: object) -> str:
+    """An id of a run that is the same for the same bytes and options, so that they have one effect when sent twice."""
+    with Path(path).open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(repr((content, *options)).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
 def say_where_it_goes_on(checkpoint: Checkpoint) -> None:
     """Print how far an earlier run has come."""
     if checkpoint.damaged:
@@ -108,24 +116,25 @@ def say_where_it_goes_on(checkpoint: Checkpoint) -> None:
 
 
 @contextmanager
-def accounted(checkpoint: Checkpoint, collection: str, file: str) -> Iterator[None]:
+def accounted(checkpoint: Checkpoint, collection: str, file: str, noun: str = "item") -> Iterator[None]:
     """On an error or an interrupt, print what has been sent, how to go on, and how to take it back."""
     try:
         yield
     except BaseException:
-        for line in account(checkpoint, collection, file):
+        for line in account(checkpoint, collection, file, noun):
             err.print(printable(line))
         raise
 
 
-def account(checkpoint: Checkpoint, collection: str, file: str) -> list[str]:
+def account(checkpoint: Checkpoint, collection: str, file: str, noun: str = "item") -> list[str]:
     """What has been sent, as lines of text."""
     if not checkpoint.sent:
         return ["nothing has been sent"]
-    until = f"{checkpoint.sent:,} items of the rows up to {checkpoint.rows:,} have been sent"
+    until = f"{checkpoint.sent:,} {noun}s of the rows up to {checkpoint.rows:,} have been sent"
     lines = [f"{until} to the collection {collection!r} (keys beginning with {checkpoint.run})"]
     if file != "-":
         lines.append("what has been sent is safe: the same command goes on where this one stopped")
+    if file != "-" and noun == "item":
         lines.append(
             f"to take it back: recommender ingest {shlex.quote(file)} --take-back, with the same options for columns;"
             f" or, where the collection holds nothing else, recommender delete-collection {shlex.quote(collection)}"

@@ -25,7 +25,7 @@ from celery_recommender.records import (
 )
 from recommender_engine.errors import ConfigurationError
 
-_ROWS_SHOWN = 3
+ROWS_SHOWN = 3
 _CHARACTERS_SHOWN = 100
 
 
@@ -176,7 +176,7 @@ def print_notes(reader: RecordReader, mapping: ItemMapping, *, doubt: bool = Tru
     for note in mapping.notes:
         err.print(printable(note), style="dim")
     if mapping.guessed:
-        for row in reader.sample(waiting=False)[:_ROWS_SHOWN]:
+        for row in reader.sample(waiting=False)[:ROWS_SHOWN]:
             err.print(printable(f"  row {row.number}: {_understood(mapping.item(row))}"), style="dim")
     if doubt and mapping.doubt:
         err.print(printable(mapping.doubt), style="yellow")

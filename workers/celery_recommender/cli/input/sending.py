@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from celery_recommender.cli.common import err
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.tally import Tally
 from celery_recommender.client import Client, CommandFields, command_fields
-from celery_recommender.records import BadRow, Items
-from recommender_engine.items import CommandRejected, DeleteItem, EntryId, UpsertItem
+from celery_recommender.records import BadRow, ItemRow
+from recommender_engine.items import CommandRejected, DeleteItem, EntryId, RecordInteraction, UpsertItem
 from recommender_engine.items.commands import validate
 
 Making = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
@@ -51,7 +51,9 @@ class _Row(NamedTuple):
     fields: CommandFields | None
 
 
-def send_rows(client: Client, items: Items, checkpoint: Checkpoint, tally: Tally, command: Making) -> Iterator[Block]:
+def send_rows(
+    client: Client, items: Iterable[ItemRow], checkpoint: Checkpoint, tally: Tally, command: Making
+) -> Iterator[Block]:
     """Send the rows behind the checkpoint, block by block; yields after each round trip.
 
     Args:
@@ -90,7 +92,12 @@ def acceptable(item: dict[str, Any]) -> None:
     validate(UpsertItem, item)
 
 
-def _commands(items: Items, checkpoint: Checkpoint, tally: Tally, command: Making) -> Iterator[_Row]:
+def interaction(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The command for what a user did."""
+    return RecordInteraction.type, data
+
+
+def _commands(items: Iterable[ItemRow], checkpoint: Checkpoint, tally: Tally, command: Making) -> Iterator[_Row]:
     """The rows behind the checkpoint, each with its command."""
     start = checkpoint.rows
     for one in items:

@@ -38,6 +38,7 @@ class Tally:
 
     Attributes:
         on_repeat: what becomes of a row whose id has been there.
+        noun: what a row is.
         rows: read, the unusable ones included.
         accepted: rows that are items.
         repeated: rows whose id an earlier row has.
@@ -48,6 +49,7 @@ class Tally:
     """
 
     on_repeat: OnRepeat = OnRepeat.ERROR
+    noun: str = "item"
     rows: int = 0
     accepted: int = 0
     repeated: int = 0
@@ -103,12 +105,12 @@ class Tally:
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
+        about_items = {"repeated_ids": self.repeated, "empty_texts": self.empty_texts}
         return {
             "rows": self.rows,
-            "items": self.items,
+            f"{self.noun}s": self.items,
             "failed": self.failed,
-            "repeated_ids": self.repeated,
-            "empty_texts": self.empty_texts,
+            **(about_items if self.noun == "item" else {}),
             "errors_by_kind": _plain(self.errors),
             "findings": _plain(self.findings),
         }
@@ -118,9 +120,9 @@ class Tally:
         repeats = f"{self.repeated:,} repeated ids"
         if self.repeated:
             repeats += f" (first in row {self.first_repeated:,}; {_TAKEN[self.on_repeat]})"
-        first = f"{self.rows:,} rows read: {self.items:,} items, {self.failed:,} failed; "
+        first = f"{self.rows:,} rows read: {self.items:,} {self.noun}s, {self.failed:,} failed"
         return [
-            f"{first}{repeats}, {self.empty_texts:,} empty texts",
+            f"{first}; {repeats}, {self.empty_texts:,} empty texts" if self.noun == "item" else first,
             *(f"  {kind:<26} {seen.rows:>8,}  {_first(seen)}" for kind, seen in self.errors.items()),
             *(f"  {kind:<26} {seen.rows:>8,}  {_first(seen)} (not an error)" for kind, seen in self.findings.items()),
         ]
@@ -140,7 +142,7 @@ def show(tally: Tally, where: Console = out) -> None:
     for bad in tally.bad[:_BAD_ROWS_SHOWN]:
         where.print(printable(f"  row {bad.number}: {bad.error}"))
     if len(tally.bad) > _BAD_ROWS_SHOWN:
-        where.print(f"  … and {len(tally.bad) - _BAD_ROWS_SHOWN:,} more rows that are no items")
+        where.print(f"  … and {len(tally.bad) - _BAD_ROWS_SHOWN:,} more rows that are no {tally.noun}s")
 
 
 _TAKEN = {
