@@ -36,7 +36,7 @@ EDGE = (
     "tests/unit/test_attach.py",
     "tests/unit/test_app_server.py",
     "tests/unit/test_eager.py",
-    "tests/unit/test_gate.py",
+    "tests/unit/test_message_validation.py",
     "tests/unit/test_unpacking.py",
     "tests/integration/test_app_broker.py",
     "tests/integration/test_caller_settings.py",

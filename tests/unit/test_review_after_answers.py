@@ -29,7 +29,7 @@ from recommender_engine.matching.pair.context import Context
 from recommender_engine.matching.pair.profile import profile
 from recommender_engine.matching.trees import Floats
 from tests.support.engine import Log, lines, opened
-from tests.unit.test_bands_by_place import TICKET, item, judged
+from tests.unit.test_bands_by_segment import TICKET, item, judged
 from tests.unit.test_promises import report
 
 DOUBTFUL = "Since the update of this morning the portal is slow"

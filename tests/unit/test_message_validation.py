@@ -1,4 +1,4 @@
-"""The gate of the Celery door: whatever bytes come, the answer is a message or a reason."""
+"""Validation of Celery messages: any bytes give a message or a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due is gone at once, however much there is of it; its rows go a few at a time, at a cost of what is due."""
+"""Expired items are hidden at once, in any number; their rows are deleted in parts, at a cost of what is due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for messages that end a process, with processes of its own."""
+"""The bisection of a batch for messages that end a process, with real processes."""
 
 from __future__ import annotations
 

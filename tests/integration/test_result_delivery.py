@@ -1,4 +1,4 @@
-"""What the courier carries arrives, however long the broker or the result backend is away."""
+"""Delivery threads deliver their results, however long the broker or the result backend is away."""
 
 from __future__ import annotations
 
