@@ -1,7 +1,7 @@
 """Whether a refactoring changes nothing: recorded logs give the same events, state and answers, to the byte.
 
     RECOMMENDER_TEST_DATA=... python -m tools.same_events record DIR
-    python -m tools.same_events compare DIR [--sentences FILE] [--only LOG ...]
+    python -m tools.same_events compare DIR [--sentences FILE] [--newer] [--only LOG ...]
     python -m tools.same_events measure DIR --log LOG
 
 `record` writes the logs of `tools/same_logs.py`, the vectors of their texts, what the code of now makes of each log in
@@ -23,6 +23,9 @@ Left out:
 
 `--sentences FILE` is a JSON object {old: new} of sentences for people, with placeholders ("{count} items" ->
 "{count} of them"). It is applied in texts of reasons, explanations and messages, and nowhere else.
+
+With `--newer`, fields, columns and tables that the recording does not have are no difference, nor is the version of the
+schema: for a change that adds to events or to the state.
 
 `measure` prints the processor time of an item, in milliseconds: of `process` alone, with recorded vectors.
 """
@@ -68,6 +71,7 @@ SIZES = (1, 7, 500)
 HALVES = "halves"  # the run that opens a kept state
 HALVES_BATCH = 64
 ASKED = 12
+_DIGESTS = ("sha256",)  # of what may have more fields now
 EVENTS_KEPT = "events kept"
 EVENTS_KEPT_MS = 48 * 3600 * 1000
 
@@ -426,12 +430,50 @@ class Sentences:
 # -- differences -------------------------------------------------------------------------------------------------------
 
 
-def difference(old: Sequence[Sequence[str]], new: Lines, sentences: Sentences) -> str | None:
-    """The first difference in words, or ``None``."""
+def agrees(old: Any, new: Any) -> bool:
+    """Whether a value of now says what the recorded one does, and perhaps more; also JSON in strings of JSON."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(name in new and agrees(value, new[name]) for name, value in old.items() if name not in _DIGESTS)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(agrees, old, new))
+    if isinstance(old, str) and isinstance(new, str) and old != new and old[:1] == new[:1] and old[:1] in ("{", "["):
+        try:
+            return agrees(json.loads(old), json.loads(new))
+        except ValueError:
+            return False
+    return bool(old == new)
+
+
+def says_as_much(was: tuple[str, str] | None, now: tuple[str, str] | None) -> bool:
+    """Whether a line of now agrees with the recorded one but for what is newer."""
+    if was is None or now is None or was[0] != now[0]:
+        return False
+    (head, old), (other, new) = (_parts(line) for _, line in (was, now))
+    return was[0] == "schema" or (head == other and agrees(old, new))
+
+
+def _parts(line: str) -> tuple[str, str]:
+    """What stands before the JSON of a line, and the JSON."""
+    start = next((place for place, letter in enumerate(line) if letter in "{["), len(line))
+    return line[:start], line[start:]
+
+
+def difference(old: Sequence[Sequence[str]], new: Lines, sentences: Sentences, *, newer: bool = False) -> str | None:
+    """The first difference in words, or ``None``.
+
+    Args:
+        old: the recorded lines.
+        new: those of now.
+        sentences: how sentences for people may differ.
+        newer: whether what the recording does not have is no difference.
+    """
+    if newer:
+        channels = {line[0] for line in old}
+        new = [line for line in new if line[0] in channels or not line[0].startswith("table ")]
     for number in range(max(len(old), len(new))):
         was = None if number >= len(old) else (old[number][0], old[number][1])
         now = None if number >= len(new) else new[number]
-        if not sentences.same(was, now):
+        if not sentences.same(was, now) and not (newer and says_as_much(was, now)):
             behind = old[number - 1][1][:200] if number else "(the first line)"
             return f"line {number + 1}, behind: {behind}\n{_shown(was, now)}"
     return None
@@ -462,7 +504,9 @@ def runs_of(names: Sequence[str], directory: Path) -> list[tuple[str, int | str]
     return sorted(found, key=lambda one: (-length[one[0]], one[0], str(one[1])))
 
 
-def tried(directory: Path, name: str, size: int | str, record: bool, sentences: dict[str, str]) -> str | None:
+def tried(
+    directory: Path, name: str, size: int | str, record: bool, sentences: dict[str, str], newer: bool
+) -> str | None:
     """Record a run, or compare it: what is different, if anything."""
     path = directory / "runs" / f"{name}.{size}.gz"
     try:
@@ -473,18 +517,24 @@ def tried(directory: Path, name: str, size: int | str, record: bool, sentences: 
     if record:
         write_lines(path, lines)
         return None
-    return difference(read_lines(path), lines, Sentences(sentences))
+    return difference(read_lines(path), lines, Sentences(sentences), newer=newer)
 
 
 def all_runs(
-    directory: Path, names: Sequence[str], jobs: int, *, record: bool, sentences: dict[str, str] | None = None
+    directory: Path,
+    names: Sequence[str],
+    jobs: int,
+    *,
+    record: bool,
+    sentences: dict[str, str] | None = None,
+    newer: bool = False,
 ) -> int:
     """How many runs are different, or could not be recorded."""
     # Products of matrices are rounded by how they are cut among threads.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     todo, different = runs_of(names, directory), 0
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        started = {pool.submit(tried, directory, *one, record, sentences or {}): one for one in todo}
+        started = {pool.submit(tried, directory, *one, record, sentences or {}, newer): one for one in todo}
         for done in as_completed(started):
             name, size = started[done]
             if (found := done.result()) is not None:
@@ -517,12 +567,12 @@ def record(directory: Path, data: Path, only: Sequence[str], jobs: int) -> int:
     return all_runs(directory, names, jobs, record=True)
 
 
-def compare(directory: Path, only: Sequence[str], jobs: int, table: Path | None) -> int:
+def compare(directory: Path, only: Sequence[str], jobs: int, table: Path | None, *, newer: bool) -> int:
     about = json.loads((directory / "about.json").read_text())
     print(f"recorded by {about['revision']}")
     sentences = json.loads(table.read_text(encoding="utf-8")) if table else {}
     names = [name for name in about["logs"] if not only or name in only]
-    return all_runs(directory, names, jobs, record=False, sentences=sentences)
+    return all_runs(directory, names, jobs, record=False, sentences=sentences, newer=newer)
 
 
 def measure(directory: Path, name: str, size: int) -> None:
@@ -549,6 +599,7 @@ def main() -> None:
             command.add_argument("--only", nargs="+", default=(), help="names of logs")
         if name == "compare":
             command.add_argument("--sentences", type=Path, help="JSON object old -> new of sentences for people")
+            command.add_argument("--newer", action="store_true", help="what the recording does not have may be there")
         if name == "measure":
             command.add_argument("--log", required=True)
             command.add_argument("--size", type=int, default=64, help="of a batch [64]")
@@ -558,7 +609,7 @@ def main() -> None:
     elif asked.command == "record":
         sys.exit(bool(record(asked.directory, Path(os.environ["RECOMMENDER_TEST_DATA"]), asked.only, asked.jobs)))
     else:
-        sys.exit(bool(compare(asked.directory, asked.only, asked.jobs, asked.sentences)))
+        sys.exit(bool(compare(asked.directory, asked.only, asked.jobs, asked.sentences, newer=asked.newer)))
 
 
 if __name__ == "__main__":

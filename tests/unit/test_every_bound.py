@@ -22,6 +22,7 @@ from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.pair import profile
 from recommender_engine.opening import DATABASE
+from recommender_engine.pipeline.candidates import novelty
 from recommender_engine.pipeline.dedup import answers
 from recommender_engine.pipeline.incidents import open_incidents, traffic
 from recommender_engine.pipeline.learning import models as learning
@@ -393,6 +394,15 @@ def older_hours_go(state: State) -> None:
     assert state.rows("traffic") == 0
 
 
+def older_distances_go(state: State) -> None:
+    state.lower(novelty, "NOVELTY_SAMPLE", 20)
+    state.engine.process(state.items(100))
+    assert state.rows("novelty") == 20
+    state.engine.process([state.delete("default")])
+    state.tidy()
+    assert state.rows("novelty") == 0
+
+
 def no_more_incidents_open(state: State) -> None:
     state.lower(open_incidents, "MAX_INCIDENTS", 2)
     texts = [TEXT, "heavy rain in the north today", "the lid of the box is missing"]
@@ -414,6 +424,7 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "sessions": (sessions_go_with_the_last_item_that_knows_them, what_is_known_of_a_user_and_a_session_is_cut),
     "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
     "traffic": (older_hours_go,),
+    "novelty": (older_distances_go,),
     "incidents": (no_more_incidents_open,),
     "mentions": (the_oldest_mentions_of_users_go,),
     "deletions": (notes_go_with_their_collection,),

@@ -67,3 +67,30 @@ def test_sentences_in_a_row_of_the_state_are_found() -> None:
     )
     assert difference([was], [now], Sentences(TABLE)) is None
     assert difference([was], [now], NONE)
+
+
+def test_what_is_newer_than_the_recording_is_no_difference_if_asked_for() -> None:
+    old = [
+        ("events", '1-0 {"type":"t","data":{"id":"a","band":"new"}}'),
+        ("schema", "9"),
+        ("table items", '{"id": "a", "event": "{\\"band\\":\\"new\\"}"}'),
+        ("questions", 'page {"data": "[{\\"id\\":1}]", "sha256": "ab"}'),
+    ]
+    new = [
+        ("events", '1-0 {"type":"t","data":{"id":"a","band":"new","novelty":0.5}}'),
+        ("schema", "10"),
+        ("table items", '{"id": "a", "event": "{\\"band\\":\\"new\\",\\"novelty\\":null}", "happened_ms": null}'),
+        ("table novelty", '{"slot": 1}'),
+        ("questions", 'page {"data": "[{\\"id\\":1,\\"more\\":2}]", "sha256": "cd"}'),
+    ]
+    sentences = Sentences({})
+    assert difference(old, new, sentences) is not None
+    assert difference(old, new, sentences, newer=True) is None
+    for number, changed in (
+        (0, ("events", '1-0 {"type":"t","data":{"id":"a","band":"similar","novelty":0.5}}')),
+        (2, ("table items", '{"id": "a", "event": "{}", "happened_ms": null}')),
+        (4, ("questions", 'page {"data": "[{\\"id\\":2}]", "sha256": "cd"}')),
+    ):
+        found = difference(old, [*new[:number], changed, *new[number + 1 :]], sentences, newer=True)
+        assert found is not None
+    assert difference(old, new[:-1], sentences, newer=True) is not None

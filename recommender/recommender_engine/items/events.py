@@ -66,6 +66,8 @@ class ItemProcessed(EventData):
         reasons: the evidence, strongest first.
         explanation: the same in one sentence.
         recommendations: similar items, best first; duplicates of one another appear once.
+        novelty: how unlike anything before it is: share of recent arrivals that were closer to their five nearest
+            items, in [0, 1]; ``None`` while too few arrived before, and of a text that was sent again.
         truncated: whether the text was longer than the model reads.
         model: identity of the embedding model.
     """
@@ -84,6 +86,7 @@ class ItemProcessed(EventData):
     reasons: tuple[Reason, ...]
     explanation: str
     recommendations: tuple[Recommendation, ...]
+    novelty: Probability | None = None
     truncated: bool
     model: str
     timings: Timings

@@ -23,6 +23,7 @@ MAX_WINDOWS = 16  # of a text, each of as many tokens as the model reads
 MAX_VERSION = 2**63 - 1
 MAX_RULES = 16  # names in a policy
 MAX_WORDS_BYTES = 16 * 1024  # word lists of a collection, as JSON
+NOVELTY_SAMPLE = 1000  # recent arrivals of a collection that the novelty of an item is stated against
 MAX_TRAFFIC_HOURS = 900  # of a collection that moves
 MAX_INCIDENTS = 200  # of a collection, those of the last six hours included
 

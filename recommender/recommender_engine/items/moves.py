@@ -17,6 +17,7 @@ Partition = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 PageName = Annotated[str, Field(min_length=1, max_length=1024)]
 MOST_NUMBERS = 2**48
 """Arrivals and points of a partition are numbered below this."""
+Distance = Annotated[float, Field(ge=-1.0, le=3.0)]
 Milliseconds = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=MOST_NUMBERS)]
 _Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2}){1,64}$")]
@@ -123,6 +124,7 @@ class CollectionRecord(Value):
         origins: partitions that it was in before, with their events.
         traffic: how many items happened by hour since 1970, if it is watched for incidents.
         incidents: open ones, and those of the last hours.
+        novelty: distances of recent arrivals, by slot.
     """
 
     kind: Literal["collection"] = "collection"
@@ -139,6 +141,7 @@ class CollectionRecord(Value):
     origins: tuple[Partition, ...] = Field(strict=False, max_length=64)
     traffic: Annotated[tuple[HourRecord, ...], Field(strict=False, max_length=limits.MAX_TRAFFIC_HOURS)] = ()
     incidents: Annotated[tuple[IncidentRecord, ...], Field(strict=False, max_length=limits.MAX_INCIDENTS)] = ()
+    novelty: Annotated[tuple[Distance | None, ...], Field(strict=False, max_length=limits.NOVELTY_SAMPLE)] = ()
 
 
 class PointRecord(Value):

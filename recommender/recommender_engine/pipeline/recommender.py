@@ -28,6 +28,7 @@ from recommender_engine.pipeline.arrival.recutting import Recutting
 from recommender_engine.pipeline.batch import Batch, Decision
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.candidates.policy_index import PolicyIndex
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
@@ -159,6 +160,7 @@ class Recommender:
         )
         outcomes = Outcomes(self._summaries)
         self._incidents = Incidents(store, self._collections)
+        self._novelty = Novelty(store)
         upserts = Upserts(
             store,
             self._collections,
@@ -172,6 +174,7 @@ class Recommender:
             corrections,
             outcomes,
             self._incidents,
+            self._novelty,
         )
         self.moves = MovedCollections(store, self._collections, self._words)
         retirement = Retirement(store, self._collections)
@@ -185,6 +188,7 @@ class Recommender:
             retirement,
             self._answers,
             self._incidents,
+            self._novelty,
         )
         whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement, self._incidents)
         self.tidying = Retention(store, self.moves.leftovers)
@@ -279,6 +283,7 @@ class Recommender:
             batch.changed.update({collection.id: collection for collection in self._collections.flush()})
             self._words.flush()
             self._rates.flush()
+            self._novelty.flush()
             self._store.behaviour.flush()
             batch.finish()
             self._before_commit()

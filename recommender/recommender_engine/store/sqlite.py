@@ -20,6 +20,7 @@ from recommender_engine.store.incidents import IncidentTable
 from recommender_engine.store.items import ItemTable
 from recommender_engine.store.mentions import MentionTable
 from recommender_engine.store.moves import MoveTable
+from recommender_engine.store.novelty import NoveltyTable
 from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.policy_keys import PolicyKeyTable
 from recommender_engine.store.recent_items import RecentItems
@@ -73,6 +74,7 @@ class SqliteStore:
         self.mentions = MentionTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
+        self.novelty = NoveltyTable(self._db)
         self.incidents = IncidentTable(self._db)
         self.transfer = TransferTable(self._db)
         self.on_rollback(recent.clear)

@@ -206,6 +206,11 @@ CREATE TABLE incidents (
     collection INTEGER NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (collection, id)
 ) WITHOUT ROWID;
 
+-- How far recent arrivals were from what was there before, by hash of the arrival number.
+CREATE TABLE novelty (
+    collection INTEGER NOT NULL, slot INTEGER NOT NULL, distance REAL NOT NULL, PRIMARY KEY (collection, slot)
+) WITHOUT ROWID;
+
 -- Whether the word index holds marks of what was removed.
 INSERT INTO meta VALUES ('words were removed', '0');
 """

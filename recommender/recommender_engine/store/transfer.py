@@ -16,6 +16,7 @@ _TABLES_AND_KEYS = (
     ("interactions", "id"),
     ("traffic", "hour"),
     ("incidents", "id"),
+    ("novelty", "slot"),
 )
 _GONE = "\n"  # in the name of a collection that has left; not allowed in ids
 

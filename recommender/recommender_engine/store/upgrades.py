@@ -168,6 +168,11 @@ CREATE TABLE traffic (
 CREATE TABLE incidents (
     collection INTEGER NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (collection, id)
 ) WITHOUT ROWID;
+
+-- How far recent arrivals were from what was there before, by hash of the arrival number.
+CREATE TABLE novelty (
+    collection INTEGER NOT NULL, slot INTEGER NOT NULL, distance REAL NOT NULL, PRIMARY KEY (collection, slot)
+) WITHOUT ROWID;
 """
     + BEHAVIOUR_TABLES,
 }

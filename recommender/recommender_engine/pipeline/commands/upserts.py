@@ -11,6 +11,7 @@ from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.departures import Departed, Departures
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.candidates.candidates import Candidates
+from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.candidates.subject import Subject
@@ -44,6 +45,7 @@ class Upserts:
         corrections: Corrections,
         outcomes: Outcomes,
         incidents: Incidents,
+        novelty: Novelty,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -57,6 +59,7 @@ class Upserts:
         self._corrections = corrections
         self._outcomes = outcomes
         self._incidents = incidents
+        self._novelty = novelty
 
     def apply(self, decision: Decision, upsert: PreparedUpsert) -> EntryId:
         """Apply ``item.upsert``; returns the id of its outcome.
@@ -104,6 +107,7 @@ class Upserts:
         assignment = self._arrivals.decide(
             collection, subject, candidates, settle=partial(self._departures.settle, decision)
         )
+        novelty = self._novelty.arrived(collection, assignment.seq, candidates)
         before = self._before(decision, assignment, departed)
         self._store.tombstones.remove(collection.id, command.id)
         row = self._arrivals.store(
@@ -121,7 +125,7 @@ class Upserts:
         if assignment.merges:
             row = self._merge(decision, row, assignment, before)
             candidates = candidates.regrouped()
-        event = self._processed(decision, row, embedded, candidates, started)
+        event = self._processed(decision, row, embedded, candidates, started, novelty)
         outcome = self._outcomes.emit(decision, event, event.band, silent=command.silent)
         if not command.silent:
             self._publish(decision, row, before, departed)
@@ -168,6 +172,7 @@ class Upserts:
         embedded: Embedded,
         candidates: Candidates,
         started: float,
+        novelty: float | None = None,
     ) -> ItemProcessed:
         collection = decision.collection
         current = self._current_verdicts.of(row, collection)
@@ -178,6 +183,7 @@ class Upserts:
             revision=row.revision,
             **current.fields(),
             recommendations=self._recommendations.of(collection, candidates, but=row.group),
+            novelty=novelty,
             truncated=embedded.truncated,
             model=embedded.model.key,
             timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),

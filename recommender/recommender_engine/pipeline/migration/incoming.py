@@ -30,6 +30,7 @@ from recommender_engine.items.moves import (
 )
 from recommender_engine.matching import PairModel
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
+from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.incidents.incidents import Incidents
@@ -66,6 +67,7 @@ class Incoming:
         words: Words,
         moves: MovedCollections,
         incidents: Incidents,
+        novelty: Novelty,
     ) -> None:
         self._store = store
         self._encoders = encoders
@@ -73,6 +75,7 @@ class Incoming:
         self._words = words
         self._moves = moves
         self._incidents = incidents
+        self._novelty = novelty
 
     def receive(self, decision: Decision, command: ReceiveRecords) -> None:
         """Store a part of a page; with the last one, the records of the page.
@@ -137,6 +140,7 @@ class Incoming:
         if record.matcher is not None:
             self._store.transfer.keep_model(collection.id, record.answers, record.pending, record.matcher)
         self._store.incidents.count(collection.id, {one.hour: one.items for one in record.traffic})
+        self._novelty.adopt(collection, record.novelty)
         for incident in record.incidents:
             self._incident(decision.within(collection), incident, move)
 

@@ -14,6 +14,7 @@ from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import CollectionMoved, EntryId, MoveCollection, MoveStep, ReceiveRecords
 from recommender_engine.items.moves import FIRST_PAGE, MOST_NUMBERS
 from recommender_engine.pipeline.batch import Decision
+from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.incidents.incidents import Incidents
@@ -40,6 +41,7 @@ class MoveSteps:
         retirement: Retirement,
         answers: Answers,
         incidents: Incidents,
+        novelty: Novelty,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -47,8 +49,8 @@ class MoveSteps:
         self._moves = moves
         self._retirement = retirement
         self._answers = answers
-        self._outgoing = Outgoing(store, moves, incidents)
-        self._incoming = Incoming(store, encoders, collections, words, moves, incidents)
+        self._outgoing = Outgoing(store, moves, incidents, novelty)
+        self._incoming = Incoming(store, encoders, collections, words, moves, incidents, novelty)
 
     # -- commands ------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from recommender_engine.items.moves import (
     TombstoneRecord,
 )
 from recommender_engine.items.values import Value
+from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.stream_time.rates import rate_note
@@ -54,9 +55,10 @@ class Outgoing:
     again.
     """
 
-    def __init__(self, store: SqliteStore, moves: MovedCollections, incidents: Incidents) -> None:
+    def __init__(self, store: SqliteStore, moves: MovedCollections, incidents: Incidents, novelty: Novelty) -> None:
         self._store = store
         self._incidents = incidents
+        self._novelty = novelty
         self._moves = moves
         self._makers: dict[str, Callable[[Collection, str], tuple[list[Record], str | None]]] = {
             "points": self._points,
@@ -115,6 +117,7 @@ class Outgoing:
                 HourRecord(hour=hour, items=items)
                 for hour, items in self._store.incidents.traffic(collection.id).items()
             ),
+            novelty=self._novelty.sample(collection),
             incidents=tuple(_incident(one) for one in self._incidents.open.of(collection)),
         )
 

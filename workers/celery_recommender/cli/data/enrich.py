@@ -34,6 +34,7 @@ ADDED = (
     "similarity",
     "reason",
     "similar_ids",
+    "novelty",
     "error",
 )
 """Columns that OUT has beside those of IN."""
@@ -41,7 +42,9 @@ ADDED = (
 THEME = "theme"
 """The column that ``--themes`` adds."""
 
-_OF_ITEM = [name for name in ADDED if name not in ("reason", "similar_ids", "error")]  # as `get` answers them
+_OF_ITEM = [
+    name for name in ADDED if name not in ("reason", "similar_ids", "novelty", "error")
+]  # as `get` answers them
 _Row = tuple[Mapping[str, Any], dict[str, Any]]  # cells of IN, and added cells without the prefix
 
 _COSTS_SOMETHING = (Finding.BAD_DATE, Finding.EMPTY_DATE, Finding.PRICE_AS_TEXT, Finding.CUT_ID)
@@ -79,7 +82,7 @@ def enrich(
 
     \b
     Added columns: band, duplicate_of, group, canonical_id, matched_id, probability, similarity, reason,
-    similar_ids, error; with --themes also theme
+    similar_ids, novelty, error; with --themes also theme
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march
     """
     settings = require_server(load_settings())
@@ -228,7 +231,8 @@ class _Answers:
             return _written(one, error=bad.error)
         similar = [hit["id"] for hit in hits[id_] or []][: self._similar]
         remarks = "; ".join(remark.text for remark in one.remarks if remark.kind in _COSTS_SOMETHING)
-        return _written(one, view=views[id_], similar=similar, error=remarks or None)
+        novelty = None if outcome is None else outcome["data"].get("novelty")
+        return _written(one, view=views[id_], similar=similar, novelty=novelty, error=remarks or None)
 
 
 def _error_of(row: int, event: Mapping[str, Any] | None) -> BadRow | None:
@@ -244,11 +248,12 @@ def _written(
     *,
     view: Mapping[str, Any] | None = None,
     similar: Sequence[str] | None = None,
+    novelty: float | None = None,
     error: str | None = None,
 ) -> _Row:
     """The cells of the row, and those that are added: a column of the input may have the name of an added one."""
     added: dict[str, Any] = dict.fromkeys(ADDED)
     if view is not None:
         added |= {name: view[name] for name in _OF_ITEM}
-        added |= {"reason": why(view) or None, "similar_ids": similar}
+        added |= {"reason": why(view) or None, "similar_ids": similar, "novelty": novelty}
     return one.row.values, added | {"error": error}
