@@ -1,19 +1,13 @@
 """Items that pass a filter, and those of them that are near a vector.
 
-``parse`` of ``recommender_engine.recommend.filters`` gives an expression; then
-
-* ``filters.survivors(collection, expression)`` are all items that pass,
-* ``filters.allowed(collection, expression, seqs)`` those of some items that pass, in the order given,
-* ``filters.nearest(collection, vectors, survivors, k)`` gives for each vector what ``Recommendations.of`` takes,
-* ``filters.nearest_filtered(collection, vectors, k, expression)`` for each vector the ``k`` nearest items.
-
-An expression that no item can pass because of a misspelt name or a wrong type raises ``InvalidCommand``.
+``parse`` of ``recommender_engine.recommend.filters`` gives an expression. ``Filters.survivors`` are all items that pass
+(``among`` chooses of candidates of other sources); ``Filters.nearest`` gives what ``Recommendations.of`` takes for a
+vector, and ``Filters.points`` finds the nearest points that have an item which passes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from math import ceil, inf
 from typing import Any
 
@@ -115,10 +109,6 @@ class Filters:
             chosen = chosen & (columns.arrived_ms > collection.hidden_ms)
         return Survivors(columns.seqs[chosen], columns.points[chosen])
 
-    def allowed(self, collection: Collection, expression: Expression, seqs: Sequence[int]) -> list[int]:
-        """Those of some items that pass and are visible, in the order given; raises as ``survivors`` does."""
-        return self.survivors(collection, expression).among(seqs)
-
     def nearest(self, collection: Collection, vectors: Vectors, survivors: Survivors, k: int) -> list[NearestSurvivors]:
         """For each vector the committed items that pass, the nearest first, without an end before the last one.
 
@@ -146,20 +136,6 @@ class Filters:
             survivors: of this collection.
         """
         return FilteredPoints(self._indexes.of(collection, dimension), survivors)
-
-    def nearest_filtered(
-        self, collection: Collection, vectors: Vectors, k: int, expression: Expression
-    ) -> list[list[tuple[Member, float]]]:
-        """For each vector the ``k`` nearest items that pass, best first, with their cosines; raises as ``survivors``.
-
-        Args:
-            collection: whose.
-            vectors: shape (n, dimension), of unit length.
-            k: how many, at least 1; there are fewer only where fewer pass.
-            expression: the filter.
-        """
-        found = self.nearest(collection, vectors, self.survivors(collection, expression), k)
-        return [list(islice(one.nearest(), k)) for one in found]
 
 
 class FilteredPoints:

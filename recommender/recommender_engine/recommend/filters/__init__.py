@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recommender_engine.recommend.filters.expression import EVERYTHING, Expression, attributes_of
-from recommender_engine.recommend.filters.parsing import OPERATORS, parse
+from recommender_engine.recommend.filters.expression import Expression, attributes_of
+from recommender_engine.recommend.filters.parsing import parse
 
 # Columns, masks and checks are imported from their modules: a producer that asks with a filter loads no numpy.
-__all__ = ["EVERYTHING", "OPERATORS", "Expression", "attributes_of", "parse"]
+__all__ = ["Expression", "attributes_of", "parse"]

@@ -64,8 +64,6 @@ class Some:
 Condition = Equals | Compares | Exists
 Expression = Condition | Not | Every | Some
 
-EVERYTHING = Every(())
-
 
 def conditions(expression: Expression) -> Iterator[Condition]:
     """All conditions of an expression, in the order in which they were written."""

@@ -15,8 +15,6 @@ from recommender_engine.recommend.filters.typed import Plain, Typed, equal_to, o
 _RANGES = ("$gt", "$gte", "$lt", "$lte")
 OF_AN_ATTRIBUTE = ("$eq", "$ne", "$in", "$nin", *_RANGES, "$exists", "$not")
 OF_FILTERS = ("$and", "$or", "$not")
-OPERATORS = tuple(dict.fromkeys((*OF_AN_ATTRIBUTE, *OF_FILTERS)))
-"""All of them."""
 
 _FIELD = "filter"
 
@@ -152,7 +150,7 @@ def _unknown_operator(name: Any, at: str, known: tuple[str, ...]) -> InvalidComm
     text = str(name)[: limits.MAX_NAME_CHARS]
     close = get_close_matches(text if text.startswith("$") else f"${text}", known, 1)
     hint = f"did you mean {close[0]}? There are" if close else "there are"
-    if text in OPERATORS:
+    if text in (*OF_AN_ATTRIBUTE, *OF_FILTERS):
         hint = f"it stands {'before' if text in OF_FILTERS else 'behind'} an attribute; here there are"
     return _refused(f"{text!r} is no operator; {hint} {', '.join(known)}", at)
 
