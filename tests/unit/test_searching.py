@@ -91,6 +91,12 @@ def test_what_is_like_the_first_hits_comes_up(engine: Recommender, log: Log, twi
     assert ids(engine.search("whatever"))[-1] == "apart"
 
 
+def test_first_hits_that_are_not_like_each_other_complete_nothing(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert(f"i{one}", f"a thing {one}", vector=apart(89, one)) for one in range(4)])
+    engine.process([log.configure(similar_from=0.0)])
+    assert [hit.terms.first_hits for hit in engine.search("whatever")] == [0.0] * 4
+
+
 def test_first_hits_that_have_all_the_words_complete_nothing(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert(f"i{one}", f"{CODE} in colour {one}", vector=apart(40, one)) for one in range(3)])
     assert [hit.terms.first_hits for hit in engine.search(CODE)] == [0.0] * 3

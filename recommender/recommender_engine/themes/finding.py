@@ -97,7 +97,7 @@ class Themes(Value):
 def find_themes(items: Iterable[ThemeItem], least: int = LEAST_MEMBERS) -> Themes:
     """Find the themes of items: the same items in the same order give the same themes.
 
-    100,000 items take some minutes and, at 384 dimensions, about 700 MB.
+    100,000 items take some minutes and, at 384 dimensions, about 800 MB.
 
     Args:
         items: in order of arrival, all with vectors of one length; the first `MOST_ITEMS` are read.

@@ -5,8 +5,8 @@ The score of an item is its cosine to the question, and what is missing to 1 is 
 change little between items that are near in meaning anyway. Words that many items have do not count (`shared_words`).
 
 The vectors of the first hits then complete the question (pseudo-relevance feedback, Rocchio 1971): items that are near
-them come up. The more of the question's words the first hits have, the less this counts: whoever gives a code wants
-that item, and nothing like it.
+them come up. The more of the question's words the first hits have, and the less they are like each other, the less
+this counts: a code asks for one item, and nothing like it.
 
 The ranking is exact for the vectors that the index finds: it is read further until no item that was not seen can have a
 higher score than those returned (threshold algorithm, Fagin 2001). Pages are therefore parts of one ranking.
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.index import VectorIndex
+from recommender_engine.index import VectorIndex, Vectors
 from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
 from recommender_engine.items.values import Value
@@ -51,10 +51,10 @@ WORDS = 0.5
 MOST_HITS = 1000
 """Hits that can be paged through: ``offset`` and ``limit`` together."""
 
-# The vectors of so many first hits complete the question, but for those that say the same, with at most this weight.
+# The vectors of so many first hits complete the question, but for those that say the same, with less than this weight.
 _FIRST_HITS = 3
 _SAME = 0.999
-_COMPLETION = 0.8
+_COMPLETION = 1.2
 _SCORED = 200  # items that share words are compared whatever their distance, at most so many
 _WIDER = 4
 _DECIMALS = 6
@@ -198,10 +198,11 @@ class Searching:
         if not first:
             return question
         shared = question.shared.of(np.array([one.member.seq for one in first], np.int64))
-        weight = np.float32(_COMPLETION * (1.0 - shared.max()))
         (vector,) = question.vectors
         points = np.array([one.member.point for one in first], np.int64)
-        completed = vector + weight * self._indexes.of(collection, len(vector)).vectors(points).mean(axis=0)
+        vectors = self._indexes.of(collection, len(vector)).vectors(points)
+        weight = _COMPLETION * (1.0 - float(shared.max())) * _agreement(vectors) ** 2
+        completed = vector + np.float32(weight) * vectors.mean(axis=0)
         return question._replace(vectors=(vector, completed / np.linalg.norm(completed)))
 
     def _best(self, collection: Collection, question: _Question, nearby: Nearby, wanted: int) -> list[_Scored]:
@@ -255,6 +256,13 @@ def _rounded(one: _Scored) -> ScoreTerms:
 
 def _fused(cosine: float, words: float) -> float:
     return cosine if cosine == -inf else cosine + (1.0 - cosine) * WORDS * words
+
+
+def _agreement(vectors: Vectors) -> float:
+    """Mean cosine of different vectors, shape (n, dimension), in [0, 1]; 0 for one vector."""
+    count = len(vectors)
+    total = float(np.square(vectors.sum(axis=0, dtype=np.float64)).sum())
+    return max(total - count, 0.0) / (count * (count - 1)) if count > 1 else 0.0
 
 
 def _near(question: _Question, nearby: Nearby, count: int) -> list[Similarities]:
