@@ -19,6 +19,8 @@ CutRule = Literal["markup", "subject_prefixes", "quotes", "forwards", "signature
 CUT_RULES: tuple[CutRule, ...] = get_args(CutRule)
 """What can be cut from a text before it is compared."""
 Weight = Annotated[float, Field(ge=-100.0, le=100.0)]
+RATED = "rate"
+"""The kind of interaction whose weight depends on its value."""
 INTERACTION_WEIGHTS = {"view": 1.0, "click": 1.0, "add": 2.0, "buy": 3.0, "rate": 2.0, "dismiss": -1.0}
 """Kinds of interactions and their weights by default."""
 Choices = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1, max_length=limits.MAX_RULES)]
@@ -97,6 +99,13 @@ class CollectionSettings(Value):
     @classmethod
     def _with_defaults(cls, given: dict[str, float]) -> dict[str, float]:
         return {**INTERACTION_WEIGHTS, **given}
+
+    def interaction_weight(self, kind: str, value: float | None) -> float | None:
+        """The weight of an interaction, below 0 where the item is not wanted; ``None``: unknown kind, or no stars."""
+        weight = self.interaction_weights.get(kind)
+        if weight is None or kind != RATED:
+            return weight
+        return None if value is None else weight if value >= self.liked_from else -weight
 
     @property
     def compares_texts(self) -> bool:

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import CollectionSettings
 
 Places = NDArray[np.int64]
 
 GAP_MS = 3600 * 1000
 """A pause of so many milliseconds ends a basket."""
 
-_NOT_WANTED = "dismiss"
+
+DEFAULT_KIND = "view"
+"""The kind of an interaction that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Interaction:
     at_ms: int
     user: str | None = None
     session: str | None = None
-    kind: str = "buy"
+    kind: str = DEFAULT_KIND
     value: float | None = None
 
 
@@ -43,13 +46,14 @@ class History:
     """Recorded interactions with a split in time: before it is what may be known of items, after it the truth.
 
     A basket is what one user (or anonymous session) does under one session id without a pause of an hour; none goes
-    across the split. Of a basket each item counts once; what is dismissed does not count.
+    across the split. Of a basket each item counts once; what is not wanted, such as ``dismiss``, does not count.
 
     Args:
         items: ids of all items, each once.
         interactions: in any order; those at or after ``until_ms`` are left out.
         split_ms: begin of the truth period, in milliseconds since 1970.
         until_ms: its end, not included; ``None``: after the last interaction.
+        settings: with the weights of the kinds of interactions.
 
     Attributes:
         interactions: those before the end, in the order of time; of the same time, in the given order.
@@ -63,7 +67,12 @@ class History:
     """
 
     def __init__(
-        self, items: Sequence[str], interactions: Iterable[Interaction], split_ms: int, until_ms: int | None = None
+        self,
+        items: Sequence[str],
+        interactions: Iterable[Interaction],
+        split_ms: int,
+        until_ms: int | None = None,
+        settings: CollectionSettings | None = None,
     ) -> None:
         given = sorted(interactions, key=lambda one: one.at_ms)
         self.until_ms = until_ms if until_ms is not None else max((one.at_ms + 1 for one in given), default=split_ms)
@@ -79,7 +88,7 @@ class History:
         if self.known == len(self.interactions):
             raise ConfigurationError("there is no interaction from the split to the end: nothing can be judged")
         self.users: list[str] = []
-        self._count(numbers)
+        self._count(numbers, settings or CollectionSettings())
 
     def before_split(self) -> Past:
         """What may be known of items."""
@@ -89,7 +98,7 @@ class History:
         """What came before an interaction, by its place."""
         return Past(self, place)
 
-    def _count(self, numbers: dict[str, int]) -> None:
+    def _count(self, numbers: dict[str, int], settings: CollectionSettings) -> None:
         """Fill the arrays of what counts; every array has one entry for each item of each basket."""
         users: dict[str, int] = {}
         open_baskets: dict[tuple[str | None, str | None], tuple[int, int]] = {}
@@ -104,7 +113,8 @@ class History:
                 basket, baskets = baskets, baskets + 1
             open_baskets[who] = (basket, one.at_ms)
             item = numbers[one.item]
-            if one.kind != _NOT_WANTED and (basket, item) not in seen:
+            wanted = (settings.interaction_weight(one.kind, one.value) or 0.0) > 0.0
+            if wanted and (basket, item) not in seen:
                 seen.add((basket, item))
                 user = -1 if one.user is None else users.setdefault(one.user, len(users))
                 rows.append((place, basket, item, user))

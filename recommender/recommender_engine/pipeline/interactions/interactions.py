@@ -18,9 +18,6 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.recommend.behaviour import Behaviour, Observation
 from recommender_engine.store import Collection, SqliteStore, UserKey
 
-RATED = "rate"
-"""The kind whose weight depends on its value."""
-
 
 class Interactions:
     """Applies commands about users."""
@@ -113,18 +110,16 @@ def weight_of(collection: Collection, command: RecordInteraction) -> float:
         InvalidCommand: there is no such kind, or a rating has no value.
     """
     settings = collection.settings
-    weight = settings.interaction_weights.get(command.kind)
-    if weight is None:
+    if command.kind not in settings.interaction_weights:
         known = ", ".join(settings.interaction_weights)
         raise InvalidCommand(
             "unknown_kind",
             f"kind: {command.kind!r} is not one of {known} (setting interaction_weights of the collection)",
             "kind",
         )
-    if command.kind == RATED:
-        if command.value is None:
-            raise InvalidCommand("missing_field", "value: a rating needs its value", "value")
-        return weight if command.value >= settings.liked_from else -weight
+    weight = settings.interaction_weight(command.kind, command.value)
+    if weight is None:
+        raise InvalidCommand("missing_field", "value: a rating needs its value", "value")
     return weight
 
 

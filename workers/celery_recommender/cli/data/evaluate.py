@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from celery_recommender.cli.data.evaluation_output import (
 )
 from celery_recommender.cli.data.labelled_files import read_items, read_pairs, read_truth
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
-from celery_recommender.cli.input.policies import settings_of
+from celery_recommender.cli.input.policies import collection_settings, settings_option
 from celery_recommender.cli.input.tally import exit_code
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import (
@@ -48,8 +48,7 @@ from recommender_engine.evaluation import (
     run_stream,
 )
 from recommender_engine.evaluation.metrics import reliability
-from recommender_engine.items import DEFAULT_MODEL, CollectionSettings, ConfigureCollection
-from recommender_engine.items.commands import validate
+from recommender_engine.items import DEFAULT_MODEL, CollectionSettings
 from recommender_engine.message import Messages
 from recommender_engine.text import clean
 
@@ -183,13 +182,7 @@ def pairs(
 @click.argument("items", type=_FILE)
 @click.argument("truth", type=_FILE)
 @mapping_options
-@click.option(
-    "settings",
-    "--collection-settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Collection setting, as for `configure`; repeatable.",
-)
+@settings_option
 @_shared_options
 @click.pass_context
 def stream(
@@ -216,7 +209,7 @@ def stream(
     """
     if picture is not None:
         require_plots()
-    chosen = _collection_settings(given.collection, model, settings)
+    chosen = collection_settings(given.collection, model, settings)
     with opened(items, given) as (reader, item_mapping):
         print_notes(reader, item_mapping)
         found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
@@ -250,11 +243,6 @@ def stream(
             out.print(printable(line))
         show_bad([*bad, *bad_links])
     context.exit(exit_code(len(found), len(bad) + len(bad_links)))
-
-
-def _collection_settings(collection: str, model: str, result: Iterable[str]) -> CollectionSettings:
-    settings = {"model": model, **settings_of(result)}
-    return validate(ConfigureCollection, {"collection": collection, "settings": settings}).settings
 
 
 def _pair_judge(gathered: PairSet, model: str, vectors: Path | None, *, alone: bool) -> PairJudge:

@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.progress import Progress
 
 from celery_recommender.celery.worker.plugin import catalogue
-from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
-from celery_recommender.cli.data.evaluation_output import bad_rows, in_a_folder, plain, show_bad
+from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable
+from celery_recommender.cli.data.evaluation_output import bad_rows, in_a_folder, show_bad
 from celery_recommender.cli.data.labelled_files import FileRow, read_items
+from celery_recommender.cli.data.recommendation_figures import Recorded, figures
 from celery_recommender.cli.data.recommendation_output import show_recommendations
 from celery_recommender.cli.input.interaction_files import interaction_field
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
+from celery_recommender.cli.input.policies import collection_settings, settings_option
 from celery_recommender.cli.input.tally import exit_code
 from celery_recommender.records import BadRow, RecordReader, open_records
 from celery_recommender.records.interactions import InteractionMapping, resolve_interactions
 from celery_recommender.records.values.dates import DateForm, NotADateError
 from recommender_engine.errors import ConfigurationError
-from recommender_engine.evaluation import RecordedEncoders, embed
-from recommender_engine.evaluation.recommendations import (
-    Catalogue,
-    History,
-    Interaction,
-    Method,
-    Product,
-    Truth,
-    baselines,
-    judge_items,
-    judge_users,
-    truth_of,
-)
-from recommender_engine.items import DEFAULT_MODEL, CollectionSettings, UpsertItem
+from recommender_engine.evaluation import RecordedEncoders
+from recommender_engine.evaluation.recommendations import DEFAULT_KIND, History, Interaction, truth_of
+from recommender_engine.items import DEFAULT_MODEL
 from recommender_engine.message import Messages
-from recommender_engine.text import clean
 
 _FILE = click.Path(exists=True, dir_okay=False)
-_NO_PROFILE = frozenset({"own_frequency"})
-"""Baselines that say nothing of an item alone."""
 
 
 def _moment(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
@@ -82,6 +68,7 @@ def _moment(context: click.Context, option: click.Parameter, value: str | None) 
 )
 @interaction_field
 @mapping_options
+@settings_option
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME", help="The embedding model.")
 @click.option(
     "--vectors",
@@ -103,6 +90,7 @@ def recommendations(
     min_joint: int,
     user_share: float,
     named: Mapping[str, str],
+    settings: tuple[str, ...],
     model: str,
     vectors: Path | None,
     as_json: bool,
@@ -110,7 +98,7 @@ def recommendations(
     """Judge recommendations on recorded interactions, beside simple methods.
 
     ITEMS has the columns `id` and texts, INTERACTIONS `item`, `time`, `user` and/or `session`, and if you like `kind`
-    (else `buy`) and `value`. Before the split is what may be known; items are judged by what is used together after
+    (else `view`) and `value`. Before the split is what may be known; items are judged by what is used together after
     it, users by each of their next baskets, predicted from all before it and then learned. Nothing at or after the
     split reaches what is learned of items. A basket is what a user does in a session without a pause of an hour.
 
@@ -122,6 +110,7 @@ def recommendations(
     """
     if until_ms is not None and until_ms <= split_ms:
         raise click.BadParameter("--until is not after --split")
+    chosen = collection_settings(given.collection, model, settings)
     with opened(items, given) as (reader, item_mapping):
         print_notes(reader, item_mapping)
         found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
@@ -132,11 +121,11 @@ def recommendations(
     if not found or not used:
         show_bad(bad, err)
         raise ConfigurationError("there is no item" if not found else "no row is an interaction with one of the items")
-    history = History([item.id for item in found], used, split_ms, until_ms)
+    history = History([item.id for item in found], used, split_ms, until_ms, chosen)
     truth = truth_of(history, min_joint=min_joint, user_share=user_share)
-    encoders = RecordedEncoders(catalogue(load_settings()), model, vectors)
+    encoders = RecordedEncoders(catalogue(load_settings()), chosen.model, vectors)
     try:
-        result = _results(found, history, truth, encoders, CollectionSettings(model=model))
+        judged = figures(Recorded(found, history, truth), encoders, chosen, Messages(load_settings().message_rules))
     finally:
         encoders.recorded.save()
     result = {
@@ -144,7 +133,7 @@ def recommendations(
         "until": _written(history.until_ms),
         "interactions": {"known": history.known, "truth": len(history.interactions) - history.known},
         "candidates": int(truth.candidates.sum()),
-        **result,
+        **judged,
         "read": tally.as_dict(),
         "bad_rows": bad_rows(bad),
     }
@@ -172,51 +161,9 @@ def read_interactions(
             bad.append(FileRow(file, row.number, f"column {mapping.columns['item']!r}: not the id of one of the items"))
         else:
             at_ms = round(one.at.timestamp() * 1000)
-            found.append(Interaction(one.item, at_ms, one.user, one.session, one.kind, one.value))
+            kind = one.kind or DEFAULT_KIND
+            found.append(Interaction(one.item, at_ms, one.user, one.session, kind, one.value))
     return found, bad
-
-
-def _results(
-    found: Sequence[UpsertItem],
-    history: History,
-    truth: Truth,
-    encoders: RecordedEncoders,
-    settings: CollectionSettings,
-) -> dict[str, Any]:
-    """Figures of the engine and of the baselines."""
-    messages = Messages(load_settings().message_rules)
-    with progress_bar() as bar:
-        embedding = bar.add_task("embedded", total=len(found))
-        texts = [clean(messages.compared(item, settings).content) for item in found]
-        made = embed(encoders.encoder(settings.model), texts, lambda count: bar.advance(embedding, count))
-        things = Catalogue(found, made)
-        sending = bar.add_task("sent", total=int(truth.candidates.sum()))
-        sent = lambda count: bar.advance(sending, count)  # noqa: E731
-        with Product(found, history, truth, encoders, settings, sent) as product:
-            asked = bar.add_task("recommender: items", total=len(truth.partners))
-            items = judge_items(product, history, truth, things, lambda count: bar.advance(asked, count))
-        compared = {
-            name: _judged(name, method, history, truth, things, bar)
-            for name, method in baselines(truth.candidates, things).items()
-        }
-    return {"items": plain(items), "baselines": compared}
-
-
-def _judged(
-    name: str, method: Method, history: History, truth: Truth, things: Catalogue, bar: Progress
-) -> Mapping[str, Any]:
-    parts = dict(_parts(name, method, history, truth, things, bar))
-    return {part: plain(figures) for part, figures in parts.items()}
-
-
-def _parts(
-    name: str, method: Method, history: History, truth: Truth, things: Catalogue, bar: Progress
-) -> Iterator[tuple[str, Any]]:
-    if name not in _NO_PROFILE:
-        task = bar.add_task(f"{name}: items", total=len(truth.partners))
-        yield "items", judge_items(method, history, truth, things, lambda count: bar.advance(task, count))
-    users = bar.add_task(f"{name}: baskets", total=len(truth.baskets))
-    yield "users", judge_users(method, history, truth, things, lambda count: bar.advance(users, count))
 
 
 def _written(at_ms: int) -> str:

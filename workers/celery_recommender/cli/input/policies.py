@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -14,10 +14,34 @@ from recommender_engine.files import read_toml
 from recommender_engine.items import CollectionSettings, ConfigureCollection, WordLists
 from recommender_engine.items.commands import validate
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 KNOWN = ", ".join(CollectionSettings.model_fields)
 _WORD_LISTS = tuple(field.alias or name for name, field in WordLists.model_fields.items())
 _LISTS = {"equal"}
 _TABLES = {"only"}
+
+
+def settings_option(function: F) -> F:
+    """``--collection-settings``, of commands that keep a state in memory."""
+    return click.option(
+        "settings",
+        "--collection-settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Collection setting, as for `configure`; repeatable.",
+    )(function)
+
+
+def collection_settings(collection: str, model: str, words: Iterable[str]) -> CollectionSettings:
+    """Settings from ``KEY=VALUE`` words.
+
+    Raises:
+        UsageError: a word is no setting.
+        InvalidCommand: a value is refused.
+    """
+    settings = {"model": model, **settings_of(words)}
+    return validate(ConfigureCollection, {"collection": collection, "settings": settings}).settings
 
 
 def settings_of(words: Iterable[str]) -> dict[str, Any]:
