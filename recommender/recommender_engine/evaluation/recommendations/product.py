@@ -136,7 +136,7 @@ class Product:
 
     def _asked(self, past: Past, request: dict[str, Any]) -> list[int]:
         self.learn(past)
-        return [self._numbers[one.id] for one in self._engine.list({**self._options, **request}) or ()]
+        return [self._numbers[one.id] for one in self._engine.recommendations({**self._options, **request}) or ()]
 
     def _recorded(self, one: Interaction) -> RecordInteraction:
         return RecordInteraction(
