@@ -183,11 +183,13 @@ def test_recommendations(shop: Path) -> None:
 
 def test_recommendations_name_bad_rows(shop: Path) -> None:
     with (shop / "orders.csv").open("a") as file:
-        file.write("u1,s,cup-1,yesterday\nu1,s,vase-9,2026-06-01\n,,cup-1,2026-06-01\nu1,s,,2026-06-01\n")
+        file.write(f"{'u' * 300},s,cup-1,2026-06-01\nu1,s,cup-1,yesterday\nu1,s,vase-9,2026-06-01\n")
+        file.write(",,cup-1,2026-06-01\nu1,s,,2026-06-01\n")
     options = ("--split", "2026-05-01", "--until", "2026-06-02", "--vectors", "vectors.npz", "--json")
     said = json.loads(run(shop, *RECOMMENDATIONS, *options, status=3).stdout)
     last = said["bad_rows"][-1]["row"]
     assert [(bad["row"] - last, bad["error"]) for bad in said["bad_rows"]] == [
+        (-4, "invalid_value: user: longer than 256 bytes in UTF-8 (got string)"),
         (-3, "column 'time': not a date"),
         (-2, "column 'item': not the id of one of the items"),
         (-1, "neither a user nor a session in column 'customer', 'session'"),

@@ -32,7 +32,7 @@ def test_columns_are_found_by_their_names(tmp_path: Path) -> None:
     )
     assert read(path) == [
         FileInteraction("0017", dt.datetime(2026, 3, 1, 8, tzinfo=dt.UTC), "u1", "s1", "rate", 4.5),
-        FileInteraction("9", dt.datetime(2026, 3, 2, tzinfo=dt.UTC), None, "s2", None, None),
+        FileInteraction("9", dt.datetime(2026, 3, 2, tzinfo=dt.UTC), None, "s2", "buy", None),
     ]
 
 
@@ -42,7 +42,7 @@ def test_columns_can_be_named_and_times_be_seconds(tmp_path: Path) -> None:
     path.write_text("\n".join(map(json.dumps, rows)))
     found = read(path, user="customer", item="sku", time="ts")
     at = dt.datetime.fromtimestamp(1_770_000_000, dt.UTC)
-    assert found[0] == FileInteraction("9", at, "17", None, None, None)
+    assert found[0] == FileInteraction("9", at, "17", None, "buy", None)
     assert [one.item for one in found if isinstance(one, FileInteraction)] == ["9", "A"]
 
 

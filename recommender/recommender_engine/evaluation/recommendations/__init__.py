@@ -2,7 +2,7 @@
 
 from recommender_engine.evaluation.recommendations.baselines import baselines
 from recommender_engine.evaluation.recommendations.figures import Figures, ItemFigures, ListFigures, UserFigures
-from recommender_engine.evaluation.recommendations.history import DEFAULT_KIND, History, Interaction, Past
+from recommender_engine.evaluation.recommendations.history import History, Interaction, Past
 from recommender_engine.evaluation.recommendations.judging import (
     LIMIT,
     Catalogue,
@@ -15,7 +15,6 @@ from recommender_engine.evaluation.recommendations.product import Product
 from recommender_engine.evaluation.recommendations.truth import BasketQuery, Truth, truth_of
 
 __all__ = [
-    "DEFAULT_KIND",
     "LIMIT",
     "BasketQuery",
     "Catalogue",

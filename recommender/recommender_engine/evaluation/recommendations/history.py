@@ -17,10 +17,6 @@ GAP_MS = 3600 * 1000
 """A pause of so many milliseconds ends a basket."""
 
 
-DEFAULT_KIND = "view"
-"""The kind of an interaction that names none."""
-
-
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """Something that a user did with an item.
@@ -38,7 +34,7 @@ class Interaction:
     at_ms: int
     user: str | None = None
     session: str | None = None
-    kind: str = DEFAULT_KIND
+    kind: str = "buy"
     value: float | None = None
 
 

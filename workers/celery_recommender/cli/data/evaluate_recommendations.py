@@ -14,7 +14,7 @@ from celery_recommender.cli.data.evaluation_output import bad_rows, in_a_folder,
 from celery_recommender.cli.data.labelled_files import FileRow, read_items
 from celery_recommender.cli.data.recommendation_figures import Recorded, figures
 from celery_recommender.cli.data.recommendation_output import show_recommendations
-from celery_recommender.cli.input.interaction_files import interaction_field
+from celery_recommender.cli.input.interaction_files import interaction_field, interaction_rows
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
 from celery_recommender.cli.input.policies import collection_settings, settings_option
 from celery_recommender.cli.input.tally import exit_code
@@ -23,7 +23,7 @@ from celery_recommender.records.interactions import InteractionMapping, resolve_
 from celery_recommender.records.values.dates import DateForm, NotADateError
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import RecordedEncoders
-from recommender_engine.evaluation.recommendations import DEFAULT_KIND, History, Interaction, truth_of
+from recommender_engine.evaluation.recommendations import History, Interaction, truth_of
 from recommender_engine.items import DEFAULT_MODEL
 from recommender_engine.message import Messages
 
@@ -98,7 +98,7 @@ def recommendations(
     """Judge recommendations on recorded interactions, beside simple methods.
 
     ITEMS has the columns `id` and texts, INTERACTIONS `item`, `time`, `user` and/or `session`, and if you like `kind`
-    (else `view`) and `value`. Before the split is what may be known; items are judged by what is used together after
+    (else `buy`) and `value`. Before the split is what may be known; items are judged by what is used together after
     it, users by each of their next baskets, predicted from all before it and then learned. Nothing at or after the
     split reaches what is learned of items. A basket is what a user does in a session without a pause of an hour.
 
@@ -116,7 +116,11 @@ def recommendations(
         found, bad, tally = read_items(reader, item_mapping, items, given.on_repeat)
     with open_records(interactions, options=given.reading) as reader:
         mapping = resolve_interactions(reader, named, order=given.mapping.date_order)
-        used, bad_interactions = read_interactions(reader, mapping, interactions, {item.id for item in found})
+        for note in mapping.notes:
+            err.print(printable(note), style="dim")
+        used, bad_interactions = read_interactions(
+            reader, mapping, interactions, given.collection, {item.id for item in found}
+        )
     bad += bad_interactions
     if not found or not used:
         show_bad(bad, err)
@@ -148,21 +152,20 @@ def recommendations(
 
 
 def read_interactions(
-    reader: RecordReader, mapping: InteractionMapping, file: str, ids: set[str]
+    reader: RecordReader, mapping: InteractionMapping, file: str, collection: str, ids: set[str]
 ) -> tuple[list[Interaction], list[FileRow]]:
     """The interactions of a file with known items, and the rows that are none."""
     found: list[Interaction] = []
     bad: list[FileRow] = []
-    for row in reader:
-        one = row if isinstance(row, BadRow) else mapping.read(row)
-        if isinstance(one, BadRow):
-            bad.append(FileRow(file, one.number, one.error))
-        elif one.item not in ids:
+    for row, said, *_ in interaction_rows(reader, mapping, collection):
+        if isinstance(said, BadRow):
+            bad.append(FileRow(file, said.number, said.error))
+        elif said["item"] not in ids:
             bad.append(FileRow(file, row.number, f"column {mapping.columns['item']!r}: not the id of one of the items"))
         else:
-            at_ms = round(one.at.timestamp() * 1000)
-            kind = one.kind or DEFAULT_KIND
-            found.append(Interaction(one.item, at_ms, one.user, one.session, kind, one.value))
+            at_ms = round(dt.datetime.fromisoformat(said["time"]).timestamp() * 1000)
+            user, session, value = (said.get(name) for name in ("user", "session", "value"))
+            found.append(Interaction(said["item"], at_ms, user, session, said["kind"], value))
     return found, bad
 
 
