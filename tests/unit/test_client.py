@@ -19,6 +19,7 @@ from celery_recommender.cli.input.tally import Tally
 from celery_recommender.client import Client, command_fields, is_outcome
 from celery_recommender.records import Items, MappingOptions, open_records, resolve_mapping
 from celery_recommender.settings import Settings
+from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import EntryId, parse_command
 from tests.support.servers import Embedded, running
 from tests.support.waiting import wait_until
@@ -175,3 +176,15 @@ def test_a_backfill_without_an_owner_piles_up_to_the_limit(server: Embedded, cli
     ((_, fields),) = client.redis.xrange(client.keys.commands, count=1)
     assert json.loads(fields[b"data"]) == {"id": "0", "text": "x", "silent": True}
     sender.close()
+
+
+def test_a_question_that_nobody_answers_ends_in_time(client: Client) -> None:
+    with pytest.raises(TimeoutError, match="the owner did not answer within"):
+        client.search("a lamp", timeout_s=0.2)
+
+
+def test_without_results_there_is_nothing_to_ask(server: Embedded) -> None:
+    client = Client(Settings(redis_url=server.url, result_backend="disabled"))
+    with pytest.raises(ConfigurationError, match="answers come through the result backend"):
+        client.themes()
+    client.close()
