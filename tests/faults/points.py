@@ -113,6 +113,7 @@ POINTS = (
     Point("transaction: after an item", "recommender_engine.store.items:ItemTable.insert", "after"),
     Point("transaction: before an event", "recommender_engine.store.outbox:Outbox.add", "before"),
     Point("transaction: after an event", "recommender_engine.store.outbox:Outbox.add", "after"),
+    Point("transaction: distances written", "recommender_engine.pipeline.candidates.novelty:Novelty.flush", "after"),
     Point("transaction: before the position", "recommender_engine.pipeline.batch:Batch.finish", "before"),
     Point("transaction: after the position", "recommender_engine.pipeline.batch:Batch.finish", "after"),
     Point(

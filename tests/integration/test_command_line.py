@@ -238,6 +238,23 @@ def test_themes_are_a_column_a_command_and_an_answer(
     assert client.themes("nowhere") is None
 
 
+def test_an_incident_is_shown_by_the_command_and_the_client(
+    owner_process: Owners, recommender: Run, client: Client
+) -> None:
+    owner_process().running()
+    client.configure("lifts", {"incidents": True})
+    reports = client.ingest_many(
+        [{"id": f"L-{n}", "collection": "lifts", "text": "the lift in the library is stuck"} for n in range(8)]
+    )
+    client.outcome(reports[-1])
+    (found,) = client.incidents("lifts")
+    assert (found["canonical_id"], found["items"], found["collection"]) == ("L-0", 8, "lifts")
+    assert json.loads(recommender("incidents", "--json").stdout) == [found]
+    opened = [event["type"] for event in client.events_so_far(EntryId(0, 0)) if ".incident." in event["type"]]
+    assert opened == ["recommender.incident.opened.v1"]
+    assert client.incidents("nowhere") == []
+
+
 def test_no_command_leaves_an_empty_state_that_others_would_answer_from(recommender: Run, settings: Settings) -> None:
     recommender("backup", str(settings.state_dir / "backups"), status=1)
     settings.partition_dir.mkdir(parents=True)  # a worker that ended before it had begun

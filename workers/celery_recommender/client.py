@@ -489,6 +489,16 @@ class Client:
         )
         return found
 
+    def incidents(self, collection: str | None = None, *, timeout_s: float = 30.0) -> list[dict[str, Any]]:
+        """Groups that grow out of their own baseline now, the oldest first; see ``recommender.incidents``.
+
+        Args:
+            collection: whose incidents; by default those of all collections of the home partition.
+            timeout_s: how long to wait for the owner.
+        """
+        found: list[dict[str, Any]] = self.ask("recommender.incidents", collection=collection, timeout_s=timeout_s)
+        return found
+
     def recommendations(
         self, collection: str = "default", *, timeout_s: float = 30.0, **request: Any
     ) -> list[dict[str, Any]] | None:
