@@ -16,7 +16,6 @@ from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.embedding import Embeddings, Encoder, ModelIdentity
 from recommender_engine.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
 from recommender_engine.items import (
-    CUT_RULES,
     START,
     CollectionSettings,
     EntryId,
@@ -689,27 +688,8 @@ def test_settings_hold_from_the_next_command_on_even_in_one_batch(engine: Recomm
     )[1:]
     assert before["band"] == "duplicate"
     assert kind(configured) == "collection.configured"
-    assert configured["settings"] == {
-        "model": "all-MiniLM-L6-v2",
-        "index": "auto",
-        "candidates": 50,
-        "rule": "learned",
-        "duplicate_cosine": 0.95,
-        "recommendations": 0,
-        "target_precision": 0.95,
-        "review_from": None,
-        "review_budget": 0.15,
-        "equal": [],
-        "only": {},
-        "window_seconds": None,
-        "cut": list(CUT_RULES),
-        "words": [],
-        "canonical": "earliest",
-        "ttl_seconds": None,
-        "commands_per_second": None,
-        "burst": None,
-        **strict,
-    }
+    settings = CollectionSettings(**strict, recommendations=0)
+    assert configured["settings"] == settings.model_dump(mode="json")
     assert (after["band"], after["recommendations"]) == ("new", [])
 
 

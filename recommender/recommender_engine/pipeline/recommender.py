@@ -37,6 +37,7 @@ from recommender_engine.pipeline.commands.collection_changes import CollectionCh
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.handlers import Handlers
 from recommender_engine.pipeline.commands.item_changes import ItemChanges
+from recommender_engine.pipeline.commands.upsert_events import UpsertEvents
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.corrections import Corrections
@@ -168,13 +169,9 @@ class Recommender:
             arrivals,
             departures,
             self._expiry,
-            groups,
-            recommendations,
-            current_verdicts,
-            corrections,
-            outcomes,
             self._incidents,
             self._novelty,
+            UpsertEvents(current_verdicts, recommendations, corrections, departures, outcomes),
         )
         self.moves = MovedCollections(store, self._collections, self._words)
         retirement = Retirement(store, self._collections)

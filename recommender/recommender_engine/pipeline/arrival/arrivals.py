@@ -13,7 +13,7 @@ from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.candidates.search import Asked
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups
+from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups, Moved
 from recommender_engine.pipeline.dedup.judging import JudgedCandidates, Judging, PairScore
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.lexical.words import Words
@@ -101,6 +101,21 @@ class Arrivals:
         self._store.items.insert(row, policy_key_of(collection, row.compared, row.at_ms))
         self._words.add(collection.id, assignment.seq, subject.item)
         return row
+
+    def merge(self, collection: Collection, row: StoredItem, assignment: GroupAssignment, moved: Moved) -> StoredItem:
+        """Merge the groups that an arrived item joins; returns the item as it is stored then.
+
+        Args:
+            collection: of the item.
+            row: the item.
+            assignment: its group, and the groups that merge into it.
+            moved: where to note the other items that change their group.
+        """
+        kept = row.group
+        for group in assignment.merges:
+            kept = self._groups.merge(collection, kept, group, moved, because=assignment.because)
+        moved.pop(row.seq, None)  # it has just arrived
+        return self._store.items.by_seq([row.seq])[row.seq]
 
     def rejudge(self, collection: Collection, subject: Subject, candidates: Candidates) -> Verdict:
         """The verdict on a stored item without a group, from earlier items that are still stored."""
