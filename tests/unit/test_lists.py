@@ -218,3 +218,62 @@ def test_an_item_that_has_just_arrived_is_listed_and_one_that_is_gone_is_not(sho
     assert "iron teapot" in shop.ids(user="me", limit=100)
     shop.engine.process([shop.log.delete("iron teapot"), shop.log.delete("blue mug")])
     assert not {"iron teapot", "blue mug"} & {*shop.ids(user="me", limit=100), *shop.ids(item="red mug", limit=100)}
+
+
+def test_boosts_and_freshness_change_the_order_and_the_filter_of_a_boost_is_checked(shop: Shop) -> None:
+    plain = shop.ids(text=text_of("red mug"), limit=6, diversity=0.0)
+    lamps = [{"filter": {"kind": "lamp"}, "weight": 10.0}]
+    boosted = shop.ids(text=text_of("red mug"), limit=6, diversity=0.0, boosts=lamps)
+    assert plain[0] == "red mug"
+    assert boosted[0] == "red lamp"
+    less = [{"filter": {"kind": "mug"}, "weight": -0.9}]
+    assert shop.ids(text=text_of("red mug"), limit=1, diversity=0.0, boosts=less) != ["red mug"]
+    with pytest.raises(InvalidCommand, match="flavour"):
+        shop.ids(boosts=[{"filter": {"flavour": "sweet"}, "weight": 1.0}])
+    shop.engine.process([shop.log.add("clock.ticked", later_ms=400 * 24 * 3600 * 1000)])
+    shop.upsert("iron mug")
+    fresh = {"weight": 10.0, "half_life_days": 30.0}
+    assert shop.ids(text=text_of("red mug"), limit=1, diversity=0.0, freshness=fresh) == ["iron mug"]
+
+
+def test_pins_come_first_where_they_may_be_listed(shop: Shop) -> None:
+    shop.visit("me", "blue mug")
+    pins = ["white vase", "blue mug", "there is none", "green rug"]
+    listed = shop.listed(user="me", pins=pins, limit=5)
+    assert [one.id for one in listed[:2]] == ["white vase", "green rug"]
+    assert listed[0].why == "pinned"
+    assert len(listed) == len({one.group for one in listed}) == 5
+    assert shop.ids(pins=pins, filter={"kind": "rug"}, limit=1) == ["green rug"]
+    assert shop.ids(pins=pins, limit=1) == ["white vase"]
+
+
+def test_at_most_so_many_of_one_value(shop: Shop) -> None:
+    listed = shop.listed(limit=100, at_most={"kind": 2}, pins=["red mug"])
+    kinds = [str(one.attributes["kind"]) for one in listed]
+    assert {kind: kinds.count(kind) for kind in KINDS} == dict.fromkeys(KINDS, 2)
+    shop.engine.process(
+        [shop.log.patch(f"{colour} mug", {"tags": ["kitchen", colour]}) for colour in COLOURS]
+        + [shop.log.patch("red lamp", {"tags": ["red"]})]
+    )
+    tagged = [one for one in shop.listed(limit=100, at_most={"tags": 1}) if one.attributes.get("tags")]
+    tags = [tag for one in tagged for tag in one.attributes["tags"]]  # type: ignore[union-attr]
+    assert len(tags) == len(set(tags))
+
+
+def test_a_scenario_holds_options_and_the_request_comes_before_it(shop: Shop) -> None:
+    page = {"limit": 3, "filter": {"kind": "lamp"}, "diversity": 0.0}
+    (configured,) = shop.engine.process([shop.log.configure(scenarios={"product page": page})])
+    assert configured.data.type == "recommender.collection.configured.v1"
+    listed = shop.listed(scenario="product page", item="red lamp")
+    assert len(listed) == 3
+    assert {one.attributes["kind"] for one in listed} == {"lamp"}
+    assert len(shop.ids(scenario="product page", item="red lamp", limit=1)) == 1
+    with pytest.raises(InvalidCommand) as raised:
+        shop.ids(scenario="home page")
+    assert (raised.value.code, raised.value.field) == ("unknown_scenario", "scenario")
+
+
+def test_a_scenario_with_a_wrong_filter_is_rejected_with_its_name(shop: Shop) -> None:
+    (rejected,) = shop.engine.process([shop.log.configure(scenarios={"page": {"filter": {"price": {"$less": 3}}}})])
+    assert rejected.data.type == "recommender.command.rejected.v1"
+    assert "settings.scenarios.page" in rejected.data.message  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from recommender_engine.items import limits
 from recommender_engine.items.decisions import Probability
+from recommender_engine.items.list_request import MOST_SCENARIOS, ListOptions
 from recommender_engine.items.values import Name, Scalar, Value
 from recommender_engine.items.words import Words
 
@@ -59,6 +60,7 @@ class CollectionSettings(Value):
         interaction_weights: weight of each kind of interaction, in [-100, 100]; those named are added to the defaults,
             or replace them. Below 0, the user does not want the item.
         liked_from: value from which ``rate`` counts as liked; below, the user does not want the item.
+        scenarios: options of lists of recommendations by name (product page, home page), for requests that name one.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
             ``rate_limited``. By default any number.
         burst: how many of them may come at one moment; by default as many as in one second.
@@ -90,6 +92,7 @@ class CollectionSettings(Value):
         default_factory=lambda: dict(INTERACTION_WEIGHTS)
     )
     liked_from: float = 3.0
+    scenarios: Annotated[dict[Name, ListOptions], Field(max_length=MOST_SCENARIOS)] = Field(default_factory=dict)
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     incidents: bool = False

@@ -229,6 +229,14 @@ class ItemTable:
         )
         return [Member(*row) for row in rows]
 
+    def arrival_times(self, seqs: Collection[int]) -> dict[int, int]:
+        """Stream time of the arrival of some items, in milliseconds since 1970, by arrival number."""
+        return dict(
+            self._db.execute(
+                "SELECT seq, at_ms FROM items WHERE seq IN (SELECT value FROM json_each(?))", (json.dumps(list(seqs)),)
+            )
+        )
+
     def latest(self, collection: int, limit: int, hidden_ms: int | None = None) -> list[Member]:
         """The visible items that arrived last, the latest first."""
         rows = self._db.execute(

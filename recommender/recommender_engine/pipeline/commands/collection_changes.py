@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import (
     CollectionConfigured,
     CollectionDeleted,
+    CollectionSettings,
     ConfigureCollection,
     DeleteCollection,
     EntryId,
@@ -15,6 +17,7 @@ from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.outcomes.summaries import Summaries
+from recommender_engine.recommend.filters import parse
 from recommender_engine.store import SqliteStore
 
 
@@ -43,6 +46,7 @@ class CollectionChanges:
         Raises:
             InvalidCommand: the collection cannot have these settings.
         """
+        _check_scenarios(command.settings)
         before = self._collections.settings(command.collection).incidents
         collection = self._collections.configure(command.collection, command.settings)
         outcome = decision.emit(
@@ -67,3 +71,15 @@ class CollectionChanges:
         self._store.outbox.void_keys(name, decision.time_ms, outcome)
         self._moves.deleted(decision.entry, command)
         return outcome
+
+
+def _check_scenarios(settings: CollectionSettings) -> None:
+    """Parse the filters of scenarios; which attributes there are is known when a list is asked for."""
+    for name, options in settings.scenarios.items():
+        for filter_ in (options.filter, *(boost.filter for boost in options.boosts)):
+            if filter_ is not None:
+                try:
+                    parse(filter_)
+                except InvalidCommand as error:
+                    field = f"settings.scenarios.{name}"
+                    raise InvalidCommand(error.code, f"{field}: {error}", field) from None

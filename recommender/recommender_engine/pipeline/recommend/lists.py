@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
@@ -19,9 +20,10 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.recommend.asked import Asked, Example
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.request import Listed, ListRequest
+from recommender_engine.pipeline.recommend.rules import Boosts, Quotas
 from recommender_engine.pipeline.recommend.scores import scored, why
 from recommender_engine.pipeline.recommend.sources.popular import Newest, Popular
-from recommender_engine.pipeline.recommend.sources.source import Source
+from recommender_engine.pipeline.recommend.sources.source import Source, passing
 from recommender_engine.pipeline.recommend.sources.text import Interests, TextNeighbours
 from recommender_engine.pipeline.recommend.sources.together import Bridge, UsedTogether
 from recommender_engine.pipeline.recommend.sources.users import Neighbours, OwnItems
@@ -59,6 +61,8 @@ class RecommendationLists:
         self._recommendations = recommendations
         self._indexes = indexes
         self._filters = filters
+        self._boosts = Boosts(store, filters)
+        self._quotas = Quotas(store)
         self._sources: tuple[Source, ...] = (
             TextNeighbours(),
             UsedTogether(store),
@@ -79,7 +83,7 @@ class RecommendationLists:
         collection = self._collections.find(request.collection)
         if collection is None:
             return None if request.item is not None else []
-        asked = self._asked(collection, request)
+        asked = self._asked(collection, _with_scenario(collection, request))
         if asked is None:
             return None
         count = _FIRST
@@ -87,8 +91,9 @@ class RecommendationLists:
             pool = Pool()
             more = [source.find(asked, pool, count) for source in self._sources]
             ranked = self._ranked(asked, pool)
-            if len(ranked) >= request.limit or not any(more) or count >= _WIDEST:
-                return self._listed(asked, pool, ranked)
+            listed = self._listed(asked, pool, ranked)
+            if len(listed) >= asked.request.limit or not any(more) or count >= _WIDEST:
+                return listed
             count *= _WIDER
 
     # -- the request ---------------------------------------------------------------------------------------------------
@@ -181,7 +186,8 @@ class RecommendationLists:
             and self._compared_texts.is_current(asked.collection, seq)
         ]
         unlike = self._compare(asked, pool, seqs)
-        scores = {seq: scored(asked, pool, seq, unlike.get(seq, -1.0)) for seq in seqs}
+        factors = self._boosts.factors(asked, seqs)
+        scores = {seq: factors.get(seq, 1.0) * scored(asked, pool, seq, unlike.get(seq, -1.0)) for seq in seqs}
         best: dict[str, tuple[float, Member]] = {}
         for seq in sorted(seqs, key=lambda seq: (-scores[seq], seq)):
             if scores[seq] > 0.0:
@@ -202,20 +208,36 @@ class RecommendationLists:
         unlike = (vectors @ np.stack([one.vector for one in asked.unlike]).T).astype(np.float64).round(_DECIMALS)
         return dict(zip(seqs, unlike.max(axis=1).tolist(), strict=True))
 
+    def _pinned(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
+        """The pinned items that may be in the list, one of a group; their duplicates stand for none of them."""
+        ids = asked.request.pins
+        found = self._store.items.named(asked.collection.id, ids) if ids else []
+        named = {one.id: one for one in passing(asked, found)}
+        pinned: dict[str, Member] = {}
+        for member in [named[id_] for id_ in ids if id_ in named]:
+            if member.group not in asked.left_out and len(pinned) < asked.request.limit:
+                pinned.setdefault(member.group, member)
+                pool.terms.setdefault(member.seq, {})["pinned"] = 1.0
+        return [(0.0, member) for member in pinned.values()]
+
     def _vectors(self, asked: Asked, points: Sequence[int]) -> NDArray[np.float32]:
         index = self._indexes.of(asked.collection, asked.collection.dimension or 1)
         return index.vectors(np.array(points, np.int64))
 
     def _listed(self, asked: Asked, pool: Pool, ranked: Sequence[tuple[float, Member]]) -> list[Listed]:
-        limit = asked.request.limit
-        best = ranked[: max(POOL, _POOL_PER_ITEM * limit)]
-        if not best:
-            return []
-        scores = np.array([score for score, _ in best])
-        places = diverse(scores, self._vectors(asked, [one.point for _, one in best]), limit, asked.request.diversity)
-        chosen = [best[place] for place in places]
+        pinned = self._pinned(asked, pool)
+        limit = asked.request.limit - len(pinned)
+        taken = {one.group for _, one in pinned}
+        left = [one for one in ranked if one[1].group not in taken]
+        best = self._quotas.within(asked, pinned, left, max(POOL, _POOL_PER_ITEM * limit))
+        chosen = list(pinned)
+        if best and limit > 0:
+            scores = np.array([score for score, _ in best])
+            vectors = self._vectors(asked, [one.point for _, one in best])
+            chosen += [best[place] for place in diverse(scores, vectors, limit, asked.request.diversity)]
         groups = [one.group for _, one in chosen]
         canonical = self._recommendations.canonical(asked.collection, groups, asked.survivors)
+        canonical.update({one.group: one.id for _, one in pinned})
         found = []
         for score, member in chosen:
             row = self._visible(asked.collection, canonical[member.group])
@@ -233,3 +255,20 @@ class RecommendationLists:
                     )
                 )
         return found
+
+
+def _with_scenario(collection: Collection, request: ListRequest) -> ListRequest:
+    """The request with the options of its scenario.
+
+    Raises:
+        InvalidCommand: the collection has no such scenario.
+    """
+    if request.scenario is None:
+        return request
+    scenarios = collection.settings.scenarios
+    if request.scenario not in scenarios:
+        known = ", ".join(scenarios) or "none"
+        raise InvalidCommand(
+            "unknown_scenario", f"scenario: {request.scenario!r} is not one of the collection's: {known}", "scenario"
+        )
+    return request.under(scenarios[request.scenario])

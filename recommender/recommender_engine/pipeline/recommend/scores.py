@@ -21,6 +21,7 @@ _WHY = {
     "popular": ("popular this week", "popular this week"),
     "trending": ("popular today", "popular today"),
     "newest": ("new", "new"),
+    "pinned": ("pinned", "pinned"),
 }
 
 
@@ -57,7 +58,10 @@ def scored(asked: Asked, pool: Pool, seq: int, unlike: float) -> float:
 
 def why(asked: Asked, pool: Pool, seq: int) -> str:
     """The terms of a score for people, strongest first."""
-    weights, terms = weights_of(asked), pool.terms[seq]
+    terms = pool.terms[seq]
+    if "pinned" in terms:
+        return _WHY["pinned"][1]
+    weights = weights_of(asked)
     strongest = sorted(terms, key=lambda term: (-weights.get(term, 0.0) * terms[term], term))
     because = pool.because.get(seq, {})
     sentences = [_WHY[term][0].format(because[term]) if term in because else _WHY[term][1] for term in strongest[:2]]

@@ -25,12 +25,11 @@ _TEXT_SHOWN = 60
 @click.option("--user", help="For this user.")
 @click.option("--session", help="For this anonymous session.")
 @collection_option
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, MOST_LISTED), help="Length of the list.")
+@click.option("--scenario", help="With the options that the settings of the collection hold under this name.")
+@click.option("--limit", type=click.IntRange(1, MOST_LISTED), help="Length of the list.  [default: 10]")
 @click.option("--exclude", multiple=True, metavar="ID", help="Leave this item out; may be repeated.")
 @click.option("--known", is_flag=True, help="Rank what the user has used before too, by how often.")
-@click.option(
-    "--diversity", default=0.2, show_default=True, type=click.FloatRange(0.0, 1.0), help="How much likeness costs."
-)
+@click.option("--diversity", type=click.FloatRange(0.0, 1.0), help="How much likeness costs.  [default: 0.2]")
 @filter_options
 @json_option
 def recommend(

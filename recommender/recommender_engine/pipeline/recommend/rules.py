@@ -1,0 +1,78 @@
+"""Rules of a shop over the scores: boosts, freshness, and at most so many items of one value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.recommend.asked import Asked
+from recommender_engine.recommend.behaviour.decay import DAY_MS
+from recommender_engine.recommend.filters import parse
+from recommender_engine.store import Member, SqliteStore
+
+_AT_ONCE = 100
+
+Ranked = tuple[float, Member]
+
+
+class Boosts:
+    """Factors of scores, by the boosts and the freshness of a request."""
+
+    def __init__(self, store: SqliteStore, filters: Filters) -> None:
+        self._store = store
+        self._filters = filters
+
+    def factors(self, asked: Asked, seqs: Sequence[int]) -> dict[int, float]:
+        """The factor of each item for which it is not 1.
+
+        Raises:
+            InvalidCommand: the filter of a boost is wrong.
+        """
+        factors: dict[int, float] = {}
+        for boost in asked.request.boosts:
+            for seq in self._filters.allowed(asked.collection, parse(boost.filter), seqs):
+                factors[seq] = factors.get(seq, 1.0) * (1.0 + boost.weight)
+        if asked.request.freshness is not None:
+            weight, half_life_ms = asked.request.freshness.weight, asked.request.freshness.half_life_days * DAY_MS
+            for seq, at_ms in self._store.items.arrival_times(seqs).items():
+                fresh = 2.0 ** -(max(0, asked.now_ms - at_ms) / half_life_ms)
+                factors[seq] = factors.get(seq, 1.0) * (1.0 + weight * fresh)
+        return factors
+
+
+class Quotas:
+    """Leaves out what would be one too many of an attribute's value."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def within(self, asked: Asked, first: Sequence[Ranked], ranked: Sequence[Ranked], count: int) -> list[Ranked]:
+        """The best ``count`` of the ranked items that keep to ``at_most``, with those that come first counted."""
+        at_most = asked.request.at_most
+        if not at_most:
+            return list(ranked[:count])
+        used: Counter[tuple[str, object]] = Counter()
+        kept: list[Ranked] = []
+        for part in (first, *(ranked[start : start + _AT_ONCE] for start in range(0, len(ranked), _AT_ONCE))):
+            rows = self._store.items.by_seq([member.seq for _, member in part])
+            for score, member in part:
+                values = _values(rows[member.seq].item.attributes, at_most)
+                if part is not first and any(used[value] >= at_most[value[0]] for value in values):
+                    continue
+                used.update(values)
+                if part is not first:
+                    kept.append((score, member))
+                if len(kept) == count:
+                    return kept
+        return kept
+
+
+def _values(attributes: Mapping[str, object], at_most: Mapping[str, int]) -> list[tuple[str, object]]:
+    """The values that are counted; each element of a list by itself, and true apart from 1."""
+    found: list[tuple[str, object]] = []
+    for name in at_most:
+        value = attributes.get(name)
+        elements = value if isinstance(value, list | tuple) else () if value is None else (value,)
+        found += [(name, (isinstance(element, bool), element)) for element in dict.fromkeys(elements)]
+    return found
