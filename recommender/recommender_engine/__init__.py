@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Event,
         Item,
         ItemKey,
+        ListRequest,
         UpsertItem,
         decode_entry,
     )
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
         FoundItem,
         ItemView,
         Listed,
-        ListRequest,
         Recommender,
         SearchHit,
     )
@@ -50,7 +50,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ENGINE = {"ComparedPair", "FoundItem", "ItemView", "ListRequest", "Listed", "Recommender", "SearchHit"}
+_ENGINE = {"ComparedPair", "FoundItem", "ItemView", "Listed", "Recommender", "SearchHit"}
 
 
 def __getattr__(name: str) -> Any:

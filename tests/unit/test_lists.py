@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recommender_engine import Entry
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.pipeline.recommend.request import Listed
+from recommender_engine.pipeline.recommend.listed import Listed
 from tests.support.engine import Log, opened
 
 KINDS = {

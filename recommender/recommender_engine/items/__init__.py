@@ -54,6 +54,7 @@ from recommender_engine.items.events import (
     UserMerged,
 )
 from recommender_engine.items.item import Item, ItemKey
+from recommender_engine.items.list_request import ListOptions, ListRequest
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender_engine.items.values import Attributes
@@ -104,6 +105,8 @@ __all__ = [
     "ItemProcessed",
     "ItemRevised",
     "ItemsBackfilled",
+    "ListOptions",
+    "ListRequest",
     "MergeUser",
     "MoveCollection",
     "MoveStep",

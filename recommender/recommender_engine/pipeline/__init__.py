@@ -6,7 +6,7 @@ from recommender_engine.pipeline.queries.incident_views import IncidentView
 from recommender_engine.pipeline.queries.searching import FoundItem
 from recommender_engine.pipeline.queries.similar import SearchHit
 from recommender_engine.pipeline.queries.views import ItemView
-from recommender_engine.pipeline.recommend.request import Listed, ListRequest
+from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommender import Recommender
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor, TimedEmbeddings
@@ -19,7 +19,6 @@ __all__ = [
     "IncidentView",
     "Indexes",
     "ItemView",
-    "ListRequest",
     "Listed",
     "Recommender",
     "SearchHit",

@@ -20,6 +20,8 @@ from recommender_engine.items import (
     ItemKey,
     UpsertItem,
 )
+from recommender_engine.items.commands import validate
+from recommender_engine.items.list_request import ListRequest
 from recommender_engine.matching import MATCHERS, LearnedMatcher, MatcherFactory
 from recommender_engine.message import Messages
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
@@ -75,8 +77,8 @@ from recommender_engine.pipeline.queries.searching import FoundItem, Searching
 from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
 from recommender_engine.pipeline.queries.statistics import Statistics
 from recommender_engine.pipeline.queries.views import AnswerView, ItemView, Views
+from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
-from recommender_engine.pipeline.recommend.request import Listed, ListRequest, list_request
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.rates import Rates
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
@@ -386,7 +388,7 @@ class Recommender:
         Raises:
             InvalidCommand: the request or its filter is wrong.
         """
-        return self._lists.answer(request if isinstance(request, ListRequest) else list_request(request))
+        return self._lists.answer(request if isinstance(request, ListRequest) else validate(ListRequest, dict(request)))
 
     def compare(self, one: Item | ItemKey, other: Item | ItemKey, *, collection: str | None = None) -> ComparedPair:
         """The verdict on two items; nothing is stored. See ``Comparing.compare``."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from recommender_engine.items.list_request import ListRequest
 from recommender_engine.pipeline.candidates.filtering import Survivors
 from recommender_engine.pipeline.candidates.nearby import Nearby
-from recommender_engine.pipeline.recommend.request import ListRequest
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.recommend.behaviour import Profile
 from recommender_engine.store import Collection, UsedItem

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
+from recommender_engine.items.list_request import ListRequest
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
@@ -18,8 +19,8 @@ from recommender_engine.pipeline.candidates.recommendations import Recommendatio
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.recommend.asked import Asked, Example
+from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.pool import Pool
-from recommender_engine.pipeline.recommend.request import Listed, ListRequest
 from recommender_engine.pipeline.recommend.rules import Boosts, Quotas
 from recommender_engine.pipeline.recommend.scores import scored, why
 from recommender_engine.pipeline.recommend.sources.popular import Newest, Popular

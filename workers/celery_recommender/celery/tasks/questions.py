@@ -12,7 +12,7 @@ from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId, Item, ItemKey
 from recommender_engine.items.commands import validate
-from recommender_engine.pipeline.recommend.request import list_request
+from recommender_engine.items.list_request import ListRequest
 from recommender_engine.recommend.filters import parse
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Recommendations(QuestionTask):
         Returns:
             ``None`` when the item that the request names is not there.
         """
-        asked = list_request({"collection": collection, **request})
+        asked = validate(ListRequest, {"collection": collection, **request})
         listed = self.ask(lambda engine: engine.recommendations(asked), collection)
         return None if listed is None else [one.model_dump(mode="json") for one in listed]
 

@@ -12,7 +12,7 @@ from celery_recommender.cli.asking import owner_or_state
 from celery_recommender.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.input.filters import filter_options
 from celery_recommender.cli.locating import located
-from recommender_engine.pipeline.recommend.request import MOST_LISTED
+from recommender_engine.items.list_request import MOST_LISTED
 
 _TEXT_SHOWN = 60
 

@@ -1,15 +1,8 @@
-"""A request as producers write it, and what a list holds."""
+"""What a list holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from recommender_engine.items.commands import validate
-from recommender_engine.items.list_request import MOST_LISTED, ListRequest
 from recommender_engine.items.values import Attributes, Value
-
-__all__ = ["MOST_LISTED", "ListRequest", "Listed", "list_request"]
 
 
 class Listed(Value):
@@ -34,12 +27,3 @@ class Listed(Value):
     why: str
     text: str
     attributes: Attributes
-
-
-def list_request(fields: Mapping[str, Any]) -> ListRequest:
-    """A request as producers write it.
-
-    Raises:
-        InvalidCommand: names the field that is wrong.
-    """
-    return validate(ListRequest, dict(fields))
