@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery_recommender.celery.tasks.questions import QuestionTask
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.pipeline.queries.export import ExportPage
+
+if TYPE_CHECKING:
+    from recommender_engine.pipeline.queries.export import ExportPage
 
 _MOST_MEMBERS = 1_000
 _AT_WORK = threading.Lock()
