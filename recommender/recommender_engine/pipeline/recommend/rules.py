@@ -31,7 +31,7 @@ class Boosts:
         """
         factors: dict[int, float] = {}
         for boost in asked.request.boosts:
-            for seq in self._filters.allowed(asked.collection, parse(boost.filter), seqs):
+            for seq in self._filters.survivors(asked.collection, parse(boost.filter)).among(seqs):
                 factors[seq] = factors.get(seq, 1.0) * (1.0 + boost.weight)
         if asked.request.freshness is not None:
             weight, half_life_ms = asked.request.freshness.weight, asked.request.freshness.half_life_days * DAY_MS
