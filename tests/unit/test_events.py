@@ -31,6 +31,7 @@ from recommender_engine.items import (
     IncidentOpened,
     IncidentUpdated,
     IncidentWindow,
+    InteractionAccepted,
     ItemDeleted,
     ItemPatched,
     ItemProcessed,
@@ -39,6 +40,8 @@ from recommender_engine.items import (
     Reason,
     Recommendation,
     Timings,
+    UserErased,
+    UserMerged,
 )
 from recommender_engine.items.events import EVENT_TYPES
 
@@ -140,6 +143,9 @@ EXAMPLES: tuple[EventData, ...] = (
         probability=0.6,
         answers=12,
     ),
+    InteractionAccepted(command=CAUSE, item_id="T-1", collection="tickets", kind="view"),
+    UserMerged(command=CAUSE, collection="tickets", merged=True),
+    UserErased(command=CAUSE, collection="tickets", interactions=3),
     ItemPatched(
         command=CAUSE, item_id="T-1", collection="tickets", revision=3, attributes={"price": 1.5, "sold": None}
     ),

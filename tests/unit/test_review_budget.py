@@ -231,9 +231,11 @@ def test_a_move_takes_the_counts_along_and_a_deletion_clears_them(log: Log) -> N
 
 
 def undo(database: sqlite3.Connection, upgrade: str) -> None:
-    """Take away the indexes and columns that an upgrade adds; it may do nothing else that matters here."""
+    """Remove the indexes, columns and tables that an upgrade adds; it may do nothing else that matters here."""
     for index in re.findall(r"CREATE INDEX (\w+)", upgrade):
         database.execute(f"DROP INDEX {index}")
+    for table in re.findall(r"CREATE TABLE (\w+)", upgrade):
+        database.execute(f"DROP TABLE {table}")
     for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", upgrade):
         database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
 
