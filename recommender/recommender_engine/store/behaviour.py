@@ -69,14 +69,18 @@ class BehaviourTable:
         self._changed_items: dict[int, ItemRow] = {}
         self._changed_profiles: dict[int, Profile] = {}
         self._changed_sessions: dict[int, SessionRow] = {}
+        self._left_rings: dict[int, int] = {}
         self._used: dict[int, bool] = {}
+        self._user_nums: Recent[tuple[int, UserKey], int] = Recent(_ROWS_KEPT)
+        self._item_nums: Recent[tuple[int, str], int] = Recent(_ROWS_KEPT)
 
     def forget(self) -> None:
         """Clear the caches after a rollback."""
-        for cache in (self._items, self._profiles, self._sessions):
+        for cache in (self._items, self._profiles, self._sessions, self._user_nums, self._item_nums):
             cache.clear()
         for changed in (self._changed_items, self._changed_profiles, self._changed_sessions, self._used):
             changed.clear()
+        self._left_rings.clear()
 
     def any_in(self, collection: int) -> bool:
         """Whether a collection has used items."""
@@ -136,7 +140,16 @@ class BehaviourTable:
                 return None
             row = SessionRow(num, found[0], found[1], decoded_partners(found[3]), found[2])
         self._changed_sessions[num] = row
+        if left := self._left_rings.pop(num, 0):
+            row.rings -= left
+            if row.rings <= 0:
+                self.drop_session(num)
+                return None
         return row
+
+    def left_ring(self, session: int) -> None:
+        """A session stands in one ring less; in none, it goes. It is not read for that."""
+        self._left_rings[session] = self._left_rings.get(session, 0) + 1
 
     def open_session(self, collection: int, user: int, at_ms: int) -> SessionRow:
         """A new session of a user."""
@@ -156,6 +169,12 @@ class BehaviourTable:
 
     def flush(self) -> None:
         """Write the rows that were given out to be changed."""
+        for num in [num for num in self._left_rings if num in self._changed_sessions or num in self._sessions]:
+            self.session(num)
+        left = sorted(self._left_rings.items())
+        self._left_rings.clear()
+        self._db.executemany("UPDATE sessions SET rings=rings-? WHERE num=?", [(count, num) for num, count in left])
+        self._db.executemany("DELETE FROM sessions WHERE num=? AND rings <= 0", [(num,) for num, _ in left])
         self._db.executemany(
             "UPDATE used_items SET base_ms=?, count=?, total=?, popular=?, trending=?, partners=?, ring=? WHERE num=?",
             [
@@ -196,9 +215,14 @@ class BehaviourTable:
 
     def user(self, collection: int, key: UserKey) -> int | None:
         """Number of a user, if there is a profile."""
+        known = self._user_nums.get((collection, key))
+        if known is not None:
+            return known
         row = self._db.execute(
             "SELECT num FROM users WHERE collection=? AND anonymous=? AND id=?", (collection, key.anonymous, key.id)
         ).fetchone()
+        if row is not None:
+            self._user_nums.put((collection, key), int(row[0]))
         return None if row is None else int(row[0])
 
     def add_user(self, collection: int, key: UserKey, at_ms: int) -> int:
@@ -212,9 +236,14 @@ class BehaviourTable:
 
     def used_item(self, collection: int, item_id: str) -> int | None:
         """Number of an item with interactions."""
+        known = self._item_nums.get((collection, item_id))
+        if known is not None:
+            return known
         row = self._db.execute(
             "SELECT num FROM used_items WHERE collection=? AND id=?", (collection, item_id)
         ).fetchone()
+        if row is not None:
+            self._item_nums.put((collection, item_id), int(row[0]))
         return None if row is None else int(row[0])
 
     def add_item(self, collection: int, item_id: str, at_ms: int, *, waiting: bool) -> int:
@@ -252,7 +281,8 @@ class BehaviourTable:
     def _drop_item(self, num: int) -> None:
         self._changed_items.pop(num, None)
         self._items.drop(num)
-        self._db.execute("DELETE FROM used_items WHERE num=?", (num,))
+        for key in self._db.execute("DELETE FROM used_items WHERE num=? RETURNING collection, id", (num,)).fetchall():
+            self._item_nums.drop(key)
 
     # -- interactions --------------------------------------------------------------------------------------------------
 
@@ -276,6 +306,7 @@ class BehaviourTable:
 
     def rename_user(self, num: int, key: UserKey) -> None:
         """A session becomes a user."""
+        self._user_nums.clear()
         self._db.execute("UPDATE users SET anonymous=?, id=? WHERE num=?", (key.anonymous, key.id, num))
 
     def take_over(self, user: int, other: int) -> None:
@@ -306,6 +337,7 @@ class BehaviourTable:
     def _drop_profile(self, num: int) -> None:
         self._changed_profiles.pop(num, None)
         self._profiles.drop(num)
+        self._user_nums.clear()
         self._db.execute("DELETE FROM users WHERE num=?", (num,))
 
     # -- rows that are only read ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from recommender_engine.event_log import event_log
-from recommender_engine.items import START, EntryId, Event, EventData, ItemProcessed, ItemRevised
+from recommender_engine.items import START, EntryId, Event, EventData, InteractionAccepted, ItemProcessed, ItemRevised
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.recent import Recent
 from recommender_engine.store.outbox_rows import DROPPED, KeyUse, OutboxRow, Reply
@@ -64,7 +64,9 @@ class Outbox:
 
     def add(self, event: Event) -> None:
         """Store an event for publishing."""
-        collection, item_id = event.subject or (None, None)
+        collection, item_id = (
+            (None, None) if isinstance(event.data, InteractionAccepted) else event.subject or (None, None)
+        )
         said = event.to_json(self._source)
         self._events.change(1, size(said))
         self._db.execute(

@@ -44,8 +44,8 @@ class BehaviourRows(Protocol):
     def open_session(self, collection: int, user: int, at_ms: int) -> SessionRow:
         """A new session."""
 
-    def drop_session(self, num: int) -> None:
-        """Delete a session."""
+    def left_ring(self, session: int) -> None:
+        """A session stands in one ring less; in none, it goes."""
 
 
 class Observation(NamedTuple):
@@ -125,11 +125,12 @@ class Behaviour:
         item.trending = added(item.trending, gain, at_ms, TRENDING_HALF_LIFE_MS)
 
     def _learn_pairs(self, item: ItemRow, context: list[int], at_ms: int, weight: float) -> None:
+        mine = weight * growth(at_ms, item.base_ms)
         for num in context:
             other = self._rows.item(num)
             if other is not None:
                 other.rebase(at_ms)
-                item.pair(num, weight * growth(at_ms, item.base_ms))
+                item.pair(num, mine)
                 other.pair(item.num, weight * growth(at_ms, other.base_ms))
 
     def _enter(self, item: ItemRow, session: SessionRow) -> None:
@@ -138,11 +139,7 @@ class Behaviour:
         session.rings += 1
         item.ring.append(RingEntry(session.num, session.user))
         if len(item.ring) > RING:
-            oldest = self._rows.session(item.ring.pop(0).session)
-            if oldest is not None:
-                oldest.rings -= 1
-                if oldest.rings <= 0:
-                    self._rows.drop_session(oldest.num)
+            self._rows.left_ring(item.ring.pop(0).session)
 
 
 def _counts(profile: Profile, at_ms: int) -> bool:
