@@ -44,6 +44,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
             "temp_store=MEMORY",
             "cache_size=-65536",
             "journal_size_limit=67108864",
+            "wal_autocheckpoint=4000",  # pages: one that is changed in several batches is written to the file once
         ):
             connection.execute(f"PRAGMA {pragma}")
         if new:
