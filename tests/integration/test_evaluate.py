@@ -181,6 +181,16 @@ def test_recommendations(shop: Path) -> None:
     assert "co occurrence" in shown
 
 
+def test_recommendations_without_users_and_without_pairs(shop: Path) -> None:
+    lines = ["session,item,time", *(f"s{day},cup-{day % 7},2026-06-{day:02}" for day in range(1, 29))]
+    (shop / "visits.csv").write_text("\n".join(lines))
+    options = ("--split", "2026-06-20", "--vectors", "vectors.npz")
+    said = json.loads(run(shop, "recommendations", "items.csv", "visits.csv", *options, "--json").stdout)
+    assert (said["items"]["queries"], said["items"]["recall_at_10"]) == (0, None)
+    assert (said["users"]["all"]["queries"], said["users"]["new"]["coverage"]) == (0, None)
+    assert "recommender" in run(shop, "recommendations", "items.csv", "visits.csv", *options).stdout
+
+
 def test_recommendations_name_bad_rows(shop: Path) -> None:
     with (shop / "orders.csv").open("a") as file:
         file.write(f"{'u' * 300},s,cup-1,2026-06-01\nu1,s,cup-1,yesterday\nu1,s,vase-9,2026-06-01\n")

@@ -51,7 +51,8 @@ def figures(
     """Figures of the engine, items as they are and by default, and under ``baselines`` those of the baselines."""
     with progress_bar() as bar:
         judged = _Judged(recorded, _catalogue(recorded, encoders, settings, messages, bar), bar)
-        sent = judged.begun("recommender: commands", _commands(recorded, recorded.truth.baskets[-1].place))
+        asked = [recorded.history.known, *(one.place for one in recorded.truth.baskets)]
+        sent = judged.begun("recommender: commands", _commands(recorded, max(asked)))
         with Product(recorded.items, recorded.history, recorded.truth, encoders, settings, done=sent) as product:
             found = judged.both("recommender", product)
             speed, rejected = product.interactions_per_s, dict(product.rejected)
