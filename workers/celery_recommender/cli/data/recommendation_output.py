@@ -17,7 +17,7 @@ _LISTS = (("coverage", "coverage"), ("cosine inside", "intra_list_similarity"), 
 
 
 def show_recommendations(result: Mapping[str, Any]) -> None:
-    """Two tables: lists for items, lists for users; the best of a column of recalls is bold."""
+    """Two tables: lists for items, and lists for users."""
     known, truth = result["interactions"]["known"], result["interactions"]["truth"]
     out.print(
         f"known before {result['split'][:10]}: {known:,} interactions; predicted until {result['until'][:10]}:"
