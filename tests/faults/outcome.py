@@ -32,7 +32,10 @@ _NOTES_OF_THE_RUN = (
     *("something was erased", "words were removed"),  # how far upkeep has come with the word index
     *("events kept", "keys kept"),  # … and with what is kept for a time
 )
-_TABLES = ("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence")
+_TABLES = (
+    *("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence"),
+    *("users", "used_items", "sessions", "interactions"),
+)
 
 
 class Outcome(NamedTuple):

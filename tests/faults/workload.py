@@ -118,6 +118,8 @@ class _Writer:
             self._early: 3,
             self._versions: 4,
             self._asked: 6,
+            self._visit: 8,
+            lambda: add("user.merged", {**self._user(), "session": f"s{self._chance.randrange(3)}"}): 2,
         }
 
     def _text(self) -> str:
@@ -203,6 +205,21 @@ class _Writer:
         task_id = f"task-{len(self._callers)}"
         self._callers.append(task_id)
         self._add("item.upsert", item, key=task_id, reply_to=reply_address(task_id))
+
+    def _user(self) -> dict[str, str]:
+        return {"user": f"u{self._chance.randrange(3)}", "collection": self._chance.choice(COLLECTIONS)}
+
+    def _visit(self) -> None:
+        """A user, or an anonymous session, uses items; each command has a key, so that it has an outcome."""
+        whose = self._user()
+        if self._chance.random() < 0.4:
+            whose["session"] = f"s{self._chance.randrange(3)}"
+            if self._chance.random() < 0.5:
+                del whose["user"]
+        for _ in range(self._chance.choice((1, 3))):
+            item = self._known()["id"] if self._chance.random() < 0.8 else f"unknown {self._chance.randrange(3)}"
+            kind = self._chance.choice(("view", "buy", "dismiss"))
+            self._add("interaction.recorded", {**whose, "item": item, "kind": kind}, key=f"visit {len(self._log)}")
 
     def _add(self, type_: str, data: Mapping[str, Any] | bytes, **fields: str) -> None:
         self._append(type_, data if isinstance(data, bytes) else json.dumps(data), **fields)

@@ -1,0 +1,45 @@
+"""Recommendations asked of a worker."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from celery_recommender.client import Client
+from tests.integration.conftest import Owners, Run
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
+
+PRODUCTS = {
+    "mug": "stoneware coffee mug, blue glaze",
+    "beans": "espresso beans, dark roast",
+    "grinder": "hand grinder with ceramic burr",
+    "lamp": "brass desk lamp with dimmer",
+}
+
+
+def test_a_list_follows_what_users_do(owner_process: Owners, recommender: Run, client: Client) -> None:
+    owner_process().running()
+    for id_, text in PRODUCTS.items():
+        client.ingest({"id": id_, "collection": "shop", "text": text, "attributes": {"stock": len(id_)}})
+    for user in ("ann", "bob", "cem"):
+        client.record("beans", user, kind="buy", collection="shop")
+        last = client.record("grinder", user, kind="buy", collection="shop")
+    wait_until(lambda: client.ask("recommender.stats")["position"] >= str(last), "the interactions are decided")
+
+    best = (client.recommendations("shop", item="beans") or [])[0]
+    assert best["id"] == "grinder"
+    assert best["why"].startswith("often used together with beans")
+    assert client.recommendations("shop", item="there is none") is None
+
+    asked = ("recommend", "--collection", "shop", "--json")
+    listed = json.loads(recommender(*asked, "--user", "ann", "--where", "stock>3").stdout)
+    assert [one["id"] for one in listed] == ["lamp"], "what ann knows, and what the filter leaves out, is not listed"
+    known = json.loads(recommender(*asked, "--user", "ann", "--known", "--limit", "2").stdout)
+    assert {one["id"] for one in known} == {"beans", "grinder"}
+    assert "used together" in recommender("recommend", "--collection", "shop", "--item", "beans").stdout
+
+    recommender(*asked, "--item", "there is none", status=1)
+    assert "limit" in recommender(*asked, "--limit", "0", status=2).stderr
