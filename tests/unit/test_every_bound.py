@@ -229,7 +229,7 @@ def what_is_known_of_a_user_and_a_session_is_cut(state: State) -> None:
 def sessions_go_with_the_last_item_that_knows_them(state: State) -> None:
     state.lower(behaviour_learning, "RING", 3)
     state.engine.process([state.log.interact("a", f"u{n}") for n in range(8)])
-    assert state.rows("sessions") == 3
+    assert (state.rows("sessions"), state.rows("session_rings")) == (3, 3)
 
 
 def the_oldest_interactions_go(state: State) -> None:
@@ -306,17 +306,17 @@ def moves_go_when_their_collection_is_deleted(state: State) -> None:
 
 
 def behaviour_goes_with_its_collection_in_small_steps(state: State) -> None:
-    tables = ("users", "used_items", "sessions", "interactions")
+    tables = ("users", "used_items", "sessions", "session_rings", "interactions")
     state.engine.process([state.log.interact(f"i{n}", f"u{n}", collection="c") for n in range(90)])
     state.engine.process([state.log.interact("a", "u")])
-    assert [state.rows(table) for table in tables] == [91] * 4
+    assert [state.rows(table) for table in tables] == [91] * 5
     state.engine.process([state.delete("c")])
-    assert [state.rows(table) for table in tables] == [91] * 4
+    assert [state.rows(table) for table in tables] == [91] * 5
     left = []
     while state.engine.moving.clear(3):
         left.append(state.rows("interactions"))
     assert left[:3] == [61, 31, 1]
-    assert [state.rows(table) for table in tables] == [1] * 4
+    assert [state.rows(table) for table in tables] == [1] * 5
 
 
 # -- the disk, and the memory --------------------------------------------------------------------------------------
@@ -422,6 +422,10 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "users": (what_is_known_of_a_user_and_a_session_is_cut, behaviour_goes_with_its_collection_in_small_steps),
     "used_items": (items_that_only_wait_go,),
     "sessions": (sessions_go_with_the_last_item_that_knows_them, what_is_known_of_a_user_and_a_session_is_cut),
+    "session_rings": (
+        sessions_go_with_the_last_item_that_knows_them,
+        behaviour_goes_with_its_collection_in_small_steps,
+    ),
     "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
     "traffic": (older_hours_go,),
     "novelty": (older_distances_go,),

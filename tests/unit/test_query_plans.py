@@ -18,7 +18,7 @@ from tests.support.engine import Log, Models
 
 GROWING = (
     *("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones"),
-    *("users", "used_items", "sessions", "interactions", "mentions"),
+    *("users", "used_items", "sessions", "session_rings", "interactions", "mentions"),
 )
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?! VIRTUAL TABLE)")
 OF_A_COLLECTION = re.compile(r"SEARCH items USING .*INDEX \w+ \(collection=\?( AND (at_ms|seq)[<>]\?)*\)")

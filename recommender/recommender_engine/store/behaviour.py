@@ -135,7 +135,10 @@ class BehaviourTable:
         """A session; what is changed in it is written with the batch."""
         row = self._changed_sessions.get(num) or self._sessions.get(num)
         if row is None:
-            found = self._db.execute("SELECT user, last_ms, rings, items FROM sessions WHERE num=?", (num,)).fetchone()
+            found = self._db.execute(
+                "SELECT user, last_ms, rings, items FROM sessions JOIN session_rings ON session = num WHERE num=?",
+                (num,),
+            ).fetchone()
             if found is None:
                 return None
             row = SessionRow(num, found[0], found[1], decoded_partners(found[3]), found[2])
@@ -154,7 +157,7 @@ class BehaviourTable:
     def open_session(self, collection: int, user: int, at_ms: int) -> SessionRow:
         """A new session of a user."""
         num = self._db.execute(
-            "INSERT INTO sessions (collection, user, last_ms, rings, items) VALUES (?,?,?,0,x'')",
+            "INSERT INTO sessions (collection, user, last_ms, items) VALUES (?,?,?,x'')",
             (collection, user, at_ms),
         ).lastrowid
         row = SessionRow(int(num or 0), user, at_ms)
@@ -166,6 +169,7 @@ class BehaviourTable:
         self._changed_sessions.pop(num, None)
         self._sessions.drop(num)
         self._db.execute("DELETE FROM sessions WHERE num=?", (num,))
+        self._db.execute("DELETE FROM session_rings WHERE session=?", (num,))
 
     def flush(self) -> None:
         """Write the rows that were given out to be changed."""
@@ -173,8 +177,12 @@ class BehaviourTable:
             self.session(num)
         left = sorted(self._left_rings.items())
         self._left_rings.clear()
-        self._db.executemany("UPDATE sessions SET rings=rings-? WHERE num=?", [(count, num) for num, count in left])
-        self._db.executemany("DELETE FROM sessions WHERE num=? AND rings <= 0", [(num,) for num, _ in left])
+        for num, count in left:
+            rings = self._db.execute(
+                "UPDATE session_rings SET rings=rings-? WHERE session=? RETURNING rings", (count, num)
+            ).fetchall()
+            if rings and rings[0][0] <= 0:
+                self.drop_session(num)
         self._db.executemany(
             "UPDATE used_items SET base_ms=?, count=?, total=?, popular=?, trending=?, partners=?, ring=? WHERE num=?",
             [
@@ -199,8 +207,12 @@ class BehaviourTable:
             ],
         )
         self._db.executemany(
-            "UPDATE sessions SET last_ms=?, rings=?, items=? WHERE num=?",
-            [(row.last_ms, row.rings, row.encoded(), num) for num, row in sorted(self._changed_sessions.items())],
+            "UPDATE sessions SET last_ms=?, items=? WHERE num=?",
+            [(row.last_ms, row.encoded(), num) for num, row in sorted(self._changed_sessions.items())],
+        )
+        self._db.executemany(
+            "REPLACE INTO session_rings VALUES (?,?)",
+            [(num, row.rings) for num, row in sorted(self._changed_sessions.items())],
         )
         for num, item in self._changed_items.items():
             self._items.put(num, item)

@@ -39,8 +39,12 @@ CREATE TABLE sessions (
     collection INTEGER NOT NULL,
     user INTEGER NOT NULL,
     last_ms INTEGER NOT NULL,
-    rings INTEGER NOT NULL,
     items BLOB NOT NULL
+);
+-- In so many rings a session stands. Apart from its items: it changes long after them, for many sessions in a batch.
+CREATE TABLE session_rings (
+    session INTEGER PRIMARY KEY,
+    rings INTEGER NOT NULL
 );
 CREATE INDEX sessions_by_user ON sessions (user);
 CREATE INDEX sessions_by_collection ON sessions (collection);

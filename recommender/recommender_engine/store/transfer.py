@@ -136,6 +136,10 @@ class TransferTable:
             [{"id": vector} for (vector,) in vectors],
         )
         gone = len(vectors)
+        self._db.execute(
+            "DELETE FROM session_rings WHERE session IN (SELECT num FROM sessions WHERE collection=? LIMIT ?)",
+            (collection, limit),
+        )
         for table, key in _TABLES_AND_KEYS:
             gone += self._db.execute(
                 f"DELETE FROM {table} WHERE collection=? AND {key} IN"  # noqa: S608 (constants)
