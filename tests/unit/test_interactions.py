@@ -323,3 +323,19 @@ def test_a_deleted_item_leaves_and_a_changed_one_keeps_what_is_known_of_it() -> 
     assert engine._store.behaviour.used_item(1, "a") is None
     engine.process([interact(log, "a", "v")])
     assert engine._store._db.execute("SELECT waiting FROM used_items WHERE id='a'").fetchone()[0] == 1
+
+
+def test_a_rate_limits_interactions_and_merges_and_no_erasure() -> None:
+    log, engine = Log(), opened()
+    engine.process([log.configure(commands_per_second=1.0, burst=1)])
+    events = engine.process(
+        [
+            interact(log, "a", "u"),
+            interact(log, "b", "u"),
+            log.add("user.merged", user="u", session="s"),
+            log.add("user.erased", user="u"),
+        ]
+    )
+    codes = [event.data.code if isinstance(event.data, CommandRejected) else type(event.data) for event in events]
+    assert codes == ["rate_limited", "rate_limited", UserErased]
+    assert "'u'" not in dump(engine).replace('"', "'")
