@@ -22,7 +22,7 @@ from recommender_engine.pipeline.recommend.asked import Asked, Example
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.rules import Boosts, Quotas
-from recommender_engine.pipeline.recommend.scores import scored, why
+from recommender_engine.pipeline.recommend.scores import scored, weights_of, why
 from recommender_engine.pipeline.recommend.sources.popular import Newest, Popular
 from recommender_engine.pipeline.recommend.sources.source import Source, passing
 from recommender_engine.pipeline.recommend.sources.text import Interests, TextNeighbours
@@ -188,7 +188,8 @@ class RecommendationLists:
         ]
         unlike = self._compare(asked, pool, seqs)
         factors = self._boosts.factors(asked, seqs)
-        scores = {seq: factors.get(seq, 1.0) * scored(asked, pool, seq, unlike.get(seq, -1.0)) for seq in seqs}
+        weights = weights_of(asked)
+        scores = {seq: factors.get(seq, 1.0) * scored(weights, pool.terms[seq], unlike.get(seq, -1.0)) for seq in seqs}
         best: dict[str, tuple[float, Member]] = {}
         for seq in sorted(seqs, key=lambda seq: (-scores[seq], seq)):
             if scores[seq] > 0.0:

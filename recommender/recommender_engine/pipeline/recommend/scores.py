@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
 
@@ -42,17 +44,15 @@ def weights_of(asked: Asked) -> dict[str, float]:
     }
 
 
-def scored(asked: Asked, pool: Pool, seq: int, unlike: float) -> float:
+def scored(weights: Mapping[str, float], terms: Mapping[str, float], unlike: float = -1.0) -> float:
     """The score of a candidate.
 
     Args:
-        asked: the request.
-        pool: the candidates.
-        seq: arrival number of the candidate.
+        weights: of the terms, by name.
+        terms: of the candidate, by name.
         unlike: cosine to the nearest of what is not wanted, -1 where there is none.
     """
-    weights = weights_of(asked)
-    score = sum(weights.get(term, 0.0) * value for term, value in pool.terms[seq].items())
+    score = sum(weights.get(term, 0.0) * value for term, value in terms.items())
     return score - _UNLIKE * max(0.0, unlike - _UNLIKE_FROM)
 
 
