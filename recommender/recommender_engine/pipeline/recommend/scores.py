@@ -35,11 +35,11 @@ def weights_of(asked: Asked) -> dict[str, float]:
     return {
         "own": 0.7,
         "users": 0.3,
-        "sessions": 0.03,
-        "together": 0.03,
-        "interests": 0.02 + 0.2 * cold,
-        "popular": 0.01 + 0.1 * cold,
-        "trending": 0.005 + 0.05 * cold,
+        "sessions": 0.01,
+        "together": 0.01,
+        "interests": 0.005 + 0.2 * cold,
+        "popular": 0.003 + 0.1 * cold,
+        "trending": 0.002 + 0.05 * cold,
         "newest": 0.001 + 0.01 * cold,
     }
 
