@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 from recommender_engine import Entry, Recommender
-from recommender_engine.items import CommandRejected, InteractionAccepted, UserErased, UserMerged
+from recommender_engine.items import (
+    CollectionConfigured,
+    CommandRejected,
+    InteractionAccepted,
+    UserErased,
+    UserMerged,
+    limits,
+)
+from recommender_engine.items.collection import INTERACTION_WEIGHTS
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
 from tests.support.engine import Log, opened, outbox_lines
@@ -223,6 +233,41 @@ def test_a_low_rating_and_a_dismissal_say_no() -> None:
     assert dismissed == {"a", "c", "d"}
 
 
+def test_of_a_kind_that_weighs_nothing_nothing_is_learned() -> None:
+    log, engine = Log(), opened()
+    weights = {"view": 0.0, "rate": -2.0}
+    engine.process([log.configure(interaction_weights=weights), *(log.upsert(id_, f"{id_} mug") for id_ in "abc")])
+    engine.process([interact(log, "a", "u"), interact(log, "b", "u", kind="rate", value=1.0)])
+    listed = engine.recommendations({"user": "u"})
+    assert listed is not None
+    assert {one.id for one in listed} == {"a", "c"}
+    assert len(rows_of(engine, "interactions")[0]) == 2
+    assert engine._store._db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+
+
+def test_kinds_are_counted_with_the_defaults_so_that_a_state_opens_again(tmp_path: Path) -> None:
+    log, engine = Log(), opened(tmp_path)
+    free = limits.MAX_RULES - len(INTERACTION_WEIGHTS)
+    (taken,) = engine.process([log.configure(interaction_weights={f"kind {n}": 1.0 for n in range(free)})])
+    (rejected,) = engine.process([log.configure(interaction_weights={f"kind {n}": 1.0 for n in range(free + 1)})])
+    assert isinstance(taken.data, CollectionConfigured)
+    assert isinstance(rejected.data, CommandRejected)
+    assert rejected.data.field == "settings.interaction_weights"
+    engine.close()
+    with closing(opened(tmp_path)) as again:
+        assert not again.process([interact(log, "a", "u", kind=f"kind {free - 1}")])
+
+
+@pytest.mark.parametrize("ms", [2**32 * 1000, 253_402_300_799_000])
+def test_interactions_are_learned_in_any_year(ms: int) -> None:
+    log, engine = Log(ms), opened()
+    engine.process([log.upsert("a", "blue mug"), log.upsert("b", "red carpet"), interact(log, "a", "u")])
+    engine.process([interact(log, "b", "u"), interact(log, "a", "u", kind="buy")])
+    listed = engine.recommendations({"user": "u", "known": "keep"})
+    assert listed is not None
+    assert [one.id for one in listed] == ["a", "b"]
+
+
 def test_a_session_becomes_a_user_at_log_in() -> None:
     log, engine = Log(), opened()
     engine.process([interact(log, "a", session="s"), interact(log, "b", session="s"), interact(log, "c", "u")])
@@ -284,6 +329,15 @@ def test_an_erased_user_is_in_no_rejected_message(message: bytes) -> None:
     assert engine.outbox.redactions() == [event.id], "it leaves the stream and the dead letters"
     assert engine._store.outbox.get(other.id) is not None
     assert engine._store._db.execute("SELECT user FROM mentions").fetchall() == [("Ms Usual",)]
+
+
+@pytest.mark.parametrize("name", ["user", "session", "collection"])
+def test_half_of_a_surrogate_pair_in_a_name_costs_its_message(name: str) -> None:
+    log, engine = Log(), opened()
+    fields = json.dumps({"item": "a", "user": "u", name: "\ud800"}).encode()
+    rejected, _ = engine.process([log.add("interaction.recorded", fields), log.upsert("a", "blue mug")])
+    assert isinstance(rejected.data, CommandRejected)
+    assert rejected.data.code == "not_unicode"
 
 
 def test_an_erased_user_is_in_no_copy_of_a_deleted_collection_and_under_no_key() -> None:

@@ -130,6 +130,14 @@ def test_what_was_dismissed_is_left_out_even_where_known_items_are_kept(shop: Sh
     assert "red mug" not in shop.ids(user="me", known="keep", limit=100)
 
 
+def test_what_was_only_dismissed_is_left_out_also_where_it_arrived_later(shop: Shop) -> None:
+    shop.visit("me", "red mug", "iron teapot", kind="dismiss")
+    shop.upsert("iron teapot")
+    for known in ("keep", "leave_out"):
+        assert not {"red mug", "iron teapot"} & set(shop.ids(user="me", known=known, limit=100))
+    assert {"red mug", "iron teapot"} <= set(shop.ids(user="other", limit=100))
+
+
 def test_an_anonymous_session_counts_at_once(shop: Shop) -> None:
     shop.engine.process([shop.log.add("interaction.recorded", item="red mug", session="s")])
     best = shop.listed(session="s")[0]

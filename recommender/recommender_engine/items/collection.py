@@ -58,7 +58,7 @@ class CollectionSettings(Value):
         canonical: which item represents its group: the earliest, the latest, or the one with the longest text.
         ttl_seconds: how long after its arrival an item is deleted; by default never.
         interaction_weights: weight of each kind of interaction, in [-100, 100]; those named are added to the defaults,
-            or replace them. Below 0, the user does not want the item.
+            or replace them. Below 0, the user does not want the item; of 0 nothing is learned.
         liked_from: value from which ``rate`` counts as liked; below, the user does not want the item.
         scenarios: options of lists of recommendations by name (product page, home page), for requests that name one.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
@@ -101,14 +101,17 @@ class CollectionSettings(Value):
     @field_validator("interaction_weights")
     @classmethod
     def _with_defaults(cls, given: dict[str, float]) -> dict[str, float]:
-        return {**INTERACTION_WEIGHTS, **given}
+        weights = {**INTERACTION_WEIGHTS, **given}
+        if len(weights) > limits.MAX_RULES:
+            raise ValueError(f"{len(weights)} kinds with the defaults; at most {limits.MAX_RULES} are accepted")
+        return weights
 
     def interaction_weight(self, kind: str, value: float | None) -> float | None:
         """The weight of an interaction, below 0 where the item is not wanted; ``None``: unknown kind, or no stars."""
         weight = self.interaction_weights.get(kind)
         if weight is None or kind != RATED:
             return weight
-        return None if value is None else weight if value >= self.liked_from else -weight
+        return None if value is None else weight if value >= self.liked_from else -abs(weight)
 
     @property
     def compares_texts(self) -> bool:

@@ -418,6 +418,13 @@ class BehaviourTable:
         )
         return {row[0]: UsedItem(*row) for row in rows}
 
+    def ids(self, nums: Iterable[int]) -> list[str]:
+        """Ids of items by number, also of those that wait or were only dismissed."""
+        rows = self._db.execute(
+            "SELECT id FROM used_items WHERE num IN (SELECT value FROM json_each(?))", (json.dumps(list(nums)),)
+        )
+        return [row[0] for row in rows]
+
     def named(self, collection: int, ids: Collection[str]) -> dict[str, UsedItem]:
         """Items by id, of those with interactions."""
         rows = self._db.execute(

@@ -59,7 +59,16 @@ def _named(pattern: re.Pattern[bytes], payload: bytes) -> list[str]:
     found = pattern.findall(payload)
     if b'\\"' in payload:  # JSON in a string of JSON
         found += pattern.findall(payload.replace(b'\\"', b'"'))
-    return list(dict.fromkeys(map(_read, found)))[:_MOST_NAMES]
+    return [name for name in dict.fromkeys(map(_read, found)) if _storable(name)][:_MOST_NAMES]
+
+
+def _storable(name: str) -> bool:
+    """Whether a name is Unicode; with half of a surrogate pair it is that of no user, and SQLite has no form for it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(quoted: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.recommend.behaviour import Profile
 from recommender_engine.recommend.diversity import POOL, diverse
 from recommender_engine.recommend.filters import parse
-from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, UsedItem, UserKey
+from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, UserKey
 
 _FIRST, _WIDER, _WIDEST = 100, 4, 25_600
 _POOL_PER_ITEM = 5
@@ -116,7 +116,7 @@ class RecommendationLists:
             unlike=tuple(self._items(collection, request.unlike)),
             profile=profile,
             used=used,
-            left_out=self._left_out(collection, request, like, profile, used),
+            left_out=self._left_out(collection, request, like, profile),
         )
 
     def _nearby(self, collection: Collection, survivors: Any) -> Nearby:
@@ -165,13 +165,11 @@ class RecommendationLists:
         request: ListRequest,
         like: Sequence[Example],
         profile: Profile | None,
-        used: Mapping[int, UsedItem],
     ) -> frozenset[str]:
         """Groups of the examples, of excluded, dismissed and, unless they are kept, known items."""
-        ids = set(request.exclude)
-        for num, entry in profile.items.items() if profile else ():
-            if num in used and (entry.dismissed or request.known == "leave_out"):
-                ids.add(used[num].id)
+        known = profile.items.items() if profile is not None else ()
+        nums = [num for num, entry in known if entry.dismissed or request.known == "leave_out"]
+        ids = {*request.exclude, *(self._store.behaviour.ids(nums) if nums else ())}
         groups = {one.group for one in self._store.items.named(collection.id, ids)} if ids else set()
         return frozenset(groups | {one.group for one in like if one.group})
 

@@ -55,7 +55,7 @@ class Observation(NamedTuple):
         collection: number of the collection.
         user: number of the user.
         item: number of the item.
-        weight: of its kind; below 0: the item is not wanted.
+        weight: of its kind; below 0: the item is not wanted; of 0 nothing is learned.
         at_ms: its time, in milliseconds since 1970.
         visit: the producer's name for the session; another one begins another session.
     """
@@ -79,10 +79,11 @@ class Behaviour:
         profile, item = self._rows.profile(seen.user), self._rows.item(seen.item)
         if profile is None or item is None or not _counts(profile, seen.at_ms):
             return False
+        if not seen.weight:
+            return True
         profile.rebase(seen.at_ms)
-        entry = profile.used(seen.item)
-        entry.last_s = max(entry.last_s, seen.at_ms // 1000)
-        if seen.weight <= 0.0:
+        entry = profile.used(seen.item, seen.at_ms)
+        if seen.weight < 0.0:
             entry.dismissed = True
             return True
         entry.dismissed = False

@@ -100,7 +100,7 @@ class ProfileItem:
     Attributes:
         weight: sum of the weights, with the base of the profile.
         count: sessions in which it was used.
-        last_s: when last, in seconds since 1970.
+        last_s: when last, in seconds since 1970, at most the year 2106.
         dismissed: whether the last word was that it is not wanted.
     """
 
@@ -111,6 +111,7 @@ class ProfileItem:
 
 
 _ENTRY = struct.Struct("<IIHHd")
+_MOST_S = 2**32 - 1
 
 
 @dataclass(slots=True)
@@ -145,13 +146,14 @@ class Profile:
                 one.weight *= factor
             self.base_ms = now_ms
 
-    def used(self, num: int) -> ProfileItem:
+    def used(self, num: int, at_ms: int) -> ProfileItem:
         """The entry of an item, moved to the end; of too many the one with the least weight goes."""
         entry = self.items.pop(num, None) or ProfileItem()
         if len(self.items) >= MOST_IN_PROFILE:
             least = min(self.items.items(), key=lambda one: (one[1].weight, one[0]))[0]
             del self.items[least]
         self.items[num] = entry
+        entry.last_s = max(entry.last_s, min(at_ms // 1000, _MOST_S))
         return entry
 
     def merge(self, other: Profile) -> None:
