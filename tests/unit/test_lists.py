@@ -268,6 +268,19 @@ def test_at_most_so_many_of_one_value(shop: Shop) -> None:
     assert len(tags) == len(set(tags))
 
 
+@pytest.mark.parametrize("filter_", [None, {"kind": {"$exists": True}}])
+def test_at_most_counts_the_items_that_are_shown(shop: Shop, filter_: dict[str, Any] | None) -> None:
+    names = ("red mug", "blue lamp", "green chair", "white rug")
+    shop.engine.process(  # duplicates of another make, which are what is used
+        [shop.log.patch(name, {"make": "Norvik"}) for name in names]
+        + [shop.log.upsert(f"copy of {name}", text_of(name), attributes={"make": name, "kind": "k"}) for name in names]
+    )
+    for name in names:
+        shop.visit("u", f"copy of {name}")
+    listed = shop.listed(at_most={"make": 1}, limit=100, filter=filter_)
+    assert [one.attributes.get("make") for one in listed].count("Norvik") == 1
+
+
 def test_a_scenario_holds_options_and_the_request_comes_before_it(shop: Shop) -> None:
     page = {"limit": 3, "filter": {"kind": "lamp"}, "diversity": 0.0}
     (configured,) = shop.engine.process([shop.log.configure(scenarios={"product page": page})])

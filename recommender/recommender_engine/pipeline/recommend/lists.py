@@ -63,7 +63,7 @@ class RecommendationLists:
         self._indexes = indexes
         self._filters = filters
         self._boosts = Boosts(store, filters)
-        self._quotas = Quotas(store)
+        self._quotas = Quotas(store, recommendations)
         self._sources: tuple[Source, ...] = (
             TextNeighbours(),
             UsedTogether(store),

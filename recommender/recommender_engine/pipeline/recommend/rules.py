@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from recommender_engine.items.values import Attributes
 from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.recommend.behaviour.decay import DAY_MS
 from recommender_engine.recommend.filters import parse
@@ -42,30 +44,48 @@ class Boosts:
 
 
 class Quotas:
-    """Leaves out what would be one too many of an attribute's value."""
+    """Leaves out what would be one too many of an attribute's value, by the items that are shown."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: SqliteStore, recommendations: Recommendations) -> None:
         self._store = store
+        self._recommendations = recommendations
 
     def within(self, asked: Asked, first: Sequence[Ranked], ranked: Sequence[Ranked], count: int) -> list[Ranked]:
-        """The best ``count`` of the ranked items that keep to ``at_most``, with those that come first counted."""
+        """The best ``count`` of the ranked items that keep to ``at_most``.
+
+        Args:
+            asked: the request.
+            first: what comes first and is counted; shown as it is.
+            ranked: one of each group, best first; its group is shown by its canonical item.
+            count: how many are wanted.
+        """
         at_most = asked.request.at_most
         if not at_most:
             return list(ranked[:count])
         used: Counter[tuple[str, object]] = Counter()
         kept: list[Ranked] = []
-        for part in (first, *(ranked[start : start + _AT_ONCE] for start in range(0, len(ranked), _AT_ONCE))):
-            rows = self._store.items.by_seq([member.seq for _, member in part])
+        for row in self._store.items.by_seq([member.seq for _, member in first]).values():
+            used.update(_values(row.item.attributes, at_most))
+        for start in range(0, len(ranked), _AT_ONCE):
+            part = ranked[start : start + _AT_ONCE]
+            shown = self._shown(asked, [member for _, member in part])
             for score, member in part:
-                values = _values(rows[member.seq].item.attributes, at_most)
-                if part is not first and any(used[value] >= at_most[value[0]] for value in values):
+                values = _values(shown.get(member.group, {}), at_most)
+                if any(used[value] >= at_most[value[0]] for value in values):
                     continue
                 used.update(values)
-                if part is not first:
-                    kept.append((score, member))
+                kept.append((score, member))
                 if len(kept) == count:
                     return kept
         return kept
+
+    def _shown(self, asked: Asked, members: Sequence[Member]) -> dict[str, Attributes]:
+        """Attributes of the canonical items, by group."""
+        groups = [member.group for member in members]
+        ids = self._recommendations.canonical(asked.collection, groups, asked.survivors)
+        canonical = self._store.items.named(asked.collection.id, ids.values())
+        rows = self._store.items.by_seq([one.seq for one in canonical])
+        return {one.group: rows[one.seq].item.attributes for one in canonical}
 
 
 def _values(attributes: Mapping[str, object], at_most: Mapping[str, int]) -> list[tuple[str, object]]:
