@@ -19,7 +19,7 @@ from celery_recommender.cli.input.tally import Tally
 from celery_recommender.client import Client, command_fields, is_outcome
 from celery_recommender.records import Items, MappingOptions, open_records, resolve_mapping
 from celery_recommender.settings import Settings
-from recommender_engine.errors import ConfigurationError
+from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.items import EntryId, parse_command
 from tests.support.servers import Embedded, running
 from tests.support.waiting import wait_until
@@ -100,6 +100,13 @@ def test_what_users_do_is_said_and_no_more(client: Client) -> None:
     assert [fields[b"key"] for _, fields in entries[:5]] == [b"one", b"s0", b"s1", b"s2", b"two"]
     for type_, (_, fields) in zip((type_ for type_, _ in commands), entries, strict=True):
         parse_command(type_, fields[b"data"])
+
+
+@pytest.mark.parametrize("whose", [{}, {"user": "u", "session": "s"}, {"user": ""}])
+def test_an_erasure_of_none_or_of_two_is_refused_before_it_is_sent(client: Client, whose: dict[str, str]) -> None:
+    with pytest.raises(InvalidCommand):
+        client.erase_user(**whose)
+    assert client.redis.xlen(client.keys.commands) == 0
 
 
 def test_a_summary_alone_does_not_end_the_wait(client: Client) -> None:

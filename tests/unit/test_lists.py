@@ -152,6 +152,10 @@ def test_examples_say_what_the_list_is_like_and_unlike(shop: Shop) -> None:
     plain = shop.listed(like=["red mug"], limit=100, diversity=0.0)
     assert [one.id for one in without] != [one.id for one in plain]
     assert shop.ids(like=["there is none"]) == shop.ids()
+    for user in ("u", "v"):
+        shop.visit(user, "red mug", "red lamp", "white vase")
+    (vase,) = [one for one in shop.listed(like=["red mug", "red lamp"]) if one.id == "white vase"]
+    assert vase.why.startswith("often used together with these items")
 
 
 def test_a_text_is_enough(shop: Shop) -> None:

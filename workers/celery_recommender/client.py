@@ -36,6 +36,7 @@ from recommender_engine.items import (
     MergeUser,
     RecordInteraction,
 )
+from recommender_engine.items.commands import validate
 from recommender_engine.items.limits import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -349,9 +350,14 @@ class Client:
         session: str | None = None,
         key: str | None = None,
     ) -> EntryId:
-        """Delete a user, or an anonymous session, with every stored trace."""
-        whose = {"session": session} if user is None else {"user": user}
-        return self.send(EraseUser.type, {**whose, "collection": collection}, key=key)
+        """Delete a user, or an anonymous session, with every stored trace.
+
+        Raises:
+            InvalidCommand: both or neither is named; nothing was sent.
+        """
+        named = {"user": user, "session": session, "collection": collection}
+        erasure = validate(EraseUser, {name: value for name, value in named.items() if value is not None})
+        return self.send(EraseUser.type, erasure.model_dump(exclude_none=True), key=key)
 
     def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
         """Append one command of any type; returns its position."""

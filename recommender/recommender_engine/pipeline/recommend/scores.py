@@ -25,6 +25,7 @@ _WHY = {
     "newest": ("new", "new"),
     "pinned": ("pinned", "pinned"),
 }
+_WHY_OF_EXAMPLES = {**_WHY, "together": ("often used together with {}", "often used together with these items")}
 
 
 def weights_of(asked: Asked) -> dict[str, float]:
@@ -64,5 +65,6 @@ def why(asked: Asked, pool: Pool, seq: int) -> str:
     weights = weights_of(asked)
     strongest = sorted(terms, key=lambda term: (-weights.get(term, 0.0) * terms[term], term))
     because = pool.because.get(seq, {})
-    sentences = [_WHY[term][0].format(because[term]) if term in because else _WHY[term][1] for term in strongest[:2]]
+    said = _WHY_OF_EXAMPLES if asked.like else _WHY
+    sentences = [said[term][0].format(because[term]) if term in because else said[term][1] for term in strongest[:2]]
     return "; ".join(dict.fromkeys(sentences))
