@@ -379,6 +379,27 @@ def test_a_deleted_item_leaves_and_a_changed_one_keeps_what_is_known_of_it() -> 
     assert engine._store._db.execute("SELECT waiting FROM used_items WHERE id='a'").fetchone()[0] == 1
 
 
+@pytest.mark.parametrize("size", [1, 50])
+def test_a_session_goes_with_the_last_item_that_knows_it(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour_table, "MOST_WAITING", 5)
+    log = Log()
+    arrived = [log.upsert(id_, f"{id_} mug") for id_ in ("a", "b")]
+    used = [interact(log, item, session=f"of {item} {n}") for n in range(20) for item in ("a", "b", f"waits {n}")]
+    both = [interact(log, item, session="of both") for item in ("a", "b")]
+    engine = played([*arrived, *used, *both], size)
+    assert _sessions(engine) == 20 + 20 + 5 + 1
+    engine.process([log.delete("a")])
+    assert _sessions(engine) == 20 + 5 + 1
+    engine.process([log.erase("b")])
+    assert _sessions(engine) == 5
+    (rings,) = rows_of(engine, "session_rings")
+    assert [count for _, count in rings] == [1] * 5
+
+
+def _sessions(engine: Recommender) -> int:
+    return int(engine._store._db.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+
 def test_a_rate_limits_interactions_and_merges_and_no_erasure() -> None:
     log, engine = Log(), opened()
     engine.process([log.configure(commands_per_second=1.0, burst=1)])

@@ -291,10 +291,14 @@ class BehaviourTable:
             self._drop_item(num)
 
     def _drop_item(self, num: int) -> None:
-        self._changed_items.pop(num, None)
+        """Delete an item; the sessions in its ring stand in one ring less."""
+        changed = self._changed_items.pop(num, None)
         self._items.drop(num)
-        for key in self._db.execute("DELETE FROM used_items WHERE num=? RETURNING collection, id", (num,)).fetchall():
-            self._item_nums.drop(key)
+        found = self._db.execute("DELETE FROM used_items WHERE num=? RETURNING collection, id, ring", (num,)).fetchall()
+        for collection, id_, stored in found:
+            self._item_nums.drop((collection, id_))
+            for entry in decoded_ring(stored) if changed is None else changed.ring:
+                self.left_ring(entry.session)
 
     # -- interactions --------------------------------------------------------------------------------------------------
 
