@@ -191,6 +191,14 @@ def test_how_far_one_can_page_is_bounded(engine: Recommender) -> None:
         engine.search("a lamp", limit=100, offset=MOST_HITS - 99)
 
 
+@pytest.mark.parametrize(("limit", "offset", "field"), [(0, 0, "limit"), (-1, 2, "limit"), (1, -1, "offset")])
+def test_a_page_of_nothing_is_refused(engine: Recommender, log: Log, limit: int, offset: int, field: str) -> None:
+    engine.process([log.upsert(one, "a lamp", vector=at(40 * n)) for n, one in enumerate("ab")])
+    with pytest.raises(InvalidCommand) as raised:
+        engine.search("a lamp", limit=limit, offset=offset)
+    assert raised.value.field == field
+
+
 def test_a_question_of_thousands_of_words_reads_the_rarest_few(
     engine: Recommender, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,9 +162,13 @@ class Searching:
             filter_: as it was parsed from JSON; ``None`` is no filter.
 
         Raises:
-            InvalidCommand: the text is empty, ``offset`` and ``limit`` are more than `MOST_HITS` together, or the
-                filter is wrong.
+            InvalidCommand: the text is empty, ``limit`` or ``offset`` is too low, both are more than `MOST_HITS`
+                together, or the filter is wrong.
         """
+        if limit < 1 or offset < 0:
+            raise InvalidCommand(
+                "invalid_value", "limit is at least 1, offset at least 0", "limit" if limit < 1 else "offset"
+            )
         if offset + limit > MOST_HITS:
             raise InvalidCommand("invalid_value", f"offset and limit are at most {MOST_HITS} together", "offset")
         passing = None if filter_ is None else parse(filter_)
