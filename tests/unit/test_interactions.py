@@ -268,6 +268,31 @@ def test_interactions_are_learned_in_any_year(ms: int) -> None:
     assert [one.id for one in listed] == ["a", "b"]
 
 
+def test_a_dismissal_outlasts_later_interactions_in_a_full_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behaviour_rows, "MOST_IN_PROFILE", 8)
+    log, engine = Log(), opened()
+    engine.process([log.upsert(f"i{n}", f"mug number {n}") for n in range(40)])
+    for user, session in (("u", None), ("v", "s")):
+        whose = {"user": user} if session is None else {"session": session}
+        before = [interact(log, f"i{n}", user, kind="buy") for n in range(8)]
+        dismissed = [interact(log, f"i{n}", kind="dismiss", **whose) for n in range(30, 34)]
+        later = [interact(log, f"i{n}", kind="buy", **whose) for n in range(10, 20)]
+        merged = [] if session is None else [log.add("user.merged", user=user, session=session)]
+        engine.process([*before, *dismissed, *later, *merged])
+        assert _dismissed(engine, user) == {"i30", "i31", "i32", "i33"}
+    engine.process([interact(log, f"i{n}", "u", kind="dismiss") for n in range(20, 30)])
+    assert _dismissed(engine, "u") == {"i25", "i26", "i27", "i28", "i29"}
+
+
+def _dismissed(engine: Recommender, user: str) -> set[str]:
+    behaviour = engine._store.behaviour
+    num = behaviour.user(1, behaviour_table.UserKey(user, anonymous=False))
+    profile = None if num is None else behaviour.peek(num)
+    assert profile is not None
+    assert len(profile.items) <= behaviour_rows.MOST_IN_PROFILE
+    return set(behaviour.ids([num for num, one in profile.items.items() if one.dismissed]))
+
+
 def test_a_session_becomes_a_user_at_log_in() -> None:
     log, engine = Log(), opened()
     engine.process([interact(log, "a", session="s"), interact(log, "b", session="s"), interact(log, "c", "u")])

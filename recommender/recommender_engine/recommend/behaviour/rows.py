@@ -147,11 +147,10 @@ class Profile:
             self.base_ms = now_ms
 
     def used(self, num: int, at_ms: int) -> ProfileItem:
-        """The entry of an item, moved to the end; of too many the one with the least weight goes."""
+        """The entry of an item, moved to the end; of too many one goes."""
         entry = self.items.pop(num, None) or ProfileItem()
         if len(self.items) >= MOST_IN_PROFILE:
-            least = min(self.items.items(), key=lambda one: (one[1].weight, one[0]))[0]
-            del self.items[least]
+            self._drop_one()
         self.items[num] = entry
         entry.last_s = max(entry.last_s, min(at_ms // 1000, _MOST_S))
         return entry
@@ -166,14 +165,22 @@ class Profile:
             mine.weight += theirs.weight * factor
             mine.count += theirs.count
             mine.last_s = max(mine.last_s, theirs.last_s)
-        latest = sorted(self.items.items(), key=lambda one: one[1].last_s)
-        heaviest = sorted(latest, key=lambda one: (-one[1].weight, one[0]))[:MOST_IN_PROFILE]
-        kept = {num for num, _ in heaviest}
-        self.items = {num: one for num, one in latest if num in kept}
+        self.items = dict(sorted(self.items.items(), key=lambda one: one[1].last_s))
+        while len(self.items) > MOST_IN_PROFILE:
+            self._drop_one()
         if other.session_ms >= self.session_ms:
             self.session, self.session_ms, self.visit = other.session, other.session_ms, other.visit
         if other.day == self.day:
             self.day_count += other.day_count
+
+    def _drop_one(self) -> None:
+        """Drop the item with the least weight; where most are dismissed, which have none, the oldest of these."""
+        dismissed = [num for num, one in self.items.items() if one.dismissed]
+        if 2 * len(dismissed) > len(self.items):
+            del self.items[dismissed[0]]
+        else:
+            wanted = [(one.weight, num) for num, one in self.items.items() if not one.dismissed]
+            del self.items[min(wanted)[1]]
 
     def encoded(self) -> bytes:
         """The entries, 20 bytes each."""
