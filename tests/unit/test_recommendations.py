@@ -92,11 +92,11 @@ def test_no_more_is_looked_at_than_is_asked_for(engine: Recommender, log: Log, m
 
     monkeypatch.setattr(candidates, "_reach", reach)
     engine.process([log.upsert("unlike", "nothing is like it", vector=[0.0] * (DIMENSION - 1) + [1.0])])
-    assert asked == [50], "the floor is among its neighbours already"
+    assert set(asked) == {50}, "the floor is among its neighbours already"
     monkeypatch.setattr(search, "WIDEST", 60)
     asked.clear()
     engine.process([near_copy(log, COPIES)])
-    assert asked == [50, 60]
+    assert set(asked) == {50, 60}
 
 
 @pytest.mark.parametrize("seed", range(4))
