@@ -93,13 +93,13 @@ def grow(rows: Floats, labels: Booleans, weights: Floats, monotone: Sequence[int
     share = float(np.average(target, weights=weights))
     base = float(np.log(share / (1 - share)))
     scores = np.full(len(rows), base)
-    random = np.random.default_rng(growth.seed)
+    generator = np.random.default_rng(growth.seed)
     features, thresholds, missing, values = [], [], [], []
     for _ in range(growth.trees):
         probability = 1 / (1 + np.exp(-scores))
         slope = weights * (target - probability)
         curvature = weights * probability * (1 - probability)
-        allowed = np.asarray(random.random(rows.shape[1]) < growth.columns)
+        allowed = np.asarray(generator.random(rows.shape[1]) < growth.columns)
         splits, leaves = _splits(binned, slope, curvature, allowed, growth)
         size = 1 << growth.depth
         mass = np.asarray(np.bincount(leaves, curvature, size) + growth.l2, np.float64)
