@@ -270,8 +270,8 @@ def test_a_computation_that_does_not_listen_is_ended_all_the_same(
     """A handler of Python's does not run while a library computes, or where somebody catches everything."""
     program = (
         "from celery_recommender.ending import end_when_told\nend_when_told()\n"
-        "import ctypes\nprint('begun', flush=True)\n"
-        "while True:\n    try: ctypes.CDLL(None).sleep(60)\n    except BaseException: pass\n"
+        "import ctypes\nwhile True:\n"
+        "    try: print('begun', flush=True); ctypes.CDLL(None).sleep(60)\n    except BaseException: pass\n"
     )
     log = tmp_path / "log"
     with log.open("wb") as output:
