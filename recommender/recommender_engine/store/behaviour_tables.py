@@ -1,4 +1,7 @@
-"""The tables of interactions and of what is learned from them."""
+"""The tables of interactions and of what is learned from them, as schema 10 has them.
+
+The upgrade to 10 uses them: a later change goes into an upgrade of its own, and that to 10 keeps a copy of these.
+"""
 
 from __future__ import annotations
 

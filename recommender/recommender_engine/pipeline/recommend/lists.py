@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
 from recommender_engine.items.list_request import ListRequest
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
-from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.candidates.filtering import Filters, Survivors
 from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
@@ -87,13 +86,11 @@ class RecommendationLists:
         asked = self._asked(collection, _with_scenario(collection, request))
         if asked is None:
             return None
-        count = _FIRST
+        pool, count, sources = Pool(), _FIRST, self._sources
         while True:
-            pool = Pool()
-            more = [source.find(asked, pool, count) for source in self._sources]
-            ranked = self._ranked(asked, pool)
-            listed = self._listed(asked, pool, ranked)
-            if len(listed) >= asked.request.limit or not any(more) or count >= _WIDEST:
+            sources = tuple(source for source in sources if source.find(asked, pool, count))
+            listed = self._listed(asked, pool, self._ranked(asked, pool))
+            if len(listed) >= asked.request.limit or not sources or count >= _WIDEST:
                 return listed
             count *= _WIDER
 
@@ -119,7 +116,7 @@ class RecommendationLists:
             left_out=self._left_out(collection, request, like, profile),
         )
 
-    def _nearby(self, collection: Collection, survivors: Any) -> Nearby:
+    def _nearby(self, collection: Collection, survivors: Survivors | None) -> Nearby:
         if survivors is None:
             return AllItems(self._store, self._search, collection)
         points = self._filters.points(collection, collection.dimension or 1, survivors)
@@ -209,7 +206,7 @@ class RecommendationLists:
         return dict(zip(seqs, unlike.max(axis=1).tolist(), strict=True))
 
     def _pinned(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
-        """The pinned items that may be in the list, one of a group; their duplicates stand for none of them."""
+        """The pinned items that may be in the list, one of a group, each itself; they have no score."""
         ids = asked.request.pins
         found = self._store.items.named(asked.collection.id, ids) if ids else []
         named = {one.id: one for one in passing(asked, found)}

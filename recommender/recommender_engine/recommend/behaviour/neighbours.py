@@ -6,7 +6,7 @@ over the users of the same rings. Both cost what the rings hold, however many us
 
 from __future__ import annotations
 
-from math import log2, sqrt
+from math import sqrt
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -123,8 +123,3 @@ def _heaviest(keys: NDArray[np.int64], weights: NDArray[np.float64], most: int) 
 def _normalised(scores: Weights) -> Weights:
     total = sum(scores.values())
     return {num: score / total for num, score in scores.items()} if total else {}
-
-
-def surprise(count: int, all_counts: int) -> float:
-    """How much an item says by being used: the rarer, the more; in bits."""
-    return log2(1.0 + all_counts / (1.0 + count))

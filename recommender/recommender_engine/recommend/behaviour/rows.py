@@ -21,8 +21,6 @@ RING = 200
 MOST_IN_SESSION = 100
 MOST_IN_PROFILE = 128
 
-_COUNTS = struct.Struct("<II")
-
 
 class RingEntry(NamedTuple):
     """A session in which an item was used, and the number of its user."""

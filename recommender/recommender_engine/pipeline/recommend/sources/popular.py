@@ -14,7 +14,7 @@ _MOST_LOOKED_AT = 5000
 
 
 class Popular:
-    """``popular``: what is used most this week. ``trending``: what is used more today than in the week."""
+    """``popular``: what is used most, halved in a week. ``trending``: the same, halved in a day."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import numpy as np
 
 from recommender_engine.pipeline.recommend.asked import Asked
@@ -82,4 +80,4 @@ class Interests:
                 leaders.append((members[id_], vector))
                 sizes.append(1)
         order = sorted(range(len(leaders)), key=lambda place: (-sizes[place], place))
-        return list(chain.from_iterable([leaders[place]] for place in order[:MOST_INTERESTS]))
+        return [leaders[place] for place in order[:MOST_INTERESTS]]

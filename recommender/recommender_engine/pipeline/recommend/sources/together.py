@@ -43,7 +43,7 @@ class Bridge:
         self._store = store
 
     def find(self, asked: Asked, pool: Pool, count: int) -> bool:
-        """See ``Source``. The nearest texts are looked at whether they pass the filter or not."""
+        """See ``Source``. The nearest texts are those in the pool: under a filter, of items that pass."""
         if not asked.like or not self._store.behaviour.any_in(asked.collection.id):
             return False
         texts = {seq: terms["text"] for seq, terms in pool.terms.items() if "text" in terms}
