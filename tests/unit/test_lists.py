@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from recommender_engine import Entry
 from recommender_engine.errors import InvalidCommand
+from recommender_engine.pipeline.recommend import lists
 from recommender_engine.pipeline.recommend.listed import Listed
 from tests.support.engine import Log, opened
 
@@ -88,7 +89,9 @@ def test_what_is_used_together_is_recommended_and_the_list_says_why(shop: Shop) 
     assert best.terms["together"] > 0.0
 
 
-def test_a_list_is_never_shorter_than_what_there_is(shop: Shop) -> None:
+@pytest.mark.parametrize("first", [2, 100])
+def test_a_list_is_never_shorter_than_what_there_is(shop: Shop, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "_FIRST", first)  # with 2, sources are asked again and again
     everything = len(KINDS) * len(COLOURS)
     shop.visit("u", "red mug")
     for request in ({}, {"user": "nobody"}, {"session": "s"}, {"user": "u", "known": "keep"}):

@@ -120,15 +120,9 @@ class BehaviourTable:
 
     def profile(self, num: int) -> Profile | None:
         """The profile of a user; what is changed in it is written with the batch."""
-        row = self._changed_profiles.get(num) or self._profiles.get(num)
-        if row is None:
-            found = self._db.execute(
-                "SELECT base_ms, items, session, session_ms, visit, day, day_count FROM users WHERE num=?", (num,)
-            ).fetchone()
-            if found is None:
-                return None
-            row = Profile.decoded(num, *found)
-        self._changed_profiles[num] = row
+        row = self.peek(num)
+        if row is not None:
+            self._changed_profiles[num] = row
         return row
 
     def session(self, num: int) -> SessionRow | None:
@@ -136,12 +130,12 @@ class BehaviourTable:
         row = self._changed_sessions.get(num) or self._sessions.get(num)
         if row is None:
             found = self._db.execute(
-                "SELECT user, last_ms, rings, items FROM sessions JOIN session_rings ON session = num WHERE num=?",
+                "SELECT user, rings, items FROM sessions JOIN session_rings ON session = num WHERE num=?",
                 (num,),
             ).fetchone()
             if found is None:
                 return None
-            row = SessionRow(num, found[0], found[1], decoded_partners(found[3]), found[2])
+            row = SessionRow(num, found[0], decoded_partners(found[2]), found[1])
         self._changed_sessions[num] = row
         if left := self._left_rings.pop(num, 0):
             row.rings -= left
@@ -154,13 +148,13 @@ class BehaviourTable:
         """A session stands in one ring less; in none, it goes. It is not read for that."""
         self._left_rings[session] = self._left_rings.get(session, 0) + 1
 
-    def open_session(self, collection: int, user: int, at_ms: int) -> SessionRow:
+    def open_session(self, collection: int, user: int) -> SessionRow:
         """A new session of a user."""
         num = self._db.execute(
-            "INSERT INTO sessions (collection, user, last_ms, items) VALUES (?,?,?,x'')",
-            (collection, user, at_ms),
+            "INSERT INTO sessions (collection, user, items) VALUES (?,?,x'')",
+            (collection, user),
         ).lastrowid
-        row = SessionRow(int(num or 0), user, at_ms)
+        row = SessionRow(int(num or 0), user)
         self._changed_sessions[row.num] = row
         return row
 
@@ -207,8 +201,8 @@ class BehaviourTable:
             ],
         )
         self._db.executemany(
-            "UPDATE sessions SET last_ms=?, items=? WHERE num=?",
-            [(row.last_ms, row.encoded(), num) for num, row in sorted(self._changed_sessions.items())],
+            "UPDATE sessions SET items=? WHERE num=?",
+            [(row.encoded(), num) for num, row in sorted(self._changed_sessions.items())],
         )
         self._db.executemany(
             "REPLACE INTO session_rings VALUES (?,?)",
@@ -360,10 +354,14 @@ class BehaviourTable:
 
     def peek(self, num: int) -> Profile | None:
         """The profile of a user, to read."""
-        known = num in self._changed_profiles
-        row = self.profile(num)
-        if row is not None and not known:
-            self._profiles.put(num, self._changed_profiles.pop(num))
+        row = self._changed_profiles.get(num) or self._profiles.get(num)
+        if row is None:
+            found = self._db.execute(
+                "SELECT base_ms, items, session, session_ms, visit, day, day_count FROM users WHERE num=?", (num,)
+            ).fetchone()
+            if found is not None:
+                row = Profile.decoded(num, *found)
+                self._profiles.put(num, row)
         return row
 
     def partners(self, nums: Collection[int]) -> dict[int, tuple[int, NDArray[np.int64], NDArray[np.float64]]]:

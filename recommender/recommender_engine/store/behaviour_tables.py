@@ -41,7 +41,6 @@ CREATE TABLE sessions (
     num INTEGER PRIMARY KEY AUTOINCREMENT,
     collection INTEGER NOT NULL,
     user INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL,
     items BLOB NOT NULL
 );
 -- In so many rings a session stands. Apart from its items: it changes long after them, for many sessions in a batch.

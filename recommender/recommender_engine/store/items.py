@@ -42,10 +42,17 @@ class ItemTable:
         self.counts = CollectionCounts(connection, "items")
         self.changes = ChangedItems(connection)
 
-    def get(self, collection: int, item_id: str) -> StoredItem | None:
-        """The stored item, or ``None``."""
+    def get(self, collection: int, item_id: str, hidden_ms: int | None = None) -> StoredItem | None:
+        """The stored item, or ``None``.
+
+        Args:
+            collection: its number.
+            item_id: the id.
+            hidden_ms: items that arrived up to this stream time are hidden; likewise in other methods.
+        """
         rows = self._db.execute(f"{_SELECT} WHERE collection=? AND id=?", (collection, item_id))
-        return next(map(_stored, rows), None)
+        row = next(map(_stored, rows), None)
+        return row if row is None or hidden_ms is None or row.at_ms > hidden_ms else None
 
     def id_of(self, seq: int, hidden_ms: int | None = None) -> str | None:
         """Id of the item with arrival number ``seq``, if it is stored and visible.

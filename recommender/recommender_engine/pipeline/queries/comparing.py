@@ -15,7 +15,6 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import SAYS_NOTHING
 from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.lexical.words import Words
-from recommender_engine.pipeline.queries.views import visible_item
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, says_the_same
 from recommender_engine.pipeline.vectors.nearest_points import similarities
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
@@ -176,7 +175,7 @@ class Comparing:
         return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, candidates.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
-        row = visible_item(self._store, collection, asked.id)
+        row = self._store.items.get(collection.id, asked.id, collection.hidden_ms)
         if not isinstance(asked, Item):
             if row is None:
                 raise InvalidCommand("invalid_value", f"there is no item {asked.id!r} in {collection.name!r}", "id")

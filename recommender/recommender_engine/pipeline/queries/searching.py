@@ -38,7 +38,6 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.shared import SharedWords
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.queries.similar import SearchHit
-from recommender_engine.pipeline.queries.views import visible_item
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.nearest_points import Similarities, similarities
@@ -239,7 +238,7 @@ class Searching:
         if collection.settings.compares_texts:
             wanted = set(item_terms(question).distinct) - FUNCTION_WORDS
         for one in best:
-            row = visible_item(self._store, collection, canonical[one.member.group])
+            row = self._store.items.get(collection.id, canonical[one.member.group], collection.hidden_ms)
             if row is not None:
                 text = row.item.content
                 yield FoundItem(

@@ -11,7 +11,6 @@ from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.queries.views import visible_item
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Vector
 from recommender_engine.recommend.filters import Expression, parse
 from recommender_engine.store import Collection, SqliteStore
@@ -62,7 +61,7 @@ class SimilarItems:
         """Items similar to a stored one, or ``None`` when it is not there; filtered as those of ``search``."""
         passing = None if filter_ is None else parse(filter_)
         found = self._collections.find(collection)
-        stored = None if found is None else visible_item(self._store, found, item_id)
+        stored = None if found is None else self._store.items.get(found.id, item_id, found.hidden_ms)
         if found is None or stored is None:
             return None
         vector = self._store.vectors.get(stored.vector)
@@ -81,7 +80,7 @@ class SimilarItems:
             survivors = self._filters.survivors(collection, passing)
             (near,) = self._filters.nearest(collection, vector[None], survivors, k)
             found = self._recommendations.of(collection, near, but=but, limit=limit, among=survivors)
-        rows = {one.id: visible_item(self._store, collection, one.id) for one in found}
+        rows = {one.id: self._store.items.get(collection.id, one.id, collection.hidden_ms) for one in found}
         return [
             SearchHit(
                 id=one.id, score=one.score, group=one.group, text=row.item.content, attributes=row.item.attributes

@@ -11,7 +11,7 @@ from recommender_engine.items.values import Value
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
-from recommender_engine.store import Collection, SqliteStore, StoredItem
+from recommender_engine.store import SqliteStore
 
 
 class CutView(Value):
@@ -95,7 +95,7 @@ class Views:
     def get(self, item_id: str, collection: str) -> ItemView | None:
         """The item with its current verdict."""
         found = self._collections.find(collection)
-        stored = None if found is None else visible_item(self._store, found, item_id)
+        stored = None if found is None else self._store.items.get(found.id, item_id, found.hidden_ms)
         if found is None or stored is None:
             return None
         current = self._current_verdicts.of(stored, found, hidden_ms=found.hidden_ms)
@@ -143,9 +143,3 @@ class Views:
             )
             for answer in (self._store.answers.all(found.id) if found else ())
         ]
-
-
-def visible_item(store: SqliteStore, collection: Collection, item_id: str) -> StoredItem | None:
-    """A stored item; ``None`` if there is none, or it has expired."""
-    row = store.items.get(collection.id, item_id)
-    return row if row is None or collection.hidden_ms is None or row.at_ms > collection.hidden_ms else None

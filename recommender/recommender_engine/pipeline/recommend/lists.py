@@ -32,7 +32,7 @@ from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.recommend.behaviour import Profile
 from recommender_engine.recommend.diversity import POOL, diverse
 from recommender_engine.recommend.filters import parse
-from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, UserKey
+from recommender_engine.store import Collection, Member, SqliteStore, UserKey
 
 _FIRST, _WIDER, _WIDEST = 100, 4, 25_600
 _POOL_PER_ITEM = 5
@@ -134,17 +134,12 @@ class RecommendationLists:
     def _items(self, collection: Collection, ids: Sequence[str]) -> Iterator[Example]:
         used = self._store.behaviour.named(collection.id, ids) if ids else {}
         for id_ in dict.fromkeys(ids):
-            row = self._visible(collection, id_)
+            row = self._store.items.get(collection.id, id_, collection.hidden_ms)
             if row is not None:
                 vector = self._store.vectors.get(row.vector)
                 if not self._compared_texts.is_current(collection, row.seq):
                     vector = self._embedding.embed_question(row.item, collection.settings).vector
                 yield Example(vector, id_, row.group, used.get(id_))
-
-    def _visible(self, collection: Collection, id_: str) -> StoredItem | None:
-        row = self._store.items.get(collection.id, id_)
-        hidden = row is not None and collection.hidden_ms is not None and row.at_ms <= collection.hidden_ms
-        return None if hidden else row
 
     def _profile(self, collection: Collection, request: ListRequest) -> Profile | None:
         if request.user is not None:
@@ -237,7 +232,7 @@ class RecommendationLists:
         canonical.update({one.group: one.id for _, one in pinned})
         found = []
         for score, member in chosen:
-            row = self._visible(asked.collection, canonical[member.group])
+            row = self._store.items.get(asked.collection.id, canonical[member.group], asked.collection.hidden_ms)
             if row is not None:
                 terms = {term: round(value, _DECIMALS) for term, value in sorted(pool.terms[member.seq].items())}
                 found.append(

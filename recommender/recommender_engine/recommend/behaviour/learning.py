@@ -41,7 +41,7 @@ class BehaviourRows(Protocol):
     def session(self, num: int) -> SessionRow | None:
         """A session, if it is there."""
 
-    def open_session(self, collection: int, user: int, at_ms: int) -> SessionRow:
+    def open_session(self, collection: int, user: int) -> SessionRow:
         """A new session."""
 
     def left_ring(self, session: int) -> None:
@@ -74,18 +74,16 @@ class Behaviour:
     def __init__(self, rows: BehaviourRows) -> None:
         self._rows = rows
 
-    def learn(self, seen: Observation) -> bool:
-        """Apply one interaction; whether it counted (a robot's does not)."""
+    def learn(self, seen: Observation) -> None:
+        """Apply one interaction; a robot's does not count."""
         profile, item = self._rows.profile(seen.user), self._rows.item(seen.item)
-        if profile is None or item is None or not _counts(profile, seen.at_ms):
-            return False
-        if not seen.weight:
-            return True
+        if profile is None or item is None or not _counts(profile, seen.at_ms) or not seen.weight:
+            return
         profile.rebase(seen.at_ms)
         entry = profile.used(seen.item, seen.at_ms)
         if seen.weight < 0.0:
             entry.dismissed = True
-            return True
+            return
         entry.dismissed = False
         session = self._session(profile, seen)
         before = session.items.pop(seen.item, 0.0)
@@ -95,14 +93,13 @@ class Behaviour:
             del session.items[context[0]]
         gain = seen.weight - before
         if gain <= 0.0:
-            return True
+            return
         entry.weight += gain * growth(seen.at_ms, profile.base_ms)
         entry.count += not before
         self._learn_item(item, seen.at_ms, gain, first=not before)
         self._learn_pairs(item, context, seen.at_ms, gain * min(1.0, sqrt(FULL_WEIGHT_TO / (1.0 + len(context)))))
         if not before:
             self._enter(item, session)
-        return True
 
     def _session(self, profile: Profile, seen: Observation) -> SessionRow:
         """The session it belongs to; one that comes late has a session of its own."""
@@ -111,9 +108,9 @@ class Behaviour:
         if profile.session and same_visit and not late and seen.at_ms - profile.session_ms <= SESSION_GAP_MS:
             found = self._rows.session(profile.session)
             if found is not None:
-                found.last_ms = profile.session_ms = max(profile.session_ms, seen.at_ms)
+                profile.session_ms = max(profile.session_ms, seen.at_ms)
                 return found
-        opened = self._rows.open_session(seen.collection, profile.num, seen.at_ms)
+        opened = self._rows.open_session(seen.collection, profile.num)
         if not late:
             profile.session, profile.session_ms, profile.visit = opened.num, seen.at_ms, seen.visit
         return opened

@@ -204,14 +204,12 @@ class SessionRow:
     Attributes:
         num: its number; later sessions have higher ones.
         user: number of the user.
-        last_ms: time of the last interaction.
         items: weight that counted, by number of the item, in the order of the last use; the latest hundred.
         rings: in so many rings of items it stands; in none, it goes.
     """
 
     num: int
     user: int
-    last_ms: int
     items: dict[int, float] = field(default_factory=dict)
     rings: int = 0
 
