@@ -457,7 +457,10 @@ def _examples(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(("page", "least"), [("library.md", 5), ("search.md", 2), ("filters.md", 4), ("themes.md", 1)])
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [("library.md", 5), ("search.md", 2), ("filters.md", 4), ("themes.md", 1), ("recommendations.md", 7)],
+)
 def test_examples_of_a_page_run(page: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}

@@ -513,7 +513,7 @@ class Client:
         Args:
             collection: where the items are.
             timeout_s: how long to wait for the owner.
-            request: ``item``, ``text`` or ``like``; ``user`` or ``session``; ``limit``, ``filter`` and so on.
+            request: ``item``, ``text``, ``vector`` or ``like``; ``user`` or ``session``; ``filter`` and so on.
 
         Returns:
             ``None`` when the item that the request names is not there.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from recommender_engine.items import limits
+from recommender_engine.items.item import Vector
 from recommender_engine.items.values import Id, Name, Text, Value
 
 MOST_LISTED = 100
 MOST_EXAMPLES = 20
+MOST_WEIGHT = 100.0
 MOST_EXCLUDED = 1000
 MOST_PINS = 20
 MOST_BOOSTS = 20
@@ -18,6 +20,15 @@ MOST_SCENARIOS = 32
 
 Filter = dict[str, Any]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _with_length(vector: list[float] | bytes) -> list[float] | bytes:
+    if not any(vector):
+        raise ValueError("has length zero")
+    return vector
+
+
+QueryVector = Annotated[Vector, AfterValidator(_with_length)]
 
 
 class Boost(Value):
@@ -73,18 +84,48 @@ class ListOptions(Value):
     )
 
 
-Examples = Annotated[tuple[Id, ...], Field(strict=False, max_length=MOST_EXAMPLES)]
+class ListExample(Value):
+    """What a list is to be like, or unlike: an item, a text or a vector.
+
+    Attributes:
+        item: its id; one that is not there is passed over.
+        text: a text.
+        vector: an embedding, for collections whose vectors come from outside; see ``Item.vector``.
+        weight: what it counts beside the other examples.
+    """
+
+    item: Id | None = None
+    text: Annotated[Text, Field(min_length=1)] | None = None
+    vector: QueryVector | None = None
+    weight: Annotated[float, Field(gt=0.0, le=MOST_WEIGHT)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if (self.item is not None) + (self.text is not None) + (self.vector is not None) != 1:
+            raise ValueError("an example names one of 'item', 'text' and 'vector'")
+        return self
+
+
+def _example(value: object) -> object:
+    return {"item": value} if isinstance(value, str) else value
+
+
+Examples = Annotated[
+    tuple[Annotated[ListExample, BeforeValidator(_example)], ...], Field(strict=False, max_length=MOST_EXAMPLES)
+]
+"""Each an object, or the id of an item."""
 
 
 class ListRequest(ListOptions):
-    """A list of recommendations: like an item, a text or examples; for a user or a session; or for nobody.
+    """A list of recommendations: like an item, a text, a vector or examples; for a user or a session; or for nobody.
 
     Attributes:
         collection: where the items are.
         scenario: name of options in the settings of the collection; options that the request names come before them.
         item: like this item.
         text: like this text.
-        like: like these items.
+        vector: like this vector, where the vectors of the collection come from outside.
+        like: like these examples: ids, or objects with ``item``, ``text`` or ``vector`` and a ``weight``.
         unlike: and unlike these.
         user: for this user.
         session: for this anonymous session; with ``user`` it is not looked at.
@@ -94,6 +135,7 @@ class ListRequest(ListOptions):
     scenario: Name | None = None
     item: Id | None = None
     text: Annotated[Text, Field(min_length=1)] | None = None
+    vector: QueryVector | None = None
     like: Examples = ()
     unlike: Examples = ()
     user: Id | None = None
@@ -101,10 +143,11 @@ class ListRequest(ListOptions):
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        if sum((self.item is not None, self.text is not None, bool(self.like))) > 1:
-            raise ValueError("name one of 'item', 'text' and 'like'")
-        if self.unlike and not self.like:
-            raise ValueError("'unlike' needs 'like'")
+        named = sum((self.item is not None, self.text is not None, self.vector is not None, bool(self.like)))
+        if named > 1:
+            raise ValueError("name one of 'item', 'text', 'vector' and 'like'")
+        if self.unlike and not named:
+            raise ValueError("'unlike' needs 'like', 'item', 'text' or 'vector'")
         return self
 
     def under(self, options: ListOptions) -> ListRequest:

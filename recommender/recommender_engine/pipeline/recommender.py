@@ -79,6 +79,7 @@ from recommender_engine.pipeline.queries.statistics import Statistics
 from recommender_engine.pipeline.queries.views import AnswerView, ItemView, Views
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
+from recommender_engine.pipeline.recommend.resolving import RequestResolver
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.rates import Rates
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
@@ -200,10 +201,8 @@ class Recommender:
         self._filters = Filters(store, self._indexes)
         self._lists = RecommendationLists(
             store,
-            self._collections,
-            self._embedding,
+            RequestResolver(store, self._collections, self._embedding, compared_texts, search, self._filters),
             compared_texts,
-            search,
             recommendations,
             self._indexes,
             self._filters,

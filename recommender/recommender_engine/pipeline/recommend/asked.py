@@ -21,12 +21,14 @@ class Example:
         id: of the item.
         group: of the item.
         used: what is known of its use.
+        weight: above 0: what it counts beside the others.
     """
 
     vector: Vector
     id: str | None = None
     group: str | None = None
     used: UsedItem | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Asked:
 
     @property
     def evidence(self) -> float:
-        """Interactions with the examples, on average; with the profile, where there are none."""
+        """Interactions with the examples, on weighted average; with the profile, where there are none."""
         if self.like:
-            return sum(one.used.uses if one.used else 0 for one in self.like) / len(self.like)
+            uses = sum(one.weight * one.used.uses for one in self.like if one.used)
+            return uses / sum(one.weight for one in self.like)
         return float(sum(one.count for one in self.profile.items.values())) if self.profile else 0.0

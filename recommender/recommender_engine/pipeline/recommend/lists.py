@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Item
-from recommender_engine.items.commands import validate
 from recommender_engine.items.list_request import ListRequest
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
-from recommender_engine.pipeline.candidates.filtering import Filters, Survivors
-from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
+from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
-from recommender_engine.pipeline.candidates.search import CandidateSearch
-from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.recommend.asked import Asked, Example
+from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolving import RequestResolver
 from recommender_engine.pipeline.recommend.rules import Boosts, Quotas
-from recommender_engine.pipeline.recommend.scores import scored, weights_of, why
+from recommender_engine.pipeline.recommend.scores import disliked, scored, weights_of, why
 from recommender_engine.pipeline.recommend.sources.popular import Newest, Popular
 from recommender_engine.pipeline.recommend.sources.source import Source, passing
 from recommender_engine.pipeline.recommend.sources.text import Interests, TextNeighbours
 from recommender_engine.pipeline.recommend.sources.together import Bridge, UsedTogether
 from recommender_engine.pipeline.recommend.sources.users import Neighbours, OwnItems
-from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
 from recommender_engine.pipeline.vectors.indexes import Indexes
-from recommender_engine.recommend.behaviour import Profile
 from recommender_engine.recommend.diversity import POOL, diverse
-from recommender_engine.recommend.filters import parse
-from recommender_engine.store import Collection, Member, SqliteStore, UserKey
+from recommender_engine.store import Member, SqliteStore
 
 _FIRST, _WIDER, _WIDEST = 100, 4, 25_600
 _POOL_PER_ITEM = 5
@@ -45,22 +37,17 @@ class RecommendationLists:
     def __init__(
         self,
         store: SqliteStore,
-        collections: Collections,
-        embedding: EmbeddingStep,
+        resolver: RequestResolver,
         compared_texts: ComparedTexts,
-        search: CandidateSearch,
         recommendations: Recommendations,
         indexes: Indexes,
         filters: Filters,
     ) -> None:
         self._store = store
-        self._collections = collections
-        self._embedding = embedding
+        self._resolver = resolver
         self._compared_texts = compared_texts
-        self._search = search
         self._recommendations = recommendations
         self._indexes = indexes
-        self._filters = filters
         self._boosts = Boosts(store, filters)
         self._quotas = Quotas(store, recommendations)
         self._sources: tuple[Source, ...] = (
@@ -78,14 +65,11 @@ class RecommendationLists:
         """Recommendations, best first, or ``None`` when the item that is named is not there.
 
         Raises:
-            InvalidCommand: the filter is wrong, or the text is empty.
+            InvalidCommand: see ``RequestResolver.resolve``.
         """
-        collection = self._collections.find(request.collection)
-        if collection is None:
-            return None if request.item is not None else []
-        asked = self._asked(collection, _with_scenario(collection, request))
+        asked = self._resolver.resolve(request)
         if asked is None:
-            return None
+            return None if request.item is not None else []
         pool, count, sources = Pool(), _FIRST, self._sources
         while True:
             sources = tuple(source for source in sources if source.find(asked, pool, count))
@@ -93,77 +77,6 @@ class RecommendationLists:
             if len(listed) >= asked.request.limit or not sources or count >= _WIDEST:
                 return listed
             count *= _WIDER
-
-    # -- the request ---------------------------------------------------------------------------------------------------
-
-    def _asked(self, collection: Collection, request: ListRequest) -> Asked | None:
-        survivors = None if request.filter is None else self._filters.survivors(collection, parse(request.filter))
-        like = tuple(self._examples(collection, request))
-        if request.item is not None and not like:
-            return None
-        profile = self._profile(collection, request)
-        used = {} if profile is None else self._store.behaviour.used_items(profile.items)
-        return Asked(
-            request=request,
-            collection=collection,
-            now_ms=self._store.clock_ms,
-            nearby=self._nearby(collection, survivors),
-            survivors=survivors,
-            like=like,
-            unlike=tuple(self._items(collection, request.unlike)),
-            profile=profile,
-            used=used,
-            left_out=self._left_out(collection, request, like, profile),
-        )
-
-    def _nearby(self, collection: Collection, survivors: Survivors | None) -> Nearby:
-        if survivors is None:
-            return AllItems(self._store, self._search, collection)
-        points = self._filters.points(collection, collection.dimension or 1, survivors)
-        return PassingItems(self._store, points, survivors)
-
-    def _examples(self, collection: Collection, request: ListRequest) -> Iterator[Example]:
-        if request.text is not None:
-            item = validate(Item, {"id": "question", "collection": collection.name, "text": request.text})
-            yield Example(self._embedding.embed_question(item, collection.settings).vector)
-        elif request.item is not None:
-            yield from self._items(collection, (request.item,))
-        else:
-            yield from self._items(collection, request.like)
-
-    def _items(self, collection: Collection, ids: Sequence[str]) -> Iterator[Example]:
-        used = self._store.behaviour.named(collection.id, ids) if ids else {}
-        for id_ in dict.fromkeys(ids):
-            row = self._store.items.get(collection.id, id_, collection.hidden_ms)
-            if row is not None:
-                vector = self._store.vectors.get(row.vector)
-                if not self._compared_texts.is_current(collection, row.seq):
-                    vector = self._embedding.embed_question(row.item, collection.settings).vector
-                yield Example(vector, id_, row.group, used.get(id_))
-
-    def _profile(self, collection: Collection, request: ListRequest) -> Profile | None:
-        if request.user is not None:
-            key = UserKey(request.user, anonymous=False)
-        elif request.session is not None:
-            key = UserKey(request.session, anonymous=True)
-        else:
-            return None
-        num = self._store.behaviour.user(collection.id, key)
-        return None if num is None else self._store.behaviour.peek(num)
-
-    def _left_out(
-        self,
-        collection: Collection,
-        request: ListRequest,
-        like: Sequence[Example],
-        profile: Profile | None,
-    ) -> frozenset[str]:
-        """Groups of the examples, of excluded, dismissed and, unless they are kept, known items."""
-        known = profile.items.items() if profile is not None else ()
-        nums = [num for num, entry in known if entry.dismissed or request.known == "leave_out"]
-        ids = {*request.exclude, *(self._store.behaviour.ids(nums) if nums else ())}
-        groups = {one.group for one in self._store.items.named(collection.id, ids)} if ids else set()
-        return frozenset(groups | {one.group for one in like if one.group})
 
     # -- the list ------------------------------------------------------------------------------------------------------
 
@@ -176,10 +89,10 @@ class RecommendationLists:
             and member.group not in asked.left_out
             and self._compared_texts.is_current(asked.collection, seq)
         ]
-        unlike = self._compare(asked, pool, seqs)
+        dislike = self._compare(asked, pool, seqs)
         factors = self._boosts.factors(asked, seqs)
         weights = weights_of(asked)
-        scores = {seq: factors.get(seq, 1.0) * scored(weights, pool.terms[seq], unlike.get(seq, -1.0)) for seq in seqs}
+        scores = {seq: factors.get(seq, 1.0) * scored(weights, pool.terms[seq], dislike.get(seq, 0.0)) for seq in seqs}
         best: dict[str, tuple[float, Member]] = {}
         for seq in sorted(seqs, key=lambda seq: (-scores[seq], seq)):
             if scores[seq] > 0.0:
@@ -187,18 +100,20 @@ class RecommendationLists:
         return list(best.values())
 
     def _compare(self, asked: Asked, pool: Pool, seqs: Sequence[int]) -> dict[int, float]:
-        """Complete the cosines to the examples; returns those to what is not wanted."""
+        """Complete the cosines to the examples; returns how much each is like what is not wanted."""
         if not seqs or not asked.like:
             return {}
         vectors = self._vectors(asked, [pool.members[seq].point for seq in seqs])
         examples = np.stack([one.vector for one in asked.like])
-        cosines = (vectors @ examples.T).astype(np.float64).round(_DECIMALS).mean(axis=1)
+        cosines = (vectors @ examples.T).astype(np.float64).round(_DECIMALS)
+        weights = np.array([one.weight for one in asked.like])
+        cosines = np.average(cosines, axis=1, weights=weights / weights.max())
         for seq, cosine in zip(seqs, cosines.tolist(), strict=True):
             pool.terms[seq]["text"] = max(0.0, cosine)
         if not asked.unlike:
             return {}
         unlike = (vectors @ np.stack([one.vector for one in asked.unlike]).T).astype(np.float64).round(_DECIMALS)
-        return dict(zip(seqs, unlike.max(axis=1).tolist(), strict=True))
+        return dict(zip(seqs, disliked(unlike, [one.weight for one in asked.unlike]).tolist(), strict=True))
 
     def _pinned(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
         """The pinned items that may be in the list, one of a group, each itself; they have no score."""
@@ -247,20 +162,3 @@ class RecommendationLists:
                     )
                 )
         return found
-
-
-def _with_scenario(collection: Collection, request: ListRequest) -> ListRequest:
-    """The request with the options of its scenario.
-
-    Raises:
-        InvalidCommand: the collection has no such scenario.
-    """
-    if request.scenario is None:
-        return request
-    scenarios = collection.settings.scenarios
-    if request.scenario not in scenarios:
-        known = ", ".join(scenarios) or "none"
-        raise InvalidCommand(
-            "unknown_scenario", f"scenario: {request.scenario!r} is not one of the collection's: {known}", "scenario"
-        )
-    return request.under(scenarios[request.scenario])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
@@ -45,16 +48,26 @@ def weights_of(asked: Asked) -> dict[str, float]:
     }
 
 
-def scored(weights: Mapping[str, float], terms: Mapping[str, float], unlike: float = -1.0) -> float:
+def scored(weights: Mapping[str, float], terms: Mapping[str, float], dislike: float = 0.0) -> float:
     """The score of a candidate.
 
     Args:
         weights: of the terms, by name.
         terms: of the candidate, by name.
-        unlike: cosine to the nearest of what is not wanted, -1 where there is none.
+        dislike: see ``disliked``.
     """
-    score = sum(weights.get(term, 0.0) * value for term, value in terms.items())
-    return score - _UNLIKE * max(0.0, unlike - _UNLIKE_FROM)
+    return sum(weights.get(term, 0.0) * value for term, value in terms.items()) - _UNLIKE * dislike
+
+
+def disliked(cosines: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
+    """How much candidates are like what is not wanted, at least 0, shape (n,): the most by any example.
+
+    Args:
+        cosines: to what is not wanted, shape (n, examples).
+        weights: of the examples.
+    """
+    over: NDArray[np.float64] = np.maximum(0.0, cosines - _UNLIKE_FROM) * np.array(weights)
+    return over.max(axis=1)
 
 
 def why(asked: Asked, pool: Pool, seq: int) -> str:

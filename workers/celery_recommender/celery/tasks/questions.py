@@ -162,8 +162,8 @@ class Recommendations(QuestionTask):
 
         Args:
             collection: where the items are.
-            request: ``item``, ``text`` or ``like`` and ``unlike``; ``user`` or ``session``; ``scenario``; ``limit``,
-                ``filter`` and other options: see ``recommender_engine.ListRequest``.
+            request: ``item``, ``text``, ``vector`` or ``like``, and ``unlike``; ``user`` or ``session``; ``scenario``;
+                ``limit``, ``filter`` and other options: see ``recommender_engine.ListRequest``.
 
         Returns:
             ``None`` when the item that the request names is not there.

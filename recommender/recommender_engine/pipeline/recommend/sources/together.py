@@ -25,7 +25,8 @@ class UsedTogether:
         """See ``Source``."""
         if asked.like:
             used = [one.used for one in asked.like if one.used is not None]
-            shares = [1.0 / len(asked.like)] * len(used)
+            total = sum(one.weight for one in asked.like)
+            shares = [one.weight / total for one in asked.like if one.used is not None]
         elif asked.profile is not None:
             latest = [num for num, entry in asked.profile.items.items() if not entry.dismissed][-_LATEST:]
             used = [asked.used[num] for num in latest if num in asked.used]
