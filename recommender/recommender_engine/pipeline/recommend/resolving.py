@@ -136,9 +136,9 @@ def _liked(request: ListRequest) -> dict[str, ListExample]:
     """What the list is to be like, by the field that names it."""
     if request.like:
         return {f"like.{place}": one for place, one in enumerate(request.like)}
-    named = {"item": request.item, "text": request.text, "vector": request.vector}
-    given = {name: value for name, value in named.items() if value is not None}
-    return {"": ListExample.model_construct(**given)} if given else {}
+    if request.item is None and request.text is None and request.vector is None:
+        return {}
+    return {"": ListExample(item=request.item, text=request.text, vector=request.vector)}
 
 
 def _with_scenario(collection: Collection, request: ListRequest) -> ListRequest:

@@ -66,8 +66,8 @@ def disliked(cosines: NDArray[np.float64], weights: Sequence[float]) -> NDArray[
         cosines: to what is not wanted, shape (n, examples).
         weights: of the examples.
     """
-    over: NDArray[np.float64] = np.maximum(0.0, cosines - _UNLIKE_FROM) * np.array(weights)
-    return over.max(axis=1)
+    most: NDArray[np.float64] = (np.maximum(0.0, cosines - _UNLIKE_FROM) * np.array(weights)).max(axis=1)
+    return most
 
 
 def why(asked: Asked, pool: Pool, seq: int) -> str:
