@@ -68,6 +68,8 @@ class ListOptions(Value):
         boosts: items that are worth more or less.
         freshness: whether new items are worth more.
         pins: ids of items that come first, in this order, if they may be in the list.
+        variants: whether all colours, sizes and numbers of pieces of one product may be in the list (``all``), or one
+            (``one``), and none of a product that the list is like.
         at_most: by attribute, how many items of the list may have the same value; those without it are not counted.
     """
 
@@ -79,6 +81,7 @@ class ListOptions(Value):
     boosts: Annotated[tuple[Boost, ...], Field(strict=False, max_length=MOST_BOOSTS)] = ()
     freshness: Freshness | None = None
     pins: Annotated[tuple[Id, ...], Field(strict=False, max_length=MOST_PINS)] = ()
+    variants: Literal["all", "one"] = "all"
     at_most: Annotated[dict[Name, Annotated[int, Field(ge=1, le=MOST_LISTED)]], Field(max_length=limits.MAX_RULES)] = (
         Field(default_factory=dict)
     )

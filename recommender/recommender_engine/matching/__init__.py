@@ -1,5 +1,6 @@
 """Verdicts on pairs of items: the `Matcher` interface and its implementations."""
 
+from recommender_engine.matching.differences.variants import Family, family_of
 from recommender_engine.matching.features.rows import judged_alone, rows_from
 from recommender_engine.matching.features.table import FEATURES
 from recommender_engine.matching.matchers.cosine import by_cosine
@@ -26,6 +27,7 @@ __all__ = [
     "Candidate",
     "Comparable",
     "CountedTerms",
+    "Family",
     "Floats",
     "Kind",
     "LearnedMatcher",
@@ -42,6 +44,7 @@ __all__ = [
     "by_cosine",
     "cached_bytes",
     "default_model",
+    "family_of",
     "forget_texts",
     "held_out",
     "item_terms",

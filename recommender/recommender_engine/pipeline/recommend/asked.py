@@ -41,6 +41,8 @@ class Asked:
         now_ms: stream time.
         nearby: the items that may be listed.
         survivors: those that pass the filter, if there is one.
+        among: those that sources find, where they do not find all; fewer than ``survivors`` once a list has as many
+            of some values as it may have.
         like, unlike: the examples.
         profile: of the user or session, if it has one.
         used: items of the profile by number.
@@ -52,6 +54,7 @@ class Asked:
     now_ms: int
     nearby: Nearby
     survivors: Survivors | None
+    among: Survivors | None
     like: tuple[Example, ...] = ()
     unlike: tuple[Example, ...] = ()
     profile: Profile | None = None

@@ -12,10 +12,11 @@ from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.recommend.asked import Asked
+from recommender_engine.pipeline.recommend.canonical import CanonicalItems
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.resolving import RequestResolver
-from recommender_engine.pipeline.recommend.rules import Boosts, Quotas
+from recommender_engine.pipeline.recommend.rules import Boosts, Limits
 from recommender_engine.pipeline.recommend.scores import disliked, scored, weights_of, why
 from recommender_engine.pipeline.recommend.sources.popular import Newest, Popular
 from recommender_engine.pipeline.recommend.sources.source import Source, passing
@@ -46,10 +47,10 @@ class RecommendationLists:
         self._store = store
         self._resolver = resolver
         self._compared_texts = compared_texts
-        self._recommendations = recommendations
         self._indexes = indexes
-        self._boosts = Boosts(store, filters)
-        self._quotas = Quotas(store, recommendations)
+        self._canonical = CanonicalItems(store, recommendations)
+        self._boosts = Boosts(store, self._canonical, filters)
+        self._limits = Limits(store, self._canonical, filters)
         self._sources: tuple[Source, ...] = (
             TextNeighbours(),
             UsedTogether(store),
@@ -70,13 +71,14 @@ class RecommendationLists:
         asked = self._resolver.resolve(request)
         if asked is None:
             return None if request.item is not None else []
-        pool, count, sources = Pool(), _FIRST, self._sources
+        pool, count, sources, searched = Pool(), _FIRST, self._sources, asked
         while True:
-            sources = tuple(source for source in sources if source.find(asked, pool, count))
+            sources = tuple(source for source in sources if source.find(searched, pool, count))
             listed = self._listed(asked, pool, self._ranked(asked, pool))
             if len(listed) >= asked.request.limit or not sources or count >= _WIDEST:
                 return listed
             count *= _WIDER
+            searched = self._limits.narrowed(asked, pool)
 
     # -- the list ------------------------------------------------------------------------------------------------------
 
@@ -90,13 +92,17 @@ class RecommendationLists:
             and self._compared_texts.is_current(asked.collection, seq)
         ]
         dislike = self._compare(asked, pool, seqs)
-        factors = self._boosts.factors(asked, seqs)
+        group_of = {seq: pool.members[seq].group for seq in seqs}
+        factors = self._boosts.factors(asked, pool, dict.fromkeys(group_of.values()))
         weights = weights_of(asked)
-        scores = {seq: factors.get(seq, 1.0) * scored(weights, pool.terms[seq], dislike.get(seq, 0.0)) for seq in seqs}
+        scores = {
+            seq: factors.get(group_of[seq], 1.0) * scored(weights, pool.terms[seq], dislike.get(seq, 0.0))
+            for seq in seqs
+        }
         best: dict[str, tuple[float, Member]] = {}
         for seq in sorted(seqs, key=lambda seq: (-scores[seq], seq)):
             if scores[seq] > 0.0:
-                best.setdefault(pool.members[seq].group, (scores[seq], pool.members[seq]))
+                best.setdefault(group_of[seq], (scores[seq], pool.members[seq]))
         return list(best.values())
 
     def _compare(self, asked: Asked, pool: Pool, seqs: Sequence[int]) -> dict[int, float]:
@@ -136,29 +142,24 @@ class RecommendationLists:
         limit = asked.request.limit - len(pinned)
         taken = {one.group for _, one in pinned}
         left = [one for one in ranked if one[1].group not in taken]
-        best = self._quotas.within(asked, pinned, left, max(POOL, _POOL_PER_ITEM * limit))
+        best = self._limits.within(asked, pool, pinned, left, max(POOL, _POOL_PER_ITEM * limit))
         chosen = list(pinned)
         if best and limit > 0:
             scores = np.array([score for score, _ in best])
             vectors = self._vectors(asked, [one.point for _, one in best])
             chosen += [best[place] for place in diverse(scores, vectors, limit, asked.request.diversity)]
-        groups = [one.group for _, one in chosen]
-        canonical = self._recommendations.canonical(asked.collection, groups, asked.survivors)
-        canonical.update({one.group: one.id for _, one in pinned})
-        found = []
-        for score, member in chosen:
-            row = self._store.items.get(asked.collection.id, canonical[member.group], asked.collection.hidden_ms)
-            if row is not None:
-                terms = {term: round(value, _DECIMALS) for term, value in sorted(pool.terms[member.seq].items())}
-                found.append(
-                    Listed(
-                        id=row.item.id,
-                        score=round(score, _DECIMALS),
-                        group=member.group,
-                        terms=terms,
-                        why=why(asked, pool, member.seq),
-                        text=row.item.content,
-                        attributes=row.item.attributes,
-                    )
-                )
-        return found
+        shown = self._canonical.items(asked, pool, [one.group for _, one in chosen])
+        shown.update({row.group: row.item for row in self._store.items.by_seq([one.seq for _, one in pinned]).values()})
+        return [
+            Listed(
+                id=shown[member.group].id,
+                score=round(score, _DECIMALS),
+                group=member.group,
+                terms={term: round(value, _DECIMALS) for term, value in sorted(pool.terms[member.seq].items())},
+                why=why(asked, pool, member.seq),
+                text=shown[member.group].content,
+                attributes=shown[member.group].attributes,
+            )
+            for score, member in chosen
+            if member.group in shown
+        ]

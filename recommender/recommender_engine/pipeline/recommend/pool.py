@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from recommender_engine.matching import Family
 from recommender_engine.store import Member
 
 
@@ -14,12 +16,18 @@ class Pool:
         members: by arrival number.
         terms: of each, by arrival number and name.
         because: ids of the items that a term comes from, by arrival number and name.
+        canonical: items that are shown, by group.
+        families: of the items that are shown, by group, where variants are looked for.
+        used_up: by attribute, values of which the list has as many as it may have.
     """
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
         self.terms: dict[int, dict[str, float]] = {}
         self.because: dict[int, dict[str, str]] = {}
+        self.canonical: dict[str, Member] = {}
+        self.families: dict[str, Family | None] = {}
+        self.used_up: dict[str, list[Any]] = {}
 
     def __len__(self) -> int:
         return len(self.members)

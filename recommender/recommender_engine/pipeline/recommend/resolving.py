@@ -62,6 +62,7 @@ class RequestResolver:
             now_ms=self._store.clock_ms,
             nearby=self._nearby(collection, survivors),
             survivors=survivors,
+            among=survivors,
             like=like,
             unlike=tuple(
                 self._examples(collection, {f"unlike.{place}": one for place, one in enumerate(request.unlike)})

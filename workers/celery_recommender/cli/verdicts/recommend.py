@@ -29,6 +29,11 @@ _TEXT_SHOWN = 60
 @click.option("--limit", type=click.IntRange(1, MOST_LISTED), help="Length of the list.  [default: 10]")
 @click.option("--exclude", multiple=True, metavar="ID", help="Leave this item out; may be repeated.")
 @click.option("--known", is_flag=True, help="Rank what the user has used before too, by how often.")
+@click.option(
+    "--variants",
+    type=click.Choice(["all", "one"]),
+    help="List one of the colours and sizes of a product.  [default: all]",
+)
 @click.option("--diversity", type=click.FloatRange(0.0, 1.0), help="How much likeness costs.  [default: 0.2]")
 @filter_options
 @json_option

@@ -54,9 +54,9 @@ class Newest:
         """See ``Source``."""
         if asked.like:
             return False
-        if asked.survivors is not None:
-            latest = self._store.items.by_number(asked.survivors.seqs[-count:].tolist())[::-1]
-            more = len(asked.survivors) > count
+        if asked.among is not None:
+            latest = self._store.items.by_number(asked.among.seqs[-count:].tolist())[::-1]
+            more = len(asked.among) > count
         else:
             latest = self._store.items.latest(asked.collection.id, count, asked.collection.hidden_ms)
             more = len(latest) == count
