@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -34,7 +35,7 @@ __all__ = [
 
 log = event_log(__name__)
 
-SECRETS = frozenset({"redis_url", "broker_url", "result_backend"})
+SECRETS = frozenset({"redis_url", "broker_url", "result_backend", "web_proxy_secret"})
 """Settings that may hold a password."""
 BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
@@ -108,6 +109,16 @@ class Settings(BaseModel):
         embed_timeout_s: an unanswered batch goes to another embed worker after this time; sooner, if recent ones were
             much faster. At most a quarter of ``hang_after_s`` counts.
         suspect_after: number of consecutive deaths over a batch after which it is searched for the fatal message.
+        web_host: address that ``recommender web`` listens on. Any but a loopback address needs users or a proxy.
+        web_port: its port; 0: any that is free.
+        web_hosts: names under which browsers reach it, comma-separated, beside ``localhost`` and addresses.
+        web_users: file of its users, which ``recommender web user add`` writes; empty: none, on loopback only.
+        web_session_hours: how long a user stays logged in.
+        web_proxy_header: header in which a proxy that authenticates names the user (``X-Forwarded-User``); empty: none.
+        web_proxy_peers: addresses and networks of that proxy, comma-separated: the header counts from there only.
+        web_proxy_secret: … and only with this secret in ``X-Recommender-Proxy-Secret``. One of the two is needed.
+        web_proxy_role: role of the proxy's users who are not in the file of users: ``look``, ``answer`` or
+            ``configure``.
         log_level: level of the log.
         log_format: ``text`` for people, ``json`` for machines.
     """
@@ -160,6 +171,15 @@ class Settings(BaseModel):
     embed_queue: str = "recommender-embed"
     embed_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     suspect_after: Annotated[int, Field(ge=1)] = 3
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    web_hosts: tuple[str, ...] = ()
+    web_users: Path | None = None
+    web_session_hours: Annotated[float, Field(gt=0, le=8760)] = 12.0
+    web_proxy_header: str = ""
+    web_proxy_peers: tuple[str, ...] = ()
+    web_proxy_secret: Annotated[str, Field(repr=False)] = ""
+    web_proxy_role: Literal["look", "answer", "configure"] = "look"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
@@ -181,7 +201,7 @@ class Settings(BaseModel):
     def places(self) -> Iterator[tuple[str, str]]:
         """Settings with files and folders that they name, those that may lie in others first."""
         yield from (("models", place) for place in (given.partition("=")[2] for given in self.models) if "/" in place)
-        for name in ("message_rules", "backup_dir", "state_dir"):
+        for name in ("message_rules", "backup_dir", "web_users", "state_dir"):
             if (place := getattr(self, name)) is not None:
                 yield name, str(place)
 
@@ -219,7 +239,7 @@ class Settings(BaseModel):
         """Partitions by collection, as far as they are set."""
         return {collection: partition for collection, _, partition in (one.rpartition("=") for one in self.routes)}
 
-    @field_validator("models", "deliver_types", "partitions", "routes", mode="before")
+    @field_validator("models", "deliver_types", "partitions", "routes", "web_hosts", "web_proxy_peers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -233,7 +253,7 @@ class Settings(BaseModel):
         meant = _SAID_OTHERWISE.get(value.upper(), value) if info.field_name == "log_level" else value
         return next((choice for choice in choices if choice.lower() == meant.lower()), value)
 
-    @field_validator("threads", "backup_dir", "message_rules", mode="before")
+    @field_validator("threads", "backup_dir", "message_rules", "web_users", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -248,6 +268,13 @@ class Settings(BaseModel):
                 check_foreign(value)
         except ConfigurationError as error:
             raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("web_proxy_peers")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for peer in value:
+            ip_network(peer, strict=False)
         return value
 
     @field_validator("key_prefix")

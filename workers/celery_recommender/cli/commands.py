@@ -4,6 +4,7 @@ COMMANDS = {
     "demo": ("run.demo", "Send sample tickets and products through the real thing."),
     "worker": ("run.worker", "Own a partition: decide, publish, answer questions."),
     "embed-worker": ("run.embed_worker", "Embed texts for the owners of partitions."),
+    "web": ("run.web", "Serve the page: overview, review, feed, search, answers."),
     "ingest": ("data.ingest", "Send every row of a file into the queue."),
     "enrich": ("data.enrich", "Send a file through the queue, write it with verdicts."),
     "search": ("verdicts.questions", "Show the items most similar to a text."),

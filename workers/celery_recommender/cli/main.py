@@ -21,7 +21,7 @@ from recommender_engine.event_log import event_log
 if TYPE_CHECKING:
     from redis.exceptions import RedisError
 
-_SERVICES = ("worker", "embed-worker")
+_SERVICES = ("worker", "embed-worker", "web")
 _log = event_log(__name__)
 
 

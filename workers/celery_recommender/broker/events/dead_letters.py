@@ -90,9 +90,9 @@ class DeadLetters:
         self._broker = broker
         self._deliver = deliver
 
-    def newest_first(self) -> Iterator[Letter]:
-        """All letters."""
-        last = "+"
+    def newest_first(self, before: EntryId | None = None) -> Iterator[Letter]:
+        """All letters, or those with a smaller id than ``before``."""
+        last = "+" if before is None else f"({before}"
         while True:
             reply: Any = self._redis.xrevrange(self._keys.dead_letters, max=last, count=_PAGE)
             yield from (_letter(id_, fields) for id_, fields in reply)

@@ -1,0 +1,77 @@
+"""The application: its routers, and what its pages share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from celery_recommender.web.desk.claims import Claims
+from celery_recommender.web.desk.desk import Desk
+from celery_recommender.web.desk.feed import Feed
+from celery_recommender.web.desk.letters import Letters
+from celery_recommender.web.pages import answers, feed, item, letters, login, overview, search
+from celery_recommender.web.security.cookies import Cookies
+from celery_recommender.web.security.exposure import is_loopback
+from celery_recommender.web.security.guard import Guard
+from celery_recommender.web.security.sessions import Sessions
+from celery_recommender.web.security.visitors import Visitors
+from celery_recommender.web.shown.rendering import STATIC, Rendering
+from celery_recommender.web.shown.strings import LANGUAGES
+from celery_recommender.web.telling import tell_errors
+
+_ROUTERS = (overview, search, item, feed, answers, letters, login)
+_THREADS = 32
+_YEAR_S = 31_536_000
+
+
+def create_app(settings: Settings, client: Client) -> FastAPI:
+    """The application, for a server of ours or for tests.
+
+    Args:
+        settings: of this process.
+        client: sends commands and asks questions; closed with the application.
+    """
+    app = FastAPI(title="recommender", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    state = app.state
+    state.settings = settings
+    state.desk = Desk(settings, client)
+    state.feed = Feed(client)
+    state.claims = Claims(client.redis, settings.key_prefix)
+    state.letters = Letters(client.redis, settings)
+    sessions = Sessions(client.redis, settings.key_prefix, settings.web_session_hours)
+    state.visitors = Visitors(settings, sessions)
+    state.rendering = Rendering()
+    for page in _ROUTERS:
+        app.include_router(page.router)
+    app.mount("/static", _Static(directory=STATIC), name="static")
+    app.add_middleware(Cookies, visitors=state.visitors, languages=LANGUAGES)
+    app.add_middleware(Guard, hosts=settings.web_hosts, loopback=is_loopback(settings.web_host))
+    tell_errors(app)
+    return app
+
+
+class _Static(StaticFiles):
+    """Static files, whose addresses change with their content."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """A file."""
+        response = super().file_response(*args, **options)
+        response.headers["cache-control"] = f"public, max-age={_YEAR_S}, immutable"
+        return response
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+    app.state.feed.close()
+    app.state.letters.close()
+    app.state.desk.client.close()

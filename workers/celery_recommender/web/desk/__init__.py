@@ -1,0 +1,1 @@
+"""Questions and commands of the web page, and what its processes share in Redis."""

@@ -1,0 +1,125 @@
+"""Claims on pairs: while one lasts, nobody else gets the pair. They live in Redis, each with an end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, NamedTuple
+
+from redis import Redis
+
+CLAIM_S = 180
+"""How long a claim lasts: time to read two texts. It is not renewed."""
+_ANSWERED_S = 3600  # an answered pair may stay in the list until its owner has decided the answer
+_SKIPPED_S, _MOST_SKIPPED = 3600, 2000
+_TRAIL_S, _MOST_UNDONE = 12 * 3600, 100
+
+
+class Pair(NamedTuple):
+    """Two items of a collection; ``one`` is the item that the queue names first."""
+
+    collection: str
+    one: str
+    other: str
+
+    @property
+    def name(self) -> str:
+        """The same for both orders, of a length that does not depend on the ids."""
+        text = json.dumps([self.collection, *sorted((self.one, self.other))])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Held(NamedTuple):
+    """What is known of a pair: ``free``, ``mine``, ``other`` (claimed in another browser) or ``answered``, and who."""
+
+    state: Literal["free", "mine", "other", "answered"]
+    by: str = ""
+
+
+class Given(NamedTuple):
+    """An answer that can be taken back."""
+
+    pair: Pair
+    answer: str
+
+
+class Claims:
+    """Claims, answered pairs, what a browser has skipped, and what it can undo.
+
+    Args:
+        redis: the server.
+        prefix: of the keys.
+    """
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = f"{prefix}recommender-web:"
+
+    def claim(self, pair: Pair, browser: str, by: str) -> bool:
+        """Claim a pair that is free; whether this browser has it now."""
+        mark = _mark("claimed", browser, by)
+        return (
+            bool(self._redis.set(self._key(pair), mark, ex=CLAIM_S, nx=True)) or self.held(pair, browser)[0] == "mine"
+        )
+
+    def held(self, pair: Pair, browser: str) -> Held:
+        """Whose a pair is now."""
+        found: Any = self._redis.get(self._key(pair))
+        if found is None:
+            return Held("free")
+        mark = json.loads(found)
+        if mark["state"] == "answered":
+            return Held("answered", mark["by"])
+        return Held("mine" if mark["browser"] == browser else "other", mark["by"])
+
+    def answered(self, pair: Pair, browser: str, by: str) -> None:
+        """The pair is answered: nobody gets it, whether or not its owner has decided the answer."""
+        self._redis.set(self._key(pair), _mark("answered", browser, by), ex=_ANSWERED_S)
+
+    def free(self, pair: Pair) -> None:
+        """End the claim, or forget the answer."""
+        self._redis.delete(self._key(pair))
+
+    def skip(self, pair: Pair, browser: str) -> None:
+        """Do not show a pair to a browser again for an hour."""
+        self.free(pair)
+        key = self._of("skipped", browser)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.sadd(key, pair.name)
+            pipe.expire(key, _SKIPPED_S)
+            pipe.scard(key)
+            count = int(pipe.execute()[-1])
+        if count > _MOST_SKIPPED:
+            self._redis.spop(key, count - _MOST_SKIPPED)
+
+    def skipped(self, browser: str) -> set[str]:
+        """Names of the pairs that a browser has skipped."""
+        found: Any = self._redis.smembers(self._of("skipped", browser))
+        return {name.decode() for name in found}
+
+    def remember(self, given: Given, browser: str) -> None:
+        """Keep an answer to be taken back."""
+        key = self._of("given", browser)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.lpush(key, json.dumps([*given.pair, given.answer]))
+            pipe.ltrim(key, 0, _MOST_UNDONE - 1)
+            pipe.expire(key, _TRAIL_S)
+            pipe.execute()
+
+    def last_given(self, browser: str) -> Given | None:
+        """The last answer that can be taken back; it is taken off the list."""
+        found: Any = self._redis.lpop(self._of("given", browser))
+        if found is None:
+            return None
+        *pair, answer = json.loads(found)
+        return Given(Pair(*pair), answer)
+
+    def _key(self, pair: Pair) -> str:
+        return f"{self._prefix}claim:{pair.name}"
+
+    def _of(self, what: str, browser: str) -> str:
+        return f"{self._prefix}{what}:{browser}"
+
+
+def _mark(state: str, browser: str, by: str) -> str:
+    return json.dumps({"state": state, "browser": browser, "by": by})

@@ -1,0 +1,161 @@
+"""Questions to the owners, commands into the stream, and how the owners are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from celery_recommender.broker.coordination.status import commands_waiting, read_status
+from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+
+ANSWER_TIMEOUT_S = 15.0
+OUTCOME_TIMEOUT_S = 4.0
+_SILENT_AFTER_MS = 2500  # a living owner renews its status twice a second, also while it computes
+_STATUS_MS = 15_000
+
+State = Literal["running", "starting", "silent", "away", "unreachable"]
+
+
+class OwnerAway(Exception):
+    """No owner answers for what is asked; ``state`` says how it is."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Health(NamedTuple):
+    """How the owner of a partition is.
+
+    Attributes:
+        partition: its name.
+        state: ``running``, ``starting``, ``silent`` (its status is not renewed), ``away`` (there is none), or
+            ``unreachable``: Redis does not answer.
+        waiting: commands that wait.
+        waited_s: for how long the oldest has waited, in seconds.
+        items: in the partition.
+    """
+
+    partition: str
+    state: State
+    waiting: int = 0
+    waited_s: float = 0.0
+    items: int = 0
+
+
+class Desk:
+    """What the pages ask, and what they send. Safe to be used by several threads.
+
+    Args:
+        settings: of this process.
+        client: that sends and asks.
+    """
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self.settings = settings
+        self.client = client
+        self._clients: dict[str, Client] = {}
+
+    @property
+    def redis(self) -> Redis:
+        """The connection to the server of the streams."""
+        return self.client.redis
+
+    def health(self) -> list[Health]:
+        """How the owner of each partition is."""
+        return [self._health(partition) for partition in self.settings.all_partitions]
+
+    def ask(self, question: str, *args: Any, collection: str | None = None, **options: Any) -> Any:
+        """The answer to a question of the owner, see ``Client.ask``.
+
+        Raises:
+            OwnerAway: nobody would answer, or nobody did.
+            InvalidCommand: the owner refuses the question.
+        """
+        partition = self.client.partitions.routing.partition_of(collection)
+        self._require(partition)
+        return self._put(partition, question, args, collection, options)
+
+    def ask_everywhere(self, question: str, **options: Any) -> list[Any]:
+        """Answers of the owners of all partitions that run.
+
+        Raises:
+            OwnerAway: none runs.
+        """
+        found = [
+            self._of(partition).ask(question, timeout_s=ANSWER_TIMEOUT_S, **options)
+            for partition in self.settings.all_partitions
+            if self._health(partition).state == "running"
+        ]
+        if not found:
+            self._require(self.settings.home)
+        return found
+
+    def items(self, ids: list[str], collection: str) -> dict[str, dict[str, Any]]:
+        """Items as they stand, by id; without those that are not there."""
+        found = self.ask("recommender.get", ids, collection=collection)
+        return {view["item_id"]: view for view in found if view is not None}
+
+    def outcome(self, position: Any) -> dict[str, Any] | None:
+        """The event that answers a command; ``None``: it waits for its owner, which will decide it."""
+        try:
+            return self.client.outcome(position, timeout_s=OUTCOME_TIMEOUT_S)
+        except TimeoutError:
+            return None
+
+    def answer(
+        self, one: str, answer: str, other: str | None, collection: str, by: str, key: str
+    ) -> dict[str, Any] | None:
+        """Send a person's answer; its outcome, see `outcome`. With the same key it has one effect.
+
+        Raises:
+            RedisError: it may not have been sent.
+            Overloaded: it was not sent.
+        """
+        return self.outcome(self.client.feedback(one, answer, other, collection=collection, by=by, key=key))
+
+    def configure(self, collection: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Set the settings of a collection; the outcome."""
+        return self.outcome(self.client.configure(collection, settings))
+
+    def _put(
+        self, partition: str, question: str, args: tuple[Any, ...], collection: str | None, options: dict[str, Any]
+    ) -> Any:
+        about = {} if collection is None else {"collection": collection}
+        try:
+            return self.client.ask(question, *args, timeout_s=ANSWER_TIMEOUT_S, **about, **options)
+        except TimeoutError:
+            raise OwnerAway(self._health(partition).state) from None
+
+    def _of(self, partition: str) -> Client:
+        """A client whose home is a partition."""
+        if partition == self.settings.home:
+            return self.client
+        if partition not in self._clients:
+            self._clients[partition] = Client(self.settings.replaced(partition=partition), self.redis)
+        return self._clients[partition]
+
+    def _require(self, partition: str) -> None:
+        state = self._health(partition).state
+        if state != "running":
+            raise OwnerAway(state)
+
+    def _health(self, partition: str) -> Health:
+        keys = PartitionKeys.of(partition, self.settings.key_prefix)
+        try:
+            status = read_status(self.redis, keys)
+            waiting = commands_waiting(self.redis, keys, status)
+            if status is None:
+                return Health(partition, "away", waiting)
+            age_ms = _STATUS_MS - int(self.redis.pttl(keys.status))
+        except RedisError:
+            return Health(partition, "unreachable")
+        running = status.get("state") == "running"
+        state: State = "silent" if age_ms > _SILENT_AFTER_MS else "running" if running else "starting"
+        waited_s = float(status.get("oldest_waiting_s", 0.0))
+        return Health(partition, state, waiting, waited_s, int(status.get("items", 0)))

@@ -1,0 +1,65 @@
+"""The live feed: events as they come, by server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.responses import StreamingResponse
+
+from celery_recommender.web.desk.feed import MOST_KEPT, Event, Feed, TooManyReaders
+from celery_recommender.web.pages.parts import page
+from celery_recommender.web.security.access import Who
+from celery_recommender.web.shown.event_rows import row_of
+from celery_recommender.web.shown.rendering import Rendering, language_of
+
+router = APIRouter()
+
+_EVERY_S = 0.3  # a burst goes out in as few messages
+_ALIVE_EVERY_S = 10.0
+_ENDS_AFTER_S = 900.0  # the browser connects again, and whether it may is asked again
+
+
+@router.get("/feed")
+def feed_page(request: Request, visitor: Who, collection: Annotated[str, Query(max_length=256)] = "") -> HTMLResponse:
+    """The page; its rows come by `feed_stream`."""
+    return page(request, "feed.html", collection=collection, most=MOST_KEPT)
+
+
+@router.get("/feed/stream")
+async def feed_stream(
+    request: Request, visitor: Who, collection: Annotated[str, Query(max_length=256)] = ""
+) -> Response:
+    """Rows as HTML, several to a message: ``{"rows": [...], "missed": 0}``."""
+    feed: Feed = request.app.state.feed
+    rendering: Rendering = request.app.state.rendering
+    language = language_of(request)
+
+    def wanted(event: Event) -> bool:
+        about = event["data"].get("collection")
+        return visitor.sees(about) and (not collection or about == collection)
+
+    async def messages() -> AsyncIterator[str]:
+        ends_s = time.monotonic() + _ENDS_AFTER_S
+        told_s = 0.0
+        try:
+            with feed.reader(wanted) as reader:
+                while (now_s := time.monotonic()) < ends_s and not await request.is_disconnected():
+                    events, missed = reader.take()
+                    if events:
+                        rows = [rendering.text("feed_row.html", language, row=row_of(event)) for event in events]
+                        yield f"event: rows\ndata: {json.dumps({'rows': rows, 'missed': missed})}\n\n"
+                        told_s = now_s
+                    elif now_s - told_s > _ALIVE_EVERY_S:
+                        yield ": alive\n\n"
+                        told_s = now_s
+                    await asyncio.sleep(_EVERY_S)
+        except TooManyReaders:
+            yield "retry: 15000\n\n"
+
+    return StreamingResponse(messages(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})

@@ -1,0 +1,32 @@
+"""What the pages have in common: how they reach the desk and the templates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+
+from celery_recommender.web.desk.desk import Desk
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+Cursor = str | None
+"""Where a page of a list begins: what the page before returned."""
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, or a part of one; see ``Rendering.page``."""
+    response: HTMLResponse = request.app.state.rendering.page(request, template, status, **values)
+    return response
+
+
+def shown_text(view: dict[str, Any]) -> str:
+    """The text of an item that its reasons speak of."""
+    text: str = view["text"] if view["compared"] is None else view["compared"]
+    return text

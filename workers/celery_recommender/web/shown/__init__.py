@@ -1,0 +1,1 @@
+"""Templates, strings in each language, highlighted texts and pictures of the web page."""
