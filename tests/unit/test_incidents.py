@@ -285,12 +285,19 @@ def test_expired_items_are_named_no_more(engine: Recommender, log: Log) -> None:
 def test_groups_that_people_unite_are_one_incident(engine: Recommender, log: Log) -> None:
     engine.process([watching(log), *calm_days(log), *burst(log, 20), *burst(log, 20, "s", 40.0)])
     assert len(engine.incidents()) == 2
-    engine.process([log.feedback("r0", "same", "s0", collection="tickets")])
-    found = told(engine.process([report(log, "r20")]))
-    assert [(one["type"], one.get("reason")) for one in found] == [("closed", "merged"), ("updated", None)]
-    assert found[1]["items"] == 41
+    found = told(engine.process([log.feedback("r0", "same", "s0", collection="tickets")]))
+    assert [(one["type"], one.get("reason"), one["items"]) for one in found] == [("closed", "merged", 20)]
     (view,) = engine.incidents()
-    assert view.items == 41
+    assert view.items == 40
+    (updated,) = told(engine.process([report(log, "r20")]))
+    assert (updated["type"], updated["items"]) == ("updated", 41)
+
+
+def test_groups_that_a_silent_item_brings_together_are_one_incident(engine: Recommender, log: Log) -> None:
+    engine.process([watching(log), *calm_days(log), *burst(log, 20), *burst(log, 20, "s", 40.0)])
+    found = told(engine.process([report(log, "between", 20.0, silent=True)]))
+    assert [(one["type"], one.get("reason")) for one in found] == [("closed", "merged")]
+    assert len(engine.incidents()) == 1
 
 
 def test_an_incident_stays_with_the_items_that_a_person_splits_off(engine: Recommender, log: Log) -> None:

@@ -336,6 +336,7 @@ class Recommender:
         self._summaries.emit_due(decision)
         self._incidents.emit_due(decision)
         self._handlers.handle(prepared, decision)
+        self._incidents.unite(decision)
         batch.position, batch.clock_ms = entry.id, entry.time_ms
 
     # -- questions -----------------------------------------------------------------------------------------------------

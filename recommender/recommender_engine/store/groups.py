@@ -21,11 +21,16 @@ _MEMBER = "SELECT seq, id, point, grp FROM items WHERE grp=?"
 
 
 class GroupTable:
-    """Reads and writes groups; every call runs in the caller's transaction."""
+    """Reads and writes groups; every call runs in the caller's transaction.
+
+    Attributes:
+        moves: how often items changed their group, since the start.
+    """
 
     def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
         self._db = connection
         self._recent = recent
+        self.moves = 0
 
     def canonical(
         self, groups: Collection[str], rule: CanonicalRule = "earliest", hidden_ms: int | None = None
@@ -128,6 +133,7 @@ class GroupTable:
         self._db.execute(
             "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
         )
+        self.moves += 1
         self._recent.rearranged()
 
     def expired(self, group: str, until_ms: int) -> list[Member]:

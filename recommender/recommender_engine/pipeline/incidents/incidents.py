@@ -42,6 +42,7 @@ class Incidents:
         self.reports = Reports(store)
         self.traffics = Traffics(store)
         self.open = OpenIncidents(store, collections)
+        self._settled: int | None = None  # moves of groups, up to which no two open incidents are of one group
 
     def arrived(self, decision: CollectionDecision, row: StoredItem, *, silent: bool) -> None:
         """A new item has arrived, and stands in its group.
@@ -56,10 +57,11 @@ class Incidents:
         if not collection.settings.incidents or not happened_ms:
             return
         self.traffics.count(collection, happened_ms, now_ms)
+        self.unite(decision)
         late = happened_ms <= now_ms - LONGEST_WINDOW_MS
         if silent or late or row.group == founded_by(row.seq):
             return  # the first of its group
-        current, since_ms = self._of_group(decision, row.group, now_ms)
+        current, since_ms = self._of_group(decision.collection, row.group)
         if current is None and not self._has_burst(row.group, max(now_ms - LONGEST_WINDOW_MS, since_ms)):
             return
         times = self._store.groups.times(row.group, MOST_TIMES)
@@ -87,6 +89,23 @@ class Incidents:
             else:
                 self._close(here, current, group, max(current.due_ms, later_ms), "calm")
 
+    def unite(self, decision: Decision) -> None:
+        """Where groups have become one, their incidents do: the one that opened first stays open."""
+        if self._settled == self._store.groups.moves:
+            return
+        self._settled = self._store.groups.moves
+        for collection in self.open.with_several():
+            first: dict[str, Incident] = {}
+            for incident, group in list(self.open.with_groups(collection)):
+                if incident.closed_ms is not None:
+                    continue
+                if group in first:
+                    self._close(decision.within(collection), incident, group, decision.time_ms, "merged")
+                    first[group] = _together(first[group], incident)
+                    self.open.put(collection, first[group])
+                else:
+                    first[group] = incident
+
     def due_ms(self) -> int | None:
         """Stream time at which the next one closes, or ``None``."""
         return self.open.next_close_ms()
@@ -109,23 +128,14 @@ class Incidents:
             self.open.remove(collection, incident)
         self.traffics.end(collection)
 
-    def _of_group(self, decision: CollectionDecision, group: str, now_ms: int) -> tuple[Incident | None, int]:
-        """The open incident of a group, and up to when its items belong to one that ended; merged ones are closed."""
+    def _of_group(self, collection: Collection, group: str) -> tuple[Incident | None, int]:
+        """The open incident of a group, and up to when its items belong to one that ended."""
         current, since_ms = None, 0
-        for incident, its_group in list(self.open.with_groups(decision.collection)):
-            if its_group != group:
-                continue
-            if incident.closed_ms is not None:
+        for incident, its_group in self.open.with_groups(collection):
+            if its_group == group and incident.closed_ms is not None:
                 since_ms = max(since_ms, incident.closed_ms)
-            elif current is None:
+            elif its_group == group:
                 current = incident
-            else:
-                self._close(decision, incident, group, now_ms, "merged")
-                current = replace(
-                    current,
-                    items=current.items + incident.items,
-                    members=tuple(sorted((*current.members, *incident.members))[-_EXAMPLES:]),
-                )
         return current, since_ms
 
     def _has_burst(self, group: str, since_ms: int) -> bool:
@@ -177,3 +187,14 @@ class Incidents:
         over = replace(incident, group=group, closed_ms=closed_ms, due_ms=closed_ms + LONGEST_WINDOW_MS)
         self.open.put(decision.collection, over)
         self.reports.closed(decision, over, reason)
+
+
+def _together(one: Incident, other: Incident) -> Incident:
+    """An incident with the items of one that joined it."""
+    return replace(
+        one,
+        items=one.items + other.items,
+        members=tuple(sorted((*one.members, *other.members))[-_EXAMPLES:]),
+        peak=max(one.peak, other.peak),
+        due_ms=max(one.due_ms, other.due_ms),
+    )

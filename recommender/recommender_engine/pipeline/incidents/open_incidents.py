@@ -40,6 +40,12 @@ class OpenIncidents:
         for one in found:
             yield one, next((groups[seq] for seq in reversed(one.members) if seq in groups), one.group)
 
+    def with_several(self) -> list[Collection]:
+        """The collections with more than one that is open; none that is moving."""
+        several = [id_ for id_, found in self._of.items() if sum(one.closed_ms is None for one in found.values()) > 1]
+        here = (self._collections.by_id(id_) for id_ in sorted(several))
+        return [one for one in here if one is not None and one.name not in self._collections.moving]
+
     def count(self) -> int:
         """How many are open, in all collections."""
         return sum(one.closed_ms is None for found in self._of.values() for one in found.values())
