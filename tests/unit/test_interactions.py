@@ -393,6 +393,78 @@ def test_a_robot_does_not_count() -> None:
     assert sum(one.uses for one in used.values()) == 500
 
 
+def test_a_robot_that_names_one_day_after_the_other_does_not_count() -> None:
+    log, engine = Log(), opened()
+    days = ["2023-11-12T10:00:00Z", "2023-11-11T10:00:00Z"]
+    sent = [interact(log, f"i{n % 3}", "robot", session=f"v{n}", time=days[n % 2]) for n in range(1_200)]
+    engine.process(sent)
+    used = engine._store.behaviour.named(1, ["i0", "i1", "i2"])
+    assert sum(one.uses for one in used.values()) == 500
+
+
+def test_a_robot_does_not_begin_anew_where_its_visit_becomes_a_user() -> None:
+    log, engine = Log(), opened()
+    engine.process([interact(log, "a", "robot", time="2023-11-01T10:00:00Z")])
+    engine.process([interact(log, f"i{n % 3}", session="robot") for n in range(400)])
+    engine.process([log.add("user.merged", {"user": "robot", "session": "robot"})])
+    engine.process([interact(log, f"j{n}", "robot") for n in range(400)])
+    used = engine._store.behaviour.named(1, [f"j{n}" for n in range(400)])
+    assert sum(one.uses for one in used.values()) == 100
+
+
+def _steps(engine: Recommender, entry: Entry) -> int:
+    """Instructions that the database runs for one command."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    engine._store._db.set_progress_handler(step, 1)
+    try:
+        engine.process([entry])
+    finally:
+        engine._store._db.set_progress_handler(None, 1)
+    return count
+
+
+def test_an_item_more_that_waits_costs_the_same_however_many_do() -> None:
+    log, engine = Log(), opened()
+    engine.process([interact(log, f"few {n}", "u") for n in range(10)])
+    few = _steps(engine, interact(log, "one more", "u"))
+    engine.process([interact(log, f"many {n}", f"v{n}") for n in range(1_100)])
+    assert engine._store._db.execute("SELECT count(*) FROM used_items WHERE waiting").fetchone()[0] == 1_000
+    # One goes for it, with the session and the ring that it was in.
+    assert _steps(engine, interact(log, "another", "u")) < few + 1_000
+
+
+def test_what_waits_is_counted_through_arrivals_deletions_and_rollbacks(
+    monkeypatch: pytest.MonkeyPatch, small_lists: None
+) -> None:
+    log, engine = Log(), opened()
+
+    def waiting() -> list[str]:
+        return [id_ for (id_,) in engine._store._db.execute("SELECT id FROM used_items WHERE waiting ORDER BY num")]
+
+    engine.process([interact(log, f"w{n}", "u") for n in range(5)])
+    engine.process([log.upsert("w1", "red mug"), log.upsert("w3", "blue lamp"), log.delete("w3")])
+    assert waiting() == ["w0", "w2", "w4"]
+    more = [interact(log, f"x{n}", "u") for n in range(2)]
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "_before_commit", _fail)
+        with pytest.raises(OSError, match="the lease is lost"):
+            engine.process(more)
+    engine.process(more)
+    assert waiting() == ["w0", "w2", "w4", "x0", "x1"]
+    engine.process([interact(log, "x2", "u")])
+    assert waiting() == ["w2", "w4", "x0", "x1", "x2"]
+
+
+def _fail() -> None:
+    raise OSError("the lease is lost")
+
+
 def test_a_deleted_item_leaves_and_a_changed_one_keeps_what_is_known_of_it() -> None:
     log, engine = Log(), opened()
     engine.process([log.upsert("a", "blue mug"), interact(log, "a", "u"), log.upsert("b", "red mug")])

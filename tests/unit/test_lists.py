@@ -109,6 +109,23 @@ def test_for_nobody_the_popular_ones_come_first(shop: Shop) -> None:
     assert "popular this week" in listed[0].why
 
 
+def test_what_one_visitor_used_or_was_used_long_ago_is_not_popular(shop: Shop) -> None:
+    shop.visit("u", "white vase")
+
+    def vase() -> Listed:
+        return next(one for one in shop.listed(limit=100) if one.id == "white vase")
+
+    assert vase().terms["popular"] == pytest.approx(0.5, abs=0.01)
+    assert "popular" not in vase().why
+    for n in range(20):
+        shop.visit(f"u{n}", "white vase")
+    assert vase().terms["popular"] == 1.0
+    assert vase().why.startswith("popular this week")
+    shop.engine.process([shop.log.add("clock.ticked", later_ms=120 * 24 * 3600 * 1000)])
+    assert vase().terms["popular"] < 0.001
+    assert vase().why.startswith("new")
+
+
 def test_users_with_the_same_taste_lead_to_what_is_new_to_a_user(shop: Shop) -> None:
     for n in range(6):
         shop.visit(f"u{n}", "red mug", "green chair")

@@ -71,6 +71,7 @@ class BehaviourTable:
         self._changed_sessions: dict[int, SessionRow] = {}
         self._left_rings: dict[int, int] = {}
         self._used: dict[int, bool] = {}
+        self._waiting: dict[int, int] = {}
         self._user_nums: Recent[tuple[int, UserKey], int] = Recent(_ROWS_KEPT)
         self._item_nums: Recent[tuple[int, str], int] = Recent(_ROWS_KEPT)
 
@@ -78,7 +79,7 @@ class BehaviourTable:
         """Clear the caches after a rollback."""
         for cache in (self._items, self._profiles, self._sessions, self._user_nums, self._item_nums):
             cache.clear()
-        for changed in (self._changed_items, self._changed_profiles, self._changed_sessions, self._used):
+        for changed in (self._changed_items, self._changed_profiles, self._changed_sessions, self._used, self._waiting):
             changed.clear()
         self._left_rings.clear()
 
@@ -265,19 +266,29 @@ class BehaviourTable:
         return int(num or 0)
 
     def _keep_few_waiting(self, collection: int) -> None:
-        over = self._db.execute(
-            "SELECT num FROM used_items WHERE collection=? AND waiting ORDER BY num DESC LIMIT -1 OFFSET ?",
-            (collection, MOST_WAITING),
-        ).fetchall()
-        for (num,) in over:
-            self._drop_item(num)
+        """One more item waits; those known first go if there are too many."""
+        if collection in self._waiting:
+            self._waiting[collection] += 1
+        else:
+            row = self._db.execute(
+                "SELECT count(*) FROM used_items WHERE collection=? AND waiting", (collection,)
+            ).fetchone()
+            self._waiting[collection] = row[0]
+        over = self._waiting[collection] - MOST_WAITING
+        if over > 0:
+            first = self._db.execute(
+                "SELECT num FROM used_items WHERE collection=? AND waiting ORDER BY num LIMIT ?", (collection, over)
+            ).fetchall()
+            for (num,) in first:
+                self._drop_item(num)
 
     def arrived(self, collection: int, item_id: str) -> None:
         """An item is here from now on."""
         if self.any_in(collection):
-            self._db.execute(
+            waited = self._db.execute(
                 "UPDATE used_items SET waiting=0 WHERE collection=? AND id=? AND waiting", (collection, item_id)
-            )
+            ).rowcount
+            self._wait_no_more(collection, waited)
 
     def departed(self, collection: int, item_id: str) -> None:
         """An item was deleted; what is known of it goes, and its number in other rows stands for nothing."""
@@ -288,11 +299,18 @@ class BehaviourTable:
         """Delete an item; the sessions in its ring stand in one ring less."""
         changed = self._changed_items.pop(num, None)
         self._items.drop(num)
-        found = self._db.execute("DELETE FROM used_items WHERE num=? RETURNING collection, id, ring", (num,)).fetchall()
-        for collection, id_, stored in found:
+        found = self._db.execute(
+            "DELETE FROM used_items WHERE num=? RETURNING collection, id, ring, waiting", (num,)
+        ).fetchall()
+        for collection, id_, stored, waited in found:
+            self._wait_no_more(collection, waited)
             self._item_nums.drop((collection, id_))
             for entry in decoded_ring(stored) if changed is None else changed.ring:
                 self.left_ring(entry.session)
+
+    def _wait_no_more(self, collection: int, count: int) -> None:
+        if collection in self._waiting:
+            self._waiting[collection] -= count
 
     # -- interactions --------------------------------------------------------------------------------------------------
 

@@ -23,8 +23,8 @@ _WHY = {
     "users": ("used by users with the same taste", "used by users with the same taste"),
     "sessions": ("used in visits like this one", "used in visits like this one"),
     "interests": ("like {}", "like what you used"),
-    "popular": ("popular this week", "popular this week"),
-    "trending": ("popular today", "popular today"),
+    "popular": ("popular this week", "used lately"),
+    "trending": ("popular today", "used lately"),
     "newest": ("new", "new"),
     "pinned": ("pinned", "pinned"),
 }

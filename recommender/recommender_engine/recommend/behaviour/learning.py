@@ -141,9 +141,12 @@ class Behaviour:
 
 
 def _counts(profile: Profile, at_ms: int) -> bool:
-    """Count an interaction of the day; whether it is one of those that count."""
+    """Count an interaction of the day; whether it is one of those that count.
+
+    One of an earlier day counts on the latest: else a robot would begin anew with each day that it names.
+    """
     day = at_ms // DAY_MS
-    if day != profile.day:
+    if day > profile.day:
         profile.day, profile.day_count = day, 0
     profile.day_count += 1
     return profile.day_count <= MOST_PER_DAY

@@ -123,8 +123,8 @@ class Profile:
         session: number of the open session; 0 is none.
         session_ms: time of its last interaction.
         visit: the producer's name for it, if it gives one.
-        day: day since 1970 of the last interaction, and …
-        day_count: … how many there were on it.
+        day: latest day since 1970 with an interaction, and …
+        day_count: … how many came since its first.
     """
 
     num: int
@@ -168,7 +168,9 @@ class Profile:
             self._drop_one()
         if other.session_ms >= self.session_ms:
             self.session, self.session_ms, self.visit = other.session, other.session_ms, other.visit
-        if other.day == self.day:
+        if other.day > self.day:
+            self.day, self.day_count = other.day, other.day_count
+        elif other.day == self.day:
             self.day_count += other.day_count
 
     def _drop_one(self) -> None:

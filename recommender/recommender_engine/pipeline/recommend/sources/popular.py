@@ -9,12 +9,19 @@ from recommender_engine.recommend.behaviour.decay import POPULAR_HALF_LIFE_MS, T
 from recommender_engine.recommend.behaviour.together import current
 from recommender_engine.store import SqliteStore
 
+POPULAR_FROM = 6.0
+"""Weight of the interactions from which an item is popular: two purchases or six views, by the default weights."""
+
 _AT_ONCE = 200
 _MOST_LOOKED_AT = 5000
 
 
 class Popular:
-    """``popular``: what is used most, halved in a week. ``trending``: the same, halved in a day."""
+    """``popular``: what is used most, halved in a week. ``trending``: the same, halved in a day.
+
+    1 is the weight of the item that is used most, or ``POPULAR_FROM`` where that is more: an item that is hardly used
+    now is not popular.
+    """
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -38,7 +45,9 @@ class Popular:
             if not best:
                 return
             members = passing(asked, self._store.items.named(asked.collection.id, weights))
-            pool.add(column, ((member, weights[member.id] / best) for member in members))
+            popular = {member.seq: member.id for member in members if weights[member.id] >= POPULAR_FROM}
+            most = max(best, POPULAR_FROM)
+            pool.add(column, ((member, weights[member.id] / most) for member in members), popular)
             found += len(members)
             if len(used) < _AT_ONCE:
                 return
