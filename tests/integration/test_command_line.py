@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from celery_recommender.cli.data.enrich import ADDED
 from celery_recommender.client import Client
+from celery_recommender.frames.columns import ADDED
 from celery_recommender.settings import Settings
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId
@@ -236,6 +236,41 @@ def test_themes_are_a_column_a_command_and_an_answer(
     assert {row["id"]: row["theme"] for row in rows} == {row["id"]: theme_of.get(row["id"], "") for row in rows}
     assert {"collection": "shop", **(client.themes("shop", members=True) or {})} == found
     assert client.themes("nowhere") is None
+
+
+def test_a_file_is_enriched_again_under_other_settings_without_sending_or_embedding(
+    owner_process: Owners, recommender: Run, client: Client, tmp_path: Path
+) -> None:
+    source, first, second, third, page = (tmp_path / name for name in ("in.csv", "1.csv", "2.csv", "3.csv", "x.html"))
+    lines = [f"{n},the printer in room {n} is on fire,{n % 2}" for n in range(9)]
+    source.write_text("\n".join(["id,text,floor", *lines, "9,the printer in room 4 is on  FIRE,1", "10,,0"]) + "\n")
+    columns = ("--text-field", "text", "--attribute", "floor", "--collection", "fires")
+    owner_process().running()
+    recommender("enrich", str(source), str(first), *columns, status=3)
+    client.outcome(client.feedback("5", "different", "6", collection="fires"))
+    decided = [one["id"] for one in client.events_so_far(EntryId(0, 0)) if ".item." in one["type"]]
+    recommender("enrich", str(source), str(second), *columns, "--again", status=3)
+    now = {row["id"]: row for row in read_rows(second)}
+    assert {row["id"]: (row["band"], row["group"], row["error"]) for row in read_rows(first)} == {
+        id_: (row["band"], row["group"], row["error"]) for id_, row in now.items()
+    }
+    assert now["9"]["duplicate_of"] == "4"
+    changes = ("--again", "--collection-settings", "equal=floor", "--collection-settings", "review_budget=null")
+    done = json.loads(recommender("enrich", str(source), str(third), *columns, *changes, "--json", status=3).stdout)
+    assert (done["rows"], done["errors"]) == (11, 1)
+    then = {row["id"]: row for row in read_rows(third)}
+    assert (then["9"]["band"], then["9"]["duplicate_of"]) != ("duplicate", "4"), "another floor"
+    assert then["10"]["error"] == now["10"]["error"] == "no text in column 'text'"
+    assert then["8"]["similar_ids"] == now["8"]["similar_ids"]
+    assert [one["id"] for one in client.events_so_far(EntryId(0, 0)) if ".item." in one["type"]] == decided
+    source.write_text(source.read_text() + "11,a mug without a handle,1\n")
+    recommender("enrich", str(source), str(third), *columns, "--again", status=3)
+    assert read_rows(third)[11]["error"] == "the collection does not have it: not sent, or deleted"
+    assert "--again" in recommender("enrich", str(source), str(third), *changes[1:], status=2).stderr
+    shown = json.loads(recommender("report", "fires", str(page), "--json").stdout)
+    assert (shown["items"], sum(shown["bands"].values())) == (10, 10)
+    assert "the printer in room 4 is on FIRE" in page.read_text()
+    assert "no folder" in recommender("report", "fires", str(tmp_path / "nowhere" / "x.html"), status=1).stderr
 
 
 def test_an_incident_is_shown_by_the_command_and_the_client(

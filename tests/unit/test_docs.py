@@ -23,9 +23,9 @@ from celery_recommender.broker.redis.embedded import LARGEST_VALUE
 from celery_recommender.celery.messages.validation import MOST_BYTES
 from celery_recommender.celery.tasks.commands import TASKS
 from celery_recommender.celery.tasks.port import MOST_ITEMS
-from celery_recommender.cli.data.enrich import ADDED
 from celery_recommender.cli.input.policies import checked, settings_of
 from celery_recommender.fleet import exchange
+from celery_recommender.frames.columns import ADDED
 from celery_recommender.owner.telemetry import status
 from celery_recommender.settings import SECRETS, Settings, variable
 from recommender_engine import EntryId, Recommender, open_recommender
@@ -459,7 +459,14 @@ def _examples(page: Path) -> list[tuple[str, str]]:
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("page", "least"),
-    [("library.md", 5), ("search.md", 2), ("filters.md", 4), ("themes.md", 1), ("recommendations.md", 7)],
+    [
+        ("library.md", 5),
+        ("search.md", 2),
+        ("filters.md", 4),
+        ("themes.md", 1),
+        ("recommendations.md", 7),
+        ("dataframes.md", 4),
+    ],
 )
 def test_examples_of_a_page_run(page: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -470,6 +477,21 @@ def test_examples_of_a_page_run(page: str, least: int, tmp_path: Path, monkeypat
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(code, page, "exec"), names)
         assert printed.getvalue() == expected
+
+
+@pytest.mark.model
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "examples/notebook/duplicates.ipynb").read_text())["cells"]
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                assert cell["outputs"] == [], "outputs are not kept: they change with the libraries"
+                exec(compile("".join(cell["source"]), "duplicates.ipynb", "exec"), names)
+    assert "58 flagged, 56 of them repeats; there are 62 repeats in all" in printed.getvalue()
+    assert names["found"].again(target_precision=0.8).bands["duplicate"] > names["found"].bands["duplicate"]
+    assert (tmp_path / "products.html").read_text() == names["page"]
 
 
 def test_doors_show_what_is_in_the_code() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from celery_recommender.celery.tasks.questions import Answers, Export
-from celery_recommender.cli.asking import _ask_here
-from celery_recommender.cli.data.replay import Seen, gathered, pages, replay
+from celery_recommender.cli.asking import ask_here
 from celery_recommender.cli.input.policies import checked
+from celery_recommender.cli.input.stored import gathered, pages
 from celery_recommender.cli.verdicts.tune import differing, summary
+from celery_recommender.replaying import Seen, replay
 from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.items import ItemProcessed, ItemRevised
 from tests.support.engine import Log, Models
@@ -35,7 +36,7 @@ def engine() -> Iterator[Recommender]:
 
 def asking(engine: Recommender) -> Callable[..., Any]:
     """The way in which the command line asks when no owner is at work."""
-    return lambda task, *args, **kwargs: _ask_here(engine, task, args, kwargs)
+    return lambda task, *args, **kwargs: ask_here(engine, task, args, kwargs)
 
 
 def seen_by(engine: Recommender, last: int = 1000) -> Seen:

@@ -57,7 +57,7 @@ def owner_or_state(settings: Settings) -> Iterator[Ask]:
     except StateLocked as error:
         raise click.ClickException(f"{error}, which does not answer on this server (starting up, perhaps)") from error
     try:
-        yield lambda task, *args, **kwargs: _ask_here(engine, task, args, kwargs)
+        yield lambda task, *args, **kwargs: ask_here(engine, task, args, kwargs)
     finally:
         engine.close()
 
@@ -154,7 +154,9 @@ def _ask_owner(app: Celery, task: type[QuestionTask], args: Any, kwargs: Any) ->
         raise click.ClickException(f"the worker did not answer within {_ANSWER_TIMEOUT_S:.0f} s") from error
 
 
-def _ask_here(engine: Recommender, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:
+def ask_here(engine: Recommender, task: type[QuestionTask], args: Any, kwargs: Any) -> Any:
+    """Put a question to an engine in this process."""
+
     class Here(task):  # type: ignore[valid-type, misc]
         def ask(self, question: Callable[[Recommender], Any], about: str | None = None) -> Any:
             return question(engine)

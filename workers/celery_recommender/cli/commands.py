@@ -21,6 +21,7 @@ COMMANDS = {
     "delete-collection": ("operate.delete_collection", "Delete a collection with all that is in it."),
     "pairs": ("data.pairs", "Show the most similar pairs of a file."),
     "tune": ("verdicts.tune", "Show which verdicts other settings would change."),
+    "report": ("data.report", "Write the verdicts of a collection as an HTML page."),
     "export": ("data.export", "Write the items of a collection to a file."),
     "evaluate": ("data.evaluate", "Judge verdicts and recommendations on your own data."),
     "backup": ("operate.backup", "Write a backup of the state, and verify it."),

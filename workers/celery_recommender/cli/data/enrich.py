@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 from rich.progress import Progress
 
 from celery_recommender.celery.tasks.questions import Get, Outcomes, Recommend
-from celery_recommender.cli.asking import Ask, owner_or_state, require_answers, require_server
+from celery_recommender.cli.asking import Ask, ask_here, owner_or_state, require_answers, require_server
 from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
 from celery_recommender.cli.data.themes import themes_of
 from celery_recommender.cli.input.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
 from celery_recommender.cli.input.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
+from celery_recommender.cli.input.policies import settings_of, settings_option
 from celery_recommender.cli.input.sending import OwnerGone, acceptable, rejected, send_rows, upsert, wait_until_decided
+from celery_recommender.cli.input.stored import changed_settings, gathered
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
-from celery_recommender.cli.output.event_lines import why
 from celery_recommender.client import Client
-from celery_recommender.records import BadRow, Dialect, Finding, ItemRow, Items, open_writer, scan_columns
+from celery_recommender.frames.columns import ADDED, added_cells, noted
+from celery_recommender.records import BadRow, Dialect, ItemRow, Items, open_writer, scan_columns
+from celery_recommender.replaying import commands, replayed
 from recommender_engine.errors import ConfigurationError
-
-ADDED = (
-    "band",
-    "duplicate_of",
-    "group",
-    "canonical_id",
-    "matched_id",
-    "probability",
-    "similarity",
-    "reason",
-    "similar_ids",
-    "novelty",
-    "error",
-)
-"""Columns that OUT has beside those of IN."""
 
 THEME = "theme"
 """The column that ``--themes`` adds."""
 
-_OF_ITEM = [
-    name for name in ADDED if name not in ("reason", "similar_ids", "novelty", "error")
-]  # as `get` answers them
 _Row = tuple[Mapping[str, Any], dict[str, Any]]  # cells of IN, and added cells without the prefix
 
-_COSTS_SOMETHING = (Finding.BAD_DATE, Finding.EMPTY_DATE, Finding.PRICE_AS_TEXT, Finding.CUT_ID)
 _BLOCK = 200
 _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
 
@@ -60,6 +46,8 @@ _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
 @click.option("--similar", default=5, show_default=True, type=click.IntRange(0, 100), help="Similar items per row.")
 @click.option("--themes", is_flag=True, help="Add the column theme: what each row is about, by the whole collection.")
 @click.option("--restart", is_flag=True, help="Start from the first row, even after an interrupted run.")
+@click.option("--again", is_flag=True, help="Send nothing: write the verdicts of rows that have been sent before.")
+@settings_option
 @json_option
 @click.pass_context
 def enrich(
@@ -72,6 +60,8 @@ def enrich(
     similar: int,
     themes: bool,
     restart: bool,
+    again: bool,
+    settings: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Send every row of IN, and write OUT: IN with the verdicts after the last row.
@@ -80,47 +70,127 @@ def enrich(
     only when it is complete. After an interruption (Ctrl-C) the same command continues where it stopped. A failed row
     keeps its cells and gets its error.
 
+    With --again nothing is sent or embedded: OUT gets the verdicts that hold now, or with --collection-settings those
+    that other settings would give, which are not stored.
+
     \b
     Added columns: band, duplicate_of, group, canonical_id, matched_id, probability, similarity, reason,
     similar_ids, novelty, error; with --themes also theme
     recommender enrich tickets.csv tickets.enriched.csv --text-field subject --text-field body --collection march
+    recommender enrich tickets.csv at-90.csv --collection march --again --collection-settings target_precision=0.9
     """
-    settings = require_server(load_settings())
-    require_answers(settings)
+    if settings and not again:
+        raise click.UsageError("--collection-settings goes with --again; `recommender configure` changes a collection")
     columns = scan_columns(source, given.file_format, options=given.reading)
     added = tuple(prefix + name for name in (*ADDED, *([THEME] if themes else [])))
     if clash := sorted(set(columns) & set(added)):
         raise ConfigurationError(f"{source} has a column {clash[0]!r} already: choose other names with --prefix")
-    client = Client(located(settings, given.collection))
-    identity = file_identity(source, "enrich", given.identity, settings.home, False)
-    checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=restart)
-    say_where_it_goes_on(checkpoint)
     tally = Tally(given.on_repeat)
-    with accounted(checkpoint, given.collection, source):
+    run = _Again(source, given, tally, settings) if again else _Sent(source, given, tally, restart=restart)
+    with run.accounted():
         dialect = _agreed(source, given)
         # Opened first: what cannot be written is said before an hour's work.
-        with open_writer(target, columns, added, like=dialect) as writer, progress_bar() as bar:
-            _send(client, source, given, checkpoint, tally, bar)
-            now = located(settings, given.collection)
-            with owner_or_state(now) as ask:
-                if now.home != client.home:
-                    _wait_for_last(ask, checkpoint, given.collection)
-                task = bar.add_task("written", total=tally.rows)
-                about = _themes(ask, given.collection) if themes else None
-                answers = _Answers(ask, checkpoint, tally, given.collection, similar, about)
-                for rows in _enriched(source, given, answers):
-                    for cells, added_cells in rows:
-                        writer.write({**cells, **{prefix + name: value for name, value in added_cells.items()}})
-                    bar.advance(task, len(rows))
-    checkpoint.finish()
-    client.close()
+        with (
+            open_writer(target, columns, added, like=dialect) as writer,
+            progress_bar() as bar,
+            run.asking(bar) as ask,
+        ):
+            task = bar.add_task("written", total=tally.rows)
+            about = _themes(ask, given.collection) if themes else None
+            answers = _Answers(ask, run.key, tally, given.collection, similar, about)
+            for rows in _enriched(source, given, answers):
+                for cells, added_cells in rows:
+                    writer.write({**cells, **{prefix + name: value for name, value in added_cells.items()}})
+                bar.advance(task, len(rows))
+    run.finish()
     if as_json:
         counts = {**tally.as_dict(), "rows": tally.rows, "errors": tally.failed}
-        print_json({"out": target, "collection": given.collection, "run": checkpoint.run, **counts})
+        print_json({"out": target, "collection": given.collection, **run.named, **counts})
     else:
         out.print(printable(f"{tally.rows:,} rows written to {target}, {tally.failed:,} with an error"))
         show(tally)
     context.exit(tally.exit_code)
+
+
+class _Sent:
+    """Rows are sent, and asked for once they are decided."""
+
+    def __init__(self, source: str, given: FileOptions, tally: Tally, *, restart: bool) -> None:
+        self._settings = settings = require_server(load_settings())
+        require_answers(settings)
+        self._source, self._given, self._tally = source, given, tally
+        self._client = Client(located(settings, given.collection))
+        identity = file_identity(source, "enrich", given.identity, settings.home, False)
+        self._checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=restart)
+        say_where_it_goes_on(self._checkpoint)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What tells this run apart from others."""
+        return {"run": self._checkpoint.run}
+
+    def accounted(self) -> AbstractContextManager[None]:
+        """A failure says what has been sent."""
+        return accounted(self._checkpoint, self._given.collection, self._source)
+
+    def key(self, row: int) -> str:
+        """The key of the command of a row."""
+        return self._checkpoint.key(row)
+
+    @contextmanager
+    def asking(self, bar: Progress) -> Iterator[Ask]:
+        """Send, wait, and ask where the collection is then."""
+        _send(self._client, self._source, self._given, self._checkpoint, self._tally, bar)
+        now = located(self._settings, self._given.collection)
+        with owner_or_state(now) as ask:
+            if now.home != self._client.home:
+                _wait_for_last(ask, self._checkpoint, self._given.collection)
+            yield ask
+
+    def finish(self) -> None:
+        """The next run of this file begins anew."""
+        self._checkpoint.finish()
+        self._client.close()
+
+
+class _Again:
+    """Rows were sent before: they are asked for as they stand, or as other settings would have them."""
+
+    named: ClassVar[dict[str, str]] = {}
+    key = None
+
+    def __init__(self, source: str, given: FileOptions, tally: Tally, changes: Sequence[str]) -> None:
+        self._source, self._given, self._tally = source, given, tally
+        self._changes = settings_of(changes)
+
+    def accounted(self) -> AbstractContextManager[None]:
+        """Nothing is sent."""
+        return nullcontext()
+
+    @contextmanager
+    def asking(self, bar: Progress) -> Iterator[Ask]:
+        """Ask the owner or the state, or a replay of what they hold."""
+        with opened(self._source, self._given) as (reader, mapping):
+            items = Items(reader, mapping, self._given.on_repeat, acceptable)
+            for one in items:
+                self._tally.add(one)
+            self._tally.replaced = items.replaced
+        settings = load_settings()
+        with owner_or_state(located(settings, self._given.collection)) as ask:
+            if not self._changes:
+                yield ask
+                return
+            task = bar.add_task("fetched", total=None)
+            seen = gathered(
+                ask, self._given.collection, None, lambda count, total: bar.update(task, advance=count, total=total)
+            )
+        task = bar.add_task("decided", total=commands(seen))
+        wanted = changed_settings(seen, self._changes)
+        with replayed(seen, wanted, partial(bar.advance, task), settings.message_rules) as (engine, _):
+            yield lambda question, *args, **kwargs: ask_here(engine, question, args, kwargs)
+
+    def finish(self) -> None:
+        """Nothing is left."""
 
 
 def _agreed(source: str, given: FileOptions) -> Dialect:
@@ -179,14 +249,14 @@ class _Answers:
     def __init__(
         self,
         ask: Ask,
-        checkpoint: Checkpoint,
+        key: Callable[[int], str] | None,
         tally: Tally,
         collection: str,
         similar: int,
         about: Mapping[str, str] | None,
     ) -> None:
         self._ask = ask
-        self._checkpoint = checkpoint
+        self._key = key
         self._tally = tally
         self._collection = collection
         self._similar = similar
@@ -195,8 +265,7 @@ class _Answers:
     def beside(self, rows: Sequence[ItemRow]) -> list[_Row]:
         """The rows with their verdicts."""
         ids = [one.item["id"] for one in rows if not isinstance(one.item, BadRow)]
-        keys = [self._checkpoint.key(one.row.number) for one in rows]
-        outcomes = self._ask(Outcomes, keys, collection=self._collection)
+        outcomes = self._outcomes(rows)
         views = dict(zip(ids, self._ask(Get, ids, collection=self._collection), strict=True))
         found = self._ask(Recommend, ids, collection=self._collection, limit=self._similar or 1)
         hits = dict(zip(ids, found, strict=True))
@@ -204,6 +273,13 @@ class _Answers:
             self._with_theme(one, self._row(one, outcome, views, hits))
             for one, outcome in zip(rows, outcomes, strict=True)
         ]
+
+    def _outcomes(self, rows: Sequence[ItemRow]) -> list[dict[str, Any] | None]:
+        if self._key is None:
+            return [None] * len(rows)
+        keys = [self._key(one.row.number) for one in rows]
+        found: list[dict[str, Any] | None] = self._ask(Outcomes, keys, collection=self._collection)
+        return found
 
     def _with_theme(self, one: ItemRow, row: _Row) -> _Row:
         cells, added = row
@@ -224,15 +300,17 @@ class _Answers:
         if (later := self._tally.replaced.get(one.row.number)) is not None:
             return _written(one, error=f"row {later} has the same id, and has replaced it")
         id_ = one.item["id"]
-        if (bad := _error_of(one.row.number, outcome)) is None and views[id_] is None:
+        bad = None if self._key is None else _error_of(one.row.number, outcome)
+        if bad is None and views[id_] is None:
             bad = BadRow(one.row.number, "the item was deleted meanwhile", "deleted")
+            if self._key is None:
+                bad = BadRow(one.row.number, "the collection does not have it: not sent, or deleted", "not_there")
         if bad is not None:
             self._tally.reject(bad)
             return _written(one, error=bad.error)
         similar = [hit["id"] for hit in hits[id_] or []][: self._similar]
-        remarks = "; ".join(remark.text for remark in one.remarks if remark.kind in _COSTS_SOMETHING)
         novelty = None if outcome is None else outcome["data"].get("novelty")
-        return _written(one, view=views[id_], similar=similar, novelty=novelty, error=remarks or None)
+        return _written(one, view=views[id_], similar=similar, novelty=novelty, error=noted(one.remarks))
 
 
 def _error_of(row: int, event: Mapping[str, Any] | None) -> BadRow | None:
@@ -243,17 +321,6 @@ def _error_of(row: int, event: Mapping[str, Any] | None) -> BadRow | None:
     return rejected(row, event)
 
 
-def _written(
-    one: ItemRow,
-    *,
-    view: Mapping[str, Any] | None = None,
-    similar: Sequence[str] | None = None,
-    novelty: float | None = None,
-    error: str | None = None,
-) -> _Row:
+def _written(one: ItemRow, **added: Any) -> _Row:
     """The cells of the row, and those that are added: a column of the input may have the name of an added one."""
-    added: dict[str, Any] = dict.fromkeys(ADDED)
-    if view is not None:
-        added |= {name: view[name] for name in _OF_ITEM}
-        added |= {"reason": why(view) or None, "similar_ids": similar, "novelty": novelty}
-    return one.row.values, added | {"error": error}
+    return one.row.values, added_cells(**added)

@@ -10,7 +10,7 @@ import numpy as np
 
 from celery_recommender.cli.asking import owner_or_state
 from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
-from celery_recommender.cli.data.replay import pages
+from celery_recommender.cli.input.stored import pages
 from celery_recommender.cli.locating import located
 from celery_recommender.records import RecordFormat, open_writer
 

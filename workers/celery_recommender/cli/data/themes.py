@@ -18,7 +18,7 @@ from celery_recommender.cli.common import (
     printable,
     progress_bar,
 )
-from celery_recommender.cli.data.replay import pages
+from celery_recommender.cli.input.stored import pages
 from celery_recommender.cli.locating import located
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from celery_recommender.cli.common import BAND_STYLES, counted, printable
+from celery_recommender.frames.columns import why
 from recommender_engine.items import (
     CollectionConfigured,
     CollectionDeleted,
@@ -62,11 +63,6 @@ def laid_out(line: Text, console: Console) -> Text:
     if not console.is_terminal or len(line) <= console.width:
         return line
     return Text("\n" + " " * _INDENT).join(line.wrap(console, max(console.width - _INDENT, _INDENT)))
-
-
-def why(verdict: Data) -> str:
-    """The reasons of a verdict in one sentence; empty if there are none."""
-    return verdict.get("explanation") or "; ".join(reason["text"] for reason in verdict["reasons"])
 
 
 def _processed(data: Data) -> Text:

@@ -23,7 +23,7 @@ from celery_recommender.cli.common import (
 )
 from celery_recommender.cli.input.filters import filter_options
 from celery_recommender.cli.locating import located
-from celery_recommender.cli.output.event_lines import why
+from celery_recommender.frames.columns import why
 from recommender_engine.pipeline.queries.searching import MOST_HITS
 
 _TEXT_SHOWN = 100

@@ -22,11 +22,11 @@ from celery_recommender.cli.common import (
     printable,
     progress_bar,
 )
-from celery_recommender.cli.data.replay import Replayed, Seen, commands, gathered, replay
-from celery_recommender.cli.input.policies import checked, read_policies, settings_of, with_words, words_option
+from celery_recommender.cli.input.policies import read_policies, settings_of, with_words, words_option
+from celery_recommender.cli.input.stored import changed_settings, gathered
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.measured import told_of_closed
-from recommender_engine.errors import ConfigurationError
+from celery_recommender.replaying import Replayed, Seen, commands, replay
 from recommender_engine.items import Band, CollectionSettings, ItemProcessed, ItemRevised
 
 Said = Mapping[str, ItemProcessed | ItemRevised]
@@ -71,10 +71,7 @@ def tune(
     with progress_bar() as bar, owner_or_state(located(load_settings(), collection)) as ask:
         fetching = bar.add_task("fetched", total=None)
         seen = gathered(ask, collection, last, lambda count, total: bar.update(fetching, advance=count, total=total))
-        # Those of now count as said, so that only what is changed can be wrong.
-        wanted = checked(collection, changes if file is not None else {**_plain(seen.settings), **changes})
-        if wanted.model != seen.settings.model:
-            raise ConfigurationError(f"model: the recorded vectors are those of {seen.settings.model!r}")
+        wanted = changed_settings(seen, changes, all_named=file is not None)
         sides = []
         for name, side in (("as now", seen.settings), ("changed", wanted)):
             task = bar.add_task(name, total=commands(seen))

@@ -1,19 +1,17 @@
-"""Replays the items of a collection in memory, under other settings."""
+"""Replays the items of a collection in memory, under other settings and with their recorded vectors."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
 import numpy as np
 
-from celery_recommender.celery.tasks.questions import Answers, Export
-from celery_recommender.cli.asking import Ask
-from recommender_engine import Entry, EntryId, open_recommender
+from recommender_engine import Entry, EntryId, Recommender, open_recommender
 from recommender_engine.embedding import Encoder, ModelIdentity
 from recommender_engine.embedding.encoder import Embeddings
 from recommender_engine.errors import EncodingError
@@ -61,31 +59,20 @@ class Replayed(NamedTuple):
     closed: list[dict[str, Any]]
 
 
-def pages(ask: Ask, collection: str, last: int | None = None) -> Iterator[dict[str, Any]]:
-    """The pages of an export.
-
-    Raises:
-        ClickException: there is no such collection.
-    """
-    after = 0
-    while after is not None:
-        page = ask(Export, collection=collection, after=after, last=last)
-        if page is None:
-            raise click.ClickException(f"there is no collection {collection!r}")
-        yield page
-        after = page["next"]
-
-
-def replay(
+@contextmanager
+def replayed(
     seen: Seen, settings: CollectionSettings, advance: Callable[[int], None], message_rules: Path | None = None
-) -> Replayed:
-    """The verdicts when all items arrive again, in their order and at their times.
+) -> Iterator[tuple[Recommender, dict[str, ItemProcessed | ItemRevised]]]:
+    """An engine in memory in which all items have arrived again, in their order and at their times.
 
     Args:
         seen: items with recorded vectors, and answers.
         settings: from the first item on.
         advance: called with the number of commands decided since the last call.
         message_rules: file with phrases that are cut from texts besides our own.
+
+    Yields:
+        The engine, which can embed nothing new, and what was said last of each item.
     """
     engine = open_recommender(None, _Recorded(settings.model, seen.dimension), message_rules=message_rules)
     said: dict[str, ItemProcessed | ItemRevised] = {}
@@ -95,40 +82,23 @@ def replay(
             batch = entries[start : start + _BATCH]
             _note(engine.process(batch), said)
             advance(len(batch))
-        closed = [one.model_dump(mode="json") for one in engine.promises.closed(seen.collection)]
+        yield engine, said
     finally:
         engine.close()
+
+
+def replay(
+    seen: Seen, settings: CollectionSettings, advance: Callable[[int], None], message_rules: Path | None = None
+) -> Replayed:
+    """The verdicts after ``replayed``, whose arguments these are."""
+    with replayed(seen, settings, advance, message_rules) as (engine, said):
+        closed = [one.model_dump(mode="json") for one in engine.promises.closed(seen.collection)]
     return Replayed(said, closed)
 
 
 def commands(seen: Seen) -> int:
     """How many commands a replay has."""
     return 1 + len(seen.items) + len(seen.answers)
-
-
-def gathered(ask: Ask, collection: str, last: int, advance: Callable[[int, int], None]) -> Seen:
-    """Everything that a replay needs, from the owner.
-
-    Args:
-        ask: the way to the owner.
-        collection: which.
-        last: the newest so many items.
-        advance: called with the number of items of each page, and of all pages together.
-
-    Raises:
-        ClickException: there is no such collection, or nothing in it.
-    """
-    items: list[dict[str, Any]] = []
-    settings, dimension = CollectionSettings(), None
-    for page in pages(ask, collection, last):
-        settings, dimension = CollectionSettings.model_validate(page["settings"]), page["dimension"]
-        items += page["items"]
-        advance(len(page["items"]), page["total"])
-    if not items or dimension is None:
-        raise click.ClickException(f"collection {collection!r} has no items")
-    there = {item["id"] for item in items}
-    answers = [one for one in ask(Answers, collection=collection) if {one["item_id"], one["other_id"]} <= there]
-    return Seen(collection, settings, dimension, items, answers)
 
 
 def _note(events: Sequence[Event], said: dict[str, ItemProcessed | ItemRevised]) -> None:
