@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from celery_recommender.frames.columns import added_cells, why
 from celery_recommender.frames.deciding import Judged, Sent, judged
 from celery_recommender.frames.labels import Labels
 from celery_recommender.frames.libraries import Added, Cells, Frame, frame_of
 from celery_recommender.replaying import Seen, replayed
-from celery_recommender.report.page import page
+from celery_recommender.report.page import in_short, page
 from celery_recommender.report.summary import MOST_PAIRS, Summary, summarise
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import ConfigureCollection
@@ -25,13 +23,6 @@ BANDS = ("duplicate", "review", "similar", "new")
 _WITH_A_MATCH = BANDS[:2]
 _NUMBERS = ("probability", "similarity", "novelty")
 _IDS = ("duplicate_of", "canonical_id", "matched_id")
-_SHORT = Environment(autoescape=True).from_string(
-    "<p>{{ rows }} rows: {% for band, count in bands.items() %}<b>{{ count }}</b> {{ band }}{{ ', ' if not loop.last }}"
-    "{% endfor %}; {{ groups }} groups of duplicates"
-    "{% if failed %}; {{ failed }} rows without a verdict{% endif %}.</p>"
-    "<p><small>{{ notes|join('; ') }}. <code>.frame</code> has all rows, <code>.duplicates</code>, <code>.unique</code>"
-    " and <code>.pairs</code> parts of them, <code>.report(path)</code> writes a page.</small></p>"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +142,7 @@ class Deduplicated:
     def _repr_html_(self) -> str:
         """For notebooks."""
         groups = Counter(row.view["group"] for row in self._rows if row.view is not None)
-        return _SHORT.render(
+        return in_short(
             rows=len(self._rows),
             bands=self.bands,
             groups=sum(count > 1 for count in groups.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from jinja2 import BaseLoader, Environment, StrictUndefined
@@ -13,6 +14,14 @@ from markupsafe import Markup
 from celery_recommender.report.summary import BINS, Summary
 
 _WIDTH, _HEIGHT = 6, 120  # of a bar of the histogram, and of the histogram, in units of its drawing
+
+_SHORT = Environment(autoescape=True).from_string(
+    "<p>{{ rows }} rows: {% for band, count in bands.items() %}<b>{{ count }}</b> {{ band }}{{ ', ' if not loop.last }}"
+    "{% endfor %}; {{ groups }} groups of duplicates"
+    "{% if failed %}; {{ failed }} rows without a verdict{% endif %}.</p>"
+    "<p><small>{{ notes|join('; ') }}. <code>.frame</code> has all rows, <code>.duplicates</code>, <code>.unique</code>"
+    " and <code>.pairs</code> parts of them, <code>.report(path)</code> writes a page.</small></p>"
+)
 
 
 def page(summary: Summary) -> str:
@@ -38,6 +47,19 @@ def page(summary: Summary) -> str:
         height=_HEIGHT,
         largest=max([*summary.sizes.values(), 1]),
     )
+
+
+def in_short(*, rows: int, bands: Mapping[str, int], groups: int, failed: int, notes: Sequence[str]) -> str:
+    """A few words of HTML about a frame, for a notebook.
+
+    Args:
+        rows: how many there are.
+        bands: rows by band.
+        groups: of two or more rows.
+        failed: rows without a verdict.
+        notes: how the columns are read.
+    """
+    return _SHORT.render(rows=rows, bands=bands, groups=groups, failed=failed, notes=notes)
 
 
 def _tall(count: int, highest: int) -> float:
