@@ -324,3 +324,35 @@ def test_an_upgrade_calls_no_table_valued_function() -> None:
     """SQLite 3.40 keeps it with the schema of before the change, and a later statement reads memory that was freed."""
     for statements in schema.UPGRADES.values():
         assert not any(name in re.sub(r" *--.*", "", statements) for name in ("json_each", "json_tree", "pragma_"))
+
+
+def test_a_state_of_schema_10_is_listed_and_counted_as_one_that_was_counted_from_the_start(tmp_path: Path) -> None:
+    engine, log = opened(tmp_path, matcher=LearnedMatcher), Log()
+    words = ("printer", "jams", "again", "order", "1042", "1043", "lost", "router")
+    engine.process([log.upsert(f"i{n}", " ".join(words[n % 8 :] + words[: n % 5])) for n in range(60)])
+    engine.process([log.upsert(f"j{n}", " ".join(words[n % 8 :])) for n in range(20)])
+    engine.process([log.feedback("i4", "same", "i9"), log.delete("i0"), log.delete("i4"), log.tick(3_600_000)])
+    engine.process([log.upsert("k", "printer jams", collection="other"), log.upsert("l", "order 1042 lost")])
+    kept = "SELECT seq, band, stated FROM items", "SELECT * FROM standings WHERE items", "SELECT * FROM arrivals"
+    before = [engine._store._db.execute(said).fetchall() for said in kept]
+    overview, listed = engine.overview(), engine.list_items(order="probability", limit=200)
+    engine.close()
+    assert {row[1] for row in before[0]} == {0, 1, 2, 3}
+    database = sqlite3.connect(tmp_path / DATABASE)
+    for index in ("items_by_band", "items_by_probability", "items_by_worth", "answers_by_collection"):
+        database.execute(f"DROP INDEX {index}")
+    for column in ("band", "stated", "worth"):
+        database.execute(f"ALTER TABLE items DROP COLUMN {column}")
+    for table in ("standings", "arrivals"):
+        database.execute(f"DROP TABLE {table}")
+    database.execute("PRAGMA user_version=10")
+    database.commit()
+    database.close()
+    engine = opened(tmp_path, matcher=LearnedMatcher)
+    columns, standings, arrivals = (engine._store._db.execute(said).fetchall() for said in kept)
+    assert [columns, standings] == before[:2]
+    assert sum(row[-1] for row in arrivals) == 2 * len(columns), "of those that are gone nothing is known"
+    assert engine.list_items(order="probability", limit=200) == listed
+    assert [one.bands for one in engine.overview().collections] == [one.bands for one in overview.collections]
+    assert engine.review().pairs
+    engine.close()

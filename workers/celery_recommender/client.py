@@ -17,6 +17,7 @@ from celery_recommender.broker.events.following import follow, last_event, so_fa
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.embedded import EmbeddedServer
 from celery_recommender.broker.redis.keys import PartitionKeys
+from celery_recommender.broker.routing.joined_pages import page_of_all
 from celery_recommender.broker.routing.partitions import AppendedCommand, Partition, Partitions
 from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.settings import Settings
@@ -523,6 +524,149 @@ class Client:
         )
         return listed
 
+    def list_items(
+        self,
+        collection: str = "default",
+        bands: Sequence[str] | None = None,
+        order: str = "arrival",
+        *,
+        descending: bool = True,
+        after: str | None = None,
+        limit: int = 50,
+        text: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any] | None:
+        """Items of a collection as they stand now; see ``recommender.list``.
+
+        Args:
+            collection: whose items; the result is ``None`` when there is no such collection.
+            bands: in which they stand: ``new``, ``similar``, ``review``, ``duplicate``; by default all.
+            order: ``arrival``, or ``probability`` of the verdicts.
+            descending: the latest, or the most probable, first.
+            after: ``next`` of the page before.
+            limit: how many at most, up to 200.
+            text: only items that have each word of it.
+            timeout_s: how long to wait for the owner.
+        """
+        found: dict[str, Any] | None = self.ask(
+            "recommender.list",
+            collection=collection,
+            bands=None if bands is None else list(bands),
+            order=order,
+            descending=descending,
+            after=after,
+            limit=limit,
+            text=text,
+            timeout_s=timeout_s,
+        )
+        return found
+
+    def review(
+        self,
+        collection: str = "default",
+        order: str = "worth",
+        *,
+        after: str | None = None,
+        limit: int = 20,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any] | None:
+        """Pairs that want a person's answer, by ``worth``, ``probability`` or ``arrival``; see ``recommender.review``.
+
+        Args:
+            collection: whose pairs; the result is ``None`` when there is no such collection.
+            order: of the pairs.
+            after: ``next`` of the page before.
+            limit: how many at most, up to 100.
+            timeout_s: how long to wait for the owner.
+        """
+        found: dict[str, Any] | None = self.ask(
+            "recommender.review", collection=collection, order=order, after=after, limit=limit, timeout_s=timeout_s
+        )
+        return found
+
+    def group(
+        self,
+        collection: str,
+        item_id: str,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any] | None:
+        """The group of an item with its members, the earliest first; see ``recommender.group``.
+
+        Args:
+            collection: of the item.
+            item_id: one of the members; the result is ``None`` when it is not there.
+            after: ``next`` of the page before.
+            limit: how many members at most, up to 200.
+            timeout_s: how long to wait for the owner.
+        """
+        found: dict[str, Any] | None = self.ask(
+            "recommender.group", item_id, collection=collection, after=after, limit=limit, timeout_s=timeout_s
+        )
+        return found
+
+    def overview(self, *, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Counts of each collection of all partitions, by name; see ``recommender.overview``.
+
+        Args:
+            timeout_s: how long to wait for the owner of each partition.
+
+        Returns:
+            ``{"collections": [...]}``, each with ``name``, ``partition``, ``items``, ``bands``, ``groups``,
+            ``answers``, ``review_backlog`` and ``rates``.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for partition in self._settings.all_partitions:
+            for one in self._overviewed(partition, timeout_s):
+                here = self.partitions.routing.partition_of(one["name"]) == partition
+                if here or one["name"] not in found:  # while one moves, parts of it are in two
+                    found[one["name"]] = {**one, "partition": partition}
+        return {"collections": [found[name] for name in sorted(found)]}
+
+    def _overviewed(self, partition: str, timeout_s: float) -> Iterator[dict[str, Any]]:
+        page: dict[str, Any] = {"next": None}
+        while True:
+            page = self._ask_partition(partition, "recommender.overview", {"after": page["next"]}, timeout_s)
+            yield from page["collections"]
+            if page["next"] is None:
+                return
+
+    def answers(
+        self,
+        collection: str | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any]:
+        """Answers of people, the newest first; see ``recommender.answers``.
+
+        Args:
+            collection: whose; by default those of all collections of all partitions.
+            after: ``next`` of the page before.
+            limit: how many at most, up to 500.
+            timeout_s: how long to wait for the owner of each partition.
+
+        Returns:
+            ``{"answers": [...], "next": ...}``, each answer with ``collection``, ``item_id``, ``other_id``, ``answer``,
+            ``by``, ``at_ms``, ``probability`` and ``number``.
+        """
+        if collection is not None:
+            page: dict[str, Any] = self.ask(
+                "recommender.answers", collection=collection, after=after, limit=limit, timeout_s=timeout_s
+            )
+            return page
+        return page_of_all(
+            self._settings.all_partitions,
+            after,
+            limit,
+            lambda partition, behind: self._ask_partition(
+                partition, "recommender.answers", {"collection": None, "after": behind, "limit": limit}, timeout_s
+            ),
+        )
+
     def ask(
         self, question: str, *args: Any, collection: str | None = None, timeout_s: float = 30.0, **options: Any
     ) -> Any:
@@ -540,13 +684,17 @@ class Client:
             InvalidCommand: the owner refuses the question.
             TimeoutError: no answer came.
         """
+        about = {} if collection is None else {"collection": collection}
+        partition = self.partitions.routing.partition_of(collection)
+        return self._ask_partition(partition, question, {**about, **options}, timeout_s, args)
+
+    def _ask_partition(
+        self, partition: str, question: str, options: Mapping[str, Any], timeout_s: float, args: Sequence[Any] = ()
+    ) -> Any:
         from celery.exceptions import TimeoutError as CeleryTimeoutError
 
-        queue = PartitionKeys.of(self.partitions.routing.partition_of(collection)).queue
-        about = {} if collection is None else {"collection": collection}
-        sent = self._app.send_task(
-            question, args, {**about, **options}, queue=_queue(queue), exchange="", expires=timeout_s
-        )
+        queue = PartitionKeys.of(partition).queue
+        sent = self._app.send_task(question, args, dict(options), queue=_queue(queue), exchange="", expires=timeout_s)
         try:
             return sent.get(timeout=timeout_s)
         except CeleryTimeoutError:

@@ -12,7 +12,7 @@ from recommender_engine.matching.model.learning import OWN_MODEL_FROM, held_out,
 from recommender_engine.matching.model.operating_points import CLOSED, OperatingPoint, upper_bound
 from recommender_engine.matching.model.pair_model import PairModel, default_model
 from recommender_engine.matching.model.promises import Answered, Promise, more_right, promises
-from recommender_engine.matching.model.review import review_rank
+from recommender_engine.matching.model.review import review_rank, stated_now
 from recommender_engine.matching.pair.profile import cached_bytes, forget_texts, item_terms
 from recommender_engine.matching.pair.segments import Kind, Segment, View, kind_of_items
 from recommender_engine.matching.pair.statistics import CountedTerms, TermStatistics
@@ -57,5 +57,6 @@ __all__ = [
     "promises",
     "review_rank",
     "rows_from",
+    "stated_now",
     "upper_bound",
 ]

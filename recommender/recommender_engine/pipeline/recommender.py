@@ -73,10 +73,12 @@ from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.export import Export, ExportPage
 from recommender_engine.pipeline.queries.incident_views import IncidentView, IncidentViews
+from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage, Listing
+from recommender_engine.pipeline.queries.review_queue import ReviewPage, ReviewQueue
 from recommender_engine.pipeline.queries.searching import FoundItem, Searching
 from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
-from recommender_engine.pipeline.queries.statistics import Statistics
-from recommender_engine.pipeline.queries.views import AnswerView, ItemView, Views
+from recommender_engine.pipeline.queries.statistics import OverviewPage, Statistics
+from recommender_engine.pipeline.queries.views import AnswerPage, AnswerView, ItemView, Views
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
 from recommender_engine.pipeline.recommend.resolving import RequestResolver
@@ -147,6 +149,7 @@ class Recommender:
         current_verdicts = CurrentVerdicts(store)
         corrections = Corrections(store, current_verdicts)
         review = ReviewBudget(self._collections, self._models.of)
+        store.standings.rank_by(review.rank)
         arrivals = Arrivals(store, self._words, judging, self._answers, groups, review)
         self._recutting = Recutting(store, self._collections, self._embedding, compared_texts, arrivals, search)
         self._departures = departures = Departures(store, arrivals, search, corrections)
@@ -211,6 +214,8 @@ class Recommender:
             store, self._collections, self._embedding, compared_texts, search, recommendations, self._filters
         )
         self._views = Views(store, self._collections, compared_texts, current_verdicts)
+        self._listing = Listing(store, self._collections, current_verdicts, self._words)
+        self._review_queue = ReviewQueue(store, self._collections, current_verdicts, self._answers, self._models.of)
         self._export = Export(store, self._collections, current_verdicts)
         self._statistics = Statistics(store, self._collections, self._indexes, self._answers, self.promises)
         self._searching = Searching(
@@ -409,6 +414,91 @@ class Recommender:
     def answers(self, collection: str = "default") -> list[AnswerView]:
         """Answers on the items of a collection, in the order in which they were given."""
         return self._views.answers(collection)
+
+    def answer_page(self, collection: str | None = None, after: str | None = None, limit: int = 50) -> AnswerPage:
+        """Answers, the newest first, a page at a time; of all collections of the partition where none is named.
+
+        Args:
+            collection: whose; by default all.
+            after: ``next`` of the page before.
+            limit: how many at most, up to 500.
+
+        Raises:
+            InvalidCommand: ``after`` is no cursor of answers, or the limit is wrong.
+        """
+        return self._views.answer_page(collection, after, limit)
+
+    def list_items(
+        self,
+        collection: str = "default",
+        bands: Sequence[str] | None = None,
+        order: str = "arrival",
+        *,
+        descending: bool = True,
+        after: str | None = None,
+        limit: int = 50,
+        text: str | None = None,
+    ) -> ItemPage | None:
+        """Items of a collection as they stand now, a page at a time; ``None`` when there is no such collection.
+
+        A page costs the same in a large collection. Items that arrive meanwhile move none between pages.
+
+        Args:
+            collection: whose items.
+            bands: in which they stand: ``new``, ``similar``, ``review``, ``duplicate``; by default all.
+            order: ``arrival``, or ``probability`` of the verdicts.
+            descending: the latest, or the most probable, first.
+            after: ``next`` of the page before, in the same order.
+            limit: how many at most, up to 200.
+            text: only items that have each word of it. In order of ``probability`` the latest 1,000 of these come
+                first, then the next.
+
+        Raises:
+            InvalidCommand: an argument is wrong; ``field`` names it.
+        """
+        return self._listing.items(collection, bands, order, descending=descending, after=after, limit=limit, text=text)
+
+    def review(
+        self, collection: str = "default", order: str = "worth", after: str | None = None, limit: int = 20
+    ) -> ReviewPage | None:
+        """Pairs that want a person's answer, a page at a time; ``None`` when there is no such collection.
+
+        Args:
+            collection: whose pairs.
+            order: ``worth`` of an answer, ``probability`` as it was stated, or ``arrival``, the latest first.
+            after: ``next`` of the page before, in the same order.
+            limit: how many at most, up to 100.
+
+        Raises:
+            InvalidCommand: an argument is wrong; ``field`` names it.
+        """
+        return self._review_queue.page(collection, order, after, limit)
+
+    def group(self, collection: str, item_id: str, after: str | None = None, limit: int = 50) -> GroupPage | None:
+        """The group of an item with its members in order of arrival, a page at a time; ``None`` without the item.
+
+        Args:
+            collection: of the item.
+            item_id: one of the members.
+            after: ``next`` of the page before.
+            limit: how many members at most, up to 200.
+
+        Raises:
+            InvalidCommand: ``after`` is no cursor of groups, or the limit is wrong.
+        """
+        return self._listing.group(collection, item_id, after, limit)
+
+    def overview(self, after: str | None = None, limit: int = 20) -> OverviewPage:
+        """Counts of each collection, by name: items, bands, groups, answers, what waits for review, rates.
+
+        Args:
+            after: ``next`` of the page before.
+            limit: how many collections at most, up to 50.
+
+        Raises:
+            InvalidCommand: ``after`` is no cursor of the overview, or the limit is wrong.
+        """
+        return self._statistics.overview(after, limit)
 
     def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
         """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""

@@ -6,6 +6,7 @@ from recommender_engine.store.collections import Arrived, Collection
 from recommender_engine.store.copying import DatabaseCopy, StateFacts, examine_copy, examine_state, stopped_copy
 from recommender_engine.store.failures import explained
 from recommender_engine.store.incidents import Incident
+from recommender_engine.store.listing import ListedRow, Place
 from recommender_engine.store.moves import Forward, Move
 from recommender_engine.store.outbox import MOST_BYTES as MOST_OUTBOX_BYTES
 from recommender_engine.store.outbox import Outbox
@@ -13,9 +14,15 @@ from recommender_engine.store.outbox_rows import KeyUse, OutboxRow, Reply
 from recommender_engine.store.policy_keys import PolicyQuery
 from recommender_engine.store.rows import AttributeRow, ItemText, LikelyPair, Member, StoredItem, Verdict
 from recommender_engine.store.sqlite import SqliteStore
+from recommender_engine.store.standings import BANDS, CODES, DAY_MS, GROUPS, HOUR_MS
 from recommender_engine.store.training import TrainingExample, TrainingRun
 
 __all__ = [
+    "BANDS",
+    "CODES",
+    "DAY_MS",
+    "GROUPS",
+    "HOUR_MS",
     "MOST_OUTBOX_BYTES",
     "Answer",
     "Arrived",
@@ -28,10 +35,12 @@ __all__ = [
     "ItemText",
     "KeyUse",
     "LikelyPair",
+    "ListedRow",
     "Member",
     "Move",
     "Outbox",
     "OutboxRow",
+    "Place",
     "PolicyQuery",
     "Reply",
     "SqliteStore",

@@ -36,7 +36,8 @@ class Answer:
     kind: str | None = None
 
 
-_SELECT = "SELECT one, other, same, entry, said_by, probability, features, kind FROM answers WHERE collection=?"
+_COLUMNS = "one, other, same, entry, said_by, probability, features, kind"
+_SELECT = f"SELECT {_COLUMNS} FROM answers WHERE collection=?"  # noqa: S608 (constant)
 
 
 class AnswerTable:
@@ -49,6 +50,21 @@ class AnswerTable:
     def all(self, collection: int) -> list[Answer]:
         """Every answer, in order of arrival."""
         return [_answer(row) for row in self._db.execute(f"{_SELECT} ORDER BY id", (collection,))]
+
+    def page(self, collection: int | None, before: int, limit: int) -> list[tuple[int, int, Answer]]:
+        """Answers, the newest first, each after its number and that of its collection.
+
+        Args:
+            collection: its number; ``None``: of all.
+            before: only answers with lower numbers.
+            limit: how many at most.
+        """
+        chosen, ours = ("", ()) if collection is None else (" AND collection=?", (collection,))
+        rows = self._db.execute(
+            f"SELECT id, collection, {_COLUMNS} FROM answers WHERE id < ?{chosen} ORDER BY id DESC LIMIT ?",  # noqa: S608
+            (before, *ours, limit),
+        )
+        return [(number, of, _answer(row)) for number, of, *row in rows]
 
     def pairs(self, collection: int) -> list[tuple[str, str, bool]]:
         """The two ids of every answer and whether they are duplicates, in order of arrival."""

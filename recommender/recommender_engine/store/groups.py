@@ -9,6 +9,7 @@ from typing import Literal
 
 from recommender_engine.store.recent_items import RecentItems
 from recommender_engine.store.rows import Member
+from recommender_engine.store.standings import Standings
 
 CanonicalRule = Literal["earliest", "latest", "longest"]
 
@@ -27,10 +28,11 @@ class GroupTable:
         moves: how often items changed their group, since the start.
     """
 
-    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems, standings: Standings) -> None:
         self._db = connection
         self._recent = recent
         self.moves = 0
+        self._standings = standings
 
     def canonical(
         self, groups: Collection[str], rule: CanonicalRule = "earliest", hidden_ms: int | None = None
@@ -88,9 +90,16 @@ class GroupTable:
         """Every item of a group, in order of arrival."""
         return self.earliest(group, -1)
 
-    def size(self, group: str) -> int:
-        """Number of items of a group."""
-        return int(self._db.execute("SELECT count(*) FROM items WHERE grp=?", (group,)).fetchone()[0])
+    def size(self, group: str, hidden_ms: int | None = None) -> int:
+        """Number of items of a group.
+
+        Args:
+            group: its id.
+            hidden_ms: items that arrived up to this stream time are hidden.
+        """
+        visible, since = ("", ()) if hidden_ms is None else (" AND at_ms > ?", (hidden_ms,))
+        counted = self._db.execute(f"SELECT count(*) FROM items WHERE grp=?{visible}", (group, *since))  # noqa: S608
+        return int(counted.fetchone()[0])
 
     def times(self, group: str, limit: int) -> list[int]:
         """When the items of a group happened, the latest arrival first, at most ``limit``; 0 where it is not known.
@@ -130,9 +139,10 @@ class GroupTable:
 
     def move(self, seqs: Collection[int], group: str) -> None:
         """Put items into a group."""
-        self._db.execute(
-            "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
-        )
+        with self._standings.regrouped(seqs, group):
+            self._db.execute(
+                "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
+            )
         self.moves += 1
         self._recent.rearranged()
 
@@ -150,5 +160,6 @@ class GroupTable:
 
     def leave(self, group: str, until_ms: int) -> None:
         """Remove the items that arrived up to a stream time from a group; they are in no group then."""
-        self._db.execute("UPDATE items SET grp='' WHERE grp=? AND at_ms <= ?", (group, until_ms))
+        with self._standings.regrouped([member.seq for member in self.expired(group, until_ms)]):
+            self._db.execute("UPDATE items SET grp='' WHERE grp=? AND at_ms <= ?", (group, until_ms))
         self._recent.rearranged()

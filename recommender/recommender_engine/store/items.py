@@ -22,6 +22,7 @@ from recommender_engine.store.rows import (
     StoredItem,
     Verdict,
 )
+from recommender_engine.store.standings import Standings
 from recommender_engine.store.tally import CollectionCounts
 
 _SELECT = (
@@ -36,8 +37,9 @@ _ATTRIBUTES = "SELECT seq, point, at_ms, attributes FROM items"
 class ItemTable:
     """Reads and writes items; every call runs in the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, recent: RecentItems) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: RecentItems, standings: Standings) -> None:
         self._db = connection
+        self._standings = standings
         self.recent = recent
         self.counts = CollectionCounts(connection, "items")
         self.changes = ChangedItems(connection)
@@ -76,6 +78,14 @@ class ItemTable:
         )
         return {row[0]: _stored(row) for row in rows}
 
+    def verdicts(self, seqs: Collection[int]) -> dict[int, PairVerdict]:
+        """Verdicts of items on a pair, by arrival number, of those that have one."""
+        rows = self._db.execute(
+            "SELECT seq, verdict FROM items WHERE seq IN (SELECT value FROM json_each(?)) AND verdict IS NOT NULL",
+            (json.dumps(list(seqs)),),
+        )
+        return {seq: PairVerdict.model_validate_json(pair) for seq, pair in rows}
+
     def texts(self, seqs: Collection[int], collection: str) -> dict[int, ItemText]:
         """Texts of items of a collection, by arrival number."""
         found = self.recent.texts.among(seqs)
@@ -109,8 +119,8 @@ class ItemTable:
         """
         self._db.execute(
             "INSERT INTO items (seq, collection, id, revision, version, content, attributes, fingerprint, vector,"
-            " point, grp, verdict, matched_seq, at_ms, compared, length, happened_ms, scope, moment)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " point, grp, verdict, matched_seq, at_ms, compared, length, happened_ms, scope, moment,"
+            " band, stated, worth) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 row.seq,
                 row.collection,
@@ -130,6 +140,7 @@ class ItemTable:
                 _length(row.item),
                 row.happened_ms,
                 *policy_key,
+                *self._standings.arriving(row),
             ),
         )
         self.counts.change(row.collection, 1)
@@ -138,9 +149,12 @@ class ItemTable:
 
     def correct(self, seq: int, verdict: Verdict) -> None:
         """Replace the verdict of an item."""
-        self._db.execute(
-            "UPDATE items SET verdict=?, matched_seq=? WHERE seq=?", (_verdict_json(verdict), verdict.matched_seq, seq)
-        )
+        written = self._db.execute(
+            "UPDATE items SET verdict=?, matched_seq=? WHERE seq=? RETURNING collection",
+            (_verdict_json(verdict), verdict.matched_seq, seq),
+        ).fetchall()
+        for (collection,) in written:
+            self._standings.corrected(seq, collection, verdict)
 
     def rematch(self, seqs: Collection[int], matched_seq: int) -> None:
         """Set the matched item of duplicates, and delete their reasons."""
@@ -149,6 +163,7 @@ class ItemTable:
             " '$.explanation', '') WHERE seq IN (SELECT value FROM json_each(?)) AND verdict IS NOT NULL",
             (matched_seq, json.dumps(list(seqs))),
         )
+        self._standings.refresh(seqs)
 
     def update(self, row: StoredItem, policy_key: PolicyKeyOf = (None, None)) -> None:
         """Change attributes or fields of an item of the same text; arrival, group and verdict stay."""
@@ -177,17 +192,20 @@ class ItemTable:
 
     def delete(self, seq: int) -> None:
         """Delete an item, and the reasons of verdicts matched with it, which may quote it."""
-        gone = self._db.execute("DELETE FROM items WHERE seq=? RETURNING collection, point, grp", (seq,)).fetchone()
+        gone = self._db.execute(
+            "DELETE FROM items WHERE seq=? RETURNING collection, point, grp, band", (seq,)
+        ).fetchone()
+        self._db.execute(
+            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', ''),"
+            " stated=CASE band WHEN 0 THEN 0.0 ELSE stated END WHERE matched_seq=?",
+            (seq,),
+        )
         if gone is not None:
-            collection, point, group = gone
+            collection, point, group, band = gone
             self.counts.change(collection, -1)
             self.changes.note(collection, seq)
             self.recent.left(seq, point, group)
-        self._db.execute(
-            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
-            " WHERE matched_seq=?",
-            (seq,),
-        )
+            self._standings.deleted(seq, collection, group, band)
 
     def attributes(self, collection: int, seqs: Collection[int] | None = None) -> Iterator[AttributeRow]:
         """Number, point, stream time of arrival and attributes of items of a collection, in order of arrival.

@@ -18,6 +18,7 @@ from recommender_engine.store.failures import explained
 from recommender_engine.store.groups import GroupTable
 from recommender_engine.store.incidents import IncidentTable
 from recommender_engine.store.items import ItemTable
+from recommender_engine.store.listing import ListingTable
 from recommender_engine.store.mentions import MentionTable
 from recommender_engine.store.moves import MoveTable
 from recommender_engine.store.novelty import NoveltyTable
@@ -26,6 +27,7 @@ from recommender_engine.store.policy_keys import PolicyKeyTable
 from recommender_engine.store.recent_items import RecentItems
 from recommender_engine.store.schema import check, connect, forget_statistics
 from recommender_engine.store.space import give_back, let_shrink
+from recommender_engine.store.standings import Standings
 from recommender_engine.store.tombstones import TombstoneTable
 from recommender_engine.store.training import TrainingTable
 from recommender_engine.store.transfer import TransferTable
@@ -62,8 +64,10 @@ class SqliteStore:
         self._on_retire: list[Callable[[int], None]] = []
         self.collections = CollectionTable(self._db)
         recent = RecentItems()
-        self.items = ItemTable(self._db, recent)
-        self.groups = GroupTable(self._db, recent)
+        self.standings = Standings(self._db)
+        self.listing = ListingTable(self._db)
+        self.items = ItemTable(self._db, recent, self.standings)
+        self.groups = GroupTable(self._db, recent, self.standings)
         self.policy_index = PolicyKeyTable(self._db)
         self.vectors = VectorTable(self._db, recent)
         self.words = WordTable(self._db)
@@ -84,7 +88,7 @@ class SqliteStore:
         for counts in (self.items.counts, self.answers.counts, self.tombstones.counts):
             self.on_rollback(counts.forget)
             self.on_retire(counts.retire)
-        for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour):
+        for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour, self.standings):
             self.on_rollback(table.forget)
 
     def on_rollback(self, reload: Callable[[], None]) -> None:
@@ -129,6 +133,7 @@ class SqliteStore:
             try:
                 yield
                 self.outbox.flush()
+                self.standings.flush()
                 self._db.execute("COMMIT")
             except BaseException:
                 with ExitStack() as reloads:  # the last callback is called first

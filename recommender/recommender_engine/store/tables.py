@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender_engine.store.upgrades`)."""
 
 # Indexes are in the order in which upgrades create them: SQLite chooses between equally good ones by their order.
@@ -66,6 +66,9 @@ CREATE TABLE items (
     compared TEXT,                          -- what of it is compared, as in content; NULL where that is all of it
     length INTEGER NOT NULL DEFAULT 0,      -- characters of its text or fields
     happened_ms INTEGER,                    -- stream time of what it reports; NULL: its arrival, 0: not known
+    band INTEGER,                           -- how it stands now: 0 new, 1 similar, 2 review, 3 duplicate; NULL: expired
+    stated REAL NOT NULL DEFAULT 0,         -- probability of its verdict
+    worth REAL,                             -- of an answer on its pair; NULL without one
     UNIQUE (collection, id)
 );
 CREATE INDEX items_by_point ON items (point, seq);
@@ -80,6 +83,9 @@ CREATE INDEX items_by_scope_text ON items (scope, fingerprint, moment, seq) WHER
 CREATE INDEX items_by_scope_point ON items (scope, point, moment, seq) WHERE scope IS NOT NULL;
 CREATE INDEX items_by_scope_time ON items (scope, moment, point) WHERE scope IS NOT NULL;
 CREATE INDEX items_by_length ON items (grp, length DESC, seq);
+CREATE INDEX items_by_band ON items (collection, band, seq);
+CREATE INDEX items_by_probability ON items (collection, band, stated, seq);
+CREATE INDEX items_by_worth ON items (collection, worth, seq) WHERE band = 2;
 
 -- The highest version of a deleted item, so that an older upsert that comes late still loses.
 CREATE TABLE tombstones (
@@ -146,6 +152,7 @@ CREATE TABLE answers (
     UNIQUE (collection, one, other)
 );
 CREATE INDEX answers_by_other ON answers (collection, other);
+CREATE INDEX answers_by_collection ON answers (collection, id);
 
 -- The matcher of a collection that has learned from answers.
 CREATE TABLE models (
@@ -209,6 +216,18 @@ CREATE TABLE incidents (
 -- How far recent arrivals were from what was there before, by hash of the arrival number.
 CREATE TABLE novelty (
     collection INTEGER NOT NULL, slot INTEGER NOT NULL, distance REAL NOT NULL, PRIMARY KEY (collection, slot)
+) WITHOUT ROWID;
+
+-- Items of a collection by the band in which they stand now, and its groups of two items or more.
+CREATE TABLE standings (
+    collection INTEGER NOT NULL, what TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (collection, what)
+) WITHOUT ROWID;
+
+-- How many items arrived in each of the latest hours and days, by the band in which they were put.
+CREATE TABLE arrivals (
+    collection INTEGER NOT NULL, span_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL, band INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    PRIMARY KEY (collection, span_ms, start_ms, band)
 ) WITHOUT ROWID;
 
 -- Whether the word index holds marks of what was removed.

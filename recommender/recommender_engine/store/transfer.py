@@ -17,6 +17,8 @@ _TABLES_AND_KEYS = (
     ("traffic", "hour"),
     ("incidents", "id"),
     ("novelty", "slot"),
+    ("standings", "what"),
+    ("arrivals", "start_ms"),
 )
 _GONE = "\n"  # in the name of a collection that has left; not allowed in ids
 

@@ -175,6 +175,45 @@ CREATE TABLE novelty (
 ) WITHOUT ROWID;
 """
     + BEHAVIOUR_TABLES,
+    11: """
+-- How an item stands now. An older verdict does not say by which model: its worth is the probability.
+ALTER TABLE items ADD COLUMN band INTEGER;                    -- 0 new, 1 similar, 2 review, 3 duplicate; NULL: expired
+ALTER TABLE items ADD COLUMN stated REAL NOT NULL DEFAULT 0;  -- probability of its verdict
+ALTER TABLE items ADD COLUMN worth REAL;                      -- of an answer on its pair; NULL without one
+UPDATE items SET worth = json_extract(verdict, '$.probability'), band = CASE WHEN grp = '' THEN NULL
+    WHEN seq > (SELECT min(seq) FROM items AS head WHERE head.grp = items.grp) THEN 3
+    ELSE CASE json_extract(verdict, '$.band') WHEN 'similar' THEN 1 WHEN 'review' THEN 2 ELSE 0 END END;
+UPDATE items SET stated = worth WHERE worth IS NOT NULL
+    AND (band IS NOT 0 OR EXISTS (SELECT 1 FROM items AS other WHERE other.seq = items.matched_seq));
+CREATE INDEX items_by_band ON items (collection, band, seq);
+CREATE INDEX items_by_probability ON items (collection, band, stated, seq);
+CREATE INDEX items_by_worth ON items (collection, worth, seq) WHERE band = 2;
+CREATE INDEX answers_by_collection ON answers (collection, id);
+
+-- Items of a collection by the band in which they stand now, and its groups of two items or more.
+CREATE TABLE standings (
+    collection INTEGER NOT NULL, what TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (collection, what)
+) WITHOUT ROWID;
+
+-- How many items arrived in each of the latest hours and days, by the band in which they were put.
+CREATE TABLE arrivals (
+    collection INTEGER NOT NULL, span_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL, band INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    PRIMARY KEY (collection, span_ms, start_ms, band)
+) WITHOUT ROWID;
+INSERT INTO standings SELECT collection, CASE band WHEN 0 THEN 'new' WHEN 1 THEN 'similar' WHEN 2 THEN 'review'
+    ELSE 'duplicate' END, count(*) FROM items WHERE band IS NOT NULL GROUP BY collection, band;
+INSERT INTO standings SELECT collection, 'groups', count(*) FROM (
+    SELECT collection FROM items WHERE grp <> '' GROUP BY collection, grp HAVING count(*) > 1) GROUP BY collection;
+INSERT INTO arrivals SELECT items.collection, 3600000, at_ms / 3600000 * 3600000, band, count(*) FROM items
+    JOIN (SELECT collection, max(at_ms) / 3600000 AS latest FROM items GROUP BY collection) AS ends
+    ON ends.collection = items.collection
+    WHERE band IS NOT NULL AND at_ms / 3600000 > latest - 48 GROUP BY items.collection, at_ms / 3600000, band;
+INSERT INTO arrivals SELECT items.collection, 86400000, at_ms / 86400000 * 86400000, band, count(*) FROM items
+    JOIN (SELECT collection, max(at_ms) / 86400000 AS latest FROM items GROUP BY collection) AS ends
+    ON ends.collection = items.collection
+    WHERE band IS NOT NULL AND at_ms / 86400000 > latest - 60 GROUP BY items.collection, at_ms / 86400000, band;
+""",
 }
 
 

@@ -67,6 +67,25 @@ class WordTable:
         rows = self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (self._hash(collection, term),))
         return [row[0] for row in rows]
 
+    def having_all(
+        self, collection: int, terms: Iterable[str], after: int, limit: int, *, descending: bool
+    ) -> list[int]:
+        """Arrival numbers of items that have all of the terms, in the order of arrival.
+
+        Args:
+            collection: its number.
+            terms: at least one.
+            after: the arrival number of the last item before.
+            limit: how many at most.
+            descending: the latest first.
+        """
+        sign, order = ("<", " DESC") if descending else (">", "")
+        rows = self._db.execute(
+            f"SELECT rowid FROM words WHERE words MATCH ? AND rowid {sign} ? ORDER BY rowid{order} LIMIT ?",  # noqa: S608
+            (self._hashes(collection, terms), after, limit),
+        )
+        return [row[0] for row in rows]
+
     @property
     def marked(self) -> bool:
         """Whether something was removed since the last compaction began."""

@@ -45,3 +45,14 @@ def review_rank(model: PairModel, probability: float) -> float:
         return probability
     bounded = min(max(probability, _LEAST), 1.0 - _LEAST)
     return 1.0 / (1.0 + exp(-log(bounded / (1.0 - bounded)) - model.review.shift))
+
+
+def stated_now(model: PairModel, rank: float) -> float:
+    """The probability that a model states of a pair with this rank, on the mean of the answered pairs, in (0, 1).
+
+    The inverse of `review_rank`.
+    """
+    if model.review is None:
+        return rank
+    bounded = min(max(rank, _LEAST), 1.0 - _LEAST)
+    return round(1.0 / (1.0 + exp(-log(bounded / (1.0 - bounded)) + model.review.shift)), 4)

@@ -61,10 +61,20 @@ class ReviewBudget:
             return pair
         return pair if fits(budget, collection.arrived, self._rank(collection, pair)) else _below(pair)
 
+    def rank(self, collection: int, probability: float) -> float:
+        """A probability that is stated now, on the scale on which pairs from before and after answers compare.
+
+        Args:
+            collection: its number.
+            probability: in [0, 1].
+        """
+        found = self._collections.by_id(collection)
+        if found is None or not found.settings.compares_texts:
+            return probability
+        return review_rank(self._model_of(found.name), probability)
+
     def _rank(self, collection: Collection, pair: PairVerdict) -> float:
-        if not collection.settings.compares_texts:
-            return pair.probability
-        return review_rank(self._model_of(collection.name), pair.probability)
+        return self.rank(collection.id, pair.probability)
 
 
 def share_in_review(*collections: Collection) -> float:

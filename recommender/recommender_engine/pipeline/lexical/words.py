@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -121,6 +121,12 @@ class Words:
         return shared_words(
             item_terms(item), self._of(collection), lambda term: self._postings.having(collection, term), keep
         )
+
+    def having_all(
+        self, collection: int, terms: Sequence[str], after: int, limit: int, *, descending: bool
+    ) -> list[int]:
+        """Arrival numbers of the items that have all of some terms, behind a number, in the order of arrival."""
+        return self._store.words.having_all(collection, terms, after, limit, descending=descending)
 
     def flush(self) -> None:
         """Write what has changed; part of the running transaction."""

@@ -5,12 +5,76 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from recommender_engine.items import Band
+from recommender_engine.items.cursors import cursor, place_of
+from recommender_engine.items.values import Value
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.review_budget import share_in_review
 from recommender_engine.pipeline.learning.promises import Promises
+from recommender_engine.pipeline.queries.listed_items import iso
+from recommender_engine.pipeline.queries.paging import checked_limit
 from recommender_engine.pipeline.vectors.indexes import Indexes
-from recommender_engine.store import SqliteStore
+from recommender_engine.store import BANDS, DAY_MS, GROUPS, HOUR_MS, Collection, SqliteStore
+
+MOST_OVERVIEWED = 50
+"""Collections of a page at most."""
+
+
+class Arrivals(Value):
+    """How many items arrived in an hour or a day.
+
+    Attributes:
+        start: when it began, in stream time, ISO 8601.
+        bands: items by the band in which they were put when they arrived.
+    """
+
+    start: str
+    bands: dict[Band, int]
+
+
+class ArrivalRates(Value):
+    """Arrivals of late; without the hours and days in which nothing arrived.
+
+    Attributes:
+        hours: the latest 48, the earliest first.
+        days: the latest 60 (UTC), the earliest first.
+    """
+
+    hours: tuple[Arrivals, ...]
+    days: tuple[Arrivals, ...]
+
+
+class CollectionOverview(Value):
+    """Counts of a collection.
+
+    Attributes:
+        items: that are stored.
+        bands: items by the band in which they stand now.
+        groups: of two items or more.
+        answers: of people.
+        review_backlog: items that stand in ``review``.
+        rates: of arrivals.
+    """
+
+    name: str
+    items: int
+    bands: dict[Band, int]
+    groups: int
+    answers: int
+    review_backlog: int
+    rates: ArrivalRates
+
+
+class OverviewPage(Value):
+    """Some collections, by name.
+
+    Attributes:
+        next: the ``after`` of the next page; ``None`` on the last one.
+    """
+
+    collections: tuple[CollectionOverview, ...]
+    next: str | None
 
 
 class Statistics:
@@ -55,3 +119,35 @@ class Statistics:
     def review_share(self) -> float:
         """Share of ``review`` among the recent items of all collections, in [0, 1]."""
         return share_in_review(*self._collections.all())
+
+    def overview(self, after: str | None, limit: int) -> OverviewPage:
+        """A page of collections; see ``Recommender.overview``."""
+        most = checked_limit(limit, MOST_OVERVIEWED)
+        behind: Any = "" if after is None else place_of(after, "overview", (str,))[0]
+        found = sorted([one for one in self._collections.all() if one.name > behind], key=lambda one: one.name)
+        shown = found[:most]
+        return OverviewPage(
+            collections=tuple([self._overview_of(one) for one in shown]),
+            next=cursor("overview", (shown[-1].name,)) if len(found) > most else None,
+        )
+
+    def _overview_of(self, collection: Collection) -> CollectionOverview:
+        counts = self._store.standings.counts(collection.id)
+        return CollectionOverview(
+            name=collection.name,
+            items=self._store.items.count(collection.id),
+            bands={band: counts[band] for band in BANDS},
+            groups=counts[GROUPS],
+            answers=self._answers.count(collection.id),
+            review_backlog=counts[Band.REVIEW],
+            rates=ArrivalRates(hours=self._rates(collection, HOUR_MS), days=self._rates(collection, DAY_MS)),
+        )
+
+    def _rates(self, collection: Collection, span_ms: int) -> tuple[Arrivals, ...]:
+        counted = self._store.standings.arrivals(collection.id, span_ms)
+        return tuple(
+            [
+                Arrivals(start=iso(start_ms), bands={band: counts[band] for band in BANDS})
+                for start_ms, counts in counted.items()
+            ]
+        )

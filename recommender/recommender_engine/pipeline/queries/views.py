@@ -7,11 +7,16 @@ from typing import Any
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Attributes, Band, Reason
+from recommender_engine.items.cursors import cursor, place_of
 from recommender_engine.items.values import Value
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
-from recommender_engine.store import SqliteStore
+from recommender_engine.pipeline.queries.paging import checked_limit
+from recommender_engine.store import Answer, SqliteStore
+
+MOST_ANSWERS_LISTED = 500
+"""Answers of a page at most."""
 
 
 class CutView(Value):
@@ -77,6 +82,28 @@ class AnswerView(Value):
     probability: float
 
 
+class ListedAnswer(AnswerView):
+    """What a person said of two items of a collection.
+
+    Attributes:
+        number: of the answer; later ones have higher numbers, in a partition.
+    """
+
+    collection: str
+    number: int
+
+
+class AnswerPage(Value):
+    """Some answers, the newest first.
+
+    Attributes:
+        next: the ``after`` of the next page; ``None`` on the last one.
+    """
+
+    answers: tuple[ListedAnswer, ...]
+    next: str | None
+
+
 class Views:
     """Reads single items, answers and outcomes from the committed state."""
 
@@ -132,14 +159,31 @@ class Views:
     def answers(self, collection: str) -> list[AnswerView]:
         """Answers on the items of a collection, in the order in which they were given."""
         found = self._collections.find(collection)
-        return [
-            AnswerView(
-                item_id=answer.one,
-                other_id=answer.other,
-                answer="same" if answer.same else "different",
-                by=answer.by,
-                at_ms=answer.entry.ms,
-                probability=answer.probability,
-            )
-            for answer in (self._store.answers.all(found.id) if found else ())
+        return [AnswerView(**_said(answer)) for answer in (self._store.answers.all(found.id) if found else ())]
+
+    def answer_page(self, collection: str | None, after: str | None, limit: int) -> AnswerPage:
+        """A page of answers; see ``Recommender.answer_page``."""
+        most = checked_limit(limit, MOST_ANSWERS_LISTED)
+        before = 2**63 - 1 if after is None else place_of(after, "answers", (int,))[0]
+        found = None if collection is None else self._collections.find(collection)
+        if collection is not None and found is None:
+            return AnswerPage(answers=(), next=None)
+        rows = self._store.answers.page(None if found is None else found.id, before, most + 1)
+        listed = [
+            ListedAnswer(**_said(answer), collection=owner.name, number=number)
+            for number, of, answer in rows[:most]
+            if (owner := self._collections.by_id(of)) is not None  # not of one that has left
         ]
+        following = cursor("answers", (rows[most - 1][0],)) if len(rows) > most else None
+        return AnswerPage(answers=tuple(listed), next=following)
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    return {
+        "item_id": answer.one,
+        "other_id": answer.other,
+        "answer": "same" if answer.same else "different",
+        "by": answer.by,
+        "at_ms": answer.entry.ms,
+        "probability": answer.probability,
+    }

@@ -254,14 +254,87 @@ class Events(QuestionTask):
         }
 
 
+class ListItems(QuestionTask):
+    """Items of a collection as they stand now, page by page."""
+
+    name = "recommender.list"
+
+    def run(
+        self,
+        collection: str = "default",
+        bands: list[str] | None = None,
+        order: str = "arrival",
+        descending: bool = True,
+        after: str | None = None,
+        limit: int = 50,
+        text: str | None = None,
+    ) -> dict[str, Any] | None:
+        """``items`` and ``next``; ``None`` when there is no such collection. See ``Recommender.list_items``."""
+        page = self.ask(
+            lambda engine: engine.list_items(
+                collection, bands, order, descending=descending, after=after, limit=limit, text=text
+            ),
+            collection,
+        )
+        return None if page is None else page.model_dump(mode="json")
+
+
+class Review(QuestionTask):
+    """Pairs of a collection that want a person's answer, page by page."""
+
+    name = "recommender.review"
+
+    def run(
+        self, collection: str = "default", order: str = "worth", after: str | None = None, limit: int = 20
+    ) -> dict[str, Any] | None:
+        """``pairs`` and ``next``; ``None`` when there is no such collection. See ``Recommender.review``."""
+        page = self.ask(lambda engine: engine.review(collection, order, after, limit), collection)
+        return None if page is None else page.model_dump(mode="json")
+
+
+class Group(QuestionTask):
+    """The group of an item with its members, page by page."""
+
+    name = "recommender.group"
+
+    def run(
+        self, item_id: str, collection: str = "default", after: str | None = None, limit: int = 50
+    ) -> dict[str, Any] | None:
+        """``group``, ``canonical``, ``size``, ``members`` and ``next``; ``None`` when the item is not there."""
+        page = self.ask(lambda engine: engine.group(collection, item_id, after, limit), collection)
+        return None if page is None else page.model_dump(mode="json")
+
+
+class Overview(QuestionTask):
+    """Counts of each collection of a partition, page by page."""
+
+    name = "recommender.overview"
+
+    def run(self, after: str | None = None, limit: int = 20) -> dict[str, Any]:
+        """``collections`` and ``next``; see ``Recommender.overview``."""
+        page: dict[str, Any] = self.ask(lambda engine: engine.overview(after, limit)).model_dump(mode="json")
+        return page
+
+
 class Answers(QuestionTask):
     """The answers about the items of a collection."""
 
     name = "recommender.answers"
 
-    def run(self, collection: str = "default") -> list[dict[str, Any]]:
-        """Answers in the order in which they were given; see ``Recommender.answers``."""
-        return [one.model_dump(mode="json") for one in self.ask(lambda engine: engine.answers(collection), collection)]
+    def run(self, collection: str | None = "default", after: str | None = None, limit: int | None = None) -> Any:
+        """All answers in the order in which they were given (``Recommender.answers``), or a page, the newest first.
+
+        Args:
+            collection: whose; ``None`` with a limit: of all collections of the partition.
+            after: ``next`` of the page before.
+            limit: how many at most, up to 500: the result is a page (``answers`` and ``next``) then.
+        """
+        if limit is None and after is None:
+            name = "" if collection is None else collection  # all of all collections would be no bounded list
+            found = self.ask(lambda engine: engine.answers(name), name)
+            return [one.model_dump(mode="json") for one in found]
+        most = 50 if limit is None else limit
+        return self.ask(lambda engine: engine.answer_page(collection, after, most), collection).model_dump(mode="json")
 
 
 class Incidents(QuestionTask):
@@ -347,6 +420,10 @@ QUESTIONS: tuple[type[QuestionTask], ...] = (
     Get,
     Outcomes,
     Events,
+    ListItems,
+    Review,
+    Group,
+    Overview,
     Answers,
     Incidents,
     Calibrate,

@@ -1,0 +1,313 @@
+"""Lists, the review queue, groups, the overview and pages of answers say what single questions say."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recommender_engine import Entry, Recommender
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items import Band
+from recommender_engine.items.cursors import cursor
+from recommender_engine.matching import LearnedMatcher, MatcherFactory
+from recommender_engine.pipeline.queries import listing, paging
+from recommender_engine.store import HOUR_MS
+from tests.support.engine import Log, opened
+from tests.support.matchers import cosine_matcher
+
+WORDS = ("printer", "jams", "again", "order", "1042", "1043", "lost", "router", "paper", "tray")
+
+
+def text(chance: random.Random) -> str:
+    return " ".join(chance.sample(WORDS, chance.randint(2, 6)))
+
+
+def life(log: Log, seed: int, steps: int = 150) -> Iterator[Entry]:
+    """Items come, change, go, expire; people answer, take back and contradict."""
+    chance = random.Random(seed)
+    for _ in range(steps):
+        one, other = chance.sample([f"i{n}" for n in range(40)], 2)
+        kind = chance.random()
+        if kind < 0.62:
+            yield log.upsert(one, text(chance), silent=chance.random() < 0.2)
+        elif kind < 0.72:
+            yield log.delete(one)
+        elif kind < 0.92:
+            yield log.feedback(one, chance.choice(["same", "different", "unsure"]), other, by="jo")
+        elif kind < 0.95:
+            yield log.patch(one, {"state": "open"})
+        else:
+            yield log.tick(20 * 60_000)
+
+
+def all_pages(ask: Callable[[str | None], Any], rows: str) -> list[Any]:
+    found: list[Any] = []
+    after = None
+    while True:
+        page = ask(after)
+        found += getattr(page, rows)
+        if page.next is None:
+            return found
+        after = page.next
+
+
+def listed(engine: Recommender, **options: Any) -> list[Any]:
+    return all_pages(lambda after: engine.list_items(after=after, **options), "items")
+
+
+@pytest.mark.parametrize("matcher", [LearnedMatcher, cosine_matcher], ids=["learned", "cosine"])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("ttl_s", [None, 3600])
+def test_lists_say_of_each_item_what_it_says_itself(seed: int, matcher: MatcherFactory, ttl_s: int | None) -> None:
+    log = Log()
+    with closing(opened(matcher=matcher)) as engine:
+        engine.process([log.configure(ttl_seconds=ttl_s, canonical="longest", review_budget=1.0)])
+        for number, entry in enumerate(life(log, seed)):
+            engine.process([entry])
+            if number % 25 == 0:
+                require_agreement(engine)
+        require_agreement(engine)
+
+
+def require_agreement(engine: Recommender) -> None:
+    """Lists, pages, groups and counts against the single items."""
+    views = {id_: view for id_ in (f"i{n}" for n in range(40)) if (view := engine.get(id_)) is not None}
+    for band in Band:
+        alone = {id_ for id_, view in views.items() if view.band is band}
+        for order in ("arrival", "probability"):
+            assert {one.id for one in listed(engine, bands=[band.value], order=order, limit=3)} == alone, (band, order)
+    for one in listed(engine, limit=7):
+        view = views[one.id]
+        assert (one.band, one.duplicate_of, one.group) == (view.band, view.duplicate_of, view.group)
+        assert (one.probability, one.text) == (pytest.approx(view.probability), view.text)
+    groups = Counter(view.group for view in views.values())
+    for id_, view in views.items():
+        page = engine.group("default", id_)
+        assert page is not None
+        assert (page.group, page.canonical, page.size) == (view.group, view.canonical_id, groups[view.group])
+        assert sorted(one.id for one in page.members) == sorted(o for o, v in views.items() if v.group == view.group)
+    (counted,) = engine.overview().collections
+    if engine._collections.all()[0].hidden_ms is None:  # else expired items are counted until they are deleted
+        assert counted.bands == {band: sum(view.band is band for view in views.values()) for band in Band}
+        assert counted.groups == sum(size > 1 for size in groups.values())
+    waiting = {(pair.item.id, pair.other.id) for pair in all_pages(lambda a: engine.review(after=a, limit=4), "pairs")}
+    asked = {(id_, view.matched_id) for id_, view in views.items() if view.band is Band.REVIEW and view.matched_id}
+    assert waiting <= asked
+    assert {pair for pair in asked - waiting if not engine._answers.settled(1, [pair])[0]} == set()
+
+
+@pytest.fixture
+def engine() -> Iterator[Recommender]:
+    with closing(opened(matcher=LearnedMatcher)) as engine:
+        log = Log()
+        engine.process([log.configure(review_budget=1.0)])
+        engine.process([log.upsert(f"i{n}", text(random.Random(n)), silent=n % 9 == 0) for n in range(60)])
+        engine.process([log.feedback("i2", "same", "i9", by="jo"), log.feedback("i3", "different", "i8", by="ann")])
+        yield engine
+
+
+@pytest.mark.parametrize("order", ["arrival", "probability"])
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("words", [None, "printer JAMS"])
+def test_pages_are_one_list_in_order(engine: Recommender, order: str, descending: bool, words: str | None) -> None:
+    found = listed(engine, order=order, descending=descending, limit=4, text=words)
+    whole = engine.list_items(order=order, descending=descending, limit=200, text=words)
+    assert whole is not None
+    assert [one.id for one in found] == [one.id for one in whole.items]
+    having = [n for n in range(60) if words is None or {"printer", "jams"} <= set(text(random.Random(n)).split())]
+    assert {one.id for one in found} == {f"i{n}" for n in having}
+    keys = [one.probability if order == "probability" else int(one.id[1:]) for one in found]
+    assert keys == sorted(keys, reverse=descending)
+
+
+def test_items_that_arrive_between_pages_move_none(engine: Recommender) -> None:
+    first = engine.list_items(limit=10)
+    assert first is not None
+    engine.process([Log(1_800_000_000_000).upsert("late", "a printer that came late")])
+    second = engine.list_items(limit=10, after=first.next)
+    assert second is not None
+    assert [one.id for one in second.items] == [f"i{n}" for n in range(49, 39, -1)]
+
+
+def test_words_are_ordered_in_blocks_where_many_items_have_them(
+    engine: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_BLOCK", 7)
+    found = listed(engine, order="probability", text="printer", limit=3)
+    having = [n for n in range(60) if "printer" in text(random.Random(n)).split()]
+    assert len(found) == len(having) > 14
+    latest = [f"i{n}" for n in having[::-1]]
+    for start in range(0, len(latest), 7):
+        block = found[start : start + 7]
+        assert {one.id for one in block} == set(latest[start : start + 7])
+        assert [one.probability for one in block] == sorted([one.probability for one in block], reverse=True)
+
+
+def test_where_words_have_no_index_a_page_looks_at_so_many_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "LOOKED_AT", 20)
+    with closing(opened()) as engine:
+        log = Log()
+        engine.process([log.configure(rule="cosine")])
+        engine.process([log.upsert(f"i{n}", f"paper {n}" + " Größe" * (n in (3, 41))) for n in range(60)])
+        first = engine.list_items(text="GROSSE")
+        assert first is not None
+        assert [one.id for one in first.items] == ["i41"]
+        assert [one.id for one in listed(engine, text="GROSSE")] == ["i41", "i3"]
+
+
+def test_the_queue_is_ordered_by_worth_on_one_scale_and_says_the_probability_of_now(engine: Recommender) -> None:
+    before = all_pages(lambda after: engine.review(after=after, limit=7), "pairs")
+    log = Log(1_750_000_000_000)
+    answered = [pair for pair in before if pair.worth < 0.6][:12]
+    engine.process([log.feedback(pair.item.id, "different", pair.other.id, by="jo") for pair in answered])
+    engine.process([log.upsert(f"n{n}", text(random.Random(100 + n))) for n in range(30)])
+    pairs = all_pages(lambda after: engine.review(after=after, limit=7), "pairs")
+    assert [one.worth for one in pairs] == sorted([one.worth for one in pairs], reverse=True)
+    assert [one.probability for one in pairs] == sorted([one.probability for one in pairs], reverse=True)
+    shift = engine._models.of("default").review.shift
+    assert abs(shift) > 0.3
+    late, early = [one for one in pairs if one.item.id[0] == "n"], [one for one in pairs if one.item.id[0] == "i"]
+    assert late
+    assert early
+    for one in late:  # judged by the model of now
+        assert one.probability == pytest.approx(one.item.probability, abs=2e-4)
+    for one in early:
+        assert one.worth == one.item.probability, "judged before the answers"
+        assert abs(one.probability - one.item.probability) > 1e-3
+
+
+def test_an_answered_pair_leaves_the_queue(engine: Recommender) -> None:
+    pair = engine.review(limit=1).pairs[0]
+    assert pair.reasons
+    log = Log(1_750_000_000_000)
+    engine.process([log.feedback(pair.item.id, "different", pair.other.id)])
+    left = all_pages(lambda after: engine.review(after=after), "pairs")
+    assert (pair.item.id, pair.other.id) not in {(one.item.id, one.other.id) for one in left}
+
+
+def test_arrivals_are_counted_by_hour_and_day_of_stream_time(engine: Recommender, tmp_path: Path) -> None:
+    engine = opened(tmp_path)
+    log = Log(1_700_000_000_000 // (24 * HOUR_MS) * 24 * HOUR_MS)
+    for hour in range(24 * 70):
+        if hour % 5 == 0:
+            engine.process([log.upsert(f"h{hour}", f"thing {hour}"), log.upsert(f"g{hour}", f"thing {hour}")])
+        engine.process([log.tick(HOUR_MS)])
+    engine.close()
+    engine = opened(tmp_path)
+    (counted,) = engine.overview().collections
+    hours, days = counted.rates.hours, counted.rates.days
+    assert 48 // 5 <= len(hours) <= 48 // 5 + 1
+    assert len(days) == 60
+    assert all(sum(hour.bands.values()) == 2 and hour.bands[Band.DUPLICATE] == 1 for hour in hours)
+    assert {sum(day.bands.values()) for day in days} <= {8, 10}
+    assert hours == tuple(sorted(hours, key=lambda hour: hour.start))
+    engine.close()
+
+
+def test_answers_come_in_pages_the_newest_first(engine: Recommender) -> None:
+    log = Log(1_750_000_000_000)
+    engine.process([log.upsert("x", "one thing", collection="b"), log.upsert("y", "another", collection="b")])
+    engine.process([log.feedback("x", "different", "y", collection="b", by="eve")])
+    found = all_pages(lambda after: engine.answer_page(after=after, limit=1), "answers")
+    assert [(one.collection, one.by, one.answer) for one in found] == [
+        ("b", "eve", "different"),
+        ("default", "ann", "different"),
+        ("default", "jo", "same"),
+    ]
+    page = engine.answer_page("default", limit=1)
+    assert (page.answers[0].by, page.next is not None) == ("ann", True)
+    assert engine.answer_page("nowhere").answers == ()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "?",
+        "x" * 5000,
+        7,
+        "W10",
+        "bnVsbA",
+        cursor("list probability down", (0.5, 3)),
+        cursor("list arrival down", ("a", 3)),
+        cursor("list arrival down", (0.0, 2**70)),
+        cursor("list arrival down", (True, 3)),
+    ],
+)
+def test_a_cursor_of_something_else_is_refused(engine: Recommender, after: Any) -> None:
+    with pytest.raises(InvalidCommand, match="after must be the next of a page") as refused:
+        engine.list_items(after=after)
+    assert refused.value.field == "after"
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"),
+    [
+        ("bands", {"bands": ["maybe"]}),
+        ("bands", {"bands": "review"}),
+        ("bands", {"bands": []}),
+        ("order", {"order": "worth"}),
+        ("limit", {"limit": 0}),
+        ("limit", {"limit": 201}),
+        ("limit", {"limit": True}),
+        ("text", {"text": "?!"}),
+        ("text", {"text": 7}),
+    ],
+)
+def test_a_wrong_argument_is_named(engine: Recommender, field: str, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidCommand, match=field) as refused:
+        engine.list_items(**asked)
+    assert refused.value.field == field
+
+
+def test_there_is_nothing_to_list_where_nothing_is(engine: Recommender) -> None:
+    assert engine.list_items("nowhere") is None
+    assert engine.review("nowhere") is None
+    assert engine.group("nowhere", "i1") is None
+    assert engine.group("default", "nothing") is None
+
+
+def test_everything_is_json(engine: Recommender) -> None:
+    pages = engine.list_items(), engine.review(), engine.group("default", "i2"), engine.overview(), engine.answer_page()
+    for page in pages:
+        assert page is not None
+        assert json.loads(json.dumps(page.model_dump(mode="json")))
+
+
+def test_counts_of_a_batch_that_is_undone_are_undone(tmp_path: Path) -> None:
+    fails = [False]
+
+    def fail() -> None:
+        if fails[0]:
+            raise RuntimeError("the disk is full")
+
+    engine, log = opened(tmp_path), Log()
+    engine._before_commit = fail
+    engine.process([log.upsert("a", "one"), log.upsert("b", "one")])
+    fails[0] = True
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        engine.process([log.upsert("c", "one")])
+    fails[0] = False
+    engine.process([log.upsert("d", "two")])
+    (counted,) = engine.overview().collections
+    assert counted.bands == {Band.NEW: 2, Band.SIMILAR: 0, Band.REVIEW: 0, Band.DUPLICATE: 1}
+    assert sum(counted.rates.hours[0].bands.values()) == 3
+    engine.close()
+
+
+def test_counts_of_a_collection_go_with_it(tmp_path: Path) -> None:
+    engine, log = opened(tmp_path), Log()
+    engine.process([log.upsert("a", "one"), log.upsert("b", "one")])
+    engine.process([log.add("collection.deleted", {"collection": "default"})])
+    while engine.tidying.some(0, engine.last_event):
+        pass
+    for table in ("standings", "arrivals"):
+        assert engine._store._db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+    engine.close()
