@@ -25,7 +25,7 @@ from recommender_engine.pipeline.queries import export
 from recommender_engine.themes import LEAST_MEMBERS, MOST_ITEMS, ThemeItem, exported, find_themes
 from recommender_engine.themes.communities import Links, communities
 from recommender_engine.themes.labels import labels
-from tests.support.engine import Log, Models, opened
+from tests.support.engine import Log, Models, at, opened
 from tests.unit.test_eager import ask, made
 
 DIMENSION = 32
@@ -115,6 +115,22 @@ def test_ten_processes_find_the_same() -> None:
     printed = {process.communicate()[0] for process in started}
     assert [process.returncode for process in started] == [0] * 10
     assert printed == {find_themes(items(300, outliers=5)).model_dump_json().encode() + b"\n"}
+
+
+def test_words_and_examples_are_those_of_the_message_that_is_compared() -> None:
+    log, engine = Log(), opened()
+    footer = "\n\n-- \nJo Weber\nQuartzberg Holding\nZinnstrasse 4, Quartzberg"
+    mails = []
+    for n in range(40):
+        said = f"We have the {SUBJECTS[n % 4]} once more, and nobody here knows how to go on."
+        text = said + footer if n % 4 == 1 else said
+        mails.append(log.upsert(f"m{n}", text, vector=at(90.0 * (n % 4) + n / 50)))
+    engine.process(mails)
+    found = find_themes(exported(engine.export, "default") or ())
+    assert found.covered == 40
+    assert not [theme.label for theme in found.themes if {"quartzberg", "zinnstrasse", "holding"} & set(theme.label)]
+    shown = [one.text for theme in found.themes for one in theme.representatives]
+    assert not [text for text in shown if "Quartzberg" in text]
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class ThemeItem(NamedTuple):
 
     Attributes:
         id: its id.
-        text: its text, or its fields, one to a line.
+        text: what is compared of its text, or of its fields, one to a line.
         vector: float32, shape (dimension,), of unit length.
     """
 
@@ -57,7 +57,7 @@ class Representative(Value):
 
     Attributes:
         id: its id.
-        text: its text, at most 500 characters.
+        text: what is compared of its text, at most 500 characters.
     """
 
     id: str

@@ -31,11 +31,11 @@ def exported(export: Export, collection: str, last: int = MOST_ITEMS) -> Iterato
 def _items(export: Export, collection: str, last: int, page: ExportPage | None) -> Iterator[ThemeItem]:
     while page is not None:
         for item in page.items:
-            yield theme_item(item.id, item.text, item.fields, item.vector)
+            yield theme_item(item.id, item.compared or item.text, item.fields, item.vector)
         page = None if page.next is None else export(collection, page.next, last)
 
 
 def theme_item(id_: str, text: str | None, fields: Mapping[str, str] | None, vector: str) -> ThemeItem:
-    """An item as an export has it; ``vector`` in Base64."""
+    """An item as an export has it: what is compared as its text, if that is not all of it; ``vector`` in Base64."""
     content = text if text is not None else "\n".join((fields or {}).values())
     return ThemeItem(id_, content, np.frombuffer(base64.b64decode(vector), "<f4"))

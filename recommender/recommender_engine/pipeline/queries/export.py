@@ -23,6 +23,7 @@ class ExportedItem(Value):
 
     Attributes:
         text, fields: one of them is ``None``.
+        compared: what is compared of it, fields one to a line; ``None`` where that is all of it.
         version: the producer's, if it gives one.
         at_ms: stream time of its arrival, in milliseconds since 1970.
         vector: its embedding, float32 little-endian, shape (dimension,), in Base64.
@@ -31,6 +32,7 @@ class ExportedItem(Value):
     id: str
     text: str | None
     fields: dict[str, str] | None
+    compared: str | None
     attributes: Attributes
     timestamp: datetime | None
     version: int | None
@@ -86,7 +88,7 @@ class Export:
         rows = self._store.items.after(found.id, after, _PAGE_ITEMS + 1, found.hidden_ms)
         characters = 0
         for row in rows[:_PAGE_ITEMS]:
-            characters += len(row.item.content)
+            characters += len(row.item.content) + (0 if row.cut is None else len(row.cut.content))
             if items and characters > _PAGE_CHARACTERS:
                 break
             items.append(self._exported(row, found))
@@ -105,6 +107,7 @@ class Export:
             id=row.item.id,
             text=row.item.text,
             fields=row.item.fields,
+            compared=None if row.cut is None else row.cut.content,
             attributes=row.item.attributes,
             timestamp=row.item.timestamp,
             version=row.version,

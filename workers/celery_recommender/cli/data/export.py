@@ -49,7 +49,7 @@ def export(collection: str, target: str, last: int | None, *, vectors: bool, as_
 
 
 def _line(item: dict[str, Any], *, vectors: bool) -> dict[str, Any]:
-    values = {name: value for name, value in item.items() if value is not None and name != "vector"}
+    values = {name: value for name, value in item.items() if value is not None and name not in {"vector", "compared"}}
     if vectors:
         values["vector"] = np.frombuffer(base64.b64decode(item["vector"]), "<f4").tolist()
     return values

@@ -104,7 +104,7 @@ def themes_of(ask: Ask, collection: str, last: int = MOST_ITEMS, least: int = _L
             rows = 0
             for page in pages(ask, collection, last):
                 for item in page["items"]:
-                    yield theme_item(item["id"], item["text"], item["fields"], item["vector"])
+                    yield theme_item(item["id"], item["compared"] or item["text"], item["fields"], item["vector"])
                 rows += len(page["items"])
                 bar.update(task, completed=rows, total=max(rows, page["total"]))
 
