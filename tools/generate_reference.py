@@ -98,8 +98,9 @@ def metrics_page() -> Iterator[str]:
     yield ""
     yield from (
         "A worker serves them at `/metrics` when `RECOMMENDER_METRICS_PORT` is set. Every series has the label",
-        "`partition`. No label has message content. [Alerts](../../deploy/prometheus/alerts.yml) are explained in the",
-        "[runbook](../../deploy/runbook.md).",
+        "`partition`. Of messages, labels have the names of at most 20 collections only.",
+        "[Alerts](../../deploy/prometheus/alerts.yml) are explained in the [runbook](../../deploy/runbook.md),",
+        "[boards](../../deploy/grafana) for Grafana show them.",
         "",
         "| metric | kind | further labels | meaning |",
         "| --- | --- | --- | --- |",
@@ -114,8 +115,20 @@ def metrics_page() -> Iterator[str]:
     yield from (
         "A histogram shows as `…_bucket`, `…_sum` and `…_count`.",
         "",
-        "`/healthz`, on the same port, answers 200, or 503 when commands have waited longer than",
-        "`RECOMMENDER_STALL_AFTER_S` without a commit. Its JSON has the status.",
+        "Probes, on the same port, answer 200 or 503 with JSON:",
+        "",
+        "| path | is 200 | use it to |",
+        "| --- | --- | --- |",
+        (
+            "| `/livez` | while there is progress: no command has waited longer than `RECOMMENDER_STALL_AFTER_S`"
+            " without a commit; also while it starts, and while Redis is away | restart the process |"
+        ),
+        (
+            "| `/readyz` | `role` is `owner`: it decides, and makes progress. `role` is `standby`: its model is loaded,"
+            " and it takes over as soon as the place is free. While it starts or takes over: 503, with the `reason` |"
+            " wait for a start, roll out an upgrade |"
+        ),
+        "| `/healthz` | as `/livez`; its JSON has the whole status | look |",
     )
 
 

@@ -58,6 +58,11 @@ def test_an_owner_says_how_it_goes(client: Client, owner_process: Owners) -> Non
     assert values["recommender_rejected_total", "invalid_value"] == 1
     assert values["recommender_events_total", "recommender.item.processed.v1"] == 9
     assert values["recommender_unpublished_events", ""] == 0
+    assert values["recommender_collection_items_total", "duplicate"] == 5
+    assert 9 <= values["recommender_event_latency_seconds_count", ""] <= 10
+    assert 0 < values["recommender_event_latency_seconds_sum", ""] < 600
+    assert values["recommender_duplicate_share", "recent"] == pytest.approx(5 / 9)
+    assert [fetch(port, path)[0] for path in ("/livez", "/readyz")] == [200, 200]
     status, text = fetch(port, "/healthz")
     health = json.loads(text)
     assert (status, health["healthy"], health["state"], health["pid"]) == (200, True, "running", owner.pid)
@@ -74,5 +79,20 @@ def test_an_owner_without_a_server_is_alive(client: Client, owner_process: Owner
     owner.until(lambda: "owner.server_away" in owner.output, "the owner to miss its server")
     status, text = fetch(port, "/healthz")
     assert (status, json.loads(text)["state"]) == (200, "starting")
+    assert [fetch(port, path)[0] for path in ("/livez", "/readyz")] == [200, 503]
     owner.signal(signal.SIGTERM)
     assert owner.wait() == 0
+
+
+def test_a_standby_is_ready_as_one_and_then_as_the_owner(client: Client, owner_process: Owners) -> None:
+    port = free_port()
+    first = owner_process("first").running()
+    standby = owner_process("second", changes={"standby": True, "metrics_port": port}).start()
+    standby.until(lambda: "owner.standing_by" in standby.output, "the second to stand by")
+    status, text = fetch(port, "/readyz")
+    assert (status, json.loads(text)) == (200, {"ready": True, "role": "standby", "state": "standby"})
+    first.kill()
+    standby.wait_ready()
+    status, text = fetch(port, "/readyz")
+    assert (status, json.loads(text)["role"]) == (200, "owner")
+    assert client.outcome(client.ingest({"id": "a", "text": "one text"}))["type"] == "recommender.item.processed.v1"

@@ -292,6 +292,13 @@ def test_every_alert_is_explained() -> None:
     assert headings == {rule["alert"] for rule in _rules()}
 
 
+def test_every_alert_leads_to_its_paragraph() -> None:
+    base = "https://github.com/celery-recommender/celery-recommender/blob/main/deploy/runbook.md"
+    assert {rule["alert"]: rule["annotations"]["runbook_url"] for rule in _rules()} == {
+        rule["alert"]: f"{base}#{rule['alert'].lower()}" for rule in _rules()
+    }
+
+
 # -- systemd -----------------------------------------------------------------------------------------------------------
 
 

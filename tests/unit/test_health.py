@@ -35,7 +35,7 @@ class Owner:
 @pytest.fixture
 def owner() -> Iterator[Owner]:
     owner = Owner()
-    stop = serve_health(HOST, owner.port, owner.registry, owner.status.health)
+    stop = serve_health(HOST, owner.port, owner.registry, owner.status)
     yield owner
     stop()
     with pytest.raises(ConnectionRefusedError, match="refused"):
@@ -65,6 +65,27 @@ def test_an_owner_that_makes_no_progress_is_not(owner: Owner) -> None:
     assert json.loads(owner.fetch("/healthz")[2])["healthy"] is False
     owner.status.rest()
     assert owner.fetch("/healthz")[0] == 200
+
+
+def test_it_is_live_while_it_starts_and_ready_once_it_decides(owner: Owner) -> None:
+    assert owner.fetch("/livez")[0] == 200
+    status, content_type, text = owner.fetch("/readyz")
+    assert (status, content_type) == (503, "application/json")
+    assert json.loads(text) == {"ready": False, "role": None, "state": "starting", "reason": "state is starting"}
+    owner.status.update(state="running")
+    assert json.loads(owner.fetch("/readyz")[2]) == {"ready": True, "role": "owner", "state": "running"}
+    owner.status.working()
+    while owner.fetch("/readyz")[0] == 200:
+        owner.status.working()
+    assert json.loads(owner.fetch("/readyz")[2])["reason"] == "commands wait, and none is decided"
+    status, _, text = owner.fetch("/livez")
+    assert (status, json.loads(text)["live"]) == (503, False)
+
+
+def test_a_standby_is_ready_as_a_standby(owner: Owner) -> None:
+    owner.status.update(state="standby")
+    status, _, text = owner.fetch("/readyz")
+    assert (status, json.loads(text)) == (200, {"ready": True, "role": "standby", "state": "standby"})
 
 
 def test_other_paths_are_not_there(owner: Owner) -> None:

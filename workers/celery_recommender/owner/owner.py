@@ -129,7 +129,7 @@ class Owner(threading.Thread):
     def _own(self) -> None:
         settings, resources = self._settings, self._resources
         with ExitStack() as stack:
-            stack.callback(begin_health(settings, resources.metrics.registry, resources.status.health))
+            stack.callback(begin_health(settings, resources.metrics.registry, resources.status))
             stack.enter_context(collected_by_the_clock())
             if settings.standby:
                 self._stand_by()
@@ -155,6 +155,7 @@ class Owner(threading.Thread):
 
             if not resources.patiently(acquire):
                 return
+            self.status.update(state="starting")
             resources.start(LeaseKeeper(lease), stack)
             Tenure(resources, engine, partition, commands).work()
         log.info("owner.closed")
@@ -174,8 +175,8 @@ class Owner(threading.Thread):
 
     def _stand_by(self) -> None:
         """Load the model while another process is the owner: it takes the longest at a takeover."""
-        self.status.update(state="standby")
         self._resources.encoders.encoder(DEFAULT_MODEL).encode(["ready"])
+        self.status.update(state="standby")
 
     def _close(self, engine: Recommender) -> None:
         """Write snapshots and close. A model that hangs does not keep the process from ending."""

@@ -40,6 +40,7 @@ from celery_recommender.owner.poison.in_hand import BatchInHand
 from celery_recommender.owner.poison.isolation import PoisonIsolation
 from celery_recommender.owner.poison.watchdog import limit_s, watched
 from celery_recommender.owner.resources import LATER, RETRY_S, Resources
+from celery_recommender.owner.telemetry.latency import Latencies
 from celery_recommender.owner.telemetry.status import StatusPublisher
 from celery_recommender.owner.telemetry.throughput import Throughput
 from recommender_engine import Recommender
@@ -83,6 +84,7 @@ class Tenure:
         )
         self._event_keeper = EventKeeper(engine, settings, partition, events, metrics)
         self._throughput = Throughput()
+        self._latencies = Latencies()
         self._facts = self._make_facts()
         self._upkeep = self._make_upkeep()
 
@@ -225,6 +227,8 @@ class Tenure:
     def _note_committed(self, decided: Decided) -> None:
         self._resources.metrics.committed(decided.entries, decided.events, decided.seconds)
         self._throughput.count(decided.entries, decided.seconds)
+        if not self._recovery.running:  # what is decided again was published before
+            self._latencies.committed(decided.events)
         self._commands_keeper.committed(decided.entries)
         self._routing.committed(() if self._recovery.running else decided.events)
 
@@ -260,10 +264,12 @@ class Tenure:
         """Publish what is committed; if the server is away, it is published later."""
         with self._resources.metrics.stage("publish"):
             published = self._publisher.publish()
-        if not published:
-            if not self._publisher.certain:
-                self._commands_keeper.doubt()
-            self._resources.stopping.wait(RETRY_S)
+        if published:
+            self._resources.metrics.published(self._latencies.published(self._partition.clock.now_ms()))
+            return
+        if not self._publisher.certain:
+            self._commands_keeper.doubt()
+        self._resources.stopping.wait(RETRY_S)
 
     def _report(self) -> None:
         for facts in self._facts:

@@ -1,4 +1,4 @@
-"""``/metrics`` for Prometheus and ``/healthz`` for supervisors: alive means *making progress*, not *being there*."""
+"""``/metrics`` for Prometheus, probes for supervisors: alive means *making progress*, ready *doing its part*."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -20,7 +20,15 @@ log = event_log(__name__)
 
 _TRY_AGAIN_S = 1.0
 
-Health = Callable[[], tuple[bool, dict[str, Any]]]
+
+class Probed(Protocol):
+    """What the probes ask."""
+
+    def health(self) -> tuple[bool, dict[str, Any]]:
+        """Whether there is progress, and details."""
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether it does its part, and details."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -32,7 +40,7 @@ class _Quiet(WSGIRequestHandler):
         """Write nothing: a probe comes every few seconds."""
 
 
-def begin_health(settings: Settings, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
+def begin_health(settings: Settings, registry: CollectorRegistry, probed: Probed) -> Callable[[], None]:
     """Serve them where the settings say so. A standby on the owner's machine waits for its turn at the port.
 
     Raises:
@@ -44,12 +52,12 @@ def begin_health(settings: Settings, registry: CollectorRegistry, health: Health
     if not settings.metrics_port:
         return lambda: None
     serve = serve_health_in_turn if settings.standby else serve_health
-    return serve(settings.metrics_host, settings.metrics_port, registry, health)
+    return serve(settings.metrics_host, settings.metrics_port, registry, probed)
 
 
-def serve_health_in_turn(host: str, port: int, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
+def serve_health_in_turn(host: str, port: int, registry: CollectorRegistry, probed: Probed) -> Callable[[], None]:
     """The same for a standby: while another process has the port, it is tried again every second."""
-    waiting = _Waiting(lambda: serve_health(host, port, registry, health))
+    waiting = _Waiting(lambda: serve_health(host, port, registry, probed))
     waiting.start()
     return waiting.stop
 
@@ -75,14 +83,14 @@ class _Waiting(WorkerThread):
             self._stop_serving()
 
 
-def serve_health(host: str, port: int, registry: CollectorRegistry, health: Health) -> Callable[[], None]:
-    """Serve both paths on a thread of their own.
+def serve_health(host: str, port: int, registry: CollectorRegistry, probed: Probed) -> Callable[[], None]:
+    """Serve the paths on a thread of their own.
 
     Args:
         host: address to listen on.
         port: port; 0 takes a free one.
         registry: what ``/metrics`` shows.
-        health: whether there is progress, and details for ``/healthz``.
+        probed: what ``/livez``, ``/readyz`` and ``/healthz`` answer.
 
     Raises:
         ConfigurationError: the port is taken, or the address is none of this machine's.
@@ -91,17 +99,23 @@ def serve_health(host: str, port: int, registry: CollectorRegistry, health: Heal
         A function that stops the server.
     """
     metrics = make_wsgi_app(registry)
+    probes = {
+        "/livez": ("live", probed.health),
+        "/readyz": ("ready", probed.readiness),
+        "/healthz": ("healthy", probed.health),
+    }
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("PATH_INFO") == "/metrics":
             body: Iterable[bytes] = metrics(environ, start_response)
             return body
-        if environ.get("PATH_INFO") == "/healthz":
-            healthy, details = health()
-            start_response("200 OK" if healthy else "503 Service Unavailable", [("Content-Type", "application/json")])
-            return [json.dumps({"healthy": healthy, **details}).encode()]
+        if (probe := probes.get(environ.get("PATH_INFO", ""))) is not None:
+            word, ask = probe
+            well, details = ask()
+            start_response("200 OK" if well else "503 Service Unavailable", [("Content-Type", "application/json")])
+            return [json.dumps({word: well, **details}).encode()]
         start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"/metrics or /healthz\n"]
+        return [f"/metrics, {', '.join(probes)}\n".encode()]
 
     try:
         server = make_server(host, port, application, server_class=_Server, handler_class=_Quiet)

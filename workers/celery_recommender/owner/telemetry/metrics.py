@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from recommender_engine.items import CommandRejected, Event, ItemProcessed
+from celery_recommender.owner.telemetry.drift import Drift
+from recommender_engine.items import Band, CommandRejected, Event, ItemProcessed
 
+_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 _STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+MOST_COLLECTIONS, OTHER = 20, "(other)"
+"""So many collections have a label of their own, in the order of their first items since the start."""
+
+
 class Metrics:
-    """One registry per owner. No label carries anything a message says."""
+    """One registry per owner. Of what messages say, labels carry names of collections only, and few of them."""
 
     def __init__(self, partition: str) -> None:
+        self._drift = Drift()
+        self._named: set[str] = set()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # memory, file descriptors, processor time
         self._partition = partition
@@ -29,6 +37,19 @@ class Metrics:
         )
         self._bands = Counter(
             "recommender_items", "Items decided, by band.", labelnames=("partition", "band"), registry=registry
+        )
+        self._by_collection = Counter(
+            "recommender_collection_items",
+            f"Items decided, by collection and band; collections beyond the first {MOST_COLLECTIONS} as {OTHER}.",
+            labelnames=("partition", "collection", "band"),
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "recommender_event_latency_seconds",
+            "Seconds from the append of a command to the publication of its events.",
+            labelnames=by_partition,
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
         )
         self._rejected = Counter(
             "recommender_rejected",
@@ -69,6 +90,13 @@ class Metrics:
         self._points = gauge("recommender_index_points", "Vectors in the indexes, by kind.", "kind")
         self._recall = gauge("recommender_index_recall", "Lowest sampled recall@10 of the HNSW indexes.")
         self._review = gauge("recommender_review_share", "Share of recent items in review.")
+        self._duplicates = gauge(
+            "recommender_duplicate_share", "Share of duplicates among the items of late, and among those before.", "of"
+        )
+        self._drifted = gauge(
+            "recommender_duplicate_drift",
+            "How far the share of duplicates of late is from that before, in standard errors; 0 before 1,000 items.",
+        )
         self._incidents = gauge("recommender_open_incidents", "Incidents that are open.")
         self._kept = gauge("recommender_kept_bytes", "Memory of caches, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
@@ -131,11 +159,30 @@ class Metrics:
         for event in events:
             self._events.labels(self._partition, event.data.type).inc()
             if isinstance(event.data, ItemProcessed):
-                self._bands.labels(self._partition, event.data.band.value).inc()
-                if event.data.truncated:
-                    self._truncated.labels(self._partition).inc()
+                self._count_item(event.data, silent=event.silent)
             elif isinstance(event.data, CommandRejected):
                 self._rejected.labels(self._partition, event.data.code).inc()
+
+        self._duplicates.labels(self._partition, "recent").set(self._drift.recent)
+        self._duplicates.labels(self._partition, "past").set(self._drift.past)
+        self._drifted.labels(self._partition).set(self._drift.score)
+
+    def _count_item(self, item: ItemProcessed, *, silent: bool) -> None:
+        """A backfill, which is silent, says nothing about what arrives now."""
+        self._bands.labels(self._partition, item.band.value).inc()
+        if len(self._named) < MOST_COLLECTIONS:
+            self._named.add(item.collection)
+        collection = item.collection if item.collection in self._named else OTHER
+        self._by_collection.labels(self._partition, collection, item.band.value).inc()
+        if item.truncated:
+            self._truncated.labels(self._partition).inc()
+        if not silent:
+            self._drift.count(duplicate=item.band is Band.DUPLICATE)
+
+    def published(self, latencies_s: Iterable[float]) -> None:
+        """Events of commands are in the stream, so long after their append."""
+        for seconds in latencies_s:
+            self._latency.labels(self._partition).observe(seconds)
 
     def brought_back(self, commands: int) -> None:
         """So many commands were given other ids."""

@@ -52,6 +52,18 @@ class Status:
         with self._lock:
             self._waiting_since = self._waiting_since or time.monotonic()
 
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether it does its part, as the owner or as a standby, and which of the two it is.
+
+        An owner is ready once it decides, and as long as it makes progress. A standby is ready once its model is
+        loaded: it takes over as soon as the place is free. In between, while it takes over, it is not.
+        """
+        healthy, fields = self.health()
+        state = fields["state"]
+        role = {"running": "owner", "standby": "standby"}.get(state)
+        reason = None if healthy and role else f"state is {state}" if healthy else "commands wait, and none is decided"
+        return reason is None, {"role": role, "state": state, **({"reason": reason} if reason else {})}
+
     def health(self) -> tuple[bool, dict[str, Any]]:
         """Whether there is progress, and the fields."""
         with self._lock:
