@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -32,6 +33,8 @@ REDIS_CONF = ROOT / "deploy/redis/redis.conf"
 USERS_ACL = ROOT / "deploy/redis/users.acl"
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 PROMETHEUS = ROOT / "deploy/prometheus/prometheus.yml"
+GRAFANA = ROOT / "deploy/grafana"
+BOARD = GRAFANA / "boards/recommender.json"
 RUNBOOK = ROOT / "deploy/runbook.md"
 UNIT = ROOT / "deploy/systemd/recommender-worker.service"
 
@@ -57,8 +60,9 @@ def test_compose_file_is_valid() -> None:
 
 
 def test_compose_environment_is_known_and_accepted(services: Services) -> None:
-    given = {name: service["environment"] for name, service in services.items() if "environment" in service}
-    assert given.keys() == {"worker", "worker-b", "embed-worker", "demo"}
+    ours = {name: service for name, service in services.items() if service["image"].startswith("celery-recommender:")}
+    given = {name: service["environment"] for name, service in ours.items()}
+    assert given.keys() >= {"worker", "worker-b", "embed-worker", "demo"}
     for environment in given.values():
         assert environment.keys() <= VARIABLES
         environment = {name: _interpolated(value) for name, value in environment.items()}
@@ -83,8 +87,46 @@ def test_compose_publishes_to_this_machine_only(services: Services) -> None:
     assert all(port.startswith("127.0.0.1:") for service in services.values() for port in service.get("ports", ()))
 
 
-def test_compose_pins_the_server(services: Services) -> None:
+def test_compose_pins_the_images_of_others(services: Services) -> None:
     assert re.fullmatch(r"valkey/valkey:\d+\.\d+\.\d+-alpine", services["redis"]["image"])
+    assert re.fullmatch(r"prom/prometheus:v\d+\.\d+\.\d+", services["prometheus"]["image"])
+    assert re.fullmatch(r"grafana/grafana:\d+\.\d+\.\d+", services["grafana"]["image"])
+
+
+def test_compose_bounds_every_service(services: Services) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"]), name
+        assert service["pids_limit"] <= 1000, name
+
+
+def test_compose_backs_up_by_default_to_a_volume_that_the_image_lets_it_write(services: Services) -> None:
+    for name in ("worker", "worker-b"):
+        folder = services[name]["environment"]["RECOMMENDER_BACKUP_DIR"]
+        assert folder in [volume.split(":")[1] for volume in services[name]["volumes"]]
+        made = next(rest for word, rest in _instructions() if word == "RUN" and "--owner=10001" in rest)
+        assert folder in made.split()
+
+
+def test_compose_scrapes_every_worker_inside_its_network(services: Services) -> None:
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/compose.yml").read_text())["scrape_configs"]
+    assert job["job_name"] == yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"][0]["job_name"]
+    (found,) = job["dns_sd_configs"]
+    served = {name: one for name, one in services.items() if "RECOMMENDER_METRICS_PORT" in one.get("environment", {})}
+    assert set(found["names"]) == set(served)
+    for service in served.values():
+        assert service["environment"]["RECOMMENDER_METRICS_PORT"] == str(found["port"])
+        assert service["environment"]["RECOMMENDER_METRICS_HOST"] == "0.0.0.0"
+    mounted = dict(volume.split(":")[:2] for volume in services["prometheus"]["volumes"])
+    assert mounted["./deploy/prometheus/compose.yml"] in services["prometheus"]["command"][0]
+    assert mounted["./deploy/prometheus/alerts.yml"] == str(
+        Path(mounted["./deploy/prometheus/compose.yml"]).with_name("alerts.yml")
+    )
+
+
+def test_compose_shows_grafana_to_this_machine_and_lets_nobody_in(services: Services) -> None:
+    environment = services["grafana"]["environment"]
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert (environment["GF_AUTH_DISABLE_LOGIN_FORM"], environment["GF_AUTH_BASIC_ENABLED"]) == ("true", "false")
 
 
 def test_compose_state_survives_the_container(services: Services) -> None:
@@ -115,7 +157,7 @@ def test_compose_mounts_what_is_there(services: Services) -> None:
 def test_compose_probes_the_port_that_is_set(services: Services) -> None:
     worker = services["worker"]
     port = worker["environment"]["RECOMMENDER_METRICS_PORT"]
-    assert f":{port}/healthz" in worker["healthcheck"]["test"][-1]
+    assert f":{port}/readyz" in worker["healthcheck"]["test"][-1]
     assert worker["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
@@ -297,6 +339,80 @@ def test_every_alert_leads_to_its_paragraph() -> None:
     assert {rule["alert"]: rule["annotations"]["runbook_url"] for rule in _rules()} == {
         rule["alert"]: f"{base}#{rule['alert'].lower()}" for rule in _rules()
     }
+
+
+# -- Grafana -----------------------------------------------------------------------------------------------------------
+
+
+def _labels() -> dict[str, set[str]]:
+    """Labels of each sample that /metrics can show, those that a scrape adds included."""
+    found: dict[str, set[str]] = {}
+    for one in vars(Metrics("default")).values():
+        if isinstance(one, Counter | Gauge | Histogram):
+            for name in _samples():
+                if name.startswith(one.describe()[0].name):
+                    found.setdefault(name, set()).update({*one._labelnames, "job", "instance", "le"})
+    return found
+
+
+def _board() -> dict[str, Any]:
+    board: dict[str, Any] = json.loads(BOARD.read_text())
+    return board
+
+
+def _expressions() -> list[str]:
+    return [target["expr"] for panel in _board()["panels"] for target in panel.get("targets", ())]
+
+
+def test_the_board_shows_every_metric_and_none_that_is_not_there() -> None:
+    used = {name for expression in _expressions() for name in re.findall(r"\brecommender_\w+", expression)}
+    assert used <= _samples()
+    metrics = [one for one in vars(Metrics("default")).values() if isinstance(one, Counter | Gauge | Histogram)]
+    names = {one.describe()[0].name for one in metrics}
+    assert len(names) > 30
+    assert {name for name in names if not any(one.startswith(name) for one in used)} == set()
+    (job,) = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"]
+    assert {name for one in _expressions() for name in re.findall(r'job="([^"]*)"', one)} == {job["job_name"]}
+
+
+def test_the_board_asks_for_labels_that_its_metrics_have() -> None:
+    labels = _labels()
+    for panel in _board()["panels"]:
+        for target in panel.get("targets", ()):
+            shown: set[str] = {"job", "instance"}
+            for name, matchers in re.findall(r"\b(recommender_\w+)\{([^}]*)\}", target["expr"]):
+                asked = set(re.findall(r"(\w+)=~?", matchers))
+                assert asked <= labels[name], (panel["title"], name)
+                shown |= labels[name]
+            grouped = {one.strip() for by in re.findall(r"by \(([^)]*)\)", target["expr"]) for one in by.split(",")}
+            legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            assert grouped <= shown, panel["title"]
+            assert legend <= (grouped or shown), panel["title"]
+
+
+def test_panels_of_the_board_have_places_and_ids_of_their_own() -> None:
+    panels = _board()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels) > 30
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) == 23
+    variables = {one["name"] for one in _board()["templating"]["list"]}
+    used = set(re.findall(r"\$\{?([a-z]\w*)", BOARD.read_text()))
+    assert used == variables == {"datasource", "partition"}
+
+
+def test_grafana_is_provisioned_with_the_board_and_the_prometheus_of_the_network(services: Services) -> None:
+    (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/boards.yml").read_text())["providers"]
+    mounted = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"] if volume.startswith("./"))
+    assert mounted["./deploy/grafana/boards"] == provider["options"]["path"]
+    assert mounted["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
 
 
 # -- systemd -----------------------------------------------------------------------------------------------------------
