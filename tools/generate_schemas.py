@@ -24,7 +24,7 @@ from pydantic import BaseModel  # noqa: E402
 from pydantic.json_schema import models_json_schema  # noqa: E402
 
 from recommender_engine import EntryId, Event, __version__, decode_entry, open_recommender  # noqa: E402
-from recommender_engine.items import DEFAULT_MODEL, InteractionAccepted, UserMerged, limits  # noqa: E402
+from recommender_engine.items import DEFAULT_MODEL, InteractionAccepted, ListShown, UserMerged, limits  # noqa: E402
 from recommender_engine.items.commands import COMMAND_TYPES  # noqa: E402
 from recommender_engine.items.events import EVENT_TYPES, Timings  # noqa: E402
 from recommender_engine.items.values import Value  # noqa: E402
@@ -81,6 +81,10 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "interaction.recorded",
         {"collection": "tickets", "item": "T-2", "user": "U-9", "session": "visit-32", "kind": "rate", "value": 4},
+    ),
+    (
+        "recommendation.shown",
+        {"collection": "tickets", "recommendation_id": "list-7", "items": ["T-1", "T-2"], "user": "U-9"},
     ),
     ("user.merged", {"collection": "tickets", "user": "U-9", "session": "visit-31"}),
     ("user.erased", {"collection": "tickets", "user": "U-9"}),
@@ -140,8 +144,26 @@ INCIDENT_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("collection.deleted", {"collection": "lifts"}),
 )
 """A history in which an incident opens, doubles and is closed; of its events only those of the incident are shown."""
+JUDGED_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("collection.configured", {"collection": "shop", "settings": {"scenarios": {"home": {"limit": 2}}}}),
+    ("item.upsert", {"collection": "shop", "id": "P-1", "text": "Stoneware mug, blue"}),
+    (
+        "recommendation.shown",
+        {
+            "collection": "shop",
+            "recommendation_id": "list-8",
+            "items": ["P-2", "P-1"],
+            "user": "U-9",
+            "scenario": "home",
+        },
+    ),
+    ("interaction.recorded", {"collection": "shop", "item": "P-1", "user": "U-9", "kind": "buy"}),
+    ("clock.ticked", {}),
+)
+"""A history of some days in which a list is shown, used and judged; only that event is shown."""
 _BETWEEN_MS = 1000
-UNPUBLISHED = (InteractionAccepted, UserMerged)
+_DAY_MS = 86_400_000
+UNPUBLISHED = (InteractionAccepted, ListShown, UserMerged)
 """Types of events that are outcomes only."""
 
 
@@ -284,15 +306,16 @@ class ExampleModels:
 def example_events() -> list[dict[str, Any]]:
     """What the engine says to the example commands; times that are measured are shown as zero."""
     incidents = [event for event in _said(INCIDENT_COMMANDS) if ".incident." in event.data.type]
-    return [json.loads(_untimed(event).to_json(SOURCE)) for event in (*_said(EXAMPLE_COMMANDS), *incidents)]
+    judged = [event for event in _said(JUDGED_COMMANDS, _DAY_MS) if ".judged." in event.data.type]
+    return [json.loads(_untimed(event).to_json(SOURCE)) for event in (*_said(EXAMPLE_COMMANDS), *incidents, *judged)]
 
 
-def _said(commands: Sequence[tuple[str, dict[str, Any]]]) -> list[Event]:
-    """What an engine publishes for some commands."""
+def _said(commands: Sequence[tuple[str, dict[str, Any]]], between_ms: int = _BETWEEN_MS) -> list[Event]:
+    """What an engine publishes for some commands, one after the other."""
     engine = open_recommender(None, ExampleModels())
     start_ms = 1_764_000_000_000
     entries = [
-        decode_entry(EntryId(start_ms + n * _BETWEEN_MS, 0), type_, json.dumps(data), key=f"example-{n}")
+        decode_entry(EntryId(start_ms + n * between_ms, 0), type_, json.dumps(data), key=f"example-{n}")
         for n, (type_, data) in enumerate(commands)
     ]
     events = [event for event in engine.process(entries) if not event.silent or isinstance(event.data, UNPUBLISHED)]

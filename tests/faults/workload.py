@@ -119,6 +119,7 @@ class _Writer:
             self._versions: 4,
             self._asked: 6,
             self._visit: 8,
+            self._shown: 4,
             lambda: add("user.merged", {**self._user(), "session": f"s{self._chance.randrange(3)}"}): 2,
         }
 
@@ -220,6 +221,15 @@ class _Writer:
             item = self._known()["id"] if self._chance.random() < 0.8 else f"unknown {self._chance.randrange(3)}"
             kind = self._chance.choice(("view", "buy", "dismiss"))
             self._add("interaction.recorded", {**whose, "item": item, "kind": kind}, key=f"visit {len(self._log)}")
+
+    def _shown(self) -> None:
+        """A list is shown, and used; each command has a key, so that it has an outcome."""
+        whose, id_ = self._user(), f"list {self._chance.randrange(6)}"
+        items = list(dict.fromkeys(self._known()["id"] for _ in range(4)))
+        shown = {**whose, "recommendation_id": id_, "items": items}
+        self._add("recommendation.shown", shown, key=f"shown {len(self._log)}")
+        used = {**whose, "item": self._chance.choice(items), "kind": "buy"}
+        self._add("interaction.recorded", used, key=f"visit {len(self._log)}")
 
     def _add(self, type_: str, data: Mapping[str, Any] | bytes, **fields: str) -> None:
         self._append(type_, data if isinstance(data, bytes) else json.dumps(data), **fields)

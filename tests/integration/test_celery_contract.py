@@ -124,8 +124,13 @@ def test_commands_and_questions(project: Project) -> None:
     assert ask("answers") == []
     assert [one["id"] for one in ask("export", "default", 0, 2)["items"]] == ["q1", "q2"]
     assert ask("record", {"item": "q1", "session": "s", "kind": "buy"})["kind"] == "buy"
+    shown = {"recommendation_id": "r1", "items": ["q1", "q2"], "session": "s"}
+    assert ask("shown", shown)["recommendation_id"] == "r1"
+    assert ask("record", {"item": "q2", "session": "s"})["item_id"] == "q2"
+    assert [(one["lists"], one["hits"]) for one in ask("hits")] == [(1, 1)]
+    assert {len(one["recommendation_id"]) for one in ask("recommendations")} == {36}, "the id of the task"
     assert ask("merge_user", {"user": "u", "session": "s"})["merged"] is True
-    assert ask("erase_user", {"user": "u"})["interactions"] == 1
+    assert ask("erase_user", {"user": "u"})["interactions"] == 2
     assert ask("delete", {"id": "q1"})["erased"] is False
     assert ask("erase", {"id": "q2"})["erased"] is True
     assert ask("get", ["q1", "q2"]) == [None, None]
@@ -137,6 +142,7 @@ def test_commands_and_questions(project: Project) -> None:
     [
         ("search", [""], "the item has no text"),
         ("search", ["x", "default", 0], "limit must be between 1 and 100"),
+        ("hits", ["default", 91], "days must be between 1 and 90"),
         ("compare", ["x", {"text": 7}], "text: .*"),
         ("compare", ["x", {"id": "nobody"}, "default"], "there is no item 'nobody' in 'default'"),
         ("export", ["default", -1], "after must be a whole number from 0"),

@@ -69,6 +69,7 @@ def test_an_event_says_all_that_is_promised(client: Client, owner_process: Owner
         "similarity": 1.0,
         "explanation": reasons[0]["text"],
         "recommendations": [],
+        "recommendation_id": None,
         "novelty": None,
         "truncated": False,
         "model": data["model"],

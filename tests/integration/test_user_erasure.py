@@ -66,6 +66,9 @@ def test_an_erased_user_is_nowhere(server: Server, tmp_path: Path, backups: bool
         client.record("P-2", NAME, session=f"visit of {NAME}")
         client.record("P-1", session=f"visitor before {NAME} logs in")
         client.merge_user(NAME, f"visitor before {NAME} logs in")
+        client.shown(["P-1", "P-2"], NAME, recommendation_id=f"page of {NAME}", key=f"{NAME} sees a list")
+        client.shown(["P-1"], session=f"visitor before {NAME} logs in", recommendation_id="page 2", key=f"{NAME} came")
+        client.record("P-1", NAME, recommendation_id=f"page of {NAME}")
         client.record("P-1", NAME, kind="unheard of", key=f"{NAME} does something else")
         client.send("interaction.recorded", {"item": "P-1", "user": NAME, "note": "x" * 10_000})
         stays = client.record("P-1", "Mr Usual", kind="unheard of")
@@ -84,7 +87,7 @@ def test_an_erased_user_is_nowhere(server: Server, tmp_path: Path, backups: bool
         # A new process has made no backup of late, so that the next one need not wait.
         with OwnerProcess(settings, log, FAST_APP).running():
             erased = app.tasks["recommender.erase_user"].delay({"user": NAME}).get(timeout=TIMEOUT_S)
-            assert erased["interactions"] == 4
+            assert erased["interactions"] == 5
             for folder_ in (settings.state_dir / "state", folder, log):
                 wait_until(lambda folder_=folder_: not places(redis, folder_), f"{NAME} to be gone")
             assert places(redis, settings.state_dir / "state", folder, log) == []

@@ -21,6 +21,7 @@ from recommender_engine.items import (
     ItemDeleted,
     ItemRevised,
     ItemsBackfilled,
+    RecommendationsJudged,
 )
 from recommender_engine.matching import MatcherFactory
 from recommender_engine.testing import DeterministicEncoder
@@ -116,7 +117,7 @@ def is_outcome(event: Event) -> bool:
     """Whether an event is the one answer that a command gets."""
     if isinstance(event.data, ItemDeleted):
         return not event.data.expired
-    beside = ItemsBackfilled | CommandForwarded | IncidentOpened | IncidentClosed  # an update is an opened one
+    beside = ItemsBackfilled | CommandForwarded | IncidentOpened | IncidentClosed | RecommendationsJudged
     return not is_correction(event) and not isinstance(event.data, beside)
 
 

@@ -84,6 +84,10 @@ def test_feedback_says_what_was_given_and_no_more(client: Client) -> None:
 def test_what_users_do_is_said_and_no_more(client: Client) -> None:
     client.record("a", "u", kind="rate", value=4, at=datetime(2026, 3, 1, tzinfo=UTC), collection="tickets", key="one")
     client.record_many([{"item": "b", "session": f"s{n}"} for n in range(3)], key=lambda one: one["session"], block=2)
+    hits = [{"id": id_, "score": 0.5, "recommendation_id": "r1", "arm": "fresh"} for id_ in ("a", "b")]
+    client.shown(hits, "u", scenario="home", at=datetime(2026, 3, 1, tzinfo=UTC))
+    client.shown(["c"], session="s1", recommendation_id="r2", collection="tickets", key="three")
+    client.record("c", "u", recommendation_id="r2")
     client.merge_user("u", "s0", key="two")
     client.erase_user("u", "tickets")
     client.erase_user(session="s1")
@@ -93,11 +97,32 @@ def test_what_users_do_is_said_and_no_more(client: Client) -> None:
     assert commands == [
         ("interaction.recorded", {**rated, "collection": "tickets"}),
         *(("interaction.recorded", {"item": "b", "session": f"s{n}"}) for n in range(3)),
+        (
+            "recommendation.shown",
+            {
+                "recommendation_id": "r1",
+                "items": ["a", "b"],
+                "user": "u",
+                "scenario": "home",
+                "arm": "fresh",
+                "time": "2026-03-01T00:00:00+00:00",
+                "collection": "default",
+            },
+        ),
+        (
+            "recommendation.shown",
+            {"recommendation_id": "r2", "items": ["c"], "session": "s1", "collection": "tickets"},
+        ),
+        (
+            "interaction.recorded",
+            {"item": "c", "user": "u", "recommendation_id": "r2", "kind": "view", "collection": "default"},
+        ),
         ("user.merged", {"user": "u", "session": "s0", "collection": "default"}),
         ("user.erased", {"user": "u", "collection": "tickets"}),
         ("user.erased", {"session": "s1", "collection": "default"}),
     ]
-    assert [fields[b"key"] for _, fields in entries[:5]] == [b"one", b"s0", b"s1", b"s2", b"two"]
+    keys = [fields[b"key"] for _, fields in entries]
+    assert [*keys[:4], keys[5], keys[7]] == [b"one", b"s0", b"s1", b"s2", b"three", b"two"]
     for type_, (_, fields) in zip((type_ for type_, _ in commands), entries, strict=True):
         parse_command(type_, fields[b"data"])
 

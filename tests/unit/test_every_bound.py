@@ -25,13 +25,14 @@ from recommender_engine.opening import DATABASE
 from recommender_engine.pipeline.candidates import novelty
 from recommender_engine.pipeline.dedup import answers
 from recommender_engine.pipeline.incidents import open_incidents, traffic
+from recommender_engine.pipeline.interactions import shown as shown_lists
 from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.learning import training as lessons
 from recommender_engine.pipeline.migration import incoming, retention
 from recommender_engine.recommend.behaviour import learning as behaviour_learning
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
-from recommender_engine.store import mentions, moves, outbox, space
+from recommender_engine.store import mentions, moves, outbox, shown, space
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
 
@@ -69,6 +70,10 @@ class State:
 
     def answered(self, first: int, last: int) -> list[Entry]:
         return [self.log.feedback(f"i{2 * n}", "different", f"i{2 * n + 1}") for n in range(first, last)]
+
+    def show(self, id_: str, user: str, later_ms: int = 1) -> Entry:
+        data = {"recommendation_id": id_, "items": ["i0"], "user": user}
+        return self.log.add("recommendation.shown", data, later_ms=later_ms)
 
     def delete(self, collection: str) -> Entry:
         return self.log.add("collection.deleted", {"collection": collection})
@@ -403,6 +408,26 @@ def older_distances_go(state: State) -> None:
     assert state.rows("novelty") == 0
 
 
+def older_lists_and_figures_go(state: State) -> None:
+    state.lower(shown, "MOST_OF_USER", 3)
+    state.lower(shown, "MOST_LISTS", 20)
+    state.lower(shown_lists, "MOST_DAYS", 5)
+    users = [state.show(f"r{n}", "one user") for n in range(9)]
+    state.engine.process([*state.items(1), *users])
+    assert state.rows("shown_lists") == 3
+    state.engine.process([state.show(f"s{n}", f"u{n}") for n in range(40)])
+    assert state.rows("shown_lists") == 20
+    for n in range(12):
+        state.engine.process([state.show(f"t{n}", "u", later_ms=86_400_000)])
+    assert state.rows("hit_rates") <= 5 + 3
+    state.engine.process([state.log.tick(29 * 86_400_000)])
+    state.tidy()
+    assert state.rows("shown_lists") == 0
+    state.engine.process([state.show("last", "u"), state.delete("default")])
+    state.tidy()
+    assert (state.rows("shown_lists"), state.rows("hit_rates")) == (0, 0)
+
+
 def no_more_incidents_open(state: State) -> None:
     state.lower(open_incidents, "MAX_INCIDENTS", 2)
     texts = [TEXT, "heavy rain in the north today", "the lid of the box is missing"]
@@ -427,6 +452,8 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
         behaviour_goes_with_its_collection_in_small_steps,
     ),
     "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
+    "shown_lists": (older_lists_and_figures_go,),
+    "hit_rates": (older_lists_and_figures_go,),
     "traffic": (older_hours_go,),
     "novelty": (older_distances_go,),
     "incidents": (no_more_incidents_open,),

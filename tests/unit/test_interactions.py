@@ -26,7 +26,7 @@ from recommender_engine.store import behaviour as behaviour_table
 from tests.support.engine import Log, opened, outbox_lines
 
 DAY_MS = 24 * 3600 * 1000
-TABLES = ("users", "used_items", "sessions", "session_rings", "interactions", "keys")
+TABLES = ("users", "used_items", "sessions", "session_rings", "interactions", "keys", "shown_lists", "hit_rates")
 
 
 def rows_of(engine: Recommender, *tables: str) -> list[Any]:
@@ -64,11 +64,16 @@ def traffic(seed: int, count: int) -> list[Entry]:
             entries.append(log.add("user.erased", user=user))
         else:
             whose = {"user": user} if random.random() < 0.7 else {"session": f"s{random.randrange(6)}"}
+            if random.random() < 0.2:
+                items = [f"i{random.randrange(30)}" for _ in range(4)]
+                shown = {"recommendation_id": f"r{random.randrange(40)}", "items": list(dict.fromkeys(items)), **whose}
+                entries.append(log.add("recommendation.shown", data=shown, later_ms=later))
+                continue
             kind = random.choice(("view", "add", "buy", "dismiss"))
             key = f"k{n}" if random.random() < 0.3 else None
-            entries.append(
-                log.add("interaction.recorded", data={"item": item, "kind": kind, **whose}, key=key, later_ms=later)
-            )
+            named = {"recommendation_id": f"r{random.randrange(40)}"} if random.random() < 0.2 else {}
+            data = {"item": item, "kind": kind, **whose, **named}
+            entries.append(log.add("interaction.recorded", data=data, key=key, later_ms=later))
     return entries
 
 

@@ -491,10 +491,18 @@ def test_a_step_that_does_not_follow_is_rejected(pair: Pair, step: str) -> None:
     assert pair["a"].engine.moving.status("c")["place"] == "here"
 
 
-def test_a_collection_with_interactions_stays(pair: Pair) -> None:
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        ("interaction.recorded", {"collection": "c", "item": "i0", "user": "u"}),
+        ("recommendation.shown", {"collection": "c", "items": ["nowhere"], "recommendation_id": "r"}),
+    ],
+    ids=["interactions", "shown lists"],
+)
+def test_a_collection_with_interactions_stays(pair: Pair, behaviour: tuple[str, dict[str, Any]]) -> None:
     filled(pair)
     source = pair["a"]
-    source.add("interaction.recorded", {"collection": "c", "item": "i0", "user": "u"})
+    source.add(*behaviour)
     pair.step("a", "sealed", "a", "b")
     assert rejections(source) == ["has_interactions"]
     source.add("item.upsert", {"id": "later", "collection": "c", "text": "it is decided here as before"})

@@ -96,6 +96,7 @@ def test_the_first_item_is_new(engine: Recommender, log: Log) -> None:
         "reasons": [],
         "explanation": "",
         "recommendations": [],
+        "recommendation_id": None,
         "novelty": None,
         "truncated": False,
         "model": DeterministicEncoder().identity.key,

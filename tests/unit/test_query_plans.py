@@ -19,6 +19,7 @@ from tests.support.engine import Log, Models
 GROWING = (
     *("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones"),
     *("users", "used_items", "sessions", "session_rings", "interactions", "mentions"),
+    *("shown_lists", "hit_rates"),
 )
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?! VIRTUAL TABLE)")
 OF_A_COLLECTION = re.compile(r"SEARCH items USING .*INDEX \w+ \(collection=\?( AND (at_ms|seq)[<>]\?)*\)")
@@ -49,6 +50,16 @@ def asked(store: SqliteStore, **settings: Any) -> list[str]:
     engine.process([log.upsert(f"i{n}", f"changed {words[n % 8]} {n}") for n in range(0, 40, 3)])
     engine.process([log.delete(f"i{n}") for n in range(0, 40, 7)])
     engine.process([log.feedback("i1", "same", "i2"), log.feedback("i4", "different", "i5")])
+    engine.process(
+        [
+            log.add("recommendation.shown", {"recommendation_id": f"r{n}", "items": ["i1", "i2"], "user": f"u{n % 3}"})
+            for n in range(9)
+        ]
+    )
+    engine.process([log.interact("i1", "u0"), log.interact("i2", "u1", recommendation_id="r7")])
+    engine.process([log.add("user.merged", user="u2", session="s5"), log.tick(3 * 86_400_000)])
+    engine.recommendations({"user": "u2"})
+    engine.hits()
     engine.process([log.patch("i2", {"state": "open"}), log.erase("i8"), log.tick(86_400_000 * 40)])
     engine.process([log.configure(**settings, ttl_seconds=86_400), log.tick(86_400_000 * 2)])
     engine.process([log.upsert("i1", "printer jams")])

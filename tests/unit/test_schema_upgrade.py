@@ -23,6 +23,7 @@ from recommender_engine.store.tables import SCHEMA_VERSION
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, data_of, is_outcome, opened, outbox_lines
 from tests.support.matchers import cosine_matcher
+from tests.support.older_states import make_schema_10
 
 CLOCK_MS = 1_700_000_000_000
 VERSION_1 = (Path(__file__).parents[1] / "support" / "version_1.sql").read_text(encoding="utf-8")
@@ -338,16 +339,7 @@ def test_a_state_of_schema_10_is_listed_and_counted_as_one_that_was_counted_from
     overview, listed = engine.overview(), engine.list_items(order="probability", limit=200)
     engine.close()
     assert {row[1] for row in before[0]} == {0, 1, 2, 3}
-    database = sqlite3.connect(tmp_path / DATABASE)
-    for index in ("items_by_band", "items_by_probability", "items_by_worth", "answers_by_collection"):
-        database.execute(f"DROP INDEX {index}")
-    for column in ("band", "stated", "worth"):
-        database.execute(f"ALTER TABLE items DROP COLUMN {column}")
-    for table in ("standings", "arrivals"):
-        database.execute(f"DROP TABLE {table}")
-    database.execute("PRAGMA user_version=10")
-    database.commit()
-    database.close()
+    make_schema_10(tmp_path)
     engine = opened(tmp_path, matcher=LearnedMatcher)
     columns, standings, arrivals = (engine._store._db.execute(said).fetchall() for said in kept)
     assert [columns, standings] == before[:2]

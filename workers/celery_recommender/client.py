@@ -35,7 +35,9 @@ from recommender_engine.items import (
     ItemRevised,
     ItemsBackfilled,
     MergeUser,
+    RecommendationsJudged,
     RecordInteraction,
+    RecordShownList,
 )
 from recommender_engine.items.commands import validate
 from recommender_engine.items.limits import MAX_MESSAGE_BYTES
@@ -54,6 +56,7 @@ _CONSEQUENCES = {
     IncidentOpened.type,
     IncidentUpdated.type,
     IncidentClosed.type,
+    RecommendationsJudged.type,
 }
 
 
@@ -300,6 +303,7 @@ class Client:
         kind: str = "view",
         value: float | None = None,
         at: datetime | str | None = None,
+        recommendation_id: str | None = None,
         collection: str = "default",
         key: str | None = None,
     ) -> EntryId:
@@ -312,11 +316,13 @@ class Client:
             kind: ``view``, ``click``, ``add``, ``buy``, ``rate``, ``dismiss``, or a kind of the collection's settings.
             value: needed by ``rate``.
             at: when it was, with a time zone; by default now.
+            recommendation_id: the list that led to it, if you know it.
             collection: where the item is.
             key: names the command; with one of your own it can be sent again without counting twice.
         """
         time_ = at.isoformat() if isinstance(at, datetime) else at
-        values = {"item": item_id, "user": user, "session": session, "kind": kind, "value": value, "time": time_}
+        about = {"item": item_id, "user": user, "session": session, "recommendation_id": recommendation_id}
+        values = {**about, "kind": kind, "value": value, "time": time_}
         given = {name: said for name, said in values.items() if said is not None}
         return self.send(RecordInteraction.type, {**given, "collection": collection}, key=key)
 
@@ -338,6 +344,45 @@ class Client:
             Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
         """
         return self._send_many(RecordInteraction.type, interactions, key, block)
+
+    def shown(
+        self,
+        listed: Sequence[Mapping[str, Any] | str],
+        user: str | None = None,
+        *,
+        session: str | None = None,
+        recommendation_id: str | None = None,
+        scenario: str | None = None,
+        arm: str | None = None,
+        at: datetime | str | None = None,
+        collection: str = "default",
+        key: str | None = None,
+    ) -> EntryId:
+        """Append that a list of recommendations was shown; returns its position.
+
+        Args:
+            listed: the items that were shown, as ``recommendations`` gave them; or their ids. At least one.
+            user: to whom; or …
+            session: … to which anonymous session.
+            recommendation_id: of the list; by default that of the first item.
+            scenario: the scenario of the request, under which the list is counted.
+            arm: of the scenario's experiment; by default that of the first item, or of the user.
+            at: when it was, with a time zone; by default now.
+            collection: where the items are.
+            key: names the command. A list counts once, whatever its key.
+        """
+        first = listed[0] if listed and not isinstance(listed[0], str) else {}
+        values = {
+            "recommendation_id": recommendation_id or first.get("recommendation_id"),
+            "items": [one if isinstance(one, str) else one["id"] for one in listed],
+            "user": user,
+            "session": session,
+            "scenario": scenario,
+            "arm": arm or first.get("arm"),
+            "time": at.isoformat() if isinstance(at, datetime) else at,
+        }
+        given = {name: said for name, said in values.items() if said is not None}
+        return self.send(RecordShownList.type, {**given, "collection": collection}, key=key)
 
     def merge_user(self, user: str, session: str, collection: str = "default", *, key: str | None = None) -> EntryId:
         """At log-in: what an anonymous session did becomes part of a user's profile."""
@@ -666,6 +711,21 @@ class Client:
                 partition, "recommender.answers", {"collection": None, "after": behind, "limit": limit}, timeout_s
             ),
         )
+
+    def hits(
+        self, collection: str = "default", *, days: int = 28, timeout_s: float = 30.0
+    ) -> list[dict[str, Any]] | None:
+        """Hit rates of the lists that were shown, by scenario and arm; see ``recommender.hits``.
+
+        Args:
+            collection: whose lists; the result is ``None`` when there is no such collection.
+            days: lists of so many days, today included, 1 to 90.
+            timeout_s: how long to wait for the owner.
+        """
+        found: list[dict[str, Any]] | None = self.ask(
+            "recommender.hits", collection=collection, days=days, timeout_s=timeout_s
+        )
+        return found
 
     def ask(
         self, question: str, *args: Any, collection: str | None = None, timeout_s: float = 30.0, **options: Any

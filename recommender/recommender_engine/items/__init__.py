@@ -13,6 +13,7 @@ from recommender_engine.items.commands import (
     MergeUser,
     PatchItem,
     RecordInteraction,
+    RecordShownList,
     RejectedCommand,
     UpsertItem,
     claimed_item,
@@ -20,7 +21,7 @@ from recommender_engine.items.commands import (
     parse_command,
     rejected_command,
 )
-from recommender_engine.items.decisions import Band, PairVerdict, Reason, Recommendation
+from recommender_engine.items.decisions import Band, HitRate, PairVerdict, Reason, Recommendation
 from recommender_engine.items.entry_id import START, EntryId
 from recommender_engine.items.events import (
     Cause,
@@ -47,7 +48,9 @@ from recommender_engine.items.events import (
     ItemProcessed,
     ItemRevised,
     ItemsBackfilled,
+    ListShown,
     MoveStep,
+    RecommendationsJudged,
     Revision,
     Timings,
     UserErased,
@@ -90,6 +93,7 @@ __all__ = [
     "GiveFeedback",
     "GroupChange",
     "GroupChanged",
+    "HitRate",
     "IgnoreReason",
     "IncidentClosed",
     "IncidentEnd",
@@ -107,6 +111,7 @@ __all__ = [
     "ItemsBackfilled",
     "ListOptions",
     "ListRequest",
+    "ListShown",
     "MergeUser",
     "MoveCollection",
     "MoveStep",
@@ -116,7 +121,9 @@ __all__ = [
     "Reason",
     "ReceiveRecords",
     "Recommendation",
+    "RecommendationsJudged",
     "RecordInteraction",
+    "RecordShownList",
     "RefuseMessage",
     "RejectedCommand",
     "Revision",

@@ -6,9 +6,11 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import limits
 from recommender_engine.items.decisions import Probability
-from recommender_engine.items.list_request import MOST_SCENARIOS, ListOptions
+from recommender_engine.items.list_request import Share
+from recommender_engine.items.scenario import MOST_SCENARIOS, Scenario
 from recommender_engine.items.values import Name, Scalar, Value
 from recommender_engine.items.words import Words
 
@@ -60,7 +62,12 @@ class CollectionSettings(Value):
         interaction_weights: weight of each kind of interaction, in [-100, 100]; those named are added to the defaults,
             or replace them. Below 0, the user does not want the item; of 0 nothing is learned.
         liked_from: value from which ``rate`` counts as liked; below, the user does not want the item.
-        scenarios: options of lists of recommendations by name (product page, home page), for requests that name one.
+        scenarios: options of lists of recommendations by name (product page, home page), for requests that name one;
+            with ``arms``, an experiment.
+        shown_weight: what an interaction counts, in [0, 1], for popularity and for what is used together if a list had
+            shown the item to the user within the day before.
+        impression_fatigue: an item that was shown to a user n times and not used since counts 1 / (1 + n times this); n
+            halves in a week. 0 switches it off.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
             ``rate_limited``. By default any number.
         burst: how many of them may come at one moment; by default as many as in one second.
@@ -92,7 +99,9 @@ class CollectionSettings(Value):
         default_factory=lambda: dict(INTERACTION_WEIGHTS)
     )
     liked_from: float = 3.0
-    scenarios: Annotated[dict[Name, ListOptions], Field(max_length=MOST_SCENARIOS)] = Field(default_factory=dict)
+    scenarios: Annotated[dict[Name, Scenario], Field(max_length=MOST_SCENARIOS)] = Field(default_factory=dict)
+    shown_weight: Share = 0.3
+    impression_fatigue: Annotated[float, Field(ge=0.0, le=10.0)] = 0.25
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     incidents: bool = False
@@ -112,6 +121,19 @@ class CollectionSettings(Value):
         if weight is None or kind != RATED:
             return weight
         return None if value is None else weight if value >= self.liked_from else -abs(weight)
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario of this name.
+
+        Raises:
+            InvalidCommand: there is none.
+        """
+        if name not in self.scenarios:
+            known = ", ".join(self.scenarios) or "none"
+            raise InvalidCommand(
+                "unknown_scenario", f"scenario: {name!r} is not one of the collection's: {known}", "scenario"
+            )
+        return self.scenarios[name]
 
     @property
     def compares_texts(self) -> bool:

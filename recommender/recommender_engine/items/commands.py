@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import limits
@@ -14,6 +14,7 @@ from recommender_engine.items.collection import CollectionSettings
 from recommender_engine.items.command import CollectionCommand, Command, ItemCommand
 from recommender_engine.items.entry_id import EntryId
 from recommender_engine.items.item import Item, ItemKey, Timestamp
+from recommender_engine.items.list_request import MOST_LISTED
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender_engine.items.values import Attributes, Id, Key, Name, Value, Version
@@ -130,6 +131,7 @@ class RecordInteraction(CollectionCommand):
         kind: one of those in the setting ``interaction_weights`` of the collection.
         value: of a kind that has one, such as the stars of ``rate``.
         time: when it was, with a time zone; by default, and never later than, the time of the command.
+        recommendation_id: the list that led to it, if the producer knows it.
     """
 
     type: ClassVar = "interaction.recorded"
@@ -143,12 +145,48 @@ class RecordInteraction(CollectionCommand):
     kind: Name = "view"
     value: float | None = None
     time: Timestamp | None = None
+    recommendation_id: Id | None = None
 
     @model_validator(mode="after")
     def _of_somebody(self) -> Self:
         if self.user is None and self.session is None:
             raise ValueError("'user' is missing, or 'session' for an anonymous visitor")
         return self
+
+
+class RecordShownList(CollectionCommand):
+    """A list of recommendations was shown. An item of it that is used within a day is a hit.
+
+    Attributes:
+        collection: the collection of the items.
+        recommendation_id: of the answer or event that held the list; a list counts once.
+        items: ids of the items that were shown, in their order.
+        user: to whom; or …
+        session: … to which anonymous session. Without both, only interactions that name the list are its hits.
+        scenario: the scenario of the request, under which it is counted.
+        arm: the arm of the scenario's experiment; by default the one that the user is in.
+        time: when it was, with a time zone; by default, and never later than, the time of the command.
+    """
+
+    type: ClassVar = "recommendation.shown"
+    privileged: ClassVar = False
+    routed: ClassVar = True
+    rated: ClassVar = True
+    collection: Id = "default"
+    recommendation_id: Id
+    items: Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=MOST_LISTED)]
+    user: Id | None = None
+    session: Id | None = None
+    scenario: Name | None = None
+    arm: Name | None = None
+    time: Timestamp | None = None
+
+    @field_validator("items")
+    @classmethod
+    def _each_once(cls, items: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(items)) < len(items):
+            raise ValueError("an item stands twice in the list")
+        return items
 
 
 class MergeUser(CollectionCommand):
@@ -203,6 +241,7 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         DeleteCollection,
         GiveFeedback,
         RecordInteraction,
+        RecordShownList,
         MergeUser,
         EraseUser,
         TickClock,

@@ -62,3 +62,28 @@ class Recommendation(Value):
     id: str
     score: float
     group: str
+
+
+class HitRate(Value):
+    """What became of the lists that were shown under one scenario and arm.
+
+    Attributes:
+        scenario, arm: the names; ``None``: without.
+        lists: how many were shown.
+        hits: how many of them led to an interaction within a day.
+        hit_rate: their share, in [0, 1]; with its 95 % score interval, ``hit_rate_low`` to ``hit_rate_high``.
+        items: how many items were shown.
+        items_used: how many of them were used.
+        mean_reciprocal_rank: over all lists, one over the rank of the best item that was used, 0 without one.
+    """
+
+    scenario: str | None
+    arm: str | None
+    lists: int
+    hits: int
+    hit_rate: Probability
+    hit_rate_low: Probability
+    hit_rate_high: Probability
+    items: int
+    items_used: int
+    mean_reciprocal_rank: Probability

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
 from recommender_engine.items.collection import CollectionSettings
-from recommender_engine.items.decisions import Band, Probability, Reason, Recommendation
+from recommender_engine.items.decisions import Band, HitRate, Probability, Reason, Recommendation
 from recommender_engine.items.entry_id import EntryId
 from recommender_engine.items.values import Attributes, Value
 
@@ -66,6 +66,8 @@ class ItemProcessed(EventData):
         reasons: the evidence, strongest first.
         explanation: the same in one sentence.
         recommendations: similar items, best first; duplicates of one another appear once.
+        recommendation_id: names this list in ``recommendation.shown``; the position of the command. ``None`` if
+            the list is empty.
         novelty: how unlike anything before it is: share of recent arrivals that were closer to their five nearest
             items, in [0, 1]; ``None`` while too few arrived before, and of a text that was sent again.
         truncated: whether the text was longer than the model reads.
@@ -86,6 +88,7 @@ class ItemProcessed(EventData):
     reasons: tuple[Reason, ...]
     explanation: str
     recommendations: tuple[Recommendation, ...]
+    recommendation_id: str | None = None
     novelty: Probability | None = None
     truncated: bool
     model: str
@@ -177,6 +180,38 @@ class InteractionAccepted(EventData):
     item_id: str
     collection: str
     kind: str
+
+
+class ListShown(EventData):
+    """A shown list is stored. It is the outcome of its command and is not published; it names no user.
+
+    Attributes:
+        recommendation_id: of the list.
+        scenario, arm: what it is counted under.
+        repeated: it does not count: the list was there already, or was shown more than 28 days ago.
+    """
+
+    type: ClassVar = "recommender.recommendation.shown.v1"
+    collection: str
+    recommendation_id: str
+    scenario: str | None
+    arm: str | None
+    repeated: bool
+
+
+class RecommendationsJudged(HitRate, EventData):
+    """What became of the lists that were shown on one day, once they can have no more hits: a day later.
+
+    The other fields are those of the question ``hits``; the lists are of one scenario and arm.
+
+    Attributes:
+        since_ms, until_ms: the day in UTC, in milliseconds since 1970.
+    """
+
+    type: ClassVar = "recommender.recommendations.judged.v1"
+    collection: str
+    since_ms: int
+    until_ms: int
 
 
 class UserMerged(EventData):
@@ -414,6 +449,8 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         GroupChanged,
         FeedbackAccepted,
         InteractionAccepted,
+        ListShown,
+        RecommendationsJudged,
         UserMerged,
         UserErased,
         ItemPatched,

@@ -16,7 +16,6 @@ MOST_WEIGHT = 100.0
 MOST_EXCLUDED = 1000
 MOST_PINS = 20
 MOST_BOOSTS = 20
-MOST_SCENARIOS = 32
 
 Filter = dict[str, Any]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -132,6 +131,8 @@ class ListRequest(ListOptions):
         unlike: and unlike these.
         user: for this user.
         session: for this anonymous session; with ``user`` it is not looked at.
+        recommendation_id: names the list in ``recommendation.shown`` and ``interaction.recorded``; each item of the
+            answer carries it.
     """
 
     collection: Id = "default"
@@ -143,6 +144,7 @@ class ListRequest(ListOptions):
     unlike: Examples = ()
     user: Id | None = None
     session: Id | None = None
+    recommendation_id: Id | None = None
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
@@ -156,5 +158,5 @@ class ListRequest(ListOptions):
     def under(self, options: ListOptions) -> ListRequest:
         """The request with these options where it names none."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
-        named = {name: getattr(options, name) for name in options.model_fields_set}
+        named = {name: getattr(options, name) for name in options.model_fields_set & ListOptions.model_fields.keys()}
         return ListRequest.model_construct(_fields_set={*given, *named}, **{**self.__dict__, **named, **given})

@@ -16,6 +16,7 @@ from recommender_engine.items import (
     EraseItem,
     EraseUser,
     Event,
+    HitRate,
     Item,
     ItemKey,
     UpsertItem,
@@ -72,6 +73,7 @@ from recommender_engine.pipeline.prepared import (
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.export import Export, ExportPage
+from recommender_engine.pipeline.queries.hit_rates import HitRates
 from recommender_engine.pipeline.queries.incident_views import IncidentView, IncidentViews
 from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage, Listing
 from recommender_engine.pipeline.queries.review_queue import ReviewPage, ReviewQueue
@@ -197,6 +199,7 @@ class Recommender:
         self.tidying = Retention(store, self.moves.leftovers)
         self._items = ItemChanges(store, self._collections, departures, feedback, outcomes, self.moves)
         interactions = Interactions(store, self._collections)
+        self._shown = interactions.shown
         self._handlers = Handlers(store, self.moves, upserts, self._items, feedback, whole, self.moving, interactions)
         self.notes = Notes(store)
         self.promises = Promises(store, self._collections, self._models)
@@ -229,6 +232,7 @@ class Recommender:
             self._filters,
             self._words,
         )
+        self._hit_rates = HitRates(store, self._collections)
         self._incident_views = IncidentViews(store, self._collections, self._incidents)
         self._comparing = Comparing(
             store, self._embedding, compared_texts, self._collections, self._words, search, arrivals, judging
@@ -340,6 +344,7 @@ class Recommender:
         self._recutting.some(decision)
         self._summaries.emit_due(decision)
         self._incidents.emit_due(decision)
+        self._shown.emit_due(decision)
         self._handlers.handle(prepared, decision)
         self._incidents.unite(decision)
         batch.position, batch.clock_ms = entry.id, entry.time_ms
@@ -406,6 +411,19 @@ class Recommender:
     def incidents(self, collection: str | None = None) -> list[IncidentView]:
         """Open incidents of a collection, or of all, the one that was opened first first."""
         return self._incident_views.of(collection)
+
+    def hits(self, collection: str = "default", days: int = 28) -> list[HitRate] | None:
+        """What became of the lists that were shown, by scenario and arm; ``None`` when there is no such collection.
+
+        Args:
+            collection: the collection.
+            days: lists of so many days of stream time in UTC, today included; figures are kept for 90.
+        """
+        return self._hit_rates.of(collection, days)
+
+    def recent_hits(self) -> tuple[int, int]:
+        """Lists of about the last two days of all collections, and how many of them led to an interaction."""
+        return self._hit_rates.recent()
 
     def open_incidents(self) -> int:
         """How many incidents are open, in all collections."""
@@ -593,7 +611,8 @@ class Recommender:
 
     def due_ms(self) -> int | None:
         """Stream time at which something falls due even if no command comes, or ``None``."""
-        times = self._summaries.due_ms(), self._expiry.due_ms(), self._models.due_ms(), self._incidents.due_ms()
+        beside = self._summaries, self._expiry, self._models, self._incidents, self._shown
+        times = [one.due_ms() for one in beside]
         return min((due for due in times if due is not None), default=None)
 
     def snapshot(self, *, all_changes: bool = False) -> None:

@@ -38,6 +38,14 @@ class MentionTable:
         for collection in (_named(_COLLECTION, payload) or ["default"]) if users else ():
             self.add(event, collection, users)
 
+    def copy(self, collection: str, user: str, to: str) -> None:
+        """What names a session names the user that it has become too."""
+        self._db.execute(
+            "INSERT INTO mentions (collection, user, ms, n)"
+            " SELECT collection, ?, ms, n FROM mentions WHERE collection=? AND user=? ORDER BY id",
+            (to, collection, user),
+        )
+
     def take(self, collection: str, user: str) -> list[EntryId]:
         """The events that name a user or session; they are forgotten here."""
         rows = self._db.execute(

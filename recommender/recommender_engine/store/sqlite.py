@@ -26,6 +26,7 @@ from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.policy_keys import PolicyKeyTable
 from recommender_engine.store.recent_items import RecentItems
 from recommender_engine.store.schema import check, connect, forget_statistics
+from recommender_engine.store.shown import ShownTable
 from recommender_engine.store.space import give_back, let_shrink
 from recommender_engine.store.standings import Standings
 from recommender_engine.store.tombstones import TombstoneTable
@@ -75,6 +76,7 @@ class SqliteStore:
         self.training = TrainingTable(self._db)
         self.tombstones = TombstoneTable(self._db)
         self.behaviour = BehaviourTable(self._db)
+        self.shown = ShownTable(self._db)
         self.mentions = MentionTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
@@ -88,7 +90,7 @@ class SqliteStore:
         for counts in (self.items.counts, self.answers.counts, self.tombstones.counts):
             self.on_rollback(counts.forget)
             self.on_retire(counts.retire)
-        for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour, self.standings):
+        for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour, self.shown, self.standings):
             self.on_rollback(table.forget)
 
     def on_rollback(self, reload: Callable[[], None]) -> None:
@@ -182,6 +184,7 @@ class SqliteStore:
     def retire(self, collection: int, name: str, why: str) -> None:
         """Free the name of a collection; its rows are deleted in small steps (``transfer.clear``)."""
         self.transfer.retire(collection, name, why)
+        self.shown.retire(collection)
         for forget in self._on_retire:
             forget(collection)
 

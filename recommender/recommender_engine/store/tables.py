@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
+from recommender_engine.store.shown_tables import SHOWN_TABLES
 
 SCHEMA_VERSION = 11
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender_engine.store.upgrades`)."""
@@ -233,4 +234,4 @@ CREATE TABLE arrivals (
 -- Whether the word index holds marks of what was removed.
 INSERT INTO meta VALUES ('words were removed', '0');
 """
-TABLES += BEHAVIOUR_TABLES
+TABLES += BEHAVIOUR_TABLES + SHOWN_TABLES

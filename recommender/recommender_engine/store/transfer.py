@@ -14,6 +14,8 @@ _TABLES_AND_KEYS = (
     ("used_items", "num"),
     ("sessions", "num"),
     ("interactions", "id"),
+    ("shown_lists", "num"),
+    ("hit_rates", "day"),
     ("traffic", "hour"),
     ("incidents", "id"),
     ("novelty", "slot"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
+from recommender_engine.store.shown_tables import SHOWN_TABLES
 
 # The statements from each schema version to the next, as in `TABLES`.
 UPGRADES = {
@@ -215,6 +216,7 @@ INSERT INTO arrivals SELECT items.collection, 86400000, at_ms / 86400000 * 86400
     WHERE band IS NOT NULL AND at_ms / 86400000 > latest - 60 GROUP BY items.collection, at_ms / 86400000, band;
 """,
 }
+UPGRADES[11] += SHOWN_TABLES
 
 
 def said_length(content: str) -> int:

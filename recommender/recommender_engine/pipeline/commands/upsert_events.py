@@ -76,13 +76,15 @@ class UpsertEvents:
         """
         collection, embedded = decision.collection, upsert.embedded
         current = self._current_verdicts.of(row, collection)
+        recommendations = self._recommendations.of(collection, candidates, but=row.group)
         event = ItemProcessed(
             command=decision.cause,
             item_id=row.item.id,
             collection=collection.name,
             revision=row.revision,
             **current.fields(),
-            recommendations=self._recommendations.of(collection, candidates, but=row.group),
+            recommendations=recommendations,
+            recommendation_id=decision.cause.id if recommendations else None,
             novelty=novelty,
             truncated=embedded.truncated,
             model=embedded.model.key,

@@ -15,17 +15,23 @@ from recommender_engine.items import (
 )
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.interactions.shown import ShownLists, Use
 from recommender_engine.recommend.behaviour import Behaviour, Observation
 from recommender_engine.store import Collection, SqliteStore, UserKey
 
 
 class Interactions:
-    """Applies commands about users."""
+    """Applies commands about users.
+
+    Attributes:
+        shown: the lists that they were shown.
+    """
 
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
         self._behaviour = Behaviour(store.behaviour)
+        self.shown = ShownLists(store, collections)
 
     def record(self, decision: Decision, command: RecordInteraction) -> EntryId | None:
         """Apply ``interaction.recorded``; returns the id of its outcome, if anybody may ask for it.
@@ -46,7 +52,10 @@ class Interactions:
             waiting = self._store.items.get(collection.id, command.item) is None
             item = rows.add_item(collection.id, command.item, at_ms, waiting=waiting)
         visit = command.session if command.user is not None else None
-        self._behaviour.learn(Observation(collection.id, user, item, weight, at_ms, visit))
+        use = Use(key, item, at_ms, command.recommendation_id)
+        followed = weight > 0.0 and self.shown.followed(decision, collection, use)
+        share = collection.settings.shown_weight if followed else 1.0
+        self._behaviour.learn(Observation(collection.id, user, item, weight, at_ms, visit, share))
         outcome = None
         if decision.entry.key is not None or decision.entry.reply_to is not None:
             accepted = InteractionAccepted(
@@ -73,6 +82,11 @@ class Interactions:
                 rows.take_over(user, other)
         merged = UserMerged(command=decision.cause, collection=command.collection, merged=other is not None)
         outcome = decision.emit(merged, silent=True)
+        if collection is not None and self._store.shown.any_in(collection.id):
+            session = UserKey(command.session, anonymous=True)
+            self._store.shown.rename_user(collection.id, session, UserKey(command.user, anonymous=False))
+        if command.session != command.user:
+            self._store.mentions.copy(command.collection, command.session, command.user)
         self._store.mentions.add(outcome, command.collection, (command.user, command.session))
         return outcome
 
@@ -93,6 +107,7 @@ def forget_user(store: SqliteStore, collection: Collection | None, entry: Entry,
     interactions = 0
     numbers = store.transfer.retired_as(command.collection)
     for number in numbers if collection is None else [collection.id, *numbers]:
+        store.shown.erase_user(number, key)
         user = store.behaviour.user(number, key)
         if user is not None:
             count, outcomes = store.behaviour.erase_user(user)

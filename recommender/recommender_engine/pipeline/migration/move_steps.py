@@ -105,7 +105,7 @@ class MoveSteps:
         collection = self._collections.find(command.collection)
         if (move is not None and move.place != "here") or collection is None:
             raise _unexpected(command, move)
-        if self._store.behaviour.holds(collection.id):
+        if self._store.behaviour.holds(collection.id) or self._store.shown.holds(collection.id):
             raise InvalidCommand("has_interactions", "a collection that has interactions cannot be moved", "collection")
         self._summaries.emit_now(decision.within(collection))
         origins = () if move is None else move.origins

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from recommender_engine.items import EntryId
 from recommender_engine.pipeline.migration.collection_cleanup import CollectionCleanup
+from recommender_engine.recommend.exposure import LISTS_KEPT_MS
 from recommender_engine.store import MOST_OUTBOX_BYTES, SqliteStore
 
 _ROWS = 250
@@ -52,6 +53,7 @@ class Retention:
             keys = self._store.outbox.forget_keys(now_ms, _ROWS)
             payloads = self._store.outbox.payloads.forget_old(now_ms - outbox_ms, _ROWS)
             interactions = self._store.behaviour.forget_old(now_ms - INTERACTIONS_MS, _ROWS)
+            interactions += self._store.shown.forget_old(now_ms - LISTS_KEPT_MS, _ROWS)
             interactions += self._store.mentions.forget_old(_ROWS)
             versions = self._store.tombstones.forget_old(now_ms, _ROWS)
         return events, keys + payloads + versions + interactions

@@ -47,6 +47,7 @@ class Asked:
         profile: of the user or session, if it has one.
         used: items of the profile by number.
         left_out: groups that are not listed.
+        arm: of the experiment of the scenario, if the user is in one.
     """
 
     request: ListRequest
@@ -60,6 +61,7 @@ class Asked:
     profile: Profile | None = None
     used: dict[int, UsedItem] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+    arm: str | None = None
 
     @property
     def evidence(self) -> float:

@@ -18,6 +18,8 @@ class Listed(Value):
         why: the same for people, strongest first.
         text: what the item says.
         attributes: its attributes.
+        recommendation_id: of the list; ``None`` if the request names none (the Celery task makes one).
+        arm: of the experiment of the scenario, if the user is in one.
     """
 
     id: str
@@ -27,3 +29,5 @@ class Listed(Value):
     why: str
     text: str
     attributes: Attributes
+    recommendation_id: str | None = None
+    arm: str | None = None

@@ -13,6 +13,7 @@ from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.canonical import CanonicalItems
+from recommender_engine.pipeline.recommend.fatigue import Fatigue
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.resolving import RequestResolver
@@ -50,6 +51,7 @@ class RecommendationLists:
         self._indexes = indexes
         self._canonical = CanonicalItems(store, recommendations)
         self._boosts = Boosts(store, self._canonical, filters)
+        self._fatigue = Fatigue(store)
         self._limits = Limits(store, self._canonical, filters)
         self._sources: tuple[Source, ...] = (
             TextNeighbours(),
@@ -94,6 +96,8 @@ class RecommendationLists:
         dislike = self._compare(asked, pool, seqs)
         group_of = {seq: pool.members[seq].group for seq in seqs}
         factors = self._boosts.factors(asked, pool, dict.fromkeys(group_of.values()))
+        for group, factor in self._fatigue.factors(asked).items():
+            factors[group] = factors.get(group, 1.0) * factor
         weights = weights_of(asked)
         scores = {
             seq: factors.get(group_of[seq], 1.0) * scored(weights, pool.terms[seq], dislike.get(seq, 0.0))
@@ -159,6 +163,8 @@ class RecommendationLists:
                 why=why(asked, pool, member.seq),
                 text=shown[member.group].content,
                 attributes=shown[member.group].attributes,
+                recommendation_id=asked.request.recommendation_id,
+                arm=asked.arm,
             )
             for score, member in chosen
             if member.group in shown

@@ -14,10 +14,12 @@ from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, Pass
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.recommend.asked import Asked, Example
+from recommender_engine.pipeline.recommend.fatigue import key_of
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Vector
 from recommender_engine.recommend.behaviour import Profile
+from recommender_engine.recommend.exposure import arm_of
 from recommender_engine.recommend.filters import parse
-from recommender_engine.store import Collection, SqliteStore, UserKey
+from recommender_engine.store import Collection, SqliteStore
 
 
 class RequestResolver:
@@ -47,9 +49,10 @@ class RequestResolver:
                 model, or the collection has no such scenario.
         """
         collection = self._collections.find(request.collection)
-        return None if collection is None else self._resolved(collection, _with_scenario(collection, request))
+        return None if collection is None else self._resolved(collection, request)
 
-    def _resolved(self, collection: Collection, request: ListRequest) -> Asked | None:
+    def _resolved(self, collection: Collection, named: ListRequest) -> Asked | None:
+        request, arm = _with_scenario(collection, named)
         survivors = None if request.filter is None else self._filters.survivors(collection, parse(request.filter))
         like = tuple(self._examples(collection, _liked(request)))
         if request.item is not None and not like:
@@ -70,6 +73,7 @@ class RequestResolver:
             profile=profile,
             used=used,
             left_out=self._left_out(collection, request, like, profile),
+            arm=arm,
         )
 
     def _nearby(self, collection: Collection, survivors: Survivors | None) -> Nearby:
@@ -109,13 +113,8 @@ class RequestResolver:
             raise InvalidCommand(error.code, f"{named}: {str(error).removeprefix(f'{error.field}: ')}", named) from None
 
     def _profile(self, collection: Collection, request: ListRequest) -> Profile | None:
-        if request.user is not None:
-            key = UserKey(request.user, anonymous=False)
-        elif request.session is not None:
-            key = UserKey(request.session, anonymous=True)
-        else:
-            return None
-        num = self._store.behaviour.user(collection.id, key)
+        key = key_of(request)
+        num = None if key is None else self._store.behaviour.user(collection.id, key)
         return None if num is None else self._store.behaviour.peek(num)
 
     def _left_out(
@@ -142,18 +141,14 @@ def _liked(request: ListRequest) -> dict[str, ListExample]:
     return {"": ListExample(item=request.item, text=request.text, vector=request.vector)}
 
 
-def _with_scenario(collection: Collection, request: ListRequest) -> ListRequest:
-    """The request with the options of its scenario.
+def _with_scenario(collection: Collection, request: ListRequest) -> tuple[ListRequest, str | None]:
+    """The request with the options of its scenario, and of the arm that the user is in.
 
     Raises:
         InvalidCommand: the collection has no such scenario.
     """
     if request.scenario is None:
-        return request
-    scenarios = collection.settings.scenarios
-    if request.scenario not in scenarios:
-        known = ", ".join(scenarios) or "none"
-        raise InvalidCommand(
-            "unknown_scenario", f"scenario: {request.scenario!r} is not one of the collection's: {known}", "scenario"
-        )
-    return request.under(scenarios[request.scenario])
+        return request, None
+    scenario, key = collection.settings.scenario(request.scenario), key_of(request)
+    arm = None if key is None else arm_of(collection.name, request.scenario, key.id, scenario.shares)
+    return (request if arm is None else request.under(scenario.arms[arm])).under(scenario), arm

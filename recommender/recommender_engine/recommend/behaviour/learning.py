@@ -58,6 +58,7 @@ class Observation(NamedTuple):
         weight: of its kind; below 0: the item is not wanted; of 0 nothing is learned.
         at_ms: its time, in milliseconds since 1970.
         visit: the producer's name for the session; another one begins another session.
+        share: of the weight that counts for the item and its partners; the user's profile has all of it.
     """
 
     collection: int
@@ -66,6 +67,7 @@ class Observation(NamedTuple):
     weight: float
     at_ms: int
     visit: str | None = None
+    share: float = 1.0
 
 
 class Behaviour:
@@ -96,8 +98,10 @@ class Behaviour:
             return
         entry.weight += gain * growth(seen.at_ms, profile.base_ms)
         entry.count += not before
-        self._learn_item(item, seen.at_ms, gain, first=not before)
-        self._learn_pairs(item, context, seen.at_ms, gain * min(1.0, sqrt(FULL_WEIGHT_TO / (1.0 + len(context)))))
+        if evidence := gain * seen.share:
+            spread = min(1.0, sqrt(FULL_WEIGHT_TO / (1.0 + len(context))))
+            self._learn_item(item, seen.at_ms, evidence, first=not before)
+            self._learn_pairs(item, context, seen.at_ms, evidence * spread)
         if not before:
             self._enter(item, session)
 

@@ -163,6 +163,13 @@ class Record(CommandTask):
     command_type = "interaction.recorded"
 
 
+class Shown(CommandTask):
+    """A list was shown: ``shown.delay({"recommendation_id": …, "items": […], "user": …})``."""
+
+    name = "recommender.shown"
+    command_type = "recommendation.shown"
+
+
 class MergeUser(CommandTask):
     """A session is this user, at log-in: ``merge_user.delay({"user": …, "session": …})``."""
 
@@ -266,6 +273,7 @@ TASKS: tuple[type[PortTask], ...] = (
     Erase,
     Feedback,
     Record,
+    Shown,
     MergeUser,
     EraseUser,
     DeleteCollection,

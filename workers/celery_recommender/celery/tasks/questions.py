@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from celery.utils import uuid
+
 from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import EntryId, Item, ItemKey
@@ -25,6 +27,8 @@ _PAGE_BYTES = 4 << 20
 _PAGE_STEP = 20  # an event that carries all attributes of an item can have some 100 kB
 _BACKUP_TIMEOUT_S = 3600.0
 _MOST_HOPS = 8
+MOST_DAYS = 90
+"""Of the days whose hit rates are kept."""
 MOST_ASKED = 200
 """Pairs that can be asked about at once."""
 
@@ -160,6 +164,9 @@ class Recommendations(QuestionTask):
     def run(self, collection: str = "default", **request: Any) -> list[dict[str, Any]] | None:
         """Items best first, each with ``id``, ``score``, ``group``, ``terms``, ``why``, ``text`` and ``attributes``.
 
+        Each item has the ``recommendation_id`` of the list, for ``recommender.shown`` and ``recommender.record``, and
+        the user's ``arm`` of an experiment. The id is that of the task, unless the request names one.
+
         Args:
             collection: where the items are.
             request: ``item``, ``text``, ``vector`` or ``like``, and ``unlike``; ``user`` or ``session``; ``scenario``;
@@ -168,9 +175,27 @@ class Recommendations(QuestionTask):
         Returns:
             ``None`` when the item that the request names is not there.
         """
-        asked = validate(ListRequest, {"collection": collection, **request})
+        id_ = self.request.id or uuid()  # without a task it is asked on the command line
+        asked = validate(ListRequest, {"recommendation_id": id_, "collection": collection, **request})
         listed = self.ask(lambda engine: engine.recommendations(asked), collection)
         return None if listed is None else [one.model_dump(mode="json") for one in listed]
+
+
+class Hits(QuestionTask):
+    """What became of the lists of recommendations that were shown."""
+
+    name = "recommender.hits"
+
+    def run(self, collection: str = "default", days: int = 28) -> list[dict[str, Any]] | None:
+        """Hit rates by scenario and arm of an experiment; see ``recommender_engine.items.HitRate``.
+
+        Args:
+            collection: whose lists; the result is ``None`` when there is no such collection.
+            days: lists of so many days, today included, 1 to 90.
+        """
+        most = _within(days, MOST_DAYS, "days")
+        found = self.ask(lambda engine: engine.hits(collection, most), collection)
+        return None if found is None else [one.model_dump(mode="json") for one in found]
 
 
 class Compare(QuestionTask):
@@ -416,6 +441,7 @@ QUESTIONS: tuple[type[QuestionTask], ...] = (
     Search,
     Recommend,
     Recommendations,
+    Hits,
     Compare,
     Get,
     Outcomes,
@@ -487,9 +513,13 @@ def _filter(filter_: Any) -> Any:
 
 
 def _limit(limit: Any, most: int = 100) -> int:
-    if not isinstance(limit, int) or not 1 <= limit <= most:
-        raise InvalidCommand("invalid_value", f"limit must be between 1 and {most}", "limit")
-    return limit
+    return _within(limit, most, "limit")
+
+
+def _within(number: Any, most: int, field: str) -> int:
+    if not isinstance(number, int) or not 1 <= number <= most:
+        raise InvalidCommand("invalid_value", f"{field} must be between 1 and {most}", field)
+    return number
 
 
 def _count(number: Any, field: str) -> int:

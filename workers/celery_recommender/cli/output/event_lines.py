@@ -28,6 +28,7 @@ from recommender_engine.items import (
     ItemProcessed,
     ItemRevised,
     ItemsBackfilled,
+    RecommendationsJudged,
 )
 
 Data = Mapping[str, Any]
@@ -169,6 +170,12 @@ def _incident(state: str, data: Data) -> Text:
     return _line(f"{'incident':10} ", "green" if "closed_ms" in data else "bold red", sentence)
 
 
+def _judged(data: Data) -> Text:
+    names = [data["collection"], *(name for name in (data["scenario"], data["arm"]) if name is not None)]
+    sentence = f"{data['hits']:,} of {counted(data['lists'], 'list')} of {' / '.join(names)} led to an interaction"
+    return _line(f"{'lists':10} ", "green", f"{sentence} ({data['hit_rate']:.1%})")
+
+
 _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemProcessed.type: _processed,
     ItemRevised.type: _revised,
@@ -184,6 +191,7 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
     IncidentOpened.type: partial(_incident, "is open"),
     IncidentUpdated.type: partial(_incident, "has doubled"),
     IncidentClosed.type: partial(_incident, "is over"),
+    RecommendationsJudged.type: _judged,
 }
 
 

@@ -23,6 +23,7 @@ def state_facts(engine: Recommender, publisher: Publisher, metrics: Metrics) -> 
     metrics.index(points)
     metrics.review(engine.review_share())
     metrics.incidents(engine.open_incidents())
+    metrics.hits(*engine.recent_hits())
     metrics.kept(engine.kept_bytes())
     if recalls := engine.recalls():
         metrics.recall(min(recalls.values()))

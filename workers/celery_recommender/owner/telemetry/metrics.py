@@ -98,6 +98,8 @@ class Metrics:
             "How far the share of duplicates of late is from that before, in standard errors; 0 before 1,000 items.",
         )
         self._incidents = gauge("recommender_open_incidents", "Incidents that are open.")
+        self._lists = gauge("recommender_shown_lists", "Lists that were shown in about the last two days.")
+        self._hits = gauge("recommender_hit_lists", "Lists of these that led to an interaction within a day.")
         self._kept = gauge("recommender_kept_bytes", "Memory of caches, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
         self._passing = gauge(
@@ -245,6 +247,11 @@ class Metrics:
     def incidents(self, count: int) -> None:
         """How many incidents are open."""
         self._incidents.labels(self._partition).set(count)
+
+    def hits(self, lists: int, hits: int) -> None:
+        """Lists that were shown, and how many of them led to an interaction."""
+        self._lists.labels(self._partition).set(lists)
+        self._hits.labels(self._partition).set(hits)
 
     def kept(self, bytes_: Mapping[str, int]) -> None:
         """Bytes of the caches."""

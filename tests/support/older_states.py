@@ -1,0 +1,22 @@
+"""States as earlier releases left them, made from one of this release."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from recommender_engine.opening import DATABASE
+
+
+def make_schema_10(directory: Path) -> None:
+    """Take out of a state what schema 11 has and schema 10 had not."""
+    with closing(sqlite3.connect(directory / DATABASE)) as database:
+        for index in ("items_by_band", "items_by_probability", "items_by_worth", "answers_by_collection"):
+            database.execute(f"DROP INDEX {index}")
+        for column in ("band", "stated", "worth"):
+            database.execute(f"ALTER TABLE items DROP COLUMN {column}")
+        for table in ("standings", "arrivals", "shown_lists", "hit_rates"):
+            database.execute(f"DROP TABLE {table}")
+        database.execute("PRAGMA user_version=10")
+        database.commit()
