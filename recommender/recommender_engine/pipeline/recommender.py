@@ -50,6 +50,7 @@ from recommender_engine.pipeline.dedup.groups import Groups
 from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.incidents.incidents import Incidents
+from recommender_engine.pipeline.interactions.hit_rates import HitRates
 from recommender_engine.pipeline.interactions.interactions import Interactions
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.promises import Promises
@@ -73,7 +74,6 @@ from recommender_engine.pipeline.prepared import (
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import ComparedPair, Comparing
 from recommender_engine.pipeline.queries.export import Export, ExportPage
-from recommender_engine.pipeline.queries.hit_rates import HitRates
 from recommender_engine.pipeline.queries.incident_views import IncidentView, IncidentViews
 from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage, Listing
 from recommender_engine.pipeline.queries.review_queue import ReviewPage, ReviewQueue
