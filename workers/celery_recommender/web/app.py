@@ -17,7 +17,8 @@ from celery_recommender.web.desk.claims import Claims
 from celery_recommender.web.desk.desk import Desk
 from celery_recommender.web.desk.feed import Feed
 from celery_recommender.web.desk.letters import Letters
-from celery_recommender.web.pages import answers, feed, item, letters, login, overview, search
+from celery_recommender.web.desk.review import ReviewDesk
+from celery_recommender.web.pages import answers, feed, item, items, letters, login, overview, review, search
 from celery_recommender.web.security.cookies import Cookies
 from celery_recommender.web.security.exposure import is_loopback
 from celery_recommender.web.security.guard import Guard
@@ -27,7 +28,7 @@ from celery_recommender.web.shown.rendering import STATIC, Rendering
 from celery_recommender.web.shown.strings import LANGUAGES
 from celery_recommender.web.telling import tell_errors
 
-_ROUTERS = (overview, search, item, feed, answers, letters, login)
+_ROUTERS = (overview, review, items, search, item, feed, answers, letters, login)
 _THREADS = 32
 _YEAR_S = 31_536_000
 
@@ -44,7 +45,7 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     state.settings = settings
     state.desk = Desk(settings, client)
     state.feed = Feed(client)
-    state.claims = Claims(client.redis, settings.key_prefix)
+    state.review = ReviewDesk(state.desk, Claims(client.redis, settings.key_prefix))
     state.letters = Letters(client.redis, settings)
     sessions = Sessions(client.redis, settings.key_prefix, settings.web_session_hours)
     state.visitors = Visitors(settings, sessions)

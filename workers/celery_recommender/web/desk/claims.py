@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
@@ -65,12 +66,14 @@ class Claims:
     def held(self, pair: Pair, browser: str) -> Held:
         """Whose a pair is now."""
         found: Any = self._redis.get(self._key(pair))
-        if found is None:
-            return Held("free")
-        mark = json.loads(found)
-        if mark["state"] == "answered":
-            return Held("answered", mark["by"])
-        return Held("mine" if mark["browser"] == browser else "other", mark["by"])
+        return _held(found, browser)
+
+    def available(self, pairs: Sequence[Pair], browser: str) -> list[Pair]:
+        """Those of some pairs that this browser has, or that are free, in their order."""
+        if not pairs:
+            return []
+        marks: Any = self._redis.mget([self._key(pair) for pair in pairs])
+        return [pair for pair, mark in zip(pairs, marks, strict=True) if _held(mark, browser).state in {"free", "mine"}]
 
     def answered(self, pair: Pair, browser: str, by: str) -> None:
         """The pair is answered: nobody gets it, whether or not its owner has decided the answer."""
@@ -106,6 +109,10 @@ class Claims:
             pipe.expire(key, _TRAIL_S)
             pipe.execute()
 
+    def count_given(self, browser: str) -> int:
+        """How many answers a browser can take back."""
+        return int(self._redis.llen(self._of("given", browser)))
+
     def last_given(self, browser: str) -> Given | None:
         """The last answer that can be taken back; it is taken off the list."""
         found: Any = self._redis.lpop(self._of("given", browser))
@@ -119,6 +126,15 @@ class Claims:
 
     def _of(self, what: str, browser: str) -> str:
         return f"{self._prefix}{what}:{browser}"
+
+
+def _held(found: bytes | None, browser: str) -> Held:
+    if found is None:
+        return Held("free")
+    mark = json.loads(found)
+    if mark["state"] == "answered":
+        return Held("answered", mark["by"])
+    return Held("mine" if mark["browser"] == browser else "other", mark["by"])
 
 
 def _mark(state: str, browser: str, by: str) -> str:

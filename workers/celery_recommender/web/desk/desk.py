@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from redis import Redis
@@ -15,6 +15,7 @@ from celery_recommender.settings import Settings
 
 ANSWER_TIMEOUT_S = 15.0
 OUTCOME_TIMEOUT_S = 4.0
+_MOST_PAGES = 4  # of fifty collections: more are no overview
 _SILENT_AFTER_MS = 2500  # a living owner renews its status twice a second, also while it computes
 _STATUS_MS = 15_000
 
@@ -81,20 +82,34 @@ class Desk:
         self._require(partition)
         return self._put(partition, question, args, collection, options)
 
-    def ask_everywhere(self, question: str, **options: Any) -> list[Any]:
-        """Answers of the owners of all partitions that run.
+    def overview(self, sees: Callable[[str], bool]) -> list[dict[str, Any]]:
+        """Counts of the collections of all owners that run, by name, see ``recommender.overview``.
+
+        Args:
+            sees: which collections are wanted.
 
         Raises:
-            OwnerAway: none runs.
+            OwnerAway: no owner runs.
         """
-        found = [
-            self._of(partition).ask(question, timeout_s=ANSWER_TIMEOUT_S, **options)
-            for partition in self.settings.all_partitions
-            if self._health(partition).state == "running"
-        ]
-        if not found:
+        running = [one.partition for one in self.health() if one.state == "running"]
+        if not running:
             self._require(self.settings.home)
-        return found
+        found: dict[str, dict[str, Any]] = {}
+        for partition in running:
+            for one in self._overviewed(partition):
+                here = self.client.partitions.routing.partition_of(one["name"]) == partition
+                if sees(one["name"]) and (here or one["name"] not in found):  # while one moves, it is in two
+                    found[one["name"]] = one
+        return [found[name] for name in sorted(found)]
+
+    def _overviewed(self, partition: str) -> Iterator[dict[str, Any]]:
+        after: str | None = None
+        for _ in range(_MOST_PAGES):
+            page = self._put(partition, "recommender.overview", (), None, {"after": after, "limit": 50})
+            yield from page["collections"]
+            after = page["next"]
+            if after is None:
+                return
 
     def items(self, ids: list[str], collection: str) -> dict[str, dict[str, Any]]:
         """Items as they stand, by id; without those that are not there."""
@@ -127,8 +142,9 @@ class Desk:
         self, partition: str, question: str, args: tuple[Any, ...], collection: str | None, options: dict[str, Any]
     ) -> Any:
         about = {} if collection is None else {"collection": collection}
+        client = self.client if collection is not None else self._of(partition)
         try:
-            return self.client.ask(question, *args, timeout_s=ANSWER_TIMEOUT_S, **about, **options)
+            return client.ask(question, *args, timeout_s=ANSWER_TIMEOUT_S, **about, **options)
         except TimeoutError:
             raise OwnerAway(self._health(partition).state) from None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
@@ -22,10 +20,4 @@ def overview(request: Request, visitor: Who, desk: AtDesk) -> HTMLResponse:
 @router.get("/overview")
 def collections(request: Request, visitor: Who, desk: AtDesk) -> HTMLResponse:
     """The table of collections."""
-    found: list[dict[str, Any]] = [
-        {"name": name, **facts}
-        for stats in desk.ask_everywhere("recommender.stats")
-        for name, facts in stats["collections"].items()
-        if visitor.sees(name)
-    ]
-    return page(request, "overview_part.html", collections=sorted(found, key=lambda one: str(one["name"])))
+    return page(request, "overview_part.html", collections=desk.overview(visitor.sees))

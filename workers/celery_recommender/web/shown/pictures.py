@@ -9,26 +9,27 @@ from markupsafe import Markup
 _WIDTH, _HEIGHT, _GAP = 320, 80, 1
 
 
-def bars(values: Sequence[float], title: str, classes: Sequence[str] = ()) -> Markup:
-    """A bar for each value, scaled to the largest.
+def stacked(columns: Sequence[Sequence[tuple[str, int]]], title: str) -> Markup:
+    """A column for each row of counts, its parts on top of each other, scaled to the highest.
 
     Args:
-        values: at least one, each at least 0.
+        columns: class and count of each part, the lowest first.
         title: what the picture shows.
-        classes: of the bars, for their colours.
     """
-    most, width = max(*values, 1e-9), _WIDTH / len(values)
-    drawn = Markup("").join(
-        Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="bar {}"/>').format(
-            place * width,
-            _HEIGHT - _tall(value, most),
-            max(width - _GAP, 1),
-            _tall(value, most),
-            classes[place] if classes else "",
-        )
-        for place, value in enumerate(values)
-    )
-    return _svg(title, drawn, _HEIGHT)
+    most = max((sum(count for _, count in parts) for parts in columns), default=0) or 1
+    width, drawn = _WIDTH / max(len(columns), 1), []
+    for place, parts in enumerate(columns):
+        top = float(_HEIGHT)
+        for class_, count in parts:
+            tall = _tall(count, most)
+            top -= tall
+            if count:
+                drawn.append(
+                    Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="bar {}"/>').format(
+                        place * width, max(top, 0.0), max(width - _GAP, 1), tall, class_
+                    )
+                )
+    return _svg(title, Markup("").join(drawn), _HEIGHT)
 
 
 def share(parts: Sequence[tuple[str, int]], title: str) -> Markup:
@@ -48,13 +49,6 @@ def share(parts: Sequence[tuple[str, int]], title: str) -> Markup:
             )
         x += width
     return _svg(title, Markup("").join(drawn), 10)
-
-
-def line(values: Sequence[float], title: str) -> Markup:
-    """A line through values at even distances, the oldest first."""
-    most, step = max(*values, 1e-9), _WIDTH / max(len(values) - 1, 1)
-    points = " ".join(f"{place * step:.1f},{_HEIGHT - _tall(value, most):.1f}" for place, value in enumerate(values))
-    return _svg(title, Markup('<polyline points="{}" class="line"/>').format(points), _HEIGHT)
 
 
 def _tall(value: float, most: float) -> float:

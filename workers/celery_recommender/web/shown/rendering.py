@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from celery_recommender.web.shown import pictures
 from celery_recommender.web.shown.highlights import mark_of, pieces
+from celery_recommender.web.shown.rates import series
 from celery_recommender.web.shown.strings import LANGUAGES, preferred, string
 
 ROOM = Path(__file__).parents[1]
@@ -24,6 +25,8 @@ STATIC = ROOM / "static"
 NOTHING = "\N{EN DASH}"
 NAVIGATION = (
     ("/", "overview", False),
+    ("/review", "review", True),
+    ("/items", "items", True),
     ("/search", "search", True),
     ("/compare", "compare", True),
     ("/feed", "feed", True),
@@ -50,6 +53,7 @@ class Rendering:
             pieces=pieces,
             mark_of=mark_of,
             pictures=pictures,
+            series=series,
             languages=LANGUAGES,
             navigation=NAVIGATION,
         )

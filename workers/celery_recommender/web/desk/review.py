@@ -1,0 +1,136 @@
+"""The review queue: the next pair that nobody else has, answers, and the way back."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, NamedTuple
+
+from celery_recommender.web.desk.claims import Claims, Given, Held, Pair
+from celery_recommender.web.desk.desk import Desk
+
+_PAGE, _MOST_PAGES = 50, 20
+
+
+class Side(NamedTuple):
+    """One of the two texts of a card: the text is the one that reasons speak of."""
+
+    id: str
+    text: str
+
+
+class Card(NamedTuple):
+    """A pair that a person is asked about.
+
+    Attributes:
+        pair: its ids.
+        one, other: what they say; ``one`` is the later one.
+        probability: that they are the same thing.
+        reasons: of the verdict.
+        key: names the answer, so that it counts once.
+    """
+
+    pair: Pair
+    one: Side
+    other: Side
+    probability: float
+    reasons: list[dict[str, Any]]
+    key: str
+
+
+class Reviewer(NamedTuple):
+    """Who answers, and in which browser."""
+
+    browser: str
+    name: str
+
+
+class ReviewDesk:
+    """Gives out pairs and takes answers.
+
+    Args:
+        desk: asks and sends.
+        claims: on pairs.
+    """
+
+    def __init__(self, desk: Desk, claims: Claims) -> None:
+        self._desk = desk
+        self.claims = claims
+
+    def next_card(self, collection: str, order: str, who: Reviewer) -> Card | None:
+        """The first pair that is free and was not skipped here, claimed; ``None``: there is none.
+
+        Raises:
+            OwnerAway: nobody can be asked.
+        """
+        after: str | None = None
+        skipped = self.claims.skipped(who.browser)
+        for _ in range(_MOST_PAGES):
+            page = self._desk.ask(
+                "recommender.review", collection=collection, order=order, after=after, limit=_PAGE
+            ) or {"pairs": [], "next": None}
+            found = {Pair(collection, one["item"]["id"], one["other"]["id"]): one for one in page["pairs"]}
+            wanted = [pair for pair in found if pair.name not in skipped]
+            for pair in self.claims.available(wanted, who.browser):
+                if self.claims.claim(pair, who.browser, who.name):
+                    return _card(pair, found[pair])
+            after = page["next"]
+            if after is None:
+                return None
+        return None
+
+    def card_of(self, pair: Pair) -> Card | None:
+        """The card of a pair that is not in the queue now; ``None``: one of the two is gone."""
+        views = self._desk.items([pair.one, pair.other], pair.collection)
+        if len(views) < 2:
+            return None
+        ids = ({"id": pair.one}, {"id": pair.other})
+        verdict = self._desk.ask("recommender.compare", *ids, collection=pair.collection)
+        one, other = (Side(id_, _compared(views[id_])) for id_ in (pair.one, pair.other))
+        return Card(pair, one, other, verdict["probability"], verdict["reasons"], _key())
+
+    def taken(self, pair: Pair, who: Reviewer) -> Held | None:
+        """Who else has a pair, or has answered it; ``None``: it is this reviewer's, claimed again if need be."""
+        held = self.claims.held(pair, who.browser)
+        if held.state == "free" and not self.claims.claim(pair, who.browser, who.name):
+            held = self.claims.held(pair, who.browser)
+        return held if held.state in {"other", "answered"} else None
+
+    def answer(self, pair: Pair, answer: str, who: Reviewer, key: str) -> dict[str, Any] | None:
+        """Send an answer on a claimed pair; its outcome, ``None`` while it waits for its owner."""
+        outcome = self._desk.answer(pair.one, answer, pair.other, pair.collection, who.name, f"web/{key}")
+        if outcome is None or outcome["type"].endswith("feedback.accepted.v1"):
+            self.claims.answered(pair, who.browser, who.name)
+            self.claims.remember(Given(pair, answer), who.browser)
+        else:
+            self.claims.skip(pair, who.browser)
+        return outcome
+
+    def undo(self, who: Reviewer) -> Card | None:
+        """Take the last answer of this browser back; the card of its pair, ``None``: there is nothing to take back.
+
+        Raises:
+            OwnerAway: the answer is taken back, and nobody can be asked for the card.
+        """
+        given = self.claims.last_given(who.browser)
+        if given is None:
+            return None
+        pair, answer = given
+        if answer != "unsure":
+            self._desk.answer(pair.one, "unsure", pair.other, pair.collection, who.name, f"web/{_key()}")
+        self.claims.free(pair)
+        self.claims.claim(pair, who.browser, who.name)
+        return self.card_of(pair)
+
+
+def _card(pair: Pair, found: dict[str, Any]) -> Card:
+    one, other = (Side(found[name]["id"], _compared(found[name])) for name in ("item", "other"))
+    return Card(pair, one, other, found["probability"], found["reasons"], _key())
+
+
+def _compared(view: dict[str, Any]) -> str:
+    text: str = view["text"] if view["compared"] is None else view["compared"]
+    return text
+
+
+def _key() -> str:
+    return secrets.token_hex(16)

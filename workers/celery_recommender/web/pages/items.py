@@ -1,0 +1,58 @@
+"""The items of a collection by band, and the group of an item."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from celery_recommender.web.pages.parts import AtDesk, page
+from celery_recommender.web.security.access import Asked, Who
+
+router = APIRouter()
+
+_PAGE = 50
+
+Band = Literal["", "duplicate", "review", "similar", "new"]
+Order = Literal["arrival", "probability"]
+After = Annotated[str | None, Query(max_length=2000)]
+
+
+@router.get("/items")
+def items(
+    request: Request,
+    visitor: Who,
+    collection: Asked,
+    desk: AtDesk,
+    band: Band = "",
+    order: Order = "arrival",
+    text: Annotated[str, Query(max_length=500)] = "",
+    after: After = None,
+) -> HTMLResponse:
+    """A page of items."""
+    asked = {"bands": [band] if band else None, "order": order, "text": text.strip() or None}
+    found = desk.ask("recommender.list", collection=collection, after=after, limit=_PAGE, **asked)
+    listed = found or {"items": [], "next": None}
+    part = "items_part.html" if after is not None and "hx-request" in request.headers else "items.html"
+    return page(request, part, collection=collection, band=band, order=order, text=text, found=listed)
+
+
+@router.get("/group")
+def group(
+    request: Request,
+    visitor: Who,
+    collection: Asked,
+    desk: AtDesk,
+    id_: Annotated[str, Query(alias="id", min_length=1, max_length=512)],
+    after: After = None,
+) -> HTMLResponse:
+    """The group of an item, with what splits it and joins it with another."""
+    found = desk.ask("recommender.group", id_, collection=collection, after=after, limit=_PAGE)
+    if found is None:
+        return page(request, "told.html", 404, code="no_item", detail=id_)
+    members = [(member, secrets.token_hex(16)) for member in found["members"]]
+    return page(
+        request, "group.html", collection=collection, found=found, members=members, key=secrets.token_hex(16), id=id_
+    )
