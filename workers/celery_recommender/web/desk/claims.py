@@ -38,10 +38,17 @@ class Held(NamedTuple):
 
 
 class Given(NamedTuple):
-    """An answer that can be taken back."""
+    """An answer that can be taken back.
+
+    Attributes:
+        pair: that it is about.
+        answer: it.
+        apart: whether the two were in two groups before.
+    """
 
     pair: Pair
     answer: str
+    apart: bool
 
 
 class Claims:
@@ -104,7 +111,7 @@ class Claims:
         """Keep an answer to be taken back."""
         key = self._of("given", browser)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.lpush(key, json.dumps([*given.pair, given.answer]))
+            pipe.lpush(key, json.dumps([*given.pair, given.answer, given.apart]))
             pipe.ltrim(key, 0, _MOST_UNDONE - 1)
             pipe.expire(key, _TRAIL_S)
             pipe.execute()
@@ -118,8 +125,8 @@ class Claims:
         found: Any = self._redis.lpop(self._of("given", browser))
         if found is None:
             return None
-        *pair, answer = json.loads(found)
-        return Given(Pair(*pair), answer)
+        *pair, answer, apart = json.loads(found)
+        return Given(Pair(*pair), answer, apart)
 
     def _key(self, pair: Pair) -> str:
         return f"{self._prefix}claim:{pair.name}"

@@ -26,6 +26,7 @@ class Card(NamedTuple):
         one, other: what they say; ``one`` is the later one.
         probability: that they are the same thing.
         reasons: of the verdict.
+        apart: whether they are in two groups now.
         key: names the answer, so that it counts once.
     """
 
@@ -34,6 +35,7 @@ class Card(NamedTuple):
     other: Side
     probability: float
     reasons: list[dict[str, Any]]
+    apart: bool
     key: str
 
 
@@ -86,7 +88,8 @@ class ReviewDesk:
         ids = ({"id": pair.one}, {"id": pair.other})
         verdict = self._desk.ask("recommender.compare", *ids, collection=pair.collection)
         one, other = (Side(id_, _compared(views[id_])) for id_ in (pair.one, pair.other))
-        return Card(pair, one, other, verdict["probability"], verdict["reasons"], _key())
+        apart = views[pair.one]["group"] != views[pair.other]["group"]
+        return Card(pair, one, other, verdict["probability"], verdict["reasons"], apart, _key())
 
     def taken(self, pair: Pair, who: Reviewer) -> Held | None:
         """Who else has a pair, or has answered it; ``None``: it is this reviewer's, claimed again if need be."""
@@ -95,15 +98,19 @@ class ReviewDesk:
             held = self.claims.held(pair, who.browser)
         return held if held.state in {"other", "answered"} else None
 
-    def answer(self, pair: Pair, answer: str, who: Reviewer, key: str) -> dict[str, Any] | None:
+    def answer(self, given: Given, who: Reviewer, key: str) -> dict[str, Any] | None:
         """Send an answer on a claimed pair; its outcome, ``None`` while it waits for its owner."""
-        outcome = self._desk.answer(pair.one, answer, pair.other, pair.collection, who.name, f"web/{key}")
+        pair = given.pair
+        outcome = self._send(pair, given.answer, who, key)
         if outcome is None or outcome["type"].endswith("feedback.accepted.v1"):
             self.claims.answered(pair, who.browser, who.name)
-            self.claims.remember(Given(pair, answer), who.browser)
+            self.claims.remember(given, who.browser)
         else:
             self.claims.skip(pair, who.browser)
         return outcome
+
+    def _send(self, pair: Pair, answer: str, who: Reviewer, key: str) -> dict[str, Any] | None:
+        return self._desk.answer(pair.one, answer, pair.other, pair.collection, who.name, f"web/{key}")
 
     def undo(self, who: Reviewer) -> Card | None:
         """Take the last answer of this browser back; the card of its pair, ``None``: there is nothing to take back.
@@ -114,17 +121,27 @@ class ReviewDesk:
         given = self.claims.last_given(who.browser)
         if given is None:
             return None
-        pair, answer = given
-        if answer != "unsure":
-            self._desk.answer(pair.one, "unsure", pair.other, pair.collection, who.name, f"web/{_key()}")
+        pair = given.pair
+        for answer in _steps_back(given):
+            self._send(pair, answer, who, _key())
         self.claims.free(pair)
         self.claims.claim(pair, who.browser, who.name)
         return self.card_of(pair)
 
 
+def _steps_back(given: Given) -> tuple[str, ...]:
+    """Answers that undo one. To withdraw it changes no group, so what it has joined is parted, and the reverse."""
+    if given.answer == "unsure":
+        return ()
+    if given.apart == (given.answer == "different"):
+        return ("unsure",)
+    return "unsure", "different" if given.apart else "same", "unsure"
+
+
 def _card(pair: Pair, found: dict[str, Any]) -> Card:
     one, other = (Side(found[name]["id"], _compared(found[name])) for name in ("item", "other"))
-    return Card(pair, one, other, found["probability"], found["reasons"], _key())
+    apart = found["item"]["group"] != found["other"]["group"]
+    return Card(pair, one, other, found["probability"], found["reasons"], apart, _key())
 
 
 def _compared(view: dict[str, Any]) -> str:

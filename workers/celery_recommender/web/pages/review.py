@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.admission import Overloaded
-from celery_recommender.web.desk.claims import Held, Pair
+from celery_recommender.web.desk.claims import Given, Held, Pair
 from celery_recommender.web.desk.desk import OwnerAway
 from celery_recommender.web.desk.review import Card, ReviewDesk, Reviewer
 from celery_recommender.web.pages.item import chain_of, refusal
@@ -72,6 +72,7 @@ def answer(
     other: Id,
     said: Annotated[Literal["same", "different", "unsure", "skip"], Form(alias="answer")],
     key: Annotated[str, Form(pattern="^[0-9a-f]{32}$")],
+    apart: Annotated[bool, Form()],
     order: Annotated[Order, Form()] = "worth",
 ) -> HTMLResponse:
     """Take an answer, and give the next pair; or say what contradicts it, or that it came too late."""
@@ -83,10 +84,10 @@ def answer(
         if said == "skip":
             queue.claims.skip(pair, visitor.browser)
             return _next(request, visitor, queue, collection, order)
-        told = refusal(queue.answer(pair, said, who, key))
+        told = refusal(queue.answer(Given(pair, said, apart), who, key))
     except (RedisError, Overloaded):
         # The key makes the answer count once, so the same card can send it again.
-        return _away(request, collection, order, "answer_not_sent", again=(pair, said, key))
+        return _away(request, collection, order, "answer_not_sent", again=(Given(pair, said, apart), key))
     if told is not None:
         links = [(*link, secrets.token_hex(16)) for link in chain_of(told[1])] if told[0] == "contradiction" else []
         values: dict[str, Any] = {"collection": collection, "order": order, "links": links}
@@ -145,7 +146,7 @@ def _shown(
 
 
 def _away(
-    request: Request, collection: str, order: str, code: str, again: tuple[Pair, str, str] | None = None
+    request: Request, collection: str, order: str, code: str, again: tuple[Given, str] | None = None
 ) -> HTMLResponse:
     """A card that asks for the next pair by itself until it gets one."""
     return page(request, "card_away.html", collection=collection, order=order, code=code, again=again)
