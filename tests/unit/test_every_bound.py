@@ -32,6 +32,7 @@ from recommender_engine.pipeline.migration import incoming, retention
 from recommender_engine.recommend.behaviour import learning as behaviour_learning
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
+from recommender_engine.store import behaviour_rows as behaviour_row_table
 from recommender_engine.store import mentions, moves, outbox, shown, space
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
@@ -224,17 +225,25 @@ def what_is_known_of_a_user_and_a_session_is_cut(state: State) -> None:
     state.lower(behaviour_rows, "MOST_IN_PROFILE", 4)
     state.lower(behaviour_learning, "MOST_IN_SESSION", 3)
     state.engine.process([state.log.interact(f"i{n}", "u") for n in range(8)])
+    state.engine._store.behaviour.write()
     assert (state.rows("users"), state.rows("sessions")) == (1, 1)
     lengths = state.engine._store._db.execute(
         "SELECT length(items) FROM users UNION ALL SELECT length(items) FROM sessions"
     )
-    assert [length for (length,) in lengths] == [4 * 20, 3 * 12]
+    assert [length for (length,) in lengths] == [4 * 20, 7 + 3 * 2 + 8]
 
 
 def sessions_go_with_the_last_item_that_knows_them(state: State) -> None:
     state.lower(behaviour_learning, "RING", 3)
     state.engine.process([state.log.interact("a", f"u{n}") for n in range(8)])
+    state.engine._store.behaviour.write()
     assert (state.rows("sessions"), state.rows("session_rings")) == (3, 3)
+
+
+def rows_are_written_after_some_interactions(state: State) -> None:
+    state.lower(behaviour_row_table, "WRITE_AFTER", 3)
+    state.engine.process([state.log.interact("a", f"u{n}") for n in range(8)])
+    assert (state.rows("sessions"), state.rows("behaviour_redo")) == (6, 2)
 
 
 def the_oldest_interactions_go(state: State) -> None:
@@ -314,7 +323,6 @@ def behaviour_goes_with_its_collection_in_small_steps(state: State) -> None:
     tables = ("users", "used_items", "sessions", "session_rings", "interactions")
     state.engine.process([state.log.interact(f"i{n}", f"u{n}", collection="c") for n in range(90)])
     state.engine.process([state.log.interact("a", "u")])
-    assert [state.rows(table) for table in tables] == [91] * 5
     state.engine.process([state.delete("c")])
     assert [state.rows(table) for table in tables] == [91] * 5
     left = []
@@ -451,6 +459,7 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
         sessions_go_with_the_last_item_that_knows_them,
         behaviour_goes_with_its_collection_in_small_steps,
     ),
+    "behaviour_redo": (rows_are_written_after_some_interactions,),
     "interactions": (the_oldest_interactions_go, behaviour_goes_with_its_collection_in_small_steps),
     "shown_lists": (older_lists_and_figures_go,),
     "hit_rates": (older_lists_and_figures_go,),

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from recommender_engine import Entry, Recommender
@@ -23,10 +24,14 @@ from recommender_engine.items import (
 from recommender_engine.items.collection import INTERACTION_WEIGHTS
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
+from recommender_engine.store import behaviour_rows as behaviour_row_table
 from tests.support.engine import Log, opened, outbox_lines
 
 DAY_MS = 24 * 3600 * 1000
-TABLES = ("users", "used_items", "sessions", "session_rings", "interactions", "keys", "shown_lists", "hit_rates")
+TABLES = (
+    *("users", "used_items", "sessions", "session_rings", "interactions", "behaviour_redo", "keys"),
+    *("shown_lists", "hit_rates"),
+)
 
 
 def rows_of(engine: Recommender, *tables: str) -> list[Any]:
@@ -89,9 +94,13 @@ def small_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("kept", [1, 8192])
-def test_batches_make_no_difference(seed: int, kept: int, monkeypatch: pytest.MonkeyPatch, small_lists: None) -> None:
-    monkeypatch.setattr(behaviour_table, "_ROWS_KEPT", kept)  # with 1, rows are read from the disk again and again
+@pytest.mark.parametrize(("kept", "write_after"), [(1, 8192), (8192, 8192), (1, 5), (8192, 5)])
+def test_batches_make_no_difference(
+    seed: int, kept: int, write_after: int, monkeypatch: pytest.MonkeyPatch, small_lists: None
+) -> None:
+    for module in (behaviour_table, behaviour_row_table):
+        monkeypatch.setattr(module, "_ROWS_KEPT", kept)  # with 1, rows are read from the disk again and again
+    monkeypatch.setattr(behaviour_row_table, "WRITE_AFTER", write_after)
     entries = traffic(seed, 400)
     one = played(entries, 1)
     for size in (7, 500):
@@ -100,18 +109,86 @@ def test_batches_make_no_difference(seed: int, kept: int, monkeypatch: pytest.Mo
         assert outbox_lines(other) == outbox_lines(one)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_not_written_is_learned_again(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_lists: None
+) -> None:
+    monkeypatch.setattr(behaviour_row_table, "WRITE_AFTER", 50)
+    entries = traffic(seed, 400)
+    undisturbed = played(entries, 7)
+    engine = opened(tmp_path)
+    for start in range(0, len(entries), 7):
+        if start % 3 == 0:  # as after a kill: nothing is written when a state is closed
+            engine.close()
+            engine = opened(tmp_path)
+        if start % 2 == 0:  # as after a full disk
+            with pytest.raises(RuntimeError, match="no"):
+                fail(engine, entries[start : start + 7])
+        engine.process(entries[start : start + 7])
+    assert len(rows_of(engine, "behaviour_redo")[0]) > 0
+    assert rows_of(engine) == rows_of(undisturbed)
+    for one in (engine, undisturbed):
+        one._store.behaviour.write()
+    assert rows_of(engine, "behaviour_redo") == [[]]
+    assert rows_of(engine) == rows_of(undisturbed)
+    engine.close()
+
+
+def test_what_is_read_is_the_same_before_and_after_rows_are_written(small_lists: None) -> None:
+    engine = played(traffic(11, 300), 50)
+    engine.process([interact(Log(start_ms=engine._store.clock_ms + 1), "i1", "u1")])
+    behaviour = engine._store.behaviour
+    nums = [num for (num,) in engine._store._db.execute("SELECT num FROM used_items")]
+    users = [num for (num,) in engine._store._db.execute("SELECT num FROM users")]
+    ids = [f"i{n}" for n in range(30)]
+
+    def answers() -> list[Any]:
+        sessions = sorted({int(one) for rings in behaviour.rings_of(nums).values() for one in rings[0]})
+        return [
+            behaviour.used_items(nums),
+            behaviour.named(1, ids),
+            *(behaviour.most(1, column, 5, offset) for column in ("popular", "trending") for offset in (0, 3)),
+            *(
+                {num: np.asarray(found).tolist() for num, found in sorted(read.items())}
+                for read in (
+                    {num: [row[1], row[2]] for num, row in behaviour.partners(nums).items()},
+                    behaviour.rings_of(nums),
+                    behaviour.session_items(sessions),
+                    behaviour.profile_weights(users),
+                )
+            ),
+        ]
+
+    before = answers()
+    assert behaviour.rows.changed_items()
+    behaviour.write()
+    assert answers() == before
+    behaviour.forget()  # from the tables
+    assert answers() == before
+
+
+def fail(engine: Recommender, entries: Sequence[Entry]) -> None:
+    """Process a batch that cannot be committed."""
+    engine._before_commit = lambda: (_ for _ in ()).throw(RuntimeError("no"))  # type: ignore[assignment]
+    try:
+        engine.process(entries)
+    finally:
+        engine._before_commit = lambda: None
+
+
 def test_what_is_kept_has_bounds(small_lists: None) -> None:
     engine = played(traffic(7, 1500), 50)
     assert engine._store._db.execute("SELECT count(*) FROM used_items WHERE waiting").fetchone()[0] <= 5
     for (num,) in engine._store._db.execute("SELECT num FROM used_items"):
-        row = engine._store.behaviour.item(num)
+        row = engine._store.behaviour.rows.item(num)
         assert row is not None
         assert len(row.partners) <= 8
         assert len(row.ring) <= 3
     for (num,) in engine._store._db.execute("SELECT num FROM users"):
-        profile = engine._store.behaviour.profile(num)
+        profile = engine._store.behaviour.rows.profile(num)
         assert profile is not None
         assert len(profile.items) <= 6
+    engine._store.behaviour.write()
     rings = engine._store._db.execute("SELECT min(rings) FROM sessions JOIN session_rings ON session = num").fetchone()[
         0
     ]
@@ -145,7 +222,7 @@ def test_items_used_together_are_partners() -> None:
     behaviour = engine._store.behaviour
     cup = behaviour.used_item(1, "cup")
     assert cup is not None
-    row = behaviour.item(cup)
+    row = behaviour.rows.item(cup)
     assert row is not None
     ids = {one.id for one in behaviour.used_items(row.partners).values()}
     assert ids <= {"saucer", "spoon"}  # those that wait are not given; none is here
@@ -163,14 +240,13 @@ def test_a_pause_of_an_hour_ends_a_session_and_so_does_another_visit() -> None:
             interact(log, "d", "u", session="visit 2"),
         ]
     )
-    sessions = engine._store._db.execute("SELECT count(*) FROM sessions").fetchone()[0]
-    assert sessions == 3
+    assert _sessions(engine) == 3
     behaviour = engine._store.behaviour
     partners = {}
     for id_ in "abcd":
         num = behaviour.used_item(1, id_)
         assert num is not None
-        row = behaviour.item(num)
+        row = behaviour.rows.item(num)
         assert row is not None
         partners[id_] = len(row.partners)
     assert partners == {"a": 0, "b": 0, "c": 1, "d": 1}
@@ -231,7 +307,7 @@ def test_a_low_rating_and_a_dismissal_say_no() -> None:
     behaviour = engine._store.behaviour
     user = behaviour.user(1, behaviour_table.UserKey("u", anonymous=False))
     assert user is not None
-    profile = behaviour.profile(user)
+    profile = behaviour.rows.profile(user)
     assert profile is not None
     nums = {id_: behaviour.used_item(1, id_) for id_ in "abcde"}
     dismissed = {id_ for id_, num in nums.items() if num is not None and profile.items[num].dismissed}
@@ -308,7 +384,7 @@ def test_a_session_becomes_a_user_at_log_in() -> None:
     assert behaviour.user(1, behaviour_table.UserKey("s", anonymous=True)) is None
     user = behaviour.user(1, behaviour_table.UserKey("u", anonymous=False))
     assert user is not None
-    profile = behaviour.profile(user)
+    profile = behaviour.rows.profile(user)
     assert profile is not None
     assert len(profile.items) == 3
     (again,) = engine.process([log.add("user.merged", user="u", session="s")])
@@ -439,7 +515,8 @@ def test_an_item_more_that_waits_costs_the_same_however_many_do() -> None:
     engine.process([interact(log, f"few {n}", "u") for n in range(10)])
     few = _steps(engine, interact(log, "one more", "u"))
     engine.process([interact(log, f"many {n}", f"v{n}") for n in range(1_100)])
-    assert engine._store._db.execute("SELECT count(*) FROM used_items WHERE waiting").fetchone()[0] == 1_000
+    waiting = engine._store._db.execute("SELECT count(*) FROM used_items WHERE waiting").fetchone()[0]
+    assert 900 <= waiting <= 1_000
     # One goes for it, with the session and the ring that it was in.
     assert _steps(engine, interact(log, "another", "u")) < few + 1_000
 
@@ -499,6 +576,7 @@ def test_a_session_goes_with_the_last_item_that_knows_it(size: int, monkeypatch:
 
 
 def _sessions(engine: Recommender) -> int:
+    engine._store.behaviour.write()
     return int(engine._store._db.execute("SELECT count(*) FROM sessions").fetchone()[0])
 
 

@@ -18,7 +18,7 @@ from tests.support.engine import Log, Models
 
 GROWING = (
     *("items", "vectors", "points", "outbox", "keys", "terms", "answers", "tombstones"),
-    *("users", "used_items", "sessions", "session_rings", "interactions", "mentions"),
+    *("users", "used_items", "sessions", "session_rings", "interactions", "behaviour_redo", "mentions"),
     *("shown_lists", "hit_rates"),
 )
 WHOLE = re.compile(rf"SCAN ({'|'.join(GROWING)})\b(?! VIRTUAL TABLE)")

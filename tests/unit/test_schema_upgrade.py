@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import struct
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.matching import LearnedMatcher, MatcherFactory
 from recommender_engine.opening import DATABASE
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
+from recommender_engine.recommend.behaviour import ItemRow, SessionRow
 from recommender_engine.store import SqliteStore, schema
 from recommender_engine.store.tables import SCHEMA_VERSION
 from recommender_engine.testing import DeterministicEncoder
@@ -348,3 +351,34 @@ def test_a_state_of_schema_10_is_listed_and_counted_as_one_that_was_counted_from
     assert [one.bands for one in engine.overview().collections] == [one.bands for one in overview.collections]
     assert engine.review().pairs
     engine.close()
+
+
+def test_behaviour_of_schema_10_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = version_1(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "SCHEMA_VERSION", 10)
+        database = schema.connect(path)
+    numbers, weights = struct.pack("<3I", 5, 70_000, 6), struct.pack("<3d", 0.5, 1.25, 3.0)
+    database.execute("INSERT INTO users VALUES (4,1,0,'u',0,x'',8,0,NULL,0,0)")
+    for num, user in ((7, 4), (8, 4), (9, 3)):
+        database.execute("INSERT INTO sessions VALUES (?,1,?,?)", (num, user, numbers + weights))
+        database.execute("INSERT INTO session_rings VALUES (?,1)", (num,))
+    rings = struct.pack("<3I", 9, 7, 8) + struct.pack("<3I", 3, 4, 4)
+    for num, id_, said in ((1, "a", (numbers + weights, rings)), (2, "b", (b"", b""))):
+        database.execute("INSERT INTO used_items VALUES (?,1,?,0,0,3,1.0,2.0,3.0,?,?)", (num, id_, *said))
+    database.close()
+    with closing(opened(tmp_path)) as engine:
+        behaviour = engine._store.behaviour
+        assert behaviour.partners([1, 2])[1][1].tolist() == [5, 70_000, 6]
+        assert behaviour.partners([1, 2])[1][2].tolist() == [0.5, 1.25, 3.0]
+        assert [one.tolist() for one in behaviour.rings_of([1])[1]] == [[9, 7, 8], [3, 4, 4]]
+        assert {num: items.tolist() for num, items in behaviour.session_items([7]).items()} == {7: [5, 70_000, 6]}
+        row, empty, session = behaviour.rows.item(1), behaviour.rows.item(2), behaviour.rows.session(8)
+        assert (row, empty, session) == (
+            ItemRow(1, 0, 3, 1.0, 2.0, 3.0, {5: 0.5, 70_000: 1.25, 6: 3.0}, [9, 7, 8]),
+            ItemRow(2, 0, 3, 1.0, 2.0, 3.0, {}, []),
+            SessionRow(8, 4, {5: 0.5, 70_000: 1.25, 6: 3.0}, 1),
+        )
+        log = Log(start_ms=CLOCK_MS + 1)
+        engine.process([log.add("interaction.recorded", data={"item": "a", "user": "u"})])
+        assert behaviour.rows.session(10) is not None, "numbers of sessions go on"

@@ -22,6 +22,7 @@ def load(store: SqliteStore, collections: Collections, indexes: Indexes) -> None
         restored = [indexes.read_snapshot(one) for one in wanted]
     for check in checks:
         check.result()
+    store.behaviour.rows.catch_up()
     indexes.sweep(collections.all())
     for one, index in zip(wanted, restored, strict=True):
         indexes.open(one, index)

@@ -1,27 +1,30 @@
-"""Users, used items, sessions and interactions. Rows are cached, changed in memory and written with the batch."""
+"""Users, used items and interactions by name, and what is read of them for a list."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender_engine.items import EntryId
 from recommender_engine.recent import Recent
-from recommender_engine.recommend.behaviour import ItemRow, Profile, SessionRow
-from recommender_engine.recommend.behaviour.rows import decoded_partners, decoded_ring
+from recommender_engine.recommend.behaviour import Observation, Profile
+from recommender_engine.recommend.behaviour.encoding import decoded_numbers, numbers_in, partners_in
+from recommender_engine.store.behaviour_rows import BehaviourRowTable
 
 _ROWS_KEPT = 8192
 _USED = "SELECT num, id, count, total, popular, trending FROM used_items WHERE "
 _MOST = {
-    "popular": f"{_USED} collection=? AND NOT waiting AND popular IS NOT NULL ORDER BY popular DESC, num"
-    " LIMIT ? OFFSET ?",
-    "trending": f"{_USED} collection=? AND NOT waiting AND trending IS NOT NULL ORDER BY trending DESC, num"
-    " LIMIT ? OFFSET ?",
+    "popular": "SELECT num, popular FROM used_items WHERE collection=? AND NOT waiting AND popular IS NOT NULL"
+    " ORDER BY popular DESC, num",
+    "trending": "SELECT num, trending FROM used_items WHERE collection=? AND NOT waiting AND trending IS NOT NULL"
+    " ORDER BY trending DESC, num",
 }
 
 MOST_WAITING = 1000
@@ -63,25 +66,21 @@ class BehaviourTable:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._items: Recent[int, ItemRow] = Recent(_ROWS_KEPT)
-        self._profiles: Recent[int, Profile] = Recent(_ROWS_KEPT)
-        self._sessions: Recent[int, SessionRow] = Recent(_ROWS_KEPT)
-        self._changed_items: dict[int, ItemRow] = {}
-        self._changed_profiles: dict[int, Profile] = {}
-        self._changed_sessions: dict[int, SessionRow] = {}
-        self._left_rings: dict[int, int] = {}
+        self.rows = BehaviourRowTable(connection)
+        self._new: list[tuple[object, ...]] = []
+        self._new_redo: list[tuple[int, float, str | None, float]] = []
+        self._last_interaction: int | None = None
         self._used: dict[int, bool] = {}
-        self._waiting: dict[int, int] = {}
         self._user_nums: Recent[tuple[int, UserKey], int] = Recent(_ROWS_KEPT)
         self._item_nums: Recent[tuple[int, str], int] = Recent(_ROWS_KEPT)
+        self._waiting: dict[int, int] = {}
 
     def forget(self) -> None:
         """Clear the caches after a rollback."""
-        for cache in (self._items, self._profiles, self._sessions, self._user_nums, self._item_nums):
+        self.rows.forget()
+        for cache in (self._user_nums, self._item_nums, self._used, self._waiting, self._new, self._new_redo):
             cache.clear()
-        for changed in (self._changed_items, self._changed_profiles, self._changed_sessions, self._used, self._waiting):
-            changed.clear()
-        self._left_rings.clear()
+        self._last_interaction = None
 
     def any_in(self, collection: int) -> bool:
         """Whether a collection has used items."""
@@ -98,125 +97,6 @@ class BehaviourTable:
             {"id": collection},
         ).fetchone()
         return bool(row[0])
-
-    # -- rows that change ----------------------------------------------------------------------------------------------
-
-    def item(self, num: int) -> ItemRow | None:
-        """The row of an item; what is changed in it is written with the batch."""
-        row = self._changed_items.get(num)
-        if row is not None:
-            return row
-        row = self._items.get(num)
-        if row is None:
-            found = self._db.execute(
-                "SELECT base_ms, count, total, popular, trending, partners, ring FROM used_items WHERE num=?", (num,)
-            ).fetchone()
-            if found is None:
-                return None
-            base_ms, uses, total, popular, trending, partners, ring = found
-            lists = decoded_partners(partners), decoded_ring(ring)
-            row = ItemRow(num, base_ms, uses, total, popular, trending, *lists)
-        self._changed_items[num] = row
-        return row
-
-    def profile(self, num: int) -> Profile | None:
-        """The profile of a user; what is changed in it is written with the batch."""
-        row = self.peek(num)
-        if row is not None:
-            self._changed_profiles[num] = row
-        return row
-
-    def session(self, num: int) -> SessionRow | None:
-        """A session; what is changed in it is written with the batch."""
-        row = self._changed_sessions.get(num) or self._sessions.get(num)
-        if row is None:
-            found = self._db.execute(
-                "SELECT user, rings, items FROM sessions JOIN session_rings ON session = num WHERE num=?",
-                (num,),
-            ).fetchone()
-            if found is None:
-                return None
-            row = SessionRow(num, found[0], decoded_partners(found[2]), found[1])
-        self._changed_sessions[num] = row
-        if left := self._left_rings.pop(num, 0):
-            row.rings -= left
-            if row.rings <= 0:
-                self.drop_session(num)
-                return None
-        return row
-
-    def left_ring(self, session: int) -> None:
-        """A session stands in one ring less; in none, it goes. It is not read for that."""
-        self._left_rings[session] = self._left_rings.get(session, 0) + 1
-
-    def open_session(self, collection: int, user: int) -> SessionRow:
-        """A new session of a user."""
-        num = self._db.execute(
-            "INSERT INTO sessions (collection, user, items) VALUES (?,?,x'')",
-            (collection, user),
-        ).lastrowid
-        row = SessionRow(int(num or 0), user)
-        self._changed_sessions[row.num] = row
-        return row
-
-    def drop_session(self, num: int) -> None:
-        """Delete a session."""
-        self._changed_sessions.pop(num, None)
-        self._sessions.drop(num)
-        self._db.execute("DELETE FROM sessions WHERE num=?", (num,))
-        self._db.execute("DELETE FROM session_rings WHERE session=?", (num,))
-
-    def flush(self) -> None:
-        """Write the rows that were given out to be changed."""
-        for num in [num for num in self._left_rings if num in self._changed_sessions or num in self._sessions]:
-            self.session(num)
-        left = sorted(self._left_rings.items())
-        self._left_rings.clear()
-        for num, count in left:
-            rings = self._db.execute(
-                "UPDATE session_rings SET rings=rings-? WHERE session=? RETURNING rings", (count, num)
-            ).fetchall()
-            if rings and rings[0][0] <= 0:
-                self.drop_session(num)
-        self._db.executemany(
-            "UPDATE used_items SET base_ms=?, count=?, total=?, popular=?, trending=?, partners=?, ring=? WHERE num=?",
-            [
-                (
-                    row.base_ms,
-                    row.count,
-                    row.total,
-                    row.popular,
-                    row.trending,
-                    row.encoded_partners(),
-                    row.encoded_ring(),
-                    num,
-                )
-                for num, row in sorted(self._changed_items.items())
-            ],
-        )
-        self._db.executemany(
-            "UPDATE users SET base_ms=?, items=?, session=?, session_ms=?, visit=?, day=?, day_count=? WHERE num=?",
-            [
-                (row.base_ms, row.encoded(), row.session, row.session_ms, row.visit, row.day, row.day_count, num)
-                for num, row in sorted(self._changed_profiles.items())
-            ],
-        )
-        self._db.executemany(
-            "UPDATE sessions SET items=? WHERE num=?",
-            [(row.encoded(), num) for num, row in sorted(self._changed_sessions.items())],
-        )
-        self._db.executemany(
-            "REPLACE INTO session_rings VALUES (?,?)",
-            [(num, row.rings) for num, row in sorted(self._changed_sessions.items())],
-        )
-        for num, item in self._changed_items.items():
-            self._items.put(num, item)
-        for num, profile in self._changed_profiles.items():
-            self._profiles.put(num, profile)
-        for num, session in self._changed_sessions.items():
-            self._sessions.put(num, session)
-        for changed in (self._changed_items, self._changed_profiles, self._changed_sessions):
-            changed.clear()
 
     # -- who and what --------------------------------------------------------------------------------------------------
 
@@ -254,7 +134,7 @@ class BehaviourTable:
         return None if row is None else int(row[0])
 
     def add_item(self, collection: int, item_id: str, at_ms: int, *, waiting: bool) -> int:
-        """Number of an item that is used for the first time; of too many that wait, the first one known goes."""
+        """Number of an item that is used for the first time; of too many that wait, those known longest go."""
         num = self._db.execute(
             "INSERT INTO used_items (collection, id, waiting, base_ms, count, partners, ring)"
             " VALUES (?,?,?,?,0,x'',x'')",
@@ -266,47 +146,45 @@ class BehaviourTable:
         return int(num or 0)
 
     def _keep_few_waiting(self, collection: int) -> None:
-        """One more item waits; those known first go if there are too many."""
-        if collection in self._waiting:
-            self._waiting[collection] += 1
-        else:
+        """Count a new item that waits; of too many a tenth goes, since rows are written for each that goes."""
+        if collection not in self._waiting:
             row = self._db.execute(
                 "SELECT count(*) FROM used_items WHERE collection=? AND waiting", (collection,)
             ).fetchone()
-            self._waiting[collection] = row[0]
-        over = self._waiting[collection] - MOST_WAITING
-        if over > 0:
-            first = self._db.execute(
-                "SELECT num FROM used_items WHERE collection=? AND waiting ORDER BY num LIMIT ?", (collection, over)
+            self._waiting[collection] = int(row[0])
+        else:
+            self._waiting[collection] += 1
+        if self._waiting[collection] > MOST_WAITING:
+            over = self._db.execute(
+                "SELECT num FROM used_items WHERE collection=? AND waiting ORDER BY num LIMIT ?",
+                (collection, self._waiting[collection] - MOST_WAITING + MOST_WAITING // 10),
             ).fetchall()
-            for (num,) in first:
-                self._drop_item(num)
+            self._drop_items([num for (num,) in over])
 
     def arrived(self, collection: int, item_id: str) -> None:
         """An item is here from now on."""
         if self.any_in(collection):
-            waited = self._db.execute(
+            here = self._db.execute(
                 "UPDATE used_items SET waiting=0 WHERE collection=? AND id=? AND waiting", (collection, item_id)
             ).rowcount
-            self._wait_no_more(collection, waited)
+            self._wait_no_more(collection, here)
 
     def departed(self, collection: int, item_id: str) -> None:
         """An item was deleted; what is known of it goes, and its number in other rows stands for nothing."""
         if self.any_in(collection) and (num := self.used_item(collection, item_id)) is not None:
-            self._drop_item(num)
+            self._drop_items([num])
 
-    def _drop_item(self, num: int) -> None:
-        """Delete an item; the sessions in its ring stand in one ring less."""
-        changed = self._changed_items.pop(num, None)
-        self._items.drop(num)
-        found = self._db.execute(
-            "DELETE FROM used_items WHERE num=? RETURNING collection, id, ring, waiting", (num,)
-        ).fetchall()
-        for collection, id_, stored, waited in found:
-            self._wait_no_more(collection, waited)
-            self._item_nums.drop((collection, id_))
-            for entry in decoded_ring(stored) if changed is None else changed.ring:
-                self.left_ring(entry.session)
+    def _drop_items(self, nums: Sequence[int]) -> None:
+        """Delete items; the sessions in their rings stand in one ring less."""
+        self.write()
+        for num in nums:
+            for collection, id_, waiting, ring in self._db.execute(
+                "DELETE FROM used_items WHERE num=? RETURNING collection, id, waiting, ring", (num,)
+            ).fetchall():
+                self._item_nums.drop((collection, id_))
+                self._wait_no_more(collection, waiting)
+                self.rows.drop_item(num, decoded_numbers(ring))
+        self.rows.write()
 
     def _wait_no_more(self, collection: int, count: int) -> None:
         if collection in self._waiting:
@@ -314,23 +192,31 @@ class BehaviourTable:
 
     # -- interactions --------------------------------------------------------------------------------------------------
 
-    def record(
-        self,
-        collection: int,
-        user: int,
-        item: int,
-        *,
-        kind: str,
-        value: float | None,
-        at_ms: int,
-        outcome: EntryId | None,
-    ) -> None:
-        """Store an interaction."""
-        self._db.execute(
-            "INSERT INTO interactions (collection, user, item, kind, value, at_ms, event_ms, event_n)"
-            " VALUES (?,?,?,?,?,?,?,?)",
-            (collection, user, item, kind, value, at_ms, *(outcome or (None, None))),
+    def record(self, seen: Observation, kind: str, value: float | None, outcome: EntryId | None) -> None:
+        """Store an interaction and learn from it; it is written with the batch, what is learned later."""
+        if self._last_interaction is None:
+            last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='interactions'").fetchone()
+            self._last_interaction = 0 if last is None else int(last[0])
+        self._last_interaction += 1
+        event = (None, None) if outcome is None else outcome
+        self._new.append(
+            (self._last_interaction, seen.collection, seen.user, seen.item, kind, value, seen.at_ms, *event)
         )
+        self._new_redo.append((self._last_interaction, seen.weight, seen.visit, seen.share))
+        if self.rows.learn(seen):
+            self.write()
+
+    def flush(self) -> None:
+        """Write the interactions of the batch."""
+        self._db.executemany("INSERT INTO interactions VALUES (?,?,?,?,?,?,?,?,?)", self._new)
+        self._db.executemany("INSERT INTO behaviour_redo VALUES (?,?,?,?)", self._new_redo)
+        self._new.clear()
+        self._new_redo.clear()
+
+    def write(self) -> None:
+        """Write all that is kept in memory, before something else changes the tables."""
+        self.flush()
+        self.rows.write()
 
     def rename_user(self, num: int, key: UserKey) -> None:
         """A session becomes a user."""
@@ -339,32 +225,39 @@ class BehaviourTable:
 
     def take_over(self, user: int, other: int) -> None:
         """Interactions and sessions of one user become those of another; its profile goes."""
-        self.flush()
+        self.write()
         self._db.execute("UPDATE interactions SET user=? WHERE user=?", (user, other))
         self._db.execute("UPDATE sessions SET user=? WHERE user=?", (user, other))
-        self._sessions.clear()
+        self.rows.move_sessions(other, user)
         self._drop_profile(other)
 
     def erase_user(self, user: int) -> tuple[int, list[EntryId]]:
         """Delete a user with sessions and interactions; returns how many these were, and their outcomes."""
+        self.write()
         outcomes = self._db.execute(
             "DELETE FROM interactions WHERE user=? RETURNING event_ms, event_n", (user,)
         ).fetchall()
-        for (session,) in self._db.execute("SELECT num FROM sessions WHERE user=?", (user,)).fetchall():
-            self.drop_session(session)
+        sessions = self._db.execute("SELECT num FROM sessions WHERE user=?", (user,)).fetchall()
+        self.rows.drop_sessions([num for (num,) in sessions])
+        self.rows.move_sessions(user, 0)
         self._drop_profile(user)
         return len(outcomes), [EntryId(ms, n) for ms, n in outcomes if ms is not None]
 
     def forget_old(self, before_ms: int, limit: int) -> int:
         """Delete interactions older than that, at most ``limit``; returns their number."""
+        if self._db.execute(
+            "SELECT 1 FROM interactions WHERE id=(SELECT min(interaction) FROM behaviour_redo) AND at_ms < ?",
+            (before_ms,),
+        ).fetchone():
+            self.write()  # they are needed until then
         return self._db.execute(
-            "DELETE FROM interactions WHERE id IN (SELECT id FROM interactions ORDER BY id LIMIT ?) AND at_ms < ?",
+            "DELETE FROM interactions WHERE id IN (SELECT id FROM interactions ORDER BY id LIMIT ?) AND at_ms < ?"
+            " AND NOT EXISTS (SELECT 1 FROM behaviour_redo WHERE interaction <= id)",
             (limit, before_ms),
         ).rowcount
 
     def _drop_profile(self, num: int) -> None:
-        self._changed_profiles.pop(num, None)
-        self._profiles.drop(num)
+        self.rows.drop_profile(num)
         self._user_nums.clear()
         self._db.execute("DELETE FROM users WHERE num=?", (num,))
 
@@ -372,59 +265,46 @@ class BehaviourTable:
 
     def peek(self, num: int) -> Profile | None:
         """The profile of a user, to read."""
-        row = self._changed_profiles.get(num) or self._profiles.get(num)
-        if row is None:
-            found = self._db.execute(
-                "SELECT base_ms, items, session, session_ms, visit, day, day_count FROM users WHERE num=?", (num,)
-            ).fetchone()
-            if found is not None:
-                row = Profile.decoded(num, *found)
-                self._profiles.put(num, row)
-        return row
+        return self.rows.peek(num)
 
     def partners(self, nums: Collection[int]) -> dict[int, tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
         """Of each item the base of its weights, its partners' numbers and their weights, shape (n,) each."""
-        rows = self._db.execute(
+        kept = self.rows.items_among(nums)
+        found = {num: (row.base_ms, *_arrays_of(row.partners)) for num, row in kept.items()}
+        for num, base_ms, data in self._db.execute(
             "SELECT num, base_ms, partners FROM used_items WHERE num IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(nums)),),
-        )
-        found = {}
-        for num, base_ms, data in rows:
-            count = len(data) // 12
-            found[num] = (
-                base_ms,
-                np.frombuffer(data, "<u4", count).astype(np.int64),
-                np.frombuffer(data, "<f8", count, 4 * count),
-            )
+            (_besides(nums, found),),
+        ):
+            found[num] = base_ms, *partners_in(data)
         return found
 
     def rings_of(self, nums: Collection[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Of each item its latest sessions and their users, shape (n,) each."""
-        rows = self._db.execute(
-            "SELECT num, ring FROM used_items WHERE num IN (SELECT value FROM json_each(?))", (json.dumps(list(nums)),)
-        )
-        found = {}
-        for num, data in rows:
-            both = np.frombuffer(data, "<u4").astype(np.int64)
-            found[num] = both[: len(both) // 2], both[len(both) // 2 :]
-        return found
+        """Of each item its latest sessions and their users, shape (n,) each; 0 is nobody."""
+        found = {num: np.array(row.ring, np.int64) for num, row in self.rows.items_among(nums).items()}
+        for num, data in self._db.execute(
+            "SELECT num, ring FROM used_items WHERE num IN (SELECT value FROM json_each(?))", (_besides(nums, found),)
+        ):
+            found[num] = numbers_in(data)
+        return {num: (sessions, self.rows.users.of(sessions)) for num, sessions in found.items()}
 
     def session_items(self, sessions: Collection[int]) -> dict[int, NDArray[np.int64]]:
         """Numbers of the items of some sessions."""
-        rows = self._db.execute(
+        kept = self.rows.sessions_among(sessions)
+        found = {num: np.fromiter(row.items, np.int64, len(row.items)) for num, row in kept.items()}
+        for num, data in self._db.execute(
             "SELECT num, items FROM sessions WHERE num IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(sessions)),),
-        )
-        return {num: np.frombuffer(data, "<u4", len(data) // 12).astype(np.int64) for num, data in rows}
+            (_besides(sessions, found),),
+        ):
+            found[num] = numbers_in(data)
+        return found
 
     def profile_weights(self, users: Collection[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Numbers and weights of the items of some users, without those they dismissed."""
-        rows = self._db.execute(
-            "SELECT num, items FROM users WHERE num IN (SELECT value FROM json_each(?))", (json.dumps(list(users)),)
-        )
+        found = {num: _arrays_of(profile.liked()) for num, profile in self.rows.profiles_among(users).items()}
         entry = np.dtype([("num", "<u4"), ("last_s", "<u4"), ("count", "<u2"), ("dismissed", "<u2"), ("weight", "<f8")])
-        found = {}
-        for num, data in rows:
+        for num, data in self._db.execute(
+            "SELECT num, items FROM users WHERE num IN (SELECT value FROM json_each(?))", (_besides(users, found),)
+        ):
             entries = np.frombuffer(data, entry)
             liked = entries[(entries["dismissed"] == 0) & (entries["weight"] > 0.0)]
             found[num] = liked["num"].astype(np.int64), liked["weight"].astype(np.float64)
@@ -433,10 +313,10 @@ class BehaviourTable:
     def used_items(self, nums: Iterable[int]) -> dict[int, UsedItem]:
         """Items by number, without those that wait."""
         rows = self._db.execute(
-            f"{_USED} NOT waiting AND total IS NOT NULL AND num IN (SELECT value FROM json_each(?))",  # noqa: S608
+            f"{_USED} NOT waiting AND num IN (SELECT value FROM json_each(?))",  # noqa: S608
             (json.dumps(list(nums)),),
         )
-        return {row[0]: UsedItem(*row) for row in rows}
+        return {one.num: one for one in self._current(rows)}
 
     def ids(self, nums: Iterable[int]) -> list[str]:
         """Ids of items by number, also of those that wait or were only dismissed."""
@@ -448,10 +328,10 @@ class BehaviourTable:
     def named(self, collection: int, ids: Collection[str]) -> dict[str, UsedItem]:
         """Items by id, of those with interactions."""
         rows = self._db.execute(
-            f"{_USED} collection=? AND total IS NOT NULL AND id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            f"{_USED} collection=? AND id IN (SELECT value FROM json_each(?))",  # noqa: S608
             (collection, json.dumps(list(ids))),
         )
-        return {row[1]: UsedItem(*row) for row in rows}
+        return {one.id: one for one in self._current(rows)}
 
     def most(self, collection: int, column: str, limit: int, offset: int = 0) -> list[UsedItem]:
         """The most popular or most trending items.
@@ -462,5 +342,33 @@ class BehaviourTable:
             limit: how many.
             offset: behind so many.
         """
-        rows = self._db.execute(_MOST[column], (collection, limit, offset))
-        return [UsedItem(*row) for row in rows]
+        changed = self.rows.changed_items()
+        numbers = self._db.execute(
+            "SELECT num FROM used_items WHERE collection=? AND NOT waiting AND num IN (SELECT value FROM json_each(?))",
+            (collection, json.dumps(list(changed))),
+        )
+        newer = [(-level, num) for (num,) in numbers if (level := getattr(changed[num], column)) is not None]
+        stored = ((-level, num) for num, level in self._db.execute(_MOST[column], (collection,)) if num not in changed)
+        ranked = islice(merge(sorted(newer), stored), offset, offset + limit)
+        found = self.used_items([num for _, num in ranked])
+        return sorted(found.values(), key=lambda one: (-getattr(one, column), one.num))
+
+    def _current(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[UsedItem]:
+        """Rows of the table as the interactions left them, of items that somebody wants."""
+        changed = self.rows.changed_items()
+        for num, id_, *levels in rows:
+            row = changed.get(num)
+            one = UsedItem(num, id_, *(levels if row is None else (row.count, row.total, row.popular, row.trending)))
+            if one.total is not None:
+                yield one
+
+
+def _arrays_of(weights: Mapping[int, float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers and weights, shape (n,) each."""
+    count = len(weights)
+    return np.fromiter(weights, np.int64, count), np.fromiter(weights.values(), np.float64, count)
+
+
+def _besides(nums: Iterable[int], found: Mapping[int, object]) -> str:
+    """The numbers that have not been found, as JSON."""
+    return json.dumps([num for num in nums if num not in found])

@@ -10,7 +10,7 @@ from pathlib import Path
 from recommender_engine.errors import StateDamaged, StateLocked, StateTooNew
 from recommender_engine.store.failures import RESTORE
 from recommender_engine.store.tables import SCHEMA_VERSION, TABLES
-from recommender_engine.store.upgrades import UPGRADES, said_length
+from recommender_engine.store.upgrades import FUNCTIONS, UPGRADES
 
 APPLICATION_ID = 0x52434D44  # "RCMD"
 
@@ -100,7 +100,8 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Upgrade the tables, one schema version after the other, each in its own transaction."""
-    connection.create_function(said_length.__name__, 1, said_length, deterministic=True)
+    for function in FUNCTIONS:
+        connection.create_function(function.__name__, 1, function, deterministic=True)
     for version in range(_version(connection) + 1, SCHEMA_VERSION + 1):
         _run(connection, UPGRADES[version], version)
 

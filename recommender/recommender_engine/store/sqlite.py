@@ -183,6 +183,7 @@ class SqliteStore:
 
     def retire(self, collection: int, name: str, why: str) -> None:
         """Free the name of a collection; its rows are deleted in small steps (``transfer.clear``)."""
+        self.behaviour.write()  # before rows go that are needed to learn again
         self.transfer.retire(collection, name, why)
         self.shown.retire(collection)
         for forget in self._on_retire:

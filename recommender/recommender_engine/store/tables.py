@@ -235,3 +235,12 @@ CREATE TABLE arrivals (
 INSERT INTO meta VALUES ('words were removed', '0');
 """
 TABLES += BEHAVIOUR_TABLES + SHOWN_TABLES
+TABLES += """
+-- Interactions that have changed rows which have not been written yet, with what is needed to learn from them again.
+CREATE TABLE behaviour_redo (
+    interaction INTEGER PRIMARY KEY,
+    weight REAL NOT NULL,
+    visit TEXT,                           -- the producer's name for the session
+    share REAL NOT NULL                   -- of the weight that counts for the item
+);
+"""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
+from recommender_engine.store.older_rows import narrow_items, narrow_partners, narrow_ring
 from recommender_engine.store.shown_tables import SHOWN_TABLES
 
 # The statements from each schema version to the next, as in `TABLES`.
@@ -214,6 +215,17 @@ INSERT INTO arrivals SELECT items.collection, 86400000, at_ms / 86400000 * 86400
     JOIN (SELECT collection, max(at_ms) / 86400000 AS latest FROM items GROUP BY collection) AS ends
     ON ends.collection = items.collection
     WHERE band IS NOT NULL AND at_ms / 86400000 > latest - 60 GROUP BY items.collection, at_ms / 86400000, band;
+
+UPDATE used_items SET partners = narrow_partners(partners), ring = narrow_ring(ring);
+UPDATE sessions SET items = narrow_items(items);
+
+-- Interactions that have changed rows which have not been written yet, with what is needed to learn from them again.
+CREATE TABLE behaviour_redo (
+    interaction INTEGER PRIMARY KEY,
+    weight REAL NOT NULL,
+    visit TEXT,                           -- the producer's name for the session
+    share REAL NOT NULL                   -- of the weight that counts for the item
+);
 """,
 }
 UPGRADES[11] += SHOWN_TABLES
@@ -223,3 +235,7 @@ def said_length(content: str) -> int:
     """Characters of an item's content, from the column ``content``; an SQL function for the statements above."""
     said = json.loads(content)
     return len(said["text"]) if said["text"] is not None else sum(map(len, said["fields"].values()))
+
+
+FUNCTIONS = (said_length, narrow_partners, narrow_ring, narrow_items)
+"""Functions of one argument that the statements call by name."""

@@ -16,7 +16,7 @@ from recommender_engine.items import (
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.interactions.shown import ShownLists, Use
-from recommender_engine.recommend.behaviour import Behaviour, Observation
+from recommender_engine.recommend.behaviour import Observation
 from recommender_engine.store import Collection, SqliteStore, UserKey
 
 
@@ -30,7 +30,6 @@ class Interactions:
     def __init__(self, store: SqliteStore, collections: Collections) -> None:
         self._store = store
         self._collections = collections
-        self._behaviour = Behaviour(store.behaviour)
         self.shown = ShownLists(store, collections)
 
     def record(self, decision: Decision, command: RecordInteraction) -> EntryId | None:
@@ -55,14 +54,14 @@ class Interactions:
         use = Use(key, item, at_ms, command.recommendation_id)
         followed = weight > 0.0 and self.shown.followed(decision, collection, use)
         share = collection.settings.shown_weight if followed else 1.0
-        self._behaviour.learn(Observation(collection.id, user, item, weight, at_ms, visit, share))
+        seen = Observation(collection.id, user, item, weight, at_ms, visit, share)
         outcome = None
         if decision.entry.key is not None or decision.entry.reply_to is not None:
             accepted = InteractionAccepted(
                 command=decision.cause, item_id=command.item, collection=collection.name, kind=command.kind
             )
             outcome = decision.emit(accepted, silent=True)
-        rows.record(collection.id, user, item, kind=command.kind, value=command.value, at_ms=at_ms, outcome=outcome)
+        rows.record(seen, command.kind, command.value, outcome)
         return outcome
 
     def merge(self, decision: Decision, command: MergeUser) -> EntryId:
@@ -76,7 +75,7 @@ class Interactions:
             if user is None:
                 rows.rename_user(other, key)
             else:
-                mine, theirs = rows.profile(user), rows.profile(other)
+                mine, theirs = rows.rows.profile(user), rows.rows.profile(other)
                 if mine is not None and theirs is not None:
                     mine.merge(theirs)
                 rows.take_over(user, other)

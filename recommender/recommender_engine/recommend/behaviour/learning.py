@@ -18,7 +18,7 @@ from recommender_engine.recommend.behaviour.decay import (
     added,
     growth,
 )
-from recommender_engine.recommend.behaviour.rows import MOST_IN_SESSION, RING, ItemRow, Profile, RingEntry, SessionRow
+from recommender_engine.recommend.behaviour.rows import MOST_IN_SESSION, RING, ItemRow, Profile, SessionRow
 
 SESSION_GAP_MS = 3600 * 1000
 MOST_PER_DAY = 500
@@ -136,12 +136,12 @@ class Behaviour:
                 other.pair(item.num, weight * growth(at_ms, other.base_ms))
 
     def _enter(self, item: ItemRow, session: SessionRow) -> None:
-        if any(entry.session == session.num for entry in item.ring):
+        if session.num in item.ring:
             return
         session.rings += 1
-        item.ring.append(RingEntry(session.num, session.user))
+        item.ring.append(session.num)
         if len(item.ring) > RING:
-            self._rows.left_ring(item.ring.pop(0).session)
+            self._rows.left_ring(item.ring.pop(0))
 
 
 def _counts(profile: Profile, at_ms: int) -> bool:

@@ -31,7 +31,7 @@ class Rings(NamedTuple):
     Attributes:
         items: place of the item among those asked for.
         sessions: numbers of sessions.
-        users: numbers of their users.
+        users: numbers of their users; 0 of a session that is not there.
     """
 
     items: NDArray[np.int64]
@@ -85,7 +85,7 @@ def _by_sessions(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDAr
 
 
 def _by_users(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDArray[np.float64]) -> Weights:
-    others = rings.users != profile.num
+    others = (rings.users != profile.num) & (rings.users > 0)
     best = _heaviest(rings.users[others], says[others], MOST_USERS)
     found = rows.profile_weights([user for user, _ in best])
     own = {num: entry.weight for num, entry in profile.items.items() if not entry.dismissed}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import struct
-from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple, Self
+from operator import neg
+from typing import Any, Self
 
 from recommender_engine.recommend.behaviour.decay import REBASE_MS, growth
+from recommender_engine.recommend.behaviour.encoding import (
+    decoded_numbers,
+    decoded_partners,
+    decoded_weights,
+    encoded_numbers,
+    encoded_partners,
+    encoded_weights,
+    single_precision,
+)
 
 MOST_PARTNERS = 256
 KEPT_PARTNERS = 192
@@ -20,13 +28,6 @@ RING = 200
 
 MOST_IN_SESSION = 100
 MOST_IN_PROFILE = 128
-
-
-class RingEntry(NamedTuple):
-    """A session in which an item was used, and the number of its user."""
-
-    session: int
-    user: int
 
 
 @dataclass(slots=True)
@@ -40,8 +41,9 @@ class ItemRow:
         total: level of the weights of its interactions; ``None`` before the first.
         popular: the same with a half-life of seven days.
         trending: the same with a half-life of one day.
-        partners: weights by number of the other item, as sums with the base.
-        ring: the latest sessions with it, oldest first.
+        partners: weights by number of the other item, as sums with the base, each a float32: what is read again is
+            what was written.
+        ring: numbers of the latest sessions with it, oldest first.
     """
 
     num: int
@@ -51,44 +53,33 @@ class ItemRow:
     popular: float | None = None
     trending: float | None = None
     partners: dict[int, float] = field(default_factory=dict)
-    ring: list[RingEntry] = field(default_factory=list)
+    ring: list[int] = field(default_factory=list)
 
     def rebase(self, now_ms: int) -> None:
         """Scale the weights to a new base if the old one is too long ago."""
         if now_ms - self.base_ms > REBASE_MS:
             factor = growth(self.base_ms, now_ms)
-            self.partners = {num: weight * factor for num, weight in self.partners.items()}
+            self.partners = {num: single_precision(weight * factor) for num, weight in self.partners.items()}
             self.base_ms = now_ms
 
     def pair(self, other: int, weight: float) -> None:
         """Add to the weight of a partner; the list is cut when it is full."""
         partners = self.partners
-        partners[other] = partners.get(other, 0.0) + weight
+        partners[other] = single_precision(partners.get(other, 0.0) + weight)
         if len(partners) > MOST_PARTNERS:
-            heaviest = sorted(partners.items(), key=lambda one: (-one[1], one[0]))
-            self.partners = dict(islice(heaviest, KEPT_PARTNERS))
+            heaviest = sorted(zip(map(neg, partners.values()), partners, strict=True))
+            self.partners = {num: -weight for weight, num in islice(heaviest, KEPT_PARTNERS)}
 
-    def encoded_partners(self) -> bytes:
-        """Numbers and weights, little-endian: n times uint32, then n times float64."""
-        return array("I", self.partners).tobytes() + array("d", self.partners.values()).tobytes()
+    def encoded(self) -> tuple[bytes, bytes]:
+        """The partners and the ring as they are stored."""
+        return encoded_partners(self.partners), encoded_numbers(self.ring)
 
-    def encoded_ring(self) -> bytes:
-        """Sessions and users, little-endian: n times uint32, then n times uint32."""
-        sessions = array("I", [entry.session for entry in self.ring])
-        return sessions.tobytes() + array("I", [entry.user for entry in self.ring]).tobytes()
-
-
-def decoded_partners(data: bytes) -> dict[int, float]:
-    """The partners of ``ItemRow.encoded_partners``."""
-    count = len(data) // 12
-    nums, weights = array("I", data[: 4 * count]), array("d", data[4 * count :])
-    return dict(zip(nums, weights, strict=True))
-
-
-def decoded_ring(data: bytes) -> list[RingEntry]:
-    """The ring of ``ItemRow.encoded_ring``."""
-    half = len(data) // 2
-    return list(map(RingEntry, array("I", data[:half]), array("I", data[half:])))
+    @classmethod
+    def decoded(cls, num: int, partners: bytes, ring: bytes, *others: Any) -> Self:
+        """The row of what is stored; ``others`` are the attributes from ``base_ms`` to ``trending``."""
+        row = cls(num, *others)
+        row.partners, row.ring = decoded_partners(partners), decoded_numbers(ring)
+        return row
 
 
 @dataclass(slots=True)
@@ -153,6 +144,10 @@ class Profile:
         entry.last_s = max(entry.last_s, min(at_ms // 1000, _MOST_S))
         return entry
 
+    def liked(self) -> dict[int, float]:
+        """Weights of the items without those that are not wanted, by number."""
+        return {num: one.weight for num, one in self.items.items() if not one.dismissed and one.weight > 0.0}
+
     def merge(self, other: Profile) -> None:
         """Add what another profile knows; of an item in both, the later word on dismissal holds."""
         factor = growth(other.base_ms, self.base_ms)
@@ -216,9 +211,10 @@ class SessionRow:
     rings: int = 0
 
     def encoded(self) -> bytes:
-        """Numbers and weights, little-endian: n times uint32, then n times float64."""
-        return _encoded_weights(self.items)
+        """The items as they are stored."""
+        return encoded_weights(self.items)
 
-
-def _encoded_weights(weights: Mapping[int, float]) -> bytes:
-    return array("I", weights).tobytes() + array("d", weights.values()).tobytes()
+    @classmethod
+    def decoded(cls, num: int, user: int, items: bytes, rings: int) -> Self:
+        """The session of what is stored."""
+        return cls(num, user, decoded_weights(items), rings)
