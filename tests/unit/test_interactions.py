@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -435,6 +436,60 @@ def test_an_erased_user_is_in_no_rejected_message(message: bytes) -> None:
     assert engine.outbox.redactions() == [event.id], "it leaves the stream and the dead letters"
     assert engine._store.outbox.get(other.id) is not None
     assert engine._store._db.execute("SELECT user FROM mentions").fetchall() == [("Ms Usual",)]
+
+
+def _encoded(name: str) -> dict[str, bytes]:
+    """Messages of Celery that name a user, as they come through a broker."""
+    fields = {"item": "a", "user": name, "collection": "default"}
+    plain = json.dumps([[fields], {}, {}]).encode()
+    body = b64encode(plain)
+    strings = [text.encode() for pair in fields.items() for text in pair]
+    packed = b"\x91\x83" + b"".join(bytes([0xA0 + len(text)]) + text for text in strings)
+    # As pickle writes them, which the package never reads.
+    old = b"\x80\x02}q\x00(" + b"".join(
+        b"X" + len(text).to_bytes(4, "little") + text + b"q" + bytes([n]) for n, text in enumerate(strings, 1)
+    )
+    new = b"\x80\x05\x95}\x94(" + b"".join(b"\x8c" + bytes([len(text)]) + text + b"\x94" for text in strings)
+    return {
+        "Base64": b'{"body": "' + body + b'", "headers": {}}',
+        "cut off": b'{"body": "' + body[:-6],
+        "URL-safe": b'{"body": "' + urlsafe_b64encode(plain) + b'"}',
+        "twice": b'{"body": "' + b64encode(b'{"payload": "' + body + b'"}') + b'"}',
+        "pickle 5": b'{"body": "' + b64encode(new + b"u.") + b'"}',
+        "pickle 2": old + b"u.",
+        "MessagePack": b'{"body": "' + b64encode(packed) + b'"}',
+    }
+
+
+@pytest.mark.parametrize("form", _encoded(""))
+def test_an_erased_user_is_in_no_rejected_message_in_another_form(form: str) -> None:
+    log, engine = Log(), opened()
+    one, other = (_encoded(name)[form] for name in ("Ms Unusual", "Ms Usual"))
+    engine.process([log.add("interaction.recorded", one, key="k"), log.add("interaction.recorded", other)])
+    engine.process([log.add("user.erased", user="Ms Unusual")])
+    assert len(engine.outbox.redactions()) == 1
+    assert engine._store._db.execute("SELECT user FROM mentions").fetchall() == [("Ms Usual",)]
+    assert engine.outcome("k") is None
+
+
+@pytest.mark.parametrize(
+    ("user", "key", "kept"),
+    [
+        ("Ms Unusual", "Ms Unusual", False),
+        ("Ms Unusual", "erase:Ms Unusual:1", False),
+        ("unusual", "eraseunusual1", False),
+        ("7", "erase-7", False),
+        ("7", "erase-2026-0007", True),
+        ("Ms Unusual", "a key of its own", True),
+    ],
+)
+def test_the_key_of_an_erasure_is_not_kept_where_it_names_the_user(user: str, key: str, kept: bool) -> None:
+    log, engine = Log(), opened()
+    (event,) = engine.process([log.add("user.erased", {"user": user}, key=key)])
+    assert event.data.command.key == (key if kept else None)
+    assert (key in dump(engine)) is kept
+    (again,) = engine.process([log.add("user.erased", {"user": user}, key="another")])
+    assert isinstance(again.data, UserErased)
 
 
 @pytest.mark.parametrize("name", ["user", "session", "collection"])

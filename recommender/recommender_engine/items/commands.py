@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
@@ -229,6 +230,13 @@ class EraseUser(CollectionCommand):
             raise ValueError("name either 'user' or 'session'")
         return self
 
+    def is_named_in(self, key: str) -> bool:
+        """Whether a key names who is erased."""
+        name = self.user or self.session or ""
+        return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", key) is not None or (
+            len(name) >= _TELLING_CHARS and name in key
+        )
+
 
 COMMAND_TYPES: dict[str, type[Command]] = {
     command.type: command
@@ -255,6 +263,7 @@ COMMAND_TYPES: dict[str, type[Command]] = {
 
 M = TypeVar("M", bound=Value)
 _KEY: TypeAdapter[str] = TypeAdapter(Key)
+_TELLING_CHARS = 6  # of a name; a shorter one may be a part of any key
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +337,10 @@ def decode_entry(
     except InvalidCommand as error:
         return Entry(entry_id, rejected_command(error, raw, claimed), None, reply_to)
     try:
-        return Entry(entry_id, parse_command(claimed, raw), name, reply_to)
+        command = parse_command(claimed, raw)
+        if isinstance(command, EraseUser) and name is not None and command.is_named_in(name):
+            name = None  # else it would be kept
+        return Entry(entry_id, command, name, reply_to)
     except InvalidCommand as error:
         return Entry(entry_id, rejected_command(error, raw, claimed), name, reply_to)
 

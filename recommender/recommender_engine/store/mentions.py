@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 
 from recommender_engine.items import EntryId
 from recommender_engine.items.limits import MAX_ID_BYTES
@@ -17,6 +18,14 @@ _MOST_NAMES = 1000  # of one message
 _STRING = rb"""("(?:[^"\\]|\\.){1,%d}"|'(?:[^'\\]|\\.){1,%d}')""" % (6 * MAX_ID_BYTES, 6 * MAX_ID_BYTES)
 _USER = re.compile(rb"""["'](?:user|session)["']\s*:\s*""" + _STRING)
 _COLLECTION = re.compile(rb"""["']collection["']\s*:\s*""" + _STRING)
+# Behind a key, pickle may note it: MEMOIZE, BINPUT, LONG_BINPUT.
+_NOTED = rb"(?:\x94|q.|r....)?"
+_PACKED_USER = re.compile(rb"(?:user|session)" + _NOTED, re.DOTALL)
+_PACKED_COLLECTION = re.compile(rb"collection" + _NOTED, re.DOTALL)
+_LONG = 5 + MAX_ID_BYTES
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_DEEPEST = 2  # Base64 in Base64
 
 
 class MentionTable:
@@ -34,8 +43,9 @@ class MentionTable:
 
     def add_rejected(self, event: EntryId, payload: bytes) -> None:
         """Note the users and sessions that a rejected message names, whether or not it is whole or JSON."""
-        users = _named(_USER, payload)
-        for collection in (_named(_COLLECTION, payload) or ["default"]) if users else ():
+        forms = list(_forms(payload))
+        users = _named(_USER, _PACKED_USER, forms)
+        for collection in (_named(_COLLECTION, _PACKED_COLLECTION, forms) or ["default"]) if users else ():
             self.add(event, collection, users)
 
     def copy(self, collection: str, user: str, to: str) -> None:
@@ -63,11 +73,40 @@ class MentionTable:
         ).rowcount
 
 
-def _named(pattern: re.Pattern[bytes], payload: bytes) -> list[str]:
-    found = pattern.findall(payload)
-    if b'\\"' in payload:  # JSON in a string of JSON
-        found += pattern.findall(payload.replace(b'\\"', b'"'))
-    return [name for name in dict.fromkeys(map(_read, found)) if _storable(name)][:_MOST_NAMES]
+def _forms(payload: bytes, depth: int = _DEEPEST) -> Iterator[bytes]:
+    """A message in every form in which it may name a user: as it is, JSON in a string of JSON, Base64 in it."""
+    yield payload
+    if b'\\"' in payload:
+        yield payload.replace(b'\\"', b'"')
+    for run in _BASE64.findall(payload) if depth else ():
+        whole = run.rstrip(b"=").translate(_URL_SAFE)
+        whole = whole[: len(whole) - (len(whole) % 4 == 1)]  # the end may have been cut off
+        yield from _forms(b64decode(whole + b"=" * (-len(whole) % 4)), depth - 1)
+
+
+def _named(quoted: re.Pattern[bytes], packed: re.Pattern[bytes], forms: Iterable[bytes]) -> list[str]:
+    found: dict[str, None] = {}
+    for form in forms:
+        found.update(dict.fromkeys(map(_read, quoted.findall(form))))
+        found.update(
+            dict.fromkeys(name for match in packed.finditer(form) for name in _packed(form[match.end() :][:_LONG]))
+        )
+    return [name for name in found if _storable(name)][:_MOST_NAMES]
+
+
+def _packed(value: bytes) -> Iterator[str]:
+    """A string of pickle or MessagePack, which begins with its length."""
+    first = value[:1]
+    if first in (b"\x8c", b"\xd9"):
+        length, start = int.from_bytes(value[1:2]), 2
+    elif first == b"X":
+        length, start = int.from_bytes(value[1:5], "little"), 5
+    elif first and 0xA0 <= first[0] <= 0xBF:
+        length, start = first[0] - 0xA0, 1
+    else:
+        return
+    if 0 < length <= len(value) - start:
+        yield value[start : start + length].decode(errors="replace")
 
 
 def _storable(name: str) -> bool:
