@@ -22,6 +22,7 @@ const CONSEQUENCES = [
   "incident.opened",
   "incident.updated",
   "incident.closed",
+  "recommendations.updated",
 ].map((name) => `recommender.${name}.v1`);
 const EVENTS_PER_READ = 1000;
 const LONGEST_PAUSE_MS = 5000;

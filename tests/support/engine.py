@@ -22,6 +22,7 @@ from recommender_engine.items import (
     ItemRevised,
     ItemsBackfilled,
     RecommendationsJudged,
+    RecommendationsUpdated,
 )
 from recommender_engine.matching import MatcherFactory
 from recommender_engine.testing import DeterministicEncoder
@@ -117,7 +118,14 @@ def is_outcome(event: Event) -> bool:
     """Whether an event is the one answer that a command gets."""
     if isinstance(event.data, ItemDeleted):
         return not event.data.expired
-    beside = ItemsBackfilled | CommandForwarded | IncidentOpened | IncidentClosed | RecommendationsJudged
+    beside = (
+        ItemsBackfilled
+        | CommandForwarded
+        | IncidentOpened  # an update is an opened one
+        | IncidentClosed
+        | RecommendationsJudged
+        | RecommendationsUpdated
+    )
     return not is_correction(event) and not isinstance(event.data, beside)
 
 

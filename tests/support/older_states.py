@@ -16,7 +16,16 @@ def make_schema_10(directory: Path) -> None:
             database.execute(f"DROP INDEX {index}")
         for column in ("band", "stated", "worth"):
             database.execute(f"ALTER TABLE items DROP COLUMN {column}")
-        for table in ("standings", "arrivals", "shown_lists", "hit_rates", "behaviour_redo"):
+        for table in (
+            "standings",
+            "arrivals",
+            "shown_lists",
+            "hit_rates",
+            "behaviour_redo",
+            "subscriptions",
+            "listed_items",
+            "list_changes",
+        ):
             database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version=10")
         database.commit()

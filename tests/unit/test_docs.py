@@ -466,6 +466,7 @@ def _examples(page: Path) -> list[tuple[str, str]]:
         ("themes.md", 1),
         ("recommendations.md", 7),
         ("dataframes.md", 4),
+        ("fresh-lists.md", 4),
     ],
 )
 def test_examples_of_a_page_run(page: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

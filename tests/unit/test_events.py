@@ -37,10 +37,13 @@ from recommender_engine.items import (
     ItemProcessed,
     ItemRevised,
     ItemsBackfilled,
+    ListedItem,
     ListShown,
     Reason,
     Recommendation,
     RecommendationsJudged,
+    RecommendationsSubscribed,
+    RecommendationsUpdated,
     Timings,
     UserErased,
     UserMerged,
@@ -165,6 +168,19 @@ EXAMPLES: tuple[EventData, ...] = (
     ),
     UserMerged(command=CAUSE, collection="tickets", merged=True),
     UserErased(command=CAUSE, collection="tickets", interactions=3),
+    RecommendationsSubscribed(command=CAUSE, collection="tickets", item_id=None, scenario="home-page", subscribed=True),
+    RecommendationsUpdated(
+        command=CAUSE,
+        collection="tickets",
+        item_id="T-1",
+        user=None,
+        scenario=None,
+        recommendations=(
+            ListedItem(id="T-4", score=0.31, group="g4", terms={"text": 0.62, "together": 0.1}, why="similar to T-1"),
+        ),
+        came=("T-4",),
+        went=("T-3",),
+    ),
     ItemPatched(
         command=CAUSE, item_id="T-1", collection="tickets", revision=3, attributes={"price": 1.5, "sold": None}
     ),

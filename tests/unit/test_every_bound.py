@@ -29,6 +29,7 @@ from recommender_engine.pipeline.interactions import shown as shown_lists
 from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.learning import training as lessons
 from recommender_engine.pipeline.migration import incoming, retention
+from recommender_engine.pipeline.subscriptions import changed_lists, subscribing
 from recommender_engine.recommend.behaviour import learning as behaviour_learning
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
@@ -448,6 +449,22 @@ def no_more_incidents_open(state: State) -> None:
     assert state.rows("incidents") == 0
 
 
+def lists_that_are_too_many_are_refused(state: State) -> None:
+    state.lower(subscribing, "MAX_SUBSCRIPTIONS", 2)
+    state.lower(changed_lists, "MAX_SUBSCRIPTIONS", 3)
+    state.engine.process(state.items(5))
+    asked = [state.log.add("recommendations.subscribed", {"item": f"i{n}"}) for n in range(3)]
+    *_, refused = state.engine.process(asked)
+    assert isinstance(refused.data, CommandRejected)
+    assert refused.data.code == "too_many_subscriptions"
+    state.engine.process([state.log.configure(push={"items": True}), *(state.log.tick(1000) for _ in range(4))])
+    assert (state.rows("subscriptions"), state.rows("list_changes")) == (3, 0)
+    state.engine.process([state.log.delete(f"i{n}") for n in range(5)])
+    assert 1 <= state.rows("list_changes") <= 5
+    state.engine.process([state.log.tick(1000) for _ in range(4)])
+    assert [state.rows(table) for table in ("subscriptions", "listed_items", "list_changes")] == [0, 0, 0]
+
+
 # -- the table -----------------------------------------------------------------------------------------------------
 
 TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
@@ -466,6 +483,9 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "traffic": (older_hours_go,),
     "novelty": (older_distances_go,),
     "incidents": (no_more_incidents_open,),
+    "subscriptions": (lists_that_are_too_many_are_refused,),
+    "listed_items": (lists_that_are_too_many_are_refused,),
+    "list_changes": (lists_that_are_too_many_are_refused,),
     "mentions": (the_oldest_mentions_of_users_go,),
     "deletions": (notes_go_with_their_collection,),
     "answers": (answers_are_refused_and_none_is_dropped,),

@@ -18,11 +18,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender_engine import Recommender
-from recommender_engine.items import START, CommandForwarded, CommandRejected, EntryId, Event, ItemDeleted
+from recommender_engine.items import (
+    START,
+    CommandForwarded,
+    CommandRejected,
+    EntryId,
+    Event,
+    ItemDeleted,
+    RecommendationsUpdated,
+)
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.pipeline.migration.moved_collections import MOST_HOPS
-from tests.support.engine import data_of, is_outcome, lines
+from tests.support.engine import at, data_of, is_outcome, lines
 from tests.support.partitions import Pair, Side
 
 TEXTS = (
@@ -513,6 +521,38 @@ def test_a_collection_with_interactions_stays(pair: Pair, behaviour: tuple[str, 
     source.decide()
     moved(pair)
     assert pair["b"].engine.get("later", "c") is not None, "there are none any more"
+
+
+def told(side: Side) -> dict[str | None, list[str]]:
+    """The lists of ``c`` as they were told last."""
+    found = [event.data for event in side.events if isinstance(event.data, RecommendationsUpdated)]
+    return {one.item_id or one.user: [item.id for item in one.recommendations] for one in found}
+
+
+def test_subscribed_lists_go_along_and_are_told_where_they_are(pair: Pair) -> None:
+    filled(pair)
+    source, target = pair["a"], pair["b"]
+    for n in range(3):
+        source.add(*upsert(f"v{n}", f"text {n}", vector=at(50 * n)))
+    for which in ({"item": "v0"}, {"item": "v1"}, {"user": "u"}):
+        source.add("recommendations.subscribed", {"collection": "c", **which})
+    source.decide()
+    source.add("clock.ticked", {})
+    pair.settle()
+    before = told(source)
+    assert before.keys() == {"v0", "v1", "u"}
+    assert before["v0"] == ["v1"]
+    moved(pair)
+    target.add("clock.ticked", {})
+    pair.settle()
+    assert told(target) == {}, "nothing has changed"
+    target.add("item.delete", {"collection": "c", "id": "v2"})
+    target.add("clock.ticked", {}, later_ms=60_000)
+    target.decide()
+    assert told(target)["v1"] == ["v0"]
+    assert "v0" not in told(target)
+    assert source.engine.subscriptions() == (0, 0)
+    assert target.engine.subscriptions() == (3, 0)
 
 
 def test_steps_that_are_said_twice_have_one_effect(pair: Pair) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from recommender_engine.index import FlatIndex, cosines
 from recommender_engine.items import EntryId
 from recommender_engine.pipeline.vectors.nearest_points import NearestPoints, search
+from recommender_engine.pipeline.vectors.overlaid_index import OverlaidIndex
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 
 DIMENSION = 8
@@ -76,3 +77,36 @@ def test_index_and_overlay_together_find_what_one_index_finds(committed: int, k:
         for already in (found.get(place), None):  # with the batch, or on its own
             points = NearestPoints(index, query, k, overlay, found=already)
             assert list(points.near()) == labels[labels >= 0].tolist()
+
+
+@given(
+    st.integers(0, 40),
+    st.integers(0, 40),
+    st.sets(st.integers(0, 79)),
+    st.sets(st.integers(0, 79)),
+    st.integers(1, 12),
+)
+def test_an_overlaid_index_answers_as_the_index_does_after_the_commit(
+    before: int, come: int, gone: set[int], asked: set[int], k: int
+) -> None:
+    vectors, queries = unit(before + come, seed=1), unit(3, seed=2)
+    committed, after, overlay = FlatIndex(DIMENSION), FlatIndex(DIMENSION), overlay_of(vectors[before:], before)
+    committed.add(np.arange(before), vectors[:before])
+    after.add(np.arange(before + come), vectors)
+    left = np.array(sorted(gone & set(range(before + come))), np.int64)
+    for point in left.tolist():
+        overlay.remove(point)
+    after.remove(left)
+    index = OverlaidIndex(committed, overlay, DIMENSION)
+    assert len(index) == len(after)
+    for one, other in zip(index.search(queries, k), after.search(queries, k), strict=True):
+        np.testing.assert_array_equal(one, other)
+    there = np.array(sorted(asked & set(after.labels().tolist())), np.int64)
+    np.testing.assert_array_equal(index.vectors(there), after.vectors(there))
+    some, same = index.only(there), after.only(there)
+    assert some.count == same.count == len(there)
+    if len(there):
+        for one, other in zip(
+            some.nearest(queries, min(k, len(there))), same.nearest(queries, min(k, len(there))), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)

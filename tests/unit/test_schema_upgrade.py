@@ -350,6 +350,8 @@ def test_a_state_of_schema_10_is_listed_and_counted_as_one_that_was_counted_from
     assert engine.list_items(order="probability", limit=200) == listed
     assert [one.bands for one in engine.overview().collections] == [one.bands for one in overview.collections]
     assert engine.review().pairs
+    engine.process([log.add("recommendations.subscribed", item="i5"), log.tick(1000)])
+    assert engine.subscriptions() == (1, 0), "lists can be subscribed to"
     engine.close()
 
 

@@ -36,8 +36,11 @@ from recommender_engine.items import (
     ItemsBackfilled,
     MergeUser,
     RecommendationsJudged,
+    RecommendationsUpdated,
     RecordInteraction,
     RecordShownList,
+    SubscribeList,
+    UnsubscribeList,
 )
 from recommender_engine.items.commands import validate
 from recommender_engine.items.limits import MAX_MESSAGE_BYTES
@@ -57,6 +60,7 @@ _CONSEQUENCES = {
     IncidentUpdated.type,
     IncidentClosed.type,
     RecommendationsJudged.type,
+    RecommendationsUpdated.type,
 }
 
 
@@ -82,8 +86,8 @@ def redis_url(settings: Settings) -> str:
 def is_outcome(event: Mapping[str, Any]) -> bool:
     """Whether an event is the outcome of its command.
 
-    Summaries, expired items, revised verdicts, changed groups and incidents name the command that caused them, and
-    some of them come before its outcome. The outcome of a forwarded command is in another partition.
+    Summaries, expired items, revised verdicts, changed groups, incidents and changed lists name the command at which
+    they came, and some of them come before its outcome. The outcome of a forwarded command is in another partition.
     """
     expired = event["type"] == ItemDeleted.type and event["data"].get("expired", False)
     return event["type"] not in _CONSEQUENCES and not expired
@@ -404,6 +408,47 @@ class Client:
         named = {"user": user, "session": session, "collection": collection}
         erasure = validate(EraseUser, {name: value for name, value in named.items() if value is not None})
         return self.send(EraseUser.type, erasure.model_dump(exclude_none=True), key=key)
+
+    def subscribe(
+        self,
+        item_id: str | None = None,
+        *,
+        user: str | None = None,
+        scenario: str | None = None,
+        collection: str = "default",
+        key: str | None = None,
+    ) -> EntryId:
+        """From now on the list of an item, or of a user, is told when it changes (``recommendations.updated``).
+
+        Args:
+            item_id: the item; or …
+            user: … the user.
+            scenario: name of options in the settings of the collection.
+            collection: where the items are.
+            key: names the command.
+
+        Raises:
+            InvalidCommand: both or neither is named; nothing was sent.
+        """
+        return self._send_list(SubscribeList, key, item=item_id, user=user, scenario=scenario, collection=collection)
+
+    def unsubscribe(
+        self,
+        item_id: str | None = None,
+        *,
+        user: str | None = None,
+        scenario: str | None = None,
+        collection: str = "default",
+        key: str | None = None,
+    ) -> EntryId:
+        """The list is told no longer; the arguments are those of ``subscribe``."""
+        return self._send_list(UnsubscribeList, key, item=item_id, user=user, scenario=scenario, collection=collection)
+
+    def _send_list(
+        self, command: type[SubscribeList | UnsubscribeList], key: str | None, **named: str | None
+    ) -> EntryId:
+        checked = validate(command, {name: value for name, value in named.items() if value is not None})
+        return self.send(command.type, checked.model_dump(exclude_none=True), key=key)
 
     def send(self, type_: str, data: Mapping[str, Any], *, key: str | None = None) -> EntryId:
         """Append one command of any type; returns its position."""

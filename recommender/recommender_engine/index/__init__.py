@@ -13,9 +13,17 @@ from recommender_engine.index.adaptive import AUTO_HNSW_FROM, AdaptiveIndex
 from recommender_engine.index.flat import FlatIndex
 from recommender_engine.index.graph import DEFAULT_PARAMETERS, HnswParameters
 from recommender_engine.index.hnsw import HnswIndex
-from recommender_engine.index.nearest import cosines, rounding_margin
+from recommender_engine.index.nearest import cosines, no_neighbours, rank_into, rounding_margin
 from recommender_engine.index.recall import RECALL_AT, recall_of
-from recommender_engine.index.vector_index import NO_LABEL, Labels, SearchResult, Subset, VectorIndex, Vectors
+from recommender_engine.index.vector_index import (
+    NO_LABEL,
+    Labels,
+    ReadIndex,
+    SearchResult,
+    Subset,
+    VectorIndex,
+    Vectors,
+)
 
 __all__ = [
     "AUTO_HNSW_FROM",
@@ -28,12 +36,15 @@ __all__ = [
     "HnswParameters",
     "IndexKind",
     "Labels",
+    "ReadIndex",
     "SearchResult",
     "Subset",
     "VectorIndex",
     "Vectors",
     "cosines",
     "make_index",
+    "no_neighbours",
+    "rank_into",
     "recall_of",
     "rounding_margin",
 ]

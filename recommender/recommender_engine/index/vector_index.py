@@ -36,8 +36,8 @@ class Subset(Protocol):
         """The ``k`` nearest of each query, shape (queries, dimension), of unit length, by cosine; exact."""
 
 
-class VectorIndex(Protocol):
-    """Unit vectors under integer labels. One thread calls it; it is derived data and can always be rebuilt."""
+class ReadIndex(Protocol):
+    """Unit vectors under integer labels, to be read. One thread calls it."""
 
     @property
     def kind(self) -> Literal["exact", "hnsw"]:
@@ -45,12 +45,6 @@ class VectorIndex(Protocol):
 
     def __len__(self) -> int:
         """Live vectors."""
-
-    def add(self, labels: Labels, vectors: Vectors) -> None:
-        """Add vectors of unit length, shape (n, dimension). A label is new and is never used again."""
-
-    def remove(self, labels: Labels) -> None:
-        """Forget labels; unknown ones are ignored."""
 
     def search(self, queries: Vectors, k: int) -> SearchResult:
         """The ``k`` nearest live vectors of each query, shape (queries, dimension), by cosine."""
@@ -60,3 +54,13 @@ class VectorIndex(Protocol):
 
     def vectors(self, labels: Labels) -> Vectors:
         """Stored vectors of live labels, shape (n, dimension), in the order asked for."""
+
+
+class VectorIndex(ReadIndex, Protocol):
+    """Unit vectors under integer labels. It is derived data and can always be rebuilt."""
+
+    def add(self, labels: Labels, vectors: Vectors) -> None:
+        """Add vectors of unit length, shape (n, dimension). A label is new and is never used again."""
+
+    def remove(self, labels: Labels) -> None:
+        """Forget labels; unknown ones are ignored."""

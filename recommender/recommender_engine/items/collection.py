@@ -11,6 +11,7 @@ from recommender_engine.items import limits
 from recommender_engine.items.decisions import Probability
 from recommender_engine.items.list_request import Share
 from recommender_engine.items.scenario import MOST_SCENARIOS, Scenario
+from recommender_engine.items.subscriptions import Push
 from recommender_engine.items.values import Name, Scalar, Value
 from recommender_engine.items.words import Words
 
@@ -68,6 +69,7 @@ class CollectionSettings(Value):
             shown the item to the user within the day before.
         impression_fatigue: an item that was shown to a user n times and not used since counts 1 / (1 + n times this); n
             halves in a week. 0 switches it off.
+        push: which lists of recommendations are told when they change. By default those that commands ask for.
         commands_per_second: how many commands are taken per second of stream time; more are rejected as
             ``rate_limited``. By default any number.
         burst: how many of them may come at one moment; by default as many as in one second.
@@ -102,6 +104,7 @@ class CollectionSettings(Value):
     scenarios: Annotated[dict[Name, Scenario], Field(max_length=MOST_SCENARIOS)] = Field(default_factory=dict)
     shown_weight: Share = 0.3
     impression_fatigue: Annotated[float, Field(ge=0.0, le=10.0)] = 0.25
+    push: Push = Field(default_factory=Push)
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
     burst: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     incidents: bool = False

@@ -18,6 +18,7 @@ from recommender_engine.items.item import Item, ItemKey, Timestamp
 from recommender_engine.items.list_request import MOST_LISTED
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
+from recommender_engine.items.subscriptions import SubscribeList, UnsubscribeList
 from recommender_engine.items.values import Attributes, Id, Key, Name, Value, Version
 
 
@@ -252,6 +253,8 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         RecordShownList,
         MergeUser,
         EraseUser,
+        SubscribeList,
+        UnsubscribeList,
         TickClock,
         QuarantineCommand,
         RefuseMessage,

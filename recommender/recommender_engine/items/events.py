@@ -230,6 +230,65 @@ class UserErased(EventData):
     interactions: int
 
 
+class RecommendationsSubscribed(EventData):
+    """A list of recommendations is told from now on, or no longer. It does not say which user's.
+
+    Attributes:
+        item_id: the item whose list it is; ``None`` for a user's.
+        scenario: the options of the list; ``None``: those of a plain request.
+        subscribed: whether it is told from now on.
+    """
+
+    type: ClassVar = "recommender.recommendations.subscribed.v1"
+    collection: str
+    item_id: str | None
+    scenario: str | None
+    subscribed: bool
+
+
+class ListedItem(Value):
+    """An item of a list of recommendations.
+
+    Attributes:
+        id: the canonical item of its group.
+        score: of the item, at least 0; comparable inside one list.
+        group: its group.
+        terms: what the score is made of, by name, before boosts: ``text`` (cosine), ``together`` (used together),
+            ``bridge`` (used together with similar items), ``own`` (used before), ``users``, ``sessions``,
+            ``interests``, ``popular``, ``trending``, ``newest``, ``pinned``; each in [0, 1] before it is weighed.
+        why: the same for people, strongest first.
+    """
+
+    id: str
+    score: float
+    group: str
+    terms: dict[str, float]
+    why: str
+
+
+class RecommendationsUpdated(EventData):
+    """A list of recommendations that is told when it changes: as it is now.
+
+    Attributes:
+        command: before which it was noticed; the change came earlier.
+        item_id: the item whose list it is; ``None`` for a user's.
+        user: the user whose list it is; ``None`` for an item's.
+        scenario: the options of the list; ``None``: those of a plain request.
+        recommendations: the list, best first.
+        came: ids that were not in the list that was told last.
+        went: ids that were in it and are not in this one.
+    """
+
+    type: ClassVar = "recommender.recommendations.updated.v1"
+    collection: str
+    item_id: str | None
+    user: str | None
+    scenario: str | None
+    recommendations: tuple[ListedItem, ...]
+    came: tuple[str, ...]
+    went: tuple[str, ...]
+
+
 class ItemPatched(EventData):
     """Attributes changed; ``attributes`` are all of them as they stand now."""
 
@@ -453,6 +512,8 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         RecommendationsJudged,
         UserMerged,
         UserErased,
+        RecommendationsSubscribed,
+        RecommendationsUpdated,
         ItemPatched,
         ItemDeleted,
         CommandIgnored,

@@ -26,6 +26,7 @@ MAX_WORDS_BYTES = 16 * 1024  # word lists of a collection, as JSON
 NOVELTY_SAMPLE = 1000  # recent arrivals of a collection that the novelty of an item is stated against
 MAX_TRAFFIC_HOURS = 900  # of a collection that moves
 MAX_INCIDENTS = 200  # of a collection, those of the last six hours included
+MAX_SUBSCRIPTIONS = 1_000_000  # to lists of a collection
 
 KEY_WINDOW_MS = 24 * 3600 * 1000
 """For how long of stream time a repeated key has no second effect."""

@@ -11,6 +11,7 @@ from recommender_engine.items.collection import CollectionSettings
 from recommender_engine.items.command import CollectionCommand
 from recommender_engine.items.decisions import PairVerdict, Probability
 from recommender_engine.items.item import Item
+from recommender_engine.items.list_request import MOST_LISTED
 from recommender_engine.items.values import Id, Key, Position, Value, Version
 
 Partition = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -208,6 +209,18 @@ class AnswerRecord(Value):
         return self
 
 
+class SubscriptionRecord(Value):
+    """A list of recommendations that is told when it changes: see ``recommender_engine.store.Subscription``."""
+
+    kind: Literal["subscription"] = "subscription"
+    id: Id
+    for_user: bool
+    scenario: Annotated[str, Field(max_length=limits.MAX_NAME_CHARS)]
+    asked: bool
+    listed: Annotated[tuple[Id, ...], Field(strict=False, max_length=MOST_LISTED)]
+    looked_ms: Milliseconds
+
+
 class KeyRecord(Value):
     """A key of the last 24 hours, the event (JSON) that answers its repeat, and the digest of its command."""
 
@@ -221,6 +234,6 @@ class KeyRecord(Value):
     digest: _Hex | None = None
 
 
-Record = CollectionRecord | PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | KeyRecord
+Record = CollectionRecord | PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | SubscriptionRecord | KeyRecord
 PAGE: TypeAdapter[list[Record]] = TypeAdapter(list[Annotated[Record, Field(discriminator="kind")]])
 """A page as bytes, and back."""

@@ -84,8 +84,11 @@ from recommender_engine.pipeline.queries.views import AnswerPage, AnswerView, It
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
 from recommender_engine.pipeline.recommend.resolving import RequestResolver
+from recommender_engine.pipeline.recommend.updates import ListUpdates
 from recommender_engine.pipeline.stream_time.expiry import Expiry
 from recommender_engine.pipeline.stream_time.rates import Rates
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
+from recommender_engine.pipeline.subscriptions.subscribing import Subscribing
 from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.overlay import Found
@@ -149,7 +152,8 @@ class Recommender:
         judging = Judging(store, search, matchers)
         groups = Groups(store, compared_texts, judging, self._answers, self._models.of)
         current_verdicts = CurrentVerdicts(store)
-        corrections = Corrections(store, current_verdicts)
+        self._changed_lists = ChangedLists(store, self._collections)
+        corrections = Corrections(store, current_verdicts, self._changed_lists)
         review = ReviewBudget(self._collections, self._models.of)
         store.standings.rank_by(review.rank)
         arrivals = Arrivals(store, self._words, judging, self._answers, groups, review)
@@ -179,7 +183,7 @@ class Recommender:
             self._expiry,
             self._incidents,
             self._novelty,
-            UpsertEvents(current_verdicts, recommendations, corrections, departures, outcomes),
+            UpsertEvents(current_verdicts, recommendations, corrections, departures, outcomes, self._changed_lists),
         )
         self.moves = MovedCollections(store, self._collections, self._words)
         retirement = Retirement(store, self._collections)
@@ -194,25 +198,30 @@ class Recommender:
             self._answers,
             self._incidents,
             self._novelty,
+            self._changed_lists,
         )
-        whole = CollectionChanges(store, self._collections, self._summaries, self.moves, retirement, self._incidents)
+        subscribing = Subscribing(store, self._collections, self._changed_lists)
+        whole = CollectionChanges(
+            store, self._collections, self._summaries, self.moves, retirement, self._incidents, subscribing
+        )
         self.tidying = Retention(store, self.moves.leftovers)
-        self._items = ItemChanges(store, self._collections, departures, feedback, outcomes, self.moves)
-        interactions = Interactions(store, self._collections)
+        self._items = ItemChanges(
+            store, self._collections, departures, feedback, outcomes, self.moves, self._changed_lists
+        )
+        interactions = Interactions(store, self._collections, self._changed_lists)
         self._shown = interactions.shown
-        self._handlers = Handlers(store, self.moves, upserts, self._items, feedback, whole, self.moving, interactions)
+        self._handlers = Handlers(
+            store, self.moves, upserts, self._items, feedback, whole, self.moving, interactions, subscribing
+        )
         self.notes = Notes(store)
         self.promises = Promises(store, self._collections, self._models)
         self.calibrating = Calibrating(store, self._collections, self._models, self._answers, self.promises)
         self._filters = Filters(store, self._indexes)
+        resolver = RequestResolver(store, self._collections, self._embedding, compared_texts, search, self._filters)
         self._lists = RecommendationLists(
-            store,
-            RequestResolver(store, self._collections, self._embedding, compared_texts, search, self._filters),
-            compared_texts,
-            recommendations,
-            self._indexes,
-            self._filters,
+            store, resolver, compared_texts, recommendations, self._indexes, self._filters
         )
+        self._list_updates = ListUpdates(store, self._changed_lists, resolver, self._lists, self._indexes)
         self._similar = SimilarItems(
             store, self._collections, self._embedding, compared_texts, search, recommendations, self._filters
         )
@@ -345,6 +354,7 @@ class Recommender:
         self._summaries.emit_due(decision)
         self._incidents.emit_due(decision)
         self._shown.emit_due(decision)
+        self._list_updates.emit_due(decision)
         self._handlers.handle(prepared, decision)
         self._incidents.unite(decision)
         batch.position, batch.clock_ms = entry.id, entry.time_ms
@@ -428,6 +438,10 @@ class Recommender:
     def open_incidents(self) -> int:
         """How many incidents are open, in all collections."""
         return self._incidents.open.count()
+
+    def subscriptions(self) -> tuple[int, int]:
+        """How many lists are told when they change, and how many of them wait to be made again."""
+        return self._store.subscriptions.counts.total(), self._store.subscriptions.waiting()
 
     def answers(self, collection: str = "default") -> list[AnswerView]:
         """Answers on the items of a collection, in the order in which they were given."""
@@ -611,7 +625,7 @@ class Recommender:
 
     def due_ms(self) -> int | None:
         """Stream time at which something falls due even if no command comes, or ``None``."""
-        beside = self._summaries, self._expiry, self._models, self._incidents, self._shown
+        beside = self._summaries, self._expiry, self._models, self._incidents, self._shown, self._changed_lists
         times = [one.due_ms() for one in beside]
         return min((due for due in times if due is not None), default=None)
 

@@ -16,6 +16,7 @@ from recommender_engine.store.rows import AttributeRow, ItemText, LikelyPair, Me
 from recommender_engine.store.shown import Counted, Figures, ShownList
 from recommender_engine.store.sqlite import SqliteStore
 from recommender_engine.store.standings import BANDS, CODES, DAY_MS, GROUPS, HOUR_MS
+from recommender_engine.store.subscriptions import ListChange, ListKey, Mark, Subscription
 from recommender_engine.store.training import TrainingExample, TrainingRun
 
 __all__ = [
@@ -38,7 +39,10 @@ __all__ = [
     "ItemText",
     "KeyUse",
     "LikelyPair",
+    "ListChange",
+    "ListKey",
     "ListedRow",
+    "Mark",
     "Member",
     "Move",
     "Outbox",
@@ -50,6 +54,7 @@ __all__ = [
     "SqliteStore",
     "StateFacts",
     "StoredItem",
+    "Subscription",
     "TrainingExample",
     "TrainingRun",
     "UsedItem",

@@ -29,6 +29,7 @@ from recommender_engine.store.schema import check, connect, forget_statistics
 from recommender_engine.store.shown import ShownTable
 from recommender_engine.store.space import give_back, let_shrink
 from recommender_engine.store.standings import Standings
+from recommender_engine.store.subscriptions import SubscriptionTable
 from recommender_engine.store.tombstones import TombstoneTable
 from recommender_engine.store.training import TrainingTable
 from recommender_engine.store.transfer import TransferTable
@@ -82,12 +83,13 @@ class SqliteStore:
         self.moves = MoveTable(self._db)
         self.novelty = NoveltyTable(self._db)
         self.incidents = IncidentTable(self._db)
+        self.subscriptions = SubscriptionTable(self._db)
         self.transfer = TransferTable(self._db)
         self.on_rollback(recent.clear)
         self.on_retire(lambda collection: recent.clear())
         self.on_rollback(self.items.changes.rolled_back)
         self.on_retire(self.items.changes.forget)
-        for counts in (self.items.counts, self.answers.counts, self.tombstones.counts):
+        for counts in (self.items.counts, self.answers.counts, self.tombstones.counts, self.subscriptions.counts):
             self.on_rollback(counts.forget)
             self.on_retire(counts.retire)
         for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour, self.shown, self.standings):

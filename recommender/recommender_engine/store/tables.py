@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
 from recommender_engine.store.shown_tables import SHOWN_TABLES
+from recommender_engine.store.subscription_tables import SUBSCRIPTION_TABLES
 
 SCHEMA_VERSION = 11
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender_engine.store.upgrades`)."""
@@ -244,3 +245,4 @@ CREATE TABLE behaviour_redo (
     share REAL NOT NULL                   -- of the weight that counts for the item
 );
 """
+TABLES += SUBSCRIPTION_TABLES

@@ -21,6 +21,9 @@ _TABLES_AND_KEYS = (
     ("novelty", "slot"),
     ("standings", "what"),
     ("arrivals", "start_ms"),
+    ("subscriptions", "num"),
+    ("listed_items", "item"),
+    ("list_changes", "id"),
 )
 _GONE = "\n"  # in the name of a collection that has left; not allowed in ids
 

@@ -10,6 +10,7 @@ import json
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
 from recommender_engine.store.older_rows import narrow_items, narrow_partners, narrow_ring
 from recommender_engine.store.shown_tables import SHOWN_TABLES
+from recommender_engine.store.subscription_tables import SUBSCRIPTION_TABLES
 
 # The statements from each schema version to the next, as in `TABLES`.
 UPGRADES = {
@@ -228,7 +229,7 @@ CREATE TABLE behaviour_redo (
 );
 """,
 }
-UPGRADES[11] += SHOWN_TABLES
+UPGRADES[11] += SHOWN_TABLES + SUBSCRIPTION_TABLES
 
 
 def said_length(content: str) -> int:

@@ -11,6 +11,8 @@ COMMANDS = {
     "themes": ("data.themes", "Show what the items of a collection are about."),
     "recommend": ("verdicts.recommend", "Show recommendations like an item, or for a user."),
     "hits": ("verdicts.hits", "Show how often shown lists led to an interaction."),
+    "subscribe": ("verdicts.subscribe", "Have a list told when it changes."),
+    "unsubscribe": ("verdicts.subscribe", "Have a list told no longer."),
     "compare": ("verdicts.questions", "Show the verdict on two texts, with its reasons."),
     "get": ("verdicts.questions", "Show an item and where it stands now."),
     "watch": ("verdicts.watch", "Follow the events as they come, a line each."),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_engine.index import NO_LABEL, Subset, VectorIndex, Vectors
+from recommender_engine.index import NO_LABEL, ReadIndex, Subset, Vectors
 from recommender_engine.pipeline.candidates.attribute_columns import AttributeColumns
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.nearest_points import rounded
@@ -141,7 +141,7 @@ class Filters:
 class FilteredPoints:
     """Finds the nearest points that have an item which passes: exactly where few do, else by the graph."""
 
-    def __init__(self, index: VectorIndex, survivors: Survivors) -> None:
+    def __init__(self, index: ReadIndex, survivors: Survivors) -> None:
         self._index = index
         order = np.argsort(survivors.points, kind="stable")
         self._seqs, self._point_of_each = survivors.seqs[order], survivors.points[order]

@@ -17,6 +17,7 @@ from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.outcomes.summaries import Summaries
+from recommender_engine.pipeline.subscriptions.subscribing import Subscribing, require_scenario
 from recommender_engine.recommend.filters import parse
 from recommender_engine.store import SqliteStore
 
@@ -32,6 +33,7 @@ class CollectionChanges:
         moves: MovedCollections,
         retirement: Retirement,
         incidents: Incidents,
+        subscribing: Subscribing,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -39,6 +41,7 @@ class CollectionChanges:
         self._moves = moves
         self._retirement = retirement
         self._incidents = incidents
+        self._subscribing = subscribing
 
     def configure(self, decision: Decision, command: ConfigureCollection) -> EntryId:
         """Apply ``collection.configured``; returns the id of its outcome.
@@ -47,12 +50,13 @@ class CollectionChanges:
             InvalidCommand: the collection cannot have these settings.
         """
         _check_scenarios(command.settings)
-        before = self._collections.settings(command.collection).incidents
+        before = self._collections.settings(command.collection)
         collection = self._collections.configure(command.collection, command.settings)
         outcome = decision.emit(
             CollectionConfigured(command=decision.cause, collection=collection.name, settings=collection.settings)
         )
-        self._incidents.configured(decision.within(collection), before=before)
+        self._incidents.configured(decision.within(collection), before=before.incidents)
+        self._subscribing.configured(decision.within(collection), before.push)
         return outcome
 
     def delete(self, decision: Decision, command: DeleteCollection) -> EntryId:
@@ -75,6 +79,10 @@ class CollectionChanges:
 
 def _check_scenarios(settings: CollectionSettings) -> None:
     """Parse the filters of scenarios; which attributes there are is known when a list is asked for."""
+    for whose in ("items", "users"):
+        name = getattr(settings.push, whose)
+        if isinstance(name, str):
+            require_scenario(name, settings, f"settings.push.{whose}")
     for name, options in settings.scenarios.items():
         for filter_ in (options.filter, *(boost.filter for boost in options.boosts)):
             if filter_ is not None:

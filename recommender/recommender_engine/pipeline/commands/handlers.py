@@ -25,7 +25,9 @@ from recommender_engine.items import (
     RecordShownList,
     RefuseMessage,
     RejectedCommand,
+    SubscribeList,
     TickClock,
+    UnsubscribeList,
     UpsertItem,
 )
 from recommender_engine.items.repeats import digest_of, repeats, scope_of
@@ -45,6 +47,7 @@ from recommender_engine.pipeline.prepared import (
     PreparedRepeat,
     PreparedUpsert,
 )
+from recommender_engine.pipeline.subscriptions.subscribing import Subscribing
 from recommender_engine.store import KeyUse, SqliteStore
 
 Handler = Callable[[Decision, Any], EntryId | None]
@@ -72,6 +75,7 @@ class Handlers:
         collections: CollectionChanges,
         steps: MoveSteps,
         interactions: Interactions,
+        subscribing: Subscribing,
     ) -> None:
         self._store = store
         self._moves = moves
@@ -85,6 +89,8 @@ class Handlers:
             RecordShownList: interactions.shown.show,
             MergeUser: interactions.merge,
             EraseUser: interactions.erase,
+            SubscribeList: subscribing.subscribe,
+            UnsubscribeList: subscribing.unsubscribe,
             ConfigureCollection: collections.configure,
             DeleteCollection: collections.delete,
             MoveCollection: steps.move,

@@ -24,6 +24,7 @@ from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.outcomes.outcomes import Outcomes, ignore, is_older
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import SqliteStore, StoredItem
 
 
@@ -38,6 +39,7 @@ class ItemChanges:
         feedback: Feedback,
         outcomes: Outcomes,
         moves: MovedCollections,
+        changed_lists: ChangedLists,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -45,6 +47,7 @@ class ItemChanges:
         self._feedback = feedback
         self._outcomes = outcomes
         self._moves = moves
+        self._changed_lists = changed_lists
 
     def patch(self, decision: Decision, command: PatchItem) -> EntryId:
         """Apply ``item.patch``; returns the id of its outcome.
@@ -68,6 +71,7 @@ class ItemChanges:
         cut = None if stored.cut is None else stored.cut.model_copy(update={"attributes": attributes})
         changed = replace(stored, item=item, cut=cut, revision=stored.revision + 1, version=version)
         self._store.items.update(changed, policy_key_of(collection, changed.compared, stored.at_ms))
+        self._changed_lists.changed(decision.within(collection), command.id)
         patched = ItemPatched(
             command=decision.cause,
             item_id=command.id,
@@ -92,6 +96,7 @@ class ItemChanges:
         here = decision.within(collection)
         departed = self._departures.take_out(here, stored)
         self._store.behaviour.departed(collection.id, command.id)
+        self._changed_lists.departed(here, command.id)
         outcome = self._outcomes.emit(here, _deleted(decision, command), None, silent=command.silent)
         if not command.silent:
             self._departures.publish(here, departed, "item_deleted")
@@ -108,6 +113,7 @@ class ItemChanges:
                     next_version = min(stored.version + 1, limits.MAX_VERSION)
                     self._store.tombstones.bury(collection.id, command.id, next_version, decision.time_ms)
             self._store.behaviour.departed(collection.id, command.id)
+            self._changed_lists.departed(decision.within(collection), command.id)
             self._feedback.forget(collection.id, command.id)
         self._moves.forget(decision.entry, command)
         outcome = decision.emit(_deleted(decision, command, erased=True))
@@ -122,6 +128,7 @@ class ItemChanges:
             if row.version is not None:
                 self._store.tombstones.bury(decision.collection.id, row.item.id, row.version, decision.time_ms)
             self._store.behaviour.departed(decision.collection.id, row.item.id)
+            self._changed_lists.departed(decision, row.item.id)
             decision.emit(_deleted(decision, row.item, expired=True))
         self._departures.expire(decision, rows)
 

@@ -1,4 +1,4 @@
-"""Events of ``item.upsert``: its outcome, and what it changes for other items."""
+"""Events of ``item.upsert``: its outcome, and what it changes for other items and for lists of recommendations."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import GroupAssignment
 from recommender_engine.pipeline.outcomes.outcomes import Outcomes
 from recommender_engine.pipeline.prepared import PreparedUpsert
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import StoredItem
 
 
@@ -28,12 +29,14 @@ class UpsertEvents:
         corrections: Corrections,
         departures: Departures,
         outcomes: Outcomes,
+        changed_lists: ChangedLists,
     ) -> None:
         self._current_verdicts = current_verdicts
         self._recommendations = recommendations
         self._corrections = corrections
         self._departures = departures
         self._outcomes = outcomes
+        self._changed_lists = changed_lists
 
     def before_refresh(self, decision: CollectionDecision, stored: StoredItem) -> Before:
         """The state of all that the same text again can change for other items."""
@@ -91,6 +94,20 @@ class UpsertEvents:
             timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),
         )
         return self._outcomes.emit(decision, event, event.band, silent=upsert.command.silent)
+
+    def note_refresh(self, decision: CollectionDecision, stored: StoredItem, row: StoredItem) -> None:
+        """Note the lists that the same text again, with other attributes, may have changed."""
+        if stored.item.attributes != row.item.attributes:
+            self._changed_lists.changed(decision, row.item.id)
+
+    def note_arrival(
+        self, decision: CollectionDecision, row: StoredItem, candidates: Candidates, departed: Departed | None
+    ) -> None:
+        """Note the lists that the arrival may have changed."""
+        if self._changed_lists.follows(decision.collection):
+            floor = decision.collection.settings.similar_from
+            near = (one.id for one in candidates.members() if candidates.similarity[one.point] >= floor)
+            self._changed_lists.arrived(decision, row.item.id, near, edited=departed is not None)
 
     def publish_refresh(self, decision: CollectionDecision, before: Before) -> None:
         """Publish what the same text again changed for other items."""

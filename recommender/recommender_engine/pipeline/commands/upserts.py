@@ -75,6 +75,7 @@ class Upserts:
             collection, stored, embedded, revision=stored.revision + 1, version=_version(upsert, stored)
         )
         outcome = self._events.emit(decision, upsert, row, candidates, started)
+        self._events.note_refresh(decision, stored, row)
         if not command.silent:
             self._events.publish_refresh(decision, before)
         return outcome
@@ -110,6 +111,7 @@ class Upserts:
             row = self._arrivals.merge(decision.collection, row, assignment, before.moved)
             candidates = candidates.regrouped()
         outcome = self._events.emit(decision, upsert, row, candidates, started, novelty)
+        self._events.note_arrival(decision, row, candidates, departed)
         if not command.silent:
             self._events.publish_arrival(decision, row, before, departed)
         if stored is None:

@@ -9,6 +9,7 @@ from recommender_engine.items import Band, GroupChange, GroupChanged, ItemRevise
 from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdict, CurrentVerdicts
 from recommender_engine.pipeline.dedup.groups import Moved
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
 # In a larger group only items whose band can change are read; `group.changed` covers the rest.
@@ -37,8 +38,9 @@ class Before:
 class Corrections:
     """Compares how groups stand before and after a change, and publishes the differences."""
 
-    def __init__(self, store: SqliteStore, current_verdicts: CurrentVerdicts) -> None:
+    def __init__(self, store: SqliteStore, current_verdicts: CurrentVerdicts, changed_lists: ChangedLists) -> None:
         self._store = store
+        self._changed_lists = changed_lists
         self._current_verdicts = current_verdicts
 
     def note(
@@ -76,6 +78,8 @@ class Corrections:
             now = self._store.groups.canonical([group], collection.settings.canonical).get(group)
             if now is not None and now != was:
                 self.publish_group(decision, group, "canonical_changed", [now])
+            if now != was or group in before.shapes:
+                self._changed_lists.changed(decision, was)  # lists hold the canonical item
         for seq, row in sorted(self._store.items.by_seq(list(before.current_verdicts)).items()):
             was_current, current = before.current_verdicts[seq], self._current_verdicts.of(row, collection)
             if _differs(was_current, current):

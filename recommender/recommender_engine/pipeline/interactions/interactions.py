@@ -16,6 +16,8 @@ from recommender_engine.items import (
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.interactions.shown import ShownLists, Use
+from recommender_engine.pipeline.subscriptions import subscribing
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.recommend.behaviour import Observation
 from recommender_engine.store import Collection, SqliteStore, UserKey
 
@@ -27,10 +29,11 @@ class Interactions:
         shown: the lists that they were shown.
     """
 
-    def __init__(self, store: SqliteStore, collections: Collections) -> None:
+    def __init__(self, store: SqliteStore, collections: Collections, changed_lists: ChangedLists) -> None:
         self._store = store
         self._collections = collections
         self.shown = ShownLists(store, collections)
+        self._changed_lists = changed_lists
 
     def record(self, decision: Decision, command: RecordInteraction) -> EntryId | None:
         """Apply ``interaction.recorded``; returns the id of its outcome, if anybody may ask for it.
@@ -62,7 +65,15 @@ class Interactions:
             )
             outcome = decision.emit(accepted, silent=True)
         rows.record(seen, command.kind, command.value, outcome)
+        if self._changed_lists.follows(collection):
+            self._changed_lists.used(decision.within(collection), command.user, command.item, self._session(user))
         return outcome
+
+    def _session(self, user: int) -> list[int]:
+        """Numbers of the items of a user's open session."""
+        profile = self._store.behaviour.peek(user)
+        found = {} if profile is None else self._store.behaviour.session_items([profile.session])
+        return [num for items in found.values() for num in items.tolist()]
 
     def merge(self, decision: Decision, command: MergeUser) -> EntryId:
         """Apply ``user.merged``; returns the id of its outcome."""
@@ -79,6 +90,7 @@ class Interactions:
                 if mine is not None and theirs is not None:
                     mine.merge(theirs)
                 rows.take_over(user, other)
+            self._changed_lists.user_changed(decision.within(collection), command.user)
         merged = UserMerged(command=decision.cause, collection=command.collection, merged=other is not None)
         outcome = decision.emit(merged, silent=True)
         if collection is not None and self._store.shown.any_in(collection.id):
@@ -107,6 +119,8 @@ def forget_user(store: SqliteStore, collection: Collection | None, entry: Entry,
     numbers = store.transfer.retired_as(command.collection)
     for number in numbers if collection is None else [collection.id, *numbers]:
         store.shown.erase_user(number, key)
+        if not key.anonymous:
+            subscribing.forget_user(store, number, key.id)
         user = store.behaviour.user(number, key)
         if user is not None:
             count, outcomes = store.behaviour.erase_user(user)

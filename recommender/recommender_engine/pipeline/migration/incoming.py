@@ -26,6 +26,7 @@ from recommender_engine.items.moves import (
     PointRecord,
     ReceiveRecords,
     Record,
+    SubscriptionRecord,
     TombstoneRecord,
 )
 from recommender_engine.matching import PairModel
@@ -43,17 +44,19 @@ from recommender_engine.store import (
     Arrived,
     Collection,
     Incident,
+    ListKey,
     Move,
     OutboxRow,
     SqliteStore,
     StoredItem,
+    Subscription,
     Verdict,
 )
 
 _MOST_PAGE_BYTES = 16 * 1024 * 1024  # a page has about 100 kB, or a single larger record
 _DEEPEST = 64  # levels of an event; the engine's have ten
 _UNIT = 1e-3  # how far a vector's length may be from one
-_InCollection = PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | KeyRecord
+_InCollection = PointRecord | ItemRecord | TombstoneRecord | AnswerRecord | SubscriptionRecord | KeyRecord
 
 
 class Incoming:
@@ -178,6 +181,8 @@ class Incoming:
                 self._store.tombstones.bury(decision.collection.id, record.id, record.version, decision.time_ms)
             case AnswerRecord():
                 self._answer(decision.collection, record)
+            case SubscriptionRecord():
+                self._subscription(decision, record)
             case KeyRecord():
                 self._key(decision, record)
 
@@ -236,6 +241,15 @@ class Incoming:
         learned_from = record.probability, record.features, record.text_kind
         answer = Answer(one, other, record.same, entry, record.by, *learned_from)
         self._store.answers.put(collection.id, answer)
+
+    def _subscription(self, decision: CollectionDecision, record: SubscriptionRecord) -> None:
+        """Its list is made again here: changes that were queued at the source are not known."""
+        key = ListKey(record.id, record.for_user, record.scenario)
+        if self._store.subscriptions.find(decision.collection.id, key) is not None:
+            raise InvalidCommand("invalid_value", "a list has two subscriptions", "data")
+        looked_ms = min(record.looked_ms, decision.time_ms)
+        known = 0, decision.collection.id, key, record.asked, tuple(dict.fromkeys(record.listed))
+        self._store.subscriptions.adopt(Subscription(*known, looked_ms, decision.time_ms))
 
     def _key(self, decision: CollectionDecision, record: KeyRecord) -> None:
         _require_event(record)

@@ -24,6 +24,7 @@ from recommender_engine.pipeline.migration.moved_collections import MovedCollect
 from recommender_engine.pipeline.migration.outgoing import MovePage, Outgoing
 from recommender_engine.pipeline.migration.retirement import Retirement
 from recommender_engine.pipeline.outcomes.summaries import Summaries
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import Move, SqliteStore
 
 
@@ -42,6 +43,7 @@ class MoveSteps:
         answers: Answers,
         incidents: Incidents,
         novelty: Novelty,
+        changed_lists: ChangedLists,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -49,6 +51,7 @@ class MoveSteps:
         self._moves = moves
         self._retirement = retirement
         self._answers = answers
+        self._changed_lists = changed_lists
         self._outgoing = Outgoing(store, moves, incidents, novelty)
         self._incoming = Incoming(store, encoders, collections, words, moves, incidents, novelty)
 
@@ -147,6 +150,7 @@ class MoveSteps:
         self._moves.put(replace(move, place="here"))
         self._answers.reload()  # it may have been asked for before it was whole
         self._collections.expiry_changed(command.collection)
+        self._changed_lists.touched(self._collections.require(command.collection))
         return move.offset
 
     def _release(self, decision: Decision, command: MoveCollection, move: Move | None) -> None:

@@ -20,6 +20,7 @@ from recommender_engine.items.moves import (
     KeyRecord,
     PointRecord,
     Record,
+    SubscriptionRecord,
     TombstoneRecord,
 )
 from recommender_engine.items.values import Value
@@ -32,6 +33,7 @@ from recommender_engine.store import Collection, Incident, SqliteStore, StoredIt
 _RECORDS = 200
 _KEYS = 2000
 _BYTES = 100_000
+_BY_NUMBER = ("points", "items", "answers", "subscriptions")
 
 
 class MovePage(Value):
@@ -65,6 +67,7 @@ class Outgoing:
             "items": self._items,
             "tombstones": self._tombstones,
             "answers": self._answers,
+            "subscriptions": self._subscriptions,
             "keys": self._keys,
         }
 
@@ -80,7 +83,7 @@ class Outgoing:
         else:
             kind, _, last = name.partition(" ")
             make = self._makers.get(kind)
-            if make is None or (kind in ("points", "items", "answers") and not last.isdecimal()):
+            if make is None or (kind in _BY_NUMBER and not last.isdecimal()):
                 raise InvalidCommand("invalid_value", "there is no such page", "page")
             records, behind = make(collection, last)
             following = f"{kind} {behind}" if behind is not None else self._behind(kind)
@@ -89,7 +92,7 @@ class Outgoing:
         return MovePage(data=data.decode(), sha256=hashlib.sha256(data).hexdigest(), items=items, next=following)
 
     def _begin(self, kind: str) -> str:
-        return f"{kind} 0" if kind in ("points", "items", "answers") else f"{kind} "
+        return f"{kind} 0" if kind in _BY_NUMBER else f"{kind} "
 
     def _behind(self, kind: str) -> str | None:
         kinds = list(self._makers)
@@ -183,6 +186,21 @@ class Outgoing:
             for answer in rows
         ]
         return taken, str(start + len(taken)) if taken else None
+
+    def _subscriptions(self, collection: Collection, after: str) -> tuple[list[Record], str | None]:
+        rows = self._store.subscriptions.after(collection.id, int(after), _RECORDS)
+        taken: list[Record] = [
+            SubscriptionRecord(
+                id=one.key.id,
+                for_user=one.key.for_user,
+                scenario=one.key.scenario,
+                asked=one.asked,
+                listed=one.listed,
+                looked_ms=one.looked_ms,
+            )
+            for one in rows
+        ]
+        return taken, str(rows[-1].num) if rows else None
 
     def _keys(self, collection: Collection, after: str) -> tuple[list[Record], str | None]:
         rows, looked = self._store.outbox.keys_of(collection.name, after, _KEYS)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.index import VectorIndex, Vectors
+from recommender_engine.index import ReadIndex, Vectors
 from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
 from recommender_engine.items.values import Value
@@ -277,7 +277,7 @@ def _near(question: _Question, nearby: Nearby, count: int) -> list[Similarities]
     return [question.found[place, count] for place in range(len(question.vectors))]
 
 
-def _ranked(members: Sequence[Member], index: VectorIndex, question: _Question) -> Iterator[_Scored]:
+def _ranked(members: Sequence[Member], index: ReadIndex, question: _Question) -> Iterator[_Scored]:
     """Members with their scores, best first; equal scores in order of arrival."""
     if not members:
         return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from recommender_engine.index import (
     HnswIndex,
     HnswParameters,
     Labels,
-    VectorIndex,
+    ReadIndex,
     make_index,
     recall_of,
     snapshot,
@@ -28,6 +29,7 @@ from recommender_engine.index import (
 from recommender_engine.items import EntryId
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.pipeline.vectors.nearest_points import search
+from recommender_engine.pipeline.vectors.overlaid_index import OverlaidIndex
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
 from recommender_engine.store import Collection, SqliteStore
 
@@ -81,6 +83,7 @@ class Indexes:
         self._graphs: dict[int, Collection] = {}  # with a graph, or one being built
         self._changeable: dict[int, Collection] = {}  # whose kind or recall may change by itself
         self._recalls: dict[int, float] = {}
+        self._overlays: Mapping[int, CollectionOverlay] = {}
         self._unsaved: dict[int, Collection] = {}  # changed since their snapshot
         self._due: dict[int, Collection] = {}  # changed so much that a snapshot is due
         # The snapshots of a collection that leaves are not to be trusted any more.
@@ -142,10 +145,25 @@ class Indexes:
             if isinstance(index, AdaptiveIndex):
                 index.close()
 
-    def of(self, collection: Collection, dimension: int) -> VectorIndex:
-        """The committed points of a collection; none for one that this batch has made."""
+    def of(self, collection: Collection, dimension: int) -> ReadIndex:
+        """The committed points of a collection; none for one that this batch has made; see ``overlaid``."""
         index = self._indexes.get(collection.id)
-        return FlatIndex(dimension) if index is None else index
+        overlay = self._overlays.get(collection.id)
+        committed = FlatIndex(dimension) if index is None else index
+        return committed if overlay is None else OverlaidIndex(committed, overlay, dimension)
+
+    @contextmanager
+    def overlaid(self, overlays: Mapping[int, CollectionOverlay]) -> Iterator[None]:
+        """Read the points as the running batch has left them until now, so that its size makes no difference.
+
+        Args:
+            overlays: the changes of the batch, by collection id.
+        """
+        self._overlays = overlays
+        try:
+            yield
+        finally:
+            self._overlays = {}
 
     def search(self, collection: Collection, queries: Mapping[EntryId, Vector]) -> dict[EntryId, Found]:
         """What the index of a collection finds for the items of a batch, before any of them is decided."""

@@ -8,7 +8,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_engine.index import NO_LABEL, VectorIndex, cosines
+from recommender_engine.index import NO_LABEL, ReadIndex, cosines
 from recommender_engine.items import EntryId
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
@@ -39,7 +39,7 @@ def rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
     return found
 
 
-def search(index: VectorIndex, queries: Mapping[EntryId, Vector], k: int) -> dict[EntryId, Found]:
+def search(index: ReadIndex, queries: Mapping[EntryId, Vector], k: int) -> dict[EntryId, Found]:
     """Ask the index once for several vectors: for each about ``k`` points, to begin with (`NearestPoints`)."""
     asked = _first_asked(index, k)
     if not queries or not asked:
@@ -64,7 +64,7 @@ class NearestPoints:
 
     def __init__(
         self,
-        index: VectorIndex,
+        index: ReadIndex,
         query: Vector,
         k: int,
         overlay: CollectionOverlay,
@@ -103,6 +103,10 @@ class NearestPoints:
         """The ``count`` nearest points, or all, best first."""
         labels, found = self._nearest(count)
         return dict(zip(labels.tolist(), rounded(found).tolist(), strict=True))
+
+    def ranked(self, count: int) -> Found:
+        """The same with their cosines as the index has them."""
+        return self._nearest(count)
 
     def _nearest_usable(self, usable: Chooser) -> Found:
         """The nearest of the points that can be used, as far as they are among the nearest of all."""
@@ -169,5 +173,5 @@ class NearestPoints:
         return found
 
 
-def _first_asked(index: VectorIndex, k: int) -> int:
+def _first_asked(index: ReadIndex, k: int) -> int:
     return min(k + _SPARE, len(index))

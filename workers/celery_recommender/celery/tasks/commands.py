@@ -184,6 +184,20 @@ class EraseUser(CommandTask):
     command_type = "user.erased"
 
 
+class Subscribe(CommandTask):
+    """A list is told when it changes: ``subscribe.delay({"item": …})`` or ``{"user": …}``."""
+
+    name = "recommender.subscribe"
+    command_type = "recommendations.subscribed"
+
+
+class Unsubscribe(CommandTask):
+    """A list is told no longer: ``unsubscribe.delay({"item": …})`` or ``{"user": …}``."""
+
+    name = "recommender.unsubscribe"
+    command_type = "recommendations.unsubscribed"
+
+
 class DeleteCollection(CommandTask):
     """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``.
 
@@ -276,6 +290,8 @@ TASKS: tuple[type[PortTask], ...] = (
     Shown,
     MergeUser,
     EraseUser,
+    Subscribe,
+    Unsubscribe,
     DeleteCollection,
     IngestMany,
     *QUESTIONS,

@@ -29,6 +29,8 @@ from recommender_engine.items import (
     ItemRevised,
     ItemsBackfilled,
     RecommendationsJudged,
+    RecommendationsSubscribed,
+    RecommendationsUpdated,
 )
 
 Data = Mapping[str, Any]
@@ -176,6 +178,28 @@ def _judged(data: Data) -> Text:
     return _line(f"{'lists':10} ", "green", f"{sentence} ({data['hit_rate']:.1%})")
 
 
+def _whose(data: Data) -> str:
+    whose = f"user {data['user']}" if data.get("user") else data["item_id"] or "a user"
+    return f"the list of {whose} in {data['collection']}" + (f" ({data['scenario']})" if data["scenario"] else "")
+
+
+def _subscribed(data: Data) -> Text:
+    return _line(
+        f"{'list':10} ", "green", f"{_whose(data)} is told {'from now on' if data['subscribed'] else 'no longer'}"
+    )
+
+
+def _updated(data: Data) -> Text:
+    ids = [one["id"] for one in data["recommendations"]]
+    shown = ", ".join(ids[:_IDS_SHOWN]) + (" …" if len(ids) > _IDS_SHOWN else "")
+    changes = [f"{verb} {', '.join(data[verb][:_IDS_SHOWN])}" for verb in ("came", "went") if data[verb]]
+    return _line(
+        f"{'list':10} ",
+        "green",
+        f"{_whose(data)}: {shown or 'empty'}" + (f" ({'; '.join(changes)})" if changes else ""),
+    )
+
+
 _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemProcessed.type: _processed,
     ItemRevised.type: _revised,
@@ -192,6 +216,8 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
     IncidentUpdated.type: partial(_incident, "has doubled"),
     IncidentClosed.type: partial(_incident, "is over"),
     RecommendationsJudged.type: _judged,
+    RecommendationsSubscribed.type: _subscribed,
+    RecommendationsUpdated.type: _updated,
 }
 
 

@@ -24,6 +24,7 @@ def state_facts(engine: Recommender, publisher: Publisher, metrics: Metrics) -> 
     metrics.review(engine.review_share())
     metrics.incidents(engine.open_incidents())
     metrics.hits(*engine.recent_hits())
+    metrics.lists(*engine.subscriptions())
     metrics.kept(engine.kept_bytes())
     if recalls := engine.recalls():
         metrics.recall(min(recalls.values()))

@@ -100,6 +100,10 @@ class Metrics:
         self._incidents = gauge("recommender_open_incidents", "Incidents that are open.")
         self._lists = gauge("recommender_shown_lists", "Lists that were shown in about the last two days.")
         self._hits = gauge("recommender_hit_lists", "Lists of these that led to an interaction within a day.")
+        self._subscriptions = gauge("recommender_subscriptions", "Lists of recommendations that are told.")
+        self._changed_lists = gauge(
+            "recommender_changed_lists", "Lists that may have changed and wait to be made again."
+        )
         self._kept = gauge("recommender_kept_bytes", "Memory of caches, by kind.", "kind")
         self._unpublished = gauge("recommender_unpublished_events", "Committed events not published yet.")
         self._passing = gauge(
@@ -252,6 +256,11 @@ class Metrics:
         """Lists that were shown, and how many of them led to an interaction."""
         self._lists.labels(self._partition).set(lists)
         self._hits.labels(self._partition).set(hits)
+
+    def lists(self, subscriptions: int, changed: int) -> None:
+        """How many lists are told when they change, and how many of them wait to be made again."""
+        self._subscriptions.labels(self._partition).set(subscriptions)
+        self._changed_lists.labels(self._partition).set(changed)
 
     def kept(self, bytes_: Mapping[str, int]) -> None:
         """Bytes of the caches."""
