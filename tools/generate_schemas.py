@@ -1,4 +1,4 @@
-"""Writes the contracts with producers and consumers as the code has them: JSON Schemas and an AsyncAPI document.
+"""Writes the contracts with producers and consumers as the code has them: JSON Schemas, AsyncAPI, OpenAPI.
 
 python tools/generate_schemas.py            # write them
 python tools/generate_schemas.py --check    # exit 1 if one is stale
@@ -433,12 +433,23 @@ def good_examples(type_: str) -> list[dict[str, Any]]:
     return [data for example, data in EXAMPLE_COMMANDS if example == type_ and "txt" not in data]
 
 
+# -- OpenAPI -----------------------------------------------------------------------------------------------------------
+
+
+def openapi() -> dict[str, Any]:
+    """The HTTP door; its libraries are in the extra `web`."""
+    from celery_recommender.web.api.app import create_api
+
+    return create_api(None, None).openapi()
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "docs/schemas/commands.json": commands_schema,
     "docs/schemas/events.json": events_schema,
     "docs/asyncapi.json": asyncapi,
+    "docs/openapi.json": openapi,
 }
 
 

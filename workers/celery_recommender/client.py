@@ -182,15 +182,17 @@ class Client:
         Raises:
             Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
         """
-        return self._send_many("item.upsert", items, key, block)
+        return self.send_many("item.upsert", items, key=key, block=block)
 
-    def _send_many(
+    def send_many(
         self,
         type_: str,
         commands: Iterable[Mapping[str, Any]],
-        key: Callable[[Mapping[str, Any]], str] | None,
-        block: int,
+        *,
+        key: Callable[[Mapping[str, Any]], str] | None = None,
+        block: int = 500,
     ) -> list[EntryId]:
+        """Append many commands of one type; see ``ingest_many``."""
         positions: dict[int, EntryId] = {}
         named = (
             (collection_of(data), (place, command_fields(type_, data, key=key(data) if key else None)))
@@ -347,7 +349,7 @@ class Client:
         Raises:
             Overloaded: too much waits; blocks before are appended. With keys of your own all can be sent again.
         """
-        return self._send_many(RecordInteraction.type, interactions, key, block)
+        return self.send_many(RecordInteraction.type, interactions, key=key, block=block)
 
     def shown(
         self,

@@ -397,14 +397,14 @@ def validate(model: type[M], value: dict[str, Any]) -> M:
     raise refused
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, most_bytes: int = limits.MAX_MESSAGE_BYTES, most_nesting: int = limits.MAX_NESTING) -> Any:
     """Parse JSON within the limits; no duplicate keys, no NaN, no deep nesting, UTF-8 only.
 
     Raises:
         InvalidCommand: with code ``too_large``, ``not_utf8``, ``not_json``, ``not_unicode`` or ``too_deep``.
     """
-    if len(data) > limits.MAX_MESSAGE_BYTES:
-        raise InvalidCommand("too_large", f"{len(data)} bytes; at most {limits.MAX_MESSAGE_BYTES} are accepted")
+    if len(data) > most_bytes:
+        raise InvalidCommand("too_large", f"{len(data)} bytes; at most {most_bytes} are accepted")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -412,11 +412,11 @@ def parse_json(data: bytes) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
-        raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels") from None
+        raise InvalidCommand("too_deep", f"nested deeper than {most_nesting} levels") from None
     except ValueError as error:
         raise InvalidCommand("not_json", f"not JSON: {error}") from None
-    if deeper_than(value, limits.MAX_NESTING):
-        raise InvalidCommand("too_deep", f"nested deeper than {limits.MAX_NESTING} levels")
+    if deeper_than(value, most_nesting):
+        raise InvalidCommand("too_deep", f"nested deeper than {most_nesting} levels")
     if "\\u" in text and not _encodable(value):
         raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair")
     return value

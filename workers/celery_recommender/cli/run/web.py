@@ -61,18 +61,34 @@ def user() -> None:
     help="What the user may do: each includes those before it.",
 )
 @click.option("--collection", "collections", multiple=True, help="Only this collection; may be repeated.")
+@click.option("--key", "for_program", is_flag=True, help="For a program: print a key for the HTTP door, no password.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def add(name: str, role: str, collections: tuple[str, ...], *, password_stdin: bool) -> None:
+def add(name: str, role: str, collections: tuple[str, ...], *, for_program: bool, password_stdin: bool) -> None:
     """Add a user, or replace the one of this name."""
-    from celery_recommender.web.security.users import Role, User, UsersFile, checked_name, hashed
+    from celery_recommender.web.security.users import (
+        Role,
+        User,
+        UsersFile,
+        checked_name,
+        hashed,
+        hashed_key,
+        new_key,
+    )
 
     checked_name(name)
     path = _users()
+    user = User(role=Role(role), collections=collections)
+    if for_program:
+        key = new_key()
+        UsersFile(path).put(name, user.model_copy(update={"key": hashed_key(key)}))
+        out.print(printable(f"{name} may {role} ({path}); its key, which is shown this once:"))
+        click.echo(key)
+        return
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    UsersFile(path).put(name, User(password=hashed(password), role=Role(role), collections=collections))
+    UsersFile(path).put(name, user.model_copy(update={"password": hashed(password)}))
     out.print(printable(f"{name} may {role} ({path})"))
 
 

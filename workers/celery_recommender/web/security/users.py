@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
@@ -42,7 +44,8 @@ class User(BaseModel):
     """One user.
 
     Attributes:
-        password: argon2 hash; empty: the user comes through the proxy only.
+        password: argon2 hash; empty: the user has no password: a program, or a user of the proxy.
+        key: SHA-256 of the key with which a program calls the HTTP door; empty: none.
         role: what the user may do.
         collections: the only ones that the user sees; empty: all.
     """
@@ -50,6 +53,7 @@ class User(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     password: Annotated[str, Field(repr=False)] = ""
+    key: Annotated[str, Field(repr=False)] = ""
     role: Role = Role.LOOK
     collections: tuple[str, ...] = ()
 
@@ -68,6 +72,7 @@ class UsersFile:
         self.path = path
         self._lock = Lock()
         self._read: tuple[tuple[int, int, int], Mapping[str, User]] | None = None
+        self._names: tuple[Mapping[str, User], Mapping[str, str]] | None = None
 
     def all(self) -> Mapping[str, User]:
         """Users by name.
@@ -88,6 +93,14 @@ class UsersFile:
     def get(self, name: str) -> User | None:
         """One user."""
         return self.all().get(name)
+
+    def of_key(self, key: str) -> tuple[str, User] | None:
+        """Name and user of a key of the HTTP door."""
+        users = self.all()
+        if self._names is None or self._names[0] is not users:
+            self._names = users, {user.key: name for name, user in users.items() if user.key}
+        name = self._names[1].get(hashed_key(key))
+        return None if name is None else (name, users[name])
 
     def verified(self, name: str, password: str) -> User | None:
         """The user, if the password is right. A name that does not exist takes as long."""
@@ -150,6 +163,16 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"user {name!r}: letters, digits and . _ @ + - only, at most 64, no sign at the start")
     return name
+
+
+def new_key() -> str:
+    """A key for a program: 256 random bits behind a prefix that scanners of secrets can look for."""
+    return f"rcm_{secrets.token_urlsafe(32)}"
+
+
+def hashed_key(key: str) -> str:
+    """What the file keeps of a key. It is random, so that a fast hash is enough."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 def hashed(password: str) -> str:

@@ -106,6 +106,28 @@ class Visitors:
             raise Refused("refused_past_proxy")
         return Visitor(self._account, Role.CONFIGURE, (), token, logged_in=False)
 
+    def calling(self, request: HTTPConnection) -> Visitor:
+        """The caller of the HTTP door: by its key, or as of a page, but for cookies, which other pages' requests have.
+
+        Raises:
+            LogInFirst: there is no key, or an unknown one.
+            Refused: the door is reached past the proxy, or the proxy's user has no name that can be used.
+        """
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        if key:
+            found = self.users.of_key(key.strip()) if self.users and kind.lower() == "bearer" else None
+            if found is None:
+                raise LogInFirst
+            name, user = found
+            return Visitor(name, user.role, user.collections, "", logged_in=False)
+        if self.proxy.header and (vouched := self._vouched(request, "")) is not None:
+            return vouched
+        if self.users is not None:
+            raise LogInFirst
+        if self.proxy.header:
+            raise Refused("refused_past_proxy")
+        return Visitor(self._account, Role.CONFIGURE, (), "", logged_in=False)
+
     def is_secure(self, request: HTTPConnection) -> bool:
         """Whether the browser speaks TLS: with us, or with the proxy, which says so."""
         peer = request.client.host if request.client else None

@@ -1,0 +1,104 @@
+"""The HTTP door over a real server and a real worker."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from celery_recommender.client import Client, is_outcome
+from celery_recommender.settings import Settings
+from celery_recommender.web.api.app import PREFIX
+from recommender_engine.items import START
+from tests.integration.conftest import Owners
+from tests.support.command_line import environment
+from tests.support.pages import served
+
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
+
+ONE = {"id": "T-1", "text": "The printer in room 12 is on fire since Monday", "collection": "tickets"}
+OTHER = {**ONE, "id": "T-2"}
+
+
+@pytest.fixture
+def door(settings: Settings) -> Iterator[httpx.Client]:
+    with served(settings) as address, httpx.Client(base_url=f"{address}{PREFIX}", timeout=60) as opened:
+        yield opened
+
+
+def test_a_shop_sends_asks_and_is_told_outcomes(owner_process: Owners, client: Client, door: httpx.Client) -> None:
+    owner_process().running()
+    first = door.post("/items", params={"wait": 30}, json=ONE)
+    assert (first.status_code, first.json()["outcome"]["data"]["band"]) == (200, "new")
+    copy = door.post("/items", params={"wait": 30}, json=OTHER, headers={"Idempotency-Key": "save-2"})
+    assert copy.json()["outcome"]["data"]["duplicate_of"] == "T-1"
+    again = door.post("/items", params={"wait": 30}, json=OTHER, headers={"Idempotency-Key": "save-2"})
+    assert again.json()["outcome"] == copy.json()["outcome"], "a repeat has one effect, and the same answer"
+    by_key = door.get("/outcomes", params={"key": again.json()["key"], "collection": "tickets"})
+    assert by_key.json() == copy.json()["outcome"]
+    assert door.get("/outcomes", params={"key": "never", "collection": "tickets"}).status_code == 404
+
+    stored, missing = door.get("/items", params={"id": ["T-2", "T-3"], "collection": "tickets"}).json()
+    assert (stored["duplicate_of"], missing) == ("T-1", None)
+    hits = door.post("/search", json={"text": "printer", "collection": "tickets"}).json()
+    assert [hit["id"] for hit in hits] == ["T-1"]
+    bought = {"item": "T-1", "user": "ann", "kind": "buy", "collection": "tickets"}
+    recorded = door.post("/interactions", params={"wait": 30}, json=bought)
+    assert recorded.json()["outcome"]["data"]["kind"] == "buy"
+    listed = door.post("/recommendations", json={"user": "bob", "collection": "tickets"})
+    assert [one["id"] for one in listed.json()] == ["T-1"]
+    assert door.post("/recommendations", json={"item": "T-9", "collection": "tickets"}).status_code == 404
+    verdict = door.post("/compare", json={"one": {"id": "T-1"}, "other": {"id": "T-2"}, "collection": "tickets"})
+    assert verdict.json()["band"] == "duplicate"
+
+    wrong = {"id": "T-2", "answer": "different", "other": "T-1", "collection": "tickets", "by": "ann"}
+    answered = door.post("/feedback", params={"wait": 30}, json=wrong)
+    assert answered.json()["outcome"]["data"]["by"].endswith(": ann")
+    unknown = door.post("/feedback", params={"wait": 30}, json={**wrong, "other": "T-9"})
+    assert unknown.status_code == 200, "ignored, and told why"
+    many = door.post("/items/bulk", json={"items": [{**ONE, "id": f"B-{number}"} for number in range(200)]})
+    assert many.json()["appended"] == 200
+    assert door.get("/health").json()[0]["state"] == "running"
+    keys = [event["data"]["command"]["key"] for event in client.events_so_far(START) if is_outcome(event)]
+    assert len([key for key in keys if key.endswith("/save-2")]) == 1
+
+
+def test_without_an_owner_commands_are_kept_and_questions_say_so(client: Client, door: httpx.Client) -> None:
+    sent = door.post("/items", params={"wait": 0.2}, json=ONE)
+    assert (sent.status_code, "outcome" in sent.json()) == (202, False)
+    asked = door.post("/search", json={"text": "printer"})
+    assert (asked.status_code, asked.json()["error"]["code"]) == (503, "owner_away")
+    assert int(asked.headers["retry-after"]) > 0
+
+
+def test_a_full_stream_is_told_with_when_to_try_again(client: Client, settings: Settings) -> None:
+    full = settings.replaced(most_waiting=1)
+    with served(full) as address, httpx.Client(base_url=f"{address}{PREFIX}") as door:
+        codes = [door.post("/items", json={**ONE, "id": str(number)}).status_code for number in range(5)]
+        told = door.post("/items", json=ONE)
+    assert 429 in codes
+    assert (told.status_code, told.json()["error"]["code"]) == (429, "overloaded")
+    assert int(told.headers["retry-after"]) > 0
+
+
+def test_made_up_requests_get_no_server_error(owner_process: Owners, settings: Settings, tmp_path: Path) -> None:
+    owner_process().running()
+    with served(settings) as address:
+        fuzz = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}{PREFIX}/openapi.json"]
+        bounds = ["--checks", "not_a_server_error", "--max-examples", "8", "--phases", "coverage,fuzzing"]
+        found = subprocess.run(
+            [*fuzz, *bounds, "--seed", "7", "--request-timeout", "30", "--no-color", "--generation-database", "none"],
+            cwd=tmp_path,
+            env=environment(settings),
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        document = httpx.get(f"{address}{PREFIX}/openapi.json").json()
+    operations = sum(len(path) for path in document["paths"].values())
+    assert f"Tested: {operations}" in found.stdout, found.stdout[-6000:]
+    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]

@@ -1,0 +1,80 @@
+"""Routes that list, page by page: items, pairs that want an answer, groups, answers, collections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from celery_recommender.web.api.callers import Asked, AtDesk, Looks
+from celery_recommender.web.api.problems import MISSING, gives, missing
+
+router = APIRouter(tags=["lists"])
+
+Bands = Annotated[list[str] | None, Query(alias="band", max_length=8)]
+After = Annotated[str | None, Query(max_length=1024, description="`next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Words = Annotated[str | None, Query(max_length=1000, description="Only items with these words.")]
+
+
+@router.get("/items/list", responses={**gives("ItemPage"), **MISSING}, operation_id="list_items")
+def list_items(
+    caller: Looks,
+    collection: Asked,
+    desk: AtDesk,
+    bands: Bands = None,
+    order: Literal["arrival", "probability"] = "arrival",
+    descending: bool = True,
+    after: After = None,
+    limit: Limit = 50,
+    text: Words = None,
+) -> JSONResponse:
+    """Items of a collection as they stand now."""
+    options = {"bands": bands, "order": order, "descending": descending, "after": after, "limit": limit, "text": text}
+    return _page(desk.ask("recommender.list", collection=collection, **options))
+
+
+@router.get("/review", responses={**gives("ReviewPage"), **MISSING}, operation_id="review")
+def review(
+    caller: Looks,
+    collection: Asked,
+    desk: AtDesk,
+    order: Literal["worth", "probability", "arrival"] = "worth",
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JSONResponse:
+    """Pairs that want a person's answer; by default those first whose answer teaches most."""
+    return _page(desk.ask("recommender.review", collection=collection, order=order, after=after, limit=limit))
+
+
+@router.get("/group", responses={**gives("GroupPage"), **MISSING}, operation_id="group")
+def group(
+    caller: Looks,
+    collection: Asked,
+    desk: AtDesk,
+    item_id: Annotated[str, Query(alias="id", min_length=1, max_length=256)],
+    after: After = None,
+    limit: Limit = 50,
+) -> JSONResponse:
+    """The group of an item, with its members."""
+    return _page(desk.ask("recommender.group", item_id, collection=collection, after=after, limit=limit))
+
+
+@router.get("/answers", responses=gives("AnswerPage"), operation_id="answers")
+def answers(caller: Looks, collection: Asked, desk: AtDesk, after: After = None, limit: Limit = 50) -> JSONResponse:
+    """Answers of people about the items of a collection, the newest first."""
+    return _page(desk.ask("recommender.answers", collection=collection, after=after, limit=limit))
+
+
+@router.get("/collections", responses=gives("OverviewPage"), operation_id="collections")
+def collections(caller: Looks, desk: AtDesk) -> JSONResponse:
+    """Counts of each collection that the caller may see, of all partitions that run."""
+    found: list[Any] = []
+    for partition in desk.ask_everywhere("recommender.overview", limit=200):
+        found += [one for one in partition["collections"] if caller.sees(one["name"])]
+    return JSONResponse({"collections": found, "next": None})
+
+
+def _page(page: dict[str, Any] | None) -> JSONResponse:
+    return missing() if page is None else JSONResponse(page)

@@ -1,0 +1,259 @@
+"""Routes that append commands: a body is the data of the command, word for word."""
+
+import re
+from typing import Annotated, Any, NamedTuple
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from celery_recommender.web.api.bodies import (
+    Given,
+    Interactions,
+    Items,
+    body_of,
+    many_of,
+    takes,
+)
+from celery_recommender.web.api.callers import AtDesk, calls, seen
+from celery_recommender.web.api.problems import Error, Problem, error_of, told
+from celery_recommender.web.api.waiting import MOST_WAIT_S, Waiting
+from celery_recommender.web.security.users import Role
+from celery_recommender.web.security.visitors import Visitor
+from recommender_engine.errors import InvalidCommand
+from recommender_engine.items.command import CollectionCommand
+from recommender_engine.items.commands import (
+    ConfigureCollection,
+    DeleteItem,
+    EraseItem,
+    EraseUser,
+    GiveFeedback,
+    MergeUser,
+    PatchItem,
+    RecordInteraction,
+    UpsertItem,
+    validate,
+)
+from recommender_engine.items.events import CommandRejected
+
+router = APIRouter(tags=["commands"])
+
+_REJECTED = CommandRejected.type
+_KEY_BYTES = 128
+
+
+class Appended(BaseModel):
+    """A command that is in the stream.
+
+    Attributes:
+        key: names it; ``GET /outcomes`` knows its outcome by it for 24 hours.
+        position: in the stream of commands.
+        outcome: the event that answers it, if it was waited for and has come.
+    """
+
+    key: str
+    position: str
+    outcome: dict[str, Any] | None = None
+
+
+class OneOfMany(BaseModel):
+    """One of many commands: where it is, or why it was not sent."""
+
+    key: str | None = None
+    position: str | None = None
+    error: Error | None = None
+
+
+class Many(BaseModel):
+    """Many commands; ``results`` are in the order of the body.
+
+    Attributes:
+        appended: how many are in the stream.
+        results: one for each.
+    """
+
+    appended: int
+    results: list[OneOfMany]
+
+
+class CommandRoute(NamedTuple):
+    """The route of a command.
+
+    Attributes:
+        method: of HTTP.
+        path: below the door.
+        command: whose data the body is.
+        role: of the caller.
+        published: whether its outcome is an event of the stream.
+    """
+
+    method: str
+    path: str
+    command: type[CollectionCommand]
+    role: Role
+    published: bool = True
+
+
+COMMAND_ROUTES = (
+    CommandRoute("POST", "/items", UpsertItem, Role.ANSWER),
+    CommandRoute("PATCH", "/items", PatchItem, Role.ANSWER),
+    CommandRoute("POST", "/items/delete", DeleteItem, Role.ANSWER),
+    CommandRoute("POST", "/items/erase", EraseItem, Role.CONFIGURE),
+    CommandRoute("POST", "/feedback", GiveFeedback, Role.ANSWER),
+    CommandRoute("POST", "/interactions", RecordInteraction, Role.ANSWER, published=False),
+    CommandRoute("POST", "/users/merge", MergeUser, Role.ANSWER, published=False),
+    CommandRoute("POST", "/users/erase", EraseUser, Role.CONFIGURE),
+    CommandRoute("PUT", "/collections/settings", ConfigureCollection, Role.CONFIGURE),
+)
+"""Every command that a producer may send has one (tests/unit/test_http_door.py)."""
+
+
+def _idempotency_key(
+    idempotency_key: Annotated[
+        str, Header(max_length=_KEY_BYTES, description="A request that is sent again with it has one effect.")
+    ] = "",
+) -> str:
+    if idempotency_key and not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        raise InvalidCommand("invalid_key", "printable ASCII characters only", "Idempotency-Key")
+    return idempotency_key
+
+
+IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+Seconds = Annotated[
+    float,
+    Query(ge=0, le=MOST_WAIT_S, allow_inf_nan=False, description="Wait so many seconds for the outcome."),
+]
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": Appended, "description": "Decided."},
+    202: {"model": Appended, "description": "In the stream; to be decided."},
+    409: {"model": Problem, "description": "The owner rejected it: it contradicts what is there."},
+}
+
+
+def _add(route: CommandRoute) -> None:
+    def append(
+        request: Request,
+        caller: Annotated[Visitor, Depends(calls(route.role))],
+        given: Annotated[Given, Depends(body_of(route.command))],
+        desk: AtDesk,
+        key: IdempotencyKey,
+        wait: Seconds = 0.0,
+    ) -> JSONResponse:
+        waiting: Waiting = request.app.state.waiting
+        collection = seen(caller, given.value.collection)
+        name = _key(caller, key)
+        fields = signed(caller, route.command, given.fields)
+        placed = desk.client.send(route.command.type, fields, key=name)
+        outcome = waiting.outcome(placed, name, collection, wait, by_key=bool(key) or not route.published)
+        return answered(Appended(key=name, position=str(placed), outcome=outcome))
+
+    said, _, _ = (route.command.__doc__ or "").partition("\n\n    Attributes:")
+    router.add_api_route(
+        route.path,
+        append,
+        methods=[route.method],
+        summary=said.partition(". ")[0].rstrip("."),
+        description=said,
+        openapi_extra=takes(route.command),
+        responses=_RESPONSES,
+        response_model=None,
+        status_code=202,
+        operation_id=re.sub(r"(?<!^)(?=[A-Z])", "_", route.command.__name__).lower(),
+    )
+
+
+for _route in COMMAND_ROUTES:
+    _add(_route)
+
+
+@router.post(
+    "/items/bulk",
+    summary="Create or replace up to 500 items",
+    openapi_extra=takes(Items),
+    responses={202: {"model": Many}},
+    response_model=None,
+    status_code=202,
+    operation_id="upsert_items",
+)
+def append_items(
+    caller: Annotated[Visitor, Depends(calls(Role.ANSWER))],
+    items: Annotated[list[Any], Depends(many_of("items"))],
+    desk: AtDesk,
+    key: IdempotencyKey,
+) -> JSONResponse:
+    """What is invalid is told with its error; the others are appended."""
+    return _appended_all(caller, UpsertItem, items, desk, key)
+
+
+@router.post(
+    "/interactions/bulk",
+    summary="Record up to 500 interactions",
+    openapi_extra=takes(Interactions),
+    responses={202: {"model": Many}},
+    response_model=None,
+    status_code=202,
+    operation_id="record_interactions",
+)
+def append_interactions(
+    caller: Annotated[Visitor, Depends(calls(Role.ANSWER))],
+    interactions: Annotated[list[Any], Depends(many_of("interactions"))],
+    desk: AtDesk,
+    key: IdempotencyKey,
+) -> JSONResponse:
+    """What is invalid is told with its error; the others are appended."""
+    return _appended_all(caller, RecordInteraction, interactions, desk, key)
+
+
+def _appended_all(
+    caller: Visitor, command: type[CollectionCommand], many: list[Any], desk: AtDesk, key: str
+) -> JSONResponse:
+    results: list[OneOfMany] = []
+    names: list[str] = []
+    for number, fields in enumerate(many):
+        try:
+            _checked(caller, command, fields)
+        except InvalidCommand as error:
+            results.append(OneOfMany(error=error_of(error)))
+        else:
+            results.append(OneOfMany(key=_key(caller, key, f"/{number}")))
+            names.append(results[-1].key or "")
+    good = [fields for fields, one in zip(many, results, strict=True) if one.error is None]
+    keys = iter(names)
+    placed = iter(desk.client.send_many(command.type, good, key=lambda _: next(keys)) if good else ())
+    for one in results:
+        if one.error is None:
+            one.position = str(next(placed))
+    content = Many(appended=len(good), results=results).model_dump(exclude_none=True)
+    return JSONResponse(content, 202)
+
+
+def _checked(caller: Visitor, command: type[CollectionCommand], fields: Any) -> None:
+    if not isinstance(fields, dict):
+        raise InvalidCommand("wrong_type", "must be a JSON object")
+    value = validate(command, fields)
+    if not caller.sees(value.collection):
+        raise InvalidCommand("refused_collection", "this key is limited to other collections", "collection")
+
+
+def signed(caller: Visitor, command: type[CollectionCommand], fields: dict[str, Any]) -> dict[str, Any]:
+    """The data of an answer with its author: the caller, and whom the caller names as the person behind it."""
+    if command is not GiveFeedback:
+        return fields
+    by = fields.get("by")
+    name = caller.name if by in {None, caller.name} else f"{caller.name}: {by}"
+    return validate(GiveFeedback, {**fields, "by": name}).model_dump(exclude_none=True)
+
+
+def answered(appended: Appended) -> JSONResponse:
+    """The response for a command in the stream: decided, rejected, or to be decided."""
+    outcome = appended.outcome
+    if outcome is not None and outcome["type"] == _REJECTED:
+        data = outcome["data"]
+        return told(409, Error(code=data["code"], message=data["message"], field=data["field"]), outcome)
+    return JSONResponse(appended.model_dump(exclude_none=True), 202 if outcome is None else 200)
+
+
+def _key(caller: Visitor, given: str, end: str = "") -> str:
+    """The command's key: the caller's own are apart from those of others."""
+    return f"{caller.name[:64]}/{given or uuid4()}{end}"

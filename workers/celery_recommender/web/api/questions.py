@@ -1,0 +1,91 @@
+"""Routes that ask: answered by the owner between two batches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from celery_recommender.web.api.bodies import (
+    CompareBody,
+    Compared,
+    ListBody,
+    Search,
+    SearchBody,
+    takes,
+)
+from celery_recommender.web.api.callers import Asked, AtDesk, Looks, seen
+from celery_recommender.web.api.problems import MISSING, Error, gives, missing, told
+from recommender_engine.items.list_request import ListRequest
+
+router = APIRouter(tags=["questions"])
+
+MOST_IDS = 200
+
+Ids = Annotated[list[str], Query(alias="id", min_length=1, max_length=MOST_IDS)]
+
+
+@router.post("/search", openapi_extra=takes(Search), responses=gives("FoundItem", many=True), operation_id="search")
+def search(caller: Looks, given: SearchBody, desk: AtDesk) -> JSONResponse:
+    """Items for a text, by meaning and words, best first; duplicates once."""
+    asked: Search = given.value
+    collection = seen(caller, asked.collection)
+    options = {"limit": asked.limit, "offset": asked.offset, "filter": asked.filter}
+    return JSONResponse(desk.ask("recommender.search", asked.text, collection=collection, **options))
+
+
+@router.post(
+    "/recommendations",
+    openapi_extra=takes(ListRequest),
+    responses={**gives("Listed", many=True), **MISSING},
+    operation_id="recommendations",
+)
+def recommendations(caller: Looks, given: ListBody, desk: AtDesk) -> JSONResponse:
+    """A list of recommendations from text and behaviour, best first, with the reason of each."""
+    collection = seen(caller, given.value.collection)
+    request = {name: value for name, value in given.fields.items() if name != "collection"}
+    listed = desk.ask("recommender.recommendations", collection=collection, **request)
+    return JSONResponse(listed) if listed is not None else missing()
+
+
+@router.post(
+    "/compare",
+    openapi_extra=takes(Compared),
+    responses={**gives("ComparedPair"), **MISSING},
+    operation_id="compare",
+)
+def compare(caller: Looks, given: CompareBody, desk: AtDesk) -> JSONResponse:
+    """The verdict on two texts or items, with its reasons; nothing is stored."""
+    collection = seen(caller, given.value.collection)
+    sides = [given.fields["one"], given.fields["other"]]
+    return JSONResponse(desk.ask("recommender.compare", *sides, collection=collection))
+
+
+@router.get("/items", responses=gives("ItemView", many=True, nullable=True), operation_id="get_items")
+def items(caller: Looks, collection: Asked, ids: Ids, desk: AtDesk) -> JSONResponse:
+    """Items as they stand, with their verdicts, in the order of the ids; ``null`` where there is none."""
+    return JSONResponse(desk.ask("recommender.get", ids, collection=collection))
+
+
+@router.get("/incidents", responses=gives("IncidentView", many=True), operation_id="incidents")
+def incidents(caller: Looks, collection: Asked, desk: AtDesk) -> JSONResponse:
+    """Groups that grow out of their own baseline now."""
+    return JSONResponse(desk.ask("recommender.incidents", collection=collection))
+
+
+@router.get("/outcomes", responses=MISSING, operation_id="outcome")
+def outcome(
+    caller: Looks, collection: Asked, key: Annotated[str, Query(min_length=1, max_length=256)], desk: AtDesk
+) -> JSONResponse:
+    """The event that answered a command of the last 24 hours, by its key."""
+    found = desk.ask("recommender.outcomes", [key], collection=collection)[0]
+    if found is None:
+        return told(404, Error(code="not_found", message="no outcome for this key yet", field="key"))
+    return JSONResponse(found)
+
+
+@router.get("/health", operation_id="health")
+def health(caller: Looks, desk: AtDesk) -> JSONResponse:
+    """How the owner of each partition is: its state, and how many commands wait."""
+    return JSONResponse([one._asdict() for one in desk.health()])
