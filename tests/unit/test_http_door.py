@@ -122,12 +122,13 @@ def test_only_json_is_read(client: _Sent) -> None:
 
 
 def test_of_many_items_the_good_ones_are_sent(client: _Sent) -> None:
-    items = [{"id": "1", "text": "a"}, {"id": "2"}, 3, {"id": "4", "text": "d"}]
+    large = {"id": "5", "text": "a", "attributes": {f"a{number}": ["é" * 500] * 20 for number in range(20)}}
+    items = [{"id": "1", "text": "a"}, {"id": "2"}, 3, {"id": "4", "text": "d"}, large]
     answer = door(client).post("/items/bulk", json={"items": items}, headers={"Idempotency-Key": "k"}).json()
     assert answer["appended"] == 2
     codes = [one.get("error", {}).get("code") for one in answer["results"]]
-    assert codes == [None, "invalid_value", "wrong_type", None]
-    assert [one.get("position") for one in answer["results"]] == ["1-0", None, None, "2-0"]
+    assert codes == [None, "invalid_value", "wrong_type", None, "too_large"]
+    assert [one.get("position") for one in answer["results"]] == ["1-0", None, None, "2-0", None]
     assert [(data["id"], str(key)[-4:]) for _, data, key in client.sent] == [("1", "/k/0"), ("4", "/k/3")]
     too_many = door(client).post("/items/bulk", json={"items": [items[0]] * (MOST_AT_ONCE + 1)})
     assert (too_many.status_code, too_many.json()["error"]["field"]) == (422, "items")
@@ -186,3 +187,13 @@ def test_a_session_of_the_page_does_not_open_the_door(client: _Sent, tmp_path: P
     caller = door(client, NOWHERE.replaced(web_users=users.path), cookie="recommender_session=whatever")
     assert caller.post("/items", json={"id": "1", "text": "a"}).status_code == 401
     assert "set-cookie" not in caller.get("/openapi.json").headers
+
+
+def test_a_page_shows_every_route(client: _Sent) -> None:
+    app = create_app(NOWHERE, client)
+    page = TestClient(app, base_url="http://localhost").get("/api")
+    assert page.status_code == 200
+    operations = [(path, method) for path, said in app.state.api.openapi()["paths"].items() for method in said]
+    assert len(operations) > len(COMMAND_ROUTES)
+    assert page.text.count("<details") == len(operations)
+    assert all(f"</strong> {PREFIX}{path}</code>" in page.text for path, _ in operations)

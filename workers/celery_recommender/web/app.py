@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
+from celery_recommender.web.api import reference
 from celery_recommender.web.api.app import PREFIX, create_api
 from celery_recommender.web.desk.claims import Claims
 from celery_recommender.web.desk.desk import Desk
@@ -53,7 +54,9 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     state.rendering = Rendering()
     for page in _ROUTERS:
         app.include_router(page.router)
-    app.mount(PREFIX, create_api(state.desk, state.visitors))
+    app.include_router(reference.router)
+    state.api = create_api(state.desk, state.visitors)
+    app.mount(PREFIX, state.api)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Cookies, visitors=state.visitors, languages=LANGUAGES)
     app.add_middleware(Guard, hosts=settings.web_hosts, loopback=is_loopback(settings.web_host))

@@ -80,12 +80,11 @@ def _schemas() -> dict[str, Any]:
     from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage
     from recommender_engine.pipeline.queries.review_queue import ReviewPage
     from recommender_engine.pipeline.queries.searching import FoundItem
-    from recommender_engine.pipeline.queries.statistics import OverviewPage
     from recommender_engine.pipeline.queries.views import AnswerPage, ItemView
     from recommender_engine.pipeline.recommend.listed import Listed
 
     asked: list[type[BaseModel]] = [*BODIES, *(route.command for route in COMMAND_ROUTES)]
-    pages: list[type[BaseModel]] = [ItemPage, ReviewPage, GroupPage, OverviewPage, AnswerPage]
+    pages: list[type[BaseModel]] = [ItemPage, ReviewPage, GroupPage, AnswerPage]
     answers: list[type[BaseModel]] = [*pages, FoundItem, Listed, ComparedPair, ItemView, IncidentView]
     _, bodies = models_json_schema([(model, "validation") for model in asked], ref_template=REF)
     _, views = models_json_schema([(model, "serialization") for model in answers], ref_template=REF)

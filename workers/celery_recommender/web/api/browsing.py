@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from celery_recommender.web.api.callers import Asked, AtDesk, Looks
 from celery_recommender.web.api.problems import MISSING, gives, missing
+from celery_recommender.web.desk.desk import ANSWER_TIMEOUT_S, OwnerAway
 
 router = APIRouter(tags=["lists"])
 
@@ -67,13 +68,14 @@ def answers(caller: Looks, collection: Asked, desk: AtDesk, after: After = None,
     return _page(desk.ask("recommender.answers", collection=collection, after=after, limit=limit))
 
 
-@router.get("/collections", responses=gives("OverviewPage"), operation_id="collections")
+@router.get("/collections", operation_id="collections")
 def collections(caller: Looks, desk: AtDesk) -> JSONResponse:
-    """Counts of each collection that the caller may see, of all partitions that run."""
-    found: list[Any] = []
-    for partition in desk.ask_everywhere("recommender.overview", limit=200):
-        found += [one for one in partition["collections"] if caller.sees(one["name"])]
-    return JSONResponse({"collections": found, "next": None})
+    """Counts of each collection that the caller may see, by name."""
+    try:
+        found = desk.client.overview(timeout_s=ANSWER_TIMEOUT_S)["collections"]
+    except TimeoutError:
+        raise OwnerAway("silent") from None
+    return JSONResponse({"collections": [one for one in found if caller.sees(one["name"])]})
 
 
 def _page(page: dict[str, Any] | None) -> JSONResponse:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from celery_recommender.client import command_fields
 from celery_recommender.web.api.bodies import (
     Given,
     Interactions,
@@ -17,7 +18,7 @@ from celery_recommender.web.api.bodies import (
     takes,
 )
 from celery_recommender.web.api.callers import AtDesk, calls, seen
-from celery_recommender.web.api.problems import Error, Problem, error_of, told
+from celery_recommender.web.api.problems import Error, Problem, error_of, refusal, told
 from celery_recommender.web.api.waiting import MOST_WAIT_S, Waiting
 from celery_recommender.web.security.users import Role
 from celery_recommender.web.security.visitors import Visitor
@@ -32,6 +33,7 @@ from recommender_engine.items.commands import (
     MergeUser,
     PatchItem,
     RecordInteraction,
+    RecordShownList,
     UpsertItem,
     validate,
 )
@@ -102,6 +104,7 @@ COMMAND_ROUTES = (
     CommandRoute("POST", "/items/erase", EraseItem, Role.CONFIGURE),
     CommandRoute("POST", "/feedback", GiveFeedback, Role.ANSWER),
     CommandRoute("POST", "/interactions", RecordInteraction, Role.ANSWER, published=False),
+    CommandRoute("POST", "/lists/shown", RecordShownList, Role.ANSWER, published=False),
     CommandRoute("POST", "/users/merge", MergeUser, Role.ANSWER, published=False),
     CommandRoute("POST", "/users/erase", EraseUser, Role.CONFIGURE),
     CommandRoute("PUT", "/collections/settings", ConfigureCollection, Role.CONFIGURE),
@@ -211,13 +214,9 @@ def _appended_all(
     results: list[OneOfMany] = []
     names: list[str] = []
     for number, fields in enumerate(many):
-        try:
-            _checked(caller, command, fields)
-        except InvalidCommand as error:
-            results.append(OneOfMany(error=error_of(error)))
-        else:
-            results.append(OneOfMany(key=_key(caller, key, f"/{number}")))
-            names.append(results[-1].key or "")
+        error = _error_of(caller, command, fields)
+        results.append(OneOfMany(error=error, key=None if error else _key(caller, key, f"/{number}")))
+        names += [] if error else [results[-1].key or ""]
     good = [fields for fields, one in zip(many, results, strict=True) if one.error is None]
     keys = iter(names)
     placed = iter(desk.client.send_many(command.type, good, key=lambda _: next(keys)) if good else ())
@@ -228,12 +227,16 @@ def _appended_all(
     return JSONResponse(content, 202)
 
 
-def _checked(caller: Visitor, command: type[CollectionCommand], fields: Any) -> None:
-    if not isinstance(fields, dict):
-        raise InvalidCommand("wrong_type", "must be a JSON object")
-    value = validate(command, fields)
-    if not caller.sees(value.collection):
-        raise InvalidCommand("refused_collection", "this key is limited to other collections", "collection")
+def _error_of(caller: Visitor, command: type[CollectionCommand], fields: Any) -> Error | None:
+    """Why one of many cannot be sent; ``None``: it can."""
+    try:
+        if not isinstance(fields, dict):
+            raise InvalidCommand("wrong_type", "must be a JSON object")
+        value = validate(command, fields)
+        command_fields(command.type, fields)  # refuses what is too large
+    except InvalidCommand as error:
+        return error_of(error)
+    return None if caller.sees(value.collection) else refusal("refused_collection")
 
 
 def signed(caller: Visitor, command: type[CollectionCommand], fields: dict[str, Any]) -> dict[str, Any]:

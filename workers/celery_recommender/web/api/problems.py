@@ -69,6 +69,11 @@ def error_of(invalid: InvalidCommand) -> Error:
     return Error(code=invalid.code, message=str(invalid), field=invalid.field)
 
 
+def refusal(code: str) -> Error:
+    """What a caller is told who may not do it."""
+    return Error(code=code, message=_REFUSALS.get(code, "not permitted"))
+
+
 def gives(model: str, *, many: bool = False, nullable: bool = False) -> dict[int | str, dict[str, Any]]:
     """The response for the OpenAPI document: a model of the engine's answers, or a list of them."""
     schema: dict[str, Any] = {"$ref": REF.format(model=model)}
@@ -108,7 +113,7 @@ async def _log_in_first(request: Request, error: LogInFirst) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Refused) -> JSONResponse:
-    return told(403, Error(code=error.code, message=_REFUSALS.get(error.code, "not permitted")))
+    return told(403, refusal(error.code))
 
 
 async def _away(request: Request, error: OwnerAway) -> JSONResponse:

@@ -32,6 +32,7 @@ NAVIGATION = (
     ("/feed", "feed", True),
     ("/answers", "answers", True),
     ("/letters", "letters", False),
+    ("/api", "api", False),
 )
 """Address and name of each page in the bar on top, and whether it is about a collection."""
 
