@@ -462,6 +462,32 @@ def test_an_erased_user_is_in_no_list_outcome_or_key(page: Page, whose: dict[str
     assert page.rate().lists == 2, "the counts stay"
 
 
+def test_an_erased_user_is_in_no_outcome_of_a_list_that_was_one_too_many(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown_table, "MOST_OF_USER", 3)
+    whose = {"session": "Ms Unusual"}
+    page.process(*(page.shown(f"r{n}", "a", key=f"{n} of Ms Unusual", **whose) for n in (*range(9), 8)))
+    page.process(*(page.shown(f"s{n}", "a", key=f"{n} of u", user="u") for n in range(2)))
+    page.process(page.log.add("user.merged", user="u", session="Ms Unusual"), page.log.add("user.erased", user="u"))
+    assert "Unusual" not in _dump(page.engine)
+    assert _table(page.engine, "mentions") == []
+
+
+def test_what_was_rejected_of_a_session_goes_with_the_user_that_it_became(page: Page) -> None:
+    page.process(page.log.add("interaction.recorded", {"item": "a", "session": "s", "kind": "sniff", "value": 7.5}))
+    page.process(page.log.add("user.merged", user="u", session="s"))
+    assert "sniff" in _dump(page.engine)
+    page.process(page.log.add("user.erased", user="u"))
+    assert "sniff" not in _dump(page.engine)
+
+
+def test_a_rejected_list_makes_no_collection(page: Page) -> None:
+    data = {"recommendation_id": "r", "items": ["a"], "scenario": "home", "collection": "new"}
+    page.process(page.log.add("recommendation.shown", data))
+    assert list(page.engine.settings()) == ["default"]
+
+
 def test_what_a_session_was_shown_goes_with_the_user_that_it_became(page: Page) -> None:
     page.process(page.shown("of the session", "a", session="s", key="shown to s"), page.used("a", "u"))
     page.process(page.log.add("user.merged", user="u", session="s"), page.log.add("user.erased", user="u"))

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from recommender_engine.items import EntryId
 from recommender_engine.store.behaviour import UserKey
 
 MOST_LISTS = 1_000_000
@@ -93,19 +94,25 @@ class ShownTable:
 
     # -- lists ---------------------------------------------------------------------------------------------------------
 
-    def add(self, collection: int, id_: str, key: UserKey | None, shown: ShownList) -> None:
-        """Store a list, in place of an older one of the same id; ``shown.num`` is not read."""
+    def add(
+        self, collection: int, id_: str, key: UserKey | None, shown: ShownList, outcome: EntryId | None
+    ) -> list[EntryId]:
+        """Store a list, in place of an older one of the same id; ``shown.num`` is not read.
+
+        Returns:
+            The outcomes of lists that the user has too many of.
+        """
         self._any[collection] = True
         self._db.execute("DELETE FROM shown_lists WHERE collection=? AND id=?", (collection, id_))
         user = (None, False) if key is None else (key.id, key.anonymous)
+        items = array("I", shown.items).tobytes()
         num = self._db.execute(
-            "INSERT INTO shown_lists (collection, id, user, anonymous, scenario, arm, at_ms, items, used)"
-            " VALUES (?,?,?,?,?,?,?,?,x'')",
-            (collection, id_, *user, shown.scenario, shown.arm, shown.at_ms, array("I", shown.items).tobytes()),
+            "INSERT INTO shown_lists (collection, id, user, anonymous, scenario, arm, at_ms, items, used, event_ms,"
+            " event_n) VALUES (?,?,?,?,?,?,?,?,x'',?,?)",
+            (collection, id_, *user, shown.scenario, shown.arm, shown.at_ms, items, *(outcome or (None, None))),
         ).lastrowid
         self._db.execute("DELETE FROM shown_lists WHERE num <= ?", (int(num or 0) - MOST_LISTS,))
-        if key is not None:
-            self._keep_newest(collection, key)
+        return [] if key is None else self._keep_newest(collection, key)
 
     def named(self, collection: int, id_: str) -> ShownList | None:
         """A list by its id."""
@@ -124,19 +131,21 @@ class ShownTable:
         """Set the places of a list that were used."""
         self._db.execute("UPDATE shown_lists SET used=? WHERE num=?", (bytes(used), num))
 
-    def rename_user(self, collection: int, key: UserKey, new: UserKey) -> None:
-        """A session becomes a user, who may have lists already."""
+    def rename_user(self, collection: int, key: UserKey, new: UserKey) -> list[EntryId]:
+        """A session becomes a user, who may have lists already; returns the outcomes of those that are too many."""
         self._db.execute(
             "UPDATE shown_lists SET user=?, anonymous=? WHERE collection=? AND user=? AND anonymous=?",
             (new.id, new.anonymous, collection, key.id, key.anonymous),
         )
-        self._keep_newest(collection, new)
+        return self._keep_newest(collection, new)
 
-    def erase_user(self, collection: int, key: UserKey) -> None:
-        """Delete the lists of a user; they stay counted."""
-        self._db.execute(
-            "DELETE FROM shown_lists WHERE collection=? AND user=? AND anonymous=?", (collection, key.id, key.anonymous)
+    def erase_user(self, collection: int, key: UserKey) -> list[EntryId]:
+        """Delete the lists of a user, which stay counted; returns their outcomes."""
+        rows = self._db.execute(
+            "DELETE FROM shown_lists WHERE collection=? AND user=? AND anonymous=? RETURNING event_ms, event_n",
+            (collection, key.id, key.anonymous),
         )
+        return _outcomes(rows.fetchall())
 
     def forget_old(self, before_ms: int, limit: int) -> int:
         """Delete lists older than that, at most ``limit``; returns their number."""
@@ -152,12 +161,13 @@ class ShownTable:
         )
         return dict(rows.fetchall())
 
-    def _keep_newest(self, collection: int, key: UserKey) -> None:
-        self._db.execute(
+    def _keep_newest(self, collection: int, key: UserKey) -> list[EntryId]:
+        rows = self._db.execute(
             "DELETE FROM shown_lists WHERE num IN (SELECT num FROM shown_lists WHERE collection=? AND user=?"
-            " AND anonymous=? ORDER BY num DESC LIMIT -1 OFFSET ?)",
+            " AND anonymous=? ORDER BY num DESC LIMIT -1 OFFSET ?) RETURNING event_ms, event_n",
             (collection, key.id, key.anonymous, MOST_OF_USER),
         )
+        return _outcomes(rows.fetchall())
 
     # -- what became of them -------------------------------------------------------------------------------------------
 
@@ -214,3 +224,7 @@ class ShownTable:
 def _read(row: tuple[int, str, str, int, bytes, bytes]) -> ShownList:
     num, scenario, arm, at_ms, items, used = row
     return ShownList(num, scenario, arm, at_ms, tuple(array("I", items)), tuple(used))
+
+
+def _outcomes(rows: list[tuple[int | None, int | None]]) -> list[EntryId]:
+    return sorted(EntryId(ms, n) for ms, n in rows if ms is not None and n is not None)

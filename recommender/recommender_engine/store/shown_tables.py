@@ -13,7 +13,8 @@ CREATE TABLE shown_lists (
     scenario TEXT NOT NULL, arm TEXT NOT NULL,  -- empty: none
     at_ms INTEGER NOT NULL,
     items BLOB NOT NULL,                   -- numbers of used_items in the order of the list; 0: no such item
-    used BLOB NOT NULL                     -- places of the list that were used, a byte each
+    used BLOB NOT NULL,                    -- places of the list that were used, a byte each
+    event_ms INTEGER, event_n INTEGER      -- its outcome, if it has one
 );
 CREATE INDEX shown_lists_by_id ON shown_lists (collection, id);
 CREATE INDEX shown_lists_by_user ON shown_lists (collection, user, anonymous, num) WHERE user IS NOT NULL;

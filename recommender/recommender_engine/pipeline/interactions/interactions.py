@@ -15,7 +15,7 @@ from recommender_engine.items import (
 )
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.interactions.shown import ShownLists, Use
+from recommender_engine.pipeline.interactions.shown import ShownLists, Use, time_of
 from recommender_engine.pipeline.subscriptions import subscribing
 from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.recommend.behaviour import Observation
@@ -44,9 +44,7 @@ class Interactions:
         """
         collection = self._collections.require(command.collection)
         weight = weight_of(collection, command)
-        at_ms = decision.time_ms
-        if command.time is not None:
-            at_ms = min(max(0, int(command.time.timestamp() * 1000)), at_ms)
+        at_ms = time_of(decision, command.time)
         rows, key = self._store.behaviour, _key(command.user, command.session)
         user = rows.user(collection.id, key) or rows.add_user(collection.id, key, at_ms)
         item = rows.used_item(collection.id, command.item)
@@ -94,8 +92,8 @@ class Interactions:
         merged = UserMerged(command=decision.cause, collection=command.collection, merged=other is not None)
         outcome = decision.emit(merged, silent=True)
         if collection is not None and self._store.shown.any_in(collection.id):
-            session = UserKey(command.session, anonymous=True)
-            self._store.shown.rename_user(collection.id, session, UserKey(command.user, anonymous=False))
+            session, whole = UserKey(command.session, anonymous=True), UserKey(command.user, anonymous=False)
+            self.shown.mention(collection, whole, self._store.shown.rename_user(collection.id, session, whole))
         if command.session != command.user:
             self._store.mentions.copy(command.collection, command.session, command.user)
         self._store.mentions.add(outcome, command.collection, (command.user, command.session))
@@ -118,7 +116,7 @@ def forget_user(store: SqliteStore, collection: Collection | None, entry: Entry,
     interactions = 0
     numbers = store.transfer.retired_as(command.collection)
     for number in numbers if collection is None else [collection.id, *numbers]:
-        store.shown.erase_user(number, key)
+        store.outbox.forget_outcomes(store.shown.erase_user(number, key))
         if not key.anonymous:
             subscribing.forget_user(store, number, key.id)
         user = store.behaviour.user(number, key)

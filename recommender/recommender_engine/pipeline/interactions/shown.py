@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import EntryId, HitRate, ListShown, RecommendationsJudged, RecordShownList
+from recommender_engine.items import (
+    CollectionSettings,
+    EntryId,
+    HitRate,
+    ListShown,
+    RecommendationsJudged,
+    RecordShownList,
+)
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.recommend.behaviour.decay import DAY_MS
@@ -57,39 +66,42 @@ class ShownLists:
             InvalidCommand: the collection has no such scenario, or the scenario no such arm; or it would make one
                 collection too many.
         """
+        arm = _arm(self._collections.settings(command.collection), command)
         collection = self._collections.require(command.collection)
-        key = _key(command.user, command.session)
-        arm = _arm(collection, command, key)
-        at_ms = decision.time_ms
-        if command.time is not None:
-            at_ms = min(max(0, int(command.time.timestamp() * 1000)), at_ms)
+        key = user_key(command.user, command.session)
+        at_ms = time_of(decision, command.time)
         repeated = not self._counts(collection, command.recommendation_id, at_ms, decision.time_ms)
+        outcome = None
+        if decision.entry.key is not None or decision.entry.reply_to is not None:
+            told = ListShown(
+                command=decision.cause,
+                collection=collection.name,
+                recommendation_id=command.recommendation_id,
+                scenario=command.scenario,
+                arm=arm,
+                repeated=repeated,
+            )
+            outcome = decision.emit(told, silent=True)
+        left = [] if outcome is None else [outcome]
         if not repeated:
             shown = ShownList(0, command.scenario or "", arm or "", at_ms, self._numbers(collection, command, at_ms))
-            self._keep(decision, collection, command.recommendation_id, key, shown)
-        if decision.entry.key is None and decision.entry.reply_to is None:
-            return None
-        told = ListShown(
-            command=decision.cause,
-            collection=collection.name,
-            recommendation_id=command.recommendation_id,
-            scenario=command.scenario,
-            arm=arm,
-            repeated=repeated,
-        )
-        outcome = decision.emit(told, silent=True)
-        self._store.mentions.add(outcome, collection.name, () if key is None else (key.id,))
+            left = self._rows.add(collection.id, command.recommendation_id, key, shown, outcome)
+            self._count(decision, collection, shown)
+        self.mention(collection, key, left)
         return outcome
+
+    def mention(self, collection: Collection, key: UserKey | None, outcomes: Sequence[EntryId]) -> None:
+        """Note whose these outcomes are whose lists are not kept, so that an erasure finds them."""
+        if key is not None:
+            for one in outcomes:
+                self._store.mentions.add(one, collection.name, (key.id,))
 
     def _counts(self, collection: Collection, id_: str, at_ms: int, now_ms: int) -> bool:
         """Whether a list counts: once, and not when it was shown too long ago."""
         known = self._rows.named(collection.id, id_)
         return at_ms >= now_ms - LISTS_KEPT_MS and (known is None or known.at_ms < now_ms - LISTS_KEPT_MS)
 
-    def _keep(
-        self, decision: Decision, collection: Collection, id_: str, key: UserKey | None, shown: ShownList
-    ) -> None:
-        self._rows.add(collection.id, id_, key, shown)
+    def _count(self, decision: Decision, collection: Collection, shown: ShownList) -> None:
         under = _counted(shown)
         due_ms = _judged_at_ms(under.day)
         late = due_ms <= decision.time_ms
@@ -148,25 +160,36 @@ class ShownLists:
         return self._next_ms
 
 
-def _key(user: str | None, session: str | None) -> UserKey | None:
+def user_key(user: str | None, session: str | None) -> UserKey | None:
+    """The user, or the session that stands for one, if anybody is named."""
     if user is not None:
         return UserKey(user, anonymous=False)
     return None if session is None else UserKey(session, anonymous=True)
 
 
-def _arm(collection: Collection, command: RecordShownList, key: UserKey | None) -> str | None:
-    """The arm of a list: the one that is named, or that of the user."""
+def time_of(decision: Decision, said: datetime | None) -> int:
+    """When something was, in milliseconds since 1970: as the command says, but not after it."""
+    return decision.time_ms if said is None else min(max(0, int(said.timestamp() * 1000)), decision.time_ms)
+
+
+def _arm(settings: CollectionSettings, command: RecordShownList) -> str | None:
+    """The arm of a list: the one that is named, or that of the user.
+
+    Raises:
+        InvalidCommand: there is no such scenario or arm.
+    """
     if command.scenario is None:
         if command.arm is not None:
             raise InvalidCommand("missing_field", "scenario: an arm is that of a scenario", "scenario")
         return None
-    scenario = collection.settings.scenario(command.scenario)
-    if command.arm is not None:
-        if command.arm not in scenario.arms:
-            known = ", ".join(scenario.arms) or "none"
-            raise InvalidCommand("unknown_arm", f"arm: {command.arm!r} is not one of the scenario's: {known}", "arm")
+    scenario = settings.scenario(command.scenario)
+    if command.arm is not None and command.arm not in scenario.arms:
+        known = ", ".join(scenario.arms) or "none"
+        raise InvalidCommand("unknown_arm", f"arm: {command.arm!r} is not one of the scenario's: {known}", "arm")
+    user = command.user if command.user is not None else command.session
+    if command.arm is not None or user is None:
         return command.arm
-    return None if key is None else arm_of(collection.name, command.scenario, key.id, scenario.shares)
+    return arm_of(command.collection, command.scenario, user, scenario.shares)
 
 
 def _judged_at_ms(day: int) -> int:
