@@ -38,7 +38,6 @@ SETTINGS: tuple[tuple[str, bool, float, float], ...] = (
     ("weight 0.3, fatigue 0.25", True, 0.3, 0.25),
     ("weight 0.1, fatigue 0.25", True, 0.1, 0.25),
     ("weight 0, fatigue 0.25", True, 0.0, 0.25),
-    ("weight 0.3", True, 0.3, 0.0),
 )
 """Name, whether lists are shown, ``shown_weight``, ``impression_fatigue``."""
 
@@ -101,7 +100,7 @@ class Shop:
 def visits(day: int, count: int, chance: np.random.Generator) -> Iterator[tuple[str, np.random.Generator]]:
     """The visitors of a day, each with what is drawn for the visit; a third of them comes for the first time."""
     for n in chance.permutation(count):
-        begun = day - int(n) % VISITS_EACH
+        begun = day - (day + int(n)) % VISITS_EACH
         yield f"v{begun}-{n}", np.random.default_rng([int(n), day])
 
 
