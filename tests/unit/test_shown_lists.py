@@ -418,7 +418,7 @@ def test_what_followed_a_list_counts_less_for_all_and_in_full_for_the_user() -> 
     assert shown.total("a") == pytest.approx(found.total("a") - 2.0)  # a logarithm to base 2
     assert shown.total("a", "popular") == pytest.approx(found.total("a", "popular") - 2.0)
     assert shown.total("b") == found.total("b")
-    profiles = [one.engine._store.behaviour.profile(1) for one in (found, shown)]
+    profiles = [one.engine._store.behaviour.peek(1) for one in (found, shown)]
     weights = [[entry.weight for entry in one.items.values()] for one in profiles if one is not None]
     assert len(weights[0]) == 2
     assert weights[0] == weights[1]
