@@ -7,6 +7,8 @@ DEMO = .venv/installed-demo
 DEV = .venv/installed-dev
 NODE = examples/node-producer
 NODE_MODULES = $(NODE)/node_modules/.package-lock.json
+AXE = tests/browser
+AXE_MODULES = $(AXE)/node_modules/.package-lock.json
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -15,7 +17,7 @@ demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...
 	@$(BIN)/recommender demo $${INPUT:+--input "$$INPUT"} $(ARGS)
 
 test: $(DEV) ## Run every test [ARGS="-k name"]
-	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
+	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES) $(AXE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
 	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import directions, repeated code, security
@@ -69,7 +71,7 @@ simulate: $(DEV) ## The same with the engine alone, in one process [TRIALS= SEED
 	@$(BIN)/python -m tests.faults.simulate --trials $(TRIALS) --seed $(SEED) $(ARGS)
 
 clean: ## Remove everything that the other targets made
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(NODE)/node_modules
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(NODE)/node_modules $(AXE)/node_modules $(AXE)/artifacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO): pyproject.toml tools/setup.sh
@@ -83,3 +85,7 @@ $(DEV): pyproject.toml tools/setup.sh
 $(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --no-fund --no-audit
 	@touch $(NODE_MODULES)
+
+$(AXE_MODULES): $(AXE)/package.json $(AXE)/package-lock.json
+	cd $(AXE) && npm ci --no-fund --no-audit
+	@touch $(AXE_MODULES)

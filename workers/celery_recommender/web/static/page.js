@@ -16,15 +16,13 @@ document.addEventListener("keydown", (event) => {
   if (!swapping && !button.disabled) button.click();
 });
 
-const isCard = (event) => event.detail.target?.id === "card";
+const answers = (event) => event.detail.target?.id === "card" && event.detail.requestConfig.verb === "post";
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (isCard(event)) swapping = true;
+  if (answers(event)) swapping = true;
 });
-for (const name of ["htmx:afterSettle", "htmx:sendError", "htmx:timeout", "htmx:swapError"]) {
-  document.addEventListener(name, (event) => {
-    if (isCard(event)) swapping = false;
-  });
-}
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (answers(event)) swapping = false;
+});
 
 // The live feed: rows come in batches, the newest first, and no more stay than the page says.
 const feed = byId("feed");
@@ -40,6 +38,7 @@ if (feed !== null) {
     byId("feed-empty").hidden = feed.childElementCount > 0;
   };
   const source = new EventSource(feed.dataset.source);
+  source.addEventListener("open", () => feed.toggleAttribute("data-open", true));
   source.addEventListener("rows", (event) => {
     const { rows, missed } = JSON.parse(event.data);
     if (missed > 0) {

@@ -1,0 +1,190 @@
+"""The pages in a browser: what they show, what they load, how they are reached and read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Watched, World, shot
+from tests.support.command_line import call
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.server, pytest.mark.browser]
+
+EVIL = "<script>alert(1)</script>"
+HTML = '<html><body><p>Broken <b>kettle</b></p><img src="http://192.0.2.7/x.png" onerror="alert(2)"></body></html>'
+PAGES = {
+    "overview": ("/", ".collection"),
+    "review": ("/review?collection=tickets", "#card[data-card]"),
+    "items": ("/items?collection=tickets&band=review", ".hit"),
+    "search": ("/search?collection=tickets&q=cannot+log+in", ".hit"),
+    "compare": ("/compare?collection=tickets", "textarea"),
+    "item": ("/item?collection=tickets&id=T-1157", ".side"),
+    "group": ("/group?collection=tickets&id=T-1157", ".hit"),
+    "feed": ("/feed", "#feed-empty"),
+    "answers": ("/answers?collection=tickets", "h1"),
+    "letters": ("/letters", "h1"),
+}
+CONTROLS = """[...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")]
+    .filter((one) => one.checkVisibility())"""
+FOCUSED = f"""() => [{CONTROLS}.indexOf(document.activeElement),
+    getComputedStyle(document.activeElement).outlineStyle]"""
+
+
+def opened(page: Page, name: str) -> None:
+    address, there = PAGES[name]
+    page.goto(address)
+    expect(page.locator(there).first).to_be_attached()
+    expect(page.locator("#status .owner.running")).to_be_visible()
+
+
+def test_the_overview_agrees_with_the_worker(page: Page, world: World) -> None:
+    opened(page, "overview")
+    expect(page.locator(".collection")).to_have_count(2)
+    for one in world.client.overview()["collections"]:
+        card = page.locator(f'.collection[data-name="{one["name"]}"]')
+        shown = {
+            str(band.get_attribute("data-band")): int(band.inner_text()) for band in card.locator("[data-band]").all()
+        }
+        assert shown == one["bands"]
+    page.goto("/?lang=de")
+    expect(page.locator("h1")).to_have_text("Übersicht")
+    page.goto("/")
+    expect(page.locator("h1")).to_have_text("Übersicht")  # the choice is kept
+
+
+def test_a_search_lists_what_the_command_line_lists(page: Page, world: World) -> None:
+    page.goto("/search?collection=tickets")
+    page.keyboard.type("cannot log in")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hit").first).to_be_visible()
+    shown = [hit.get_attribute("data-id") for hit in page.locator(".hit").all()]
+    asked = call(world.settings, "search", "cannot log in", "--collection", "tickets", "--limit", "20", "--json")
+    assert shown == [hit["id"] for hit in json.loads(asked.stdout)]
+    page.goto("/items?collection=tickets")
+    expect(page.locator(".hit")).to_have_count(50)
+    page.get_by_role("button", name="More").click()
+    expect(page.locator(".hit")).to_have_count(100)
+
+
+def test_marked_texts_are_those_that_the_reasons_name(page: Page, world: World) -> None:
+    opened(page, "item")
+    view = world.client.ask("recommender.get", "T-1157", collection="tickets")
+    sides = {"here_at": view, "there_at": world.client.ask("recommender.get", view["matched_id"], collection="tickets")}
+    for place, (side, item) in enumerate(sides.items()):
+        text = item["compared"] or item["text"]
+        named = {text[start:end] for reason in view["reasons"] for start, end in reason["detail"].get(side, ())}
+        marked = set(page.locator(".side").nth(place).locator("mark").all_inner_texts())
+        assert named
+        assert marked <= named
+        assert all(any(one in found for found in marked) for one in named)
+        assert page.locator(".side").nth(place).locator(".text").inner_text() == text
+
+
+def test_texts_stay_texts(page: Page, world: World, watched: Watched) -> None:
+    for id_, text in (("evil", EVIL), ("html", HTML)):
+        item = {
+            "id": id_,
+            "collection": "odd",
+            "fields": {"title": f"{EVIL} {id_}", "body": text},
+            "attributes": {EVIL: EVIL},
+        }
+        world.client.outcome(world.client.ingest(item))
+    for id_, there, text in (("evil", ".text", EVIL), ("html", "details .text", HTML)):
+        page.goto(f"/item?collection=odd&id={id_}")
+        page.locator("summary").last.click()
+        expect(page.locator(there).first).to_contain_text(text)
+    page.goto("/items?collection=odd")
+    expect(page.locator(".hit")).to_have_count(2)
+    assert page.locator("main script, main img").count() == 0
+    policy = page.request.get("/items?collection=odd").headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert watched.faults == []
+    world.client.outcome(world.client.delete("html", "odd"))
+
+
+def test_an_event_is_in_the_feed_at_once_and_a_burst_stays_bounded(page: Page, world: World) -> None:
+    page.goto("/feed")
+    expect(page.locator("#feed[data-open]")).to_be_attached()
+    world.client.outcome(world.client.ingest({"id": "L-1", "collection": "live", "text": "The first of the day"}))
+    expect(page.locator('#feed a:text-is("L-1")').first).to_be_visible(timeout=3000)
+    items = [
+        {"id": f"L-{n}", "collection": "live", "text": f"Lamp {n} is broken in room {n % 37}"} for n in range(2, 1002)
+    ]
+    position = world.client.ingest_many(items)[-1]
+    page.get_by_label("Collection").fill("still quick")
+    assert page.locator("#feed > li").count() <= 200
+    world.client.outcome(position)
+    expect(page.locator('#feed a:text-is("L-1001")').first).to_be_visible()
+    assert page.locator("#feed > li").count() == 200
+    shot(page, "feed")
+
+
+def test_letters_are_sent_again_and_dropped(page: Page, world: World) -> None:
+    for number in range(2):
+        world.client.outcome(world.client.send("item.upsert", {"id": f"D{number}", "text": EVIL, "wrong": 1}))
+    length = world.client.redis.xlen
+    wait_until(lambda: length(world.client.keys.dead_letters) == 2, "the letters")
+    page.goto("/letters")
+    page.locator("tbody a").first.click()
+    expect(page.locator(".payload")).to_contain_text("alert(1)")
+    shot(page, "letter")
+    page.get_by_role("button", name="Drop").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.locator("tbody a").first.click()
+    page.get_by_role("button", name="Send again").click()
+    page.wait_for_url("**/letters")
+    wait_until(lambda: length(world.client.keys.dead_letters) == 1, "it to be rejected again")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_defect_of_accessibility(
+    chromium: Browser, world: World, axe: str, watched: Watched, scheme: Any
+) -> None:
+    context = chromium.new_context(
+        base_url=world.address, viewport={"width": 1200, "height": 800}, color_scheme=scheme, bypass_csp=True
+    )
+    page = context.new_page()
+    watched.watch(page)
+    found = []
+    for name in PAGES:
+        opened(page, name)
+        shot(page, f"{name}-{scheme}")
+        page.evaluate(axe)
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            (name, one["id"], one["nodes"][0]["html"][:120])
+            for one in result["violations"]
+            if one["impact"] in {"serious", "critical"}
+        ]
+    context.close()
+    assert found == []
+
+
+def test_a_telephone_shows_every_page_without_scrolling_sideways(chromium: Browser, world: World) -> None:
+    context = chromium.new_context(base_url=world.address, viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    wide = {}
+    for name in PAGES:
+        opened(page, name)
+        wide[name] = page.evaluate("document.documentElement.scrollWidth")
+        if name in {"overview", "review"}:
+            shot(page, f"{name}-360")
+    context.close()
+    assert {name: width for name, width in wide.items() if width > 360} == {}
+
+
+def test_everything_is_reached_by_tab_and_seen_where_it_is(page: Page) -> None:
+    for name in ("review", "items", "group"):
+        opened(page, name)
+        wanted = page.evaluate(f"{CONTROLS}.length")
+        reached = set()
+        for _ in range(wanted + 15):
+            page.keyboard.press("Tab")
+            place, outline = page.evaluate(FOCUSED)
+            assert place < 0 or outline != "none", "where the focus is can be seen"
+            reached.add(place)
+        assert len(reached - {-1}) == wanted, name
