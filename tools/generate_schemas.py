@@ -217,6 +217,7 @@ def envelope(type_: str, model: type[BaseModel]) -> Schema:
             "type": {"const": type_},
             **({"subject": {"type": "string", "minLength": 1, "description": "Id of the item."}} if about_item else {}),
             "time": {"type": "string", "format": "date-time"},
+            "traceparent": {"type": "string", "description": "Trace context (W3C) that the command had."},
             "datacontenttype": {"const": "application/json"},
             "data": {"$ref": f"#/$defs/{type_}.data"},
         },

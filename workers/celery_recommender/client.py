@@ -21,6 +21,7 @@ from celery_recommender.broker.routing.joined_pages import page_of_all
 from celery_recommender.broker.routing.partitions import AppendedCommand, Partition, Partitions
 from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.settings import Settings
+from celery_recommender.tracing import current_traceparent
 from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.items import (
     CommandForwarded,
@@ -121,6 +122,8 @@ def command_fields(
     if size > MAX_MESSAGE_BYTES:
         raise InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
     fields: CommandFields = {"type": type_, "data": text, "key": key or str(uuid.uuid4())}
+    if (trace := current_traceparent()) is not None:
+        fields["traceparent"] = trace
     if reply_to is not None:
         fields["reply_to"] = reply_to
     if expires_ms is not None:

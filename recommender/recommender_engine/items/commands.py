@@ -300,6 +300,7 @@ class Entry:
         elsewhere: the partition that its collection belongs to by the settings, if it is not the one that reads it. It
             counts only while the collection does not exist here.
         original: the command that could be read, where ``command`` is the reason of its refusal: the key belongs to it.
+        traceparent: W3C trace context of the producer, if it gave one; passed on with the events, and of no effect.
     """
 
     id: EntryId
@@ -310,6 +311,7 @@ class Entry:
     via: tuple[str, ...] = ()
     elsewhere: str | None = None
     original: Command | None = None
+    traceparent: str | None = None
 
     @property
     def time_ms(self) -> int:

@@ -538,11 +538,13 @@ class Event:
         id: entry id in the events stream, given when the event is committed.
         data: what happened.
         silent: kept as the outcome of its command but not published.
+        traceparent: trace context of the command, if its producer gave one.
     """
 
     id: EntryId
     data: EventData
     silent: bool = False
+    traceparent: str | None = None
 
     @property
     def subject(self) -> tuple[str, str] | None:
@@ -560,6 +562,7 @@ class Event:
             "type": self.data.type,
             **({"subject": subject[1]} if subject else {}),
             **({"time": _rfc3339(self.id.ms)} if self.id.ms <= _LAST_MS else {}),
+            **({"traceparent": self.traceparent} if self.traceparent else {}),
             "datacontenttype": "application/json",
             "data": self.data.model_dump(mode="json"),
         }

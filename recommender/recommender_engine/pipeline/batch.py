@@ -34,7 +34,7 @@ class Batch:
 
     def emit(self, entry: Entry, data: EventData, *, silent: bool = False) -> EntryId:
         """Give an event its id in the events stream and remember it for publishing."""
-        event = Event(self.next_event(entry), data, silent)
+        event = Event(self.next_event(entry), data, silent, entry.traceparent)
         self._store.outbox.add(event)
         self.events.append(event)
         return event.id

@@ -41,6 +41,7 @@ from celery_recommender.owner.poison.isolation import PoisonIsolation
 from celery_recommender.owner.poison.watchdog import limit_s, watched
 from celery_recommender.owner.resources import LATER, RETRY_S, Resources
 from celery_recommender.owner.telemetry.latency import Latencies
+from celery_recommender.owner.telemetry.spans import Spans
 from celery_recommender.owner.telemetry.status import StatusPublisher
 from celery_recommender.owner.telemetry.throughput import Throughput
 from recommender_engine import Recommender
@@ -85,6 +86,7 @@ class Tenure:
         self._event_keeper = EventKeeper(engine, settings, partition, events, metrics)
         self._throughput = Throughput()
         self._latencies = Latencies()
+        self._spans = Spans(settings.partition)
         self._facts = self._make_facts()
         self._upkeep = self._make_upkeep()
 
@@ -229,6 +231,7 @@ class Tenure:
         self._throughput.count(decided.entries, decided.seconds)
         if not self._recovery.running:  # what is decided again was published before
             self._latencies.committed(decided.events)
+            self._spans.committed(decided.events, decided.seconds)
         self._commands_keeper.committed(decided.entries)
         self._routing.committed(() if self._recovery.running else decided.events)
 
@@ -265,6 +268,7 @@ class Tenure:
         with self._resources.metrics.stage("publish"):
             published = self._publisher.publish()
         if published:
+            self._spans.published()
             self._resources.metrics.published(self._latencies.published(self._partition.clock.now_ms()))
             return
         if not self._publisher.certain:

@@ -173,6 +173,7 @@ class MovedCollections:
             "key": self._key(entry),
             "reply_to": entry.reply_to,
             "via": entry.via,
+            **({"traceparent": entry.traceparent} if entry.traceparent else {}),
         }
 
     def _key(self, entry: Entry) -> str:

@@ -20,6 +20,7 @@ from celery_recommender.broker.redis.connections import BLOCK_MS
 from celery_recommender.broker.redis.keys import GROUP, PartitionKeys
 from celery_recommender.broker.redis.ranges import Fields, entries_behind
 from celery_recommender.broker.redis.received import size_of
+from celery_recommender.tracing import valid_traceparent
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Entry, EntryId, RejectedCommand, decode_entry, rejected_command
 from recommender_engine.items.commands import claimed_type
@@ -198,7 +199,12 @@ def decode(
     type_ = fields.get(b"type", b"item.upsert")
     entry = decode_entry(entry_id, type_, fields.get(b"data", b""), fields.get(b"key"), reply_to)
     passed = tuple(via.split(",")) if via else ()
-    entry = replace(entry, at_ms=_trusted_ms(entry_id, now_ms), via=passed)
+    entry = replace(
+        entry,
+        at_ms=_trusted_ms(entry_id, now_ms),
+        via=passed,
+        traceparent=valid_traceparent(fields.get(b"traceparent", b"")),
+    )
     refusal = _refusal(fields, now_ms) if quarantined is None else InvalidCommand("quarantined", quarantined)
     if refusal is None and is_privileged(type_) and not permits(entry_id, fields):
         # Without its key: a producer without the right must not use up a key of one that has it.
@@ -225,7 +231,7 @@ _MAX_ENTRY_BYTES = MAX_MESSAGE_BYTES + 1024
 _MAX_REPLY_TO_BYTES = 512
 _NO_IDS = "exhausted the last possible ID"
 _VIA = re.compile(rb"[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64}){0,15}")
-_KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms", b"via"})
+_KNOWN = frozenset({b"type", b"data", b"key", b"reply_to", b"expires_ms", b"via", b"traceparent"})
 
 
 def _refusal(fields: Fields, now_ms: int) -> InvalidCommand | None:

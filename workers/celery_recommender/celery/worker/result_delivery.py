@@ -151,6 +151,7 @@ def call_task(app: Celery, settings: Settings, event: Mapping[str, Any]) -> None
         task_id=f"{settings.partition}:{event['id']}",
         ignore_result=True,
         serializer="json",
+        headers={"traceparent": event["traceparent"]} if "traceparent" in event else None,
     )
 
 

@@ -121,6 +121,7 @@ class Forwarding:
 
     def _fields(self, one: Forward) -> dict[str, str]:
         fields = {name: one.command[name] for name in ("type", "data", "key", "reply_to")}
+        fields["traceparent"] = one.command.get("traceparent")
         fields["via"] = ",".join((*one.command["via"], self._partition))
         return {name: value for name, value in fields.items() if value is not None}
 
