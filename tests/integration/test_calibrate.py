@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
 import re
 import subprocess
-import termios
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +15,12 @@ from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from tests.integration.conftest import Owners, Run
 from tests.support.command_line import command, environment, run
-from tests.support.waiting import wait_until
+from tests.support.terminal import at_a_terminal
 from tests.unit.test_promises import report
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
-PROMPT = b"same thing? y yes, n no, s skip, u undo, q end:"
+PROMPT = "same thing? y yes, n no, s skip, u undo, q end:"
 
 
 @pytest.fixture
@@ -50,32 +46,6 @@ def answering(settings: Settings, lines: str, *arguments: str) -> subprocess.Com
         timeout=120,
         check=True,
     )
-
-
-def at_a_terminal(settings: Settings, keys: str, *arguments: str) -> str:
-    """Press a key at each prompt; what the terminal shows until the command ends."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command("calibrate", "tickets", *arguments),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**environment(settings), "TERM": "xterm-256color"},
-    )
-    os.close(theirs)
-    shown, pressed = b"", 0
-    with suppress(OSError):  # the other side is closed when the command has ended
-        while part := os.read(ours, 65536):
-            shown += part
-            if shown.count(PROMPT) > pressed and pressed < len(keys):
-                # What is typed before the terminal gives single keys is thrown away.
-                wait_until(lambda: not termios.tcgetattr(ours)[3] & termios.ICANON, "keys to be read", 30)
-                os.write(ours, keys[pressed].encode())
-                pressed += 1
-    os.close(ours)
-    assert process.wait(30) == 0, shown.decode()
-    assert pressed == len(keys)
-    return shown.decode()
 
 
 @pytest.mark.usefixtures("filled")
@@ -105,14 +75,14 @@ def test_a_band_opens_by_lines_on_standard_input(settings: Settings, client: Cli
 
 @pytest.mark.usefixtures("filled")
 def test_keys_at_a_terminal_and_another_day(settings: Settings, recommender: Run) -> None:
-    shown = at_a_terminal(settings, "ynu\x04", "--by", "jo")
+    shown = at_a_terminal(settings, PROMPT, "ynu\x04", "calibrate", "tickets", "--by", "jo")
     assert "(stated 0." in shown
     assert "\x1b[1;7m" in shown, "what differs is marked"
     assert "1 answer given, 1 of them the same thing" in shown
     assert "1 of at least 22 answers" in shown
     kept = json.loads(recommender("feedback", "export", "--collection", "tickets", "--json").stdout)
     assert [one["answer"] for one in kept] == ["same"]
-    assert "2 of at least 22 answers" in at_a_terminal(settings, "yq")
+    assert "2 of at least 22 answers" in at_a_terminal(settings, PROMPT, "yq", "calibrate", "tickets")
     plain = answering(settings, "q\n").stdout
     assert re.search(r"\[\w+", plain), "without colours it stands in brackets"
 

@@ -316,3 +316,32 @@ def test_a_cancelled_move_goes_on_at_the_source(installed: Installation, client:
     with pytest.raises(MoveFailed, match="not on its way"):
         mover.cancel()
     assert move(installed, client, "undone", target)["items"] == 2
+
+
+def test_an_overview_and_pages_of_answers_join_the_partitions(installed: Installation, client: Client) -> None:
+    names = ("seen-1", "seen-2", "seen-3", "seen-4", "seen-5")
+    for name in names:
+        client.ingest_many([{"id": id_, "collection": name, "text": f"{id_} of {name}"} for id_ in ("x", "y")])
+    given = [client.feedback("x", "different", "y", collection=name, by=name) for name in names for _ in "12"]
+    for position in given:
+        client.outcome(position)
+    counted = {one["name"]: one for one in client.overview()["collections"] if one["name"] in names}
+    assert list(counted) == list(names)
+    assert {(one["items"], one["answers"]) for one in counted.values()} == {(2, 1)}
+    assert {name: one["partition"] for name, one in counted.items()} == {
+        name: client.partitions.routing.partition_of(name) for name in names
+    }
+    assert {one["partition"] for one in counted.values()} == set(PARTITIONS)
+    found: list[dict[str, Any]] = []
+    after = None
+    while not found or after is not None:
+        page = client.answers(after=after, limit=2)
+        assert len(page["answers"]) <= 2
+        found += page["answers"]
+        after = page["next"]
+    assert [one["by"] for one in found if one["by"] in names] == list(names[::-1]), "the newest first"
+    assert [one["at_ms"] for one in found] == sorted([one["at_ms"] for one in found], reverse=True)
+    for name in names:
+        listed = client.list_items(name, limit=1)
+        assert listed is not None
+        assert [one["collection"] for one in listed["items"]] == [name]

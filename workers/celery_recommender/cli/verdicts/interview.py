@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import click
@@ -17,11 +18,10 @@ from celery_recommender.cli.verdicts.side_by_side import side_by_side
 from celery_recommender.client import Client
 from recommender_engine.items import FeedbackAccepted
 
-Key = Literal["y", "n", "s", "u", "q"]
 Ending = Literal["open", "out_of_reach", "nothing_to_ask", "limit", "quit"]
 
 _ANSWERS = {"y": "same", "n": "different"}
-_KEYS: dict[str, Key] = {
+_KEYS = {
     **dict.fromkeys(("y", "yes", "same"), "y"),
     **dict.fromkeys(("n", "no", "different"), "n"),
     **dict.fromkeys(("s", "skip", "unsure"), "s"),
@@ -184,14 +184,21 @@ class Interview:
             self._console.print(f"closed besides: {told_of_closed(found['closed'])}")
 
 
-def read_key(console: Console) -> Key:
-    """One of the keys: pressed at a terminal, or a line with it or its word elsewhere; the end of the input is `q`."""
+def read_key(console: Console, keys: Mapping[str, str] = _KEYS, prompt: str = _PROMPT) -> str:
+    """One of the keys: pressed at a terminal, or a line with it or its word elsewhere; the end of the input is `q`.
+
+    Args:
+        console: where the prompt is shown.
+        keys: each by what may be typed for it.
+        prompt: it.
+    """
     while True:
-        console.print(_PROMPT, end="")
+        console.print(prompt, end="")
         typed = _pressed(console) if sys.stdin.isatty() else _line(console)
-        if (key := _KEYS.get(typed.strip().lower())) is not None:
+        if (key := keys.get(typed.strip().lower())) is not None:
             return key
-        console.print("press y, n, s, u or q")
+        *others, last = dict.fromkeys(keys.values())
+        console.print(f"press {', '.join(others)} or {last}")
 
 
 def _pressed(console: Console) -> str:
