@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from celery_recommender.cli.verdicts.side_by_side import differing, side_by_side
+from celery_recommender.cli.output.side_by_side import differing, side_by_side
 
 
 def pieces(one: str, other: str) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from celery_recommender.cli.asking import Ask
 from celery_recommender.cli.common import counted, printable
 from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.output.measured import told_of_closed, verdict_in_words
-from celery_recommender.cli.verdicts.side_by_side import side_by_side
+from celery_recommender.cli.output.side_by_side import side_by_side
 from celery_recommender.client import Client
 from recommender_engine.items import FeedbackAccepted
 

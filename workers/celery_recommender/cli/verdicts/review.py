@@ -22,9 +22,9 @@ from celery_recommender.cli.common import (
 )
 from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.locating import located
+from celery_recommender.cli.output.side_by_side import side_by_side
 from celery_recommender.cli.verdicts.interview import read_key
 from celery_recommender.cli.verdicts.listing import after_option, tell_next
-from celery_recommender.cli.verdicts.side_by_side import side_by_side
 from celery_recommender.client import Client
 from recommender_engine.items import FeedbackAccepted
 
