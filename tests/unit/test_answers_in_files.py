@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from celery_recommender.cli.verdicts.labels import COLUMNS, answers_in
+from celery_recommender.cli.answering.labels import COLUMNS, answers_in
 from celery_recommender.records import open_writer
 from recommender_engine.errors import ConfigurationError
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from rich.console import Console
 
-from celery_recommender.cli.verdicts.interview import read_key
+from celery_recommender.cli.answering.interview import read_key
 
 
 class Terminal(io.StringIO):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Band
 from recommender_engine.items.cursors import cursor
 from recommender_engine.matching import LearnedMatcher, MatcherFactory
-from recommender_engine.pipeline.queries import listing, paging
+from recommender_engine.pipeline.queries import listed_items, listing, paging, review_queue, statistics, views
 from recommender_engine.store import HOUR_MS
 from tests.support.engine import Log, opened
 from tests.support.matchers import cosine_matcher
@@ -311,3 +312,13 @@ def test_counts_of_a_collection_go_with_it(tmp_path: Path) -> None:
     for table in ("standings", "arrivals"):
         assert engine._store._db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     engine.close()
+
+
+def test_the_page_of_limits_states_those_of_pages() -> None:
+    limits = (Path(__file__).parents[2] / "docs/reference/limits-and-errors.md").read_text()
+    told = re.search(r"## Pages of lists\n(.*?)\n## ", limits, re.DOTALL)
+    assert told is not None
+    assert [int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", told[1])] == [
+        *(listing.MOST_LISTED, review_queue.MOST_PAIRS, views.MOST_ANSWERS_LISTED, statistics.MOST_OVERVIEWED),
+        *(paging.LOOKED_AT, listing._BLOCK, paging.MOST_CHARACTERS, listed_items.SHORT, review_queue.LONGEST_SHOWN),
+    ]

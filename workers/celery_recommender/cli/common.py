@@ -38,6 +38,17 @@ def collection_option(function: F) -> F:
     )(function)
 
 
+def after_option(function: F) -> F:
+    """``--after``."""
+    return click.option("--after", metavar="NEXT", help="Begin behind a page: its `next`.")(function)
+
+
+def tell_next(following: str | None) -> None:
+    """Say how to get the page behind, if there is one."""
+    if following is not None:
+        out.print(f"more: the same command with --after {following}", style="dim")
+
+
 def load_settings(**changes: Any) -> Settings:
     """Settings from the environment, with what the command line says about them."""
     settings = Settings.from_environment()

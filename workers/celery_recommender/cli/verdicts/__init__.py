@@ -1,1 +1,1 @@
-"""Commands about verdicts: search, compare, watch, answer, calibrate, tune."""
+"""Commands about verdicts and items: search, list, compare, recommend, watch, tune."""

@@ -12,6 +12,7 @@ from celery_recommender.celery.tasks.questions import Group, ListItems
 from celery_recommender.cli.asking import owner_or_state
 from celery_recommender.cli.common import (
     BAND_STYLES,
+    after_option,
     collection_option,
     counted,
     json_option,
@@ -19,14 +20,12 @@ from celery_recommender.cli.common import (
     out,
     print_json,
     printable,
+    tell_next,
 )
 from celery_recommender.cli.locating import located
 from recommender_engine.items import Band
 
 _TEXT_SHOWN = 90
-
-after_option = click.option("--after", metavar="NEXT", help="Begin behind a page: its `next`.")
-"""``--after``."""
 
 
 @click.command("list")
@@ -116,12 +115,6 @@ def group(item_id: str, collection: str, limit: int, after: str | None, *, as_js
     out.print(printable(said))
     _show(page["members"], "")
     tell_next(page["next"])
-
-
-def tell_next(following: str | None) -> None:
-    """Say how to get the page behind, if there is one."""
-    if following is not None:
-        out.print(f"more: the same command with --after {following}", style="dim")
 
 
 def _show(items: Sequence[dict[str, Any]], otherwise: str) -> None:

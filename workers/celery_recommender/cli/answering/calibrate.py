@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from celery_recommender.celery.tasks.questions import MOST_ASKED
+from celery_recommender.cli.answering.interview import Interview, proposed
+from celery_recommender.cli.answering.labels import COLUMNS, read_labels
 from celery_recommender.cli.asking import Ask, owner_at_work, owner_or_state, require_server
 from celery_recommender.cli.common import counted, err, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.input.tally import exit_code
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.measured import KINDS, told_of_closed, verdict_in_words
-from celery_recommender.cli.verdicts.interview import Interview, proposed
-from celery_recommender.cli.verdicts.labels import COLUMNS, read_labels
 from celery_recommender.client import Client
 from celery_recommender.records import open_writer
 

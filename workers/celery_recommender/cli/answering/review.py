@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from celery_recommender.celery.tasks.questions import Review
+from celery_recommender.cli.answering.interview import read_key
 from celery_recommender.cli.asking import Ask, owner_at_work, owner_or_state, require_server
 from celery_recommender.cli.common import (
+    after_option,
     collection_option,
     counted,
     json_option,
@@ -19,12 +21,11 @@ from celery_recommender.cli.common import (
     out,
     print_json,
     printable,
+    tell_next,
 )
 from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.side_by_side import side_by_side
-from celery_recommender.cli.verdicts.interview import read_key
-from celery_recommender.cli.verdicts.listing import after_option, tell_next
 from celery_recommender.client import Client
 from recommender_engine.items import FeedbackAccepted
 

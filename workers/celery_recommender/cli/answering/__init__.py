@@ -1,0 +1,1 @@
+"""Commands by which people answer: the review queue, calibration, single answers."""
