@@ -18,6 +18,7 @@ from benchmarks.order import order
 from benchmarks.peers.comparison import peers
 from benchmarks.pipeline import pipeline
 from benchmarks.profile import profile
+from benchmarks.recommending import recommending
 from benchmarks.tenants import tenants
 from benchmarks.vectors import vectors
 
@@ -43,6 +44,7 @@ for command in (
     growth,
     tenants,
     filters,
+    recommending,
     fleet,
     backfill,
     order,

@@ -11,10 +11,10 @@ from celery_recommender.client import Client
 from celery_recommender.sandbox import RunningWorker
 from celery_recommender.settings import Settings
 
-__all__ = ["PREFIX", "RunningWorker", "bench_settings", "deterministic_worker", "running_worker"]
+__all__ = ["DETERMINISTIC", "PREFIX", "RunningWorker", "bench_settings", "deterministic_worker", "running_worker"]
 
 PREFIX = "recommender-bench-"
-_DETERMINISTIC = (
+DETERMINISTIC = (
     *(sys.executable, "-m", "celery", "-A", "tests.support.owner_app", "worker"),
     *("--pool=threads", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"),
     "--recommender=default",
@@ -53,6 +53,6 @@ def deterministic_worker(preload: Callable[[Client], None] | None = None, **chan
     """
     with (
         bench_settings(**changes) as settings,
-        sandbox.running_worker(settings, _DETERMINISTIC, preload) as worker,
+        sandbox.running_worker(settings, DETERMINISTIC, preload) as worker,
     ):
         yield worker

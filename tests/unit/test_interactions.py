@@ -135,37 +135,47 @@ def test_what_was_not_written_is_learned_again(
     engine.close()
 
 
+def read(engine: Recommender) -> list[Any]:
+    """All that lists read of behaviour."""
+    behaviour, db = engine._store.behaviour, engine._store._db
+    nums = [num for (num,) in db.execute("SELECT num FROM used_items")]
+    users = [num for (num,) in db.execute("SELECT num FROM users")]
+    rings = behaviour.rings_of(nums)
+    sessions = sorted({int(one) for sessions, _ in rings.values() for one in sessions})
+    arrays = (
+        {num: row[1:] for num, row in behaviour.partners(nums).items()},
+        rings,
+        behaviour.session_items(sessions),
+        behaviour.profile_weights(users),
+    )
+    return [
+        dict(sorted(behaviour.used_items(nums).items())),
+        behaviour.named(1, [f"i{n}" for n in range(30)]),
+        *(behaviour.most(1, column, 5, offset) for column in ("popular", "trending") for offset in (0, 3)),
+        *({num: [np.asarray(one).tolist() for one in row] for num, row in sorted(rows.items())} for rows in arrays),
+    ]
+
+
 def test_what_is_read_is_the_same_before_and_after_rows_are_written(small_lists: None) -> None:
     engine = played(traffic(11, 300), 50)
     engine.process([interact(Log(start_ms=engine._store.clock_ms + 1), "i1", "u1")])
-    behaviour = engine._store.behaviour
-    nums = [num for (num,) in engine._store._db.execute("SELECT num FROM used_items")]
-    users = [num for (num,) in engine._store._db.execute("SELECT num FROM users")]
-    ids = [f"i{n}" for n in range(30)]
+    before = read(engine)
+    assert engine._store.behaviour.rows.used_items(1)
+    engine._store.behaviour.write()
+    assert read(engine) == before
+    engine._store.behaviour.forget()  # from the tables
+    assert read(engine) == before
 
-    def answers() -> list[Any]:
-        sessions = sorted({int(one) for rings in behaviour.rings_of(nums).values() for one in rings[0]})
-        return [
-            behaviour.used_items(nums),
-            behaviour.named(1, ids),
-            *(behaviour.most(1, column, 5, offset) for column in ("popular", "trending") for offset in (0, 3)),
-            *(
-                {num: np.asarray(found).tolist() for num, found in sorted(read.items())}
-                for read in (
-                    {num: [row[1], row[2]] for num, row in behaviour.partners(nums).items()},
-                    behaviour.rings_of(nums),
-                    behaviour.session_items(sessions),
-                    behaviour.profile_weights(users),
-                )
-            ),
-        ]
 
-    before = answers()
-    assert behaviour.rows.changed_items()
-    behaviour.write()
-    assert answers() == before
-    behaviour.forget()  # from the tables
-    assert answers() == before
+def test_what_is_kept_in_memory_is_as_in_the_tables(small_lists: None) -> None:
+    entries = traffic(13, 400)
+    engine, other = opened(), opened()
+    for start in range(0, len(entries), 8):
+        for one in (engine, other):
+            one.process(entries[start : start + 8])
+        other._store.behaviour.forget()
+        assert read(engine) == read(other)
+    assert len(engine._store.behaviour.most(1, "popular", 5)) == 5
 
 
 def fail(engine: Recommender, entries: Sequence[Entry]) -> None:

@@ -13,6 +13,7 @@ from recommender_engine import Entry
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.pipeline.recommend import lists
 from recommender_engine.pipeline.recommend.listed import Listed
+from recommender_engine.pipeline.recommend.sources import popular
 from tests.support.engine import Log, opened
 
 KINDS = {
@@ -322,3 +323,15 @@ def test_a_scenario_with_a_wrong_filter_is_rejected_with_its_name(shop: Shop) ->
     (rejected,) = shop.engine.process([shop.log.configure(scenarios={"page": {"filter": {"price": {"$less": 3}}}})])
     assert rejected.data.type == "recommender.command.rejected.v1"
     assert "settings.scenarios.page" in rejected.data.message  # type: ignore[attr-defined]
+
+
+def test_what_is_popular_among_few_that_pass_is_what_is_popular_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, chance = Shop(), Random(3)
+    names = [f"{colour} {kind}" for kind in KINDS for colour in COLOURS]
+    for n in range(40):
+        shop.visit(f"u{n}", *chance.sample(names[3:], 3))
+    asked = [{"filter": filter_} for filter_ in ({"kind": "mug"}, {"stock": {"$gt": 0}}, {"kind": {"$ne": "rug"}})]
+    few = [shop.listed(limit=20, diversity=0.0, **one) for one in asked]
+    assert all("popular" in listed[0].terms and "trending" in listed[0].terms for listed in few)
+    monkeypatch.setattr(popular, "_MOST_PASS", -1)
+    assert [shop.listed(limit=20, diversity=0.0, **one) for one in asked] == few

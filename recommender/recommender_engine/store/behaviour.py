@@ -19,6 +19,8 @@ from recommender_engine.recommend.behaviour.encoding import decoded_numbers, num
 from recommender_engine.store.behaviour_rows import BehaviourRowTable
 
 _ROWS_KEPT = 8192
+_ITEMS_KEPT = 65_536
+_RANKED = 1000
 _USED = "SELECT num, id, count, total, popular, trending FROM used_items WHERE "
 _MOST = {
     "popular": "SELECT num, popular FROM used_items WHERE collection=? AND NOT waiting AND popular IS NOT NULL"
@@ -71,6 +73,8 @@ class BehaviourTable:
         self._new_redo: list[tuple[int, float, str | None, float]] = []
         self._last_interaction: int | None = None
         self._used: dict[int, bool] = {}
+        self._items: Recent[int, UsedItem] = Recent(_ITEMS_KEPT)
+        self._ranked: dict[tuple[int, str], list[int]] = {}
         self._user_nums: Recent[tuple[int, UserKey], int] = Recent(_ROWS_KEPT)
         self._item_nums: Recent[tuple[int, str], int] = Recent(_ROWS_KEPT)
         self._waiting: dict[int, int] = {}
@@ -78,7 +82,8 @@ class BehaviourTable:
     def forget(self) -> None:
         """Clear the caches after a rollback."""
         self.rows.forget()
-        for cache in (self._user_nums, self._item_nums, self._used, self._waiting, self._new, self._new_redo):
+        caches = self._items, self._ranked, self._user_nums, self._item_nums, self._used, self._waiting
+        for cache in (*caches, self._new, self._new_redo):
             cache.clear()
         self._last_interaction = None
 
@@ -168,6 +173,8 @@ class BehaviourTable:
                 "UPDATE used_items SET waiting=0 WHERE collection=? AND id=? AND waiting", (collection, item_id)
             ).rowcount
             self._wait_no_more(collection, here)
+            if here:
+                self._ranked.clear()
 
     def departed(self, collection: int, item_id: str) -> None:
         """An item was deleted; what is known of it goes, and its number in other rows stands for nothing."""
@@ -177,12 +184,14 @@ class BehaviourTable:
     def _drop_items(self, nums: Sequence[int]) -> None:
         """Delete items; the sessions in their rings stand in one ring less."""
         self.write()
+        self._ranked.clear()
         for num in nums:
             for collection, id_, waiting, ring in self._db.execute(
                 "DELETE FROM used_items WHERE num=? RETURNING collection, id, waiting, ring", (num,)
             ).fetchall():
                 self._item_nums.drop((collection, id_))
                 self._wait_no_more(collection, waiting)
+                self._items.drop(num)
                 self.rows.drop_item(num, decoded_numbers(ring))
         self.rows.write()
 
@@ -202,6 +211,8 @@ class BehaviourTable:
         self._new.append(
             (self._last_interaction, seen.collection, seen.user, seen.item, kind, value, seen.at_ms, *event)
         )
+        self._items.drop(seen.item)
+        self._ranked.clear()
         self._new_redo.append((self._last_interaction, seen.weight, seen.visit, seen.share))
         if self.rows.learn(seen):
             self.write()
@@ -312,11 +323,19 @@ class BehaviourTable:
 
     def used_items(self, nums: Iterable[int]) -> dict[int, UsedItem]:
         """Items by number, without those that wait."""
-        rows = self._db.execute(
-            f"{_USED} NOT waiting AND num IN (SELECT value FROM json_each(?))",  # noqa: S608
-            (json.dumps(list(nums)),),
-        )
-        return {one.num: one for one in self._current(rows)}
+        wanted = list(nums)
+        found = self._items.among(wanted)
+        missing = _besides(wanted, found)
+        if missing != "[]":
+            for one in self._current(
+                self._db.execute(
+                    f"{_USED} NOT waiting AND num IN (SELECT value FROM json_each(?))",  # noqa: S608
+                    (missing,),
+                )
+            ):
+                found[one.num] = one
+                self._items.put(one.num, one)
+        return found
 
     def ids(self, nums: Iterable[int]) -> list[str]:
         """Ids of items by number, also of those that wait or were only dismissed."""
@@ -342,22 +361,34 @@ class BehaviourTable:
             limit: how many.
             offset: behind so many.
         """
-        changed = self.rows.changed_items()
-        numbers = self._db.execute(
-            "SELECT num FROM used_items WHERE collection=? AND NOT waiting AND num IN (SELECT value FROM json_each(?))",
-            (collection, json.dumps(list(changed))),
+        ranked = self._ranked.get((collection, column), [])
+        if len(ranked) < offset + limit:
+            ranked = self._rank(collection, column, max(_RANKED, 2 * (offset + limit)))
+        nums = ranked[offset : offset + limit]
+        found = self.used_items(nums)
+        return [found[num] for num in nums]
+
+    def _rank(self, collection: int, column: str, most: int) -> list[int]:
+        """Numbers of the items with the highest levels, kept until something changes."""
+        used = self.rows.used_items(collection)
+        waiting = {
+            num
+            for (num,) in self._db.execute("SELECT num FROM used_items WHERE collection=? AND waiting", (collection,))
+        }
+        newer = sorted(
+            (-level, num)
+            for num, row in used.items()
+            if num not in waiting and (level := getattr(row, column)) is not None
         )
-        newer = [(-level, num) for (num,) in numbers if (level := getattr(changed[num], column)) is not None]
-        stored = ((-level, num) for num, level in self._db.execute(_MOST[column], (collection,)) if num not in changed)
-        ranked = islice(merge(sorted(newer), stored), offset, offset + limit)
-        found = self.used_items([num for _, num in ranked])
-        return sorted(found.values(), key=lambda one: (-getattr(one, column), one.num))
+        stored = ((-level, num) for num, level in self._db.execute(_MOST[column], (collection,)) if num not in used)
+        ranked = [num for _, num in islice(merge(newer, stored), most)]
+        self._ranked[collection, column] = ranked
+        return ranked
 
     def _current(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[UsedItem]:
         """Rows of the table as the interactions left them, of items that somebody wants."""
-        changed = self.rows.changed_items()
         for num, id_, *levels in rows:
-            row = changed.get(num)
+            row = self.rows.newer(num)
             one = UsedItem(num, id_, *(levels if row is None else (row.count, row.total, row.popular, row.trending)))
             if one.total is not None:
                 yield one

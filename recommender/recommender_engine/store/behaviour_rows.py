@@ -43,6 +43,7 @@ class BehaviourRowTable:
         self._opened: dict[int, int] = {}  # collections of the sessions that are in no table yet
         self._gone_sessions: set[int] = set()
         self._left_rings: dict[int, int] = {}
+        self._used: dict[int, dict[int, ItemRow]] = {}
         self._last_session = 0
         self._learned: int | None = None  # interactions since rows were written; None: not read yet
         self.users = SessionUsers(connection)
@@ -60,9 +61,8 @@ class BehaviourRowTable:
     def learn(self, seen: Observation) -> bool:
         """Learn from an interaction that is stored with this batch; whether the rows are to be written behind it."""
         self.catch_up()
-        self._behaviour.learn(seen)
-        self._learned = (self._learned or 0) + 1
-        return self._learned >= WRITE_AFTER
+        self._learn(seen)
+        return (self._learned or 0) >= WRITE_AFTER
 
     def catch_up(self) -> None:
         """Learn again from the interactions whose rows have not been written."""
@@ -72,8 +72,14 @@ class BehaviourRowTable:
         last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name='sessions'").fetchone()
         self._last_session = 0 if last is None else int(last[0])
         for row in self._db.execute(_LEARNED).fetchall():
-            self._behaviour.learn(Observation(*row))
-            self._learned += 1
+            self._learn(Observation(*row))
+
+    def _learn(self, seen: Observation) -> None:
+        self._behaviour.learn(seen)
+        self._learned = (self._learned or 0) + 1
+        row = self._changed_items.get(seen.item)
+        if row is not None:
+            self._used.setdefault(seen.collection, {})[seen.item] = row
 
     def item(self, num: int) -> ItemRow | None:
         """The row of an item; what is changed in it is written later."""
@@ -156,6 +162,7 @@ class BehaviourRowTable:
         self._opened.clear()
         self._gone_sessions.clear()
         self._left_rings.clear()
+        self._used.clear()
 
     def _write_items(self) -> None:
         self._db.executemany(
@@ -202,10 +209,15 @@ class BehaviourRowTable:
 
     # -- rows that are only read ---------------------------------------------------------------------------------------
 
-    def changed_items(self) -> Mapping[int, ItemRow]:
-        """Rows of items that are newer than in the table."""
+    def used_items(self, collection: int) -> Mapping[int, ItemRow]:
+        """Rows of items of a collection that were used since rows were written, by number."""
         self.catch_up()
-        return self._changed_items
+        return self._used.get(collection, {})
+
+    def newer(self, num: int) -> ItemRow | None:
+        """The row of an item if it is newer than in the table."""
+        self.catch_up()
+        return self._changed_items.get(num)
 
     def peek(self, num: int) -> Profile | None:
         """The profile of a user, to read."""

@@ -74,40 +74,33 @@ def _by_sessions(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDAr
     others = rings.sessions != profile.session
     best = _heaviest(rings.sessions[others], says[others], MOST_SESSIONS)
     found = rows.session_items([session for session, _ in best])
-    scores: Weights = {}
+    likenesses, listed = [], []
     for session, likeness in best:
         items = found.get(session)
         if items is not None and len(items):
-            each = likeness / sqrt(len(items))
-            for num in items[-_MOST_LISTED:].tolist():
-                scores[num] = scores.get(num, 0.0) + each
-    return _normalised(scores)
+            likenesses.append(likeness / sqrt(len(items)))
+            listed.append(items[-_MOST_LISTED:])
+    return _normalised(listed, np.repeat(likenesses, [len(items) for items in listed]))
 
 
 def _by_users(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDArray[np.float64]) -> Weights:
     others = (rings.users != profile.num) & (rings.users > 0)
     best = _heaviest(rings.users[others], says[others], MOST_USERS)
     found = rows.profile_weights([user for user, _ in best])
-    own = {num: entry.weight for num, entry in profile.items.items() if not entry.dismissed}
-    length = sqrt(sum(weight * weight for weight in own.values()))
-    if not length:
+    theirs = [found[user] for user, _ in best if user in found and len(found[user][0])]
+    mine = profile.liked()
+    if not theirs or not mine:
         return {}
-    scores: Weights = {}
-    for user, _ in best:
-        if user not in found:
-            continue
-        nums, weights = found[user]
-        theirs = float(np.sqrt(weights @ weights))
-        if not theirs:
-            continue
-        listed = nums.tolist()
-        likeness = sum(own.get(num, 0.0) * weight for num, weight in zip(listed, weights.tolist(), strict=True))
-        likeness /= length * theirs
-        if likeness <= 0.0:
-            continue
-        for num, weight in zip(listed, (weights / theirs).tolist(), strict=True):
-            scores[num] = scores.get(num, 0.0) + likeness * weight
-    return _normalised(scores)
+    nums, weights = (np.concatenate(column) for column in zip(*theirs, strict=True))
+    users = np.repeat(np.arange(len(theirs)), [len(one) for one, _ in theirs])
+    weights /= np.sqrt(np.bincount(users, weights=weights * weights))[users]
+    own = np.fromiter(sorted(mine), np.int64, len(mine))
+    own_weights = np.array([mine[num] for num in own.tolist()])
+    own_weights /= np.sqrt(own_weights @ own_weights)
+    places = np.minimum(np.searchsorted(own, nums), len(own) - 1)
+    shared = np.where(own[places] == nums, own_weights[places], 0.0)
+    likeness = np.bincount(users, weights=weights * shared)
+    return _normalised([nums], weights * likeness[users])
 
 
 def _heaviest(keys: NDArray[np.int64], weights: NDArray[np.float64], most: int) -> list[tuple[int, float]]:
@@ -120,6 +113,11 @@ def _heaviest(keys: NDArray[np.int64], weights: NDArray[np.float64], most: int) 
     return list(zip(unique[order].tolist(), sums[order].tolist(), strict=True))
 
 
-def _normalised(scores: Weights) -> Weights:
-    total = sum(scores.values())
-    return {num: score / total for num, score in scores.items()} if total else {}
+def _normalised(nums: list[NDArray[np.int64]], scores: NDArray[np.float64]) -> Weights:
+    """Sums of the scores by number, those above 0, which together are 1."""
+    total = float(scores.sum()) if nums else 0.0
+    if not total:
+        return {}
+    unique, places = np.unique(np.concatenate(nums), return_inverse=True)
+    sums = np.bincount(places, weights=scores) / total
+    return {num: score for num, score in zip(unique.tolist(), sums.tolist(), strict=True) if score > 0.0}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from heapq import nsmallest
+
+from recommender_engine.pipeline.candidates.filtering import Survivors
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.sources.source import passing
 from recommender_engine.recommend.behaviour.decay import POPULAR_HALF_LIFE_MS, TRENDING_HALF_LIFE_MS
 from recommender_engine.recommend.behaviour.together import current
-from recommender_engine.store import SqliteStore
+from recommender_engine.store import Member, SqliteStore
 
 POPULAR_FROM = 6.0
 """Weight of the interactions from which an item is popular: two purchases or six views, by the default weights."""
 
 _AT_ONCE = 200
 _MOST_LOOKED_AT = 5000
+_MOST_PASS = 5000  # of more, the most popular of all are looked through
 
 
 class Popular:
@@ -30,9 +35,24 @@ class Popular:
         """See ``Source``."""
         if asked.like:
             return False
+        if asked.survivors is not None and len(asked.survivors) <= _MOST_PASS:
+            self._add_survivors(asked, pool, asked.survivors, count)
+            return False
         self._add(asked, pool, "popular", POPULAR_HALF_LIFE_MS, count)
         self._add(asked, pool, "trending", TRENDING_HALF_LIFE_MS, count)
         return False
+
+    def _add_survivors(self, asked: Asked, pool: Pool, survivors: Survivors, count: int) -> None:
+        """Of few items that pass, those used most."""
+        members = {one.id: one for one in self._store.items.by_number(survivors.seqs.tolist())}
+        used = list(self._store.behaviour.named(asked.collection.id, members).values())
+        for column, half_life_ms in (("popular", POPULAR_HALF_LIFE_MS), ("trending", TRENDING_HALF_LIFE_MS)):
+            first = self._store.behaviour.most(asked.collection.id, column, 1)
+            best = current(getattr(first[0], column), asked.now_ms, half_life_ms) if first else 0.0
+            if best:
+                most = nsmallest(count, ((-getattr(one, column), one) for one in used))
+                weights = {one.id: current(-level, asked.now_ms, half_life_ms) for level, one in most}
+                _add_weights(pool, column, [members[id_] for id_ in weights], weights, best)
 
     def _add(self, asked: Asked, pool: Pool, column: str, half_life_ms: int, count: int) -> None:
         best, found, looked_at = 0.0, 0, 0
@@ -45,12 +65,16 @@ class Popular:
             if not best:
                 return
             members = passing(asked, self._store.items.named(asked.collection.id, weights))
-            popular = {member.seq: member.id for member in members if weights[member.id] >= POPULAR_FROM}
-            most = max(best, POPULAR_FROM)
-            pool.add(column, ((member, weights[member.id] / most) for member in members), popular)
+            _add_weights(pool, column, members, weights, best)
             found += len(members)
             if len(used) < _AT_ONCE:
                 return
+
+
+def _add_weights(pool: Pool, column: str, members: list[Member], weights: Mapping[str, float], best: float) -> None:
+    popular = {member.seq: member.id for member in members if weights[member.id] >= POPULAR_FROM}
+    most = max(best, POPULAR_FROM)
+    pool.add(column, ((member, weights[member.id] / most) for member in members), popular)
 
 
 class Newest:
