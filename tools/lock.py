@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("model", "openvino", "int8", "parquet", "excel")
+EXTRAS = ("model", "openvino", "int8", "parquet", "excel", "web", "otel")
 LEFT_OUT = re.compile(r"torch|triton|(nvidia|cuda)-.*")
 HEADER = "# Made by tools/lock.py. What is here is what the image gets, checked by hash.\n"
 

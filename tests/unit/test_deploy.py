@@ -136,6 +136,30 @@ def test_compose_state_survives_the_container(services: Services) -> None:
     assert worker["stop_grace_period"] == "60s"
 
 
+def test_compose_puts_a_standby_on_the_volumes_of_the_worker(services: Services) -> None:
+    worker, standby = services["worker"], services["standby"]
+    assert standby["command"] == [*worker["command"], "--standby"]
+    assert (standby["volumes"], standby["environment"]) == (worker["volumes"], worker["environment"])
+    assert standby["ports"] == []
+
+
+def test_compose_keeps_the_users_of_the_page_and_says_how_to_add_one(services: Services) -> None:
+    web = services["web"]
+    users = Path(web["environment"]["RECOMMENDER_WEB_USERS"])
+    assert str(users.parent) in [volume.split(":")[1] for volume in web["volumes"]]
+    assert "web" in web["build"]["args"]["EXTRAS"].split(",")
+    assert web["environment"]["RECOMMENDER_WEB_PORT"] in web["ports"][0]
+    told = re.search(r"docker compose run --rm web (.*)", COMPOSE.read_text())
+    assert told
+    from click.testing import CliRunner
+
+    from celery_recommender.cli import main
+
+    *arguments, _, _, _ = told[1].split()
+    result = CliRunner().invoke(main, [*arguments, "--help"])
+    assert result.exit_code == 0, result.output
+
+
 def test_compose_gives_each_partition_a_state_of_its_own(services: Services) -> None:
     first, second = services["worker"], services["worker-b"]
     assert not {*first["volumes"]} & {*second["volumes"]}
@@ -166,7 +190,7 @@ def test_compose_calls_the_command_line_as_it_is(services: Services) -> None:
 
     from celery_recommender.cli import main
 
-    for name in ("worker", "embed-worker", "demo"):
+    for name in ("worker", "embed-worker", "demo", "standby", "web"):
         command = services[name]["command"]
         result = CliRunner().invoke(main, [command[0], "--help"])
         assert result.exit_code == 0, result.output

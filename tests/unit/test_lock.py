@@ -57,7 +57,7 @@ def test_the_lock_agrees_with_the_project() -> None:
     assert _missing(PROJECT["dependencies"], LOCKED) == []
     for extra, path in EXTRAS.items():
         assert _missing(PROJECT["optional-dependencies"][extra], LOCKED | _locked(path)) == []
-    assert set(EXTRAS) == {"excel", "model", "openvino", "int8", "parquet"}
+    assert set(EXTRAS) == {"excel", "model", "openvino", "int8", "parquet", "web", "otel"}
 
 
 def _installed(name: str) -> Version | None:
