@@ -1,11 +1,11 @@
 """Simulates a shop whose lists bring about what its lists are made of, with and without damping.
 
-    python -m tools.feedback_loop [--days 28] [--visits 120] [--items 300] [--seed 1]
+    python -m tools.feedback_loop [--days 28] [--visits 120] [--items 300] [--spread 0.3] [--seed 1]
 
 Visitors come for three days each, find an item by themselves, and are shown a list of ten. What they like is drawn: the
-appeal of an item times their own taste; of a list they look more at the top. The first week has no lists. Printed are,
+appeal of an item (log-normal, ``spread``) times their own taste; of a list they look more at the top. The first week has no lists. Printed are,
 for each setting: the share of all uses of the first and of the last week that went to the ten items used most, how many
-items were used in the last week, and which share of the lists was used. Every figure is a function of the seed.
+items were used in the last week, the appeal of what was listed, and which share of the lists was used. Every figure is a function of the seed.
 """
 
 from __future__ import annotations
@@ -48,12 +48,14 @@ class Outcome(NamedTuple):
     Attributes:
         first, last: share of the uses of the first and of the last week that went to the ten items used most.
         items: how many items were used in the last week.
+        appeal: mean appeal of the items of the lists of the last week, as a multiple of that of all items.
         hit_rate: share of the lists that were used.
     """
 
     first: float
     last: float
     items: int
+    appeal: float
     hit_rate: float
 
 
@@ -107,7 +109,8 @@ def visits(day: int, count: int, chance: np.random.Generator) -> Iterator[tuple[
 def simulate(given: argparse.Namespace, *, lists: bool, shown_weight: float, impression_fatigue: float) -> Outcome:
     """A shop for some weeks."""
     chance = np.random.default_rng(given.seed)
-    appeal = chance.lognormal(0.0, 1.0, given.items)
+    appeal = chance.lognormal(0.0, given.spread, given.items)
+    listed: list[int] = []
     shop = Shop(given.items, shown_weight, impression_fatigue)
     uses: deque[Counter[int]] = deque(maxlen=given.days)
     for day in range(given.days):
@@ -122,7 +125,10 @@ def simulate(given: argparse.Namespace, *, lists: bool, shown_weight: float, imp
             shop.use(visitor, found)
             if lists and day >= WEEK:
                 list_id = f"{visitor} {day}"
-                for rank, item in enumerate(shop.shown(visitor, list_id)):
+                shown = shop.shown(visitor, list_id)
+                if day >= given.days - WEEK:
+                    listed += shown
+                for rank, item in enumerate(shown):
                     if drawn.random() < LIKED * liking[item] / liking.mean() / log2(rank + 2):
                         used[item] += 1
                         shop.use(visitor, item, list_id)
@@ -130,7 +136,8 @@ def simulate(given: argparse.Namespace, *, lists: bool, shown_weight: float, imp
     rate = shop.hit_rate()
     shop.close()
     first, last = sum(list(uses)[:WEEK], Counter()), sum(list(uses)[-WEEK:], Counter())
-    return Outcome(share_of_top(first), share_of_top(last), len(last), rate)
+    liked = float(appeal[listed].mean() / appeal.mean()) if listed else 0.0
+    return Outcome(share_of_top(first), share_of_top(last), len(last), liked, rate)
 
 
 def share_of_top(used: Counter[int]) -> float:
@@ -143,11 +150,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     for name, default in (("days", 28), ("visits", 120), ("items", 300), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--spread", type=float, default=0.3)
     given = parser.parse_args()
-    print(f"{'setting':26} {'first week':>10} {'last week':>10} {'items used':>10} {'hit rate':>9}")
+    print(f"{'setting':26} {'first week':>10} {'last week':>10} {'items used':>10} {'appeal':>7} {'hit rate':>9}")
     for name, lists, weight, fatigue in SETTINGS:
         found = simulate(given, lists=lists, shown_weight=weight, impression_fatigue=fatigue)
-        print(f"{name:26} {found.first:10.3f} {found.last:10.3f} {found.items:10} {found.hit_rate:9.3f}", flush=True)
+        shares = f"{name:26} {found.first:10.3f} {found.last:10.3f} {found.items:10}"
+        print(f"{shares} {found.appeal:7.2f} {found.hit_rate:9.3f}", flush=True)
 
 
 if __name__ == "__main__":

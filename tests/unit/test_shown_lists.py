@@ -18,6 +18,7 @@ from recommender_engine.items import (
     ItemProcessed,
     ListShown,
     RecommendationsJudged,
+    RecommendationsUpdated,
 )
 from recommender_engine.recommend.exposure import arm_of, fatigue, impressions, score_interval
 from recommender_engine.store import shown as shown_table
@@ -508,15 +509,29 @@ def test_a_state_of_schema_10_with_interactions_goes_on(tmp_path: Path) -> None:
         assert again._store._db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
-def test_an_event_with_recommendations_names_them_by_its_command(page: Page) -> None:
-    event, *_ = page.process(page.log.upsert("g", f"{ITEMS['a']} and tea"))
-    (alone,) = page.process(page.log.upsert("h", "zebra quantum violin"))
-    assert isinstance(event, ItemProcessed)
-    assert isinstance(alone, ItemProcessed)
-    assert event.recommendations
-    assert event.recommendation_id == event.command.id
-    assert not alone.recommendations
-    assert alone.recommendation_id is None
+def test_an_event_with_a_list_names_it_by_its_own_id(page: Page) -> None:
+    event, *_ = page.engine.process([page.log.upsert("g", f"{ITEMS['a']} and tea")])
+    (alone,) = page.engine.process([page.log.upsert("h", "zebra quantum violin")])
+    assert isinstance(event.data, ItemProcessed)
+    assert isinstance(alone.data, ItemProcessed)
+    assert event.data.recommendations
+    assert event.data.recommendation_id == str(event.id)
+    assert not alone.data.recommendations
+    assert alone.data.recommendation_id is None
+
+
+def test_a_list_that_is_told_when_it_changes_has_an_id_and_its_arm() -> None:
+    page = Page(scenarios={"home": {"arms": {"all": {"share": 1.0}}}})
+    subscribed = page.log.add("recommendations.subscribed", {"user": "u", "scenario": "home"})
+    events = page.engine.process([subscribed, page.used("a", "v"), page.log.tick(3_600_000), page.log.tick(3_600_000)])
+    told = [event for event in events if isinstance(event.data, RecommendationsUpdated)]
+    assert told
+    for event in told:
+        assert isinstance(event.data, RecommendationsUpdated)
+        assert (event.data.recommendation_id, event.data.arm) == (str(event.id), "all")
+        page.process(page.shown(str(event.id), event.data.recommendations[0].id, user="u", scenario="home"))
+    page.process(page.used(told[-1].data.recommendations[0].id, "u"))
+    assert [(one.arm, one.lists, one.hits) for one in page.rates()] == [("all", len(told), 1)]
 
 
 def test_a_request_has_one_id(page: Page) -> None:

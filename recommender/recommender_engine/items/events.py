@@ -66,8 +66,8 @@ class ItemProcessed(EventData):
         reasons: the evidence, strongest first.
         explanation: the same in one sentence.
         recommendations: similar items, best first; duplicates of one another appear once.
-        recommendation_id: names this list in ``recommendation.shown``; the position of the command. ``None`` if
-            the list is empty.
+        recommendation_id: names this list in ``recommendation.shown``; the id of the event. ``None`` if the list
+            is empty.
         novelty: how unlike anything before it is: share of recent arrivals that were closer to their five nearest
             items, in [0, 1]; ``None`` while too few arrived before, and of a text that was sent again.
         truncated: whether the text was longer than the model reads.
@@ -277,6 +277,9 @@ class RecommendationsUpdated(EventData):
         recommendations: the list, best first.
         came: ids that were not in the list that was told last.
         went: ids that were in it and are not in this one.
+        recommendation_id: names this list in ``recommendation.shown``; the id of the event. ``None`` if the list is
+            empty.
+        arm: of the experiment of the scenario, if the user is in one.
     """
 
     type: ClassVar = "recommender.recommendations.updated.v1"
@@ -287,6 +290,8 @@ class RecommendationsUpdated(EventData):
     recommendations: tuple[ListedItem, ...]
     came: tuple[str, ...]
     went: tuple[str, ...]
+    recommendation_id: str | None = None
+    arm: str | None = None
 
 
 class ItemPatched(EventData):

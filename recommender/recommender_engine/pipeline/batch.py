@@ -49,8 +49,12 @@ class Batch:
 
     def next_event(self, entry: Entry) -> EntryId:
         """The id of the next event."""
-        self._last_event = self._last_event.next_at(entry.time_ms)
+        self._last_event = self.coming_event(entry)
         return self._last_event
+
+    def coming_event(self, entry: Entry) -> EntryId:
+        """The id that the next event will have, if it is one of this entry."""
+        return self._last_event.next_at(entry.time_ms)
 
     def overlay(self, collection: Collection) -> CollectionOverlay:
         """The changes to one collection's index."""
@@ -87,6 +91,11 @@ class Decision:
     def time_ms(self) -> int:
         """Stream time of the entry, in milliseconds since 1970."""
         return self.entry.time_ms
+
+    @property
+    def recommendation_id(self) -> str:
+        """Names the list that the next event holds, by its id."""
+        return str(self.batch.coming_event(self.entry))
 
     def emit(self, data: EventData, *, silent: bool = False) -> EntryId:
         """Emit an event; a silent one is kept as the outcome of its command, and not published."""

@@ -87,7 +87,7 @@ class UpsertEvents:
             revision=row.revision,
             **current.fields(),
             recommendations=recommendations,
-            recommendation_id=decision.cause.id if recommendations else None,
+            recommendation_id=decision.recommendation_id if recommendations else None,
             novelty=novelty,
             truncated=embedded.truncated,
             model=embedded.model.key,

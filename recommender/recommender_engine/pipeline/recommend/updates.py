@@ -9,6 +9,7 @@ from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
 from recommender_engine.items import ListedItem, ListRequest, RecommendationsUpdated, TickClock
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
+from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
 from recommender_engine.pipeline.recommend.resolving import RequestResolver
 from recommender_engine.pipeline.recommend.sources.source import passing
@@ -103,7 +104,7 @@ class ListUpdates:
         there = self._store.items.named(decision.collection.id, ids)
         return asked is not None and len(passing(asked, there)) == len(ids)
 
-    def _tell(self, decision: CollectionDecision, one: Subscription, listed: Sequence[ListedItem]) -> None:
+    def _tell(self, decision: CollectionDecision, one: Subscription, listed: Sequence[Listed]) -> None:
         collection, ids = decision.collection, [item.id for item in listed]
         event = decision.emit(
             RecommendationsUpdated(
@@ -118,6 +119,8 @@ class ListUpdates:
                 ),
                 came=tuple(id_ for id_ in ids if id_ not in one.listed),
                 went=tuple(id_ for id_ in one.listed if id_ not in ids),
+                recommendation_id=decision.recommendation_id if listed else None,
+                arm=listed[0].arm if listed else None,
             )
         )
         if one.key.for_user:
