@@ -4,9 +4,9 @@
 
 Visitors come for three days each, find an item by themselves, and are shown a list of ten. What they like is drawn: the
 appeal of an item (log-normal, ``spread``) times their own taste; of a list they look more at the top. The first week
-has no lists. Printed are, for each setting: the share of all uses of the first and of the last week that went to the ten
-items used most, how many items were used in the last week, the mean appeal of what was listed then (1 is that of all
-items), and which share of the lists was used. Every figure is a function of the seed.
+has no lists. Printed are, for each setting: the share of all uses of the first and of the last week that went to the
+ten items used most, how many items were used in the last week, the mean appeal of what was listed then (1 is
+that of all items), and which share of the lists was used. Every figure is a function of the seed.
 """
 
 from __future__ import annotations
