@@ -52,9 +52,11 @@ class Interactions:
             waiting = self._store.items.get(collection.id, command.item) is None
             item = rows.add_item(collection.id, command.item, at_ms, waiting=waiting)
         visit = command.session if command.user is not None else None
-        use = Use(key, item, at_ms, command.recommendation_id)
-        followed = weight > 0.0 and self.shown.followed(decision, collection, use)
-        share = collection.settings.shown_weight if followed else 1.0
+        share = 1.0
+        if weight > 0.0 and self._store.shown.any_in(collection.id):
+            use = Use(key, item, at_ms, command.recommendation_id)
+            if self.shown.followed(decision, collection, use):
+                share = collection.settings.shown_weight
         seen = Observation(collection.id, user, item, weight, at_ms, visit, share)
         outcome = None
         if decision.entry.key is not None or decision.entry.reply_to is not None:

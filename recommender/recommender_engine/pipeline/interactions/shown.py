@@ -123,8 +123,6 @@ class ShownLists:
 
     def followed(self, decision: Decision, collection: Collection, use: Use) -> bool:
         """Whether an interaction followed a list that showed the item; the list has a hit then."""
-        if not self._rows.any_in(collection.id):
-            return False
         found = self._list_of(collection, use, decision.time_ms - LISTS_KEPT_MS)
         if found is None:
             return False
