@@ -20,6 +20,7 @@ def make_schema_10(directory: Path) -> None:
             "standings",
             "arrivals",
             "shown_lists",
+            "list_weights",
             "hit_rates",
             "behaviour_redo",
             "subscriptions",

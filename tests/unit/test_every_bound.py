@@ -30,6 +30,7 @@ from recommender_engine.pipeline.learning import models as learning
 from recommender_engine.pipeline.learning import training as lessons
 from recommender_engine.pipeline.migration import incoming, retention
 from recommender_engine.pipeline.subscriptions import changed_lists, subscribing
+from recommender_engine.recommend import weights
 from recommender_engine.recommend.behaviour import learning as behaviour_learning
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
@@ -437,6 +438,17 @@ def older_lists_and_figures_go(state: State) -> None:
     assert (state.rows("shown_lists"), state.rows("hit_rates")) == (0, 0)
 
 
+def older_controls_go_and_a_collection_has_one_row(state: State) -> None:
+    state.lower(weights, "CONTROLS", 4)
+    used = [state.log.interact(f"i{n % 10}", f"u{n}") for n in range(200)]
+    state.engine.process([*state.items(10), *used])
+    assert state.rows("list_weights") == 1
+    assert state.engine._store._db.execute("SELECT length(recent) FROM list_weights").fetchone() == (4 * 4,)
+    state.engine.process([state.delete("default")])
+    state.tidy()
+    assert state.rows("list_weights") == 0
+
+
 def no_more_incidents_open(state: State) -> None:
     state.lower(open_incidents, "MAX_INCIDENTS", 2)
     texts = [TEXT, "heavy rain in the north today", "the lid of the box is missing"]
@@ -482,6 +494,7 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "hit_rates": (older_lists_and_figures_go,),
     "traffic": (older_hours_go,),
     "novelty": (older_distances_go,),
+    "list_weights": (older_controls_go_and_a_collection_has_one_row,),
     "incidents": (no_more_incidents_open,),
     "subscriptions": (lists_that_are_too_many_are_refused,),
     "listed_items": (lists_that_are_too_many_are_refused,),

@@ -31,7 +31,7 @@ from tests.support.engine import Log, opened, outbox_lines
 DAY_MS = 24 * 3600 * 1000
 TABLES = (
     *("users", "used_items", "sessions", "session_rings", "interactions", "behaviour_redo", "keys"),
-    *("shown_lists", "hit_rates"),
+    *("shown_lists", "hit_rates", "list_weights"),
 )
 
 
@@ -55,7 +55,7 @@ def interact(log: Log, item: str, user: str | None = None, **fields: Any) -> Ent
 def traffic(seed: int, count: int) -> list[Entry]:
     """Interactions of a few users with a few items, among arrivals, departures, merges and erasures."""
     random, log = Random(seed), Log()
-    entries: list[Entry] = []
+    entries = [log.configure(min_length=limits.MAX_TEXT_BYTES)]  # no two are duplicates, whose pairs are not judged
     for n in range(count):
         item, user = f"i{random.randrange(30)}", f"u{random.randrange(6)}"
         later = random.choice((1, 1000, 60_000, 4_000_000, DAY_MS))
@@ -92,6 +92,7 @@ def small_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recommender_engine.recommend.behaviour.learning.RING", 3)
     monkeypatch.setattr("recommender_engine.recommend.behaviour.learning.MOST_IN_SESSION", 4)
     monkeypatch.setattr(behaviour_table, "MOST_WAITING", 5)
+    monkeypatch.setattr("recommender_engine.pipeline.interactions.judging.LEAST_CONTROLS", 3)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -104,6 +105,9 @@ def test_batches_make_no_difference(
     monkeypatch.setattr(behaviour_row_table, "WRITE_AFTER", write_after)
     entries = traffic(seed, 400)
     one = played(entries, 1)
+    record = one._store.list_weights.of(1)
+    assert record is not None
+    assert record.judged, "blends are judged, too"
     for size in (7, 500):
         other = played(entries, size)
         assert rows_of(other) == rows_of(one)
@@ -626,6 +630,7 @@ def test_a_deleted_item_leaves_and_a_changed_one_keeps_what_is_known_of_it() -> 
 @pytest.mark.parametrize("size", [1, 50])
 def test_a_session_goes_with_the_last_item_that_knows_it(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behaviour_table, "MOST_WAITING", 5)
+    monkeypatch.setattr("recommender_engine.pipeline.interactions.judging.LEAST_CONTROLS", 3)
     log = Log()
     arrived = [log.upsert(id_, f"{id_} mug") for id_ in ("a", "b")]
     used = [interact(log, item, session=f"of {item} {n}") for n in range(20) for item in ("a", "b", f"waits {n}")]

@@ -351,6 +351,7 @@ def test_the_last_item_of_a_point_takes_it_out_of_the_index(engine: Recommender,
         "not_measured": [
             {"view": view, "kind": "long_prose", "answers": 0, "missing": 35} for view in ("stream", "alone")
         ],
+        "list_weights": None,
         "index": "exact",
         "points": 1,
         "recall": 1.0,
@@ -706,6 +707,7 @@ def test_a_collection_can_be_configured_before_it_has_items(engine: Recommender,
         "not_measured": [
             {"view": view, "kind": "long_prose", "answers": 0, "missing": 35} for view in ("stream", "alone")
         ],
+        "list_weights": None,
         "index": "exact",
         "points": 0,
         "recall": 1.0,

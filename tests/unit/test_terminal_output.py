@@ -79,6 +79,11 @@ def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
                         {"view": "stream", "kind": "with_codes", "answers": 0, "missing": 35},
                         {"view": "stream", "kind": "short_prose", "answers": 0, "missing": None},
                     ],
+                    "list_weights": {
+                        "by_interactions": {"1 to 4": "text", "5 or more": "prior"},
+                        "judged": 40,
+                        "why": "as [measured]",
+                    },
                 }
             },
         }
@@ -88,7 +93,7 @@ def test_stats_shows_any_collection_name(terminal: io.StringIO) -> None:
         "long prose, names with codes in a stream: at least 35 more answers; short prose in a stream: no answers can"
     )
     assert f"{stream} measure it; long prose alone: at least 1 more answer" in shown
-    assert terminal.getvalue().count(SHOWN) == 2
+    assert terminal.getvalue().count(SHOWN) == 3
     assert "3 commands, 1,234 events" in terminal.getvalue()
 
 

@@ -301,6 +301,7 @@ class Recommender:
             self._rates.flush()
             self._novelty.flush()
             self._store.behaviour.flush()
+            self._store.list_weights.flush()
             batch.finish()
             self._before_commit()
 

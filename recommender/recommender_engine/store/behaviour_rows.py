@@ -64,6 +64,11 @@ class BehaviourRowTable:
         self._learn(seen)
         return (self._learned or 0) >= WRITE_AFTER
 
+    def context(self, seen: Observation) -> list[int]:
+        """Numbers of the items of the session that an interaction joins, see ``Behaviour.context``."""
+        self.catch_up()
+        return self._behaviour.context(seen)
+
     def catch_up(self) -> None:
         """Learn again from the interactions whose rows have not been written."""
         if self._learned is not None:

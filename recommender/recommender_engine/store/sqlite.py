@@ -18,6 +18,7 @@ from recommender_engine.store.failures import explained
 from recommender_engine.store.groups import GroupTable
 from recommender_engine.store.incidents import IncidentTable
 from recommender_engine.store.items import ItemTable
+from recommender_engine.store.list_weights import ListWeightTable
 from recommender_engine.store.listing import ListingTable
 from recommender_engine.store.mentions import MentionTable
 from recommender_engine.store.moves import MoveTable
@@ -78,6 +79,7 @@ class SqliteStore:
         self.tombstones = TombstoneTable(self._db)
         self.behaviour = BehaviourTable(self._db)
         self.shown = ShownTable(self._db)
+        self.list_weights = ListWeightTable(self._db)
         self.mentions = MentionTable(self._db)
         self.outbox = Outbox(self._db, source)
         self.moves = MoveTable(self._db)
@@ -92,8 +94,10 @@ class SqliteStore:
         for counts in (self.items.counts, self.answers.counts, self.tombstones.counts, self.subscriptions.counts):
             self.on_rollback(counts.forget)
             self.on_retire(counts.retire)
-        for table in (self.vectors, self.words, self.outbox, self.moves, self.behaviour, self.shown, self.standings):
+        kept = self.vectors, self.words, self.outbox, self.moves, self.behaviour, self.shown, self.standings
+        for table in (*kept, self.list_weights):
             self.on_rollback(table.forget)
+        self.on_retire(self.list_weights.retire)
 
     def on_rollback(self, reload: Callable[[], None]) -> None:
         """Register a function that reloads or clears a cache after a rollback.

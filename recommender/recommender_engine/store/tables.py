@@ -231,6 +231,11 @@ CREATE TABLE arrivals (
     items INTEGER NOT NULL,
     PRIMARY KEY (collection, span_ms, start_ms, band)
 ) WITHOUT ROWID;
+-- How well blends of text and behaviour predicted interactions; see recommend/weights.py.
+CREATE TABLE list_weights (
+    collection INTEGER PRIMARY KEY,
+    judged INTEGER NOT NULL, at_ms INTEGER NOT NULL, recent BLOB NOT NULL, sums BLOB NOT NULL
+);
 
 -- Whether the word index holds marks of what was removed.
 INSERT INTO meta VALUES ('words were removed', '0');

@@ -24,6 +24,7 @@ _TABLES_AND_KEYS = (
     ("subscriptions", "num"),
     ("listed_items", "item"),
     ("list_changes", "id"),
+    ("list_weights", "collection"),
 )
 _GONE = "\n"  # in the name of a collection that has left; not allowed in ids
 

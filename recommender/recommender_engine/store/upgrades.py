@@ -227,6 +227,12 @@ CREATE TABLE behaviour_redo (
     visit TEXT,                           -- the producer's name for the session
     share REAL NOT NULL                   -- of the weight that counts for the item
 );
+
+-- How well blends of text and behaviour predicted interactions; see recommend/weights.py.
+CREATE TABLE list_weights (
+    collection INTEGER PRIMARY KEY,
+    judged INTEGER NOT NULL, at_ms INTEGER NOT NULL, recent BLOB NOT NULL, sums BLOB NOT NULL
+);
 """,
 }
 UPGRADES[11] += SHOWN_TABLES + SUBSCRIPTION_TABLES

@@ -90,6 +90,13 @@ class VectorTable:
                 self._recent.put(row, found[row])
         return found
 
+    def of_points(self, points: Collection[int]) -> dict[int, Vector]:
+        """The vectors of points, as the index has them, each of shape (dimension,)."""
+        read = "SELECT id, vector FROM points WHERE id IN (SELECT value FROM json_each(?))"
+        rows: dict[int, int] = dict(self._db.execute(read, (json.dumps(list(points)),)))
+        vectors = self.several(set(rows.values()))
+        return {point: vectors[row] for point, row in rows.items()}
+
     def key(self, row: int) -> bytes:
         """The key of a vector row."""
         (key,) = self._db.execute("SELECT key FROM vectors WHERE id=?", (row,)).fetchone()

@@ -15,6 +15,7 @@ from recommender_engine.items import (
 )
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.interactions.judging import BlendJudge
 from recommender_engine.pipeline.interactions.shown import ShownLists, Use, time_of
 from recommender_engine.pipeline.subscriptions import subscribing
 from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
@@ -34,6 +35,7 @@ class Interactions:
         self._collections = collections
         self.shown = ShownLists(store, collections)
         self._changed_lists = changed_lists
+        self._judge = BlendJudge(store)
 
     def record(self, decision: Decision, command: RecordInteraction) -> EntryId | None:
         """Apply ``interaction.recorded``; returns the id of its outcome, if anybody may ask for it.
@@ -58,6 +60,7 @@ class Interactions:
             if self.shown.followed(decision, collection, use):
                 share = collection.settings.shown_weight
         seen = Observation(collection.id, user, item, weight, at_ms, visit, share)
+        self._judge.see(collection, seen, decision.entry.id, decision.time_ms)
         outcome = None
         if decision.entry.key is not None or decision.entry.reply_to is not None:
             accepted = InteractionAccepted(

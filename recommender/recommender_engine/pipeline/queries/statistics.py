@@ -15,6 +15,7 @@ from recommender_engine.pipeline.learning.promises import Promises
 from recommender_engine.pipeline.queries.listed_items import iso
 from recommender_engine.pipeline.queries.paging import checked_limit
 from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.recommend.weights import served
 from recommender_engine.store import BANDS, DAY_MS, GROUPS, HOUR_MS, Collection, SqliteStore
 
 MOST_OVERVIEWED = 50
@@ -90,7 +91,7 @@ class Statistics:
         self._promises = promises
 
     def stats(self) -> dict[str, Any]:
-        """Counts by collection, index kinds and sizes, where precisions are kept, position."""
+        """Counts by collection, index kinds and sizes, where precisions are kept, weights of lists, position."""
         return {
             "position": str(self._store.position),
             "last_event": str(self._store.last_event),
@@ -106,11 +107,19 @@ class Statistics:
                         one.model_dump(mode="json", exclude={"measured", "begins_at"})
                         for one in self._promises.closed(collection.name)
                     ],
+                    "list_weights": self._list_weights(collection),
                     **self._indexes.stats(collection),
                 }
                 for collection in self._collections.all()
             },
         }
+
+    def _list_weights(self, collection: Collection) -> dict[str, Any] | None:
+        record = self._store.list_weights.of(collection.id)
+        if record is None:
+            return None
+        serving = served(record)
+        return {"by_interactions": serving.names, "judged": record.judged, "why": serving.why}
 
     def sizes(self) -> tuple[int, Counter[str]]:
         """How many items there are, and how many points by kind of index."""

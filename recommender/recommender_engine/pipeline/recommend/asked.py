@@ -9,6 +9,7 @@ from recommender_engine.pipeline.candidates.filtering import Survivors
 from recommender_engine.pipeline.candidates.nearby import Nearby
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.recommend.behaviour import Profile
+from recommender_engine.recommend.weights import Serving, served
 from recommender_engine.store import Collection, UsedItem
 
 
@@ -48,6 +49,7 @@ class Asked:
         used: items of the profile by number.
         left_out: groups that are not listed.
         arm: of the experiment of the scenario, if the user is in one.
+        serving: the blends of lists for items.
     """
 
     request: ListRequest
@@ -62,6 +64,7 @@ class Asked:
     used: dict[int, UsedItem] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     arm: str | None = None
+    serving: Serving = field(default_factory=lambda: served(None))
 
     @property
     def evidence(self) -> float:

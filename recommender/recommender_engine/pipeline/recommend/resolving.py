@@ -19,6 +19,7 @@ from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Ve
 from recommender_engine.recommend.behaviour import Profile
 from recommender_engine.recommend.exposure import arm_of
 from recommender_engine.recommend.filters import parse
+from recommender_engine.recommend.weights import served
 from recommender_engine.store import Collection, SqliteStore
 
 
@@ -74,6 +75,7 @@ class RequestResolver:
             used=used,
             left_out=self._left_out(collection, request, like, profile),
             arm=arm,
+            serving=served(self._store.list_weights.of(collection.id)),
         )
 
     def _nearby(self, collection: Collection, survivors: Survivors | None) -> Nearby:

@@ -1,4 +1,4 @@
-"""The score of an item: a weighted sum of its terms. The weights are the prior, chosen on one retail data set."""
+"""The score of an item: a weighted sum of its terms. For an item it is learned, for a user fixed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
-
-FEW = 5.0
-"""An item or a user with so many interactions is half way from cold to warm."""
+from recommender_engine.recommend.weights import FEW
 
 _UNLIKE_FROM, _UNLIKE = 0.6, 1.0
 
@@ -33,9 +31,9 @@ _WHY_OF_EXAMPLES = {**_WHY, "together": ("often used together with {}", "often u
 
 def weights_of(asked: Asked) -> dict[str, float]:
     """The weights of the terms: text counts where behaviour says little."""
-    cold = FEW / (asked.evidence + FEW)
     if asked.like:
-        return {"together": 1.0, "text": 0.1 + 0.3 * cold, "bridge": 0.5 * (1.0 - cold)}
+        return asked.serving.weights(asked.evidence)
+    cold = FEW / (asked.evidence + FEW)
     return {
         "own": 0.7,
         "users": 0.3,
@@ -76,7 +74,8 @@ def why(asked: Asked, pool: Pool, seq: int) -> str:
     if "pinned" in terms:
         return _WHY["pinned"][1]
     weights = weights_of(asked)
-    strongest = sorted(terms, key=lambda term: (-weights.get(term, 0.0) * terms[term], term))
+    counting = [term for term in terms if weights.get(term, 0.0) > 0.0] or list(terms)
+    strongest = sorted(counting, key=lambda term: (-weights.get(term, 0.0) * terms[term], term))
     because = pool.because.get(seq, {})
     said = _WHY_OF_EXAMPLES if asked.like else _WHY
     sentences = [said[term][0].format(because[term]) if term in because else said[term][1] for term in strongest[:2]]

@@ -105,19 +105,33 @@ class Behaviour:
         if not before:
             self._enter(item, session)
 
+    def context(self, seen: Observation) -> list[int]:
+        """Numbers of the items of the session that an interaction joins, oldest first, before it is learned.
+
+        None where it begins a session, does not count or says that the item is not wanted.
+        """
+        profile = self._rows.profile(seen.user)
+        if profile is None or seen.weight <= 0.0 or not _may_count(profile, seen.at_ms):
+            return []
+        session = self._open(profile, seen)
+        return [] if session is None else list(session.items)
+
     def _session(self, profile: Profile, seen: Observation) -> SessionRow:
         """The session it belongs to; one that comes late has a session of its own."""
-        late = seen.at_ms < profile.session_ms - SESSION_GAP_MS
-        same_visit = seen.visit is None or seen.visit == profile.visit
-        if profile.session and same_visit and not late and seen.at_ms - profile.session_ms <= SESSION_GAP_MS:
-            found = self._rows.session(profile.session)
-            if found is not None:
-                profile.session_ms = max(profile.session_ms, seen.at_ms)
-                return found
+        found = self._open(profile, seen)
+        if found is not None:
+            profile.session_ms = max(profile.session_ms, seen.at_ms)
+            return found
         opened = self._rows.open_session(seen.collection, profile.num)
-        if not late:
+        if not _late(profile, seen):
             profile.session, profile.session_ms, profile.visit = opened.num, seen.at_ms, seen.visit
         return opened
+
+    def _open(self, profile: Profile, seen: Observation) -> SessionRow | None:
+        """The open session, if it belongs to that."""
+        same_visit = seen.visit is None or seen.visit == profile.visit
+        here = not _late(profile, seen) and seen.at_ms - profile.session_ms <= SESSION_GAP_MS
+        return self._rows.session(profile.session) if profile.session and same_visit and here else None
 
     def _learn_item(self, item: ItemRow, at_ms: int, gain: float, *, first: bool) -> None:
         item.rebase(at_ms)
@@ -142,6 +156,15 @@ class Behaviour:
         item.ring.append(session.num)
         if len(item.ring) > RING:
             self._rows.left_ring(item.ring.pop(0))
+
+
+def _late(profile: Profile, seen: Observation) -> bool:
+    return seen.at_ms < profile.session_ms - SESSION_GAP_MS
+
+
+def _may_count(profile: Profile, at_ms: int) -> bool:
+    """Whether one more interaction of the day counts."""
+    return at_ms // DAY_MS != profile.day or profile.day_count < MOST_PER_DAY
 
 
 def _counts(profile: Profile, at_ms: int) -> bool:

@@ -82,3 +82,9 @@ def _show(result: dict[str, Any]) -> None:
         counts = f"{one['items']:,}", f"{one['points']:,}", f"{one['review_share']:.1%}"
         table.add_row(printable(name), *counts, one["index"], recall, model, told_of_closed(one["not_measured"]))
     out.print(table)
+    for name, one in result["collections"].items():
+        if (weights := one["list_weights"]) is not None:
+            blends = ", ".join(f"{blend} ({uses})" for uses, blend in weights["by_interactions"].items())
+            out.print(
+                printable(f"lists for items of {name}, by interactions with the item: {blends}; {weights['why']}")
+            )
