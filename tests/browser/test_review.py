@@ -102,9 +102,10 @@ def test_two_browsers_share_the_queue(chromium: Browser, page: Page, world: Worl
     other.goto("/review?collection=products")
     _, theirs = card(other)
     assert theirs != mine
-    for name in world.client.redis.keys("recommender-web:claim:*"):
-        if world.client.redis.get(name) and b'"claimed"' in world.client.redis.get(name):
-            world.client.redis.delete(name)  # as after their end
+    redis = world.client.redis
+    for name in redis.keys(f"{world.client.keys.web}claim:*"):
+        if b'"claimed"' in (redis.get(name) or b""):
+            redis.delete(name)  # as after their end
     other.reload()
     _, taken = card(other)
     assert taken == mine, "the first pair is free again"

@@ -15,9 +15,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
+from celery_recommender.web.security.users import Role, User, UsersFile, hashed
 from recommender_engine.items import EntryId
 from tests.support.access import PROGRAMS, ROLES, GuardedServer
 from tests.support.command_line import call
+from tests.support.pages import Browser, served
 from tests.support.processes import EmbedProcess, OwnerProcess, WorkerProcess
 from tests.support.servers import running
 from tests.support.streams import KEYS, PROCESSED
@@ -90,6 +92,7 @@ def test_each_role_can_do_the_whole_of_its_work(server: GuardedServer, tmp_path:
         with connect(server.url_of("consumer")) as redis:
             consume(redis)
         inspect(system)
+        use_page(system)
         theirs.until(lambda: theirs.output.count("Task project.describe") >= 2, "events to be delivered")
         with connect(server.url) as redis:  # every five seconds each worker looks for what was not acknowledged
             wait_until(lambda: searches(redis) > 3, "the lock of each one's search")
@@ -147,6 +150,39 @@ def inspect(system: System) -> None:
     assert "running" in system.run("auditor", "doctor")
     assert '"running"' in system.run("dashboard", "stats", "--json")
     assert "what a is about" in system.run("dashboard", "search", "what a is about")
+
+
+def use_page(system: System) -> None:
+    """Every kind of page, with users."""
+    users = UsersFile(system.directory / "users.json")
+    users.put("jo", User(password=hashed("correct horse"), role=Role.CONFIGURE))
+    producer = Client(system.settings("producer"))
+    rejected = producer.outcome(producer.send("item.upsert", {"id": "z", "wrong": 1}))["id"]
+    producer.outcome(producer.ingest(item("z")))
+    producer.close()
+    with served(system.settings("web").replaced(web_users=users.path)) as address, Browser(address) as browser:
+        assert browser.log_in("jo", "correct horse").status_code == 200
+        for path in (
+            "/overview",
+            "/review",
+            "/review/card",
+            "/items",
+            "/search?q=a",
+            "/answers",
+            "/letters",
+            "/status",
+        ):
+            browser.page(path)
+        with browser.stream("GET", "/feed/stream") as stream:
+            assert next(stream.iter_lines()) == ": alive"
+        pair = {"collection": "default", "one": "z", "other": "a"}
+        for answer in ("skip", "same"):
+            fields = {**pair, "answer": answer, "key": "a" * 32, "apart": "true"}
+            browser.give("/review/answer", **fields)
+        browser.give("/review/undo", collection="default")
+        assert "jo" in browser.page("/letter", partition="default", id=rejected)
+        browser.give("/letter/drop", partition="default", id=rejected)
+        browser.give("/logout")
 
 
 # -- what nobody can ---------------------------------------------------------------------------------------------------
@@ -243,6 +279,12 @@ def all_but(*roles: str) -> tuple[str, ...]:
         (("producer", "consumer", "celery-producer", "celery-worker"), "XDEL recommender:default:commands 1-1"),
         (("producer", "consumer", "celery-producer", "celery-worker"), "DEL recommender:default:commands"),
         (("consumer", "dashboard", "auditor"), "XADD recommender:default:commands * data {}"),
+        # Sessions are made by the page only.
+        (all_but("worker", "web"), "SET recommender:default:web:session:1 jo"),
+        (("web",), "XRANGE recommender:default:commands - +"),
+        (("web",), "XTRIM recommender:default:commands MAXLEN 0"),
+        (("web",), "XDEL recommender:default:events 1-1"),
+        (("web",), "HGETALL recommender:default:replies"),
         # Embed workers embed, and nothing else; who is no owner cannot ask them, and nobody else can answer.
         (("embed-worker",), "XADD recommender:default:commands * data {}"),
         (("embed-worker",), "XRANGE recommender:default:commands - +"),

@@ -170,7 +170,7 @@ def test_users_see_and_do_what_their_role_says(
             statuses = {browser.log_in("look", "wrong horse").status_code for _ in range(11)}
             assert statuses == {401, 429}
     with connect(settings.redis_url) as redis:
-        keys = redis.keys("recommender-web:*")
+        keys = redis.keys(f"{client.keys.web}*")
         assert keys
         assert all(redis.ttl(key) > 0 for key in keys), "everything has an end"
 

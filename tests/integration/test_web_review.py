@@ -83,7 +83,7 @@ def accepted(client: Client) -> list[dict[str, Any]]:
 
 
 def test_two_reviewers_never_get_the_same_pair_and_a_late_answer_is_told(
-    queued: list[tuple[str, str]], client: Client, address: str, settings: Settings
+    queued: list[tuple[str, str]], client: Client, address: str
 ) -> None:
     with Reviewer(address) as ann, Reviewer(address) as jo:
         first, second = ann.card(), jo.card()
@@ -91,7 +91,7 @@ def test_two_reviewers_never_get_the_same_pair_and_a_late_answer_is_told(
         assert named(second) == queued[1]
         assert ann.get("/review/held", params=dict(first)).status_code == 204
 
-        claims = Claims(client.redis, settings.key_prefix)
+        claims = Claims(client.redis, client.keys.web)
         claims.free(Pair("tickets", *named(first)))  # as after its end
         assert ann.get("/review/held", params=dict(first)).status_code == 204, "nobody else has it"
         taken = jo.press(second, "skip")
@@ -203,7 +203,7 @@ def test_items_are_listed_and_groups_are_split_and_merged(
 
 
 def test_what_the_page_keeps_is_bounded_and_has_an_end(client: Client, owner_process: Owners) -> None:
-    claims = Claims(client.redis, "")
+    claims = Claims(client.redis, client.keys.web)
     pairs = [Pair("c", str(number), f"{number}'") for number in range(2200)]
     for pair in pairs:
         claims.skip(pair, "browser")
@@ -217,6 +217,6 @@ def test_what_the_page_keeps_is_bounded_and_has_an_end(client: Client, owner_pro
     assert not claims.claim(Pair("c", "0'", "0"), "other", "jo"), "the order of the two does not matter"
     claims.answered(pairs[1], "browser", "ann")
     assert claims.available(pairs[:3], "other") == [pairs[2]]
-    keys = client.redis.keys("recommender-web:*")
+    keys = client.redis.keys(f"{client.keys.web}*")
     assert keys
     assert all(client.redis.ttl(key) > 0 for key in keys)

@@ -47,9 +47,9 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     state.settings = settings
     state.desk = Desk(settings, client)
     state.feed = Feed(client)
-    state.review = ReviewDesk(state.desk, Claims(client.redis, settings.key_prefix))
+    state.review = ReviewDesk(state.desk, Claims(client.redis, client.keys.web))
     state.letters = Letters(client.redis, settings)
-    sessions = Sessions(client.redis, settings.key_prefix, settings.web_session_hours)
+    sessions = Sessions(client.redis, client.keys.web, settings.web_session_hours)
     state.visitors = Visitors(settings, sessions)
     state.rendering = Rendering()
     for page in _ROUTERS:

@@ -52,7 +52,7 @@ async def _away(request: Request, error: OwnerAway) -> Response:
 
 
 async def _server_away(request: Request, error: RedisError) -> Response:
-    log.warning("web.server_away", extra={"error": type(error).__name__})
+    log.warning("web.server_away", extra={"error": f"{type(error).__name__}: {error}"})
     return _told(request, "owner_unreachable", 503)
 
 

@@ -25,6 +25,7 @@ class PartitionKeys(NamedTuple):
         embed_replies: list of what they say.
         proof: hash of the secret by which commands of owners and movers are proven. Only they may read it; no other key
             behind the name of the partition begins with a ``p``, which is what users are kept off by.
+        web: what names of the web page's keys begin with: sessions, claims, each with an end.
         queue: the Celery queue that only the owner consumes, by its name; kombu puts the prefix before it.
         queue_key: the list that holds it.
     """
@@ -44,6 +45,7 @@ class PartitionKeys(NamedTuple):
     embed_requests: str
     embed_replies: str
     proof: str
+    web: str
     queue: str
     queue_key: str
 
@@ -72,6 +74,7 @@ class PartitionKeys(NamedTuple):
             f"{prefix}:embed-requests",
             f"{prefix}:embed-replies",
             f"{prefix}:private:proof",
+            f"{prefix}:web:",
             f"recommender.{partition}",
             f"{key_prefix}recommender.{partition}",
         )

@@ -56,12 +56,12 @@ class Claims:
 
     Args:
         redis: the server.
-        prefix: of the keys.
+        prefix: of the keys (``PartitionKeys.web``).
     """
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
-        self._prefix = f"{prefix}recommender-web:"
+        self._prefix = prefix
 
     def claim(self, pair: Pair, browser: str, by: str) -> bool:
         """Claim a pair that is free; whether this browser has it now."""

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from celery_recommender.broker.events.dead_letters import DeadLetters, Letter, NotReplayable
 from celery_recommender.broker.redis.connections import connect, is_redis
@@ -68,7 +69,12 @@ class Letters:
         Raises:
             NotReplayable: it cannot be sent from here; it stays.
         """
-        self._of[filed.partition].replay(filed.letter)
+        try:
+            self._of[filed.partition].replay(filed.letter)
+        except NoPermissionError:  # a Celery message needs what only workers may read
+            raise NotReplayable(
+                f"{filed.letter.id}: this process has a user of Redis that may not; use recommender dead-letters"
+            ) from None
 
     def drop(self, filed: Filed) -> bool:
         """Delete it; whether it was there."""

@@ -18,15 +18,15 @@ class Sessions:
 
     Args:
         redis: the server.
-        prefix: of the keys.
+        prefix: of the keys (``PartitionKeys.web``).
         hours: until a session ends.
     """
 
     def __init__(self, redis: Redis, prefix: str, hours: float) -> None:
         self._redis = redis
-        self._key = f"{prefix}recommender-web:session:"
-        self._ends = f"{prefix}recommender-web:sessions"
-        self._attempts = f"{prefix}recommender-web:attempts:"
+        self._key = f"{prefix}session:"
+        self._ends = f"{prefix}sessions"
+        self._attempts = f"{prefix}attempts:"
         self._seconds = max(60, int(hours * 3600))
 
     def begin(self, user: str) -> str:
