@@ -274,7 +274,7 @@ def test_a_task_from_another_broker_waits_for_the_server_of_the_stream(
 ) -> None:
     with running(make_server("redis-server", tmp_path / "broker")) as broker:
         changes = {"broker_url": broker.url, "result_backend": broker.url}
-        owner = owner_process(changes=changes).running()
+        owner = owner_process(changes={**changes, "log_level": "DEBUG"}).running()
         app, _ = make_app(settings.replaced(**changes))
         server.kill()
         result = app.send_task("recommender.ingest", [tickets(1)[0]], queue=KEYS.queue)

@@ -118,7 +118,7 @@ def test_a_failing_model_stops_decisions_and_not_the_intake(
     settings: Settings, client: Client, redis: Redis, owner_process: Owners
 ) -> None:
     """Commands are accepted up to the limit; tasks by name wait in the broker, and are tried again."""
-    owner = owner_process(app=FAILING_MODEL_APP, changes={"most_waiting": 20}).running()
+    owner = owner_process(app=FAILING_MODEL_APP, changes={"most_waiting": 20, "log_level": "DEBUG"}).running()
     failure(settings).touch()
     accepted = client.ingest_many(items(20))
     owner.until(lambda: "owner.encoding_failed" in owner.output, "the model to fail")

@@ -14,7 +14,15 @@ from celery_recommender.logs import begin_logs, configure_logs
 from celery_recommender.settings import Settings
 from recommender_engine.event_log import EventLog, event_log
 
-LOGGERS = ("", "py.warnings", "recommender_engine", "celery_recommender", "celery.worker", "celery.app.trace")
+LOGGERS = (
+    "",
+    "py.warnings",
+    "recommender_engine",
+    "celery_recommender",
+    "celery.worker",
+    "celery.worker.strategy",
+    "celery.app.trace",
+)
 FORGED = "x\n12:00:00 critical owner.failed\r\u2028\x85\x1b[2J"
 
 
@@ -174,6 +182,19 @@ def test_the_level_is_that_of_our_own_loggers(output: io.StringIO) -> None:
     logging.getLogger("elsewhere").warning("heard")
     logging.getLogger("recommender_engine.test").error("heard")
     assert len(output.getvalue().splitlines()) == 2
+
+
+@pytest.fixture(params=["INFO", "DEBUG"])
+def level(output: io.StringIO, request: pytest.FixtureRequest) -> str:
+    configure_logs(Settings(log_level=request.param))
+    return str(request.param)
+
+
+def test_a_question_is_no_line_unless_everything_is(output: io.StringIO, level: str) -> None:
+    logging.getLogger("celery.worker.strategy").info("Task recommender.get[1] received")
+    logging.getLogger("celery.worker.consumer.connection").info("Connected")
+    assert output.getvalue().count("received") == (level == "DEBUG")
+    assert "Connected" in output.getvalue()
 
 
 def test_an_error_without_a_receiver_is_a_line_of_the_log(json_log: EventLog, output: io.StringIO) -> None:

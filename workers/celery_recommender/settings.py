@@ -91,12 +91,12 @@ class Settings(BaseModel):
             less.
         outbox_hours: how long published events can be read again from the store; at least the 24 hours of keys.
         outbox_max_bytes: … and at most this many bytes of them.
-        metrics_port: port for ``/metrics`` and ``/healthz``; 0: none.
+        metrics_port: port for ``/metrics`` and the probes (``/livez``, ``/readyz``, ``/healthz``); 0: none.
         metrics_host: address they listen on.
         standby: wait while another process owns the partition, then take over; otherwise exit with an error.
         lease_s: how long a silent owner keeps the partition; a process that has ended on the same machine and volume is
             succeeded at once.
-        stall_after_s: ``/healthz`` fails when commands wait and none has been committed for so long. A supervisor that
+        stall_after_s: ``/livez`` fails when commands wait and none has been committed for so long. A supervisor that
             acts on it precedes the watchdog (``hang_after_s``), which reports where a batch hangs.
         backup_dir: where the worker keeps backups of its state, best on another disk; empty: no automatic backups. With
             it, commands stay in their stream until they are in a verified backup.
