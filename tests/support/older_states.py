@@ -18,6 +18,7 @@ def make_schema_10(directory: Path) -> None:
             database.execute(f"ALTER TABLE items DROP COLUMN {column}")
         for table in (
             "standings",
+            "probabilities",
             "arrivals",
             "shown_lists",
             "list_weights",

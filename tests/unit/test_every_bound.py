@@ -35,7 +35,7 @@ from recommender_engine.recommend.behaviour import learning as behaviour_learnin
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
 from recommender_engine.store import behaviour_rows as behaviour_row_table
-from recommender_engine.store import mentions, moves, outbox, shown, space
+from recommender_engine.store import mentions, moves, outbox, shown, space, standings
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
 
@@ -409,6 +409,21 @@ def older_hours_go(state: State) -> None:
     assert state.rows("traffic") == 0
 
 
+def counts_are_few_and_go_with_their_collection(state: State) -> None:
+    state.lower(standings, "KEPT", {3_600_000: 5, 86_400_000: 2})
+    day = [state.log.upsert(f"i{n}", f"{TEXT} {n}", later_ms=3_600_000) for n in range(60)]
+    state.engine.process([state.log.configure(), *day])
+    for entry in [state.log.upsert(f"j{n}", f"{TEXT} {n}", later_ms=3_600_000) for n in range(60)]:
+        state.engine.process([entry])
+    arrivals = state.engine._store.standings.arrivals
+    assert (len(arrivals(1, 3_600_000)), len(arrivals(1, 86_400_000))) == (5, 2)
+    assert state.rows("standings") <= 5
+    assert state.rows("probabilities") <= 4 * 1001
+    state.engine.process([state.delete("default")])
+    state.tidy()
+    assert [state.rows(table) for table in ("standings", "probabilities", "arrivals")] == [0, 0, 0]
+
+
 def older_distances_go(state: State) -> None:
     state.lower(novelty, "NOVELTY_SAMPLE", 20)
     state.engine.process(state.items(100))
@@ -493,6 +508,9 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "shown_lists": (older_lists_and_figures_go,),
     "hit_rates": (older_lists_and_figures_go,),
     "traffic": (older_hours_go,),
+    "standings": (counts_are_few_and_go_with_their_collection,),
+    "probabilities": (counts_are_few_and_go_with_their_collection,),
+    "arrivals": (counts_are_few_and_go_with_their_collection,),
     "novelty": (older_distances_go,),
     "list_weights": (older_controls_go_and_a_collection_has_one_row,),
     "incidents": (no_more_incidents_open,),

@@ -19,7 +19,7 @@ from recommender_engine.items import Band
 from recommender_engine.items.cursors import cursor
 from recommender_engine.matching import LearnedMatcher, MatcherFactory
 from recommender_engine.pipeline.queries import listed_items, listing, paging, review_queue, statistics, views
-from recommender_engine.store import HOUR_MS
+from recommender_engine.store import BANDS, HOUR_MS
 from tests.support.engine import Log, opened
 from tests.support.matchers import cosine_matcher
 
@@ -98,6 +98,9 @@ def require_agreement(engine: Recommender) -> None:
     if engine._collections.all()[0].hidden_ms is None:  # else expired items are counted until they are deleted
         assert counted.bands == {band: sum(view.band is band for view in views.values()) for band in Band}
         assert counted.groups == sum(size > 1 for size in groups.values())
+        stated = Counter((view.band, int(one.probability * 1000)) for one in listed(engine) for view in [views[one.id]])
+        kept = engine._store.standings.probabilities(1)
+        assert {(BANDS[band], part): items for band, part, items in kept} == stated
     waiting = {(pair.item.id, pair.other.id) for pair in all_pages(lambda a: engine.review(after=a, limit=4), "pairs")}
     asked = {(id_, view.matched_id) for id_, view in views.items() if view.band is Band.REVIEW and view.matched_id}
     assert waiting <= asked
@@ -309,7 +312,7 @@ def test_counts_of_a_collection_go_with_it(tmp_path: Path) -> None:
     engine.process([log.add("collection.deleted", {"collection": "default"})])
     while engine.tidying.some(0, engine.last_event):
         pass
-    for table in ("standings", "arrivals"):
+    for table in ("standings", "probabilities", "arrivals"):
         assert engine._store._db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     engine.close()
 
@@ -322,3 +325,37 @@ def test_the_page_of_limits_states_those_of_pages() -> None:
         *(listing.MOST_LISTED, review_queue.MOST_PAIRS, views.MOST_ANSWERS_LISTED, statistics.MOST_OVERVIEWED),
         *(paging.LOOKED_AT, listing._BLOCK, paging.MOST_CHARACTERS, listed_items.SHORT, review_queue.LONGEST_SHOWN),
     ]
+
+
+@pytest.mark.parametrize(
+    ("duplicate_from", "review_from"), [(None, None), (0.6, None), (None, 0.3), (0.7, 0.45), (1, 1), (0, 0)]
+)
+def test_a_preview_counts_by_the_stated_probabilities(
+    engine: Recommender, duplicate_from: float | None, review_from: float | None
+) -> None:
+    engine.process([Log(1_750_000_000_000).delete("i5")])
+    items = listed(engine, limit=200)
+    found = engine.preview(duplicate_from=duplicate_from, review_from=review_from)
+    assert found is not None
+    assert found.bands == {band: sum(one.band is band for one in items) for band in Band}
+
+    def moved(one: Any) -> Band:
+        if duplicate_from is not None and one.probability >= duplicate_from:
+            return Band.DUPLICATE
+        if one.band is Band.DUPLICATE and duplicate_from is None:
+            return Band.DUPLICATE
+        if review_from is None:
+            return Band.REVIEW if one.band is Band.DUPLICATE else one.band
+        return Band.REVIEW if one.probability >= review_from else one.band if one.band is Band.NEW else Band.SIMILAR
+
+    assert found.preview == {band: sum(moved(one) is band for one in items) for band in Band}
+    for band in Band:
+        shares = Counter(min(int(one.probability * 100 + 1e-9), 99) for one in items if one.band is band)
+        assert found.histogram[band] == tuple(shares[part] for part in range(100))
+
+
+@pytest.mark.parametrize(("field", "border"), [("duplicate_from", 1.1), ("review_from", "0.5"), ("review_from", True)])
+def test_a_border_that_is_no_probability_is_refused(engine: Recommender, field: str, border: Any) -> None:
+    with pytest.raises(InvalidCommand, match=f"{field} must be a number between 0 and 1"):
+        engine.preview(**{field: border})
+    assert engine.preview("nowhere") is None

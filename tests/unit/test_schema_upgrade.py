@@ -338,14 +338,15 @@ def test_a_state_of_schema_10_is_listed_and_counted_as_one_that_was_counted_from
     engine.process([log.feedback("i4", "same", "i9"), log.delete("i0"), log.delete("i4"), log.tick(3_600_000)])
     engine.process([log.upsert("k", "printer jams", collection="other"), log.upsert("l", "order 1042 lost")])
     kept = "SELECT seq, band, stated FROM items", "SELECT * FROM standings WHERE items", "SELECT * FROM arrivals"
+    kept += ("SELECT * FROM probabilities WHERE items",)
     before = [engine._store._db.execute(said).fetchall() for said in kept]
     overview, listed = engine.overview(), engine.list_items(order="probability", limit=200)
     engine.close()
     assert {row[1] for row in before[0]} == {0, 1, 2, 3}
     make_schema_10(tmp_path)
     engine = opened(tmp_path, matcher=LearnedMatcher)
-    columns, standings, arrivals = (engine._store._db.execute(said).fetchall() for said in kept)
-    assert [columns, standings] == before[:2]
+    columns, standings, arrivals, probabilities = (engine._store._db.execute(said).fetchall() for said in kept)
+    assert [columns, standings, probabilities] == [*before[:2], before[3]]
     assert sum(row[-1] for row in arrivals) == 2 * len(columns), "of those that are gone nothing is known"
     assert engine.list_items(order="probability", limit=200) == listed
     assert [one.bands for one in engine.overview().collections] == [one.bands for one in overview.collections]

@@ -702,6 +702,31 @@ class Client:
         )
         return found
 
+    def preview(
+        self,
+        collection: str = "default",
+        *,
+        duplicate_from: float | None = None,
+        review_from: float | None = None,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any] | None:
+        """How many items would stand in each band, by stated probabilities alone; see ``recommender.preview``.
+
+        Args:
+            collection: its name; the result is ``None`` when there is no such collection.
+            duplicate_from: probability from which an item would be a duplicate; by default none moves there.
+            review_from: probability from which an item would be for review; by default as now.
+            timeout_s: how long to wait for the owner.
+        """
+        found: dict[str, Any] | None = self.ask(
+            "recommender.preview",
+            collection=collection,
+            duplicate_from=duplicate_from,
+            review_from=review_from,
+            timeout_s=timeout_s,
+        )
+        return found
+
     def overview(self, *, timeout_s: float = 30.0) -> dict[str, Any]:
         """Counts of each collection of all partitions, by name; see ``recommender.overview``.
 

@@ -79,7 +79,7 @@ from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage, Lis
 from recommender_engine.pipeline.queries.review_queue import ReviewPage, ReviewQueue
 from recommender_engine.pipeline.queries.searching import FoundItem, Searching
 from recommender_engine.pipeline.queries.similar import SearchHit, SimilarItems
-from recommender_engine.pipeline.queries.statistics import OverviewPage, Statistics
+from recommender_engine.pipeline.queries.statistics import BandPreview, OverviewPage, Statistics
 from recommender_engine.pipeline.queries.views import AnswerPage, AnswerView, ItemView, Views
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
@@ -532,6 +532,24 @@ class Recommender:
             InvalidCommand: ``after`` is no cursor of the overview, or the limit is wrong.
         """
         return self._statistics.overview(after, limit)
+
+    def preview(
+        self, collection: str = "default", duplicate_from: float | None = None, review_from: float | None = None
+    ) -> BandPreview | None:
+        """How many items would stand in each band, at once; ``None`` when there is no such collection.
+
+        By the stated probabilities alone, to a thousandth. Groups, answers, contradictions, kinds of text and the
+        review budget are left out; ``recommender tune`` takes them into account.
+
+        Args:
+            collection: its name.
+            duplicate_from: probability from which an item would be a duplicate, in [0, 1]; by default none moves there.
+            review_from: probability from which an item would be for review, in [0, 1]; by default as now.
+
+        Raises:
+            InvalidCommand: a probability is wrong; ``field`` names it.
+        """
+        return self._statistics.preview(collection, duplicate_from, review_from)
 
     def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
         """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""

@@ -15,7 +15,7 @@ from recommender_engine.store.policy_keys import PolicyQuery
 from recommender_engine.store.rows import AttributeRow, ItemText, LikelyPair, Member, StoredItem, Verdict
 from recommender_engine.store.shown import Counted, Figures, ShownList
 from recommender_engine.store.sqlite import SqliteStore
-from recommender_engine.store.standings import BANDS, CODES, DAY_MS, GROUPS, HOUR_MS
+from recommender_engine.store.standings import BANDS, CODES, DAY_MS, GROUPS, HOUR_MS, PARTS
 from recommender_engine.store.subscriptions import ListChange, ListKey, Mark, Subscription
 from recommender_engine.store.training import TrainingExample, TrainingRun
 
@@ -26,6 +26,7 @@ __all__ = [
     "GROUPS",
     "HOUR_MS",
     "MOST_OUTBOX_BYTES",
+    "PARTS",
     "Answer",
     "Arrived",
     "AttributeRow",

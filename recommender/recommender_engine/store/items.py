@@ -193,19 +193,19 @@ class ItemTable:
     def delete(self, seq: int) -> None:
         """Delete an item, and the reasons of verdicts matched with it, which may quote it."""
         gone = self._db.execute(
-            "DELETE FROM items WHERE seq=? RETURNING collection, point, grp, band", (seq,)
+            "DELETE FROM items WHERE seq=? RETURNING collection, point, grp, band, stated", (seq,)
         ).fetchone()
         self._db.execute(
-            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', ''),"
-            " stated=CASE band WHEN 0 THEN 0.0 ELSE stated END WHERE matched_seq=?",
+            "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
+            " WHERE matched_seq=?",
             (seq,),
         )
         if gone is not None:
-            collection, point, group, band = gone
+            collection, point, group, *standing = gone
             self.counts.change(collection, -1)
             self.changes.note(collection, seq)
             self.recent.left(seq, point, group)
-            self._standings.deleted(seq, collection, group, band)
+            self._standings.deleted(seq, collection, group, *standing)
 
     def attributes(self, collection: int, seqs: Collection[int] | None = None) -> Iterator[AttributeRow]:
         """Number, point, stream time of arrival and attributes of items of a collection, in order of arrival.

@@ -23,6 +23,9 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 KEPT = {HOUR_MS: 48, DAY_MS: 60}
 """How many of the latest hours and days arrivals are counted for, by their length in milliseconds."""
 
+PARTS = 1000
+"""Items are counted by the thousandth of their probability."""
+
 GROUPS = "groups"
 """Groups of two items or more, among the counts of a collection; the others are bands."""
 
@@ -38,6 +41,7 @@ class Standings:
         self._db = connection
         self._rank: Callable[[int, float], float] = lambda collection, probability: probability
         self._changes: Counter[tuple[int, str]] = Counter()
+        self._stated: Counter[tuple[int, int, int]] = Counter()
         self._arrived: Counter[tuple[int, int, int, int]] = Counter()
         self._open: set[tuple[int, int, int]] = set()  # hours and days that are counted already
 
@@ -56,7 +60,7 @@ class Standings:
         band = _DUPLICATE if others else _unrepeated(row.verdict.band)
         if band == _NEW and stated and not self._is_stored(row.verdict.matched_seq):
             stated = 0.0
-        self._count(row.collection, band, 1)
+        self._count(row.collection, band, stated, 1)
         if others == 1:
             self._changes[row.collection, GROUPS] += 1
         for span_ms in KEPT:
@@ -65,14 +69,18 @@ class Standings:
 
     def corrected(self, seq: int, collection: int, verdict: Verdict) -> None:
         """The verdict of an item was replaced."""
-        self._db.execute(
-            "UPDATE items SET stated=?, worth=? WHERE seq=?", (*self._of_verdict(collection, verdict), seq)
-        )
+        band, before = self._db.execute("SELECT band, stated FROM items WHERE seq=?", (seq,)).fetchone()
+        stated, worth = self._of_verdict(collection, verdict)
+        self._db.execute("UPDATE items SET stated=?, worth=? WHERE seq=?", (stated, worth, seq))
+        self._count(collection, band, before, -1)
+        self._count(collection, band, stated, 1)
         self.refresh([seq])
 
-    def deleted(self, seq: int, collection: int, group: str, band: int | None) -> None:
-        """An item was deleted; the next of its group may stand elsewhere now."""
-        self._count(collection, band, -1)
+    def deleted(self, seq: int, collection: int, group: str, band: int | None, stated: float) -> None:
+        """An item was deleted; the next of its group, and what was matched with it, may stand elsewhere now."""
+        self._count(collection, band, stated, -1)
+        matched = self._db.execute("SELECT seq FROM items WHERE matched_seq=? AND band=0", (seq,))
+        self.refresh([one for (one,) in matched])
         if not group:
             return
         first, second = self._heads([group])[group]
@@ -122,8 +130,8 @@ class Standings:
             if (now, states) == (band, stated):
                 continue
             self._db.execute("UPDATE items SET band=?, stated=? WHERE seq=?", (now, states, seq))
-            self._count(collection, band, -1)
-            self._count(collection, now, 1)
+            self._count(collection, band, stated, -1)
+            self._count(collection, now, states, 1)
 
     # -- counts --------------------------------------------------------------------------------------------------------
 
@@ -131,6 +139,13 @@ class Standings:
         """Items of a collection by band, those that have expired and are stored yet among them, and its groups."""
         rows = dict(self._db.execute("SELECT what, items FROM standings WHERE collection=?", (collection,)))
         return {what: int(rows.get(what, 0)) for what in (*BANDS, GROUPS)}
+
+    def probabilities(self, collection: int) -> list[tuple[int, int, int]]:
+        """How many items stand in a band with a probability: code of the band, thousandth, items."""
+        return self._db.execute(
+            "SELECT band, part, items FROM probabilities WHERE collection=? AND items ORDER BY band, part",
+            (collection,),
+        ).fetchall()
 
     def arrivals(self, collection: int, span_ms: int) -> dict[int, dict[str, int]]:
         """How many items arrived in each of the latest hours or days, by the band in which they were put.
@@ -154,10 +169,13 @@ class Standings:
 
     def flush(self) -> None:
         """Write the counts that have changed; part of the running transaction."""
-        changed = [(*key, change) for key, change in self._changes.items() if change]
         self._db.executemany(
             "INSERT INTO standings VALUES (?,?,?) ON CONFLICT DO UPDATE SET items = items + excluded.items",
-            sorted(changed),
+            sorted([(*key, change) for key, change in self._changes.items() if change]),
+        )
+        self._db.executemany(
+            "INSERT INTO probabilities VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET items = items + excluded.items",
+            sorted([(*key, change) for key, change in self._stated.items() if change]),
         )
         self._db.executemany(
             "INSERT INTO arrivals VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET items = items + excluded.items",
@@ -167,11 +185,13 @@ class Standings:
             self._drop_old(collection, span_ms)
             self._open.add((collection, span_ms, start_ms))
         self._changes.clear()
+        self._stated.clear()
         self._arrived.clear()
 
     def forget(self) -> None:
         """Drop what was not written, after a rollback."""
         self._changes.clear()
+        self._stated.clear()
         self._arrived.clear()
         self._open.clear()
 
@@ -190,9 +210,10 @@ class Standings:
             return 0.0, None
         return verdict.pair.probability, self._rank(collection, verdict.pair.probability)
 
-    def _count(self, collection: int, band: int | None, change: int) -> None:
+    def _count(self, collection: int, band: int | None, stated: float, change: int) -> None:
         if band is not None:
             self._changes[collection, BANDS[band].value] += change
+            self._stated[collection, band, int(stated * PARTS)] += change
 
     def _heads(self, groups: Collection[str]) -> dict[str, tuple[int | None, int | None]]:
         """Arrival numbers of the first two items of each group, as far as there are any."""

@@ -225,6 +225,12 @@ CREATE TABLE standings (
     collection INTEGER NOT NULL, what TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (collection, what)
 ) WITHOUT ROWID;
 
+-- The same by the thousandth of the probability of their verdicts.
+CREATE TABLE probabilities (
+    collection INTEGER NOT NULL, band INTEGER NOT NULL, part INTEGER NOT NULL, items INTEGER NOT NULL,
+    PRIMARY KEY (collection, band, part)
+) WITHOUT ROWID;
+
 -- How many items arrived in each of the latest hours and days, by the band in which they were put.
 CREATE TABLE arrivals (
     collection INTEGER NOT NULL, span_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL, band INTEGER NOT NULL,

@@ -20,6 +20,7 @@ _TABLES_AND_KEYS = (
     ("incidents", "id"),
     ("novelty", "slot"),
     ("standings", "what"),
+    ("probabilities", "band"),
     ("arrivals", "start_ms"),
     ("subscriptions", "num"),
     ("listed_items", "item"),

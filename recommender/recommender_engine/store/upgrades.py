@@ -198,6 +198,12 @@ CREATE TABLE standings (
     collection INTEGER NOT NULL, what TEXT NOT NULL, items INTEGER NOT NULL, PRIMARY KEY (collection, what)
 ) WITHOUT ROWID;
 
+-- The same by the thousandth of the probability of their verdicts.
+CREATE TABLE probabilities (
+    collection INTEGER NOT NULL, band INTEGER NOT NULL, part INTEGER NOT NULL, items INTEGER NOT NULL,
+    PRIMARY KEY (collection, band, part)
+) WITHOUT ROWID;
+
 -- How many items arrived in each of the latest hours and days, by the band in which they were put.
 CREATE TABLE arrivals (
     collection INTEGER NOT NULL, span_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL, band INTEGER NOT NULL,
@@ -208,6 +214,8 @@ INSERT INTO standings SELECT collection, CASE band WHEN 0 THEN 'new' WHEN 1 THEN
     ELSE 'duplicate' END, count(*) FROM items WHERE band IS NOT NULL GROUP BY collection, band;
 INSERT INTO standings SELECT collection, 'groups', count(*) FROM (
     SELECT collection FROM items WHERE grp <> '' GROUP BY collection, grp HAVING count(*) > 1) GROUP BY collection;
+INSERT INTO probabilities SELECT collection, band, CAST(stated * 1000 AS INTEGER), count(*) FROM items
+    WHERE band IS NOT NULL GROUP BY collection, band, CAST(stated * 1000 AS INTEGER);
 INSERT INTO arrivals SELECT items.collection, 3600000, at_ms / 3600000 * 3600000, band, count(*) FROM items
     JOIN (SELECT collection, max(at_ms) / 3600000 AS latest FROM items GROUP BY collection) AS ends
     ON ends.collection = items.collection

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Band
 from recommender_engine.items.cursors import cursor, place_of
 from recommender_engine.items.values import Value
@@ -16,10 +17,12 @@ from recommender_engine.pipeline.queries.listed_items import iso
 from recommender_engine.pipeline.queries.paging import checked_limit
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.recommend.weights import served
-from recommender_engine.store import BANDS, DAY_MS, GROUPS, HOUR_MS, Collection, SqliteStore
+from recommender_engine.store import BANDS, DAY_MS, GROUPS, HOUR_MS, PARTS, Collection, SqliteStore
 
 MOST_OVERVIEWED = 50
 """Collections of a page at most."""
+
+_HUNDREDTHS = 100
 
 
 class Arrivals(Value):
@@ -76,6 +79,20 @@ class OverviewPage(Value):
 
     collections: tuple[CollectionOverview, ...]
     next: str | None
+
+
+class BandPreview(Value):
+    """How many items of a collection would stand in each band.
+
+    Attributes:
+        bands: of now.
+        preview: with the borders that were asked for, by the stated probabilities alone.
+        histogram: items by band and hundredth of their probability, 100 numbers each, the least probable first.
+    """
+
+    bands: dict[Band, int]
+    preview: dict[Band, int]
+    histogram: dict[Band, tuple[int, ...]]
 
 
 class Statistics:
@@ -140,6 +157,23 @@ class Statistics:
             next=cursor("overview", (shown[-1].name,)) if len(found) > most else None,
         )
 
+    def preview(self, name: str, duplicate_from: float | None, review_from: float | None) -> BandPreview | None:
+        """How many items would stand in each band; see ``Recommender.preview``."""
+        duplicate, review = _border(duplicate_from, "duplicate_from"), _border(review_from, "review_from")
+        collection = self._collections.find(name)
+        if collection is None:
+            return None
+        bands, moved = dict.fromkeys(BANDS, 0), dict.fromkeys(BANDS, 0)
+        histogram = {band: [0] * _HUNDREDTHS for band in BANDS}
+        for code, part, items in self._store.standings.probabilities(collection.id):
+            band = BANDS[code]
+            bands[band] += items
+            moved[_moved(band, part, duplicate, review)] += items
+            histogram[band][min(part * _HUNDREDTHS // PARTS, _HUNDREDTHS - 1)] += items
+        return BandPreview(
+            bands=bands, preview=moved, histogram={band: tuple(counts) for band, counts in histogram.items()}
+        )
+
     def _overview_of(self, collection: Collection) -> CollectionOverview:
         counts = self._store.standings.counts(collection.id)
         return CollectionOverview(
@@ -160,3 +194,29 @@ class Statistics:
                 for start_ms, counts in counted.items()
             ]
         )
+
+
+def _border(probability: object, field: str) -> int | None:
+    """A probability in thousandths.
+
+    Raises:
+        InvalidCommand: it is none.
+    """
+    if probability is None:
+        return None
+    if isinstance(probability, bool) or not isinstance(probability, int | float) or not 0 <= probability <= 1:
+        raise InvalidCommand("invalid_value", f"{field} must be a number between 0 and 1", field)
+    return round(probability * PARTS)
+
+
+def _moved(band: Band, part: int, duplicate: int | None, review: int | None) -> Band:
+    """The band of an item under other borders; ``None``: that border stays."""
+    if duplicate is not None and part >= duplicate:
+        return Band.DUPLICATE
+    if duplicate is None and band is Band.DUPLICATE:
+        return band
+    if review is None:
+        return Band.REVIEW if band is Band.DUPLICATE else band
+    if part >= review:
+        return Band.REVIEW
+    return Band.SIMILAR if band in (Band.DUPLICATE, Band.REVIEW) else band

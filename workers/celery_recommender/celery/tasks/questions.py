@@ -341,6 +341,19 @@ class Overview(QuestionTask):
         return page
 
 
+class Preview(QuestionTask):
+    """How many items of a collection would stand in each band if the bands began elsewhere."""
+
+    name = "recommender.preview"
+
+    def run(
+        self, collection: str = "default", duplicate_from: float | None = None, review_from: float | None = None
+    ) -> dict[str, Any] | None:
+        """``bands``, ``preview`` and ``histogram``; ``None`` without such a collection. See ``Recommender.preview``."""
+        found = self.ask(lambda engine: engine.preview(collection, duplicate_from, review_from), collection)
+        return None if found is None else found.model_dump(mode="json")
+
+
 class Answers(QuestionTask):
     """The answers about the items of a collection."""
 
@@ -450,6 +463,7 @@ QUESTIONS: tuple[type[QuestionTask], ...] = (
     Review,
     Group,
     Overview,
+    Preview,
     Answers,
     Incidents,
     Calibrate,
