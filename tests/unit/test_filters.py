@@ -432,3 +432,22 @@ def test_a_collection_that_came_from_another_partition_is_filtered_in_full() -> 
     assert [hit.id for hit in pair["b"].engine.search("mug", "c", filter={"tags": "é"})] == ["x"]
     assert pair["a"].engine.kept_bytes()["attributes"] == 0
     pair.close()
+
+
+def test_an_item_at_the_floor_is_found_with_and_without_a_filter(engine: Recommender, log: Log) -> None:
+    """Cosines are rounded to six digits before they are compared with the floor."""
+    cosines = {"at": 0.35, "rounded up": 0.3499997, "rounded down": 0.3499993, "below": 0.349}
+
+    def item(id_: str, cosine: float, axis: int) -> Entry:
+        vector = np.zeros(64)
+        vector[0], vector[axis] = cosine, (1.0 - cosine**2) ** 0.5
+        return log.upsert(id_, id_, vector=vector.tolist(), attributes={"stock": 1})
+
+    engine.process([log.configure(rule="cosine", similar_from=0.35), item("q", 1.0, 1)])
+    engine.process([item(id_, cosine, axis) for axis, (id_, cosine) in enumerate(cosines.items(), 2)])
+    for filter_ in (None, {"stock": 1}):
+        for found in (
+            engine.recommend("q", filter=filter_),
+            engine.recommendations({"item": "q", "filter": filter_}),
+        ):
+            assert {one.id for one in found or ()} == {"at", "rounded up"}
