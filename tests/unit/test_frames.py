@@ -240,6 +240,14 @@ def test_a_frame_that_cannot_be_used_is_refused_with_advice() -> None:
         dedupe(pd.DataFrame({"a": [1, 2]}), encoders=MODELS)
     with pytest.raises(InvalidCommand, match="nothing"):
         dedupe(frame, settings={"nothing": 1}, encoders=MODELS)
+    with pytest.raises(InvalidCommand, match="other"):
+        dedupe(frame, settings={"model": "other"}, encoders=MODELS)
+    with pytest.raises(ConfigurationError, match="similar is from 0 to 100, not 101"):
+        dedupe(frame, similar=101, encoders=MODELS)
+    with pytest.raises(ConfigurationError, match="limit is from 1 to 100, not 0"):
+        similar(frame, limit=0, encoders=MODELS)
+    with pytest.raises(ConfigurationError, match="on_repeat is one of error, last, suffix, not 'first'"):
+        dedupe(frame, on_repeat="first", encoders=MODELS)
 
 
 def test_an_empty_frame_has_no_rows_before_and_after() -> None:

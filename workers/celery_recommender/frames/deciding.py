@@ -13,6 +13,7 @@ from celery_recommender.frames.columns import noted
 from celery_recommender.records import BadRow, ItemRow
 from celery_recommender.replaying import Seen
 from recommender_engine import Entry, EntryId, Recommender, decode_entry
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import CommandRejected, ConfigureCollection, ItemProcessed, UpsertItem
 from recommender_engine.items.commands import validate
 
@@ -72,7 +73,9 @@ def decide(
     if settings is not None:
         data = {"collection": collection, "settings": dict(settings)}
         validate(ConfigureCollection, data)
-        engine.process([entries.make(ConfigureCollection.type, data)])
+        for event in engine.process([entries.make(ConfigureCollection.type, data)]):
+            if isinstance(event.data, CommandRejected):  # a model that is not there
+                raise InvalidCommand(event.data.code, event.data.message, event.data.field)
     sent: list[Sent] = []
     blocks = _batches(rows)
     following = next(blocks, None)

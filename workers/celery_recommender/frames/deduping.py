@@ -27,6 +27,8 @@ from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import UpsertItem
 from recommender_engine.items.commands import validate
 
+_MOST_SIMILAR = 100
+
 SIMILAR = ("similar_ids", "similar_scores", "error")
 """The columns that ``similar`` adds."""
 
@@ -89,8 +91,9 @@ def dedupe(frame: Any, *, similar: int = 5, **options: Any) -> Deduplicated:
         StateLocked: another process uses the state.
     """
     given = Options(**options)
+    _require("similar", similar, 0)
     read = _Read.of(frame, given, ADDED)
-    with _engine(given) as engine, _bar(given, "rows decided") as advance:
+    with _engine(given) as engine, _bar(given, len(frame)) as advance:
         sent = decide(engine, read.rows(), given.collection, given.settings, advance)
         sent = read.without_replaced(sent)
         rows = judged(engine, sent, given.collection, similar)
@@ -117,8 +120,9 @@ def similar(frame: Any, *, limit: int = 5, **options: Any) -> Any:
         ConfigurationError, InvalidCommand, StateLocked: as ``dedupe``.
     """
     given = Options(**options)
+    _require("limit", limit, 1)
     read = _Read.of(frame, given, SIMILAR)
-    with _engine(given) as engine, _bar(given, "rows decided") as advance:
+    with _engine(given) as engine, _bar(given, len(frame)) as advance:
         sent = decide(engine, read.rows(), given.collection, given.settings, advance)
         rows = judged(engine, read.without_replaced(sent), given.collection, limit)
         labels = Labels(read.labels, _others(engine, rows, given.collection))
@@ -139,6 +143,8 @@ class _Read:
         reader, self._mapping = read_frame(frame, given.mapping())
         if self._mapping.doubt:
             raise ConfigurationError(in_python(self._mapping.doubt))
+        if given.on_repeat not in tuple(OnRepeat):
+            raise ConfigurationError(f"on_repeat is one of {', '.join(OnRepeat)}, not {given.on_repeat!r}")
         if self._mapping.id_field is None and given.state is not None:
             raise ConfigurationError("rows of several frames need ids of their own: name the column with id=COLUMN")
         self.frame = frame
@@ -196,6 +202,11 @@ def _is_whole(cell: Any, id_: str) -> bool:
     return isinstance(cell, int | float) and not isinstance(cell, bool) and id_ == to_id(cell) and cell == int(cell)
 
 
+def _require(name: str, count: int, least: int) -> None:
+    if not least <= count <= _MOST_SIMILAR:
+        raise ConfigurationError(f"{name} is from {least} to {_MOST_SIMILAR}, not {count}")
+
+
 def _acceptable(item: dict[str, Any]) -> None:
     validate(UpsertItem, item)
 
@@ -213,12 +224,12 @@ def _engine(given: Options) -> Iterator[Recommender]:
 
 
 @contextmanager
-def _bar(given: Options, what: str) -> Iterator[Callable[[int], None]]:
+def _bar(given: Options, rows: int) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
     shown = given.progress and (console.is_terminal or console.is_jupyter)
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*parts, console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task("rows decided", total=rows)
         yield lambda count: bar.advance(task, count)
 
 
