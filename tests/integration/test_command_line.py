@@ -270,6 +270,15 @@ def test_a_file_is_enriched_again_under_other_settings_without_sending_or_embedd
     shown = json.loads(recommender("report", "fires", str(page), "--json").stdout)
     assert (shown["items"], sum(shown["bands"].values())) == (10, 10)
     assert "the printer in room 4 is on FIRE" in page.read_text()
+    assert shown["bands"] == {
+        band: sum(row["band"] == band for row in now.values()) for band in ("duplicate", "review", "similar", "new")
+    }
+    assert shown["pairs"] == sum(row["band"] in ("duplicate", "review") for row in now.values())
+    newest = json.loads(recommender("report", "fires", str(page), "--last", "3", "--json").stdout)
+    assert newest["items"] == 3
+    assert "is on  FIRE" in page.read_text() or "is on FIRE" in page.read_text()
+    assert 'class="id">0<' not in page.read_text()
+    assert "there is no collection 'nowhere'" in recommender("report", "nowhere", str(page), status=1).stderr
     assert "no folder" in recommender("report", "fires", str(tmp_path / "nowhere" / "x.html"), status=1).stderr
 
 

@@ -14,6 +14,8 @@ BINS = 100
 MOST_PAIRS, MOST_GROUPS, MOST_MEMBERS = 500, 100, 20
 _LONGEST_TEXT = 300
 _BANDS = ("duplicate", "review", "similar", "new")
+MATCHED = _BANDS[:2]
+"""Bands whose items are shown beside their closest match."""
 
 
 class Shown(NamedTuple):
@@ -94,7 +96,8 @@ def summarise(
     """Count items with their verdicts; keeps the first 300 characters of each text until it is done.
 
     Args:
-        views: as ``recommender.get`` answers them, in order of arrival.
+        views: as ``recommender.get`` answers them, in order of arrival. Of those in no band of ``MATCHED``,
+            ``canonical_id`` may be ``None``, and ``matched_id`` any text where there is a match.
         title: what the items are.
         others: texts of items by id that are matched and are not among the views.
         most_pairs: how many pairs are shown at most.
@@ -110,10 +113,12 @@ def summarise(
         texts[id_] = _cut(view["text"])
         bands[band] += 1
         members.setdefault(view["group"], []).append(id_)
-        canonical[view["group"]] = view["canonical_id"]
+        canonical.setdefault(view["group"], id_)
+        if view["canonical_id"] is not None:
+            canonical[view["group"]] = view["canonical_id"]
         if view["matched_id"] is not None:
             histogram[min(int(probability * BINS), BINS - 1)] += 1
-            if band in _BANDS[:2]:
+            if band in MATCHED:
                 reasons = tuple(reason["text"] for reason in view["reasons"])
                 matched.append((probability, band, id_, view["matched_id"], reasons))
     several = {group: ids for group, ids in members.items() if len(ids) > 1}
