@@ -6,12 +6,16 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from celery_recommender.broker.events.following import follow, last_event, so_far
 from celery_recommender.broker.redis.connections import connect
@@ -51,6 +55,9 @@ if TYPE_CHECKING:
     from kombu.entity import Queue
 
 CommandFields = dict[str, str | int]
+
+_ASK_AGAIN = {"max_retries": 5, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}  # seconds
+_EXACT = 2**53  # beyond it a JSON number is no exact integer everywhere
 
 _CONSEQUENCES = {
     ItemsBackfilled.type,
@@ -107,13 +114,13 @@ def command_fields(
     reply_to: str | None = None,
     expires_ms: int | None = None,
 ) -> CommandFields:
-    """One command as stream fields.
+    """One command as stream fields. Decimals, dates, times, UUIDs, enums and sets have their usual form in JSON.
 
     Raises:
         InvalidCommand: it is no JSON, or larger than any server side would accept.
     """
     try:
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_not_json)
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_as_json)
         size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair") from None
@@ -817,6 +824,7 @@ class Client:
         Raises:
             ConfigurationError: results are disabled.
             InvalidCommand: the owner refuses the question.
+            RedisError: the server does not answer.
             TimeoutError: no answer came.
         """
         about = {} if collection is None else {"collection": collection}
@@ -827,13 +835,21 @@ class Client:
         self, partition: str, question: str, options: Mapping[str, Any], timeout_s: float, args: Sequence[Any] = ()
     ) -> Any:
         from celery.exceptions import TimeoutError as CeleryTimeoutError
+        from kombu.exceptions import OperationalError
 
-        queue = PartitionKeys.of(partition).queue
-        sent = self._app.send_task(question, args, dict(options), queue=_queue(queue), exchange="", expires=timeout_s)
+        queue = _queue(PartitionKeys.of(partition).queue)
         try:
+            sent = self._app.send_task(question, args, dict(options), queue=queue, exchange="", expires=timeout_s)
             return sent.get(timeout=timeout_s)
         except CeleryTimeoutError:
             raise TimeoutError(f"the owner did not answer within {timeout_s} s") from None
+        except OperationalError as error:
+            raise RedisConnectionError(str(error)) from error
+        except RuntimeError as error:
+            if not str(error).strip().startswith("Retry limit exceeded"):
+                raise
+            self.__dict__.pop("_app").close()  # Celery's own connection for results is not opened again
+            raise RedisConnectionError("the server does not answer") from error
 
     @cached_property
     def _app(self) -> Celery:
@@ -842,7 +858,9 @@ class Client:
 
         if self._settings.result_backend == "disabled":
             raise ConfigurationError("RECOMMENDER_RESULT_BACKEND='disabled': answers come through the result backend")
-        return app_with_results(self._settings, redis_url(self._settings))
+        app = app_with_results(self._settings, redis_url(self._settings))
+        app.conf.result_backend_transport_options["retry_policy"] = _ASK_AGAIN
+        return app
 
     def close(self) -> None:
         """Close the connections."""
@@ -871,5 +889,19 @@ def _queue(name: str) -> Queue:
     return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
 
 
-def _not_json(value: object) -> str:
-    raise InvalidCommand("wrong_type", f"a {type(value).__name__} cannot be sent as JSON")
+def _as_json(value: object) -> object:
+    """What JSON has for a value of a database: numbers for decimals, text for times and UUIDs, lists for sets."""
+    match value:
+        case Decimal():
+            whole = value.is_finite() and abs(value) <= _EXACT and value == int(value)
+            return int(value) if whole else float(value)
+        case date():  # a datetime is one
+            return value.isoformat()
+        case UUID():
+            return str(value)
+        case Enum():
+            return value.value
+        case set() | frozenset():
+            return sorted(value, key=str)
+        case _:
+            raise InvalidCommand("wrong_type", f"a {type(value).__name__} cannot be sent as JSON")

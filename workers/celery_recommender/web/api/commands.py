@@ -38,6 +38,7 @@ from recommender_engine.items.commands import (
     validate,
 )
 from recommender_engine.items.events import CommandRejected
+from recommender_engine.items.subscriptions import SubscribeList, UnsubscribeList
 
 router = APIRouter(tags=["commands"])
 
@@ -105,6 +106,8 @@ COMMAND_ROUTES = (
     CommandRoute("POST", "/feedback", GiveFeedback, Role.ANSWER),
     CommandRoute("POST", "/interactions", RecordInteraction, Role.ANSWER, published=False),
     CommandRoute("POST", "/lists/shown", RecordShownList, Role.ANSWER, published=False),
+    CommandRoute("POST", "/lists/subscribe", SubscribeList, Role.ANSWER),
+    CommandRoute("POST", "/lists/unsubscribe", UnsubscribeList, Role.ANSWER),
     CommandRoute("POST", "/users/merge", MergeUser, Role.ANSWER, published=False),
     CommandRoute("POST", "/users/erase", EraseUser, Role.CONFIGURE),
     CommandRoute("PUT", "/collections/settings", ConfigureCollection, Role.CONFIGURE),

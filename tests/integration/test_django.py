@@ -1,0 +1,159 @@
+"""The Django app in the example's project: a real database, a real server, a real worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.items import START
+from tests.integration.conftest import Owners
+from tests.support.command_line import environment
+from tests.support.waiting import wait_until
+
+pytest.importorskip("django")
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
+
+EXAMPLE = Path(__file__).parents[2] / "examples/django-shop"
+UPSERTED, DELETED = "recommender.item.processed.v1", "recommender.item.deleted.v1"
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+class Project:
+    """A copy of the example, with its own database."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        shutil.copytree(EXAMPLE, folder)
+        self.folder = folder
+        self.settings = settings
+        self.manage("migrate")
+
+    def manage(self, *arguments: str, server: str | None = None, fails: bool = False) -> str:
+        given = environment(self.settings)
+        paths = f"{given['PYTHONPATH']}{os.pathsep}{self.folder}"
+        given |= {"PYTHONPATH": paths, "RECOMMENDER_REDIS_URL": server or given["RECOMMENDER_REDIS_URL"]}
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=self.folder,
+            env=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def run(self, code: str, server: str | None = None) -> str:
+        """Run code with the models at hand; what it prints."""
+        return self.manage(
+            "shell", "-c", f"from decimal import Decimal\nfrom products.models import *\n{code}", server=server
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path, settings: Settings) -> Project:
+    return Project(tmp_path / "shop", settings)
+
+
+def outcomes(client: Client) -> list[tuple[str, str]]:
+    """Type and item of each event so far, without revisions."""
+    found = [(event["type"], event["data"].get("item_id")) for event in client.events_so_far(START)]
+    return [one for one in found if one[0] in {UPSERTED, DELETED}]
+
+
+def test_items_are_as_the_rows_are(owner_process: Owners, client: Client, project: Project) -> None:
+    owner_process().running()
+    project.run(
+        """
+shoes = Product.objects.create(name="Trail running shoes", price=Decimal("89.90"), stock=3)
+shoes.tags.add(Tag.objects.create(name="outdoor"))
+Product.objects.create(name="Espresso machine", price=Decimal("120.00"), stock=1)
+Product.objects.create(name="Draft", price="1", published=False)
+road = Product.objects.create(name="Road running shoes", price=75, stock=5)
+"""
+    )
+    wait_until(lambda: client.ask("recommender.get", "4", collection="products") is not None, "the last product")
+    shoes = client.ask("recommender.get", "1", collection="products")
+    assert shoes["attributes"] == {"price": 89.9, "stock": 3, "tags": ["outdoor"]}
+    assert client.ask("recommender.get", "2", collection="products")["attributes"]["price"] == 120
+    assert client.ask("recommender.get", "3", collection="products") is None, "a draft is not to be found"
+    page = project.run(
+        'from django.test import Client as Browser\nprint(Browser().get("/product/1/").content.decode())'
+    )
+    assert "Road running shoes" in page
+    assert "Trail running shoes</a>" not in page
+
+    project.run(
+        'Product.objects.filter(name="Road running shoes").first().delete()\nProduct.objects.get(pk=2).delete()'
+    )
+    wait_until(lambda: client.ask("recommender.get", "4", collection="products") is None, "the product to be gone")
+    assert "pending" not in project.run(
+        "from celery_recommender.django.models import *\nprint(PendingCommand.objects.all())"
+    )
+
+
+def test_a_save_never_fails_for_a_server_that_is_down(client: Client, project: Project, owner_process: Owners) -> None:
+    told = project.run(
+        """
+from django.db import transaction
+first = Product.objects.create(name="Desk lamp", price="10", stock=1)
+first.name = "Brass desk lamp"
+first.save()
+Product.objects.create(name="", price="1")
+try:
+    with transaction.atomic():
+        Product.objects.create(name="never", price="1")
+        raise ValueError
+except ValueError:
+    pass
+print("saved", Product.objects.count())
+""",
+        server=NOWHERE,
+    )
+    assert "saved 2" in told
+    assert "django.no_item" in told, "a row that cannot be an item is a row all the same"
+    assert "not everything was sent" in project.manage("recommender_sync", server=NOWHERE, fails=True)
+    owner_process().running()
+    assert "2 pending commands sent" in project.manage("recommender_sync")
+    wait_until(lambda: len(outcomes(client)) == 2, "both commands")
+    assert client.ask("recommender.get", "1", collection="products")["text"].startswith("Brass desk lamp")
+    page = project.run(
+        'from django.test import Client as Browser\nprint(Browser().get("/product/1/").status_code)', server=NOWHERE
+    )
+    assert "200" in page, "the page is shown without recommendations"
+
+
+def test_a_late_command_does_not_undo_a_newer_one(client: Client, project: Project, owner_process: Owners) -> None:
+    owner_process().running()
+    code = """
+from celery_recommender.django.models import PendingCommand
+product = Product.objects.create(name="old name", price="1")
+old = PendingCommand.objects.get()
+product.name = "new name"
+product.save()
+"""
+    project.run(code, server=NOWHERE)
+    again = "from celery_recommender.django.models import PendingCommand as P\nold = P.objects.order_by('pk').first()\n"
+    project.run(f"{again}old.delete()")
+    assert "1 pending commands sent" in project.manage("recommender_sync")
+    project.run(
+        f"{again}import json\nP.objects.create(pk=1, type='item.upsert', data=json.dumps("
+        "{'id': '1', 'collection': 'products', 'title': 'old name', 'text': 'old name'}))"
+    )
+    assert "1 pending commands sent" in project.manage("recommender_sync")
+    wait_until(lambda: len(list(client.events_so_far(START))) == 2, "both outcomes")
+    assert client.ask("recommender.get", "1", collection="products")["text"].startswith("new name")
+
+
+def test_sync_all_sends_every_row(client: Client, project: Project, owner_process: Owners) -> None:
+    owner_process().running()
+    project.run("Product.objects.bulk_create([Product(name=f'chair {n}', price=1) for n in range(450)])")
+    assert outcomes(client) == []
+    assert "450 rows of products.Product sent" in project.manage("recommender_sync", "--all")
+    wait_until(lambda: len(outcomes(client)) == 450, "all rows")
