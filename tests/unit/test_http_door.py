@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.api.app import PREFIX, create_api
@@ -28,6 +29,7 @@ class _Sent(Client):
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], str | None]] = []
+        self.keys = PartitionKeys.of("default")
 
     def send(self, type_: str, data: Any, *, key: str | None = None) -> Any:
         self.sent.append((type_, data, key))
