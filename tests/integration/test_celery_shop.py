@@ -24,11 +24,11 @@ SHOP = ROOT / "examples" / "celery-shop"
 APP = "shop.celery_app"
 
 
-def promised() -> str:
-    """What the README shows."""
-    block = re.search(r"```text\n(.*?)```", (SHOP / "README.md").read_text(), re.DOTALL)
-    assert block is not None
-    return block[1]
+def promised() -> list[str]:
+    """What the README shows, of each command."""
+    blocks: list[str] = re.findall(r"```text\n(.*?)```", (SHOP / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    return blocks
 
 
 def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
@@ -43,16 +43,17 @@ def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
         with own.start(), owner.start():
             own.wait_ready()
             owner.wait_ready()
-            shown = subprocess.run(
-                [sys.executable, "-m", "shop"],
-                cwd=SHOP,
-                env={**os.environ, **settings.to_environment(), **place["environment"], "PYTHONPATH": SOURCES},
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-            assert (shown.stdout, shown.returncode) == (promised(), 0), shown.stderr
+            for module, expected in zip(("shop", "shop.pages"), promised(), strict=True):
+                shown = subprocess.run(
+                    [sys.executable, "-m", module],
+                    cwd=SHOP,
+                    env={**os.environ, **settings.to_environment(), **place["environment"], "PYTHONPATH": SOURCES},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=120,
+                )
+                assert (shown.stdout, shown.returncode) == (expected, 0), shown.stderr
             assert owner.terminate() == 0
             assert own.terminate() == 0
     with closing(sqlite3.connect(tmp_path / "shop.sqlite3")) as database:

@@ -14,7 +14,7 @@ def publish_product(self, product):
         "collection": "products",
         "id": product["id"],
         "fields": {"title": product["title"], "description": product["description"]},
-        "attributes": {"price": product["price"]},
+        "attributes": {name: product[name] for name in ("price", "category", "stock")},
     }
     raise self.replace(chain(app.tasks["recommender.ingest"].s(item), show_product.s()))
 
