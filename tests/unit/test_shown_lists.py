@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from celery_recommender.owner.telemetry.metrics import Metrics
 from recommender_engine import Entry, Recommender
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import (
@@ -234,6 +235,17 @@ def test_a_day_is_judged_once_when_its_lists_can_have_no_more_hits(page: Page) -
     assert page.engine.due_ms() is None
     assert page.engine.recent_hits() == (0, 0)
     assert len(page.rates()) == 2, "the figures stay"
+
+
+def test_the_metrics_say_how_many_lists_were_used(page: Page) -> None:
+    metrics = Metrics("default")
+    page.process(page.shown("r1", "a", user="u"), page.shown("r2", "b", user="u"), page.used("a", "u"))
+    metrics.hits(*page.engine.recent_hits())
+    values = [
+        metrics.registry.get_sample_value(name, {"partition": "default"})
+        for name in ("recommender_shown_lists", "recommender_hit_lists")
+    ]
+    assert values == [2, 1]
 
 
 def test_figures_of_a_deleted_collection_are_not_judged(page: Page) -> None:
