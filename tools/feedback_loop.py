@@ -1,12 +1,15 @@
 """Simulates a shop whose lists bring about what its lists are made of, with and without damping.
 
-    python -m tools.feedback_loop [--days 28] [--visits 120] [--items 300] [--spread 0.3] [--seed 1]
+    python -m tools.feedback_loop [--days 22] [--visits 40] [--items 150] [--each 2] [--seed 1]
+                                  [--spread 0.3] [--taste 0.5] [--liked 0.2]
 
-Visitors come for three days each, find an item by themselves, and are shown a list of ten. What they like is drawn: the
-appeal of an item (log-normal, ``spread``) times their own taste; of a list they look more at the top. The first week
-has no lists. Printed are, for each setting: the share of all uses of the first and of the last week that went to the
-ten items used most, how many items were used in the last week, the mean appeal of what was listed then (1 is
-that of all items), and which share of the lists was used. Every figure is a function of the seed.
+Visitors come on ``each`` days, find an item by themselves, and are shown a list of ten. What they like is drawn: the
+appeal of an item (log-normal, ``spread``) times their own ``taste``. The first item of a list is used with the
+probability ``liked``, if it is liked like the mean of all, later ones less. The first week has no lists.
+
+Printed are, for each setting: the share of all uses of the first and of the last week that went to the ten items used
+most, how many items were used in the last week, the mean appeal of what was listed then (1 is that of all items), and
+which share of the lists was used. Every figure is a function of the seed.
 """
 
 from __future__ import annotations
@@ -27,10 +30,6 @@ from recommender_engine.testing import DeterministicEncoders
 START_MS = 1_767_225_600_000
 DAY_MS = 24 * 3600 * 1000
 WEEK = 7
-VISITS_EACH = 3
-LIKED = 0.06
-"""How often the first item of a list is used, if it has the mean appeal."""
-
 SETTINGS: tuple[tuple[str, bool, float, float], ...] = (
     ("no lists", False, 1.0, 0.0),
     ("no damping", True, 1.0, 0.0),
@@ -100,10 +99,10 @@ class Shop:
         self._engine.close()
 
 
-def visits(day: int, count: int, chance: np.random.Generator) -> Iterator[tuple[str, np.random.Generator]]:
-    """The visitors of a day, each with what is drawn for the visit; a third of them comes for the first time."""
+def visits(day: int, count: int, each: int, chance: np.random.Generator) -> Iterator[tuple[str, np.random.Generator]]:
+    """The visitors of a day, each with what is drawn for the visit; one in ``each`` comes for the first time."""
     for n in chance.permutation(count):
-        begun = day - (day + int(n)) % VISITS_EACH
+        begun = day - (day + int(n)) % each
         yield f"v{begun}-{n}", np.random.default_rng([int(n), day])
 
 
@@ -117,8 +116,8 @@ def simulate(given: argparse.Namespace, *, lists: bool, shown_weight: float, imp
     for day in range(given.days):
         used: Counter[int] = Counter()
         shop.now_ms = START_MS + (day + 1) * DAY_MS
-        for visitor, drawn in visits(day, given.visits, chance):
-            taste = np.random.default_rng([given.seed, *visitor.encode()]).lognormal(0.0, 1.0, given.items)
+        for visitor, drawn in visits(day, given.visits, given.each, chance):
+            taste = np.random.default_rng([given.seed, *visitor.encode()]).lognormal(0.0, given.taste, given.items)
             liking = appeal * taste
             shop.now_ms += 1000
             found = int(drawn.choice(given.items, p=liking / liking.sum()))
@@ -130,7 +129,7 @@ def simulate(given: argparse.Namespace, *, lists: bool, shown_weight: float, imp
                 if day >= given.days - WEEK:
                     listed += shown
                 for rank, item in enumerate(shown):
-                    if drawn.random() < LIKED * liking[item] / liking.mean() / log2(rank + 2):
+                    if drawn.random() < given.liked * liking[item] / liking.mean() / log2(rank + 2):
                         used[item] += 1
                         shop.use(visitor, item, list_id)
         uses.append(used)
@@ -149,9 +148,10 @@ def share_of_top(used: Counter[int]) -> float:
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, default in (("days", 28), ("visits", 120), ("items", 300), ("seed", 1)):
+    for name, default in (("days", 22), ("visits", 40), ("items", 150), ("each", 2), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--spread", type=float, default=0.3)
+    for name, share in (("spread", 0.3), ("taste", 0.5), ("liked", 0.2)):
+        parser.add_argument(f"--{name}", type=float, default=share)
     given = parser.parse_args()
     print(f"{'setting':26} {'first week':>10} {'last week':>10} {'items used':>10} {'appeal':>7} {'hit rate':>9}")
     for name, lists, weight, fatigue in SETTINGS:
