@@ -102,7 +102,7 @@ class CollectionSettings(Value):
     )
     liked_from: float = 3.0
     scenarios: Annotated[dict[Name, Scenario], Field(max_length=MOST_SCENARIOS)] = Field(default_factory=dict)
-    shown_weight: Share = 0.3
+    shown_weight: Share = 0.1
     impression_fatigue: Annotated[float, Field(ge=0.0, le=10.0)] = 0.25
     push: Push = Field(default_factory=Push)
     commands_per_second: Annotated[float, Field(ge=0.001, le=1_000_000)] | None = None
