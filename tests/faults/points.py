@@ -69,6 +69,9 @@ class Point(NamedTuple):
 
 
 _STORE = "recommender_engine.store.sqlite:SqliteStore.transaction"
+_INCIDENTS = "recommender_engine.store.incidents:IncidentTable"
+_INTERACTIONS = "recommender_engine.pipeline.interactions.interactions:Interactions"
+_BEHAVIOUR = "recommender_engine.store.behaviour"
 _EVENTS = "celery_recommender.broker.events.stream:EventsStream"
 _COMMANDS = "celery_recommender.broker.commands.log:CommandsLog"
 _ENGINE = "recommender_engine.pipeline.recommender:Recommender"
@@ -114,6 +117,17 @@ POINTS = (
     Point("transaction: before an event", "recommender_engine.store.outbox:Outbox.add", "before"),
     Point("transaction: after an event", "recommender_engine.store.outbox:Outbox.add", "after"),
     Point("transaction: distances written", "recommender_engine.pipeline.candidates.novelty:Novelty.flush", "after"),
+    Point("transaction: before an incident", f"{_INCIDENTS}.put", "before"),
+    Point("transaction: after an incident", f"{_INCIDENTS}.put", "after"),
+    Point("transaction: hours of traffic counted", f"{_INCIDENTS}.count", "after"),
+    Point("transaction: before interactions are written", f"{_BEHAVIOUR}:BehaviourTable.flush", "before"),
+    Point("transaction: interactions written", f"{_BEHAVIOUR}:BehaviourTable.flush", "after"),
+    Point("transaction: before rows of behaviour are written", f"{_BEHAVIOUR}_rows:BehaviourRowTable.write", "before"),
+    Point("transaction: rows of items written", f"{_BEHAVIOUR}_rows:BehaviourRowTable._write_items", "after"),
+    Point("transaction: rows of behaviour written", f"{_BEHAVIOUR}_rows:BehaviourRowTable.write", "after"),
+    Point("transaction: a user merged", f"{_INTERACTIONS}.merge", "after"),
+    Point("transaction: a user erased", f"{_BEHAVIOUR}:BehaviourTable.erase_user", "after"),
+    Point("transaction: learned again", f"{_BEHAVIOUR}_rows:BehaviourRowTable.catch_up", "after"),
     Point("transaction: before the position", "recommender_engine.pipeline.batch:Batch.finish", "before"),
     Point("transaction: after the position", "recommender_engine.pipeline.batch:Batch.finish", "after"),
     Point(

@@ -8,8 +8,9 @@ from traceback import format_exc
 
 import click
 
+from recommender_engine.store import behaviour_rows
 from tests.faults.saboteur import Saboteur
-from tests.faults.simulation import ENGINE_POINTS, Trials, crash
+from tests.faults.simulation import ENGINE_POINTS, WRITE_AFTER, Trials, crash
 
 
 @click.command()
@@ -20,6 +21,7 @@ from tests.faults.simulation import ENGINE_POINTS, Trials, crash
 def main(trials: int, seed: int) -> None:
     """Run TRIALS and print one line of counts; the exit status is 0 only if all of them agree."""
     logging.disable(logging.CRITICAL)
+    behaviour_rows.WRITE_AFTER = WRITE_AFTER
     saboteur = Saboteur(strike=crash)
     saboteur.arm(ENGINE_POINTS)
     runs, failed = Trials(saboteur), 0

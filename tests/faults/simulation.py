@@ -37,6 +37,9 @@ ENGINE_POINTS = tuple(
     if point.step in STEPS and point.target.startswith("recommender_engine.") and "ahead" not in point.name
 )
 COMMANDS = 20
+WRITE_AFTER = 3
+"""Rows of behaviour are written after so few interactions: the logs are short."""
+
 LIVES_PER_LOG = 12
 START_MS = 1_700_000_000_000
 

@@ -12,8 +12,19 @@ from redis.exceptions import ConnectionError as ServerAway
 from celery_recommender.owner.delivery.publisher import Publisher
 from recommender_engine import Entry, open_recommender
 from recommender_engine.items import START, EntryId
+from recommender_engine.store import behaviour_rows
 from tests.faults.saboteur import Saboteur
-from tests.faults.simulation import ENGINE_POINTS, START_MS, Broken, Crash, Simulation, Trials, crash, make_entries
+from tests.faults.simulation import (
+    ENGINE_POINTS,
+    START_MS,
+    WRITE_AFTER,
+    Broken,
+    Crash,
+    Simulation,
+    Trials,
+    crash,
+    make_entries,
+)
 from tests.faults.workload import COMMANDS, make_workload
 from tests.support.encoders import FixedEncoders
 from tests.support.engine import data_of, is_outcome
@@ -27,6 +38,7 @@ def saboteur() -> Iterator[Saboteur]:
     with pytest.MonkeyPatch.context() as patch:
         made = Saboteur(strike=crash)
         made.arm(ENGINE_POINTS, patch.setattr)
+        patch.setattr(behaviour_rows, "WRITE_AFTER", WRITE_AFTER)
         yield made
 
 
@@ -41,7 +53,9 @@ def test_disturbed_lives_end_like_undisturbed_ones(saboteur: Saboteur, chunk: in
 
 def test_every_point_of_the_engine_is_reached(saboteur: Saboteur) -> None:
     reached: Counter[str] = Counter()
-    for seed in range(10):
+    for seed in range(60):
+        if len(reached) == len(ENGINE_POINTS):
+            break
         life = Simulation(seed, make_entries(seed), saboteur)
         life.drain()
         life._upkeep()

@@ -65,6 +65,9 @@ def make_workload(seed: int, start_ms: int, commands: int = COMMANDS, *, poisone
     return _Writer(random.Random(f"workload {seed}"), start_ms).write(commands, poisoned=poisoned)
 
 
+_INCIDENT_ENDS_MS = 2 * 3_600_000
+
+
 class _Writer:
     def __init__(self, chance: random.Random, start_ms: int) -> None:
         self._chance = chance
@@ -120,6 +123,8 @@ class _Writer:
             self._asked: 6,
             self._visit: 8,
             self._shown: 4,
+            lambda: add("user.erased", self._user()): 1,
+            self._outage: 2,
             lambda: add("user.merged", {**self._user(), "session": f"s{self._chance.randrange(3)}"}): 2,
         }
 
@@ -159,6 +164,8 @@ class _Writer:
 
     def _configure(self, collection: str) -> None:
         settings: dict[str, Any] = {"index": "hnsw" if collection == "products" else "auto"}
+        if collection == "tickets":
+            settings |= {"incidents": True, "incident_score": 3.0}
         if self._log and self._chance.random() < 0.5:
             settings["candidates"] = self._chance.choice((3, 10))
         self._add("collection.configured", {"collection": collection, "settings": settings})
@@ -209,6 +216,18 @@ class _Writer:
 
     def _user(self) -> dict[str, str]:
         return {"user": f"u{self._chance.randrange(3)}", "collection": self._chance.choice(COLLECTIONS)}
+
+    def _outage(self) -> None:
+        """The same report again and again within minutes: an incident, which closes after an hour without more."""
+        said = {**self._item(collection="tickets"), "text": self._text()}
+        for _ in range(self._chance.choice((7, 9))):
+            self._ms += 5000
+            self._items[-1]["collection"] = "tickets"
+            self._add("item.upsert", {**said, "id": self._items[-1]["id"]})
+            self._items.append({"id": f"T-{len(self._log)}", "collection": "tickets"})
+        self._items.pop()
+        if self._chance.random() < 0.3:
+            self._ms += _INCIDENT_ENDS_MS
 
     def _visit(self) -> None:
         """A user, or an anonymous session, uses items; each command has a key, so that it has an outcome."""
