@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from celery_recommender.broker.commands.log import decode
+from celery_recommender.client import new_key
 from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.items import DEFAULT_MODEL, EntryId
 from recommender_engine.opening import DATABASE
@@ -76,7 +77,7 @@ def entries(count: int, items: int, users: int, seed: int, *, keys: bool) -> Ite
             data = {"collection": "shop", "item": f"P-{item}", "user": f"U-{user}", "kind": "buy"}
             fields = {b"type": b"interaction.recorded", b"data": json.dumps(data).encode()}
             if keys:
-                fields[b"key"] = b"%032d" % made
+                fields[b"key"] = new_key().encode()
             yield decode(EntryId(now_ms, made), fields, now_ms)
             made += 1
             if made == count:

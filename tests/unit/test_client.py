@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from redis.exceptions import RedisError
@@ -16,7 +17,7 @@ from celery_recommender import Overloaded
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.sending import send_rows, upsert
 from celery_recommender.cli.input.tally import Tally
-from celery_recommender.client import Client, command_fields, is_outcome
+from celery_recommender.client import Client, command_fields, is_outcome, new_key
 from celery_recommender.records import Items, MappingOptions, open_records, resolve_mapping
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError, InvalidCommand
@@ -220,3 +221,14 @@ def test_without_results_there_is_nothing_to_ask(server: Embedded) -> None:
     with pytest.raises(ConfigurationError, match="answers come through the result backend"):
         client.themes()
     client.close()
+
+
+def test_keys_are_random_and_in_the_order_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = []
+    for ms in (1_760_000_000_000, 1_760_000_000_001, 1_999_999_999_999):
+        monkeypatch.setattr("time.time_ns", lambda ms=ms: ms * 1_000_000)
+        some = {new_key() for _ in range(1000)}
+        assert len(some) == 1000
+        assert {(UUID(key).version, UUID(key).variant, UUID(key).int >> 80) for key in some} == {(7, RFC_4122, ms)}
+        keys += sorted(some)
+    assert keys == sorted(keys)
