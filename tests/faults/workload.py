@@ -31,7 +31,7 @@ class Workload(NamedTuple):
     Attributes:
         log: entries of the commands stream.
         callers: ids of Celery tasks that wait for an outcome.
-        repeats: how many commands count as repeats of another under their key.
+        repeats: how many commands count as repeats of another under their key, or are of a user who is erased.
     """
 
     log: list[tuple[EntryId, dict[str, str | bytes]]]
@@ -96,6 +96,8 @@ class _Writer:
                 deadly = commands
             (write,) = self._chance.choices(list(kinds), list(kinds.values()))
             write()
+        self._outage()
+        self._leave()
         self._erase(self._items[0])  # at the least this one, long published
         self._ms += _LATER_MS
         for _ in range(2):
@@ -123,8 +125,6 @@ class _Writer:
             self._asked: 6,
             self._visit: 8,
             self._shown: 4,
-            lambda: add("user.erased", self._user()): 1,
-            self._outage: 2,
             lambda: add("user.merged", {**self._user(), "session": f"s{self._chance.randrange(3)}"}): 2,
         }
 
@@ -240,6 +240,16 @@ class _Writer:
             item = self._known()["id"] if self._chance.random() < 0.8 else f"unknown {self._chance.randrange(3)}"
             kind = self._chance.choice(("view", "buy", "dismiss"))
             self._add("interaction.recorded", {**whose, "item": item, "kind": kind}, key=f"visit {len(self._log)}")
+
+    def _leave(self) -> None:
+        """A visitor logs in and is erased; of what came before, no outcome is kept."""
+        user, session = {"user": "u gone"}, {"session": "s gone"}
+        for whose in (user, session):
+            used = {**whose, "collection": "tickets", "item": self._items[-1]["id"], "kind": "buy"}
+            self._add("interaction.recorded", used, key=f"visit {len(self._log)}")
+        self._add("user.merged", {**user, **session, "collection": "tickets"})
+        self._repeats += 3
+        self._add("user.erased", {**user, "collection": "tickets"})
 
     def _shown(self) -> None:
         """A list is shown, and used; each command has a key, so that it has an outcome."""
