@@ -104,6 +104,7 @@ def require_agreement(engine: Recommender) -> None:
     waiting = {(pair.item.id, pair.other.id) for pair in all_pages(lambda a: engine.review(after=a, limit=4), "pairs")}
     asked = {(id_, view.matched_id) for id_, view in views.items() if view.band is Band.REVIEW and view.matched_id}
     assert waiting <= asked
+    assert not any(engine._answers.settled(1, sorted(waiting))), "of some an answer tells, by a chain"
     assert {pair for pair in asked - waiting if not engine._answers.settled(1, [pair])[0]} == set()
 
 
@@ -196,13 +197,28 @@ def test_an_answered_pair_leaves_the_queue(engine: Recommender) -> None:
     assert (pair.item.id, pair.other.id) not in {(one.item.id, one.other.id) for one in left}
 
 
-def test_arrivals_are_counted_by_hour_and_day_of_stream_time(engine: Recommender, tmp_path: Path) -> None:
+def test_a_pair_that_a_chain_of_answers_settles_is_not_in_the_queue(engine: Recommender) -> None:
+    pair = engine.review(limit=1).pairs[0]
+    log = Log(1_750_000_000_000)
+    third = next(f"i{n}" for n in range(60) if f"i{n}" not in (pair.item.id, pair.other.id, "i2", "i9", "i3", "i8"))
+    engine.process([log.feedback(pair.other.id, "same", third), log.feedback(third, "different", pair.item.id)])
+    view = engine.get(pair.item.id)
+    assert view is not None
+    assert (view.band, view.matched_id) == (Band.REVIEW, pair.other.id), "no answer was about this pair"
+    left = all_pages(lambda after: engine.review(after=after), "pairs")
+    assert (pair.item.id, pair.other.id) not in {(one.item.id, one.other.id) for one in left}
+
+
+def test_arrivals_are_counted_by_hour_and_day_of_stream_time(tmp_path: Path) -> None:
     engine = opened(tmp_path)
     log = Log(1_700_000_000_000 // (24 * HOUR_MS) * 24 * HOUR_MS)
-    for hour in range(24 * 70):
-        if hour % 5 == 0:
-            engine.process([log.upsert(f"h{hour}", f"thing {hour}"), log.upsert(f"g{hour}", f"thing {hour}")])
-        engine.process([log.tick(HOUR_MS)])
+    for day in range(70):
+        entries = []
+        for hour in range(24 * day, 24 * day + 24):
+            if hour % 5 == 0:
+                entries += [log.upsert(f"h{hour}", f"thing {hour}"), log.upsert(f"g{hour}", f"thing {hour}")]
+            entries.append(log.tick(HOUR_MS))
+        engine.process(entries)
     engine.close()
     engine = opened(tmp_path)
     (counted,) = engine.overview().collections
