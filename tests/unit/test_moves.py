@@ -29,6 +29,7 @@ from recommender_engine.items import (
 )
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.moves import FIRST_PAGE
+from recommender_engine.matching import LearnedMatcher
 from recommender_engine.pipeline.migration.moved_collections import MOST_HOPS
 from tests.support.engine import at, data_of, is_outcome, lines
 from tests.support.partitions import Pair, Side
@@ -677,3 +678,35 @@ def test_keys_are_kept_for_as_long_as_ever(pair: Pair) -> None:
     pair["b"].add(*upsert("i3", TEXTS[3]), key="k3")
     pair.settle()
     assert data_of(said(pair["b"].events)[-1])["revision"] == 2
+
+
+def test_lists_the_queue_and_counts_move_with_their_collection() -> None:
+    """Each item stands as it stood, and arrived when it did."""
+    pair, words = Pair(matcher=LearnedMatcher), ("printer", "jams", "again", "order", "1042", "1043", "lost", "router")
+    pair["b"].add("item.upsert", {"id": "o", "collection": "other", "text": TEXTS[0]})
+    for n in range(24):
+        pair["a"].add(*upsert(f"i{n}", " ".join(words[n % 8 :] + words[: n % 5])))
+    pair["a"].add("feedback.given", {"id": "i1", "collection": "c", "answer": "different", "other": "i0"})
+    pair.settle()
+
+    def said(side: Side) -> tuple[Any, ...]:
+        engine = side.engine
+        listed = engine.list_items("c", order="probability", limit=200)
+        queue = engine.review("c", limit=100)
+        (counted,) = [one for one in engine.overview().collections if one.name == "c"]
+        assert listed is not None
+        assert queue is not None
+        shown = [(one.id, one.band, one.probability, one.duplicate_of, one.arrived_at) for one in listed.items]
+        pairs = {(one.item.id, one.other.id, one.item.probability) for one in queue.pairs}
+        answers = [(one.item_id, one.other_id) for one in engine.answer_page("c").answers]
+        hours = [(hour.start, sum(hour.bands.values())) for hour in counted.rates.hours]
+        return shown, pairs, answers, hours, counted.model_dump(exclude={"rates"}), engine.preview("c")
+
+    before = said(pair["a"])
+    for _ in pair.move():
+        pair.settle()
+    pair.settle()
+    assert pair["b"].engine.has("c")
+    assert said(pair["b"]) == before
+    assert all(before[:4])
+    pair.close()
