@@ -331,11 +331,11 @@ class ItemTable:
         Only uncontested pairs of stored items with different texts and a probability of at least ``least``.
         """
         rows = self._db.execute(
-            "SELECT one.seq, one.id, other.seq, other.id, json_extract(one.verdict, '$.probability') AS stated"
+            "SELECT one.seq, one.id, other.seq, other.id, one.stated"
             " FROM items AS one JOIN items AS other ON other.seq = one.matched_seq"
-            " WHERE one.collection=? AND one.seq > ? AND other.at_ms > ? AND one.at_ms > ? AND stated >= ?"
+            " WHERE one.collection=? AND one.seq > ? AND other.at_ms > ? AND one.at_ms > ? AND one.stated >= ?"
             " AND other.fingerprint <> one.fingerprint AND json_extract(one.verdict, '$.contested') IS NOT 1"
-            " ORDER BY stated DESC, one.seq LIMIT ?",
+            " ORDER BY one.stated DESC, one.seq LIMIT ?",
             (collection, since, _since(hidden_ms), _since(hidden_ms), least, limit),
         )
         return [LikelyPair(*row) for row in rows]
