@@ -52,6 +52,10 @@ def test_a_shop_sends_asks_and_is_told_outcomes(owner_process: Owners, client: C
     listed = door.post("/recommendations", json={"user": "bob", "collection": "tickets"})
     assert [one["id"] for one in listed.json()] == ["T-1"]
     assert door.post("/recommendations", json={"item": "T-9", "collection": "tickets"}).status_code == 404
+    shown = {"recommendation_id": listed.json()[0]["recommendation_id"], "items": ["T-1"], "collection": "tickets"}
+    assert door.post("/lists/shown", params={"wait": 30}, json=shown).json()["outcome"]["data"]["repeated"] is False
+    assert [one["lists"] for one in door.get("/hits", params={"collection": "tickets"}).json()] == [1]
+    assert door.get("/hits", params={"collection": "none"}).status_code == 404
     verdict = door.post("/compare", json={"one": {"id": "T-1"}, "other": {"id": "T-2"}, "collection": "tickets"})
     assert verdict.json()["band"] == "duplicate"
 

@@ -75,6 +75,7 @@ def create_api(desk: Desk | None, visitors: Visitors | None) -> FastAPI:
 
 def _schemas() -> dict[str, Any]:
     """Schemas of bodies and answers. The engine's rooms are imported here: a page needs none of them."""
+    from recommender_engine.items import HitRate
     from recommender_engine.pipeline.queries.comparing import ComparedPair
     from recommender_engine.pipeline.queries.incident_views import IncidentView
     from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage
@@ -85,7 +86,7 @@ def _schemas() -> dict[str, Any]:
 
     asked: list[type[BaseModel]] = [*BODIES, *(route.command for route in COMMAND_ROUTES)]
     pages: list[type[BaseModel]] = [ItemPage, ReviewPage, GroupPage, AnswerPage]
-    answers: list[type[BaseModel]] = [*pages, FoundItem, Listed, ComparedPair, ItemView, IncidentView]
+    answers: list[type[BaseModel]] = [*pages, FoundItem, Listed, ComparedPair, ItemView, IncidentView, HitRate]
     _, bodies = models_json_schema([(model, "validation") for model in asked], ref_template=REF)
     _, views = models_json_schema([(model, "serialization") for model in answers], ref_template=REF)
     found: dict[str, Any] = {**views["$defs"], **bodies["$defs"]}

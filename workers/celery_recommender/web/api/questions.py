@@ -22,6 +22,7 @@ from recommender_engine.items.list_request import ListRequest
 router = APIRouter(tags=["questions"])
 
 MOST_IDS = 200
+MOST_DAYS = 90
 
 Ids = Annotated[list[str], Query(alias="id", min_length=1, max_length=MOST_IDS)]
 
@@ -72,6 +73,15 @@ def items(caller: Looks, collection: Asked, ids: Ids, desk: AtDesk) -> JSONRespo
 def incidents(caller: Looks, collection: Asked, desk: AtDesk) -> JSONResponse:
     """Groups that grow out of their own baseline now."""
     return JSONResponse(desk.ask("recommender.incidents", collection=collection))
+
+
+@router.get("/hits", responses=gives("HitRate", many=True) | MISSING, operation_id="hits")
+def hits(
+    caller: Looks, collection: Asked, desk: AtDesk, days: Annotated[int, Query(ge=1, le=MOST_DAYS)] = 28
+) -> JSONResponse:
+    """What became of the lists of recommendations that were shown, by scenario and arm."""
+    found = desk.ask("recommender.hits", collection=collection, days=days)
+    return missing() if found is None else JSONResponse(found)
 
 
 @router.get("/outcomes", responses=MISSING, operation_id="outcome")
