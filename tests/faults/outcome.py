@@ -34,7 +34,7 @@ _NOTES_OF_THE_RUN = (
 )
 _TABLES = (
     *("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence"),
-    *("users", "used_items", "sessions", "session_rings", "interactions", "behaviour_redo"),
+    *("users", "used_items", "sessions", "session_rings", "interactions", "behaviour_redo", "list_weights"),
 )
 
 

@@ -108,8 +108,8 @@ def test_older_judgements_count_less_and_ever_fewer_interactions_are_judged() ->
     record = filled(1, [0.1] * 6)
     record.add(np.zeros(6), 50.0, HALF_LIFE_MS)
     assert record.sums[2, 0, 0] == pytest.approx(1.5)
-    shares = [filled(judged, [0.0] * 6).share for judged in (0, 199, 200, 250, 300, 550, 2000)]
-    assert shares == [1, 1, 2, 4, 8, 128, 128]
+    shares = [filled(judged, [0.0] * 6).share for judged in (0, 99, 100, 140, 180, 420, 2000)]
+    assert shares == [1, 1, 2, 4, 8, 512, 512]
     for item in range(CONTROLS + 9):
         record.saw(item)
     assert record.recent == list(range(9, CONTROLS + 9))
@@ -155,7 +155,7 @@ def test_noise_leaves_a_collection_to_its_texts() -> None:
         engine.process(visits(log, 3, 400, noise=True))
         weights = engine.stats()["collections"]["default"]["list_weights"]
         assert set(weights["by_interactions"].values()) == {"text"}, weights
-        assert weights["judged"] > 300
+        assert weights["judged"] > 200
         for item, by_text in before.items():  # what has no similar text can still follow
             assert kinds(engine, item)[: len(by_text)] == by_text, "in the order of the texts, as if nobody came"
         asked = {"collection": "default", "item": "teapot-1"}
@@ -189,7 +189,7 @@ def test_what_popular_items_share_is_no_evidence() -> None:
         engine.process(entries)
         found = engine._store.list_weights.of(1)
         assert found is not None
-        assert found.judged > 300
+        assert found.judged > 200
         assert served(found).blends == (TEXT,) * 3, served(found).why
 
 
