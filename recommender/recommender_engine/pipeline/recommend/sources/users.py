@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import neg
+
 import numpy as np
 
 from recommender_engine.pipeline.recommend.asked import Asked
@@ -41,8 +43,8 @@ class Neighbours:
             return False
         sessions, users = from_neighbours(asked.profile, self._rows)
         for term, scores in (("users", users), ("sessions", sessions)):
-            best = sorted(scores, key=lambda num: (-scores[num], num))[:_MOST_LISTED]
-            pool.add(term, listed(self._store, asked, normalised({num: scores[num] for num in best})))
+            best = sorted(zip(map(neg, scores.values()), scores, strict=True))[:_MOST_LISTED]
+            pool.add(term, listed(self._store, asked, normalised({num: -score for score, num in best})))
         return False
 
 
