@@ -74,6 +74,7 @@ _INTERACTIONS = "recommender_engine.pipeline.interactions.interactions:Interacti
 _BEHAVIOUR = "recommender_engine.store.behaviour"
 _EVENTS = "celery_recommender.broker.events.stream:EventsStream"
 _COMMANDS = "celery_recommender.broker.commands.log:CommandsLog"
+_SUBSCRIPTIONS = "recommender_engine.store.subscriptions:SubscriptionTable"
 _ENGINE = "recommender_engine.pipeline.recommender:Recommender"
 _SNAPSHOT = "recommender_engine.index.snapshot"
 _OWNER = "celery_recommender.owner.owner:Owner"
@@ -116,6 +117,8 @@ POINTS = (
     Point("transaction: after an item", "recommender_engine.store.items:ItemTable.insert", "after"),
     Point("transaction: before an event", "recommender_engine.store.outbox:Outbox.add", "before"),
     Point("transaction: after an event", "recommender_engine.store.outbox:Outbox.add", "after"),
+    Point("transaction: a list made again", f"{_SUBSCRIPTIONS}.looked", "before"),
+    Point("transaction: lists marked", f"{_SUBSCRIPTIONS}.go_on", "after"),
     Point("transaction: distances written", "recommender_engine.pipeline.candidates.novelty:Novelty.flush", "after"),
     Point("transaction: before an incident", f"{_INCIDENTS}.put", "before"),
     Point("transaction: after an incident", f"{_INCIDENTS}.put", "after"),

@@ -14,7 +14,7 @@ from recommender_engine.items import EntryId
 from tests.support.poison import KILLS
 from tests.support.streams import KEYS
 
-COMMANDS = 60
+COMMANDS = 67
 COLLECTIONS = ("tickets", "products")
 _DAY_MS = 24 * 3600 * 1000
 # The last commands come so much later that whatever falls due in the log is published by them, and no clock must tick.
@@ -79,6 +79,7 @@ class _Writer:
         self._erased: set[str] = set()
         self._repeats = 0
         self._items: list[dict[str, str]] = []
+        self._lists: list[dict[str, str]] = []
 
     def write(self, commands: int, *, poisoned: bool) -> Workload:
         for name in COLLECTIONS:
@@ -90,7 +91,7 @@ class _Writer:
         self._add("item.upsert", self._item())
         kinds = self._kinds()
         deadly = self._chance.randrange(len(self._log), commands - 10) if poisoned else commands
-        while len(self._log) < commands - 3:
+        while len(self._log) < commands - 11 - len(self._lists) or deadly < commands:
             if len(self._log) >= deadly:
                 self._add("item.upsert", {**self._item(), "text": f"{KILLS} since order {deadly}"})
                 deadly = commands
@@ -99,7 +100,14 @@ class _Writer:
         self._outage()
         self._leave()
         self._erase(self._items[0])  # at the least this one, long published
+        for name in COLLECTIONS:  # so that no list falls due in the end
+            self._add("collection.configured", {"collection": name, "settings": self._settings(name)})
+        for list_ in self._lists:
+            self._add("recommendations.unsubscribed", list_)
         self._ms += _LATER_MS
+        for _ in range(6):  # a few lists of settings that ask for none any more are forgotten before each
+            self._ms += 150
+            self._add("item.patch", {**self._items[0], "attributes": {"gone": True}})
         for _ in range(2):
             self._add("item.upsert", self._item())
         return Workload(self._log, self._callers, self._repeats)
@@ -125,6 +133,7 @@ class _Writer:
             self._asked: 6,
             self._visit: 8,
             self._shown: 4,
+            self._subscribe: 5,
             lambda: add("user.merged", {**self._user(), "session": f"s{self._chance.randrange(3)}"}): 2,
         }
 
@@ -163,12 +172,26 @@ class _Writer:
             self._add("feedback.given", {**one, "answer": self._chance.choice(("right", "wrong"))})
 
     def _configure(self, collection: str) -> None:
-        settings: dict[str, Any] = {"index": "hnsw" if collection == "products" else "auto"}
-        if collection == "tickets":
-            settings |= {"incidents": True, "incident_score": 3.0}
+        settings = self._settings(collection)
+        if self._log and self._chance.random() < 0.3:
+            settings["push"] = {"items": True, "users": True, "min_interval_seconds": 1}
         if self._log and self._chance.random() < 0.5:
             settings["candidates"] = self._chance.choice((3, 10))
         self._add("collection.configured", {"collection": collection, "settings": settings})
+
+    def _settings(self, collection: str) -> dict[str, Any]:
+        if collection == "tickets":
+            return {"index": "auto", "incidents": True, "incident_score": 3.0}
+        return {"index": "hnsw"}
+
+    def _subscribe(self) -> None:
+        """The list of an item or a user is to be told; time passes, so that others are told now."""
+        item, user = self._known(), self._user()
+        of_item = {"item": item["id"], "collection": item["collection"]}
+        list_ = of_item if self._chance.random() < 0.7 else user
+        self._lists.append(list_)
+        self._add("recommendations.subscribed", list_)
+        self._ms += self._chance.choice((150, 2000))
 
     def _repeat(self, *, other_text: bool) -> None:
         """A key is used again: with the same body, or with another one, which is rejected."""

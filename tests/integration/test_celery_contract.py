@@ -129,6 +129,9 @@ def test_commands_and_questions(project: Project) -> None:
     assert ask("record", {"item": "q2", "session": "s"})["item_id"] == "q2"
     assert [(one["lists"], one["hits"]) for one in ask("hits")] == [(1, 1)]
     assert {len(one["recommendation_id"]) for one in ask("recommendations")} == {36}, "the id of the task"
+    assert ask("subscribe", {"item": "q1"})["subscribed"] is True
+    assert ask("unsubscribe", {"item": "q1"})["subscribed"] is False
+    assert ask("subscribe", {"item": "nobody"})["reason"] == "unknown_item"
     assert ask("merge_user", {"user": "u", "session": "s"})["merged"] is True
     assert ask("erase_user", {"user": "u"})["interactions"] == 2
     assert ask("delete", {"id": "q1"})["erased"] is False

@@ -299,6 +299,23 @@ def test_an_incident_is_shown_by_the_command_and_the_client(
     assert client.incidents("nowhere") == []
 
 
+def test_a_list_is_told_by_a_real_worker_and_shown_when_it_changes(
+    owner_process: Owners, recommender: Run, client: Client
+) -> None:
+    owner_process().running()
+    for item in ("a", "b"):
+        client.ingest({"id": item, "collection": "shop", "text": f"mug of stoneware, glaze {item}"})
+    client.record("a", "ann", collection="shop")
+    assert "told from now on" in recommender("subscribe", "--user", "ann", "--collection", "shop").stdout
+    assert "name either" in recommender("subscribe", "--collection", "shop", status=2).stderr
+    assert "no such item" in recommender("subscribe", "--item", "x", "--collection", "shop", status=1).stdout
+    told = (one for one in client.events(EntryId(0, 0)) if one["type"].endswith("recommendations.updated.v1"))
+    first = next(told)["data"]
+    assert (first["user"], first["went"]) == ("ann", [])
+    ended = json.loads(recommender("unsubscribe", "--user", "ann", "--collection", "shop", "--json").stdout)
+    assert (ended["subscribed"], ended["item_id"]) == (False, None)
+
+
 def test_no_command_leaves_an_empty_state_that_others_would_answer_from(recommender: Run, settings: Settings) -> None:
     recommender("backup", str(settings.state_dir / "backups"), status=1)
     settings.partition_dir.mkdir(parents=True)  # a worker that ended before it had begun

@@ -65,10 +65,12 @@ def test_an_erased_user_is_nowhere(server: Server, tmp_path: Path, backups: bool
         app, _ = make_app(settings)
         stack.callback(app.close)
         client.ingest({"id": "P-1", "text": "a blue mug"})
+        client.ingest({"id": "P-9", "text": "an oak chair"})
         client.record("P-1", NAME, kind="buy", key=f"{NAME} buys")
         client.record("P-2", NAME, session=f"visit of {NAME}")
         client.record("P-1", session=f"visitor before {NAME} logs in")
         client.shown(["P-1"], session=f"visitor before {NAME} logs in", recommendation_id="page 2", key=f"{NAME} came")
+        client.subscribe(user=NAME, key=f"{NAME} subscribes")
         client.merge_user(NAME, f"visitor before {NAME} logs in")
         client.shown(["P-1", "P-2"], NAME, recommendation_id=f"page of {NAME}", key=f"{NAME} sees a list")
         client.record("P-1", NAME, recommendation_id=f"page of {NAME}")
@@ -83,6 +85,10 @@ def test_an_erased_user_is_nowhere(server: Server, tmp_path: Path, backups: bool
             refused = app.tasks["recommender.record"].delay({"item": "P-1", "user": NAME, "kind": "odd"})
             with pytest.raises(CommandRefused, match="unknown_kind"):
                 refused.get(timeout=TIMEOUT_S)
+            wait_until(
+                lambda: any(b"recommendations.updated" in fields[b"event"] for _, fields in redis.xrange(KEYS.events)),
+                "the list of the user to be told",
+            )
             before = places(redis, settings.state_dir / "state", folder)
             assert {KEYS.events, KEYS.dead_letters} <= set(before)
             assert any(place.startswith("state.sqlite3") for place in before)

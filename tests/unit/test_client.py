@@ -128,6 +128,20 @@ def test_what_users_do_is_said_and_no_more(client: Client) -> None:
         parse_command(type_, fields[b"data"])
 
 
+def test_a_list_is_subscribed_to_and_no_more_is_said(client: Client) -> None:
+    client.subscribe("a", collection="shop", scenario="page", key="one")
+    client.unsubscribe(user="u")
+    for which in ({}, {"item_id": "a", "user": "u"}):
+        with pytest.raises(InvalidCommand):
+            client.subscribe(**which)
+    entries: Any = client.redis.xrange(client.keys.commands)
+    assert [(fields[b"type"].decode(), json.loads(fields[b"data"])) for _, fields in entries] == [
+        ("recommendations.subscribed", {"item": "a", "collection": "shop", "scenario": "page"}),
+        ("recommendations.unsubscribed", {"user": "u", "collection": "default"}),
+    ]
+    assert entries[0][1][b"key"] == b"one"
+
+
 @pytest.mark.parametrize("whose", [{}, {"user": "u", "session": "s"}, {"user": ""}])
 def test_an_erasure_of_none_or_of_two_is_refused_before_it_is_sent(client: Client, whose: dict[str, str]) -> None:
     with pytest.raises(InvalidCommand):

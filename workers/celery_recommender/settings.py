@@ -149,7 +149,7 @@ class Settings(BaseModel):
     deliver_task: str = ""
     deliver_queue: str = ""
     deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
-    deliver_types: tuple[str, ...] = ("recommender.item.processed.v1",)
+    deliver_types: tuple[str, ...] = ("recommender.item.processed.v1", "recommender.recommendations.updated.v1")
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
     events_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
     events_retention: Literal["size", "age", "groups"] = "size"

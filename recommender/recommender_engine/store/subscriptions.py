@@ -246,26 +246,26 @@ class SubscriptionTable:
         else:
             self._db.execute("UPDATE list_changes SET after=? WHERE id=?", (after, change.id))
 
-    def mark_holding(self, collection: int, change: ListChange, mark: Mark, limit: int) -> int | None:
-        """Mark some of the lists that an item was told in; the last of them, ``None`` where no more are left."""
+    def mark_holding(self, collection: int, change: ListChange, mark: Mark, limit: int) -> list[int]:
+        """Mark some of the lists that an item was told in; returns their numbers."""
         rows = self._db.execute(
             "SELECT subscription FROM listed_items WHERE collection=? AND item=? AND subscription>?"
             " ORDER BY subscription LIMIT ?",
             (collection, change.item, change.after, limit),
         ).fetchall()
-        return self._mark_numbers([row[0] for row in rows], mark, limit)
+        return self._mark_numbers([row[0] for row in rows], mark)
 
-    def mark_all(self, collection: int, change: ListChange, mark: Mark, limit: int) -> int | None:
-        """Mark some of all lists of a collection; returns likewise."""
+    def mark_all(self, collection: int, change: ListChange, mark: Mark, limit: int) -> list[int]:
+        """Mark some of all lists of a collection; returns their numbers."""
         rows = self._db.execute(
             "SELECT num FROM subscriptions WHERE collection=? AND num>? ORDER BY num LIMIT ?",
             (collection, change.after, limit),
         ).fetchall()
-        return self._mark_numbers([row[0] for row in rows], mark, limit)
+        return self._mark_numbers([row[0] for row in rows], mark)
 
-    def _mark_numbers(self, nums: Sequence[int], mark: Mark, limit: int) -> int | None:
+    def _mark_numbers(self, nums: list[int], mark: Mark) -> list[int]:
         self._mark("num IN (SELECT value FROM json_each(:some))", mark, nums)
-        return nums[-1] if len(nums) == limit else None
+        return nums
 
     def items_after(self, collection: int, change: ListChange, limit: int) -> list[tuple[int, str]]:
         """Arrival numbers and ids of some items of a collection."""

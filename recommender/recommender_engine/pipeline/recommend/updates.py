@@ -51,17 +51,17 @@ class ListUpdates:
         on_tick = isinstance(decision.entry.command, TickClock)
         if not self._changed_lists.begin_turn(decision.time_ms, at_once=on_tick):
             return
-        spreads, left = (_SPREADS_ON_A_TICK, MADE_ON_A_TICK) if on_tick else (1, MADE_AT_ONCE)
+        left = MADE_ON_A_TICK if on_tick else MADE_AT_ONCE
         for collection in self._changed_lists.due_collections(decision.time_ms):
             here = decision.within(collection)
-            while spreads and self._changed_lists.spread(here):
-                spreads -= 1
-            for one in self._changed_lists.due(collection, decision.time_ms, left):
-                self._store.clock_ms = decision.time_ms
-                with self._indexes.overlaid(decision.batch.overlays):
+            self._changed_lists.spread(here, _SPREADS_ON_A_TICK if on_tick else 1)
+            due = self._changed_lists.due(collection, decision.time_ms, left)
+            self._store.clock_ms = decision.time_ms
+            with self._indexes.overlaid(decision.batch.overlays):
+                for one in due:
                     self._look(here, one)
-                left -= 1
-            if not left:
+            left -= max(1, len(due))
+            if left <= 0:
                 return
 
     def _look(self, decision: CollectionDecision, one: Subscription) -> None:

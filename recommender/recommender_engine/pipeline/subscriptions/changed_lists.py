@@ -18,7 +18,8 @@ MOST_NEAR = 100
 """So many of the items near one that arrives are looked up."""
 NEAREST_OF_USERS, LATEST_USERS = 10, 20
 """Users of so many of the nearest items are told of one that arrives, the latest so many of each."""
-MARKED_AT_ONCE = 250
+MARKED_AT_ONCE, CHANGES_AT_ONCE = 250, 25
+"""So many lists are marked, by so many queued changes, before one command."""
 TURN_MS = 100
 """Lists are made at most once in so much stream time, or before ``clock.ticked``, which comes on a quiet stream."""
 
@@ -151,32 +152,43 @@ class ChangedLists:
         """Collections in which something is due, what has waited longest first."""
         return [collection for _, _, collection in sorted(self._due_at(now_ms), key=lambda one: one[:2])]
 
-    def spread(self, decision: CollectionDecision) -> bool:
-        """Mark some of the lists that a queued change concerns; false where none is queued."""
+    def spread(self, decision: CollectionDecision, times: int) -> None:
+        """Mark some of the lists that queued changes concern.
+
+        Args:
+            decision: on the present command.
+            times: as much as this of what is done before one command.
+        """
+        collection, left = decision.collection, times * MARKED_AT_ONCE
+        for _ in range(times * CHANGES_AT_ONCE):
+            change = self._table.next_change(collection.id)
+            if change is None or left <= 0:
+                return
+            touched = self._spread(decision, change, left)
+            self._table.go_on(change, touched[-1] if len(touched) == left else None)
+            left -= len(touched)
+            self._stale.add(collection.id)
+
+    def _spread(self, decision: CollectionDecision, change: ListChange, limit: int) -> list[int]:
+        """Note a change at some of what it concerns; returns their numbers."""
         collection = decision.collection
-        change = self._table.next_change(collection.id)
-        if change is None:
-            return False
         match change.kind:
             case "holding":
-                last = self._table.mark_holding(collection.id, change, _mark(decision), MARKED_AT_ONCE)
+                return self._table.mark_holding(collection.id, change, _mark(decision), limit)
             case "all":
-                last = self._table.mark_all(collection.id, change, _mark(decision), MARKED_AT_ONCE)
+                return self._table.mark_all(collection.id, change, _mark(decision), limit)
             case _:
-                last = self._enrol_some(decision, change)
-        self._table.go_on(change, last)
-        self._stale.add(collection.id)
-        return True
+                return self._enrol_some(decision, change, limit)
 
-    def _enrol_some(self, decision: CollectionDecision, change: ListChange) -> int | None:
+    def _enrol_some(self, decision: CollectionDecision, change: ListChange, limit: int) -> list[int]:
         """Subscribe to the lists of some items, or users, that were there before the settings asked for them."""
         for_user = change.kind == "users"
         read = self._table.users_after if for_user else self._table.items_after
-        rows = read(decision.collection.id, change, MARKED_AT_ONCE)
+        rows = read(decision.collection.id, change, limit)
         for _, id_ in rows:
             if id_ is not None:
                 self.enrol(decision, id_, for_user=for_user)
-        return rows[-1][0] if len(rows) == MARKED_AT_ONCE else None
+        return [num for num, _ in rows]
 
     def due(self, collection: Collection, now_ms: int, limit: int) -> list[Subscription]:
         """Lists that are to be made again."""
