@@ -270,7 +270,7 @@ class RecommendationsUpdated(EventData):
     """A list of recommendations that is told when it changes: as it is now.
 
     Attributes:
-        command: before which it was noticed; the change came earlier.
+        command: before which it was noticed, without its key; the change came earlier.
         item_id: the item whose list it is; ``None`` for a user's.
         user: the user whose list it is; ``None`` for an item's.
         scenario: the options of the list; ``None``: those of a plain request.

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
-from recommender_engine.items import ListedItem, ListRequest, RecommendationsUpdated, TickClock
+from recommender_engine.items import Cause, ListedItem, ListRequest, RecommendationsUpdated, TickClock
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.lists import RecommendationLists
@@ -108,7 +108,7 @@ class ListUpdates:
         collection, ids = decision.collection, [item.id for item in listed]
         event = decision.emit(
             RecommendationsUpdated(
-                command=decision.cause,
+                command=Cause(id=str(decision.entry.id)),  # its key may name another user
                 collection=collection.name,
                 item_id=None if one.key.for_user else one.key.id,
                 user=one.key.id if one.key.for_user else None,
