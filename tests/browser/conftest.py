@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
@@ -99,8 +99,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             owner.running()
             client = Client(settings)
             items = sample_items("tickets") + sample_items("products")
-            client.outcome(client.ingest_many(items)[-1])
-            wait_until(lambda: (owner.status() or {}).get("lag") == 0, "everything to be decided")
+            client.outcome(client.ingest_many(items)[-1], timeout_s=120)
+            wait_until(lambda: (owner.status() or {}).get("lag") == 0, "everything to be decided", 120)
             yield World(address, client, settings, owner)
             client.close()
 
@@ -110,6 +110,7 @@ def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         unavailable(f"needs {CHROMIUM}: apt-get install chromium")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=20_000)  # a busy machine
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser
         browser.close()
@@ -126,7 +127,7 @@ def watched() -> Iterator[Watched]:
 @pytest.fixture
 def context(chromium: Browser, world: World) -> Iterator[BrowserContext]:
     opened = chromium.new_context(base_url=world.address, viewport={"width": 1200, "height": 800})
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(30_000)
     yield opened
     opened.close()
 

@@ -109,25 +109,29 @@ def test_two_browsers_share_the_queue(chromium: Browser, page: Page, world: Worl
     other.reload()
     _, taken = card(other)
     assert taken == mine, "the first pair is free again"
-    expect(page.get_by_role("alert")).to_contain_text("has it now", timeout=5000)
+    expect(page.get_by_role("alert")).to_contain_text("has it now")
     assert card(page, key)[1] != mine, "the other browser's card left"
     other_context.close()
 
 
-def test_a_killed_worker_is_told_and_the_page_goes_on_by_itself(page: Page, world: World) -> None:
+def test_a_killed_worker_is_told_and_the_page_goes_on_by_itself(
+    page: Page, world: World, record_property: Callable[[str, object], None]
+) -> None:
     count = len(accepted(world))
     page.goto("/review?collection=tickets")
     key, pair = card(page)
     began = time.perf_counter()
     world.owner.signal(signal.SIGKILL)
-    expect(page.locator("#status .owner.silent, #status .owner.away")).to_be_visible(timeout=8000)
-    assert time.perf_counter() - began < 8
+    expect(page.locator("#status .owner.silent, #status .owner.away")).to_be_visible()
+    record_property("kill_to_told_s", round(time.perf_counter() - began, 1))
     page.keyboard.press("d")
     expect(page.locator("#card.away-card")).to_be_visible()
     shot(page, "worker-away")
     world.owner.wait()
     world.owner.running()
-    _, following = card(page, key)
+    key, following = card(page, key)
     assert following != pair
+    page.keyboard.press("n")
+    assert card(page, key)[1] != following, "keys work as before"
     given = wait_until(lambda: accepted(world)[count:], "the answer to be decided")
     assert [(one["item_id"], one["other_id"], one["answer"]) for one in given] == [(*pair, "different")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_pages_show_what_the_worker_holds(
 ) -> None:
     owner_process().running()
     sent(client)
+    assert {"products", "tickets"} == set(re.findall(r'value="(\w+)"', browser.page("/names")))
     parts = browser.page("/overview")
     assert {"tickets", "products"} <= set(Elements(parts).texts("a"))
 
@@ -132,7 +134,9 @@ def test_the_feed_has_an_event_soon_and_only_what_its_user_may_see(
                     rows += json.loads(line.removeprefix("data: "))["rows"]
                 if rows:
                     break
-        assert ["T1" in row for row in rows] == [True] * len(rows), "the product is not the user's to see"
+            assert ["T1" in row for row in rows] == [True] * len(rows), "the product is not the user's to see"
+            UsersFile(users).remove("jo")
+            assert [line for line in lines if line.startswith("data: ")] == [], "it ends for a removed user"
 
 
 def test_users_see_and_do_what_their_role_says(

@@ -116,6 +116,10 @@ def test_every_answer_counts_once_has_its_author_and_can_be_undone(
         following = ann.press(card, "same")
         assert named(following) != (one, other)
         assert len(set(groups_of(client, one, other))) == 1
+        assert ann.get("/review/held", params=dict(card)).status_code == 204, "what is answered here does not leave"
+        again = ann.answered(card, "same")  # pressed twice
+        assert named(fields(again)) == named(following)
+        assert "alert" not in again
         back = fields(ann.give("/review/undo", collection="tickets"))
         assert named(back) == (one, other), "the pair comes back"
         assert groups_of(client, one, other) == groups

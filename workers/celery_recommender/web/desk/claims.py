@@ -31,9 +31,15 @@ class Pair(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What is known of a pair: ``free``, ``mine``, ``other`` (claimed in another browser) or ``answered``, and who."""
+    """What is known of a pair, and who has it.
 
-    state: Literal["free", "mine", "other", "answered"]
+    Attributes:
+        state: ``free``, claimed by this browser (``mine``) or an ``other``, or answered: here (``given``) or elsewhere
+            (``answered``).
+        by: the user who has claimed or answered it.
+    """
+
+    state: Literal["free", "mine", "other", "given", "answered"]
     by: str = ""
 
 
@@ -139,9 +145,10 @@ def _held(found: bytes | None, browser: str) -> Held:
     if found is None:
         return Held("free")
     mark = json.loads(found)
+    here = mark["browser"] == browser
     if mark["state"] == "answered":
-        return Held("answered", mark["by"])
-    return Held("mine" if mark["browser"] == browser else "other", mark["by"])
+        return Held("given" if here else "answered", mark["by"])
+    return Held("mine" if here else "other", mark["by"])
 
 
 def _mark(state: str, browser: str, by: str) -> str:

@@ -17,6 +17,8 @@ ANSWER_TIMEOUT_S = 15.0
 OUTCOME_TIMEOUT_S = 4.0
 _MOST_PAGES = 4  # of fifty collections: more are no overview
 _SILENT_AFTER_MS = 2500  # a living owner renews its status twice a second, also while it computes
+_GONE_AFTER_MS = 5000  # on a machine under load a living one may be late: it is still asked, for a shorter time
+_SILENT_TIMEOUT_S = 5.0
 _STATUS_MS = 15_000
 
 State = Literal["running", "starting", "silent", "away", "unreachable"]
@@ -40,6 +42,7 @@ class Health(NamedTuple):
         waiting: commands that wait.
         waited_s: for how long the oldest has waited, in seconds.
         items: in the partition.
+        age_ms: of the owner's status.
     """
 
     partition: str
@@ -47,6 +50,12 @@ class Health(NamedTuple):
     waiting: int = 0
     waited_s: float = 0.0
     items: int = 0
+    age_ms: int = 0
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether it is worth asking the owner."""
+        return self.state == "running" or (self.state == "silent" and self.age_ms < _GONE_AFTER_MS)
 
 
 class Desk:
@@ -79,8 +88,7 @@ class Desk:
             InvalidCommand: the owner refuses the question.
         """
         partition = self.client.partitions.routing.partition_of(collection)
-        self._require(partition)
-        return self._put(partition, question, args, collection, options)
+        return self._put(self._required(partition), question, args, collection, options)
 
     def overview(self, sees: Callable[[str], bool]) -> list[dict[str, Any]]:
         """Counts of the collections of all owners that run, by name, see ``recommender.overview``.
@@ -91,21 +99,19 @@ class Desk:
         Raises:
             OwnerAway: no owner runs.
         """
-        running = [one.partition for one in self.health() if one.state == "running"]
-        if not running:
-            self._require(self.settings.home)
+        asked = [one for one in self.health() if one.may_answer] or [self._required(self.settings.home)]
         found: dict[str, dict[str, Any]] = {}
-        for partition in running:
-            for one in self._overviewed(partition):
-                here = self.client.partitions.routing.partition_of(one["name"]) == partition
+        for owner in asked:
+            for one in self._overviewed(owner):
+                here = self.client.partitions.routing.partition_of(one["name"]) == owner.partition
                 if sees(one["name"]) and (here or one["name"] not in found):  # while one moves, it is in two
                     found[one["name"]] = one
         return [found[name] for name in sorted(found)]
 
-    def _overviewed(self, partition: str) -> Iterator[dict[str, Any]]:
+    def _overviewed(self, owner: Health) -> Iterator[dict[str, Any]]:
         after: str | None = None
         for _ in range(_MOST_PAGES):
-            page = self._put(partition, "recommender.overview", (), None, {"after": after, "limit": 50})
+            page = self._put(owner, "recommender.overview", (), None, {"after": after, "limit": 50})
             yield from page["collections"]
             after = page["next"]
             if after is None:
@@ -139,14 +145,15 @@ class Desk:
         return self.outcome(self.client.configure(collection, settings))
 
     def _put(
-        self, partition: str, question: str, args: tuple[Any, ...], collection: str | None, options: dict[str, Any]
+        self, owner: Health, question: str, args: tuple[Any, ...], collection: str | None, options: dict[str, Any]
     ) -> Any:
         about = {} if collection is None else {"collection": collection}
-        client = self.client if collection is not None else self._of(partition)
+        client = self.client if collection is not None else self._of(owner.partition)
+        timeout_s = ANSWER_TIMEOUT_S if owner.state == "running" else _SILENT_TIMEOUT_S
         try:
-            return client.ask(question, *args, timeout_s=ANSWER_TIMEOUT_S, **about, **options)
+            return client.ask(question, *args, timeout_s=timeout_s, **about, **options)
         except TimeoutError:
-            raise OwnerAway(self._health(partition).state) from None
+            raise OwnerAway(self._health(owner.partition).state) from None
 
     def _of(self, partition: str) -> Client:
         """A client whose home is a partition."""
@@ -156,10 +163,12 @@ class Desk:
             self._clients[partition] = Client(self.settings.replaced(partition=partition), self.redis)
         return self._clients[partition]
 
-    def _require(self, partition: str) -> None:
-        state = self._health(partition).state
-        if state != "running":
-            raise OwnerAway(state)
+    def _required(self, partition: str) -> Health:
+        """The owner of a partition, which may answer."""
+        owner = self._health(partition)
+        if not owner.may_answer:
+            raise OwnerAway(owner.state)
+        return owner
 
     def _health(self, partition: str) -> Health:
         keys = PartitionKeys.of(partition, self.settings.key_prefix)
@@ -174,4 +183,4 @@ class Desk:
         running = status.get("state") == "running"
         state: State = "silent" if age_ms > _SILENT_AFTER_MS else "running" if running else "starting"
         waited_s = float(status.get("oldest_waiting_s", 0.0))
-        return Health(partition, state, waiting, waited_s, int(status.get("items", 0)))
+        return Health(partition, state, waiting, waited_s, int(status.get("items", 0)), age_ms)

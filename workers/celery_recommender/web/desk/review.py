@@ -92,11 +92,11 @@ class ReviewDesk:
         return Card(pair, one, other, verdict["probability"], verdict["reasons"], apart, _key())
 
     def taken(self, pair: Pair, who: Reviewer) -> Held | None:
-        """Who else has a pair, or has answered it; ``None``: it is this reviewer's, claimed again if need be."""
+        """Who has a pair or has answered it; ``None``: it is this reviewer's to answer, claimed again if need be."""
         held = self.claims.held(pair, who.browser)
         if held.state == "free" and not self.claims.claim(pair, who.browser, who.name):
             held = self.claims.held(pair, who.browser)
-        return held if held.state in {"other", "answered"} else None
+        return None if held.state in {"free", "mine"} else held
 
     def answer(self, given: Given, who: Reviewer, key: str) -> dict[str, Any] | None:
         """Send an answer on a claimed pair; its outcome, ``None`` while it waits for its owner."""

@@ -17,6 +17,12 @@ def overview(request: Request, visitor: Who, desk: AtDesk) -> HTMLResponse:
     return page(request, "overview.html", health=desk.health())
 
 
+@router.get("/names")
+def names(request: Request, visitor: Who, desk: AtDesk) -> HTMLResponse:
+    """Names of collections, for fields that ask for one."""
+    return page(request, "names.html", names=[str(one["name"]) for one in desk.overview(visitor.sees)])
+
+
 @router.get("/overview")
 def collections(request: Request, visitor: Who, desk: AtDesk) -> HTMLResponse:
     """The table of collections."""

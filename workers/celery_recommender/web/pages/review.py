@@ -57,7 +57,7 @@ def held(
 ) -> Response:
     """Whether the pair of the card is still this reviewer's: nothing if so, else the next pair."""
     found = queue.claims.held(Pair(collection, one, other), visitor.browser)
-    if found.state in {"mine", "free"}:
+    if found.state in {"mine", "free", "given"}:  # what is given here is on its way
         return Response(status_code=204)
     return _next(request, visitor, queue, collection, order, taken=found)
 

@@ -16,12 +16,13 @@ document.addEventListener("keydown", (event) => {
   if (!swapping && !button.disabled) button.click();
 });
 
-const answers = (event) => event.detail.target?.id === "card" && event.detail.requestConfig.verb === "post";
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (answers(event)) swapping = true;
-});
-document.addEventListener("htmx:afterRequest", (event) => {
-  if (answers(event)) swapping = false;
+  if (event.detail.target?.id !== "card" || event.detail.requestConfig.verb !== "post") return;
+  swapping = true;
+  // Not an event of htmx: those do not come up from a card that has left meanwhile.
+  event.detail.xhr.addEventListener("loadend", () => {
+    swapping = false;
+  });
 });
 
 // The live feed: rows come in batches, the newest first, and no more stay than the page says.
