@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from celery.exceptions import TaskRevokedError
+from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -152,8 +154,10 @@ class Desk:
         timeout_s = ANSWER_TIMEOUT_S if owner.state == "running" else _SILENT_TIMEOUT_S
         try:
             return client.ask(question, *args, timeout_s=timeout_s, **about, **options)
-        except TimeoutError:
+        except (TimeoutError, TaskRevokedError):  # revoked: an owner that came back found the question too old
             raise OwnerAway(self._health(owner.partition).state) from None
+        except OperationalError:
+            raise OwnerAway("unreachable") from None
 
     def _of(self, partition: str) -> Client:
         """A client whose home is a partition."""
