@@ -113,7 +113,8 @@ def test_what_comes_under_its_name_finds_nothing_of_it(*, tidied: bool) -> None:
 
 def said(data: dict[str, Any]) -> dict[str, Any]:
     """Without what counts in the partition as a whole: positions, and numbers of groups."""
-    kept = {name: value for name, value in data.items() if name not in ("command", "group", "recommendations")}
+    positions = ("command", "group", "recommendations", "recommendation_id")
+    kept = {name: value for name, value in data.items() if name not in positions}
     return {**kept, "recommended": [one["id"] for one in data.get("recommendations", ())]}
 
 
