@@ -251,3 +251,16 @@ def test_judgements_are_the_same_in_any_batching_and_again(kept: int, monkeypatc
     one = stored(1)
     assert one[0][1] > 150  # type: ignore[operator]
     assert [stored(size) for size in (7, 500, 500)] == [one] * 3
+
+
+def test_controls_are_of_many_visits_however_large_they_are() -> None:
+    """Those of the same visit are as good as what is wanted: behaviour would seem to predict nothing."""
+    log = Log()
+    with closing(opened()) as engine:
+        for visit in range(12):
+            engine.process([log.interact(f"{visit}-{n}", f"u{visit}") for n in range(80)])
+        record = engine._store.list_weights.of(1)
+        assert record is not None
+        ids = engine._store.behaviour.ids(record.recent)
+        assert len(ids) == CONTROLS
+        assert len({id_.split("-")[0] for id_ in ids}) > 6

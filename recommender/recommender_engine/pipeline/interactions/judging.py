@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from recommender_engine.items import EntryId
 from recommender_engine.recommend.behaviour import ItemRow, Observation
 from recommender_engine.recommend.behaviour.together import PartnerList, heaviest, together
-from recommender_engine.recommend.weights import LEAST_CONTROLS, MOST_WANTED, rewards
+from recommender_engine.recommend.weights import CONTROLS, LEAST_CONTROLS, MOST_WANTED, rewards
 from recommender_engine.store import Collection, SqliteStore
 
 _MULTIPLIER, _MASK, _HALF = 0x9E3779B97F4A7C15, 2**64 - 1, 32  # Fibonacci hashing
-_KEPT_SHARE = 4
-"""One of so many interactions becomes a control for later ones."""
+_FIRST_SHARE, _KEPT_SHARE = 4, 16
+"""One of so many interactions becomes a control for later ones: until there are enough, and then. So they are of many
+visits: those of the same one would be as good as what is wanted."""
 _DECIMALS = 6
 
 
@@ -44,7 +45,8 @@ class BlendJudge:
             context = self._store.behaviour.rows.context(seen)
             if context and seen.item not in context:
                 self._judge(collection, seen.item, context[-MOST_WANTED:], record.recent, now_ms)
-        if chosen % _KEPT_SHARE == 0 and seen.weight > 0.0:
+        enough = record is not None and len(record.recent) >= CONTROLS
+        if chosen % (_KEPT_SHARE if enough else _FIRST_SHARE) == 0 and seen.weight > 0.0:
             self._store.list_weights.change(collection.id).saw(seen.item)
 
     def _judge(self, collection: Collection, item: int, wanted: list[int], recent: list[int], now_ms: int) -> None:
