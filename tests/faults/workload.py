@@ -65,9 +65,6 @@ def make_workload(seed: int, start_ms: int, commands: int = COMMANDS, *, poisone
     return _Writer(random.Random(f"workload {seed}"), start_ms).write(commands, poisoned=poisoned)
 
 
-_INCIDENT_ENDS_MS = 2 * 3_600_000
-
-
 class _Writer:
     def __init__(self, chance: random.Random, start_ms: int) -> None:
         self._chance = chance
@@ -86,6 +83,7 @@ class _Writer:
             self._configure(name)
         for _ in range(4):  # days ago: by the end their events are due to be dropped from the store
             self._add("item.upsert", self._item(), key=f"key {len(self._log)}")
+        self._outage()  # it is over when the log goes on, not whenever a worker ticks
         self._items.clear()  # so nobody touches them: what was said of them can be counted in the events stream
         self._ms = self._start_ms
         self._add("item.upsert", self._item())
@@ -97,7 +95,6 @@ class _Writer:
                 deadly = commands
             (write,) = self._chance.choices(list(kinds), list(kinds.values()))
             write()
-        self._outage()
         self._leave()
         self._erase(self._items[0])  # at the least this one, long published
         for name in COLLECTIONS:  # so that no list falls due in the end
@@ -249,8 +246,6 @@ class _Writer:
             self._add("item.upsert", {**said, "id": self._items[-1]["id"]})
             self._items.append({"id": f"T-{len(self._log)}", "collection": "tickets"})
         self._items.pop()
-        if self._chance.random() < 0.3:
-            self._ms += _INCIDENT_ENDS_MS
 
     def _visit(self) -> None:
         """A user, or an anonymous session, uses items; each command has a key, so that it has an outcome."""
