@@ -119,8 +119,16 @@ print("saved", Product.objects.count())
     assert "saved 2" in told
     assert "django.no_item" in told, "a row that cannot be an item is a row all the same"
     assert "not everything was sent" in project.manage("recommender_sync", server=NOWHERE, fails=True)
+    project.run(
+        "from celery_recommender.django.models import PendingCommand as P\n"
+        "import json\nP.objects.create(type='item.upsert', data=json.dumps({'id': '9', 'text': 'x' * 300_000}))\n"
+        "P.objects.create(type='item.upsert', data='[')",
+        server=NOWHERE,
+    )
     owner_process().running()
-    assert "2 pending commands sent" in project.manage("recommender_sync")
+    told = project.manage("recommender_sync")
+    assert "2 pending commands sent" in told
+    assert told.count("django.dropped") == 2, "what can never be sent does not keep the others waiting"
     wait_until(lambda: len(outcomes(client)) == 2, "both commands")
     assert client.ask("recommender.get", "1", collection="products")["text"].startswith("Brass desk lamp")
     page = project.run(
@@ -153,7 +161,52 @@ product.save()
 
 def test_sync_all_sends_every_row(client: Client, project: Project, owner_process: Owners) -> None:
     owner_process().running()
-    project.run("Product.objects.bulk_create([Product(name=f'chair {n}', price=1) for n in range(450)])")
+    names = "['', *(f'chair {n}' for n in range(450))]"
+    project.run(f"Product.objects.bulk_create([Product(name=name, price=1) for name in {names}])")
     assert outcomes(client) == []
     assert "450 rows of products.Product sent" in project.manage("recommender_sync", "--all")
     wait_until(lambda: len(outcomes(client)) == 450, "all rows")
+
+
+def test_rows_of_proxies_and_children_and_rows_that_change_their_id(project: Project) -> None:
+    told = project.run(
+        """
+import json
+from celery_recommender.django import follow
+from celery_recommender.django.models import PendingCommand
+from django.db import models
+from products.apps import item_of
+
+class Shoe(Product):
+    class Meta:
+        app_label = "products"
+        proxy = True
+
+follow(Product, item_of, collection="products", id_field="name")
+Shoe.objects.create(name="old", price=1)
+shoe = Shoe.objects.get()
+shoe.name = "new"
+shoe.save()
+shoe.save()
+shoe.delete()
+print([(one.type, json.loads(one.data)["id"]) for one in PendingCommand.objects.all()])
+""",
+        server=NOWHERE,
+    )
+    upsert, delete = "item.upsert", "item.delete"
+    assert str([(upsert, "old"), (delete, "old"), (upsert, "new"), (upsert, "new"), (delete, "new")]) in told
+
+
+def test_versions_of_a_database_that_is_restored_are_no_older(project: Project) -> None:
+    told = project.run(
+        """
+from datetime import UTC, datetime, timedelta
+from celery_recommender.django.models import PendingCommand
+now = datetime.now(UTC)
+last = PendingCommand(pk=10**9, created_at=now)
+restored = PendingCommand(pk=1, created_at=now + timedelta(hours=1))
+print("later", restored.version > last.version, 0 < last.version < 2**63)
+""",
+        server=NOWHERE,
+    )
+    assert "later True True" in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Any
@@ -35,6 +35,8 @@ class Size(IntEnum):
         (Decimal("sNaN"), None),
         (datetime(2026, 3, 1, 9, 30, tzinfo=UTC), "2026-03-01T09:30:00+00:00"),
         (date(2026, 3, 1), "2026-03-01"),
+        (time(9, 30), "09:30:00"),
+        ({(1, 2): "a key that is no text"}, None),
         (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
         (Colour.RED, "red"),
         (Size.LARGE, 3),

@@ -14,11 +14,13 @@ from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.api.app import PREFIX, create_api
 from celery_recommender.web.api.bodies import MOST_AT_ONCE
-from celery_recommender.web.api.commands import COMMAND_ROUTES
+from celery_recommender.web.api.commands import COMMAND_ROUTES, _key
 from celery_recommender.web.app import create_app
 from celery_recommender.web.security.guard import MOST_BYTES
 from celery_recommender.web.security.users import Role, User, UsersFile, hashed_key, new_key
+from celery_recommender.web.security.visitors import Visitor
 from recommender_engine.items.commands import COMMAND_TYPES
+from recommender_engine.items.limits import MAX_KEY_BYTES
 from tests.support.pages import NOWHERE
 
 OWNERS = {"collection.deleted"}  # of the command line alone: it destroys a whole collection
@@ -131,7 +133,7 @@ def test_of_many_items_the_good_ones_are_sent(client: _Sent) -> None:
     codes = [one.get("error", {}).get("code") for one in answer["results"]]
     assert codes == [None, "invalid_value", "wrong_type", None, "too_large"]
     assert [one.get("position") for one in answer["results"]] == ["1-0", None, None, "2-0", None]
-    assert [(data["id"], str(key)[-4:]) for _, data, key in client.sent] == [("1", "/k/0"), ("4", "/k/3")]
+    assert [(data["id"], str(key)[24:]) for _, data, key in client.sent] == [("1", "+0/k"), ("4", "+3/k")]
     too_many = door(client).post("/items/bulk", json={"items": [items[0]] * (MOST_AT_ONCE + 1)})
     assert (too_many.status_code, too_many.json()["error"]["field"]) == (422, "items")
     too_long = door(client).post("/items/bulk", content=b" " * (MOST_BYTES + 1))
@@ -199,3 +201,27 @@ def test_a_page_shows_every_route(client: _Sent) -> None:
     assert len(operations) > len(COMMAND_ROUTES)
     assert page.text.count("<details") == len(operations)
     assert all(f"</strong> {PREFIX}{path}</code>" in page.text for path, _ in operations)
+
+
+def test_keys_of_callers_do_not_meet() -> None:
+    def caller(name: str) -> Visitor:
+        return Visitor(name, Role.ANSWER, (), "", logged_in=False)
+
+    named = [("a", "b/c", None), ("a/b", "c", None), ("x" * 71 + "1", "k", None), ("x" * 71 + "2", "k", None)]
+    keys = [_key(caller(name), given, number) for name, given, number in [*named, ("a", "b", 0), ("a", "b/0", None)]]
+    assert len({*keys}) == len(keys)
+    assert max(len(_key(caller("é" * 128), "k" * 128, 499).encode()) for _ in keys) <= MAX_KEY_BYTES
+
+
+def test_behind_a_proxy_its_user_calls_whatever_else_the_request_carries(client: _Sent, tmp_path: Path) -> None:
+    users, key = UsersFile(tmp_path / "users.json"), new_key()
+    users.put("shop", User(key=hashed_key(key), role=Role.CONFIGURE))
+    settings = NOWHERE.replaced(web_users=users.path, web_proxy_header="X-User", web_proxy_secret="s" * 32)
+    item = {"id": "1", "text": "a"}
+    proxied = {"x-user": "ann", "x-recommender-proxy-secret": "s" * 32}
+    for authorization in ("Basic YTpi", "Bearer of.the.proxy"):
+        look = door(client, settings, **proxied, authorization=authorization)
+        assert look.post("/items", json=item).status_code == 403, "ann only looks"
+        assert look.get("/openapi.json").status_code == 200
+    assert door(client, settings, authorization=f"Bearer {key}").post("/items", json=item).status_code == 202
+    assert door(client, settings, authorization="Bearer of.the.proxy").post("/items", json=item).status_code == 401

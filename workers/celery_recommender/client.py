@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from datetime import time as clock_time
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
@@ -134,7 +135,7 @@ def command_fields(
         size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidCommand("not_unicode", "a string holds half of a surrogate pair") from None
-    except (ValueError, RecursionError) as error:  # NaN, or an object that holds itself
+    except (ValueError, TypeError, RecursionError) as error:  # NaN, a key that is no text, an object that holds itself
         raise InvalidCommand("not_json", f"not JSON: {error}") from None
     if size > MAX_MESSAGE_BYTES:
         raise InvalidCommand("too_large", f"{size} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
@@ -858,7 +859,8 @@ class Client:
         except RuntimeError as error:
             if not str(error).strip().startswith("Retry limit exceeded"):
                 raise
-            self.__dict__.pop("_app").close()  # Celery's own connection for results is not opened again
+            if (app := self.__dict__.pop("_app", None)) is not None:  # its connection for results is not opened again
+                app.close()
             raise RedisConnectionError("the server does not answer") from error
 
     @cached_property
@@ -905,7 +907,7 @@ def _as_json(value: object) -> object:
         case Decimal():
             whole = value.is_finite() and abs(value) <= _EXACT and value == int(value)
             return int(value) if whole else float(value)
-        case date():  # a datetime is one
+        case date() | clock_time():  # a datetime is a date
             return value.isoformat()
         case UUID():
             return str(value)

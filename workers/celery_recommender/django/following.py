@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import connections, models, transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_init, post_save
 
 from celery_recommender.client import command_fields
 from celery_recommender.django.models import PendingCommand
@@ -16,10 +16,12 @@ from celery_recommender.django.sending import send_soon
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
 from recommender_engine.items.commands import parse_command
+from recommender_engine.items.limits import MAX_VERSION
 
 log = event_log(__name__)
 
 _BLOCK = 200
+_LOADED = "_celery_recommender_loaded"
 _UPSERT, _DELETE = "item.upsert", "item.delete"
 
 ToItem = Callable[[Any], Mapping[str, Any] | None]
@@ -71,10 +73,8 @@ class Followed:
         for keys in _blocks(rows.order_by("pk").values_list("pk", flat=True).iterator()):
             with transaction.atomic(using=using):
                 held = rows.select_for_update(of=("self",)) if _can_hold(using) else rows
-                commands = [self.command(row) for row in held.filter(pk__in=keys)]
-                PendingCommand.objects.using(using).bulk_create(
-                    PendingCommand(type=type_, data=_text(type_, data)) for type_, data in commands
-                )
+                commands = [pending for row in held.filter(pk__in=keys) if (pending := _pending(self, row))]
+                PendingCommand.objects.using(using).bulk_create(commands)
             yield len(commands)
 
 
@@ -102,9 +102,8 @@ def follow(
         id_field: the field whose value is the id of the item.
     """
     _followed[model] = Followed(model, item, collection, id_field)
-    name = f"celery_recommender {model._meta.label}"
-    post_save.connect(_saved, sender=model, dispatch_uid=f"{name} saved")
-    post_delete.connect(_deleted, sender=model, dispatch_uid=f"{name} deleted")
+    for signal, receiver in ((post_init, _loaded), (post_save, _saved), (post_delete, _deleted)):
+        signal.connect(receiver, dispatch_uid=f"celery_recommender {receiver.__name__}")
 
 
 def enqueue(row: models.Model) -> None:
@@ -123,10 +122,13 @@ def followed_by(model: type[models.Model] | str) -> Followed:
     Raises:
         LookupError: it is not followed.
     """
-    for one in _followed.values():
-        if model in {one.model, one.model._meta.label}:
-            return one
-    raise LookupError(f"{model if isinstance(model, str) else model._meta.label!r} is not followed")
+    if isinstance(model, str):
+        found = next((one for one in _followed.values() if one.model._meta.label == model), None)
+    else:
+        found = _followed_by(model)
+    if found is None:
+        raise LookupError(f"{model if isinstance(model, str) else model.__name__!r} is not followed")
+    return found
 
 
 def followed_models() -> list[Followed]:
@@ -135,20 +137,51 @@ def followed_models() -> list[Followed]:
 
 
 def _saved(sender: type[models.Model], instance: models.Model, using: str, *, raw: bool = False, **_: Any) -> None:
-    if raw:  # of a fixture: what the row refers to may not be there yet
+    followed = None if raw else _followed_by(sender)  # raw: of a fixture; what the row refers to may not be there yet
+    if followed is None:
         return
-    try:
-        _write(*_followed[sender].command(instance), using=using)
-    except InvalidCommand as error:  # a row that cannot be an item is a row all the same
-        log.error("django.no_item", extra={"row": f"{sender._meta.label} {instance.pk}", "error": str(error)})
+    before = instance.__dict__.get(_LOADED, {}).get(followed.id_field)
+    if before not in {None, followed.item_id(instance)}:
+        _write(_DELETE, {"id": before, "collection": followed.collection}, using=using)
+    instance.__dict__[_LOADED] = {followed.id_field: followed.item_id(instance)}
+    if (pending := _pending(followed, instance)) is not None:
+        _keep(pending, using)
+
+
+def _loaded(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    """Remember the id that the row has in the database: an item whose id changes is another item."""
+    followed = _followed_by(sender)
+    if followed is not None and followed.id_field in instance.__dict__ and instance.pk is not None:
+        instance.__dict__[_LOADED] = {followed.id_field: followed.item_id(instance)}
 
 
 def _deleted(sender: type[models.Model], instance: models.Model, using: str, **_: Any) -> None:
-    _write(_DELETE, _followed[sender].key_of(instance), using=using)
+    followed = _followed_by(sender)
+    if followed is not None:
+        _write(_DELETE, followed.key_of(instance), using=using)
+
+
+def _followed_by(model: type[models.Model]) -> Followed | None:
+    """What is followed: the model, or one that it is a proxy or a child of."""
+    return next((_followed[one] for one in model.__mro__ if one in _followed), None)
+
+
+def _pending(followed: Followed, row: models.Model) -> PendingCommand | None:
+    """The command of a row; ``None`` for one that cannot be an item: it is a row all the same."""
+    try:
+        type_, data = followed.command(row)
+        return PendingCommand(type=type_, data=_text(type_, data))
+    except InvalidCommand as error:
+        log.error("django.no_item", extra={"row": f"{row._meta.label} {row.pk}", "error": str(error)})
+        return None
 
 
 def _write(type_: str, data: dict[str, Any], using: str) -> None:
-    PendingCommand.objects.using(using).create(type=type_, data=_text(type_, data))
+    _keep(PendingCommand(type=type_, data=_text(type_, data)), using)
+
+
+def _keep(pending: PendingCommand, using: str) -> None:
+    pending.save(using=using)
     transaction.on_commit(lambda: send_soon(using), using=using, robust=True)
 
 
@@ -156,6 +189,7 @@ def _text(type_: str, data: Mapping[str, Any]) -> str:
     """The data as JSON; refuses what cannot be sent, or would be rejected."""
     text = str(command_fields(type_, data)["data"])
     parse_command(type_, text.encode())
+    command_fields(type_, {**data, "version": MAX_VERSION})  # with it, it must not be too large
     return text
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from celery_recommender.broker.commands.admission import Overloaded
 from celery_recommender.django.connection import client
 from celery_recommender.django.models import PendingCommand
-from recommender_engine.errors import ConfigurationError
+from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.event_log import event_log
 
 log = event_log(__name__)
@@ -25,8 +25,8 @@ FAILURES = (RedisError, OSError, Overloaded, ConfigurationError)
 _not_before: dict[str, float] = {}
 
 
-def send_pending(using: str = "default") -> int:
-    """Send what is in the table of a database; returns how many commands were sent.
+def send_pending(using: str = "default", blocks: int | None = None) -> int:
+    """Send what is in the table of a database, or a number of blocks of it; returns how many commands were sent.
 
     Several processes may do so at once: a command that two of them send has one effect, and its version keeps a late
     one from undoing a newer one.
@@ -36,17 +36,29 @@ def send_pending(using: str = "default") -> int:
         Overloaded: too much waits in the stream; likewise.
         ConfigurationError: no server is named; likewise.
     """
-    sent = 0
-    while rows := list(PendingCommand.objects.using(using).order_by("pk")[:_BLOCK]):
+    sent = read = 0
+    while (blocks is None or read < blocks) and (
+        rows := list(PendingCommand.objects.using(using).order_by("pk")[:_BLOCK])
+    ):
+        read += 1
         done = []
         try:
             for row in rows:
-                client().send(row.type, {**json.loads(row.data), "version": row.pk}, key=str(row.key))
+                sent += _send(row)
                 done.append(row.pk)
         finally:
             PendingCommand.objects.using(using).filter(pk__in=done).delete()
-        sent += len(done)
     return sent
+
+
+def _send(row: PendingCommand) -> bool:
+    """Send one. What the stream would never take is dropped (``False``): it must not keep the others waiting."""
+    try:
+        client().send(row.type, {**json.loads(row.data), "version": row.version}, key=str(row.key))
+        return True
+    except (InvalidCommand, ValueError) as error:
+        log.error("django.dropped", extra={"command": str(row), "error": str(error)})
+        return False
 
 
 def send_soon(using: str) -> None:
@@ -54,7 +66,7 @@ def send_soon(using: str) -> None:
     if time.monotonic() < _not_before.get(using, 0.0) or transaction.get_connection(using).in_atomic_block:
         return
     try:
-        send_pending(using)
+        send_pending(using, blocks=1)
     except FAILURES as error:
         _not_before[using] = time.monotonic() + _PAUSE_S
         log.warning("django.not_sent", extra={"error": f"{type(error).__name__}: {error}", "database": using})

@@ -20,7 +20,7 @@ _TIMEOUT_S = 0.5
 
 @register.simple_tag
 def recommended_for(
-    item: models.Model | None = None,
+    item: Any = None,
     user: Any = None,
     *,
     model: str = "",
@@ -30,7 +30,7 @@ def recommended_for(
     """Rows that are recommended, best first; none where no worker answers in time: the page is shown without them.
 
     Args:
-        item: like this row, of a model that is followed.
+        item: like this row, of a model that is followed; what is no row is left out.
         user: for this user: a row, or an id; an anonymous user has none.
         model: without ``item``, the label of the model, such as ``products.Product``.
         timeout: seconds to wait.
@@ -40,9 +40,11 @@ def recommended_for(
         InvalidCommand: an option is wrong.
         LookupError: the model is not followed.
     """
-    followed = followed_by(model if item is None else type(item))
+    if not isinstance(item, models.Model) and not model:  # a name that the template's context lacks is ""
+        return []
+    followed = followed_by(type(item) if isinstance(item, models.Model) else model)
     asked = dict(request)
-    if item is not None:
+    if isinstance(item, models.Model):
         asked["item"] = followed.item_id(item)
     if (user_id := str(getattr(user, "pk", user) or "")) != "":
         asked["user"] = user_id

@@ -1,5 +1,6 @@
 """Routes that append commands: a body is the data of the command, word for word."""
 
+import hashlib
 import re
 from typing import Annotated, Any, NamedTuple
 from uuid import uuid4
@@ -218,7 +219,7 @@ def _appended_all(
     names: list[str] = []
     for number, fields in enumerate(many):
         error = _error_of(caller, command, fields)
-        results.append(OneOfMany(error=error, key=None if error else _key(caller, key, f"/{number}")))
+        results.append(OneOfMany(error=error, key=None if error else _key(caller, key, number)))
         names += [] if error else [results[-1].key or ""]
     good = [fields for fields, one in zip(many, results, strict=True) if one.error is None]
     keys = iter(names)
@@ -260,6 +261,7 @@ def answered(appended: Appended) -> JSONResponse:
     return JSONResponse(appended.model_dump(exclude_none=True), 202 if outcome is None else 200)
 
 
-def _key(caller: Visitor, given: str, end: str = "") -> str:
-    """The command's key: the caller's own are apart from those of others."""
-    return f"{caller.name[:64]}/{given or uuid4()}{end}"
+def _key(caller: Visitor, given: str, number: int | None = None) -> str:
+    """The command's key: the keys of callers do not meet, nor those of one command and of many."""
+    name = hashlib.sha256(caller.name.encode()).hexdigest()[:24]
+    return f"{name}/{given or uuid4()}" if number is None else f"{name}+{number}/{given or uuid4()}"

@@ -20,6 +20,7 @@ from recommender_engine.errors import ConfigurationError
 from recommender_engine.files import whole_file
 
 MIN_PASSWORD = 8
+KEY_PREFIX = "rcm_"
 _MOST_BYTES = 1 << 20
 _HASHES_AT_ONCE = 2  # each takes 64 MiB
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
@@ -96,10 +97,10 @@ class UsersFile:
 
     def of_key(self, key: str) -> tuple[str, User] | None:
         """Name and user of a key of the HTTP door."""
-        users = self.all()
-        if self._names is None or self._names[0] is not users:
-            self._names = users, {user.key: name for name, user in users.items() if user.key}
-        name = self._names[1].get(hashed_key(key))
+        users, known = self.all(), self._names
+        if known is None or known[0] is not users:
+            self._names = known = users, {user.key: name for name, user in users.items() if user.key}
+        name = known[1].get(hashed_key(key))
         return None if name is None else (name, users[name])
 
     def verified(self, name: str, password: str) -> User | None:
@@ -167,7 +168,7 @@ def checked_name(name: str) -> str:
 
 def new_key() -> str:
     """A key for a program: 256 random bits behind a prefix that scanners of secrets can look for."""
-    return f"rcm_{secrets.token_urlsafe(32)}"
+    return f"{KEY_PREFIX}{secrets.token_urlsafe(32)}"
 
 
 def hashed_key(key: str) -> str:

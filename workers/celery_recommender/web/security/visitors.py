@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from celery_recommender.settings import Settings
 from celery_recommender.web.security.proxies import Proxy
 from celery_recommender.web.security.sessions import Sessions, new_token
-from celery_recommender.web.security.users import Role, UsersFile
+from celery_recommender.web.security.users import KEY_PREFIX, Role, UsersFile
 
 COOKIE = "recommender_session"
 TOKEN = "recommender.token"  # noqa: S105 (a key of the request)
@@ -114,7 +114,8 @@ class Visitors:
             Refused: the door is reached past the proxy, or the proxy's user has no name that can be used.
         """
         kind, _, key = request.headers.get("authorization", "").partition(" ")
-        if key:
+        ours = key.strip().startswith(KEY_PREFIX) or not self.proxy.header  # a proxy may pass on what it was sent
+        if key and ours:
             found = self.users.of_key(key.strip()) if self.users and kind.lower() == "bearer" else None
             if found is None:
                 raise LogInFirst
