@@ -168,6 +168,10 @@ def test_users_see_and_do_what_their_role_says(
             browser.log_in("answer", "correct horse")
             browser.give("/answer", **about)
             assert ">answer<" in browser.page("/answers", collection="tickets")
+            users.put("answer", User(password=hashed("another horse"), role=Role.ANSWER))
+            assert "password" in browser.page("/answers", collection="tickets"), "another password ends sessions"
+            browser.log_in("answer", "another horse")
+            assert ">answer<" in browser.page("/answers", collection="tickets")
             users.remove("answer")
             assert "password" in browser.page("/answers", collection="tickets"), "a removed user is out at once"
         with Browser(address) as browser:

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.desk.claims import Claims, Given, Pair
+from celery_recommender.web.desk.review import ReviewDesk
+from celery_recommender.web.desk.review import Reviewer as Person
 from recommender_engine.items import START
 from tests.integration.conftest import Owners
 from tests.support.pages import Browser, Elements, served
@@ -206,6 +209,37 @@ def test_items_are_listed_and_groups_are_split_and_merged(
         assert "no such item" in ann.page("/group", 404, collection="tickets", id="nobody")
 
 
+def test_an_undo_that_failed_is_tried_again_and_stays_in_the_collections_that_are_seen(client: Client) -> None:
+    class Desk:
+        def __init__(self) -> None:
+            self.sent: list[tuple[str, str]] = []
+            self.fails_at = 1
+
+        def answer(self, one: str, answer: str, other: str, collection: str, by: str, key: str) -> None:
+            self.fails_at -= 1
+            if self.fails_at == -1:
+                raise RedisConnectionError
+            self.sent.append((answer, key))
+
+        def items(self, ids: list[str], collection: str) -> dict[str, Any]:
+            return {}
+
+    desk, claims = Desk(), Claims(client.redis, client.keys.web)
+    queue, ann = ReviewDesk(desk, claims), Person("browser", "ann")  # type: ignore[arg-type]
+    for number in range(2):
+        claims.remember(Given(Pair("c", str(number), "x"), "same", apart=True), "browser")
+    with pytest.raises(RedisConnectionError):
+        queue.undo(ann, lambda _: True)
+    assert claims.count_given("browser") == 2, "it can be taken back still"
+    queue.undo(ann, lambda _: True)
+    answers, keys = zip(*desk.sent, strict=True)
+    assert answers == ("unsure", "unsure", "different", "unsure")
+    assert len({*keys}) == 3, "the step that was sent twice has one effect"
+    assert claims.count_given("browser") == 1
+    assert queue.undo(ann, lambda name: name != "c") is None
+    assert (len(desk.sent), claims.count_given("browser")) == (4, 0), "what may not be seen is left alone"
+
+
 def test_what_the_page_keeps_is_bounded_and_has_an_end(client: Client, owner_process: Owners) -> None:
     claims = Claims(client.redis, client.keys.web)
     pairs = [Pair("c", str(number), f"{number}'") for number in range(2200)]
@@ -215,7 +249,9 @@ def test_what_the_page_keeps_is_bounded_and_has_an_end(client: Client, owner_pro
     for pair in pairs[:150]:
         claims.remember(Given(pair, "same", apart=True), "browser")
     assert claims.count_given("browser") == 100
-    assert claims.last_given("browser") == Given(pairs[149], "same", apart=True)
+    kept = claims.last_given("browser")
+    assert kept is not None
+    assert kept.given == Given(pairs[149], "same", apart=True)
     assert claims.claim(pairs[0], "browser", "ann")
     assert claims.claim(pairs[0], "browser", "ann"), "again by the same browser"
     assert not claims.claim(Pair("c", "0'", "0"), "other", "jo"), "the order of the two does not matter"

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 from starlette.datastructures import Headers
 
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
+from celery_recommender.web.app import create_app
+from celery_recommender.web.security import users as users_module
 from celery_recommender.web.security.exposure import is_loopback, require_safe
 from celery_recommender.web.security.guard import MOST_BYTES
 from celery_recommender.web.security.proxies import SECRET_HEADER, Proxy
-from celery_recommender.web.security.users import Role, User, UsersFile, checked_name, hashed
+from celery_recommender.web.security.users import Busy, Role, User, UsersFile, checked_name, hashed
 from recommender_engine.errors import ConfigurationError
 from tests.support.pages import NOWHERE, Browser, served
 
@@ -75,6 +80,73 @@ def test_a_form_of_another_page_is_refused_whatever_it_knows(browser: Browser, h
     token = browser.get("/compare").text.partition('X-CSRF-Token": "')[2][:64]
     sent = browser.post("/compare", data={"csrf": token}, headers=headers)
     assert (sent.status_code, "another page" in sent.text) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/compare", {"accept-language": "en;q=\xb2, de;q=0.5"}, 200),
+        ("/compare", {"accept-language": "de;q=." + "9" * 400}, 200),
+        ("/api/v1/items", {"origin": "http://[x", "content-type": "application/json"}, 403),
+        ("/letters?after=99999999999999999999-0", {}, 404),
+        ("/letter?partition=default&id=99999999999999999999-0", {}, 404),
+    ],
+)
+def test_made_up_headers_and_ids_are_no_failure(
+    browser: Browser, path: str, headers: dict[str, str], status: int
+) -> None:
+    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    method = "POST" if "content-type" in headers else "GET"
+    answer = browser.request(method, path, headers=encoded, content=b"{}" if method == "POST" else None)
+    assert answer.status_code == status
+    assert "content-security-policy" in answer.headers
+
+
+def test_every_page_knows_its_visitor(tmp_path: Path) -> None:
+    """A page without the dependency would be open to everybody."""
+    users = UsersFile(tmp_path / "users.json")
+    users.put("jo", User(password=hashed("correct horse")))
+    app = create_app(NOWHERE.replaced(web_users=users.path), Client(NOWHERE))
+    routes = [(path, method) for path, methods in app.openapi()["paths"].items() for method in methods]
+    assert len(routes) > 20
+
+    def location(path: str, method: str) -> str | None:
+        stranger = TestClient(app, base_url="http://localhost", follow_redirects=False)
+        return stranger.request(method.upper(), path).headers.get("location")
+
+    told = {route: location(*route) for route in routes}
+    assert {route for route, location in told.items() if location != "/login"} == {
+        ("/login", "get"),
+        ("/login", "post"),
+    }
+
+
+def test_a_flood_of_passwords_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = UsersFile(tmp_path / "users.json")
+    users.put("jo", User(password=hashed("correct horse")))
+    hashing, go_on = threading.Semaphore(0), threading.Event()
+
+    class Slow:
+        def verify(self, hash_: str, password: str) -> None:
+            hashing.release()
+            go_on.wait(30)
+
+        def hash(self, password: str) -> str:
+            return "x"
+
+    monkeypatch.setattr(users_module, "_hasher", Slow())
+    threads = [threading.Thread(target=users.verified, args=("jo", "correct horse")) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert all(hashing.acquire(timeout=30) for _ in threads)
+        with pytest.raises(Busy):
+            users.verified("jo", "correct horse")
+    finally:
+        go_on.set()
+        for thread in threads:
+            thread.join(30)
+    assert users.verified("jo", "correct horse") is not None, "the places are free again"
 
 
 def test_a_body_is_bounded(browser: Browser) -> None:

@@ -25,7 +25,10 @@ class EntryId(NamedTuple):
         match = _PATTERN.fullmatch(text)
         if match is None:
             raise ValueError(f"not a stream entry id: {text!r}")
-        return cls(int(match[1]), int(match[2]))
+        found = cls(int(match[1]), int(match[2]))
+        if max(found) > _MAX_PART:
+            raise ValueError(f"not a stream entry id: {text!r}")
+        return found
 
     def __str__(self) -> str:
         return f"{self.ms}-{self.n}"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
@@ -21,6 +21,7 @@ from celery_recommender.web.desk.feed import Feed
 from celery_recommender.web.desk.letters import Letters
 from celery_recommender.web.desk.review import ReviewDesk
 from celery_recommender.web.pages import answers, feed, item, items, letters, login, overview, review, search
+from celery_recommender.web.security.access import visitor_of
 from celery_recommender.web.security.cookies import Cookies
 from celery_recommender.web.security.exposure import is_loopback
 from celery_recommender.web.security.guard import Guard
@@ -30,7 +31,7 @@ from celery_recommender.web.shown.rendering import STATIC, Rendering
 from celery_recommender.web.shown.strings import LANGUAGES
 from celery_recommender.web.telling import tell_errors
 
-_ROUTERS = (overview, review, items, search, item, feed, answers, letters, login)
+_ROUTERS = (overview, review, items, search, item, feed, answers, letters, reference)
 _THREADS = 32
 _YEAR_S = 31_536_000
 
@@ -53,8 +54,8 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     state.visitors = Visitors(settings, sessions)
     state.rendering = Rendering()
     for page in _ROUTERS:
-        app.include_router(page.router)
-    app.include_router(reference.router)
+        app.include_router(page.router, dependencies=[Depends(visitor_of)])
+    app.include_router(login.router)
     state.api = create_api(state.desk, state.visitors)
     app.mount(PREFIX, state.api)
     app.mount("/static", _Static(directory=STATIC), name="static")

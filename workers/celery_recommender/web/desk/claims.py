@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -55,6 +56,23 @@ class Given(NamedTuple):
     pair: Pair
     answer: str
     apart: bool
+
+
+class Kept(NamedTuple):
+    """An answer that can be taken back, as it is kept.
+
+    Attributes:
+        given: the answer.
+        stored: what Redis has; no two are alike.
+    """
+
+    given: Given
+    stored: bytes
+
+    @property
+    def name(self) -> str:
+        """Of the keys of what takes it back, so that it is taken back once however often that is tried."""
+        return hashlib.sha256(self.stored).hexdigest()[:24]
 
 
 class Claims:
@@ -117,7 +135,7 @@ class Claims:
         """Keep an answer to be taken back."""
         key = self._of("given", browser)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.lpush(key, json.dumps([*given.pair, given.answer, given.apart]))
+            pipe.lpush(key, json.dumps([*given.pair, given.answer, given.apart, secrets.token_hex(8)]))
             pipe.ltrim(key, 0, _MOST_UNDONE - 1)
             pipe.expire(key, _TRAIL_S)
             pipe.execute()
@@ -126,13 +144,17 @@ class Claims:
         """How many answers a browser can take back."""
         return int(self._redis.llen(self._of("given", browser)))
 
-    def last_given(self, browser: str) -> Given | None:
-        """The last answer that can be taken back; it is taken off the list."""
-        found: Any = self._redis.lpop(self._of("given", browser))
+    def last_given(self, browser: str) -> Kept | None:
+        """The last answer that can be taken back."""
+        found: Any = self._redis.lindex(self._of("given", browser), 0)
         if found is None:
             return None
-        *pair, answer, apart = json.loads(found)
-        return Given(Pair(*pair), answer, apart)
+        *pair, answer, apart, _ = json.loads(found)
+        return Kept(Given(Pair(*pair), answer, apart), found)
+
+    def forget(self, kept: Kept, browser: str) -> None:
+        """An answer is taken back."""
+        self._redis.lrem(self._of("given", browser), 1, kept.stored.decode())
 
     def _key(self, pair: Pair) -> str:
         return f"{self._prefix}claim:{pair.name}"

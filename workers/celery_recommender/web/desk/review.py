@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from celery_recommender.web.desk.claims import Claims, Given, Held, Pair
@@ -112,18 +113,27 @@ class ReviewDesk:
     def _send(self, pair: Pair, answer: str, who: Reviewer, key: str) -> dict[str, Any] | None:
         return self._desk.answer(pair.one, answer, pair.other, pair.collection, who.name, f"web/{key}")
 
-    def undo(self, who: Reviewer) -> Card | None:
+    def undo(self, who: Reviewer, sees: Callable[[str], bool]) -> Card | None:
         """Take the last answer of this browser back; the card of its pair, ``None``: there is nothing to take back.
+
+        Args:
+            who: the reviewer.
+            sees: which collections the reviewer may see now.
 
         Raises:
             OwnerAway: the answer is taken back, and nobody can be asked for the card.
+            RedisError: it may be taken back in part; to try again takes back the rest.
         """
-        given = self.claims.last_given(who.browser)
-        if given is None:
+        kept = self.claims.last_given(who.browser)
+        if kept is None:
             return None
-        pair = given.pair
-        for answer in _steps_back(given):
-            self._send(pair, answer, who, _key())
+        pair = kept.given.pair
+        if not sees(pair.collection):
+            self.claims.forget(kept, who.browser)
+            return None
+        for step, answer in enumerate(_steps_back(kept.given)):
+            self._send(pair, answer, who, f"{kept.name}{step}")
+        self.claims.forget(kept, who.browser)
         self.claims.free(pair)
         self.claims.claim(pair, who.browser, who.name)
         return self.card_of(pair)

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from celery_recommender.web.pages.parts import AtDesk, page
 from celery_recommender.web.security.access import Who, require_csrf
+from celery_recommender.web.security.users import Busy
 from celery_recommender.web.security.visitors import COOKIE, TOKEN, Visitors
 
 router = APIRouter()
@@ -31,10 +32,14 @@ def login(request: Request, user: Given, password: Given) -> Response:
         return RedirectResponse("/", 303)
     if not visitors.sessions.may_try(user):
         return page(request, "login.html", 429, failed="login_too_often")
-    if visitors.users.verified(user, password) is None:
+    try:
+        found = visitors.users.verified(user, password)
+    except Busy:
+        return page(request, "login.html", 429, failed="login_busy")
+    if found is None:
         return page(request, "login.html", 401, failed="login_failed")
     visitors.sessions.forget_attempts(user)
-    request.scope[TOKEN] = visitors.sessions.begin(user)
+    request.scope[TOKEN] = visitors.sessions.begin(f"{found.mark} {user}")
     return RedirectResponse("/", 303)
 
 

@@ -101,7 +101,7 @@ def undo(
 ) -> HTMLResponse:
     """Take the last answer back, and show its pair again."""
     try:
-        found = queue.undo(_reviewer(visitor))
+        found = queue.undo(_reviewer(visitor), visitor.sees)
     except OwnerAway as error:
         return _away(request, collection, order, f"owner_{error.state}")
     except (RedisError, Overloaded):

@@ -29,13 +29,13 @@ class Sessions:
         self._attempts = f"{prefix}attempts:"
         self._seconds = max(60, int(hours * 3600))
 
-    def begin(self, user: str) -> str:
-        """A new session; returns its token. Beyond ``MOST_SESSIONS`` the one that ends first is ended."""
+    def begin(self, holder: str) -> str:
+        """A new session of a holder; returns its token. Beyond ``MOST_SESSIONS`` the one that ends first is ended."""
         token, now = new_token(), time.time()
         named = _hashed(token)
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(self._ends, 0, now)
-            pipe.set(self._key + named, user, ex=self._seconds)
+            pipe.set(self._key + named, holder, ex=self._seconds)
             pipe.zadd(self._ends, {named: now + self._seconds})
             pipe.expire(self._ends, self._seconds)
             pipe.zcard(self._ends)
@@ -45,8 +45,8 @@ class Sessions:
             self._redis.delete(*(self._key + old.decode() for old, _ in popped))
         return token
 
-    def user(self, token: str) -> str | None:
-        """Name of the user of a session; ``None`` after its end."""
+    def holder(self, token: str) -> str | None:
+        """Whose a session is; ``None`` after its end."""
         name: Any = self._redis.get(self._key + _hashed(token))
         return None if name is None else name.decode()
 

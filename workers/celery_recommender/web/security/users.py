@@ -41,6 +41,10 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+class Busy(Exception):
+    """Too many passwords are being verified."""
+
+
 class User(BaseModel):
     """One user.
 
@@ -57,6 +61,11 @@ class User(BaseModel):
     key: Annotated[str, Field(repr=False)] = ""
     role: Role = Role.LOOK
     collections: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """Changes with the password: sessions that began with another one end."""
+        return hashlib.sha256(self.password.encode()).hexdigest()[:16]
 
 
 _USERS = TypeAdapter(dict[str, User])
@@ -104,14 +113,21 @@ class UsersFile:
         return None if name is None else (name, users[name])
 
     def verified(self, name: str, password: str) -> User | None:
-        """The user, if the password is right. A name that does not exist takes as long."""
+        """The user, if the password is right. A name that does not exist takes as long.
+
+        Raises:
+            Busy: two passwords are being verified; more would each hold a thread.
+        """
         user = self.get(name)
         hash_ = user.password if user is not None and user.password else self._nobody
-        with _hashing:
-            try:
-                _hasher.verify(hash_, password)
-            except (Argon2Error, InvalidHashError):
-                return None
+        if not _hashing.acquire(blocking=False):
+            raise Busy
+        try:
+            _hasher.verify(hash_, password)
+        except (Argon2Error, InvalidHashError):
+            return None
+        finally:
+            _hashing.release()
         return user if user is not None and user.password else None
 
     def put(self, name: str, user: User) -> None:

@@ -57,8 +57,8 @@ class Visitor:
 
     @property
     def browser(self) -> str:
-        """A name of the session for keys in Redis, without its token."""
-        return hashlib.sha256(f"browser {self.token}".encode()).hexdigest()[:32]
+        """A name of the user's session for keys in Redis, without its token."""
+        return hashlib.sha256(f"browser {self.token} {self.name}".encode()).hexdigest()[:32]
 
     def sees(self, collection: str | None) -> bool:
         """Whether the user may see a collection; what belongs to none is seen by users of all."""
@@ -97,9 +97,10 @@ class Visitors:
             if vouched is not None:
                 return vouched
         if self.users is not None:
-            name = self.sessions.user(token) if COOKIE in request.cookies else None
-            user = None if name is None else self.users.get(name)
-            if name is None or user is None:
+            holder = self.sessions.holder(token) if COOKIE in request.cookies else None
+            mark, _, name = (holder or "").partition(" ")
+            user = self.users.get(name)
+            if user is None or user.mark != mark:  # removed, or with another password than when the session began
                 raise LogInFirst
             return Visitor(name, user.role, user.collections, token, logged_in=True)
         if self.proxy.header:

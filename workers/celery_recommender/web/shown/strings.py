@@ -35,6 +35,6 @@ def preferred(accept: str) -> str:
         name, _, options = part.strip().partition(";")
         weight = options.strip().removeprefix("q=") or "1"
         language = name.strip().lower().partition("-")[0]
-        if language in LANGUAGES and weight.replace(".", "", 1).isdigit():
+        if language in LANGUAGES and weight.isascii() and weight.replace(".", "", 1).isdigit():
             weighed.append((-float(weight), language))
     return min(weighed, key=lambda one: one[0])[1] if weighed else LANGUAGES[0]
