@@ -87,6 +87,7 @@ class _Writer:
         self._items.clear()  # so nobody touches them: what was said of them can be counted in the events stream
         self._ms = self._start_ms
         self._add("item.upsert", self._item())
+        self._watched_list()
         kinds = self._kinds()
         deadly = self._chance.randrange(len(self._log), commands - 10) if poisoned else commands
         while len(self._log) < commands - 11 - len(self._lists) or deadly < commands:
@@ -180,6 +181,21 @@ class _Writer:
         if collection == "tickets":
             return {"index": "auto", "incidents": True, "incident_score": 3.0}
         return {"index": "hnsw"}
+
+    def _watched_list(self) -> None:
+        """Every log has a list that is told, then changed by what arrives, and by what goes."""
+        first = self._items[0]
+        list_ = {"item": first["id"], "collection": first["collection"]}
+        self._lists.append(list_)
+        self._add("recommendations.subscribed", list_)
+        for number in range(4):
+            self._ms += 2000
+            other = {"id": f"T-{len(self._log)}", "collection": first["collection"]}
+            self._items.append(other)
+            self._add("item.upsert", {**other, "text": f"The watched printer stops at page {number}"})
+        self._ms += 2000
+        self._add("item.delete", self._items.pop())
+        self._ms += 2000
 
     def _subscribe(self) -> None:
         """The list of an item or a user is to be told; time passes, so that others are told now."""
