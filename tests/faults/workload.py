@@ -65,6 +65,10 @@ def make_workload(seed: int, start_ms: int, commands: int = COMMANDS, *, poisone
     return _Writer(random.Random(f"workload {seed}"), start_ms).write(commands, poisoned=poisoned)
 
 
+OF_THE_ERASED = 3
+"""Commands of each log whose outcomes an erasure of their user deletes."""
+
+
 class _Writer:
     def __init__(self, chance: random.Random, start_ms: int) -> None:
         self._chance = chance
@@ -282,7 +286,7 @@ class _Writer:
             used = {**whose, "collection": "tickets", "item": self._items[-1]["id"], "kind": "buy"}
             self._add("interaction.recorded", used, key=f"visit {len(self._log)}")
         self._add("user.merged", {**user, **session, "collection": "tickets"})
-        self._repeats += 3
+        self._repeats += OF_THE_ERASED
         self._add("user.erased", {**user, "collection": "tickets"})
 
     def _shown(self) -> None:

@@ -231,7 +231,7 @@ class UserErased(EventData):
 
 
 class RecommendationsSubscribed(EventData):
-    """A list of recommendations is told from now on, or no longer. It does not say which user's.
+    """Publishing a list of recommendations begins or ends. It does not say which user's.
 
     Attributes:
         item_id: the item whose list it is; ``None`` for a user's.
@@ -267,7 +267,7 @@ class ListedItem(Value):
 
 
 class RecommendationsUpdated(EventData):
-    """A list of recommendations that is told when it changes: as it is now.
+    """A subscribed list of recommendations as it is now.
 
     Attributes:
         command: before which it was noticed, without its key; the change came earlier.

@@ -1,4 +1,4 @@
-"""The score of an item: a weighted sum of its terms. For an item it is learned, for a user fixed."""
+"""The score of a listed item: a weighted sum of its terms, with learned weights for an item, fixed ones for a user."""
 
 from __future__ import annotations
 

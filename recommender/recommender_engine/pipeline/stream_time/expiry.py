@@ -103,7 +103,7 @@ class Expiry:
 
         Args:
             scheduled: due time, and number of the collection.
-            moving: collects entries of collections that move between partitions.
+            skipped: collects entries of collections that move between partitions; the caller schedules them again.
         """
         due_ms, id_ = scheduled
         if self._next.get(id_) != due_ms:

@@ -29,7 +29,7 @@ def _options(function: Any) -> Any:
 @_options
 @click.pass_context
 def subscribe(context: click.Context, /, **which: Any) -> None:
-    """Have the list of an item, or of a user, told when it changes.
+    """Publish the list of an item, or of a user, whenever it changes.
 
     The list is published as `recommendations.updated`: at once, and whenever it has changed. The lists of all items or
     users are a setting: `recommender configure shop push.items=true`. Exit code 1 when the item is not there.
@@ -45,7 +45,7 @@ def subscribe(context: click.Context, /, **which: Any) -> None:
 @_options
 @click.pass_context
 def unsubscribe(context: click.Context, /, **which: Any) -> None:
-    """Have the list of an item, or of a user, told no longer.
+    """Stop publishing the list of an item, or of a user.
 
     \b
     recommender unsubscribe --item P-17 --collection shop
