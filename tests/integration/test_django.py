@@ -83,11 +83,14 @@ road = Product.objects.create(name="Road running shoes", price=75, stock=5)
     assert shoes["attributes"] == {"price": 89.9, "stock": 3, "tags": ["outdoor"]}
     assert client.ask("recommender.get", "2", collection="products")["attributes"]["price"] == 120
     assert client.ask("recommender.get", "3", collection="products") is None, "a draft is not to be found"
-    page = project.run(
-        'from django.test import Client as Browser\nprint(Browser().get("/product/1/").content.decode())'
-    )
-    assert "Road running shoes" in page
-    assert "Trail running shoes</a>" not in page
+
+    def page() -> str:
+        return project.run(
+            'from django.test import Client as Browser\nprint(Browser().get("/product/1/").content.decode())'
+        )
+
+    wait_until(lambda: "Road running shoes" in page(), "a page within the time limit of its list")
+    assert "Trail running shoes</a>" not in page()
 
     project.run(
         'Product.objects.filter(name="Road running shoes").first().delete()\nProduct.objects.get(pk=2).delete()'

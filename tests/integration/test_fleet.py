@@ -65,7 +65,7 @@ def wait_for(owner: OwnerProcess, state: str, timeout_s: float = 60) -> None:
 
 
 def tasks(worker: EmbedProcess) -> int:
-    return worker.output.count("Task recommender.embed")
+    return worker.output.count(BEGUN)
 
 
 def kill_at_work(worker: EmbedProcess) -> None:

@@ -26,7 +26,7 @@ def _imported(path: Path) -> Iterator[tuple[str, str | None]]:
 def _missing(module: str, name: str | None) -> bool:
     try:
         home = importlib.import_module(module)
-        if name is not None and not hasattr(home, name):
+        if name is not None and name not in getattr(home, "__all__", ()) and not hasattr(home, name):
             importlib.import_module(f"{module}.{name}")
     except ImportError:
         return True

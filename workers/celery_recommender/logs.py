@@ -48,8 +48,8 @@ def configure_logs(settings: Settings) -> None:
     for name in (*_OURS, "celery.worker"):
         logging.getLogger(name).setLevel(settings.log_level)
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
-    if logging.getLogger("celery.worker").level >= logging.INFO:  # a line for each question that is asked
-        logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    quiet = logging.getLogger("celery.worker").level >= logging.INFO  # else a line for each question that is asked
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING if quiet else logging.NOTSET)
     logging.getLogger("celery.redirected").setLevel(logging.WARNING)
 
 
