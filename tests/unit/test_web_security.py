@@ -19,7 +19,7 @@ from celery_recommender.web.app import create_app
 from celery_recommender.web.security import users as users_module
 from celery_recommender.web.security.exposure import is_loopback, require_safe
 from celery_recommender.web.security.guard import MOST_BYTES
-from celery_recommender.web.security.proxies import SECRET_HEADER, Proxy
+from celery_recommender.web.security.proxies import PROOF_HEADER, Proxy
 from celery_recommender.web.security.users import Busy, Role, User, UsersFile, checked_name, hashed
 from recommender_engine.errors import ConfigurationError
 from tests.support.pages import NOWHERE, Browser, served
@@ -278,7 +278,7 @@ def test_a_role_includes_those_before_it() -> None:
 def test_the_proxys_header_counts_from_the_proxy_only(
     proxy: tuple[str, ...], peer: str | None, secret: str, known: bool
 ) -> None:
-    headers = Headers({"x-user": "jo", SECRET_HEADER: secret})
+    headers = Headers({"x-user": "jo", PROOF_HEADER: secret})
     expected = "secret" if secret else ""
     assert Proxy("X-User", proxy, expected).user(peer, headers) == ("jo" if known else None)
 

@@ -38,8 +38,8 @@ def page(summary: Summary) -> str:
     highest = max(*summary.histogram, 1)
     return environment.from_string(_text("page.html.jinja")).render(
         summary=summary,
-        style=Markup(style),  # noqa: S704 (a file of the package)
-        script=Markup(script),  # noqa: S704 (a file of the package)
+        style=Markup(style),  # noqa: S704 # nosec B704 (a file of the package)
+        script=Markup(script),  # noqa: S704 # nosec B704 (a file of the package)
         policy=policy,
         bars=[(place * _WIDTH, _tall(count, highest), count) for place, count in enumerate(summary.histogram)],
         width=BINS * _WIDTH,

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from celery_recommender.web.pages.parts import AtDesk, page
 from celery_recommender.web.security.access import Who, require_csrf
 from celery_recommender.web.security.users import Busy
-from celery_recommender.web.security.visitors import COOKIE, TOKEN, Visitors
+from celery_recommender.web.security.visitors import COOKIE, SESSION, Visitors
 
 router = APIRouter()
 
@@ -39,7 +39,7 @@ def login(request: Request, user: Given, password: Given) -> Response:
     if found is None:
         return page(request, "login.html", 401, failed="login_failed")
     visitors.sessions.forget_attempts(user)
-    request.scope[TOKEN] = visitors.sessions.begin(f"{found.mark} {user}")
+    request.scope[SESSION] = visitors.sessions.begin(f"{found.mark} {user}")
     return RedirectResponse("/", 303)
 
 

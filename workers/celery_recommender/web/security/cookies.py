@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from celery_recommender.web.security.visitors import COOKIE, TOKEN, Visitors
+from celery_recommender.web.security.visitors import COOKIE, SESSION, Visitors
 
 LANGUAGE_COOKIE = "recommender_language"
 _YEAR_S = 31_536_000
@@ -46,7 +46,7 @@ class Cookies:
     def _set(self, request: HTTPConnection, headers: MutableHeaders) -> None:
         secure = self._visitors.is_secure(request)
         given = Response()
-        token, language = request.scope.get(TOKEN), request.query_params.get("lang")
+        token, language = request.scope.get(SESSION), request.query_params.get("lang")
         if token is not None:
             given.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=secure)
         if language is not None and language in self._languages:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 
-SECRET_HEADER = "x-recommender-proxy-secret"  # noqa: S105 (the name of a header)
+PROOF_HEADER = "x-recommender-proxy-secret"
 
 
 class Proxy:
@@ -48,4 +48,4 @@ class Proxy:
         return any(address in network for network in self._peers if network.version == address.version)
 
     def _has_secret(self, headers: Headers) -> bool:
-        return hmac.compare_digest(headers.get(SECRET_HEADER, "").encode(), self._secret.encode())
+        return hmac.compare_digest(headers.get(PROOF_HEADER, "").encode(), self._secret.encode())

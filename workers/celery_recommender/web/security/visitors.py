@@ -16,8 +16,8 @@ from celery_recommender.web.security.sessions import Sessions, new_token
 from celery_recommender.web.security.users import KEY_PREFIX, Role, UsersFile
 
 COOKIE = "recommender_session"
-TOKEN = "recommender.token"  # noqa: S105 (a key of the request)
-"""Where a request keeps the token that its response sets as a cookie."""
+SESSION = "recommender.session"
+"""Where a request keeps the session that its response sets as a cookie."""
 
 
 class Refused(Exception):
@@ -91,7 +91,7 @@ class Visitors:
             LogInFirst: nobody is logged in.
             Refused: the page is reached past the proxy, or the proxy's user has no name that can be used.
         """
-        token = request.cookies.get(COOKIE) or request.scope.setdefault(TOKEN, new_token())
+        token = request.cookies.get(COOKIE) or request.scope.setdefault(SESSION, new_token())
         if self.proxy.header:
             vouched = self._vouched(request, token)
             if vouched is not None:
